@@ -1,0 +1,145 @@
+"""A page as plain records: what it says, not how it looks.
+
+`mixcheck.display.render` turns a `Document` into text, Markdown or HTML, so that each
+kind of result needs one description and each format one renderer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mixcheck.display.pictures import (
+    Caterpillar,
+    CurvePlot,
+    NormalPlot,
+    NullPlot,
+    Picture,
+    QuantileLine,
+    QuantilePlot,
+    ResidualPlot,
+    picture_from_dict,
+    picture_to_dict,
+)
+from mixcheck.errors import DataError, OptionError
+
+__all__ = [
+    "Badge",
+    "Block",
+    "Caterpillar",
+    "Cell",
+    "CurvePlot",
+    "Document",
+    "Figure",
+    "Heading",
+    "NormalPlot",
+    "NullPlot",
+    "Paragraph",
+    "Picture",
+    "QuantileLine",
+    "QuantilePlot",
+    "ResidualPlot",
+    "Section",
+    "Table",
+    "Tone",
+    "picture_from_dict",
+    "picture_to_dict",
+]
+
+Tone = Literal["good", "caution", "bad", "unclear", "muted"]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of level 1 (the page) to 4."""
+
+    text: str
+    level: int = 2
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.level <= 4:
+            raise OptionError(f"a heading has a level from 1 to 4, found {self.level!r}")
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word that carries a judgement; the tone only repeats it in colour and mark."""
+
+    word: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Sentences, after a badge if there is one."""
+
+    text: str
+    badge: Badge | None = None
+    quiet: bool = False
+
+
+Cell: TypeAlias = str | float | int | Badge | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under columns; numbers are aligned to the right.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    rows : tuple of tuple of Cell
+        The first cell of each row is its heading; None and NaN are shown as a dash.
+    caption : str
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise DataError(
+                    f"a table with {len(self.columns)} columns has a row of {len(row)} cells: {row}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture with its caption, and `alt`, which says in words what it shows."""
+
+    picture: Picture
+    caption: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """Blocks under one heading.
+
+    Attributes
+    ----------
+    heading : Heading
+    blocks : tuple of Block
+    badge : Badge or None
+        Shown beside the heading.
+    grid : bool
+        Whether the inner sections stand side by side where the page is wide enough.
+    """
+
+    heading: Heading
+    blocks: tuple[Block, ...]
+    badge: Badge | None = None
+    grid: bool = False
+
+
+Block: TypeAlias = Heading | Paragraph | Table | Figure | Section
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """A page: its title and its blocks."""
+
+    title: str
+    blocks: tuple[Block, ...]
