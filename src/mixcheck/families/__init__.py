@@ -1,0 +1,41 @@
+"""What one response is: families and their links."""
+
+from mixcheck.families.continuous import Gaussian
+from mixcheck.families.counts import Poisson
+from mixcheck.families.family import Derivatives, Family, Observed
+from mixcheck.families.links import (
+    Cauchit,
+    Cloglog,
+    Identity,
+    Inverse,
+    Link,
+    Log,
+    Logit,
+    ProbabilityLink,
+    Probit,
+    Sqrt,
+    get_link,
+)
+from mixcheck.families.names import get_family
+from mixcheck.families.proportions import Binomial
+
+__all__ = [
+    "Binomial",
+    "Cauchit",
+    "Cloglog",
+    "Derivatives",
+    "Family",
+    "Gaussian",
+    "Identity",
+    "Inverse",
+    "Link",
+    "Log",
+    "Logit",
+    "Observed",
+    "Poisson",
+    "ProbabilityLink",
+    "Probit",
+    "Sqrt",
+    "get_family",
+    "get_link",
+]

@@ -1,0 +1,140 @@
+"""The chain rule from the parameters of a density to its linear predictors.
+
+Parameter ``a`` depends on predictor ``a`` alone, so the rule of Faà di Bruno has at
+most five terms. A parameter that equals its predictor has ``None`` for its link
+derivatives and costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Derivatives, Expected
+
+__all__ = ["Inner", "compose_derivatives", "compose_expected"]
+
+Inner: TypeAlias = tuple[FloatArray, FloatArray, FloatArray] | None
+"""First three derivatives of a parameter in its predictor, or None for the identity."""
+
+Pair: TypeAlias = tuple[int, int]
+Triple: TypeAlias = tuple[int, int, int]
+Key = TypeVar("Key")
+
+
+def compose_derivatives(outer: Derivatives, inner: Sequence[Inner]) -> Derivatives:
+    """Derivatives in the predictors from those in the parameters.
+
+    Parameters
+    ----------
+    outer : Derivatives
+        Of the log density in its K parameters.
+    inner : sequence of K Inner
+        Derivatives of each parameter in its own predictor.
+
+    Returns
+    -------
+    Derivatives
+        With third derivatives if ``outer`` has them.
+    """
+    if all(link is None for link in inner):
+        return outer
+    size = len(inner)
+    pairs = [(a, b) for a in range(size) for b in range(a, size)]
+    triples = [(a, b, c) for a, b in pairs for c in range(b, size)] if outer.third else []
+    first = tuple(_slope(outer.first[a], inner, (a,)) for a in range(size))
+    second = {pair: _sum(_second_terms(outer, inner, pair)) for pair in pairs}
+    third = {triple: _sum(_third_terms(outer, inner, triple)) for triple in triples}
+    return Derivatives(outer.value, first, _present(second), _present(third))
+
+
+def compose_expected(
+    information: Mapping[Pair, FloatArray],
+    slopes: Mapping[tuple[Pair, int], FloatArray],
+    inner: Sequence[Inner],
+) -> Expected:
+    """Expected information in the predictors from that in the parameters.
+
+    Parameters
+    ----------
+    information : mapping from (a, b), a <= b, to (n,) arrays
+        Expected information in the parameters.
+    slopes : mapping from ((a, b), c) to (n,) arrays
+        Derivatives of the information in parameter c.
+    inner : sequence of K Inner
+
+    Returns
+    -------
+    second, third
+        As `Family.expected` gives them.
+    """
+    second = {pair: _slope(value, inner, pair) for pair, value in information.items()}
+    third: dict[tuple[Pair, int], FloatArray | None] = {}
+    for pair, value in information.items():
+        for c in range(len(inner)):
+            terms = [_bend(value, inner, pair[1 - i], c) for i in (0, 1) if pair[i] == c]
+            if (pair, c) in slopes:
+                terms.append(_slope(slopes[pair, c], inner, (*pair, c)))
+            third[pair, c] = _sum(terms)
+    return second, _present(third)
+
+
+def _second_terms(
+    outer: Derivatives, inner: Sequence[Inner], pair: Pair
+) -> list[FloatArray | None]:
+    a, b = pair
+    terms: list[FloatArray | None] = []
+    if pair in outer.second:
+        terms.append(_slope(outer.second[pair], inner, pair))
+    link = inner[a]
+    if a == b and link is not None:
+        terms.append(outer.first[a] * link[1])
+    return terms
+
+
+def _third_terms(
+    outer: Derivatives, inner: Sequence[Inner], triple: Triple
+) -> list[FloatArray | None]:
+    a, b, c = triple
+    terms: list[FloatArray | None] = []
+    if triple in outer.third:
+        terms.append(_slope(outer.third[triple], inner, triple))
+    if a == b and (a, c) in outer.second:
+        weight = 3.0 if a == c else 1.0
+        terms.append(_bend(weight * outer.second[a, c], inner, c, a))
+    if b == c and a != b and (a, b) in outer.second:
+        terms.append(_bend(outer.second[a, b], inner, a, b))
+    link = inner[a]
+    if a == c and link is not None:
+        terms.append(outer.first[a] * link[2])
+    return terms
+
+
+def _slope(value: FloatArray, inner: Sequence[Inner], indices: Sequence[int]) -> FloatArray:
+    """``value`` times the first derivative of each parameter in ``indices``."""
+    for index in indices:
+        link = inner[index]
+        if link is not None:
+            value = value * link[0]
+    return value
+
+
+def _bend(value: FloatArray, inner: Sequence[Inner], sloped: int, bent: int) -> FloatArray | None:
+    """``value`` times the second derivative of ``bent`` and the first of ``sloped``."""
+    link = inner[bent]
+    return None if link is None else _slope(value * link[1], inner, (sloped,))
+
+
+def _sum(terms: Sequence[FloatArray | None]) -> FloatArray | None:
+    present = [term for term in terms if term is not None]
+    if not present:
+        return None
+    total = present[0]
+    for term in present[1:]:
+        total = total + term
+    return total
+
+
+def _present(entries: Mapping[Key, FloatArray | None]) -> dict[Key, FloatArray]:
+    return {key: value for key, value in entries.items() if value is not None}

@@ -1,0 +1,178 @@
+"""Families of a real response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import FamilyError
+from mixcheck.families.chain import Inner, compose_derivatives, compose_expected
+from mixcheck.families.family import (
+    Derivatives,
+    Expected,
+    Family,
+    Observed,
+    Predictors,
+    mask_derivatives,
+    read_response,
+    refuse_size,
+)
+from mixcheck.families.links import Link, Log
+
+__all__ = ["Gaussian"]
+
+_HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+LOG_SD_MAX = 300.0
+"""Beyond it, a squared standardised residual could leave the range of the floats."""
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class Gaussian(Family):
+    """Normal response; predictors are the mean and the log standard deviation.
+
+    Parameters
+    ----------
+    link : {"identity", "log"} or Link
+        Link of the mean. That of the standard deviation is the logarithm.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Gaussian
+    >>> family = Gaussian()
+    >>> data = family.prepare([1.0, 2.0])
+    >>> family.log_density(data, (np.ones(2), np.zeros(2))).round(4)
+    array([-0.9189, -1.4189])
+    """
+
+    name: ClassVar[str] = "gaussian"
+    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    discrete: ClassVar[bool] = False
+    allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log")
+
+    def __init__(self, link: str | Link = "identity") -> None:
+        super().__init__(link)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Link of the mean, and the log link of the standard deviation."""
+        return self.link, Log()
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check that the response is finite; see `Family.prepare`."""
+        refuse_size(self.name, size)
+        values = read_response(y, "response")
+        return Observed(values, None, np.full(values.shape, -_HALF_LOG_2PI))
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log density, ``(n,)``."""
+        scale, overflows = _inverse_sd(eta[1])
+        residual = (data.y - self.link.inverse(eta[0])) * scale
+        value = data.constant - eta[1] - 0.5 * residual * residual
+        return np.where(np.abs(eta[1]) > LOG_SD_MAX, -np.inf, value) if overflows else value
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives; see `Family.derivatives`."""
+        scale, overflows = _inverse_sd(eta[1])
+        mu, inner = _mean_derivatives(self.link, eta[0])
+        outer = _normal_derivatives(data, mu, eta[1], scale, order)
+        result = compose_derivatives(outer, (inner, None))
+        if not overflows:
+            return result
+        return mask_derivatives(result, np.abs(eta[1]) <= LOG_SD_MAX)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information: ``1 / sd^2`` for the mean, 2 for the log sd."""
+        scale, _ = _inverse_sd(eta[1])
+        precision = scale * scale
+        _, inner = _mean_derivatives(self.link, eta[0])
+        information = {(0, 0): precision, (1, 1): np.full_like(precision, 2.0)}
+        return compose_expected(information, {((0, 0), 1): -2.0 * precision}, (inner, None))
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean, ``(n,)``."""
+        return self.link.inverse(eta[0])
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Squared standard deviation, ``(n,)``."""
+        return np.exp(2.0 * np.minimum(eta[1], LOG_SD_MAX))
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y) twice, ``(n,)``: the response is continuous."""
+        scale, _ = _inverse_sd(eta[1])
+        below = special.ndtr((y - self.link.inverse(eta[0])) * scale)
+        return below, below
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw, ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        return mu + np.exp(np.minimum(eta[1], LOG_SD_MAX)) * rng.standard_normal(mu.shape)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Refused: a continuous response equals no value with positive probability."""
+        raise FamilyError(
+            "The gaussian family is continuous and gives no value a positive probability; "
+            "use cdf or log_density."
+        )
+
+    def start(self, data: Observed) -> FloatArray:
+        """The response itself, raised to a positive number for the log link, ``(n,)``."""
+        if self.link.name == "identity":
+            return data.y
+        return np.maximum(data.y, max(0.1 * float(np.mean(np.abs(data.y))), 1e-3))
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Standard deviation of the response, or 1 where it does not vary."""
+        return float(np.std(data.y)) or 1.0
+
+
+def _inverse_sd(log_sd: FloatArray) -> tuple[FloatArray, bool]:
+    """``1 / sd`` held inside the floats, and whether any of it had to be."""
+    if log_sd.size and max(-log_sd.min(), log_sd.max()) > LOG_SD_MAX:
+        return np.exp(-np.clip(log_sd, -LOG_SD_MAX, LOG_SD_MAX)), True
+    return np.exp(-log_sd), False
+
+
+def _mean_derivatives(link: Link, eta: FloatArray) -> tuple[FloatArray, Inner]:
+    if link.name == "identity":
+        return eta, None
+    mu, mu1, mu2, mu3 = link.derivatives(eta)
+    return mu, (mu1, mu2, mu3)
+
+
+def _normal_derivatives(
+    data: Observed, mu: FloatArray, log_sd: FloatArray, scale: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives in the mean (0) and the log standard deviation (1)."""
+    residual = data.y - mu
+    residual *= scale
+    square = residual * residual
+    slope = residual * scale
+    value = data.constant - log_sd
+    value -= 0.5 * square
+    first = (slope, square - 1.0)
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    precision = scale * scale
+    second = {(0, 0): -precision, (0, 1): -2.0 * slope, (1, 1): -2.0 * square}
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    third = {(0, 0, 1): 2.0 * precision, (0, 1, 1): 4.0 * slope, (1, 1, 1): 4.0 * square}
+    return Derivatives(value, first, second, third)

@@ -1,0 +1,185 @@
+"""Families of a count without an upper bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import FamilyError
+from mixcheck.families.chain import compose_derivatives, compose_expected
+from mixcheck.families.family import (
+    Derivatives,
+    Expected,
+    Family,
+    Observed,
+    Predictors,
+    mask_derivatives,
+    read_response,
+    refuse_size,
+    require_whole,
+)
+from mixcheck.families.links import EXP_MAX, SMALLEST, Link
+
+__all__ = ["Poisson"]
+
+LARGEST_RATE = 9.2e18
+"""NumPy draws 64-bit integers."""
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class Poisson(Family):
+    """Poisson counts; the one predictor is that of the mean.
+
+    Parameters
+    ----------
+    link : {"log", "identity", "sqrt"} or Link
+        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
+        a log density of ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Poisson
+    >>> family = Poisson()
+    >>> data = family.prepare([0, 3])
+    >>> family.log_density(data, (np.zeros(2),)).round(4)
+    array([-1.    , -2.7918])
+    """
+
+    name: ClassVar[str] = "poisson"
+    discrete: ClassVar[bool] = True
+    allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
+
+    def __init__(self, link: str | Link = "log") -> None:
+        super().__init__(link)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Link of the mean."""
+        return (self.link,)
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check that the response is made of counts; see `Family.prepare`."""
+        refuse_size(self.name, size)
+        counts = require_whole(
+            read_response(y, "response"),
+            "A poisson response must be whole numbers from 0",
+            "For rates, model the count with an offset of the log exposure; for reals write "
+            'family="gaussian".',
+        )
+        return Observed(counts, None, -special.gammaln(counts + 1.0))
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log probability, ``(n,)``."""
+        if self.link.name == "log":
+            return _log_link_value(data, eta[0])[0]
+        return self.derivatives(data, eta, 1).value
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives; see `Family.derivatives`."""
+        if self.link.name == "log":
+            return _log_link_derivatives(data, eta[0], order)
+        mu, *inner = self.link.derivatives(eta[0])
+        inside = mu > SMALLEST
+        outer = _mean_derivatives(data, np.where(inside, mu, 1.0), order)
+        result = compose_derivatives(outer, [(inner[0], inner[1], inner[2])])
+        return result if inside.all() else mask_derivatives(result, inside)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, ``mu`` for the log link."""
+        mu, *inner = self.link.derivatives(eta[0])
+        rate = 1.0 / np.maximum(mu, SMALLEST)
+        slopes = {((0, 0), 0): -rate * rate}
+        return compose_expected({(0, 0): rate}, slopes, [(inner[0], inner[1], inner[2])])
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean, ``(n,)``."""
+        return self.link.inverse(eta[0])
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance, which is the mean, ``(n,)``."""
+        return self.link.inverse(eta[0])
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        return _poisson_cdf(np.ceil(y) - 1.0, mu), _poisson_cdf(np.floor(y), mu)
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw of the counts, ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        allowed = (mu >= 0.0) & (mu < LARGEST_RATE)
+        if not allowed.all():
+            raise FamilyError(
+                f"Poisson draws need means from 0 to {LARGEST_RATE:g}; "
+                f"{int((~allowed).sum())} of {mu.size} are outside, the first is "
+                f"{float(mu[~allowed][0])!r}. Look for coefficients that diverge."
+            )
+        return rng.poisson(mu).astype(np.float64)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k``, ``(n,)``."""
+        k = np.broadcast_to(np.asarray(k, dtype=np.float64), eta[0].shape)
+        possible = (k >= 0.0) & (k == np.floor(k))
+        counts = np.where(possible, k, 0.0)
+        data = Observed(counts, None, -special.gammaln(counts + 1.0))
+        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+
+    def start(self, data: Observed) -> FloatArray:
+        """Counts plus 0.1, ``(n,)`` (McCullagh & Nelder 1989, section 2.5)."""
+        return data.y + 0.1
+
+
+def _log_link_value(data: Observed, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Log probability and mean; beyond ``exp(700)`` the probability is zero."""
+    if eta.size and eta.max() > EXP_MAX:
+        mu = np.exp(np.minimum(eta, EXP_MAX))
+        value = data.y * eta - mu + data.constant
+        return np.where(eta > EXP_MAX, -np.inf, value), mu
+    mu = np.exp(eta)
+    value = data.y * eta
+    value -= mu
+    value += data.constant
+    return value, mu
+
+
+def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
+    value, mu = _log_link_value(data, eta)
+    first = (data.y - mu,)
+    np.negative(mu, out=mu)
+    result = Derivatives(
+        value, first, {(0, 0): mu} if order > 1 else {}, {(0, 0, 0): mu} if order > 2 else {}
+    )
+    if eta.size and mu.min() <= -np.exp(EXP_MAX):
+        return mask_derivatives(result, eta <= EXP_MAX)
+    return result
+
+
+def _mean_derivatives(data: Observed, mu: FloatArray, order: int) -> Derivatives:
+    """Derivatives of the log probability in the mean."""
+    ratio = data.y / mu
+    value = data.y * np.log(mu) - mu + data.constant
+    second = {(0, 0): -ratio / mu} if order > 1 else {}
+    third = {(0, 0, 0): 2.0 * ratio / (mu * mu)} if order > 2 else {}
+    return Derivatives(value, (ratio - 1.0,), second, third)
+
+
+def _poisson_cdf(k: FloatArray, mu: FloatArray) -> FloatArray:
+    return np.where(k < 0.0, 0.0, special.gammaincc(np.maximum(k, 0.0) + 1.0, mu))

@@ -1,0 +1,314 @@
+"""What one response is: the log density, its derivatives, its distribution.
+
+A family has K linear predictors. Everything that varies between observations is an
+array of shape ``(n,)``; ``eta`` is a tuple of K such arrays. Predictors outside the
+domain of the family give a log density of ``-inf`` and derivatives of zero, without a
+warning: an optimiser must shorten its step. Arrays returned by a family may share
+memory with each other and with the data, and are never to be written to.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.errors import FamilyError
+from mixcheck.families.links import Link, get_link
+
+__all__ = [
+    "Derivatives",
+    "Expected",
+    "Family",
+    "Observed",
+    "Predictors",
+    "mask_derivatives",
+    "read_response",
+    "refuse_size",
+    "require_support",
+    "require_whole",
+]
+
+Predictors: TypeAlias = tuple[FloatArray, ...]
+"""K linear predictors, each ``(n,)``."""
+
+Expected: TypeAlias = tuple[
+    Mapping[tuple[int, int], FloatArray], Mapping[tuple[tuple[int, int], int], FloatArray]
+]
+"""Expected information by pair, and its derivatives by pair and predictor."""
+
+WHOLE_TOLERANCE = 1e-8
+"""A count off a whole number by less, relatively, is taken as that number (k / n * n)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A response prepared once for a family.
+
+    Attributes
+    ----------
+    y : (n,) array
+        Counts of successes, counts, or reals.
+    size : (n,) array or None
+        Numbers of trials; binomial families only.
+    constant : (n,) array
+        The part of the log density that is free of every parameter.
+    """
+
+    y: FloatArray
+    size: FloatArray | None
+    constant: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """The log density and its derivatives in the linear predictors.
+
+    Attributes
+    ----------
+    value : (n,) array
+        Log density with every constant.
+    first : tuple of K arrays (n,)
+        Derivative in each predictor.
+    second : mapping from (a, b), a <= b, to (n,) arrays
+        A pair that is absent is identically zero.
+    third : mapping from (a, b, c), a <= b <= c, to (n,) arrays
+        A triple that is absent is identically zero; empty unless order 3 was asked for.
+    """
+
+    value: FloatArray
+    first: tuple[FloatArray, ...]
+    second: Mapping[tuple[int, int], FloatArray]
+    third: Mapping[tuple[int, int, int], FloatArray]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Family(ABC):
+    """The distribution of a response given its linear predictors.
+
+    Parameters
+    ----------
+    link : str or Link
+        Link of the mean.
+
+    Attributes
+    ----------
+    name : str
+        Name that ``get_family`` knows.
+    predictors : tuple of str
+        Names of the K linear predictors; the first is the mean's.
+    discrete : bool
+        Whether the response takes isolated values.
+    allowed_links : tuple of str
+        Links of the mean, the default first.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+    """
+
+    link: Link
+
+    name: ClassVar[str]
+    predictors: ClassVar[tuple[str, ...]] = ("mean",)
+    discrete: ClassVar[bool]
+    allowed_links: ClassVar[tuple[str, ...]]
+
+    def __init__(self, link: str | Link) -> None:
+        chosen = get_link(link)
+        if chosen.name not in self.allowed_links:
+            raise FamilyError(
+                f"The {self.name} family has no {chosen.name} link; "
+                f"its links are {', '.join(self.allowed_links)}."
+            )
+        object.__setattr__(self, "link", chosen)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(link={self.link.name!r})"
+
+    @property
+    @abstractmethod
+    def links(self) -> tuple[Link, ...]:
+        """Links of the K predictors."""
+
+    @abstractmethod
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check a response against the support and prepare it.
+
+        Parameters
+        ----------
+        y : (n,) array-like
+            The response.
+        size : (n,) array-like, optional
+            Numbers of trials; binomial families only.
+
+        Returns
+        -------
+        Observed
+
+        Raises
+        ------
+        FamilyError
+            If a value lies outside the support of the family.
+        """
+
+    @abstractmethod
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log density (or log probability) of each observation, every constant kept, ``(n,)``."""
+
+    @abstractmethod
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives in the predictors.
+
+        Parameters
+        ----------
+        data : Observed
+            Made by `prepare`.
+        eta : tuple of K arrays (n,)
+            Linear predictors.
+        order : {1, 2, 3}
+            Highest order wanted; a lower-order mapping may be filled beyond it.
+
+        Returns
+        -------
+        Derivatives
+        """
+
+    @abstractmethod
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information in the predictors and its derivatives.
+
+        Parameters
+        ----------
+        data : Observed
+            Only the numbers of trials are used.
+        eta : tuple of K arrays (n,)
+
+        Returns
+        -------
+        second : mapping from (a, b), a <= b, to (n,) arrays
+            Minus the expectation of the second derivative; absent means zero.
+        third : mapping from ((a, b), c) to (n,) arrays
+            Derivative of ``second[a, b]`` in predictor c; absent means zero.
+        """
+
+    @abstractmethod
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean of the response, ``(n,)``; for a binomial the expected count."""
+
+    @abstractmethod
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance of the response, ``(n,)``, on the scale of `mean`."""
+
+    @abstractmethod
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Probability below ``y`` and of ``y`` or less: F(y-) and F(y), each ``(n,)``."""
+
+    @abstractmethod
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw of the response, ``(n,)``, on the scale of `mean`."""
+
+    @abstractmethod
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability that the response equals ``k``, ``(n,)``.
+
+        Raises
+        ------
+        FamilyError
+            If the family is continuous.
+        """
+
+    @abstractmethod
+    def start(self, data: Observed) -> FloatArray:
+        """Mean to start iterations from, ``(n,)``, inside the domain of the link.
+
+        It is on the scale of the mean parameter: a probability for a binomial.
+        """
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Dispersion parameter to start from, on its own scale (not that of its link).
+
+        Raises
+        ------
+        FamilyError
+            If the family has no dispersion.
+        """
+        raise FamilyError(f"The {self.name} family has no dispersion parameter.")
+
+
+def mask_derivatives(result: Derivatives, inside: BoolArray) -> Derivatives:
+    """Log density ``-inf`` and derivatives zero in the rows that are not inside."""
+    return Derivatives(
+        np.where(inside, result.value, -np.inf),
+        tuple(np.where(inside, d, 0.0) for d in result.first),
+        {key: np.where(inside, d, 0.0) for key, d in result.second.items()},
+        {key: np.where(inside, d, 0.0) for key, d in result.third.items()},
+    )
+
+
+def read_response(values: ArrayLike, what: str) -> FloatArray:
+    """One-dimensional finite floats, or a `FamilyError` that names the rows at fault."""
+    try:
+        y = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FamilyError(
+            f"The {what} must be numbers; found {np.asarray(values).dtype} values. "
+            "Convert the column to numbers first."
+        ) from error
+    if y.ndim != 1:
+        raise FamilyError(f"The {what} must be one column; found an array of shape {y.shape}.")
+    require_support(
+        np.isfinite(y), y, f"The {what} must be finite", "Drop the rows or correct the values."
+    )
+    return y
+
+
+def require_support(allowed: BoolArray, y: FloatArray, fact: str, instead: str) -> None:
+    """Raise a `FamilyError` unless every row is allowed.
+
+    Parameters
+    ----------
+    allowed : (n,) bool array
+    y : (n,) array
+    fact : str
+        What is required, without its full stop.
+    instead : str
+        What the caller can write, a full sentence.
+    """
+    if allowed.all():
+        return
+    rows = np.flatnonzero(~allowed)
+    shown = ", ".join(f"{float(y[i]):g} at position {i}" for i in rows[:3])
+    more = ", ..." if rows.size > 3 else ""
+    raise FamilyError(
+        f"{fact}; {rows.size} of {y.size} rows are not: {shown}{more} (positions from 0). {instead}"
+    )
+
+
+def require_whole(y: FloatArray, fact: str, instead: str) -> FloatArray:
+    """Counts rounded from floating-point error; a `FamilyError` where not whole and >= 0."""
+    whole = np.rint(y)
+    near = np.abs(y - whole) <= WHOLE_TOLERANCE * np.maximum(1.0, np.abs(y))
+    require_support(near & (whole >= 0.0), y, fact, instead)
+    return whole + 0.0
+
+
+def refuse_size(family: str, size: Any) -> None:
+    """Raise a `FamilyError` if trials were given to a family that has none."""
+    if size is not None:
+        raise FamilyError(
+            f"The {family} family has no number of trials; found size. "
+            'Leave it out, or write family="binomial" for successes out of trials.'
+        )

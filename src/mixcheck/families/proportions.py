@@ -1,0 +1,269 @@
+"""Families of successes out of trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import FamilyError
+from mixcheck.families.family import (
+    Derivatives,
+    Expected,
+    Family,
+    Observed,
+    Predictors,
+    read_response,
+    require_support,
+    require_whole,
+)
+from mixcheck.families.links import Link, ProbabilityLink, Tail
+
+__all__ = ["Binomial"]
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class Binomial(Family):
+    """Successes out of a known number of trials; without one, a 0/1 response.
+
+    Parameters
+    ----------
+    link : {"logit", "probit", "cloglog", "cauchit", "log", "identity"} or Link
+        Link of the probability. With ``log`` and ``identity`` a predictor that gives no
+        probability gives a log density of ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Binomial
+    >>> family = Binomial()
+    >>> data = family.prepare([1, 2], size=[2, 2])
+    >>> np.exp(family.log_density(data, (np.zeros(2),)))
+    array([0.5 , 0.25])
+    """
+
+    link: ProbabilityLink
+
+    name: ClassVar[str] = "binomial"
+    discrete: ClassVar[bool] = True
+    allowed_links: ClassVar[tuple[str, ...]] = (
+        "logit",
+        "probit",
+        "cloglog",
+        "cauchit",
+        "log",
+        "identity",
+    )
+
+    def __init__(self, link: str | Link = "logit") -> None:
+        super().__init__(link)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Link of the probability."""
+        return (self.link,)
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check successes against trials; see `Family.prepare`."""
+        values = read_response(y, "response")
+        trials = np.ones_like(values) if size is None else _read_trials(size, values.size)
+        counts = require_whole(
+            values,
+            "A binomial response must be whole numbers of successes from 0",
+            "Write successes / trials, or cbind(successes, failures), with counts in both.",
+        )
+        require_support(counts <= trials, counts, *_TOO_MANY[size is None])
+        return Observed(counts, trials, _log_choose(counts, trials))
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log probability, ``(n,)``."""
+        k, m = _counts(data)
+        if self.link.name == "logit":
+            return _logit_value(k, m, data.constant, eta[0])[0]
+        p, q = self.link.log_tails(eta[0], 0)
+        return _weigh_logs(k, m, p, q) + data.constant
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives; see `Family.derivatives`."""
+        k, m = _counts(data)
+        if self.link.name == "logit":
+            return _logit_derivatives(k, m, data.constant, eta[0], order)
+        p, q = self.link.log_tails(eta[0], order)
+        value = _weigh_logs(k, m, p, q)
+        value += data.constant
+        failures = m - k
+        slopes = [k * p[i] + failures * q[i] for i in range(1, order + 1)]
+        second = {(0, 0): slopes[1]} if order > 1 else {}
+        third = {(0, 0, 0): slopes[2]} if order > 2 else {}
+        return Derivatives(value, (slopes[0],), second, third)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, ``m f^2 / (F (1 - F))`` with F the inverse link."""
+        _, m = _counts(data)
+        p, q = self.link.log_tails(eta[0], 2)
+        information = -m * p[1] * q[1]
+        return {(0, 0): information}, {((0, 0), 0): -m * (p[2] * q[1] + p[1] * q[2])}
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Expected number of successes, ``(n,)``."""
+        p = self.link.inverse(eta[0])
+        return p if size is None else size * p
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance of the number of successes, ``(n,)``."""
+        p, q = self.link.log_tails(eta[0], 0)
+        one = np.exp(p[0] + q[0])
+        return one if size is None else size * one
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y) of the number of successes, each ``(n,)``."""
+        _, q = self.link.log_tails(eta[0], 0)
+        failure = np.exp(q[0])
+        m = np.ones_like(failure) if size is None else size
+        return _binomial_cdf(np.ceil(y) - 1.0, m, failure), _binomial_cdf(np.floor(y), m, failure)
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw of the number of successes, ``(n,)``."""
+        p = self.link.inverse(eta[0])
+        allowed = (p >= 0.0) & (p <= 1.0)
+        if not allowed.all():
+            raise FamilyError(
+                f"Binomial draws need probabilities; {int((~allowed).sum())} of {p.size} means "
+                f"are outside 0 to 1, the first is {float(p[~allowed][0])!r}. "
+                f'Write link="logit" instead of link={self.link.name!r}.'
+            )
+        if size is None:
+            return (rng.random(p.shape) < p).astype(np.float64)
+        return rng.binomial(size.astype(np.int64), p).astype(np.float64)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k`` successes, ``(n,)``."""
+        shape = eta[0].shape
+        k = np.broadcast_to(np.asarray(k, dtype=np.float64), shape)
+        m = np.ones(shape) if size is None else size
+        possible = (k >= 0.0) & (k <= m) & (k == np.floor(k))
+        counts = np.where(possible, k, 0.0)
+        data = Observed(counts, m, _log_choose(counts, m))
+        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+
+    def start(self, data: Observed) -> FloatArray:
+        """``(k + 1/2) / (m + 1)``, a probability, ``(n,)`` (McCullagh & Nelder 1989, 4.4)."""
+        k, m = _counts(data)
+        return (k + 0.5) / (m + 1.0)
+
+
+_TOO_MANY = {
+    True: (
+        "Without a number of trials a binomial response must be 0 or 1",
+        'Write successes / trials for several trials, or family="poisson" for unbounded counts.',
+    ),
+    False: (
+        "A binomial response must not exceed its number of trials",
+        "Write successes / trials in that order.",
+    ),
+}
+
+
+def _counts(data: Observed) -> tuple[FloatArray, FloatArray]:
+    assert data.size is not None, "binomial data come from Binomial.prepare"
+    return data.y, data.size
+
+
+def _read_trials(size: ArrayLike, rows: int) -> FloatArray:
+    values = read_response(size, "number of trials")
+    if values.size != rows:
+        raise FamilyError(
+            f"There must be one number of trials for each response; "
+            f"found {values.size} for {rows} responses."
+        )
+    trials = require_whole(
+        values, "The numbers of trials must be whole", "Write successes / trials with counts."
+    )
+    require_support(
+        trials > 0.0, trials, "The numbers of trials must be positive", "Drop the rows without any."
+    )
+    return trials
+
+
+def _log_choose(k: FloatArray, m: FloatArray) -> FloatArray:
+    """Log binomial coefficient; exactly zero for single trials."""
+    inner = special.gammaln(m + 1.0) - special.gammaln(k + 1.0) - special.gammaln(m - k + 1.0)
+    return np.where((k == 0.0) | (k == m), 0.0, inner)
+
+
+def _logit_value(
+    k: FloatArray, m: FloatArray, constant: FloatArray, eta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Log probability, and ``exp(-|eta|)``.
+
+    ``k log F + (m - k) log(1 - F) = (k - m/2) eta - m/2 |eta| - m log(1 + exp(-|eta|))``,
+    whose first two terms cancel exactly where one of them must.
+    """
+    distance = np.abs(eta)
+    small = np.exp(-distance)
+    value = np.log1p(small)
+    distance *= 0.5
+    value += distance
+    value *= m
+    half = k - 0.5 * m
+    half *= eta
+    np.subtract(half, value, out=value)
+    value += constant
+    return value, small
+
+
+def _logit_derivatives(
+    k: FloatArray, m: FloatArray, constant: FloatArray, eta: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives for the logit link, with the smaller of F and 1 - F as the carrier.
+
+    ``k - m F`` is ``(k - m [eta >= 0]) + sign(eta) m min(F, 1 - F)``, accurate in both tails.
+    """
+    value, small = _logit_value(k, m, constant, eta)
+    large = 1.0 + small
+    np.divide(1.0, large, out=large)
+    small *= large
+    small *= m
+    first = np.copysign(small, eta)
+    first += k - m * (eta >= 0.0)
+    if order < 2:
+        return Derivatives(value, (first,), {}, {})
+    small *= large
+    np.negative(small, out=small)
+    if order < 3:
+        return Derivatives(value, (first,), {(0, 0): small}, {})
+    np.multiply(eta, -0.5, out=large)
+    np.tanh(large, out=large)
+    large *= small
+    return Derivatives(value, (first,), {(0, 0): small}, {(0, 0, 0): large})
+
+
+def _weigh_logs(k: FloatArray, m: FloatArray, p: Tail, q: Tail) -> FloatArray:
+    """``k log F + (m - k) log(1 - F)``, with zero times minus infinity zero."""
+    failures = m - k
+    if p[0].size and min(p[0].min(), q[0].min()) == -np.inf:
+        success = np.where(k > 0.0, p[0], 0.0)
+        return k * success + failures * np.where(failures > 0.0, q[0], 0.0)
+    return k * p[0] + failures * q[0]
+
+
+def _binomial_cdf(k: FloatArray, m: FloatArray, failure: FloatArray) -> FloatArray:
+    """Regularised incomplete beta function of ``1 - p`` at ``(m - k, k + 1)``."""
+    inner = special.betainc(np.maximum(m - k, 1.0), np.maximum(k, 0.0) + 1.0, failure)
+    return np.where(k < 0.0, 0.0, np.where(k >= m, 1.0, inner))
