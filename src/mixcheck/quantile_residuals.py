@@ -1,0 +1,113 @@
+"""Scaled quantile residuals: independent uniform numbers where the model is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy.special import ndtri
+
+from mixcheck.arrays import FloatArray
+from mixcheck.model import Checkable, Conditioning, Realisation
+from mixcheck.ranks import rank_residuals
+from mixcheck.simulation import Simulations, simulate
+
+__all__ = ["Residuals", "rank_residuals", "residuals"]
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Quantile residuals of one model, with what is needed to judge them.
+
+    Attributes
+    ----------
+    observed : Realisation
+        The observed data as the model sees them.
+    simulations : Simulations
+        The model, its conditioning, the seed, and the plan of replicate data sets.
+    """
+
+    observed: Realisation
+    simulations: Simulations
+
+    @property
+    def values(self) -> FloatArray:
+        """The residuals, (n,), strictly between 0 and 1; uniform under a correct model."""
+        return self.observed.residuals
+
+    @property
+    def normal(self) -> FloatArray:
+        """The residuals as normal scores, (n,); standard normal under a correct model."""
+        scores: FloatArray = ndtri(self.values)
+        return scores
+
+    @property
+    def n(self) -> int:
+        """Number of observations."""
+        return self.values.size
+
+    @property
+    def seed(self) -> int:
+        """The seed that reproduces them."""
+        return self.simulations.seed
+
+    def to_frame(self) -> pd.DataFrame:
+        """The residuals beside response, fitted values and moments, with the caller's index."""
+        seen = self.observed
+        columns = {
+            "residual": seen.residuals,
+            "normal": self.normal,
+            "response": seen.response,
+            "fitted": seen.fitted,
+            "mean": seen.mean,
+            "variance": seen.variance,
+        }
+        return pd.DataFrame(columns, index=self.simulations.model.frame.index)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __repr__(self) -> str:
+        plan = self.simulations
+        return (
+            f"Residuals(n={self.n}, conditioning={plan.conditioning!r}, seed={plan.seed}, "
+            f"draws={plan.draws}, refits={plan.refits})"
+        )
+
+
+def residuals(
+    model: Checkable,
+    *,
+    conditioning: Conditioning = "posterior",
+    seed: int | None = None,
+    draws: int | None = None,
+    refits: int = 0,
+) -> Residuals:
+    """Scaled quantile residuals of a model.
+
+    Parameters
+    ----------
+    model : Checkable
+        A fitted model, or draws made elsewhere (`mixcheck.from_draws`).
+    conditioning : {"posterior", "marginal", "mode"}
+        Which random effects they are given; see `mixcheck.simulate`.
+    seed : int, optional
+        Without one it is drawn, stored and shown.
+    draws, refits : int
+        The replicate data sets that checks of these residuals will use.
+
+    Returns
+    -------
+    Residuals
+
+    Raises
+    ------
+    OptionError
+        As `mixcheck.simulate`.
+
+    References
+    ----------
+    Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
+    """
+    plan = simulate(model, draws=draws, conditioning=conditioning, seed=seed, refits=refits)
+    return Residuals(plan.observe(), plan)
