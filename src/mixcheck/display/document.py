@@ -34,6 +34,7 @@ __all__ = [
     "Heading",
     "NormalPlot",
     "NullPlot",
+    "PValue",
     "Paragraph",
     "Picture",
     "QuantileLine",
@@ -78,7 +79,14 @@ class Paragraph:
     quiet: bool = False
 
 
-Cell: TypeAlias = str | float | int | Badge | None
+@dataclass(frozen=True)
+class PValue:
+    """A p-value, shown as one: never as 0.000."""
+
+    value: float | None
+
+
+Cell: TypeAlias = str | float | int | Badge | PValue | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,12 @@ class Table:
                 raise DataError(
                     f"a table with {len(self.columns)} columns has a row of {len(row)} cells: {row}"
                 )
+
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers only, and is aligned to the right."""
+        return bool(self.rows) and not any(
+            isinstance(row[column], str | Badge) for row in self.rows
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,174 @@
+"""A document as HTML: one file that needs nothing else, or a fragment for a notebook."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from html import escape
+from importlib.resources import files
+from itertools import count
+
+from mixcheck.display.document import (
+    Badge,
+    Block,
+    Cell,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    Tone,
+)
+from mixcheck.display.numerals import format_cell
+
+__all__ = ["to_fragment", "to_html"]
+
+MARKS: dict[Tone, str] = {
+    "good": "✓",
+    "caution": "!",
+    "bad": "✗",
+    "unclear": "?",
+    "muted": "–",
+}
+_LONG_TEXT = 60
+_SECURITY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def to_html(document: Document) -> str:
+    """A document as one HTML file: no script, nothing to fetch, light and dark, printable.
+
+    Examples
+    --------
+    >>> page = to_html(Document("A & B", ()))
+    >>> "<h1>A &amp; B</h1>" in page
+    True
+    """
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY}">',
+            f"<title>{escape(document.title)}</title>",
+            f"<style>\n{_style('page.css')}{_style('page_alone.css')}</style>",
+            "</head>",
+            '<body class="mixcheck">',
+            '<main class="stack">',
+            _body(document, prefix="m"),
+            "</main>",
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def to_fragment(document: Document) -> str:
+    """A document as a piece of HTML for a notebook, its style limited to itself.
+
+    Examples
+    --------
+    >>> to_fragment(Document("A & B", ())).startswith('<div class="mixcheck stack">')
+    True
+    """
+    digest = hashlib.sha256(repr(document).encode()).hexdigest()[:8]
+    style = _style("page.css") + _style("page_inside.css")
+    return (
+        f'<div class="mixcheck stack">\n<style>\n{style}</style>\n'
+        f"{_body(document, prefix=f'm{digest}')}\n</div>"
+    )
+
+
+def _style(name: str) -> str:
+    return files("mixcheck.display").joinpath(name).read_text(encoding="utf-8")
+
+
+def _body(document: Document, *, prefix: str) -> str:
+    names = (f"{prefix}-{index}" for index in count())
+    blocks = (Heading(document.title, 1), *document.blocks)
+    return "\n".join(_block(block, names) for block in blocks)
+
+
+def _block(block: Block, names: Iterator[str]) -> str:
+    match block:
+        case Heading(text=text, level=level):
+            return f"<h{level}>{escape(text)}</h{level}>"
+        case Paragraph():
+            return _paragraph(block)
+        case Table():
+            return _table(block)
+        case Figure():
+            return _figure(block, next(names))
+        case Section():
+            return _section(block, names)
+
+
+def _badge(badge: Badge) -> str:
+    mark = f'<span class="mark" aria-hidden="true">{MARKS[badge.tone]}</span>'
+    return f'<span class="badge {badge.tone}">{mark}{escape(badge.word)}</span>'
+
+
+def _paragraph(paragraph: Paragraph) -> str:
+    kind = ' class="quiet"' if paragraph.quiet else ""
+    text = f"<p{kind}>{escape(paragraph.text)}</p>"
+    if paragraph.badge is None:
+        return text
+    return f'<div class="verdict {paragraph.badge.tone}">{_badge(paragraph.badge)}{text}</div>'
+
+
+def _section(section: Section, names: Iterator[str]) -> str:
+    level = section.heading.level
+    label = next(names)
+    badge = _badge(section.badge) if section.badge else ""
+    heading = (
+        f'<div class="heading"><h{level} id="{label}">'
+        f"{escape(section.heading.text)}</h{level}>{badge}</div>"
+    )
+    blocks = "\n".join(_block(block, names) for block in section.blocks)
+    if section.grid:
+        blocks = f'<div class="grid">\n{blocks}\n</div>'
+    return f'<section class="stack" aria-labelledby="{label}">\n{heading}\n{blocks}\n</section>'
+
+
+def _figure(figure: Figure, name: str) -> str:
+    # matplotlib is loaded for a page with figures only.
+    from mixcheck.display.figures import to_svg
+
+    label = figure.alt or figure.caption or figure.picture.title
+    svg = to_svg(figure.picture, prefix=name, label=label)
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
+    return f"<figure>\n{svg}\n{caption}</figure>"
+
+
+def _cell(cell: Cell, *, numeric: bool, head: bool) -> str:
+    text = _badge(cell) if isinstance(cell, Badge) else escape(format_cell(cell))
+    long = isinstance(cell, str) and len(cell) > _LONG_TEXT
+    kind = ' class="number"' if numeric else ' class="long"' if long else ""
+    return f'<th scope="row"{kind}>{text}</th>' if head else f"<td{kind}>{text}</td>"
+
+
+def _column_head(name: str, numeric: bool) -> str:
+    kind = ' class="number"' if numeric else ""
+    return f'<th scope="col"{kind}>{escape(name)}</th>'
+
+
+def _row(row: tuple[Cell, ...], numeric: list[bool]) -> str:
+    cells = (
+        _cell(cell, numeric=number, head=column == 0)
+        for column, (cell, number) in enumerate(zip(row, numeric, strict=True))
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _table(table: Table) -> str:
+    numeric = [table.is_numeric(column) for column in range(len(table.columns))]
+    heads = "".join(map(_column_head, table.columns, numeric))
+    rows = "\n".join(_row(row, numeric) for row in table.rows)
+    caption = f"<caption>{escape(table.caption)}</caption>\n" if table.caption else ""
+    return (
+        '<div class="scroll" tabindex="0"><table>\n'
+        f"{caption}<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>"
+    )
