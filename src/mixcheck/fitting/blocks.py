@@ -1,0 +1,96 @@
+"""Linear algebra on many small matrices at once.
+
+A stack of ``m`` matrices of shape (a, b) is one array of shape (a, b, m): the small
+dimensions are looped over, the long one is left to NumPy. For the one to five random
+effects of a level this is far faster than a call per matrix, and a matrix that is not
+positive definite shows as a value, not as an exception.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+
+__all__ = [
+    "factor_blocks",
+    "log_determinant",
+    "multiply",
+    "multiply_transposed",
+    "sandwich",
+    "solve_lower",
+    "solve_upper",
+    "transpose",
+]
+
+
+def transpose(a: FloatArray) -> FloatArray:
+    """Transpose each matrix of the stack."""
+    return a.swapaxes(0, 1)
+
+
+def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Products ``A B`` of two stacks, (r, s, m) and (s, t, m); m may broadcast."""
+    if a.shape[1] == 1:
+        return a * b if a.shape[0] == 1 or b.shape[1] == 1 else a[:, :1] * b[:1]
+    out: FloatArray = np.einsum("rs...,st...->rt...", a, b)
+    return out
+
+
+def multiply_transposed(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Products ``A' B`` of two stacks, (s, r, m) and (s, t, m)."""
+    return multiply(transpose(a), b)
+
+
+def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArray:
+    """``L' A R`` for one L (r, a), one R (s, b) and a stack A (r, s, m)."""
+    if stack.shape[:2] == (1, 1):
+        return stack * (left[0, 0] * right[0, 0])
+    out: FloatArray = np.einsum("ra,rsm,sb->abm", left, stack, right, optimize=True)
+    return out
+
+
+def factor_blocks(a: FloatArray) -> FloatArray | None:
+    """Lower Cholesky factors of a stack (q, q, m); None if some matrix is not positive."""
+    q = a.shape[0]
+    if q == 1:
+        return np.sqrt(a) if a.size == 0 or a.min() > 0.0 else None
+    lower = np.zeros_like(a)
+    for j in range(q):
+        pivot = a[j, j] - np.einsum("km,km->m", lower[j, :j], lower[j, :j])
+        if not pivot.min(initial=np.inf) > 0.0:
+            return None
+        lower[j, j] = np.sqrt(pivot)
+        for i in range(j + 1, q):
+            inner = np.einsum("km,km->m", lower[i, :j], lower[j, :j])
+            lower[i, j] = (a[i, j] - inner) / lower[j, j]
+    return lower
+
+
+def solve_lower(lower: FloatArray, b: FloatArray) -> FloatArray:
+    """``L^-1 B`` for stacks L (q, q, m) and B (q, r, m)."""
+    q = lower.shape[0]
+    if q == 1:
+        return b / lower
+    x = np.empty(b.shape)
+    for i in range(q):
+        inner = np.einsum("km,krm->rm", lower[i, :i], x[:i])
+        x[i] = (b[i] - inner) / lower[i, i]
+    return x
+
+
+def solve_upper(lower: FloatArray, b: FloatArray) -> FloatArray:
+    """``L^-T B`` for stacks L (q, q, m) and B (q, r, m)."""
+    q = lower.shape[0]
+    if q == 1:
+        return b / lower
+    x = np.empty(b.shape)
+    for i in range(q - 1, -1, -1):
+        inner = np.einsum("km,krm->rm", lower[i + 1 :, i], x[i + 1 :])
+        x[i] = (b[i] - inner) / lower[i, i]
+    return x
+
+
+def log_determinant(lower: FloatArray) -> float:
+    """Sum over the stack of ``log det(L L')``."""
+    return 2.0 * float(sum(np.log(lower[j, j]).sum() for j in range(lower.shape[0])))

@@ -1,0 +1,419 @@
+"""The Laplace deviance of a mixed model and its exact gradient.
+
+With ``h(u) = -sum_i l_i + u'u / 2``, its minimiser ``u_hat``, and
+``H = I + sum_ab M_a' diag(W_ab) M_b`` (W the observed or expected information),
+``D = 2 h(u_hat) + log det H`` is minus twice the log-likelihood, every constant kept.
+
+The gradient needs one solve beyond the factorisation of H, whatever the number of
+parameters: with leverages ``s^ab_i = m_ia' H^-1 m_ib``,
+``t_c = sum_ab dW_ab/d eta_c s^ab`` and ``v = H^-1 sum_c M_c' t_c``,
+``dD/d eta_k = -2 l_k + t_k + sum_a l_ak M_a v``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Derivatives
+from mixcheck.fitting.blocks import sandwich
+from mixcheck.fitting.factorization import Factorization, factorize
+from mixcheck.fitting.latent import Gram
+from mixcheck.fitting.problem import Curvature, Problem
+
+__all__ = ["Evaluation", "HessianKind", "Mode", "evaluate", "find_mode", "predictors"]
+
+HessianKind = Literal["observed", "expected"]
+
+# The mode is accepted where the Newton decrement falls below this: through log det H
+# the error of the deviance is of the order of its square root.
+_DECREMENT = 1e-12
+# A step this small is probably the last one: third derivatives are then wanted.
+_NEARLY = 1e-3
+# Chord steps must shrink the decrement by this much, or H is factored again.
+_CHORD_RATIO = 0.1
+# The energy may rise by this much, relative to itself, through rounding alone.
+_ROUNDING = 1e-9
+_MAX_STEPS = 200
+_MAX_HALVINGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Random effects and what the data say of them.
+
+    Attributes
+    ----------
+    u : list of (q, m)
+        Standardised random effects per factor.
+    eta : list of (n,)
+    derivatives : Derivatives
+    order : int
+        Order of the derivatives.
+    energy : float
+        ``h(u)``.
+    """
+
+    u: list[FloatArray]
+    eta: list[FloatArray]
+    derivatives: Derivatives
+    order: int
+    energy: float
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A factored latent system and whether it holds the observed information."""
+
+    factorization: Factorization
+    gram: Gram
+    observed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """Conditional modes of the random effects and what was computed there.
+
+    Attributes
+    ----------
+    point : Point
+        With derivatives to third order.
+    system : System
+        The observed H, factored.
+    roots : list of (q, q)
+        ``Lambda`` of each factor.
+    steps : int
+    """
+
+    point: Point
+    system: System
+    roots: list[FloatArray]
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Deviance at one parameter vector.
+
+    Attributes
+    ----------
+    deviance : float
+        Minus twice the log-likelihood; inf where there is no mode.
+    gradient : (n_beta + n_theta,)
+    mode : Mode or None
+    """
+
+    deviance: float
+    gradient: FloatArray
+    mode: Mode | None
+
+
+def predictors(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    u: Sequence[FloatArray],
+) -> list[FloatArray]:
+    """Predictors at standardised random effects u, (n,) each."""
+    effects = [scale(root, part) for root, part in zip(roots, u, strict=True)]
+    parts = problem.latent.gather(effects, len(base))
+    return [b if part is None else b + part for b, part in zip(base, parts, strict=True)]
+
+
+def scale(root: FloatArray, u: FloatArray) -> FloatArray:
+    """``Lambda u`` of every level: (q, q) times (q, m)."""
+    return root[0, 0] * u if root.size == 1 else root @ u
+
+
+def _inner(a: Sequence[FloatArray], b: Sequence[FloatArray]) -> float:
+    return float(sum(np.vdot(x, y) for x, y in zip(a, b, strict=True)))
+
+
+def _whitened(
+    problem: Problem, roots: Sequence[FloatArray], rows: Mapping[int, FloatArray]
+) -> list[FloatArray]:
+    """``sum_k M_k' r_k`` per factor."""
+    sums = problem.latent.scatter(rows)
+    return [scale(root.T, part) for root, part in zip(roots, sums, strict=True)]
+
+
+def look(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    u: list[FloatArray],
+    order: int,
+) -> Point:
+    """Evaluate the joint log density at u."""
+    eta = predictors(problem, base, roots, u)
+    d = problem.derivatives(eta, order)
+    return Point(u, eta, d, order, 0.5 * _inner(u, u) - float(d.value.sum()))
+
+
+def _ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
+    """Gradient of ``-h``."""
+    first = {k: point.derivatives.first[k] for k in problem.latent.bearing}
+    scores = _whitened(problem, roots, first)
+    return [a - b for a, b in zip(scores, point.u, strict=True)]
+
+
+def _build_system(
+    problem: Problem, roots: Sequence[FloatArray], curvature: Curvature, *, observed: bool
+) -> System | None:
+    gram = problem.latent.gram(curvature.second)
+    factorization = factorize(problem.latent, gram, roots)
+    return None if factorization is None else System(factorization, gram, observed)
+
+
+def _newton_system(problem: Problem, roots: Sequence[FloatArray], point: Point) -> System | None:
+    """The observed system, or the expected one where that is not positive definite."""
+    observed = problem.observed(point.derivatives)
+    system = _build_system(problem, roots, observed, observed=True)
+    if system is None:
+        expected = problem.expected(point.eta)
+        system = _build_system(problem, roots, expected, observed=False)
+    return system
+
+
+def _advance(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    point: Point,
+    step: Sequence[FloatArray],
+    order: int,
+) -> Point | None:
+    """Go along `step`, halving it until the energy does not rise."""
+    limit = point.energy + _ROUNDING * (1.0 + abs(point.energy))
+    length = 1.0
+    for _ in range(_MAX_HALVINGS):
+        u = [a + length * b for a, b in zip(point.u, step, strict=True)]
+        after = look(problem, base, roots, u, order)
+        if after.energy <= limit:
+            return after
+        length *= 0.5
+    return None
+
+
+def find_mode(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: list[FloatArray],
+    start: list[FloatArray],
+    *,
+    chord: Factorization | None = None,
+) -> Mode | None:
+    """Minimise ``h`` over the random effects by Newton's method with step halving.
+
+    Parameters
+    ----------
+    base : list of (n,)
+        Predictors without random effects.
+    roots : list of (q, q)
+        ``Lambda`` of each factor.
+    start : list of (q, m)
+        Standardised random effects to start from.
+    chord : Factorization, optional
+        Of a nearby system, used for steps as long as they converge fast. Worth while
+        only where factors are crossed and a factorisation is dear.
+
+    Returns
+    -------
+    Mode or None
+        None where no finite mode was found, or H is not positive definite there.
+    """
+    crossed = bool(problem.latent.rest)
+    stepper = chord if crossed else None
+    fresh: System | None = None
+    point = look(problem, base, roots, start, 2)
+    decrement = np.inf
+    if not np.isfinite(point.energy):
+        return None
+    for count in range(1, _MAX_STEPS):
+        if stepper is None:
+            fresh = _newton_system(problem, roots, point)
+            if fresh is None:
+                return None
+            stepper = fresh.factorization
+        gradient = _ascent(problem, roots, point)
+        step = stepper.solve(gradient)
+        previous, decrement = decrement, _inner(gradient, step)
+        if decrement < _DECREMENT:
+            return _settle(problem, base, roots, point, fresh, count)
+        if fresh is None and decrement > _CHORD_RATIO * previous:
+            stepper, decrement = None, np.inf
+            continue
+        order = 3 if decrement < _NEARLY else 2
+        advanced = _advance(problem, base, roots, point, step, order)
+        if advanced is None:
+            return None
+        point, fresh = advanced, None
+        stepper = stepper if crossed else None
+    return None
+
+
+def _settle(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: list[FloatArray],
+    point: Point,
+    fresh: System | None,
+    steps: int,
+) -> Mode | None:
+    """Complete a mode: third derivatives and the observed system there."""
+    if point.order < 3:
+        point = look(problem, base, roots, point.u, 3)
+    if fresh is None or not fresh.observed:
+        curvature = problem.observed(point.derivatives)
+        fresh = _build_system(problem, roots, curvature, observed=True)
+    return None if fresh is None else Mode(point, fresh, roots, steps)
+
+
+def evaluate(
+    problem: Problem,
+    psi: FloatArray,
+    start: list[FloatArray],
+    *,
+    hessian: HessianKind = "observed",
+    chord: Factorization | None = None,
+) -> Evaluation:
+    """Laplace deviance and its gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+    psi : (n_beta + n_theta,)
+        Fixed effects of each predictor in turn, then covariance parameters.
+    start : list of (q, m)
+        Standardised random effects to start from.
+    hessian : {"observed", "expected"}
+        Which information enters ``log det H``.
+    chord : Factorization, optional
+        See `find_mode`.
+
+    Returns
+    -------
+    Evaluation
+        Deviance inf and gradient nan where no mode exists.
+    """
+    roots = problem.roots(psi[problem.n_beta :])
+    mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord)
+    if mode is None:
+        return Evaluation(np.inf, np.full(psi.size, np.nan), None)
+    if hessian == "observed":
+        curvature, system = problem.observed(mode.point.derivatives), mode.system
+    else:
+        curvature = problem.expected(mode.point.eta)
+        built = _build_system(problem, roots, curvature, observed=False)
+        if built is None:
+            return Evaluation(np.inf, np.full(psi.size, np.nan), None)
+        system = built
+    deviance = 2.0 * mode.point.energy + system.factorization.log_det()
+    return Evaluation(deviance, _gradient(problem, mode, curvature, system), mode)
+
+
+def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System) -> FloatArray:
+    """Gradient of the deviance in all parameters."""
+    latent, roots, point = problem.latent, mode.roots, mode.point
+    entries = system.factorization.inverse_entries()
+    scaled = {
+        (f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()
+    }
+    t = _curvature_pull(latent.leverages(scaled), curvature, len(problem.X))
+    bearing = {c: t[c] for c in latent.bearing if t[c] is not None}
+    v = _implicit(problem, mode, bearing)
+    coef = _row_coefficients(problem, mode, t, v)
+    betas = [x.T @ c for x, c in zip(problem.X, coef, strict=True)]
+    if not latent.factors:
+        return np.concatenate(betas)
+    d_roots = _root_derivatives(problem, mode, coef, v, system.gram, entries)
+    return np.concatenate([*betas, problem.pull_back(d_roots)])
+
+
+def _curvature_pull(
+    leverages: Mapping[tuple[int, int], FloatArray], curvature: Curvature, n_predictors: int
+) -> list[FloatArray | None]:
+    """``t_c = sum_ab dW_ab / d eta_c s^ab``; None where identically zero."""
+    out: list[FloatArray | None] = [None] * n_predictors
+    for (a, b), leverage in leverages.items():
+        for c in range(n_predictors):
+            slope = curvature.third.get((a, b, c))
+            if slope is None:
+                continue
+            part = slope * leverage if a == b else 2.0 * slope * leverage
+            held = out[c]
+            out[c] = part if held is None else held + part
+    return out
+
+
+def _implicit(
+    problem: Problem, mode: Mode, t: Mapping[int, FloatArray | None]
+) -> list[FloatArray] | None:
+    """``v = H^-1 sum_c M_c' t_c``, always with the observed H; None where zero."""
+    if not t:
+        return None
+    n = problem.n
+    rows = {c: np.zeros(n) if t.get(c) is None else t[c] for c in problem.latent.bearing}
+    held = {c: row for c, row in rows.items() if row is not None}
+    return mode.system.factorization.solve(_whitened(problem, mode.roots, held))
+
+
+def _row_coefficients(
+    problem: Problem, mode: Mode, t: Sequence[FloatArray | None], v: list[FloatArray] | None
+) -> list[FloatArray]:
+    """``dD / d eta_k`` of every row."""
+    d = mode.point.derivatives
+    shifts: list[FloatArray | None] = [None] * len(problem.X)
+    if v is not None:
+        effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
+        shifts = problem.latent.gather(effects, len(problem.X))
+    out = []
+    for k, first in enumerate(d.first):
+        coef = -2.0 * first
+        held = t[k]
+        if held is not None:
+            coef += held
+        for a, shift in enumerate(shifts):
+            second = d.second.get((a, k) if a <= k else (k, a))
+            if shift is not None and second is not None:
+                coef += second * shift
+        out.append(coef)
+    return out
+
+
+def _root_derivatives(
+    problem: Problem,
+    mode: Mode,
+    coef: Sequence[FloatArray],
+    v: list[FloatArray] | None,
+    gram: Gram,
+    entries: Gram,
+) -> list[FloatArray]:
+    """``dD / dLambda`` of each factor, (q, q)."""
+    latent, point = problem.latent, mode.point
+    outer = latent.scatter({k: coef[k] for k in latent.bearing})
+    out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
+    if v is not None:
+        scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
+        out = [part + s @ w.T for part, s, w in zip(out, scores, v, strict=True)]
+    for (f, g), block in gram.items():
+        # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.
+        out[f] = out[f] + 2.0 * _contract(block, entries[f, g], mode.roots[g])
+        if f != g:
+            mirrored = block.swapaxes(0, 1), entries[f, g].swapaxes(0, 1)
+            out[g] = out[g] + 2.0 * _contract(*mirrored, mode.roots[f])
+    return out
+
+
+def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
+    """``sum_P G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s)."""
+    r, s, pairs = gram.shape
+    if r == s == 1:
+        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
+    moved = np.einsum("esp,ds->edp", inverse, root)
+    out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
+    return out

@@ -1,0 +1,339 @@
+"""The latent Gaussian system: which random effects meet in which rows.
+
+The random effects of one grouping factor form blocks, one per level. A factor whose
+levels each lie within one level of the next (nested) can be eliminated level by level;
+a chain of such factors is eliminated in turn. What is left (factors crossed with the
+chain) is one matrix of its own. All index sets are found here, once per design; the
+numbers are in :mod:`mixcheck.fitting.factorization`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+
+__all__ = ["Column", "Factor", "Gram", "Latent", "Pair", "Summation", "lay_out"]
+
+
+@dataclass(frozen=True, eq=False)
+class Summation:
+    """Sums of row values by a non-negative index whose every value occurs.
+
+    Attributes
+    ----------
+    index : (n,) int
+    size : int
+        Number of distinct values, ``index.max() + 1``.
+    """
+
+    index: IntArray
+    size: int
+
+    @cached_property
+    def _starts(self) -> IntArray | None:
+        """Starts of the runs of a sorted index; None if it is not sorted."""
+        steps = np.diff(self.index)
+        if steps.size and steps.min() < 0:
+            return None
+        return np.concatenate([[0], np.flatnonzero(steps) + 1]).astype(np.intp)
+
+    @cached_property
+    def identity(self) -> bool:
+        """Whether every value occurs once and in order."""
+        return self.size == self.index.size and self._starts is not None
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """Sum `values` (n,) to (size,)."""
+        if self.identity:
+            return values
+        if self._starts is not None:
+            return np.add.reduceat(values, self._starts)
+        return np.bincount(self.index, values, self.size)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Give each row the value of its index, (size,) to (n,)."""
+        return values if self.identity else values[self.index]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One random effect of a factor: the predictor it enters and its covariate.
+
+    ``values`` is None for a covariate that is one in every row.
+    """
+
+    predictor: int
+    values: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A grouping factor with all its random effects.
+
+    Attributes
+    ----------
+    sums : Summation
+        Over the level of each row.
+    columns : tuple of Column
+        The ``q`` random effects of a level.
+    """
+
+    sums: Summation
+    columns: tuple[Column, ...]
+
+    @property
+    def m(self) -> int:
+        """Number of levels."""
+        return self.sums.size
+
+    @property
+    def q(self) -> int:
+        """Number of random effects of a level."""
+        return len(self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (q, m) of an array that holds one number per random effect."""
+        return self.q, self.m
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Pairs of levels of two factors that meet in some row.
+
+    Attributes
+    ----------
+    sums : Summation
+        Over the pair of each row.
+    left, right : (P,) int
+        Levels of the two factors in each pair.
+    """
+
+    sums: Summation
+    left: IntArray
+    right: IntArray
+
+
+Gram = dict[tuple[int, int], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """Random effects of a model, factors in the order in which they are eliminated.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+        The first `chained` form a chain, each nested in the next.
+    chained : int
+    pairs : mapping of (f, g), f <= g, to Pair
+    """
+
+    factors: tuple[Factor, ...]
+    chained: int
+    pairs: Mapping[tuple[int, int], Pair]
+
+    @cached_property
+    def bearing(self) -> tuple[int, ...]:
+        """Predictors that have random effects."""
+        return tuple(sorted({c.predictor for f in self.factors for c in f.columns}))
+
+    @cached_property
+    def size(self) -> int:
+        """Number of random effects."""
+        return sum(f.q * f.m for f in self.factors)
+
+    @cached_property
+    def rest(self) -> tuple[int, ...]:
+        """Factors outside the chain."""
+        return tuple(range(self.chained, len(self.factors)))
+
+    @cached_property
+    def _products(self) -> dict[tuple[int, int, int, int], FloatArray | None]:
+        """Products of two covariates, by (factor, factor, column, column)."""
+        out: dict[tuple[int, int, int, int], FloatArray | None] = {}
+        for f, g in self.pairs:
+            for c, left in enumerate(self.factors[f].columns):
+                for d, right in enumerate(self.factors[g].columns):
+                    if f != g or c <= d:
+                        out[f, g, c, d] = _product(left.values, right.values)
+        return out
+
+    @cached_property
+    def lifts(self) -> dict[tuple[int, int], Summation]:
+        """Sums over the levels of chain factor f within the level of the later g that holds them."""
+        chain = range(self.chained)
+        return {
+            (f, g): Summation(self.pairs[f, g].right, self.factors[g].m)
+            for f in chain
+            for g in chain[f + 1 :]
+        }
+
+    @cached_property
+    def fills(self) -> dict[tuple[int, int, int], Summation]:
+        """Sums over the pairs (f, r) within the pair (g, r) that holds them, f nested in g."""
+        return {(f, g, r): self._fill(f, g, r) for f, g in self.lifts for r in self.rest}
+
+    def _fill(self, f: int, g: int, r: int) -> Summation:
+        inner, outer, m = self.pairs[f, r], self.pairs[g, r], self.factors[r].m
+        wanted = self.pairs[f, g].right[inner.left] * m + inner.right
+        return Summation(np.searchsorted(outer.left * m + outer.right, wanted), outer.left.size)
+
+    @cached_property
+    def offsets(self) -> dict[int, int]:
+        """Where each factor outside the chain starts in the matrix of the rest."""
+        sizes = [self.factors[r].q * self.factors[r].m for r in self.rest]
+        return dict(zip(self.rest, np.concatenate([[0], np.cumsum(sizes)]).tolist(), strict=False))
+
+    @cached_property
+    def rest_size(self) -> int:
+        """Number of random effects outside the chain."""
+        return sum(self.factors[r].q * self.factors[r].m for r in self.rest)
+
+    def zeros(self) -> list[FloatArray]:
+        """One zero per random effect, an array (q, m) per factor."""
+        return [np.zeros(f.shape) for f in self.factors]
+
+    def gather(self, effects: Sequence[FloatArray], n_predictors: int) -> list[FloatArray | None]:
+        """Contribution of effects (q, m) per factor to each predictor, (n,) or None for zero."""
+        out: list[FloatArray | None] = [None] * n_predictors
+        for factor, effect in zip(self.factors, effects, strict=True):
+            for column, values in zip(factor.columns, effect, strict=True):
+                part = factor.sums.spread(values)
+                if column.values is not None:
+                    part = part * column.values
+                before = out[column.predictor]
+                out[column.predictor] = part if before is None else before + part
+        return out
+
+    def scatter(self, rows: Mapping[int, FloatArray]) -> list[FloatArray]:
+        """``Z' r`` for a row vector per predictor: an array (q, m) per factor."""
+        return [_scatter(factor, rows) for factor in self.factors]
+
+    def gram(self, weights: Mapping[tuple[int, int], FloatArray]) -> Gram:
+        """``Z' W Z`` on the pairs of levels that meet, (q_f, q_g, P) per pair of factors.
+
+        Parameters
+        ----------
+        weights : mapping of (a, b), a <= b, to (n,)
+            Curvature in predictors a and b; absent means zero.
+        """
+        return {key: self._gram_block(key, weights) for key in self.pairs}
+
+    def _gram_block(
+        self, key: tuple[int, int], weights: Mapping[tuple[int, int], FloatArray]
+    ) -> FloatArray:
+        f, g = key
+        sums = self.pairs[key].sums
+        left, right = self.factors[f].columns, self.factors[g].columns
+        if len(left) == len(right) == 1:
+            return self._gram_entry(key, 0, 0, weights, sums)[None, None]
+        out = np.empty((len(left), len(right), sums.size))
+        for c in range(len(left)):
+            for d in range(len(right)):
+                if f == g and d < c:
+                    out[c, d] = out[d, c]
+                else:
+                    out[c, d] = self._gram_entry(key, c, d, weights, sums)
+        return out
+
+    def _gram_entry(
+        self,
+        key: tuple[int, int],
+        c: int,
+        d: int,
+        weights: Mapping[tuple[int, int], FloatArray],
+        sums: Summation,
+    ) -> FloatArray:
+        f, g = key
+        a, b = self.factors[f].columns[c].predictor, self.factors[g].columns[d].predictor
+        weight = weights.get((a, b) if a <= b else (b, a))
+        if weight is None:
+            return np.zeros(sums.size)
+        product = self._products[f, g, c, d]
+        return sums(weight if product is None else weight * product)
+
+    def leverages(self, inverse: Gram) -> dict[tuple[int, int], FloatArray]:
+        """``z_ia' V z_ib`` for each pair of predictors a <= b with random effects.
+
+        Parameters
+        ----------
+        inverse : Gram
+            Blocks of V on the pairs of levels that meet.
+        """
+        out: dict[tuple[int, int], FloatArray] = {}
+        for (f, g), block in inverse.items():
+            for c, left in enumerate(self.factors[f].columns):
+                for d, right in enumerate(self.factors[g].columns):
+                    if f == g and d < c:
+                        continue
+                    a, b = left.predictor, right.predictor
+                    part = self.pairs[f, g].sums.spread(block[c, d])
+                    product = self._products[f, g, c, d]
+                    if product is not None:
+                        part = part * product
+                    # An off-diagonal entry occurs twice in z_a' V z_a, once in z_a' V z_b.
+                    if a == b and (f != g or c != d):
+                        part = 2.0 * part
+                    key = (a, b) if a <= b else (b, a)
+                    out[key] = out[key] + part if key in out else part
+        return out
+
+
+def _product(left: FloatArray | None, right: FloatArray | None) -> FloatArray | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left * right
+
+
+def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
+    if factor.q == 1 and factor.columns[0].values is None:
+        return factor.sums(rows[factor.columns[0].predictor])[None]
+    out = np.empty(factor.shape)
+    for target, column in zip(out, factor.columns, strict=True):
+        row = rows[column.predictor]
+        target[:] = factor.sums(row if column.values is None else row * column.values)
+    return out
+
+
+def lay_out(factors: Sequence[Factor]) -> Latent:
+    """Order the factors for elimination and index the pairs of levels that meet."""
+    ordered = sorted(factors, key=lambda f: -f.m)
+    chain, rest = ordered[:1], []
+    for factor in ordered[1:]:
+        (chain if _nested(chain[-1].sums, factor.sums) else rest).append(factor)
+    all_factors = tuple(chain + rest)
+    pairs = {
+        (f, g): _pair(all_factors[f].sums, all_factors[g].sums, same=f == g, nested=g < len(chain))
+        for f in range(len(all_factors))
+        for g in range(f, len(all_factors))
+    }
+    return Latent(all_factors, len(chain), pairs)
+
+
+def _first_rows(sums: Summation) -> IntArray:
+    first = np.empty(sums.size, dtype=np.intp)
+    first[sums.index[::-1]] = np.arange(sums.index.size - 1, -1, -1)
+    return first
+
+
+def _nested(inner: Summation, outer: Summation) -> bool:
+    """Whether every level of `inner` lies within one level of `outer`."""
+    return bool(np.array_equal(outer.index[_first_rows(inner)][inner.index], outer.index))
+
+
+def _pair(left: Summation, right: Summation, *, same: bool, nested: bool) -> Pair:
+    if same:
+        levels = np.arange(left.size)
+        return Pair(left, levels, levels)
+    if nested:
+        return Pair(left, np.arange(left.size), right.index[_first_rows(left)])
+    keys = left.index * right.size + right.index
+    unique, index = np.unique(keys, return_inverse=True)
+    sums = Summation(index.reshape(-1).astype(np.intp), unique.size)
+    return Pair(sums, unique // right.size, unique % right.size)

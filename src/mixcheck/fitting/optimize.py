@@ -1,0 +1,273 @@
+"""Outer optimisation: quasi-Newton on whitened parameters, then Newton's method.
+
+The search is BFGS with the exact gradient. It is written here, not taken from a
+library, because the scale from :mod:`mixcheck.fitting.start` makes the full first step
+the right one, where general-purpose searches begin with a step of unit length, and
+because every evaluation costs a mode search that is warm-started from the last.
+
+A covariance parameter at zero is a symmetric stationary point, so a zero gradient there
+proves nothing: the curvature across the face decides, and the search restarts along any
+direction of negative curvature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.laplace import Evaluation
+
+__all__ = ["Objective", "Optimum", "differentiate_gradient", "minimise"]
+
+# Gradients are in units of deviance per standard error (whitened coordinates).
+_SEARCH_TOLERANCE = 1e-4
+_TOLERANCE = 1e-7
+_MAX_ITERATIONS = 500
+_MAX_POLISH = 12
+_MAX_RESTARTS = 4
+# Step of the central differences, in standard errors: truncation is its square.
+_DIFFERENCE = 4e-3
+# Eigenvalues of the whitened Hessian below this are no curvature at all.
+_FLAT = 1e-6
+_SUFFICIENT = 1e-4
+_MAX_HALVINGS = 40
+
+Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the search ended.
+
+    Attributes
+    ----------
+    psi : (P,)
+    evaluation : Evaluation
+    scale : (P, P)
+        Whitening of the parameters.
+    gradient : float
+        Largest entry of the whitened gradient.
+    hessian : (P, P) or None
+        Of the deviance, in psi; None if it was not asked for.
+    smallest_eigenvalue : float
+        Of the whitened Hessian; nan without it.
+    evaluations : int
+    """
+
+    psi: FloatArray
+    evaluation: Evaluation
+    scale: FloatArray
+    gradient: float
+    hessian: FloatArray | None
+    smallest_eigenvalue: float
+    evaluations: int
+
+
+@dataclass(eq=False)
+class _Whitened:
+    """The objective in whitened coordinates; counts evaluations and keeps the last mode."""
+
+    objective: Objective
+    origin: FloatArray
+    scale: FloatArray
+    count: int = 0
+    last: Evaluation | None = field(default=None, repr=False)
+
+    def psi(self, z: FloatArray) -> FloatArray:
+        return self.origin + self.scale @ z
+
+    def __call__(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
+        evaluation = self.objective(self.psi(z), self.last)
+        self.count += 1
+        if evaluation.mode is not None:
+            self.last = evaluation
+        return evaluation, self.scale.T @ evaluation.gradient
+
+
+def minimise(
+    objective: Objective,
+    start: FloatArray,
+    scale: FloatArray,
+    *,
+    hessian: bool = True,
+) -> Optimum:
+    """Minimise a deviance.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(psi, nearby)`` evaluates at psi, warm-started from `nearby`.
+    start : (P,)
+    scale : (P, P)
+        Whitening: ``psi = start + scale z``.
+    hessian : bool
+        Whether to compute the Hessian, check the curvature and polish with it.
+
+    Returns
+    -------
+    Optimum
+        Its evaluation has an infinite deviance if the start has none.
+    """
+    search = _Whitened(objective, start, scale)
+    z = np.zeros(start.size)
+    evaluation, gradient = search(z)
+    if not np.isfinite(evaluation.deviance):
+        return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
+    tolerance = _SEARCH_TOLERANCE if hessian else _TOLERANCE
+    z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
+    if not hessian:
+        return Optimum(
+            search.psi(z), evaluation, scale, _largest(gradient), None, np.nan, search.count
+        )
+    for _ in range(_MAX_RESTARTS):
+        curvature = _curvature(search, z, evaluation)
+        values, vectors = np.linalg.eigh(curvature)
+        if values[0] > -_FLAT:
+            break
+        escaped = _escape(search, z, evaluation, vectors[:, 0])
+        if escaped is None:
+            break
+        z, evaluation, gradient = _search(search, *escaped, tolerance)
+    z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
+    back = np.linalg.inv(scale)
+    return Optimum(
+        psi=search.psi(z),
+        evaluation=evaluation,
+        scale=scale,
+        gradient=_largest(gradient),
+        hessian=back.T @ curvature @ back,
+        smallest_eigenvalue=float(values[0]),
+        evaluations=search.count,
+    )
+
+
+def _largest(gradient: FloatArray) -> float:
+    return float(np.abs(gradient).max(initial=0.0))
+
+
+def _search(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    tolerance: float,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """BFGS with backtracking; the inverse Hessian starts as the identity."""
+    inverse = np.eye(z.size)
+    for _ in range(_MAX_ITERATIONS):
+        if _largest(gradient) < tolerance:
+            break
+        direction = -inverse @ gradient
+        moved = _backtrack(search, z, evaluation, gradient, direction)
+        if moved is None:
+            if np.array_equal(inverse, np.eye(z.size)):
+                break
+            inverse = np.eye(z.size)
+            continue
+        z_new, evaluation, gradient_new = moved
+        inverse = _update(inverse, z_new - z, gradient_new - gradient)
+        z, gradient = z_new, gradient_new
+    return z, evaluation, gradient
+
+
+def _backtrack(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    direction: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    slope = float(gradient @ direction)
+    # Below this, differences of the deviance are rounding: trust the gradient instead.
+    noise = 1e-11 * (1.0 + abs(evaluation.deviance))
+    length = 1.0
+    for _ in range(_MAX_HALVINGS):
+        trial = z + length * direction
+        after, after_gradient = search(trial)
+        bound = evaluation.deviance + _SUFFICIENT * length * slope + noise
+        if after.deviance <= bound:
+            return trial, after, after_gradient
+        if np.isfinite(after.deviance):
+            # Minimum of the parabola through value, slope and new value.
+            excess = after.deviance - evaluation.deviance - length * slope
+            length = min(0.5, max(0.1, -0.5 * length * slope / excess)) * length
+        else:
+            length *= 0.25
+    return None
+
+
+def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of the inverse Hessian; skipped where the curvature is not positive."""
+    sy = float(s @ y)
+    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+        return inverse
+    left = inverse @ y
+    out: FloatArray = (
+        inverse
+        + np.outer(s, s) * ((1.0 + float(y @ left) / sy) / sy)
+        - (np.outer(left, s) + np.outer(s, left)) / sy
+    )
+    return out
+
+
+def _curvature(search: _Whitened, z: FloatArray, evaluation: Evaluation) -> FloatArray:
+    """Whitened Hessian by central differences of the exact gradient."""
+    columns = []
+    for j in range(z.size):
+        step = np.zeros(z.size)
+        step[j] = _DIFFERENCE
+        search.last = evaluation
+        ahead = search(z + step)[1]
+        search.last = evaluation
+        behind = search(z - step)[1]
+        columns.append((ahead - behind) / (2.0 * _DIFFERENCE))
+    search.last = evaluation
+    raw = np.column_stack(columns)
+    return 0.5 * (raw + raw.T)
+
+
+def differentiate_gradient(
+    objective: Objective, psi: FloatArray, scale: FloatArray, evaluation: Evaluation
+) -> FloatArray:
+    """Hessian of the deviance at psi, (P, P)."""
+    search = _Whitened(objective, psi, scale)
+    curvature = _curvature(search, np.zeros(psi.size), evaluation)
+    back = np.linalg.inv(scale)
+    hessian: FloatArray = back.T @ curvature @ back
+    return hessian
+
+
+def _escape(
+    search: _Whitened, z: FloatArray, evaluation: Evaluation, direction: FloatArray
+) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    """Step down a direction of negative curvature, either way."""
+    for length in (1.0, -1.0, 0.1, -0.1):
+        trial = z + length * direction
+        after, gradient = search(trial)
+        if after.deviance < evaluation.deviance - 1e-9:
+            return trial, after, gradient
+    return None
+
+
+def _polish(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    values: FloatArray,
+    vectors: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """Newton steps with a fixed Hessian until the gradient no longer falls."""
+    safe = np.where(values > _FLAT, values, np.inf)
+    for _ in range(_MAX_POLISH):
+        if _largest(gradient) < _TOLERANCE:
+            break
+        step = -vectors @ ((vectors.T @ gradient) / safe)
+        after, after_gradient = search(z + step)
+        if not _largest(after_gradient) < _largest(gradient):
+            break
+        z, evaluation, gradient = z + step, after, after_gradient
+    return z, evaluation, gradient

@@ -1,0 +1,248 @@
+"""Where the optimiser starts and how it measures distance.
+
+Fixed effects start at the model without random effects, variances at a moment estimate
+from the scores of the levels, and both are scaled by their approximate information, so
+that the deviance looks like half a unit sphere to the quasi-Newton search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Derivatives
+from mixcheck.fitting.factorization import factorize
+from mixcheck.fitting.problem import Problem
+
+__all__ = ["Start", "find_start", "fit_without_random_effects"]
+
+_MAX_SCORING = 50
+# Scoring stops here: it only has to find the neighbourhood.
+_SCORING_DECREMENT = 1e-3
+# A starting variance contributes at least this share of the information of a level.
+_LEAST_SHRINKAGE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Starting point and scale.
+
+    Attributes
+    ----------
+    psi : (P,)
+        Fixed effects, then covariance parameters.
+    scale : (P, P)
+        ``psi = start + scale z`` makes the Hessian in z close to the identity.
+    """
+
+    psi: FloatArray
+    scale: FloatArray
+
+
+def _information(
+    problem: Problem, second: Mapping[tuple[int, int], FloatArray]
+) -> FloatArray:
+    """``X' W X`` over all predictors, (n_beta, n_beta)."""
+    out = np.zeros((problem.n_beta, problem.n_beta))
+    for (a, b), weight in second.items():
+        block = (problem.X[a] * weight[:, None]).T @ problem.X[b]
+        out[problem.beta_slices[a], problem.beta_slices[b]] = block
+        if a != b:
+            out[problem.beta_slices[b], problem.beta_slices[a]] = block.T
+    return out
+
+
+def _start_predictors(problem: Problem) -> list[FloatArray]:
+    """Each predictor at a mean inside the support, other parameters constant, (n,) each."""
+    family, data = problem.family, problem.data
+    first, *others = family.links
+    etas = [first.link(family.start(data))]
+    if others:
+        dispersion = np.full(problem.n, family.dispersion_start(data))
+        etas.extend(link.link(dispersion) for link in others)
+    return etas
+
+
+def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
+    """Fixed effects closest to given predictors, (n_beta,)."""
+    beta = np.zeros(problem.n_beta)
+    parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
+    for X, offset, where, eta in parts:
+        beta[where] = np.linalg.lstsq(X, eta - offset, rcond=None)[0]
+    return beta
+
+
+def fit_without_random_effects(problem: Problem) -> tuple[FloatArray, Derivatives]:
+    """Fisher scoring for the fixed effects with every random effect at zero.
+
+    Returns
+    -------
+    beta : (n_beta,)
+    derivatives : Derivatives
+        First order, at `beta`.
+    """
+    etas = _start_predictors(problem)
+    beta = _project(problem, etas)
+    value, eta, d = _score(problem, beta)
+    if not np.isfinite(value):
+        # A least-squares guess may leave the domain of a link; a constant does not.
+        beta = _project(problem, [np.full(problem.n, eta.mean()) for eta in etas])
+        value, eta, d = _score(problem, beta)
+    for _ in range(_MAX_SCORING):
+        gradient = _gradient(problem, d)
+        step = _scoring_step(_information(problem, problem.expected(eta).second), gradient)
+        if float(gradient @ step) < _SCORING_DECREMENT:
+            break
+        length = 1.0
+        while length > 1e-10:
+            after = _score(problem, beta + length * step)
+            if after[0] >= value - 1e-9 * abs(value):
+                break
+            length *= 0.5
+        else:
+            break
+        beta = beta + length * step
+        value, eta, d = after
+    return beta, d
+
+
+def _score(
+    problem: Problem, beta: FloatArray
+) -> tuple[float, list[FloatArray], Derivatives]:
+    eta = problem.fixed(beta)
+    d = problem.derivatives(eta, 1)
+    return float(d.value.sum()), eta, d
+
+
+def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
+    return np.concatenate([x.T @ first for x, first in zip(problem.X, d.first, strict=True)])
+
+
+def _scoring_step(information: FloatArray, gradient: FloatArray) -> FloatArray:
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    ridge = information / np.outer(scale, scale) + 1e-10 * np.eye(scale.size)
+    step: FloatArray = np.linalg.solve(ridge, gradient / scale) / scale
+    return step
+
+
+def _level_information(
+    problem: Problem, second: Mapping[tuple[int, int], FloatArray]
+) -> list[FloatArray]:
+    """``sum z^2 W`` of each level, an array (q, m) per factor."""
+    gram = problem.latent.gram(second)
+    return [
+        np.stack([gram[f, f][c, c] for c in range(factor.q)])
+        for f, factor in enumerate(problem.latent.factors)
+    ]
+
+
+def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArray:
+    """Standard deviation of each effect from level scores r ~ (0, w + s^2 w^2), (q,)."""
+    excess = np.sum(scores**2 - information, axis=1) / np.maximum(
+        np.sum(information**2, axis=1), 1e-300
+    )
+    least = _LEAST_SHRINKAGE / np.maximum(information.mean(axis=1), 1e-300)
+    deviations: FloatArray = np.sqrt(np.maximum(excess, least))
+    return deviations
+
+
+def find_start(problem: Problem) -> Start:
+    """Find a starting point for all parameters and a scale for each direction."""
+    beta, d = fit_without_random_effects(problem)
+    second = problem.expected(problem.fixed(beta)).second
+    if not problem.terms:
+        scale = _inverse_root(2.0 * _information(problem, second))
+        return Start(beta, scale)
+    information = _level_information(problem, second)
+    scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
+    deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
+    theta = np.zeros(problem.n_theta)
+    spread = np.empty(problem.n_theta)
+    for term in problem.terms:
+        s = deviations[term.factor][term.columns]
+        w = information[term.factor][term.columns]
+        held = term.covariance.start() * 0.0
+        held[list(term.covariance.diagonal)] = s
+        theta[term.theta] = held
+        spread[term.theta] = term.covariance.pull_back(_theta_spread(s, w))
+    scale = np.zeros((beta.size + theta.size,) * 2)
+    scale[: beta.size, : beta.size] = _beta_scale(problem, theta, second)
+    scale[beta.size :, beta.size :] = np.diag(spread)
+    return Start(np.concatenate([beta, theta]), scale)
+
+
+def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
+    """Approximate standard distance of each entry of Lambda, (q, q).
+
+    Information on s in N(0, I + s^2 w): D'' = sum (2 s w / (1 + s^2 w))^2; an entry below
+    the diagonal moves the mean of one effect with another.
+    """
+    shrunk = information / (1.0 + deviation[:, None] ** 2 * information)
+    q = deviation.size
+    curvature = np.empty((q, q))
+    for i in range(q):
+        for j in range(q):
+            if i == j:
+                curvature[i, j] = np.sum((2.0 * deviation[i] * shrunk[i]) ** 2)
+            else:
+                curvature[i, j] = 2.0 * np.sum(shrunk[i] * deviation[j] ** 2 * shrunk[j])
+    spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)))
+    return spread
+
+
+def _beta_scale(
+    problem: Problem, theta: FloatArray, second: Mapping[tuple[int, int], FloatArray]
+) -> FloatArray:
+    """Root of the inverse of ``2 (X'WX - X'WM H^-1 M'WX)``."""
+    information = _information(problem, second)
+    latent, roots = problem.latent, problem.roots(theta)
+    factorization = factorize(latent, latent.gram(second), roots)
+    if factorization is not None:
+        information = information - _absorbed(problem, roots, second, factorization.solve)
+    return _inverse_root(2.0 * information)
+
+
+def _absorbed(
+    problem: Problem,
+    roots: list[FloatArray],
+    second: Mapping[tuple[int, int], FloatArray],
+    solve: object,
+) -> FloatArray:
+    """``X'WM H^-1 M'WX``, (n_beta, n_beta)."""
+    from mixcheck.fitting.laplace import scale as scale_effects
+
+    latent = problem.latent
+    columns: list[FloatArray] = []
+    for k, X in enumerate(problem.X):
+        for x in X.T:
+            rows = {}
+            for a in latent.bearing:
+                weight = second.get((a, k) if a <= k else (k, a))
+                rows[a] = np.zeros(problem.n) if weight is None else weight * x
+            parts = latent.scatter(rows)
+            scaled = [scale_effects(root.T, part) for root, part in zip(roots, parts, strict=True)]
+            columns.append(np.concatenate([p.ravel() for p in scaled]))
+    cross = np.column_stack(columns)
+    shapes = [f.shape for f in latent.factors]
+    ends = np.cumsum([q * m for q, m in shapes])[:-1]
+    solved = []
+    for column in cross.T:
+        parts = [p.reshape(s) for p, s in zip(np.split(column, ends), shapes, strict=True)]
+        solved.append(np.concatenate([p.ravel() for p in solve(parts)]))  # type: ignore[operator]
+    return cross.T @ np.column_stack(solved)
+
+
+def _inverse_root(matrix: FloatArray) -> FloatArray:
+    """L^-T of a Cholesky factorisation, floored where the matrix is nearly singular."""
+    deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    scaled = matrix / np.outer(deviations, deviations)
+    values, vectors = np.linalg.eigh(scaled)
+    if values.min() < 1e-8:
+        return (vectors / np.sqrt(np.maximum(values, 1e-8))) / deviations[:, None]
+    lower = np.linalg.cholesky(scaled)
+    root: FloatArray = solve_triangular(lower, np.eye(lower.shape[0]), lower=True).T
+    return root / deviations[:, None]

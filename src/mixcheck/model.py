@@ -1,0 +1,221 @@
+"""The port: what a fitted model must be able to do to be checked and compared.
+
+Everything after this module (simulation, residuals, checks, report, comparison)
+sees a model only through these protocols. Our own fit goes through the same door
+as anybody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+
+__all__ = [
+    "CONDITIONINGS",
+    "Checkable",
+    "Comparable",
+    "Conditioning",
+    "ConvergenceFacts",
+    "Converging",
+    "Enumerable",
+    "Realisation",
+    "Refittable",
+]
+
+Conditioning: TypeAlias = Literal["posterior", "marginal", "mode"]
+CONDITIONINGS: tuple[Conditioning, ...] = ("posterior", "marginal", "mode")
+
+
+@dataclass(frozen=True, eq=False)
+class Realisation:
+    """One data set, observed or simulated, as one model sees it.
+
+    Under a correct model with known parameters, the realisation of the observed data
+    and those of replicate data sets have the same joint distribution; every null
+    distribution rests on that.
+
+    Attributes
+    ----------
+    response : (n,)
+        The data: counts, successes or real values.
+    residuals : (n,)
+        Scaled quantile residuals, strictly between 0 and 1.
+    fitted : (n,)
+        Mean response with every random effect at zero.
+    mean, variance : (n,)
+        Moments of the response given the random effects that `conditioning` asks for
+        (drawn, integrated out, or at their mode).
+    mode_mean, mode_variance : (n,)
+        Moments of the response given the conditional modes of the random effects.
+    effects : mapping of term name to (m, q)
+        Standardised random effects, independent standard normal under a correct model;
+        empty where the model has none or `conditioning` integrates them out.
+    probability : callable or None
+        ``probability(k)`` is the (n,) array of P(Y = k) under the same random effects
+        as `mean`; None for a response without probability masses.
+    """
+
+    response: FloatArray
+    residuals: FloatArray
+    fitted: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    mode_mean: FloatArray
+    mode_variance: FloatArray
+    effects: Mapping[str, FloatArray] = field(default_factory=dict)
+    probability: Callable[[float], FloatArray] | None = None
+
+    def rows(self, selected: BoolArray | IntArray) -> Realisation:
+        """Keep the selected rows (a mask or positions); random effects belong to groups and are dropped."""
+        whole = self.probability
+        return Realisation(
+            response=self.response[selected],
+            residuals=self.residuals[selected],
+            fitted=self.fitted[selected],
+            mean=self.mean[selected],
+            variance=self.variance[selected],
+            mode_mean=self.mode_mean[selected],
+            mode_variance=self.mode_variance[selected],
+            probability=None if whole is None else (lambda k: whole(k)[selected]),
+        )
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A model that sees its own data and can make more of the same kind."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Data of the rows used, (n, ..), with the caller's index and columns."""
+        ...
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the response has probability masses."""
+        ...
+
+    @property
+    def description(self) -> Mapping[str, str | int | float | bool | None]:
+        """What the model is, for a report: formula, family, numbers of rows and groups."""
+        ...
+
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+        """See the observed data; random choices (draws, jitter) come from `rng`."""
+        ...
+
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+        """Simulate a data set (new random effects, new response) and see it likewise."""
+        ...
+
+
+@runtime_checkable
+class Refittable(Checkable, Protocol):
+    """A model that can be fitted again to another response."""
+
+    def respond(self, rng: np.random.Generator) -> FloatArray:
+        """Simulate one response vector, (n,), with new random effects."""
+        ...
+
+    def refit(self, response: FloatArray) -> Self:
+        """Fit the same model to `response`, (n,)."""
+        ...
+
+
+@runtime_checkable
+class Enumerable(Checkable, Protocol):
+    """A model whose replicates are a given list of data sets, such as draws made elsewhere."""
+
+    @property
+    def available(self) -> int:
+        """How many replicate data sets there are."""
+        ...
+
+    def replicate_number(
+        self, k: int, conditioning: Conditioning, rng: np.random.Generator
+    ) -> Realisation:
+        """See data set `k` of the list, ``0 <= k < available``, as the observed data are seen."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConvergenceFacts:
+    """Where the optimiser stopped.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether the scaled gradient is small and the curvature positive.
+    gradient : float
+        Largest absolute gradient, scaled by standard errors.
+    smallest_eigenvalue : float
+        Of the scaled Hessian of the deviance, boundary directions left out.
+    evaluations : int
+        Evaluations of the objective with its gradient.
+    singular : tuple of str
+        Random terms with a variance of zero or a correlation of one.
+    messages : tuple of str
+        Full sentences, each with its remedy.
+    """
+
+    converged: bool
+    gradient: float
+    smallest_eigenvalue: float
+    evaluations: int
+    singular: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Converging(Protocol):
+    """A model that knows how its optimiser ended."""
+
+    @property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped."""
+        ...
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A model with a full marginal log-likelihood and an account of its data."""
+
+    @property
+    def llf(self) -> float:
+        """Marginal log-likelihood with every constant kept."""
+        ...
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters: fixed effects, covariance, dispersion."""
+        ...
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations."""
+        ...
+
+    @property
+    def data_digest(self) -> Mapping[str, str]:
+        """Digests of what two models must share: rows, response, weights, offset."""
+        ...
+
+    @property
+    def fixed_matrices(self) -> Mapping[str, FloatArray]:
+        """Model matrix of each linear predictor, (n, p)."""
+        ...
+
+    @property
+    def random_terms(self) -> Mapping[str, tuple[str, FloatArray]]:
+        """Each random term: grouping factor, and the (n, q) matrix of its effects."""
+        ...
+
+    @property
+    def description(self) -> Mapping[str, str | int | float | bool | None]:
+        """What the model is: formula, family, method."""
+        ...

@@ -1,0 +1,106 @@
+"""What a check found: a fact, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.display.document import Picture
+
+__all__ = ["Alternative", "Effect", "Finding", "Skipped"]
+
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How large a departure is, in a unit that has a meaning.
+
+    Attributes
+    ----------
+    name : str
+        What is measured, such as "variance ratio".
+    value, low, high : float
+        Estimate and 95 % interval.
+    null : float
+        Its value under the model.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    null: float
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A fact about a model. It holds no verdict: a policy judges it.
+
+    Attributes
+    ----------
+    check : str
+        Unique name within a report, such as "dispersion" or "zeros [site=A]".
+    kind : str
+        Stable short name of the kind of check.
+    null : str
+        The null hypothesis, in words.
+    statistic : float
+        Observed test statistic.
+    pvalue : float or None
+        ``(b + 1) / (B + 1)``; None where the question has an exact answer, see `holds`.
+    alternative : str
+        "two-sided", "greater" or "less".
+    effect : Effect
+        Size of the departure.
+    n : int
+        Number of observations (or groups) that it rests on.
+    floor : float
+        The smallest p-value that these draws could have given.
+    replicates : (B,) array
+        The statistic in the replicate data sets, in their order; empty where none were used.
+    holds : bool or None
+        For exact facts (convergence, singularity): whether the null holds.
+    rows : array of int
+        Positions of observations implicated.
+    picture : Picture or None
+        Plot data, never a figure.
+    references : tuple of str
+    detail : str
+        One sentence on what was done, for the report.
+    """
+
+    check: str
+    kind: str
+    null: str
+    statistic: float
+    pvalue: float | None
+    alternative: Alternative
+    effect: Effect
+    n: int
+    floor: float = 0.0
+    replicates: FloatArray = field(default_factory=lambda: np.empty(0))
+    holds: bool | None = None
+    rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    picture: Picture | None = None
+    references: tuple[str, ...] = ()
+    detail: str = ""
+
+    def __bool__(self) -> NoReturn:
+        """A finding is a measurement, not a verdict."""
+        raise TypeError(
+            f"the finding {self.check!r} is a measurement, not a verdict: "
+            "judge a report with a Policy and read report.ok or report.verdicts"
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A check that does not apply, with its reason as a sentence."""
+
+    check: str
+    kind: str
+    reason: str
