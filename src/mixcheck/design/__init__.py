@@ -1,0 +1,28 @@
+"""Data to matrices: formulas, covariance structures, and the frozen design."""
+
+from mixcheck.design.covariance import Covariance, Diagonal, Unstructured, covariance_of
+from mixcheck.design.formula import (
+    ModelFormula,
+    PredictorFormula,
+    RandomTerm,
+    ResponseFormula,
+    parse_formula,
+)
+from mixcheck.design.matrices import Design, Predictor, RandomBlock, apply_design, build_design
+
+__all__ = [
+    "Covariance",
+    "Design",
+    "Diagonal",
+    "ModelFormula",
+    "Predictor",
+    "PredictorFormula",
+    "RandomBlock",
+    "RandomTerm",
+    "ResponseFormula",
+    "Unstructured",
+    "apply_design",
+    "build_design",
+    "covariance_of",
+    "parse_formula",
+]

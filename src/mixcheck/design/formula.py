@@ -1,0 +1,582 @@
+"""Formulas: text to terms, no data touched.
+
+The fixed side is formulaic's language, whole. This module takes out what formulaic does
+not know: the response, ``offset()``, and the bars of random terms.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Final, Literal, NoReturn, TypeAlias, cast
+
+from formulaic import Formula
+from formulaic.errors import FormulaicError
+from formulaic.parser.types import Factor, Term
+from formulaic.transforms import TRANSFORMS
+
+from mixcheck.design.covariance import STRUCTURES, Structure
+from mixcheck.errors import FormulaError
+
+__all__ = [
+    "ModelFormula",
+    "PredictorFormula",
+    "RandomTerm",
+    "ResponseFormula",
+    "parse_formula",
+    "quote_name",
+]
+
+NAME: Final = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
+_OPEN: Final = {"(": ")", "[": "]", "{": "}"}
+_CLOSE: Final = frozenset(_OPEN.values())
+_QUOTES: Final = frozenset("'\"`")
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One random term: effects that vary between the levels of a grouping factor.
+
+    Attributes
+    ----------
+    effects : str
+        Right side in formulaic's language with the intercept written out, ``1 + x`` or ``0 + x``.
+    group : tuple of str
+        Columns that, crossed, make the grouping factor.
+    structure : {"us", "diag"}
+        Covariance of the effects of one level.
+    """
+
+    effects: str
+    group: tuple[str, ...]
+    structure: Structure = "us"
+
+    @property
+    def group_name(self) -> str:
+        """Name of the grouping factor, ``a:b`` for crossed columns."""
+        return ":".join(self.group)
+
+    def __str__(self) -> str:
+        prefix = "" if self.structure == "us" else self.structure
+        return f"{prefix}({self.effects} | {':'.join(map(quote_name, self.group))})"
+
+
+@dataclass(frozen=True)
+class PredictorFormula:
+    """One linear predictor.
+
+    Attributes
+    ----------
+    fixed : str
+        Right side in formulaic's language with the intercept written out.
+    random : tuple of RandomTerm
+        Random terms in the order written.
+    offsets : tuple of str
+        Expressions added to the predictor with no coefficient.
+    """
+
+    fixed: str
+    random: tuple[RandomTerm, ...] = ()
+    offsets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResponseFormula:
+    """Left side of a formula.
+
+    Attributes
+    ----------
+    kind : {"single", "ratio", "cbind"}
+        One expression; ``k / n``; or ``cbind(successes, failures)``.
+    parts : tuple of str
+        One expression, or the two.
+    """
+
+    kind: Literal["single", "ratio", "cbind"]
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelFormula:
+    """A formula taken apart.
+
+    Attributes
+    ----------
+    text : str
+        The formula of the mean as it was written.
+    response : ResponseFormula
+        Left side.
+    predictors : tuple of (str, PredictorFormula)
+        ``mean``, and where given ``dispersion`` and ``zi``.
+    """
+
+    text: str
+    response: ResponseFormula
+    predictors: tuple[tuple[str, PredictorFormula], ...]
+
+    def predictor(self, name: str) -> PredictorFormula:
+        """Predictor called `name`."""
+        return dict(self.predictors)[name]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A formula with its brackets matched.
+
+    ``depth[i]`` counts the brackets around character i (a bracket itself counts as outside),
+    ``code[i]`` is False inside quotes, ``partner`` maps an opening bracket to its end.
+    """
+
+    text: str
+    depth: tuple[int, ...]
+    code: tuple[bool, ...]
+    partner: dict[int, int]
+
+    def fail(self, position: int, message: str) -> NoReturn:
+        """Raise a FormulaError with a caret under `position`."""
+        _fail(self.text, position, message)
+
+    def find(self, start: int, end: int, characters: str) -> list[int]:
+        """Positions of `characters` in the span, outside its brackets and quotes."""
+        base = self.depth[start] if start < end else 0
+        return [
+            i
+            for i in range(start, end)
+            if self.text[i] in characters and self.code[i] and self.depth[i] == base
+        ]
+
+    def strip(self, start: int, end: int) -> tuple[int, int]:
+        """Span without the blanks at its ends."""
+        while start < end and self.text[start].isspace():
+            start += 1
+        while end > start and self.text[end - 1].isspace():
+            end -= 1
+        return start, end
+
+    def peel(self, start: int, end: int) -> tuple[int, int]:
+        """Span without blanks and without parentheses around the whole."""
+        start, end = self.strip(start, end)
+        while start < end and self.text[start] == "(" and self.partner.get(start) == end - 1:
+            start, end = self.strip(start + 1, end - 1)
+        return start, end
+
+    def part(self, start: int, end: int) -> str:
+        """Text of the span."""
+        return self.text[start:end].strip()
+
+
+_Span: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One summand of a right side: its sign and its span."""
+
+    sign: str
+    start: int
+    end: int
+
+
+def parse_formula(
+    text: str, *, dispersion: str | None = None, zi: str | None = None
+) -> ModelFormula:
+    """Take a formula apart.
+
+    Parameters
+    ----------
+    text : str
+        ``response ~ fixed effects + (effects | group) + offset(expression)``. The response is
+        an expression, ``k / n`` or ``cbind(k, n - k)``. The bars are lme4's: ``(x | g)``
+        correlated, ``(x || g)`` independent term by term, ``(1 | a/b)`` nested, ``(1 | a:b)``
+        crossed, ``diag(x | g)`` diagonal.
+    dispersion, zi : str, optional
+        One-sided formulas, ``~ x + (1 | g)``, of the dispersion and of the zero inflation.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be read; the message marks the position.
+
+    Examples
+    --------
+    >>> formula = parse_formula("y ~ x + (x || site) + offset(log(effort))")
+    >>> [str(term) for term in formula.predictor("mean").random]
+    ['(1 | site)', '(0 + x | site)']
+    >>> formula.predictor("mean").offsets
+    ('log(effort)',)
+    """
+    for name, given in (("formula", text), ("dispersion", dispersion or ""), ("zi", zi or "")):
+        if not isinstance(given, str):
+            raise FormulaError(
+                f"The {name} must be a text such as 'y ~ x + (1 | g)', not {type(given).__name__}."
+            )
+    return _parse(text, dispersion, zi)
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str, dispersion: str | None, zi: str | None) -> ModelFormula:
+    source = _scan(text)
+    tilde = _tilde(source)
+    predictors = [("mean", _predictor(source, tilde + 1))]
+    for name, one_sided in (("dispersion", dispersion), ("zi", zi)):
+        if one_sided is not None:
+            predictors.append((name, _one_sided(one_sided)))
+    return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors))
+
+
+def quote_name(name: str) -> str:
+    """Column name as a formula needs it: in back-ticks unless it is plain."""
+    return name if NAME.fullmatch(name) else f"`{name}`"
+
+
+def _fail(text: str, position: int, message: str) -> NoReturn:
+    shown = text.replace("\n", " ").replace("\t", " ")
+    raise FormulaError(f"{message}\n  {shown}\n  {' ' * position}^")
+
+
+def _scan(text: str) -> _Source:
+    """Match brackets and quotes."""
+    depth, code = [], []
+    partner: dict[int, int] = {}
+    opened: list[int] = []
+    quote: tuple[str, int] | None = None
+    for i, character in enumerate(text):
+        if quote is not None:
+            code.append(False)
+            depth.append(len(opened))
+            quote = None if character == quote[0] else quote
+            continue
+        if character in _CLOSE:
+            if not opened or _OPEN[text[opened[-1]]] != character:
+                _fail(text, i, f"Unbalanced brackets: nothing is open for this `{character}`.")
+            partner[opened.pop()] = i
+        code.append(character not in _QUOTES)
+        depth.append(len(opened))
+        if character in _OPEN:
+            opened.append(i)
+        elif character in _QUOTES:
+            quote = (character, i)
+    if quote is not None:
+        _fail(text, quote[1], f"This quote is never closed; add {quote[0]} at its end.")
+    if opened:
+        closing = _OPEN[text[opened[-1]]]
+        _fail(text, opened[-1], f"Unbalanced brackets: this one is never closed; add `{closing}`.")
+    return _Source(text, tuple(depth), tuple(code), partner)
+
+
+def _tilde(source: _Source) -> int:
+    """Position of the one tilde."""
+    tildes = source.find(0, len(source.text), "~")
+    if not tildes:
+        source.fail(len(source.text), "No `~` in the formula; write `response ~ predictors`.")
+    if len(tildes) > 1:
+        source.fail(tildes[1], "A second `~`; a formula has one, between response and predictors.")
+    if not source.part(0, tildes[0]):
+        source.fail(tildes[0], "No response before `~`; write `response ~ predictors`.")
+    return tildes[0]
+
+
+def _one_sided(text: str) -> PredictorFormula:
+    """Predictor of a formula without response."""
+    source = _scan(text)
+    tildes = source.find(0, len(text), "~")
+    if tildes and source.part(0, tildes[0]):
+        source.fail(0, "Only the formula of the mean has a response; begin this one with `~`.")
+    return _predictor(source, tildes[0] + 1 if tildes else 0)
+
+
+def _response(source: _Source, end: int) -> ResponseFormula:
+    start, end = source.peel(0, end)
+    bars = source.find(start, end, "|")
+    if bars:
+        source.fail(bars[0], "A bar before `~`; random terms stand on the right side.")
+    call = _call(source, start, end)
+    if call is not None and call[0] == "cbind":
+        return _cbind(source, *call[1])
+    slashes = source.find(start, end, "/")
+    if len(slashes) == 1 and not source.find(start, end, "+-*%<>=&"):
+        spans = ((start, slashes[0]), (slashes[0] + 1, end))
+        return ResponseFormula("ratio", tuple(_expression(source, *span) for span in spans))
+    return ResponseFormula("single", (_expression(source, start, end),))
+
+
+def _cbind(source: _Source, start: int, end: int) -> ResponseFormula:
+    """Successes and failures."""
+    commas = source.find(start, end, ",")
+    if len(commas) != 1:
+        source.fail(start, "`cbind` takes two: write `cbind(successes, failures)`.")
+    spans = ((start, commas[0]), (commas[0] + 1, end))
+    return ResponseFormula("cbind", tuple(_expression(source, *span) for span in spans))
+
+
+def _predictor(source: _Source, start: int) -> PredictorFormula:
+    """Right side from `start` to the end."""
+    end = len(source.text)
+    start, end = source.strip(start, end)
+    if start == end:
+        source.fail(end, "Nothing after `~`; write `~ 1` for an intercept alone.")
+    fixed: list[_Item] = []
+    random: list[RandomTerm] = []
+    offsets: list[str] = []
+    for item in _summands(source, start, end):
+        if _sort_item(source, item, random, offsets):
+            fixed.append(item)
+    return PredictorFormula(_fixed(source, fixed), tuple(random), tuple(offsets))
+
+
+def _summands(source: _Source, start: int, end: int) -> list[_Item]:
+    """Split at plus and minus; open parentheses that hold random terms or offsets."""
+    items: list[_Item] = []
+    for item in _split_signs(source, start, end):
+        inner = source.peel(item.start, item.end)
+        wrapped = inner != (item.start, item.end)
+        if wrapped and not source.find(*inner, "|") and _has_special(source, *inner):
+            if item.sign == "-":
+                source.fail(item.start, "A random term or an offset cannot be subtracted.")
+            items.extend(_summands(source, *inner))
+        else:
+            items.append(item)
+    return items
+
+
+def _split_signs(source: _Source, start: int, end: int) -> list[_Item]:
+    items: list[_Item] = []
+    sign, begin = "+", start
+    for position in [*source.find(start, end, "+-"), end]:
+        last = position == end
+        span = source.strip(begin, position)
+        if span[0] < span[1]:
+            items.append(_Item(sign, *span))
+            sign = "+"
+        elif last:
+            source.fail(max(begin - 1, 0), "Nothing follows this sign; write a term or remove it.")
+        if not last:
+            sign = "-" if (source.text[position] == "-") != (sign == "-") else "+"
+        begin = position + 1
+    return items
+
+
+def _has_special(source: _Source, start: int, end: int) -> bool:
+    """Whether a sum holds random terms or offsets among its summands."""
+    for item in _split_signs(source, start, end):
+        inner = source.peel(item.start, item.end)
+        call = _call(source, *inner)
+        if call is not None and (call[0] == "offset" or call[0] in STRUCTURES):
+            return True
+        if inner != (item.start, item.end) and (
+            source.find(*inner, "|") or _has_special(source, *inner)
+        ):
+            return True
+    return False
+
+
+def _sort_item(
+    source: _Source, item: _Item, random: list[RandomTerm], offsets: list[str]
+) -> bool:
+    """File a summand among random terms or offsets; True if it is a fixed one."""
+    bare = source.find(item.start, item.end, "|")
+    if bare:
+        source.fail(bare[0], f"A bar needs parentheses; write `({source.part(item.start, item.end)})`.")
+    start, end = source.peel(item.start, item.end)
+    structure: Structure = "us"
+    call = _call(source, start, end)
+    if call is not None and call[0] == "offset":
+        offsets.append(_expression(source, *call[1]))
+    elif (start, end) != (item.start, item.end) and source.find(start, end, "|"):
+        _add_terms(source, (start, end), structure, random)
+    elif call is not None and _is_structure(source, start, *call):
+        structure = cast(Structure, call[0])
+        _add_terms(source, source.peel(*call[1]), structure, random)
+    else:
+        _reject_inner_bar(source, item.start, item.end)
+        return True
+    if item.sign == "-":
+        source.fail(item.start, "A random term or an offset cannot be subtracted.")
+    return False
+
+
+def _call(source: _Source, start: int, end: int) -> tuple[str, _Span] | None:
+    """Name and argument span, if the span is one call and nothing else."""
+    match = NAME.match(source.text, start, end)
+    if match is None:
+        return None
+    opening = source.strip(match.end(), end)[0]
+    if opening >= end or source.text[opening] != "(" or source.partner[opening] != end - 1:
+        return None
+    return match.group(), (opening + 1, end - 1)
+
+
+def _is_structure(source: _Source, start: int, name: str, arguments: _Span) -> bool:
+    """Whether a call is a random term with a named covariance structure."""
+    inner = source.peel(*arguments)
+    bars = source.find(*inner, "|")
+    if name in STRUCTURES:
+        if not bars:
+            source.fail(start, f"`{name}` needs a bar; write `{name}(1 + x | g)`.")
+        return True
+    if not bars or "." in name or name in TRANSFORMS or source.find(*arguments, ","):
+        return False
+    near = get_close_matches(name, STRUCTURES, n=1)
+    known = " or ".join(f"`{structure}(1 + x | g)`" for structure in STRUCTURES)
+    meant = f" (`{near[0]}`?)" if near else ""
+    source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
+
+
+def _reject_inner_bar(source: _Source, start: int, end: int) -> None:
+    """Fail if a bare parenthesis inside a product holds a bar."""
+    for opening in range(start, end):
+        inside_code = source.code[opening] and source.text[opening] == "("
+        if not inside_code or _belongs_to_python(source, start, opening):
+            continue
+        bars = source.find(opening + 1, source.partner[opening], "|")
+        if bars:
+            source.fail(bars[0], "A random term can only be added: write `... + (effects | group)`.")
+
+
+def _belongs_to_python(source: _Source, start: int, opening: int) -> bool:
+    """Whether a parenthesis opens, or stands inside, a call or a brace."""
+    around = [o for o, c in source.partner.items() if start <= o <= opening <= c]
+    for position in around:
+        before = source.text[start:position].rstrip()
+        if source.text[position] != "(" or (before and (before[-1].isalnum() or before[-1] in "_.`)]")):
+            return True
+    return False
+
+
+def _add_terms(source: _Source, span: _Span, structure: Structure, found: list[RandomTerm]) -> None:
+    """Append the random terms of one bar."""
+    start, end = span
+    bars = source.find(start, end, "|")
+    double = len(bars) == 2 and bars[1] == bars[0] + 1
+    if len(bars) > 1 and not double:
+        source.fail(bars[1], "A second bar in one random term; write `(effects | group)`.")
+    left, right = (start, bars[0]), (bars[-1] + 1, end)
+    if not source.part(*left):
+        source.fail(bars[0], "No effects before the bar; write `(1 | g)` for a random intercept.")
+    if not source.part(*right):
+        source.fail(bars[-1], "No grouping factor after the bar; write `(1 | g)`.")
+    for effects in _effects(source, left, split=double):
+        for group in _groups(source, *right):
+            term = RandomTerm(effects, group, structure)
+            if term in found:
+                source.fail(start, f"The random term `{term}` stands here twice; remove one.")
+            found.append(term)
+
+
+def _effects(source: _Source, span: _Span, *, split: bool) -> list[str]:
+    """Effects in canonical text; one by one where a double bar splits them."""
+    start, end = source.peel(*span)
+    terms = _terms(source, start, source.text[start:end])
+    if not terms:
+        source.fail(start, "No effects are left before the bar; write `1` or a column.")
+    if not split:
+        return [_render(terms)]
+    return [_render([term]) for term in terms]
+
+
+def _groups(source: _Source, start: int, end: int) -> list[tuple[str, ...]]:
+    """Grouping factors of the right side of a bar: ``+`` lists, ``/`` nests, ``:`` crosses."""
+    start, end = source.peel(start, end)
+    for operator in "+/:":
+        positions = source.find(start, end, operator)
+        if positions:
+            left = _groups(source, start, positions[-1])
+            right = _groups(source, positions[-1] + 1, end)
+            return _combine(left, right, operator)
+    return [(_group_column(source, start, end),)]
+
+
+def _combine(
+    left: list[tuple[str, ...]], right: list[tuple[str, ...]], operator: str
+) -> list[tuple[str, ...]]:
+    if operator == "+":
+        return [*left, *right]
+    if operator == ":":
+        return [_union(a, b) for a in left for b in right]
+    whole = _union(*left)
+    return [*left, *(_union(whole, b) for b in right)]
+
+
+def _union(*groups: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
+def _group_column(source: _Source, start: int, end: int) -> str:
+    text = source.part(start, end)
+    if not text:
+        source.fail(start, "A column is missing here; write `(1 | g)`, `(1 | a:b)` or `(1 | a/b)`.")
+    if len(text) > 2 and text[0] == text[-1] == "`" and "`" not in text[1:-1]:
+        return text[1:-1]
+    call = _call(source, start, end)
+    if call is not None and call[0] in ("factor", "C"):
+        return _group_column(source, *source.peel(*call[1]))
+    if not NAME.fullmatch(text):
+        source.fail(
+            start,
+            f"`{text}` is no column; a grouping factor is a column, `a:b` or `a/b`. "
+            "Make a column of it in the data.",
+        )
+    return text
+
+
+def _fixed(source: _Source, items: list[_Item]) -> str:
+    """Fixed part in canonical text."""
+    if not items:
+        return "1"
+    text = " ".join(f"{item.sign} {source.text[item.start : item.end]}" for item in items)
+    for item in items:
+        for term in _terms(source, item.start, source.text[item.start : item.end]):
+            if any(factor.expr.startswith("offset(") for factor in term.factors):
+                source.fail(item.start, "An offset is added by itself: write `+ offset(expression)`.")
+    return _render(_terms(source, items[0].start, text))
+
+
+def _terms(source: _Source, position: int, text: str) -> list[Term]:
+    """Terms by formulaic; its complaints with our caret."""
+    if re.search(r"(?<![\w.`'\"])\.(?![\w])", text) and "." in text.split():
+        source.fail(position, "`.` (all other columns) is not offered; write the columns.")
+    try:
+        parsed = Formula(text)
+        return list(parsed)
+    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
+        reason = _ANSI.sub("", str(error)).split("\n")[0].strip()
+        source.fail(position, f"`{text.strip()}` cannot be read: {reason}")
+
+
+def _expression(source: _Source, start: int, end: int) -> str:
+    """One expression in canonical text: a column, a call, or braces."""
+    start, end = source.peel(start, end)
+    text = source.part(start, end)
+    if not text:
+        source.fail(start, "An expression is missing here.")
+    if NAME.fullmatch(text) or re.fullmatch("`[^`]+`", text):
+        return quote_name(text.strip("`"))
+    inner = text[1:-1] if text[0] == "{" and source.partner[start] == end - 1 else text
+    (term,) = _terms(source, start, f"0 + {{{inner}}}") or (None,)
+    if term is None:
+        source.fail(start, f"`{text}` is no expression.")
+    return _render_factor(term.factors[0])
+
+
+def _render(terms: list[Term]) -> str:
+    """Terms as text that formulaic reads back as the same terms."""
+    written = [_render_term(term) for term in terms]
+    return " + ".join(written if "1" in written else ["0", *written])
+
+
+def _render_term(term: Term) -> str:
+    return ":".join(_render_factor(factor) for factor in term.factors)
+
+
+def _render_factor(factor: Factor) -> str:
+    expression = str(factor.expr)
+    if factor.eval_method is Factor.EvalMethod.LOOKUP:
+        return quote_name(expression)
+    if factor.eval_method is Factor.EvalMethod.LITERAL:
+        return expression
+    if _call(_scan(expression), 0, len(expression)) is not None:
+        return expression
+    return f"{{{expression}}}"

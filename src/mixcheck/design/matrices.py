@@ -1,0 +1,634 @@
+"""Formula and data to the frozen Design that a fitter works on."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.covariance import Structure
+from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
+from mixcheck.design.frames import (
+    Columns,
+    as_frame,
+    check_finite,
+    missing_rows,
+    pick_column,
+    read_column,
+    require_columns,
+    row_label,
+)
+from mixcheck.design.grouping import GroupKey, group_rows, look_up
+from mixcheck.design.rank import independent_columns
+from mixcheck.design.recipes import (
+    CONTEXT,
+    Part,
+    Recipe,
+    known_functions,
+    make_matrices,
+    read_part,
+)
+from mixcheck.design.response import make_response
+from mixcheck.errors import DataError, DataWarning, DesignError, OptionError, UnseenLevelError
+
+__all__ = ["Design", "Predictor", "RandomBlock", "apply_design", "build_design"]
+
+Unseen: TypeAlias = Literal["error", "zero"]
+_RowVector: TypeAlias = "str | ArrayLike | None"
+_MANY_LEVELS: Final = 10
+
+
+@dataclass(frozen=True, eq=False)
+class RandomBlock:
+    """One random term on the data.
+
+    Attributes
+    ----------
+    name : str
+        The term, ``(1 | herd)``.
+    group : str
+        Name of the grouping factor, ``herd`` or ``batch:cask``.
+    effects : tuple of str, (q,)
+        Names of the columns of Z.
+    levels : pandas.Index, (m,)
+        Labels of the levels, sorted (categories in their own order).
+    codes : (n,)
+        Level of every row; -1 where a new row has a level never seen.
+    Z : (n, q)
+        Effects of every row.
+    structure : {"us", "diag"}
+        Covariance of the effects of one level.
+    """
+
+    name: str
+    group: str
+    effects: tuple[str, ...]
+    levels: pd.Index[Any]
+    codes: IntArray
+    Z: FloatArray
+    structure: Structure
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """One linear predictor on the data.
+
+    Attributes
+    ----------
+    name : {"mean", "dispersion", "zi"}
+        What it predicts.
+    columns : tuple of str, (p,)
+        Names of the columns of X.
+    X : (n, p)
+        Model matrix of full column rank.
+    offset : (n,)
+        Sum of the offsets.
+    random : tuple of RandomBlock
+        Random terms.
+    aliased : tuple of str
+        Columns left out because they are linear combinations of those before them.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    X: FloatArray
+    offset: FloatArray
+    random: tuple[RandomBlock, ...]
+    aliased: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A model's data as arrays.
+
+    Attributes
+    ----------
+    formula : ModelFormula
+        What was asked for.
+    response : (n,)
+        Response; successes where `size` is given.
+    size : (n,) or None
+        Trials.
+    weights : (n,) or None
+        Prior weights.
+    predictors : tuple of Predictor
+        One for each predictor of the formula.
+    frame : pandas.DataFrame
+        The caller's rows that were used, with all columns and their index.
+    rows : (n,)
+        Positions of these rows in the caller's data.
+    dropped : int
+        Number of rows left out because a value is missing.
+    notes : tuple of str
+        Sentences on rows, columns and levels left out.
+    recipes : mapping
+        How each matrix is made from new data.
+    keys : mapping
+        How each grouping factor finds its levels in new data.
+    kept : mapping
+        Which columns of a predictor's recipe are in its X.
+    offset_source : str or None
+        Column of the offset given beside the formula; ``""`` where it was an array.
+    """
+
+    formula: ModelFormula
+    response: FloatArray
+    size: FloatArray | None
+    weights: FloatArray | None
+    predictors: tuple[Predictor, ...]
+    frame: pd.DataFrame
+    rows: IntArray
+    dropped: int
+    notes: tuple[str, ...]
+    recipes: Mapping[str, Recipe] = field(repr=False)
+    keys: Mapping[tuple[str, ...], GroupKey] = field(repr=False)
+    kept: Mapping[str, BoolArray] = field(repr=False)
+    offset_source: str | None = None
+
+    def predictor(self, name: str) -> Predictor:
+        """Predictor called `name`."""
+        return {p.name: p for p in self.predictors}[name]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Parts of a formula by key, and the columns they need."""
+
+    response: dict[str, Part]
+    predictors: dict[str, Part]
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def computed(self) -> dict[str, Part]:
+        """Parts of the response that are more than a column."""
+        return {key: part for key, part in self.response.items() if part.plain is None}
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+    def variables(self, *, response: bool) -> tuple[str, ...]:
+        """Names in the parts, of columns and functions."""
+        parts = [*(self.response.values() if response else ()), *self.predictors.values()]
+        return tuple(dict.fromkeys(name for part in parts for name in part.variables))
+
+
+def build_design(
+    formula: ModelFormula,
+    data: object,
+    *,
+    weights: _RowVector = None,
+    offset: _RowVector = None,
+    ratio_is_trials: bool,
+    context: Mapping[str, Any] | None = None,
+) -> Design:
+    """Make every array of a model.
+
+    Rows with a missing value anywhere (response, predictors, groups, weights, offsets) are left
+    out together. Transformations see the rows that are used.
+
+    Parameters
+    ----------
+    formula : ModelFormula
+        From ``parse_formula``.
+    data : table
+        pandas, polars, pyarrow, duckdb, or a dict of columns; never changed.
+    weights, offset : str or array_like, (rows of data,), optional
+        Prior weights, and a vector added to the predictor of the mean.
+    ratio_is_trials : bool
+        Whether ``k / n`` means k successes in n trials; otherwise it is a quotient.
+    context : mapping, optional
+        More functions for formulas, by name. Must pickle if the design is to.
+
+    Raises
+    ------
+    UnknownColumnError
+        For a name that is no column.
+    DataError
+        If no row is left, or values are not finite or not numbers.
+    DesignError
+        For a factor with one level, or effects that cannot be told apart.
+
+    Warns
+    -----
+    DataWarning
+        If rows or columns were left out.
+
+    Examples
+    --------
+    >>> from mixcheck.design.formula import parse_formula
+    >>> data = {"k": [1, 2, 0, 3], "n": [4, 4, 4, 4], "g": ["a", "a", "b", "b"]}
+    >>> design = build_design(parse_formula("k / n ~ 1 + (1 | g)"), data, ratio_is_trials=True)
+    >>> design.predictors[0].random[0].codes.tolist()
+    [0, 0, 1, 1]
+    """
+    frame = as_frame(data)
+    functions = {**CONTEXT, **context} if context else CONTEXT
+    plan = _plan(formula)
+    names = _names(plan, frame, functions, response=True)
+    given = {
+        "weights": _row_vector(weights, frame, "weights"),
+        "offset": _row_vector(offset, frame, "offset"),
+    }
+    rows, notes = _complete_rows(frame, names, given)
+    kept_rows = None if len(rows) == len(frame) else rows
+    used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
+    columns = {name: read_column(pick_column(frame, name), kept_rows) for name in names}
+    vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
+    _check_weights(vectors["weights"], used)
+    made = make_matrices({**plan.computed, **plan.predictors}, columns, len(rows), functions)
+    response = make_response(
+        formula.response,
+        {key: made[key][0] for key in plan.computed},
+        columns,
+        used,
+        ratio_is_trials=ratio_is_trials,
+    )
+    groups = {group: group_rows(group, columns) for group in plan.groups}
+    _check_groups(groups)
+    predictors, kept = _predictors(formula, made, groups, vectors["offset"], used)
+    notes += [*response.notes, *_level_notes(frame, names, columns), *_alias_notes(predictors)]
+    _warn(notes, plan, columns, len(rows))
+    return Design(
+        formula=formula,
+        response=response.values,
+        size=response.size,
+        weights=vectors["weights"],
+        predictors=predictors,
+        frame=used,
+        rows=rows,
+        dropped=len(frame) - len(rows),
+        notes=tuple(notes),
+        recipes={key: made[key][1] for key in plan.predictors},
+        keys={group: key for group, (_, key) in groups.items()},
+        kept=kept,
+        offset_source=offset if isinstance(offset, str) else None if offset is None else "",
+    )
+
+
+def apply_design(
+    design: Design, new_data: object, *, unseen: Unseen, offset: _RowVector = None
+) -> tuple[Predictor, ...]:
+    """Make the predictors of a design from new data; no response is needed.
+
+    Parameters
+    ----------
+    design : Design
+        From ``build_design``.
+    new_data : table
+        Must have every column of the predictors and groups.
+    unseen : {"error", "zero"}
+        A level of a grouping factor that the design has never seen raises, or gets code -1.
+    offset : str or array_like, (rows of new_data,), optional
+        Needed where the design was built with an offset given as an array.
+
+    Returns
+    -------
+    tuple of Predictor
+        With as many rows as `new_data`; where a predictor is missing, X and Z are NaN.
+
+    Raises
+    ------
+    UnseenLevelError
+        Naming column and level.
+    DataError, UnknownColumnError
+        As ``build_design``.
+    """
+    if unseen not in ("error", "zero"):
+        raise OptionError(f"unseen must be 'error' or 'zero', not {unseen!r}.")
+    frame = as_frame(new_data)
+    plan = _plan(design.formula)
+    names = _names(plan, frame, known_functions(CONTEXT), response=False, trusted=True)
+    names = tuple(name for name in names if name in frame.columns)
+    extra = _row_vector(_new_offset(design, offset), frame, "offset")
+    whole = () if unseen == "error" else plan.group_columns
+    skip = frozenset(whole) - frozenset(plan.variables(response=False))
+    rows = _present_rows(frame, [n for n in names if n not in skip], [extra])
+    columns = {n: read_column(pick_column(frame, n), rows) for n in names if n not in skip}
+    made = _evaluate(design, columns, frame, rows)
+    codes = {group: _new_codes(key, frame, unseen) for group, key in design.keys.items()}
+    return tuple(
+        _new_predictor(design, p, old, made, codes, extra)
+        for (_, p), old in zip(design.formula.predictors, design.predictors, strict=True)
+    )
+
+
+@lru_cache(maxsize=256)
+def _plan(formula: ModelFormula) -> _Plan:
+    response = {f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)}
+    parts: dict[str, Part] = {}
+    groups: list[tuple[str, ...]] = []
+    for name, predictor in formula.predictors:
+        parts[name] = read_part(predictor.fixed)
+        for i, text in enumerate(predictor.offsets):
+            parts[f"{name} offset {i}"] = read_part(f"0 + {text}")
+        for i, term in enumerate(predictor.random):
+            parts[f"{name} random {i}"] = read_part(term.effects)
+            groups.append(term.group)
+    return _Plan(response, parts, tuple(dict.fromkeys(groups)))
+
+
+def _names(
+    plan: _Plan, frame: pd.DataFrame, functions: Any, *, response: bool, trusted: bool = False
+) -> tuple[str, ...]:
+    """Columns that a model needs; fail for names that are nothing."""
+    if len(frame) == 0 and response:
+        raise DataError("The data have no rows.")
+    variables = plan.variables(response=response)
+    lookups = {name for part in plan.predictors.values() for name in part.lookups}
+    if response:
+        lookups |= {name for part in plan.response.values() for name in part.lookups}
+    require_columns(frame, [*lookups, *plan.group_columns], ())
+    if not trusted:
+        require_columns(frame, variables, known_functions(functions))
+    available = set(frame.columns)
+    return tuple(dict.fromkeys([*(v for v in variables if v in available), *plan.group_columns]))
+
+
+def _row_vector(given: _RowVector, frame: pd.DataFrame, name: str) -> FloatArray | None:
+    """Weights or offset, (rows of data,), with NaN where missing."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        require_columns(frame, [given], ())
+        given = pick_column(frame, given)
+    try:
+        values = pd.to_numeric(pd.Series(np.asarray(given).ravel())).to_numpy(
+            dtype=np.float64, na_value=np.nan
+        )
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers: {error}.") from error
+    if len(values) != len(frame):
+        raise DataError(
+            f"{name} has {len(values)} value(s), the data have {len(frame)} rows; give one a row, "
+            "or the name of a column."
+        )
+    return values
+
+
+def _complete_rows(
+    frame: pd.DataFrame, names: tuple[str, ...], given: Mapping[str, FloatArray | None]
+) -> tuple[IntArray, list[str]]:
+    """Positions of the rows with nothing missing, and a note on the others."""
+    found = {name: missing_rows(pick_column(frame, name)) for name in names}
+    found |= {name: np.isnan(v) for name, v in given.items() if v is not None and np.isnan(v).any()}
+    present = {name: where for name, where in found.items() if where is not None}
+    if not present:
+        return np.arange(len(frame)), []
+    missing = np.logical_or.reduce(list(present.values()))
+    counts = ", ".join(f"`{name}` ({int(where.sum())})" for name, where in present.items())
+    if missing.all():
+        raise DataError(f"No row is left: every row misses a value. Missing: {counts}.")
+    note = (
+        f"{int(missing.sum())} of {len(frame)} rows were left out because values are missing: "
+        f"{counts}."
+    )
+    return np.flatnonzero(~missing), [note]
+
+
+def _check_weights(weights: FloatArray | None, frame: pd.DataFrame) -> None:
+    if weights is None:
+        return
+    check_finite(weights, ("weights",), frame)
+    if weights.min() < 0:
+        i = int(weights.argmin())
+        raise DataError(f"weights must be >= 0, but is {weights[i]} in {row_label(frame, i)}.")
+    if not weights.any():
+        raise DataError("All weights are zero; no row counts.")
+
+
+def _check_groups(groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]]) -> None:
+    for names, (_, key) in groups.items():
+        if len(key.levels) < 2:
+            raise DesignError(
+                f"The grouping factor `{':'.join(names)}` has one level only "
+                f"({key.levels[0]!r}) in the rows used; the variance between levels cannot be "
+                "estimated. Remove its random terms."
+            )
+
+
+def _predictors(
+    formula: ModelFormula,
+    made: Mapping[str, tuple[FloatArray, Recipe]],
+    groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]],
+    offset: FloatArray | None,
+    frame: pd.DataFrame,
+) -> tuple[tuple[Predictor, ...], dict[str, BoolArray]]:
+    predictors, kept = [], {}
+    for name, parsed in formula.predictors:
+        X, recipe = made[name]
+        check_finite(X, recipe.columns, frame)
+        keep = independent_columns(X)
+        labels = np.array(recipe.columns, dtype=object)
+        blocks = tuple(
+            _block(term, *made[f"{name} random {i}"], *groups[term.group], frame)
+            for i, term in enumerate(parsed.random)
+        )
+        _check_overlap(blocks)
+        kept[name] = keep
+        predictors.append(
+            Predictor(
+                name=name,
+                columns=tuple(labels[keep]),
+                X=X if keep.all() else np.asfortranarray(X[:, keep]),
+                offset=_sum_offsets(name, parsed, made, offset, frame),
+                random=blocks,
+                aliased=tuple(labels[~keep]),
+            )
+        )
+    return tuple(predictors), kept
+
+
+def _block(
+    term: RandomTerm,
+    Z: FloatArray,
+    recipe: Recipe,
+    codes: IntArray,
+    key: GroupKey,
+    frame: pd.DataFrame,
+) -> RandomBlock:
+    check_finite(Z, recipe.columns, frame)
+    return RandomBlock(
+        str(term), term.group_name, recipe.columns, key.levels, codes, Z, term.structure
+    )
+
+
+def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:
+    """Fail if two terms give one effect to one group."""
+    seen: dict[tuple[str, str], str] = {}
+    for block in blocks:
+        for effect in block.effects:
+            other = seen.setdefault((block.group, effect), block.name)
+            if other != block.name:
+                raise DesignError(
+                    f"`{other}` and `{block.name}` both give `{effect}` to `{block.group}`; their "
+                    "variances cannot be told apart. Write `0 +` in one, or `(x || g)` for "
+                    "independent effects."
+                )
+
+
+def _sum_offsets(
+    name: str,
+    parsed: PredictorFormula,
+    made: Mapping[str, tuple[FloatArray, Recipe]],
+    extra: FloatArray | None,
+    frame: pd.DataFrame,
+) -> FloatArray:
+    total = np.zeros(len(frame))
+    for i, text in enumerate(parsed.offsets):
+        total += _one_column(made[f"{name} offset {i}"][0], text)
+        check_finite(total, (f"offset({text})",), frame)
+    if name == "mean" and extra is not None:
+        check_finite(extra, ("offset",), frame)
+        total += extra
+    return total
+
+
+def _one_column(values: FloatArray, text: str) -> FloatArray:
+    if values.shape[1] != 1:
+        raise DataError(f"offset({text}) must be one column of numbers, not {values.shape[1]}.")
+    column: FloatArray = values[:, 0]
+    return column
+
+
+def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) -> list[str]:
+    notes = []
+    for name in names:
+        dtype, used = frame[name].dtype, columns[name]
+        if isinstance(dtype, pd.CategoricalDtype) and isinstance(used, pd.Categorical):
+            unused = dtype.categories.difference(used.categories, sort=False)
+            if len(unused):
+                shown = ", ".join(repr(level) for level in unused[:5])
+                more = ", .." if len(unused) > 5 else ""
+                notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
+    return notes
+
+
+def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
+    return [
+        f"{len(p.aliased)} column(s) of the {p.name} predictor were left out because they are "
+        f"linear combinations of the others: {', '.join(p.aliased)}."
+        for p in predictors
+        if p.aliased
+    ]
+
+
+def _warn(notes: list[str], plan: _Plan, columns: Columns, n: int) -> None:
+    """Say aloud that rows or columns were left out, and that text looks like numbers."""
+    for note in notes:
+        if "were left out" in note:
+            _warn_caller(note)
+    for name in {name for part in plan.predictors.values() for name in part.lookups}:
+        values = columns[name]
+        many = isinstance(values, pd.Categorical) and len(values.categories) > n / 2
+        if many and n >= _MANY_LEVELS:
+            _warn_caller(
+                f"Column `{name}` is text or categories with {len(values.categories)} levels in "
+                f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+            )
+
+
+def _warn_caller(message: str) -> None:
+    """Warn at the first line outside of the library."""
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("mixcheck."):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, DataWarning, stacklevel=level - 1)
+
+
+def _new_offset(design: Design, offset: _RowVector) -> _RowVector:
+    if offset is None and design.offset_source == "":
+        raise DataError(
+            "The model was fitted with an offset given as an array, so new data need one: give "
+            "offset=, or write offset(column) in the formula."
+        )
+    return design.offset_source if offset is None else offset
+
+
+def _present_rows(
+    frame: pd.DataFrame, names: list[str], vectors: list[FloatArray | None]
+) -> IntArray:
+    missing = np.zeros(len(frame), dtype=np.bool_)
+    for name in names:
+        where = missing_rows(pick_column(frame, name))
+        if where is not None:
+            missing |= where
+    for vector in vectors:
+        if vector is not None:
+            missing |= np.isnan(vector)
+    return np.flatnonzero(~missing)
+
+
+def _evaluate(
+    design: Design, columns: Columns, frame: pd.DataFrame, rows: IntArray
+) -> dict[str, FloatArray]:
+    """Matrix of every part, NaN in the rows with a missing value."""
+    made = {}
+    for key, recipe in design.recipes.items():
+        whole = np.full((len(frame), len(recipe.columns)), np.nan, order="F")
+        if len(rows):
+            values = recipe.evaluate(columns, len(rows))
+            check_finite(values, recipe.columns, frame.iloc[rows])
+            whole[rows] = values
+        made[key] = whole
+    return made
+
+
+def _new_codes(key: GroupKey, frame: pd.DataFrame, unseen: Unseen) -> IntArray:
+    """Codes, (n,), of new rows; -1 where a group is missing or, by request, unseen."""
+    codes = np.full(len(frame), -1, dtype=np.intp)
+    rows = _present_rows(frame, list(key.columns), [])
+    if len(rows) == 0:
+        return codes
+    codes[rows] = look_up(key, {c: read_column(pick_column(frame, c), rows) for c in key.columns})
+    if unseen == "error" and (codes[rows] < 0).any():
+        strange = frame.iloc[rows[codes[rows] < 0]]
+        labels = strange[list(key.columns)].astype(str).agg(":".join, axis=1).unique()
+        raise UnseenLevelError(
+            f"Grouping factor `{':'.join(key.columns)}` has level(s) "
+            f"{', '.join(repr(v) for v in labels[:5])} that the model has never seen. Ask for "
+            "unseen='zero' to predict them with random effects of zero."
+        )
+    return codes
+
+
+def _new_predictor(
+    design: Design,
+    parsed: PredictorFormula,
+    old: Predictor,
+    made: Mapping[str, FloatArray],
+    codes: Mapping[tuple[str, ...], IntArray],
+    extra: FloatArray | None,
+) -> Predictor:
+    name = old.name
+    X = made[name]
+    keep = design.kept[name]
+    offset = np.zeros(len(X))
+    for i in range(len(parsed.offsets)):
+        offset += made[f"{name} offset {i}"][:, 0]
+    if name == "mean" and extra is not None:
+        offset += extra
+    blocks = tuple(
+        RandomBlock(
+            block.name,
+            block.group,
+            block.effects,
+            block.levels,
+            codes[term.group],
+            made[f"{name} random {i}"],
+            block.structure,
+        )
+        for i, (term, block) in enumerate(zip(parsed.random, old.random, strict=True))
+    )
+    X = X if keep.all() else np.asfortranarray(X[:, keep])
+    return Predictor(name, old.columns, X, offset, blocks, old.aliased)

@@ -1,0 +1,140 @@
+"""The response: one column, a quotient, or successes in trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray
+from mixcheck.design.formula import ResponseFormula
+from mixcheck.design.frames import Columns, check_finite, row_label
+from mixcheck.design.recipes import as_numbers
+from mixcheck.errors import DataError, FormulaError
+
+__all__ = ["Response", "make_response", "two_level_response"]
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Response of the rows used.
+
+    Attributes
+    ----------
+    values : (n,)
+        Response; successes where `size` is given.
+    size : (n,) or None
+        Trials.
+    notes : tuple of str
+        How text was read.
+    """
+
+    values: FloatArray
+    size: FloatArray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def make_response(
+    formula: ResponseFormula,
+    parts: Mapping[str, FloatArray],
+    columns: Columns,
+    frame: pd.DataFrame,
+    *,
+    ratio_is_trials: bool,
+) -> Response:
+    """Response of the left side.
+
+    Raises
+    ------
+    DataError
+        If it is not finite, not numbers, or trials are not positive.
+    FormulaError
+        If ``cbind`` is written for a family without trials.
+    """
+    if formula.kind == "single":
+        return _single(formula.parts[0], parts, columns, frame, binary=ratio_is_trials)
+    first, second = (
+        _numbers(i, text, parts, columns, frame) for i, text in enumerate(formula.parts)
+    )
+    if formula.kind == "cbind":
+        if not ratio_is_trials:
+            raise FormulaError(
+                "`cbind(successes, failures)` is a binomial response; this family has one column: "
+                f"write `{formula.parts[0]} ~ ...`."
+            )
+        return _trials(first, first + second, f"{formula.parts[0]} + {formula.parts[1]}", frame)
+    if ratio_is_trials:
+        return _trials(first, second, formula.parts[1], frame)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = first / second
+    check_finite(values, (" / ".join(formula.parts),), frame)
+    return Response(values)
+
+
+def two_level_response(values: pd.Categorical, name: str) -> Response:
+    """Categories as 0 and 1, the second level being the success.
+
+    Raises
+    ------
+    DataError
+        If there are not two levels.
+    """
+    levels = list(values.categories)
+    if len(levels) != 2:
+        shown = ", ".join(repr(level) for level in levels[:5])
+        raise DataError(
+            f"A binary response has two levels; `{name}` has {len(levels)}: {shown}."
+        )
+    note = f"Response `{name}`: {levels[1]!r} is a success, {levels[0]!r} a failure."
+    return Response(values.codes.astype(np.float64), None, (note,))
+
+
+def _single(
+    text: str,
+    parts: Mapping[str, FloatArray],
+    columns: Columns,
+    frame: pd.DataFrame,
+    *,
+    binary: bool,
+) -> Response:
+    column = None if "response 0" in parts else columns[text.strip("`")]
+    if isinstance(column, pd.Categorical):
+        if binary:
+            return two_level_response(column, text)
+        raise DataError(
+            f"The response `{text}` is text or categories; this family needs numbers. "
+            "Use pd.to_numeric on it."
+        )
+    return Response(_numbers(0, text, parts, columns, frame))
+
+
+def _numbers(
+    index: int,
+    text: str,
+    parts: Mapping[str, FloatArray],
+    columns: Columns,
+    frame: pd.DataFrame,
+) -> FloatArray:
+    matrix = parts.get(f"response {index}")
+    if matrix is None:
+        values = as_numbers(columns[text.strip("`")], text)
+    elif matrix.shape[1] != 1:
+        raise DataError(f"The response `{text}` must be one column of numbers.")
+    else:
+        values = np.ascontiguousarray(matrix[:, 0])
+    check_finite(values, (text,), frame)
+    return values
+
+
+def _trials(
+    successes: FloatArray, size: FloatArray, name: str, frame: pd.DataFrame
+) -> Response:
+    if size.min() <= 0:
+        i = int(size.argmin())
+        raise DataError(
+            f"Trials must be positive, but `{name}` is {size[i]:g} in {row_label(frame, i)}; "
+            "leave these rows out."
+        )
+    return Response(successes, size)
