@@ -5,7 +5,8 @@ log-likelihood, every constant kept, from an implementation that shares nothing 
 mixcheck: dense matrices, modes by Newton's method, and first derivatives by the
 complex step, exact to rounding because the mode finder itself runs on complex numbers.
 ``hessian`` says which information stands in the determinant, the observed one or the
-expected one (they agree for canonical links).
+expected one (they agree for canonical links). Gaussian responses take the exact
+marginal normal density.
 
 Run: ``python validation/reference/gold_laplace.py`` (needs numpy, scipy, pandas; about
 one minute), after ``r_fits.R``, which writes the data. Writes ``gold_laplace.json``.
@@ -51,6 +52,7 @@ class Term:
 
     @property
     def size(self) -> int:
+        """Number of entries of the Cholesky factor."""
         q = len(self.names)
         return q * (q + 1) // 2
 
@@ -73,7 +75,7 @@ class Problem:
     X: Array
     columns: tuple[str, ...]
     terms: tuple[Term, ...]
-    link: Literal["logit", "probit", "cloglog", "log"]
+    link: Literal["logit", "probit", "cloglog", "log", "identity"]
     hessian: Literal["observed", "expected"] = "observed"
 
 
@@ -88,7 +90,8 @@ def logit(eta: Array, y: Array, m: Array) -> Point:
 
 def probit(eta: Array, y: Array, m: Array) -> Point:
     def hazard(x: Array) -> Array:
-        return np.exp(-(x**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(x))
+        ratio: Array = np.exp(-(x**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(x))
+        return ratio
 
     up, down = hazard(eta), hazard(-eta)
     density = y * log_ndtr(eta) + (m - y) * log_ndtr(-eta)
@@ -105,7 +108,7 @@ def cloglog(eta: Array, y: Array, m: Array) -> Point:
 
 
 def log(eta: Array, y: Array, m: Array) -> Point:
-    mu = np.exp(eta)
+    mu: Array = np.exp(eta)
     return y * eta - mu, y - mu, mu, mu
 
 
@@ -135,7 +138,8 @@ def loadings(problem: Problem, theta: Array) -> Array:
 
 
 def curvature(M: Array, weight: Array) -> Array:
-    return np.eye(M.shape[1]) + M.T @ (weight[:, None] * M)
+    H: Array = np.eye(M.shape[1]) + M.T @ (weight[:, None] * M)
+    return H
 
 
 def find_mode(problem: Problem, offset: Array, M: Array) -> Array:
@@ -161,6 +165,8 @@ def find_mode(problem: Problem, offset: Array, M: Array) -> Array:
 
 def deviance(problem: Problem, parameters: Array, nodes: int = 1) -> complex:
     """Twice the negative log-likelihood at `parameters` (p + thetas,), real or complex."""
+    if problem.link == "identity":
+        return deviance_gaussian(problem, parameters)
     p, point = problem.X.shape[1], POINTS[problem.link]
     offset, M = problem.X @ parameters[:p], loadings(problem, parameters[p:])
     u: Array = find_mode(problem, offset.real, M.real)
@@ -170,14 +176,25 @@ def deviance(problem: Problem, parameters: Array, nodes: int = 1) -> complex:
     density, _, observed, expected = point(offset + M @ u, problem.y, problem.trials)
     H = curvature(M, observed if problem.hessian == "observed" else expected)
     if nodes > 1:
-        return -2 * (log_quadrature(problem, offset, M, u, H, nodes) + constant(problem))
+        return -2 * log_quadrature(problem, offset, M, u, nodes, H) - 2 * constant(problem)
     sign, size = np.linalg.slogdet(H)
     return complex(-2 * (density.sum() + constant(problem)) + u @ u + size + np.log(sign + 0j))
 
 
+def deviance_gaussian(problem: Problem, parameters: Array) -> complex:
+    """Deviance of the marginal normal density; the last parameter is the residual sd."""
+    p, n = problem.X.shape[1], len(problem.y)
+    M = loadings(problem, parameters[p:-1])
+    residual = problem.y - problem.X @ parameters[:p]
+    V = M @ M.T + parameters[-1] ** 2 * np.eye(n)
+    sign, size = np.linalg.slogdet(V)
+    quadratic = residual @ np.linalg.solve(V, residual)
+    return complex(quadratic + size + np.log(sign + 0j) + n * np.log(2 * np.pi))
+
+
 def log_quadrature(
-    problem: Problem, offset: Array, M: Array, u: Array, H: Array, nodes: int
-) -> Any:
+    problem: Problem, offset: Array, M: Array, u: Array, nodes: int, H: Array
+) -> complex:
     """Log of the integral over independent scalar effects, one adaptive rule a level."""
     x, w = np.polynomial.hermite.hermgauss(nodes)
     scale = np.sqrt(2 / np.diag(H))
@@ -191,9 +208,8 @@ def log_quadrature(
         rows.append(level - v * v / 2 + node**2)
     table = np.array(rows) + np.log(w)[:, None]
     top = table.real.max(axis=0)
-    return (
-        top + np.log(np.exp(table - top).sum(axis=0)) + np.log(scale / np.sqrt(2 * np.pi))
-    ).sum()
+    integral = np.log(np.exp(table - top).sum(axis=0)) + np.log(scale / np.sqrt(2 * np.pi))
+    return complex((top + integral).sum())
 
 
 # ---- the maximum
@@ -218,6 +234,12 @@ def differentiate_twice(f: Callable[[Array], complex], x: Array) -> Array:
 
 def start(problem: Problem) -> Array:
     """Coefficients without random effects, and standard deviations of one half."""
+    if problem.link == "identity":
+        beta, rss = np.linalg.lstsq(problem.X, problem.y, rcond=None)[:2]
+        sd = float(np.sqrt(rss[0] / len(problem.y)))
+        scales = [sd / 2 / np.abs(t.Z).max(axis=0) for t in problem.terms]
+        diagonal = [np.diag(v)[np.tril_indices(len(v))] for v in scales]
+        return np.concatenate([beta, *diagonal, [sd]])
     beta = np.zeros(problem.X.shape[1])
     for _ in range(30):
         eta = problem.X @ beta
@@ -275,12 +297,14 @@ def describe(problem: Problem, x: Array, D: float, worst: float, H: Array) -> di
             correlations.append(
                 {"group": term.factor, "name1": first, "name2": second, "corr": corr}
             )
+    sigma = float(x[-1]) if problem.link == "identity" else None
     return {
         "llf": -D / 2,
         "params": dict(zip(problem.columns, x[:p].tolist(), strict=True)),
         "bse": dict(zip(problem.columns, se[:p].tolist(), strict=True)),
         "components": components,
         "correlations": correlations,
+        "sigma": sigma,
         "max_gradient": worst,
         "parameters": x.tolist(),
     }
@@ -353,6 +377,18 @@ def epil(model: int) -> Problem:
     return Problem(y, np.ones(len(y)), X, names, terms, "log")
 
 
+def sleepstudy(diagonal: bool = False) -> Problem:
+    data = table("sleepstudy")
+    X, names = columns(data, {"Days": data.Days})
+    subject, one = pd.factorize(data.Subject)[0], np.ones((len(data), 1))
+    days = data[["Days"]].to_numpy(float)
+    slopes = Term("Subject", ("Days",), subject, days)
+    together = Term("Subject", ("Intercept", "Days"), subject, np.hstack([one, days]))
+    terms = (intercept(data, "Subject"), slopes) if diagonal else (together,)
+    y = data.Reaction.to_numpy(float)
+    return Problem(y, np.ones(len(y)), X, names, terms, "identity")
+
+
 CASES: dict[str, Problem] = {
     "cbpp": cbpp("logit"),
     "cbpp_probit": cbpp("probit"),
@@ -366,6 +402,8 @@ CASES: dict[str, Problem] = {
     "epil_2": epil(2),
     "epil_3": epil(3),
     "epil_4": epil(4),
+    "sleepstudy": sleepstudy(),
+    "sleepstudy_diagonal": sleepstudy(diagonal=True),
 }
 QUADRATURE = ("cbpp", "cbpp_probit", "cbpp_cloglog", "seeds", "bacteria", "multicenter", "epil_2")
 

@@ -7,7 +7,7 @@
 #
 # Run:   Rscript validation/reference/r_fits.R         (about 1 minute)
 # Reads: validation/reference/data/seeds.csv, multicenter.csv
-# Writes: validation/reference/r_fits.json, and validation/reference/data/{cbpp,bacteria,epil}.csv
+# Writes: validation/reference/r_fits.json, and validation/reference/data/{cbpp,bacteria,epil,sleepstudy}.csv
 #         for gold_laplace.py.
 # Needs: lme4, glmmTMB, MASS, jsonlite.
 
@@ -52,6 +52,7 @@ write <- function(data, name) {
 write(cbpp, "cbpp")
 write(bacteria, "bacteria")
 write(epil, "epil")
+write(sleepstudy, "sleepstudy")
 
 # ---- numerical optimisation --------------------------------------------------
 
@@ -147,7 +148,8 @@ polish_lmer <- function(formula, data) {
   fit <- lmer(formula, data, REML = FALSE)
   f <- lmer(formula, data, REML = FALSE, devFunOnly = TRUE)
   par <- descend(f, fit@theta, fit@lower, 2)
-  best <- newton(par, 0.02 + 0 * par, function(p) gradient(f, p, 0.02 + 0 * p))
+  step <- 0.003 + 0 * par
+  best <- newton(par, step, function(p) gradient(f, p, step))
   deviance <- f(best$par)
   pp <- environment(f)$pp
   resp <- environment(f)$resp
