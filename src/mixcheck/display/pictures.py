@@ -50,11 +50,16 @@ class Picture(ABC):
 
     Attributes
     ----------
+    kind : str
+        Stable short name of the kind, in JSON.
+    reading : str
+        How to read it, as a sentence.
     title, x_label, y_label : str
         Keyword arguments of every picture.
     """
 
     kind: ClassVar[str]
+    reading: ClassVar[str] = ""
 
     title: str = field(default="", kw_only=True)
     x_label: str = field(default="", kw_only=True)
@@ -113,6 +118,9 @@ class QuantilePlot(Picture):
     """
 
     kind: ClassVar[str] = "quantiles"
+    reading: ClassVar[str] = (
+        "Points should follow the dashed line; diamonds lie outside the simultaneous band."
+    )
 
     observed: FloatArray
     expected: FloatArray
@@ -145,6 +153,9 @@ class ResidualPlot(Picture):
     """
 
     kind: ClassVar[str] = "residuals"
+    reading: ClassVar[str] = (
+        "Curves, or the edges and middles of boxes, should lie on the dashed lines."
+    )
 
     x: FloatArray
     y: FloatArray
@@ -178,6 +189,7 @@ class NullPlot(Picture):
     """
 
     kind: ClassVar[str] = "null"
+    reading: ClassVar[str] = "Bars are replicates under the model; the line is the data."
 
     replicates: FloatArray
     observed: float
@@ -205,6 +217,7 @@ class Caterpillar(Picture):
     """
 
     kind: ClassVar[str] = "caterpillar"
+    reading: ClassVar[str] = "Lines are intervals; diamonds stand out."
 
     labels: tuple[str, ...]
     estimate: FloatArray
@@ -242,6 +255,7 @@ class NormalPlot(Picture):
     """
 
     kind: ClassVar[str] = "normal"
+    reading: ClassVar[str] = "Points should follow the dashed line; diamonds stand out."
 
     observed: FloatArray
     expected: FloatArray
@@ -280,6 +294,7 @@ class CurvePlot(Picture):
     """
 
     kind: ClassVar[str] = "curve"
+    reading: ClassVar[str] = "The curve should stay within the band, where there is one."
 
     x: FloatArray
     y: FloatArray

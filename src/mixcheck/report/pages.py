@@ -1,0 +1,180 @@
+"""A judged report as a page: the summary first, then the facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mixcheck.display.document import (
+    Badge,
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    PValue,
+    Section,
+    Table,
+)
+from mixcheck.display.numerals import format_number
+from mixcheck.report.archive import Extra, plain
+from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.policy import Judgement, Policy, Verdict
+from mixcheck.report.sentences import interval_words, join_words, sentence
+
+__all__ = [
+    "extra_section",
+    "finding_sections",
+    "overall_verdict",
+    "provenance_section",
+    "reference_section",
+    "summary_paragraph",
+    "summary_table",
+]
+
+_MOST_ROWS = 12
+_WORST_FIRST = (Verdict.FAIL, Verdict.UNDECIDED, Verdict.WARN, Verdict.PASS)
+
+Outcomes = Sequence[Finding | Skipped]
+Judgements = Sequence[Judgement]
+
+
+def overall_verdict(judgements: Judgements) -> Verdict:
+    """The worst of FAIL, UNDECIDED, WARN and PASS; SKIPPED where there is nothing else."""
+    found = {judgement.verdict for judgement in judgements}
+    return next((verdict for verdict in _WORST_FIRST if verdict in found), Verdict.SKIPPED)
+
+
+def summary_paragraph(judgements: Judgements, policy: Policy) -> Paragraph:
+    """The whole report in a sentence or two."""
+    verdict = overall_verdict(judgements)
+    return Paragraph(summary_words(judgements, policy), badge=Badge(verdict.value, verdict.tone))
+
+
+def _named(judgements: Judgements, verdict: Verdict) -> list[str]:
+    return [judgement.check for judgement in judgements if judgement.verdict is verdict]
+
+
+def _checks(number: int) -> str:
+    return "1 check" if number == 1 else f"{number} checks"
+
+
+def summary_words(judgements: Judgements, policy: Policy) -> str:
+    """What the checks say of the model, the failures by name, the rest by count."""
+    if not judgements:
+        return "No check was run, so nothing is known."
+    failed = _named(judgements, Verdict.FAIL)
+    judged = len(judgements) - len(_named(judgements, Verdict.SKIPPED))
+    level = f"{format_number(100 * policy.alpha)} %"
+    if policy.adjust != "none":
+        level += " for all checks together"
+    if failed:
+        verb = "contradicts" if len(failed) == 1 else "contradict"
+        lead = f"{len(failed)} of {_checks(judged)} {verb} the model: {join_words(failed)}."
+    elif judged:
+        lead = f"None of {_checks(judged)} contradicts the model, at a level of {level}."
+    else:
+        lead = "Every check was skipped, so nothing is known."
+    return " ".join([lead, *_other_words(judgements)])
+
+
+def _other_words(judgements: Judgements) -> list[str]:
+    endings = {
+        Verdict.WARN: "significant, but too small to matter",
+        Verdict.UNDECIDED: "undecided with so few draws",
+        Verdict.WAIVED: "waived",
+        Verdict.SKIPPED: "skipped",
+    }
+    words = []
+    for verdict, ending in endings.items():
+        names = _named(judgements, verdict)
+        if names:
+            words.append(f"{_checks(len(names))} {'is' if len(names) == 1 else 'are'} {ending}.")
+    return words
+
+
+def summary_table(outcomes: Outcomes, judgements: Judgements) -> Table:
+    """One row for each outcome: verdict, effect, p-values."""
+    rows = tuple(
+        (
+            outcome.check,
+            Badge(judgement.verdict.value, judgement.verdict.tone),
+            interval_words(outcome.effect) if isinstance(outcome, Finding) else "",
+            PValue(judgement.pvalue),
+            PValue(judgement.adjusted_pvalue),
+            outcome.n if isinstance(outcome, Finding) else None,
+        )
+        for outcome, judgement in zip(outcomes, judgements, strict=True)
+    )
+    columns = ("check", "verdict", "effect and 95 % interval", "p", "adjusted p", "n")
+    return Table(columns, rows)
+
+
+def finding_sections(
+    outcomes: Outcomes, judgements: Judgements, *, figures: bool
+) -> tuple[Section, ...]:
+    """A section for each outcome, with its figure where asked for."""
+    return tuple(
+        _outcome_section(outcome, judgement, figures)
+        for outcome, judgement in zip(outcomes, judgements, strict=True)
+    )
+
+
+def _outcome_section(outcome: Finding | Skipped, judgement: Judgement, figures: bool) -> Section:
+    blocks: list[Block] = [Paragraph(judgement.sentence)]
+    if isinstance(outcome, Finding):
+        if figures and outcome.picture is not None:
+            blocks.append(_figure(outcome, judgement))
+        notes = _notes(outcome)
+        if notes:
+            blocks.append(Paragraph(notes, quiet=True))
+    badge = Badge(judgement.verdict.value, judgement.verdict.tone)
+    return Section(Heading(outcome.check, 3), tuple(blocks), badge)
+
+
+def _figure(finding: Finding, judgement: Judgement) -> Figure:
+    assert finding.picture is not None
+    caption = " ".join(
+        part for part in (sentence(finding.picture.title), finding.picture.reading) if part
+    )
+    alt = f"{finding.check}, {judgement.verdict.value}. {caption}"
+    return Figure(finding.picture, caption, alt)
+
+
+def _notes(finding: Finding) -> str:
+    parts = []
+    if finding.null:
+        parts.append(f"Null hypothesis: {finding.null.rstrip('.')}.")
+    if finding.detail:
+        parts.append(sentence(finding.detail))
+    if finding.rows.size:
+        shown = ", ".join(map(str, finding.rows[:_MOST_ROWS].tolist()))
+        more = finding.rows.size - _MOST_ROWS
+        parts.append(f"Rows, from 0: {shown}{f' and {more:,} more' if more > 0 else ''}.")
+    return " ".join(parts)
+
+
+def extra_section(extra: Sequence[Extra]) -> Section:
+    """The pictures and tables that belong to the model rather than to a check."""
+    return Section(Heading("The model", 2), tuple(extra))
+
+
+def reference_section(references: Sequence[str]) -> Section:
+    """The sources of the checks."""
+    paragraphs = tuple(Paragraph(reference, quiet=True) for reference in references)
+    return Section(Heading("References", 2), paragraphs)
+
+
+def provenance_section(provenance: Mapping[str, Any], policy: Policy) -> Section:
+    """Where the numbers come from and by which policy they were judged."""
+    rows = [(name, _value_words(value)) for name, value in provenance.items()]
+    rows += [(f"policy: {name}", _value_words(value)) for name, value in policy.to_dict().items()]
+    return Section(Heading("Provenance", 2), (Table(("item", "value"), tuple(rows)),))
+
+
+def _value_words(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, Mapping | list | tuple) and not value):
+        return "none"
+    return json.dumps(plain(value), ensure_ascii=False)

@@ -1,0 +1,366 @@
+"""What a set of findings means: one judgement on all of them together."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.display.document import Tone
+from mixcheck.display.numerals import format_number
+from mixcheck.errors import DataError, OptionError
+from mixcheck.report.adjustment import Pool, attainable, pool_pvalues, smallest_pvalue, step_down
+from mixcheck.report.finding import Effect, Finding, Skipped
+from mixcheck.report.sentences import effect_words, pvalue_words, sentence
+
+__all__ = ["Adjustment", "Judgement", "Policy", "Verdict", "departure"]
+
+Adjustment = Literal["max-t", "holm", "none"]
+
+
+class Verdict(Enum):
+    """What a finding means under a policy.
+
+    ``PASS``: the data do not contradict the model. ``WARN``: they do, but by less than what
+    matters. ``FAIL``: they do. ``UNDECIDED``: these draws could not have failed it.
+    ``SKIPPED``: the check does not apply. ``WAIVED``: it fails, for a reason known before.
+    """
+
+    PASS = "PASS"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    UNDECIDED = "UNDECIDED"
+    SKIPPED = "SKIPPED"
+    WAIVED = "WAIVED"
+
+    @property
+    def tone(self) -> Tone:
+        """The tone of its badge."""
+        return _TONES[self]
+
+
+_TONES: dict[Verdict, Tone] = {
+    Verdict.PASS: "good",
+    Verdict.WARN: "caution",
+    Verdict.FAIL: "bad",
+    Verdict.UNDECIDED: "unclear",
+    Verdict.SKIPPED: "muted",
+    Verdict.WAIVED: "muted",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one finding, and the sentence that says why.
+
+    Attributes
+    ----------
+    check : str
+    verdict : Verdict
+    pvalue : float or None
+        As found; None for exact facts and for skipped checks.
+    adjusted_pvalue : float or None
+        Over all findings of the report; at least the p-value.
+    sentence : str
+    """
+
+    check: str
+    verdict: Verdict
+    pvalue: float | None
+    adjusted_pvalue: float | None
+    sentence: str
+
+
+def departure(effect: Effect) -> float:
+    """How far an effect is from its value under the model, in the unit of `Policy.negligible`.
+
+    The absolute difference; but for an effect whose null is 1, taken as a ratio, it is
+    ``max(v, 1 / v) - 1``, so that a half is as far as a double.
+
+    Examples
+    --------
+    >>> departure(Effect("variance ratio", 0.5, 0.4, 0.7, 1.0))
+    1.0
+    >>> departure(Effect("slope", -0.2, -0.3, -0.1, 0.0))
+    0.2
+    """
+    value, null = effect.value, effect.null
+    if null == 1.0:
+        return max(value, 1.0 / value) - 1.0 if value > 0.0 else math.inf
+    return abs(value - null)
+
+
+def _is_tested(finding: Finding | Skipped) -> bool:
+    """Whether it has a p-value that can be adjusted."""
+    return (
+        isinstance(finding, Finding)
+        and finding.pvalue is not None
+        and not math.isnan(finding.pvalue)
+    )
+
+
+@dataclass(frozen=True)
+class _Test:
+    """What the adjustment says of one finding."""
+
+    adjusted: float
+    attainable: float
+    joint: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is acceptable. It judges all findings of a report together.
+
+    Parameters
+    ----------
+    alpha : float
+        Level of the whole family of checks, in (0, 1).
+    adjust : {"max-t", "holm", "none"}
+        "max-t" is the step-down rule of Westfall and Young over the statistics that the
+        findings share in the same replicate data sets; findings without replicates join by
+        Holm's rule. "none" raises a false alarm in one true model of five with seven checks.
+    negligible : mapping of str to float
+        For the name of an effect, the departure (see `departure`) below which a significant
+        finding only warns. For an effect whose null is 1, a size of 0.1 means 10 % up, or the
+        same ratio down.
+    waive : mapping of str to str
+        For the name of a check, the reason why its failure is accepted.
+
+    Raises
+    ------
+    OptionError
+        If a value is outside its allowed ones.
+
+    Examples
+    --------
+    >>> policy = Policy(alpha=0.01, negligible={"variance ratio": 0.1})
+    >>> policy == Policy.from_dict(policy.to_dict())
+    True
+    """
+
+    alpha: float = 0.05
+    adjust: Adjustment = "max-t"
+    negligible: Mapping[str, float] = field(default_factory=dict)
+    waive: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_alpha(self.alpha)
+        if self.adjust not in get_args(Adjustment):
+            raise OptionError(
+                f"adjust must be one of {', '.join(map(repr, get_args(Adjustment)))}, "
+                f"found {self.adjust!r}"
+            )
+        object.__setattr__(self, "alpha", float(self.alpha))
+        object.__setattr__(self, "negligible", MappingProxyType(_sizes(self.negligible)))
+        object.__setattr__(self, "waive", MappingProxyType(_reasons(self.waive)))
+
+    def __hash__(self) -> int:
+        return hash(
+            (
+                self.alpha,
+                self.adjust,
+                frozenset(self.negligible.items()),
+                frozenset(self.waive.items()),
+            )
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Policy.from_dict, (self.to_dict(),))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The policy as a dictionary that JSON can hold."""
+        return {
+            "alpha": self.alpha,
+            "adjust": self.adjust,
+            "negligible": dict(self.negligible),
+            "waive": dict(self.waive),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Policy:
+        """The policy that `to_dict` was called on; what is left out takes its default."""
+        unknown = set(content) - {"alpha", "adjust", "negligible", "waive"}
+        if unknown:
+            raise OptionError(
+                f"a policy has no {', '.join(sorted(map(repr, unknown)))}; "
+                "it has alpha, adjust, negligible and waive"
+            )
+        return cls(**content)
+
+    def judge(self, findings: Sequence[Finding | Skipped]) -> tuple[Judgement, ...]:
+        """Judge all findings of a report together.
+
+        Parameters
+        ----------
+        findings : sequence of Finding or Skipped
+
+        Returns
+        -------
+        tuple of Judgement
+            In the same order.
+
+        Raises
+        ------
+        DataError
+            If a p-value is outside [0, 1].
+        """
+        positions = [row for row, finding in enumerate(findings) if _is_tested(finding)]
+        tests = _adjusted([cast(Finding, findings[row]) for row in positions], self)
+        tested = dict(zip(positions, tests, strict=True))
+        return tuple(
+            _judgement(self, finding, tested.get(row)) for row, finding in enumerate(findings)
+        )
+
+    def idle(self, findings: Sequence[Finding | Skipped]) -> tuple[str, ...]:
+        """Sentences on the waivers and sizes that name nothing among the findings."""
+        checks = {finding.check for finding in findings}
+        effects = {finding.effect.name for finding in findings if isinstance(finding, Finding)}
+        return tuple(
+            f"The policy waives {name!r}, which is no check of this report."
+            for name in self.waive
+            if name not in checks
+        ) + tuple(
+            f"The policy has a size for {name!r}, which is no effect of this report."
+            for name in self.negligible
+            if name not in effects
+        )
+
+
+def _check_alpha(alpha: object) -> None:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < 1.0:
+        raise OptionError(f"alpha must be a number between 0 and 1, such as 0.05; found {alpha!r}")
+
+
+def _sizes(negligible: Mapping[str, float]) -> dict[str, float]:
+    for name, size in negligible.items():
+        if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < math.inf:
+            raise OptionError(
+                f"negligible[{name!r}] must be a positive number, such as 0.1; found {size!r}"
+            )
+    return {str(name): float(size) for name, size in negligible.items()}
+
+
+def _reasons(waive: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(waive, Mapping):
+        raise OptionError(
+            f"waive must map the name of a check to the reason, found {waive!r}; "
+            'write waive={"outliers": "two logger faults"}'
+        )
+    for name, reason in waive.items():
+        if not isinstance(reason, str) or not reason.strip():
+            raise OptionError(f"waive[{name!r}] must be the reason, in words; found {reason!r}")
+    return dict(waive)
+
+
+def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[_Test]:
+    """The adjusted p-value of each finding and the smallest one it could have had."""
+    if not findings:
+        return []
+    pvalues = _raw_pvalues(findings)
+    floors = np.array([finding.floor for finding in findings], dtype=np.float64)
+    if policy.adjust == "none":
+        return [_Test(p, min(f, p), False) for p, f in zip(pvalues, floors, strict=True)]
+    pools = _pools(findings) if policy.adjust == "max-t" else []
+    joint = np.zeros(len(findings), dtype=np.bool_)
+    for pool in pools:
+        joint[pool.members] = True
+        pvalues[pool.members] = np.maximum(pvalues[pool.members], pool.pvalues[:, 0])
+        for row in pool.members:
+            finding = findings[row]
+            least = smallest_pvalue(finding.replicates.size, finding.alternative)
+            floors[row] = max(floors[row], least)
+    adjusted = step_down(pvalues, pools)
+    least_adjusted = attainable(pvalues, np.minimum(floors, pvalues), pools, policy.alpha)
+    rows = zip(adjusted.tolist(), least_adjusted.tolist(), joint.tolist(), strict=True)
+    return [_Test(*row) for row in rows]
+
+
+def _raw_pvalues(findings: Sequence[Finding]) -> FloatArray:
+    for finding in findings:
+        if not 0.0 <= cast(float, finding.pvalue) <= 1.0:
+            raise DataError(
+                f"the finding {finding.check!r} has the p-value {finding.pvalue!r}; "
+                "a p-value lies between 0 and 1"
+            )
+    return np.array([finding.pvalue for finding in findings], dtype=np.float64)
+
+
+def _pools(findings: Sequence[Finding]) -> list[Pool]:
+    """The findings with replicates, by the number of them: equal numbers are the same data sets."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for row, finding in enumerate(findings):
+        if finding.replicates.size and not math.isnan(finding.statistic):
+            groups[finding.replicates.size].append(row)
+    return [
+        Pool(
+            np.array(rows, dtype=np.intp),
+            np.stack([_finding_pvalues(findings[row]) for row in rows]),
+        )
+        for rows in groups.values()
+    ]
+
+
+def _finding_pvalues(finding: Finding) -> FloatArray:
+    return pool_pvalues(
+        np.concatenate([[finding.statistic], finding.replicates]), finding.alternative
+    )
+
+
+def _judgement(policy: Policy, finding: Finding | Skipped, test: _Test | None) -> Judgement:
+    if isinstance(finding, Skipped):
+        words = sentence(finding.reason)
+        return Judgement(finding.check, Verdict.SKIPPED, None, None, words)
+    verdict, lead = _exact_verdict(finding) if test is None else _tested_verdict(policy, test)
+    if verdict is Verdict.FAIL:
+        verdict, lead = _softened(policy, finding, lead)
+    adjusted = test.adjusted if test is not None and policy.adjust != "none" else None
+    numbers = [effect_words(finding.effect), pvalue_words(finding.pvalue, adjusted)]
+    words = f"{lead}: {', '.join(part for part in numbers if part)}."
+    if test is not None and policy.adjust == "max-t" and not test.joint:
+        words += " It has no shared replicates, so its p-value is adjusted by Holm's rule."
+    if finding.check in policy.waive and verdict in (Verdict.PASS, Verdict.WARN):
+        words += f" Its waiver ({policy.waive[finding.check]}) is no longer needed."
+    shown = None if test is None else test.adjusted
+    return Judgement(finding.check, verdict, finding.pvalue, shown, words)
+
+
+def _exact_verdict(finding: Finding) -> tuple[Verdict, str]:
+    if finding.pvalue is not None:
+        return Verdict.UNDECIDED, "The p-value is not a number, so nothing is decided"
+    if finding.holds is None:
+        return Verdict.UNDECIDED, "This is a description, with neither a test nor a yes or no"
+    if finding.holds:
+        return Verdict.PASS, "This holds"
+    return Verdict.FAIL, "This does not hold"
+
+
+def _tested_verdict(policy: Policy, test: _Test) -> tuple[Verdict, str]:
+    if test.adjusted <= policy.alpha:
+        return Verdict.FAIL, "The data contradict the model"
+    if test.attainable > policy.alpha:
+        least, alpha = format_number(test.attainable), format_number(policy.alpha)
+        return Verdict.UNDECIDED, (
+            f"These draws could not have failed the model, since their smallest attainable "
+            f"p-value is {least} where {alpha} is needed; use more draws"
+        )
+    return Verdict.PASS, "The data do not contradict the model"
+
+
+def _softened(policy: Policy, finding: Finding, lead: str) -> tuple[Verdict, str]:
+    """A failure, unless it is too small to matter or waived."""
+    size = policy.negligible.get(finding.effect.name)
+    if size is not None and departure(finding.effect) < size:
+        matters = format_number(size)
+        return Verdict.WARN, f"{lead}, but by less than the {matters} that matters"
+    if finding.check in policy.waive:
+        reason = policy.waive[finding.check].rstrip(".")
+        return Verdict.WAIVED, f"{lead}, which is waived ({reason})"
+    return Verdict.FAIL, lead

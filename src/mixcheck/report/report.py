@@ -1,0 +1,346 @@
+"""A report: what was found, by which policy it is judged, and where it comes from."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias, cast
+
+import pandas as pd
+
+from mixcheck.display.document import Block, Document, Heading, Paragraph, Section
+from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
+from mixcheck.errors import ChecksFailed, DataError, UnknownCheckError
+from mixcheck.report.archive import (
+    SCHEMA_VERSION,
+    Extra,
+    check_schema,
+    extra_from_dict,
+    extra_to_dict,
+    judgement_to_dict,
+    outcome_from_dict,
+    outcome_to_dict,
+    plain,
+)
+from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.junit import to_junit
+from mixcheck.report.pages import (
+    extra_section,
+    finding_sections,
+    provenance_section,
+    reference_section,
+    summary_paragraph,
+    summary_table,
+)
+from mixcheck.report.policy import Judgement, Policy, Verdict
+
+__all__ = ["Report"]
+
+PathLike: TypeAlias = str | Path
+
+_STRICTLY_REFUSED = (Verdict.FAIL, Verdict.WARN, Verdict.UNDECIDED, Verdict.SKIPPED)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """Findings on one model, judged together by a policy.
+
+    Everything that is shown follows from `judgements`: the table, `ok`, the pages, JSON and
+    JUnit cannot disagree. ``bool(report)`` raises ``TypeError``, since a report is more than
+    a yes or no: read `ok`.
+
+    Parameters
+    ----------
+    findings : tuple of Finding or Skipped
+        With names that are unique.
+    policy : Policy
+    provenance : mapping of str to anything that JSON holds
+        Such as version, seed, draws, refits, model, data digest, suite.
+    extra : tuple of Figure or Table
+        Pictures that belong to the model rather than to a check.
+    title : str
+
+    Raises
+    ------
+    DataError
+        If two findings have one name, or the provenance cannot be written as JSON.
+
+    Examples
+    --------
+    >>> from mixcheck.report.finding import Effect, Finding
+    >>> zeros = Finding("zeros", "zeros", "the zeros are as many as predicted", 12.0, 0.4,
+    ...                 "two-sided", Effect("zeros ratio", 1.1, 0.8, 1.4, 1.0), n=50)
+    >>> report = Report((zeros,))
+    >>> report.ok, report.verdicts["zeros"].value
+    (True, 'PASS')
+    >>> report.judge(Policy(alpha=0.5)).ok
+    False
+    """
+
+    findings: tuple[Finding | Skipped, ...]
+    policy: Policy = field(default_factory=Policy)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    extra: tuple[Extra, ...] = ()
+    title: str = "Model checks"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "findings", tuple(self.findings))
+        object.__setattr__(self, "extra", tuple(self.extra))
+        object.__setattr__(self, "provenance", plain(dict(self.provenance)))
+        counts = Counter(finding.check for finding in self.findings)
+        twice = [name for name, number in counts.items() if number > 1]
+        if twice:
+            raise DataError(
+                f"the findings of a report have unique names; {', '.join(map(repr, twice))} "
+                'occurs more than once: rename one with check.named("...")'
+            )
+
+    @cached_property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """The verdicts with their sentences, in the order of the findings."""
+        return self.policy.judge(self.findings)
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict of each check by its name."""
+        return {judgement.check: judgement.verdict for judgement in self.judgements}
+
+    @property
+    def ok(self) -> bool:
+        """Whether no verdict is FAIL."""
+        return Verdict.FAIL not in self.verdicts.values()
+
+    def judge(self, policy: Policy) -> Report:
+        """The same findings under another policy; nothing is computed again."""
+        return replace(self, policy=policy)
+
+    def assert_ok(self, *, strict: bool = False) -> None:
+        """Raise unless the report passes.
+
+        Parameters
+        ----------
+        strict : bool
+            Whether to refuse WARN, UNDECIDED and SKIPPED too.
+
+        Raises
+        ------
+        ChecksFailed
+            An ``AssertionError`` whose message is the table and the sentences.
+        """
+        refused = _STRICTLY_REFUSED if strict else (Verdict.FAIL,)
+        if any(judgement.verdict in refused for judgement in self.judgements):
+            raise ChecksFailed(self.to_text())
+
+    def __getitem__(self, check: str) -> Finding:
+        """The finding of a check by its name.
+
+        Raises
+        ------
+        UnknownCheckError
+            A ``KeyError`` that lists near names; or the reason, if the check was skipped.
+        """
+        found = next((outcome for outcome in self.findings if outcome.check == check), None)
+        if isinstance(found, Finding):
+            return found
+        if found is not None:
+            raise UnknownCheckError(f"the check {check!r} was skipped: {found.reason}")
+        raise UnknownCheckError(_unknown(check, [outcome.check for outcome in self.findings]))
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a report is not a sequence: iterate over report.findings")
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "a report is more than a yes or no: read report.ok, or call report.assert_ok()"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each outcome.
+
+        Returns
+        -------
+        DataFrame
+            check, verdict, statistic, pvalue, adjusted_pvalue, effect, effect_low,
+            effect_high, n, sentence. What does not apply is missing.
+        """
+        rows = [
+            _frame_row(outcome, judgement)
+            for outcome, judgement in zip(self.findings, self.judgements, strict=True)
+        ]
+        frame = pd.DataFrame(rows, columns=list(_FRAME_TYPES))
+        return frame.astype(_FRAME_TYPES)
+
+    def citations(self) -> tuple[str, ...]:
+        """The sources of the checks, each once."""
+        sources = (
+            reference
+            for outcome in self.findings
+            if isinstance(outcome, Finding)
+            for reference in outcome.references
+        )
+        return tuple(dict.fromkeys(sources))
+
+    def document(self) -> Document:
+        """The whole report as a page: summary, table, each finding, provenance."""
+        blocks: list[Block] = [*self._summary()]
+        sections = finding_sections(self.findings, self.judgements, figures=True)
+        if sections:
+            blocks.append(Section(Heading("Findings", 2), sections, grid=True))
+        if self.extra:
+            blocks.append(extra_section(self.extra))
+        if self.citations():
+            blocks.append(reference_section(self.citations()))
+        blocks.append(provenance_section(self.provenance, self.policy))
+        return Document(self.title, tuple(blocks))
+
+    def short_document(self, *, figures: bool = False) -> Document:
+        """The summary, the table, and the outcomes that are not PASS."""
+        pairs = zip(self.findings, self.judgements, strict=True)
+        notable = [pair for pair in pairs if pair[1].verdict is not Verdict.PASS]
+        sections = finding_sections(
+            [outcome for outcome, _ in notable],
+            [judgement for _, judgement in notable],
+            figures=figures,
+        )
+        blocks: list[Block] = [*self._summary()]
+        if sections and figures:
+            blocks.append(Section(Heading("Not passed", 2), sections, grid=True))
+        else:
+            blocks += [_line(section) for section in sections]
+        return Document(self.title, tuple(blocks))
+
+    def _summary(self) -> tuple[Block, ...]:
+        idle = tuple(Paragraph(text, quiet=True) for text in self.policy.idle(self.findings))
+        table = (summary_table(self.findings, self.judgements),) if self.findings else ()
+        return (summary_paragraph(self.judgements, self.policy), *idle, *table)
+
+    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+        """The summary, the table and what did not pass, for a terminal."""
+        return to_text(self.short_document(), width=width, colour=colour)
+
+    def to_markdown(self) -> str:
+        """The summary, the table and what did not pass, for a comment or a step summary."""
+        return to_markdown(self.short_document())
+
+    def to_html(self, path: PathLike | None = None) -> str:
+        """The whole report as one HTML file that needs nothing else."""
+        return _written(to_html(self.document()), path)
+
+    def to_json(self, path: PathLike | None = None) -> str:
+        """The whole report as JSON, which `from_json` reads back exactly."""
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "title": self.title,
+            "ok": self.ok,
+            "policy": self.policy.to_dict(),
+            "provenance": self.provenance,
+            "judgements": [judgement_to_dict(judgement) for judgement in self.judgements],
+            "findings": [outcome_to_dict(outcome) for outcome in self.findings],
+            "extra": [extra_to_dict(extra) for extra in self.extra],
+        }
+        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+
+    @classmethod
+    def from_json(cls, source: PathLike) -> Report:
+        """The report that `to_json` wrote: its text, or the path of its file.
+
+        Raises
+        ------
+        DataError
+            If it is no JSON, or of another schema.
+        """
+        content = _parsed(source)
+        return cls(
+            findings=tuple(outcome_from_dict(item) for item in content["findings"]),
+            policy=Policy.from_dict(content["policy"]),
+            provenance=content["provenance"],
+            extra=tuple(extra_from_dict(item) for item in content["extra"]),
+            title=content["title"],
+        )
+
+    def to_junit(self, path: PathLike | None = None) -> str:
+        """JUnit XML with one test case a check; a failure exactly where a verdict is FAIL.
+
+        SKIPPED, WAIVED and UNDECIDED are skipped test cases: as in `ok`, none of them fails
+        a report. Call ``assert_ok(strict=True)`` where they should.
+        """
+        return _written(to_junit(self.findings, self.judgements, name=self.title), path)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        counts = Counter(verdict.value for verdict in self.verdicts.values())
+        words = ", ".join(f"{number} {name}" for name, number in counts.items())
+        return f"<Report: {words or 'no checks'}>"
+
+    def _repr_html_(self) -> str:
+        return to_fragment(self.short_document(figures=True))
+
+
+_FRAME_TYPES = {
+    "check": "str",
+    "verdict": "str",
+    "statistic": "float64",
+    "pvalue": "float64",
+    "adjusted_pvalue": "float64",
+    "effect": "float64",
+    "effect_low": "float64",
+    "effect_high": "float64",
+    "n": "Int64",
+    "sentence": "str",
+}
+
+
+def _frame_row(outcome: Finding | Skipped, judgement: Judgement) -> tuple[Any, ...]:
+    numbers: tuple[Any, ...] = (None, None, None, None, None)
+    if isinstance(outcome, Finding):
+        effect = outcome.effect
+        numbers = (outcome.statistic, effect.value, effect.low, effect.high, outcome.n)
+    return (
+        judgement.check,
+        judgement.verdict.value,
+        numbers[0],
+        judgement.pvalue,
+        judgement.adjusted_pvalue,
+        *numbers[1:],
+        judgement.sentence,
+    )
+
+
+def _line(section: Section) -> Paragraph:
+    """A section as one line of text behind its badge."""
+    first = cast(Paragraph, section.blocks[0])
+    return Paragraph(f"{section.heading.text}: {first.text}", section.badge)
+
+
+def _unknown(check: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(str(check), names, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"no check is called {check!r}; {hint}there are: {', '.join(names) or 'none'}"
+
+
+def _written(text: str, path: PathLike | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def _parsed(source: PathLike) -> dict[str, Any]:
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        text = source
+    else:
+        text = Path(source).read_text(encoding="utf-8")
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"this is no JSON, so no report can be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"a report in JSON is an object, found {type(content).__name__}")
+    check_schema(content)
+    return content

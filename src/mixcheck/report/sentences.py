@@ -1,0 +1,94 @@
+"""Findings and verdicts as sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mixcheck.display.numerals import format_number, format_pvalue
+from mixcheck.report.finding import Effect
+
+__all__ = ["effect_words", "interval_words", "join_words", "pvalue_words", "sentence"]
+
+
+def interval_words(effect: Effect) -> str:
+    """An effect in a cell of a table.
+
+    Examples
+    --------
+    >>> interval_words(Effect("variance ratio", 2.31, 1.9, 2.8, 1.0))
+    'variance ratio 2.31 [1.9, 2.8]'
+    """
+    if math.isnan(effect.value):
+        return effect.name
+    words = f"{effect.name} {format_number(effect.value)}"
+    if math.isnan(effect.low) and math.isnan(effect.high):
+        return words
+    return f"{words} [{format_number(effect.low)}, {format_number(effect.high)}]"
+
+
+def effect_words(effect: Effect) -> str:
+    """An effect with its interval and its value under the model, within a sentence.
+
+    Examples
+    --------
+    >>> effect_words(Effect("variance ratio", 2.31, 1.9, 2.8, 1.0))
+    'variance ratio 2.31 (95 % interval 1.9 to 2.8; 1 under the model)'
+    """
+    if math.isnan(effect.value):
+        return f"{effect.name} could not be computed"
+    notes = []
+    if not (math.isnan(effect.low) and math.isnan(effect.high)):
+        low, high = format_number(effect.low), format_number(effect.high)
+        notes.append(f"95 % interval {low} to {high}")
+    if not math.isnan(effect.null):
+        notes.append(f"{format_number(effect.null)} under the model")
+    words = f"{effect.name} {format_number(effect.value)}"
+    return f"{words} ({'; '.join(notes)})" if notes else words
+
+
+def _relation(pvalue: float) -> str:
+    shown = format_pvalue(pvalue)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def pvalue_words(pvalue: float | None, adjusted: float | None) -> str:
+    """The p-values within a sentence.
+
+    Examples
+    --------
+    >>> pvalue_words(0.0002, 0.0123)
+    'p < 0.001, adjusted p = 0.012'
+    """
+    if pvalue is None or math.isnan(pvalue):
+        return ""
+    if adjusted is None:
+        return f"p {_relation(pvalue)}"
+    return f"p {_relation(pvalue)}, adjusted p {_relation(adjusted)}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Words as a list in a sentence.
+
+    Examples
+    --------
+    >>> join_words(["zeros", "dispersion", "trend"])
+    'zeros, dispersion and trend'
+    """
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital and ends with a full stop.
+
+    Examples
+    --------
+    >>> sentence("the model has no counts")
+    'The model has no counts.'
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
