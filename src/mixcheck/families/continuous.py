@@ -11,6 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.chain import Inner, compose_derivatives, compose_expected
 from mixcheck.families.family import (
     Derivatives,
@@ -84,6 +85,9 @@ class Gaussian(Family):
 
     def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log density and its derivatives; see `Family.derivatives`."""
+        return derive_in_blocks(self._derive, data, eta, order)
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         scale, overflows = _inverse_sd(eta[1])
         mu, inner = _mean_derivatives(self.link, eta[0])
         outer = _normal_derivatives(data, mu, eta[1], scale, order)

@@ -11,6 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.chain import compose_derivatives, compose_expected
 from mixcheck.families.family import (
     Derivatives,
@@ -90,6 +91,9 @@ class Poisson(Family):
         """Log probability and its derivatives; see `Family.derivatives`."""
         if self.link.name == "log":
             return _log_link_derivatives(data, eta[0], order)
+        return derive_in_blocks(self._derive, data, eta, order)
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         mu, *inner = self.link.derivatives(eta[0])
         inside = mu > SMALLEST
         outer = _mean_derivatives(data, np.where(inside, mu, 1.0), order)

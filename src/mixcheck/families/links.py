@@ -390,13 +390,15 @@ def _reflect_tails(eta: FloatArray, far: Tail, near: Tail) -> tuple[Tail, Tail]:
 def _logistic_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
     small = np.exp(-x)
     soft = -np.log1p(small)
+    if order == 0:
+        return (soft - x,), (soft,)
     large = 1.0 / (1.0 + small)
     small *= large
     density = small * large
     third = -density * np.tanh(0.5 * x)
     far = (soft - x, large, -density, third)
     near = (soft, small, -density, -third)
-    return _checked_order(far, near, order)
+    return _cut(far, near, order)
 
 
 def _normal_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
@@ -405,17 +407,19 @@ def _normal_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
     scaled = special.erfcx(capped * np.sqrt(0.5))
     kernel = np.exp(-0.5 * capped * capped)
     upper = 0.5 * scaled * kernel
+    far = [np.log(0.5 * scaled) - 0.5 * capped * capped]
+    near = [np.log1p(-upper)]
+    if order == 0:
+        return tuple(far), tuple(near)
     mills_far = _MILLS_AT_ZERO / scaled
     mills_near = _DENSITY_AT_ZERO * kernel / (1.0 - upper)
-    far = [np.log(0.5 * scaled) - 0.5 * capped * capped, mills_far]
-    near = [np.log1p(-upper), mills_near]
-    far += _mills_derivatives(-capped, mills_far)
-    near += _mills_derivatives(np.minimum(capped, 40.0), mills_near)
+    far += [mills_far, *_mills_derivatives(-capped, mills_far)]
+    near += [mills_near, *_mills_derivatives(np.minimum(capped, 40.0), mills_near)]
     deep = capped > _FRACTION_FROM
     if deep.any():
         for values, exact in zip(far[1:], _mills_fraction(capped[deep]), strict=True):
             values[deep] = exact
-    return _checked_order(tuple(far), tuple(near), order)
+    return _cut(tuple(far), tuple(near), order)
 
 
 def _mills_derivatives(eta: FloatArray, mills: FloatArray) -> list[FloatArray]:
@@ -446,7 +450,7 @@ def _cauchy_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
     w = 1.0 / (1.0 + x * x)
     far = (np.log(upper), *_cauchy_derivatives(-x, w, upper))
     near = (np.log1p(-upper), *_cauchy_derivatives(x, w, 1.0 - upper))
-    return _checked_order(far, near, order)
+    return _cut(far, near, order)
 
 
 def _cauchy_derivatives(
@@ -476,7 +480,7 @@ def _extreme_value_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
     slope = -np.where(beyond, 0.0, hazard)
     log_survival = np.where(beyond, -np.inf, -hazard)
     p = (log_cdf, first, second, third)
-    return _checked_order(p, (log_survival, slope, slope, slope), order)
+    return _cut(p, (log_survival, slope, slope, slope), order)
 
 
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
@@ -499,7 +503,7 @@ def _exponential_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
     slope = odds * (1.0 + odds)
     zero = np.zeros_like(eta)
     q = (log_q, -odds, -slope, -slope * (1.0 + 2.0 * odds))
-    return _checked_order((eta, np.ones_like(eta), zero, zero), q, order)
+    return _cut((eta, np.ones_like(eta), zero, zero), q, order)
 
 
 def _linear_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
@@ -507,7 +511,7 @@ def _linear_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
     a, b = 1.0 / eta, 1.0 / (1.0 - eta)
     p = (np.log(eta), a, -a * a, 2.0 * a * a * a)
     q = (np.log1p(-eta), -b, -b * b, -2.0 * b * b * b)
-    return _checked_order(p, q, order)
+    return _cut(p, q, order)
 
 
 def _mask_tails(inside: BoolArray, p: Tail, q: Tail) -> tuple[Tail, Tail]:
@@ -521,7 +525,8 @@ def _mask_tails(inside: BoolArray, p: Tail, q: Tail) -> tuple[Tail, Tail]:
     return masked[0], masked[1]
 
 
-def _checked_order(p: Tail, q: Tail, order: int) -> tuple[Tail, Tail]:
+def _cut(p: Tail, q: Tail, order: int) -> tuple[Tail, Tail]:
+    """The logarithms and the first ``order`` derivatives."""
     return p[: order + 1], q[: order + 1]
 
 

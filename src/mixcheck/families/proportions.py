@@ -11,6 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.family import (
     Derivatives,
     Expected,
@@ -87,25 +88,17 @@ class Binomial(Family):
 
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log probability, ``(n,)``."""
-        k, m = _counts(data)
-        if self.link.name == "logit":
-            return _logit_value(k, m, data.constant, eta[0])[0]
-        p, q = self.link.log_tails(eta[0], 0)
-        return _weigh_logs(k, m, p, q) + data.constant
+        return derive_in_blocks(self._derive, data, eta, 0).value
 
     def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives; see `Family.derivatives`."""
+        return derive_in_blocks(self._derive, data, eta, order)
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         k, m = _counts(data)
         if self.link.name == "logit":
             return _logit_derivatives(k, m, data.constant, eta[0], order)
-        p, q = self.link.log_tails(eta[0], order)
-        value = _weigh_logs(k, m, p, q)
-        value += data.constant
-        failures = m - k
-        slopes = [k * p[i] + failures * q[i] for i in range(1, order + 1)]
-        second = {(0, 0): slopes[1]} if order > 1 else {}
-        third = {(0, 0, 0): slopes[2]} if order > 2 else {}
-        return Derivatives(value, (slopes[0],), second, third)
+        return _tail_derivatives(k, m, data.constant, self.link.log_tails(eta[0], order))
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, ``m f^2 / (F (1 - F))`` with F the inverse link."""
@@ -207,13 +200,14 @@ def _log_choose(k: FloatArray, m: FloatArray) -> FloatArray:
     return np.where((k == 0.0) | (k == m), 0.0, inner)
 
 
-def _logit_value(
-    k: FloatArray, m: FloatArray, constant: FloatArray, eta: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Log probability, and ``exp(-|eta|)``.
+def _logit_derivatives(
+    k: FloatArray, m: FloatArray, constant: FloatArray, eta: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives for the logit link, with the smaller of F and 1 - F as the carrier.
 
-    ``k log F + (m - k) log(1 - F) = (k - m/2) eta - m/2 |eta| - m log(1 + exp(-|eta|))``,
-    whose first two terms cancel exactly where one of them must.
+    The log probability is ``(k - m/2) eta - m/2 |eta| - m log(1 + exp(-|eta|))``, whose first
+    two terms cancel exactly where one of them must; the first derivative ``k - m F`` is
+    ``(k - m [eta >= 0]) + sign(eta) m min(F, 1 - F)``, accurate in both tails.
     """
     distance = np.abs(eta)
     small = np.exp(-distance)
@@ -221,27 +215,20 @@ def _logit_value(
     distance *= 0.5
     value += distance
     value *= m
-    half = k - 0.5 * m
-    half *= eta
-    np.subtract(half, value, out=value)
+    work = np.multiply(m, -0.5, out=distance)
+    work += k
+    work *= eta
+    np.subtract(work, value, out=value)
     value += constant
-    return value, small
-
-
-def _logit_derivatives(
-    k: FloatArray, m: FloatArray, constant: FloatArray, eta: FloatArray, order: int
-) -> Derivatives:
-    """Derivatives for the logit link, with the smaller of F and 1 - F as the carrier.
-
-    ``k - m F`` is ``(k - m [eta >= 0]) + sign(eta) m min(F, 1 - F)``, accurate in both tails.
-    """
-    value, small = _logit_value(k, m, constant, eta)
-    large = 1.0 + small
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    large = np.add(small, 1.0, out=work)
     np.divide(1.0, large, out=large)
     small *= large
     small *= m
-    first = np.copysign(small, eta)
-    first += k - m * (eta >= 0.0)
+    first = m * (eta >= 0.0)
+    np.subtract(k, first, out=first)
+    first += np.copysign(small, eta)
     if order < 2:
         return Derivatives(value, (first,), {}, {})
     small *= large
@@ -254,13 +241,31 @@ def _logit_derivatives(
     return Derivatives(value, (first,), {(0, 0): small}, {(0, 0, 0): large})
 
 
-def _weigh_logs(k: FloatArray, m: FloatArray, p: Tail, q: Tail) -> FloatArray:
-    """``k log F + (m - k) log(1 - F)``, with zero times minus infinity zero."""
+def _tail_derivatives(
+    k: FloatArray, m: FloatArray, constant: FloatArray, tails: tuple[Tail, Tail]
+) -> Derivatives:
+    """Derivatives of ``k log F + (m - k) log(1 - F)``, as many as the tails have."""
+    p, q = tails
     failures = m - k
-    if p[0].size and min(p[0].min(), q[0].min()) == -np.inf:
-        success = np.where(k > 0.0, p[0], 0.0)
-        return k * success + failures * np.where(failures > 0.0, q[0], 0.0)
-    return k * p[0] + failures * q[0]
+    value = _weigh_logs(k, failures, p[0], q[0])
+    value += constant
+    slopes = [k * a + failures * b for a, b in zip(p[1:], q[1:], strict=True)]
+    return Derivatives(
+        value,
+        tuple(slopes[:1]),
+        dict(zip([(0, 0)], slopes[1:2], strict=False)),
+        dict(zip([(0, 0, 0)], slopes[2:], strict=False)),
+    )
+
+
+def _weigh_logs(
+    k: FloatArray, failures: FloatArray, log_p: FloatArray, log_q: FloatArray
+) -> FloatArray:
+    """``k log F + failures log(1 - F)``, with zero times minus infinity zero."""
+    if log_p.size and min(log_p.min(), log_q.min()) == -np.inf:
+        success = k * np.where(k > 0.0, log_p, 0.0)
+        return success + failures * np.where(failures > 0.0, log_q, 0.0)
+    return k * log_p + failures * log_q
 
 
 def _binomial_cdf(k: FloatArray, m: FloatArray, failure: FloatArray) -> FloatArray:
