@@ -30,7 +30,7 @@ for (package in names(sources)) {
     written[[name]] <- levels_of(name, frame)
   }
 }
-write.csv(do.call(rbind, written), file.path(folder, "levels.csv"),
+write.csv(do.call(rbind, written), file.path(folder, "r_levels.csv"),
   row.names = FALSE, quote = FALSE
 )
 

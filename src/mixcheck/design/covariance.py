@@ -83,7 +83,8 @@ class Covariance(ABC):
 
     def start(self) -> FloatArray:
         """Parameters at which Lambda is the identity, (n_theta,)."""
-        return (self._rows == self._columns).astype(np.float64)
+        identity: FloatArray = (self._rows == self._columns).astype(np.float64)
+        return identity
 
     def rectify(self, theta: FloatArray) -> FloatArray:
         """Parameters of the same covariance with a diagonal of Lambda >= 0, (n_theta,)."""

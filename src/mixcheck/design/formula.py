@@ -373,13 +373,13 @@ def _has_special(source: _Source, start: int, end: int) -> bool:
     return False
 
 
-def _sort_item(
-    source: _Source, item: _Item, random: list[RandomTerm], offsets: list[str]
-) -> bool:
+def _sort_item(source: _Source, item: _Item, random: list[RandomTerm], offsets: list[str]) -> bool:
     """File a summand among random terms or offsets; True if it is a fixed one."""
     bare = source.find(item.start, item.end, "|")
     if bare:
-        source.fail(bare[0], f"A bar needs parentheses; write `({source.part(item.start, item.end)})`.")
+        source.fail(
+            bare[0], f"A bar needs parentheses; write `({source.part(item.start, item.end)})`."
+        )
     start, end = source.peel(item.start, item.end)
     structure: Structure = "us"
     call = _call(source, start, end)
@@ -422,7 +422,7 @@ def _is_structure(source: _Source, start: int, name: str, arguments: _Span) -> b
     near = get_close_matches(name, STRUCTURES, n=1)
     known = " or ".join(f"`{structure}(1 + x | g)`" for structure in STRUCTURES)
     meant = f" (`{near[0]}`?)" if near else ""
-    source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
+    return source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
 
 
 def _reject_inner_bar(source: _Source, start: int, end: int) -> None:
@@ -433,7 +433,9 @@ def _reject_inner_bar(source: _Source, start: int, end: int) -> None:
             continue
         bars = source.find(opening + 1, source.partner[opening], "|")
         if bars:
-            source.fail(bars[0], "A random term can only be added: write `... + (effects | group)`.")
+            source.fail(
+                bars[0], "A random term can only be added: write `... + (effects | group)`."
+            )
 
 
 def _belongs_to_python(source: _Source, start: int, opening: int) -> bool:
@@ -441,7 +443,9 @@ def _belongs_to_python(source: _Source, start: int, opening: int) -> bool:
     around = [o for o, c in source.partner.items() if start <= o <= opening <= c]
     for position in around:
         before = source.text[start:position].rstrip()
-        if source.text[position] != "(" or (before and (before[-1].isalnum() or before[-1] in "_.`)]")):
+        if source.text[position] != "(" or (
+            before and (before[-1].isalnum() or before[-1] in "_.`)]")
+        ):
             return True
     return False
 
@@ -530,7 +534,9 @@ def _fixed(source: _Source, items: list[_Item]) -> str:
     for item in items:
         for term in _terms(source, item.start, source.text[item.start : item.end]):
             if any(factor.expr.startswith("offset(") for factor in term.factors):
-                source.fail(item.start, "An offset is added by itself: write `+ offset(expression)`.")
+                source.fail(
+                    item.start, "An offset is added by itself: write `+ offset(expression)`."
+                )
     return _render(_terms(source, items[0].start, text))
 
 

@@ -178,7 +178,12 @@ def _categorical_text(series: pd.Series[Any]) -> pd.Categorical:
 def row_label(frame: pd.DataFrame, position: int) -> str:
     """Sentence part that names a row: its index label, and its position where they differ."""
     label = frame.index[position]
-    return f"row {label!r}" if label == position else f"row {label!r} (position {position})"
+    shown = repr(label) if isinstance(label, str) else str(label)
+    return (
+        f"row {shown}"
+        if label is position or shown == str(position)
+        else (f"row {shown} (position {position})")
+    )
 
 
 def check_finite(values: FloatArray, names: tuple[str, ...], frame: pd.DataFrame) -> None:

@@ -80,7 +80,9 @@ def _values(column: Column) -> Any:
     if isinstance(column, (pd.Categorical, pd.Series)):
         return column.array if isinstance(column, pd.Series) else column
     if column.dtype.kind == "f":
-        whole = column.astype(np.int64, copy=True) if np.abs(column).max(initial=0) < 2**53 else None
+        whole = (
+            column.astype(np.int64, copy=True) if np.abs(column).max(initial=0) < 2**53 else None
+        )
         return whole if whole is not None and np.array_equal(whole, column) else column
     return column
 
@@ -123,4 +125,6 @@ def _crossed_labels(combinations: IntArray, parts: list[pd.Index[Any]]) -> pd.In
     for part in reversed(parts):
         rest, code = np.divmod(rest, len(part))
         pieces.append(part.astype(str).to_numpy(dtype=object)[code].tolist())
-    return pd.Index([":".join(labels) for labels in zip(*reversed(pieces), strict=True)], dtype=object)
+    return pd.Index(
+        [":".join(labels) for labels in zip(*reversed(pieces), strict=True)], dtype=object
+    )

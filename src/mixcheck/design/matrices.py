@@ -29,7 +29,6 @@ from mixcheck.design.frames import (
 from mixcheck.design.grouping import GroupKey, group_rows, look_up
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import (
-    CONTEXT,
     Part,
     Recipe,
     known_functions,
@@ -43,7 +42,8 @@ __all__ = ["Design", "Predictor", "RandomBlock", "apply_design", "build_design"]
 
 Unseen: TypeAlias = Literal["error", "zero"]
 _RowVector: TypeAlias = "str | ArrayLike | None"
-_MANY_LEVELS: Final = 10
+# Below twice this many rows, a level every second row is nothing strange.
+_MANY_ROWS: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,10 +175,19 @@ class _Plan:
     def group_columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
 
+    def parts(self, *, response: bool) -> list[Part]:
+        """Every part, the response's by request."""
+        return [*(self.response.values() if response else ()), *self.predictors.values()]
+
+    def columns(self, *, response: bool) -> tuple[str, ...]:
+        """Names that must be columns."""
+        found = [name for part in self.parts(response=response) for name in part.lookups]
+        return tuple(dict.fromkeys([*found, *self.group_columns]))
+
     def variables(self, *, response: bool) -> tuple[str, ...]:
-        """Names in the parts, of columns and functions."""
-        parts = [*(self.response.values() if response else ()), *self.predictors.values()]
-        return tuple(dict.fromkeys(name for part in parts for name in part.variables))
+        """Names of columns and functions."""
+        found = [name for part in self.parts(response=response) for name in part.variables]
+        return tuple(dict.fromkeys(found))
 
 
 def build_design(
@@ -231,9 +240,8 @@ def build_design(
     [0, 0, 1, 1]
     """
     frame = as_frame(data)
-    functions = {**CONTEXT, **context} if context else CONTEXT
     plan = _plan(formula)
-    names = _names(plan, frame, functions, response=True)
+    names = _names(plan, frame, known_functions(context))
     given = {
         "weights": _row_vector(weights, frame, "weights"),
         "offset": _row_vector(offset, frame, "offset"),
@@ -244,7 +252,7 @@ def build_design(
     columns = {name: read_column(pick_column(frame, name), kept_rows) for name in names}
     vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
     _check_weights(vectors["weights"], used)
-    made = make_matrices({**plan.computed, **plan.predictors}, columns, len(rows), functions)
+    made = make_matrices({**plan.computed, **plan.predictors}, columns, len(rows), context)
     response = make_response(
         formula.response,
         {key: made[key][0] for key in plan.computed},
@@ -306,8 +314,7 @@ def apply_design(
         raise OptionError(f"unseen must be 'error' or 'zero', not {unseen!r}.")
     frame = as_frame(new_data)
     plan = _plan(design.formula)
-    names = _names(plan, frame, known_functions(CONTEXT), response=False, trusted=True)
-    names = tuple(name for name in names if name in frame.columns)
+    names = _new_names(plan, frame)
     extra = _row_vector(_new_offset(design, offset), frame, "offset")
     whole = () if unseen == "error" else plan.group_columns
     skip = frozenset(whole) - frozenset(plan.variables(response=False))
@@ -323,7 +330,9 @@ def apply_design(
 
 @lru_cache(maxsize=256)
 def _plan(formula: ModelFormula) -> _Plan:
-    response = {f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)}
+    response = {
+        f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)
+    }
     parts: dict[str, Part] = {}
     groups: list[tuple[str, ...]] = []
     for name, predictor in formula.predictors:
@@ -336,21 +345,23 @@ def _plan(formula: ModelFormula) -> _Plan:
     return _Plan(response, parts, tuple(dict.fromkeys(groups)))
 
 
-def _names(
-    plan: _Plan, frame: pd.DataFrame, functions: Any, *, response: bool, trusted: bool = False
-) -> tuple[str, ...]:
+def _names(plan: _Plan, frame: pd.DataFrame, functions: frozenset[str]) -> tuple[str, ...]:
     """Columns that a model needs; fail for names that are nothing."""
-    if len(frame) == 0 and response:
+    if len(frame) == 0:
         raise DataError("The data have no rows.")
-    variables = plan.variables(response=response)
-    lookups = {name for part in plan.predictors.values() for name in part.lookups}
-    if response:
-        lookups |= {name for part in plan.response.values() for name in part.lookups}
-    require_columns(frame, [*lookups, *plan.group_columns], ())
-    if not trusted:
-        require_columns(frame, variables, known_functions(functions))
+    variables = plan.variables(response=True)
+    require_columns(frame, plan.columns(response=True), ())
+    require_columns(frame, variables, functions)
     available = set(frame.columns)
     return tuple(dict.fromkeys([*(v for v in variables if v in available), *plan.group_columns]))
+
+
+def _new_names(plan: _Plan, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Columns of new data that its predictors need."""
+    require_columns(frame, plan.columns(response=False), ())
+    available = set(frame.columns)
+    names = (v for v in plan.variables(response=False) if v in available)
+    return tuple(dict.fromkeys([*names, *plan.group_columns]))
 
 
 def _row_vector(given: _RowVector, frame: pd.DataFrame, name: str) -> FloatArray | None:
@@ -526,10 +537,10 @@ def _warn(notes: list[str], plan: _Plan, columns: Columns, n: int) -> None:
     for note in notes:
         if "were left out" in note:
             _warn_caller(note)
-    for name in {name for part in plan.predictors.values() for name in part.lookups}:
+    lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
+    for name in lookups:
         values = columns[name]
-        many = isinstance(values, pd.Categorical) and len(values.categories) > n / 2
-        if many and n >= _MANY_LEVELS:
+        if isinstance(values, pd.Categorical) and len(values.categories) > n / 2 >= _MANY_ROWS:
             _warn_caller(
                 f"Column `{name}` is text or categories with {len(values.categories)} levels in "
                 f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."

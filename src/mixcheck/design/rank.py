@@ -34,7 +34,7 @@ def independent_columns(X: FloatArray) -> BoolArray:
 def _by_projection(X: FloatArray) -> BoolArray:
     """The same by Householder and then Gram-Schmidt on the triangle, with no squares taken."""
     scale = np.abs(X).max(axis=0, initial=0)
-    R = np.linalg.qr(X / np.where(scale > 0, scale, 1.0), mode="r")
+    R: FloatArray = np.asarray(np.linalg.qr(X / np.where(scale > 0, scale, 1.0), mode="r"))
     basis: list[FloatArray] = []
     keep = np.zeros(X.shape[1], dtype=np.bool_)
     for j, column in enumerate(R.T):

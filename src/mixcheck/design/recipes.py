@@ -6,6 +6,8 @@ goes through formulaic, all such parts of a model in one structured formula.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import warnings
 from abc import ABC, abstractmethod
@@ -24,7 +26,7 @@ from formulaic.transforms import TRANSFORMS
 from scipy.special import expit, logit
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.frames import Columns
+from mixcheck.design.frames import Column, Columns
 from mixcheck.errors import DataError, DesignError, FormulaError, UnseenLevelError
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "PlainRecipe",
     "Recipe",
     "as_numbers",
+    "functions_of",
     "known_functions",
     "make_matrices",
     "read_part",
@@ -55,6 +58,10 @@ CONTEXT: Final[Mapping[str, Any]] = MappingProxyType(
         "factor": TRANSFORMS["C"],
     }
 )
+# lag() would see only the rows used, and take the wrong neighbours without a word.
+_OFFERED: Final = (
+    frozenset(TRANSFORMS) | frozenset(CONTEXT) | frozenset(dir(builtins))
+) - frozenset({"lag"})
 _CODED: Final = re.compile(r"(?:C|factor)\(\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*[,)]")
 
 
@@ -119,14 +126,14 @@ def _variables(factor: Factor) -> list[str]:
         quoted.append(match.group(1))
         return f"_quoted_{len(quoted) - 1}_"
 
-    import ast
-
     plain = re.sub("`([^`]+)`", hold, factor.expr)
     try:
         tree = ast.parse(plain, mode="eval")
     except SyntaxError as error:
         raise FormulaError(f"`{factor.expr}` is no Python expression: {error.msg}.") from error
-    bound = {a.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for a in node.args.args}
+    bound = {
+        a.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for a in node.args.args
+    }
     bound |= {
         node.id
         for node in ast.walk(tree)
@@ -140,9 +147,14 @@ def _variables(factor: Factor) -> list[str]:
     return [held.get(node.id, node.id) for node in names]
 
 
-def known_functions(context: Mapping[str, Any]) -> frozenset[str]:
+def functions_of(context: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Functions of formulas: ours, and the caller's before ours."""
+    return {**CONTEXT, **(context or {})}
+
+
+def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
     """Names that a formula may use without a column of that name."""
-    return frozenset(TRANSFORMS) | frozenset(context)
+    return _OFFERED | frozenset(context or ())
 
 
 class Recipe(ABC):
@@ -226,7 +238,7 @@ class FormulaicRecipe(Recipe):
 
     spec: ModelSpec
     levels: Mapping[str, tuple[Any, ...]]
-    context: Mapping[str, Any]
+    context: Mapping[str, Any] | None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -238,21 +250,16 @@ class FormulaicRecipe(Recipe):
         for name, levels in self.levels.items():
             if name in data:
                 level_codes(data[name], pd.Index(list(levels)), name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DataMismatchWarning)
-            try:
-                matrix = _guarded(
-                    lambda: self.spec.get_model_matrix(
-                        _table(data, n), context=self.context, na_action="ignore"
-                    )
-                )
-            except DataMismatchWarning as found:
-                raise UnseenLevelError(f"New data: {found}") from found
+        matrix = _guarded(
+            lambda: self.spec.get_model_matrix(
+                _table(data, n), context=functions_of(self.context), na_action="ignore"
+            )
+        )
         return _as_float(matrix, n)
 
 
 def make_matrices(
-    parts: Mapping[str, Part], data: Columns, n: int, context: Mapping[str, Any]
+    parts: Mapping[str, Part], data: Columns, n: int, context: Mapping[str, Any] | None
 ) -> dict[str, tuple[FloatArray, Recipe]]:
     """Matrix, (n, p), and recipe of every part, from columns with no value missing.
 
@@ -310,13 +317,13 @@ def _plain_recipe(names: Sequence[str], intercept: bool, data: Columns) -> Plain
 
 
 def _by_formulaic(
-    parts: tuple[tuple[str, str], ...], data: Columns, n: int, context: Mapping[str, Any]
+    parts: tuple[tuple[str, str], ...], data: Columns, n: int, context: Mapping[str, Any] | None
 ) -> dict[str, tuple[FloatArray, Recipe]]:
     """Matrices of one structured formula, so that parts share what they evaluate."""
     formula = _structured(tuple(text for _, text in parts))
     matrices = _guarded(
         lambda: formula.get_model_matrix(
-            _table(data, n), context=context, output="numpy", na_action="ignore"
+            _table(data, n), context=functions_of(context), output="numpy", na_action="ignore"
         )
     )
     made: dict[str, tuple[FloatArray, Recipe]] = {}
@@ -357,9 +364,13 @@ def _levels(spec: ModelSpec) -> dict[str, tuple[Any, ...]]:
 
 
 def _guarded(evaluate: Callable[[], Any]) -> Any:
-    """Result of formulaic, its errors in our words."""
+    """Result of formulaic, its errors and its warning of unknown levels in our words."""
     try:
-        return evaluate()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)
+            return evaluate()
+    except DataMismatchWarning as found:
+        raise UnseenLevelError(str(found).split(" They are being")[0]) from found
     except (FormulaicError, ValueError, TypeError, NameError) as error:
         reason = str(error).split("\n")[0].strip().rstrip(".")
         raise DataError(f"The formula cannot be evaluated on these data: {reason}.") from error
@@ -377,7 +388,7 @@ def _as_float(matrix: Any, n: int) -> FloatArray:
         ) from error
 
 
-def as_numbers(values: object, name: str) -> FloatArray:
+def as_numbers(values: Column, name: str) -> FloatArray:
     """Column as float64.
 
     Raises
@@ -391,7 +402,7 @@ def as_numbers(values: object, name: str) -> FloatArray:
     raise DataError(f"Column `{name}` must be numbers, but holds {kind}; use pd.to_numeric on it.")
 
 
-def level_codes(values: object, levels: pd.Index[Any], name: str) -> Any:
+def level_codes(values: Column, levels: pd.Index[Any], name: str) -> Any:
     """Position of every value among the levels, (n,).
 
     Raises
@@ -401,12 +412,13 @@ def level_codes(values: object, levels: pd.Index[Any], name: str) -> Any:
     """
     if isinstance(values, pd.Categorical) and values.categories is levels:
         return values.codes
-    codes = levels.get_indexer(pd.Index(values))
+    found: pd.Index[Any] = pd.Index(values)
+    codes = levels.get_indexer(found)
     if codes.min(initial=0) < 0:
-        unseen = pd.Index(values)[codes < 0].unique()
+        unseen = found[codes < 0].unique().tolist()
         raise UnseenLevelError(
             f"Column `{name}` has level(s) {', '.join(repr(v) for v in unseen[:5])} that the model "
-            f"has never seen; it knows {', '.join(repr(v) for v in levels[:10])}. "
+            f"has never seen; it knows {', '.join(repr(v) for v in levels[:10].tolist())}. "
             "Remove these rows, or fit the model again with them."
         )
     return codes

@@ -84,9 +84,7 @@ def two_level_response(values: pd.Categorical, name: str) -> Response:
     levels = list(values.categories)
     if len(levels) != 2:
         shown = ", ".join(repr(level) for level in levels[:5])
-        raise DataError(
-            f"A binary response has two levels; `{name}` has {len(levels)}: {shown}."
-        )
+        raise DataError(f"A binary response has two levels; `{name}` has {len(levels)}: {shown}.")
     note = f"Response `{name}`: {levels[1]!r} is a success, {levels[0]!r} a failure."
     return Response(values.codes.astype(np.float64), None, (note,))
 
@@ -128,9 +126,7 @@ def _numbers(
     return values
 
 
-def _trials(
-    successes: FloatArray, size: FloatArray, name: str, frame: pd.DataFrame
-) -> Response:
+def _trials(successes: FloatArray, size: FloatArray, name: str, frame: pd.DataFrame) -> Response:
     if size.min() <= 0:
         i = int(size.argmin())
         raise DataError(
