@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias, cast
 
 import joblib
 import numpy as np
@@ -127,13 +128,17 @@ class Simulations:
         if self.refits:
             return self._refitted(k)
         rng = stream(self.seed, Purpose.REPLICATE, k)
-        if isinstance(self.model, Enumerable):
-            return self.model.replicate_number(k, self.conditioning, rng)
+        if self._listed is not None:
+            return self._listed.replicate_number(k, self.conditioning, rng)
         return self.model.replicate(self.conditioning, rng)
 
+    @cached_property
+    def _listed(self) -> Enumerable | None:
+        # Asking a protocol looks at every attribute: once, not for every replicate.
+        return self.model if isinstance(self.model, Enumerable) else None
+
     def _refitted(self, k: int) -> Realisation:
-        model = self.model
-        assert isinstance(model, Refittable)
+        model = cast(Refittable, self.model)
         refitted = model.refit(model.respond(stream(self.seed, Purpose.RESPOND, k)))
         if isinstance(refitted, Converging) and not refitted.convergence.converged:
             raise ConvergenceError("the refit did not converge")

@@ -1,0 +1,30 @@
+"""Questions about a model: residuals to findings."""
+
+from mixcheck.checks.check import Check, check_from_dict, known_kinds
+from mixcheck.checks.distribution import (
+    Count,
+    Dispersion,
+    Outliers,
+    Statistic,
+    Uniformity,
+    Zeros,
+)
+from mixcheck.checks.pattern import Trend
+from mixcheck.checks.structure import Convergence, RandomEffects
+from mixcheck.checks.suite import Suite
+
+__all__ = [
+    "Check",
+    "Convergence",
+    "Count",
+    "Dispersion",
+    "Outliers",
+    "RandomEffects",
+    "Statistic",
+    "Suite",
+    "Trend",
+    "Uniformity",
+    "Zeros",
+    "check_from_dict",
+    "known_kinds",
+]

@@ -1,0 +1,331 @@
+"""A check is a question about a model: its constructor arguments are its whole identity."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import IntArray
+from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene
+from mixcheck.errors import OptionError, UnknownColumnError
+from mixcheck.model import Checkable
+from mixcheck.report.finding import Finding, Skipped
+
+if TYPE_CHECKING:
+    from mixcheck.checks.suite import Suite
+
+__all__ = ["By", "Check", "Named", "Where", "check_from_dict", "column_of", "known_kinds"]
+
+Level: TypeAlias = str | int | float | bool
+
+_KINDS: dict[str, type[Check]] = {}
+
+
+@dataclass(frozen=True, repr=False)
+class Check(ABC):
+    """A question about a model.
+
+    A check holds no significance level, draws nothing, and computes nothing until a suite
+    runs it. Checks are equal where their arguments are. ``a & b`` is a `Suite`.
+
+    Attributes
+    ----------
+    kind : str
+        Stable short name, the same in JSON whatever module the class moves to.
+    needs : type
+        The protocol that a model must meet; another model gives `Skipped`.
+    about_rows : bool
+        Whether the question can be asked of some rows only.
+    least_rows : int
+        Fewer rows than this give `Skipped`.
+    """
+
+    kind: ClassVar[str]
+    needs: ClassVar[type] = Checkable
+    about_rows: ClassVar[bool] = True
+    least_rows: ClassVar[int] = 1
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        kind = cls.__dict__.get("kind")
+        if kind is None:
+            return
+        known = _KINDS.get(kind)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise OptionError(f"the kind {kind!r} is taken by {known.__qualname__}; choose another")
+        _KINDS[kind] = cls
+
+    @abstractmethod
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """What to measure on these rows: one outcome or several, each with its name."""
+
+    @property
+    def name(self) -> str:
+        """Name of its finding: the kind, and the arguments that differ from their defaults."""
+        words = self.kind.replace("-", " ")
+        told = [_spelled(value) for _, value in self._told()]
+        return f"{words} [{', '.join(told)}]" if told else words
+
+    def plan(self, scene: Scene) -> tuple[Outcome, ...]:
+        """What to measure on these rows, or why nothing can be."""
+        reason = self._reason_to_skip(scene)
+        if reason:
+            return (Skipped(self.name, self.kind, reason),)
+        return self.measures(scene)
+
+    def _reason_to_skip(self, scene: Scene) -> str:
+        if not isinstance(scene.model, self.needs):
+            return (
+                f"The model ({type(scene.model).__name__}) is not {self.needs.__name__.lower()}, "
+                "which this check needs."
+            )
+        if not self.about_rows and not scene.whole:
+            return "This check is about the whole model, not about some of its rows."
+        if scene.n < self.least_rows:
+            return f"There are {scene.n} rows, and this check needs at least {self.least_rows}."
+        return ""
+
+    def by(self, column: str) -> By:
+        """The same question for each level of a column, one finding a level.
+
+        Examples
+        --------
+        >>> from mixcheck.checks.distribution import Zeros
+        >>> Zeros().by("site")
+        Zeros().by('site')
+        """
+        return By(self, column)
+
+    def where(self, column: str, level: Level) -> Where:
+        """The same question for the rows of one level of a column."""
+        return Where(self, column, level)
+
+    def named(self, name: str) -> Named:
+        """The same question under another name."""
+        return Named(self, name)
+
+    def __and__(self, other: Check | Suite) -> Suite:
+        # Suite is made of checks, and & makes suites: one of both must look up the other late.
+        from mixcheck.checks.suite import Suite
+
+        return Suite((self,)) & other
+
+    def _told(self) -> Iterator[tuple[Field[Any], Any]]:
+        """Fields whose value differs from the default."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.default is MISSING or value != item.default:
+                yield item, value
+
+    def __repr__(self) -> str:
+        told = [
+            _shown(value) if item.default is MISSING else f"{item.name}={_shown(value)}"
+            for item, value in self._told()
+        ]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as plain data, keyed by its kind; see `check_from_dict`."""
+        return {"kind": self.kind} | {item.name: _plain(value) for item, value in self._told()}
+
+
+def _spelled(value: Any) -> str:
+    return getattr(value, "__name__", None) or str(value)
+
+
+def _shown(value: Any) -> str:
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Check):
+        return value.to_dict()
+    if callable(value):
+        return f"{value.__module__}:{value.__qualname__}"
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Kinds that `check_from_dict` can read, sorted."""
+    return tuple(sorted(_KINDS))
+
+
+def check_from_dict(data: Mapping[str, Any]) -> Check:
+    """The check that ``check.to_dict()`` described.
+
+    A user's function is found by importing its module, so read only files that you trust.
+
+    Raises
+    ------
+    OptionError
+        If the kind or an argument is unknown.
+
+    Examples
+    --------
+    >>> from mixcheck.checks.distribution import Dispersion
+    >>> check_from_dict({"kind": "dispersion", "statistic": "variance"})
+    Dispersion(statistic='variance')
+    """
+    arguments = dict(data)
+    kind = arguments.pop("kind", None)
+    if kind not in _KINDS:
+        raise OptionError(f"no check is of kind {kind!r}; there are {', '.join(known_kinds())}")
+    if isinstance(arguments.get("check"), Mapping):
+        arguments["check"] = check_from_dict(arguments["check"])
+    try:
+        inspect.signature(_KINDS[kind]).bind(**arguments)
+    except TypeError as error:
+        raise OptionError(f"the arguments {arguments} do not fit {kind!r}: {error}") from None
+    return _KINDS[kind](**arguments)
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A column of the data, by name.
+
+    Raises
+    ------
+    UnknownColumnError
+        If there is none; the message lists near names.
+    """
+    if name in frame.columns:
+        return frame[name]
+    names = [str(column) for column in frame.columns]
+    near = difflib.get_close_matches(str(name), names) or names[:10]
+    raise UnknownColumnError(
+        f"no column is called {name!r} in the data of the model; did you mean "
+        f"{', '.join(map(repr, near))}?"
+    )
+
+
+def _subset(outcome: Outcome, positions: IntArray, name: str, remark: str) -> Outcome:
+    if isinstance(outcome, Measure):
+        return RowsMeasure(name, outcome.kind, outcome, positions, remark)
+    if isinstance(outcome, Finding):
+        return replace(outcome, check=name, rows=positions[outcome.rows])
+    return replace(outcome, check=name)
+
+
+def _on_rows(
+    check: Check, scene: Scene, positions: IntArray, label: str, remark: str
+) -> tuple[Outcome, ...]:
+    """The outcomes of a check on some rows, each with a label after its name."""
+    return tuple(
+        _subset(outcome, positions, f"{_outcome_name(outcome)} [{label}]", remark)
+        for outcome in check.plan(scene.rows(positions))
+    )
+
+
+def _outcome_name(outcome: Outcome) -> str:
+    return outcome.name if isinstance(outcome, Measure) else outcome.check
+
+
+def _left_out(missing: int, column: str) -> str:
+    return f"{missing} rows without a value of {column} are left out." if missing else ""
+
+
+@dataclass(frozen=True, repr=False)
+class _Wrapper(Check, ABC):
+    """A check that asks another one."""
+
+    check: Check
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.check, Check):
+            raise OptionError(f"{type(self).__name__} wraps a check, found {self.check!r}")
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class By(_Wrapper):
+    """A check of each level of a column; made by ``check.by(column)``.
+
+    A level is a data set of its own, with its own number of rows. Rows without a value are
+    left out, and the findings say how many.
+    """
+
+    kind: ClassVar[str] = "by"
+
+    column: str
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """The wrapped check, once a level."""
+        if not self.check.about_rows:
+            return self.check.plan(replace(scene, whole=False))
+        codes, levels = pd.factorize(column_of(scene.frame, self.column), sort=True)
+        remark = _left_out(int(np.count_nonzero(codes < 0)), self.column)
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(len(levels) + 1))
+        return tuple(
+            outcome
+            for k, level in enumerate(levels)
+            for outcome in _on_rows(
+                self.check,
+                scene,
+                order[ends[k] : ends[k + 1]],
+                f"{self.column}={level}",
+                remark,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.check!r}.by({self.column!r})"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Where(_Wrapper):
+    """A check of the rows of one level; made by ``check.where(column, level)``."""
+
+    kind: ClassVar[str] = "where"
+
+    column: str
+    level: Level
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """The wrapped check, of the rows of one level."""
+        column = column_of(scene.frame, self.column)
+        positions = np.flatnonzero((column == self.level).to_numpy(dtype=bool, na_value=False))
+        if not positions.size:
+            levels = ", ".join(repr(level) for level in column.dropna().unique()[:10])
+            raise OptionError(
+                f"no row has {self.column} equal to {self.level!r}; its values are {levels}"
+            )
+        return _on_rows(self.check, scene, positions, f"{self.column}={self.level}", "")
+
+    def __repr__(self) -> str:
+        return f"{self.check!r}.where({self.column!r}, {self.level!r})"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Named(_Wrapper):
+    """A check under another name; made by ``check.named(name)``."""
+
+    kind: ClassVar[str] = "named"
+
+    title: str
+
+    @property
+    def name(self) -> str:
+        """The given name."""
+        return self.title
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """The wrapped check, with its own name replaced."""
+        return tuple(self._renamed(outcome) for outcome in self.check.plan(scene))
+
+    def _renamed(self, outcome: Outcome) -> Outcome:
+        name = self.title + _outcome_name(outcome).removeprefix(self.check.name)
+        if isinstance(outcome, Measure):
+            return replace(outcome, name=name)
+        return replace(outcome, check=name)
+
+    def __repr__(self) -> str:
+        return f"{self.check!r}.named({self.title!r})"

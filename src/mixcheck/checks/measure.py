@@ -1,0 +1,197 @@
+"""From a question to a fact: what is computed of every data set, and what it then says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, final
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import OptionError
+from mixcheck.model import Checkable, Realisation
+from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
+from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
+
+__all__ = [
+    "ALTERNATIVES",
+    "Evidence",
+    "Measure",
+    "Outcome",
+    "RowsMeasure",
+    "Scene",
+    "ratio",
+    "require_choice",
+]
+
+ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a check sees when it decides what to measure.
+
+    Attributes
+    ----------
+    model : Checkable
+    observed : Realisation
+        Of the rows in question.
+    frame : DataFrame
+        Data of the same rows.
+    whole : bool
+        Whether these are all rows of the model.
+    """
+
+    model: Checkable
+    observed: Realisation
+    frame: pd.DataFrame
+    whole: bool = True
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.observed.response.size
+
+    def rows(self, positions: IntArray) -> Scene:
+        """The scene of some rows only."""
+        return Scene(
+            self.model, self.observed.rows(positions), self.frame.iloc[positions], whole=False
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Numbers of the observed data set and of the replicates.
+
+    Attributes
+    ----------
+    observed : Realisation
+    numbers : (s,) array
+    replicates : (B, s) array
+    detail : str
+        How the replicates were made, in a sentence.
+    """
+
+    observed: Realisation
+    numbers: FloatArray
+    replicates: FloatArray
+    detail: str = ""
+
+    def quantile(self, level: float, column: int = 0) -> float:
+        """A quantile of one of the numbers over the replicates."""
+        return float(np.quantile(self.replicates[:, column], level))
+
+    def mean(self, column: int = 0) -> float:
+        """The mean of one of the numbers over the replicates."""
+        return float(np.mean(self.replicates[:, column]))
+
+    def pvalue(self, alternative: Alternative) -> float:
+        """Monte Carlo p-value ``(b + 1) / (B + 1)`` of the first number.
+
+        References
+        ----------
+        Davison & Hinkley (1997), Bootstrap Methods and their Application, eq. 4.11.
+        """
+        statistics = np.concatenate([self.numbers[:1], self.replicates[:, 0]])
+        return float(pool_pvalues(statistics, alternative)[0])
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """A quotient of two non-negative numbers, where 0 / 0 is 1 and x / 0 is infinite."""
+    if denominator > 0.0:
+        return numerator / denominator
+    return 1.0 if numerator == 0.0 else float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Measure(ABC):
+    """What one finding takes of every data set: it must pickle, and draws nothing.
+
+    Attributes
+    ----------
+    name : str
+        Of the finding.
+    kind : str
+        Of the check.
+    """
+
+    name: str
+    kind: str
+
+    @abstractmethod
+    def numbers(self, realisation: Realisation) -> FloatArray:
+        """The test statistic, and after it what its effect size needs, (s,)."""
+
+    @abstractmethod
+    def finding(self, evidence: Evidence) -> Finding:
+        """What the numbers say."""
+
+    def found(
+        self,
+        evidence: Evidence,
+        *,
+        null: str,
+        effect: Effect,
+        alternative: Alternative,
+        n: int,
+        references: Sequence[str] = (),
+    ) -> Finding:
+        """A finding with its Monte Carlo p-value; rows and picture are added by `replace`."""
+        return Finding(
+            check=self.name,
+            kind=self.kind,
+            null=null,
+            statistic=float(evidence.numbers[0]),
+            pvalue=evidence.pvalue(alternative),
+            alternative=alternative,
+            effect=effect,
+            n=n,
+            floor=smallest_pvalue(len(evidence.replicates), alternative),
+            replicates=evidence.replicates[:, 0].copy(),
+            references=tuple(references),
+            detail=evidence.detail,
+        )
+
+
+Outcome: TypeAlias = Measure | Finding | Skipped
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RowsMeasure(Measure):
+    """Another measure, of some rows only.
+
+    Attributes
+    ----------
+    inner : Measure
+    positions : (k,) array of int
+    remark : str
+        A sentence on the rows left out, or "".
+    """
+
+    inner: Measure
+    positions: IntArray
+    remark: str = ""
+
+    def numbers(self, realisation: Realisation) -> FloatArray:
+        """The numbers of the rows in question, (s,)."""
+        return self.inner.numbers(realisation.rows(self.positions))
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """The finding of the rows in question, with their positions in the whole data."""
+        inner = self.inner.finding(
+            replace(evidence, observed=evidence.observed.rows(self.positions))
+        )
+        detail = " ".join(part for part in (inner.detail, self.remark) if part)
+        return replace(inner, check=self.name, rows=self.positions[inner.rows], detail=detail)
+
+
+def require_choice(argument: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse an argument outside its allowed words."""
+    if value not in allowed:
+        raise OptionError(
+            f"{argument} must be one of {', '.join(map(repr, allowed))}, found {value!r}"
+        )

@@ -1,0 +1,286 @@
+"""Is anything left over? Residuals against the fitted values or a predictor."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+from numpy.polynomial import legendre
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.measure import Evidence, Measure, Outcome, RowsMeasure, Scene
+from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
+from mixcheck.errors import OptionError
+from mixcheck.model import Realisation
+from mixcheck.report.finding import Effect, Finding, Skipped
+
+__all__ = ["Trend"]
+
+FITTED = "fitted"
+DEGREES = 4
+# Relative differences of a predictor below this are rounding, not information.
+ROUNDING = 1e-12
+# Directions of the basis with less than this share of the largest are dropped.
+RANK_TOLERANCE = 1e-9
+# Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
+# rests on few rows.
+CURVE_RANKS = np.linspace(-0.9, 0.9, 37)
+QUANTILE_LEVELS = (0.25, 0.5, 0.75)
+LINE_POINTS = 25
+LEAST_WINDOW = 20
+WINDOW_SHARE = 0.2
+# Points of a picture; more are thinned evenly along the predictor.
+PICTURE_POINTS = 5000
+# Variance of a uniform number.
+UNIFORM_VARIANCE = 1.0 / 12.0
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Trend(Check):
+    """Whether the residuals move with the fitted values, or with a predictor.
+
+    Null hypothesis: the mean of the residuals is the same whatever the predictor. A number is
+    replaced by its ranks, and the residuals regressed on Legendre polynomials of these, of
+    degree 1 to min(4, distinct values - 1); the statistic is the regression sum of squares over
+    the variance 1/12 of a uniform number. A factor (text, categories, booleans) gives the sum
+    of squares between its levels. Effect: "largest deviation" of the fitted curve, or of a
+    level, from the mean residual, with a simultaneous interval from the replicates; 0 under
+    the model.
+
+    Parameters
+    ----------
+    against : str
+        "fitted" for the fitted values (random effects at zero), or the name of a column of the
+        data, which need not be in the model.
+
+    References
+    ----------
+    Lin, Wei & Ying (2002), Model-checking techniques based on cumulative residuals,
+    Biometrics 58, 1-12, for the idea of calibrating residual patterns by simulation.
+    """
+
+    kind: ClassVar[str] = "trend"
+    least_rows: ClassVar[int] = 3
+
+    against: str = FITTED
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.against, str) or not self.against:
+            raise OptionError(
+                f'against must be "fitted" or the name of a column, found {self.against!r}'
+            )
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """One measure, of the rows where the predictor is known."""
+        if self.against == FITTED:
+            return (self._of_numbers(scene.observed.fitted, follows=True),)
+        column = column_of(scene.frame, self.against)
+        known = np.flatnonzero(_known(column))
+        if known.size == scene.n:
+            return (self._of_column(column),)
+        missing = scene.n - known.size
+        if not known.size:
+            return (Skipped(self.name, self.kind, f"No row has a value of {self.against}."),)
+        inner = self._of_column(column.iloc[known])
+        if isinstance(inner, Skipped):
+            return (inner,)
+        remark = f"{missing} rows without a value of {self.against} are left out."
+        return (RowsMeasure(self.name, self.kind, inner, known, remark),)
+
+    def _of_column(self, column: pd.Series[Any]) -> Measure | Skipped:
+        if pd.api.types.is_datetime64_any_dtype(column.dtype):
+            return self._of_numbers(np.asarray(column.astype("int64"), dtype=np.float64))
+        if _is_number(column):
+            return self._of_numbers(np.asarray(column, dtype=np.float64))
+        codes, levels = pd.factorize(column, sort=True)
+        names = tuple(str(level) for level in levels)
+        if 1 < len(names) < codes.size:
+            return _LevelsMeasure(self.name, self.kind, self.against, codes, names)
+        what = "only one level" if len(names) < 2 else "a level for each row"
+        return Skipped(self.name, self.kind, f"The factor {self.against} has {what}.")
+
+    def _of_numbers(self, x: FloatArray, *, follows: bool = False) -> Measure | Skipped:
+        basis = _Basis.of(x)
+        if basis is None:
+            what = "fitted values are" if follows else f"predictor {self.against} is"
+            return Skipped(self.name, self.kind, f"The {what} the same in every row.")
+        return _CurveMeasure(self.name, self.kind, self.against, x, basis, follows)
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "b"
+
+
+def _known(column: pd.Series[Any]) -> BoolArray:
+    """Where the column has a value, and a finite one if it holds numbers."""
+    known: BoolArray = column.notna().to_numpy(dtype=np.bool_)
+    if _is_number(column):
+        known &= np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return known
+
+
+@dataclass(frozen=True, eq=False)
+class _Basis:
+    """Orthonormal functions of the ranks of a predictor.
+
+    Attributes
+    ----------
+    rows : (n, d) array
+        Their values in the rows: centred, with ``rows' rows = I``.
+    curve : (g, d) array
+        Their values along the curve from which the effect size is read.
+    """
+
+    rows: FloatArray
+    curve: FloatArray
+
+    @classmethod
+    def of(cls, x: FloatArray) -> _Basis | None:
+        """The basis of a predictor (n,), or None if it is constant."""
+        ranks, distinct = scaled_ranks(x)
+        degree = min(DEGREES, distinct - 1)
+        if degree < 1:
+            return None
+        raw = legendre.legvander(ranks, degree)[:, 1:]
+        centre = raw.mean(axis=0)
+        raw -= centre
+        values, vectors = np.linalg.eigh(raw.T @ raw)
+        kept = values > RANK_TOLERANCE * values[-1]
+        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
+        curve = legendre.legvander(points, degree)[:, 1:] - centre
+        return cls(raw @ whiten, curve @ whiten)
+
+
+def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
+    """Mean ranks of a vector (n,), scaled to (-1, 1), and how many distinct values it has."""
+    size = float(np.max(np.abs(x)))
+    if size == 0.0 or np.ptp(x) <= ROUNDING * size:
+        return np.zeros(x.size), 1
+    digits = np.rint(x / (ROUNDING * size))
+    _, inverse, counts = np.unique(digits, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    middle = last - 0.5 * counts
+    ranks: FloatArray = 2.0 * middle[inverse] / x.size - 1.0
+    return ranks, counts.size
+
+
+@dataclass(frozen=True, eq=False)
+class _TrendMeasure(Measure):
+    """A regression sum of squares over 1/12, and the largest deviation of its fit."""
+
+    against: str
+
+    @abstractmethod
+    def picture(self, observed: Realisation) -> Picture:
+        """The residuals against the predictor."""
+
+    def finding(self, evidence: Evidence) -> Finding:
+        """What the numbers say."""
+        largest, half = float(evidence.numbers[1]), evidence.quantile(0.95, 1)
+        effect = Effect(
+            "largest deviation", largest, max(0.0, largest - half), min(1.0, largest + half), 0.0
+        )
+        what = "the fitted values" if self.against == FITTED else self.against
+        finding = self.found(
+            evidence,
+            null=f"the mean residual does not depend on {what}",
+            effect=effect,
+            alternative="greater",
+            n=evidence.observed.residuals.size,
+            references=("Lin, Wei & Ying (2002), Biometrics 58, 1-12",),
+        )
+        return replace(finding, picture=self.picture(evidence.observed))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _CurveMeasure(_TrendMeasure):
+    """Against a number; `follows` where each data set has fitted values of its own."""
+
+    x: FloatArray
+    basis: _Basis
+    follows: bool
+
+    def numbers(self, realisation: Realisation) -> FloatArray:
+        basis: _Basis | None = self.basis
+        # Only refits move the fitted values, and only then is the basis made again.
+        if self.follows and not np.array_equal(realisation.fitted, self.x):
+            basis = _Basis.of(realisation.fitted)
+        if basis is None:
+            return np.zeros(2)
+        coefficients = (realisation.residuals - 0.5) @ basis.rows
+        statistic = coefficients @ coefficients / UNIFORM_VARIANCE
+        return np.array([statistic, np.max(np.abs(basis.curve @ coefficients))])
+
+    def picture(self, observed: Realisation) -> Picture:
+        """Points and local quantiles against ranks."""
+        x = observed.fitted if self.follows else self.x
+        order = np.argsort(x, kind="stable")
+        ranks = (scaled_ranks(x)[0][order] + 1.0) / 2.0
+        residuals = observed.residuals[order]
+        kept = thinned(x.size, PICTURE_POINTS)
+        return ResidualPlot(
+            ranks[kept],
+            residuals[kept],
+            lines=quantile_lines(ranks, residuals),
+            title=f"Residuals against {self.against}" + shown(kept.size, x.size),
+            x_label=f"{self.against} (rank)",
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _LevelsMeasure(_TrendMeasure):
+    """Against a factor: codes (n,) of its levels."""
+
+    codes: IntArray
+    levels: tuple[str, ...]
+
+    def numbers(self, realisation: Realisation) -> FloatArray:
+        deviations = realisation.residuals - np.mean(realisation.residuals)
+        counts = np.bincount(self.codes, minlength=len(self.levels))
+        sums = np.bincount(self.codes, weights=deviations, minlength=len(self.levels))
+        means = sums / counts
+        return np.array([means @ sums / UNIFORM_VARIANCE, np.max(np.abs(means))])
+
+    def picture(self, observed: Realisation) -> Picture:
+        """A box a level."""
+        kept = thinned(self.codes.size, PICTURE_POINTS)
+        return ResidualPlot(
+            self.codes[kept].astype(np.float64),
+            observed.residuals[kept],
+            levels=self.levels,
+            title=f"Residuals by {self.against}" + shown(kept.size, self.codes.size),
+            x_label=self.against,
+        )
+
+
+def thinned(n: int, most: int) -> IntArray:
+    """At most `most` of n positions, evenly spread, the first and the last among them."""
+    kept: IntArray = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
+    return kept
+
+
+def shown(kept: int, n: int) -> str:
+    """What to say of a thinned picture."""
+    return f" ({kept:,} of {n:,} rows shown)" if kept < n else ""
+
+
+def quantile_lines(x: FloatArray, y: FloatArray) -> tuple[QuantileLine, ...]:
+    """Quartiles of y among the nearest fifth of the rows, along sorted x, both (n,)."""
+    n = x.size
+    window = min(n, max(LEAST_WINDOW, int(WINDOW_SHARE * n)))
+    starts = np.unique(np.linspace(0, n - window, LINE_POINTS).round().astype(np.intp))
+    centres = np.array([np.median(x[start : start + window]) for start in starts])
+    quartiles = np.array(
+        [np.quantile(y[start : start + window], QUANTILE_LEVELS) for start in starts]
+    )
+    return tuple(
+        QuantileLine(level, centres, quartiles[:, k]) for k, level in enumerate(QUANTILE_LEVELS)
+    )

@@ -1,0 +1,164 @@
+"""Is the machinery sound? Random effects, and the end of the optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, final, get_args
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from mixcheck.arrays import FloatArray
+from mixcheck.checks.check import Check
+from mixcheck.checks.distribution import distance_effect
+from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
+from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
+from mixcheck.display.document import NormalPlot
+from mixcheck.model import Converging, Realisation
+from mixcheck.report.finding import Effect, Finding, Skipped
+
+__all__ = ["Convergence", "RandomEffects"]
+
+LEAST_LEVELS = 5
+# A standardised effect beyond 8 is written as this, so that logarithms stay finite.
+SMALLEST_PROBABILITY = 1e-15
+
+NormalName = Literal["ks", "ad"]
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class RandomEffects(Check):
+    """Whether the random effects are normal.
+
+    One finding for each random term and effect. Null hypothesis: the effects, drawn from their
+    exact distribution given the data and standardised, are independent standard normal.
+    (Their modes are not, whatever the model: they are shrunken.) Effect: "distance from
+    normal" between distribution functions, with a Dvoretzky-Kiefer-Wolfowitz interval; 0 under
+    the model. A term with fewer than 5 levels is skipped.
+
+    Parameters
+    ----------
+    statistic : {"ks", "ad"}
+        Kolmogorov-Smirnov, or Anderson-Darling, which weighs outlying groups.
+
+    References
+    ----------
+    Thygesen et al. (2017), Validation of ecological state space models using the Laplace
+    approximation, Environ. Ecol. Stat. 24, 317-339.
+    """
+
+    kind: ClassVar[str] = "random-effects"
+    about_rows: ClassVar[bool] = False
+
+    statistic: NormalName = "ks"
+
+    def __post_init__(self) -> None:
+        require_choice("statistic", self.statistic, get_args(NormalName))
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """One measure an effect of each term."""
+        effects = scene.observed.effects
+        if not effects:
+            reason = (
+                "There are no random effects to look at: the model has none, or they are "
+                "integrated out, or only its draws are known."
+            )
+            return (Skipped(self.name, self.kind, reason),)
+        return tuple(
+            self._outcome(term, column, values.shape)
+            for term, values in effects.items()
+            for column in range(values.shape[1])
+        )
+
+    def _outcome(self, term: str, column: int, shape: tuple[int, ...]) -> Outcome:
+        levels, effects = shape
+        label = term if effects == 1 else f"{term}, effect {column + 1}"
+        name = f"{self.name} [{label}]"
+        if levels < LEAST_LEVELS:
+            reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
+            return Skipped(name, self.kind, reason)
+        return _NormalMeasure(name, self.kind, term, column, self.statistic)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _NormalMeasure(Measure):
+    """Statistic, and largest distance, of one column of one term."""
+
+    term: str
+    column: int
+    statistic: NormalName
+
+    def numbers(self, realisation: Realisation) -> FloatArray:
+        ordered = self._probabilities(realisation)
+        distance = kolmogorov_smirnov(ordered)
+        if self.statistic == "ks":
+            return np.array([distance, distance])
+        return np.array([GOODNESS[self.statistic](ordered), distance])
+
+    def _probabilities(self, realisation: Realisation) -> FloatArray:
+        """Normal probabilities of the effects, sorted, (m,)."""
+        ordered = np.sort(ndtr(realisation.effects[self.term][:, self.column]))
+        return np.clip(ordered, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+
+    def finding(self, evidence: Evidence) -> Finding:
+        values = np.sort(evidence.observed.effects[self.term][:, self.column])
+        finding = self.found(
+            evidence,
+            null=f"the random effects of {self.term} are standard normal once standardised",
+            effect=distance_effect("distance from normal", evidence.numbers[1], values.size),
+            alternative="greater",
+            n=values.size,
+            references=("Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",),
+        )
+        return replace(finding, picture=_normal_plot(self.term, values, evidence.quantile(0.95, 1)))
+
+
+def _normal_plot(term: str, values: FloatArray, distance: float) -> NormalPlot:
+    m = values.size
+    low, high = distance_band(m, distance)
+    # Where the band is unbounded, it is cut a tenth of a step inside (0, 1).
+    edge = 0.1 / m
+    return NormalPlot(
+        values,
+        ndtri((np.arange(m) + 0.5) / m),
+        ndtri(np.clip(low, edge, 1.0 - edge)),
+        ndtri(np.clip(high, edge, 1.0 - edge)),
+        title=f"Random effects of {term} against normal quantiles",
+    )
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Convergence(Check):
+    """Whether the optimiser ended at an optimum.
+
+    An exact fact, without a p-value: the gradient, scaled by standard errors, is small and the
+    curvature positive. Effect: "scaled gradient".
+    """
+
+    kind: ClassVar[str] = "convergence"
+    needs: ClassVar[type] = Converging
+    about_rows: ClassVar[bool] = False
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """The fact, from the model's own record."""
+        model = scene.model
+        assert isinstance(model, Converging)
+        facts = model.convergence
+        gradient = float(facts.gradient)
+        singular = f"Singular terms: {', '.join(facts.singular)}." if facts.singular else ""
+        finding = Finding(
+            check=self.name,
+            kind=self.kind,
+            null="the estimates are at an optimum of the likelihood",
+            statistic=gradient,
+            pvalue=None,
+            alternative="greater",
+            effect=Effect("scaled gradient", gradient, gradient, gradient, 0.0),
+            n=scene.n,
+            holds=bool(facts.converged),
+            detail=" ".join(part for part in (*facts.messages, singular) if part),
+        )
+        return (finding,)

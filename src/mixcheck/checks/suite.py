@@ -1,0 +1,351 @@
+"""Several checks as one: an ordered set under ``&``, run over one pass of replicates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.checks.check import Check, check_from_dict
+from mixcheck.checks.distribution import Dispersion, Outliers, Uniformity, Zeros
+from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene
+from mixcheck.checks.pattern import Trend
+from mixcheck.checks.structure import Convergence, RandomEffects
+from mixcheck.errors import OptionError
+from mixcheck.model import Checkable, Conditioning, Realisation
+from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.policy import Policy
+from mixcheck.report.report import Report
+from mixcheck.simulation import (
+    Progress,
+    ReplicateNumbers,
+    Simulations,
+    reduce_replicates,
+)
+
+__all__ = ["Suite", "run_checks"]
+
+
+@dataclass(frozen=True, repr=False)
+class Suite:
+    """An ordered set of checks.
+
+    ``a & b`` holds the checks of `a`, then those of `b` that `a` has not. The operation is
+    associative and idempotent, and ``Suite()`` is its identity.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+        Equal checks are kept once, where they come first.
+
+    Raises
+    ------
+    OptionError
+        If something is no check.
+
+    Examples
+    --------
+    >>> Uniformity() & Dispersion() & Uniformity()
+    Uniformity() & Dispersion()
+    >>> Suite.from_json((Zeros() & Outliers()).to_json()) == Zeros() & Outliers()
+    True
+    """
+
+    checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks = tuple(dict.fromkeys(self.checks))
+        for item in checks:
+            if not isinstance(item, Check):
+                raise OptionError(
+                    f"a suite holds checks, found {item!r}; write Suite((Zeros(), Dispersion())) "
+                    "or Zeros() & Dispersion()"
+                )
+        object.__setattr__(self, "checks", checks)
+
+    @classmethod
+    def standard(cls) -> Suite:
+        """What every mixed model should answer to."""
+        return (
+            Uniformity()
+            & Dispersion()
+            & Outliers()
+            & Zeros()
+            & Trend("fitted")
+            & RandomEffects()
+            & Convergence()
+        )
+
+    def __and__(self, other: Check | Suite) -> Suite:
+        if isinstance(other, Check):
+            return Suite((*self.checks, other))
+        if isinstance(other, Suite):
+            return Suite(self.checks + other.checks)
+        return NotImplemented
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def __len__(self) -> int:
+        return len(self.checks)
+
+    def __contains__(self, check: object) -> bool:
+        return check in self.checks
+
+    def __repr__(self) -> str:
+        if len(self) > 1:
+            return " & ".join(map(repr, self.checks))
+        return f"Suite(({self.checks[0]!r},))" if self.checks else "Suite()"
+
+    def by(self, column: str) -> Suite:
+        """Each check for each level of a column."""
+        return Suite(tuple(check.by(column) for check in self.checks))
+
+    def where(self, column: str, level: str | int | float | bool) -> Suite:
+        """Each check for the rows of one level."""
+        return Suite(tuple(check.where(column, level) for check in self.checks))
+
+    def to_json(self) -> str:
+        """The suite as JSON; see `from_json`."""
+        return json.dumps({"checks": self._to_list()}, indent=1)
+
+    def _to_list(self) -> list[dict[str, Any]]:
+        return [check.to_dict() for check in self.checks]
+
+    @classmethod
+    def from_json(cls, text: str) -> Suite:
+        """The suite that `to_json` wrote.
+
+        A user's function is found by importing its module, so read only text that you trust.
+
+        Raises
+        ------
+        OptionError
+            If it is no JSON of a suite, or holds a kind of check that is unknown.
+        """
+        try:
+            content = json.loads(text)["checks"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise OptionError(
+                f'a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}; '
+                f"reading it gave {type(error).__name__}: {error}"
+            ) from None
+        return cls(tuple(check_from_dict(item) for item in content))
+
+    def run(
+        self,
+        subject: Residuals | Checkable,
+        *,
+        seed: int | None = None,
+        draws: int | None = None,
+        refits: int = 0,
+        conditioning: Conditioning = "posterior",
+        policy: Policy | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Report:
+        """Run all checks over one pass of replicate data sets.
+
+        Parameters
+        ----------
+        subject : Residuals or model
+            Residuals bring their own seed, draws, refits and conditioning.
+        seed, draws, refits, conditioning
+            As in `mixcheck.simulate`, for a model.
+        policy : Policy, optional
+            How the findings are judged; judge them again with ``report.judge``.
+        n_jobs : int, optional
+            As in joblib; None leaves it to ``joblib.parallel_config``.
+        progress : bool or callable, optional
+            ``progress(done, total)``; True prints one line to stderr.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        OptionError
+            If two findings would have one name, or residuals come with arguments of their own.
+        UnknownColumnError
+            If a check names a column that the data have not.
+        """
+        if isinstance(subject, Residuals):
+            _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
+            seen = subject
+        else:
+            seen = residuals(
+                subject, conditioning=conditioning, seed=seed, draws=draws, refits=refits
+            )
+        findings, numbers = _run(self.checks, seen, n_jobs, progress)
+        provenance = _provenance(seen, numbers) | {"suite": self._to_list()}
+        return Report(findings, policy=policy or Policy(), provenance=provenance)
+
+
+def run_checks(
+    model: Residuals | Checkable,
+    suite: Suite | Check | None = None,
+    *,
+    seed: int | None = None,
+    draws: int | None = None,
+    refits: int = 0,
+    conditioning: Conditioning = "posterior",
+    policy: Policy | None = None,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Report:
+    """Check a model: the standard suite, or another.
+
+    Parameters
+    ----------
+    model : Checkable or Residuals
+    suite : Suite or Check, optional
+        `Suite.standard()` by default.
+    seed, draws, refits, conditioning, policy, n_jobs, progress
+        As in `Suite.run`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    OptionError
+        As `Suite.run`, or if `suite` is neither a suite nor a check.
+    """
+    chosen = Suite.standard() if suite is None else suite
+    if isinstance(chosen, Check):
+        chosen = Suite((chosen,))
+    if not isinstance(chosen, Suite):
+        raise OptionError(
+            f"suite must be a Suite or a Check, found {chosen!r}; write Zeros() & Dispersion()"
+        )
+    return chosen.run(
+        model,
+        seed=seed,
+        draws=draws,
+        refits=refits,
+        conditioning=conditioning,
+        policy=policy,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+
+
+def _refuse_own_arguments(**given: int | None) -> None:
+    named = [f"{name}={value}" for name, value in given.items() if value is not None]
+    if named:
+        raise OptionError(
+            f"residuals have their own seed, draws and refits, and {', '.join(named)} was given; "
+            f"write residuals(model, {', '.join(named)}) instead"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Remembered:
+    """Probability masses of one realisation, each computed once however many checks ask."""
+
+    masses: Callable[[float], FloatArray]
+    known: dict[float, FloatArray] = field(default_factory=dict)
+
+    def __call__(self, k: float) -> FloatArray:
+        if k not in self.known:
+            self.known[k] = self.masses(k)
+        return self.known[k]
+
+
+@dataclass(frozen=True, eq=False)
+class _AllNumbers:
+    """The numbers of all measures, one after another, of one realisation."""
+
+    measures: tuple[Measure, ...]
+
+    def __call__(self, realisation: Realisation) -> FloatArray:
+        return np.concatenate(self.parts(realisation))
+
+    def parts(self, realisation: Realisation) -> list[FloatArray]:
+        masses = realisation.probability
+        if masses is not None:
+            realisation = replace(realisation, probability=_Remembered(masses))
+        return [measure.numbers(realisation) for measure in self.measures]
+
+
+def _run(
+    checks: Iterable[Check], seen: Residuals, n_jobs: int | None, progress: Progress
+) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
+    """The outcomes of all checks, in their order, from one pass over the replicates."""
+    plan = seen.simulations
+    scene = Scene(plan.model, seen.observed, plan.model.frame)
+    outcomes = [outcome for check in checks for outcome in check.plan(scene)]
+    _require_unique(outcomes)
+    measures = tuple(outcome for outcome in outcomes if isinstance(outcome, Measure))
+    if not measures:
+        return _without_measures(outcomes), None
+    numbers = _AllNumbers(measures)
+    observed = numbers.parts(seen.observed)
+    replicates = reduce_replicates(plan, numbers, n_jobs=n_jobs, progress=progress)
+    detail = _detail(plan, replicates)
+    ends = np.cumsum([part.size for part in observed])
+    parts = np.split(replicates.values, ends[:-1], axis=1)
+    found = iter(
+        measure.finding(Evidence(seen.observed, part, columns, detail))
+        for measure, part, columns in zip(measures, observed, parts, strict=True)
+    )
+    return tuple(
+        next(found) if isinstance(outcome, Measure) else outcome for outcome in outcomes
+    ), replicates
+
+
+def _without_measures(outcomes: Iterable[Outcome]) -> tuple[Finding | Skipped, ...]:
+    return tuple(outcome for outcome in outcomes if not isinstance(outcome, Measure))
+
+
+def _require_unique(outcomes: Iterable[Outcome]) -> None:
+    names = Counter(
+        outcome.name if isinstance(outcome, Measure) else outcome.check for outcome in outcomes
+    )
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise OptionError(
+            f"more than one check would be called {', '.join(map(repr, twice))}; "
+            'give one another name with check.named("...")'
+        )
+
+
+def _detail(plan: Simulations, replicates: ReplicateNumbers) -> str:
+    """How the null distribution was made, in a sentence or two."""
+    made = f"The null distribution is that of {len(replicates.values)} replicate data sets"
+    how = ", to each of which the model was fitted again." if plan.refits else "."
+    if not replicates.failed:
+        return made + how
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
+    return f"{made}{how} {replicates.failed} of {plan.size} refits were kept out: {reasons}"
+
+
+def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[str, Any]:
+    plan = seen.simulations
+    digest = hashlib.sha256(np.ascontiguousarray(seen.observed.response).tobytes())
+    return {
+        "mixcheck": _version(),
+        "seed": plan.seed,
+        "draws": plan.draws,
+        "refits": plan.refits,
+        "replicates used": 0 if replicates is None else len(replicates.values),
+        "refits kept out": {} if replicates is None else dict(replicates.failures),
+        "conditioning": plan.conditioning,
+        "model": dict(plan.model.description),
+        "response digest": digest.hexdigest()[:16],
+    }
+
+
+def _version() -> str:
+    # Importing the package by name would make every room depend on every other.
+    return str(getattr(sys.modules.get("mixcheck"), "__version__", "unknown"))
