@@ -23,7 +23,7 @@ Triple: TypeAlias = tuple[int, int, int]
 Key = TypeVar("Key")
 
 
-def compose_derivatives(outer: Derivatives, inner: Sequence[Inner]) -> Derivatives:
+def compose_derivatives(outer: Derivatives, inner: Sequence[Inner], order: int) -> Derivatives:
     """Derivatives in the predictors from those in the parameters.
 
     Parameters
@@ -32,17 +32,18 @@ def compose_derivatives(outer: Derivatives, inner: Sequence[Inner]) -> Derivativ
         Of the log density in its K parameters.
     inner : sequence of K Inner
         Derivatives of each parameter in its own predictor.
+    order : {0, 1, 2, 3}
+        Highest order wanted, which ``outer`` must have.
 
     Returns
     -------
     Derivatives
-        With third derivatives if ``outer`` has them.
     """
-    if all(link is None for link in inner):
+    if order == 0 or all(link is None for link in inner):
         return outer
     size = len(inner)
-    pairs = [(a, b) for a in range(size) for b in range(a, size)]
-    triples = [(a, b, c) for a, b in pairs for c in range(b, size)] if outer.third else []
+    pairs = [(a, b) for a in range(size) for b in range(a, size)] if order > 1 else []
+    triples = [(a, b, c) for a, b in pairs for c in range(b, size)] if order > 2 else []
     first = tuple(_slope(outer.first[a], inner, (a,)) for a in range(size))
     second = {pair: _sum(_second_terms(outer, inner, pair)) for pair in pairs}
     third = {triple: _sum(_third_terms(outer, inner, triple)) for triple in triples}

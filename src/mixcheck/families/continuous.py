@@ -29,7 +29,8 @@ __all__ = ["Gaussian"]
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 LOG_SD_MAX = 300.0
-"""Beyond it, a squared standardised residual could leave the range of the floats."""
+LARGEST_RESIDUAL = 1e100
+"""Within these two bounds, log sd and standardised residual, every derivative is a float."""
 
 
 @final
@@ -78,23 +79,24 @@ class Gaussian(Family):
 
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log density, ``(n,)``."""
-        scale, overflows = _inverse_sd(eta[1])
-        residual = (data.y - self.link.inverse(eta[0])) * scale
-        value = data.constant - eta[1] - 0.5 * residual * residual
-        return np.where(np.abs(eta[1]) > LOG_SD_MAX, -np.inf, value) if overflows else value
+        return derive_in_blocks(self._derive, data, eta, 0).value
 
     def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log density and its derivatives; see `Family.derivatives`."""
         return derive_in_blocks(self._derive, data, eta, order)
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        scale, overflows = _inverse_sd(eta[1])
+        scale, held = _inverse_sd(eta[1])
         mu, inner = _mean_derivatives(self.link, eta[0])
-        outer = _normal_derivatives(data, mu, eta[1], scale, order)
-        result = compose_derivatives(outer, (inner, None))
-        if not overflows:
-            return result
-        return mask_derivatives(result, np.abs(eta[1]) <= LOG_SD_MAX)
+        residual = data.y - mu
+        residual *= scale
+        if held or _exceeds(residual, LARGEST_RESIDUAL):
+            inside = (np.abs(residual) <= LARGEST_RESIDUAL) & (np.abs(eta[1]) <= LOG_SD_MAX)
+            harmless = tuple(np.where(inside, e, 0.0) for e in eta)
+            shown = Observed(np.where(inside, data.y, 0.0), None, data.constant)
+            return mask_derivatives(self._derive(shown, harmless, order), inside)
+        outer = _normal_derivatives(data.constant - eta[1], residual, scale, order)
+        return compose_derivatives(outer, (inner, None), order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information: ``1 / sd^2`` for the mean, 2 for the log sd."""
@@ -147,9 +149,13 @@ class Gaussian(Family):
         return float(np.std(data.y)) or 1.0
 
 
+def _exceeds(values: FloatArray, bound: float) -> bool:
+    return values.size > 0 and bool(max(-values.min(), values.max()) > bound)
+
+
 def _inverse_sd(log_sd: FloatArray) -> tuple[FloatArray, bool]:
     """``1 / sd`` held inside the floats, and whether any of it had to be."""
-    if log_sd.size and max(-log_sd.min(), log_sd.max()) > LOG_SD_MAX:
+    if _exceeds(log_sd, LOG_SD_MAX):
         return np.exp(-np.clip(log_sd, -LOG_SD_MAX, LOG_SD_MAX)), True
     return np.exp(-log_sd), False
 
@@ -162,15 +168,19 @@ def _mean_derivatives(link: Link, eta: FloatArray) -> tuple[FloatArray, Inner]:
 
 
 def _normal_derivatives(
-    data: Observed, mu: FloatArray, log_sd: FloatArray, scale: FloatArray, order: int
+    value: FloatArray, residual: FloatArray, scale: FloatArray, order: int
 ) -> Derivatives:
-    """Derivatives in the mean (0) and the log standard deviation (1)."""
-    residual = data.y - mu
-    residual *= scale
+    """Derivatives in the mean (0) and the log standard deviation (1).
+
+    ``value`` is the log density of a zero residual, and is completed in place; ``residual``
+    is standardised, ``scale`` one over the standard deviation.
+    """
     square = residual * residual
-    slope = residual * scale
-    value = data.constant - log_sd
     value -= 0.5 * square
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    residual *= scale
+    slope = residual
     first = (slope, square - 1.0)
     if order < 2:
         return Derivatives(value, first, {}, {})

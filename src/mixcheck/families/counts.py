@@ -24,10 +24,13 @@ from mixcheck.families.family import (
     refuse_size,
     require_whole,
 )
-from mixcheck.families.links import EXP_MAX, SMALLEST, Link
+from mixcheck.families.links import Link
+from mixcheck.families.tails import EXP_MAX, SMALLEST
 
 __all__ = ["Poisson"]
 
+LARGEST = 1e100
+"""Largest mean whose square and cube are floats."""
 LARGEST_RATE = 9.2e18
 """NumPy draws 64-bit integers."""
 
@@ -84,8 +87,8 @@ class Poisson(Family):
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log probability, ``(n,)``."""
         if self.link.name == "log":
-            return _log_link_value(data, eta[0])[0]
-        return self.derivatives(data, eta, 1).value
+            return _log_link_derivatives(data, eta[0], 0).value
+        return derive_in_blocks(self._derive, data, eta, 0).value
 
     def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives; see `Family.derivatives`."""
@@ -94,18 +97,22 @@ class Poisson(Family):
         return derive_in_blocks(self._derive, data, eta, order)
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        mu, *inner = self.link.derivatives(eta[0])
-        inside = mu > SMALLEST
-        outer = _mean_derivatives(data, np.where(inside, mu, 1.0), order)
-        result = compose_derivatives(outer, [(inner[0], inner[1], inner[2])])
-        return result if inside.all() else mask_derivatives(result, inside)
+        mu, mu1, mu2, mu3 = self.link.derivatives(eta[0])
+        inside = (mu > SMALLEST) & (mu < LARGEST)
+        if not inside.all():
+            harmless = self._derive(data, (np.where(inside, eta[0], 1.0),), order)
+            return mask_derivatives(harmless, inside)
+        outer = _mean_derivatives(data, mu, order)
+        return compose_derivatives(outer, [(mu1, mu2, mu3)], order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, ``mu`` for the log link."""
-        mu, *inner = self.link.derivatives(eta[0])
-        rate = 1.0 / np.maximum(mu, SMALLEST)
+        mu, mu1, mu2, mu3 = self.link.derivatives(eta[0])
+        if self.link.name == "log":
+            return {(0, 0): mu}, {((0, 0), 0): mu}
+        rate = 1.0 / np.clip(mu, SMALLEST, LARGEST)
         slopes = {((0, 0), 0): -rate * rate}
-        return compose_expected({(0, 0): rate}, slopes, [(inner[0], inner[1], inner[2])])
+        return compose_expected({(0, 0): rate}, slopes, [(mu1, mu2, mu3)])
 
     def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Mean, ``(n,)``."""
@@ -151,38 +158,33 @@ class Poisson(Family):
         return data.y + 0.1
 
 
-def _log_link_value(data: Observed, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Log probability and mean; beyond ``exp(700)`` the probability is zero."""
+def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
+    """Derivatives for the log link; beyond ``exp(700)`` the probability is zero."""
     if eta.size and eta.max() > EXP_MAX:
-        mu = np.exp(np.minimum(eta, EXP_MAX))
-        value = data.y * eta - mu + data.constant
-        return np.where(eta > EXP_MAX, -np.inf, value), mu
+        inside = eta <= EXP_MAX
+        harmless = _log_link_derivatives(data, np.where(inside, eta, 0.0), order)
+        return mask_derivatives(harmless, inside)
     mu = np.exp(eta)
     value = data.y * eta
     value -= mu
     value += data.constant
-    return value, mu
-
-
-def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
-    value, mu = _log_link_value(data, eta)
+    if order < 1:
+        return Derivatives(value, (), {}, {})
     first = (data.y - mu,)
     np.negative(mu, out=mu)
-    result = Derivatives(
-        value, first, {(0, 0): mu} if order > 1 else {}, {(0, 0, 0): mu} if order > 2 else {}
-    )
-    if eta.size and mu.min() <= -np.exp(EXP_MAX):
-        return mask_derivatives(result, eta <= EXP_MAX)
-    return result
+    second = {(0, 0): mu} if order > 1 else {}
+    third = {(0, 0, 0): mu} if order > 2 else {}
+    return Derivatives(value, first, second, third)
 
 
 def _mean_derivatives(data: Observed, mu: FloatArray, order: int) -> Derivatives:
     """Derivatives of the log probability in the mean."""
     ratio = data.y / mu
     value = data.y * np.log(mu) - mu + data.constant
+    first = (ratio - 1.0,)
     second = {(0, 0): -ratio / mu} if order > 1 else {}
     third = {(0, 0, 0): 2.0 * ratio / (mu * mu)} if order > 2 else {}
-    return Derivatives(value, (ratio - 1.0,), second, third)
+    return Derivatives(value, first, second, third)
 
 
 def _poisson_cdf(k: FloatArray, mu: FloatArray) -> FloatArray:

@@ -11,13 +11,27 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, final
+from typing import ClassVar, final
 
 import numpy as np
 from scipy import special
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import FloatArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.tails import (
+    DENSITY_AT_ZERO,
+    EXP_MAX,
+    SMALLEST,
+    Tail,
+    cauchy_tails,
+    exponential_tails,
+    extreme_value_tails,
+    linear_tails,
+    logistic_tails,
+    mask_tails,
+    normal_tails,
+    reflect_tails,
+)
 
 __all__ = [
     "Cauchit",
@@ -30,17 +44,8 @@ __all__ = [
     "ProbabilityLink",
     "Probit",
     "Sqrt",
-    "Tail",
     "get_link",
 ]
-
-Tail: TypeAlias = tuple[FloatArray, ...]
-"""A log probability and its derivatives in eta: ``order + 1`` arrays of shape ``(n,)``."""
-
-EXP_MAX = 700.0
-"""Largest argument of an exponential that leaves room for a product."""
-SMALLEST = 1e-100
-"""Smallest probability whose reciprocal can be cubed."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ class Logit(ProbabilityLink):
 
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
-        return _reflect_tails(eta, *_logistic_tails(np.abs(eta), order))
+        return reflect_tails(eta, *logistic_tails(np.abs(eta), order))
 
 
 @final
@@ -163,12 +168,12 @@ class Probit(ProbabilityLink):
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Normal distribution function and its first three derivatives, each ``(n,)``."""
         x = np.clip(eta, -40.0, 40.0)  # the density underflows to zero before 40
-        density = np.exp(-0.5 * x * x) * _DENSITY_AT_ZERO
+        density = np.exp(-0.5 * x * x) * DENSITY_AT_ZERO
         return special.ndtr(eta), density, -x * density, (x * x - 1.0) * density
 
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
-        return _reflect_tails(eta, *_normal_tails(np.abs(eta), order))
+        return reflect_tails(eta, *normal_tails(np.abs(eta), order))
 
 
 @final
@@ -198,7 +203,7 @@ class Cauchit(ProbabilityLink):
 
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
-        return _reflect_tails(eta, *_cauchy_tails(np.minimum(np.abs(eta), 1e150), order))
+        return reflect_tails(eta, *cauchy_tails(np.minimum(np.abs(eta), 1e150), order))
 
 
 @final
@@ -226,7 +231,7 @@ class Cloglog(ProbabilityLink):
 
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
-        return _extreme_value_tails(eta, order)
+        return extreme_value_tails(eta, order)
 
 
 @final
@@ -252,7 +257,7 @@ class Log(ProbabilityLink):
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
         inside = eta < 0.0
-        return _mask_tails(inside, *_exponential_tails(np.where(inside, eta, -1.0), order))
+        return mask_tails(inside, *exponential_tails(np.where(inside, eta, -1.0), order))
 
 
 @final
@@ -277,13 +282,15 @@ class Identity(ProbabilityLink):
     def log_tails(self, eta: FloatArray, order: int) -> tuple[Tail, Tail]:
         """Log F and log(1 - F) with derivatives; see `ProbabilityLink.log_tails`."""
         inside = (eta > SMALLEST) & (eta < 1.0)
-        return _mask_tails(inside, *_linear_tails(np.where(inside, eta, 0.5), order))
+        return mask_tails(inside, *linear_tails(np.where(inside, eta, 0.5), order))
 
 
 @final
 @dataclass(frozen=True)
 class Sqrt(Link):
     """Square root: ``eta = sqrt(mu)``.
+
+    Predictors beyond 1e150 are held there.
 
     The inverse is ``eta |eta|``, so that a negative predictor gives a negative mean, which
     every family on the positive half line refuses.
@@ -297,12 +304,13 @@ class Sqrt(Link):
 
     def inverse(self, eta: FloatArray) -> FloatArray:
         """Square with the sign of ``eta``, ``(n,)``."""
-        return eta * np.abs(eta)
+        held = np.clip(eta, -1e150, 1e150)
+        return held * np.abs(held)
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Signed square and its first three derivatives, each ``(n,)``."""
         size = np.abs(eta)
-        return eta * size, 2.0 * size, 2.0 * np.sign(eta), np.zeros_like(eta)
+        return self.inverse(eta), 2.0 * size, 2.0 * np.sign(eta), np.zeros_like(eta)
 
 
 @final
@@ -365,169 +373,6 @@ def get_link(link: str | Link) -> Link:
     near = difflib.get_close_matches(str(link).lower(), _LINKS, n=1)
     hint = f" Did you mean link={near[0]!r}?" if near else ""
     raise FamilyError(f"There is no link {link!r}; the links are {', '.join(_LINKS)}.{hint}")
-
-
-# Both tails, at x = |eta| for the symmetric distributions: `far` is log F(-x), `near` log F(x),
-# each with its derivatives in its own argument.
-
-_DENSITY_AT_ZERO = 1.0 / np.sqrt(2.0 * np.pi)
-_MILLS_AT_ZERO = np.sqrt(2.0 / np.pi)
-_FRACTION_FROM = 5.0
-_FRACTION_LEVELS = 24
-
-
-def _reflect_tails(eta: FloatArray, far: Tail, near: Tail) -> tuple[Tail, Tail]:
-    """Tails of a distribution symmetric about zero, from those at ``|eta|``."""
-    left = eta < 0.0
-    p = tuple(np.where(left, a, b) for a, b in zip(far, near, strict=True))
-    q = tuple(
-        np.where(left, b, a) if k % 2 == 0 else np.where(left, -b, -a)
-        for k, (a, b) in enumerate(zip(far, near, strict=True))
-    )
-    return p, q
-
-
-def _logistic_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
-    small = np.exp(-x)
-    soft = -np.log1p(small)
-    if order == 0:
-        return (soft - x,), (soft,)
-    large = 1.0 / (1.0 + small)
-    small *= large
-    density = small * large
-    third = -density * np.tanh(0.5 * x)
-    far = (soft - x, large, -density, third)
-    near = (soft, small, -density, -third)
-    return _cut(far, near, order)
-
-
-def _normal_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
-    """Tails of the normal distribution at ``x >= 0``, through the scaled erfc."""
-    capped = np.minimum(x, 1e150)
-    scaled = special.erfcx(capped * np.sqrt(0.5))
-    kernel = np.exp(-0.5 * capped * capped)
-    upper = 0.5 * scaled * kernel
-    far = [np.log(0.5 * scaled) - 0.5 * capped * capped]
-    near = [np.log1p(-upper)]
-    if order == 0:
-        return tuple(far), tuple(near)
-    mills_far = _MILLS_AT_ZERO / scaled
-    mills_near = _DENSITY_AT_ZERO * kernel / (1.0 - upper)
-    far += [mills_far, *_mills_derivatives(-capped, mills_far)]
-    near += [mills_near, *_mills_derivatives(np.minimum(capped, 40.0), mills_near)]
-    deep = capped > _FRACTION_FROM
-    if deep.any():
-        for values, exact in zip(far[1:], _mills_fraction(capped[deep]), strict=True):
-            values[deep] = exact
-    return _cut(tuple(far), tuple(near), order)
-
-
-def _mills_derivatives(eta: FloatArray, mills: FloatArray) -> list[FloatArray]:
-    """Second and third derivative of log Phi from its first, the inverse Mills ratio."""
-    delta = eta + mills
-    slope = mills * delta
-    return [-slope, mills * (delta * delta + slope - 1.0)]
-
-
-def _mills_fraction(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """First three derivatives of log Phi at ``-x``, by Laplace's continued fraction.
-
-    With ``c_k = k / (x + c_{k+1})`` the inverse Mills ratio is ``m = x + c_1``; then
-    ``m c_1 = 1 - c_1 c_2 + c_1^2`` and the third derivative is ``m c_1^2 c_2 (c_3 - c_2)``,
-    in which nothing cancels (Abramowitz & Stegun 26.2.14).
-    """
-    c3 = np.zeros_like(x)
-    for k in range(_FRACTION_LEVELS, 2, -1):
-        c3 = k / (x + c3)
-    c2 = 2.0 / (x + c3)
-    c1 = 1.0 / (x + c2)
-    mills = x + c1
-    return mills, -mills * c1, mills * c1 * c1 * c2 * (c3 - c2)
-
-
-def _cauchy_tails(x: FloatArray, order: int) -> tuple[Tail, Tail]:
-    upper = np.arctan2(1.0, x) / np.pi
-    w = 1.0 / (1.0 + x * x)
-    far = (np.log(upper), *_cauchy_derivatives(-x, w, upper))
-    near = (np.log1p(-upper), *_cauchy_derivatives(x, w, 1.0 - upper))
-    return _cut(far, near, order)
-
-
-def _cauchy_derivatives(
-    eta: FloatArray, w: FloatArray, cdf: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Derivatives of log F, with ``w = 1 / (1 + eta^2)`` and F the distribution function."""
-    first = w / (np.pi * cdf)
-    score = -2.0 * eta * w
-    second = first * (score - first)
-    third = second * (score - first) + first * (2.0 * w - 4.0 * w * w - second)
-    return first, second, third
-
-
-def _extreme_value_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
-    """Tails of ``F = 1 - exp(-exp(eta))``."""
-    x = np.clip(eta, -EXP_MAX, EXP_MAX)
-    hazard = np.exp(x)
-    cdf = -np.expm1(-hazard)
-    first = np.exp(x - hazard) / cdf
-    curvature = _one_minus(first, hazard) - hazard
-    second = first * curvature
-    third = second * curvature - first * (second + hazard)
-    log_cdf = np.where(hazard < 1e-9, eta - 0.5 * hazard, np.log1p(-np.exp(-hazard - 1e-300)))
-    middle = (hazard >= 1e-9) & (hazard < 0.7)
-    log_cdf = np.where(middle, np.log(cdf), log_cdf)
-    beyond = eta > EXP_MAX
-    slope = -np.where(beyond, 0.0, hazard)
-    log_survival = np.where(beyond, -np.inf, -hazard)
-    p = (log_cdf, first, second, third)
-    return _cut(p, (log_survival, slope, slope, slope), order)
-
-
-_BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
-
-
-def _one_minus(first: FloatArray, hazard: FloatArray) -> FloatArray:
-    """``1 - h / expm1(h)``; by its Bernoulli series where the difference would cancel."""
-    h = np.minimum(hazard, 0.5)
-    square = h * h
-    series = np.full_like(h, 1 / 74724249600)
-    for coefficient in reversed(_BERNOULLI):
-        series = series * square + coefficient
-    return np.where(hazard < 0.5, 0.5 * h - square * series, 1.0 - first)
-
-
-def _exponential_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
-    """Tails of ``F = exp(eta)`` for ``eta < 0``."""
-    odds = 1.0 / np.expm1(-np.maximum(eta, -EXP_MAX))
-    log_q = np.where(eta < -0.7, np.log1p(-np.exp(np.minimum(eta, -0.7))), np.log(-np.expm1(eta)))
-    slope = odds * (1.0 + odds)
-    zero = np.zeros_like(eta)
-    q = (log_q, -odds, -slope, -slope * (1.0 + 2.0 * odds))
-    return _cut((eta, np.ones_like(eta), zero, zero), q, order)
-
-
-def _linear_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
-    """Tails of ``F = eta`` for ``0 < eta < 1``."""
-    a, b = 1.0 / eta, 1.0 / (1.0 - eta)
-    p = (np.log(eta), a, -a * a, 2.0 * a * a * a)
-    q = (np.log1p(-eta), -b, -b * b, -2.0 * b * b * b)
-    return _cut(p, q, order)
-
-
-def _mask_tails(inside: BoolArray, p: Tail, q: Tail) -> tuple[Tail, Tail]:
-    """Log probability ``-inf`` and derivatives zero outside the domain."""
-    if inside.all():
-        return p, q
-    fill = (-np.inf, 0.0, 0.0, 0.0)
-    masked = [
-        tuple(np.where(inside, a, f) for a, f in zip(tail, fill, strict=False)) for tail in (p, q)
-    ]
-    return masked[0], masked[1]
-
-
-def _cut(p: Tail, q: Tail, order: int) -> tuple[Tail, Tail]:
-    """The logarithms and the first ``order`` derivatives."""
-    return p[: order + 1], q[: order + 1]
 
 
 def _require_bounds(mu: FloatArray, bounds: tuple[float, float], name: str) -> None:

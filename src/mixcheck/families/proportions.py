@@ -22,7 +22,8 @@ from mixcheck.families.family import (
     require_support,
     require_whole,
 )
-from mixcheck.families.links import Link, ProbabilityLink, Tail
+from mixcheck.families.links import Link, ProbabilityLink
+from mixcheck.families.tails import Tail
 
 __all__ = ["Binomial"]
 

@@ -1,0 +1,49 @@
+"""What is particular to count families."""
+
+import numpy as np
+import pytest
+
+from mixcheck.errors import FamilyError
+from mixcheck.families import Poisson
+
+
+def test_negative_counts_are_refused_by_position_and_value():
+    """The error counts the rows, shows the first, and says what to write instead."""
+    with pytest.raises(FamilyError, match=r"whole numbers from 0; 1 of 3 .* -2 at position 1 .*"):
+        Poisson().prepare([1, -2, 3])
+
+
+def test_fractions_are_refused_with_a_way_out():
+    """A rate is pointed to the offset."""
+    with pytest.raises(FamilyError, match=r"2 of 3 .*0\.5 at position 0, 1\.5 at .* offset"):
+        Poisson().prepare([0.5, 1.5, 2.0])
+
+
+def test_rounding_error_in_counts_is_forgiven():
+    """A proportion times its size is the count it came from."""
+    assert Poisson().prepare([0.1 * 3 * 10]).y[0] == 3.0
+
+
+def test_means_beyond_the_sampler_are_refused():
+    """A diverging predictor gives an error of ours, not of NumPy."""
+    with pytest.raises(FamilyError, match="Poisson draws need means"):
+        Poisson().sample((np.array([50.0]),), None, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("link", ["identity", "sqrt"])
+def test_a_negative_mean_is_impossible(link):
+    """Rows without a positive mean are -inf and flat; the others are untouched."""
+    family = Poisson(link)
+    found = family.derivatives(family.prepare([2, 2]), (np.array([-1.0, 1.0]),), 3)
+    assert found.value[0] == -np.inf
+    assert np.isfinite(found.value[1])
+    assert found.first[0][0] == found.second[0, 0][0] == found.third[0, 0, 0][0] == 0.0
+
+
+def test_an_infinite_mean_is_impossible():
+    """Beyond exp(700) the log probability is -inf, row by row."""
+    family = Poisson()
+    found = family.derivatives(family.prepare([2, 2]), (np.array([701.0, 1.0]),), 3)
+    assert found.value[0] == -np.inf
+    assert found.second[0, 0][0] == 0.0
+    assert found.second[0, 0][1] == pytest.approx(-np.e)

@@ -1,0 +1,463 @@
+"""What every family must satisfy; a new family joins by one line in CASES."""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate
+
+from mixcheck.errors import FamilyError
+from mixcheck.families import Binomial, Family, Gaussian, Observed, Poisson
+
+RELATIVE = 1e-9
+"""Of derivatives against mpmath; the formulas lose at most a few digits near a zero."""
+SUMS = 1e-9
+"""Of sums over a support whose omitted part is below 1e-12."""
+DIGITS = 60
+STANDARD_ERRORS = 5.0
+"""A sampler with the right moments is beyond it once in 1.7 million seeds."""
+
+mp = mpmath.mp
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family, its log density in mpmath, extreme points, and a box of ordinary predictors."""
+
+    family: Family
+    log_density: Callable
+    extremes: tuple[tuple[float, float | None, tuple[float, ...]], ...]
+    box: tuple[tuple[float, float], ...]
+    size: float | None = None
+
+    def __str__(self) -> str:
+        return repr(self.family)
+
+
+def poisson(mean: Callable) -> Callable:
+    """Poisson log probability with the given inverse link."""
+
+    def log_density(y, size, eta):
+        mu = mean(eta)
+        return y * mp.log(mu) - mu - mp.loggamma(y + 1)
+
+    return log_density
+
+
+def binomial(below: Callable, above: Callable) -> Callable:
+    """Binomial log probability with the given distribution and survival functions."""
+
+    def log_density(y, size, eta):
+        choose = mp.loggamma(size + 1) - mp.loggamma(y + 1) - mp.loggamma(size - y + 1)
+        return choose + y * mp.log(below(eta)) + (size - y) * mp.log(above(eta))
+
+    return log_density
+
+
+def gaussian(mean: Callable) -> Callable:
+    """Normal log density with the given inverse link of the mean."""
+
+    def log_density(y, size, eta, log_sd):
+        z = (y - mean(eta)) * mp.exp(-log_sd)
+        return -z * z / 2 - log_sd - mp.log(2 * mp.pi) / 2
+
+    return log_density
+
+
+def same(x):
+    """Identity."""
+    return x
+
+
+def both_tails(*etas: float) -> tuple:
+    """Binomial points: all failures, all successes and a mixture, at each predictor."""
+    return tuple((k, m, (e,)) for e in etas for k, m in ((0.0, 1.0), (1.0, 1.0), (3.0, 7.0)))
+
+
+NORMAL_POINTS = tuple(
+    (y, None, (mean, float(np.log(sd))))
+    for sd in (1e-3, 0.7, 1e3)
+    for y, mean in ((0.4, 1.3), (2.0, -0.5))
+)
+
+
+def rates(link: Callable) -> tuple:
+    """Poisson points: few and many counts, with means from 1e-8 to 1e8."""
+    means = (1e-8, 0.3, 20.0, 1e8)
+    return tuple((y, None, (float(link(mu)),)) for y in (0.0, 3.0, 5e7) for mu in means)
+
+
+CASES = [
+    Case(Gaussian(), gaussian(same), NORMAL_POINTS, ((-3, 3), (-2, 2))),
+    Case(Gaussian("log"), gaussian(mp.exp), NORMAL_POINTS, ((-2, 2), (-2, 2))),
+    Case(Poisson(), poisson(mp.exp), rates(np.log), ((-3, 4),)),
+    Case(Poisson("identity"), poisson(same), rates(same), ((0.05, 50),)),
+    Case(Poisson("sqrt"), poisson(lambda x: x * x), rates(np.sqrt), ((0.2, 7),)),
+    Case(
+        Binomial(),
+        binomial(lambda x: 1 / (1 + mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x))),
+        both_tails(-40.0, -8.0, -0.3, 1.2, 9.0, 40.0),
+        ((-6, 6),),
+        9.0,
+    ),
+    Case(
+        Binomial("probit"),
+        binomial(mp.ncdf, lambda x: mp.ncdf(-x)),
+        both_tails(-9.0, -2.0, -0.3, 1.2, 3.0, 9.0),
+        ((-3, 3),),
+        9.0,
+    ),
+    Case(
+        Binomial("cloglog"),
+        binomial(lambda x: -mp.expm1(-mp.exp(x)), lambda x: mp.exp(-mp.exp(x))),
+        both_tails(-40.0, -8.0, -0.3, 1.2, 4.0),
+        ((-5, 1.5),),
+        9.0,
+    ),
+    Case(
+        Binomial("cauchit"),
+        binomial(lambda x: mp.atan2(1, -x) / mp.pi, lambda x: mp.atan2(1, x) / mp.pi),
+        both_tails(-1e6, -8.0, -0.3, 1.2, 9.0, 1e6),
+        ((-9, 9),),
+        9.0,
+    ),
+    Case(
+        Binomial("log"),
+        binomial(mp.exp, lambda x: -mp.expm1(x)),
+        both_tails(-30.0, -3.0, -0.6, -1e-6),
+        ((-5, -0.05),),
+        9.0,
+    ),
+    Case(
+        Binomial("identity"),
+        binomial(same, lambda x: 1 - x),
+        both_tails(1e-8, 0.2, 0.6, 1.0 - 2.0**-25),
+        ((0.02, 0.98),),
+        9.0,
+    ),
+]
+each = pytest.mark.parametrize("case", CASES, ids=str)
+laws = settings(deadline=None, derandomize=True, max_examples=25)
+units = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+
+
+def inside(case: Case, unit: tuple[float, ...]) -> tuple[float, ...]:
+    """A predictor tuple inside the box of ordinary ones."""
+    return tuple(low + u * (high - low) for (low, high), u in zip(case.box, unit, strict=False))
+
+
+def columns(eta: tuple[float, ...], n: int) -> tuple[np.ndarray, ...]:
+    """The same predictors in n rows."""
+    return tuple(np.full(n, value, dtype=np.float64) for value in eta)
+
+
+def trials(case: Case, n: int) -> np.ndarray | None:
+    """Numbers of trials, for a family that has them."""
+    return None if case.size is None else np.full(n, case.size)
+
+
+def nodes(
+    case: Case, eta: tuple[float, ...]
+) -> tuple[Observed, tuple[np.ndarray, ...], np.ndarray]:
+    """Responses covering the support, with the weight that sums the density over them."""
+    one, size = columns(eta, 1), trials(case, 1)
+    mean = case.family.mean(one, size)[0]
+    sd = np.sqrt(case.family.variance(one, size)[0])
+    if not case.family.discrete:
+        y, step = np.linspace(mean - 12 * sd, mean + 12 * sd, 2001, retstep=True)
+    else:
+        y, step = np.arange((case.size or np.ceil(mean + 20 * sd + 60)) + 1.0), 1.0
+    rows = columns(eta, y.size)
+    data = case.family.prepare(y, trials(case, y.size))
+    return data, rows, step * np.exp(case.family.log_density(data, rows))
+
+
+def orders(predictors: int, total: int) -> list[tuple[int, ...]]:
+    """Sorted index tuples of one order of differentiation."""
+    return [index for index in np.ndindex(*(predictors,) * total) if list(index) == sorted(index)]
+
+
+def differentiate(case: Case, y: float, size: float | None, eta: tuple, index: tuple) -> float:
+    """Partial derivative of the log density, in mpmath."""
+    with mpmath.workdps(DIGITS):
+        powers = tuple(index.count(a) for a in range(len(eta)))
+        point = tuple(mp.mpf(float(e)) for e in eta)
+        y, size = mp.mpf(y), None if size is None else mp.mpf(size)
+        return float(mp.diff(lambda *e: case.log_density(y, size, *e), point, powers))
+
+
+@each
+def test_derivatives_match_arbitrary_precision_at_the_extremes(case):
+    """First to third derivatives in every predictor agree with mpmath, tails included."""
+    for y, size, eta in case.extremes:
+        data = case.family.prepare([y], None if size is None else [size])
+        found = case.family.derivatives(data, columns(eta, 1), 3)
+        for total, values in ((1, None), (2, found.second), (3, found.third)):
+            for index in orders(len(eta), total):
+                if values is None:
+                    value = found.first[index[0]][0]
+                else:
+                    value = values[index][0] if index in values else 0.0
+                expected = differentiate(case, y, size, eta, index)
+                assert value == pytest.approx(expected, rel=RELATIVE, abs=1e-40), (y, eta, index)
+
+
+@each
+@settings(deadline=None, derandomize=True, max_examples=8)
+@given(unit=units, rank=st.floats(0, 1))
+def test_derivatives_match_arbitrary_precision_anywhere(case, unit, rank):
+    """The same at any predictor of the box and any response that is not improbable."""
+    eta = inside(case, unit)
+    data, _, weights = nodes(case, eta)
+    y = data.y[min(np.searchsorted(np.cumsum(weights), rank), data.y.size - 1)]
+    one = case.family.prepare([y], None if case.size is None else [case.size])
+    found = case.family.derivatives(one, columns(eta, 1), 3)
+    tables = (dict(zip(orders(len(eta), 1), found.first, strict=True)), found.second, found.third)
+    for total, values in enumerate(tables, start=1):
+        for index in orders(len(eta), total):
+            expected = differentiate(case, y, case.size, eta, index)
+            value = values.get(index, np.zeros(1))[0]
+            assert value == pytest.approx(expected, rel=RELATIVE, abs=1e-9), (y, eta, index)
+
+
+@each
+def test_values_match_arbitrary_precision_at_the_extremes(case):
+    """The log density keeps every constant; rounding is relative to its largest term."""
+    for y, size, eta in case.extremes:
+        data = case.family.prepare([y], None if size is None else [size])
+        value = case.family.log_density(data, columns(eta, 1))[0]
+        with mpmath.workdps(DIGITS):
+            exact = case.log_density(
+                mp.mpf(y), None if size is None else mp.mpf(size), *map(mp.mpf, eta)
+            )
+        largest = max(1.0, abs(data.constant[0]))
+        assert value == pytest.approx(float(exact), rel=1e-12, abs=4e-15 * largest), (y, eta)
+
+
+@each
+@laws
+@given(unit=units)
+def test_value_and_lower_orders_do_not_depend_on_the_order(case, unit):
+    """Orders 1, 2, 3 and log_density agree, and a lower order leaves out what it may."""
+    data, rows, _ = nodes(case, inside(case, unit))
+    full = case.family.derivatives(data, rows, 3)
+    np.testing.assert_array_equal(case.family.log_density(data, rows), full.value)
+    for order in (1, 2):
+        part = case.family.derivatives(data, rows, order)
+        np.testing.assert_array_equal(part.value, full.value)
+        np.testing.assert_array_equal(part.first, full.first)
+        assert not part.third
+        for key, values in part.second.items():
+            np.testing.assert_array_equal(values, full.second[key])
+    assert set(part.second) == set(full.second)
+    assert all(a <= b for a, b in full.second)
+    assert all(a <= b <= c for a, b, c in full.third)
+
+
+@each
+@laws
+@given(unit=units)
+def test_density_sums_to_one_with_the_stated_moments(case, unit):
+    """Total mass 1; mean and variance are those of the density."""
+    eta = inside(case, unit)
+    data, rows, weights = nodes(case, eta)
+    size = trials(case, data.y.size)
+    mean = case.family.mean(rows, size)[0]
+    assert weights.sum() == pytest.approx(1.0, rel=SUMS)
+    assert weights @ data.y == pytest.approx(mean, rel=SUMS, abs=SUMS)
+    variance = case.family.variance(rows, size)[0]
+    assert weights @ (data.y - mean) ** 2 == pytest.approx(variance, rel=1e-8)
+
+
+@each
+@laws
+@given(unit=units)
+def test_scores_have_mean_zero(case, unit):
+    """The expectation of every first derivative is zero."""
+    data, rows, weights = nodes(case, inside(case, unit))
+    for score in case.family.derivatives(data, rows, 1).first:
+        assert abs(weights @ score) <= 1e-8 * (weights @ np.abs(score))
+
+
+@each
+@laws
+@given(unit=units)
+def test_expected_information_and_its_slopes_are_expectations(case, unit):
+    """E[-l_ab] and its derivative -E[l_abc + l_ab l_c], summed over the support."""
+    data, rows, weights = nodes(case, inside(case, unit))
+    exact = case.family.derivatives(data, rows, 3)
+    information, slopes = case.family.expected(data, rows)
+    count, zero = len(rows), np.zeros_like(weights)
+    for pair in orders(count, 2):
+        observed = exact.second.get(pair, zero)
+        scale = 1e-8 * (weights @ np.abs(observed)) + 1e-12
+        assert information.get(pair, zero)[0] == pytest.approx(
+            -(weights @ observed), rel=1e-8, abs=scale
+        )
+        for c in range(count):
+            third = exact.third.get(tuple(sorted((*pair, c))), zero)
+            terms = third + observed * exact.first[c]
+            scale = 1e-8 * (weights @ (np.abs(third) + np.abs(observed * exact.first[c]))) + 1e-12
+            found = slopes.get((pair, c), zero)[0]
+            assert found == pytest.approx(-(weights @ terms), rel=1e-8, abs=scale), (pair, c)
+
+
+@each
+@laws
+@given(unit=units)
+def test_cdf_accumulates_the_density(case, unit):
+    """F(y-) and F(y) are sums of the mass below, or integrals of the density."""
+    eta = inside(case, unit)
+    data, rows, weights = nodes(case, eta)
+    below, upto = case.family.cdf(data.y, rows, trials(case, data.y.size))
+    if case.family.discrete:
+        total = np.cumsum(weights)
+        np.testing.assert_allclose(upto, total, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(below, total - weights, rtol=1e-8, atol=1e-12)
+        np.testing.assert_array_equal(below[1:], upto[:-1])
+        return
+    np.testing.assert_array_equal(below, upto)
+    chosen = slice(600, 1401, 80)
+    density = integrate.cumulative_simpson(weights / (data.y[1] - data.y[0]), x=data.y, initial=0)
+    np.testing.assert_allclose(upto[chosen], density[chosen], atol=1e-7)
+
+
+@each
+@laws
+@given(unit=units)
+def test_cdf_between_the_values_of_a_discrete_response(case, unit):
+    """Off the support F(y-) and F(y) are equal; below it both are zero."""
+    if not case.family.discrete:
+        return
+    rows, size = columns(inside(case, unit), 3), trials(case, 3)
+    y = np.array([-1.0, 1.5, 2.0])
+    below, upto = case.family.cdf(y, rows, size)
+    assert (below[0], upto[0]) == (0.0, 0.0)
+    assert below[1] == upto[1] == below[2]
+
+
+@each
+def test_probability_is_the_mass_of_a_discrete_family(case):
+    """P(Y = k) is exp of the log density, zero off the support; continuous families refuse."""
+    eta = inside(case, (0.4, 0.6, 0.5))
+    if not case.family.discrete:
+        with pytest.raises(FamilyError, match="continuous"):
+            case.family.probability(np.zeros(1), columns(eta, 1))
+        return
+    data, rows, weights = nodes(case, eta)
+    size = trials(case, data.y.size)
+    np.testing.assert_allclose(case.family.probability(data.y, rows, size), weights, rtol=1e-12)
+    outside = np.array([-1.0, 0.5])
+    assert not case.family.probability(outside, columns(eta, 2), trials(case, 2)).any()
+
+
+@each
+def test_sampler_has_the_moments_of_the_family(case):
+    """Mean and variance of 40,000 draws lie within the Monte Carlo error."""
+    n = 40_000
+    for unit in ((0.2, 0.3), (0.5, 0.5), (0.9, 0.8)):
+        rows, size = columns(inside(case, unit), n), trials(case, n)
+        draws = case.family.sample(rows, size, np.random.default_rng(20))
+        mean, variance = case.family.mean(rows, size)[0], case.family.variance(rows, size)[0]
+        squares = (draws - mean) ** 2
+        assert draws.dtype == np.float64
+        assert abs(draws.mean() - mean) < STANDARD_ERRORS * np.sqrt(variance / n)
+        assert abs(squares.mean() - variance) < STANDARD_ERRORS * squares.std() / np.sqrt(n)
+
+
+@each
+def test_start_lies_inside_the_domain_of_the_link(case):
+    """The link of the starting mean is finite, and so is the log density there."""
+    data, rows, _ = nodes(case, inside(case, (0.5, 0.5)))
+    linked = case.family.link.link(case.family.start(data))
+    assert np.isfinite(linked).all()
+    assert np.isfinite(case.family.log_density(data, (linked, *rows[1:]))).all()
+
+
+@each
+def test_dispersion_start_only_where_there_is_a_dispersion(case):
+    """A family without a dispersion says so."""
+    data, *_ = nodes(case, inside(case, (0.5, 0.5)))
+    if "dispersion" in case.family.predictors:
+        assert case.family.dispersion_start(data) > 0.0
+    else:
+        with pytest.raises(FamilyError, match="no dispersion"):
+            case.family.dispersion_start(data)
+
+
+@each
+@pytest.mark.parametrize("far", [-1e200, -800.0, 0.0, 800.0, 1e200])
+def test_far_predictors_give_neither_nan_nor_a_warning(case, far):
+    """Everywhere on the line the value is a number or -inf, and derivatives are finite."""
+    for position in range(len(case.box)):
+        eta = list(inside(case, (0.5, 0.5)))
+        eta[position] = far
+        y = [0.0, 1.0]
+        data = case.family.prepare(y, trials(case, 2))
+        found = case.family.derivatives(data, columns(tuple(eta), 2), 3)
+        arrays = [*found.first, *found.second.values(), *found.third.values()]
+        assert not np.isnan(found.value).any()
+        assert (found.value < np.inf).all()
+        assert np.isfinite(arrays).all()
+
+
+@each
+def test_a_family_is_its_link(case):
+    """Equality, hash, repr and pickle go by class and link."""
+    again = type(case.family)(case.family.link)
+    assert again == case.family == type(case.family)(link=case.family.link.name)
+    assert hash(again) == hash(case.family)
+    assert pickle.loads(pickle.dumps(case.family)) == case.family
+    assert repr(case.family) == f"{type(again).__name__}(link={case.family.link.name!r})"
+    assert len(case.family.links) == len(case.family.predictors)
+
+
+@each
+def test_every_allowed_link_is_in_the_table(case):
+    """The table above leaves out no link of a family."""
+    tested = {other.family.link.name for other in CASES if type(other.family) is type(case.family)}
+    assert tested == set(case.family.allowed_links)
+
+
+@each
+def test_a_link_of_another_family_is_refused(case):
+    """The error lists the links that the family has."""
+    with pytest.raises(FamilyError, match=rf"{case.family.name} family has no inverse link; its"):
+        type(case.family)("inverse")
+
+
+@each
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([0.0, np.nan], "must be finite; 1 of 2 rows are not: nan at position 1"),
+        (["a", "b"], "must be numbers"),
+        ([[0.0], [1.0]], r"one column; found an array of shape \(2, 1\)"),
+    ],
+)
+def test_a_response_that_is_no_column_of_numbers_is_refused(case, y, message):
+    """Every family refuses missing values, text and matrices."""
+    with pytest.raises(FamilyError, match=message):
+        case.family.prepare(y)
+
+
+@each
+def test_trials_are_refused_where_the_family_has_none(case):
+    """Numbers of trials belong to the binomial."""
+    if case.size is None:
+        with pytest.raises(FamilyError, match="no number of trials"):
+            case.family.prepare([1.0], size=[2.0])
+
+
+@each
+def test_prepare_copies_what_it_is_given(case):
+    """Later changes of the caller's array do not reach the prepared response."""
+    y = np.array([0.0, 1.0])
+    data = case.family.prepare(y)
+    y[0] = 5.0
+    assert data.y[0] == 0.0
