@@ -8,7 +8,8 @@ from mixcheck.design.formula import (
     ResponseFormula,
     parse_formula,
 )
-from mixcheck.design.matrices import Design, Predictor, RandomBlock, apply_design, build_design
+from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
+from mixcheck.design.prediction import Unseen, apply_design
 
 __all__ = [
     "Covariance",
@@ -20,6 +21,7 @@ __all__ = [
     "RandomBlock",
     "RandomTerm",
     "ResponseFormula",
+    "Unseen",
     "Unstructured",
     "apply_design",
     "build_design",

@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, Literal, NoReturn, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from formulaic import Formula
 from formulaic.errors import FormulaicError
 from formulaic.parser.types import Factor, Term
 from formulaic.transforms import TRANSFORMS
 
+from mixcheck.design.brackets import Source, scan
 from mixcheck.design.covariance import STRUCTURES, Structure
 from mixcheck.errors import FormulaError
 
@@ -31,9 +32,6 @@ __all__ = [
 
 NAME: Final = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
-_OPEN: Final = {"(": ")", "[": "]", "{": "}"}
-_CLOSE: Final = frozenset(_OPEN.values())
-_QUOTES: Final = frozenset("'\"`")
 
 
 @dataclass(frozen=True)
@@ -122,52 +120,6 @@ class ModelFormula:
         return dict(self.predictors)[name]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A formula with its brackets matched.
-
-    ``depth[i]`` counts the brackets around character i (a bracket itself counts as outside),
-    ``code[i]`` is False inside quotes, ``partner`` maps an opening bracket to its end.
-    """
-
-    text: str
-    depth: tuple[int, ...]
-    code: tuple[bool, ...]
-    partner: dict[int, int]
-
-    def fail(self, position: int, message: str) -> NoReturn:
-        """Raise a FormulaError with a caret under `position`."""
-        _fail(self.text, position, message)
-
-    def find(self, start: int, end: int, characters: str) -> list[int]:
-        """Positions of `characters` in the span, outside its brackets and quotes."""
-        base = self.depth[start] if start < end else 0
-        return [
-            i
-            for i in range(start, end)
-            if self.text[i] in characters and self.code[i] and self.depth[i] == base
-        ]
-
-    def strip(self, start: int, end: int) -> tuple[int, int]:
-        """Span without the blanks at its ends."""
-        while start < end and self.text[start].isspace():
-            start += 1
-        while end > start and self.text[end - 1].isspace():
-            end -= 1
-        return start, end
-
-    def peel(self, start: int, end: int) -> tuple[int, int]:
-        """Span without blanks and without parentheses around the whole."""
-        start, end = self.strip(start, end)
-        while start < end and self.text[start] == "(" and self.partner.get(start) == end - 1:
-            start, end = self.strip(start + 1, end - 1)
-        return start, end
-
-    def part(self, start: int, end: int) -> str:
-        """Text of the span."""
-        return self.text[start:end].strip()
-
-
 _Span: TypeAlias = tuple[int, int]
 
 
@@ -218,7 +170,7 @@ def parse_formula(
 
 @lru_cache(maxsize=256)
 def _parse(text: str, dispersion: str | None, zi: str | None) -> ModelFormula:
-    source = _scan(text)
+    source = scan(text)
     tilde = _tilde(source)
     predictors = [("mean", _predictor(source, tilde + 1))]
     for name, one_sided in (("dispersion", dispersion), ("zi", zi)):
@@ -232,42 +184,7 @@ def quote_name(name: str) -> str:
     return name if NAME.fullmatch(name) else f"`{name}`"
 
 
-def _fail(text: str, position: int, message: str) -> NoReturn:
-    shown = text.replace("\n", " ").replace("\t", " ")
-    raise FormulaError(f"{message}\n  {shown}\n  {' ' * position}^")
-
-
-def _scan(text: str) -> _Source:
-    """Match brackets and quotes."""
-    depth, code = [], []
-    partner: dict[int, int] = {}
-    opened: list[int] = []
-    quote: tuple[str, int] | None = None
-    for i, character in enumerate(text):
-        if quote is not None:
-            code.append(False)
-            depth.append(len(opened))
-            quote = None if character == quote[0] else quote
-            continue
-        if character in _CLOSE:
-            if not opened or _OPEN[text[opened[-1]]] != character:
-                _fail(text, i, f"Unbalanced brackets: nothing is open for this `{character}`.")
-            partner[opened.pop()] = i
-        code.append(character not in _QUOTES)
-        depth.append(len(opened))
-        if character in _OPEN:
-            opened.append(i)
-        elif character in _QUOTES:
-            quote = (character, i)
-    if quote is not None:
-        _fail(text, quote[1], f"This quote is never closed; add {quote[0]} at its end.")
-    if opened:
-        closing = _OPEN[text[opened[-1]]]
-        _fail(text, opened[-1], f"Unbalanced brackets: this one is never closed; add `{closing}`.")
-    return _Source(text, tuple(depth), tuple(code), partner)
-
-
-def _tilde(source: _Source) -> int:
+def _tilde(source: Source) -> int:
     """Position of the one tilde."""
     tildes = source.find(0, len(source.text), "~")
     if not tildes:
@@ -281,14 +198,14 @@ def _tilde(source: _Source) -> int:
 
 def _one_sided(text: str) -> PredictorFormula:
     """Predictor of a formula without response."""
-    source = _scan(text)
+    source = scan(text)
     tildes = source.find(0, len(text), "~")
     if tildes and source.part(0, tildes[0]):
         source.fail(0, "Only the formula of the mean has a response; begin this one with `~`.")
     return _predictor(source, tildes[0] + 1 if tildes else 0)
 
 
-def _response(source: _Source, end: int) -> ResponseFormula:
+def _response(source: Source, end: int) -> ResponseFormula:
     start, end = source.peel(0, end)
     bars = source.find(start, end, "|")
     if bars:
@@ -303,7 +220,7 @@ def _response(source: _Source, end: int) -> ResponseFormula:
     return ResponseFormula("single", (_expression(source, start, end),))
 
 
-def _cbind(source: _Source, start: int, end: int) -> ResponseFormula:
+def _cbind(source: Source, start: int, end: int) -> ResponseFormula:
     """Successes and failures."""
     commas = source.find(start, end, ",")
     if len(commas) != 1:
@@ -312,7 +229,7 @@ def _cbind(source: _Source, start: int, end: int) -> ResponseFormula:
     return ResponseFormula("cbind", tuple(_expression(source, *span) for span in spans))
 
 
-def _predictor(source: _Source, start: int) -> PredictorFormula:
+def _predictor(source: Source, start: int) -> PredictorFormula:
     """Right side from `start` to the end."""
     end = len(source.text)
     start, end = source.strip(start, end)
@@ -327,22 +244,24 @@ def _predictor(source: _Source, start: int) -> PredictorFormula:
     return PredictorFormula(_fixed(source, fixed), tuple(random), tuple(offsets))
 
 
-def _summands(source: _Source, start: int, end: int) -> list[_Item]:
-    """Split at plus and minus; open parentheses that hold random terms or offsets."""
+def _summands(source: Source, start: int, end: int) -> list[_Item]:
+    """Split at plus and minus, also inside parentheses around a sum."""
     items: list[_Item] = []
     for item in _split_signs(source, start, end):
         inner = source.peel(item.start, item.end)
         wrapped = inner != (item.start, item.end)
-        if wrapped and not source.find(*inner, "|") and _has_special(source, *inner):
-            if item.sign == "-":
-                source.fail(item.start, "A random term or an offset cannot be subtracted.")
+        if not wrapped or source.find(*inner, "|"):
+            items.append(item)
+        elif item.sign == "+":
             items.extend(_summands(source, *inner))
+        elif _has_special(source, *inner):
+            source.fail(item.start, "A random term or an offset cannot be subtracted.")
         else:
             items.append(item)
     return items
 
 
-def _split_signs(source: _Source, start: int, end: int) -> list[_Item]:
+def _split_signs(source: Source, start: int, end: int) -> list[_Item]:
     items: list[_Item] = []
     sign, begin = "+", start
     for position in [*source.find(start, end, "+-"), end]:
@@ -359,7 +278,7 @@ def _split_signs(source: _Source, start: int, end: int) -> list[_Item]:
     return items
 
 
-def _has_special(source: _Source, start: int, end: int) -> bool:
+def _has_special(source: Source, start: int, end: int) -> bool:
     """Whether a sum holds random terms or offsets among its summands."""
     for item in _split_signs(source, start, end):
         inner = source.peel(item.start, item.end)
@@ -373,7 +292,7 @@ def _has_special(source: _Source, start: int, end: int) -> bool:
     return False
 
 
-def _sort_item(source: _Source, item: _Item, random: list[RandomTerm], offsets: list[str]) -> bool:
+def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: list[str]) -> bool:
     """File a summand among random terms or offsets; True if it is a fixed one."""
     bare = source.find(item.start, item.end, "|")
     if bare:
@@ -398,7 +317,7 @@ def _sort_item(source: _Source, item: _Item, random: list[RandomTerm], offsets: 
     return False
 
 
-def _call(source: _Source, start: int, end: int) -> tuple[str, _Span] | None:
+def _call(source: Source, start: int, end: int) -> tuple[str, _Span] | None:
     """Name and argument span, if the span is one call and nothing else."""
     match = NAME.match(source.text, start, end)
     if match is None:
@@ -409,7 +328,7 @@ def _call(source: _Source, start: int, end: int) -> tuple[str, _Span] | None:
     return match.group(), (opening + 1, end - 1)
 
 
-def _is_structure(source: _Source, start: int, name: str, arguments: _Span) -> bool:
+def _is_structure(source: Source, start: int, name: str, arguments: _Span) -> bool:
     """Whether a call is a random term with a named covariance structure."""
     inner = source.peel(*arguments)
     bars = source.find(*inner, "|")
@@ -425,7 +344,7 @@ def _is_structure(source: _Source, start: int, name: str, arguments: _Span) -> b
     return source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
 
 
-def _reject_inner_bar(source: _Source, start: int, end: int) -> None:
+def _reject_inner_bar(source: Source, start: int, end: int) -> None:
     """Fail if a bare parenthesis inside a product holds a bar."""
     for opening in range(start, end):
         inside_code = source.code[opening] and source.text[opening] == "("
@@ -438,7 +357,7 @@ def _reject_inner_bar(source: _Source, start: int, end: int) -> None:
             )
 
 
-def _belongs_to_python(source: _Source, start: int, opening: int) -> bool:
+def _belongs_to_python(source: Source, start: int, opening: int) -> bool:
     """Whether a parenthesis opens, or stands inside, a call or a brace."""
     around = [o for o, c in source.partner.items() if start <= o <= opening <= c]
     for position in around:
@@ -450,7 +369,7 @@ def _belongs_to_python(source: _Source, start: int, opening: int) -> bool:
     return False
 
 
-def _add_terms(source: _Source, span: _Span, structure: Structure, found: list[RandomTerm]) -> None:
+def _add_terms(source: Source, span: _Span, structure: Structure, found: list[RandomTerm]) -> None:
     """Append the random terms of one bar."""
     start, end = span
     bars = source.find(start, end, "|")
@@ -470,7 +389,7 @@ def _add_terms(source: _Source, span: _Span, structure: Structure, found: list[R
             found.append(term)
 
 
-def _effects(source: _Source, span: _Span, *, split: bool) -> list[str]:
+def _effects(source: Source, span: _Span, *, split: bool) -> list[str]:
     """Effects in canonical text; one by one where a double bar splits them."""
     start, end = source.peel(*span)
     terms = _terms(source, start, source.text[start:end])
@@ -481,7 +400,7 @@ def _effects(source: _Source, span: _Span, *, split: bool) -> list[str]:
     return [_render([term]) for term in terms]
 
 
-def _groups(source: _Source, start: int, end: int) -> list[tuple[str, ...]]:
+def _groups(source: Source, start: int, end: int) -> list[tuple[str, ...]]:
     """Grouping factors of the right side of a bar: ``+`` lists, ``/`` nests, ``:`` crosses."""
     start, end = source.peel(start, end)
     for operator in "+/:":
@@ -508,7 +427,7 @@ def _union(*groups: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for group in groups for name in group))
 
 
-def _group_column(source: _Source, start: int, end: int) -> str:
+def _group_column(source: Source, start: int, end: int) -> str:
     text = source.part(start, end)
     if not text:
         source.fail(start, "A column is missing here; write `(1 | g)`, `(1 | a:b)` or `(1 | a/b)`.")
@@ -526,7 +445,7 @@ def _group_column(source: _Source, start: int, end: int) -> str:
     return text
 
 
-def _fixed(source: _Source, items: list[_Item]) -> str:
+def _fixed(source: Source, items: list[_Item]) -> str:
     """Fixed part in canonical text."""
     if not items:
         return "1"
@@ -540,7 +459,7 @@ def _fixed(source: _Source, items: list[_Item]) -> str:
     return _render(_terms(source, items[0].start, text))
 
 
-def _terms(source: _Source, position: int, text: str) -> list[Term]:
+def _terms(source: Source, position: int, text: str) -> list[Term]:
     """Terms by formulaic; its complaints with our caret."""
     if re.search(r"(?<![\w.`'\"])\.(?![\w])", text) and "." in text.split():
         source.fail(position, "`.` (all other columns) is not offered; write the columns.")
@@ -552,7 +471,7 @@ def _terms(source: _Source, position: int, text: str) -> list[Term]:
         source.fail(position, f"`{text.strip()}` cannot be read: {reason}")
 
 
-def _expression(source: _Source, start: int, end: int) -> str:
+def _expression(source: Source, start: int, end: int) -> str:
     """One expression in canonical text: a column, a call, or braces."""
     start, end = source.peel(start, end)
     text = source.part(start, end)
@@ -583,6 +502,6 @@ def _render_factor(factor: Factor) -> str:
         return quote_name(expression)
     if factor.eval_method is Factor.EvalMethod.LITERAL:
         return expression
-    if _call(_scan(expression), 0, len(expression)) is not None:
+    if _call(scan(expression), 0, len(expression)) is not None:
         return expression
     return f"{{{expression}}}"

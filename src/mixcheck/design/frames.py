@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import DataError, UnknownColumnError
@@ -15,17 +16,21 @@ from mixcheck.errors import DataError, UnknownColumnError
 __all__ = [
     "Column",
     "Columns",
+    "RowVector",
     "as_frame",
     "check_finite",
     "missing_rows",
     "pick_column",
     "read_column",
+    "read_vector",
     "require_columns",
     "row_label",
 ]
 
 Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
 Columns: TypeAlias = Mapping[str, Column]
+
+RowVector: TypeAlias = "str | ArrayLike | None"
 
 _NUMBERS: Final = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean"})
 _TEXT: Final = frozenset({"string", "empty"})
@@ -208,3 +213,31 @@ def check_finite(values: FloatArray, names: tuple[str, ...], frame: pd.DataFrame
         f"{int(bad[:, j].sum())} row(s). Correct these rows, or write a transformation that is "
         "defined there, such as log1p for log."
     )
+
+
+def read_vector(given: RowVector, frame: pd.DataFrame, name: str) -> FloatArray | None:
+    """Weights or offset, (rows of data,), by column name or in the order of the rows.
+
+    Missing values come back as NaN.
+
+    Raises
+    ------
+    UnknownColumnError, DataError
+        If there is no such column, or the values are not numbers, one a row.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str):
+        require_columns(frame, [given], ())
+        given = pick_column(frame, given)
+    raw = np.asarray(given)
+    if raw.shape != (len(frame),):
+        raise DataError(
+            f"{name} has shape {raw.shape}, the data have {len(frame)} rows; give one value a "
+            "row, or the name of a column."
+        )
+    try:
+        numbers = raw if raw.dtype.kind in "iufb" else pd.to_numeric(pd.Series(raw))
+        return np.asarray(numbers, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers: {error}.") from error

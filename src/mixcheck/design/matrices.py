@@ -6,42 +6,39 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariance import Structure
 from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.frames import (
     Columns,
+    RowVector,
     as_frame,
     check_finite,
     missing_rows,
     pick_column,
     read_column,
+    read_vector,
     require_columns,
     row_label,
 )
-from mixcheck.design.grouping import GroupKey, group_rows, look_up
+from mixcheck.design.grouping import GroupKey, group_rows
+from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import (
-    Part,
     Recipe,
     known_functions,
     make_matrices,
-    read_part,
 )
 from mixcheck.design.response import make_response
-from mixcheck.errors import DataError, DataWarning, DesignError, OptionError, UnseenLevelError
+from mixcheck.errors import DataError, DataWarning, DesignError
 
-__all__ = ["Design", "Predictor", "RandomBlock", "apply_design", "build_design"]
+__all__ = ["Design", "Predictor", "RandomBlock", "build_design"]
 
-Unseen: TypeAlias = Literal["error", "zero"]
-_RowVector: TypeAlias = "str | ArrayLike | None"
 # Below twice this many rows, a level every second row is nothing strange.
 _MANY_ROWS: Final = 5
 
@@ -158,44 +155,12 @@ class Design:
         return {p.name: p for p in self.predictors}[name]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Parts of a formula by key, and the columns they need."""
-
-    response: dict[str, Part]
-    predictors: dict[str, Part]
-    groups: tuple[tuple[str, ...], ...]
-
-    @property
-    def computed(self) -> dict[str, Part]:
-        """Parts of the response that are more than a column."""
-        return {key: part for key, part in self.response.items() if part.plain is None}
-
-    @property
-    def group_columns(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for group in self.groups for name in group))
-
-    def parts(self, *, response: bool) -> list[Part]:
-        """Every part, the response's by request."""
-        return [*(self.response.values() if response else ()), *self.predictors.values()]
-
-    def columns(self, *, response: bool) -> tuple[str, ...]:
-        """Names that must be columns."""
-        found = [name for part in self.parts(response=response) for name in part.lookups]
-        return tuple(dict.fromkeys([*found, *self.group_columns]))
-
-    def variables(self, *, response: bool) -> tuple[str, ...]:
-        """Names of columns and functions."""
-        found = [name for part in self.parts(response=response) for name in part.variables]
-        return tuple(dict.fromkeys(found))
-
-
 def build_design(
     formula: ModelFormula,
     data: object,
     *,
-    weights: _RowVector = None,
-    offset: _RowVector = None,
+    weights: RowVector = None,
+    offset: RowVector = None,
     ratio_is_trials: bool,
     context: Mapping[str, Any] | None = None,
 ) -> Design:
@@ -240,11 +205,11 @@ def build_design(
     [0, 0, 1, 1]
     """
     frame = as_frame(data)
-    plan = _plan(formula)
+    plan = plan_formula(formula)
     names = _names(plan, frame, known_functions(context))
     given = {
-        "weights": _row_vector(weights, frame, "weights"),
-        "offset": _row_vector(offset, frame, "offset"),
+        "weights": read_vector(weights, frame, "weights"),
+        "offset": read_vector(offset, frame, "offset"),
     }
     rows, notes = _complete_rows(frame, names, given)
     kept_rows = None if len(rows) == len(frame) else rows
@@ -282,70 +247,7 @@ def build_design(
     )
 
 
-def apply_design(
-    design: Design, new_data: object, *, unseen: Unseen, offset: _RowVector = None
-) -> tuple[Predictor, ...]:
-    """Make the predictors of a design from new data; no response is needed.
-
-    Parameters
-    ----------
-    design : Design
-        From ``build_design``.
-    new_data : table
-        Must have every column of the predictors and groups.
-    unseen : {"error", "zero"}
-        A level of a grouping factor that the design has never seen raises, or gets code -1.
-    offset : str or array_like, (rows of new_data,), optional
-        Needed where the design was built with an offset given as an array.
-
-    Returns
-    -------
-    tuple of Predictor
-        With as many rows as `new_data`; where a predictor is missing, X and Z are NaN.
-
-    Raises
-    ------
-    UnseenLevelError
-        Naming column and level.
-    DataError, UnknownColumnError
-        As ``build_design``.
-    """
-    if unseen not in ("error", "zero"):
-        raise OptionError(f"unseen must be 'error' or 'zero', not {unseen!r}.")
-    frame = as_frame(new_data)
-    plan = _plan(design.formula)
-    names = _new_names(plan, frame)
-    extra = _row_vector(_new_offset(design, offset), frame, "offset")
-    whole = () if unseen == "error" else plan.group_columns
-    skip = frozenset(whole) - frozenset(plan.variables(response=False))
-    rows = _present_rows(frame, [n for n in names if n not in skip], [extra])
-    columns = {n: read_column(pick_column(frame, n), rows) for n in names if n not in skip}
-    made = _evaluate(design, columns, frame, rows)
-    codes = {group: _new_codes(key, frame, unseen) for group, key in design.keys.items()}
-    return tuple(
-        _new_predictor(design, p, old, made, codes, extra)
-        for (_, p), old in zip(design.formula.predictors, design.predictors, strict=True)
-    )
-
-
-@lru_cache(maxsize=256)
-def _plan(formula: ModelFormula) -> _Plan:
-    response = {
-        f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)
-    }
-    parts: dict[str, Part] = {}
-    groups: list[tuple[str, ...]] = []
-    for name, predictor in formula.predictors:
-        parts[name] = read_part(predictor.fixed)
-        for i, text in enumerate(predictor.offsets):
-            parts[f"{name} offset {i}"] = read_part(f"0 + {text}")
-        for i, term in enumerate(predictor.random):
-            parts[f"{name} random {i}"] = read_part(term.effects)
-            groups.append(term.group)
-    return _Plan(response, parts, tuple(dict.fromkeys(groups)))
-
-
-def _names(plan: _Plan, frame: pd.DataFrame, functions: frozenset[str]) -> tuple[str, ...]:
+def _names(plan: Plan, frame: pd.DataFrame, functions: frozenset[str]) -> tuple[str, ...]:
     """Columns that a model needs; fail for names that are nothing."""
     if len(frame) == 0:
         raise DataError("The data have no rows.")
@@ -354,35 +256,6 @@ def _names(plan: _Plan, frame: pd.DataFrame, functions: frozenset[str]) -> tuple
     require_columns(frame, variables, functions)
     available = set(frame.columns)
     return tuple(dict.fromkeys([*(v for v in variables if v in available), *plan.group_columns]))
-
-
-def _new_names(plan: _Plan, frame: pd.DataFrame) -> tuple[str, ...]:
-    """Columns of new data that its predictors need."""
-    require_columns(frame, plan.columns(response=False), ())
-    available = set(frame.columns)
-    names = (v for v in plan.variables(response=False) if v in available)
-    return tuple(dict.fromkeys([*names, *plan.group_columns]))
-
-
-def _row_vector(given: _RowVector, frame: pd.DataFrame, name: str) -> FloatArray | None:
-    """Weights or offset, (rows of data,), with NaN where missing."""
-    if given is None:
-        return None
-    if isinstance(given, str):
-        require_columns(frame, [given], ())
-        given = pick_column(frame, given)
-    try:
-        values = pd.to_numeric(pd.Series(np.asarray(given).ravel())).to_numpy(
-            dtype=np.float64, na_value=np.nan
-        )
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers: {error}.") from error
-    if len(values) != len(frame):
-        raise DataError(
-            f"{name} has {len(values)} value(s), the data have {len(frame)} rows; give one a row, "
-            "or the name of a column."
-        )
-    return values
 
 
 def _complete_rows(
@@ -532,7 +405,7 @@ def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
     ]
 
 
-def _warn(notes: list[str], plan: _Plan, columns: Columns, n: int) -> None:
+def _warn(notes: list[str], plan: Plan, columns: Columns, n: int) -> None:
     """Say aloud that rows or columns were left out, and that text looks like numbers."""
     for note in notes:
         if "were left out" in note:
@@ -555,91 +428,3 @@ def _warn_caller(message: str) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, DataWarning, stacklevel=level - 1)
-
-
-def _new_offset(design: Design, offset: _RowVector) -> _RowVector:
-    if offset is None and design.offset_source == "":
-        raise DataError(
-            "The model was fitted with an offset given as an array, so new data need one: give "
-            "offset=, or write offset(column) in the formula."
-        )
-    return design.offset_source if offset is None else offset
-
-
-def _present_rows(
-    frame: pd.DataFrame, names: list[str], vectors: list[FloatArray | None]
-) -> IntArray:
-    missing = np.zeros(len(frame), dtype=np.bool_)
-    for name in names:
-        where = missing_rows(pick_column(frame, name))
-        if where is not None:
-            missing |= where
-    for vector in vectors:
-        if vector is not None:
-            missing |= np.isnan(vector)
-    return np.flatnonzero(~missing)
-
-
-def _evaluate(
-    design: Design, columns: Columns, frame: pd.DataFrame, rows: IntArray
-) -> dict[str, FloatArray]:
-    """Matrix of every part, NaN in the rows with a missing value."""
-    made = {}
-    for key, recipe in design.recipes.items():
-        whole = np.full((len(frame), len(recipe.columns)), np.nan, order="F")
-        if len(rows):
-            values = recipe.evaluate(columns, len(rows))
-            check_finite(values, recipe.columns, frame.iloc[rows])
-            whole[rows] = values
-        made[key] = whole
-    return made
-
-
-def _new_codes(key: GroupKey, frame: pd.DataFrame, unseen: Unseen) -> IntArray:
-    """Codes, (n,), of new rows; -1 where a group is missing or, by request, unseen."""
-    codes = np.full(len(frame), -1, dtype=np.intp)
-    rows = _present_rows(frame, list(key.columns), [])
-    if len(rows) == 0:
-        return codes
-    codes[rows] = look_up(key, {c: read_column(pick_column(frame, c), rows) for c in key.columns})
-    if unseen == "error" and (codes[rows] < 0).any():
-        strange = frame.iloc[rows[codes[rows] < 0]]
-        labels = strange[list(key.columns)].astype(str).agg(":".join, axis=1).unique()
-        raise UnseenLevelError(
-            f"Grouping factor `{':'.join(key.columns)}` has level(s) "
-            f"{', '.join(repr(v) for v in labels[:5])} that the model has never seen. Ask for "
-            "unseen='zero' to predict them with random effects of zero."
-        )
-    return codes
-
-
-def _new_predictor(
-    design: Design,
-    parsed: PredictorFormula,
-    old: Predictor,
-    made: Mapping[str, FloatArray],
-    codes: Mapping[tuple[str, ...], IntArray],
-    extra: FloatArray | None,
-) -> Predictor:
-    name = old.name
-    X = made[name]
-    keep = design.kept[name]
-    offset = np.zeros(len(X))
-    for i in range(len(parsed.offsets)):
-        offset += made[f"{name} offset {i}"][:, 0]
-    if name == "mean" and extra is not None:
-        offset += extra
-    blocks = tuple(
-        RandomBlock(
-            block.name,
-            block.group,
-            block.effects,
-            block.levels,
-            codes[term.group],
-            made[f"{name} random {i}"],
-            block.structure,
-        )
-        for i, (term, block) in enumerate(zip(parsed.random, old.random, strict=True))
-    )
-    X = X if keep.all() else np.asfortranarray(X[:, keep])
-    return Predictor(name, old.columns, X, offset, blocks, old.aliased)

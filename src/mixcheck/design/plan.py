@@ -1,0 +1,62 @@
+"""The parts of a formula, each a matrix to be made, and the columns they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mixcheck.design.formula import ModelFormula
+from mixcheck.design.recipes import Part, read_part
+
+__all__ = ["Plan", "plan_formula"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Parts of a formula by key, and the columns they need."""
+
+    response: dict[str, Part]
+    predictors: dict[str, Part]
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def computed(self) -> dict[str, Part]:
+        """Parts of the response that are more than a column."""
+        return {key: part for key, part in self.response.items() if part.plain is None}
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """Columns of the grouping factors."""
+        return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+    def parts(self, *, response: bool) -> list[Part]:
+        """Every part, the response's by request."""
+        return [*(self.response.values() if response else ()), *self.predictors.values()]
+
+    def columns(self, *, response: bool) -> tuple[str, ...]:
+        """Names that must be columns."""
+        found = [name for part in self.parts(response=response) for name in part.lookups]
+        return tuple(dict.fromkeys([*found, *self.group_columns]))
+
+    def variables(self, *, response: bool) -> tuple[str, ...]:
+        """Names of columns and functions."""
+        found = [name for part in self.parts(response=response) for name in part.variables]
+        return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=256)
+def plan_formula(formula: ModelFormula) -> Plan:
+    """Parts of a formula, parsed."""
+    response = {
+        f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)
+    }
+    parts: dict[str, Part] = {}
+    groups: list[tuple[str, ...]] = []
+    for name, predictor in formula.predictors:
+        parts[name] = read_part(predictor.fixed)
+        for i, text in enumerate(predictor.offsets):
+            parts[f"{name} offset {i}"] = read_part(f"0 + {text}")
+        for i, term in enumerate(predictor.random):
+            parts[f"{name} random {i}"] = read_part(term.effects)
+            groups.append(term.group)
+    return Plan(response, parts, tuple(dict.fromkeys(groups)))
