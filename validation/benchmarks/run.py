@@ -1,0 +1,198 @@
+"""One run of every engine side by side.
+
+What it shows: median wall and CPU seconds of a whole fit (formula and standard errors
+included) of mixcheck, lme4's glmer, glmmTMB, and the Python peers ``glmm`` and
+``gpboost``, with the ratio to mixcheck's CPU time, the log-likelihood each engine
+reports and the memory it took; ``irls`` is a plain GLM fit in NumPy. Rounds are
+interleaved: every engine once a round, each time in a process of its own, warmed up on
+cbpp, with one thread. Engines that stop more than 1e-4 short of the best log-likelihood
+are marked. With a million rows the two R engines run in the first round only (minutes).
+
+Run: ``python validation/benchmarks/run.py [--cases ..] [--engines ..] [--rounds 3]``
+(all cases, three rounds: about 15 minutes, most of it R). Needs Rscript with lme4,
+glmmTMB and jsonlite, and makes a virtual environment for the peers. Writes
+``results.json`` beside this file, or where ``--output`` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulate import CASES, write
+
+HERE = Path(__file__).parent
+CACHE = Path(tempfile.gettempdir()) / "mixcheck-benchmarks"
+ENGINES = ("mixcheck", "glmer", "glmmTMB", "glmm", "gpboost", "irls")
+PEERS = ("glmm==0.6.2", "gpboost==1.8.0", "pandas")
+REPEATS = {"cbpp": 10, "cbpp_refit": 10, "logistic_1e4": 3}
+SLOW = {("glmer", "logistic_1e6"), ("glmmTMB", "logistic_1e6")}
+SHORT = 1e-4
+THREADS = ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMEXPR")
+LIMIT = 3600
+MEASURABLE = 1e6  # bytes; the memory of smaller data is lost among pages and buffers
+
+
+@dataclass
+class Measurements:
+    """Records of one engine on one case, one a round."""
+
+    engine: str
+    case: str
+    records: list[dict[str, Any]] = field(default_factory=list)
+    failure: str = ""
+
+    def median(self, key: str) -> float | None:
+        """Median over the rounds; None where no round has the number."""
+        values = [record[key] for record in self.records if record.get(key) is not None]
+        return statistics.median(values) if values else None
+
+
+def make_peers(folder: Path) -> Path:
+    """Interpreter of the peers' environment, made where it is missing."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True)
+    return python
+
+
+def command(engine: str, peers: Path) -> list[str]:
+    if engine in ("glmer", "glmmTMB"):
+        return ["Rscript", str(HERE / "bench_r.R"), engine]
+    if engine in ("glmm", "gpboost"):
+        return [str(peers), str(HERE / "bench_peers.py"), engine]
+    return [sys.executable, str(HERE / "bench_mixcheck.py"), engine]
+
+
+def run_once(into: Measurements, data: Path, peers: Path) -> None:
+    """Run one engine once and keep its record, or the last line of its complaint."""
+    environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in THREADS}}
+    words = [*command(into.engine, peers), into.case, str(data), str(REPEATS.get(into.case, 1))]
+    try:
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=LIMIT, check=True
+        )
+        into.records.append(json.loads(done.stdout.splitlines()[-1]))
+    except subprocess.CalledProcessError as problem:
+        into.failure = " ".join(problem.stderr.strip().splitlines()[-3:]) or "no message"
+    except (subprocess.TimeoutExpired, FileNotFoundError, IndexError, ValueError) as problem:
+        into.failure = f"{type(problem).__name__}: {problem}"
+
+
+def run_rounds(arguments: argparse.Namespace) -> list[Measurements]:
+    data = arguments.data
+    data.mkdir(parents=True, exist_ok=True)
+    for case in {"cbpp", *arguments.cases}:
+        write(case, data)
+    wants_peers = not {"glmm", "gpboost"}.isdisjoint(arguments.engines)
+    peers = make_peers(arguments.peers) if wants_peers else Path()
+    table = [Measurements(e, c) for c in arguments.cases for e in arguments.engines]
+    for number in range(arguments.rounds):
+        for entry in table:
+            if entry.failure or (number and (entry.engine, entry.case) in SLOW):
+                continue
+            run_once(entry, data, peers)
+            print(f"round {number + 1} {entry.case} {entry.engine}", file=sys.stderr)
+    return table
+
+
+def summarise(table: list[Measurements]) -> list[dict[str, Any]]:
+    """One row an engine and case, with ratios to mixcheck and to the best fit."""
+    rows = []
+    for entry in table:
+        same = [other for other in table if other.case == entry.case]
+        likelihoods = [v for other in same if (v := other.median("llf")) is not None]
+        cpu, llf, memory = (entry.median(key) for key in ("cpu", "llf", "memory"))
+        ours = next((o.median("cpu") for o in same if o.engine == "mixcheck"), None)
+        size = entry.median("data")
+        skipped = next((r["skipped"] for r in entry.records if "skipped" in r), "")
+        rows.append(
+            {
+                "case": entry.case,
+                "engine": entry.engine,
+                "wall": entry.median("wall"),
+                "cpu": cpu,
+                "ratio": cpu / ours if cpu and ours else None,
+                "llf": llf,
+                "short": max(likelihoods) - llf if llf is not None else None,
+                "memory": memory,
+                "memory_over_data": memory / size
+                if memory and size and size > MEASURABLE
+                else None,
+                "rounds": len(entry.records),
+                "note": entry.failure or skipped,
+            }
+        )
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    print(
+        f"{'case':18s} {'engine':9s} {'wall s':>9s} {'CPU s':>9s} {'/mixcheck':>9s} "
+        f"{'log-likelihood':>18s} {'short':>8s} {'MB':>7s} {'x data':>7s}"
+    )
+    for row in rows:
+        mark = " <-- stops short" if (row["short"] or 0) > SHORT else ""
+        megabytes = row["memory"] / 1e6 if row["memory"] is not None else None
+        print(
+            f"{row['case']:18s} {row['engine']:9s} {number(row['wall'], '9.4f'):>9s} "
+            f"{number(row['cpu'], '9.4f'):>9s} {number(row['ratio'], '9.2f'):>9s} "
+            f"{number(row['llf'], '18.8f'):>18s} {number(row['short'], '8.1e'):>8s} "
+            f"{number(megabytes, '7.0f'):>7s} {number(row['memory_over_data'], '7.1f'):>7s}"
+            f"{mark} {row['note']}"
+        )
+
+
+def describe_machine() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg() if hasattr(os, "getloadavg") else None
+    return {
+        "cores": cores,
+        "processor": platform.processor() or platform.machine(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": load,
+    }
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", type=Path, default=CACHE / "peers", help="their environment")
+    parser.add_argument("--data", type=Path, default=CACHE / "data", help="simulated data")
+    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    machine = describe_machine()
+    table = run_rounds(arguments)
+    rows = summarise(table)
+    versions = {e.engine: r["version"] for e in table for r in e.records if "version" in r}
+    measurements = [vars(entry) for entry in table]
+    record = {"machine": machine, "versions": versions, "rows": rows, "records": measurements}
+    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{machine['cores']} cores, versions {versions}")
+    show(rows)
+    sys.exit(1 if any(entry.failure for entry in table) else 0)
+
+
+if __name__ == "__main__":
+    main()
