@@ -139,7 +139,7 @@ class Section:
     badge : Badge or None
         Shown beside the heading.
     grid : bool
-        Whether the inner sections stand side by side where the page is wide enough.
+        Whether its blocks stand side by side where the page is wide enough.
     """
 
     heading: Heading

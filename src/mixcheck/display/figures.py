@@ -133,7 +133,7 @@ def to_svg(
             figsize=(width, _height(picture) if height is None else height), layout="constrained"
         )
         FigureCanvasSVG(figure)
-        draw(picture, figure.subplots()).set_title("")
+        draw(picture, figure.subplots()).set_title("", loc="left")
         buffer = StringIO()
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None})
     return _themed(buffer.getvalue(), prefix, label or picture.title or "figure")
@@ -341,9 +341,9 @@ def _quantile_line(ax: Axes, level: float, x: FloatArray, y: FloatArray) -> None
         ax.annotate(
             f"{level:g}",
             (x[-1], y[-1]),
-            xytext=(4, 0),
+            xytext=(3, 2),
             textcoords="offset points",
-            va="center",
+            va="bottom",
             fontsize="small",
             annotation_clip=False,
         )
@@ -376,9 +376,8 @@ def _level_ticks(ax: Axes, levels: tuple[str, ...]) -> None:
     ax.set_xticks(
         list(shown),
         [_plain(levels[code]) for code in shown],
-        rotation=40 if crowded else 0,
-        ha="right" if crowded else "center",
-        rotation_mode="anchor" if crowded else "default",
+        rotation=90 if crowded else 0,
+        fontsize="small" if crowded else None,
     )
     ax.set_xlim(-0.6, len(levels) - 0.4)
 

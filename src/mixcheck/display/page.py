@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
@@ -32,6 +33,7 @@ MARKS: dict[Tone, str] = {
     "muted": "–",
 }
 _LONG_TEXT = 60
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -113,10 +115,16 @@ def _badge(badge: Badge) -> str:
 
 def _paragraph(paragraph: Paragraph) -> str:
     kind = ' class="quiet"' if paragraph.quiet else ""
-    text = f"<p{kind}>{escape(paragraph.text)}</p>"
+    text = f"<p{kind}>{_joined(escape(paragraph.text))}</p>"
     if paragraph.badge is None:
         return text
     return f'<div class="verdict {paragraph.badge.tone}">{_badge(paragraph.badge)}{text}</div>'
+
+
+def _joined(text: str) -> str:
+    """Escaped text in which a number stays on one line with its percent or equals sign."""
+    text = re.sub(r"(?<=\d) (?=%)", _NO_BREAK, text)
+    return re.sub(r"(?<=\w) (=|&lt;) (?=\d)", rf"{_NO_BREAK}\1{_NO_BREAK}", text)
 
 
 def _section(section: Section, names: Iterator[str]) -> str:
@@ -145,9 +153,16 @@ def _figure(figure: Figure, name: str) -> str:
 
 def _cell(cell: Cell, *, numeric: bool, head: bool) -> str:
     text = _badge(cell) if isinstance(cell, Badge) else escape(format_cell(cell))
-    long = isinstance(cell, str) and len(cell) > _LONG_TEXT
-    kind = ' class="number"' if numeric else ' class="long"' if long else ""
+    kind = _cell_kind(cell, numeric=numeric)
     return f'<th scope="row"{kind}>{text}</th>' if head else f"<td{kind}>{text}</td>"
+
+
+def _cell_kind(cell: Cell, *, numeric: bool) -> str:
+    if numeric:
+        return ' class="number"'
+    if not isinstance(cell, str):
+        return ""
+    return ' class="long"' if len(cell) > _LONG_TEXT else ' class="text"'
 
 
 def _column_head(name: str, numeric: bool) -> str:

@@ -92,10 +92,7 @@ def to_markdown(document: Document) -> str:
 def _printable(text: str) -> str:
     """Text on one line, without the control characters that steer a terminal."""
     text = re.sub(r"\s+", " ", text)
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(mark) in {"Cc", "Cf", "Cs"} else mark
-        for mark in text
-    )
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
 
 
 def _columns_of(text: str) -> int:

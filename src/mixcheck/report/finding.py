@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.display.document import Picture
+from mixcheck.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Alternative", "Effect", "Finding", "Skipped"]
 
@@ -95,6 +99,20 @@ class Finding:
             f"the finding {self.check!r} is a measurement, not a verdict: "
             "judge a report with a Policy and read report.ok or report.verdicts"
         )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw its picture on the given matplotlib axes, or on new ones.
+
+        Raises
+        ------
+        DataError
+            If it has no picture.
+        """
+        if self.picture is None:
+            raise DataError(f"the finding {self.check!r} has no picture; its detail: {self.detail}")
+        from mixcheck.display.figures import draw
+
+        return draw(self.picture, ax)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ def _notes(finding: Finding) -> str:
 
 def extra_section(extra: Sequence[Extra]) -> Section:
     """The pictures and tables that belong to the model rather than to a check."""
-    return Section(Heading("The model", 2), tuple(extra))
+    side_by_side = len(extra) > 1 and all(isinstance(item, Figure) for item in extra)
+    return Section(Heading("The model", 2), tuple(extra), grid=side_by_side)
 
 
 def reference_section(references: Sequence[str]) -> Section:
