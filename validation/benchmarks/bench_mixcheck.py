@@ -68,7 +68,7 @@ def iterate(X: NDArray[np.float64], y: NDArray[np.float64], counts: bool) -> NDA
         weight = mu if counts else mu * (1 - mu)
         working = eta + (y - mu) / weight
         weighted = X * weight[:, None]
-        new: NDArray[np.float64] = np.linalg.solve(weighted.T @ X, weighted.T @ working)
+        new = np.asarray(np.linalg.solve(weighted.T @ X, weighted.T @ working), dtype=float)
         done = np.abs(new - beta).max() < 1e-8
         beta = new
         if done:

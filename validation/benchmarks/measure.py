@@ -12,7 +12,8 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,14 @@ def measure(fit: Fit, repeats: int) -> dict[str, float | None]:
     }
 
 
+def find_version(package: str) -> str:
+    """Version of an installed package, or of one on the path."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return str(import_module(package).__version__)
+
+
 def serve(engines: Mapping[str, Prepare], packages: Mapping[str, str]) -> None:
     """Run one engine on one case, as the command line says; print one line of JSON."""
     parser = argparse.ArgumentParser()
@@ -103,6 +112,6 @@ def serve(engines: Mapping[str, Prepare], packages: Mapping[str, str]) -> None:
     record = {
         **measure(fit, arguments.repeats),
         "data": int(data.memory_usage(index=False).sum()),
-        "version": version(packages[arguments.engine]),
+        "version": find_version(packages[arguments.engine]),
     }
     print(json.dumps(record))
