@@ -249,7 +249,7 @@ class ReplicateNumbers:
 
     Attributes
     ----------
-    values : (B, s) array
+    numbers : (B, s) array
         One row a usable replicate, in their order.
     kept : (B,) array of int
         Which replicates they are.
@@ -257,7 +257,7 @@ class ReplicateNumbers:
         Why refits were kept out, and how many for each reason.
     """
 
-    values: FloatArray
+    numbers: FloatArray
     kept: IntArray
     failures: tuple[tuple[str, int], ...] = ()
 
@@ -325,8 +325,8 @@ def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
             f"none of {len(rows)} refits was usable: {'; '.join(failures)}. "
             "Simplify the model, or check it with refits=0"
         )
-    values = np.array([rows[k] for k in kept], dtype=np.float64)
-    return ReplicateNumbers(values, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
+    numbers = np.array([rows[k] for k in kept], dtype=np.float64)
+    return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
 
 
 def _blocks(simulations: Simulations, statistic: Statistic, n_jobs: int | None) -> Iterator[_Block]:

@@ -120,7 +120,7 @@ def _known(column: pd.Series[Any]) -> BoolArray:
     """Where the column has a value, and a finite one if it holds numbers."""
     known: BoolArray = column.notna().to_numpy(dtype=np.bool_)
     if _is_number(column):
-        known &= np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        return known & np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return known
 
 

@@ -294,7 +294,7 @@ def _run(
     replicates = reduce_replicates(plan, numbers, n_jobs=n_jobs, progress=progress)
     detail = _detail(plan, replicates)
     ends = np.cumsum([part.size for part in observed])
-    parts = np.split(replicates.values, ends[:-1], axis=1)
+    parts = np.split(replicates.numbers, ends[:-1], axis=1)
     found = iter(
         measure.finding(Evidence(seen.observed, part, columns, detail))
         for measure, part, columns in zip(measures, observed, parts, strict=True)
@@ -322,7 +322,7 @@ def _require_unique(outcomes: Iterable[Outcome]) -> None:
 
 def _detail(plan: Simulations, replicates: ReplicateNumbers) -> str:
     """How the null distribution was made, in a sentence or two."""
-    made = f"The null distribution is that of {len(replicates.values)} replicate data sets"
+    made = f"The null distribution is that of {len(replicates.numbers)} replicate data sets"
     how = ", to each of which the model was fitted again." if plan.refits else "."
     if not replicates.failed:
         return made + how
@@ -338,7 +338,7 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "seed": plan.seed,
         "draws": plan.draws,
         "refits": plan.refits,
-        "replicates used": 0 if replicates is None else len(replicates.values),
+        "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
         "conditioning": plan.conditioning,
         "model": dict(plan.model.description),

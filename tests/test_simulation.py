@@ -1,0 +1,271 @@
+"""The engine: streams, plans, and the reduction of replicates."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixcheck import simulation
+from mixcheck.adapters.draws import from_draws
+from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.model import ConvergenceFacts, Realisation, Refittable
+from mixcheck.simulation import Purpose, reduce_replicates, simulate, stream
+
+N = 12
+
+
+@dataclass(frozen=True, eq=False)
+class NormalMean:
+    """A normal sample with standard deviation 1, whose refits fail as told by the response."""
+
+    response: np.ndarray
+    fails_above: float = np.inf
+    stalls_below: float = -np.inf
+    mean: float = 0.0
+    discrete = False
+
+    @property
+    def frame(self):
+        """The data."""
+        return pd.DataFrame({"response": self.response})
+
+    @property
+    def description(self):
+        """A name."""
+        return {"model": "normal mean"}
+
+    @property
+    def convergence(self):
+        """Converged, unless the mean is too low."""
+        return ConvergenceFacts(self.mean > self.stalls_below, 0.0, 1.0, 1)
+
+    def observe(self, conditioning, rng):
+        """See the data."""
+        return see(self.response, self.mean, rng)
+
+    def replicate(self, conditioning, rng):
+        """See new data."""
+        return see(self.respond(rng), self.mean, rng)
+
+    def respond(self, rng):
+        """New data."""
+        return self.mean + rng.standard_normal(self.response.size)
+
+    def refit(self, response):
+        """The mean of other data; warns where it is positive."""
+        if response[0] > self.fails_above:
+            raise ConvergenceError("the likelihood is not finite")
+        if response[0] > 0:
+            warnings.warn("close to the edge", ConvergenceWarning, stacklevel=2)
+        return replace(self, response=response, mean=float(response.mean()))
+
+
+def see(y, mean, rng):
+    """A realisation that knows its mean."""
+    full = np.full(y.size, mean)
+    one = np.ones(y.size)
+    return Realisation(y, rng.random(y.size), full, full, one, full, one)
+
+
+def first_numbers(realisation: Realisation) -> np.ndarray:
+    """Numbers that any change of stream would change."""
+    return np.array([realisation.response[0], realisation.residuals[-1], realisation.mean[0]])
+
+
+@pytest.fixture
+def model() -> NormalMean:
+    """A model of twelve rows."""
+    return NormalMean(np.linspace(-1.0, 1.0, N))
+
+
+@pytest.fixture
+def pool():
+    """A model known by 60 draws: it travels to worker processes."""
+    rng = np.random.default_rng(5)
+    return from_draws(rng.standard_normal(N), rng.standard_normal((60, N)))
+
+
+def test_streams_differ_by_seed_purpose_and_number():
+    """Each of seed, purpose and number gives a stream of its own, and the same one twice."""
+    keys = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]
+    firsts = [float(stream(*key).random()) for key in keys]
+    assert len(set(firsts)) == len(keys)
+    assert firsts == [float(stream(*key).random()) for key in keys]
+
+
+def test_stream_is_philox_by_spawn_key():
+    """The stream is the documented one, which others can rebuild."""
+    sequence = np.random.SeedSequence(9, spawn_key=(int(Purpose.REPLICATE), 3))
+    expected = np.random.Generator(np.random.Philox(sequence)).random(4)
+    np.testing.assert_array_equal(stream(9, Purpose.REPLICATE, 3).random(4), expected)
+
+
+def test_a_missing_seed_is_drawn_and_kept(model):
+    """Without a seed two plans differ, and each one can be repeated by the seed it shows."""
+    first, second = simulate(model), simulate(model)
+    assert first.seed != second.seed
+    again = simulate(model, seed=first.seed)
+    np.testing.assert_array_equal(first.observe().residuals, again.observe().residuals)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed must be a non-negative integer"),
+        ({"seed": 1.5}, "seed must be a non-negative integer"),
+        ({"draws": 0}, "draws must be an integer of at least 1"),
+        ({"refits": -2}, "refits must be an integer of at least 0"),
+        ({"conditioning": "modes"}, "'posterior', 'marginal', 'mode'"),
+    ],
+)
+def test_wrong_options_are_refused(model, options, message):
+    """A wrong option raises at once, and names what is allowed."""
+    with pytest.raises(OptionError, match=message):
+        simulate(model, **options)
+
+
+def test_something_else_than_a_model_is_refused():
+    """An array is no model, and the message says what is."""
+    with pytest.raises(OptionError, match=r"mixcheck\.from_draws"):
+        simulate(np.zeros(3))
+
+
+def test_refits_need_a_model_that_refits(pool, model):
+    """A model known by draws alone cannot be fitted again."""
+    assert isinstance(model, Refittable)
+    with pytest.raises(OptionError, match="write refits=0"):
+        simulate(pool, refits=10)
+
+
+def test_draws_are_limited_by_those_given(pool):
+    """A pool of draws gives at most itself: all by default, and an error beyond."""
+    assert simulate(pool).size == 60
+    with pytest.raises(OptionError, match="the model holds 60 draws"):
+        simulate(pool, draws=61)
+
+
+def test_the_first_replicates_of_a_long_run_are_a_short_run(model):
+    """The first 25 of 100 replicates equal a run of 25."""
+    long = reduce_replicates(simulate(model, seed=3, draws=100), first_numbers)
+    short = reduce_replicates(simulate(model, seed=3, draws=25), first_numbers)
+    np.testing.assert_array_equal(long.numbers[:25], short.numbers)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
+    """Two workers, of either kind, give the numbers of one process, in its order."""
+
+    # A function inside a test travels by value: workers cannot import the test.
+    def ends(realisation):
+        return realisation.residuals[[0, -1]]
+
+    plan = simulate(pool, seed=4)
+    alone = reduce_replicates(plan, ends)
+    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        shared = reduce_replicates(plan, ends)
+    np.testing.assert_array_equal(shared.numbers, alone.numbers)
+
+
+def test_the_number_of_blocks_does_not_change_the_numbers(model, monkeypatch):
+    """One block or many a worker: the same numbers."""
+    plan = simulate(model, seed=4, draws=30)
+    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    values = []
+    for blocks in (1, 9):
+        monkeypatch.setattr(simulation, "BLOCKS_PER_WORKER", blocks)
+        with joblib.parallel_config(backend="threading"):
+            values.append(reduce_replicates(plan, first_numbers, n_jobs=2).numbers)
+    np.testing.assert_array_equal(*values)
+
+
+def test_cheap_work_starts_no_workers(model, monkeypatch):
+    """Work of milliseconds stays in this process, whatever n_jobs."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError("workers were started")
+
+    monkeypatch.setattr(joblib, "Parallel", refuse)
+    reduced = reduce_replicates(simulate(model, seed=1, draws=20), first_numbers, n_jobs=2)
+    assert reduced.numbers.shape == (20, 3)
+
+
+def test_a_backend_without_generators_gets_a_list(monkeypatch):
+    """Where joblib refuses results as they come, a list is asked for."""
+    asked = []
+
+    def parallel(**options):
+        asked.append(options)
+        if "return_as" in options:
+            raise ValueError("this backend cannot")
+        return list
+
+    monkeypatch.setattr(joblib, "Parallel", parallel)
+    assert simulation._executor(2) is list
+    assert asked == [{"n_jobs": 2, "return_as": "generator_unordered"}, {"n_jobs": 2}]
+
+
+def test_refits_include_estimation(model):
+    """With refits the fitted mean is that of each replicate; without, it never moves."""
+    refitted = reduce_replicates(simulate(model, seed=1, refits=20), first_numbers)
+    assert np.unique(refitted.numbers[:, 2]).size == 20
+    fixed = reduce_replicates(simulate(model, seed=1, draws=20), first_numbers)
+    assert np.unique(fixed.numbers[:, 2]).size == 1
+
+
+def test_failed_refits_are_kept_out_and_counted(model):
+    """Refits that raise or do not converge leave no number, and each reason is counted."""
+    model = replace(model, fails_above=1.0, stalls_below=-0.3)
+    reduced = reduce_replicates(simulate(model, seed=1, refits=200), first_numbers)
+    reasons = dict(reduced.failures)
+    assert set(reasons) == {
+        "ConvergenceError: the likelihood is not finite",
+        "ConvergenceError: the refit did not converge",
+    }
+    assert reduced.failed == 200 - len(reduced.numbers) == 200 - reduced.kept.size
+    assert (reduced.numbers[:, 0] <= 1.0).all()
+    assert (reduced.numbers[:, 2] > -0.3).all()
+    # P(Z > 1) = 0.159 of 200, four standard errors either way.
+    assert 11 <= reasons["ConvergenceError: the likelihood is not finite"] <= 53
+
+
+def test_no_usable_refit_raises(model):
+    """If every refit fails there is no null distribution, and one error says why."""
+    model = replace(model, fails_above=-np.inf)
+    with pytest.raises(ConvergenceError, match="none of 5 refits was usable"):
+        reduce_replicates(simulate(model, seed=1, refits=5), first_numbers)
+
+
+def test_errors_of_the_statistic_are_not_swallowed(model):
+    """A mistake in a statistic is a mistake, not a failed refit."""
+
+    def broken(realisation):
+        raise ZeroDivisionError("in the statistic")
+
+    with pytest.raises(ZeroDivisionError, match="in the statistic"):
+        reduce_replicates(simulate(model, seed=1, refits=5), broken)
+
+
+def test_progress_counts_to_the_end(model):
+    """The callback sees every block, and ends at the total."""
+    seen = []
+    plan = simulate(model, seed=1, draws=7)
+    reduce_replicates(plan, first_numbers, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(k, 7) for k in range(1, 8)]
+
+
+def test_progress_true_prints_one_line(model, capsys, monkeypatch):
+    """Without tqdm, True prints one line to stderr and nothing to stdout."""
+    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
+    reduce_replicates(simulate(model, seed=1, draws=7), first_numbers, progress=True)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.endswith("7 of 7\n")
