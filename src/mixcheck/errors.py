@@ -20,6 +20,7 @@ __all__ = [
     "MixcheckError",
     "MixcheckWarning",
     "OptionError",
+    "SeparationError",
     "SeparationWarning",
     "UnknownCheckError",
     "UnknownColumnError",
@@ -52,6 +53,10 @@ class UnseenLevelError(DataError):
 
 class DesignError(MixcheckError, ValueError):
     """A model that the data cannot identify, such as a grouping factor with one level."""
+
+
+class SeparationError(DesignError):
+    """Predictors that tell every response exactly: no finite estimate exists."""
 
 
 class FamilyError(MixcheckError, ValueError):

@@ -30,8 +30,8 @@ __all__ = ["Evaluation", "HessianKind", "Mode", "evaluate", "find_mode", "predic
 HessianKind = Literal["observed", "expected"]
 
 # The mode is accepted where the Newton decrement falls below this: through log det H
-# the error of the deviance is of the order of its square root.
-_DECREMENT = 1e-12
+# the errors of the deviance and of its gradient are of the order of its square root.
+_DECREMENT = 1e-16
 # A step this small is probably the last one: third derivatives are then wanted.
 _NEARLY = 1e-3
 # Chord steps must shrink the decrement by this much, or H is factored again.

@@ -25,6 +25,7 @@ __all__ = ["Objective", "Optimum", "differentiate_gradient", "minimise"]
 # Gradients are in units of deviance per standard error (whitened coordinates).
 _SEARCH_TOLERANCE = 1e-4
 _TOLERANCE = 1e-7
+_REFIT_TOLERANCE = 1e-6
 _MAX_ITERATIONS = 500
 _MAX_POLISH = 12
 _MAX_RESTARTS = 4
@@ -116,7 +117,7 @@ def minimise(
     evaluation, gradient = search(z)
     if not np.isfinite(evaluation.deviance):
         return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
-    tolerance = _SEARCH_TOLERANCE if hessian else _TOLERANCE
+    tolerance = _SEARCH_TOLERANCE if hessian else _REFIT_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
     if not hessian:
         return Optimum(

@@ -154,8 +154,16 @@ class Problem:
 
     def with_response(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the order of the design."""
-        size = None if self.data.size is None else self.data.size
-        return replace(self, data=self.family.prepare(y[self.order], size))
+        return self.with_rows(y[self.order])
+
+    def with_rows(self, y: FloatArray) -> Problem:
+        """The same problem for another response, (n,) in the fitter's order."""
+        changed = replace(self, data=self.family.prepare(y, self.data.size))
+        # What depends on the design alone is found once.
+        for name in ("beta_slices", "n_beta", "n_theta"):
+            if name in self.__dict__:
+                changed.__dict__[name] = self.__dict__[name]
+        return changed
 
     def to_design(self, rows: FloatArray) -> FloatArray:
         """Bring a row vector from the fitter's order to the design's."""

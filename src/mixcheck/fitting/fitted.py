@@ -1,0 +1,608 @@
+"""The frozen result of a fit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design import Design, Predictor, apply_design
+from mixcheck.display.document import Document
+from mixcheck.errors import DataError, OptionError
+from mixcheck.families import Family
+from mixcheck.fitting.estimation import hessian_at, re_estimate
+from mixcheck.fitting.inference import (
+    conditional_variances,
+    find_singular,
+    invert_information,
+    judge_convergence,
+    scaled_gradient,
+    wald_intervals,
+)
+from mixcheck.fitting.laplace import HessianKind, Mode, scale
+from mixcheck.fitting.optimize import Optimum
+from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
+from mixcheck.fitting.problem import Problem, Term
+from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
+from mixcheck.fitting.summary import summarise
+from mixcheck.model import Conditioning, ConvergenceFacts, Realisation
+from mixcheck.streams import Purpose, draw_seed, stream
+
+__all__ = ["GLMM", "RandomEffects", "Scale"]
+
+RandomEffects = Literal["auto", "zero", "marginal"]
+Scale = Literal["response", "link"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GLMM:
+    """A fitted generalized linear mixed model, made by :func:`mixcheck.glmm`.
+
+    Names follow statsmodels; outputs are pandas objects.
+
+    Attributes
+    ----------
+    design : Design
+        Formula and data as arrays.
+    problem : Problem
+        The same, arranged for the fitter.
+    optimum : Optimum
+        Where the optimiser stopped.
+    hessian : {"observed", "expected"}
+        Which information entered the Laplace approximation.
+    notes : tuple of str
+        Sentences on what was found before fitting: rows left out, separation.
+    """
+
+    design: Design
+    problem: Problem
+    optimum: Optimum
+    hessian: HessianKind
+    notes: tuple[str, ...] = ()
+
+    # ---- what was fitted -----------------------------------------------------------------
+
+    @property
+    def family(self) -> Family:
+        """Distribution of the response, with the link of its mean."""
+        return self.problem.family
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return self.design.formula.text
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations (rows used)."""
+        return self.problem.n
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters: fixed effects, covariance, dispersion."""
+        return self.optimum.psi.size
+
+    @property
+    def n_groups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {t.block.group: len(t.block.levels) for t in self.problem.terms}
+
+    # ---- estimates -----------------------------------------------------------------------
+
+    @cached_property
+    def _shown(self) -> IntArray:
+        """Positions of the fixed effects in `params`: all but a constant dispersion."""
+        keep: list[int] = []
+        for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=True):
+            if not _is_constant_dispersion(part):
+                keep.extend(range(where.start, where.stop))
+        return np.asarray(keep, dtype=np.intp)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [
+            column if part.name == "mean" else f"{part.name}: {column}"
+            for part in self.design.predictors
+            if not _is_constant_dispersion(part)
+            for column in part.columns
+        ]
+
+    @cached_property
+    def params(self) -> pd.Series[float]:
+        """Fixed effects; those of other predictors than the mean behind its name."""
+        return pd.Series(self.optimum.psi[self._shown], self._names, name="estimate")
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Covariance of all estimates (fixed effects, then theta), (P, P).
+
+        From the observed information of the marginal likelihood, so that the uncertainty
+        of the variances is in the standard errors of the fixed effects.
+        """
+        hessian = self.optimum.hessian
+        if hessian is None:
+            hessian = hessian_at(self.problem, self.optimum, self.hessian)
+        return invert_information(hessian, self.optimum.scale)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the fixed effects."""
+        held = self.covariance[np.ix_(self._shown, self._shown)]
+        return pd.DataFrame(held, self._names, self._names)
+
+    @cached_property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        variances = np.diag(self.covariance)[self._shown]
+        return pd.Series(np.sqrt(variances), self._names, name="std_error")
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Estimates over standard errors."""
+        return (self.params / self.bse).rename("z")
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided Wald p-values from the normal distribution."""
+        return pd.Series(2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._names, name="pvalue")
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+        """
+        held = wald_intervals(self.params.to_numpy(), self.bse.to_numpy(), alpha)
+        return pd.DataFrame(held, self._names, ["low", "high"])
+
+    @property
+    def dispersion(self) -> float | None:
+        """Constant dispersion parameter (Gaussian: residual standard deviation), or None."""
+        for k, part in enumerate(self.design.predictors):
+            if _is_constant_dispersion(part):
+                value = self.optimum.psi[self.problem.beta_slices[k]]
+                return float(self.family.links[k].inverse(value)[0])
+        return None
+
+    # ---- likelihood ----------------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Marginal log-likelihood (Laplace), every constant kept."""
+        return -0.5 * self.optimum.evaluation.deviance
+
+    @property
+    def aic(self) -> float:
+        """Marginal AIC."""
+        return -2.0 * self.llf + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Marginal BIC, with the number of observations."""
+        return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus parameters."""
+        return self.nobs - self.n_parameters
+
+    # ---- random effects ------------------------------------------------------------------
+
+    @property
+    def _theta(self) -> FloatArray:
+        return self.optimum.psi[self.problem.n_beta :]
+
+    @property
+    def _mode(self) -> Mode:
+        mode = self.optimum.evaluation.mode
+        assert mode is not None
+        return mode
+
+    @cached_property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters: entries of each term's Cholesky factor."""
+        names = [
+            f"{term.block.group}.{name}"
+            for term in self.problem.terms
+            for name in term.covariance.names(term.block.effects)
+        ]
+        return pd.Series(self._theta, names, name="theta")
+
+    def _covariance_of(self, term: Term) -> FloatArray:
+        root = term.covariance.factor(self._theta[term.theta])
+        return root @ root.T
+
+    @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """Variances, standard deviations and correlations of the random effects.
+
+        One row an effect, then one row a pair of correlated effects (its variance is the
+        covariance); a constant dispersion of a Gaussian model is the row ``Residual``.
+        """
+        rows: list[tuple[str, str, float, float, float]] = []
+        for term in self.problem.terms:
+            rows.extend(_component_rows(term, self._covariance_of(term)))
+        if self.dispersion is not None and self.family.name == "gaussian":
+            rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
+        return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
+
+    def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
+        """Arrays (q, m) per factor as frames of levels x effects."""
+        out: dict[str, pd.DataFrame] = {}
+        for term in self.problem.terms:
+            held = values[term.factor][term.columns].T
+            prefix = "" if term.predictor == 0 else f"{self.design.predictors[term.predictor].name}: "
+            names = [prefix + effect for effect in term.block.effects]
+            frame = pd.DataFrame(held, index=term.block.levels, columns=names)
+            before = out.get(term.block.group)
+            out[term.block.group] = frame if before is None else before.join(frame)
+        return out
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes, a frame of levels x effects per grouping factor."""
+        mode = self._mode
+        return self._by_group(
+            {f: scale(root, u) for f, (root, u) in enumerate(zip(mode.roots, mode.point.u, strict=True))}
+        )
+
+    @cached_property
+    def random_effects_sd(self) -> dict[str, pd.DataFrame]:
+        """Conditional standard deviations of the random effects given the estimates."""
+        mode = self._mode
+        held = conditional_variances(self.problem, mode.system.factorization, mode.roots)
+        return self._by_group({f: np.sqrt(v) for f, v in enumerate(held)})
+
+    # ---- convergence ---------------------------------------------------------------------
+
+    @cached_property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped; a refit knows no curvature."""
+        covariance = self.covariance if self.optimum.hessian is not None else None
+        singular = find_singular(self.problem, self._theta, self._mode.system.gram)
+        return judge_convergence(self.optimum, covariance, singular)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimum was reached."""
+        return self.convergence.converged
+
+    # ---- prediction ----------------------------------------------------------------------
+
+    @cached_property
+    def fittedvalues(self) -> pd.Series[float]:
+        """Mean response at the conditional modes (binomial: a probability)."""
+        mean = self.family.mean(tuple(self._mode.point.eta), None)
+        return pd.Series(self.problem.to_design(mean), self.frame.index, name="fitted")
+
+    @cached_property
+    def resid_pearson(self) -> pd.Series[float]:
+        """Pearson residuals at the conditional modes."""
+        eta, data = tuple(self._mode.point.eta), self.problem.data
+        mean = self.family.mean(eta, data.size)
+        held = (data.y - mean) / np.sqrt(self.family.variance(eta, data.size))
+        return pd.Series(self.problem.to_design(held), self.frame.index, name="resid_pearson")
+
+    def predict(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Literal["error", "zero"] = "error",
+        scale: Scale = "response",
+        offset: str | ArrayLike | None = None,
+    ) -> pd.Series[float]:
+        """Predict the mean.
+
+        Parameters
+        ----------
+        data : table, optional
+            New rows; the rows of the fit by default.
+        random_effects : {"auto", "zero", "marginal"}
+            Conditional modes of known levels; every random effect at zero; or the mean over
+            the distribution of the random effects (population average).
+        unseen : {"error", "zero"}
+            With "auto": a level of a grouping factor that the fit has not seen raises, or
+            gets a random effect of zero.
+        scale : {"response", "link"}
+            Mean (binomial: a probability) or linear predictor.
+        offset : str or array_like, optional
+            Needed where the model was fitted with an offset given as an array.
+
+        Returns
+        -------
+        Series, (n,)
+            Aligned with `data`; NaN where a predictor is missing.
+
+        Raises
+        ------
+        UnseenLevelError
+            Naming column and level.
+        OptionError, DataError
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+        >>> float(fit.predict(cbpp.head(1), random_effects="zero").round(4).iloc[0])
+        0.1981
+        """
+        _require_option("random_effects", random_effects, ("auto", "zero", "marginal"))
+        _require_option("scale", scale, ("response", "link"))
+        if random_effects == "marginal" and scale == "link":
+            raise OptionError(
+                'random_effects="marginal" averages means, not predictors: '
+                'write scale="response", or random_effects="zero"'
+            )
+        parts, index = self._predictors_for(data, random_effects, unseen, offset)
+        betas = [self.optimum.psi[where] for where in self.problem.beta_slices]
+        eta = fixed_predictors(parts, betas)
+        if random_effects == "auto":
+            held = self._modes_by_term()
+            eta = tuple(
+                e + random_contribution(p, held[p.name]) for e, p in zip(eta, parts, strict=True)
+            )
+        if scale == "link":
+            values = eta[0]
+        elif random_effects == "marginal":
+            variance = random_variance(parts[0], self._covariances_by_term())
+            values = marginal_mean(self.family, eta, variance)
+        else:
+            values = self.family.mean(eta, None)
+        return pd.Series(values, index, name="predicted")
+
+    def _predictors_for(
+        self,
+        data: object,
+        random_effects: RandomEffects,
+        unseen: Literal["error", "zero"],
+        offset: str | ArrayLike | None,
+    ) -> tuple[tuple[Predictor, ...], pd.Index[object]]:
+        if data is None:
+            return self.design.predictors, self.frame.index
+        allow: Literal["error", "zero"] = unseen if random_effects == "auto" else "zero"
+        parts = apply_design(self.design, data, unseen=allow, offset=offset)
+        index = data.index if isinstance(data, pd.DataFrame) else None
+        return parts, pd.RangeIndex(parts[0].offset.size) if index is None else index
+
+    def _modes_by_term(self) -> dict[str, dict[str, FloatArray]]:
+        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
+        mode = self._mode
+        for term in self.problem.terms:
+            b = scale(mode.roots[term.factor], mode.point.u[term.factor])[term.columns].T
+            out[self.design.predictors[term.predictor].name][term.block.name] = b
+        return out
+
+    def _covariances_by_term(self) -> dict[str, FloatArray]:
+        return {t.block.name: self._covariance_of(t) for t in self.problem.terms}
+
+    # ---- simulation and refit --------------------------------------------------------------
+
+    @cached_property
+    def _view(self) -> View:
+        return View(self.problem, self.optimum.psi)
+
+    def simulate(
+        self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
+    ) -> pd.DataFrame:
+        """Simulate responses from the fitted model.
+
+        Parameters
+        ----------
+        draws : int
+            Number of data sets.
+        seed : int, optional
+            Data set k depends on the seed and on k alone.
+        conditioning : {"marginal", "mode", "posterior"}
+            New random effects, those at the conditional modes, or draws given the data.
+
+        Returns
+        -------
+        DataFrame, (n, draws)
+            Counts of successes for a binomial.
+        """
+        chosen = draw_seed() if seed is None else seed
+        columns = {
+            k: self._simulate_one(conditioning, stream(chosen, Purpose.RESPOND, k))
+            for k in range(draws)
+        }
+        return pd.DataFrame(columns, index=self.frame.index)
+
+    def _simulate_one(self, conditioning: Conditioning, rng: np.random.Generator) -> FloatArray:
+        from mixcheck.fitting.posterior import draw_posterior
+
+        view = self._view
+        if conditioning == "marginal":
+            u = view.new_effects(rng)
+        elif conditioning == "mode":
+            u = self._mode.point.u
+        elif conditioning == "posterior":
+            u = draw_posterior(self.problem, view.base, self._mode, rng).u
+        else:
+            raise OptionError(
+                f"conditioning={conditioning!r} is unknown; write 'marginal', 'mode' or 'posterior'"
+            )
+        return self.problem.to_design(respond(view, u, rng))
+
+    def refit(self, response: ArrayLike) -> Self:
+        """Fit the same model to another response, starting from this fit.
+
+        Parameters
+        ----------
+        response : (n,)
+            In the order of the rows used; successes for a binomial.
+
+        Returns
+        -------
+        GLMM
+            Its standard errors are computed when they are asked for.
+
+        Raises
+        ------
+        DataError, FamilyError
+        """
+        y = np.asarray(response, dtype=np.float64)
+        if y.shape != (self.nobs,):
+            raise DataError(
+                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
+                "one value for each row used in the fit"
+            )
+        problem = self.problem.with_response(y)
+        optimum = re_estimate(problem, self.optimum.psi, self._root, self.hessian)
+        return type(self)(self.design, problem, optimum, self.hessian)
+
+    @cached_property
+    def _root(self) -> FloatArray:
+        """Scale for a refit: whitens the deviance at this optimum."""
+        values, vectors = np.linalg.eigh(0.5 * self.covariance)
+        floor = np.maximum(values, 1e-12 * values.max())
+        return vectors * np.sqrt(floor)
+
+    # ---- the port ------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The caller's rows that were used, with all columns and their index."""
+        return self.design.frame
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the response has probability masses."""
+        return self.family.discrete
+
+    @cached_property
+    def observed(self) -> FloatArray:
+        """The response fitted, (n,); successes for a binomial."""
+        return self.problem.to_design(self.problem.data.y)
+
+    @property
+    def description(self) -> dict[str, str | int | float | bool | None]:
+        """What the model is: formula, family, link, method, numbers of rows and groups."""
+        return {
+            "formula": self.formula,
+            "family": self.family.name,
+            "link": self.family.link.name,
+            "method": "laplace",
+            "hessian": self.hessian,
+            "nobs": self.nobs,
+            **{f"levels of {group}": m for group, m in self.n_groups.items()},
+            "log-likelihood": self.llf,
+        }
+
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+        """See the data of the fit; random choices come from `rng`."""
+        return observe(self._view, self._mode, conditioning, rng)
+
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+        """Simulate a data set, with new random effects, and see it likewise."""
+        return replicate(self._view, conditioning, rng)
+
+    def respond(self, rng: np.random.Generator) -> FloatArray:
+        """Simulate one response, (n,), with new random effects."""
+        return self._simulate_one("marginal", rng)
+
+    @cached_property
+    def data_digest(self) -> dict[str, str]:
+        """Digests of the rows, the response, the weights and the offset of the mean."""
+        to = self.problem.to_design
+        size, weights = self.problem.data.size, self.problem.weights
+        return {
+            "rows": _digest(self.design.rows.astype(np.int64)),
+            "response": _digest(self.observed, None if size is None else to(size)),
+            "weights": _digest(None if weights is None else to(weights)),
+            "offset": _digest(self.design.predictors[0].offset),
+        }
+
+    @property
+    def fixed_matrices(self) -> dict[str, FloatArray]:
+        """Model matrix of each linear predictor, (n, p)."""
+        return {part.name: part.X for part in self.design.predictors}
+
+    @property
+    def random_terms(self) -> dict[str, tuple[str, FloatArray]]:
+        """Each random term: grouping factor, and the (n, q) matrix of its effects."""
+        return {
+            f"{self.design.predictors[t.predictor].name}: {t.block.name}": (t.block.group, t.block.Z)
+            for t in self.problem.terms
+        }
+
+    # ---- display -------------------------------------------------------------------------
+
+    def summary(self) -> Document:
+        """What was fitted, variances, coefficients with Wald tests, and remarks."""
+        facts: dict[str, str | int | float] = {
+            "formula": self.formula,
+            "family": f"{self.family.name} ({self.family.link.name})",
+            "method": f"Laplace, {self.hessian} information",
+            "observations": self.nobs,
+            **{f"levels of {group}": m for group, m in self.n_groups.items()},
+            "log-likelihood": self.llf,
+            "AIC": self.aic,
+            "BIC": self.bic,
+        }
+        interval = self.conf_int()
+        fixed = pd.DataFrame(
+            {
+                "estimate": self.params,
+                "std error": self.bse,
+                "z": self.tvalues,
+                "pvalue": self.pvalues,
+                "low": interval["low"],
+                "high": interval["high"],
+            }
+        )
+        remarks = (*self.notes, *self.convergence.messages)
+        return summarise(
+            "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<GLMM {self.formula!r}, {self.family!r}: "
+            f"{self.nobs} observations, log-likelihood {self.llf:.4f}>"
+        )
+
+
+def _is_constant_dispersion(part: Predictor) -> bool:
+    return part.name == "dispersion" and part.columns == ("Intercept",) and not part.random
+
+
+def _component_rows(
+    term: Term, covariance: FloatArray
+) -> list[tuple[str, str, float, float, float]]:
+    group, effects = term.block.group, term.block.effects
+    sd = np.sqrt(np.diag(covariance))
+    rows = [(group, e, float(s**2), float(s), np.nan) for e, s in zip(effects, sd, strict=True)]
+    if term.block.structure == "diag":
+        return rows
+    for i in range(len(effects)):
+        for j in range(i):
+            product = float(sd[i] * sd[j])
+            corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
+            names = f"{effects[j]}, {effects[i]}"
+            rows.append((group, names, float(covariance[i, j]), np.nan, corr))
+    return rows
+
+
+def _digest(*arrays: object) -> str:
+    held = hashlib.sha256()
+    for array in arrays:
+        held.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    return held.hexdigest()[:16]
+
+
+def _require_option(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(
+            f"{name}={value!r} is unknown; write one of " + ", ".join(repr(a) for a in allowed)
+        )

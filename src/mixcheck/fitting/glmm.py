@@ -1,0 +1,201 @@
+"""The public verb: formula and data in, fitted model out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.errors import (
+    BoundaryWarning,
+    ConvergenceWarning,
+    DesignError,
+    OptionError,
+    SeparationError,
+    SeparationWarning,
+)
+from mixcheck.families import Family, get_family
+from mixcheck.fitting.estimation import estimate
+from mixcheck.fitting.fitted import GLMM
+from mixcheck.fitting.laplace import HessianKind
+from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.separation import find_separation
+from mixcheck.fitting.start import fit_without_random_effects
+
+__all__ = ["glmm"]
+
+# Predictors beyond this, in the model without random effects, call for a look at
+# separation: probabilities of 3e-4.
+_EXTREME_PREDICTOR = 8.0
+
+
+def glmm(
+    formula: str,
+    data: object,
+    *,
+    family: str | Family | type[Family] = "gaussian",
+    dispersion: str | None = None,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    hessian: HessianKind = "observed",
+    context: Mapping[str, Any] | None = None,
+) -> GLMM:
+    """Fit a generalized linear mixed model by maximum likelihood (Laplace).
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x + (1 + x | g)"`` in the language of lme4: ``(x || g)``, ``(1 | a/b)``,
+        ``(1 | a:b)``, several terms nested or crossed, ``offset(log(e))``. A binomial
+        response is ``k / n``, ``cbind(k, n - k)`` or 0/1.
+    data : table
+        pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
+    family : str or Family
+        "gaussian", "binomial", "poisson", or ``mc.families.Binomial(link="probit")``.
+    dispersion : str, optional
+        Formula of the log dispersion of a family that has one, such as ``"~ x"``.
+    weights : str or (n,), optional
+        Multipliers of each row's log density; for a binomial response in one column, the
+        number of trials of the proportion.
+    offset : str or (n,), optional
+        Added to the predictor of the mean.
+    hessian : {"observed", "expected"}
+        Information in the Laplace approximation: the observed one (as TMB), or the expected
+        one (as lme4; the same for canonical links).
+    context : mapping, optional
+        Functions for the formula, by name.
+
+    Returns
+    -------
+    GLMM
+
+    Raises
+    ------
+    FormulaError, UnknownColumnError, DataError, FamilyError, OptionError
+        For a wrong call.
+    DesignError
+        For a model that the data cannot identify.
+    SeparationError
+        If predictors separate the responses completely.
+    ConvergenceError
+        If the likelihood is nowhere finite.
+
+    Warns
+    -----
+    ConvergenceWarning, BoundaryWarning, SeparationWarning, DataWarning
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1);
+    Kristensen et al. (2016), Journal of Statistical Software 70(5).
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> round(fit.llf, 4)
+    -92.0263
+    """
+    if hessian not in ("observed", "expected"):
+        raise OptionError(f"hessian={hessian!r} is unknown; write 'observed' or 'expected'")
+    chosen = get_family(family)
+    design = _design(formula, data, chosen, dispersion, weights, offset, context)
+    problem = arrange(design, chosen)
+    _require_identified(problem)
+    notes = (*design.notes, *_separation_notes(design, problem))
+    fit = GLMM(design, problem, estimate(problem, hessian), hessian, notes)
+    _warn(fit)
+    return fit
+
+
+def _design(
+    formula: str,
+    data: object,
+    family: Family,
+    dispersion: str | None,
+    weights: str | ArrayLike | None,
+    offset: str | ArrayLike | None,
+    context: Mapping[str, Any] | None,
+) -> Design:
+    if "dispersion" in family.predictors:
+        dispersion = "~ 1" if dispersion is None else dispersion
+    elif dispersion is not None:
+        raise OptionError(
+            f"the {family.name} family has no dispersion to model; leave dispersion={dispersion!r} "
+            "out, or add a random effect for each observation"
+        )
+    binomial = family.name == "binomial"
+    design = build_design(
+        parse_formula(formula, dispersion=dispersion),
+        data,
+        weights=weights,
+        offset=offset,
+        ratio_is_trials=binomial,
+        context=context,
+    )
+    if binomial and design.size is None and design.weights is not None:
+        # A proportion in one column with weights: the weights are its trials.
+        counts = design.response * design.weights
+        return replace(design, response=counts, size=design.weights, weights=None)
+    return design
+
+
+def _require_identified(problem: Problem) -> None:
+    """Refuse more random effects than the data can hold."""
+    gaussian = problem.family.name == "gaussian"
+    for term in problem.terms:
+        size = len(term.block.levels) * len(term.block.effects)
+        if size > problem.n or (gaussian and size >= problem.n):
+            least = f"fewer than {problem.n}" if gaussian else f"at most {problem.n}"
+            raise DesignError(
+                f"the random term {term.block.name} has {size} random effects "
+                f"({len(term.block.levels)} levels x {len(term.block.effects)}) for {problem.n} "
+                f"observations; {least} can be told apart"
+                + (" from the residual error" if gaussian else "")
+                + ". Write a simpler term, such as a random intercept, or a coarser grouping factor."
+            )
+
+
+def _separation_notes(design: Design, problem: Problem) -> tuple[str, ...]:
+    """Name the predictors that separate the responses; raise if they do completely."""
+    if problem.family.name not in ("binomial", "poisson"):
+        return ()
+    beta, _ = fit_without_random_effects(problem)
+    extreme = max(float(np.abs(eta).max(initial=0.0)) for eta in problem.fixed(beta))
+    if extreme < _EXTREME_PREDICTOR:
+        return ()
+    y, size = problem.data.y, problem.data.size
+    top = np.zeros(y.size, dtype=bool)
+    if problem.family.name == "binomial":
+        top = y == (1.0 if size is None else size)
+    found = find_separation(problem.X[0], y == 0.0, top)
+    if found is None:
+        return ()
+    named = ", ".join(repr(design.predictors[0].columns[j]) for j in found.columns)
+    if found.complete:
+        raise SeparationError(
+            f"complete separation: the predictors {named} tell every response exactly, so their "
+            "coefficients have no finite estimate. Remove or merge predictors, or pool levels."
+        )
+    note = (
+        f"Separation: the coefficients of {named} have no finite estimate, because they predict "
+        "some responses exactly. Their estimates and standard errors are not to be used; remove "
+        "or merge predictors, or pool levels."
+    )
+    warnings.warn(note, SeparationWarning, stacklevel=3)
+    return (note,)
+
+
+def _warn(fit: GLMM) -> None:
+    facts = fit.convergence
+    if not facts.converged:
+        text = " ".join(facts.messages)
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+    elif facts.singular:
+        warnings.warn(" ".join(facts.messages), BoundaryWarning, stacklevel=3)

@@ -1,0 +1,119 @@
+"""Uncertainty of the estimates: covariance, intervals, convergence."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import OptionError
+from mixcheck.fitting.factorization import Factorization
+from mixcheck.fitting.latent import Gram
+from mixcheck.fitting.optimize import Optimum
+from mixcheck.fitting.problem import Problem, Term
+from mixcheck.model import ConvergenceFacts
+
+__all__ = [
+    "conditional_variances",
+    "find_singular",
+    "invert_information",
+    "judge_convergence",
+    "wald_intervals",
+]
+
+_GRADIENT_LIMIT = 1e-6
+# A direction of a term whose prior deviation, in units of the precision that the data of
+# one level give, is below this has no variance.
+_NO_VARIANCE = 1e-3
+_FLAT = 1e-6
+
+
+def invert_information(hessian: FloatArray, scale: FloatArray) -> FloatArray:
+    """Covariance of the estimates, (P, P), from the Hessian of the deviance.
+
+    Directions without curvature (covariance parameters on a boundary) contribute nothing.
+    """
+    whitened = scale.T @ hessian @ scale
+    values, vectors = np.linalg.eigh(whitened)
+    # D is twice minus the log-likelihood.
+    inverse = np.where(values > _FLAT, 2.0 / np.maximum(values, _FLAT), 0.0)
+    root = scale @ vectors
+    covariance: FloatArray = (root * inverse) @ root.T
+    return covariance
+
+
+def wald_intervals(estimate: FloatArray, deviation: FloatArray, alpha: float) -> FloatArray:
+    """Wald intervals, (p, 2), at confidence ``1 - alpha``."""
+    if not 0.0 < alpha < 1.0:
+        raise OptionError(f"alpha={alpha!r} must lie between 0 and 1; write alpha=0.05 for 95 %")
+    reach = -float(ndtri(alpha / 2.0)) * deviation
+    return np.column_stack([estimate - reach, estimate + reach])
+
+
+def conditional_variances(
+    problem: Problem, factorization: Factorization, roots: list[FloatArray]
+) -> list[FloatArray]:
+    """Variances of the random effects given the data and the estimates, (q, m) per factor."""
+    entries: Gram = factorization.inverse_entries()
+    out = []
+    for f, root in enumerate(roots):
+        out.append(np.einsum("ab,bcm,ac->am", root, entries[f, f], root))
+    return out
+
+
+def find_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[str, ...]:
+    """Random terms with a variance of zero or a correlation of one."""
+    return tuple(
+        term.block.name for term in problem.terms if _is_singular(problem, term, theta, gram)
+    )
+
+
+def _is_singular(problem: Problem, term: Term, theta: FloatArray, gram: Gram) -> bool:
+    root = term.covariance.factor(theta[term.theta])
+    held = range(problem.latent.factors[term.factor].q)[term.columns]
+    information = np.array([gram[term.factor, term.factor][c, c].mean() for c in held])
+    scaled = np.sqrt(np.maximum(information, 0.0))[:, None] * root
+    return bool(np.linalg.svd(scaled, compute_uv=False).min() < _NO_VARIANCE)
+
+
+def judge_convergence(
+    optimum: Optimum, covariance: FloatArray | None, singular: tuple[str, ...]
+) -> ConvergenceFacts:
+    """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
+
+    The gradient is that of the log-likelihood per standard error (for a refit without a
+    Hessian, the standard errors are those of the original fit).
+    """
+    gradient, messages = scaled_gradient(optimum, covariance), []
+    if not gradient < _GRADIENT_LIMIT:
+        messages.append(
+            f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
+            "the optimum is not reached. Rescale extreme predictors, or simplify the random part."
+        )
+    curved = not optimum.smallest_eigenvalue < -_FLAT
+    if not curved:
+        messages.append(
+            f"The smallest eigenvalue of the scaled Hessian is {optimum.smallest_eigenvalue:.1e}: "
+            "this is a saddle. Standard errors are not valid; simplify the random part."
+        )
+    messages.extend(
+        f"The random term {name} is singular: a variance is zero or a correlation is one. "
+        "Its estimate lies on the boundary; drop the term or its slope, or use '||'."
+        for name in singular
+    )
+    return ConvergenceFacts(
+        converged=gradient < _GRADIENT_LIMIT and curved,
+        gradient=gradient,
+        smallest_eigenvalue=optimum.smallest_eigenvalue,
+        evaluations=optimum.evaluations,
+        singular=singular,
+        messages=tuple(messages),
+    )
+
+
+def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:
+    """Largest gradient of the log-likelihood per standard error."""
+    if covariance is None:
+        return 0.5 * optimum.gradient
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return float(np.abs(0.5 * optimum.evaluation.gradient * deviations).max(initial=0.0))
