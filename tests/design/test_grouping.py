@@ -1,0 +1,84 @@
+"""Columns to codes and levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixcheck.design.grouping import factorize, group_rows, look_up
+
+SAFE = {"deadline": None, "derandomize": True, "max_examples": 50}
+
+keys = st.one_of(
+    st.lists(st.integers(-5, 5), min_size=1).map(np.array),
+    st.lists(st.integers(-(2**62), 2**62), min_size=1).map(np.array),
+    st.lists(st.booleans(), min_size=1).map(np.array),
+    st.lists(st.floats(-1e20, 1e20), min_size=1).map(np.array),
+    st.lists(st.sampled_from(["a", "b", "", "a:b"]), min_size=1).map(pd.Categorical),
+)
+
+
+@given(keys)
+@settings(**SAFE)
+def test_levels(values: np.ndarray) -> None:
+    """Levels are the sorted values that occur, and codes point to them."""
+    codes, levels = factorize(values)
+    assert levels.tolist() == sorted(set(values))
+    np.testing.assert_array_equal(np.asarray(levels)[codes], np.asarray(values))
+
+
+@given(keys, st.data())
+@settings(**SAFE)
+def test_crossed(values: np.ndarray, data: st.DataObject) -> None:
+    """Crossed columns have one level for each pair that occurs, found again by name."""
+    n = len(values)
+    others = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)))
+    columns = {"a": values, "b": others}
+    codes, key = group_rows(("a", "b"), columns)
+    pairs = list(zip(values, others, strict=True))
+    assert len(key.levels) == len(set(pairs)) == codes.max() + 1
+    assert len({(pair, code) for pair, code in zip(pairs, codes, strict=True)}) == len(set(pairs))
+    np.testing.assert_array_equal(look_up(key, columns), codes)
+
+
+@given(st.permutations(range(8)))
+@settings(**SAFE)
+def test_row_order(order: list[int]) -> None:
+    """The order of the rows does not change the levels."""
+    values = np.array([3, 1, 1, 7, 3, 9, 9, 1])
+    codes, levels = factorize(values)
+    shuffled, same = factorize(values[order])
+    assert same.tolist() == levels.tolist()
+    np.testing.assert_array_equal(shuffled, codes[order])
+
+
+def test_labels() -> None:
+    """Labels of crossed columns join their parts, whole floats as integers."""
+    columns = {"a": pd.Categorical(["x", "y", "x"]), "b": np.array([1.0, 2.0, 1.0])}
+    _, key = group_rows(("a", "b"), columns)
+    assert key.levels.tolist() == ["x:1", "y:2"]
+
+
+def test_labels_with_colons() -> None:
+    """Parts that hold a colon are not confused with each other."""
+    columns = {"a": pd.Categorical(["p", "p:q"]), "b": pd.Categorical(["q:r", "r"])}
+    codes, key = group_rows(("a", "b"), columns)
+    assert key.levels.tolist() == ["p:q:r", "p:q:r"]
+    np.testing.assert_array_equal(look_up(key, columns), codes)
+    assert sorted(codes) == [0, 1]
+
+
+def test_category_order() -> None:
+    """Categories keep their own order."""
+    _, levels = factorize(pd.Categorical(["a", "b"], categories=["b", "a"]))
+    assert levels.tolist() == ["b", "a"]
+
+
+@pytest.mark.parametrize("strange", [np.array([5]), np.array([2.5]), pd.Categorical(["1"])])
+def test_unseen(strange: object) -> None:
+    """What is no level has code -1."""
+    _, key = group_rows(("a",), {"a": np.array([1, 2])})
+    assert look_up(key, {"a": strange}).tolist() == [-1]
