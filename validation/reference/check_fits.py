@@ -11,6 +11,7 @@ a log-likelihood is off by more than 1e-6, a parameter by 1e-4 or a gradient exc
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 import warnings
@@ -50,10 +51,18 @@ def load(case: dict[str, Any]) -> pd.DataFrame:
 
 def fit(case: dict[str, Any]) -> Any:
     family = getattr(mc.families, case["family"])(link=case["link"])
-    options: dict[str, Any] = {"hessian": case["hessian"]} if case["link"] != "identity" else {}
+    options: dict[str, Any] = {} if case["hessian"] == "observed" else {"hessian": "expected"}
     if case["method"] == "agq":
         options = {"method": "agq", "nodes": case["nodes"]}
     return mc.glmm(case["formula"], load(case), family=family, **options)
+
+
+def find(table: pd.DataFrame, group: str, name: str) -> pd.Series:
+    """The one row of the variance components for `name` of `group`."""
+    rows = table[(table["group"] == group) & (table["name"] == name)]
+    if len(rows) != 1:
+        raise LookupError(f"{len(rows)} rows for {name!r} of {group!r}")
+    return rows.iloc[0]
 
 
 def differences(case: dict[str, Any], model: Any) -> tuple[float, float]:
@@ -65,11 +74,12 @@ def differences(case: dict[str, Any], model: Any) -> tuple[float, float]:
         worst_error = max(worst_error, abs(model.bse[name] / se - 1))
     table = model.variance_components
     for row in case["components"]:
-        mine = table[(table["group"] == row["group"]) & (table["name"] == row["name"])]
-        worst = max(worst, abs(mine["sd"].item() / row["sd"] - 1))
+        worst = max(worst, abs(find(table, row["group"], row["name"])["sd"] / row["sd"] - 1))
     for row in case["correlations"]:
-        mine = table[(table["group"] == row["group"]) & (table["name"] == row["name2"])]
-        worst = max(worst, abs(float(mine["corr"].item()) - row["corr"]))
+        mine = find(table, row["group"], f"{row['name1']}, {row['name2']}")
+        worst = max(worst, abs(mine["corr"] - row["corr"]))
+    if case["sigma"] is not None:
+        worst = max(worst, abs(find(table, "Residual", "")["sd"] / case["sigma"] - 1))
     return float(worst), float(worst_error)
 
 
@@ -95,7 +105,12 @@ def main() -> None:
     asked = parser.parse_args().cases
     cases: dict[str, Any] = json.loads(REFERENCE.read_text())["cases"]
     warnings.simplefilter("error")
-    rows = [attempt(name, case) for name, case in cases.items() if not asked or name in asked]
+    cases = {name: case for name, case in cases.items() if not asked or name in asked}
+    if "method" not in inspect.signature(mc.glmm).parameters:
+        left = [name for name in cases if cases[name]["method"] != "laplace"]
+        cases = {name: case for name, case in cases.items() if name not in left}
+        print(f"left out, for glmm() has no method=: {', '.join(left)}")
+    rows = [attempt(name, case) for name, case in cases.items()]
     print(f"{'case':24s} {'llf':>10s} {'parameter':>10s} {'se':>10s} {'gradient':>10s}")
     for row in rows:
         numbers = (row.llf, row.parameter, row.error, row.gradient)
