@@ -30,7 +30,7 @@ from mixcheck.display.document import (
 )
 from mixcheck.errors import OptionError
 
-__all__ = ["draw", "to_svg"]
+__all__ = ["Axes", "draw", "to_svg"]
 
 # Contrast above 3:1 on white and on #16181d, and told apart by the colour-blind.
 BLUE = "#2B8CC4"

@@ -12,7 +12,7 @@ from mixcheck.display.document import Picture
 from mixcheck.errors import DataError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from mixcheck.display.figures import Axes
 
 __all__ = ["Alternative", "Effect", "Finding", "Skipped"]
 
