@@ -104,6 +104,9 @@ class Binomial(Family):
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, ``m f^2 / (F (1 - F))`` with F the inverse link."""
         _, m = _counts(data)
+        if self.link.name == "logit":
+            d = _logit_derivatives(data.y, m, data.constant, eta[0], 3)
+            return {(0, 0): -d.second[0, 0]}, {((0, 0), 0): -d.third[0, 0, 0]}
         p, q = self.link.log_tails(eta[0], 2)
         information = -m * p[1] * q[1]
         return {(0, 0): information}, {((0, 0), 0): -m * (p[2] * q[1] + p[1] * q[2])}

@@ -11,7 +11,7 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
 from mixcheck.fitting.optimize import Objective, Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
-from mixcheck.fitting.start import Start, find_start
+from mixcheck.fitting.start import FixedFit, Start, find_start, fit_without_random_effects
 from mixcheck.fitting.threads import single_thread
 
 __all__ = ["estimate", "hessian_at", "re_estimate"]
@@ -32,8 +32,15 @@ def _objective(problem: Problem, hessian: HessianKind) -> Objective:
     return deviance
 
 
-def estimate(problem: Problem, hessian: HessianKind) -> Optimum:
+def estimate(problem: Problem, hessian: HessianKind, fixed: FixedFit | None = None) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
+
+    Parameters
+    ----------
+    problem : Problem
+    hessian : {"observed", "expected"}
+    fixed : FixedFit, optional
+        The model without random effects, where it is fitted already.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def estimate(problem: Problem, hessian: HessianKind) -> Optimum:
         If the likelihood is not finite at any starting point.
     """
     with single_thread(problem.latent.rest_size):
-        start = find_start(problem)
+        start = find_start(problem, fixed or fit_without_random_effects(problem))
         optimum = _first_finite(problem, hessian, start)
         return _rectify(problem, optimum, hessian)
 

@@ -25,7 +25,7 @@ from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.laplace import HessianKind
 from mixcheck.fitting.problem import Problem, arrange
 from mixcheck.fitting.separation import find_separation
-from mixcheck.fitting.start import fit_without_random_effects
+from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 
 __all__ = ["glmm"]
 
@@ -108,8 +108,9 @@ def glmm(
     design = _design(formula, data, chosen, dispersion, weights, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
-    notes = (*design.notes, *_separation_notes(design, problem))
-    fit = GLMM(design, problem, estimate(problem, hessian), hessian, notes)
+    fixed = fit_without_random_effects(problem)
+    notes = (*design.notes, *_separation_notes(design, problem, fixed))
+    fit = GLMM(design, problem, estimate(problem, hessian, fixed), hessian, notes)
     _warn(fit)
     return fit
 
@@ -162,12 +163,11 @@ def _require_identified(problem: Problem) -> None:
             )
 
 
-def _separation_notes(design: Design, problem: Problem) -> tuple[str, ...]:
+def _separation_notes(design: Design, problem: Problem, fixed: FixedFit) -> tuple[str, ...]:
     """Name the predictors that separate the responses; raise if they do completely."""
     if problem.family.name not in ("binomial", "poisson"):
         return ()
-    beta, _ = fit_without_random_effects(problem)
-    extreme = max(float(np.abs(eta).max(initial=0.0)) for eta in problem.fixed(beta))
+    extreme = max(float(np.abs(eta).max(initial=0.0)) for eta in problem.fixed(fixed.beta))
     if extreme < _EXTREME_PREDICTOR:
         return ()
     y, size = problem.data.y, problem.data.size

@@ -7,24 +7,39 @@ that the deviance looks like half a unit sphere to the quasi-Newton search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.factorization import factorize
+from mixcheck.fitting.laplace import scale as scale_effects
 from mixcheck.fitting.problem import Problem
 
-__all__ = ["Start", "find_start", "fit_without_random_effects"]
+__all__ = ["FixedFit", "Start", "find_start", "fit_without_random_effects"]
 
 _MAX_SCORING = 50
 # Scoring stops here: it only has to find the neighbourhood.
 _SCORING_DECREMENT = 1e-3
 # A starting variance contributes at least this share of the information of a level.
 _LEAST_SHRINKAGE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class FixedFit:
+    """The model without random effects.
+
+    Attributes
+    ----------
+    beta : (n_beta,)
+    derivatives : Derivatives
+        First order, at `beta`.
+    """
+
+    beta: FloatArray
+    derivatives: Derivatives
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +91,8 @@ def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     return beta
 
 
-def fit_without_random_effects(problem: Problem) -> tuple[FloatArray, Derivatives]:
-    """Fisher scoring for the fixed effects with every random effect at zero.
-
-    Returns
-    -------
-    beta : (n_beta,)
-    derivatives : Derivatives
-        First order, at `beta`.
-    """
+def fit_without_random_effects(problem: Problem) -> FixedFit:
+    """Fisher scoring for the fixed effects with every random effect at zero."""
     etas = _start_predictors(problem)
     beta = _project(problem, etas)
     value, eta, d = _score(problem, beta)
@@ -107,7 +115,7 @@ def fit_without_random_effects(problem: Problem) -> tuple[FloatArray, Derivative
             break
         beta = beta + length * step
         value, eta, d = after
-    return beta, d
+    return FixedFit(beta, d)
 
 
 def _score(
@@ -150,9 +158,9 @@ def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArra
     return deviations
 
 
-def find_start(problem: Problem) -> Start:
+def find_start(problem: Problem, fixed: FixedFit) -> Start:
     """Find a starting point for all parameters and a scale for each direction."""
-    beta, d = fit_without_random_effects(problem)
+    beta, d = fixed.beta, fixed.derivatives
     second = problem.expected(problem.fixed(beta)).second
     if not problem.terms:
         scale = _inverse_root(2.0 * _information(problem, second))
@@ -210,11 +218,9 @@ def _absorbed(
     problem: Problem,
     roots: list[FloatArray],
     second: Mapping[tuple[int, int], FloatArray],
-    solve: object,
+    solve: Callable[[Sequence[FloatArray]], list[FloatArray]],
 ) -> FloatArray:
     """``X'WM H^-1 M'WX``, (n_beta, n_beta)."""
-    from mixcheck.fitting.laplace import scale as scale_effects
-
     latent = problem.latent
     columns: list[FloatArray] = []
     for k, X in enumerate(problem.X):
@@ -232,7 +238,7 @@ def _absorbed(
     solved = []
     for column in cross.T:
         parts = [p.reshape(s) for p, s in zip(np.split(column, ends), shapes, strict=True)]
-        solved.append(np.concatenate([p.ravel() for p in solve(parts)]))  # type: ignore[operator]
+        solved.append(np.concatenate([p.ravel() for p in solve(parts)]))
     return cross.T @ np.column_stack(solved)
 
 
@@ -243,6 +249,4 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(scaled)
     if values.min() < 1e-8:
         return (vectors / np.sqrt(np.maximum(values, 1e-8))) / deviations[:, None]
-    lower = np.linalg.cholesky(scaled)
-    root: FloatArray = solve_triangular(lower, np.eye(lower.shape[0]), lower=True).T
-    return root / deviations[:, None]
+    return np.linalg.inv(np.linalg.cholesky(scaled)).T / deviations[:, None]
