@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,11 +129,14 @@ def test_responses(text: str, response: tuple[str, tuple[str, ...]]) -> None:
     assert (found.kind, found.parts) == response
 
 
-@pytest.mark.parametrize(("text", "offsets"), [
-    ("y ~ offset(log(e))", ("log(e)",)),
-    ("y ~ x + offset(a) + (1 | g) + offset(b + 1)", ("a", "{b + 1}")),
-    ("y ~ (x + offset(`a b`))", ("`a b`",)),
-])
+@pytest.mark.parametrize(
+    ("text", "offsets"),
+    [
+        ("y ~ offset(log(e))", ("log(e)",)),
+        ("y ~ x + offset(a) + (1 | g) + offset(b + 1)", ("a", "{b + 1}")),
+        ("y ~ (x + offset(`a b`))", ("`a b`",)),
+    ],
+)
 def test_offsets(text: str, offsets: tuple[str, ...]) -> None:
     """Offsets leave the fixed part, however many there are."""
     predictor = parse_formula(text).predictor("mean")
@@ -154,9 +159,7 @@ def test_other_predictors() -> None:
     """Dispersion and zero inflation have predictors with random terms of their own."""
     formula = parse_formula("y ~ x", dispersion="~ z + (1 | g)", zi="1 + offset(w)")
     assert [name for name, _ in formula.predictors] == ["mean", "dispersion", "zi"]
-    assert formula.predictor("dispersion") == PredictorFormula(
-        "1 + z", (RandomTerm("1", ("g",)),)
-    )
+    assert formula.predictor("dispersion") == PredictorFormula("1 + z", (RandomTerm("1", ("g",)),))
     assert formula.predictor("zi").offsets == ("w",)
 
 
@@ -209,10 +212,8 @@ def test_parentheses(summands: list[str], data: st.DataObject) -> None:
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_any_text(text: str) -> None:
     """No text whatever raises anything but our error."""
-    try:
-        parse_formula(text)
-    except MixcheckError as error:
-        assert "^" in str(error)
+    with contextlib.suppress(MixcheckError):
+        assert parse_formula(text).text == text.strip()
 
 
 @given(st.sampled_from([*RANDOM, *FIXED]))

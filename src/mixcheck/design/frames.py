@@ -42,7 +42,8 @@ def as_frame(data: object) -> pd.DataFrame:
     Parameters
     ----------
     data : pandas, polars, pyarrow or duckdb table, narwhals frame, or mapping of columns
-        Lazy tables are collected.
+        Lazy tables are collected. A polars Categorical has no order of its own and becomes
+        text; an Enum keeps its order.
 
     Raises
     ------
@@ -64,6 +65,9 @@ def as_frame(data: object) -> pd.DataFrame:
         ) from error
     if isinstance(table, nw.LazyFrame):
         table = table.collect()
+    if table.implementation.is_polars():
+        # The order of a polars Categorical depends on what else the process has read.
+        table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))
     try:
         return table.to_pandas()  # type: ignore[no-any-return]
     except ModuleNotFoundError:
@@ -98,7 +102,7 @@ def _unknown(name: str, columns: list[str], known: set[str]) -> str:
     near = get_close_matches(name, columns, n=3) or [
         folded[key] for key in get_close_matches(name.casefold(), folded, n=3)
     ]
-    near += get_close_matches(name, known, n=1, cutoff=0.8)
+    near += get_close_matches(name, known, n=1, cutoff=0.8 if near else 0.6)
     if near:
         hint = f"Did you mean {' or '.join(f'`{n}`' for n in near)}?"
     else:
@@ -238,6 +242,6 @@ def read_vector(given: RowVector, frame: pd.DataFrame, name: str) -> FloatArray 
         )
     try:
         numbers = raw if raw.dtype.kind in "iufb" else pd.to_numeric(pd.Series(raw))
-        return np.asarray(numbers, dtype=np.float64)
+        return np.array(numbers, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} must be numbers: {error}.") from error

@@ -232,7 +232,7 @@ def build_design(
     _warn(notes, plan, columns, len(rows))
     return Design(
         formula=formula,
-        response=response.values,
+        response=response.outcome,
         size=response.size,
         weights=vectors["weights"],
         predictors=predictors,
@@ -294,8 +294,8 @@ def _check_groups(groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]]) -
         if len(key.levels) < 2:
             raise DesignError(
                 f"The grouping factor `{':'.join(names)}` has one level only "
-                f"({key.levels[0]!r}) in the rows used; the variance between levels cannot be "
-                "estimated. Remove its random terms."
+                f"({key.levels.tolist()[0]!r}) in the rows used; the variance between levels "
+                "cannot be estimated. Remove its random terms."
             )
 
 
@@ -427,4 +427,4 @@ def _warn_caller(message: str) -> None:
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("mixcheck."):
         frame = frame.f_back
         level += 1
-    warnings.warn(message, DataWarning, stacklevel=level - 1)
+    warnings.warn(message, DataWarning, stacklevel=level)

@@ -63,7 +63,7 @@ def apply_design(
         raise OptionError(f"unseen must be 'error' or 'zero', not {unseen!r}.")
     frame = as_frame(new_data)
     plan = plan_formula(design.formula)
-    names = _new_names(plan, frame)
+    names = _new_names(plan, design.frame, frame)
     extra = read_vector(_new_offset(design, offset), frame, "offset")
     whole = () if unseen == "error" else plan.group_columns
     skip = frozenset(whole) - frozenset(plan.variables(response=False))
@@ -77,12 +77,13 @@ def apply_design(
     )
 
 
-def _new_names(plan: Plan, frame: pd.DataFrame) -> tuple[str, ...]:
-    """Columns of new data that its predictors need."""
-    require_columns(frame, plan.columns(response=False), ())
-    available = set(frame.columns)
-    names = (v for v in plan.variables(response=False) if v in available)
-    return tuple(dict.fromkeys([*names, *plan.group_columns]))
+def _new_names(plan: Plan, old: pd.DataFrame, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Columns of new data that its predictors need: those that were columns of the old."""
+    columns = set(old.columns)
+    names = [name for name in plan.variables(response=False) if name in columns]
+    needed = tuple(dict.fromkeys([*names, *plan.group_columns]))
+    require_columns(frame, needed, ())
+    return needed
 
 
 def _new_offset(design: Design, offset: RowVector) -> RowVector:

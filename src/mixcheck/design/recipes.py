@@ -366,7 +366,8 @@ def _levels(spec: ModelSpec) -> dict[str, tuple[Any, ...]]:
 def _guarded(evaluate: Callable[[], Any]) -> Any:
     """Result of formulaic, its errors and its warning of unknown levels in our words."""
     try:
-        with warnings.catch_warnings():
+        # What is not finite is named by row and column afterwards.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error", DataMismatchWarning)
             return evaluate()
     except DataMismatchWarning as found:

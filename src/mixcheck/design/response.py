@@ -23,7 +23,7 @@ class Response:
 
     Attributes
     ----------
-    values : (n,)
+    outcome : (n,)
         Response; successes where `size` is given.
     size : (n,) or None
         Trials.
@@ -31,7 +31,7 @@ class Response:
         How text was read.
     """
 
-    values: FloatArray
+    outcome: FloatArray
     size: FloatArray | None = None
     notes: tuple[str, ...] = ()
 
@@ -117,7 +117,7 @@ def _numbers(
 ) -> FloatArray:
     matrix = parts.get(f"response {index}")
     if matrix is None:
-        values = as_numbers(columns[text.strip("`")], text)
+        values = np.array(as_numbers(columns[text.strip("`")], text))
     elif matrix.shape[1] != 1:
         raise DataError(f"The response `{text}` must be one column of numbers.")
     else:

@@ -1,0 +1,64 @@
+"""The door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixcheck.design.frames import as_frame, check_finite, missing_rows, read_column, row_label
+from mixcheck.errors import DataError
+
+
+def test_pandas_untouched() -> None:
+    """A pandas frame comes through the door itself."""
+    frame = pd.DataFrame({"x": [1]})
+    assert as_frame(frame) is frame
+
+
+@pytest.mark.parametrize(("values", "kind"), [
+    ([1, 2], "i"), ([1.5, 2], "f"), ([True, False], "b"),
+    (pd.array([1, 2], dtype="Int8"), "i"), (pd.array([1.5, 2], dtype="Float32"), "f"),
+    (pd.array([True, False], dtype="boolean"), "b"),
+    (pd.Series([1, 2.5], dtype=object), "f"), (pd.Series([True, False], dtype=object), "b"),
+])  # fmt: skip
+def test_numbers(values: object, kind: str) -> None:
+    """Numbers of every storage are NumPy's, of their kind."""
+    column = read_column(pd.Series(values), None)
+    assert isinstance(column, np.ndarray)
+    assert column.dtype.kind == kind
+    assert column.tolist() == list(values)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("dtype", ["str", object, "string", "category"])
+def test_text(dtype: object) -> None:
+    """Text of every storage is a Categorical of the levels in the rows used."""
+    column = read_column(pd.Series(["b", "a", "c"], dtype=dtype), np.array([0, 1]))
+    assert isinstance(column, pd.Categorical)
+    assert column.tolist() == ["b", "a"]
+    assert list(column.categories) == ["a", "b"]
+
+
+def test_missing() -> None:
+    """Missing is None, NaN, NaT and NA, and None where nothing is missing."""
+    assert missing_rows(pd.Series([1, 2])) is None
+    assert missing_rows(pd.Series(["a", "b"])) is None
+    for values in ([1.0, np.nan], ["a", None], pd.array([1, pd.NA]), [pd.Timestamp(0), pd.NaT]):
+        found = missing_rows(pd.Series(values))
+        assert found is not None
+        assert found.tolist() == [False, True]
+
+
+def test_row_label() -> None:
+    """A row is named by its label, with its position where they differ."""
+    assert row_label(pd.DataFrame({"x": [1, 2]}), 1) == "row 1"
+    assert row_label(pd.DataFrame({"x": [1]}, index=[7]), 0) == "row 7 (position 0)"
+    assert row_label(pd.DataFrame({"x": [1]}, index=["a"]), 0) == "row 'a' (position 0)"
+
+
+def test_finite() -> None:
+    """A huge sum is no error; infinities of both signs are."""
+    frame = pd.DataFrame(index=range(2))
+    check_finite(np.array([1e308, 1e308]), ("x",), frame)
+    with pytest.raises(DataError, match=r"`z` is inf in row 0, and not finite in 2 row\(s\)"):
+        check_finite(np.array([[1, np.inf], [1, -np.inf]]), ("x", "z"), frame)
