@@ -46,7 +46,9 @@ def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArr
     """``L' A R`` for one L (r, a), one R (s, b) and a stack A (r, s, m)."""
     if stack.shape[:2] == (1, 1):
         return stack * (left[0, 0] * right[0, 0])
-    out: FloatArray = np.einsum("ra,rsm,sb->abm", left, stack, right, optimize=True)
+    r, s, m = stack.shape
+    halfway = (left.T @ stack.reshape(r, -1)).reshape(-1, s, m)
+    out: FloatArray = np.matmul(right.T, halfway)
     return out
 
 

@@ -8,10 +8,16 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
+from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate, predict_mode
 from mixcheck.fitting.optimize import Objective, Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
-from mixcheck.fitting.start import FixedFit, Start, find_start, fit_without_random_effects
+from mixcheck.fitting.start import (
+    FixedFit,
+    approach,
+    find_start,
+    fit_without_random_effects,
+    whiten,
+)
 from mixcheck.fitting.threads import single_thread
 
 __all__ = ["estimate", "hessian_at", "re_estimate"]
@@ -23,11 +29,11 @@ _NUDGE = 0.5
 
 def _objective(problem: Problem, hessian: HessianKind) -> Objective:
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
-        if nearby is None or nearby.mode is None:
+        if nearby is None or nearby.mode is None or not problem.terms:
             return evaluate(problem, psi, problem.latent.zeros(), hessian=hessian)
-        mode = nearby.mode
-        chord = mode.system.factorization
-        return evaluate(problem, psi, mode.point.u, hessian=hessian, chord=chord)
+        u = predict_mode(problem, nearby.mode, nearby.psi, psi)
+        chord = nearby.mode.system.factorization
+        return evaluate(problem, psi, u, hessian=hessian, chord=chord)
 
     return deviance
 
@@ -53,13 +59,15 @@ def estimate(problem: Problem, hessian: HessianKind, fixed: FixedFit | None = No
         return _rectify(problem, optimum, hessian)
 
 
-def _first_finite(problem: Problem, hessian: HessianKind, start: Start) -> Optimum:
-    shrink = np.ones(start.psi.size)
+def _first_finite(problem: Problem, hessian: HessianKind, start: FloatArray) -> Optimum:
+    shrink = np.ones(start.size)
+    objective = _objective(problem, hessian)
     for factor in (1.0, 0.3, 0.03):
         shrink[problem.n_beta :] = factor
-        optimum = minimise(_objective(problem, hessian), start.psi * shrink, start.scale)
-        if np.isfinite(optimum.evaluation.deviance):
-            return optimum
+        first = approach(problem, objective, start * shrink)
+        if first.mode is not None:
+            scale = whiten(problem, first)
+            return minimise(objective, first.psi, scale, first=first)
     raise ConvergenceError(
         "the likelihood is not finite at the starting values: the link may not fit these data "
         f"(family {problem.family!r}). Try another link, or rescale the predictors."

@@ -38,7 +38,7 @@ __all__ = ["Factorization", "factorize"]
 # Bytes of one dense slab of the coupling between the chain and the rest.
 _SLAB = 64_000_000
 # A multiplication in a sparse product costs about this many in a dense one.
-_SPARSE_COST = 12.0
+_SPARSE_COST = 60.0
 
 
 @dataclass(frozen=True, eq=False)

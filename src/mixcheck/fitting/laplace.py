@@ -25,7 +25,7 @@ from mixcheck.fitting.factorization import Factorization, factorize
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.problem import Curvature, Problem
 
-__all__ = ["Evaluation", "HessianKind", "Mode", "evaluate", "find_mode", "predictors"]
+__all__ = ["Evaluation", "HessianKind", "Mode", "evaluate", "find_mode", "predict_mode", "predictors"]
 
 HessianKind = Literal["observed", "expected"]
 
@@ -39,6 +39,8 @@ _CHORD_RATIO = 0.1
 # The energy may rise by this much, relative to itself, through rounding alone.
 _ROUNDING = 1e-9
 _MAX_STEPS = 200
+# Standardised effects that move by more are not predicted linearly.
+_FAR = 2.0
 _MAX_HALVINGS = 40
 
 
@@ -101,12 +103,14 @@ class Evaluation:
 
     Attributes
     ----------
+    psi : (n_beta + n_theta,)
     deviance : float
         Minus twice the log-likelihood; inf where there is no mode.
     gradient : (n_beta + n_theta,)
     mode : Mode or None
     """
 
+    psi: FloatArray
     deviance: float
     gradient: FloatArray
     mode: Mode | None
@@ -273,6 +277,40 @@ def _settle(
     return None if fresh is None else Mode(point, fresh, roots, steps)
 
 
+def predict_mode(problem: Problem, mode: Mode, before: FloatArray, psi: FloatArray) -> list[FloatArray]:
+    """Conditional modes at `psi` to first order, from the mode at `before`.
+
+    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l')``. Returns the old modes where the change
+    is too large for a linear prediction.
+    """
+    roots, point, latent = mode.roots, mode.point, problem.latent
+    changes = [b - a for a, b in zip(roots, problem.roots(psi[problem.n_beta :]), strict=True)]
+    moved = [scale(change, u) for change, u in zip(changes, point.u, strict=True)]
+    parts = latent.gather(moved, len(problem.X))
+    shift = psi - before
+    slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.bearing}
+    for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+        change = X @ shift[where]
+        part = parts[k]
+        if part is not None:
+            change += part
+        for a in latent.bearing:
+            second = point.derivatives.second.get((a, k) if a <= k else (k, a))
+            if second is not None:
+                slopes[a] += second * change
+    first = {k: point.derivatives.first[k] for k in latent.bearing}
+    rhs = [
+        scale(root.T, r) + scale(change.T, l)
+        for root, change, r, l in zip(
+            roots, changes, latent.scatter(slopes), latent.scatter(first), strict=True
+        )
+    ]
+    du = mode.system.factorization.solve(rhs)
+    if max(float(np.abs(part).max()) for part in du) > _FAR:
+        return point.u
+    return [u + part for u, part in zip(point.u, du, strict=True)]
+
+
 def evaluate(
     problem: Problem,
     psi: FloatArray,
@@ -303,17 +341,17 @@ def evaluate(
     roots = problem.roots(psi[problem.n_beta :])
     mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord)
     if mode is None:
-        return Evaluation(np.inf, np.full(psi.size, np.nan), None)
+        return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
     if hessian == "observed":
         curvature, system = problem.observed(mode.point.derivatives), mode.system
     else:
         curvature = problem.expected(mode.point.eta)
         built = _build_system(problem, roots, curvature, observed=False)
         if built is None:
-            return Evaluation(np.inf, np.full(psi.size, np.nan), None)
+            return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
         system = built
     deviance = 2.0 * mode.point.energy + system.factorization.log_det()
-    return Evaluation(deviance, _gradient(problem, mode, curvature, system), mode)
+    return Evaluation(psi, deviance, _gradient(problem, mode, curvature, system), mode)
 
 
 def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System) -> FloatArray:
@@ -414,6 +452,6 @@ def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatA
     r, s, pairs = gram.shape
     if r == s == 1:
         return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
-    moved = np.einsum("esp,ds->edp", inverse, root)
+    moved = np.matmul(root, inverse)
     out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
     return out

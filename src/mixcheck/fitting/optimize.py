@@ -34,6 +34,8 @@ _DIFFERENCE = 4e-3
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
 _SUFFICIENT = 1e-4
+# A step may be this many times as long as the one before, or as a standard error.
+_GROWTH = 3.0
 _MAX_HALVINGS = 40
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
@@ -93,6 +95,7 @@ def minimise(
     start: FloatArray,
     scale: FloatArray,
     *,
+    first: Evaluation | None = None,
     hessian: bool = True,
 ) -> Optimum:
     """Minimise a deviance.
@@ -104,6 +107,8 @@ def minimise(
     start : (P,)
     scale : (P, P)
         Whitening: ``psi = start + scale z``.
+    first : Evaluation, optional
+        At the start, where it is known.
     hessian : bool
         Whether to compute the Hessian, check the curvature and polish with it.
 
@@ -112,9 +117,9 @@ def minimise(
     Optimum
         Its evaluation has an infinite deviance if the start has none.
     """
-    search = _Whitened(objective, start, scale)
+    search = _Whitened(objective, start, scale, last=first)
     z = np.zeros(start.size)
-    evaluation, gradient = search(z)
+    evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
         return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
     tolerance = _SEARCH_TOLERANCE if hessian else _REFIT_TOLERANCE
@@ -157,11 +162,11 @@ def _search(
     tolerance: float,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
     """BFGS with backtracking; the inverse Hessian starts as the identity."""
-    inverse = np.eye(z.size)
+    inverse, reach = np.eye(z.size), np.inf
     for _ in range(_MAX_ITERATIONS):
         if _largest(gradient) < tolerance:
             break
-        direction = -inverse @ gradient
+        direction = _bounded(-inverse @ gradient, reach)
         moved = _backtrack(search, z, evaluation, gradient, direction)
         if moved is None:
             if np.array_equal(inverse, np.eye(z.size)):
@@ -169,9 +174,15 @@ def _search(
             inverse = np.eye(z.size)
             continue
         z_new, evaluation, gradient_new = moved
+        reach = _GROWTH * max(float(np.linalg.norm(z_new - z)), 1.0)
         inverse = _update(inverse, z_new - z, gradient_new - gradient)
         z, gradient = z_new, gradient_new
     return z, evaluation, gradient
+
+
+def _bounded(direction: FloatArray, reach: float) -> FloatArray:
+    length = float(np.linalg.norm(direction))
+    return direction if length <= reach else direction * (reach / length)
 
 
 def _backtrack(

@@ -14,17 +14,22 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
-from mixcheck.fitting.factorization import factorize
+from mixcheck.fitting.laplace import Evaluation, Mode
 from mixcheck.fitting.laplace import scale as scale_effects
+from mixcheck.fitting.latent import Gram
+from mixcheck.fitting.optimize import Objective
 from mixcheck.fitting.problem import Problem
 
-__all__ = ["FixedFit", "Start", "find_start", "fit_without_random_effects"]
+__all__ = ["FixedFit", "approach", "find_start", "fit_without_random_effects", "whiten"]
 
 _MAX_SCORING = 50
 # Scoring stops here: it only has to find the neighbourhood.
 _SCORING_DECREMENT = 1e-3
 # A starting variance contributes at least this share of the information of a level.
 _LEAST_SHRINKAGE = 0.1
+_MAX_EM = 6
+# EM stops where it changes the covariance parameters by less, relative to the largest.
+_EM_CHANGE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,22 +45,6 @@ class FixedFit:
 
     beta: FloatArray
     derivatives: Derivatives
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Starting point and scale.
-
-    Attributes
-    ----------
-    psi : (P,)
-        Fixed effects, then covariance parameters.
-    scale : (P, P)
-        ``psi = start + scale z`` makes the Hessian in z close to the identity.
-    """
-
-    psi: FloatArray
-    scale: FloatArray
 
 
 def _information(
@@ -141,7 +130,10 @@ def _level_information(
     problem: Problem, second: Mapping[tuple[int, int], FloatArray]
 ) -> list[FloatArray]:
     """``sum z^2 W`` of each level, an array (q, m) per factor."""
-    gram = problem.latent.gram(second)
+    return _diagonals(problem, problem.latent.gram(second))
+
+
+def _diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
     return [
         np.stack([gram[f, f][c, c] for c in range(factor.q)])
         for f, factor in enumerate(problem.latent.factors)
@@ -158,29 +150,85 @@ def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArra
     return deviations
 
 
-def find_start(problem: Problem, fixed: FixedFit) -> Start:
-    """Find a starting point for all parameters and a scale for each direction."""
+def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
+    """Starting values of all parameters, (P,): fixed effects, then theta."""
     beta, d = fixed.beta, fixed.derivatives
-    second = problem.expected(problem.fixed(beta)).second
-    if not problem.terms:
-        scale = _inverse_root(2.0 * _information(problem, second))
-        return Start(beta, scale)
-    information = _level_information(problem, second)
-    scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
-    deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
     theta = np.zeros(problem.n_theta)
-    spread = np.empty(problem.n_theta)
+    if problem.terms:
+        second = problem.expected(problem.fixed(beta)).second
+        information = _level_information(problem, second)
+        scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
+        deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
+        for term in problem.terms:
+            held = np.zeros(term.covariance.n_theta)
+            held[list(term.covariance.diagonal)] = deviations[term.factor][term.columns]
+            theta[term.theta] = held
+    return np.concatenate([beta, theta])
+
+
+def approach(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:
+    """Evaluate at `psi`, and come closer while an EM step moves the variances much.
+
+    With many observations a level, a moment estimate can be many standard errors off,
+    where EM converges in a few steps; with few, EM is slow and is left at once.
+    """
+    evaluation = objective(psi, None)
+    for _ in range(_MAX_EM):
+        if evaluation.mode is None or not problem.terms:
+            break
+        theta = evaluation.psi[problem.n_beta :]
+        proposed = _em_step(problem, evaluation.mode, theta)
+        if np.abs(proposed - theta).max() < _EM_CHANGE * np.abs(theta).max():
+            break
+        scale = whiten(problem, evaluation)[: problem.n_beta, : problem.n_beta]
+        beta = evaluation.psi[: problem.n_beta]
+        beta = beta - scale @ (scale.T @ evaluation.gradient[: problem.n_beta])
+        after = objective(np.concatenate([beta, proposed]), evaluation)
+        if not after.deviance < evaluation.deviance:
+            break
+        evaluation = after
+    return evaluation
+
+
+def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
+    """Covariances from modes and their variances, as theta."""
+    entries = mode.system.factorization.inverse_entries()
+    out = theta.copy()
     for term in problem.terms:
-        s = deviations[term.factor][term.columns]
-        w = information[term.factor][term.columns]
-        held = term.covariance.start() * 0.0
-        held[list(term.covariance.diagonal)] = s
-        theta[term.theta] = held
-        spread[term.theta] = term.covariance.pull_back(_theta_spread(s, w))
-    scale = np.zeros((beta.size + theta.size,) * 2)
-    scale[: beta.size, : beta.size] = _beta_scale(problem, theta, second)
-    scale[beta.size :, beta.size :] = np.diag(spread)
-    return Start(np.concatenate([beta, theta]), scale)
+        u = mode.point.u[term.factor][term.columns]
+        spread = entries[term.factor, term.factor][term.columns, term.columns].sum(axis=2)
+        root = term.covariance.factor(theta[term.theta])
+        covariance = root @ ((u @ u.T + spread) / u.shape[1]) @ root.T
+        if term.block.structure == "diag":
+            covariance = np.diag(np.diag(covariance))
+        ridge = 1e-12 * np.trace(covariance) * np.eye(covariance.shape[0])
+        out[term.theta] = term.covariance.pull_back(np.linalg.cholesky(covariance + ridge))
+    return out
+
+
+def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
+    """Scale that makes the Hessian of the deviance close to the identity, (P, P).
+
+    From the information at the conditional modes.
+    """
+    mode = evaluation.mode
+    assert mode is not None
+    second = problem.observed(mode.point.derivatives).second
+    information = _information(problem, second)
+    if not problem.terms:
+        return _inverse_root(2.0 * information)
+    absorbed = _absorbed(problem, mode.roots, second, mode.system.factorization.solve)
+    scale = np.zeros((evaluation.psi.size,) * 2)
+    fixed = slice(0, problem.n_beta)
+    scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
+    levels = _diagonals(problem, mode.system.gram)
+    for term in problem.terms:
+        root = term.covariance.factor(evaluation.psi[problem.n_beta :][term.theta])
+        spread = _theta_spread(np.abs(np.diag(root)), levels[term.factor][term.columns])
+        for k, s in enumerate(term.covariance.pull_back(spread)):
+            j = problem.n_beta + term.theta.start + k
+            scale[j, j] = s
+    return scale
 
 
 def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
@@ -200,18 +248,6 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
                 curvature[i, j] = 2.0 * np.sum(shrunk[i] * deviation[j] ** 2 * shrunk[j])
     spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)))
     return spread
-
-
-def _beta_scale(
-    problem: Problem, theta: FloatArray, second: Mapping[tuple[int, int], FloatArray]
-) -> FloatArray:
-    """Root of the inverse of ``2 (X'WX - X'WM H^-1 M'WX)``."""
-    information = _information(problem, second)
-    latent, roots = problem.latent, problem.roots(theta)
-    factorization = factorize(latent, latent.gram(second), roots)
-    if factorization is not None:
-        information = information - _absorbed(problem, roots, second, factorization.solve)
-    return _inverse_root(2.0 * information)
 
 
 def _absorbed(
