@@ -45,7 +45,7 @@ def test_the_frame_keeps_the_callers_index(model):
     found = residuals(model, seed=1)
     frame = found.to_frame()
     assert list(frame.index) == list(model.frame.index)
-    assert found.values is found.observed.residuals
+    assert found.values is found.observed.residuals  # noqa: PD011 (not a frame)
     np.testing.assert_array_equal(frame["residual"], found.values)
     np.testing.assert_array_equal(frame["response"], found.observed.response)
 

@@ -254,6 +254,11 @@ class By(_Wrapper):
 
     column: str
 
+    @property
+    def name(self) -> str:
+        """The name of the wrapped check; each finding adds its level."""
+        return self.check.name
+
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:
         """The wrapped check, once a level."""
         if not self.check.about_rows:
@@ -287,6 +292,11 @@ class Where(_Wrapper):
 
     column: str
     level: Level
+
+    @property
+    def name(self) -> str:
+        """The name of the wrapped check; each finding adds its level."""
+        return self.check.name
 
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:
         """The wrapped check, of the rows of one level."""

@@ -277,10 +277,9 @@ def quantile_lines(x: FloatArray, y: FloatArray) -> tuple[QuantileLine, ...]:
     n = x.size
     window = min(n, max(LEAST_WINDOW, int(WINDOW_SHARE * n)))
     starts = np.unique(np.linspace(0, n - window, LINE_POINTS).round().astype(np.intp))
-    centres = np.array([np.median(x[start : start + window]) for start in starts])
-    quartiles = np.array(
-        [np.quantile(y[start : start + window], QUANTILE_LEVELS) for start in starts]
-    )
+    windows = starts[:, None] + np.arange(window)
+    centres = np.median(x[windows], axis=1)
+    quartiles = np.quantile(y[windows], QUANTILE_LEVELS, axis=1)
     return tuple(
-        QuantileLine(level, centres, quartiles[:, k]) for k, level in enumerate(QUANTILE_LEVELS)
+        QuantileLine(level, centres, quartiles[k]) for k, level in enumerate(QUANTILE_LEVELS)
     )

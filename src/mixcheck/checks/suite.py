@@ -132,7 +132,7 @@ class Suite:
             If it is no JSON of a suite, or holds a kind of check that is unknown.
         """
         try:
-            content = json.loads(text)["checks"]
+            content = list(json.loads(text)["checks"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise OptionError(
                 f'a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}; '

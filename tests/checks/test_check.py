@@ -1,0 +1,226 @@
+"""What a check is: its arguments, its name, its JSON, its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixcheck.checks import (
+    Check,
+    Convergence,
+    Count,
+    Dispersion,
+    Outliers,
+    RandomEffects,
+    Statistic,
+    Suite,
+    Trend,
+    Uniformity,
+    Zeros,
+    check_from_dict,
+    known_kinds,
+)
+from mixcheck.checks.measure import Measure, Scene, ratio
+from mixcheck.errors import OptionError, UnknownColumnError
+from mixcheck.quantile_residuals import residuals
+from mixcheck.report.finding import Skipped
+
+EXAMPLES = [
+    Uniformity(),
+    Uniformity("ad"),
+    Dispersion(),
+    Dispersion("variance", "greater"),
+    Outliers(),
+    Outliers(0.01),
+    Zeros(),
+    Count(3),
+    Statistic(np.mean),
+    Statistic(np.std, "less"),
+    Trend(),
+    Trend("x"),
+    RandomEffects("ad"),
+    Convergence(),
+    Zeros().by("site"),
+    Zeros().where("site", "s1").named("zeros at home"),
+]
+
+
+def scene_of(model) -> Scene:
+    """The scene of the observed data."""
+    return Scene(model, residuals(model, seed=1).observed, model.frame)
+
+
+@pytest.mark.parametrize("check", EXAMPLES, ids=repr)
+def test_a_check_is_its_arguments(check):
+    """Copies are equal, hash alike, and come back from their dictionary."""
+    again = check_from_dict(check.to_dict())
+    assert again == check
+    assert hash(again) == hash(check)
+    assert repr(again) == repr(check)
+
+
+def test_all_examples_differ():
+    """No two checks with different arguments are equal, or share a name."""
+    assert len(set(EXAMPLES)) == len(EXAMPLES)
+    assert len({repr(check) for check in EXAMPLES}) == len(EXAMPLES)
+
+
+def test_the_examples_cover_every_kind_of_the_library():
+    """A new kind of check must join the laws of this file."""
+    library = {kind for kind in known_kinds() if not kind.startswith("test-")}
+    assert {check.kind for check in EXAMPLES} | {"where"} == library
+
+
+def test_repr_shows_what_differs_from_defaults():
+    """The repr is the call that makes the check."""
+    assert repr(Dispersion()) == "Dispersion()"
+    assert repr(Dispersion(alternative="greater")) == "Dispersion(alternative='greater')"
+    assert repr(Statistic(np.mean)) == "Statistic(mean)"
+    assert repr(Zeros().by("site").named("z")) == "Zeros().by('site').named('z')"
+
+
+def test_names_tell_kind_and_arguments():
+    """The name of a finding is short, and tells checks of one kind apart."""
+    assert Zeros().name == "zeros"
+    assert Count(3).name == "count [3]"
+    assert Trend("x").name == "trend [x]"
+    assert Statistic(np.mean).name == "statistic [mean]"
+    assert RandomEffects().name == "random effects"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Uniformity("lilliefors"), "'ks', 'ad', 'cvm'"),
+        (lambda: Dispersion(alternative="more"), "'two-sided', 'greater', 'less'"),
+        (lambda: Outliers(0.7), "between 0 and 0.5"),
+        (lambda: Count(float("nan")), "finite number"),
+        (lambda: Trend(3), "name of a column"),
+        (lambda: Statistic(lambda y: y.mean()), "imported by its name"),
+        (lambda: Statistic("numpy:no_such"), "imported by its name"),
+        (lambda: check_from_dict({"kind": "zero"}), "no check is of kind 'zero'"),
+        (lambda: check_from_dict({"kind": "zeros", "k": 1}), "do not fit 'zeros'"),
+        (lambda: Zeros() & 3, "unsupported operand"),
+    ],
+)
+def test_wrong_arguments_are_refused(make, message):
+    """A wrong argument raises where the check is made, with what is allowed."""
+    with pytest.raises((OptionError, TypeError), match=message):
+        make()
+
+
+def test_a_kind_belongs_to_one_class():
+    """A second class cannot take the kind of another."""
+    with pytest.raises(OptionError, match="taken by Zeros"):
+
+        class Noughts(Check):
+            kind = "zeros"
+
+
+@dataclass(frozen=True, repr=False)
+class Impossible(Check):
+    """Needs what no model has."""
+
+    kind: ClassVar[str] = "test-impossible"
+    needs: ClassVar[type] = int
+
+    def measures(self, scene):
+        """Never asked."""
+        raise AssertionError("the needs were not looked at")
+
+
+def test_a_model_without_the_protocol_is_skipped(toy):
+    """What a check needs and a model has not gives a reason, not an error."""
+    (outcome,) = Impossible().plan(scene_of(toy("gaussian", 1)))
+    assert isinstance(outcome, Skipped)
+    assert outcome.reason.startswith("The model (Gaussian) is not int")
+
+
+def test_by_gives_each_level_its_own_rows(toy):
+    """One finding a level, with the level's own n, rows, and the numbers of that data alone."""
+    model = toy("poisson", 3)
+    seen = residuals(model, seed=1, draws=40)
+    report = (Zeros().by("half") & Outliers(0.2).by("half")).run(seen)
+    for level in "ab":
+        rows = np.flatnonzero(model.frame["half"] == level)
+        finding = report[f"zeros [half={level}]"]
+        assert finding.n == rows.size == 20
+        observed = seen.observed
+        excess = (observed.response[rows] == 0).sum() - observed.probability(0)[rows].sum()
+        assert finding.statistic == pytest.approx(excess)
+        outliers = report[f"outliers [0.2] [half={level}]"].rows
+        assert set(outliers) <= set(rows)
+        r = observed.residuals
+        assert set(outliers) == set(rows[(r[rows] < 0.2) | (r[rows] > 0.8)])
+
+
+def test_where_is_one_level_of_by(toy):
+    """`where` gives the finding that `by` gives for its level."""
+    seen = residuals(toy("poisson", 3), seed=1, draws=40)
+    by = Dispersion().by("half").named("d").where("site", "s2")
+    one = (Dispersion().where("half", "a") & Dispersion().by("half").named("level")).run(seen)
+    left, right = one["dispersion [half=a]"], one["level [half=a]"]
+    assert left.statistic == right.statistic
+    np.testing.assert_array_equal(left.replicates, right.replicates)
+    nested = Suite((by,)).run(seen)
+    assert nested["d [half=a] [site=s2]"].n == 2
+
+
+def test_rows_without_a_value_are_left_out_and_counted(toy):
+    """A missing level is no level; the finding says how many rows that cost."""
+    model = toy("poisson", 3)
+    half = model.frame["half"].where(np.arange(40) % 4 != 0)
+    model = replace(model, frame=model.frame.assign(half=half))
+    report = Zeros().by("half").named("z").__and__(Zeros()).run(model, seed=1, draws=20)
+    assert [report[f"z [half={level}]"].n for level in "ab"] == [10, 20]
+    assert "10 rows without a value of half are left out." in report["z [half=a]"].detail
+    assert "left out" not in report["zeros"].detail
+
+
+def test_unknown_columns_and_levels_are_errors(toy):
+    """A misspelt column lists near names; a level that no row has lists the levels."""
+    seen = residuals(toy("poisson", 3), seed=1, draws=5)
+    with pytest.raises(UnknownColumnError, match="did you mean 'site'"):
+        Suite((Zeros().by("sites"),)).run(seen)
+    with pytest.raises(OptionError, match="its values are 'a', 'b'"):
+        Suite((Zeros().where("half", "c"),)).run(seen)
+    with pytest.raises(UnknownColumnError, match="no column is called 'zzz'"):
+        Suite((Trend("zzz"),)).run(seen)
+
+
+def test_checks_of_the_whole_model_are_skipped_for_rows(toy):
+    """Convergence by site is no question: it is skipped once, with its reason."""
+    report = Suite((Convergence().by("site"), RandomEffects().where("site", "s1"))).run(
+        toy("poisson", 3), seed=1, draws=5
+    )
+    assert len(report.findings) == 2
+    assert all("about the whole model" in finding.reason for finding in report.findings)
+
+
+def test_too_few_rows_are_skipped(toy):
+    """A level too small for a check says so."""
+    model = toy("poisson", 3)
+    lone = pd.Series(["one"] + ["rest"] * 39, index=model.frame.index)
+    model = replace(model, frame=model.frame.assign(lone=lone))
+    (first, second) = Dispersion().by("lone").plan(scene_of(model))
+    assert isinstance(first, Skipped)
+    assert first.check == "dispersion [lone=one]"
+    assert "There are 1 rows" in first.reason
+    assert isinstance(second, Measure)
+
+
+def test_named_keeps_what_tells_findings_apart(toy):
+    """A name replaces the check's own and keeps level or term."""
+    report = (RandomEffects().named("effects") & Zeros().named("z").by("half")).run(
+        toy("poisson", 3), seed=1, draws=5
+    )
+    assert [f.check for f in report.findings] == ["effects [site]", "z [half=a]", "z [half=b]"]
+
+
+def test_ratio_has_no_nan():
+    """0 / 0 is 1, x / 0 infinite."""
+    assert (ratio(3.0, 2.0), ratio(0.0, 0.0), ratio(1.0, 0.0)) == (1.5, 1.0, float("inf"))

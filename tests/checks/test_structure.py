@@ -1,0 +1,89 @@
+"""Random effects and convergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mixcheck.checks import Convergence, RandomEffects, Suite
+from mixcheck.model import ConvergenceFacts
+from mixcheck.quantile_residuals import residuals
+from mixcheck.report.finding import Skipped
+from mixcheck.report.policy import Verdict
+
+
+def test_the_statistic_is_a_distance_from_normal(toy):
+    """KS of the drawn effects against the standard normal distribution, over the groups."""
+    seen = residuals(toy("poisson", 2, levels=12), seed=1, draws=19)
+    finding = Suite((RandomEffects(),)).run(seen)["random effects [site]"]
+    drawn = seen.observed.effects["site"][:, 0]
+    assert finding.statistic == pytest.approx(stats.kstest(drawn, "norm").statistic, rel=1e-10)
+    assert finding.n == 12
+    assert finding.effect.name == "distance from normal"
+    np.testing.assert_array_equal(finding.picture.observed, np.sort(drawn))
+    assert np.isfinite(finding.picture.band_low).all()
+    assert np.isfinite(finding.picture.band_high).all()
+
+
+def test_each_effect_of_each_term_has_its_finding(toy):
+    """Two terms, one with two effects and one too small: three outcomes with names of their own."""
+
+    @dataclass(frozen=True, eq=False)
+    class TwoTerms(type(toy("gaussian", 1))):
+        def see(self, y, u, rng):
+            seen = super().see(y, u, rng)
+            effects = {"1 + x | site": np.column_stack([u, u**2]), "1 | year": u[:4, None]}
+            return replace(seen, effects=effects)
+
+    base = toy("gaussian", 1)
+    model = TwoTerms(base.frame, base.eta, base.group, base.response)
+    report = Suite((RandomEffects(),)).run(model, seed=1, draws=19)
+    names = [finding.check for finding in report.findings]
+    assert names == [
+        "random effects [1 + x | site, effect 1]",
+        "random effects [1 + x | site, effect 2]",
+        "random effects [1 | year]",
+    ]
+    assert isinstance(report.findings[2], Skipped)
+    assert "has 4 levels; at least 5" in report.findings[2].reason
+
+
+def test_no_effects_are_skipped(toy):
+    """A model without random effects has none to look at."""
+
+    @dataclass(frozen=True, eq=False)
+    class Fixed(type(toy("gaussian", 1))):
+        def see(self, y, u, rng):
+            return replace(super().see(y, u, rng), effects={})
+
+    base = toy("gaussian", 1)
+    outcome = (
+        Suite((RandomEffects(),))
+        .run(Fixed(base.frame, base.eta, base.group, base.response), seed=1, draws=3)
+        .findings[0]
+    )
+    assert "no random effects to look at" in outcome.reason
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_convergence_is_an_exact_fact(toy, converged):
+    """It has no p-value; it holds or not, and says the optimiser's own sentences."""
+
+    @dataclass(frozen=True, eq=False)
+    class Ended(type(toy("gaussian", 1))):
+        @property
+        def convergence(self):
+            return ConvergenceFacts(converged, 0.3, 1.0, 9, ("site",), ("Start elsewhere.",))
+
+    base = toy("gaussian", 1)
+    model = Ended(base.frame, base.eta, base.group, base.response)
+    report = Suite((Convergence(),)).run(model, seed=1)
+    finding = report["convergence"]
+    assert finding.pvalue is None
+    assert finding.holds is converged
+    assert finding.effect.value == finding.statistic == 0.3
+    assert finding.detail == "Start elsewhere. Singular terms: site."
+    assert report.verdicts["convergence"] is (Verdict.PASS if converged else Verdict.FAIL)
