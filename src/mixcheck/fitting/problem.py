@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.covariance import Covariance, covariance_of
@@ -222,7 +223,10 @@ def _rows(values: FloatArray | None, order: IntArray) -> FloatArray | None:
 
 def _matrix(X: FloatArray, order: IntArray) -> FloatArray:
     """Columns contiguous: products with one vector from either side read them in order."""
-    return np.asfortranarray(X[order])
+    out = np.empty(X.shape, order="F")
+    for target, column in zip(out.T, X.T, strict=True):
+        np.take(column, order, out=target)
+    return out
 
 
 def _row_order(
@@ -231,7 +235,16 @@ def _row_order(
     if not by_group:
         return np.arange(n)
     finest = max(sizes, key=lambda g: sizes[g])
-    return np.argsort(by_group[finest][0][1].codes, kind="stable")
+    return _stable_order(by_group[finest][0][1].codes)
+
+
+def _stable_order(codes: IntArray) -> IntArray:
+    """Stable sorting order of small non-negative integers, by counting."""
+    if np.all(codes[1:] >= codes[:-1]):
+        return np.arange(codes.size)
+    nothing = np.zeros(codes.size, dtype=np.int8)
+    order = sparse.csr_array((nothing, (codes, np.arange(codes.size)))).indices
+    return order.astype(np.intp)
 
 
 def _factor(held: Sequence[tuple[int, RandomBlock]], m: int, order: IntArray) -> Factor:

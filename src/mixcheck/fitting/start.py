@@ -40,7 +40,7 @@ class FixedFit:
     ----------
     beta : (n_beta,)
     derivatives : Derivatives
-        First order, at `beta`.
+        Second order, at `beta`.
     """
 
     beta: FloatArray
@@ -76,12 +76,17 @@ def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     beta = np.zeros(problem.n_beta)
     parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
     for X, offset, where, eta in parts:
-        beta[where] = np.linalg.lstsq(X, eta - offset, rcond=None)[0]
+        step = _newton_step(X.T @ X, X.T @ (eta - offset))
+        if step is not None:
+            beta[where] = step
     return beta
 
 
 def fit_without_random_effects(problem: Problem) -> FixedFit:
-    """Fisher scoring for the fixed effects with every random effect at zero."""
+    """Newton's method for the fixed effects with every random effect at zero.
+
+    Where the observed information is not positive definite, a step uses the expected one.
+    """
     etas = _start_predictors(problem)
     beta = _project(problem, etas)
     value, eta, d = _score(problem, beta)
@@ -91,8 +96,10 @@ def fit_without_random_effects(problem: Problem) -> FixedFit:
         value, eta, d = _score(problem, beta)
     for _ in range(_MAX_SCORING):
         gradient = _gradient(problem, d)
-        step = _scoring_step(_information(problem, problem.expected(eta).second), gradient)
-        if float(gradient @ step) < _SCORING_DECREMENT:
+        step = _newton_step(_information(problem, problem.observed(d).second), gradient)
+        if step is None:
+            step = _newton_step(_information(problem, problem.expected(eta).second), gradient)
+        if step is None or float(gradient @ step) < _SCORING_DECREMENT:
             break
         length = 1.0
         while length > 1e-10:
@@ -107,11 +114,9 @@ def fit_without_random_effects(problem: Problem) -> FixedFit:
     return FixedFit(beta, d)
 
 
-def _score(
-    problem: Problem, beta: FloatArray
-) -> tuple[float, list[FloatArray], Derivatives]:
+def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray], Derivatives]:
     eta = problem.fixed(beta)
-    d = problem.derivatives(eta, 1)
+    d = problem.derivatives(eta, 2)
     return float(d.value.sum()), eta, d
 
 
@@ -119,10 +124,17 @@ def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
     return np.concatenate([x.T @ first for x, first in zip(problem.X, d.first, strict=True)])
 
 
-def _scoring_step(information: FloatArray, gradient: FloatArray) -> FloatArray:
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
+    """Solve for a step; None if the information is not positive definite."""
+    if np.diag(information).min(initial=1.0) <= 0.0:
+        return None
+    scale = np.sqrt(np.diag(information))
     ridge = information / np.outer(scale, scale) + 1e-10 * np.eye(scale.size)
-    step: FloatArray = np.linalg.solve(ridge, gradient / scale) / scale
+    try:
+        lower = np.linalg.cholesky(ridge)
+    except np.linalg.LinAlgError:
+        return None
+    step: FloatArray = np.linalg.solve(lower.T, np.linalg.solve(lower, gradient / scale)) / scale
     return step
 
 
