@@ -1,0 +1,90 @@
+"""Information criteria on the marginal likelihood."""
+
+from __future__ import annotations
+
+import math
+
+from mixcheck.comparison.same_data import require_comparable
+from mixcheck.errors import OptionError
+from mixcheck.model import Comparable
+
+__all__ = ["aic", "bic"]
+
+_LEVELS = "levels of "
+
+
+def aic(model: Comparable) -> float:
+    """Marginal AIC: minus twice the log-likelihood plus twice the number of parameters.
+
+    It estimates how well new groups of the same population are predicted. Random effects count
+    by their variances and correlations.
+
+    Parameters
+    ----------
+    model : Comparable
+        Such as the result of `mixcheck.glmm`.
+
+    Raises
+    ------
+    OptionError
+        If it has no likelihood.
+
+    References
+    ----------
+    Akaike (1974), IEEE Transactions on Automatic Control 19, 716-723.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> round(mc.aic(fit), 3)
+    194.053
+    """
+    fitted = require_comparable(model, "aic")
+    return -2.0 * fitted.llf + 2.0 * fitted.n_parameters
+
+
+def bic(model: Comparable, *, n: str = "observations") -> float:
+    """Marginal BIC, with the sample size that is named.
+
+    Parameters
+    ----------
+    model : Comparable
+    n : str
+        ``"observations"``, or a grouping factor, whose number of levels is taken.
+
+    Raises
+    ------
+    OptionError
+        If the model has no likelihood, or no such grouping factor.
+
+    References
+    ----------
+    Schwarz (1978), Annals of Statistics 6, 461-464.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> round(mc.bic(fit), 3), round(mc.bic(fit, n="herd"), 3)
+    (204.18, 197.593)
+    """
+    fitted = require_comparable(model, "bic")
+    return -2.0 * fitted.llf + math.log(_sample_size(fitted, n)) * fitted.n_parameters
+
+
+def _sample_size(model: Comparable, n: str) -> int:
+    if n == "observations":
+        return model.nobs
+    sizes = {
+        name.removeprefix(_LEVELS): value
+        for name, value in model.description.items()
+        if name.startswith(_LEVELS)
+    }
+    size = sizes.get(n)
+    if not isinstance(size, int):
+        allowed = ", ".join(map(repr, ("observations", *sizes)))
+        raise OptionError(f"n={n!r} is no sample size of this model; write one of {allowed}")
+    return size

@@ -1,0 +1,135 @@
+"""Whether models may be compared at all: the same data, and one kind of likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mixcheck.comparison.column_space import spans
+from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.model import Comparable
+
+__all__ = [
+    "formula_of",
+    "is_reml",
+    "require_comparable",
+    "require_one_likelihood",
+    "require_same_data",
+]
+
+_DATA = ("rows", "response", "weights", "offset")
+
+_REMEDIES = {
+    "rows": (
+        "a missing value in a variable that only one of them has is the usual cause: leave those "
+        "rows out first, data.dropna(subset=[..]), and fit all models to what remains"
+    ),
+    "response": (
+        "their likelihoods are of different quantities: fit all models to one response on one "
+        "scale, without transforming it in one of the formulas"
+    ),
+    "weights": "fit all models with the same weights=",
+    "offset": "fit all models with the same offset() or offset=",
+}
+
+
+def require_comparable(model: object, what: str) -> Comparable:
+    """The model, if it has a likelihood and an account of its data.
+
+    Raises
+    ------
+    OptionError
+        If it has not.
+    ComparisonError
+        If its log-likelihood is not a finite number.
+    """
+    if isinstance(model, type) or not isinstance(model, Comparable):
+        raise OptionError(
+            f"{what} needs a fitted model with a log-likelihood, such as the result of "
+            f"mixcheck.glmm(..); found {type(model).__name__}"
+        )
+    if not math.isfinite(model.llf):
+        raise ComparisonError(
+            f"the log-likelihood of {formula_of(model)!r} is {model.llf}; {what} needs a finite "
+            "one, so fit the model again before comparing it"
+        )
+    return model
+
+
+def formula_of(model: Comparable) -> str:
+    """The formula of a model, or the name of its class."""
+    return str(model.description.get("formula") or type(model).__name__)
+
+
+def require_same_data(models: Mapping[str, Comparable]) -> None:
+    """Refuse models of other rows, responses, weights or offsets.
+
+    Parameters
+    ----------
+    models : mapping of label to Comparable
+        Each is held against the first.
+
+    Raises
+    ------
+    ComparisonError
+        Naming the two models, what differs, and what to do.
+    """
+    (first, reference), *others = models.items()
+    for label, model in others:
+        differing = _first_difference(reference, model)
+        if differing:
+            raise ComparisonError(
+                f"{first!r} and {label!r} cannot be compared, because they differ in their "
+                f"{_difference_words(differing, reference, model)}; {_REMEDIES[differing]}"
+            )
+
+
+def _first_difference(one: Comparable, other: Comparable) -> str:
+    if one.nobs != other.nobs:
+        return "rows"
+    left, right = one.data_digest, other.data_digest
+    return next((name for name in _DATA if left.get(name) != right.get(name)), "")
+
+
+def _difference_words(differing: str, one: Comparable, other: Comparable) -> str:
+    if differing == "rows" and one.nobs != other.nobs:
+        return f"rows ({one.nobs} and {other.nobs} observations)"
+    return differing
+
+
+def is_reml(model: Comparable) -> bool:
+    """Whether the likelihood is a restricted one, as the description of the method says."""
+    return "reml" in str(model.description.get("method", "")).lower()
+
+
+def require_one_likelihood(models: Mapping[str, Comparable]) -> None:
+    """Refuse REML beside maximum likelihood, and REML fits of other fixed effects.
+
+    Raises
+    ------
+    ComparisonError
+        Naming the models.
+    """
+    restricted = [label for label, model in models.items() if is_reml(model)]
+    if not restricted:
+        return
+    if len(restricted) < len(models):
+        full = next(label for label in models if label not in restricted)
+        raise ComparisonError(
+            f"{restricted[0]!r} was fitted by REML and {full!r} by maximum likelihood, which are "
+            "likelihoods of different quantities; fit all models by maximum likelihood"
+        )
+    (first, reference), *others = models.items()
+    for label, model in others:
+        if not _same_fixed_space(reference, model):
+            raise ComparisonError(
+                f"{first!r} and {label!r} were fitted by REML with different fixed effects, so "
+                "their likelihoods are of different quantities; fit them by maximum likelihood"
+            )
+
+
+def _same_fixed_space(one: Comparable, other: Comparable) -> bool:
+    left, right = one.fixed_matrices, other.fixed_matrices
+    return left.keys() == right.keys() and all(
+        spans(left[name], right[name]) and spans(right[name], left[name]) for name in left
+    )

@@ -1,0 +1,387 @@
+"""Several models in one table, ranked by a criterion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from mixcheck.arrays import FloatArray
+from mixcheck.comparison.criteria import aic, bic
+from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
+from mixcheck.comparison.nesting import why_not_nested
+from mixcheck.comparison.same_data import (
+    formula_of,
+    require_comparable,
+    require_one_likelihood,
+    require_same_data,
+)
+from mixcheck.display.document import Badge, Block, Document, Paragraph, PValue, Table
+from mixcheck.display.numerals import format_number
+from mixcheck.display.render import to_fragment, to_html, to_text
+from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.model import Comparable, Converging
+
+__all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
+
+Criterion: TypeAlias = Literal["aic", "bic"]
+
+SCHEMA_VERSION = 1
+# Burnham & Anderson (2002), section 2.6: models within two units have substantial support.
+CLOSE = 2.0
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One row of a comparison.
+
+    Attributes
+    ----------
+    model, formula, family : str
+    df : int
+        Number of estimated parameters.
+    llf, aic, bic : float
+    delta : float
+        Criterion minus that of the best model.
+    weight : float
+        Share of ``exp(-delta / 2)``; the weights of all models sum to one.
+    lrt_against : str or None
+        The largest simpler model that is nested in this one.
+    lrt_statistic, lrt_df, lrt_pvalue : number or None
+        The likelihood-ratio test against it.
+    converged : bool or None
+        None where the model does not say.
+    """
+
+    model: str
+    formula: str
+    family: str
+    df: int
+    llf: float
+    aic: float
+    bic: float
+    delta: float
+    weight: float
+    lrt_against: str | None
+    lrt_statistic: float | None
+    lrt_df: int | None
+    lrt_pvalue: float | None
+    converged: bool | None
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Models of one data set, the best first.
+
+    Attributes
+    ----------
+    models : tuple of ComparedModel
+    criterion : {"aic", "bic"}
+    nobs : int
+        Number of observations, which is also the sample size of the BIC.
+    remarks : tuple of str
+        Sentences on what the table rests on.
+    """
+
+    models: tuple[ComparedModel, ...]
+    criterion: Criterion
+    nobs: int
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> ComparedModel:
+        """The model with the smallest criterion."""
+        return self.models[0]
+
+    @property
+    def verdict(self) -> str:
+        """Which model is best and by how much, in a sentence."""
+        return _verdict_words(self.models, self.criterion.upper())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each model, the best first.
+
+        Returns
+        -------
+        DataFrame
+            model, formula, family, df, llf, aic, bic, delta, weight, lrt_against,
+            lrt_statistic, lrt_df, lrt_pvalue, converged. What does not apply is missing.
+        """
+        frame = pd.DataFrame([asdict(model) for model in self.models])
+        return frame.astype(
+            {
+                "lrt_against": "str",
+                "lrt_statistic": "float64",
+                "lrt_df": "Int64",
+                "lrt_pvalue": "float64",
+                "converged": "boolean",
+            }
+        )
+
+    def document(self) -> Document:
+        """The comparison as a page: verdict, ranking, formulas, remarks."""
+        blocks: list[Block] = [
+            Paragraph(self.verdict, Badge(self.criterion.upper(), "muted")),
+            _ranking(self.models),
+            _formulas(self.models),
+            *(Paragraph(remark, quiet=True) for remark in self.remarks),
+        ]
+        return Document("Model comparison", tuple(blocks))
+
+    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+        """The comparison for a terminal."""
+        return to_text(self.document(), width=width, colour=colour)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The comparison as one HTML file that needs nothing else."""
+        return _written(to_html(self.document()), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The comparison as JSON."""
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "criterion": self.criterion,
+            "nobs": self.nobs,
+            "verdict": self.verdict,
+            "models": [asdict(model) for model in self.models],
+            "remarks": self.remarks,
+        }
+        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.models)} models by {self.criterion}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        return to_fragment(self.document())
+
+
+def compare(
+    models: Mapping[str, Comparable] | Sequence[Comparable], *, criterion: Criterion = "aic"
+) -> Comparison:
+    """Rank models that were fitted to the same data.
+
+    Parameters
+    ----------
+    models : mapping of name to Comparable, or sequence of Comparable
+        At least two; those of a sequence are called "model 1", "model 2" and so on.
+    criterion : {"aic", "bic"}
+        Of the marginal likelihood: it judges predictions for new groups. The BIC takes the
+        number of observations.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ComparisonError
+        If there are fewer than two models, if their data differ, or if REML fits are compared
+        with others or with different fixed effects.
+    OptionError
+        If the criterion is unknown or something is no model with a likelihood.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, 2nd edition, sections
+    2.6 and 2.9.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> constant = mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial")
+    >>> seasonal = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> mc.compare({"constant": constant, "seasonal": seasonal}).verdict
+    'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
+    """
+    if criterion not in get_args(Criterion):
+        raise OptionError(f"criterion={criterion!r} is unknown; write 'aic' or 'bic'")
+    named = _named(models)
+    require_same_data(named)
+    require_one_likelihood(named)
+    scores = [aic(model) if criterion == "aic" else bic(model) for model in named.values()]
+    deltas, weights = akaike_weights(np.array(scores))
+    tests = {label: _test_against_simpler(label, named) for label in named}
+    rows = [
+        _row(label, model, tests[label], float(delta), float(weight))
+        for (label, model), delta, weight in zip(named.items(), deltas, weights, strict=True)
+    ]
+    return Comparison(
+        models=tuple(sorted(rows, key=lambda row: row.delta)),
+        criterion=criterion,
+        nobs=next(iter(named.values())).nobs,
+        remarks=_remarks(rows, named, tests),
+    )
+
+
+def akaike_weights(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Differences to the smallest score, (k,), and their Akaike weights, (k,).
+
+    Examples
+    --------
+    >>> deltas, weights = akaike_weights(np.array([100.0, 102.0]))
+    >>> deltas.tolist(), weights.round(4).tolist()
+    ([0.0, 2.0], [0.7311, 0.2689])
+    """
+    deltas: FloatArray = scores - scores.min()
+    weights: FloatArray = np.exp(-0.5 * deltas - logsumexp(-0.5 * deltas))
+    return deltas, weights
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A test against a simpler model, or why there is none."""
+
+    against: str | None = None
+    ratio: LikelihoodRatio | None = None
+    reason: str = ""
+
+
+def _named(models: Mapping[str, Comparable] | Sequence[Comparable]) -> dict[str, Comparable]:
+    if isinstance(models, Mapping):
+        named = {str(label): model for label, model in models.items()}
+    elif isinstance(models, Sequence) and not isinstance(models, str):
+        named = {f"model {number}": model for number, model in enumerate(models, start=1)}
+    else:
+        raise OptionError(
+            f"compare needs several models, found {type(models).__name__}; "
+            'write compare({"first": a, "second": b}) or compare([a, b])'
+        )
+    if len(named) < 2:
+        raise ComparisonError(
+            f"compare needs at least two models, found {len(named)}; "
+            'write compare({"first": a, "second": b})'
+        )
+    for model in named.values():
+        require_comparable(model, "compare")
+    return named
+
+
+def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
+    """Test a model against the largest of the others that is nested in it."""
+    model = named[label]
+    nested = [
+        other
+        for other, simpler in named.items()
+        if simpler.n_parameters < model.n_parameters and not why_not_nested(simpler, model)
+    ]
+    if not nested:
+        return _Test()
+    against = max(nested, key=lambda other: (named[other].n_parameters, named[other].llf))
+    try:
+        return _Test(against, lrt(named[against], model))
+    except ComparisonError as error:
+        return _Test(reason=f"{label} has no likelihood-ratio test against {against}: {error}.")
+
+
+def _row(label: str, model: Comparable, test: _Test, delta: float, weight: float) -> ComparedModel:
+    ratio = test.ratio
+    family, link = model.description.get("family"), model.description.get("link")
+    return ComparedModel(
+        model=label,
+        formula=formula_of(model),
+        family=f"{family} ({link})" if link else str(family),
+        df=model.n_parameters,
+        llf=model.llf,
+        aic=aic(model),
+        bic=bic(model),
+        delta=delta,
+        weight=weight,
+        lrt_against=test.against,
+        lrt_statistic=None if ratio is None else ratio.statistic,
+        lrt_df=None if ratio is None else ratio.df,
+        lrt_pvalue=None if ratio is None else ratio.pvalue,
+        converged=model.convergence.converged if isinstance(model, Converging) else None,
+    )
+
+
+def _remarks(
+    rows: Sequence[ComparedModel], named: Mapping[str, Comparable], tests: Mapping[str, _Test]
+) -> tuple[str, ...]:
+    remarks = [
+        f"{row.model} did not converge, so its criterion may be too large."
+        for row in rows
+        if row.converged is False
+    ]
+    methods = sorted({_method(model) for model in named.values()})
+    if len(methods) > 1:
+        remarks.append(
+            f"The likelihoods were approximated in different ways ({'; '.join(methods)}), which "
+            "adds to the differences."
+        )
+    remarks += [test.reason for test in tests.values() if test.reason]
+    if any(test.ratio is not None and test.ratio.boundary for test in tests.values()):
+        remarks.append(
+            "Where a test adds random effects its p-value is too large, because a variance of "
+            "zero lies on the boundary: the test is conservative."
+        )
+    return tuple(remarks)
+
+
+def _method(model: Comparable) -> str:
+    parts = (model.description.get("method"), model.description.get("hessian"))
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _verdict_words(models: Sequence[ComparedModel], criterion: str) -> str:
+    best, *others = models
+    close = [model.model for model in others if model.delta <= CLOSE]
+    if not close:
+        units = format_number(others[0].delta)
+        return (
+            f"{best.model} has the lowest {criterion}; the next is {others[0].model}, "
+            f"{units} units above."
+        )
+    names = close[0] if len(close) == 1 else f"{', '.join(close[:-1])} and {close[-1]}"
+    return (
+        f"{best.model} has the lowest {criterion}, but {names} "
+        f"{'is' if len(close) == 1 else 'are'} within {format_number(CLOSE)} units: the data "
+        "hardly tell them apart."
+    )
+
+
+def _ranking(models: Sequence[ComparedModel]) -> Table:
+    columns = ("model", "df", "log-lik.", "AIC", "BIC", "difference", "weight", "test against", "p")
+    rows = tuple(
+        (
+            model.model,
+            model.df,
+            model.llf,
+            model.aic,
+            model.bic,
+            model.delta,
+            PValue(model.weight),
+            _test_words(model),
+            PValue(model.lrt_pvalue),
+        )
+        for model in models
+    )
+    return Table(columns, rows)
+
+
+def _test_words(model: ComparedModel) -> str:
+    if model.lrt_against is None:
+        return ""
+    statistic = format_number(model.lrt_statistic)
+    return f"{model.lrt_against}: chi-square({model.lrt_df}) = {statistic}"
+
+
+def _formulas(models: Sequence[ComparedModel]) -> Table:
+    states = {True: "yes", False: "no", None: "unknown"}
+    rows = tuple((m.model, m.formula, m.family, states[m.converged]) for m in models)
+    return Table(("model", "formula", "family", "converged"), rows)
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
