@@ -31,9 +31,9 @@ def _objective(problem: Problem, hessian: HessianKind) -> Objective:
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
             return evaluate(problem, psi, problem.latent.zeros(), hessian=hessian)
-        u = predict_mode(problem, nearby.mode, nearby.psi, psi)
+        u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
         chord = nearby.mode.system.factorization
-        return evaluate(problem, psi, u, hessian=hessian, chord=chord)
+        return evaluate(problem, psi, u, hessian=hessian, chord=chord, close=close)
 
     return deviance
 

@@ -41,6 +41,8 @@ _ROUNDING = 1e-9
 _MAX_STEPS = 200
 # Standardised effects that move by more are not predicted linearly.
 _FAR = 2.0
+# Those that all move by less are predicted as well as they can be found.
+_CLOSE = 0.02
 _MAX_HALVINGS = 40
 
 
@@ -210,6 +212,7 @@ def find_mode(
     start: list[FloatArray],
     *,
     chord: Factorization | None = None,
+    close: bool = False,
 ) -> Mode | None:
     """Minimise ``h`` over the random effects by Newton's method with step halving.
 
@@ -224,6 +227,8 @@ def find_mode(
     chord : Factorization, optional
         Of a nearby system, used for steps as long as they converge fast. Worth while
         only where factors are crossed and a factorisation is dear.
+    close : bool
+        Whether the start is expected to be the mode.
 
     Returns
     -------
@@ -233,7 +238,7 @@ def find_mode(
     crossed = bool(problem.latent.rest)
     stepper = chord if crossed else None
     fresh: System | None = None
-    point = look(problem, base, roots, start, 2)
+    point = look(problem, base, roots, start, 3 if close else 2)
     decrement = np.inf
     if not np.isfinite(point.energy):
         return None
@@ -277,11 +282,19 @@ def _settle(
     return None if fresh is None else Mode(point, fresh, roots, steps)
 
 
-def predict_mode(problem: Problem, mode: Mode, before: FloatArray, psi: FloatArray) -> list[FloatArray]:
+def predict_mode(
+    problem: Problem, mode: Mode, before: FloatArray, psi: FloatArray
+) -> tuple[list[FloatArray], bool]:
     """Conditional modes at `psi` to first order, from the mode at `before`.
 
-    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l')``. Returns the old modes where the change
-    is too large for a linear prediction.
+    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l')``.
+
+    Returns
+    -------
+    u : list of (q, m)
+        The old modes where the change is too large for a linear prediction.
+    close : bool
+        Whether the change is so small that the prediction is as good as the mode.
     """
     roots, point, latent = mode.roots, mode.point, problem.latent
     changes = [b - a for a, b in zip(roots, problem.roots(psi[problem.n_beta :]), strict=True)]
@@ -306,9 +319,10 @@ def predict_mode(problem: Problem, mode: Mode, before: FloatArray, psi: FloatArr
         )
     ]
     du = mode.system.factorization.solve(rhs)
-    if max(float(np.abs(part).max()) for part in du) > _FAR:
-        return point.u
-    return [u + part for u, part in zip(point.u, du, strict=True)]
+    furthest = max(float(np.abs(part).max()) for part in du)
+    if furthest > _FAR:
+        return point.u, False
+    return [u + part for u, part in zip(point.u, du, strict=True)], furthest < _CLOSE
 
 
 def evaluate(
@@ -318,6 +332,7 @@ def evaluate(
     *,
     hessian: HessianKind = "observed",
     chord: Factorization | None = None,
+    close: bool = False,
 ) -> Evaluation:
     """Laplace deviance and its gradient.
 
@@ -330,7 +345,7 @@ def evaluate(
         Standardised random effects to start from.
     hessian : {"observed", "expected"}
         Which information enters ``log det H``.
-    chord : Factorization, optional
+    chord, close
         See `find_mode`.
 
     Returns
@@ -339,7 +354,7 @@ def evaluate(
         Deviance inf and gradient nan where no mode exists.
     """
     roots = problem.roots(psi[problem.n_beta :])
-    mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord)
+    mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord, close=close)
     if mode is None:
         return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
     if hessian == "observed":
