@@ -269,3 +269,27 @@ def test_progress_true_prints_one_line(model, capsys, monkeypatch):
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert printed.err.endswith("7 of 7\n")
+
+
+def test_progress_true_uses_tqdm_where_it_is_installed(model, monkeypatch):
+    """With tqdm, True drives its bar to the end and closes it."""
+    bars = []
+
+    class Bar:
+        def __init__(self, **options):
+            self.n, self.total, self.closed = 0, None, False
+            bars.append(self)
+
+        def update(self, more):
+            self.n += more
+
+        def close(self):
+            self.closed = True
+
+    class Tqdm:
+        tqdm = Bar
+
+    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(simulation.importlib, "import_module", lambda name: Tqdm)
+    reduce_replicates(simulate(model, seed=1, draws=7), first_numbers, progress=True)
+    assert [(bar.n, bar.total, bar.closed) for bar in bars] == [(7, 7, True)]

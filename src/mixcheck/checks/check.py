@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import IntArray
-from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene
+from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.model import Checkable
 from mixcheck.report.finding import Finding, Skipped
@@ -40,7 +40,8 @@ class Check(ABC):
     kind : str
         Stable short name, the same in JSON whatever module the class moves to.
     needs : type
-        The protocol that a model must meet; another model gives `Skipped`.
+        The protocol that a model must meet; another model gives `Skipped`, with the first line
+        of the protocol's docstring as the reason.
     about_rows : bool
         Whether the question can be asked of some rows only.
     least_rows : int
@@ -82,10 +83,9 @@ class Check(ABC):
 
     def _reason_to_skip(self, scene: Scene) -> str:
         if not isinstance(scene.model, self.needs):
-            return (
-                f"The model ({type(scene.model).__name__}) is not {self.needs.__name__.lower()}, "
-                "which this check needs."
-            )
+            wanted = (inspect.getdoc(self.needs) or self.needs.__name__).partition("\n")[0]
+            wanted = wanted[:1].lower() + wanted[1:].rstrip(".")
+            return f"This check needs {wanted}, which {type(scene.model).__name__} is not."
         if not self.about_rows and not scene.whole:
             return "This check is about the whole model, not about some of its rows."
         if scene.n < self.least_rows:
@@ -226,10 +226,6 @@ def _outcome_name(outcome: Outcome) -> str:
     return outcome.name if isinstance(outcome, Measure) else outcome.check
 
 
-def _left_out(missing: int, column: str) -> str:
-    return f"{missing} rows without a value of {column} are left out." if missing else ""
-
-
 @dataclass(frozen=True, repr=False)
 class _Wrapper(Check, ABC):
     """A check that asks another one."""
@@ -264,7 +260,7 @@ class By(_Wrapper):
         if not self.check.about_rows:
             return self.check.plan(replace(scene, whole=False))
         codes, levels = pd.factorize(column_of(scene.frame, self.column), sort=True)
-        remark = _left_out(int(np.count_nonzero(codes < 0)), self.column)
+        remark = left_out(int(np.count_nonzero(codes < 0)), self.column)
         order = np.argsort(codes, kind="stable")
         ends = np.searchsorted(codes[order], np.arange(len(levels) + 1))
         return tuple(

@@ -27,6 +27,7 @@ from mixcheck.checks.measure import (
     Scene,
     ratio,
     require_choice,
+    thinned,
 )
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
@@ -117,7 +118,7 @@ def distance_effect(name: str, distance: float, n: int) -> Effect:
 def _quantile_plot(ordered: FloatArray, distance: float) -> QuantilePlot:
     n = ordered.size
     low, high = distance_band(n, distance)
-    kept = np.unique(np.linspace(0, n - 1, min(n, PICTURE_POINTS)).round().astype(np.intp))
+    kept = thinned(n, PICTURE_POINTS)
     return QuantilePlot(
         ordered[kept],
         (kept + 0.5) / n,

@@ -23,8 +23,10 @@ __all__ = [
     "Outcome",
     "RowsMeasure",
     "Scene",
+    "left_out",
     "ratio",
     "require_choice",
+    "thinned",
 ]
 
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
@@ -195,3 +197,20 @@ def require_choice(argument: str, value: object, allowed: Sequence[str]) -> None
         raise OptionError(
             f"{argument} must be one of {', '.join(map(repr, allowed))}, found {value!r}"
         )
+
+
+def left_out(missing: int, column: str) -> str:
+    """A sentence on the rows without a value of a column, or ""."""
+    return f"{missing} rows without a value of {column} are left out." if missing else ""
+
+
+def thinned(n: int, most: int) -> IntArray:
+    """At most `most` of n positions, evenly spread, the first and the last among them.
+
+    Examples
+    --------
+    >>> thinned(9, 3).tolist()
+    [0, 4, 8]
+    """
+    kept: IntArray = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
+    return kept

@@ -12,7 +12,15 @@ from numpy.polynomial import legendre
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.checks.check import Check, column_of
-from mixcheck.checks.measure import Evidence, Measure, Outcome, RowsMeasure, Scene
+from mixcheck.checks.measure import (
+    Evidence,
+    Measure,
+    Outcome,
+    RowsMeasure,
+    Scene,
+    left_out,
+    thinned,
+)
 from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
 from mixcheck.errors import OptionError
 from mixcheck.model import Realisation
@@ -83,13 +91,12 @@ class Trend(Check):
         known = np.flatnonzero(_known(column))
         if known.size == scene.n:
             return (self._of_column(column),)
-        missing = scene.n - known.size
         if not known.size:
             return (Skipped(self.name, self.kind, f"No row has a value of {self.against}."),)
         inner = self._of_column(column.iloc[known])
         if isinstance(inner, Skipped):
             return (inner,)
-        remark = f"{missing} rows without a value of {self.against} are left out."
+        remark = left_out(scene.n - known.size, self.against)
         return (RowsMeasure(self.name, self.kind, inner, known, remark),)
 
     def _of_column(self, column: pd.Series[Any]) -> Measure | Skipped:
@@ -120,7 +127,8 @@ def _known(column: pd.Series[Any]) -> BoolArray:
     """Where the column has a value, and a finite one if it holds numbers."""
     known: BoolArray = column.notna().to_numpy(dtype=np.bool_)
     if _is_number(column):
-        return known & np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        finite: BoolArray = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        return known & finite
     return known
 
 
@@ -259,12 +267,6 @@ class _LevelsMeasure(_TrendMeasure):
             title=f"Residuals by {self.against}" + shown(kept.size, self.codes.size),
             x_label=self.against,
         )
-
-
-def thinned(n: int, most: int) -> IntArray:
-    """At most `most` of n positions, evenly spread, the first and the last among them."""
-    kept: IntArray = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
-    return kept
 
 
 def shown(kept: int, n: int) -> str:
