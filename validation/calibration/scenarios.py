@@ -1,0 +1,89 @@
+"""Models with known truth: correct ones, and one that lacks an observation-level effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["CORRECT", "OVERDISPERSED", "Scenario"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way of making data, and the model fitted to them.
+
+    Attributes
+    ----------
+    name, formula, family : str
+    make : callable
+        From a generator to a data set.
+    """
+
+    name: str
+    formula: str
+    family: str
+    make: Callable[[np.random.Generator], pd.DataFrame]
+
+
+def _grouped(
+    groups: int, size: int, intercept: float, sd: float, kind: str, noise: float = 0.0
+) -> Callable[[np.random.Generator], pd.DataFrame]:
+    def make(rng: np.random.Generator) -> pd.DataFrame:
+        g = np.repeat(np.arange(groups), size)
+        x = rng.normal(size=g.size)
+        eta = intercept + 0.5 * x + sd * rng.normal(size=groups)[g]
+        eta = eta + noise * rng.normal(size=g.size)
+        return pd.DataFrame({"x": x, "g": g, **_response(kind, eta, rng)})
+
+    return make
+
+
+def _crossed(rows: int, columns: int) -> Callable[[np.random.Generator], pd.DataFrame]:
+    def make(rng: np.random.Generator) -> pd.DataFrame:
+        g, h = (part.ravel() for part in np.indices((rows, columns)))
+        x = rng.normal(size=g.size)
+        effects = 0.7 * rng.normal(size=rows)[g] + 0.5 * rng.normal(size=columns)[h]
+        eta = 0.5 + 0.5 * x + effects
+        return pd.DataFrame({"x": x, "g": g, "h": h, **_response("poisson", eta, rng)})
+
+    return make
+
+
+def _response(
+    kind: str, eta: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray | float]:
+    if kind == "poisson":
+        return {"y": rng.poisson(np.exp(eta))}
+    if kind == "gaussian":
+        return {"y": eta + rng.normal(size=eta.size)}
+    p = 1.0 / (1.0 + np.exp(-eta))
+    trials = int(kind.removeprefix("binomial"))
+    return {"y": rng.binomial(trials, p), "m": float(trials)}
+
+
+_ONE = "y ~ x + (1 | g)"
+CORRECT = (
+    Scenario("poisson 100 x 3", _ONE, "poisson", _grouped(100, 3, 1.0, 0.7, "poisson")),
+    Scenario("poisson 300 x 2", _ONE, "poisson", _grouped(300, 2, 0.0, 0.7, "poisson")),
+    Scenario("poisson 20 x 25", _ONE, "poisson", _grouped(20, 25, 0.0, 0.7, "poisson")),
+    Scenario(
+        "binomial(10) 100 x 3",
+        "y / m ~ x + (1 | g)",
+        "binomial",
+        _grouped(100, 3, 0.0, 0.8, "binomial10"),
+    ),
+    Scenario("bernoulli 60 x 10", _ONE, "binomial", _grouped(60, 10, 0.0, 0.8, "binomial1")),
+    Scenario("gaussian 100 x 3", _ONE, "gaussian", _grouped(100, 3, 0.0, 1.0, "gaussian")),
+    Scenario(
+        "poisson crossed 25 x 16", "y ~ x + (1 | g) + (1 | h)", "poisson", _crossed(25, 16)
+    ),
+)
+OVERDISPERSED = Scenario(
+    "poisson 60 x 4, observation-level sd 0.5",
+    _ONE,
+    "poisson",
+    _grouped(60, 4, 1.0, 0.7, "poisson", noise=0.5),
+)

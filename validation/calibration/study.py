@@ -1,0 +1,101 @@
+"""False positives of every check and of the standard suite, and power against overdispersion.
+
+A correct model must fail a check in 5 % of data sets or fewer, and the suite as a whole in
+5 % or fewer; with refits (the parametric bootstrap) the suite not in fewer than 3 %. Each
+rate is printed with its Monte Carlo standard error.
+
+    python validation/calibration/study.py false-positives --datasets 400
+    python validation/calibration/study.py refits --datasets 400
+    python validation/calibration/study.py power --datasets 400
+
+On two cores the first takes about ten minutes, the others about half an hour each. Results are
+added to ``results.json`` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from scenarios import CORRECT, OVERDISPERSED, Scenario
+
+import mixcheck as mc
+
+RESULTS = Path(__file__).with_name("results.json")
+LEVEL = 0.05
+
+
+def p_values(scenario: Scenario, seed: int, draws: int, refits: int) -> dict[str, float]:
+    """P-value of each check of one data set, and the smallest adjusted one."""
+    data = scenario.make(np.random.default_rng([seed, len(scenario.name)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.BoundaryWarning)
+        fit = mc.glmm(scenario.formula, data, family=scenario.family)
+        report = mc.check(fit, seed=seed, draws=draws, refits=refits)
+    frame = report.to_frame().dropna(subset=["pvalue"])
+    found = dict(zip(frame["check"], frame["pvalue"].astype(float), strict=True))
+    return found | {"suite": float(frame["adjusted_pvalue"].min())}
+
+
+def study(
+    scenario: Scenario, datasets: int, draws: int, refits: int, jobs: int
+) -> dict[str, list[float]]:
+    """P-values over many data sets, by check."""
+    tasks = (delayed(p_values)(scenario, s, draws, refits) for s in range(datasets))
+    rows: list[dict[str, float]] = list(Parallel(n_jobs=jobs)(tasks))
+    return {name: [row[name] for row in rows if name in row] for name in rows[0]}
+
+
+def rejection(values: Sequence[float]) -> tuple[float, float]:
+    """Share of p-values at or below the level, and its standard error under the null."""
+    share = float(np.mean(np.asarray(values) <= LEVEL))
+    return share, float(np.sqrt(LEVEL * (1.0 - LEVEL) / len(values)))
+
+
+def show(title: str, by_check: dict[str, list[float]]) -> dict[str, Any]:
+    """Print one scenario and return what is stored of it."""
+    print(f"\n{title}")
+    out: dict[str, Any] = {}
+    for name, values in by_check.items():
+        share, error = rejection(values)
+        flag = "  ABOVE" if share > LEVEL + 2.5 * error else ""
+        print(f"  {name:35s} {share:6.3f}  (n = {len(values)}, se {error:.3f}){flag}", flush=True)
+        out[name] = {"rejection": share, "n": len(values)}
+    return out
+
+
+def store(kind: str, content: dict[str, Any]) -> None:
+    """Add results to the file."""
+    held = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    held[kind] = content | {"mixcheck": mc.__version__, "numpy": np.__version__}
+    RESULTS.write_text(json.dumps(held, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run one of the studies."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=("false-positives", "refits", "power"))
+    parser.add_argument("--datasets", type=int, default=400)
+    parser.add_argument("--draws", type=int, default=199)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="", help="scenarios whose name holds this text")
+    options = parser.parse_args()
+    refits = 0 if options.kind == "false-positives" else options.draws
+    scenarios = (OVERDISPERSED,) if options.kind == "power" else CORRECT
+    content: dict[str, Any] = {"datasets": options.datasets, "draws": options.draws}
+    for scenario in scenarios:
+        if options.only in scenario.name:
+            found = study(scenario, options.datasets, options.draws, refits, options.jobs)
+            content[scenario.name] = show(scenario.name, found)
+    store(options.kind, content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
