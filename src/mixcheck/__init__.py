@@ -26,8 +26,6 @@ from mixcheck import checks as checks
 from mixcheck.checks.suite import Suite as Suite
 from mixcheck.checks.suite import run_checks as _run_checks
 
-check = _run_checks
-
 # what was found and how it is judged
 from mixcheck.report.finding import Finding as Finding
 from mixcheck.report.finding import Skipped as Skipped
@@ -64,3 +62,5 @@ from mixcheck.errors import ConvergenceWarning as ConvergenceWarning
 from mixcheck.errors import DataWarning as DataWarning
 from mixcheck.errors import MixcheckWarning as MixcheckWarning
 from mixcheck.errors import SeparationWarning as SeparationWarning
+
+check = _run_checks

@@ -1,0 +1,8 @@
+"""``python -m mixcheck`` is the command ``mixcheck``."""
+
+import sys
+
+from mixcheck.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
