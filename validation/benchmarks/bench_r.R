@@ -11,7 +11,8 @@ engine <- argument[1]
 case <- argument[2]
 directory <- argument[3]
 repeats <- as.integer(argument[4])
-suppressPackageStartupMessages(library(if (engine == "glmer") "lme4" else "glmmTMB", character.only = TRUE))
+package <- if (engine == "glmer") "lme4" else "glmmTMB"
+suppressPackageStartupMessages(library(package, character.only = TRUE))
 
 load_case <- function(case) {
   names <- jsonlite::fromJSON(file.path(directory, paste0(case, ".json")))
@@ -64,7 +65,7 @@ for (i in seq_len(repeats)) {
   wall[i] <- clock[["elapsed"]]
   cpu[i] <- sum(clock[c("user.self", "sys.self", "user.child", "sys.child")])
 }
-package <- if (engine == "glmer") "lme4" else "glmmTMB"
-cat(sprintf('{"wall": %.6f, "cpu": %.6f, "llf": %.10f, "memory": %.0f, "data": %.0f, "version": "%s"}\n',
-            median(wall), median(cpu), as.numeric(logLik(result)), max(memory("VmHWM") - before, 0),
-            as.numeric(object.size(data)), packageVersion(package)))
+record <- list(wall = median(wall), cpu = median(cpu), llf = as.numeric(logLik(result)),
+               memory = max(memory("VmHWM") - before, 0), data = as.numeric(object.size(data)),
+               version = as.character(packageVersion(package)))
+cat(jsonlite::toJSON(record, auto_unbox = TRUE, digits = I(15)), "\n")

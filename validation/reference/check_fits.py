@@ -109,7 +109,8 @@ def main() -> None:
     if "method" not in inspect.signature(mc.glmm).parameters:
         left = [name for name in cases if cases[name]["method"] != "laplace"]
         cases = {name: case for name, case in cases.items() if name not in left}
-        print(f"left out, for glmm() has no method=: {', '.join(left)}")
+        if left:
+            print(f"left out, for glmm() has no method=: {', '.join(left)}")
     rows = [attempt(name, case) for name, case in cases.items()]
     print(f"{'case':24s} {'llf':>10s} {'parameter':>10s} {'se':>10s} {'gradient':>10s}")
     for row in rows:

@@ -7,8 +7,8 @@
 #
 # Run:   Rscript validation/reference/r_fits.R         (about 1 minute)
 # Reads: validation/reference/data/seeds.csv, multicenter.csv
-# Writes: validation/reference/r_fits.json, and validation/reference/data/{cbpp,bacteria,epil,sleepstudy}.csv
-#         for gold_laplace.py.
+# Writes: validation/reference/r_fits.json, and for gold_laplace.py
+#         validation/reference/data/{cbpp,bacteria,epil,sleepstudy}.csv.
 # Needs: lme4, glmmTMB, MASS, jsonlite.
 
 suppressPackageStartupMessages({
@@ -111,7 +111,8 @@ components <- function(sd, cor, names) {
   }))
   pairs <- lapply(seq_along(sd), function(t) {
     if (length(names[[t]]) != 2 || is.null(cor[[t]]) || nrow(cor[[t]]) != 2) return(NULL)
-    data.frame(group = group[t], name1 = names[[t]][1], name2 = names[[t]][2], corr = cor[[t]][2, 1])
+    pair <- names[[t]]
+    data.frame(group = group[t], name1 = pair[1], name2 = pair[2], corr = cor[[t]][2, 1])
   })
   list(components = rows, correlations = do.call(rbind, pairs))
 }
@@ -119,6 +120,7 @@ components <- function(sd, cor, names) {
 # lme4 takes the determinant one step before PIRLS stops, so that a tolerance of 1e-12 still
 # leaves 5e-5 in the deviance of grouseticks; below 1e-13 step halving fails on rounding.
 tight_deviance <- function(f) {
+  force(f)
   function(par) {
     for (tolerance in c(1e-13, 1e-12)) {
       environment(f)$tolPwrss <- tolerance
@@ -131,7 +133,8 @@ tight_deviance <- function(f) {
 
 polish_glmer <- function(formula, data, family, ...) {
   fit <- suppressWarnings(glmer(formula, data, family, ..., nAGQ = 1))
-  f <- tight_deviance(suppressWarnings(glmer(formula, data, family, ..., nAGQ = 1, devFunOnly = TRUE)))
+  f <- suppressWarnings(glmer(formula, data, family, ..., nAGQ = 1, devFunOnly = TRUE))
+  f <- tight_deviance(f)
   k <- length(fit@theta)
   se <- c(pmax(0.1 * fit@theta, 1e-2), sqrt(diag(vcov(fit))))
   par <- descend(f, c(fit@theta, fixef(fit)), c(fit@lower, rep(-Inf, length(fixef(fit)))), 1)
@@ -231,13 +234,14 @@ fits <- list(
 for (case in names(fits)) {
   for (engine in names(fits[[case]])) {
     fit <- fits[[case]][[engine]]
-    cat(sprintf("%-20s %-8s llf %16.9f  default short by %9.2e  scaled gradient %8.1e\n", case, engine,
-                fit$llf, fit$llf - fit$llf_default, fit$max_scaled_gradient))
+    cat(sprintf("%-20s %-8s llf %16.9f  default short by %9.2e  scaled gradient %8.1e\n",
+                case, engine, fit$llf, fit$llf - fit$llf_default, fit$max_scaled_gradient))
   }
 }
 
 versions <- c(R = as.character(getRversion()),
               vapply(c("lme4", "glmmTMB", "TMB", "Matrix", "MASS"),
                      function(p) as.character(packageVersion(p)), ""))
-jsonlite::write_json(list(versions = as.list(versions), fits = fits), file.path(here, "r_fits.json"),
-                     auto_unbox = TRUE, digits = I(15), pretty = TRUE, null = "null", na = "null")
+jsonlite::write_json(list(versions = as.list(versions), fits = fits),
+                     file.path(here, "r_fits.json"), auto_unbox = TRUE, digits = I(15),
+                     pretty = TRUE, null = "null", na = "null")
