@@ -6,9 +6,11 @@ It ends with 0 if every check passes, 1 if one fails, and 2 if it could not run.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ __all__ = ["main"]
 
 PASSED, FAILED, COULD_NOT_RUN = 0, 1, 2
 
+_PROGRESS_SECONDS = 0.2
 _DATASET = "dataset:"
 _DATA_HELP = (
     'a file ending in .csv, .tsv, .parquet or .feather; "-" for CSV on standard input; or '
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _require_folders(options)
             return run(options)
     except (MixcheckError, OSError) as error:
-        print(f"mixcheck: {_one_line(error)}", file=sys.stderr)
+        print(f"mixcheck: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 
 
@@ -124,7 +127,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--family", action="append", required=True, help="once, or once for each formula"
     )
     _add_model(parser)
-    parser.add_argument("--criterion", default="aic", help="aic (default) or bic")
+    parser.add_argument("--criterion", choices=("aic", "bic"), default="aic")
     parser.add_argument("--report", metavar="FILE", type=Path, help="write the table as HTML")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the table as JSON")
     parser.set_defaults(run=_run_compare)
@@ -157,7 +160,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         options.report,
         seed=options.seed,
         quick=options.quick,
-        progress=options.progress,
+        progress=_progress_line() if options.progress else None,
         width=_width(),
         colour=_colour(sys.stdout),
     )
@@ -170,14 +173,20 @@ def _run_check(options: argparse.Namespace) -> int:
 
     policy = Policy(alpha=options.alpha)
     data = read_table(options.data)
+    fit = _fit(options, data, options.formula, options.family)
+    print(
+        f"{fit.formula}, {fit.family.name}: {fit.nobs} observations, "
+        f"log-likelihood {fit.llf:.4f}\n",
+        flush=True,
+    )
     report = run_checks(
-        _fit(options, data, options.formula, options.family),
+        fit,
         seed=options.seed,
         draws=options.draws,
         refits=options.refits,
         policy=policy,
         n_jobs=options.jobs,
-        progress=options.progress,
+        progress=_progress_line() if options.progress else None,
     )
     print(report.to_text(width=_width(), colour=_colour(sys.stdout)))
     print(f"\nSeed: {report.provenance['seed']}")
@@ -193,12 +202,9 @@ def _run_check(options: argparse.Namespace) -> int:
 def _run_compare(options: argparse.Namespace) -> int:
     from mixcheck.comparison.table import compare
 
-    families = _family_of_each(options.formula, options.family)
+    pairs = _pairs(options.formula, options.family)
     data = read_table(options.data)
-    models = [
-        _fit(options, data, formula, family)
-        for formula, family in zip(options.formula, families, strict=True)
-    ]
+    models = [_fit(options, data, formula, family) for formula, family in pairs]
     table = compare(models, criterion=options.criterion)
     print(table.to_text(width=_width(), colour=_colour(sys.stdout)))
     _write(table.to_html, options.report)
@@ -206,15 +212,21 @@ def _run_compare(options: argparse.Namespace) -> int:
     return PASSED
 
 
-def _family_of_each(formulas: list[str], families: list[str]) -> list[str]:
-    if len(families) == 1:
-        return families * len(formulas)
-    if len(families) != len(formulas):
+def _pairs(formulas: list[str], families: list[str]) -> list[tuple[str, str]]:
+    """Formula and family of each model; what is given once holds for all."""
+    number = max(len(formulas), len(families))
+    if number < 2:
         raise OptionError(
-            f"there are {len(formulas)} formulas and {len(families)} families; give --family "
-            "once, or once for each --formula"
+            "compare needs at least two models; give --formula (or --family) once for each"
         )
-    return families
+    if len(formulas) not in (1, number) or len(families) not in (1, number):
+        raise OptionError(
+            f"there are {len(formulas)} formulas and {len(families)} families; give each once, or "
+            "once for each model"
+        )
+    return list(
+        zip(formulas * (number // len(formulas)), families * (number // len(families)), strict=True)
+    )
 
 
 def _fit(options: argparse.Namespace, data: pd.DataFrame, formula: str, family: str) -> GLMM:
@@ -337,6 +349,22 @@ def _warnings_as_lines() -> Iterator[None]:
 
         warnings.showwarning = show  # type: ignore[assignment] # as its documentation allows
         yield
+
+
+def _progress_line() -> Callable[[int, int], None]:
+    """A line on standard error that says how far the checks are, now and then."""
+    shown = -math.inf
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if done < total and now - shown < _PROGRESS_SECONDS:
+            return
+        shown = now
+        end = "\n" if done >= total else ""
+        print(f"\rsimulated data sets: {done} of {total}", end=end, file=sys.stderr, flush=True)
+
+    return show
 
 
 def _one_line(error: BaseException) -> str:

@@ -39,6 +39,8 @@ STORY = (
     "their heads counted (Elston et al. 2001, Parasitology 122, 563-569). Chicks of one brood "
     "share a mother and a patch of heather, so broods and locations have random effects."
 )
+SIDE_BY_SIDE = "The two models side by side"
+CONSEQUENCES = "What it changes"
 PLAIN = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)"
 WITH_CHICK = f"{PLAIN} + (1 | INDEX)"
 
@@ -95,7 +97,7 @@ def run_demo(
     _say(f"{TITLE}\n{'=' * len(TITLE)}")
     _tell(STORY, width)
     plain = _chapter(
-        "without chick",
+        "Poisson",
         "The usual first model: counts are Poisson, given brood and location.",
         PLAIN,
         seed,
@@ -105,7 +107,7 @@ def run_demo(
     )
     _say(_outcome_text(plain, width, colour))
     chick = _chapter(
-        "with chick",
+        "Poisson + chick",
         "Chicks of one brood may differ too. An effect of each chick (INDEX) says so.",
         WITH_CHICK,
         seed,
@@ -117,7 +119,8 @@ def run_demo(
     table = compare({plain.name: plain.fit, chick.name: chick.fit})
     effects = effects_table(plain, chick)
     blocks = (effects, *table.document().blocks)
-    _say(to_text(Document("The two models side by side", blocks), width=width, colour=colour))
+    _say(to_text(Document(SIDE_BY_SIDE, blocks), width=width, colour=colour))
+    _say(to_text(Document(CONSEQUENCES, _consequences(plain, chick)), width=width, colour=colour))
     page = page_of(plain, chick, effects, table)
     path.write_text(to_html(page), encoding="utf-8")
     _tell(f"The whole report, with pictures: {path.resolve()}", width)
@@ -127,7 +130,7 @@ def run_demo(
 def _chapter(
     name: str, reason: str, formula: str, seed: int, draws: int, progress: Progress, width: int
 ) -> Chapter:
-    _say(f"{name[0].upper()}{name[1:]}\n{'-' * len(name)}")
+    _say(f"{name}\n{'-' * len(name)}")
     _tell(reason, width)
     started = time.perf_counter()
     fit = glmm(formula, load("grouseticks"), family="poisson")
@@ -178,21 +181,38 @@ def _cells(report: Report, check: str) -> tuple[Cell, Cell]:
     return Badge(verdict.value, verdict.tone), words
 
 
+def _consequences(plain: Chapter, chick: Chapter) -> tuple[Block, ...]:
+    """Where the variation is said to be, and how far the fixed effects move."""
+    before, after = _deviations(plain), _deviations(chick)
+    shift = (chick.fit.params - plain.fit.params).abs() / plain.fit.bse
+    words = (
+        f"The fixed effects move by at most {shift.max():.1f} standard errors. What changes is "
+        "where the ticks vary: the question of the study was how much of it is between locations, "
+        "broods and chicks."
+    )
+    rows = tuple((name, before.get(name), value) for name, value in after.items())
+    columns = ("standard deviation (log scale) between", plain.name, chick.name)
+    return Paragraph(words), Table(columns, rows)
+
+
+def _deviations(chapter: Chapter) -> dict[str, float]:
+    """Standard deviation of each random effect, by grouping factor."""
+    components = chapter.fit.variance_components
+    return dict(zip(components["group"], components["sd"].astype(float), strict=True))
+
+
 def page_of(plain: Chapter, chick: Chapter, effects: Table, table: Comparison) -> Document:
     """Both reports and the comparison as one page."""
-    side_by_side = Section(
-        Heading("The two models side by side", 2), (effects, *table.document().blocks)
-    )
-    return Document(
-        TITLE, (Paragraph(STORY), side_by_side, _model_section(plain), _model_section(chick))
-    )
+    side_by_side = Section(Heading(SIDE_BY_SIDE, 2), (effects, *table.document().blocks))
+    consequences = Section(Heading(CONSEQUENCES, 2), _consequences(plain, chick))
+    models = (_model_section(plain), _model_section(chick))
+    return Document(TITLE, (Paragraph(STORY), side_by_side, consequences, *models))
 
 
 def _model_section(chapter: Chapter) -> Section:
-    formula = Paragraph(f"{chapter.reason} Poisson: {chapter.fit.formula}")
+    formula = Paragraph(chapter.fit.formula, quiet=True)
     blocks = tuple(_lowered(block) for block in chapter.report.document().blocks)
-    name = f"{chapter.name[0].upper()}{chapter.name[1:]}"
-    return Section(Heading(name, 2), (formula, *blocks))
+    return Section(Heading(chapter.name, 2), (Paragraph(chapter.reason), formula, *blocks))
 
 
 def _lowered(block: Block) -> Block:

@@ -22,7 +22,7 @@ from mixcheck.comparison.same_data import (
     require_one_likelihood,
     require_same_data,
 )
-from mixcheck.display.document import Badge, Block, Document, Paragraph, PValue, Table
+from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
@@ -127,7 +127,7 @@ class Comparison:
     def document(self) -> Document:
         """The comparison as a page: verdict, ranking, formulas, remarks."""
         blocks: list[Block] = [
-            Paragraph(self.verdict, Badge(self.criterion.upper(), "muted")),
+            Paragraph(self.verdict),
             _ranking(self.models),
             _formulas(self.models),
             *(Paragraph(remark, quiet=True) for remark in self.remarks),
