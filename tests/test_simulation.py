@@ -14,7 +14,8 @@ from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.model import ConvergenceFacts, Realisation, Refittable
-from mixcheck.simulation import Purpose, reduce_replicates, simulate, stream
+from mixcheck.simulation import reduce_replicates, simulate
+from mixcheck.streams import Purpose, stream
 
 N = 12
 

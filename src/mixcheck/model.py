@@ -72,7 +72,7 @@ class Realisation:
     probability: Callable[[float], FloatArray] | None = None
 
     def rows(self, selected: BoolArray | IntArray) -> Realisation:
-        """Keep the selected rows (a mask or positions); random effects belong to groups and are dropped."""
+        """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
         whole = self.probability
         return Realisation(
             response=self.response[selected],

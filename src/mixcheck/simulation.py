@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import secrets
 import sys
 import threading
 import time
@@ -20,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from typing import Any, TypeAlias, cast
 
@@ -38,16 +36,15 @@ from mixcheck.model import (
     Realisation,
     Refittable,
 )
+from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = [
     "DEFAULT_DRAWS",
     "Progress",
-    "Purpose",
     "ReplicateNumbers",
     "Simulations",
     "reduce_replicates",
     "simulate",
-    "stream",
 ]
 
 DEFAULT_DRAWS = 1000
@@ -61,27 +58,6 @@ BLOCKS_PER_WORKER = 4
 
 Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Statistic: TypeAlias = Callable[[Realisation], FloatArray]
-
-
-class Purpose(IntEnum):
-    """What a random stream is for; a new purpose never moves another's numbers."""
-
-    OBSERVE = 0
-    REPLICATE = 1
-    RESPOND = 2
-    OBSERVE_REFIT = 3
-
-
-def stream(seed: int, purpose: int, k: int) -> np.random.Generator:
-    """The random stream of simulation `k` for one purpose.
-
-    Examples
-    --------
-    >>> float(stream(1, Purpose.REPLICATE, 7).random()) == float(stream(1, 1, 7).random())
-    True
-    """
-    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), k))
-    return np.random.Generator(np.random.Philox(sequence))
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +165,7 @@ def simulate(
     return Simulations(
         model=model,
         conditioning=conditioning,
-        seed=_seed(seed),
+        seed=choose_seed(seed),
         draws=_draws(model, draws),
         refits=_refits(model, refits),
     )
@@ -202,16 +178,6 @@ def _require_model(model: object) -> None:
             f"mixcheck.from_draws(..); found {type(model).__name__}, which cannot observe "
             "and replicate its data"
         )
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(32)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise OptionError(
-            f"seed must be a non-negative integer or None, found {seed!r}; write seed=1"
-        )
-    return int(seed)
 
 
 def _count(name: str, value: int, least: int) -> int:

@@ -7,11 +7,14 @@ one, and a new purpose never moves the numbers of another.
 
 from __future__ import annotations
 
+import secrets
 from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Purpose", "draw_seed", "stream"]
+from mixcheck.errors import OptionError
+
+__all__ = ["Purpose", "choose_seed", "stream"]
 
 
 class Purpose(IntEnum):
@@ -21,6 +24,7 @@ class Purpose(IntEnum):
     REPLICATE = 1
     RESPOND = 2
     OBSERVE_REFIT = 3
+    SIMULATE = 4
 
 
 def stream(seed: int, purpose: int, k: int) -> np.random.Generator:
@@ -35,6 +39,18 @@ def stream(seed: int, purpose: int, k: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(sequence))
 
 
-def draw_seed() -> int:
-    """A seed from the operating system, small enough to be typed again."""
-    return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
+def choose_seed(seed: int | None) -> int:
+    """The seed given, or one from the operating system that is short enough to be typed.
+
+    Raises
+    ------
+    OptionError
+        If the seed is not a non-negative integer.
+    """
+    if seed is None:
+        return secrets.randbits(32)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise OptionError(
+            f"seed must be a non-negative integer or None, found {seed!r}; write seed=1"
+        )
+    return int(seed)

@@ -37,6 +37,7 @@ __all__ = [
     "PValue",
     "Paragraph",
     "Picture",
+    "Places",
     "QuantileLine",
     "QuantilePlot",
     "ResidualPlot",
@@ -86,7 +87,15 @@ class PValue:
     value: float | None
 
 
-Cell: TypeAlias = str | float | int | Badge | PValue | None
+@dataclass(frozen=True)
+class Places:
+    """A number shown with a fixed number of decimals, as estimates in a column are."""
+
+    value: float
+    places: int
+
+
+Cell: TypeAlias = str | float | int | Badge | PValue | Places | None
 
 
 @dataclass(frozen=True)

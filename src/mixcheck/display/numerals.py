@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mixcheck.display.document import Badge, Cell, PValue
+from mixcheck.display.document import Badge, Cell, Places, PValue
 
 __all__ = ["DASH", "format_cell", "format_number", "format_pvalue"]
 
@@ -63,6 +63,8 @@ def format_cell(cell: Cell) -> str:
     --------
     >>> [format_cell(cell) for cell in ("zeros", 0.25, PValue(0.0), Badge("PASS", "good"), None)]
     ['zeros', '0.25', '< 0.001', 'PASS', '–']
+    >>> format_cell(Places(1234.5, 2))
+    '1,234.50'
     """
     match cell:
         case str():
@@ -71,5 +73,7 @@ def format_cell(cell: Cell) -> str:
             return word
         case PValue(value=value):
             return format_pvalue(value)
+        case Places(value=value, places=places):
+            return f"{value:,.{places}f}" if math.isfinite(value) else format_number(value)
         case _:
             return format_number(cell)

@@ -31,9 +31,7 @@ def transpose(a: FloatArray) -> FloatArray:
 
 def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
     """Products ``A B`` of two stacks, (r, s, m) and (s, t, m); m may broadcast."""
-    if a.shape[1] == 1:
-        return a * b if a.shape[0] == 1 or b.shape[1] == 1 else a[:, :1] * b[:1]
-    out: FloatArray = np.einsum("rs...,st...->rt...", a, b)
+    out: FloatArray = a * b if a.shape[1] == 1 else np.einsum("rs...,st...->rt...", a, b)
     return out
 
 
@@ -44,8 +42,8 @@ def multiply_transposed(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArray:
     """``L' A R`` for one L (r, a), one R (s, b) and a stack A (r, s, m)."""
-    if stack.shape[:2] == (1, 1):
-        return stack * (left[0, 0] * right[0, 0])
+    if left.shape == right.shape == (1, 1):
+        return stack * float(left[0, 0] * right[0, 0])
     r, s, m = stack.shape
     halfway = (left.T @ stack.reshape(r, -1)).reshape(-1, s, m)
     out: FloatArray = np.matmul(right.T, halfway)
@@ -56,7 +54,10 @@ def factor_blocks(a: FloatArray) -> FloatArray | None:
     """Lower Cholesky factors of a stack (q, q, m); None if some matrix is not positive."""
     q = a.shape[0]
     if q == 1:
-        return np.sqrt(a) if a.size == 0 or a.min() > 0.0 else None
+        if not a.min(initial=np.inf) > 0.0:
+            return None
+        root: FloatArray = np.sqrt(a)
+        return root
     lower = np.zeros_like(a)
     for j in range(q):
         pivot = a[j, j] - np.einsum("km,km->m", lower[j, :j], lower[j, :j])

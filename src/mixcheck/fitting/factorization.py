@@ -268,7 +268,8 @@ def _write_rest(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatA
     pair = latent.pairs[r, s]
     for c in range(block.shape[0]):
         for d in range(c if r == s else 0, block.shape[1]):
-            rows, columns = _positions(latent, s, d, pair.right), _positions(latent, r, c, pair.left)
+            rows = _positions(latent, s, d, pair.right)
+            columns = _positions(latent, r, c, pair.left)
             schur[rows, columns] += block[c, d]
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design, Predictor, apply_design
-from mixcheck.display.document import Document
+from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.estimation import hessian_at, re_estimate
@@ -24,7 +24,6 @@ from mixcheck.fitting.inference import (
     find_singular,
     invert_information,
     judge_convergence,
-    scaled_gradient,
     wald_intervals,
 )
 from mixcheck.fitting.laplace import HessianKind, Mode, scale
@@ -32,9 +31,9 @@ from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
-from mixcheck.fitting.summary import summarise
+from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import Conditioning, ConvergenceFacts, Realisation
-from mixcheck.streams import Purpose, draw_seed, stream
+from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
 
@@ -161,7 +160,8 @@ class GLMM:
         alpha : float
             One minus the confidence.
         """
-        held = wald_intervals(self.params.to_numpy(), self.bse.to_numpy(), alpha)
+        estimates = self.optimum.psi[self._shown]
+        held = wald_intervals(estimates, np.sqrt(np.diag(self.covariance)[self._shown]), alpha)
         return pd.DataFrame(held, self._names, ["low", "high"])
 
     @property
@@ -240,8 +240,8 @@ class GLMM:
         out: dict[str, pd.DataFrame] = {}
         for term in self.problem.terms:
             held = values[term.factor][term.columns].T
-            prefix = "" if term.predictor == 0 else f"{self.design.predictors[term.predictor].name}: "
-            names = [prefix + effect for effect in term.block.effects]
+            part = self.design.predictors[term.predictor].name
+            names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
             frame = pd.DataFrame(held, index=term.block.levels, columns=names)
             before = out.get(term.block.group)
             out[term.block.group] = frame if before is None else before.join(frame)
@@ -251,9 +251,8 @@ class GLMM:
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes, a frame of levels x effects per grouping factor."""
         mode = self._mode
-        return self._by_group(
-            {f: scale(root, u) for f, (root, u) in enumerate(zip(mode.roots, mode.point.u, strict=True))}
-        )
+        held = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+        return self._by_group(dict(enumerate(held)))
 
     @cached_property
     def random_effects_sd(self) -> dict[str, pd.DataFrame]:
@@ -367,7 +366,7 @@ class GLMM:
         random_effects: RandomEffects,
         unseen: Literal["error", "zero"],
         offset: str | ArrayLike | None,
-    ) -> tuple[tuple[Predictor, ...], pd.Index[object]]:
+    ) -> tuple[tuple[Predictor, ...], pd.Index[Any]]:
         if data is None:
             return self.design.predictors, self.frame.index
         allow: Literal["error", "zero"] = unseen if random_effects == "auto" else "zero"
@@ -384,7 +383,10 @@ class GLMM:
         return out
 
     def _covariances_by_term(self) -> dict[str, FloatArray]:
-        return {t.block.name: self._covariance_of(t) for t in self.problem.terms}
+        # Names of terms are unique within one predictor only; the mean is the first.
+        return {
+            t.block.name: self._covariance_of(t) for t in self.problem.terms if t.predictor == 0
+        }
 
     # ---- simulation and refit --------------------------------------------------------------
 
@@ -411,9 +413,9 @@ class GLMM:
         DataFrame, (n, draws)
             Counts of successes for a binomial.
         """
-        chosen = draw_seed() if seed is None else seed
+        chosen = choose_seed(seed)
         columns = {
-            k: self._simulate_one(conditioning, stream(chosen, Purpose.RESPOND, k))
+            k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
             for k in range(draws)
         }
         return pd.DataFrame(columns, index=self.frame.index)
@@ -465,8 +467,8 @@ class GLMM:
     def _root(self) -> FloatArray:
         """Scale for a refit: whitens the deviance at this optimum."""
         values, vectors = np.linalg.eigh(0.5 * self.covariance)
-        floor = np.maximum(values, 1e-12 * values.max())
-        return vectors * np.sqrt(floor)
+        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
+        return root
 
     # ---- the port ------------------------------------------------------------------------
 
@@ -532,23 +534,24 @@ class GLMM:
     def random_terms(self) -> dict[str, tuple[str, FloatArray]]:
         """Each random term: grouping factor, and the (n, q) matrix of its effects."""
         return {
-            f"{self.design.predictors[t.predictor].name}: {t.block.name}": (t.block.group, t.block.Z)
-            for t in self.problem.terms
+            f"{part.name}: {block.name}": (block.group, block.Z)
+            for part in self.design.predictors
+            for block in part.random
         }
 
     # ---- display -------------------------------------------------------------------------
 
-    def summary(self) -> Document:
+    def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
-        facts: dict[str, str | int | float] = {
+        facts: dict[str, Cell] = {
             "formula": self.formula,
             "family": f"{self.family.name} ({self.family.link.name})",
             "method": f"Laplace, {self.hessian} information",
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            "log-likelihood": self.llf,
-            "AIC": self.aic,
-            "BIC": self.bic,
+            "log-likelihood": Places(self.llf, 4),
+            "AIC": Places(self.aic, 4),
+            "BIC": Places(self.bic, 4),
         }
         interval = self.conf_int()
         fixed = pd.DataFrame(

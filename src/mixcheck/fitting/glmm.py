@@ -29,9 +29,9 @@ from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 
 __all__ = ["glmm"]
 
-# Predictors beyond this, in the model without random effects, call for a look at
-# separation: probabilities of 3e-4.
-_EXTREME_PREDICTOR = 8.0
+# Probabilities or mean counts below this, in the model without random effects, call for a
+# look at separation: scoring stops when those of separated rows add up to half of it.
+_EXTREME_MEAN = 2e-3
 
 
 def glmm(
@@ -159,7 +159,7 @@ def _require_identified(problem: Problem) -> None:
                 f"({len(term.block.levels)} levels x {len(term.block.effects)}) for {problem.n} "
                 f"observations; {least} can be told apart"
                 + (" from the residual error" if gaussian else "")
-                + ". Write a simpler term, such as a random intercept, or a coarser grouping factor."
+                + ". Write a simpler term, such as a random intercept, or a coarser factor."
             )
 
 
@@ -167,13 +167,14 @@ def _separation_notes(design: Design, problem: Problem, fixed: FixedFit) -> tupl
     """Name the predictors that separate the responses; raise if they do completely."""
     if problem.family.name not in ("binomial", "poisson"):
         return ()
-    extreme = max(float(np.abs(eta).max(initial=0.0)) for eta in problem.fixed(fixed.beta))
-    if extreme < _EXTREME_PREDICTOR:
-        return ()
     y, size = problem.data.y, problem.data.size
-    top = np.zeros(y.size, dtype=bool)
+    mean = problem.family.mean(tuple(problem.fixed(fixed.beta)), None)
+    top, distance = np.zeros(y.size, dtype=bool), mean
     if problem.family.name == "binomial":
         top = y == (1.0 if size is None else size)
+        distance = np.minimum(mean, 1.0 - mean)
+    if distance.min() > _EXTREME_MEAN:
+        return ()
     found = find_separation(problem.X[0], y == 0.0, top)
     if found is None:
         return ()

@@ -25,7 +25,16 @@ from mixcheck.fitting.factorization import Factorization, factorize
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.problem import Curvature, Problem
 
-__all__ = ["Evaluation", "HessianKind", "Mode", "evaluate", "find_mode", "predict_mode", "predictors"]
+__all__ = [
+    "Evaluation",
+    "HessianKind",
+    "Mode",
+    "evaluate",
+    "find_mode",
+    "predict_mode",
+    "predictors",
+    "scale",
+]
 
 HessianKind = Literal["observed", "expected"]
 
@@ -313,8 +322,8 @@ def predict_mode(
                 slopes[a] += second * change
     first = {k: point.derivatives.first[k] for k in latent.bearing}
     rhs = [
-        scale(root.T, r) + scale(change.T, l)
-        for root, change, r, l in zip(
+        scale(root.T, r) + scale(change.T, s)
+        for root, change, r, s in zip(
             roots, changes, latent.scatter(slopes), latent.scatter(first), strict=True
         )
     ]
@@ -371,11 +380,9 @@ def evaluate(
 
 def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System) -> FloatArray:
     """Gradient of the deviance in all parameters."""
-    latent, roots, point = problem.latent, mode.roots, mode.point
+    latent, roots = problem.latent, mode.roots
     entries = system.factorization.inverse_entries()
-    scaled = {
-        (f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()
-    }
+    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
     t = _curvature_pull(latent.leverages(scaled), curvature, len(problem.X))
     bearing = {c: t[c] for c in latent.bearing if t[c] is not None}
     v = _implicit(problem, mode, bearing)
@@ -464,7 +471,7 @@ def _root_derivatives(
 
 def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
     """``sum_P G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s)."""
-    r, s, pairs = gram.shape
+    r, s, _ = gram.shape
     if r == s == 1:
         return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
     moved = np.matmul(root, inverse)

@@ -53,7 +53,7 @@ class Summation:
             return values
         if self._starts is not None:
             return np.add.reduceat(values, self._starts)
-        return np.bincount(self.index, values, self.size)
+        return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
 
     def spread(self, values: FloatArray) -> FloatArray:
         """Give each row the value of its index, (size,) to (n,)."""
@@ -64,11 +64,11 @@ class Summation:
 class Column:
     """One random effect of a factor: the predictor it enters and its covariate.
 
-    ``values`` is None for a covariate that is one in every row.
+    ``covariate`` is None where it is one in every row.
     """
 
     predictor: int
-    values: FloatArray | None
+    covariate: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,12 +161,12 @@ class Latent:
             for c, left in enumerate(self.factors[f].columns):
                 for d, right in enumerate(self.factors[g].columns):
                     if f != g or c <= d:
-                        out[f, g, c, d] = _product(left.values, right.values)
+                        out[f, g, c, d] = _product(left.covariate, right.covariate)
         return out
 
     @cached_property
     def lifts(self) -> dict[tuple[int, int], Summation]:
-        """Sums over the levels of chain factor f within the level of the later g that holds them."""
+        """Sums over the levels of chain factor f within each level of a later factor g."""
         chain = range(self.chained)
         return {
             (f, g): Summation(self.pairs[f, g].right, self.factors[g].m)
@@ -205,8 +205,8 @@ class Latent:
         for factor, effect in zip(self.factors, effects, strict=True):
             for column, values in zip(factor.columns, effect, strict=True):
                 part = factor.sums.spread(values)
-                if column.values is not None:
-                    part = part * column.values
+                if column.covariate is not None:
+                    part = part * column.covariate
                 before = out[column.predictor]
                 out[column.predictor] = part if before is None else before + part
         return out
@@ -292,19 +292,20 @@ def _product(left: FloatArray | None, right: FloatArray | None) -> FloatArray | 
 
 
 def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
-    if factor.q == 1 and factor.columns[0].values is None:
+    if factor.q == 1 and factor.columns[0].covariate is None:
         return factor.sums(rows[factor.columns[0].predictor])[None]
     out = np.empty(factor.shape)
     for target, column in zip(out, factor.columns, strict=True):
         row = rows[column.predictor]
-        target[:] = factor.sums(row if column.values is None else row * column.values)
+        target[:] = factor.sums(row if column.covariate is None else row * column.covariate)
     return out
 
 
 def lay_out(factors: Sequence[Factor]) -> Latent:
     """Order the factors for elimination and index the pairs of levels that meet."""
     ordered = sorted(factors, key=lambda f: -f.m)
-    chain, rest = ordered[:1], []
+    chain = ordered[:1]
+    rest: list[Factor] = []
     for factor in ordered[1:]:
         (chain if _nested(chain[-1].sums, factor.sums) else rest).append(factor)
     all_factors = tuple(chain + rest)

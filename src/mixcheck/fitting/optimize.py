@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation
 
 __all__ = ["Objective", "Optimum", "differentiate_gradient", "minimise"]
@@ -238,6 +239,13 @@ def _curvature(search: _Whitened, z: FloatArray, evaluation: Evaluation) -> Floa
         columns.append((ahead - behind) / (2.0 * _DIFFERENCE))
     search.last = evaluation
     raw = np.column_stack(columns)
+    if not np.isfinite(raw).all():
+        raise ConvergenceError(
+            "the likelihood is not finite next to where the search ended. Either the model "
+            "reproduces the responses exactly (a residual deviation of zero: look for a response "
+            "that is constant, or a function of predictors and groups), or the optimum lies at "
+            "the edge of what the link allows: try another link."
+        )
     return 0.5 * (raw + raw.T)
 
 

@@ -32,6 +32,8 @@ _REFINEMENT = 8
 # Levels per block: bounds the memory of the refined table.
 _BLOCK = 4096
 _SWEEPS = 16
+# Stands for the log of zero where a difference would not be a number.
+_LOWEST = -1e300
 _T_DEGREES = 6.0
 
 
@@ -73,7 +75,9 @@ def draw_posterior(
     if not latent.factors:
         return PosteriorDraw([], 1.0)
     if len(latent.factors) == 1 and latent.factors[0].q == 1:
-        return PosteriorDraw([_invert_distribution(problem, base, mode, rng)], 1.0)
+        drawn = _invert_distribution(problem, base, mode, rng)
+        if drawn is not None:
+            return PosteriorDraw([drawn], 1.0)
     return _sweep(problem, base, mode, rng)
 
 
@@ -82,8 +86,12 @@ def draw_posterior(
 
 def _invert_distribution(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rng: np.random.Generator
-) -> FloatArray:
-    """One draw per level by inverting its distribution function, (1, m)."""
+) -> FloatArray | None:
+    """One draw per level by inverting its distribution function, (1, m).
+
+    None where a density ends inside the grid, as at the edge of the domain of a link: it
+    cannot be interpolated there.
+    """
     centre = mode.point.u[0][0]
     width = 1.0 / mode.system.factorization.lower[0][0, 0]
     uniform = rng.random(centre.size)
@@ -94,11 +102,14 @@ def _invert_distribution(
     for row, t in zip(table, nodes, strict=True):
         u = centre + width * np.sinh(reach * t)
         row[:] = _log_posterior(problem, base, mode.roots, u) + np.log(np.cosh(reach * t))
+    if not np.isfinite(table).all():
+        return None
     drawn = np.empty(centre.size)
     for start in range(0, centre.size, _BLOCK):
         held = slice(start, start + _BLOCK)
         drawn[held] = _invert_table(nodes, table[:, held], uniform[held])
-    return (centre + width * np.sinh(reach * drawn))[None]
+    out: FloatArray = centre + width * np.sinh(reach * drawn)
+    return out[None]
 
 
 def _log_posterior(
@@ -202,7 +213,9 @@ def _update(
         return u, 0.0
     centre, lower = mode.point.u[0], mode.system.factorization.lower[0]
     proposal = centre + solve_upper(lower, (normal / mixing)[:, None])[:, 0]
-    ratio = _log_target(block, base, proposal) - _log_target(block, base, u)
+    # A draw from the Laplace Gaussian may start where the target is zero: any move leaves it.
+    held = np.maximum(_log_target(block, base, u), _LOWEST)
+    ratio = _log_target(block, base, proposal) - held
     ratio += _log_proposal(lower, u - centre) - _log_proposal(lower, proposal - centre)
     accept: BoolArray = np.log(uniform) < ratio
     return np.where(accept, proposal, u), float(accept.mean())

@@ -19,9 +19,7 @@ def fixed_predictors(
     return tuple(part.offset + part.X @ beta for part, beta in zip(parts, betas, strict=True))
 
 
-def random_contribution(
-    part: Predictor, effects: Mapping[str, FloatArray]
-) -> FloatArray:
+def random_contribution(part: Predictor, effects: Mapping[str, FloatArray]) -> FloatArray:
     """Sum over the random terms of one predictor of ``z'b``, (n,); unseen levels give zero.
 
     Parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -94,7 +95,7 @@ class Problem:
     def beta_slices(self) -> tuple[slice, ...]:
         """Where the fixed effects of each predictor stand in the parameter vector."""
         ends = np.cumsum([0, *(x.shape[1] for x in self.X)]).tolist()
-        return tuple(slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        return tuple(slice(a, b) for a, b in pairwise(ends))
 
     @cached_property
     def n_beta(self) -> int:
@@ -136,7 +137,7 @@ class Problem:
         return Curvature(
             {key: -value for key, value in derivatives.second.items()},
             {
-                (*sorted((a, b)), c): -value
+                (min(a, b), max(a, b), c): -value
                 for key, value in derivatives.third.items()
                 for a, b, c in _orders(key)
             },

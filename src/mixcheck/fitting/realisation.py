@@ -75,8 +75,8 @@ def _content_ranks(problem: Problem) -> IntArray:
     for f, factor in enumerate(problem.latent.factors):
         columns[f"level{f}"] = factor.sums.index
         for c, held in enumerate(factor.columns):
-            if held.values is not None:
-                columns[f"z{f}.{c}"] = held.values
+            if held.covariate is not None:
+                columns[f"z{f}.{c}"] = held.covariate
     hashes = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
     ranks = np.empty(problem.n, dtype=np.intp)
     ranks[np.argsort(hashes, kind="stable")] = np.arange(problem.n)
@@ -182,9 +182,12 @@ def _probability(law: _Law, problem: Problem) -> Callable[[float], FloatArray]:
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
-    """Random effects by term, (m, q) each."""
+    """Random effects by term, (m, q) each; those of other predictors than the mean behind its name."""
+    prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
     return {
-        f"{term.block.group} [{', '.join(term.block.effects)}]": u[term.factor][term.columns].T
+        f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]": (
+            u[term.factor][term.columns].T
+        )
         for term in problem.terms
     }
 
@@ -276,7 +279,7 @@ def _random_variance(view: View) -> FloatArray:
     for factor, root in zip(latent.factors, view.roots, strict=True):
         covariance = root @ root.T
         columns = [
-            np.ones(out.size) if c.values is None else c.values for c in factor.columns
+            np.ones(out.size) if c.covariate is None else c.covariate for c in factor.columns
         ]
         Z = np.column_stack(columns)
         out += np.einsum("nq,qr,nr->n", Z, covariance, Z)

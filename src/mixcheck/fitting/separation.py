@@ -79,6 +79,20 @@ def find_separation(X: FloatArray, lowest: BoolArray, highest: BoolArray) -> Sep
     )
     if not solution.success or -solution.fun < _TOLERANCE:
         return None
-    along = directed @ solution.x
     columns = tuple(np.flatnonzero(np.abs(solution.x) > _TOLERANCE).tolist())
-    return Separation(columns, bool(at_end.all() and along.min() > _TOLERANCE))
+    return Separation(columns, bool(at_end.all()) and _has_margin(directed))
+
+
+def _has_margin(directed: FloatArray) -> bool:
+    """Whether some direction moves every row by a positive amount."""
+    from scipy.optimize import linprog
+
+    n, p = directed.shape
+    solution = linprog(
+        np.append(np.zeros(p), -1.0),
+        A_ub=np.column_stack([-directed, np.ones(n)]),
+        b_ub=np.zeros(n),
+        bounds=[(-1.0, 1.0)] * p + [(None, 1.0)],
+        method="highs",
+    )
+    return bool(solution.success and -solution.fun > _TOLERANCE)

@@ -47,9 +47,7 @@ class FixedFit:
     derivatives: Derivatives
 
 
-def _information(
-    problem: Problem, second: Mapping[tuple[int, int], FloatArray]
-) -> FloatArray:
+def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray]) -> FloatArray:
     """``X' W X`` over all predictors, (n_beta, n_beta)."""
     out = np.zeros((problem.n_beta, problem.n_beta))
     for (a, b), weight in second.items():
@@ -287,7 +285,8 @@ def _absorbed(
     for column in cross.T:
         parts = [p.reshape(s) for p, s in zip(np.split(column, ends), shapes, strict=True)]
         solved.append(np.concatenate([p.ravel() for p in solve(parts)]))
-    return cross.T @ np.column_stack(solved)
+    out: FloatArray = cross.T @ np.column_stack(solved)
+    return out
 
 
 def _inverse_root(matrix: FloatArray) -> FloatArray:
@@ -296,5 +295,7 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
     scaled = matrix / np.outer(deviations, deviations)
     values, vectors = np.linalg.eigh(scaled)
     if values.min() < 1e-8:
-        return (vectors / np.sqrt(np.maximum(values, 1e-8))) / deviations[:, None]
-    return np.linalg.inv(np.linalg.cholesky(scaled)).T / deviations[:, None]
+        root: FloatArray = vectors / np.sqrt(np.maximum(values, 1e-8))
+    else:
+        root = np.linalg.inv(np.linalg.cholesky(scaled)).T
+    return root / deviations[:, None]
