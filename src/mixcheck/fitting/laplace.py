@@ -26,6 +26,7 @@ from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.problem import Curvature, Problem
 
 __all__ = [
+    "Direct",
     "Evaluation",
     "HessianKind",
     "Mode",
@@ -33,6 +34,7 @@ __all__ = [
     "find_mode",
     "predict_mode",
     "predictors",
+    "pull_back",
     "scale",
 ]
 
@@ -380,18 +382,81 @@ def evaluate(
 
 def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System) -> FloatArray:
     """Gradient of the deviance in all parameters."""
-    latent, roots = problem.latent, mode.roots
+    latent, point = problem.latent, mode.point
+    first = {k: point.derivatives.first[k] for k in latent.bearing}
+    scores = latent.scatter(first)
+    direct = Direct(
+        coef=[-2.0 * part for part in point.derivatives.first],
+        roots=[-2.0 * (s @ u.T) for s, u in zip(scores, point.u, strict=True)],
+        u=None,
+    )
     entries = system.factorization.inverse_entries()
-    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
+    return pull_back(problem, mode, curvature, system.gram, entries, direct)
+
+
+@dataclass(frozen=True, eq=False)
+class Direct:
+    """Derivatives of the deviance with the modes and H held.
+
+    Attributes
+    ----------
+    coef : list of (n,)
+        In each predictor.
+    roots : list of (q, q)
+        In ``Lambda`` of each factor.
+    u : list of (q, m) or None
+        In the modes; None where it is zero.
+    """
+
+    coef: list[FloatArray]
+    roots: list[FloatArray]
+    u: list[FloatArray] | None
+
+
+def pull_back(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    gram: Gram,
+    entries: Gram,
+    direct: Direct,
+) -> FloatArray:
+    """Gradient of a function of the parameters, the modes and H, in the parameters alone.
+
+    Parameters
+    ----------
+    problem : Problem
+    mode : Mode
+    curvature : Curvature
+        What H is made of.
+    gram : Gram
+        ``Z' W Z`` of that curvature.
+    entries : Gram
+        Derivative of the function in H on the pairs of levels that meet (``H^-1`` for
+        ``log det H``).
+    direct : Direct
+        Its derivatives with the modes and H held.
+
+    Returns
+    -------
+    (P,)
+    """
+    latent, roots = problem.latent, mode.roots
+    scaled = {
+        (f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()
+    }
     t = _curvature_pull(latent.leverages(scaled), curvature, len(problem.X))
-    bearing = {c: t[c] for c in latent.bearing if t[c] is not None}
-    v = _implicit(problem, mode, bearing)
-    coef = _row_coefficients(problem, mode, t, v)
-    betas = [x.T @ c for x, c in zip(problem.X, coef, strict=True)]
+    v = _implicit(problem, mode, t, direct.u)
+    held = _through_mode(problem, mode, t, v)
+    betas = [
+        x.T @ (c if h is None else c + h)
+        for x, c, h in zip(problem.X, direct.coef, held, strict=True)
+    ]
     if not latent.factors:
         return np.concatenate(betas)
-    d_roots = _root_derivatives(problem, mode, coef, v, system.gram, entries)
-    return np.concatenate([*betas, problem.pull_back(d_roots)])
+    d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
+    total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
+    return np.concatenate([*betas, problem.pull_back(total)])
 
 
 def _curvature_pull(
@@ -411,51 +476,54 @@ def _curvature_pull(
 
 
 def _implicit(
-    problem: Problem, mode: Mode, t: Mapping[int, FloatArray | None]
+    problem: Problem,
+    mode: Mode,
+    t: Sequence[FloatArray | None],
+    u_adjoint: list[FloatArray] | None,
 ) -> list[FloatArray] | None:
-    """``v = H^-1 sum_c M_c' t_c``, always with the observed H; None where zero."""
-    if not t:
+    """``v = H^-1 (a + sum_c M_c' t_c)``, always with the observed H; None where zero."""
+    bearing = problem.latent.bearing
+    if u_adjoint is None and all(t[c] is None for c in bearing):
         return None
-    n = problem.n
-    rows = {c: np.zeros(n) if t.get(c) is None else t[c] for c in problem.latent.bearing}
-    held = {c: row for c, row in rows.items() if row is not None}
-    return mode.system.factorization.solve(_whitened(problem, mode.roots, held))
+    zero = np.zeros(problem.n)
+    rows = {c: zero if (part := t[c]) is None else part for c in bearing}
+    rhs = _whitened(problem, mode.roots, rows)
+    if u_adjoint is not None:
+        rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
+    return mode.system.factorization.solve(rhs)
 
 
-def _row_coefficients(
+def _through_mode(
     problem: Problem, mode: Mode, t: Sequence[FloatArray | None], v: list[FloatArray] | None
-) -> list[FloatArray]:
-    """``dD / d eta_k`` of every row."""
-    d = mode.point.derivatives
-    shifts: list[FloatArray | None] = [None] * len(problem.X)
-    if v is not None:
-        effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
-        shifts = problem.latent.gather(effects, len(problem.X))
-    out = []
-    for k, first in enumerate(d.first):
-        coef = -2.0 * first
-        held = t[k]
-        if held is not None:
-            coef += held
+) -> list[FloatArray | None]:
+    """``t_k + sum_a l_ak M_a v``: what reaches each predictor through H and the modes."""
+    out = list(t)
+    if v is None:
+        return out
+    effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
+    shifts = problem.latent.gather(effects, len(problem.X))
+    for k in range(len(out)):
         for a, shift in enumerate(shifts):
-            second = d.second.get((a, k) if a <= k else (k, a))
+            second = mode.point.derivatives.second.get((a, k) if a <= k else (k, a))
             if shift is not None and second is not None:
-                coef += second * shift
-        out.append(coef)
+                part, before = second * shift, out[k]
+                out[k] = part if before is None else before + part
     return out
 
 
 def _root_derivatives(
     problem: Problem,
     mode: Mode,
-    coef: Sequence[FloatArray],
+    held: Sequence[FloatArray | None],
     v: list[FloatArray] | None,
     gram: Gram,
     entries: Gram,
 ) -> list[FloatArray]:
-    """``dD / dLambda`` of each factor, (q, q)."""
+    """Derivatives in ``Lambda`` through H and the modes, (q, q) per factor."""
     latent, point = problem.latent, mode.point
-    outer = latent.scatter({k: coef[k] for k in latent.bearing})
+    zero = np.zeros(problem.n)
+    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
+    outer = latent.scatter(rows)
     out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
     if v is not None:
         scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
