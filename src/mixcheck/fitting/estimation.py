@@ -8,7 +8,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate, predict_mode
+from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
+from mixcheck.fitting.mode import predict_mode
 from mixcheck.fitting.optimize import Objective, Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.start import (

@@ -26,7 +26,8 @@ from mixcheck.fitting.inference import (
     judge_convergence,
     wald_intervals,
 )
-from mixcheck.fitting.laplace import HessianKind, Mode, scale
+from mixcheck.fitting.laplace import HessianKind
+from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
 from mixcheck.fitting.problem import Problem, Term

@@ -17,7 +17,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.blocks import solve_upper
-from mixcheck.fitting.laplace import Mode, find_mode, predictors
+from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.latent import Latent, Pair
 from mixcheck.fitting.problem import Problem
 

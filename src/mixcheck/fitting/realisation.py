@@ -13,7 +13,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
-from mixcheck.fitting.laplace import Mode, find_mode, predictors
+from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.posterior import draw_posterior
 from mixcheck.fitting.problem import Problem
 from mixcheck.model import CONDITIONINGS, Conditioning, Realisation
