@@ -1,0 +1,67 @@
+"""Information criteria."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import mixcheck as mc
+
+from .conftest import Known
+
+# lme4's own optimiser stops about 1e-5 before the optimum in these Poisson models.
+LME4_TOLERANCE = 5e-5
+# Both maximise a Gaussian likelihood, up to the rounding of the printed figures.
+GAUSSIAN_TOLERANCE = 1e-7
+
+
+def test_ticks_as_in_lme4(ticks):
+    """AIC and BIC of two Poisson models are those of R's anova on lme4 1.1-31."""
+    found = [(mc.aic(ticks[name]), mc.bic(ticks[name])) for name in ("year", "altitude")]
+    expected = [(2038.5875434, 2054.5832896), (1988.0754925, 2008.0701753)]
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=LME4_TOLERANCE)
+
+
+def test_growth_as_in_mumin(growth):
+    """AIC with the small-sample term is the AICc of MuMIn's dredge on lme4, by ML."""
+    found = []
+    for model in growth.values():
+        k, n = model.n_parameters, model.nobs
+        found.append(mc.aic(model) + 2.0 * k * (k + 1) / (n - k - 1))
+    expected = [441.4707411878, 445.4447204, 451.7778916, 515.3464405, 521.7219172]
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=GAUSSIAN_TOLERANCE)
+
+
+def test_agree_with_the_fit(ticks):
+    """The functions give what the attributes of our own fit give."""
+    model = ticks["altitude"]
+    assert mc.aic(model) == pytest.approx(model.aic, abs=1e-10)
+    assert mc.bic(model) == pytest.approx(model.bic, abs=1e-10)
+
+
+def test_bic_with_the_number_of_groups(ticks):
+    """The penalty takes the number of levels of the factor that is named."""
+    model = ticks["year"]
+    difference = mc.bic(model) - mc.bic(model, n="BROOD")
+    assert difference == pytest.approx(model.n_parameters * math.log(403 / 118), abs=1e-10)
+
+
+def test_unknown_sample_size(ticks):
+    """A factor that the model has not raises, and those that it has are listed."""
+    with pytest.raises(mc.OptionError, match="write one of 'observations', 'BROOD'"):
+        mc.bic(ticks["year"], n="NEST")
+
+
+@pytest.mark.parametrize("wrong", [None, "fit", mc.GLMM, mc.from_draws([0, 1], [[0, 1]] * 3)])
+def test_no_likelihood(wrong):
+    """What has no likelihood raises and says what would have one."""
+    with pytest.raises(mc.OptionError, match=r"aic needs a fitted model .* mixcheck\.glmm"):
+        mc.aic(wrong)
+
+
+def test_likelihood_that_is_no_number():
+    """A log-likelihood that is NaN is never passed on."""
+    with pytest.raises(mc.ComparisonError, match="is nan"):
+        mc.aic(Known(llf=math.nan))

@@ -1,0 +1,186 @@
+"""The likelihood-ratio test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mixcheck as mc
+
+from .conftest import Known, N, Unconverged, X, fit
+
+GAUSSIAN_TOLERANCE = 1e-6
+# lme4's optimiser stops about 1e-5 before the optimum in Poisson and binomial models.
+LME4_TOLERANCE = 5e-5
+
+
+def test_random_slope_as_in_lme4(days):
+    """Intercept against slope of the sleep study is R's anova on lme4 1.1-31, by ML."""
+    test = mc.lrt(days["intercept"], days["slope"])
+    assert test.df == 2
+    assert test.statistic == pytest.approx(42.1392985162, abs=GAUSSIAN_TOLERANCE)
+    assert test.pvalue == pytest.approx(7.0724126e-10, rel=1e-6)
+    assert test.boundary
+    assert any("conservative" in note for note in test.notes)
+
+
+def test_fixed_effect_as_in_lme4(days):
+    """The slope of the sleep study is R's anova on lme4 1.1-31, by ML; no boundary is near."""
+    test = mc.lrt(days["constant"], days["slope"])
+    assert test.df == 1
+    assert test.statistic == pytest.approx(23.5365374731, abs=GAUSSIAN_TOLERANCE)
+    assert test.pvalue == pytest.approx(1.2256400e-6, rel=1e-6)
+    assert not test.boundary
+    assert not test.notes
+
+
+def test_poisson_as_in_lme4(ticks):
+    """Altitude in the grouse ticks is R's anova on lme4 1.1-31."""
+    test = mc.lrt(ticks["year"], ticks["altitude"])
+    assert test.statistic == pytest.approx(52.5120508784, abs=LME4_TOLERANCE)
+    assert "1 further fixed effect is zero" in test.null
+
+
+def test_bacteria_as_in_pbkrtest():
+    """Treatment in the bacteria is the likelihood ratio that pbkrtest 0.5 reports on lme4."""
+    smaller = fit("bacteria", "y ~ {week > 2} + (1 | ID)", "binomial")
+    larger = fit("bacteria", "y ~ trt + {week > 2} + (1 | ID)", "binomial")
+    test = mc.lrt(smaller, larger)
+    assert test.df == 2
+    assert test.statistic == pytest.approx(4.2528072649, abs=LME4_TOLERANCE)
+    assert test.pvalue == pytest.approx(0.119265, abs=5e-6)
+
+
+def test_a_correlation_is_no_boundary(days):
+    """Uncorrelated random effects are nested in correlated ones, inside the parameter space."""
+    test = mc.lrt(days["uncorrelated"], days["slope"])
+    assert test.df == 1
+    assert not test.boundary
+    assert "uncorrelated" in test.null
+
+
+def test_other_coding_is_nested():
+    """Names play no part: days are nested in hours and their square."""
+    data = mc.datasets.load("sleepstudy")
+    data["hours"] = 24.0 * data["Days"] + 5.0
+    smaller = mc.glmm("Reaction ~ Days + (1 | Subject)", data)
+    larger = mc.glmm("Reaction ~ hours + {hours**2} + (1 | Subject)", data)
+    assert mc.lrt(smaller, larger).df == 1
+
+
+def test_same_names_are_not_nested():
+    """Names play no part: a column of one name with other values is refused."""
+    other = X.copy()
+    other[:, 1] = np.sin(X[:, 1])
+    wider = np.column_stack([other, X[:, 1] ** 3])
+    larger = Known(llf=-8.0, n_parameters=4, fixed_matrices={"mean": wider})
+    with pytest.raises(mc.ComparisonError, match="no combination of those of the larger"):
+        mc.lrt(Known(), larger)
+
+
+def test_wrong_order(days):
+    """The larger model first raises, and says how to write it."""
+    with pytest.raises(mc.ComparisonError, match=r"lrt\(smaller, larger\) with the simpler"):
+        mc.lrt(days["slope"], days["intercept"])
+
+
+def test_equal_models(days):
+    """A model against itself has nothing to test."""
+    with pytest.raises(mc.ComparisonError, match="6 parameters and the smaller one 6"):
+        mc.lrt(days["slope"], days["slope"])
+
+
+def test_other_grouping_factor(ticks):
+    """A term of another grouping factor contains nothing."""
+    larger = fit("grouseticks", "TICKS ~ YEAR + cHEIGHT + (1 | LOCATION)", "poisson")
+    with pytest.raises(mc.ComparisonError, match=r"no random term .* contains .*BROOD"):
+        mc.lrt(ticks["year"], larger)
+
+
+def test_lost_correlation():
+    """More fixed effects do not make up for a correlation that is gone."""
+    slopes = ("g", X)
+    smaller = Known(n_parameters=4, fixed_matrices={"mean": X[:, :1]}, random_terms={"a": slopes})
+    larger = Known(
+        llf=-8.0,
+        n_parameters=5,
+        fixed_matrices={"mean": np.column_stack([X, X[:, 1] ** 2])},
+        random_terms={"a": slopes},
+    )
+    with pytest.raises(mc.ComparisonError, match="correlations of random effects"):
+        mc.lrt(smaller, larger)
+
+
+def test_predictor_of_another_kind():
+    """A random term of the dispersion is not contained in one of the mean."""
+    ones = np.ones((N, 1))
+    matrices = {"mean": X, "dispersion": ones}
+    smaller = Known(
+        n_parameters=4, fixed_matrices=matrices, random_terms={"dispersion: (1 | g)": ("g", ones)}
+    )
+    larger = Known(
+        llf=-8.0,
+        n_parameters=5,
+        fixed_matrices={"mean": np.column_stack([X, X[:, 1] ** 2]), "dispersion": ones},
+        random_terms={"mean: (1 | g)": ("g", ones)},
+    )
+    with pytest.raises(mc.ComparisonError, match="contains 'dispersion"):
+        mc.lrt(smaller, larger)
+    with pytest.raises(mc.ComparisonError, match="predictor of its dispersion"):
+        mc.lrt(smaller, Known(llf=-8.0, n_parameters=5))
+
+
+@pytest.mark.parametrize(
+    ("item", "one", "other"),
+    [("family", "poisson", "nbinom2"), ("link", "log", "sqrt"), ("method", "laplace", "agq")],
+)
+def test_other_likelihood(item, one, other):
+    """Another family, link or approximation is no special case."""
+    smaller = Known(description={item: one})
+    larger = Known(llf=-8.0, n_parameters=4, description={item: other})
+    with pytest.raises(mc.ComparisonError, match=rf"{item} \({one} and {other}\)"):
+        mc.lrt(smaller, larger)
+
+
+def _larger(llf: float, kind: type[Known] = Known) -> Known:
+    return kind(
+        llf=llf,
+        n_parameters=4,
+        fixed_matrices={"mean": np.column_stack([X, X[:, 1] ** 2])},
+        description=Known().description | {"formula": "y ~ x + x2 + (1 | g)"},
+    )
+
+
+def test_negative_statistic():
+    """A likelihood below that of the smaller model raises; its size is never taken instead."""
+    with pytest.raises(mc.ComparisonError, match=r"statistic is -2.* did not reach its optimum"):
+        mc.lrt(Known(), _larger(-11.0))
+
+
+def test_rounding_below_zero():
+    """A statistic that is negative by rounding is zero, and its p-value is one."""
+    test = mc.lrt(Known(), _larger(-10.0 - 1e-8))
+    assert (test.statistic, test.pvalue) == (0.0, 1.0)
+
+
+def test_small_pvalues_are_not_zero():
+    """The upper tail is computed as such: a statistic of 1,000 has its p-value."""
+    test = mc.lrt(Known(), _larger(490.0))
+    # mpmath: erfc(sqrt(500)) with 30 digits.
+    assert test.pvalue == pytest.approx(1.7958327848007363e-219, rel=1e-10)
+
+
+def test_unconverged_model():
+    """A model that did not converge is named in the notes."""
+    test = mc.lrt(Known(), _larger(-8.0, Unconverged))
+    assert test.notes == (
+        "y ~ x + x2 + (1 | g) did not converge: the statistic is not to be trusted.",
+    )
+
+
+def test_as_text_and_html(days):
+    """The record shows its null hypothesis, the numbers and the note."""
+    test = mc.lrt(days["intercept"], days["slope"])
+    assert "Null hypothesis" in str(test)
+    assert "42.1" in str(test)
+    assert "&lt; 0.001" in test._repr_html_()

@@ -1,0 +1,185 @@
+"""The table of models."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mixcheck as mc
+from mixcheck.comparison.table import akaike_weights
+
+from .conftest import Known, Unconverged, X
+
+COLUMNS = [
+    "model",
+    "formula",
+    "family",
+    "df",
+    "llf",
+    "aic",
+    "bic",
+    "delta",
+    "weight",
+    "lrt_against",
+    "lrt_statistic",
+    "lrt_df",
+    "lrt_pvalue",
+    "converged",
+]
+SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=8)
+
+
+def test_frame(days):
+    """One row a model with the promised columns, sorted by the criterion."""
+    frame = mc.compare(days).to_frame()
+    assert list(frame.columns) == COLUMNS
+    assert frame["model"].tolist() == ["uncorrelated", "slope", "constant", "intercept"]
+    assert frame["aic"].is_monotonic_increasing
+    assert frame["delta"].iloc[0] == 0.0
+    assert frame["weight"].sum() == pytest.approx(1.0, abs=1e-12)
+    assert frame["converged"].all()
+
+
+def test_each_is_tested_against_the_next_simpler(days):
+    """The largest nested model is the one tested against, and the test is that of lrt."""
+    rows = mc.compare(days).to_frame().set_index("model")
+    assert rows.loc["slope", "lrt_against"] == "uncorrelated"
+    assert rows.loc["uncorrelated", "lrt_against"] == "intercept"
+    assert pd.isna(rows.loc["intercept", "lrt_against"])
+    assert pd.isna(rows.loc["intercept", "lrt_df"])
+    test = mc.lrt(days["uncorrelated"], days["slope"])
+    assert rows.loc["slope", "lrt_pvalue"] == test.pvalue
+
+
+def test_bic_may_order_otherwise(ticks):
+    """With criterion="bic" differences and weights are those of the BIC."""
+    table = mc.compare(ticks, criterion="bic")
+    bic = np.array([model.bic for model in table.models])
+    np.testing.assert_allclose([m.delta for m in table.models], bic - bic.min(), atol=1e-10)
+    assert table.best.model == "altitude"
+
+
+def test_weights_as_in_mumin(growth):
+    """AICc turned into weights gives those of MuMIn's dredge on the Orthodont data."""
+    k = np.array([model.n_parameters for model in growth.values()])
+    aicc = np.array([mc.aic(model) for model in growth.values()]) + 2.0 * k * (k + 1) / (107 - k)
+    _, weights = akaike_weights(aicc)
+    np.testing.assert_allclose(weights[:3], [0.8749777, 0.1199661, 0.0050562], atol=5e-8)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(SCORES, st.floats(-1e5, 1e5))
+def test_weights_are_shares(scores, shift):
+    """Weights are a distribution, the best has the largest, and a constant changes nothing."""
+    values = np.array(scores)
+    deltas, weights = akaike_weights(values)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert weights[deltas.argmin()] == weights.max()
+    assert deltas.min() == 0.0
+    # Scores up to 1e6 lose 1e-10 of each other when shifted.
+    np.testing.assert_allclose(akaike_weights(values + shift)[1], weights, atol=1e-8)
+
+
+def test_order_of_the_models_does_not_matter(days):
+    """The table of a permuted mapping is the same table."""
+    turned = dict(reversed(days.items()))
+    assert mc.compare(turned).models == mc.compare(days).models
+
+
+def test_sequences_are_numbered(ticks):
+    """Models without names are called model 1, model 2 and so on."""
+    table = mc.compare([ticks["year"], ticks["altitude"]])
+    assert [model.model for model in table.models] == ["model 2", "model 1"]
+
+
+def test_families_may_differ():
+    """Models of other families of one response are ranked, and not tested."""
+    description = {"formula": "y ~ x + (1 | g)", "family": "nbinom2", "link": "log"}
+    other = Known(llf=-5.0, n_parameters=4, description=description)
+    table = mc.compare({"poisson": Known(), "nbinom2": other})
+    assert table.best.model == "nbinom2"
+    assert table.best.lrt_against is None
+
+
+def test_verdict_names_the_close_ones():
+    """Models within two units of the best are named; one just beyond is not."""
+    near, far = Known(llf=-10.9), Known(llf=-11.1)
+    sentence = mc.compare({"a": Known(), "b": near, "c": far}).verdict
+    assert sentence == (
+        "a has the lowest AIC, but b is within 2 units: the data hardly tell them apart."
+    )
+    both = mc.compare({"a": Known(), "b": near, "c": near}).verdict
+    assert "b and c are within 2 units" in both
+
+
+def test_verdict_with_a_clear_winner():
+    """Otherwise the next best is named with its distance."""
+    sentence = mc.compare({"a": Known(), "b": Known(llf=-20.0)}).verdict
+    assert sentence == "a has the lowest AIC; the next is b, 20 units above."
+
+
+def test_unconverged_models_are_remarked():
+    """A model that did not converge stays in the table with a remark."""
+    table = mc.compare({"a": Known(), "b": Unconverged()})
+    assert table.remarks == ("b did not converge, so its criterion may be too large.",)
+    assert table.to_frame().set_index("model").loc["b", "converged"] == False  # noqa: E712
+
+
+def test_test_that_is_impossible_is_remarked():
+    """A larger model below its special case is ranked, without a test, and the reason is given."""
+    wider = {"mean": np.column_stack([X, X[:, 1] ** 2])}
+    stuck = Known(llf=-12.0, n_parameters=4, fixed_matrices=wider)
+    table = mc.compare({"small": Known(), "large": stuck})
+    assert table.models[1].lrt_statistic is None
+    assert "did not reach its optimum" in table.remarks[0]
+
+
+def test_approximations_are_remarked():
+    """Likelihoods by different approximations are ranked with a remark."""
+    methods = [Known(description={"method": method}) for method in ("laplace", "agq")]
+    assert any("agq; laplace" in remark for remark in mc.compare(methods).remarks)
+
+
+@pytest.mark.parametrize("few", [[], {"a": Known()}])
+def test_fewer_than_two(few):
+    """Nothing and a single model cannot be compared."""
+    with pytest.raises(mc.ComparisonError, match="at least two models, found"):
+        mc.compare(few)
+
+
+@pytest.mark.parametrize("wrong", [Known(), "ab", 3])
+def test_no_models(wrong):
+    """One model, or a text, is no list of models."""
+    with pytest.raises(mc.OptionError, match="compare needs several models"):
+        mc.compare(wrong)
+
+
+def test_unknown_criterion():
+    """Another criterion raises and the known ones are named."""
+    with pytest.raises(mc.OptionError, match="write 'aic' or 'bic'"):
+        mc.compare([Known(), Known()], criterion="dic")
+
+
+def test_json_holds_the_frame(days):
+    """The JSON holds every number of the frame exactly, and null where there is none."""
+    table = mc.compare(days)
+    content = json.loads(table.to_json())
+    assert content["verdict"] == table.verdict
+    again = pd.DataFrame(content["models"]).astype(table.to_frame().dtypes.to_dict())
+    pd.testing.assert_frame_equal(again, table.to_frame(), rtol=0.0, atol=0.0)
+
+
+def test_pages(days, tmp_path):
+    """Text and HTML show the verdict and every model; the file is the page."""
+    table = mc.compare(days)
+    page = table.to_html(tmp_path / "table.html")
+    assert (tmp_path / "table.html").read_text(encoding="utf-8") == page
+    for shown in (str(table), page, table._repr_html_()):
+        assert "uncorrelated has the lowest AIC" in shown
+        assert all(name in shown for name in days)
+    assert repr(table).startswith("<Comparison of 4 models by aic: ")
