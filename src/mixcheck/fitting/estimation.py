@@ -8,9 +8,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
-from mixcheck.fitting.mode import predict_mode
-from mixcheck.fitting.optimize import Objective, Optimum, differentiate_gradient, minimise
+from mixcheck.fitting.method import Method, choose_nodes, objective_of
+from mixcheck.fitting.optimize import Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.start import (
     FixedFit,
@@ -21,31 +20,20 @@ from mixcheck.fitting.start import (
 )
 from mixcheck.fitting.threads import single_thread
 
-__all__ = ["estimate", "hessian_at", "re_estimate"]
+__all__ = ["estimate", "estimate_with_settled_nodes", "hessian_at", "re_estimate"]
 
 # A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
 # this many approximate standard errors.
 _NUDGE = 0.5
 
 
-def _objective(problem: Problem, hessian: HessianKind) -> Objective:
-    def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
-        if nearby is None or nearby.mode is None or not problem.terms:
-            return evaluate(problem, psi, problem.latent.zeros(), hessian=hessian)
-        u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
-        chord = nearby.mode.system.factorization
-        return evaluate(problem, psi, u, hessian=hessian, chord=chord, close=close)
-
-    return deviance
-
-
-def estimate(problem: Problem, hessian: HessianKind, fixed: FixedFit | None = None) -> Optimum:
+def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
 
     Parameters
     ----------
     problem : Problem
-    hessian : {"observed", "expected"}
+    method : Method
     fixed : FixedFit, optional
         The model without random effects, where it is fitted already.
 
@@ -56,19 +44,48 @@ def estimate(problem: Problem, hessian: HessianKind, fixed: FixedFit | None = No
     """
     with single_thread(problem.latent.rest_size):
         start = find_start(problem, fixed or fit_without_random_effects(problem))
-        optimum = _first_finite(problem, hessian, start)
-        return _rectify(problem, optimum, hessian)
+        if method.name == "laplace":
+            return _rectify(problem, _first_finite(problem, method, start), method)
+        near = _first_finite(problem, Method(), start, hessian=False)
+        return _rectify(problem, _from_laplace(problem, method, near), method)
 
 
-def _first_finite(problem: Problem, hessian: HessianKind, start: FloatArray) -> Optimum:
+def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
+    """Maximise the likelihood by quadrature with as many nodes as it takes to settle.
+
+    The number is chosen at the Laplace estimates and again at the new ones.
+
+    Raises
+    ------
+    ConvergenceError
+        If no number of nodes settles.
+    """
+    near = _first_finite(problem, Method(), find_start(problem, fixed), hessian=False)
+    method = choose_nodes(problem, near.evaluation, Method("agq"))
+    while True:
+        optimum = _from_laplace(problem, method, near)
+        again = choose_nodes(problem, optimum.evaluation, method)
+        if again.nodes <= method.nodes:
+            return _rectify(problem, optimum, method), method
+        near, method = optimum, again
+
+
+def _from_laplace(problem: Problem, method: Method, near: Optimum) -> Optimum:
+    scale = whiten(problem, near.evaluation)
+    return minimise(objective_of(problem, method), near.psi, scale)
+
+
+def _first_finite(
+    problem: Problem, method: Method, start: FloatArray, *, hessian: bool = True
+) -> Optimum:
     shrink = np.ones(start.size)
-    objective = _objective(problem, hessian)
+    objective = objective_of(problem, method)
     for factor in (1.0, 0.3, 0.03):
         shrink[problem.n_beta :] = factor
         first = approach(problem, objective, start * shrink)
         if first.mode is not None:
             scale = whiten(problem, first)
-            return minimise(objective, first.psi, scale, first=first)
+            return minimise(objective, first.psi, scale, first=first, hessian=hessian)
     raise ConvergenceError(
         "the likelihood is not finite at the starting values: the link may not fit these data "
         f"(family {problem.family!r}). Try another link, or rescale the predictors."
@@ -76,7 +93,7 @@ def _first_finite(problem: Problem, hessian: HessianKind, start: FloatArray) -> 
 
 
 def re_estimate(
-    problem: Problem, previous: FloatArray, scale: FloatArray, hessian: HessianKind
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:
     """Maximise the likelihood for a new response, starting from a previous fit.
 
@@ -87,21 +104,21 @@ def re_estimate(
         Estimates of the previous fit.
     scale : (P, P)
         Root of their covariance.
-    hessian : {"observed", "expected"}
+    method : Method
     """
     with single_thread(problem.latent.rest_size):
         start = _nudge(problem, previous, scale)
-        optimum = minimise(_objective(problem, hessian), start, scale, hessian=False)
+        optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
         if not np.isfinite(optimum.evaluation.deviance):
-            return estimate(problem, hessian)
-        return _rectify(problem, optimum, hessian)
+            return estimate(problem, method)
+        return _rectify(problem, optimum, method)
 
 
-def hessian_at(problem: Problem, optimum: Optimum, hessian: HessianKind) -> FloatArray:
+def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
     """Hessian of the deviance at an optimum, (P, P)."""
     with single_thread(problem.latent.rest_size):
         return differentiate_gradient(
-            _objective(problem, hessian), optimum.psi, optimum.scale, optimum.evaluation
+            objective_of(problem, method), optimum.psi, optimum.scale, optimum.evaluation
         )
 
 
@@ -115,7 +132,7 @@ def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
     return out
 
 
-def _rectify(problem: Problem, optimum: Optimum, hessian: HessianKind) -> Optimum:
+def _rectify(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     """The same optimum with the diagonal of every Lambda non-negative."""
     signs = np.ones(optimum.psi.size)
     theta = optimum.psi[problem.n_beta :]
@@ -126,7 +143,7 @@ def _rectify(problem: Problem, optimum: Optimum, hessian: HessianKind) -> Optimu
     if np.all(signs > 0):
         return optimum
     psi = signs * optimum.psi
-    evaluation = _objective(problem, hessian)(psi, None)
+    evaluation = objective_of(problem, method)(psi, None)
     turned_hessian = optimum.hessian
     if turned_hessian is not None:
         turned_hessian = signs[:, None] * turned_hessian * signs

@@ -26,7 +26,7 @@ from mixcheck.fitting.inference import (
     judge_convergence,
     wald_intervals,
 )
-from mixcheck.fitting.laplace import HessianKind
+from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
@@ -56,8 +56,8 @@ class GLMM:
         The same, arranged for the fitter.
     optimum : Optimum
         Where the optimiser stopped.
-    hessian : {"observed", "expected"}
-        Which information entered the Laplace approximation.
+    method : Method
+        How the likelihood was approximated.
     notes : tuple of str
         Sentences on what was found before fitting: rows left out, separation.
     """
@@ -65,7 +65,7 @@ class GLMM:
     design: Design
     problem: Problem
     optimum: Optimum
-    hessian: HessianKind
+    method: Method
     notes: tuple[str, ...] = ()
 
     # ---- what was fitted -----------------------------------------------------------------
@@ -129,7 +129,7 @@ class GLMM:
         """
         hessian = self.optimum.hessian
         if hessian is None:
-            hessian = hessian_at(self.problem, self.optimum, self.hessian)
+            hessian = hessian_at(self.problem, self.optimum, self.method)
         return invert_information(hessian, self.optimum.scale)
 
     def cov_params(self) -> pd.DataFrame:
@@ -178,7 +178,7 @@ class GLMM:
 
     @property
     def llf(self) -> float:
-        """Marginal log-likelihood (Laplace), every constant kept."""
+        """Marginal log-likelihood by `method`, every constant kept."""
         return -0.5 * self.optimum.evaluation.deviance
 
     @property
@@ -461,8 +461,8 @@ class GLMM:
                 "one value for each row used in the fit"
             )
         problem = self.problem.with_response(y)
-        optimum = re_estimate(problem, self.optimum.psi, self._root, self.hessian)
-        return type(self)(self.design, problem, optimum, self.hessian)
+        optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
+        return type(self)(self.design, problem, optimum, self.method)
 
     @cached_property
     def _root(self) -> FloatArray:
@@ -495,8 +495,7 @@ class GLMM:
             "formula": self.formula,
             "family": self.family.name,
             "link": self.family.link.name,
-            "method": "laplace",
-            "hessian": self.hessian,
+            "method": str(self.method),
             "nobs": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
             "log-likelihood": self.llf,
@@ -547,7 +546,7 @@ class GLMM:
         facts: dict[str, Cell] = {
             "formula": self.formula,
             "family": f"{self.family.name} ({self.family.link.name})",
-            "method": f"Laplace, {self.hessian} information",
+            "method": str(self.method),
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
             "log-likelihood": Places(self.llf, 4),

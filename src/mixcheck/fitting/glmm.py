@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,14 +20,18 @@ from mixcheck.errors import (
     SeparationWarning,
 )
 from mixcheck.families import Family, get_family
-from mixcheck.fitting.estimation import estimate
+from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.laplace import HessianKind
+from mixcheck.fitting.method import Method, MethodName
 from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.separation import find_separation
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 
 __all__ = ["glmm"]
+
+_MOST_NODES = 201
 
 # Probabilities or mean counts below this, in the model without random effects, call for a
 # look at separation: scoring stops when those of separated rows add up to half of it.
@@ -42,10 +46,12 @@ def glmm(
     dispersion: str | None = None,
     weights: str | ArrayLike | None = None,
     offset: str | ArrayLike | None = None,
+    method: MethodName = "laplace",
+    nodes: int | Literal["auto"] = "auto",
     hessian: HessianKind = "observed",
     context: Mapping[str, Any] | None = None,
 ) -> GLMM:
-    """Fit a generalized linear mixed model by maximum likelihood (Laplace).
+    """Fit a generalized linear mixed model by maximum likelihood.
 
     Parameters
     ----------
@@ -64,6 +70,12 @@ def glmm(
         number of trials of the proportion.
     offset : str or (n,), optional
         Added to the predictor of the mean.
+    method : {"laplace", "agq"}
+        Laplace approximation, or adaptive Gauss-Hermite quadrature (one grouping factor with
+        up to three random effects a level).
+    nodes : int or "auto"
+        Quadrature nodes per dimension; "auto" raises them until the log-likelihood settles
+        to 1e-5.
     hessian : {"observed", "expected"}
         Information in the Laplace approximation: the observed one (as TMB), or the expected
         one (as lme4; the same for canonical links).
@@ -102,17 +114,57 @@ def glmm(
     >>> round(fit.llf, 4)
     -92.0263
     """
-    if hessian not in ("observed", "expected"):
-        raise OptionError(f"hessian={hessian!r} is unknown; write 'observed' or 'expected'")
+    _require_method(method, nodes, hessian)
     chosen = get_family(family)
     design = _design(formula, data, chosen, dispersion, weights, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
     fixed = fit_without_random_effects(problem)
     notes = (*design.notes, *_separation_notes(design, problem, fixed))
-    fit = GLMM(design, problem, estimate(problem, hessian, fixed), hessian, notes)
+    fit = _fit(design, problem, fixed, method, nodes, hessian, notes)
     _warn(fit)
     return fit
+
+
+def _require_method(method: str, nodes: int | str, hessian: str) -> None:
+    if hessian not in ("observed", "expected"):
+        raise OptionError(f"hessian={hessian!r} is unknown; write 'observed' or 'expected'")
+    if method not in ("laplace", "agq"):
+        raise OptionError(f"method={method!r} is unknown; write 'laplace' or 'agq'")
+    if method == "agq" and hessian == "expected":
+        raise OptionError(
+            'hessian="expected" belongs to the Laplace approximation; leave it out with agq'
+        )
+    whole = isinstance(nodes, int) and not isinstance(nodes, bool) and 1 <= nodes <= _MOST_NODES
+    if nodes != "auto" and not whole:
+        raise OptionError(
+            f'nodes={nodes!r} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
+        )
+    if method == "laplace" and nodes not in ("auto", 1):
+        raise OptionError(
+            f'nodes={nodes!r} needs quadrature; write method="agq" too, or leave nodes out'
+        )
+
+
+def _fit(
+    design: Design,
+    problem: Problem,
+    fixed: FixedFit,
+    method: MethodName,
+    nodes: int | Literal["auto"],
+    hessian: HessianKind,
+    notes: tuple[str, ...],
+) -> GLMM:
+    if method == "laplace":
+        chosen = Method("laplace", hessian)
+        return GLMM(design, problem, estimate(problem, chosen, fixed), chosen, notes)
+    require_quadrature(problem)
+    if nodes == "auto":
+        optimum, chosen = estimate_with_settled_nodes(problem, fixed)
+    else:
+        chosen = Method("agq", nodes=nodes)
+        optimum = estimate(problem, chosen, fixed)
+    return GLMM(design, problem, optimum, chosen, notes)
 
 
 def _design(

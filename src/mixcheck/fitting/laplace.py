@@ -29,6 +29,7 @@ __all__ = ["Direct", "Evaluation", "HessianKind", "evaluate", "pull_back"]
 
 HessianKind = Literal["observed", "expected"]
 
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Deviance at one parameter vector.
@@ -154,9 +155,7 @@ def pull_back(
     (P,)
     """
     latent, roots = problem.latent, mode.roots
-    scaled = {
-        (f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()
-    }
+    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
     t = _curvature_pull(latent.leverages(scaled), curvature, len(problem.X))
     v = _implicit(problem, mode, t, direct.u)
     held = _through_mode(problem, mode, t, v)

@@ -305,5 +305,3 @@ def predict_mode(
     if furthest > _FAR:
         return point.u, False
     return [u + part for u, part in zip(point.u, du, strict=True)], furthest < _CLOSE
-
-

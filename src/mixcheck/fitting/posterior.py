@@ -17,8 +17,8 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.blocks import solve_upper
-from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.latent import Latent, Pair
+from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.problem import Problem
 
 __all__ = ["PosteriorDraw", "draw_posterior"]

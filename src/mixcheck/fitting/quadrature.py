@@ -139,7 +139,9 @@ def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _
     latent, root = problem.latent, mode.roots[0]
     factor, centre = latent.factors[0], mode.point.u[0]
     lower = mode.system.factorization.lower[0]
-    at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum("qm,qm->m", centre, centre)
+    at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
+        "qm,qm->m", centre, centre
+    )
     q, m = factor.shape
     total, u_sum, spread = np.zeros(m), np.zeros((q, m)), np.zeros((q, q, m))
     coef = [np.zeros(problem.n) for _ in base]

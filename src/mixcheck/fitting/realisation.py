@@ -182,7 +182,7 @@ def _probability(law: _Law, problem: Problem) -> Callable[[float], FloatArray]:
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
-    """Random effects by term, (m, q) each; those of other predictors than the mean behind its name."""
+    """Random effects by term, (m, q) each; other predictors than the mean by name."""
     prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
     return {
         f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]": (

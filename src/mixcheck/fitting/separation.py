@@ -77,9 +77,12 @@ def find_separation(X: FloatArray, lowest: BoolArray, highest: BoolArray) -> Sep
         bounds=[(-1.0, 1.0)] * X.shape[1],
         method="highs",
     )
-    if not solution.success or -solution.fun < _TOLERANCE:
+    if not solution.success or solution.x is None:
         return None
-    columns = tuple(np.flatnonzero(np.abs(solution.x) > _TOLERANCE).tolist())
+    direction = np.asarray(solution.x, dtype=np.float64)
+    if (directed @ direction).sum() < _TOLERANCE:
+        return None
+    columns = tuple(np.flatnonzero(np.abs(direction) > _TOLERANCE).tolist())
     return Separation(columns, bool(at_end.all()) and _has_margin(directed))
 
 
@@ -95,4 +98,4 @@ def _has_margin(directed: FloatArray) -> bool:
         bounds=[(-1.0, 1.0)] * p + [(None, 1.0)],
         method="highs",
     )
-    return bool(solution.success and -solution.fun > _TOLERANCE)
+    return bool(solution.success and solution.fun is not None and solution.fun < -_TOLERANCE)

@@ -15,9 +15,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.laplace import Evaluation
+from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import Mode
 from mixcheck.fitting.mode import scale as scale_effects
-from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.optimize import Objective
 from mixcheck.fitting.problem import Problem
 

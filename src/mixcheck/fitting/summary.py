@@ -45,7 +45,7 @@ class Summary:
 
 def _coefficients(frame: pd.DataFrame) -> Table:
     """Estimates, errors and intervals to one number of decimals a row, Wald tests."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for name, estimate, error, z, p, low, high in frame.itertuples(name=None):
         places = _places(error)
         held = (Places(v, places) for v in (estimate, error))
@@ -62,7 +62,7 @@ def _places(error: float) -> int:
 
 
 def _components(frame: pd.DataFrame) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for group, name, variance, sd, corr in frame.itertuples(index=False, name=None):
         places = _places(abs(sd if math.isfinite(sd) else variance))
         held = (Places(v, places) for v in (variance, sd))

@@ -1,0 +1,98 @@
+"""How the likelihood is approximated: Laplace or adaptive quadrature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
+from mixcheck.fitting.mode import predict_mode
+from mixcheck.fitting.optimize import Objective
+from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.quadrature import MOST_EFFECTS, evaluate_quadrature
+
+__all__ = ["Method", "MethodName", "choose_nodes", "objective_of"]
+
+MethodName = Literal["laplace", "agq"]
+
+# Nodes tried by nodes="auto", and how far two successive log-likelihoods may differ.
+_LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101)
+_AGREEMENT = 1e-5
+
+
+@dataclass(frozen=True)
+class Method:
+    """An approximation of the marginal likelihood.
+
+    Attributes
+    ----------
+    name : {"laplace", "agq"}
+    hessian : {"observed", "expected"}
+        Information in the log determinant of the Laplace approximation.
+    nodes : int
+        Quadrature nodes per dimension; 1 for Laplace.
+    """
+
+    name: MethodName = "laplace"
+    hessian: HessianKind = "observed"
+    nodes: int = 1
+
+    def __str__(self) -> str:
+        if self.name == "agq":
+            return f"adaptive quadrature, {self.nodes} nodes"
+        return f"Laplace, {self.hessian} information"
+
+
+def objective_of(problem: Problem, method: Method) -> Objective:
+    """The deviance of a problem as a function of its parameters, warm-started."""
+
+    def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
+        if nearby is None or nearby.mode is None or not problem.terms:
+            return _evaluate(problem, method, psi, problem.latent.zeros(), None, close=False)
+        u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
+        return _evaluate(problem, method, psi, u, nearby, close=close)
+
+    return deviance
+
+
+def _evaluate(
+    problem: Problem,
+    method: Method,
+    psi: FloatArray,
+    start: list[FloatArray],
+    nearby: Evaluation | None,
+    *,
+    close: bool,
+) -> Evaluation:
+    if method.name == "agq":
+        return evaluate_quadrature(problem, psi, start, method.nodes, close=close)
+    chord = None if nearby is None or nearby.mode is None else nearby.mode.system.factorization
+    return evaluate(problem, psi, start, hessian=method.hessian, chord=chord, close=close)
+
+
+def choose_nodes(problem: Problem, at: Evaluation, method: Method) -> Method:
+    """Raise the nodes until two successive log-likelihoods agree, twice.
+
+    The error of adaptive quadrature does not fall monotonically with the nodes, so one
+    agreement may be an accident.
+
+    Raises
+    ------
+    ConvergenceError
+        If the largest rule has not settled.
+    """
+    before, agreed = None, 0
+    most = _LADDER[-1] if problem.latent.factors[0].q == 1 else _LADDER[-1] // MOST_EFFECTS
+    for nodes in (k for k in _LADDER if k <= most):
+        tried = replace(method, nodes=nodes)
+        llf = -0.5 * objective_of(problem, tried)(at.psi, at).deviance
+        agreed = agreed + 1 if before is not None and abs(llf - before) < _AGREEMENT else 0
+        if agreed == 2:
+            return tried
+        before = llf
+    raise ConvergenceError(
+        f'nodes="auto" found no number of nodes up to {most} at which the log-likelihood settles '
+        f"to {_AGREEMENT:g}; give a number, such as nodes=51, and compare"
+    )
