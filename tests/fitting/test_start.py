@@ -1,0 +1,71 @@
+"""Where the search starts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from mixcheck.fitting.method import Method, objective_of
+from mixcheck.fitting.optimize import differentiate_gradient
+from mixcheck.fitting.start import find_start, fit_without_random_effects, whiten
+
+# Scoring stops where the decrement, twice the loss in log-likelihood, is below 1e-3.
+LOSS = 1e-3
+FAMILIES = (
+    "gaussian-identity gaussian-log binomial-logit binomial-probit binomial-cloglog "
+    "binomial-cauchit binomial-log binomial-identity poisson-log poisson-identity poisson-sqrt"
+).split()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_random_effects(small: SimpleNamespace, family: str) -> None:
+    """Scoring reaches the maximum of the likelihood without random effects."""
+    case = small.case("vector", family, 4, n=60, weighted=True, shifted=True)
+    problem = case.problem
+
+    def loss(beta: np.ndarray) -> float:
+        values = problem.derivatives(problem.fixed(beta), 1).value
+        return float(-values.sum()) if np.isfinite(values).all() else 1e10
+
+    beta = fit_without_random_effects(problem).beta
+    options = {"maxiter": 4000, "maxfev": 4000, "xatol": 1e-8, "fatol": 1e-10}
+    best = minimize(loss, beta, method="Nelder-Mead", options=options)
+    assert loss(beta) <= best.fun + LOSS
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "diagonal", "nested", "nested_two_crossed"])
+@pytest.mark.parametrize("family", ["binomial-logit", "poisson-log", "gaussian-identity"])
+def test_start(small: SimpleNamespace, layout: str, family: str) -> None:
+    """The start has a finite likelihood, a positive variance in every term, no correlation."""
+    problem = small.case(layout, family, 4, n=60).problem
+    start = find_start(problem, fit_without_random_effects(problem))
+    theta = start[problem.n_beta :]
+    for root in problem.roots(theta):
+        assert (np.diag(root) > 0.0).all()
+        np.testing.assert_array_equal(root, np.diag(np.diag(root)))
+    assert np.isfinite(objective_of(problem, Method())(start, None).deviance)
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested", "crossed"])
+@pytest.mark.parametrize("family", ["binomial-logit", "poisson-log", "gaussian-identity"])
+def test_whitening(small: SimpleNamespace, layout: str, family: str) -> None:
+    """In fixed effects the scale whitens the Hessian; in variances it is of its order."""
+    case = small.case(layout, family, 4, n=120)
+    problem, objective = case.problem, objective_of(case.problem, Method())
+    evaluation = objective(case.psi, None)
+    scale = whiten(problem, evaluation)
+    hessian = differentiate_gradient(objective, case.psi, scale, evaluation)
+    white = np.diag(scale.T @ hessian @ scale)
+    assert np.all((white[: problem.n_beta] > 0.4) & (white[: problem.n_beta] < 2.5))
+    assert np.all(np.abs(white) < 30.0)
+
+
+def test_constant_where_least_squares_fails(small: SimpleNamespace) -> None:
+    """An offset that pushes a least-squares start out of the domain is survived."""
+    case = small.case("one", "poisson-identity", 4, n=60)
+    beta = fit_without_random_effects(case.problem).beta
+    assert np.isfinite(beta).all()
+    assert (case.problem.fixed(beta)[0] > 0.0).all()
