@@ -174,11 +174,6 @@ def _run_check(options: argparse.Namespace) -> int:
     policy = Policy(alpha=options.alpha)
     data = read_table(options.data)
     fit = _fit(options, data, options.formula, options.family)
-    print(
-        f"{fit.formula}, {fit.family.name}: {fit.nobs} observations, "
-        f"log-likelihood {fit.llf:.4f}\n",
-        flush=True,
-    )
     report = run_checks(
         fit,
         seed=options.seed,
@@ -188,6 +183,8 @@ def _run_check(options: argparse.Namespace) -> int:
         n_jobs=options.jobs,
         progress=_progress_line() if options.progress else None,
     )
+    print(f"{fit.formula}, {fit.family.name}: {fit.nobs} observations, ", end="")
+    print(f"log-likelihood {fit.llf:.4f}\n")
     print(report.to_text(width=_width(), colour=_colour(sys.stdout)))
     print(f"\nSeed: {report.provenance['seed']}")
     for write, path in (

@@ -1,0 +1,230 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.cli import main, read_table
+
+CBPP = ["dataset:cbpp", "--formula", "incidence / size ~ period + (1 | herd)"]
+CBPP += ["--family", "binomial"]
+TICKS = ["dataset:grouseticks", "--formula", "TICKS ~ YEAR + cHEIGHT + (1 | BROOD)"]
+TICKS += ["--family", "poisson"]
+FEW = ["--seed", "1", "--draws", "200"]
+
+
+def _check(*words: str) -> int:
+    return main(["check", *words])
+
+
+def test_passing_model(capsys):
+    """A model that passes ends with 0; the table and the seed are on standard output."""
+    assert _check(*CBPP, *FEW) == 0
+    out, err = capsys.readouterr()
+    assert "56 observations, log-likelihood -92.0263" in out
+    assert "None of 7 checks contradicts the model" in out
+    assert "Seed: 1" in out
+    assert err == ""
+
+
+def test_failing_model_in_every_format(tmp_path, capsys):
+    """A failing check gives exit code 1 and the same verdicts in text, JSON, JUnit and HTML."""
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("json", "junit", "report")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    assert _check(*TICKS, *FEW, *options) == 1
+    report = mc.Report.from_json(files["json"])
+    failed = [name for name, verdict in report.verdicts.items() if verdict is mc.Verdict.FAIL]
+    assert "dispersion" in failed
+    assert json.loads(files["json"].read_text())["ok"] is False
+    failures = ElementTree.parse(files["junit"]).findall(".//testcase[failure]")
+    assert [case.get("name") for case in failures] == failed
+    assert files["report"].read_text(encoding="utf-8") == report.to_html()
+    out = capsys.readouterr().out
+    assert all(f"FAIL  {name}" in out for name in failed)
+    assert all(f"Wrote {path}" in out for path in files.values())
+
+
+def test_alpha_decides():
+    """The level is that of the policy: at a very strict one the same model passes."""
+    assert _check(*TICKS, *FEW, "--alpha", "0.0001") == 0
+
+
+def test_seed_reproduces(tmp_path):
+    """One seed gives one report; without it the seed that was drawn is in the report."""
+    paths = [tmp_path / name for name in ("a.json", "b.json", "c.json")]
+    assert _check(*CBPP, "--draws", "200", "--json", str(paths[0])) == 0
+    seed = json.loads(paths[0].read_text())["provenance"]["seed"]
+    for path, number in zip(paths[1:], (seed, seed + 1), strict=True):
+        _check(*CBPP, "--draws", "200", "--seed", str(number), "--json", str(path))
+    texts = [path.read_text() for path in paths]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_refits_and_link(tmp_path):
+    """The link and the refits reach the fit and the checks."""
+    path = tmp_path / "r.json"
+    _check(*CBPP, "--link", "probit", "--refits", "30", "--seed", "1", "--json", str(path))
+    provenance = json.loads(path.read_text())["provenance"]
+    assert provenance["refits"] == 30
+    assert provenance["model"]["link"] == "probit"
+
+
+def test_progress_is_on_standard_error(capsys):
+    """With --progress a line on standard error says how far the checks are."""
+    _check(*CBPP, *FEW, "--progress")
+    out, err = capsys.readouterr()
+    assert "200 of 200" in err
+    assert "200 of 200" not in out
+
+
+def test_warnings_are_lines(capsys):
+    """A warning of ours is one line on standard error, without a place in the source."""
+    words = ["dataset:Dyestuff2", "--formula", "Yield ~ 1 + (1 | Batch)", "--family", "gaussian"]
+    _check(*words, *FEW)
+    err = capsys.readouterr().err
+    assert err.startswith("mixcheck: warning: ")
+    assert ".py" not in err
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".feather"])
+def test_files_by_their_ending(tmp_path, ending):
+    """A table is read as its ending says."""
+    frame = pd.DataFrame({"x": [0.5, 1.5], "g": ["a", "b"]})
+    path = tmp_path / f"table{ending}"
+    writers = {
+        ".csv": lambda: frame.to_csv(path, index=False),
+        ".tsv": lambda: frame.to_csv(path, index=False, sep="\t"),
+        ".parquet": lambda: frame.to_parquet(path),
+        ".feather": lambda: frame.to_feather(path),
+    }
+    writers[ending]()
+    pd.testing.assert_frame_equal(read_table(str(path)), frame)
+
+
+def test_standard_input(monkeypatch):
+    """A dash is CSV on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x,y\n1,2\n"))
+    assert read_table("-").to_dict("list") == {"x": [1], "y": [2]}
+
+
+def test_dataset_keeps_its_categories():
+    """A shipped data set is that of mixcheck.datasets.load."""
+    pd.testing.assert_frame_equal(read_table("dataset:cbpp"), mc.datasets.load("cbpp"))
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """Files that are not what their ending says, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2\n1,2,3,4\n")
+    (tmp_path / "binary.csv").write_bytes(bytes(np.arange(128, 256, dtype=np.uint8)))
+    (tmp_path / "text.parquet").write_text("a,b\n1,2\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.csv"], "there is no file 'none.csv'"),
+        (["empty.csv"], "empty.csv cannot be read as csv"),
+        (["ragged.csv"], "ragged.csv cannot be read as csv"),
+        (["binary.csv"], "binary.csv cannot be read as csv"),
+        (["text.parquet"], "text.parquet cannot be read as parquet"),
+        (["table.xlsx"], "a file ends in .csv, .tsv, .parquet, .feather"),
+        (["cbpp"], "write dataset:cbpp"),
+        (["dataset:cbbp"], "Did you mean 'cbpp'"),
+        (["dataset:cbpp", "--formula", "incidence ~ perio + (1 | herd)"], "perio"),
+        (["dataset:cbpp", "--formula", "incidence ~ period + (1 | herd"], "add `)`"),
+        (["dataset:cbpp", "--family", "poison"], "Write family='poisson'"),
+        (["dataset:cbpp", "--link", "logit"], "no logit link"),
+        (["dataset:cbpp", "--weights", "w"], "`w`"),
+        (["dataset:cbpp", "--alpha", "5"], "alpha must be a number between 0 and 1"),
+        (["dataset:cbpp", "--seed", "-1"], "seed must be a non-negative integer"),
+        (["dataset:cbpp", "--report", "no/such/r.html"], "--report: there is no folder"),
+    ],
+)
+def test_what_cannot_run(broken, capsys, words, said):
+    """A wrong call ends with 2 and a message on standard error, without a traceback."""
+    defaults = ["--formula", "incidence ~ period + (1 | herd)", "--family", "poisson"]
+    assert _check(words[0], *defaults, *words[1:]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("mixcheck: ")
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("words", [[], ["chek"], ["check"], ["compare", "x", "--criterion", "dic"]])
+def test_usage(words, capsys):
+    """Wrong words of the command end with 2 and its usage."""
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: mixcheck" in capsys.readouterr().err
+
+
+SEASONS = ["--formula", "incidence / size ~ period + (1 | herd)"]
+CONSTANT = ["--formula", "incidence / size ~ 1 + (1 | herd)"]
+BINOMIAL = ["--family", "binomial"]
+
+
+def test_compare(tmp_path, capsys):
+    """Several formulas are ranked; the files hold the table that the library makes."""
+    page, table = tmp_path / "t.html", tmp_path / "t.json"
+    words = ["compare", "dataset:cbpp", *CONSTANT, *SEASONS, *BINOMIAL, "--criterion", "bic"]
+    assert main([*words, "--report", str(page), "--json", str(table)]) == 0
+    assert "model 2 has the lowest BIC; the next is model 1" in capsys.readouterr().out
+    data = mc.datasets.load("cbpp")
+    formulas = (CONSTANT[1], SEASONS[1])
+    models = [mc.glmm(formula, data, family="binomial") for formula in formulas]
+    expected = mc.compare(models, criterion="bic")
+    assert table.read_text(encoding="utf-8") == expected.to_json()
+    assert page.read_text(encoding="utf-8") == expected.to_html()
+
+
+def test_compare_links_of_one_formula(capsys):
+    """One formula with several families fits one model for each."""
+    words = ["compare", "dataset:cbpp", "--formula", "incidence ~ period + (1 | herd)"]
+    assert main([*words, "--family", "poisson", "--family", "gaussian"]) == 0
+    out = capsys.readouterr().out
+    assert "poisson (log)" in out
+    assert "gaussian (identity)" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([*CONSTANT, *BINOMIAL], "at least two models"),
+        ([*CONSTANT, *SEASONS, *BINOMIAL * 3], "2 formulas and 3 families"),
+        (
+            [*CONSTANT, "--formula", "size ~ 1 + (1 | herd)", *BINOMIAL, "--family", "poisson"],
+            "resp",
+        ),
+    ],
+)
+def test_compare_what_cannot_be(words, said, capsys):
+    """One model, unequal numbers, or other responses end with 2 and the reason."""
+    assert main(["compare", "dataset:cbpp", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_as_a_process():
+    """``python -m mixcheck`` passes its exit code on; help comes without a model being made."""
+    found = subprocess.run(
+        [sys.executable, "-m", "mixcheck", "check", "none.csv", *TICKS[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == "mixcheck: there is no file 'none.csv'\n"
