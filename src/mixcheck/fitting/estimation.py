@@ -85,7 +85,9 @@ def _first_finite(
         first = approach(problem, objective, start * shrink)
         if first.mode is not None:
             scale = whiten(problem, first)
-            return minimise(objective, first.psi, scale, first=first, hessian=hessian)
+            return minimise(
+                objective, first.psi, scale, first=first, hessian=hessian, rows=problem.n
+            )
     raise ConvergenceError(
         "the likelihood is not finite at the starting values: the link may not fit these data "
         f"(family {problem.family!r}). Try another link, or rescale the predictors."

@@ -30,8 +30,13 @@ _REFIT_TOLERANCE = 1e-6
 _MAX_ITERATIONS = 500
 _MAX_POLISH = 12
 _MAX_RESTARTS = 4
-# Step of the central differences, in standard errors: truncation is its square.
+# Step of the central differences, in standard errors: truncation is of its square.
 _DIFFERENCE = 4e-3
+# With many rows the deviance is all but quadratic within standard errors: a short step to
+# one side then does as well at half the cost, and so does an earlier end of the search.
+_MANY_ROWS = 50_000
+_ONE_SIDED = 3e-4
+_EARLY_TOLERANCE = 1e-3
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
 _SUFFICIENT = 1e-4
@@ -98,6 +103,7 @@ def minimise(
     *,
     first: Evaluation | None = None,
     hessian: bool = True,
+    rows: int = 0,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -112,6 +118,8 @@ def minimise(
         At the start, where it is known.
     hessian : bool
         Whether to compute the Hessian, check the curvature and polish with it.
+    rows : int
+        Number of rows behind the deviance; many allow cheaper differences.
 
     Returns
     -------
@@ -123,14 +131,17 @@ def minimise(
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
         return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
-    tolerance = _SEARCH_TOLERANCE if hessian else _REFIT_TOLERANCE
+    many = rows >= _MANY_ROWS
+    tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
+    if not hessian:
+        tolerance = _REFIT_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
     if not hessian:
         return Optimum(
             search.psi(z), evaluation, scale, _largest(gradient), None, np.nan, search.count
         )
     for _ in range(_MAX_RESTARTS):
-        curvature = _curvature(search, z, evaluation)
+        curvature = _curvature(search, z, evaluation, one_sided=many)
         values, vectors = np.linalg.eigh(curvature)
         if values[0] > -_FLAT:
             break
@@ -226,17 +237,22 @@ def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
     return out
 
 
-def _curvature(search: _Whitened, z: FloatArray, evaluation: Evaluation) -> FloatArray:
-    """Whitened Hessian by central differences of the exact gradient."""
+def _curvature(
+    search: _Whitened, z: FloatArray, evaluation: Evaluation, *, one_sided: bool
+) -> FloatArray:
+    """Whitened Hessian by differences of the exact gradient."""
+    here = search.scale.T @ evaluation.gradient
+    length = _ONE_SIDED if one_sided else _DIFFERENCE
     columns = []
-    for j in range(z.size):
-        step = np.zeros(z.size)
-        step[j] = _DIFFERENCE
+    for step in length * np.eye(z.size):
         search.last = evaluation
         ahead = search(z + step)[1]
+        if one_sided:
+            columns.append((ahead - here) / length)
+            continue
         search.last = evaluation
         behind = search(z - step)[1]
-        columns.append((ahead - behind) / (2.0 * _DIFFERENCE))
+        columns.append((ahead - behind) / (2.0 * length))
     search.last = evaluation
     raw = np.column_stack(columns)
     if not np.isfinite(raw).all():
@@ -254,7 +270,7 @@ def differentiate_gradient(
 ) -> FloatArray:
     """Hessian of the deviance at psi, (P, P)."""
     search = _Whitened(objective, psi, scale)
-    curvature = _curvature(search, np.zeros(psi.size), evaluation)
+    curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
     back = np.linalg.inv(scale)
     hessian: FloatArray = back.T @ curvature @ back
     return hessian
