@@ -200,6 +200,8 @@ def _read_trials(size: ArrayLike, rows: int) -> FloatArray:
 
 def _log_choose(k: FloatArray, m: FloatArray) -> FloatArray:
     """Log binomial coefficient; exactly zero for single trials."""
+    if m.max(initial=1.0) == 1.0:
+        return np.zeros(m.shape)
     inner = special.gammaln(m + 1.0) - special.gammaln(k + 1.0) - special.gammaln(m - k + 1.0)
     return np.where((k == 0.0) | (k == m), 0.0, inner)
 

@@ -137,14 +137,8 @@ def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | 
     return step
 
 
-def _level_information(
-    problem: Problem, second: Mapping[tuple[int, int], FloatArray]
-) -> list[FloatArray]:
-    """``sum z^2 W`` of each level, an array (q, m) per factor."""
-    return _diagonals(problem, problem.latent.gram(second))
-
-
 def _diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
+    """``sum z^2 W`` of each level, an array (q, m) per factor."""
     return [
         np.stack([gram[f, f][c, c] for c in range(factor.q)])
         for f, factor in enumerate(problem.latent.factors)
@@ -166,8 +160,8 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
     beta, d = fixed.beta, fixed.derivatives
     theta = np.zeros(problem.n_theta)
     if problem.terms:
-        second = problem.expected(problem.fixed(beta)).second
-        information = _level_information(problem, second)
+        gram = problem.latent.gram(problem.observed(d).second)
+        information = [np.maximum(w, 1e-12) for w in _diagonals(problem, gram)]
         scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
         deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
         for term in problem.terms:
