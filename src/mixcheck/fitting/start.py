@@ -16,10 +16,10 @@ from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.latent import Gram
-from mixcheck.fitting.mode import Mode
+from mixcheck.fitting.mode import Mode, System, build_system
 from mixcheck.fitting.mode import scale as scale_effects
 from mixcheck.fitting.optimize import Objective
-from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.problem import Curvature, Problem
 
 __all__ = ["FixedFit", "approach", "find_start", "fit_without_random_effects", "whiten"]
 
@@ -214,19 +214,21 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
 def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     """Scale that makes the Hessian of the deviance close to the identity, (P, P).
 
-    From the information at the conditional modes.
+    From the expected information at the conditional modes: the observed one need not be
+    positive away from the optimum.
     """
     mode = evaluation.mode
     assert mode is not None
-    second = problem.observed(mode.point.derivatives).second
-    information = _information(problem, second)
+    expected = problem.expected(mode.point.eta)
+    information = _information(problem, expected.second)
     if not problem.terms:
         return _inverse_root(2.0 * information)
-    absorbed = _absorbed(problem, mode.roots, second, mode.system.factorization.solve)
+    system = _expected_system(problem, mode, expected)
+    absorbed = _absorbed(problem, mode.roots, expected.second, system.factorization.solve)
     scale = np.zeros((evaluation.psi.size,) * 2)
     fixed = slice(0, problem.n_beta)
     scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
-    levels = _diagonals(problem, mode.system.gram)
+    levels = _diagonals(problem, system.gram)
     for term in problem.terms:
         root = term.covariance.factor(evaluation.psi[problem.n_beta :][term.theta])
         spread = _theta_spread(np.abs(np.diag(root)), levels[term.factor][term.columns])
@@ -234,6 +236,22 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
             j = problem.n_beta + term.theta.start + k
             scale[j, j] = s
     return scale
+
+
+def _expected_system(problem: Problem, mode: Mode, expected: Curvature) -> System:
+    """H with the expected information; for canonical links that of the mode."""
+    observed = problem.observed(mode.point.derivatives).second
+    pairs = [(a, b) for a in problem.latent.bearing for b in problem.latent.bearing if a <= b]
+    if all(_alike(observed.get(key), expected.second.get(key)) for key in pairs):
+        return mode.system
+    system = build_system(problem, mode.roots, expected, observed=False)
+    return mode.system if system is None else system
+
+
+def _alike(one: FloatArray | None, other: FloatArray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.allclose(one, other, rtol=1e-6, atol=0.0))
 
 
 def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
