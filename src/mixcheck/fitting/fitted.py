@@ -339,6 +339,7 @@ class GLMM:
         """
         _require_option("random_effects", random_effects, ("auto", "zero", "marginal"))
         _require_option("scale", scale, ("response", "link"))
+        _require_option("unseen", unseen, ("error", "zero"))
         if random_effects == "marginal" and scale == "link":
             raise OptionError(
                 'random_effects="marginal" averages means, not predictors: '
@@ -413,7 +414,13 @@ class GLMM:
         -------
         DataFrame, (n, draws)
             Counts of successes for a binomial.
+
+        Raises
+        ------
+        OptionError
         """
+        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
+            raise OptionError(f"draws={draws!r} must be a whole number from 1; write draws=1")
         chosen = choose_seed(seed)
         columns = {
             k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
@@ -454,7 +461,10 @@ class GLMM:
         ------
         DataError, FamilyError
         """
-        y = np.asarray(response, dtype=np.float64)
+        try:
+            y = np.asarray(response, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError("the new response must be numbers, one for each row used") from error
         if y.shape != (self.nobs,):
             raise DataError(
                 f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
