@@ -123,7 +123,7 @@ def run_demo(
     _say(to_text(Document(CONSEQUENCES, _consequences(plain, chick)), width=width, colour=colour))
     page = page_of(plain, chick, effects, table)
     path.write_text(to_html(page), encoding="utf-8")
-    _tell(f"The whole report, with pictures: {path.resolve()}", width)
+    _say(f"The whole report, with pictures: {path.resolve()}")
     return plain, chick
 
 
