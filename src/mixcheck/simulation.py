@@ -43,6 +43,7 @@ __all__ = [
     "Progress",
     "ReplicateNumbers",
     "Simulations",
+    "map_numbers",
     "reduce_replicates",
     "simulate",
 ]
@@ -58,6 +59,7 @@ BLOCKS_PER_WORKER = 4
 
 Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Statistic: TypeAlias = Callable[[Realisation], FloatArray]
+Task: TypeAlias = Callable[[int], FloatArray | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +237,7 @@ class ReplicateNumbers:
 
 @dataclass(frozen=True)
 class _Block:
-    """Numbers of the replicates ``start .. start + len(rows) - 1``; a reason where one failed."""
+    """Results of the numbers ``start .. start + len(rows) - 1``; a reason where one failed."""
 
     start: int
     rows: tuple[FloatArray | str, ...]
@@ -272,15 +274,40 @@ def reduce_replicates(
     ConvergenceError
         If no refit was usable.
     """
+    task = _Reduction(simulations, statistic)
+    return _collect(map_numbers(task, range(simulations.size), n_jobs=n_jobs, progress=progress))
+
+
+def map_numbers(
+    task: Task, numbers: range, *, n_jobs: int | None = None, progress: Progress = None
+) -> list[FloatArray | str]:
+    """Do a numbered task for each of some consecutive numbers, in parallel where that pays.
+
+    Parameters
+    ----------
+    task : callable
+        Takes a number to an array, or to a sentence that says why there is none; it must
+        pickle where processes are used.
+    numbers : range
+        Of step one.
+    n_jobs, progress
+        As in `reduce_replicates`.
+
+    Returns
+    -------
+    list of array or str
+        In the order of the numbers.
+    """
     report = _progress(progress)
-    rows: list[FloatArray | str] = [""] * simulations.size
+    rows: list[FloatArray | str] = [""] * len(numbers)
     done = 0
     with _quiet():
-        for block in _blocks(simulations, statistic, n_jobs):
-            rows[block.start : block.start + len(block.rows)] = block.rows
+        for block in _blocks(task, numbers, n_jobs):
+            place = block.start - numbers.start
+            rows[place : place + len(block.rows)] = block.rows
             done += len(block.rows)
-            report(done, simulations.size)
-    return _collect(rows)
+            report(done, len(numbers))
+    return rows
 
 
 def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
@@ -295,20 +322,19 @@ def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
     return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
 
 
-def _blocks(simulations: Simulations, statistic: Statistic, n_jobs: int | None) -> Iterator[_Block]:
-    """Blocks of replicates as they finish, in any order."""
-    total = simulations.size
+def _blocks(task: Task, numbers: range, n_jobs: int | None) -> Iterator[_Block]:
+    """Blocks of results as they finish, in any order."""
     started = time.perf_counter()
     last = started
     cost = math.inf
-    for k in range(total):
-        yield _block(simulations, statistic, k, k + 1)
+    for k in numbers:
+        yield _block(task, k, k + 1)
         now = time.perf_counter()
         cost, last = min(cost, now - last), now
-        if now - started > TRIAL_SECONDS and k + 1 < total:
-            workers = _workers(n_jobs, (total - k - 1) * cost)
+        if now - started > TRIAL_SECONDS and k + 1 < numbers.stop:
+            workers = _workers(n_jobs, (numbers.stop - k - 1) * cost)
             if workers > 1:
-                yield from _parallel(simulations, statistic, k + 1, workers, n_jobs)
+                yield from _parallel(task, range(k + 1, numbers.stop), workers, n_jobs)
                 return
             started = math.inf
 
@@ -320,37 +346,40 @@ def _workers(n_jobs: int | None, seconds: float) -> int:
     return workers if saved > START_SECONDS else 1
 
 
-def _block(simulations: Simulations, statistic: Statistic, start: int, stop: int) -> _Block:
-    return _Block(start, tuple(_row(simulations, statistic, k) for k in range(start, stop)))
+def _block(task: Task, start: int, stop: int) -> _Block:
+    return _Block(start, tuple(task(k) for k in range(start, stop)))
 
 
-def _row(simulations: Simulations, statistic: Statistic, k: int) -> FloatArray | str:
-    """The numbers of replicate `k`, or the reason why its refit is unusable."""
-    if not simulations.refits:
-        return statistic(simulations.replicate(k))
-    try:
-        realisation = simulations.replicate(k)
-    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-        return f"{type(error).__name__}: {error}"
-    return statistic(realisation)
+@dataclass(frozen=True, eq=False)
+class _Reduction:
+    """The numbers of a replicate, or the reason why its refit is unusable."""
+
+    simulations: Simulations
+    statistic: Statistic
+
+    def __call__(self, k: int) -> FloatArray | str:
+        if not self.simulations.refits:
+            return self.statistic(self.simulations.replicate(k))
+        try:
+            realisation = self.simulations.replicate(k)
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return f"{type(error).__name__}: {error}"
+        return self.statistic(realisation)
 
 
-def _worker_block(simulations: Simulations, statistic: Statistic, start: int, stop: int) -> _Block:
+def _worker_block(task: Task, start: int, stop: int) -> _Block:
     # Filters of warnings belong to a process; threads share those that the caller has set.
     if threading.current_thread() is not threading.main_thread():
-        return _block(simulations, statistic, start, stop)
+        return _block(task, start, stop)
     with _quiet():
-        return _block(simulations, statistic, start, stop)
+        return _block(task, start, stop)
 
 
-def _parallel(
-    simulations: Simulations, statistic: Statistic, first: int, workers: int, n_jobs: int | None
-) -> Iterable[_Block]:
-    total = simulations.size
-    size = max(1, math.ceil((total - first) / (workers * BLOCKS_PER_WORKER)))
+def _parallel(task: Task, numbers: range, workers: int, n_jobs: int | None) -> Iterable[_Block]:
+    size = max(1, math.ceil(len(numbers) / (workers * BLOCKS_PER_WORKER)))
     tasks = [
-        joblib.delayed(_worker_block)(simulations, statistic, start, min(start + size, total))
-        for start in range(first, total, size)
+        joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
+        for start in numbers[::size]
     ]
     results: Iterable[_Block] = _executor(n_jobs)(tasks)
     return results
