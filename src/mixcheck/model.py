@@ -18,6 +18,8 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "CONDITIONINGS",
+    "Approximate",
+    "ApproximationFacts",
     "Checkable",
     "Comparable",
     "Conditioning",
@@ -178,6 +180,41 @@ class Converging(Protocol):
     @property
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApproximationFacts:
+    """How far an approximate maximum likelihood fit is from a more exact one.
+
+    Attributes
+    ----------
+    reference : str
+        What it was compared with, in words.
+    llf, reference_llf : float
+        Log-likelihoods at the two optima.
+    shift : float
+        Largest change of a fixed effect, in standard errors.
+    parameter : str
+        The fixed effect that changes most.
+    unavailable : str
+        Why no comparison can be made, as a sentence; empty where it was made.
+    """
+
+    reference: str
+    llf: float
+    reference_llf: float
+    shift: float
+    parameter: str
+    unavailable: str = ""
+
+
+@runtime_checkable
+class Approximate(Protocol):
+    """A model that can tell how good the approximation of its likelihood is."""
+
+    def approximation(self) -> ApproximationFacts:
+        """Compare with a more exact fit to the same data."""
         ...
 
 

@@ -10,7 +10,7 @@ from mixcheck.checks.distribution import (
     Zeros,
 )
 from mixcheck.checks.pattern import Trend
-from mixcheck.checks.structure import Convergence, RandomEffects
+from mixcheck.checks.structure import Convergence, LaplaceAdequacy, RandomEffects
 from mixcheck.checks.suite import Suite
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Convergence",
     "Count",
     "Dispersion",
+    "LaplaceAdequacy",
     "Outliers",
     "RandomEffects",
     "Statistic",

@@ -14,10 +14,11 @@ from mixcheck.checks.distribution import distance_effect
 from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
 from mixcheck.display.document import NormalPlot
-from mixcheck.model import Converging, Realisation
+from mixcheck.errors import OptionError
+from mixcheck.model import Approximate, Converging, Realisation
 from mixcheck.report.finding import Effect, Finding, Skipped
 
-__all__ = ["Convergence", "RandomEffects"]
+__all__ = ["Convergence", "LaplaceAdequacy", "RandomEffects"]
 
 LEAST_LEVELS = 5
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
@@ -156,9 +157,66 @@ class Convergence(Check):
             statistic=gradient,
             pvalue=None,
             alternative="greater",
-            effect=Effect("scaled gradient", gradient, gradient, gradient, 0.0),
+            effect=Effect("scaled gradient", gradient, np.nan, np.nan, 0.0),
             n=scene.n,
             holds=bool(facts.converged),
             detail=" ".join(part for part in (*facts.messages, singular) if part),
+        )
+        return (finding,)
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class LaplaceAdequacy(Check):
+    """Whether the approximation of the likelihood is good enough for the estimates.
+
+    An exact fact, without a p-value: the model is fitted again by adaptive quadrature with
+    as many nodes as it takes for the log-likelihood to settle. Effect: "largest shift" of a
+    fixed effect in standard errors; 0 for an exact likelihood. Skipped where quadrature does
+    not apply (several grouping factors).
+
+    Parameters
+    ----------
+    tolerance : float
+        Shift, in standard errors, up to which the approximation is good enough.
+
+    References
+    ----------
+    Joe (2008), Accuracy of Laplace approximation for discrete response mixed models,
+    Comput. Stat. Data Anal. 52, 5066-5074.
+    """
+
+    kind: ClassVar[str] = "laplace-adequacy"
+    needs: ClassVar[type] = Approximate
+    about_rows: ClassVar[bool] = False
+
+    tolerance: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.tolerance > 0.0:
+            raise OptionError(f"tolerance must be positive, found {self.tolerance!r}")
+
+    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+        """The fact, from a fit by quadrature."""
+        model = scene.model
+        assert isinstance(model, Approximate)
+        facts = model.approximation()
+        if facts.unavailable:
+            return (Skipped(self.name, self.kind, facts.unavailable),)
+        finding = Finding(
+            check=self.name,
+            kind=self.kind,
+            null=f"no estimate is off by more than {self.tolerance:g} standard errors",
+            statistic=facts.shift,
+            pvalue=None,
+            alternative="greater",
+            effect=Effect("largest shift", facts.shift, np.nan, np.nan, 0.0),
+            n=scene.n,
+            holds=facts.shift <= self.tolerance,
+            references=("Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074",),
+            detail=(
+                f"Against {facts.reference}: {facts.parameter} moves most; the log-likelihood is "
+                f"{facts.llf:.4f} here and {facts.reference_llf:.4f} there."
+            ),
         )
         return (finding,)

@@ -62,7 +62,7 @@ class Source:
 
 def _fail(text: str, position: int, message: str) -> NoReturn:
     shown = text.replace("\n", " ").replace("\t", " ")
-    raise FormulaError(f"{message}\n  {shown}\n  {' ' * position}^")
+    raise FormulaError(f"{message}\n  {shown}\n  {' ' * position}^") from None
 
 
 def scan(text: str) -> Source:

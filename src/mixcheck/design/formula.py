@@ -468,7 +468,8 @@ def _terms(source: Source, position: int, text: str) -> list[Term]:
         return list(parsed)
     except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
         reason = _ANSI.sub("", str(error)).split("\n")[0].strip()
-        source.fail(position, f"`{text.strip()}` cannot be read: {reason}")
+        hint = "; write arithmetic and comparisons inside I(..)" if "operator" in reason else ""
+        source.fail(position, f"`{text.strip()}` cannot be read: {reason.rstrip('.')}{hint}")
 
 
 def _expression(source: Source, start: int, end: int) -> str:

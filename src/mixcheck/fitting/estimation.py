@@ -20,7 +20,13 @@ from mixcheck.fitting.start import (
 )
 from mixcheck.fitting.threads import single_thread
 
-__all__ = ["estimate", "estimate_with_settled_nodes", "hessian_at", "re_estimate"]
+__all__ = [
+    "estimate",
+    "estimate_with_settled_nodes",
+    "hessian_at",
+    "re_estimate",
+    "settle_nodes",
+]
 
 # A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
 # this many approximate standard errors.
@@ -61,6 +67,11 @@ def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Opti
         If no number of nodes settles.
     """
     near = _first_finite(problem, Method(), find_start(problem, fixed), hessian=False)
+    return settle_nodes(problem, near)
+
+
+def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
+    """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
     method = choose_nodes(problem, near.evaluation, Method("agq"))
     while True:
         optimum = _from_laplace(problem, method, near)

@@ -18,6 +18,7 @@ from mixcheck.design import Design, Predictor, apply_design
 from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
 from mixcheck.families import Family
+from mixcheck.fitting.adequacy import compare_with_quadrature
 from mixcheck.fitting.estimation import hessian_at, re_estimate
 from mixcheck.fitting.inference import (
     conditional_variances,
@@ -33,7 +34,7 @@ from mixcheck.fitting.prediction import fixed_predictors, random_contribution, r
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
 from mixcheck.fitting.summary import Summary, summarise
-from mixcheck.model import Conditioning, ConvergenceFacts, Realisation
+from mixcheck.model import ApproximationFacts, Conditioning, ConvergenceFacts, Realisation
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
@@ -270,6 +271,12 @@ class GLMM:
         covariance = self.covariance if self.optimum.hessian is not None else None
         singular = find_singular(self.problem, self._theta, self._mode.system.gram)
         return judge_convergence(self.optimum, covariance, singular)
+
+    def approximation(self) -> ApproximationFacts:
+        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        return compare_with_quadrature(
+            self.problem, self.optimum, self.covariance, self._shown, self._names
+        )
 
     @property
     def converged(self) -> bool:
