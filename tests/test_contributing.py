@@ -1,30 +1,63 @@
-"""CONTRIBUTING.md knows the house."""
+"""CONTRIBUTING.md knows the house. ``python tests/test_contributing.py`` writes its list anew."""
 
 from __future__ import annotations
 
 import ast
 import re
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LISTED = dict(
-    re.findall(
-        r"^- `(mixcheck/[^`]+)`: (.+)$",
-        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
-        flags=re.MULTILINE,
-    )
+PAGE = ROOT / "CONTRIBUTING.md"
+ROOMS = (
+    "mixcheck",
+    *(
+        f"mixcheck/{room}"
+        for room in (
+            "display",
+            "families",
+            "design",
+            "fitting",
+            "adapters",
+            "report",
+            "checks",
+            "comparison",
+            "datasets",
+        )
+    ),
 )
 
 
-def test_every_file_has_its_line():
-    """Every source file is listed with the first line of its docstring, and no other file."""
+def _files() -> dict[str, str]:
+    """First line of the docstring of every source file, room by room."""
     source = ROOT / "src"
-    first_lines = {
-        path.relative_to(source).as_posix(): _first_line(path) for path in source.rglob("*.py")
-    }
-    assert first_lines == LISTED
+    lines = {path.relative_to(source): _first_line(path) for path in source.rglob("*.py")}
+    ordered = sorted(lines, key=lambda path: (ROOMS.index(path.parent.as_posix()), path.name))
+    return {path.as_posix(): lines[path] for path in ordered}
 
 
 def _first_line(path: Path) -> str:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     return (text or "").partition("\n")[0]
+
+
+def _listed() -> list[tuple[str, str]]:
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(r"^- `(mixcheck/[^`]+)`: (.+)$", text, flags=re.MULTILINE)
+
+
+def test_every_file_has_its_line():
+    """Every source file is listed with the first line of its docstring, room by room."""
+    assert _listed() == list(_files().items())
+
+
+def test_rooms_stand_together():
+    """The files of one room are listed in one place."""
+    rooms = [room for room, _ in groupby(name.rpartition("/")[0] for name, _ in _listed())]
+    assert len(rooms) == len(set(rooms))
+
+
+if __name__ == "__main__":
+    head, _, _ = PAGE.read_text(encoding="utf-8").partition("\n- `mixcheck/")
+    lines = "\n".join(f"- `{name}`: {line}" for name, line in _files().items())
+    PAGE.write_text(f"{head}\n{lines}\n", encoding="utf-8")
