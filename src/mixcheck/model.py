@@ -25,6 +25,8 @@ __all__ = [
     "Conditioning",
     "ConvergenceFacts",
     "Converging",
+    "CovarianceEstimates",
+    "Covarying",
     "Enumerable",
     "Realisation",
     "Refittable",
@@ -255,4 +257,33 @@ class Comparable(Protocol):
     @property
     def description(self) -> Mapping[str, str | int | float | bool | None]:
         """What the model is: formula, family, method."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class CovarianceEstimates:
+    """Estimated variances and covariances of the random effects.
+
+    Attributes
+    ----------
+    entries : tuple of (str, int, int)
+        Name of the random term, as in `Comparable.random_terms`, and the two effects; one
+        effect twice for its variance. Covariances that the model sets to zero are absent.
+    values : (k,)
+    covariance : (k, k)
+        Sampling covariance of `values`, from the observed information.
+    """
+
+    entries: tuple[tuple[str, int, int], ...]
+    values: FloatArray
+    covariance: FloatArray
+
+
+@runtime_checkable
+class Covarying(Protocol):
+    """A model that says which random effects covary, and how well that is known."""
+
+    @property
+    def covariance_estimates(self) -> CovarianceEstimates:
+        """Variances and covariances of the random effects with their sampling covariance."""
         ...

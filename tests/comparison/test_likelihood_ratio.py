@@ -19,9 +19,12 @@ def test_random_slope_as_in_lme4(days):
     test = mc.lrt(days["intercept"], days["slope"])
     assert test.df == 2
     assert test.statistic == pytest.approx(42.1392985162, abs=GAUSSIAN_TOLERANCE)
-    assert test.pvalue == pytest.approx(7.0724126e-10, rel=1e-6)
     assert test.boundary
-    assert any("conservative" in note for note in test.notes)
+    assert test.weights == ((1, 0.5), (2, 0.5))
+    assert test.pvalue == pytest.approx(3.9611954e-10, rel=1e-6)
+    plain = mc.lrt(days["intercept"], days["slope"], boundary="chi-square")
+    assert plain.pvalue == pytest.approx(7.0724126e-10, rel=1e-6)
+    assert any("conservative" in note for note in plain.notes)
 
 
 def test_fixed_effect_as_in_lme4(days):

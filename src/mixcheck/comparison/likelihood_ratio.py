@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
-from scipy.special import chdtrc
+import pandas as pd
 
+from mixcheck.comparison.boundary import Reference, boundary_reference
+from mixcheck.comparison.mixture import chi_square
 from mixcheck.comparison.nesting import (
     added_fixed,
     added_random,
     covariance_parameters,
     why_not_nested,
 )
+from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
     formula_of,
     require_comparable,
@@ -19,18 +24,19 @@ from mixcheck.comparison.same_data import (
     require_same_data,
 )
 from mixcheck.display.document import Document, Paragraph, PValue, Table
-from mixcheck.display.render import to_fragment, to_text
-from mixcheck.errors import ComparisonError
+from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.model import Comparable, Converging
 
-__all__ = ["LikelihoodRatio", "lrt"]
+__all__ = ["Boundary", "LikelihoodRatio", "likelihood_ratio", "lrt", "null_words", "require_nested"]
+
+Boundary: TypeAlias = Literal["chi-bar-square", "chi-square"]
 
 # A log-likelihood is a sum over observations, wrong by about 1e-9 of its size where the
 # optimiser stopped at a scaled gradient of 1e-6.
 _ABSOLUTE_ERROR = 1e-6
 _RELATIVE_ERROR = 1e-8
 
-_BOUNDARY = (
+_PLAIN = (
     "The larger model has further random effects, and a variance of zero lies on the boundary of "
     "what is possible: the chi-square distribution then gives a p-value that is too large, about "
     "twice the right one for a single variance. The test is conservative."
@@ -38,7 +44,7 @@ _BOUNDARY = (
 
 
 @dataclass(frozen=True)
-class LikelihoodRatio:
+class LikelihoodRatio(Record):
     """A likelihood-ratio test.
 
     Attributes
@@ -50,9 +56,13 @@ class LikelihoodRatio:
     df : int
         Number of parameters that the larger model adds.
     pvalue : float
-        From the chi-square distribution with `df` degrees of freedom.
+        From the distribution that `weights` describe.
     boundary : bool
-        Whether a variance lies on its boundary under the null, which makes `pvalue` too large.
+        Whether a variance lies on its boundary under the null hypothesis.
+    weights : tuple of (int, float)
+        The reference distribution: degrees of freedom of chi-squares and their weights.
+    weight_error : float
+        Standard error of the weights, where they were simulated.
     notes : tuple of str
         Sentences on what the p-value rests on.
     """
@@ -62,23 +72,43 @@ class LikelihoodRatio:
     df: int
     pvalue: float
     boundary: bool
+    weights: tuple[tuple[int, float], ...]
+    weight_error: float = 0.0
     notes: tuple[str, ...] = ()
 
     def document(self) -> Document:
         """The test as a page."""
-        table = Table(("statistic", "df", "p"), ((self.statistic, self.df, PValue(self.pvalue)),))
+        law = " + ".join(
+            f"chi-square({df})" if weight == 1.0 else f"{weight:.4g} chi-square({df})"
+            for df, weight in self.weights
+        )
+        table = Table(
+            ("statistic", "df", "distribution", "p"),
+            ((self.statistic, self.df, law, PValue(self.pvalue)),),
+        )
         notes = tuple(Paragraph(note, quiet=True) for note in self.notes)
         null = Paragraph(f"Null hypothesis: {self.null}.")
         return Document("Likelihood-ratio test", (null, table, *notes))
 
-    def __str__(self) -> str:
-        return to_text(self.document())
+    def to_frame(self) -> pd.DataFrame:
+        """One row: statistic, df, pvalue, boundary."""
+        return pd.DataFrame(
+            {
+                "statistic": [self.statistic],
+                "df": [self.df],
+                "pvalue": [self.pvalue],
+                "boundary": [self.boundary],
+            }
+        )
 
-    def _repr_html_(self) -> str:
-        return to_fragment(self.document())
+    def content(self) -> Mapping[str, Any]:
+        """All fields."""
+        return asdict(self)
 
 
-def lrt(smaller: Comparable, larger: Comparable) -> LikelihoodRatio:
+def lrt(
+    smaller: Comparable, larger: Comparable, *, boundary: Boundary | None = None
+) -> LikelihoodRatio:
     """Test a model against a larger one that contains it.
 
     Nesting is judged by the column spaces of the model matrices, never by names of terms.
@@ -87,6 +117,11 @@ def lrt(smaller: Comparable, larger: Comparable) -> LikelihoodRatio:
     ----------
     smaller, larger : Comparable
         Fitted to the same data, with one family, link and method.
+    boundary : {"chi-bar-square", "chi-square"}, optional
+        The distribution of the statistic under the null hypothesis. By default it follows from
+        what differs: where the larger model has further random effects, a variance of zero lies
+        on the boundary and the distribution is a mixture of chi-squares; otherwise it is the
+        chi-square, as it is wherever ``"chi-square"`` is asked for.
 
     Returns
     -------
@@ -98,12 +133,22 @@ def lrt(smaller: Comparable, larger: Comparable) -> LikelihoodRatio:
         If the data differ, the models are not nested, or the larger one did not reach its
         optimum (its likelihood is below that of the smaller one).
     OptionError
-        If one of them has no likelihood.
+        If one of them has no likelihood, or `boundary` is unknown.
+
+    Notes
+    -----
+    One new variance, beside q new covariances and fixed effects, gives equal parts of
+    chi-squares with q and q + 1 degrees of freedom. Several new independent variances give
+    weights that depend on the covariance of their estimates. Several correlated random effects
+    that are new at once give a p-value that is only known to be no larger than the one
+    reported, as the notes of the result then say. All of it holds for many groups, and where
+    the variances of the simpler model are positive; `mixcheck.bootstrap_lrt` needs neither.
 
     References
     ----------
-    Self & Liang (1987), Journal of the American Statistical Association 82, 605-610, for
-    variances on the boundary.
+    Self & Liang (1987), Journal of the American Statistical Association 82, 605-610; Stram &
+    Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
+    Statistics and Data Analysis 135, 107-122.
 
     Examples
     --------
@@ -115,33 +160,51 @@ def lrt(smaller: Comparable, larger: Comparable) -> LikelihoodRatio:
     >>> test.df, round(test.statistic, 2), test.pvalue < 0.001
     (3, 25.61, True)
     """
-    for model in (smaller, larger):
-        require_comparable(model, "lrt")
-    named = {"the smaller model": smaller, "the larger model": larger}
-    require_same_data(named)
-    require_one_likelihood(named)
-    _require_nested(smaller, larger)
-    statistic = _statistic(smaller, larger)
+    if boundary not in (None, "chi-bar-square", "chi-square"):
+        raise OptionError(
+            f"boundary={boundary!r} is unknown; write 'chi-bar-square' or 'chi-square', or leave "
+            "it out"
+        )
+    require_nested(smaller, larger, "lrt")
+    statistic = likelihood_ratio(smaller, larger)
     df = larger.n_parameters - smaller.n_parameters
-    boundary = bool(added_random(smaller, larger))
+    on_boundary = bool(added_random(smaller, larger))
+    plain = Reference(chi_square(df), _PLAIN if on_boundary else "")
+    reference = plain if boundary == "chi-square" else boundary_reference(smaller, larger)
     return LikelihoodRatio(
-        null=_null_words(smaller, larger),
+        null=null_words(smaller, larger),
         statistic=statistic,
         df=df,
-        pvalue=float(chdtrc(df, statistic)),
-        boundary=boundary,
-        notes=_notes(boundary, smaller, larger),
+        pvalue=reference.mixture.sf(statistic),
+        boundary=on_boundary,
+        weights=reference.mixture.weights,
+        weight_error=reference.mixture.error,
+        notes=_notes(reference, smaller, larger),
     )
 
 
-def _require_nested(smaller: Comparable, larger: Comparable) -> None:
+def require_nested(smaller: object, larger: object, what: str) -> None:
+    """Refuse models that a likelihood-ratio test cannot compare.
+
+    Raises
+    ------
+    ComparisonError, OptionError
+    """
+    simple, wide = require_comparable(smaller, what), require_comparable(larger, what)
+    named = {"the smaller model": simple, "the larger model": wide}
+    require_same_data(named)
+    require_one_likelihood(named)
+    _require_order(simple, wide, what)
+
+
+def _require_order(smaller: Comparable, larger: Comparable, what: str) -> None:
     reason = why_not_nested(smaller, larger)
     if not reason:
         return
     if not why_not_nested(larger, smaller):
         raise ComparisonError(
             f"{formula_of(larger)!r} is nested in {formula_of(smaller)!r}, not the other way "
-            "round; write lrt(smaller, larger) with the simpler model first"
+            f"round; write {what}(smaller, larger) with the simpler model first"
         )
     raise ComparisonError(
         f"{formula_of(smaller)!r} is not nested in {formula_of(larger)!r}: {reason}. A "
@@ -149,7 +212,14 @@ def _require_nested(smaller: Comparable, larger: Comparable) -> None:
     )
 
 
-def _statistic(smaller: Comparable, larger: Comparable) -> float:
+def likelihood_ratio(smaller: Comparable, larger: Comparable) -> float:
+    """Twice the difference of the log-likelihoods.
+
+    Raises
+    ------
+    ComparisonError
+        If it is negative beyond rounding.
+    """
     statistic = 2.0 * (larger.llf - smaller.llf)
     rounding = _ABSOLUTE_ERROR + _RELATIVE_ERROR * abs(larger.llf)
     if statistic < -rounding:
@@ -161,7 +231,8 @@ def _statistic(smaller: Comparable, larger: Comparable) -> float:
     return max(statistic, 0.0)
 
 
-def _null_words(smaller: Comparable, larger: Comparable) -> str:
+def null_words(smaller: Comparable, larger: Comparable) -> str:
+    """The null hypothesis of a likelihood-ratio test."""
     return (
         f"{formula_of(smaller)} describes the data as well as {formula_of(larger)}, that is, "
         f"{_parameter_words(smaller, larger)}"
@@ -183,10 +254,16 @@ def _parameter_words(smaller: Comparable, larger: Comparable) -> str:
     return " and ".join(parts)
 
 
-def _notes(boundary: bool, smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
-    stopped = tuple(
+def _notes(reference: Reference, smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
+    notes = [f"{reference.reason.removesuffix('.')}."] if reference.reason else []
+    notes += [
         f"{formula_of(model)} did not converge: the statistic is not to be trusted."
         for model in (smaller, larger)
         if isinstance(model, Converging) and not model.convergence.converged
-    )
-    return (*((_BOUNDARY,) if boundary else ()), *stopped)
+    ]
+    if reference.reason and isinstance(smaller, Converging) and smaller.convergence.singular:
+        notes.append(
+            "The simpler model has a variance estimated as zero, where the distribution of the "
+            "statistic is not known; mixcheck.bootstrap_lrt simulates it."
+        )
+    return tuple(notes)

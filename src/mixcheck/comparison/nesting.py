@@ -10,7 +10,13 @@ from mixcheck.arrays import FloatArray
 from mixcheck.comparison.column_space import extra_rank, spans
 from mixcheck.model import Comparable
 
-__all__ = ["added_fixed", "added_random", "covariance_parameters", "why_not_nested"]
+__all__ = [
+    "added_fixed",
+    "added_random",
+    "covariance_parameters",
+    "known_effects",
+    "why_not_nested",
+]
 
 _Term: TypeAlias = tuple[str, str, FloatArray]
 
@@ -57,6 +63,11 @@ def added_random(smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
         for name, term in _terms(larger).items()
         if not spans(_effects_beside(term, known), term[2])
     )
+
+
+def known_effects(smaller: Comparable, larger: Comparable, name: str) -> FloatArray:
+    """Effects of the smaller model, (n, ..), that share predictor and group with a term."""
+    return _effects_beside(_terms(larger)[name], list(_terms(smaller).values()))
 
 
 def _effects_beside(term: _Term, known: list[_Term]) -> FloatArray:

@@ -321,8 +321,8 @@ def _remarks(
     remarks += [test.reason for test in tests.values() if test.reason]
     if any(test.ratio is not None and test.ratio.boundary for test in tests.values()):
         remarks.append(
-            "Where a test adds random effects its p-value is too large, because a variance of "
-            "zero lies on the boundary: the test is conservative."
+            "Where a test adds random effects, a variance of zero lies on the boundary: its "
+            "p-value is that of a mixture of chi-squares, as mixcheck.lrt explains."
         )
     return tuple(remarks)
 

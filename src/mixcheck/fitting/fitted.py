@@ -19,6 +19,7 @@ from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
+from mixcheck.fitting.covariances import estimate_covariances
 from mixcheck.fitting.estimation import hessian_at, re_estimate
 from mixcheck.fitting.inference import (
     conditional_variances,
@@ -34,7 +35,13 @@ from mixcheck.fitting.prediction import fixed_predictors, random_contribution, r
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
 from mixcheck.fitting.summary import Summary, summarise
-from mixcheck.model import ApproximationFacts, Conditioning, ConvergenceFacts, Realisation
+from mixcheck.model import (
+    ApproximationFacts,
+    Conditioning,
+    ConvergenceFacts,
+    CovarianceEstimates,
+    Realisation,
+)
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
@@ -555,6 +562,12 @@ class GLMM:
             for part in self.design.predictors
             for block in part.random
         }
+
+    @cached_property
+    def covariance_estimates(self) -> CovarianceEstimates:
+        """Variances and covariances of the random effects with their sampling covariance."""
+        held = slice(self.problem.n_beta, None)
+        return estimate_covariances(self.problem, self._theta, self.covariance[held, held])
 
     # ---- display -------------------------------------------------------------------------
 

@@ -1,0 +1,107 @@
+"""Where a null hypothesis lies on a boundary, and which distribution follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.comparison.column_space import spans
+from mixcheck.comparison.mixture import Mixture, chi_square, half_and_half, orthant_mixture
+from mixcheck.comparison.nesting import added_random, known_effects
+from mixcheck.model import Comparable, Covarying
+
+__all__ = ["Reference", "boundary_reference"]
+
+# Largest condition number of a correlation matrix of variances that is still used.
+_CONDITION = 1e8
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The distribution of a likelihood-ratio statistic under the null hypothesis.
+
+    Attributes
+    ----------
+    mixture : Mixture
+    reason : str
+        A sentence on where it comes from; empty for the ordinary chi-square.
+    """
+
+    mixture: Mixture
+    reason: str = ""
+
+
+def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
+    """The limit of the likelihood-ratio statistic of nested models.
+
+    New variances are half-lines, whatever else is new (fixed effects, covariances with
+    effects of the simpler model) is free and adds degrees of freedom. The variances of the
+    simpler model must be positive.
+
+    References
+    ----------
+    Self & Liang (1987), Journal of the American Statistical Association 82, 605-610; Stram &
+    Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
+    Statistics and Data Analysis 135, 107-122.
+    """
+    df = larger.n_parameters - smaller.n_parameters
+    if not added_random(smaller, larger):
+        return Reference(chi_square(df))
+    if not isinstance(larger, Covarying):
+        return _bound(df, "this model does not say how its random effects covary")
+    new = new_effects(smaller, larger)
+    held = larger.covariance_estimates
+    joint = {(term, frozenset((i, j))) for term, i, j in held.entries if i != j}
+    if any(
+        (term, frozenset((i, j))) in joint for term, i in new for other, j in new if other == term
+    ):
+        return _bound(df, "several correlated random effects are new at once")
+    if len(new) == 1:
+        return Reference(half_and_half(df - 1), "One variance is zero under the null hypothesis")
+    places = [held.entries.index((term, i, i)) for term, i in new]
+    covariance = held.covariance[np.ix_(places, places)]
+    if not _is_regular(held.values[places], covariance):
+        return _bound(df, "a new variance is estimated as zero, so its precision is unknown")
+    mixture = orthant_mixture(covariance).shift(df - len(new))
+    reason = (
+        f"{len(new)} variances are zero under the null hypothesis; the weights follow from the "
+        "covariance of their estimates"
+    )
+    if mixture.error:
+        reason += f", by simulation with a standard error of {mixture.error:.1g}"
+    return Reference(mixture, reason)
+
+
+def new_effects(smaller: Comparable, larger: Comparable) -> list[tuple[str, int]]:
+    """Term and position of each random effect that the smaller model has not."""
+    out: list[tuple[str, int]] = []
+    for name in added_random(smaller, larger):
+        Z = larger.random_terms[name][1]
+        known: FloatArray = known_effects(smaller, larger, name)
+        for j in range(Z.shape[1]):
+            if not spans(known, Z[:, [j]]):
+                out.append((name, j))
+                known = np.column_stack([known, Z[:, j]])
+    return out
+
+
+def _bound(df: int, why: str) -> Reference:
+    """The largest p-value that any cone of this dimension allows.
+
+    The weights of odd and of even degrees of freedom each sum to one half (Shapiro 1987).
+    """
+    return Reference(
+        half_and_half(df - 1),
+        f"The weights of the mixture are unknown ({why}): this is the largest p-value that they "
+        "allow, and the test is conservative. mixcheck.bootstrap_lrt needs no weights",
+    )
+
+
+def _is_regular(values: FloatArray, covariance: FloatArray) -> bool:
+    variances = np.diag(covariance)
+    if not (np.all(np.isfinite(covariance)) and np.all(values > 0.0) and np.all(variances > 0.0)):
+        return False
+    scale = np.sqrt(variances)
+    return bool(np.linalg.cond(covariance / np.outer(scale, scale)) < _CONDITION)

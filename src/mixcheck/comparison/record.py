@@ -1,0 +1,61 @@
+"""What the results of a comparison have in common: one page, one table, one JSON object."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mixcheck.display.document import Document
+from mixcheck.display.render import to_fragment, to_html, to_text
+
+__all__ = ["SCHEMA_VERSION", "Record"]
+
+SCHEMA_VERSION = 1
+
+
+class Record(ABC):
+    """A result that can be read, tabulated and stored."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def document(self) -> Document:
+        """The result as a page."""
+
+    @abstractmethod
+    def to_frame(self) -> pd.DataFrame:
+        """The result as a table."""
+
+    @abstractmethod
+    def content(self) -> Mapping[str, Any]:
+        """What `to_json` writes; numbers are finite or None."""
+
+    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+        """The result for a terminal."""
+        return to_text(self.document(), width=width, colour=colour)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The result as one HTML file that needs nothing else."""
+        return _written(to_html(self.document()), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The result as JSON."""
+        content = {"schema_version": SCHEMA_VERSION, **self.content()}
+        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return to_fragment(self.document())
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
