@@ -14,6 +14,7 @@ from mixcheck.checks import (
     Convergence,
     Count,
     Dispersion,
+    LaplaceAdequacy,
     Outliers,
     RandomEffects,
     Statistic,
@@ -44,6 +45,7 @@ EXAMPLES = [
     Trend("x"),
     RandomEffects("ad"),
     Convergence(),
+    LaplaceAdequacy(tolerance=0.2),
     Zeros().by("site"),
     Zeros().where("site", "s1").named("zeros at home"),
 ]

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import ndtr
 
-from mixcheck.checks import Convergence, RandomEffects, Suite
+import mixcheck as mc
+from mixcheck.checks import Convergence, LaplaceAdequacy, RandomEffects, Suite
+from mixcheck.errors import OptionError
 from mixcheck.model import ConvergenceFacts
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
@@ -87,3 +90,38 @@ def test_convergence_is_an_exact_fact(toy, converged):
     assert finding.effect.value == finding.statistic == 0.3
     assert finding.detail == "Start elsewhere. Singular terms: site."
     assert report.verdicts["convergence"] is (Verdict.PASS if converged else Verdict.FAIL)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.DataWarning")
+def test_laplace_is_adequate_for_herds_and_not_for_pairs_of_binary_responses():
+    """Cbpp (Lesnoff et al. 2004) moves by 0.003 standard errors; 60 pairs with sd 3 by many."""
+    herds = mc.glmm(
+        "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
+    )
+    rng = np.random.default_rng(5)
+    site = np.repeat(np.arange(200), 2)
+    p = ndtr(1.5 + 3.0 * rng.normal(size=200)[site])
+    pairs = mc.glmm(
+        "y ~ 1 + (1 | site)", {"y": rng.binomial(1, p), "site": site}, family="binomial"
+    )
+    good = Suite((LaplaceAdequacy(),)).run(herds, seed=1, draws=1)
+    bad = Suite((LaplaceAdequacy(),)).run(pairs, seed=1, draws=1)
+    assert good.verdicts["laplace adequacy"] is Verdict.PASS
+    assert good["laplace adequacy"].effect.value < 0.01
+    assert bad.verdicts["laplace adequacy"] is Verdict.FAIL
+    assert "quadrature" in bad["laplace adequacy"].detail
+
+
+def test_laplace_adequacy_says_why_it_does_not_apply():
+    """Several grouping factors have no product of integrals."""
+    ticks = mc.datasets.load("grouseticks")
+    fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD) + (1 | LOCATION)", ticks, family="poisson")
+    report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1)
+    assert isinstance(report.findings[0], Skipped)
+    assert "one grouping factor" in report.findings[0].reason
+
+
+def test_laplace_adequacy_refuses_a_tolerance_of_zero():
+    """No approximation would be good enough."""
+    with pytest.raises(OptionError, match="tolerance must be positive"):
+        LaplaceAdequacy(tolerance=0.0)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from mixcheck.errors import FamilyError
-from mixcheck.families import Binomial, Family, Gaussian, Observed, Poisson
+from mixcheck.families import (
+    Binomial,
+    Family,
+    Gaussian,
+    NegativeBinomial1,
+    NegativeBinomial2,
+    Observed,
+    Poisson,
+    get_link,
+)
 
 RELATIVE = 1e-9
 """Of derivatives against mpmath; the formulas lose at most a few digits near a zero."""
@@ -27,13 +36,19 @@ mp = mpmath.mp
 
 @dataclass(frozen=True)
 class Case:
-    """A family, its log density in mpmath, extreme points, and a box of ordinary predictors."""
+    """A family, its log density in mpmath, extreme points, and a box of ordinary predictors.
+
+    ``line`` says on which scale the support of a continuous family is the whole line,
+    ``ordinary`` holds two responses inside the support.
+    """
 
     family: Family
     log_density: Callable
     extremes: tuple[tuple[float, float | None, tuple[float, ...]], ...]
     box: tuple[tuple[float, float], ...]
     size: float | None = None
+    line: str = "identity"
+    ordinary: tuple[float, float] = (0.0, 1.0)
 
     def __str__(self) -> str:
         return repr(self.family)
@@ -69,6 +84,27 @@ def gaussian(mean: Callable) -> Callable:
     return log_density
 
 
+def nbinom2(mean: Callable) -> Callable:
+    """Negative binomial log probability by its size theta."""
+
+    def log_density(y, size, eta, log_theta):
+        mu, theta = mean(eta), mp.exp(log_theta)
+        ratio = mp.loggamma(y + theta) - mp.loggamma(theta) - mp.loggamma(y + 1)
+        return ratio + theta * mp.log(theta) + y * mp.log(mu) - (y + theta) * mp.log(mu + theta)
+
+    return log_density
+
+
+def nbinom1(mean: Callable) -> Callable:
+    """Negative binomial log probability whose size is the mean over phi."""
+    quadratic = nbinom2(mean)
+
+    def log_density(y, size, eta, log_phi):
+        return quadratic(y, size, eta, mp.log(mean(eta)) - log_phi)
+
+    return log_density
+
+
 def same(x):
     """Identity."""
     return x
@@ -92,12 +128,41 @@ def rates(link: Callable) -> tuple:
     return tuple((y, None, (float(link(mu)),)) for y in (0.0, 3.0, 5e7) for mu in means)
 
 
+def dispersed(link: Callable, means: tuple = (1e-8, 0.3, 20.0, 1e8)) -> tuple:
+    """Count points with dispersion parameters from 1e-6 to 1e8."""
+    return tuple(
+        (y, None, (float(link(mu)), float(np.log(d))))
+        for y in (0.0, 1.0, 3.0, 40.0, 5e7)
+        for mu in means
+        for d in (1e-6, 0.05, 1.3, 30.0, 1e8)
+    )
+
+
+def square(x):
+    """Inverse of the sqrt link."""
+    return x * x
+
+
 CASES = [
     Case(Gaussian(), gaussian(same), NORMAL_POINTS, ((-3, 3), (-2, 2))),
     Case(Gaussian("log"), gaussian(mp.exp), NORMAL_POINTS, ((-2, 2), (-2, 2))),
     Case(Poisson(), poisson(mp.exp), rates(np.log), ((-3, 4),)),
     Case(Poisson("identity"), poisson(same), rates(same), ((0.05, 50),)),
     Case(Poisson("sqrt"), poisson(lambda x: x * x), rates(np.sqrt), ((0.2, 7),)),
+    Case(NegativeBinomial1(), nbinom1(mp.exp), dispersed(np.log), ((-2, 3), (-3, 1))),
+    Case(
+        NegativeBinomial1("identity"), nbinom1(same), dispersed(same, (0.3,)), ((0.1, 9), (-3, 1))
+    ),
+    Case(
+        NegativeBinomial1("sqrt"), nbinom1(square), dispersed(np.sqrt, (20.0,)), ((0.3, 3), (-3, 1))
+    ),
+    Case(NegativeBinomial2(), nbinom2(mp.exp), dispersed(np.log), ((-2, 3), (-1, 3))),
+    Case(
+        NegativeBinomial2("identity"), nbinom2(same), dispersed(same, (0.3,)), ((0.1, 9), (-1, 3))
+    ),
+    Case(
+        NegativeBinomial2("sqrt"), nbinom2(square), dispersed(np.sqrt, (20.0,)), ((0.3, 3), (-1, 3))
+    ),
     Case(
         Binomial(),
         binomial(lambda x: 1 / (1 + mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x))),
@@ -165,16 +230,34 @@ def nodes(
     case: Case, eta: tuple[float, ...]
 ) -> tuple[Observed, tuple[np.ndarray, ...], np.ndarray]:
     """Responses covering the support, with the weight that sums the density over them."""
-    one, size = columns(eta, 1), trials(case, 1)
-    mean = case.family.mean(one, size)[0]
-    sd = np.sqrt(case.family.variance(one, size)[0])
-    if not case.family.discrete:
-        y, step = np.linspace(mean - 12 * sd, mean + 12 * sd, 2001, retstep=True)
-    else:
-        y, step = np.arange((case.size or np.ceil(mean + 20 * sd + 60)) + 1.0), 1.0
+    y, step = lattice(case, eta) if case.family.discrete else grid(case, eta)
     rows = columns(eta, y.size)
     data = case.family.prepare(y, trials(case, y.size))
     return data, rows, step * np.exp(case.family.log_density(data, rows))
+
+
+def lattice(case: Case, eta: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """All counts, up to where the tail is below 1e-13; each counts once."""
+    last = case.size
+    if last is None:
+        one = columns(eta, 1)
+        mean, variance = case.family.mean(one)[0], case.family.variance(one)[0]
+        last = np.ceil(mean + 20 * np.sqrt(variance) + 60 + 35 * variance / mean)
+    y = np.arange(case.ordinary[0], last + 1.0)
+    return y, np.ones_like(y)
+
+
+def grid(case: Case, eta: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Points even on the line of the case, and the length each stands for."""
+    if case.line == "identity":
+        one = columns(eta, 1)
+        mean, sd = case.family.mean(one)[0], np.sqrt(case.family.variance(one)[0])
+        y, step = np.linspace(mean - 12 * sd, mean + 12 * sd, 2001, retstep=True)
+        return y, np.full_like(y, step)
+    low, high = {"log": (-100.0, 32.0), "logit": (-36.0, 36.0)}[case.line]
+    line, step = np.linspace(low, high, 4001, retstep=True)
+    y, slope, *_ = get_link(case.line).derivatives(line)
+    return y, step * slope
 
 
 def orders(predictors: int, total: int) -> list[tuple[int, ...]]:
@@ -322,9 +405,9 @@ def test_cdf_accumulates_the_density(case, unit):
         np.testing.assert_array_equal(below[1:], upto[:-1])
         return
     np.testing.assert_array_equal(below, upto)
-    chosen = slice(600, 1401, 80)
-    density = integrate.cumulative_simpson(weights / (data.y[1] - data.y[0]), x=data.y, initial=0)
-    np.testing.assert_allclose(upto[chosen], density[chosen], atol=1e-7)
+    chosen = slice(600, None, 80)
+    total = integrate.cumulative_simpson(weights, dx=1.0, initial=0)
+    np.testing.assert_allclose(upto[chosen], total[chosen], atol=1e-7)
 
 
 @each
@@ -339,6 +422,25 @@ def test_cdf_between_the_values_of_a_discrete_response(case, unit):
     below, upto = case.family.cdf(y, rows, size)
     assert (below[0], upto[0]) == (0.0, 0.0)
     assert below[1] == upto[1] == below[2]
+
+
+@each
+@laws
+@given(unit=units)
+def test_step_information_is_positive_and_of_the_right_size(case, unit):
+    """Diagonal entries are those of the expected information within a factor of ten."""
+    eta = inside(case, unit)
+    data, rows, _ = nodes(case, eta)
+    step, (exact, _) = case.family.step_information(data, rows), case.family.expected(data, rows)
+    matrix = np.array(
+        [
+            [step.get((min(a, b), max(a, b)), np.zeros(1))[0] for a in range(len(eta))]
+            for b in range(len(eta))
+        ]
+    )
+    assert np.linalg.eigvalsh(matrix).min() >= -1e-12 * np.trace(matrix)
+    for a in range(len(eta)):
+        assert 0.1 * exact[a, a][0] - 1e-12 <= matrix[a, a] <= 10.0 * exact[a, a][0] + 1e-12
 
 
 @each
@@ -380,6 +482,16 @@ def test_start_lies_inside_the_domain_of_the_link(case):
 
 
 @each
+def test_every_parameter_has_a_start(case):
+    """The linked starting values give a finite log density in every row."""
+    data, *_ = nodes(case, inside(case, (0.5, 0.5)))
+    parameters = case.family.start_parameters(data)
+    eta = tuple(k.link(p) for k, p in zip(case.family.links, parameters, strict=True))
+    assert all(e.shape == data.y.shape for e in eta)
+    assert np.isfinite(case.family.log_density(data, eta)).all()
+
+
+@each
 def test_dispersion_start_only_where_there_is_a_dispersion(case):
     """A family without a dispersion says so."""
     data, *_ = nodes(case, inside(case, (0.5, 0.5)))
@@ -397,8 +509,7 @@ def test_far_predictors_give_neither_nan_nor_a_warning(case, far):
     for position in range(len(case.box)):
         eta = list(inside(case, (0.5, 0.5)))
         eta[position] = far
-        y = [0.0, 1.0]
-        data = case.family.prepare(y, trials(case, 2))
+        data = case.family.prepare(case.ordinary, trials(case, 2))
         found = case.family.derivatives(data, columns(tuple(eta), 2), 3)
         arrays = [*found.first, *found.second.values(), *found.third.values()]
         assert not np.isnan(found.value).any()
@@ -427,8 +538,10 @@ def test_every_allowed_link_is_in_the_table(case):
 @each
 def test_a_link_of_another_family_is_refused(case):
     """The error lists the links that the family has."""
-    with pytest.raises(FamilyError, match=rf"{case.family.name} family has no inverse link; its"):
-        type(case.family)("inverse")
+    names = ("inverse", "probit")
+    other = next(name for name in names if name not in case.family.allowed_links)
+    with pytest.raises(FamilyError, match=rf"{case.family.name} family has no {other} link; its"):
+        type(case.family)(other)
 
 
 @each
@@ -451,13 +564,13 @@ def test_trials_are_refused_where_the_family_has_none(case):
     """Numbers of trials belong to the binomial."""
     if case.size is None:
         with pytest.raises(FamilyError, match="no number of trials"):
-            case.family.prepare([1.0], size=[2.0])
+            case.family.prepare(case.ordinary, size=[2.0, 2.0])
 
 
 @each
 def test_prepare_copies_what_it_is_given(case):
     """Later changes of the caller's array do not reach the prepared response."""
-    y = np.array([0.0, 1.0])
+    y = np.array(case.ordinary)
     data = case.family.prepare(y)
     y[0] = 5.0
-    assert data.y[0] == 0.0
+    assert data.y[0] == case.ordinary[0]

@@ -17,6 +17,7 @@ from mixcheck.families.links import (
     get_link,
 )
 from mixcheck.families.names import get_family
+from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.proportions import Binomial
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Link",
     "Log",
     "Logit",
+    "NegativeBinomial1",
+    "NegativeBinomial2",
     "Observed",
     "Poisson",
     "ProbabilityLink",

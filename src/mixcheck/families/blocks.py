@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
-from mixcheck.families.family import Derivatives, Observed, Predictors
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.families.family import Derivatives, Observed, Predictors, mask_derivatives
 
-__all__ = ["Compute", "derive_in_blocks"]
+__all__ = ["Compute", "derive_in_blocks", "derive_inside"]
 
 Compute: TypeAlias = Callable[[Observed, Predictors, int], Derivatives]
 
@@ -47,6 +47,31 @@ def derive_in_blocks(compute: Compute, data: Observed, eta: Predictors, order: i
             target[rows] = source
     assert joined is not None, "there is at least one block"
     return joined
+
+
+def derive_inside(
+    compute: Compute, inside: BoolArray, data: Observed, eta: Predictors, order: int
+) -> Derivatives:
+    """Call ``compute`` with predictors of one in rows outside its domain, and mask those rows.
+
+    Parameters
+    ----------
+    compute : callable
+        As in `derive_in_blocks`; finite where every predictor is one.
+    inside : (n,) bool array
+    data : Observed
+    eta : tuple of K arrays (n,)
+    order : int
+
+    Returns
+    -------
+    Derivatives
+        Log density ``-inf`` and derivatives zero outside.
+    """
+    if inside.all():
+        return compute(data, eta, order)
+    harmless = tuple(np.where(inside, e, 1.0) for e in eta)
+    return mask_derivatives(compute(data, harmless, order), inside)
 
 
 def _take_rows(data: Observed, rows: slice) -> Observed:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+import numpy as np
+
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives, Expected
+from mixcheck.families.links import Link
 
-__all__ = ["Inner", "compose_derivatives", "compose_expected"]
+__all__ = ["Inner", "compose_derivatives", "compose_expected", "take_log"]
 
 Inner: TypeAlias = tuple[FloatArray, FloatArray, FloatArray] | None
 """First three derivatives of a parameter in its predictor, or None for the identity."""
@@ -21,6 +24,29 @@ Inner: TypeAlias = tuple[FloatArray, FloatArray, FloatArray] | None
 Pair: TypeAlias = tuple[int, int]
 Triple: TypeAlias = tuple[int, int, int]
 Key = TypeVar("Key")
+
+
+def take_log(link: Link, eta: FloatArray) -> tuple[FloatArray, FloatArray, Inner]:
+    """A positive mean, its logarithm, and the derivatives of the logarithm in the predictor.
+
+    Parameters
+    ----------
+    link : Link
+    eta : (n,) array
+        Predictors of positive means.
+
+    Returns
+    -------
+    mu, log_mu : (n,) arrays
+    inner : Inner
+        None for the log link, whose predictor is the logarithm.
+    """
+    if link.name == "log":
+        return np.exp(eta), eta, None
+    mu, mu1, mu2, mu3 = link.derivatives(eta)
+    slope, bend = mu1 / mu, mu2 / mu
+    log2 = bend - slope * slope
+    return mu, np.log(mu), (slope, log2, mu3 / mu - slope * (3.0 * bend - 2.0 * slope * slope))
 
 
 def compose_derivatives(outer: Derivatives, inner: Sequence[Inner], order: int) -> Derivatives:

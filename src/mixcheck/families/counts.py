@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -27,7 +28,15 @@ from mixcheck.families.family import (
 from mixcheck.families.links import Link
 from mixcheck.families.tails import EXP_MAX, SMALLEST
 
-__all__ = ["Poisson"]
+__all__ = [
+    "LARGEST",
+    "Poisson",
+    "draw_poisson",
+    "observe_counts",
+    "poisson_tails",
+    "prepare_counts",
+    "weigh_count",
+]
 
 LARGEST = 1e100
 """Largest mean whose square and cube are floats."""
@@ -62,6 +71,7 @@ class Poisson(Family):
     """
 
     name: ClassVar[str] = "poisson"
+    predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
 
@@ -75,14 +85,7 @@ class Poisson(Family):
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check that the response is made of counts; see `Family.prepare`."""
-        refuse_size(self.name, size)
-        counts = require_whole(
-            read_response(y, "response"),
-            "A poisson response must be whole numbers from 0",
-            "For rates, model the count with an offset of the log exposure; for reals write "
-            'family="gaussian".',
-        )
-        return Observed(counts, None, -special.gammaln(counts + 1.0))
+        return prepare_counts(self.name, y, size)
 
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log probability, ``(n,)``."""
@@ -127,35 +130,72 @@ class Poisson(Family):
     ) -> tuple[FloatArray, FloatArray]:
         """F(y-) and F(y), each ``(n,)``."""
         mu = self.link.inverse(eta[0])
-        return _poisson_cdf(np.ceil(y) - 1.0, mu), _poisson_cdf(np.floor(y), mu)
+        return poisson_tails(np.ceil(y) - 1.0, mu)[0], poisson_tails(np.floor(y), mu)[0]
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:
         """One draw of the counts, ``(n,)``."""
-        mu = self.link.inverse(eta[0])
-        allowed = (mu >= 0.0) & (mu < LARGEST_RATE)
-        if not allowed.all():
-            raise FamilyError(
-                f"Poisson draws need means from 0 to {LARGEST_RATE:g}; "
-                f"{int((~allowed).sum())} of {mu.size} are outside, the first is "
-                f"{float(mu[~allowed][0])!r}. Look for coefficients that diverge."
-            )
-        return rng.poisson(mu).astype(np.float64)
+        return draw_poisson(self.link.inverse(eta[0]), rng)
 
     def probability(
         self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> FloatArray:
         """Probability of ``k``, ``(n,)``."""
-        k = np.broadcast_to(np.asarray(k, dtype=np.float64), eta[0].shape)
-        possible = (k >= 0.0) & (k == np.floor(k))
-        counts = np.where(possible, k, 0.0)
-        data = Observed(counts, None, -special.gammaln(counts + 1.0))
-        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+        return weigh_count(self.log_density, k, eta, lowest=0.0)
 
     def start(self, data: Observed) -> FloatArray:
         """Counts plus 0.1, ``(n,)`` (McCullagh & Nelder 1989, section 2.5)."""
         return data.y + 0.1
+
+
+def prepare_counts(family: str, y: ArrayLike, size: ArrayLike | None) -> Observed:
+    """Counts from 0 with ``-log y!``, or a `FamilyError`."""
+    refuse_size(family, size)
+    counts = require_whole(
+        read_response(y, "response"),
+        f"A {family} response must be whole numbers from 0",
+        "For rates, model the count with an offset of the log exposure; for reals write "
+        'family="gaussian".',
+    )
+    return observe_counts(counts)
+
+
+def observe_counts(y: FloatArray) -> Observed:
+    """Counts known to be valid, with ``-log y!``; between whole numbers, the gamma function."""
+    return Observed(y, None, -special.gammaln(y + 1.0))
+
+
+def draw_poisson(mu: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Poisson draws ``(n,)``, or a `FamilyError` where a mean is beyond the integers."""
+    allowed = (mu >= 0.0) & (mu < LARGEST_RATE)
+    if not allowed.all():
+        raise FamilyError(
+            f"Poisson draws need means from 0 to {LARGEST_RATE:g}; "
+            f"{int((~allowed).sum())} of {mu.size} are outside, the first is "
+            f"{float(mu[~allowed][0])!r}. Look for coefficients that diverge."
+        )
+    return rng.poisson(mu).astype(np.float64)
+
+
+def weigh_count(
+    log_density: Callable[[Observed, Predictors], FloatArray],
+    k: ArrayLike,
+    eta: Predictors,
+    lowest: float,
+) -> FloatArray:
+    """Probability of the count ``k``, zero below ``lowest`` and between whole numbers, ``(n,)``."""
+    values = np.broadcast_to(np.asarray(k, dtype=np.float64), eta[0].shape)
+    possible = (values >= lowest) & (values == np.floor(values))
+    data = observe_counts(np.where(possible, values, lowest))
+    return np.where(possible, np.exp(log_density(data, eta)), 0.0)
+
+
+def poisson_tails(k: FloatArray, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """P(Y <= k) and P(Y > k) for whole ``k``, which may be negative; each ``(n,)``."""
+    shape = np.maximum(k, 0.0) + 1.0
+    below = np.where(k < 0.0, 0.0, special.gammaincc(shape, mu))
+    return below, np.where(k < 0.0, 1.0, special.gammainc(shape, mu))
 
 
 def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
@@ -185,7 +225,3 @@ def _mean_derivatives(data: Observed, mu: FloatArray, order: int) -> Derivatives
     second = {(0, 0): -ratio / mu} if order > 1 else {}
     third = {(0, 0, 0): 2.0 * ratio / (mu * mu)} if order > 2 else {}
     return Derivatives(value, first, second, third)
-
-
-def _poisson_cdf(k: FloatArray, mu: FloatArray) -> FloatArray:
-    return np.where(k < 0.0, 0.0, special.gammaincc(np.maximum(k, 0.0) + 1.0, mu))

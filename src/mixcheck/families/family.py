@@ -25,6 +25,7 @@ __all__ = [
     "Derivatives",
     "Expected",
     "Family",
+    "Information",
     "Observed",
     "Predictors",
     "mask_derivatives",
@@ -37,9 +38,10 @@ __all__ = [
 Predictors: TypeAlias = tuple[FloatArray, ...]
 """K linear predictors, each ``(n,)``."""
 
-Expected: TypeAlias = tuple[
-    Mapping[tuple[int, int], FloatArray], Mapping[tuple[tuple[int, int], int], FloatArray]
-]
+Information: TypeAlias = Mapping[tuple[int, int], FloatArray]
+"""Information by pair (a, b), a <= b; absent means zero."""
+
+Expected: TypeAlias = tuple[Information, Mapping[tuple[tuple[int, int], int], FloatArray]]
 """Expected information by pair, and its derivatives by pair and predictor."""
 
 WHOLE_TOLERANCE = 1e-8
@@ -99,7 +101,7 @@ class Family(ABC):
     Attributes
     ----------
     name : str
-        Name that ``get_family`` knows.
+        Name that ``get_family`` knows, or made of those of its parts.
     predictors : tuple of str
         Names of the K linear predictors; the first is the mean's.
     discrete : bool
@@ -115,9 +117,6 @@ class Family(ABC):
 
     link: Link
 
-    name: ClassVar[str]
-    predictors: ClassVar[tuple[str, ...]] = ("mean",)
-    discrete: ClassVar[bool]
     allowed_links: ClassVar[tuple[str, ...]]
 
     def __init__(self, link: str | Link) -> None:
@@ -131,6 +130,21 @@ class Family(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(link={self.link.name!r})"
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the family."""
+
+    @property
+    @abstractmethod
+    def predictors(self) -> tuple[str, ...]:
+        """Names of the K linear predictors."""
+
+    @property
+    @abstractmethod
+    def discrete(self) -> bool:
+        """Whether the response takes isolated values only."""
 
     @property
     @abstractmethod
@@ -196,7 +210,28 @@ class Family(ABC):
             Minus the expectation of the second derivative; absent means zero.
         third : mapping from ((a, b), c) to (n,) arrays
             Derivative of ``second[a, b]`` in predictor c; absent means zero.
+
+        Notes
+        -----
+        Families without a closed form sum over the support or integrate, to about 1e-10;
+        `step_information` is cheaper where only a direction is wanted.
         """
+
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """Positive semi-definite approximation of the information, for a Newton step.
+
+        Parameters
+        ----------
+        data : Observed
+        eta : tuple of K arrays (n,)
+
+        Returns
+        -------
+        mapping from (a, b), a <= b, to (n,) arrays
+            The expected information, unless the family has a cheaper bound or approximation
+            and says so. It is good enough to step by, not to report.
+        """
+        return self.expected(data, eta)[0]
 
     @abstractmethod
     def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
@@ -246,6 +281,16 @@ class Family(ABC):
             If the family has no dispersion.
         """
         raise FamilyError(f"The {self.name} family has no dispersion parameter.")
+
+    def start_parameters(self, data: Observed) -> Predictors:
+        """Each parameter to start iterations from, on its own scale: K arrays (n,).
+
+        The links of the family map them to linear predictors.
+        """
+        mean = self.start(data)
+        if "dispersion" not in self.predictors:
+            return (mean,)
+        return mean, np.full(mean.shape, self.dispersion_start(data))
 
 
 def mask_derivatives(result: Derivatives, inside: BoolArray) -> Derivatives:

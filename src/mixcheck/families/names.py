@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from mixcheck.errors import FamilyError
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Family
+from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.proportions import Binomial
 
 __all__ = ["get_family"]
 
-_FAMILIES: dict[str, type[Gaussian] | type[Poisson] | type[Binomial]] = {
-    family.name: family for family in (Gaussian, Binomial, Poisson)
+_FAMILIES: dict[str, Callable[[], Family]] = {
+    Gaussian.name: Gaussian,
+    Binomial.name: Binomial,
+    Poisson.name: Poisson,
+    NegativeBinomial1.name: NegativeBinomial1,
+    NegativeBinomial2.name: NegativeBinomial2,
 }
-_OTHER_NAMES = {"normal": "gaussian", "bernoulli": "binomial", "logistic": "binomial"}
+_OTHER_NAMES = {
+    "normal": "gaussian",
+    "bernoulli": "binomial",
+    "logistic": "binomial",
+    "negbin": "nbinom2",
+    "negative_binomial": "nbinom2",
+    "negativebinomial": "nbinom2",
+    "nb": "nbinom2",
+    "nb1": "nbinom1",
+    "nb2": "nbinom2",
+}
 
 
 def get_family(family: str | Family | type[Family]) -> Family:
@@ -24,7 +40,8 @@ def get_family(family: str | Family | type[Family]) -> Family:
     Parameters
     ----------
     family : str, Family, or subclass of Family
-        ``"gaussian"``, ``"binomial"`` or ``"poisson"``, a class, or an instance.
+        A name as glmmTMB writes it (``"gaussian"``, ``"binomial"``, ``"nbinom2"``, ..; the
+        error for an unknown name lists all), a class, or an instance.
 
     Returns
     -------

@@ -57,6 +57,7 @@ class Binomial(Family):
     link: ProbabilityLink
 
     name: ClassVar[str] = "binomial"
+    predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = (
         "logit",

@@ -1,0 +1,377 @@
+"""Counts with more variation than the Poisson: both negative binomial families."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.families.blocks import derive_in_blocks, derive_inside
+from mixcheck.families.chain import Inner, compose_derivatives, compose_expected, take_log
+from mixcheck.families.counts import (
+    draw_poisson,
+    observe_counts,
+    prepare_counts,
+    weigh_count,
+)
+from mixcheck.families.expectation import expect, spread_of_counts
+from mixcheck.families.family import (
+    Derivatives,
+    Expected,
+    Family,
+    Information,
+    Observed,
+    Predictors,
+)
+from mixcheck.families.links import Link, Log
+from mixcheck.families.stirling import gap_of_share, rising_logs
+
+__all__ = [
+    "LOG_MAX",
+    "NegativeBinomial",
+    "NegativeBinomial1",
+    "NegativeBinomial2",
+    "derive_linear_variance",
+    "derive_quadratic_variance",
+    "draw_negative_binomial",
+    "negative_binomial_tails",
+    "start_excess",
+]
+
+LOG_MAX = 230.0
+"""Largest logarithm, in absolute value, of a parameter whose cube is a float."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class NegativeBinomial(Family):
+    """What the two negative binomial families share: all but how the variance grows.
+
+    A negative binomial is a Poisson whose mean is gamma distributed with shape ``size`` and
+    scale ``excess``, so that its variance is ``mean (1 + excess)``.
+    """
+
+    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    discrete: ClassVar[bool] = True
+    allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
+
+    def __init__(self, link: str | Link = "log") -> None:
+        super().__init__(link)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Link of the mean, and the log link of the dispersion."""
+        return self.link, Log()
+
+    @abstractmethod
+    def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
+        """Variance over mean, less one; ``(n,)``."""
+
+    @abstractmethod
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and the log dispersion (1)."""
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check that the response is made of counts; see `Family.prepare`."""
+        return prepare_counts(self.name, y, size)
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log probability, ``(n,)``."""
+        return self.derivatives(data, eta, 0).value
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives; see `Family.derivatives`."""
+        return derive_in_blocks(self._derive_block, data, eta, order)
+
+    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        return derive_inside(self._derive, find_inside(self.link, eta), data, eta, order)
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        mu, log_mu, inner = take_log(self.link, eta[0])
+        outer = self.derive_outer(data, mu, log_mu, eta[1], order)
+        return compose_derivatives(outer, (inner, None), order)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, by summation over the counts."""
+        spread = spread_of_counts(self.mean(eta), self.variance(eta), 0.0)
+        return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
+
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """Exact in the mean; in the dispersion the smaller of its two limits.
+
+        They are ``p^2 / 2``, with p the excess over one plus the excess, where the
+        distribution is close to a Poisson, and minus log P(0) where it is far from it.
+        """
+        mu, excess, inner = self._moments(eta)
+        share = excess / (1.0 + excess)
+        dispersion = np.minimum(0.5 * share * share, mu * _log1p_ratio(excess))
+        information = {(0, 0): mu / (1.0 + excess), (1, 1): dispersion}
+        return compose_expected(information, {}, (inner, None))[0]
+
+    def _moments(self, eta: Predictors) -> tuple[FloatArray, FloatArray, Inner]:
+        """Mean, excess variance, and derivatives of the log mean, held inside the domain."""
+        inside = find_inside(self.link, eta)
+        mu, _, inner = take_log(self.link, np.where(inside, eta[0], 1.0))
+        return mu, self.excess(mu, np.exp(np.where(inside, eta[1], 0.0))), inner
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean, ``(n,)``."""
+        return self.link.inverse(eta[0])
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance, ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        return mu * (1.0 + self.excess(mu, hold_exp(eta[1])))
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        excess = self.excess(mu, hold_exp(eta[1]))
+        below, _ = negative_binomial_tails(np.ceil(y) - 1.0, mu, excess)
+        upto, _ = negative_binomial_tails(np.floor(y), mu, excess)
+        return below, upto
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw of the counts, ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        return draw_negative_binomial(mu, self.excess(mu, hold_exp(eta[1])), rng)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k``, ``(n,)``."""
+        return weigh_count(self.log_density, k, eta, lowest=0.0)
+
+    def start(self, data: Observed) -> FloatArray:
+        """Counts plus 0.1, ``(n,)``, as for the Poisson."""
+        return data.y + 0.1
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class NegativeBinomial1(NegativeBinomial):
+    """Counts with variance ``mu (1 + phi)``; predictors are the mean and log phi.
+
+    Parameters
+    ----------
+    link : {"log", "identity", "sqrt"} or Link
+        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
+        a log density of ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Notes
+    -----
+    Parameters are those of ``nbinom1`` in glmmTMB (Hardin & Hilbe 2007).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import NegativeBinomial1
+    >>> family = NegativeBinomial1()
+    >>> family.variance((np.log([3.0]), np.log([0.5])))
+    array([4.5])
+    """
+
+    name: ClassVar[str] = "nbinom1"
+
+    def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
+        """``phi``, ``(n,)``."""
+        return dispersion
+
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and log phi (1)."""
+        return derive_linear_variance(data, mu, log_mu, log_d, order)
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Moment estimate of phi from the whole response."""
+        return start_excess(data.y)[0]
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class NegativeBinomial2(NegativeBinomial):
+    """Counts with variance ``mu + mu^2 / theta``; predictors are the mean and log theta.
+
+    Parameters
+    ----------
+    link : {"log", "identity", "sqrt"} or Link
+        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
+        a log density of ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Notes
+    -----
+    Parameters are those of ``nbinom2`` in glmmTMB and of ``glm.nb``: theta grows without
+    bound as the counts approach a Poisson.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import NegativeBinomial2
+    >>> family = NegativeBinomial2()
+    >>> family.variance((np.log([3.0]), np.log([2.0])))
+    array([7.5])
+    """
+
+    name: ClassVar[str] = "nbinom2"
+
+    def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
+        """``mu / theta``, ``(n,)``."""
+        return mu / dispersion
+
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and log theta (1)."""
+        return derive_quadratic_variance(data, mu, log_mu, log_d, order)
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Moment estimate of theta from the whole response."""
+        excess, mean = start_excess(data.y)
+        return mean / excess
+
+
+def find_inside(link: Link, eta: Predictors) -> BoolArray:
+    """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
+    inside: BoolArray = np.abs(eta[-1]) <= LOG_MAX
+    if link.name == "log":
+        return inside & (np.abs(eta[0]) <= LOG_MAX)
+    mu = link.inverse(eta[0])
+    return inside & (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
+
+
+def hold_exp(log: FloatArray) -> FloatArray:
+    """Exponential of a log parameter held inside the domain, ``(n,)``."""
+    return np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
+
+
+def start_excess(y: FloatArray) -> tuple[float, float]:
+    """Variance over mean less one, at least 0.05, and the mean, at least 0.1."""
+    mean = max(float(np.mean(y)), 0.1)
+    return max(float(np.var(y)) / mean - 1.0, 0.05), mean
+
+
+def derive_quadratic_variance(
+    data: Observed, mu: FloatArray, log_mu: FloatArray, log_theta: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives of nbinom2 in the log mean (0) and log theta (1).
+
+    With ``A = sum over k < y of log(1 + k / theta)`` the log probability is
+    ``A + y log mu - (y + theta) log(1 + mu / theta) - log y!``, in which no term grows with
+    theta.
+    """
+    y, theta = data.y, np.exp(log_theta)
+    excess = mu / theta
+    log = np.log1p(excess)
+    rise = rising_logs(y, theta, order)
+    top = y + theta
+    value = rise[0] + y * log_mu - top * log + data.constant
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    q = 1.0 / (1.0 + excess)
+    p = mu / (mu + theta)
+    gap = theta * gap_of_share(excess, p, log)
+    residual = y - mu
+    first = (q * residual, rise[1] + y * p - gap)
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    product = p * q
+    mixed = product * residual
+    bend = -top * product
+    second = {(0, 0): bend, (0, 1): mixed, (1, 1): rise[2] - gap - mixed}
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    tilt = q - p
+    scaled = mu * product
+    third = {
+        (0, 0, 0): bend * tilt,
+        (0, 0, 1): mixed * tilt - scaled,
+        (0, 1, 1): -mixed * tilt,
+        (1, 1, 1): rise[3] - gap + scaled + mixed * tilt,
+    }
+    return Derivatives(value, first, second, third)
+
+
+def derive_linear_variance(
+    data: Observed, mu: FloatArray, log_mu: FloatArray, log_phi: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives of nbinom1 in the log mean (0) and log phi (1).
+
+    It is nbinom2 with ``theta = mu / phi``, and ``mu / theta`` free of the mean: the log
+    probability is ``A + y log mu - (y + theta) log(1 + phi) - log y!``.
+    """
+    y, phi = data.y, np.exp(log_phi)
+    log = np.log1p(phi)
+    theta = mu / phi
+    rise = rising_logs(y, theta, order)
+    zero = mu * _log1p_ratio(phi)
+    value = rise[0] + y * (log_mu - log) - zero + data.constant
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    q = 1.0 / (1.0 + phi)
+    p = phi * q
+    gap = theta * gap_of_share(phi, p, log)
+    first = (rise[1] + y - zero, gap - rise[1] - y * p)
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    product = y * p * q
+    square = theta * p * p
+    below = square - gap
+    second = {
+        (0, 0): rise[2] - zero,
+        (0, 1): gap - rise[2],
+        (1, 1): rise[2] - product + below,
+    }
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    third = {
+        (0, 0, 0): rise[3] - zero,
+        (0, 0, 1): gap - rise[3],
+        (0, 1, 1): rise[3] + below,
+        (1, 1, 1): gap - rise[3] - product * (q - p) - 2.0 * square * p,
+    }
+    return Derivatives(value, first, second, third)
+
+
+def _log1p_ratio(x: FloatArray) -> FloatArray:
+    """``log(1 + x) / x`` for positive x, ``(n,)``."""
+    return np.log1p(x) / x
+
+
+def negative_binomial_tails(
+    k: FloatArray, mu: FloatArray, excess: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """P(Y <= k) and P(Y > k) for whole ``k``, which may be negative; each ``(n,)``."""
+    count, size = np.maximum(k, 0.0) + 1.0, mu / excess
+    p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
+    rare = p < 0.5
+    below = np.where(rare, special.betaincc(count, size, p), special.betainc(size, count, q))
+    above = np.where(rare, special.betainc(count, size, p), special.betaincc(size, count, q))
+    return np.where(k < 0.0, 0.0, below), np.where(k < 0.0, 1.0, above)
+
+
+def draw_negative_binomial(
+    mu: FloatArray, excess: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Poisson draws with gamma distributed means, ``(n,)``."""
+    return draw_poisson(excess * rng.standard_gamma(mu / excess), rng)
