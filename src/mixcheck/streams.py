@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     RESPOND = 2
     OBSERVE_REFIT = 3
     SIMULATE = 4
+    COMPARE = 5
 
 
 def stream(seed: int, purpose: int, k: int) -> np.random.Generator:

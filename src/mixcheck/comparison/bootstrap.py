@@ -1,0 +1,342 @@
+"""The likelihood-ratio test by parametric bootstrap."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray
+from mixcheck.comparison.boundary import boundary_reference
+from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
+from mixcheck.comparison.record import Record
+from mixcheck.comparison.same_data import formula_of
+from mixcheck.display.document import Document, Paragraph, PValue, Table
+from mixcheck.errors import MixcheckError, OptionError
+from mixcheck.model import Comparable, Converging, Refittable
+from mixcheck.simulation import Progress, map_numbers
+from mixcheck.streams import Purpose, choose_seed, stream
+
+__all__ = ["BootstrapRatio", "bootstrap_lrt"]
+
+# Sequential stopping looks after so many data sets; the result does not depend on it.
+_BATCH = 50
+# Statistics closer than this are equal, and one below it is zero: optimisers stop about there.
+_ZERO = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapRatio(Record):
+    """A likelihood-ratio test by parametric bootstrap.
+
+    Attributes
+    ----------
+    null : str
+        The null hypothesis, in words.
+    statistic : float
+        Twice the difference of the log-likelihoods.
+    pvalue : float
+        ``(1 + exceedances) / (1 + draws)``; ``exceedances / draws`` where it stopped early.
+    draws : int
+        Number of simulated data sets.
+    exceedances : int
+        How many of them have a statistic as large, failed ones included.
+    error : float
+        Monte Carlo standard error of the p-value.
+    zeros : int
+        Data sets for which the larger model fits no better than the smaller.
+    failures : tuple of (str, int)
+        Why refits failed, and how often; each counts as an exceedance.
+    stopped : bool
+        Whether it stopped because enough exceedances were seen.
+    statistics : (draws,)
+        Simulated statistics in the order of the data sets; nan where a refit failed.
+    mean : float
+        Their mean, zeros included and failures left out.
+    asymptotic_pvalue : float
+        That of `mixcheck.lrt`.
+    bartlett_statistic, bartlett_pvalue : float or None
+        The statistic scaled so that its simulated mean is that of the asymptotic distribution,
+        and its p-value by that distribution; None where the simulated mean is zero.
+    seed : int
+    notes : tuple of str
+    """
+
+    null: str
+    statistic: float
+    pvalue: float
+    draws: int
+    exceedances: int
+    error: float
+    zeros: int
+    failures: tuple[tuple[str, int], ...]
+    stopped: bool
+    statistics: FloatArray
+    mean: float
+    asymptotic_pvalue: float
+    bartlett_statistic: float | None
+    bartlett_pvalue: float | None
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"BootstrapRatio(statistic={self.statistic:.4f}, pvalue={self.pvalue:.4g}, "
+            f"draws={self.draws}, seed={self.seed})"
+        )
+
+    def document(self) -> Document:
+        """The test as a page."""
+        rows: tuple[tuple[Any, ...], ...] = (
+            ("parametric bootstrap", self.statistic, PValue(self.pvalue)),
+            ("asymptotic", self.statistic, PValue(self.asymptotic_pvalue)),
+            ("Bartlett-corrected", self.bartlett_statistic, PValue(self.bartlett_pvalue)),
+        )
+        count = (
+            f"{self.exceedances} of {self.draws} data sets simulated from the smaller model "
+            f"(seed {self.seed}) have a statistic as large; {self.zeros} have a statistic of zero."
+        )
+        return Document(
+            "Likelihood-ratio test by parametric bootstrap",
+            (
+                Paragraph(f"Null hypothesis: {self.null}."),
+                Table(("reference", "statistic", "p"), rows),
+                Paragraph(count),
+                *(Paragraph(note, quiet=True) for note in self.notes),
+            ),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each reference distribution: reference, statistic, pvalue."""
+        return pd.DataFrame(
+            {
+                "reference": ["bootstrap", "asymptotic", "bartlett"],
+                "statistic": [self.statistic, self.statistic, self.bartlett_statistic],
+                "pvalue": [self.pvalue, self.asymptotic_pvalue, self.bartlett_pvalue],
+            }
+        ).astype({"statistic": "float64", "pvalue": "float64"})
+
+    def content(self) -> Mapping[str, Any]:
+        """All fields; failed statistics are None."""
+        held = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        held["statistics"] = [None if math.isnan(t) else t for t in self.statistics.tolist()]
+        held["mean"] = None if math.isnan(self.mean) else self.mean
+        return held
+
+
+def bootstrap_lrt(
+    smaller: Comparable,
+    larger: Comparable,
+    *,
+    draws: int = 1000,
+    seed: int | None = None,
+    stop_after: int | None = None,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> BootstrapRatio:
+    """Test a model against a larger one by simulating from the smaller.
+
+    Data sets are simulated from the smaller model with new random effects, and both models are
+    fitted to each, starting from their fits to the data. The p-value needs no asymptotic
+    distribution: few groups, variances at zero and any number of new terms are all allowed.
+
+    Parameters
+    ----------
+    smaller, larger : Comparable and Refittable
+        Nested, and fitted to the same data with one family, link and method.
+    draws : int
+        Largest number of simulated data sets.
+    seed : int, optional
+        Data set k depends on the seed and on k alone. Without one it is drawn and stored.
+    stop_after : int, optional
+        Stop when so many statistics were as large as the observed one; 20 gives a p-value
+        whose relative standard error is below one quarter.
+    n_jobs : int, optional
+        As in joblib; the result does not depend on it.
+    progress : bool or callable, optional
+        ``progress(done, total)``; True prints one line to stderr.
+
+    Returns
+    -------
+    BootstrapRatio
+
+    Raises
+    ------
+    ComparisonError
+        As `mixcheck.lrt`.
+    OptionError
+        If a model cannot be simulated and fitted again, or a number is not positive.
+
+    Notes
+    -----
+    A refit that fails, that does not converge, or that leaves the larger model below the
+    smaller one counts as an exceedance, so that failures can only make the test conservative.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, section 4.2; Besag &
+    Clifford (1991), Biometrika 78, 301-304, for stopping early; Halekoh & Hojsgaard (2014),
+    Journal of Statistical Software 59(9), for the Bartlett correction.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> null = mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial")
+    >>> full = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> mc.bootstrap_lrt(null, full, draws=19, seed=1).pvalue
+    0.05
+    """
+    require_nested(smaller, larger, "bootstrap_lrt")
+    for model in (smaller, larger):
+        _require_refittable(model)
+    count = _positive("draws", draws)
+    enough = count + 1 if stop_after is None else _positive("stop_after", stop_after)
+    observed = likelihood_ratio(smaller, larger)
+    chosen = choose_seed(seed)
+    task = _Replicate(cast(Refittable, smaller), cast(Refittable, larger), chosen)
+    rows = _run(task, count, enough, observed, n_jobs, progress)
+    return _summarise(smaller, larger, observed, rows, count, enough, chosen)
+
+
+def _require_refittable(model: Comparable) -> None:
+    if not isinstance(model, Refittable):
+        raise OptionError(
+            f"bootstrap_lrt simulates from the smaller model and fits both again, and "
+            f"{type(model).__name__} has no respond and refit; write lrt instead"
+        )
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise OptionError(f"{name} must be a positive integer, found {value!r}")
+    return int(value)
+
+
+@dataclass(frozen=True, eq=False)
+class _Replicate:
+    """The statistic of data set k, (1,), or why there is none."""
+
+    smaller: Refittable
+    larger: Refittable
+    seed: int
+
+    def __call__(self, k: int) -> FloatArray | str:
+        try:
+            response = self.smaller.respond(stream(self.seed, Purpose.COMPARE, k))
+            fits = (self.smaller.refit(response), self.larger.refit(response))
+            for name, fit in zip(("smaller", "larger"), fits, strict=True):
+                if isinstance(fit, Converging) and not fit.convergence.converged:
+                    return f"the refit of the {name} model did not converge"
+            small, large = (cast(Comparable, fit) for fit in fits)
+            return np.array([likelihood_ratio(small, large)])
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def _exceeds(row: FloatArray | str, observed: float) -> bool:
+    return isinstance(row, str) or bool(row[0] >= observed - _ZERO)
+
+
+def _run(
+    task: _Replicate,
+    draws: int,
+    enough: int,
+    observed: float,
+    n_jobs: int | None,
+    progress: Progress,
+) -> list[FloatArray | str]:
+    """Statistics up to the data set at which `enough` were as large as the observed one."""
+    if enough > draws:
+        return map_numbers(task, range(draws), n_jobs=n_jobs, progress=progress)
+    rows: list[FloatArray | str] = []
+    seen = 0
+    for start in range(0, draws, _BATCH):
+        numbers = range(start, min(start + _BATCH, draws))
+        shown = _shifted(progress, start, draws)
+        for row in map_numbers(task, numbers, n_jobs=n_jobs, progress=shown):
+            rows.append(row)
+            seen += _exceeds(row, observed)
+            if seen == enough:
+                return rows
+    return rows
+
+
+def _shifted(progress: Progress, start: int, total: int) -> Progress:
+    if not callable(progress):
+        return progress
+    show: Callable[[int, int], Any] = progress
+    return lambda done, _: show(start + done, total)
+
+
+def _summarise(
+    smaller: Comparable,
+    larger: Comparable,
+    observed: float,
+    rows: Sequence[FloatArray | str],
+    draws: int,
+    enough: int,
+    seed: int,
+) -> BootstrapRatio:
+    used = len(rows)
+    exceedances = sum(_exceeds(row, observed) for row in rows)
+    stopped = exceedances >= enough
+    pvalue = exceedances / used if stopped else (1 + exceedances) / (1 + used)
+    statistics = np.array([math.nan if isinstance(row, str) else float(row[0]) for row in rows])
+    usable = statistics[~np.isnan(statistics)]
+    mean = float(usable.mean()) if usable.size else math.nan
+    failures = tuple(Counter(row for row in rows if isinstance(row, str)).most_common())
+    mixture = boundary_reference(smaller, larger).mixture
+    scaled = observed * mixture.mean / mean if mean > 0.0 else None
+    return BootstrapRatio(
+        null=null_words(smaller, larger),
+        statistic=observed,
+        pvalue=pvalue,
+        draws=used,
+        exceedances=exceedances,
+        # Stopping early, the number of draws is what varies.
+        error=pvalue * math.sqrt((1.0 - pvalue) / max(exceedances, 1))
+        if stopped
+        else math.sqrt(pvalue * (1.0 - pvalue) / used),
+        zeros=int(np.sum(usable < _ZERO)),
+        failures=failures,
+        stopped=stopped,
+        statistics=statistics,
+        mean=mean,
+        asymptotic_pvalue=mixture.sf(observed),
+        bartlett_statistic=scaled,
+        bartlett_pvalue=None if scaled is None else mixture.sf(scaled),
+        seed=seed,
+        notes=_notes(smaller, larger, failures, stopped, used, draws),
+    )
+
+
+def _notes(
+    smaller: Comparable,
+    larger: Comparable,
+    failures: Sequence[tuple[str, int]],
+    stopped: bool,
+    used: int,
+    draws: int,
+) -> tuple[str, ...]:
+    notes = []
+    failed = sum(count for _, count in failures)
+    if failed:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in failures)
+        notes.append(
+            f"{failed} of {used} refits failed and count as exceedances, so the p-value can only "
+            f"be too large: {reasons}."
+        )
+    if stopped:
+        notes.append(f"Stopped after {used} of {draws} data sets, with enough exceedances.")
+    notes += [
+        f"{formula_of(model)} did not converge: the statistic is not to be trusted."
+        for model in (smaller, larger)
+        if isinstance(model, Converging) and not model.convergence.converged
+    ]
+    return tuple(notes)
