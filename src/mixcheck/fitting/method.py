@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
@@ -20,6 +22,8 @@ MethodName = Literal["laplace", "agq"]
 # Nodes tried by nodes="auto", and how far two successive log-likelihoods may differ.
 _LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101)
 _AGREEMENT = 1e-5
+# Residual deviations below this share of that of the response are rounding.
+_EXACT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,32 @@ class Method:
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
 
+    floor = _least_log_deviation(problem)
+
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
-            return _evaluate(problem, method, psi, problem.latent.zeros(), None, close=False)
-        u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
-        return _evaluate(problem, method, psi, u, nearby, close=close)
+            found = _evaluate(problem, method, psi, problem.latent.zeros(), None, close=False)
+        else:
+            u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
+            found = _evaluate(problem, method, psi, u, nearby, close=close)
+        if floor is not None and found.mode is not None and found.mode.point.eta[1].min() < floor:
+            raise ConvergenceError(
+                "the model reproduces the responses exactly, so the residual deviation tends to "
+                "zero and the likelihood is unbounded. Look for a response that is constant, or a "
+                "function of predictors and groups, and leave these out"
+            )
+        return found
 
     return deviance
+
+
+def _least_log_deviation(problem: Problem) -> float | None:
+    """Log residual deviation of a Gaussian below which responses are reproduced exactly."""
+    if problem.family.name != "gaussian":
+        return None
+    y = problem.data.y
+    scale = float(y.std()) or float(np.abs(y).max()) or 1.0
+    return float(np.log(_EXACT * scale))
 
 
 def _evaluate(
