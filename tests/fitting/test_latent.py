@@ -46,7 +46,7 @@ def dense(latent: Latent) -> list[np.ndarray]:
         for f in latent.factors:
             for column in f.columns:
                 Z = np.zeros((N, f.m))
-                values = 1.0 if column.values is None else column.values
+                values = 1.0 if column.covariate is None else column.covariate
                 Z[np.arange(N), f.sums.index] = values if column.predictor == k else 0.0
                 parts.append(Z)
         out.append(np.column_stack(parts))
