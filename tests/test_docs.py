@@ -1,0 +1,147 @@
+"""The documentation: its code runs, its links lead somewhere, and the reference is complete."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import time
+from argparse import ArgumentParser, _SubParsersAction
+from pathlib import Path
+
+import pytest
+
+import mixcheck as mc
+from mixcheck.cli import _parser
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(
+    path.relative_to(DOCS).as_posix()
+    for path in DOCS.rglob("*.md")
+    if "_build" not in path.relative_to(DOCS).parts
+)
+ROOMS = ("checks", "datasets", "families")
+# Seconds of processor time: the same whatever else the machine does.
+LONGEST = 10.0
+# Two sentences: an end, a space, and a capital. Initials and "e.g." end no sentence.
+TWO_SENTENCES = re.compile(r"(?<![A-Z])(?<!vs)[.!?]\)? [A-Z]")
+
+
+def _read(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", _read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def _prose(page: str) -> list[str]:
+    """Lines outside code, directives, tables and headings."""
+    text = re.sub(r"^```.*?^```", "", _read(page), flags=re.DOTALL | re.MULTILINE)
+    return [line for line in text.splitlines() if line and not line.startswith(("|", "#", ":::"))]
+
+
+def test_there_are_pages():
+    """The pages are found at all."""
+    assert {"index.md", "tutorial.md", "howto/failed-checks.md"} < set(PAGES)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")])
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    """The Python blocks of a page run one after another, quickly, and leave no file behind."""
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {"__name__": "__docs__"}
+    started = time.process_time()
+    for block in _blocks(page, "python"):
+        exec(compile(block, page, "exec"), space)
+    assert time.process_time() - started < LONGEST
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_sentence_a_line(page):
+    """A line of text holds one sentence; what follows a number or a bold phrase may be short."""
+    plain = [re.sub(r"`[^`]*`|\*\*[^*]*\*\*|^\d+\.", "x", line) for line in _prose(page)]
+    listed = re.compile(r"^(x|-|\*) ")
+    assert [line for line in plain if not listed.match(line) and TWO_SENTENCES.search(line)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    """Links to other pages lead to files."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", _read(page))
+    assert [link for link in links if not ((DOCS / page).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_exist(page):
+    """Whatever is written as ``mc.something`` exists."""
+    for dotted in set(re.findall(r"\bmc((?:\.[A-Za-z_]\w*)+)", _read(page))):
+        found: object = mc
+        for name in dotted[1:].split("."):
+            assert hasattr(found, name), f"mc{dotted} is no name of mixcheck"
+            found = getattr(found, name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page):
+    """Lines of the command line are words that the command understands."""
+    lines = [line for block in _blocks(page, "sh") for line in block.splitlines()]
+    for line in lines:
+        if line.startswith("mixcheck "):
+            words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line)]
+            assert _parser().parse_args(words[1:]).run
+
+
+def test_reference_is_complete():
+    """Every public name has an entry in the reference, once; rooms have a page of theirs."""
+    entries = re.findall(
+        r"^\.\. auto(?:function|class|exception|data|module):: mixcheck\.(\w+)$",
+        "\n".join(_read(page) for page in PAGES if page.startswith("reference/")),
+        flags=re.MULTILINE,
+    )
+    public = {
+        name
+        for name, value in vars(mc).items()
+        if not name.startswith("_") and (not inspect.ismodule(value) or name in ROOMS)
+    }
+    assert sorted(entries) == sorted(set(entries))
+    assert public - set(entries) == set()
+
+
+def test_every_check_is_explained():
+    """Every check has a section that says what its failure means."""
+    sections = set(re.findall(r"^## (.+)$", _read("howto/failed-checks.md"), flags=re.MULTILINE))
+    wrappers = {"by", "where", "named"}
+    titles = {
+        kind.replace("-", " ").capitalize()
+        for kind in mc.checks.known_kinds()
+        if kind not in wrappers and _is_ours(kind)
+    }
+    assert titles - sections == set()
+
+
+def _is_ours(kind: str) -> bool:
+    """Whether the kind belongs to a public check, not to one that another test defined."""
+    return any(
+        getattr(value, "kind", None) == kind
+        for value in vars(mc.checks).values()
+        if inspect.isclass(value)
+    )
+
+
+def test_every_option_of_the_command_is_explained():
+    """The page of the command names every command and every option."""
+    page = _read("reference/command-line.md")
+    for parser in _parsers(_parser()):
+        for action in parser._actions:
+            for option in action.option_strings:
+                assert option.startswith("--no-") or option in ("-h", "--help") or option in page
+
+
+def _parsers(parser: ArgumentParser) -> list[ArgumentParser]:
+    inner = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
+    found = [parser]
+    for action in inner:
+        for child in action.choices.values():
+            found += _parsers(child)
+    return found
