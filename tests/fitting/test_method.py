@@ -48,7 +48,7 @@ def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> 
     """A tolerance that no rule reaches is one clear error."""
     monkeypatch.setattr(methods, "_AGREEMENT", 0.0)
     evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
-    with pytest.raises(ConvergenceError, match="found no number of nodes up to 101"):
+    with pytest.raises(ConvergenceError, match="found no number of nodes up to 201"):
         choose_nodes(cbpp.problem, evaluation, Method("agq"))
 
 
