@@ -25,7 +25,15 @@ from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import Mode, System, build_system, find_mode, scale, whitened
 from mixcheck.fitting.problem import Curvature, Problem
 
-__all__ = ["Direct", "Evaluation", "HessianKind", "evaluate", "pull_back"]
+__all__ = [
+    "Adjoint",
+    "Direct",
+    "Evaluation",
+    "HessianKind",
+    "evaluate",
+    "find_adjoint",
+    "pull_back",
+]
 
 HessianKind = Literal["observed", "expected"]
 
@@ -154,11 +162,10 @@ def pull_back(
     -------
     (P,)
     """
-    latent, roots = problem.latent, mode.roots
-    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
-    t = _curvature_pull(latent.leverages(scaled), curvature, len(problem.X))
-    v = _implicit(problem, mode, t, direct.u)
-    held = _through_mode(problem, mode, t, v)
+    latent = problem.latent
+    adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
+    v = adjoint.v
+    held = _through_mode(problem, mode, adjoint.t, v)
     betas = [
         x.T @ (c if h is None else c + h)
         for x, c, h in zip(problem.X, direct.coef, held, strict=True)
@@ -168,6 +175,40 @@ def pull_back(
     d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
     total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
     return np.concatenate([*betas, problem.pull_back(total)])
+
+
+@dataclass(frozen=True, eq=False)
+class Adjoint:
+    """How a function of the parameters, the modes and H moves with the last two.
+
+    Attributes
+    ----------
+    leverages : mapping of (a, b), a <= b, to (n,)
+        Half its derivative in each weight W_ab for a < b, and its derivative in W_aa.
+    t : list of (n,) or None
+        Its derivative in each predictor through W.
+    v : list of (q, m) or None
+        ``H^-1`` times its derivative in the modes, W included.
+    """
+
+    leverages: Mapping[tuple[int, int], FloatArray]
+    t: list[FloatArray | None]
+    v: list[FloatArray] | None
+
+
+def find_adjoint(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    entries: Gram,
+    u_adjoint: list[FloatArray] | None,
+) -> Adjoint:
+    """Derivatives through H and the modes; arguments as those of `pull_back`."""
+    latent, roots = problem.latent, mode.roots
+    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
+    leverages = latent.leverages(scaled)
+    t = _curvature_pull(leverages, curvature, len(problem.X))
+    return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
 
 
 def _curvature_pull(

@@ -19,7 +19,7 @@ Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35; Liu & Pierce (1994), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -29,13 +29,20 @@ from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
+from mixcheck.families.family import Derivatives
 from mixcheck.fitting.blocks import solve_upper
-from mixcheck.fitting.laplace import Direct, Evaluation, pull_back
+from mixcheck.fitting.laplace import Adjoint, Direct, Evaluation, find_adjoint, pull_back
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.problem import Problem
 
-__all__ = ["MOST_EFFECTS", "evaluate_quadrature", "require_quadrature"]
+__all__ = [
+    "MOST_EFFECTS",
+    "Expansion",
+    "evaluate_quadrature",
+    "expand_nodes",
+    "require_quadrature",
+]
 
 # A grid over more effects of a level than this has too many nodes.
 MOST_EFFECTS = 3
@@ -135,29 +142,51 @@ def evaluate_quadrature(
     return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode)
 
 
-def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule) -> _Sums:
-    latent, root = problem.latent, mode.roots[0]
-    factor, centre = latent.factors[0], mode.point.u[0]
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """One node: its place z (q,), effects u (q, m), weight (m,), predictors, derivatives."""
+
+    z: FloatArray
+    u: FloatArray
+    weight: FloatArray
+    eta: list[FloatArray]
+    derivatives: Derivatives
+
+
+def _visit(
+    problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule
+) -> Iterator[_Node]:
+    """The nodes in turn; weights relative to the joint density at the mode of each level."""
+    factor, centre = problem.latent.factors[0], mode.point.u[0]
     lower = mode.system.factorization.lower[0]
+    q, m = factor.shape
     at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
         "qm,qm->m", centre, centre
     )
+    for z, log_weight in zip(rule.nodes, rule.log_weights, strict=True):
+        shift = solve_upper(lower, np.broadcast_to(z[:, None, None], (q, 1, m)))[:, 0]
+        u = centre + shift
+        eta = predictors(problem, base, mode.roots, [u])
+        d = problem.derivatives(eta, 1)
+        joint = factor.sums(d.value) - 0.5 * np.einsum("qm,qm->m", u, u)
+        yield _Node(z, u, np.exp(joint - at_mode + log_weight), eta, d)
+
+
+def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule) -> _Sums:
+    latent, root = problem.latent, mode.roots[0]
+    factor = latent.factors[0]
     q, m = factor.shape
     total, u_sum, spread = np.zeros(m), np.zeros((q, m)), np.zeros((q, q, m))
     coef = [np.zeros(problem.n) for _ in base]
     roots = np.zeros((q, q))
     parts = []
-    for z, log_weight in zip(rule.nodes, rule.log_weights, strict=True):
-        shift = solve_upper(lower, np.broadcast_to(z[:, None, None], (q, 1, m)))[:, 0]
-        u = centre + shift
-        d = problem.derivatives(predictors(problem, base, mode.roots, [u]), 1)
-        joint = factor.sums(d.value) - 0.5 * np.einsum("qm,qm->m", u, u)
-        weight = np.exp(joint - at_mode + log_weight)
+    for node in _visit(problem, base, mode, rule):
+        u, weight, d = node.u, node.weight, node.derivatives
         scores = latent.scatter({k: d.first[k] for k in latent.bearing})[0]
         slope = weight * (scale(root.T, scores) - u)
         total += weight
         u_sum += slope
-        spread += slope[:, None] * z[None, :, None]
+        spread += slope[:, None] * node.z[None, :, None]
         parts.append((weight * scores, u))
         rows = factor.sums.spread(weight)
         for target, first in zip(coef, d.first, strict=True):
@@ -169,13 +198,51 @@ def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _
 
 
 def _gradient(problem: Problem, mode: Mode, sums: _Sums) -> FloatArray:
+    direct, entries = _differentiate(mode, sums)
+    curvature = problem.observed(mode.point.derivatives)
+    return pull_back(problem, mode, curvature, mode.system.gram, entries, direct)
+
+
+def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
+    """Derivatives of the deviance with the modes and H held, and in H."""
     factorization = mode.system.factorization
     direct = Direct([-2.0 * c for c in sums.coef], [-2.0 * sums.roots], [-2.0 * sums.u])
     inverse = factorization.inverse_entries()[0, 0]
     lower = factorization.lower[0]
-    entries: Gram = {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
+    return direct, {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The nodes of a deviance and how it moves with the modes and H.
+
+    Attributes
+    ----------
+    weights : list of (n,)
+        Posterior weight of each node for each row; they sum to one over the nodes.
+    eta : list of list of (n,)
+        Predictors at each node.
+    adjoint : Adjoint
+    """
+
+    weights: list[FloatArray]
+    eta: list[list[FloatArray]]
+    adjoint: Adjoint
+
+
+def expand_nodes(problem: Problem, psi: FloatArray, mode: Mode, nodes: int) -> Expansion:
+    """Nodes and weights at a mode, (see `evaluate_quadrature`)."""
+    base, factor = problem.fixed(psi), problem.latent.factors[0]
+    rule = _rule(nodes, factor.q)
+    sums = _sum_nodes(problem, base, mode, rule)
+    direct, entries = _differentiate(mode, sums)
     curvature = problem.observed(mode.point.derivatives)
-    return pull_back(problem, mode, curvature, mode.system.gram, entries, direct)
+    visited = list(_visit(problem, base, mode, rule))
+    return Expansion(
+        [factor.sums.spread(node.weight / sums.total) for node in visited],
+        [node.eta for node in visited],
+        find_adjoint(problem, mode, curvature, entries, direct.u),
+    )
 
 
 def _root_adjoint(lower: FloatArray, spread: FloatArray) -> FloatArray:
