@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ __all__ = [
     "CovarianceEstimates",
     "Covarying",
     "Enumerable",
+    "GroupDerivatives",
+    "Groupwise",
     "Realisation",
     "Refittable",
 ]
@@ -286,4 +288,50 @@ class Covarying(Protocol):
     @property
     def covariance_estimates(self) -> CovarianceEstimates:
         """Variances and covariances of the random effects with their sampling covariance."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class GroupDerivatives:
+    """What each group says of the parameters at the estimates.
+
+    Attributes
+    ----------
+    scores : (G, P)
+        Gradients of the groups' log-likelihoods; they sum to zero at the optimum.
+    information : (G, P, P)
+        Minus their second derivatives.
+    estimates : (P,)
+        The estimates at which they were taken.
+    """
+
+    scores: FloatArray
+    information: FloatArray
+    estimates: FloatArray
+
+
+@runtime_checkable
+class Groupwise(Protocol):
+    """A model whose marginal log-likelihood is a sum over the levels of a grouping factor.
+
+    `group` is a grouping factor of the model or a column of its data; None is the coarsest
+    grouping factor.
+    """
+
+    def group_levels(self, group: str | None = None) -> pd.Index[Any]:
+        """Levels of the grouping factor, named after it."""
+        ...
+
+    def group_loglik(
+        self, group: str | None = None, estimates: FloatArray | None = None
+    ) -> pd.Series[float]:
+        """Log-likelihood of each level, at the estimates or at other ones, (P,) or (G, P)."""
+        ...
+
+    def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
+        """Gradient and information of the log-likelihood of each level."""
+        ...
+
+    def predict_group(self, group: str | None, k: int) -> float:
+        """Joint log density of level number k, the model being fitted without it."""
         ...

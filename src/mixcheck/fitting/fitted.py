@@ -21,6 +21,13 @@ from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
 from mixcheck.fitting.covariances import estimate_covariances
 from mixcheck.fitting.estimation import hessian_at, re_estimate
+from mixcheck.fitting.groupwise import (
+    differentiate_groups,
+    find_grouping,
+    group_logliks,
+    predict_group,
+    split,
+)
 from mixcheck.fitting.inference import (
     conditional_variances,
     find_singular,
@@ -40,6 +47,7 @@ from mixcheck.model import (
     Conditioning,
     ConvergenceFacts,
     CovarianceEstimates,
+    GroupDerivatives,
     Realisation,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -568,6 +576,45 @@ class GLMM:
         """Variances and covariances of the random effects with their sampling covariance."""
         held = slice(self.problem.n_beta, None)
         return estimate_covariances(self.problem, self._theta, self.covariance[held, held])
+
+    def group_levels(self, group: str | None = None) -> pd.Index[Any]:
+        """Levels of a grouping factor or column; the coarsest grouping factor by default."""
+        return find_grouping(self.design, self.problem, group).levels
+
+    def group_loglik(
+        self, group: str | None = None, estimates: FloatArray | None = None
+    ) -> pd.Series[float]:
+        """Marginal log-likelihood of each level of a factor that contains all others, (G,).
+
+        Parameters
+        ----------
+        group : str, optional
+            A grouping factor or a column; the coarsest grouping factor by default.
+        estimates : (P,) or (G, P), optional
+            Parameters in place of the estimates, or for each level its own.
+
+        Raises
+        ------
+        OptionError
+            If the log-likelihood is no sum over these levels.
+        """
+        grouping = find_grouping(self.design, self.problem, group)
+        parts = split(self.problem, self.method, grouping)
+        psi = self.optimum.psi if estimates is None else estimates
+        held = np.broadcast_to(psi, (len(parts), self.n_parameters))
+        values = group_logliks(parts, self.method, list(held))
+        return pd.Series(values, grouping.levels, name="loglik")
+
+    def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
+        """Gradient and information of the log-likelihood of each level."""
+        grouping = find_grouping(self.design, self.problem, group)
+        parts = split(self.problem, self.method, grouping)
+        return differentiate_groups(parts, self.method, self.optimum.psi, self._root)
+
+    def predict_group(self, group: str | None, k: int) -> float:
+        """Joint log density of level number k, the model being fitted without it."""
+        grouping = find_grouping(self.design, self.problem, group)
+        return predict_group(self.problem, self.method, grouping, k, self.optimum.psi, self._root)
 
     # ---- display -------------------------------------------------------------------------
 

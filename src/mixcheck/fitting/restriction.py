@@ -1,0 +1,69 @@
+"""Parts of a problem: some of its rows, or all rows with some of them counting nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.errors import DesignError
+from mixcheck.fitting.latent import Column, Factor, Summation, lay_out
+from mixcheck.fitting.problem import Problem
+
+__all__ = ["mute", "restrict"]
+
+
+def restrict(problem: Problem, rows: IntArray) -> Problem:
+    """The problem of some rows, with the levels that occur in them.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : (r,) int
+        Increasing positions in the fitter's order, which becomes that of the design.
+    """
+    factors = [_restrict_factor(factor, rows) for factor in problem.latent.factors]
+    latent = lay_out(factors)
+    places = [next(i for i, f in enumerate(latent.factors) if f is held) for held in factors]
+    size = problem.data.size
+    return replace(
+        problem,
+        data=problem.family.prepare(problem.data.y[rows], None if size is None else size[rows]),
+        weights=None if problem.weights is None else problem.weights[rows],
+        X=tuple(np.asfortranarray(X[rows]) for X in problem.X),
+        offsets=tuple(offset[rows] for offset in problem.offsets),
+        latent=latent,
+        terms=tuple(replace(term, factor=places[term.factor]) for term in problem.terms),
+        order=np.arange(rows.size),
+    )
+
+
+def _restrict_factor(factor: Factor, rows: IntArray) -> Factor:
+    levels, codes = np.unique(factor.sums.index[rows], return_inverse=True)
+    columns = tuple(
+        Column(c.predictor, None if c.covariate is None else c.covariate[rows])
+        for c in factor.columns
+    )
+    return Factor(Summation(codes.reshape(-1).astype(np.intp), levels.size), columns)
+
+
+def mute(problem: Problem, rows: BoolArray) -> Problem:
+    """The problem with some rows counting nothing; their levels stay.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : (n,) bool
+        In the fitter's order.
+
+    Raises
+    ------
+    DesignError
+        If the other rows do not identify the fixed effects.
+    """
+    for X in problem.X:
+        if np.linalg.matrix_rank(X[~rows]) < np.linalg.matrix_rank(X):
+            raise DesignError("the other rows do not identify all fixed effects")
+    whole: FloatArray = np.ones(problem.n) if problem.weights is None else problem.weights
+    return replace(problem, weights=np.where(rows, 0.0, whole))
