@@ -18,6 +18,7 @@ from mixcheck.families.links import (
 )
 from mixcheck.families.names import get_family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
+from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "Cloglog",
     "Derivatives",
     "Family",
+    "Gamma",
     "Gaussian",
     "Identity",
     "Inverse",
     "Link",
     "Log",
+    "LogNormal",
     "Logit",
     "NegativeBinomial1",
     "NegativeBinomial2",

@@ -10,6 +10,7 @@ from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
+from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 
 __all__ = ["get_family"]
@@ -20,6 +21,8 @@ _FAMILIES: dict[str, Callable[[], Family]] = {
     Poisson.name: Poisson,
     NegativeBinomial1.name: NegativeBinomial1,
     NegativeBinomial2.name: NegativeBinomial2,
+    Gamma.name: Gamma,
+    LogNormal.name: LogNormal,
 }
 _OTHER_NAMES = {
     "normal": "gaussian",

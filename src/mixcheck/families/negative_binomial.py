@@ -255,9 +255,11 @@ def find_inside(link: Link, eta: Predictors) -> BoolArray:
     """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
     inside: BoolArray = np.abs(eta[-1]) <= LOG_MAX
     if link.name == "log":
-        return inside & (np.abs(eta[0]) <= LOG_MAX)
+        inside &= np.abs(eta[0]) <= LOG_MAX
+        return inside
     mu = link.inverse(eta[0])
-    return inside & (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
+    inside &= (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
+    return inside
 
 
 def hold_exp(log: FloatArray) -> FloatArray:
@@ -305,7 +307,7 @@ def derive_quadratic_variance(
     scaled = mu * product
     third = {
         (0, 0, 0): bend * tilt,
-        (0, 0, 1): mixed * tilt - scaled,
+        (0, 0, 1): product * (q * (y - 2.0 * mu) - p * y),
         (0, 1, 1): -mixed * tilt,
         (1, 1, 1): rise[3] - gap + scaled + mixed * tilt,
     }

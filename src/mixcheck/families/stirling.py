@@ -16,7 +16,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 
-__all__ = ["Column", "gap_of_share", "log1p_gap", "rising_logs", "stirling_errors"]
+__all__ = ["Column", "gap_of_share", "log_gap", "rising_logs", "stirling_errors"]
 
 Column: TypeAlias = tuple[FloatArray, ...]
 """A function of one log parameter and its derivatives in it, each ``(n,)``."""
@@ -128,12 +128,8 @@ def _log_to_plain(column: Column, ratio: FloatArray) -> list[FloatArray]:
     return found
 
 
-def log1p_gap(z: FloatArray) -> FloatArray:
-    """``z - log(1 + z)`` for ``z > -1``, accurate near zero; shape (n,)."""
-    return _gap(z, np.log1p(z))
-
-
-def _gap(z: FloatArray, log: FloatArray) -> FloatArray:
+def log_gap(z: FloatArray, log: FloatArray) -> FloatArray:
+    """``z - log(1 + z)``, accurate near zero, given the logarithm for use elsewhere; (n,)."""
     near = np.abs(z) < _NEAR
     if not near.any():
         return z - log
@@ -239,7 +235,7 @@ def _rise_by_stirling(y: FloatArray, theta: FloatArray, order: int) -> Column:
     high = stirling_errors(top, order)
     x, share = y / theta, y / top
     log = np.log1p(x)
-    gap = _gap(x, log)
+    gap = log_gap(x, log)
     found = [y * log - theta * gap - 0.5 * log + (high[0] - low[0])]
     if order > 0:
         ratio = theta / top

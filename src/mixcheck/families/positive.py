@@ -1,0 +1,405 @@
+"""Families of a positive real response: gamma and log-normal."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.errors import FamilyError
+from mixcheck.families.blocks import derive_in_blocks, derive_inside
+from mixcheck.families.chain import compose_derivatives, compose_expected, take_log
+from mixcheck.families.family import (
+    Derivatives,
+    Expected,
+    Family,
+    Observed,
+    Predictors,
+    read_response,
+    refuse_size,
+    require_support,
+)
+from mixcheck.families.links import Link, Log
+from mixcheck.families.stirling import log_gap, stirling_errors
+
+__all__ = ["Gamma", "LogNormal", "Positive"]
+
+_HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+LOG_MAX = 230.0
+"""Largest logarithm, in absolute value, of a mean or a dispersion parameter."""
+LOG_CV_MIN = -100.0
+"""Smallest logarithm of standard deviation over mean whose square can be cubed and divided by."""
+_NEAR = 0.25
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Positive(Family):
+    """What the families on the positive half line share: all but the density."""
+
+    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    discrete: ClassVar[bool] = False
+    allowed_links: ClassVar[tuple[str, ...]] = ("log", "inverse", "identity")
+
+    def __init__(self, link: str | Link = "log") -> None:
+        super().__init__(link)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Link of the mean, and the log link of the dispersion."""
+        return self.link, Log()
+
+    @abstractmethod
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and the log dispersion (1)."""
+
+    @abstractmethod
+    def is_float(self, y: FloatArray, mu: FloatArray, log_d: FloatArray) -> BoolArray:
+        """Where every derivative is a float, given a mean inside its domain, ``(n,)``."""
+
+    @abstractmethod
+    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+        """Expected information in the same, and its derivatives in them."""
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check that the response is positive; see `Family.prepare`."""
+        refuse_size(self.name, size)
+        values = read_response(y, "response")
+        require_support(
+            values > 0.0,
+            values,
+            f"A {self.name} response must be positive",
+            'For a response with zeros write a zero part, zi=..; for reals family="gaussian".',
+        )
+        return Observed(values, None, -np.log(values) - _HALF_LOG_2PI)
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log density, ``(n,)``."""
+        return self.derivatives(data, eta, 0).value
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives; see `Family.derivatives`."""
+        return derive_in_blocks(self._derive_block, data, eta, order)
+
+    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        inside = _find_inside(self.link, eta)
+        mu = np.where(inside, self.link.inverse(eta[0]), 1.0)
+        inside &= self.is_float(data.y, mu, eta[1])
+        return derive_inside(self._derive, inside, data, eta, order)
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        mu, log_mu, inner = take_log(self.link, eta[0])
+        outer = self.derive_outer(data, mu, log_mu, eta[1], order)
+        return compose_derivatives(outer, (inner, None), order)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, in closed form."""
+        inside = _find_inside(self.link, eta)
+        held = tuple(np.where(inside, e, 1.0) for e in eta)
+        _, log_mu, inner = take_log(self.link, held[0])
+        return compose_expected(*self.expect_outer(log_mu, held[1]), (inner, None))
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean, ``(n,)``."""
+        return self.link.inverse(eta[0])
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Refused: a continuous response equals no value with positive probability."""
+        raise FamilyError(
+            f"The {self.name} family is continuous and gives no value a positive probability; "
+            "use cdf or log_density."
+        )
+
+    def start(self, data: Observed) -> FloatArray:
+        """The response itself, ``(n,)``."""
+        return data.y
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class Gamma(Positive):
+    """Gamma response; predictors are the mean and the log of the shape.
+
+    Parameters
+    ----------
+    link : {"log", "inverse", "identity"} or Link
+        Link of the mean. Where it gives no positive mean the log density is ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Notes
+    -----
+    The variance is ``mu^2 / shape``. As in glmmTMB the dispersion predictor (``betad``) is the
+    log of the shape, so that more of it is less variation; glmmTMB's ``sigma()`` is the
+    coefficient of variation ``shape^(-1/2)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Gamma
+    >>> family = Gamma()
+    >>> data = family.prepare([1.0])
+    >>> family.log_density(data, (np.zeros(1), np.zeros(1)))  # the exponential distribution
+    array([-1.])
+    """
+
+    name: ClassVar[str] = "gamma"
+
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and the log shape (1)."""
+        return _gamma_derivatives(data, mu, log_mu, log_d, order)
+
+    def is_float(self, y: FloatArray, mu: FloatArray, log_d: FloatArray) -> BoolArray:
+        """Where the response is not beyond ``exp(230)`` means."""
+        return np.asarray(np.log(y) - np.log(mu) < LOG_MAX)
+
+    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+        """``shape`` in the log mean, ``shape^2 trigamma(shape) - shape`` in the log shape."""
+        shape = np.exp(log_d)
+        errors = stirling_errors(shape, 3)
+        information = {(0, 0): shape, (1, 1): 0.5 - errors[1] + errors[2]}
+        slopes = {((0, 0), 1): shape, ((1, 1), 1): errors[3] - errors[2]}
+        return information, slopes
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance ``mu^2 / shape``, ``(n,)``."""
+        mu = self.link.inverse(eta[0])
+        return mu * mu / _hold_exp(eta[1])
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y) twice, ``(n,)``: the response is continuous."""
+        shape = _hold_exp(eta[1])
+        below = special.gammainc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
+        return below, below
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw, ``(n,)``."""
+        shape = _hold_exp(eta[1])
+        return self.link.inverse(eta[0]) * rng.standard_gamma(shape) / shape
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Squared mean over variance of the response, from 0.1 to 1000."""
+        variance = float(np.var(data.y))
+        mean = float(np.mean(data.y))
+        return float(np.clip(mean * mean / variance, 0.1, 1e3)) if variance > 0.0 else 1e3
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class LogNormal(Positive):
+    """Log-normal response; predictors are the mean and the log standard deviation of itself.
+
+    Parameters
+    ----------
+    link : {"log", "inverse", "identity"} or Link
+        Link of the mean. Where it gives no positive mean the log density is ``-inf``.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Notes
+    -----
+    Both parameters are on the scale of the data, as in glmmTMB: the logarithm of the response
+    is normal with variance ``v = log(1 + sd^2 / mu^2)`` and mean ``log mu - v / 2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import LogNormal
+    >>> family = LogNormal()
+    >>> family.variance((np.log([5.0]), np.log([3.0]))).round(12)
+    array([9.])
+    """
+
+    name: ClassVar[str] = "lognormal"
+
+    def derive_outer(
+        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
+    ) -> Derivatives:
+        """Derivatives in the log mean (0) and the log standard deviation (1)."""
+        return _lognormal_derivatives(data, mu, log_mu, log_d, order)
+
+    def is_float(self, y: FloatArray, mu: FloatArray, log_d: FloatArray) -> BoolArray:
+        """Where the standard deviation is not below ``exp(-100)`` means."""
+        return np.asarray(log_d - np.log(mu) > LOG_CV_MIN)
+
+    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+        """Those of the normal distribution of the logarithm, turned."""
+        return _lognormal_information(log_mu, log_d)
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance, the square of the standard deviation, ``(n,)``."""
+        return np.exp(2.0 * np.clip(eta[1], -LOG_MAX, LOG_MAX))
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y) twice, ``(n,)``: the response is continuous."""
+        center, deviation = self._normal(eta)
+        with np.errstate(divide="ignore"):
+            log = np.log(np.maximum(y, 0.0))
+        below = special.ndtr((log - center) / deviation)
+        return below, below
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw, ``(n,)``."""
+        center, deviation = self._normal(eta)
+        return np.exp(center + deviation * rng.standard_normal(center.shape))
+
+    def _normal(self, eta: Predictors) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of the logarithm."""
+        log_mu = np.log(self.link.inverse(eta[0]))
+        variance = np.logaddexp(0.0, 2.0 * (np.clip(eta[1], -LOG_MAX, LOG_MAX) - log_mu))
+        return log_mu - 0.5 * variance, np.sqrt(variance)
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Standard deviation of the response, or its mean where it does not vary."""
+        return float(np.std(data.y)) or float(np.mean(data.y))
+
+
+def _find_inside(link: Link, eta: Predictors) -> BoolArray:
+    """Where the mean is positive and both parameters are within ``exp(100)``, ``(n,)``."""
+    inside: BoolArray = np.abs(eta[1]) <= LOG_MAX
+    if link.name == "log":
+        inside &= np.abs(eta[0]) <= LOG_MAX
+        return inside
+    mu = link.inverse(eta[0])
+    inside &= (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
+    return inside
+
+
+def _hold_exp(log: FloatArray) -> FloatArray:
+    return np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
+
+
+def _gamma_derivatives(
+    data: Observed, mu: FloatArray, log_mu: FloatArray, log_shape: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives in the log mean (0) and the log shape ``s`` (1).
+
+    With ``z = y / mu - 1`` the log density is
+    ``-shape (z - log(1 + z)) + s / 2 - delta(shape) - log y - log(2 pi) / 2``, with Stirling's
+    error delta, in which nothing cancels for a large shape.
+    """
+    shape = np.exp(log_shape)
+    residual = (data.y - mu) / mu
+    gap = shape * log_gap(residual, np.log(data.y) - log_mu)
+    errors = stirling_errors(shape, order)
+    value = data.constant + 0.5 * log_shape - gap - errors[0]
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    slope = shape * residual
+    first = (slope, 0.5 - gap - errors[1])
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    ratio = shape * (data.y / mu)
+    second = {(0, 0): -ratio, (0, 1): slope, (1, 1): -gap - errors[2]}
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    third = {(0, 0, 0): ratio, (0, 0, 1): -ratio, (0, 1, 1): slope, (1, 1, 1): -gap - errors[3]}
+    return Derivatives(value, first, second, third)
+
+
+def _lognormal_derivatives(
+    data: Observed, mu: FloatArray, log_mu: FloatArray, log_sd: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives in the log mean (0) and the log standard deviation (1).
+
+    With ``w = log(y / mu)`` and v the variance of the logarithm, the log density is
+    ``-log(2 pi v) / 2 - w^2 / (2 v) - w / 2 - v / 8 - log y``.
+    """
+    residual = (data.y - mu) / mu
+    near = np.abs(residual) < _NEAR
+    w = np.where(near, np.log1p(np.where(near, residual, 0.0)), np.log(data.y) - log_mu)
+    log_ratio = 2.0 * (log_sd - log_mu)
+    v = np.logaddexp(0.0, log_ratio)
+    value = data.constant - 0.5 * np.log(v) - 0.5 * w * w / v - 0.5 * w - 0.125 * v
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    u = w / v
+    square = u * u
+    share, rest = special.expit(log_ratio), special.expit(-log_ratio)
+    a = share / v
+    by_v = 0.5 * v * square - 0.5 - 0.125 * v
+    first_c = a * by_v
+    first = (u + 0.5 - 2.0 * first_c, 2.0 * first_c)
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    by_vv = 0.5 - v * square
+    cross = -a * u
+    bend = a * a * by_vv + first_c * rest
+    second = {
+        (0, 0): -1.0 / v - 4.0 * cross + 4.0 * bend,
+        (0, 1): 2.0 * cross - 4.0 * bend,
+        (1, 1): 4.0 * bend,
+    }
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    ttc = a / v
+    tcc = 2.0 * a * a * u - a * u * rest
+    ccc = (
+        a * a * a * (3.0 * v * square - 1.0)
+        + 3.0 * a * a * by_vv * rest
+        + first_c * rest * (rest - share)
+    )
+    third = {
+        (0, 0, 0): -6.0 * ttc + 12.0 * tcc - 8.0 * ccc,
+        (0, 0, 1): 2.0 * ttc - 8.0 * tcc + 8.0 * ccc,
+        (0, 1, 1): 4.0 * tcc - 8.0 * ccc,
+        (1, 1, 1): 8.0 * ccc,
+    }
+    return Derivatives(value, first, second, third)
+
+
+def _lognormal_information(log_mu: FloatArray, log_sd: FloatArray) -> Expected:
+    """Expected information in the log mean and log standard deviation, with its slopes.
+
+    It depends on ``c = 2 (log sd - log mu)`` only.
+    """
+    log_ratio = 2.0 * np.maximum(log_sd - log_mu, LOG_CV_MIN)
+    v = np.logaddexp(0.0, log_ratio)
+    share, rest = special.expit(log_ratio), special.expit(-log_ratio)
+    a = share / v
+    mean, cross = 1.0 / v, -0.5 * a
+    bend = a * a * (0.5 + 0.25 * v)
+    d_mean = -a / v
+    d_cross = -0.5 * a * (rest - a)
+    d_bend = 2.0 * bend * (rest - a) + 0.25 * a * a * share
+    values = _turn(mean, cross, bend)
+    slopes = {}
+    for pair, change in _turn(d_mean, d_cross, d_bend).items():
+        slopes[pair, 0] = -2.0 * change
+        slopes[pair, 1] = 2.0 * change
+    return values, slopes
+
+
+def _turn(
+    mean: FloatArray, cross: FloatArray, bend: FloatArray
+) -> dict[tuple[int, int], FloatArray]:
+    """From coordinates (log mu, c) to (log mu, log sd)."""
+    return {
+        (0, 0): mean - 4.0 * cross + 4.0 * bend,
+        (0, 1): 2.0 * cross - 4.0 * bend,
+        (1, 1): 4.0 * bend,
+    }
