@@ -22,7 +22,7 @@ from mixcheck.comparison.same_data import (
     require_one_likelihood,
     require_same_data,
 )
-from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
+from mixcheck.display.document import Block, Document, Paragraph, Places, PValue, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
@@ -355,10 +355,10 @@ def _ranking(models: Sequence[ComparedModel]) -> Table:
         (
             model.model,
             model.df,
-            model.llf,
-            model.aic,
-            model.bic,
-            model.delta,
+            Places(model.llf, 2),
+            Places(model.aic, 2),
+            Places(model.bic, 2),
+            Places(model.delta, 2),
             PValue(model.weight),
             _test_words(model),
             PValue(model.lrt_pvalue),
