@@ -8,14 +8,17 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
 from mixcheck.fitting.optimize import Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.start import (
     FixedFit,
     approach,
     find_start,
     fit_without_random_effects,
+    fixed_units,
     whiten,
 )
 from mixcheck.fitting.threads import single_thread
@@ -49,7 +52,12 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         If the likelihood is not finite at any starting point.
     """
     with single_thread(problem.latent.rest_size):
-        start = find_start(problem, fixed or fit_without_random_effects(problem))
+        fixed = fixed or fit_without_random_effects(problem)
+        start = find_start(problem, fixed)
+        if method.joint:
+            beta = start[problem.beta_slices[0]]
+            joint = join(problem, beta, fixed_units(problem, fixed))
+            return _estimate_joint(joint, method, joint.outer(start))
         if method.name == "laplace":
             return _rectify(problem, _first_finite(problem, method, start), method)
         near = _first_finite(problem, Method(), start, hessian=False)
@@ -105,6 +113,21 @@ def _first_finite(
     )
 
 
+def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
+    """Maximise over all but the fixed effects of the mean, which are among the modes."""
+    if method.name == "pql":
+        return settle(joint, method, start)
+    optimum = _rectify(joint.problem, _first_finite(joint.problem, method, start), method)
+    return _expand(joint, optimum, method)
+
+
+def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
+    mode = optimum.evaluation.mode
+    assert mode is not None
+    information = factor_information(joint.problem, mode, method.hessian)
+    return expand(joint, optimum, information.fixed_root())
+
+
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:
@@ -120,6 +143,8 @@ def re_estimate(
     method : Method
     """
     with single_thread(problem.latent.rest_size):
+        if method.joint:
+            return _re_estimate_joint(problem, previous, scale, method)
         start = _nudge(problem, previous, scale)
         optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
         if not np.isfinite(optimum.evaluation.deviance):
@@ -130,9 +155,41 @@ def re_estimate(
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
     """Hessian of the deviance at an optimum, (P, P)."""
     with single_thread(problem.latent.rest_size):
+        if method.joint:
+            return _joint_hessian(problem, optimum, method)
         return differentiate_gradient(
             objective_of(problem, method), optimum.psi, optimum.scale, optimum.evaluation
         )
+
+
+def _joined(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[Joint, FloatArray]:
+    """The joint problem around a fit, and the scale of its parameters."""
+    p = problem.X[0].shape[1]
+    joint = join(problem, psi[:p], root_of(scale, slice(0, p)))
+    return joint, root_of(scale, slice(p, None))
+
+
+def _re_estimate_joint(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
+) -> Optimum:
+    joint, outer = _joined(problem, previous, scale)
+    start = _nudge(joint.problem, joint.outer(previous), outer)
+    if method.name == "pql":
+        return settle(joint, method, start)
+    optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
+    if not np.isfinite(optimum.evaluation.deviance):
+        return estimate(problem, method)
+    return _expand(joint, _rectify(joint.problem, optimum, method), method)
+
+
+def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    joint, outer = _joined(problem, optimum.psi, optimum.scale)
+    objective, psi = objective_of(joint.problem, method), joint.outer(optimum.psi)
+    at = objective(psi, None)
+    hessian = differentiate_gradient(objective, psi, outer, at)
+    whole = _expand(joint, replace(optimum, psi=psi, evaluation=at, hessian=hessian), method)
+    assert whole.hessian is not None
+    return whole.hessian
 
 
 def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
@@ -149,10 +206,7 @@ def _rectify(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     """The same optimum with the diagonal of every Lambda non-negative."""
     signs = np.ones(optimum.psi.size)
     theta = optimum.psi[problem.n_beta :]
-    for term in problem.terms:
-        turned = term.covariance.rectify(theta[term.theta])
-        held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-        signs[held] = np.where(turned == theta[term.theta], 1.0, -1.0)
+    signs[problem.n_beta :] = np.where(problem.rectify(theta) == theta, 1.0, -1.0)
     if np.all(signs > 0):
         return optimum
     psi = signs * optimum.psi

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
+from scipy.linalg import lapack, solve_triangular
 from scipy.linalg.blas import dsyrk
 
 from mixcheck.arrays import FloatArray, IntArray
@@ -94,6 +94,29 @@ class Factorization:
             x[f] = solve_upper(self.lower[f], x[f][:, None])[:, 0]
         return x
 
+    def random_part(self) -> Factorization:
+        """The factors of the system of the random effects alone, fixed effects held."""
+        latent = self.latent.random
+        if latent is None:
+            return self
+        size = latent.rest_size
+        coupling = {
+            (f, g): held for (f, g), held in self.coupling.items() if (f, g) in latent.pairs
+        }
+        # The fixed effects come last, so this is the leading block of the same factor.
+        rest = None if self.rest is None or size == 0 else self.rest[:size, :size]
+        return Factorization(latent, self.lower, coupling, rest)
+
+    def fixed_root(self) -> FloatArray:
+        """Root R of the covariance of the fixed effects, ``R R'``, (p, p)."""
+        fixed = self.latent.fixed
+        if fixed is None or self.rest is None:
+            return np.zeros((0, 0))
+        p = fixed.units.shape[0]
+        inverse = solve_triangular(self.rest[-p:, -p:], np.eye(p), lower=True)
+        root: FloatArray = fixed.units @ inverse.T
+        return root
+
     def inverse_entries(self) -> Gram:
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
         latent, out = self.latent, Gram()
@@ -162,8 +185,9 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[FloatArray]) -> Factor
         return Factorization(latent, (), Gram(), None)
     system = {key: sandwich(roots[key[0]], gram[key], roots[key[1]]) for key in latent.pairs}
     for f, factor in enumerate(latent.factors):
-        for c in range(factor.q):
-            system[f, f][c, c] += 1.0
+        if factor.fixed is None:
+            for c in range(factor.q):
+                system[f, f][c, c] += 1.0
     lower: list[FloatArray] = []
     coupling: Gram = Gram()
     for f in range(latent.chained):

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design, Predictor, apply_design
 from mixcheck.display.document import Cell, Places
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import ComparisonError, DataError, OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
 from mixcheck.fitting.covariances import estimate_covariances
@@ -40,6 +40,7 @@ from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
 from mixcheck.fitting.problem import Problem, Term
+from mixcheck.fitting.pseudo import generalised_chi_square, linearise
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
@@ -56,6 +57,12 @@ __all__ = ["GLMM", "RandomEffects", "Scale"]
 
 RandomEffects = Literal["auto", "zero", "marginal"]
 Scale = Literal["response", "link"]
+
+_PSEUDO = (
+    "The estimates maximise a pseudo-likelihood: that of a working response, not of the responses. "
+    "There is no AIC, BIC or likelihood-ratio test of it, and variances are biased downwards where "
+    'groups hold little information. Write method="laplace" or "agq" for a likelihood.'
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -193,19 +200,50 @@ class GLMM:
     # ---- likelihood ----------------------------------------------------------------------
 
     @property
+    def reml(self) -> bool:
+        """Whether the fixed effects of the mean were integrated out."""
+        return self.method.reml
+
+    @property
     def llf(self) -> float:
-        """Marginal log-likelihood by `method`, every constant kept."""
+        """Log-likelihood by `method`, every constant kept.
+
+        The marginal one; with REML the restricted one; with PQL that of the working response,
+        which is no likelihood of the data.
+        """
         return -0.5 * self.optimum.evaluation.deviance
 
     @property
     def aic(self) -> float:
-        """Marginal AIC."""
+        """Marginal AIC.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("AIC")
         return -2.0 * self.llf + 2.0 * self.n_parameters
 
     @property
     def bic(self) -> float:
-        """Marginal BIC, with the number of observations."""
+        """Marginal BIC, with the number of observations.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("BIC")
         return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
+
+    def _require_likelihood(self, criterion: str) -> None:
+        if not self.method.likelihood:
+            raise ComparisonError(
+                f"a fit by pql has no {criterion}: its pseudo-likelihood is that of a working "
+                "response, which is another one for every model. Fit the model with "
+                'method="laplace" to compare it'
+            )
 
     @property
     def df_resid(self) -> int:
@@ -530,7 +568,7 @@ class GLMM:
             "method": str(self.method),
             "nobs": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            "log-likelihood": self.llf,
+            self._llf_name: self.llf,
         }
 
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
@@ -547,12 +585,18 @@ class GLMM:
 
     @cached_property
     def data_digest(self) -> dict[str, str]:
-        """Digests of the rows, the response, the weights and the offset of the mean."""
+        """Digests of the rows, the response, the weights and the offset of the mean.
+
+        For PQL the response is the working one, whose pseudo-likelihood `llf` is.
+        """
         to = self.problem.to_design
         size, weights = self.problem.data.size, self.problem.weights
+        response = [self.observed, None if size is None else to(size)]
+        if not self.method.likelihood:
+            response.append(to(linearise(self.problem, self._mode.point.eta).data.y))
         return {
             "rows": _digest(self.design.rows.astype(np.int64)),
-            "response": _digest(self.observed, None if size is None else to(size)),
+            "response": _digest(*response),
             "weights": _digest(None if weights is None else to(weights)),
             "offset": _digest(self.design.predictors[0].offset),
         }
@@ -626,9 +670,7 @@ class GLMM:
             "method": str(self.method),
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            "log-likelihood": Places(self.llf, 4),
-            "AIC": Places(self.aic, 4),
-            "BIC": Places(self.bic, 4),
+            **self._likelihood_facts,
         }
         interval = self.conf_int()
         fixed = pd.DataFrame(
@@ -642,14 +684,30 @@ class GLMM:
             }
         )
         remarks = (*self.notes, *self.convergence.messages)
+        if not self.method.likelihood:
+            remarks = (*remarks, _PSEUDO)
         return summarise(
             "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
         )
 
+    @property
+    def _llf_name(self) -> str:
+        if not self.method.likelihood:
+            return "pseudo-log-likelihood"
+        return "restricted log-likelihood" if self.reml else "log-likelihood"
+
+    @property
+    def _likelihood_facts(self) -> dict[str, Cell]:
+        facts: dict[str, Cell] = {self._llf_name: Places(self.llf, 4)}
+        if self.method.likelihood:
+            return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
+        chi_square = generalised_chi_square(self.problem, self._mode)
+        return facts | {"generalised chi-square": Places(chi_square, 4)}
+
     def __repr__(self) -> str:
         return (
             f"<GLMM {self.formula!r}, {self.family!r}: "
-            f"{self.nobs} observations, log-likelihood {self.llf:.4f}>"
+            f"{self.nobs} observations, {self._llf_name} {self.llf:.4f}>"
         )
 
 

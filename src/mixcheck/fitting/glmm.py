@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.laplace import HessianKind
 from mixcheck.fitting.method import Method, MethodName
 from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.separation import find_separation
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
@@ -49,6 +50,7 @@ def glmm(
     method: MethodName = "laplace",
     nodes: int | Literal["auto"] = "auto",
     hessian: HessianKind = "observed",
+    reml: bool = False,
     context: Mapping[str, Any] | None = None,
 ) -> GLMM:
     """Fit a generalized linear mixed model by maximum likelihood.
@@ -70,15 +72,23 @@ def glmm(
         number of trials of the proportion.
     offset : str or (n,), optional
         Added to the predictor of the mean.
-    method : {"laplace", "agq"}
+    method : {"laplace", "agq", "profiled", "pql"}
         Laplace approximation, or adaptive Gauss-Hermite quadrature (one grouping factor with
-        up to three random effects a level).
+        up to three random effects a level). "profiled" finds the fixed effects of the mean
+        together with the random ones (nAGQ = 0 of lme4): fast, and less accurate. "pql" is
+        penalised quasi-likelihood (MSPL; RSPL with ``reml=True``), for parity with SAS, SPSS
+        and MATLAB: it has no likelihood of the responses.
     nodes : int or "auto"
         Quadrature nodes per dimension; "auto" raises them until the log-likelihood settles
         to 1e-5.
     hessian : {"observed", "expected"}
         Information in the Laplace approximation: the observed one (as TMB), or the expected
         one (as lme4; the same for canonical links).
+    reml : bool
+        Restricted likelihood: the fixed effects of the mean are integrated out under a flat
+        prior, which takes the bias from variances. Exact for a Gaussian response with the
+        identity link; otherwise within the Laplace approximation. Standard errors of the fixed
+        effects are then given the variances.
     context : mapping, optional
         Functions for the formula, by name.
 
@@ -115,13 +125,14 @@ def glmm(
     -92.0263
     """
     _require_method(method, nodes, hessian)
+    _require_restricted(method, reml=reml)
     chosen = get_family(family)
     design = _design(formula, data, chosen, dispersion, weights, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
     fixed = fit_without_random_effects(problem)
     notes = (*design.notes, *_separation_notes(design, problem, fixed))
-    fit = _fit(design, problem, fixed, method, nodes, hessian, notes)
+    fit = _fit(design, problem, fixed, method, nodes, hessian, reml, notes)
     _warn(fit)
     return fit
 
@@ -129,20 +140,48 @@ def glmm(
 def _require_method(method: str, nodes: int | str, hessian: str) -> None:
     if hessian not in ("observed", "expected"):
         raise OptionError(f"hessian={hessian!r} is unknown; write 'observed' or 'expected'")
-    if method not in ("laplace", "agq"):
-        raise OptionError(f"method={method!r} is unknown; write 'laplace' or 'agq'")
-    if method == "agq" and hessian == "expected":
+    if method not in get_args(MethodName):
         raise OptionError(
-            'hessian="expected" belongs to the Laplace approximation; leave it out with agq'
+            f"method={method!r} is unknown; write 'laplace', 'agq', 'profiled' or 'pql'"
+        )
+    if method in ("agq", "pql") and hessian == "expected":
+        raise OptionError(
+            f'hessian="expected" belongs to the Laplace approximation; leave it out with {method}'
         )
     whole = isinstance(nodes, int) and not isinstance(nodes, bool) and 1 <= nodes <= _MOST_NODES
     if nodes != "auto" and not whole:
         raise OptionError(
             f'nodes={nodes!r} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
         )
-    if method == "laplace" and nodes not in ("auto", 1):
+    if method != "agq" and nodes not in ("auto", 1):
         raise OptionError(
             f'nodes={nodes!r} needs quadrature; write method="agq" too, or leave nodes out'
+        )
+
+
+def _require_restricted(method: str, *, reml: bool) -> None:
+    if not isinstance(reml, bool):
+        raise OptionError(f"reml={reml!r} must be True or False")
+    if reml and method == "agq":
+        raise OptionError(
+            "reml=True integrates over the fixed effects too, which quadrature by groups cannot: "
+            'write method="laplace", or leave reml out'
+        )
+    if reml and method == "profiled":
+        raise OptionError(
+            "reml=True integrates over the fixed effects that profiled holds at their mode: "
+            'write method="laplace", or leave reml out'
+        )
+
+
+def _require_joint(problem: Problem, method: Method) -> None:
+    """Refuse what has no variance to estimate beside the fixed effects of the mean."""
+    if method.name == "pql":
+        require_linearisable(problem)
+    if not problem.terms and not (method.reml and len(problem.X) > 1):
+        raise OptionError(
+            f"the model has no random effects, so there is nothing to approximate by {method}; "
+            "leave method and reml out"
         )
 
 
@@ -153,10 +192,13 @@ def _fit(
     method: MethodName,
     nodes: int | Literal["auto"],
     hessian: HessianKind,
+    reml: bool,
     notes: tuple[str, ...],
 ) -> GLMM:
-    if method == "laplace":
-        chosen = Method("laplace", hessian)
+    if method != "agq":
+        chosen = Method(method, hessian, reml=reml)
+        if chosen.joint:
+            _require_joint(problem, chosen)
         return GLMM(design, problem, estimate(problem, chosen, fixed), chosen, notes)
     require_quadrature(problem)
     if nodes == "auto":

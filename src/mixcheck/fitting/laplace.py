@@ -22,7 +22,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.blocks import sandwich
 from mixcheck.fitting.factorization import Factorization
 from mixcheck.fitting.latent import Gram
-from mixcheck.fitting.mode import Mode, System, build_system, find_mode, scale, whitened
+from mixcheck.fitting.mode import Mode, build_system, find_mode, scale, whitened
 from mixcheck.fitting.problem import Curvature, Problem
 
 __all__ = [
@@ -63,10 +63,14 @@ def evaluate(
     start: list[FloatArray],
     *,
     hessian: HessianKind = "observed",
+    restricted: bool = False,
     chord: Factorization | None = None,
     close: bool = False,
 ) -> Evaluation:
     """Laplace deviance and its gradient.
+
+    Where fixed effects of the mean are among the latent ones, this is the deviance maximised
+    over them at the conditional modes, or integrated over them.
 
     Parameters
     ----------
@@ -77,6 +81,8 @@ def evaluate(
         Standardised random effects to start from.
     hessian : {"observed", "expected"}
         Which information enters ``log det H``.
+    restricted : bool
+        Whether to integrate over fixed effects among the latent ones (under a flat prior).
     chord, close
         See `find_mode`.
 
@@ -97,11 +103,21 @@ def evaluate(
         if built is None:
             return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
         system = built
-    deviance = 2.0 * mode.point.energy + system.factorization.log_det()
-    return Evaluation(psi, deviance, _gradient(problem, mode, curvature, system), mode)
+    integrated = system.factorization if restricted else system.factorization.random_part()
+    deviance = 2.0 * mode.point.energy + integrated.log_det()
+    if restricted and problem.latent.fixed is not None:
+        deviance -= problem.latent.fixed.constant
+    gradient = _gradient(problem, mode, curvature, system.gram, integrated)
+    return Evaluation(psi, deviance, gradient, mode)
 
 
-def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System) -> FloatArray:
+def _gradient(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    gram: Gram,
+    integrated: Factorization,
+) -> FloatArray:
     """Gradient of the deviance in all parameters."""
     latent, point = problem.latent, mode.point
     first = {k: point.derivatives.first[k] for k in latent.bearing}
@@ -111,8 +127,8 @@ def _gradient(problem: Problem, mode: Mode, curvature: Curvature, system: System
         roots=[-2.0 * (s @ u.T) for s, u in zip(scores, point.u, strict=True)],
         u=None,
     )
-    entries = system.factorization.inverse_entries()
-    return pull_back(problem, mode, curvature, system.gram, entries, direct)
+    entries = integrated.inverse_entries()
+    return pull_back(problem, mode, curvature, gram, entries, direct)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,11 +296,12 @@ def _root_derivatives(
     if v is not None:
         scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
         out = [part + s @ w.T for part, s, w in zip(out, scores, v, strict=True)]
-    for (f, g), block in gram.items():
+    for (f, g), entry in entries.items():
+        block = gram[f, g]
         # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.
-        out[f] = out[f] + 2.0 * _contract(block, entries[f, g], mode.roots[g])
+        out[f] = out[f] + 2.0 * _contract(block, entry, mode.roots[g])
         if f != g:
-            mirrored = block.swapaxes(0, 1), entries[f, g].swapaxes(0, 1)
+            mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
             out[g] = out[g] + 2.0 * _contract(*mirrored, mode.roots[f])
     return out
 

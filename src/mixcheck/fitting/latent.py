@@ -3,12 +3,14 @@
 The random effects of one grouping factor form blocks, one per level. A factor whose
 levels each lie within one level of the next (nested) can be eliminated level by level;
 a chain of such factors is eliminated in turn. What is left (factors crossed with the
-chain) is one matrix of its own. All index sets are found here, once per design; the
+chain, and fixed effects where they are sought together with the random ones) is one
+matrix of its own. All index sets are found here, once per design; the
 numbers are in :mod:`mixcheck.fitting.factorization`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +19,17 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["Column", "Factor", "Gram", "Latent", "Pair", "Summation", "lay_out"]
+__all__ = [
+    "Column",
+    "Factor",
+    "FixedEffects",
+    "Gram",
+    "Latent",
+    "Pair",
+    "Summation",
+    "add_fixed_effects",
+    "lay_out",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +84,31 @@ class Column:
 
 
 @dataclass(frozen=True, eq=False)
+class FixedEffects:
+    """Fixed effects of the mean as latent effects ``beta = units u``, without a prior.
+
+    Attributes
+    ----------
+    X : (n, p)
+    units : (p, p)
+        Takes the place of ``Lambda``; a root of the covariance of the estimates makes the
+        standardised effects about as large as random ones.
+    """
+
+    X: FloatArray
+    units: FloatArray
+
+    @cached_property
+    def constant(self) -> float:
+        """What the integral over beta adds to that over u: ``p log 2 pi + 2 log |units|``."""
+        p = len(self.units)
+        log_volume = float(np.linalg.slogdet(self.units)[1])
+        return p * math.log(2.0 * math.pi) + 2.0 * log_volume
+
+
+@dataclass(frozen=True, eq=False)
 class Factor:
-    """A grouping factor with all its random effects.
+    """A grouping factor with all its random effects, or one level with fixed effects.
 
     Attributes
     ----------
@@ -81,10 +116,13 @@ class Factor:
         Over the level of each row.
     columns : tuple of Column
         The ``q`` random effects of a level.
+    fixed : FixedEffects or None
+        Where the effects are fixed ones.
     """
 
     sums: Summation
     columns: tuple[Column, ...]
+    fixed: FixedEffects | None = None
 
     @property
     def m(self) -> int:
@@ -132,11 +170,14 @@ class Latent:
         The first `chained` form a chain, each nested in the next.
     chained : int
     pairs : mapping of (f, g), f <= g, to Pair
+    random : Latent or None
+        The same without fixed effects, where the last factor holds those.
     """
 
     factors: tuple[Factor, ...]
     chained: int
     pairs: Mapping[tuple[int, int], Pair]
+    random: Latent | None = None
 
     @cached_property
     def bearing(self) -> tuple[int, ...]:
@@ -154,10 +195,22 @@ class Latent:
         return tuple(range(self.chained, len(self.factors)))
 
     @cached_property
+    def crossed(self) -> bool:
+        """Whether there are random effects outside the chain."""
+        return any(self.factors[r].fixed is None for r in self.rest)
+
+    @property
+    def fixed(self) -> FixedEffects | None:
+        """The fixed effects among the latent ones."""
+        return self.factors[-1].fixed if self.factors else None
+
+    @cached_property
     def _products(self) -> dict[tuple[int, int, int, int], FloatArray | None]:
         """Products of two covariates, by (factor, factor, column, column)."""
         out: dict[tuple[int, int, int, int], FloatArray | None] = {}
         for f, g in self.pairs:
+            if self.factors[g].fixed is not None:
+                continue
             for c, left in enumerate(self.factors[f].columns):
                 for d, right in enumerate(self.factors[g].columns):
                     if f != g or c <= d:
@@ -203,12 +256,14 @@ class Latent:
         """Contribution of effects (q, m) per factor to each predictor, (n,) or None for zero."""
         out: list[FloatArray | None] = [None] * n_predictors
         for factor, effect in zip(self.factors, effects, strict=True):
+            if factor.fixed is not None:
+                _add(out, 0, factor.fixed.X @ effect[:, 0])
+                continue
             for column, values in zip(factor.columns, effect, strict=True):
                 part = factor.sums.spread(values)
                 if column.covariate is not None:
                     part = part * column.covariate
-                before = out[column.predictor]
-                out[column.predictor] = part if before is None else before + part
+                _add(out, column.predictor, part)
         return out
 
     def scatter(self, rows: Mapping[int, FloatArray]) -> list[FloatArray]:
@@ -231,6 +286,9 @@ class Latent:
         f, g = key
         sums = self.pairs[key].sums
         left, right = self.factors[f].columns, self.factors[g].columns
+        fixed = self.factors[g].fixed
+        if fixed is not None:
+            return _gram_with_fixed(self.factors[f], fixed, weights)
         if len(left) == len(right) == 1:
             return self._gram_entry(key, 0, 0, weights, sums)[None, None]
         out = np.empty((len(left), len(right), sums.size))
@@ -268,6 +326,10 @@ class Latent:
         """
         out: dict[tuple[int, int], FloatArray] = {}
         for (f, g), block in inverse.items():
+            fixed = self.factors[g].fixed
+            if fixed is not None:
+                _add_fixed_leverages(self.factors[f], fixed, block, out)
+                continue
             for c, left in enumerate(self.factors[f].columns):
                 for d, right in enumerate(self.factors[g].columns):
                     if f == g and d < c:
@@ -285,6 +347,52 @@ class Latent:
         return out
 
 
+def _add(out: list[FloatArray | None], k: int, part: FloatArray) -> None:
+    before = out[k]
+    out[k] = part if before is None else before + part
+
+
+def _gram_with_fixed(
+    factor: Factor, fixed: FixedEffects, weights: Mapping[tuple[int, int], FloatArray]
+) -> FloatArray:
+    """``Z' W X``, (q, p, m); ``X' W X`` for the fixed effects themselves."""
+    X = fixed.X
+    if factor.fixed is not None:
+        return ((X * weights[0, 0][:, None]).T @ X)[:, :, None]
+    out = np.zeros((factor.q, X.shape[1], factor.m))
+    for target, column in zip(out, factor.columns, strict=True):
+        weight = weights.get((0, column.predictor))
+        if weight is not None:
+            row = weight if column.covariate is None else weight * column.covariate
+            for d, x in enumerate(X.T):
+                target[d] = factor.sums(row * x)
+    return out
+
+
+def _add_fixed_leverages(
+    factor: Factor,
+    fixed: FixedEffects,
+    block: FloatArray,
+    out: dict[tuple[int, int], FloatArray],
+) -> None:
+    """Add ``z' V x`` of each row, and its mirror image, to the leverages."""
+    X = fixed.X
+    if factor.fixed is not None:
+        parts = [(0, np.einsum("ij,ij->i", X @ block[:, :, 0], X))]
+    else:
+        parts = []
+        for column, rows in zip(factor.columns, block, strict=True):
+            part = np.zeros(X.shape[0])
+            for x, values in zip(X.T, rows, strict=True):
+                part += factor.sums.spread(values) * x
+            if column.covariate is not None:
+                part *= column.covariate
+            parts.append((column.predictor, 2.0 * part if column.predictor == 0 else part))
+    for a, part in parts:
+        key = (0, a)
+        out[key] = out[key] + part if key in out else part
+
+
 def _product(left: FloatArray | None, right: FloatArray | None) -> FloatArray | None:
     if left is None or right is None:
         return right if left is None else left
@@ -292,6 +400,8 @@ def _product(left: FloatArray | None, right: FloatArray | None) -> FloatArray | 
 
 
 def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
+    if factor.fixed is not None:
+        return (factor.fixed.X.T @ rows[0])[:, None]
     if factor.q == 1 and factor.columns[0].covariate is None:
         return factor.sums(rows[factor.columns[0].predictor])[None]
     out = np.empty(factor.shape)
@@ -315,6 +425,22 @@ def lay_out(factors: Sequence[Factor]) -> Latent:
         for g in range(f, len(all_factors))
     }
     return Latent(all_factors, len(chain), pairs)
+
+
+def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
+    """The same system with fixed effects of the mean as its last factor, outside the chain."""
+    n, last = fixed.X.shape[0], len(latent.factors)
+    columns = tuple(Column(0, x) for x in fixed.X.T)
+    factor = Factor(Summation(np.zeros(n, dtype=np.intp), 1), columns, fixed)
+    factors = (*latent.factors, factor)
+    meeting = {
+        (f, last): Pair(held.sums, np.arange(held.m), np.zeros(held.m, dtype=np.intp))
+        for f, held in enumerate(factors)
+    }
+    out = Latent(factors, latent.chained, {**latent.pairs, **meeting}, latent)
+    # What depends on the random effects alone is found once.
+    out.__dict__.update(_products=latent._products, lifts=latent.lifts)
+    return out
 
 
 def _first_rows(sums: Summation) -> IntArray:

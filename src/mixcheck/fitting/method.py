@@ -1,4 +1,4 @@
-"""How the likelihood is approximated: Laplace or adaptive quadrature."""
+"""How the likelihood is approximated, and what is maximised in its place."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mixcheck.fitting.quadrature import MOST_EFFECTS, evaluate_quadrature
 
 __all__ = ["Method", "MethodName", "choose_nodes", "objective_of"]
 
-MethodName = Literal["laplace", "agq"]
+MethodName = Literal["laplace", "agq", "profiled", "pql"]
 
 # Nodes tried by nodes="auto", and how far two successive log-likelihoods may differ.
-_LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101)
+_LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101, 151, 201)
 _AGREEMENT = 1e-5
 # Residual deviations below this share of that of the response are rounding.
 _EXACT = 1e-6
@@ -32,21 +32,41 @@ class Method:
 
     Attributes
     ----------
-    name : {"laplace", "agq"}
+    name : {"laplace", "agq", "profiled", "pql"}
     hessian : {"observed", "expected"}
         Information in the log determinant of the Laplace approximation.
     nodes : int
         Quadrature nodes per dimension; 1 for Laplace.
+    reml : bool
+        Whether the fixed effects of the mean are integrated out.
     """
 
     name: MethodName = "laplace"
     hessian: HessianKind = "observed"
     nodes: int = 1
+    reml: bool = False
+
+    @property
+    def joint(self) -> bool:
+        """Whether the fixed effects of the mean are sought together with the random ones."""
+        return self.reml or self.name in ("profiled", "pql")
+
+    @property
+    def likelihood(self) -> bool:
+        """Whether what is maximised is a likelihood of the responses."""
+        return self.name != "pql"
 
     def __str__(self) -> str:
         if self.name == "agq":
             return f"adaptive quadrature, {self.nodes} nodes"
-        return f"Laplace, {self.hessian} information"
+        if self.name == "pql":
+            kind = (
+                "restricted pseudo-likelihood (RSPL)" if self.reml else "pseudo-likelihood (MSPL)"
+            )
+            return f"PQL, {kind}"
+        if self.name == "profiled":
+            return f"Laplace, {self.hessian} information, fixed effects at their joint mode"
+        return f"Laplace, {self.hessian} information" + (", REML" if self.reml else "")
 
 
 def objective_of(problem: Problem, method: Method) -> Objective:
@@ -92,7 +112,15 @@ def _evaluate(
     if method.name == "agq":
         return evaluate_quadrature(problem, psi, start, method.nodes, close=close)
     chord = None if nearby is None or nearby.mode is None else nearby.mode.system.factorization
-    return evaluate(problem, psi, start, hessian=method.hessian, chord=chord, close=close)
+    return evaluate(
+        problem,
+        psi,
+        start,
+        hessian=method.hessian,
+        restricted=method.reml,
+        chord=chord,
+        close=close,
+    )
 
 
 def choose_nodes(problem: Problem, at: Evaluation, method: Method) -> Method:

@@ -138,14 +138,21 @@ def look(
     """Evaluate the joint log density at u."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
-    return Point(u, eta, d, order, 0.5 * _inner(u, u) - float(d.value.sum()))
+    held = _shrunk(problem, u)
+    return Point(u, eta, d, order, 0.5 * _inner(held, held) - float(d.value.sum()))
+
+
+def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
+    """The effects that have a prior: all but the fixed ones."""
+    return u if problem.latent.fixed is None else u[:-1]
 
 
 def _ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``."""
     first = {k: point.derivatives.first[k] for k in problem.latent.bearing}
     scores = whitened(problem, roots, first)
-    return [a - b for a, b in zip(scores, point.u, strict=True)]
+    held = _shrunk(problem, point.u)
+    return [*(a - b for a, b in zip(scores, held, strict=False)), *scores[len(held) :]]
 
 
 def build_system(
@@ -217,7 +224,7 @@ def find_mode(
     Mode or None
         None where no finite mode was found, or H is not positive definite there.
     """
-    crossed = bool(problem.latent.rest)
+    crossed = problem.latent.crossed
     stepper = chord if crossed else None
     fresh: System | None = None
     point = look(problem, base, roots, start, 3 if close else 2)

@@ -109,7 +109,9 @@ class Problem:
 
     def roots(self, theta: FloatArray) -> list[FloatArray]:
         """``Lambda`` of each factor, (q, q), block diagonal over its terms."""
-        out = [np.zeros((f.q, f.q)) for f in self.latent.factors]
+        out = [
+            np.zeros((f.q, f.q)) if f.fixed is None else f.fixed.units for f in self.latent.factors
+        ]
         for term in self.terms:
             out[term.factor][term.columns, term.columns] = term.covariance.factor(theta[term.theta])
         return out
@@ -120,6 +122,13 @@ class Problem:
         for term in self.terms:
             block = d_roots[term.factor][term.columns, term.columns]
             out[term.theta] = term.covariance.pull_back(block)
+        return out
+
+    def rectify(self, theta: FloatArray) -> FloatArray:
+        """The same covariances with the diagonal of every ``Lambda`` non-negative."""
+        out = theta.copy()
+        for term in self.terms:
+            out[term.theta] = term.covariance.rectify(theta[term.theta])
         return out
 
     def fixed(self, psi: FloatArray) -> list[FloatArray]:

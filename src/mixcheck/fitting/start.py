@@ -21,7 +21,14 @@ from mixcheck.fitting.mode import scale as scale_effects
 from mixcheck.fitting.optimize import Objective
 from mixcheck.fitting.problem import Curvature, Problem
 
-__all__ = ["FixedFit", "approach", "find_start", "fit_without_random_effects", "whiten"]
+__all__ = [
+    "FixedFit",
+    "approach",
+    "find_start",
+    "fit_without_random_effects",
+    "fixed_units",
+    "whiten",
+]
 
 _MAX_SCORING = 50
 # Scoring stops here: it only has to find the neighbourhood.
@@ -171,6 +178,13 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
     return np.concatenate([beta, theta])
 
 
+def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
+    """Root of the covariance of the mean's fixed effects without random effects, (p, p)."""
+    weight = problem.expected(problem.fixed(fixed.beta)).second[0, 0]
+    X = problem.X[0]
+    return _inverse_root((X * weight[:, None]).T @ X)
+
+
 def approach(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:
     """Evaluate at `psi`, and come closer while an EM step moves the variances much.
 
@@ -224,10 +238,11 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     if not problem.terms:
         return _inverse_root(2.0 * information)
     system = _expected_system(problem, mode, expected)
-    absorbed = _absorbed(problem, mode.roots, expected.second, system.factorization.solve)
     scale = np.zeros((evaluation.psi.size,) * 2)
-    fixed = slice(0, problem.n_beta)
-    scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
+    if problem.n_beta:
+        absorbed = _absorbed(problem, mode.roots, expected.second, system.factorization.solve)
+        fixed = slice(0, problem.n_beta)
+        scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
     levels = _diagonals(problem, system.gram)
     for term in problem.terms:
         root = term.covariance.factor(evaluation.psi[problem.n_beta :][term.theta])
