@@ -38,6 +38,13 @@ from mixcheck.comparison.criteria import aic as aic
 from mixcheck.comparison.criteria import bic as bic
 from mixcheck.comparison.likelihood_ratio import lrt as lrt
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio as LikelihoodRatio
+from mixcheck.comparison.bootstrap import bootstrap_lrt as bootstrap_lrt
+from mixcheck.comparison.bootstrap import BootstrapRatio as BootstrapRatio
+from mixcheck.comparison.non_nested import vuong as vuong
+from mixcheck.comparison.non_nested import Vuong as Vuong
+from mixcheck.comparison.group_scores import logo as logo
+from mixcheck.comparison.group_scores import GroupScores as GroupScores
+from mixcheck.comparison.score_difference import ScoreDifference as ScoreDifference
 from mixcheck.comparison.table import compare as compare
 from mixcheck.comparison.table import Comparison as Comparison
 

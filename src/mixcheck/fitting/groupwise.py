@@ -91,7 +91,7 @@ def _coarsest(problem: Problem) -> str:
     )
 
 
-def require_separable(problem: Problem, grouping: Grouping) -> None:
+def _require_separable(problem: Problem, grouping: Grouping) -> None:
     """Refuse a grouping over which the log-likelihood is no sum.
 
     Raises
@@ -112,7 +112,7 @@ def require_separable(problem: Problem, grouping: Grouping) -> None:
             )
 
 
-def require_likelihood(method: Method) -> None:
+def _require_likelihood(method: Method) -> None:
     """Refuse a method without a likelihood that is a product over groups.
 
     Raises
@@ -134,8 +134,8 @@ def split(problem: Problem, method: Method, grouping: Grouping) -> list[Problem]
     OptionError
         If the log-likelihood is not the sum of theirs.
     """
-    require_likelihood(method)
-    require_separable(problem, grouping)
+    _require_likelihood(method)
+    _require_separable(problem, grouping)
     order = np.argsort(grouping.codes, kind="stable")
     ends = np.cumsum(np.bincount(grouping.codes, minlength=len(grouping.levels)))
     return [restrict(problem, rows) for rows in np.split(order, ends[:-1])]
@@ -188,7 +188,7 @@ def predict_group(
     DesignError
         If the other rows do not identify the fixed effects.
     """
-    require_likelihood(method)
+    _require_likelihood(method)
     rest = mute(problem, grouping.codes == k)
     optimum = re_estimate(rest, psi, root, method)
     whole = objective_of(problem, method)(optimum.psi, None)

@@ -1,0 +1,260 @@
+"""Vuong's test of models that are not nested, with groups as the independent units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from mixcheck.arrays import FloatArray
+from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
+from mixcheck.comparison.nesting import why_not_nested
+from mixcheck.comparison.record import Record
+from mixcheck.comparison.same_data import (
+    formula_of,
+    is_reml,
+    require_comparable,
+    require_same_data,
+)
+from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
+from mixcheck.display.document import Document, Paragraph, PValue, Table
+from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.model import Comparable, GroupDerivatives, Groupwise
+
+__all__ = ["Correction", "Vuong", "vuong"]
+
+Correction: TypeAlias = Literal["aic", "none"]
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Vuong(Record):
+    """A comparison of two models by their log-likelihoods over groups.
+
+    Attributes
+    ----------
+    first, second : str
+        Formulas of the models.
+    group : str
+        The factor whose levels are the independent units.
+    differences : Series, (G,)
+        Log-likelihood of each level under the first model minus that under the second.
+    difference : float
+        Their sum, less the difference in the number of parameters with ``correction="aic"``.
+    se : float
+        Its standard error over groups.
+    correction : {"aic", "none"}
+    variance : float
+        Mean squared deviation of the differences.
+    variance_pvalue : float
+        Of the hypothesis that this variance is zero: the models cannot be told apart.
+    statistic : float
+        ``difference / se``; normal if the models are equally close to the truth and can be told
+        apart.
+    pvalue : float
+        Two-sided.
+    notes : tuple of str
+    """
+
+    first: str
+    second: str
+    group: str
+    differences: pd.Series[float]
+    difference: float
+    se: float
+    correction: Correction
+    variance: float
+    variance_pvalue: float
+    statistic: float
+    pvalue: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """What the two tests say at the 5 % level, in a sentence."""
+        if self.variance_pvalue >= _LEVEL:
+            return "The models cannot be told apart on these data."
+        if self.pvalue >= _LEVEL:
+            return "The models differ, and neither is clearly closer to the truth."
+        return f"{self.first if self.statistic > 0.0 else self.second} is closer to the truth."
+
+    def __repr__(self) -> str:
+        return (
+            f"Vuong(statistic={self.statistic:.4f}, pvalue={self.pvalue:.4g}, "
+            f"variance_pvalue={self.variance_pvalue:.4g}, groups={self.differences.size})"
+        )
+
+    def document(self) -> Document:
+        """The tests as a page."""
+        rows = (
+            ("the models cannot be told apart", self.variance, PValue(self.variance_pvalue)),
+            ("both are equally close to the truth", self.statistic, PValue(self.pvalue)),
+        )
+        facts = Table(
+            ("difference", "std error", f"levels of {self.group}"),
+            ((self.difference, self.se, self.differences.size),),
+        )
+        return Document(
+            "Vuong's test",
+            (
+                Paragraph(f"First: {self.first}. Second: {self.second}. {self.verdict}"),
+                Table(("null hypothesis", "statistic", "p"), rows),
+                facts,
+                *(Paragraph(note, quiet=True) for note in self.notes),
+            ),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each null hypothesis: null, statistic, pvalue."""
+        return pd.DataFrame(
+            {
+                "null": ["indistinguishable", "equally close"],
+                "statistic": [self.variance, self.statistic],
+                "pvalue": [self.variance_pvalue, self.pvalue],
+            }
+        )
+
+    def content(self) -> Mapping[str, Any]:
+        """All fields and the verdict."""
+        held = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        each = {str(level): float(value) for level, value in self.differences.items()}
+        return {**held, "differences": each, "verdict": self.verdict}
+
+
+def vuong(
+    first: Comparable,
+    second: Comparable,
+    *,
+    group: str | None = None,
+    correction: Correction = "aic",
+) -> Vuong:
+    """Compare two models of the same data that are not nested.
+
+    The marginal log-likelihoods of the levels of a grouping factor, which are independent, are
+    compared in pairs. Two hypotheses are tested: that the models cannot be told apart, and, where
+    they can, that both are equally close to the truth.
+
+    Parameters
+    ----------
+    first, second : Comparable and Groupwise
+        Fitted to the same data by maximum likelihood; families may differ.
+    group : str, optional
+        A grouping factor of both or a column of the data that contains all grouping factors;
+        needed where their coarsest grouping factors differ.
+    correction : {"aic", "none"}
+        Whether the difference of the log-likelihoods is reduced by that of the numbers of
+        parameters.
+
+    Returns
+    -------
+    Vuong
+
+    Raises
+    ------
+    ComparisonError
+        If the data differ, the models are nested, or a model was fitted by REML.
+    OptionError
+        If the likelihood of one of them is no sum over common groups.
+
+    References
+    ----------
+    Vuong (1989), Econometrica 57, 307-333, theorem 4.1 and equations 3.6 and 5.6; Merkle, You &
+    Preacher (2016), Psychological Methods 21, 151-163.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> ticks = mc.datasets.load("grouseticks")
+    >>> brood = mc.glmm("TICKS ~ YEAR + (1 | BROOD)", ticks, family="poisson")
+    >>> each = mc.glmm("TICKS ~ YEAR + (1 | INDEX)", ticks, family="poisson")
+    >>> test = mc.vuong(brood, each, group="BROOD")
+    >>> test.differences.size, round(test.difference, 1)
+    (118, 2.5)
+    """
+    if correction not in ("aic", "none"):
+        raise OptionError(f"correction={correction!r} is unknown; write 'aic' or 'none'")
+    one, other = _require(first, second)
+    name = _common_group(one, other) if group is None else group
+    left, right = one.group_loglik(name), other.group_loglik(name)
+    G = left.size
+    if G < 2:
+        raise OptionError(f"{name!r} has {G} level, and vuong needs several: choose another group")
+    each = left - right
+    variance = float(np.var(each.to_numpy()))
+    extra = first.n_parameters - second.n_parameters if correction == "aic" else 0
+    difference, se = float(each.sum()) - extra, math.sqrt(G * variance)
+    weights = variance_weights(one.group_derivatives(name), other.group_derivatives(name))
+    statistic = difference / se if se > 0.0 else 0.0
+    return Vuong(
+        first=formula_of(first),
+        second=formula_of(second),
+        group=name,
+        differences=each.rename("difference"),
+        difference=difference,
+        se=se,
+        correction=correction,
+        variance=variance,
+        variance_pvalue=weighted_chi_square_sf(G * variance, weights),
+        statistic=statistic,
+        pvalue=2.0 * float(ndtr(-abs(statistic))),
+        notes=_notes(G, name),
+    )
+
+
+def _require(first: object, second: object) -> tuple[Groupwise, Groupwise]:
+    one, other = require_comparable(first, "vuong"), require_comparable(second, "vuong")
+    require_same_data({"the first model": one, "the second model": other})
+    for model in (one, other):
+        if is_reml(model):
+            raise ComparisonError(
+                f"{formula_of(model)!r} was fitted by REML, whose likelihood is no sum over "
+                "groups; fit both models by maximum likelihood"
+            )
+    for a, b in ((one, other), (other, one)):
+        if not why_not_nested(a, b):
+            raise ComparisonError(
+                f"{formula_of(a)!r} is nested in {formula_of(b)!r}, and Vuong's test is for models "
+                "that are not; write lrt(smaller, larger)"
+            )
+    if not isinstance(one, Groupwise) or not isinstance(other, Groupwise):
+        raise OptionError(
+            "vuong needs models whose likelihood is known by groups, such as results of "
+            f"mixcheck.glmm(..); found {type(first).__name__} and {type(second).__name__}"
+        )
+    return one, other
+
+
+def _common_group(first: Groupwise, second: Groupwise) -> str:
+    names = [str(model.group_levels().name) for model in (first, second)]
+    if names[0] != names[1]:
+        raise OptionError(
+            f"the coarsest grouping factors are {names[0]!r} and {names[1]!r}; write group=, a "
+            "factor or column that contains all grouping factors of both models"
+        )
+    return names[0]
+
+
+def variance_weights(first: GroupDerivatives, second: GroupDerivatives) -> FloatArray:
+    """Weights of the chi-squares in the limit of G times the variance, (P + Q,).
+
+    They are the squared eigenvalues of Vuong's W (equation 3.6), here of a similar matrix in
+    whitened parameters: ``[[B_ff, B_fg], [-B_gf, -B_gg]]``, B the products of scores.
+    """
+    left = first.scores @ whitening(first.information.sum(axis=0))
+    right = second.scores @ whitening(second.information.sum(axis=0))
+    both = np.hstack([left, right])
+    signs = np.repeat([1.0, -1.0], [left.shape[1], right.shape[1]])
+    values = np.linalg.eigvals(signs[:, None] * (both.T @ both))
+    return np.asarray(values.real**2, dtype=np.float64)
+
+
+def _notes(G: int, group: str) -> tuple[str, ...]:
+    if G >= FEW_GROUPS:
+        return ()
+    return (f"{G} levels of {group} are few: both p-values are approximate.",)
