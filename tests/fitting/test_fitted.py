@@ -82,7 +82,10 @@ def test_random_effects(sleepstudy: mc.GLMM) -> None:
     """Modes and their deviations are those of the exact Gaussian posterior."""
     data, theta = sleepstudy.frame, sleepstudy.theta.to_numpy()
     root = np.array([[theta[0], 0.0], [theta[1], theta[2]]])
-    modes, deviations = sleepstudy.random_effects["Subject"], sleepstudy.random_effects_sd["Subject"]
+    modes, deviations = (
+        sleepstudy.random_effects["Subject"],
+        sleepstudy.random_effects_sd["Subject"],
+    )
     assert list(modes.columns) == ["Intercept", "Days"]
     assert len(modes) == 18
     for level in modes.index[:5]:

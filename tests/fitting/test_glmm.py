@@ -74,7 +74,7 @@ def test_tables() -> None:
 
 
 def test_trials() -> None:
-    """k / n, cbind and a proportion with weights are one response."""
+    """K / n, cbind and a proportion with weights are one response."""
     data = table()
     data["k"] = np.minimum(data["count"], data["size"])
     data["failures"], data["share"] = data["size"] - data["k"], data["k"] / data["size"]

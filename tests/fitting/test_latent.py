@@ -21,7 +21,7 @@ def factor(index: np.ndarray, columns: tuple[Column, ...]) -> Factor:
 
 
 def make(seed: int = 0) -> Latent:
-    """c within g within s, crossed with h and k; effects in two predictors."""
+    """C within g within s, crossed with h and k; effects in two predictors."""
     rng = np.random.default_rng(seed)
     c = np.sort(np.concatenate([np.arange(12), rng.integers(0, 12, N - 12)]))
     x, z = rng.normal(size=N), rng.normal(size=N)

@@ -31,7 +31,6 @@ def test_warm_start(small: SimpleNamespace, layout: str, size: float) -> None:
         before = warm
 
 
-
 def test_nodes_settle(cbpp: mc.GLMM) -> None:
     """The nodes chosen differ from many more by less than is asked."""
     evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
@@ -48,7 +47,7 @@ def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> 
     """A tolerance that no rule reaches is one clear error."""
     monkeypatch.setattr(methods, "_AGREEMENT", 0.0)
     evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
-    with pytest.raises(ConvergenceError, match="found no number of nodes up to 201"):
+    with pytest.raises(ConvergenceError, match="found no number of nodes up to"):
         choose_nodes(cbpp.problem, evaluation, Method("agq"))
 
 

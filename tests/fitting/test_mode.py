@@ -24,7 +24,10 @@ def test_mode(small: SimpleNamespace, layout: str) -> None:
     first = find_mode(problem, base, roots, problem.latent.zeros())
     assert first is not None
     chord = first.system.factorization
-    for start in (problem.latent.zeros(), [rng.normal(size=f.shape) for f in problem.latent.factors]):
+    for start in (
+        problem.latent.zeros(),
+        [rng.normal(size=f.shape) for f in problem.latent.factors],
+    ):
         for stepper in (None, chord):
             mode = find_mode(problem, base, roots, start, chord=stepper)
             assert mode is not None
@@ -50,12 +53,8 @@ def test_prediction(small: SimpleNamespace, layout: str) -> None:
         psi = case.psi + step * direction
         u, _ = predict_mode(problem, before, case.psi, psi)
         after = solve(psi)
-        errors.append(
-            max(np.abs(a - b).max() for a, b in zip(u, after.point.u, strict=True))
-        )
-        moved = max(
-            np.abs(a - b).max() for a, b in zip(before.point.u, after.point.u, strict=True)
-        )
+        errors.append(max(np.abs(a - b).max() for a, b in zip(u, after.point.u, strict=True)))
+        moved = max(np.abs(a - b).max() for a, b in zip(before.point.u, after.point.u, strict=True))
         assert errors[-1] < 0.2 * moved
     # Second order would give 0.01.
     assert errors[1] < 0.02 * errors[0]

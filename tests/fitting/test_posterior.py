@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kstest
+from scipy.stats import chi2, kstest
 
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.families import Family
+from mixcheck.fitting import posterior
 from mixcheck.fitting.mode import find_mode
 from mixcheck.fitting.posterior import PosteriorDraw, draw_posterior
 from mixcheck.fitting.problem import Problem, arrange
@@ -66,7 +67,7 @@ def exact(
     family: Family, y: list[float], size: list[float] | None, beta: float, sd: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grid and distribution function of the effect of one group, by brute force."""
-    grid = np.linspace(-40.0, 40.0, 400_001)
+    grid = np.linspace(-40.0, 40.0, 160_001)
     log_density = -0.5 * grid**2
     for i, value in enumerate(y):
         trials = None if size is None else np.full(grid.size, float(size[i]))
@@ -121,9 +122,9 @@ def test_tiny_variance() -> None:
 def test_different_groups() -> None:
     """Groups with different data each have their own distribution (one seed, one draw each)."""
     rng = np.random.default_rng(1)
-    rows = rng.integers(1, 4, 60)
-    frame = pd.DataFrame({"g": np.repeat(np.arange(60), rows)})
-    frame["y"] = rng.poisson(np.exp(0.5 + 1.5 * rng.normal(size=60)[frame["g"]]))
+    rows = rng.integers(1, 4, 40)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(40), rows)})
+    frame["y"] = rng.poisson(np.exp(0.5 + 1.5 * rng.normal(size=40)[frame["g"]]))
     frame = frame.sample(frac=1.0, random_state=2)
     problem = arranged("y ~ 1 + (1 | g)", frame, Poisson())
     found = draw(problem, np.array([0.5, 1.5]), rng).u[0][0]
@@ -236,3 +237,31 @@ def test_without_random_effects() -> None:
     found = draw(problem, np.array([0.0]), np.random.default_rng(0))
     assert found.u == []
     assert found.acceptance == 1.0
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+def test_update_keeps_the_target(q: int) -> None:
+    """A Metropolis step started from the target stays in it: a normal one, in many levels."""
+    levels, rng = 40_000, np.random.default_rng(6)
+    frame = pd.DataFrame({"y": np.zeros(levels), "g": np.arange(levels)})
+    frame[["x", "z"]] = 1.0, 2.0
+    term = ["(1 | g)", "(1 + x | g)", "(1 + x + z | g)"][q - 1]
+    design = build_design(
+        parse_formula(f"y ~ 1 + {term}"),
+        frame,
+        weights=np.full(levels, 1e-12),
+        ratio_is_trials=False,
+    )
+    problem = arrange(design, Poisson())
+    roots = problem.roots(0.1 * np.ones(problem.n_theta))
+    base = [np.zeros(levels)]
+    mode = find_mode(problem, base, roots, problem.latent.zeros())
+    assert mode is not None
+    block, u = posterior._alone(problem, 0, mode), rng.normal(size=(q, levels))
+    shares = []
+    for _ in range(4):
+        u, share = posterior._update(block, base, u, rng)
+        shares.append(share)
+    assert 0.7 < min(shares) < max(shares) < 0.999
+    assert kstest(np.sum(u**2, axis=0), chi2(q).cdf).pvalue > UNLIKELY
+    assert kstest(u.ravel(), "norm").pvalue > UNLIKELY

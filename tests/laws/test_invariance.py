@@ -79,9 +79,7 @@ def test_row_order(seed: int, family: str, term: str) -> None:
 def test_labels(seed: int, family: str, term: str) -> None:
     """Groups may have other names in another order."""
     frame, rng = table(seed, family), np.random.default_rng(seed)
-    renamed = frame.assign(
-        g=rng.permutation(10)[frame["g"]], h=np.array(list("dbca"))[frame["h"]]
-    )
+    renamed = frame.assign(g=rng.permutation(10)[frame["g"]], h=np.array(list("dbca"))[frame["h"]])
     one, other = fit(f"y ~ x + {term}", frame, family), fit(f"y ~ x + {term}", renamed, family)
     require_same(one, other)
 
