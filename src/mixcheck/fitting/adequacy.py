@@ -9,6 +9,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation import settle_nodes
+from mixcheck.fitting.method import Method
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.quadrature import require_quadrature
@@ -19,6 +20,7 @@ __all__ = ["compare_with_quadrature"]
 
 def compare_with_quadrature(
     problem: Problem,
+    method: Method,
     optimum: Optimum,
     covariance: FloatArray,
     shown: IntArray,
@@ -29,6 +31,8 @@ def compare_with_quadrature(
     Parameters
     ----------
     problem : Problem
+    method : Method
+        Of the approximate fit.
     optimum : Optimum
         Of the approximate fit.
     covariance : (P, P)
@@ -38,18 +42,20 @@ def compare_with_quadrature(
     names : sequence of str, (s,)
     """
     llf = -0.5 * optimum.evaluation.deviance
+    if method.reml or not method.likelihood:
+        return _unavailable(llf, f"What {method} maximises is no marginal likelihood.")
     if not problem.terms:
         return _unavailable(llf, "The model has no random effects: its likelihood is exact.")
     try:
         require_quadrature(problem)
-        exact, method = settle_nodes(problem, optimum)
+        exact, quadrature = settle_nodes(problem, optimum)
     except (OptionError, ConvergenceError) as error:
         return _unavailable(llf, f"Quadrature does not apply: {error}.")
     deviations = np.sqrt(np.diag(covariance))[shown]
     shifts = np.abs(exact.psi - optimum.psi)[shown] / np.maximum(deviations, 1e-300)
     largest = int(np.argmax(shifts))
     return ApproximationFacts(
-        reference=str(method),
+        reference=str(quadrature),
         llf=llf,
         reference_llf=-0.5 * exact.evaluation.deviance,
         shift=float(shifts[largest]),

@@ -328,7 +328,7 @@ class GLMM:
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
         return compare_with_quadrature(
-            self.problem, self.optimum, self.covariance, self._shown, self._names
+            self.problem, self.method, self.optimum, self.covariance, self._shown, self._names
         )
 
     @property
