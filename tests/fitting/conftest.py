@@ -161,7 +161,7 @@ def dense_mode(
 
     for _ in range(200):
         first = family.derivatives(data, predict(u), 2).first
-        gradient = u - sum(M.T @ (weights * l) for M, l in zip(maps, first, strict=True))
+        gradient = u - sum(M.T @ (weights * f) for M, f in zip(maps, first, strict=True))
         H = observed(u)
         if np.linalg.eigvalsh(H)[0] <= 0:
             H = dense_hessian(maps, family.expected(data, predict(u))[0], weights)

@@ -73,7 +73,26 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-NAMES = ["one", "vector", "three_effects", "diagonal", "two_terms", "per_row", "nested", "nested_vector", "three_nested", "three_nested_vector", "crossed", "crossed_vector", "three_crossed", "nested_crossed", "nested_two_crossed", "two_predictors", "two_predictors_nested", "two_predictors_crossed"]
+NAMES = [
+    "one",
+    "vector",
+    "three_effects",
+    "diagonal",
+    "two_terms",
+    "per_row",
+    "nested",
+    "nested_vector",
+    "three_nested",
+    "three_nested_vector",
+    "crossed",
+    "crossed_vector",
+    "three_crossed",
+    "nested_crossed",
+    "nested_two_crossed",
+    "two_predictors",
+    "two_predictors_nested",
+    "two_predictors_crossed",
+]
 
 
 @pytest.mark.usefixtures("path")

@@ -127,7 +127,7 @@ def test_predict_zero_and_unseen(cbpp: mc.GLMM) -> None:
     wanted = 1 / (1 + np.exp(-X @ cbpp.params.to_numpy()))
     np.testing.assert_allclose(zero, wanted, rtol=ROUNDING)
     np.testing.assert_allclose(cbpp.predict(new, unseen="zero"), zero, rtol=ROUNDING)
-    with pytest.raises(UnseenLevelError, match="`herd` has level.* 'new'"):
+    with pytest.raises(UnseenLevelError, match=r"`herd` has level.* 'new'"):
         cbpp.predict(new)
 
 

@@ -238,9 +238,9 @@ def test_empty() -> None:
 
 def test_too_many_effects() -> None:
     """As many effects as residuals, or more effects than rows, cannot be told apart."""
-    with pytest.raises(DesignError, match="120 random effects.*fewer than 120.*residual error"):
+    with pytest.raises(DesignError, match=r"120 random effects.*fewer than 120.*residual error"):
         mc.glmm("real ~ x + (1 | row)", table())
-    with pytest.raises(DesignError, match="240 random effects.*at most 120"):
+    with pytest.raises(DesignError, match=r"240 random effects.*at most 120"):
         fit("count ~ x + (x | row)")
     data = table().assign(wild=lambda d: d["count"] * (1 + 3 * (d["row"] % 2)))
     assert np.isfinite(fit("wild ~ x + (1 | g) + (1 | row)", data=data).llf)
@@ -260,7 +260,7 @@ def test_complete_separation(link: str, cut: float) -> None:
     """A threshold that tells every response is an error that names the predictor."""
     data = table()
     data["hit"] = (data["x"] > cut).astype(int)
-    with pytest.raises(SeparationError, match="complete separation: .*'x'"):
+    with pytest.raises(SeparationError, match=r"complete separation: .*'x'"):
         fit("hit ~ x + (1 | g)", mc.families.Binomial(link=link), data)
     with pytest.raises(SeparationError, match="complete separation"):
         fit("none ~ x + (1 | g)", data=data.assign(none=0))

@@ -53,9 +53,37 @@ def require_right(small: SimpleNamespace, case: Any, hessian: Any) -> None:
     assert error < GRADIENT * max(1.0, np.abs(found.gradient).max())
 
 
-NAMES = ["one", "vector", "three_effects", "diagonal", "two_terms", "per_row", "nested", "nested_vector", "three_nested", "three_nested_vector", "crossed", "crossed_vector", "three_crossed", "nested_crossed", "nested_two_crossed"]
+NAMES = [
+    "one",
+    "vector",
+    "three_effects",
+    "diagonal",
+    "two_terms",
+    "per_row",
+    "nested",
+    "nested_vector",
+    "three_nested",
+    "three_nested_vector",
+    "crossed",
+    "crossed_vector",
+    "three_crossed",
+    "nested_crossed",
+    "nested_two_crossed",
+]
 SEVERAL = ("two_predictors", "two_predictors_nested", "two_predictors_crossed")
-FAMILIES = ["gaussian-identity", "gaussian-log", "binomial-logit", "binomial-probit", "binomial-cloglog", "binomial-cauchit", "binomial-log", "binomial-identity", "poisson-log", "poisson-identity", "poisson-sqrt"]
+FAMILIES = [
+    "gaussian-identity",
+    "gaussian-log",
+    "binomial-logit",
+    "binomial-probit",
+    "binomial-cloglog",
+    "binomial-cauchit",
+    "binomial-log",
+    "binomial-identity",
+    "poisson-log",
+    "poisson-identity",
+    "poisson-sqrt",
+]
 
 
 @pytest.mark.parametrize("hessian", ["observed", "expected"])

@@ -15,7 +15,19 @@ DEVIANCE = 1e-8
 # Five-point differences of a function that is exact to 1e-12.
 GRADIENT = 2e-6
 STEP = 1e-3
-FAMILIES = ["gaussian-identity", "gaussian-log", "binomial-logit", "binomial-probit", "binomial-cloglog", "binomial-cauchit", "binomial-log", "binomial-identity", "poisson-log", "poisson-identity", "poisson-sqrt"]
+FAMILIES = [
+    "gaussian-identity",
+    "gaussian-log",
+    "binomial-logit",
+    "binomial-probit",
+    "binomial-cloglog",
+    "binomial-cauchit",
+    "binomial-log",
+    "binomial-identity",
+    "poisson-log",
+    "poisson-identity",
+    "poisson-sqrt",
+]
 LAYOUTS = {"one": 5, "vector": 4, "diagonal": 3, "two_terms": 4, "three_effects": 2}
 
 

@@ -96,7 +96,7 @@ def test_observed_are_uniform(kind: str, term: str) -> None:
 
 
 def test_modes_are_not_uniform() -> None:
-    """Residuals at the modes shrink: the reason for posterior draws, and that this test can tell."""
+    """Residuals at the modes shrink, and the test of uniformity can tell."""
     view = make_view("gaussian", "(1 | g)")
     pooled = []
     for seed in range(8):

@@ -14,7 +14,19 @@ from mixcheck.fitting.start import find_start, fit_without_random_effects, white
 
 # Scoring stops where the decrement, twice the loss in log-likelihood, is below 1e-3.
 LOSS = 1e-3
-FAMILIES = ["gaussian-identity", "gaussian-log", "binomial-logit", "binomial-probit", "binomial-cloglog", "binomial-cauchit", "binomial-log", "binomial-identity", "poisson-log", "poisson-identity", "poisson-sqrt"]
+FAMILIES = [
+    "gaussian-identity",
+    "gaussian-log",
+    "binomial-logit",
+    "binomial-probit",
+    "binomial-cloglog",
+    "binomial-cauchit",
+    "binomial-log",
+    "binomial-identity",
+    "poisson-log",
+    "poisson-identity",
+    "poisson-sqrt",
+]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
