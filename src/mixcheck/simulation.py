@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import joblib
 import numpy as np
@@ -59,7 +59,7 @@ BLOCKS_PER_WORKER = 4
 
 Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Statistic: TypeAlias = Callable[[Realisation], FloatArray]
-Task: TypeAlias = Callable[[int], FloatArray | str]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,11 +236,11 @@ class ReplicateNumbers:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Results of the numbers ``start .. start + len(rows) - 1``; a reason where one failed."""
+class _Block(Generic[Result]):
+    """Results of the numbers ``start .. start + len(rows) - 1``."""
 
     start: int
-    rows: tuple[FloatArray | str, ...]
+    rows: tuple[Result, ...]
 
 
 def reduce_replicates(
@@ -279,15 +279,19 @@ def reduce_replicates(
 
 
 def map_numbers(
-    task: Task, numbers: range, *, n_jobs: int | None = None, progress: Progress = None
-) -> list[FloatArray | str]:
+    task: Callable[[int], Result],
+    numbers: range,
+    *,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> list[Result]:
     """Do a numbered task for each of some consecutive numbers, in parallel where that pays.
 
     Parameters
     ----------
     task : callable
-        Takes a number to an array, or to a sentence that says why there is none; it must
-        pickle where processes are used.
+        Takes a number to its result, such as an array or a sentence that says why there is
+        none; it must pickle where processes are used.
     numbers : range
         Of step one.
     n_jobs, progress
@@ -295,11 +299,11 @@ def map_numbers(
 
     Returns
     -------
-    list of array or str
+    list
         In the order of the numbers.
     """
     report = _progress(progress)
-    rows: list[FloatArray | str] = [""] * len(numbers)
+    rows: list[Result | None] = [None] * len(numbers)
     done = 0
     with _quiet():
         for block in _blocks(task, numbers, n_jobs):
@@ -307,7 +311,7 @@ def map_numbers(
             rows[place : place + len(block.rows)] = block.rows
             done += len(block.rows)
             report(done, len(numbers))
-    return rows
+    return cast(list[Result], rows)
 
 
 def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
@@ -322,7 +326,9 @@ def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
     return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
 
 
-def _blocks(task: Task, numbers: range, n_jobs: int | None) -> Iterator[_Block]:
+def _blocks(
+    task: Callable[[int], Result], numbers: range, n_jobs: int | None
+) -> Iterator[_Block[Result]]:
     """Blocks of results as they finish, in any order."""
     started = time.perf_counter()
     last = started
@@ -346,7 +352,7 @@ def _workers(n_jobs: int | None, seconds: float) -> int:
     return workers if saved > START_SECONDS else 1
 
 
-def _block(task: Task, start: int, stop: int) -> _Block:
+def _block(task: Callable[[int], Result], start: int, stop: int) -> _Block[Result]:
     return _Block(start, tuple(task(k) for k in range(start, stop)))
 
 
@@ -367,7 +373,7 @@ class _Reduction:
         return self.statistic(realisation)
 
 
-def _worker_block(task: Task, start: int, stop: int) -> _Block:
+def _worker_block(task: Callable[[int], Result], start: int, stop: int) -> _Block[Result]:
     # Filters of warnings belong to a process; threads share those that the caller has set.
     if threading.current_thread() is not threading.main_thread():
         return _block(task, start, stop)
@@ -375,13 +381,15 @@ def _worker_block(task: Task, start: int, stop: int) -> _Block:
         return _block(task, start, stop)
 
 
-def _parallel(task: Task, numbers: range, workers: int, n_jobs: int | None) -> Iterable[_Block]:
+def _parallel(
+    task: Callable[[int], Result], numbers: range, workers: int, n_jobs: int | None
+) -> Iterable[_Block[Result]]:
     size = max(1, math.ceil(len(numbers) / (workers * BLOCKS_PER_WORKER)))
     tasks = [
         joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
         for start in numbers[::size]
     ]
-    results: Iterable[_Block] = _executor(n_jobs)(tasks)
+    results: Iterable[_Block[Result]] = _executor(n_jobs)(tasks)
     return results
 
 
