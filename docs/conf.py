@@ -20,10 +20,12 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["_build"]
 # Single backticks in docstrings are names of the library where there is one of that name.
 default_role = "py:obj"
+smartquotes = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+toc_object_entries = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
@@ -38,7 +40,8 @@ html_show_sourcelink = False
 html_theme_options = {
     "description": "Fit, check and compare generalized linear mixed models.",
     "fixed_sidebar": True,
-    "page_width": "1100px",
+    "page_width": "1240px",
+    "body_max_width": "940px",
     "sidebar_width": "240px",
     "body_text_align": "left",
     "font_family": "system-ui, sans-serif",
