@@ -36,6 +36,8 @@ from mixcheck.report.report import Report as Report
 # comparison
 from mixcheck.comparison.criteria import aic as aic
 from mixcheck.comparison.criteria import bic as bic
+from mixcheck.comparison.conditional import caic as caic
+from mixcheck.comparison.conditional import ConditionalAIC as ConditionalAIC
 from mixcheck.comparison.likelihood_ratio import lrt as lrt
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio as LikelihoodRatio
 from mixcheck.comparison.bootstrap import bootstrap_lrt as bootstrap_lrt

@@ -7,7 +7,7 @@ as anybody else's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -18,10 +18,12 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "CONDITIONINGS",
+    "PERTURBATION_METHODS",
     "Approximate",
     "ApproximationFacts",
     "Checkable",
     "Comparable",
+    "ConditionalLikelihood",
     "Conditioning",
     "ConvergenceFacts",
     "Converging",
@@ -30,6 +32,9 @@ __all__ = [
     "Enumerable",
     "GroupDerivatives",
     "Groupwise",
+    "Optimism",
+    "PerturbationMethod",
+    "Perturbations",
     "Realisation",
     "Refittable",
 ]
@@ -334,4 +339,60 @@ class Groupwise(Protocol):
 
     def predict_group(self, group: str | None, k: int) -> float:
         """Joint log density of level number k, the model being fitted without it."""
+        ...
+
+
+PerturbationMethod: TypeAlias = Literal["derivative", "onestep", "exact"]
+PERTURBATION_METHODS: tuple[PerturbationMethod, ...] = ("derivative", "onestep", "exact")
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """By how much the conditional log-likelihood of a fit is too large.
+
+    Attributes
+    ----------
+    total : float
+        Estimate of ``log f(y | fit) - E log f(y* | fit)``, y* new data with the same random
+        effects: the effective degrees of freedom.
+    by_term : mapping of str to float
+        The same by part of the model; they sum to `total`.
+    notes : tuple of str
+        Sentences on how it was computed.
+    """
+
+    total: float
+    by_term: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Perturbations(Protocol):
+    """Refits of a model, each with one response replaced, and what follows from them."""
+
+    @property
+    def size(self) -> int:
+        """Number of refits."""
+        ...
+
+    def __call__(self, k: int) -> FloatArray | str:
+        """Result of refit `k`, or a sentence that says why there is none."""
+        ...
+
+    def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
+        """The optimism, from the results of all refits in their order."""
+        ...
+
+
+@runtime_checkable
+class ConditionalLikelihood(Protocol):
+    """A model with a log-likelihood given its random effects, and how it follows the data."""
+
+    @property
+    def conditional_llf(self) -> float:
+        """Log-likelihood at the conditional modes with every constant kept."""
+        ...
+
+    def perturb(self, method: PerturbationMethod) -> Perturbations:
+        """How the fit follows its data: derivatives, one step of a refit, or refits."""
         ...

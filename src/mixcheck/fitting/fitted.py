@@ -20,6 +20,7 @@ from mixcheck.errors import ComparisonError, DataError, OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
 from mixcheck.fitting.covariances import estimate_covariances
+from mixcheck.fitting.data_response import perturb
 from mixcheck.fitting.estimation import hessian_at, re_estimate
 from mixcheck.fitting.groupwise import (
     differentiate_groups,
@@ -49,6 +50,8 @@ from mixcheck.model import (
     ConvergenceFacts,
     CovarianceEstimates,
     GroupDerivatives,
+    PerturbationMethod,
+    Perturbations,
     Realisation,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -659,6 +662,16 @@ class GLMM:
         """Joint log density of level number k, the model being fitted without it."""
         grouping = find_grouping(self.design, self.problem, group)
         return predict_group(self.problem, self.method, grouping, k, self.optimum.psi, self._root)
+
+    @property
+    def conditional_llf(self) -> float:
+        """Log-likelihood at the conditional modes with every constant kept."""
+        return float(self._mode.point.derivatives.value.sum())
+
+    def perturb(self, method: PerturbationMethod) -> Perturbations:
+        """How the fit follows its data: derivatives, one step of a refit, or refits."""
+        singular = bool(self.convergence.singular)
+        return perturb(self.problem, self.method, self.optimum, method, singular=singular)
 
     # ---- display -------------------------------------------------------------------------
 

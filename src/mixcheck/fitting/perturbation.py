@@ -16,14 +16,14 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Observed
 from mixcheck.fitting.estimation import re_estimate
 from mixcheck.fitting.laplace import Evaluation
-from mixcheck.fitting.latent import Column, Factor, Latent, Summation, lay_out
+from mixcheck.fitting.latent import Column, Factor, Latent, Pair, Summation, lay_out
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.mode import Mode, find_mode, predict_mode
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.sensitivity import select_rows, with_rows
 from mixcheck.fitting.threads import single_thread
 
-__all__ = ["Perturbed", "refit_row", "settle_modes"]
+__all__ = ["Perturbed", "refit_row", "settle_modes", "split_copies"]
 
 # Rows of one batch of groups.
 _BATCH = 200_000
@@ -67,6 +67,55 @@ class Perturbed:
         mode = self.evaluation.mode
         assert mode is not None
         return mode
+
+
+def split_copies(problem: Problem) -> tuple[Problem, FloatArray]:
+    """A row of weight w above one as two: a single observation, and the other ``w - 1``.
+
+    Weights multiply log densities, so the likelihood stays as it is.
+
+    Returns
+    -------
+    problem : Problem
+    counts : (n,)
+        For how many observations each row is perturbed: w for the single one, 0 for the rest.
+    """
+    weights = problem.weights
+    if weights is None:
+        return problem, np.ones(problem.n)
+    heavy = weights > 1.0
+    if not heavy.any():
+        return problem, weights
+    source = np.repeat(np.arange(problem.n), 1 + heavy)
+    first = np.concatenate([[True], np.diff(source) > 0])
+    split = replace(
+        problem,
+        data=select_rows(problem.data, source),
+        weights=np.where(first, np.minimum(weights, 1.0)[source], weights[source] - 1.0),
+        X=tuple(X[source] for X in problem.X),
+        offsets=tuple(offset[source] for offset in problem.offsets),
+        latent=_repeat_rows(problem.latent, source),
+        order=np.arange(source.size),
+    )
+    return split, np.where(first, weights[source], 0.0)
+
+
+def _repeat_rows(latent: Latent, source: IntArray) -> Latent:
+    factors = tuple(
+        Factor(
+            Summation(factor.sums.index[source], factor.m),
+            tuple(
+                Column(c.predictor, None if c.covariate is None else c.covariate[source])
+                for c in factor.columns
+            ),
+        )
+        for factor in latent.factors
+    )
+    pairs = {
+        key: Pair(Summation(pair.sums.index[source], pair.sums.size), pair.left, pair.right)
+        for key, pair in latent.pairs.items()
+    }
+    return Latent(factors, latent.chained, pairs)
 
 
 def settle_modes(

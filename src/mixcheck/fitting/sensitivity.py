@@ -19,7 +19,8 @@ Biometrika 97, 773-789.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -85,6 +86,15 @@ class Sensitivity:
         out = np.zeros(self.slopes.shape)
         out[:, held] = -np.einsum("pq,tqn->tpn", self.metric(held), self.slopes[:, held])
         return out
+
+    @cached_property
+    def moves(self) -> FloatArray:
+        """Changes of all parameters, (T, P, n)."""
+        return self.move_parameters()
+
+    def select(self, targets: slice) -> Sensitivity:
+        """The response to some of the replacements."""
+        return replace(self, scores=self.scores[targets], slopes=self.slopes[targets])
 
     def move_predictors(self, free: IntArray | None = None) -> FloatArray:
         """Changes of the row's own predictors, (T, K, n)."""
@@ -238,17 +248,12 @@ def _score_changes(problem: Problem, mode: Mode, targets: Sequence[Observed]) ->
 
 def select_rows(data: Observed, rows: IntArray) -> Observed:
     """Some rows of prepared responses."""
-    held = {f.name: getattr(data, f.name) for f in fields(data)}
-    return Observed(**{k: None if v is None else v[rows] for k, v in held.items()})
+    size = None if data.size is None else data.size[rows]
+    return Observed(data.y[rows], size, data.constant[rows])
 
 
 def with_rows(data: Observed, rows: IntArray, other: Observed) -> Observed:
     """The same responses, some rows taken from `other`, (len(rows),)."""
-    changed = {}
-    for f in fields(data):
-        value = getattr(data, f.name)
-        if value is not None:
-            value = value.copy()
-            value[rows] = getattr(other, f.name)
-        changed[f.name] = value
-    return Observed(**changed)
+    y, constant = data.y.copy(), data.constant.copy()
+    y[rows], constant[rows] = other.y, other.constant
+    return Observed(y, data.size, constant)

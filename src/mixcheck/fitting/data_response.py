@@ -1,0 +1,122 @@
+"""How a fit follows its data, by the kind of model: closed form, or one response at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import OptionError
+from mixcheck.fitting.linear_mixed import differentiate_fitted, is_linear_mixed
+from mixcheck.fitting.method import Method, objective_of
+from mixcheck.fitting.mode import Mode
+from mixcheck.fitting.optimism import plan_perturbations
+from mixcheck.fitting.optimize import Optimum
+from mixcheck.fitting.perturbation import Perturbed, split_copies
+from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.shares import joint_degrees
+from mixcheck.model import Optimism, PerturbationMethod, Perturbations
+
+__all__ = ["Settled", "perturb"]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An optimism that needs no refits; meets `mixcheck.model.Perturbations`."""
+
+    optimism: Optimism
+
+    @property
+    def size(self) -> int:
+        """Number of refits, none."""
+        return 0
+
+    def __call__(self, k: int) -> FloatArray | str:
+        """There are no refits."""
+        raise IndexError(k)
+
+    def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
+        """The optimism."""
+        return self.optimism
+
+
+def perturb(
+    problem: Problem, method: Method, optimum: Optimum, how: PerturbationMethod, *, singular: bool
+) -> Perturbations:
+    """Replace one response at a time.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+    optimum : Optimum
+    how : {"derivative", "onestep", "exact"}
+    singular : bool
+        Whether covariance parameters lie on their boundary.
+
+    Raises
+    ------
+    OptionError
+        If the estimates maximise neither a Laplace nor a quadrature likelihood.
+    """
+    mode = optimum.evaluation.mode
+    assert mode is not None
+    if not problem.terms:
+        return Settled(_without_random_effects(problem))
+    # For a linear mixed model fixed effects at their joint mode are the estimates.
+    if is_linear_mixed(problem) and method.name in ("laplace", "profiled", "agq"):
+        return Settled(_linear_mixed(problem, mode, optimum, restricted=method.reml))
+    if method.joint:
+        raise OptionError(
+            f"the derivative of the estimates in the data is known for the Laplace and the "
+            f"quadrature likelihood; this model was fitted by {method}. Fit it with "
+            'method="laplace" or method="agq", and without reml=True unless it is Gaussian'
+        )
+    split, counts = split_copies(problem)
+    evaluation = optimum.evaluation
+    if split is not problem:
+        evaluation = objective_of(split, method)(optimum.psi, None)
+    perturbed = Perturbed(
+        split, method, evaluation, optimum.scale, np.zeros((optimum.psi.size,) * 2), singular
+    )
+    return plan_perturbations(perturbed, how, counts)
+
+
+def _without_random_effects(problem: Problem) -> Optimism:
+    """The degrees of freedom of the AIC: the number of parameters."""
+    by_term = {
+        _name(name): float(where.stop - where.start)
+        for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
+    }
+    return Optimism(
+        float(problem.n_beta),
+        by_term,
+        ("The model has no random effects: the degrees of freedom are those of the AIC.",),
+    )
+
+
+def _name(predictor: str) -> str:
+    if predictor == "mean":
+        return "fixed effects"
+    return predictor if predictor == "dispersion" else f"{predictor}: fixed effects"
+
+
+def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted: bool) -> Optimism:
+    deviation = float(np.exp(mode.point.eta[1][0]))
+    errors = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[problem.n_beta :]
+    theta = optimum.psi[problem.n_beta :]
+    response = differentiate_fitted(problem, theta, deviation, errors, restricted=restricted)
+    # A weight below one is less than an observation; above, each of its copies counts.
+    counts = np.ones(problem.n) if problem.weights is None else np.minimum(problem.weights, 1.0)
+    held = float(counts @ response.held)
+    shares = joint_degrees(problem, mode)
+    sized = {name: value * held / sum(shares.values()) for name, value in shares.items()}
+    by_term = {
+        **sized,
+        "variance parameters": float(counts @ response.estimated),
+        "dispersion": 1.0,
+    }
+    note = "The response is Gaussian: the degrees of freedom are exact and in closed form."
+    return Optimism(sum(by_term.values()), by_term, (note,))

@@ -1,0 +1,374 @@
+"""Optimism of the conditional log-likelihood: how much fitting gains on the data fitted.
+
+With the random effects of the data kept, it is the expectation of
+``log f(y | fit(y)) - E log f(y* | fit(y))`` over y and an independent y* with the same random
+effects. Each row's share is estimated by replacing that row's response alone:
+
+- Poisson, the identity of Chen and Stein, ``y_i {vartheta_i(y) - vartheta_i(y - e_i)}``
+  (vartheta the log mean), unbiased whatever the fit;
+- otherwise ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, p the fitted distribution
+  of the row and zeta(k) its predictors after a fit to k in the place of its response. For a
+  Bernoulli response that is Efron's (2004) estimator. It counts a dispersion by itself.
+
+To first order in the replacement both are ``sum_k p_k l'(k) dzeta(k)``, for a Poisson or
+binomial response ``V d vartheta / d y``.
+
+References
+----------
+Efron (2004), JASA 99, 619-632; Saefken, Kneib, van Waveren & Greven (2014), Electronic Journal
+of Statistics 8, 201-225; Lian (2012), Statistics & Probability Letters 82, 2109-2112.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.families.family import Derivatives, Observed
+from mixcheck.fitting.perturbation import Perturbed, refit_row, settle_modes
+from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.response_grid import Nodes, interpolate, list_points, place_nodes
+from mixcheck.fitting.sensitivity import Sensitivity, differentiate_in_data, select_rows
+from mixcheck.fitting.shares import split_degrees
+from mixcheck.model import Optimism, PerturbationMethod
+
+__all__ = ["OneAtATime", "plan_perturbations"]
+
+# Families whose log density is linear in the response, with a known dispersion.
+_LINEAR = ("poisson", "binomial")
+# Numbers of one block of rows.
+_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Trials:
+    """Responses to try in the place of each row's own.
+
+    Attributes
+    ----------
+    targets : tuple of T Observed
+    tried : (T, n)
+        Which of them differ from the observed response and are wanted.
+    nodes : Nodes or None
+        None for the difference to one count less.
+    """
+
+    targets: tuple[Observed, ...]
+    tried: BoolArray
+    nodes: Nodes | None
+
+
+@dataclass(frozen=True, eq=False)
+class OneAtATime:
+    """All replacements of one response of a fit; meets `mixcheck.model.Perturbations`.
+
+    Attributes
+    ----------
+    how : {"derivative", "onestep", "exact"}
+    perturbed : Perturbed
+    sensitivity : Sensitivity
+        To the responses of `trials`.
+    trials : _Trials
+    counts : (n,)
+        Number of observations that each row stands for.
+    jobs : (J, 2) int
+        Trial and row of each refit; equal refits of equal rows are made once.
+    job_of : (R,) int
+        Refit of each of the R replacements.
+    shares : mapping of str to float
+        Degrees of freedom to first order, by term.
+    """
+
+    how: PerturbationMethod
+    perturbed: Perturbed
+    sensitivity: Sensitivity
+    trials: _Trials
+    counts: FloatArray
+    jobs: IntArray
+    job_of: IntArray
+    shares: dict[str, float]
+
+    @property
+    def size(self) -> int:
+        """Number of refits."""
+        return len(self.jobs) if self.how == "exact" else 0
+
+    def __call__(self, k: int) -> FloatArray | str:
+        """Predictors of a row, (K,), after refit `k`; a reason where it failed."""
+        t, row = self.jobs[k].tolist()
+        target = select_rows(self.trials.targets[t], np.array([row]))
+        effects = self.sensitivity.effects[:, :, row]
+        eta = refit_row(self.perturbed, row, target, self._psi(t)[:, row], effects)
+        return "the refit did not converge" if eta is None else eta
+
+    def _psi(self, t: int) -> FloatArray:
+        """First-order estimates after each replacement of trial t, (P, n)."""
+        out: FloatArray = self.perturbed.evaluation.psi[:, None] + self.sensitivity.moves[t]
+        return out
+
+    def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
+        """The optimism, from the results of all refits in their order."""
+        linear = sum(self.shares.values())
+        if self.how == "derivative":
+            return Optimism(linear, self.shares)
+        zeta, failed = self._predictors(results)
+        problem, eta = self.perturbed.problem, np.stack(self.perturbed.mode.point.eta)
+        t, rows = np.nonzero(self.trials.tried)
+        changes = np.zeros((len(self.trials.targets), *eta.shape))
+        changes[t, :, rows] = zeta - eta[:, rows].T
+        if self.trials.nodes is None:
+            excess = _chen_stein(problem, eta, changes[0])
+        else:
+            excess = _grid_sums(problem, eta, self.trials.nodes, changes, _excess)
+        total = float(self.counts @ excess)
+        return Optimism(
+            total, {**self.shares, "finite change": total - linear}, _note_failures(failed, t.size)
+        )
+
+    def _predictors(self, results: Sequence[FloatArray | str]) -> tuple[FloatArray, int]:
+        """Predictors after each replacement, (R, K), and how many have those of one step only."""
+        t, rows = np.nonzero(self.trials.tried)
+        zeta = np.full((t.size, len(self.perturbed.problem.X)), np.nan)
+        for k, job in enumerate(self.job_of.tolist() if self.how == "exact" else ()):
+            result = results[job]
+            if not isinstance(result, str):
+                zeta[k] = result
+        missing = np.isnan(zeta[:, 0])
+        for trial in np.unique(t[missing]).tolist():
+            held = np.flatnonzero(missing & (t == trial))
+            target = select_rows(self.trials.targets[trial], rows[held])
+            psi = self._psi(trial)[:, rows[held]]
+            zeta[held] = settle_modes(self.perturbed, rows[held], target, psi).T
+        if np.isnan(zeta).any():
+            raise ConvergenceError(
+                f"no conditional modes were found for {int(np.isnan(zeta[:, 0]).sum())} of "
+                f"{t.size} replaced responses; the model may be close to a boundary: see "
+                'fit.convergence, or write method="derivative"'
+            )
+        return zeta, int(missing.sum()) if self.how == "exact" else 0
+
+
+def _note_failures(failed: int, total: int) -> tuple[str, ...]:
+    if not failed:
+        return ()
+    return (
+        f"{failed} of {total} refits did not converge; for those the value of "
+        'method="onestep" was taken.',
+    )
+
+
+def plan_perturbations(
+    perturbed: Perturbed, how: PerturbationMethod, counts: FloatArray
+) -> OneAtATime:
+    """Decide which responses to try in the place of each row's own.
+
+    Parameters
+    ----------
+    perturbed : Perturbed
+        Its metric is replaced by that of the sensitivity.
+    how : {"derivative", "onestep", "exact"}
+    counts : (n,)
+        Number of observations that each row stands for; rows of zero are not perturbed.
+    """
+    problem = perturbed.problem
+    linear = problem.family.name in _LINEAR
+    wanted = counts > 0.0
+    unit = _unit_trials(problem, wanted) if linear else None
+    trials = unit if unit is not None and how == "derivative" else _choose(perturbed, wanted)
+    targets = list(trials.targets)
+    if unit is not None and unit is not trials:
+        targets.append(unit.targets[0])
+    everything = differentiate_in_data(
+        problem, perturbed.method, perturbed.evaluation, perturbed.scale, targets
+    )
+    slope = _slope_of(perturbed, trials, unit, counts, everything)
+    sensitivity = everything.select(slice(len(trials.targets)))
+    jobs, job_of = _unique_jobs(problem, trials)
+    free = np.arange(perturbed.evaluation.psi.size)
+    return OneAtATime(
+        how=how,
+        perturbed=replace(perturbed, metric=everything.metric(free)),
+        sensitivity=sensitivity,
+        trials=trials,
+        counts=counts,
+        jobs=jobs,
+        job_of=job_of,
+        shares=split_degrees(problem, perturbed.mode, slope),
+    )
+
+
+def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
+    """One more, or one less where one more is not possible."""
+    y, size = problem.data.y, problem.data.size
+    other = y + 1.0 if size is None else np.where(y < size, y + 1.0, y - 1.0)
+    return _Trials((problem.family.prepare(other, size),), wanted[None], None)
+
+
+def _choose(perturbed: Perturbed, wanted: BoolArray) -> _Trials:
+    problem = perturbed.problem
+    y, size, family = problem.data.y, problem.data.size, problem.family
+    if family.name == "poisson":
+        less = family.prepare(np.maximum(y - 1.0, 0.0))
+        return _Trials((less,), (wanted & (y > 0.0))[None], None)
+    nodes = place_nodes(family, tuple(perturbed.mode.point.eta), size, y)
+    tried = nodes.valid & (nodes.y != y) & wanted
+    used = tried.any(axis=1)
+    targets = [
+        family.prepare(np.where(at, row, y), size)
+        for row, at in zip(nodes.y[used], tried[used], strict=True)
+    ]
+    # A node that no row has to be refitted at is still a value to interpolate between.
+    full = [targets.pop(0) if keep else problem.data for keep in used.tolist()]
+    return _Trials(tuple(full), tried, nodes)
+
+
+def _slope_of(
+    perturbed: Perturbed,
+    trials: _Trials,
+    unit: _Trials | None,
+    counts: FloatArray,
+    sensitivity: Sensitivity,
+) -> Callable[[IntArray], float]:
+    """Optimism to first order where only some parameters are estimated."""
+    problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
+    if unit is not None:
+        variance = problem.family.variance(tuple(eta), problem.data.size)
+        # The score moves by step times the derivative of the natural parameter.
+        step = unit.targets[0].y - problem.data.y
+        weight = np.ones(problem.n) if problem.weights is None else problem.weights
+        natural = sensitivity.scores[-1, 0] / np.where(weight > 0.0, weight * step, 1.0)
+        factor = counts * variance * natural / step
+        only = sensitivity.select(slice(-1, None))
+        return lambda free: float(factor @ only.move_predictors(free)[0, 0])
+    nodes = trials.nodes
+    assert nodes is not None
+    return lambda free: float(
+        counts @ _grid_sums(problem, eta, nodes, sensitivity.move_predictors(free), _first_order)
+    )
+
+
+def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatArray:
+    """Each row's share of the optimism of a Poisson model, (n,)."""
+    y, family = problem.data.y, problem.family
+    before, after = family.mean(tuple(eta)), family.mean(tuple(eta + changes))
+    shares: FloatArray = y * (np.log(before) - np.log(after))
+    return shares
+
+
+_Share = Callable[["_Row"], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """A block of r rows with the points of their distribution.
+
+    Attributes
+    ----------
+    derive : callable
+        Derivatives of the log density at responses (M, r) and predictors (K, M, r), order 1.
+    y, mass : (L, r)
+    eta : (K, r)
+    changes : (T, K, r)
+        Of the predictors, after a fit to each node.
+    weights : (T, L, r)
+        From the nodes to the points.
+    """
+
+    derive: Callable[[FloatArray, FloatArray], Derivatives]
+    y: FloatArray
+    mass: FloatArray
+    eta: FloatArray
+    changes: FloatArray
+    weights: FloatArray
+
+
+def _grid_sums(
+    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray, share: _Share
+) -> FloatArray:
+    """Sums over the distribution of each row, (n,)."""
+    out = np.empty(problem.n)
+    for rows in _row_blocks(problem, eta, nodes):
+        out[rows] = share(_look(problem, eta[:, rows], nodes, changes[:, :, rows], rows))
+    return out
+
+
+def _row_blocks(problem: Problem, eta: FloatArray, nodes: Nodes) -> Iterator[IntArray]:
+    T, n = nodes.y.shape
+    # A count that spreads widely has some four hundred points.
+    size = max(1, _BLOCK // (T * 400))
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
+
+
+def _look(
+    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray, rows: IntArray
+) -> _Row:
+    family, observed = problem.family, problem.data
+    size = None if observed.size is None else observed.size[rows]
+    points = list_points(family, tuple(eta), size)
+    held = Nodes(nodes.y[:, rows], nodes.place[:, rows], nodes.valid[:, rows])
+    # Points without mass may lie outside the support.
+    y = np.where(points.mass > 0.0, points.y, observed.y[rows])
+
+    def derive(at: FloatArray, predictors: FloatArray) -> Derivatives:
+        trials = None if size is None else np.broadcast_to(size, at.shape).ravel()
+        data = family.prepare(at.ravel(), trials)
+        flat = tuple(np.broadcast_to(p, at.shape).ravel() for p in predictors)
+        return family.derivatives(data, flat, 1)
+
+    return _Row(derive, y, points.mass, eta, changes, interpolate(held, points))
+
+
+def _excess(row: _Row) -> FloatArray:
+    """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, (r,)."""
+    moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", row.changes, row.weights)
+    own = row.derive(row.y, moved).value.reshape(row.y.shape)
+    fresh = np.empty(row.weights.shape[::2])
+    for t, change in enumerate(row.changes):
+        held = np.broadcast_to((row.eta + change)[:, None], (row.eta.shape[0], *row.y.shape))
+        log_density = row.derive(row.y, held).value.reshape(row.y.shape)
+        fresh[t] = np.sum(row.mass * log_density, axis=0)
+    shares: FloatArray = np.sum(row.mass * own, axis=0) - np.einsum(
+        "lr,tlr,tr->r", row.mass, row.weights, fresh
+    )
+    return shares
+
+
+def _first_order(row: _Row) -> FloatArray:
+    """``sum_k p_k sum_a l_a(k) dzeta_a(k)``, (r,)."""
+    moved = np.einsum("tkr,tlr->klr", row.changes, row.weights)
+    held = np.broadcast_to(row.eta[:, None], moved.shape)
+    first = np.stack(row.derive(row.y, held).first).reshape(moved.shape)
+    shares: FloatArray = np.einsum("lr,klr,klr->r", row.mass, first, moved)
+    return shares
+
+
+def _unique_jobs(problem: Problem, trials: _Trials) -> tuple[IntArray, IntArray]:
+    """Refits that differ, (J, 2), and which of them each replacement is, (R,).
+
+    Rows of one group with the same design, response and replacement have the same refit.
+    """
+    t, rows = np.nonzero(trials.tried)
+    columns: dict[str, FloatArray | IntArray] = {"y": problem.data.y}
+    for name, values in (("size", problem.data.size), ("weights", problem.weights)):
+        if values is not None:
+            columns[name] = values
+    for k, (X, offset) in enumerate(zip(problem.X, problem.offsets, strict=True)):
+        columns[f"offset{k}"] = offset
+        columns.update({f"x{k}.{j}": column for j, column in enumerate(X.T)})
+    for f, factor in enumerate(problem.latent.factors):
+        columns[f"level{f}"] = factor.sums.index
+        for c, held in enumerate(factor.columns):
+            if held.covariate is not None:
+                columns[f"z{f}.{c}"] = held.covariate
+    keyed = pd.DataFrame(columns).iloc[rows]
+    keyed["target"] = np.stack([target.y for target in trials.targets])[t, rows]
+    keys = pd.util.hash_pandas_object(keyed, index=False).to_numpy()
+    _, first, job_of = np.unique(keys, return_index=True, return_inverse=True)
+    jobs = np.stack([t[first], rows[first]], axis=1)
+    return jobs.astype(np.intp), job_of.reshape(-1).astype(np.intp)
