@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from mixcheck.errors import FamilyError
 from mixcheck.families import (
+    Beta,
+    BetaBinomial,
     Binomial,
     Family,
     Gamma,
@@ -21,6 +23,9 @@ from mixcheck.families import (
     NegativeBinomial2,
     Observed,
     Poisson,
+    TruncatedNegativeBinomial1,
+    TruncatedNegativeBinomial2,
+    TruncatedPoisson,
     get_link,
 )
 
@@ -134,6 +139,44 @@ def lognormal(mean: Callable) -> Callable:
     return log_density
 
 
+def beta(below: Callable, above: Callable) -> Callable:
+    """Beta log density by its mean and log precision."""
+
+    def log_density(y, size, eta, log_phi):
+        a, b = below(eta) * mp.exp(log_phi), above(eta) * mp.exp(log_phi)
+        ratio = mp.loggamma(a + b) - mp.loggamma(a) - mp.loggamma(b)
+        return ratio + (a - 1) * mp.log(y) + (b - 1) * mp.log(1 - y)
+
+    return log_density
+
+
+def betabinomial(below: Callable, above: Callable) -> Callable:
+    """Beta-binomial log probability by its mean and log precision."""
+
+    def log_density(y, size, eta, log_phi):
+        a, b = below(eta) * mp.exp(log_phi), above(eta) * mp.exp(log_phi)
+        choose = mp.loggamma(size + 1) - mp.loggamma(y + 1) - mp.loggamma(size - y + 1)
+        up = mp.loggamma(a + y) - mp.loggamma(a) + mp.loggamma(b + size - y) - mp.loggamma(b)
+        return choose + up + mp.loggamma(a + b) - mp.loggamma(a + b + size)
+
+    return log_density
+
+
+def truncated(log_density: Callable) -> Callable:
+    """The same given that the count is not zero."""
+
+    def conditional(y, size, *eta):
+        return log_density(y, size, *eta) - mp.log(1 - mp.exp(log_density(0, size, *eta)))
+
+    return conditional
+
+
+LOGIT = (lambda x: 1 / (1 + mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x)))
+PROBIT = (mp.ncdf, lambda x: mp.ncdf(-x))
+CLOGLOG = (lambda x: -mp.expm1(-mp.exp(x)), lambda x: mp.exp(-mp.exp(x)))
+CAUCHIT = (lambda x: mp.atan2(1, -x) / mp.pi, lambda x: mp.atan2(1, x) / mp.pi)
+
+
 def same(x):
     """Identity."""
     return x
@@ -151,10 +194,10 @@ NORMAL_POINTS = tuple(
 )
 
 
-def rates(link: Callable) -> tuple:
+def rates(link: Callable, counts: tuple = (0.0, 3.0, 5e7)) -> tuple:
     """Poisson points: few and many counts, with means from 1e-8 to 1e8."""
     means = (1e-8, 0.3, 20.0, 1e8)
-    return tuple((y, None, (float(link(mu)),)) for y in (0.0, 3.0, 5e7) for mu in means)
+    return tuple((y, None, (float(link(mu)),)) for y in counts for mu in means)
 
 
 def dispersed(
@@ -182,6 +225,26 @@ def positives(link: Callable, dispersions: tuple) -> tuple:
     )
 
 
+def shares(etas: tuple, precisions: tuple = (1e-2, 0.4, 12.0, 1e3, 1e8)) -> tuple:
+    """Proportions with small and large precisions."""
+    return tuple(
+        (y, None, (eta, float(np.log(phi))))
+        for y in (1e-6, 0.2, 0.75, 0.999)
+        for eta in etas
+        for phi in precisions
+    )
+
+
+def varied(etas: tuple) -> tuple:
+    """Successes out of 1, 7 and 60 trials with small and large precisions."""
+    return tuple(
+        (k, m, (eta, float(np.log(phi))))
+        for k, m in ((0.0, 1.0), (1.0, 1.0), (3.0, 7.0), (0.0, 60.0), (41.0, 60.0))
+        for eta in etas
+        for phi in (1e-2, 0.4, 12.0, 1e8)
+    )
+
+
 SHAPES = (1e-3, 0.4, 9.0, 1e3, 1e8)
 SDS = (1e-3, 0.6, 1e3)
 
@@ -198,6 +261,8 @@ def square(x):
 
 MODERATE = ((0.3, 20.0), (0.05, 30.0), (1.0, 3.0, 40.0))
 POSITIVE = (0.5, 2.0)
+COUNTS = (1.0, 2.0)
+PROPORTIONS = (0.3, 0.6)
 
 CASES = [
     Case(Gaussian(), gaussian(same), NORMAL_POINTS, ((-3, 3), (-2, 2))),
@@ -296,29 +361,165 @@ CASES = [
         ordinary=POSITIVE,
     ),
     Case(
+        Beta(),
+        beta(*LOGIT),
+        shares((-9.0, 0.4, 7.0)),
+        ((-2, 0), (2, 4)),
+        line="logit",
+        ordinary=PROPORTIONS,
+    ),
+    Case(
+        BetaBinomial(),
+        betabinomial(*LOGIT),
+        varied((-9.0, 0.4, 7.0)),
+        ((-2, 2), (-1, 4)),
+        9.0,
+        rounding=ROUNDING,
+    ),
+    Case(
+        Beta("probit"),
+        beta(*PROBIT),
+        shares((-3.0, 0.4)),
+        ((-1.2, 0), (2, 4)),
+        line="logit",
+        ordinary=PROPORTIONS,
+    ),
+    Case(
+        BetaBinomial("probit"),
+        betabinomial(*PROBIT),
+        varied((-3.0, 0.4)),
+        ((-1.2, 1.2), (-1, 4)),
+        9.0,
+        rounding=ROUNDING,
+    ),
+    Case(
+        Beta("cloglog"),
+        beta(*CLOGLOG),
+        shares((-6.0, 0.4)),
+        ((-2, -0.4), (2, 4)),
+        line="logit",
+        ordinary=PROPORTIONS,
+    ),
+    Case(
+        BetaBinomial("cloglog"),
+        betabinomial(*CLOGLOG),
+        varied((-6.0, 0.4)),
+        ((-2, 0.6), (-1, 4)),
+        9.0,
+        rounding=ROUNDING,
+    ),
+    Case(
+        Beta("cauchit"),
+        beta(*CAUCHIT),
+        shares((-50.0, 0.4)),
+        ((-2, 0), (2, 4)),
+        line="logit",
+        ordinary=PROPORTIONS,
+    ),
+    Case(
+        BetaBinomial("cauchit"),
+        betabinomial(*CAUCHIT),
+        varied((-50.0, 0.4)),
+        ((-2, 2), (-1, 4)),
+        9.0,
+        rounding=ROUNDING,
+    ),
+    Case(
+        TruncatedNegativeBinomial1(),
+        truncated(nbinom1(mp.exp)),
+        dispersed(np.log, counts=(1.0, 3.0, 40.0)),
+        ((-2, 3), (-3, 1)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedNegativeBinomial1("identity"),
+        truncated(nbinom1(same)),
+        dispersed(same, *MODERATE),
+        ((0.1, 9), (-3, 1)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedNegativeBinomial1("sqrt"),
+        truncated(nbinom1(square)),
+        dispersed(np.sqrt, *MODERATE),
+        ((0.3, 3), (-3, 1)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedNegativeBinomial2(),
+        truncated(nbinom2(mp.exp)),
+        dispersed(np.log, counts=(1.0, 3.0, 40.0)),
+        ((-2, 3), (-1, 3)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedNegativeBinomial2("identity"),
+        truncated(nbinom2(same)),
+        dispersed(same, *MODERATE),
+        ((0.1, 9), (-1, 3)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedNegativeBinomial2("sqrt"),
+        truncated(nbinom2(square)),
+        dispersed(np.sqrt, *MODERATE),
+        ((0.3, 3), (-1, 3)),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedPoisson(),
+        truncated(poisson(mp.exp)),
+        rates(np.log, (1.0, 3.0, 5e7)),
+        ((-3, 4),),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedPoisson("identity"),
+        truncated(poisson(same)),
+        rates(same, (1.0, 3.0, 5e7)),
+        ((0.05, 50),),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
+        TruncatedPoisson("sqrt"),
+        truncated(poisson(square)),
+        rates(np.sqrt, (1.0, 3.0, 5e7)),
+        ((0.2, 7),),
+        rounding=ROUNDING,
+        ordinary=COUNTS,
+    ),
+    Case(
         Binomial(),
-        binomial(lambda x: 1 / (1 + mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x))),
+        binomial(*LOGIT),
         both_tails(-40.0, -8.0, -0.3, 1.2, 9.0, 40.0),
         ((-6, 6),),
         9.0,
     ),
     Case(
         Binomial("probit"),
-        binomial(mp.ncdf, lambda x: mp.ncdf(-x)),
+        binomial(*PROBIT),
         both_tails(-9.0, -2.0, -0.3, 1.2, 3.0, 9.0),
         ((-3, 3),),
         9.0,
     ),
     Case(
         Binomial("cloglog"),
-        binomial(lambda x: -mp.expm1(-mp.exp(x)), lambda x: mp.exp(-mp.exp(x))),
+        binomial(*CLOGLOG),
         both_tails(-40.0, -8.0, -0.3, 1.2, 4.0),
         ((-5, 1.5),),
         9.0,
     ),
     Case(
         Binomial("cauchit"),
-        binomial(lambda x: mp.atan2(1, -x) / mp.pi, lambda x: mp.atan2(1, x) / mp.pi),
+        binomial(*CAUCHIT),
         both_tails(-1e6, -8.0, -0.3, 1.2, 9.0, 1e6),
         ((-9, 9),),
         9.0,
@@ -433,7 +634,7 @@ def test_derivatives_match_arbitrary_precision_at_the_extremes(case):
                 else:
                     value = values[index][0] if index in values else 0.0
                 expected = differentiate(case, y, size, eta, index)
-                within = 1e-40 + case.rounding * y
+                within = 1e-40 + case.rounding * (size or y)
                 assert value == pytest.approx(expected, rel=RELATIVE, abs=within), (y, eta, index)
 
 
@@ -465,7 +666,7 @@ def test_values_match_arbitrary_precision_at_the_extremes(case):
             exact = case.log_density(
                 mp.mpf(y), None if size is None else mp.mpf(size), *map(mp.mpf, eta)
             )
-        largest = max(1.0, abs(data.constant[0]))
+        largest = max(1.0, abs(data.constant[0]), size or 0.0)
         assert value == pytest.approx(float(exact), rel=1e-12, abs=4e-15 * largest), (y, eta)
 
 

@@ -77,13 +77,19 @@ CORRECT = (
     ),
     Scenario("bernoulli 60 x 10", _ONE, "binomial", _grouped(60, 10, 0.0, 0.8, "binomial1")),
     Scenario("gaussian 100 x 3", _ONE, "gaussian", _grouped(100, 3, 0.0, 1.0, "gaussian")),
-    Scenario(
-        "poisson crossed 25 x 16", "y ~ x + (1 | g) + (1 | h)", "poisson", _crossed(25, 16)
-    ),
+    Scenario("poisson crossed 25 x 16", "y ~ x + (1 | g) + (1 | h)", "poisson", _crossed(25, 16)),
 )
-OVERDISPERSED = Scenario(
-    "poisson 60 x 4, observation-level sd 0.5",
-    _ONE,
-    "poisson",
-    _grouped(60, 4, 1.0, 0.7, "poisson", noise=0.5),
+OVERDISPERSED = (
+    Scenario(
+        "poisson 60 x 4, observation-level sd 0.5",
+        _ONE,
+        "poisson",
+        _grouped(60, 4, 1.0, 0.7, "poisson", noise=0.5),
+    ),
+    Scenario(
+        "low counts: poisson 60 x 4, observation-level sd 0.5",
+        _ONE,
+        "poisson",
+        _grouped(60, 4, 0.0, 0.7, "poisson", noise=0.5),
+    ),
 )

@@ -74,7 +74,9 @@ def show(title: str, by_check: dict[str, list[float]]) -> dict[str, Any]:
 def store(kind: str, content: dict[str, Any]) -> None:
     """Add results to the file."""
     held = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    held[kind] = content | {"mixcheck": mc.__version__, "numpy": np.__version__}
+    held[kind] = (
+        held.get(kind, {}) | content | {"mixcheck": mc.__version__, "numpy": np.__version__}
+    )
     RESULTS.write_text(json.dumps(held, indent=1) + "\n")
 
 
@@ -88,7 +90,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios whose name holds this text")
     options = parser.parse_args()
     refits = 0 if options.kind == "false-positives" else options.draws
-    scenarios = (OVERDISPERSED,) if options.kind == "power" else CORRECT
+    scenarios = OVERDISPERSED if options.kind == "power" else CORRECT
     content: dict[str, Any] = {"datasets": options.datasets, "draws": options.draws}
     for scenario in scenarios:
         if options.only in scenario.name:

@@ -1,5 +1,6 @@
 """What one response is: families and their links."""
 
+from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Derivatives, Family, Observed
@@ -20,8 +21,15 @@ from mixcheck.families.names import get_family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
+from mixcheck.families.truncated import (
+    TruncatedNegativeBinomial1,
+    TruncatedNegativeBinomial2,
+    TruncatedPoisson,
+)
 
 __all__ = [
+    "Beta",
+    "BetaBinomial",
     "Binomial",
     "Cauchit",
     "Cloglog",
@@ -42,6 +50,9 @@ __all__ = [
     "ProbabilityLink",
     "Probit",
     "Sqrt",
+    "TruncatedNegativeBinomial1",
+    "TruncatedNegativeBinomial2",
+    "TruncatedPoisson",
     "get_family",
     "get_link",
 ]

@@ -6,12 +6,18 @@ import difflib
 from collections.abc import Callable
 
 from mixcheck.errors import FamilyError
+from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
+from mixcheck.families.truncated import (
+    TruncatedNegativeBinomial1,
+    TruncatedNegativeBinomial2,
+    TruncatedPoisson,
+)
 
 __all__ = ["get_family"]
 
@@ -23,6 +29,11 @@ _FAMILIES: dict[str, Callable[[], Family]] = {
     NegativeBinomial2.name: NegativeBinomial2,
     Gamma.name: Gamma,
     LogNormal.name: LogNormal,
+    Beta.name: Beta,
+    BetaBinomial.name: BetaBinomial,
+    TruncatedPoisson.name: TruncatedPoisson,
+    TruncatedNegativeBinomial1.name: TruncatedNegativeBinomial1,
+    TruncatedNegativeBinomial2.name: TruncatedNegativeBinomial2,
 }
 _OTHER_NAMES = {
     "normal": "gaussian",

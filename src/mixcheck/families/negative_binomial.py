@@ -39,6 +39,8 @@ __all__ = [
     "derive_linear_variance",
     "derive_quadratic_variance",
     "draw_negative_binomial",
+    "find_inside",
+    "hold_exp",
     "negative_binomial_tails",
     "start_excess",
 ]
@@ -274,9 +276,16 @@ def start_excess(y: FloatArray) -> tuple[float, float]:
 
 
 def derive_quadratic_variance(
-    data: Observed, mu: FloatArray, log_mu: FloatArray, log_theta: FloatArray, order: int
+    data: Observed,
+    mu: FloatArray,
+    log_mu: FloatArray,
+    log_theta: FloatArray,
+    order: int,
+    less: float = 0.0,
 ) -> Derivatives:
     """Derivatives of nbinom2 in the log mean (0) and log theta (1).
+
+    ``less`` over one plus the excess is taken off the first of them.
 
     With ``A = sum over k < y of log(1 + k / theta)`` the log probability is
     ``A + y log mu - (y + theta) log(1 + mu / theta) - log y!``, in which no term grows with
@@ -294,7 +303,7 @@ def derive_quadratic_variance(
     p = mu / (mu + theta)
     gap = theta * gap_of_share(excess, p, log)
     residual = y - mu
-    first = (q * residual, rise[1] + y * p - gap)
+    first = (q * ((y - less) - mu), rise[1] + y * p - gap)
     if order < 2:
         return Derivatives(value, first, {}, {})
     product = p * q
@@ -315,9 +324,16 @@ def derive_quadratic_variance(
 
 
 def derive_linear_variance(
-    data: Observed, mu: FloatArray, log_mu: FloatArray, log_phi: FloatArray, order: int
+    data: Observed,
+    mu: FloatArray,
+    log_mu: FloatArray,
+    log_phi: FloatArray,
+    order: int,
+    less: float = 0.0,
 ) -> Derivatives:
     """Derivatives of nbinom1 in the log mean (0) and log phi (1).
+
+    ``less`` is taken off the first of them.
 
     It is nbinom2 with ``theta = mu / phi``, and ``mu / theta`` free of the mean: the log
     probability is ``A + y log mu - (y + theta) log(1 + phi) - log y!``.
@@ -333,7 +349,7 @@ def derive_linear_variance(
     q = 1.0 / (1.0 + phi)
     p = phi * q
     gap = theta * gap_of_share(phi, p, log)
-    first = (rise[1] + y - zero, gap - rise[1] - y * p)
+    first = (rise[1] + (y - less) - zero, gap - rise[1] - y * p)
     if order < 2:
         return Derivatives(value, first, {}, {})
     product = y * p * q

@@ -25,7 +25,7 @@ from mixcheck.families.family import (
 from mixcheck.families.links import Link, ProbabilityLink
 from mixcheck.families.tails import Tail
 
-__all__ = ["Binomial"]
+__all__ = ["Binomial", "log_choose", "prepare_successes", "start_successes"]
 
 
 @final
@@ -78,15 +78,7 @@ class Binomial(Family):
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check successes against trials; see `Family.prepare`."""
-        values = read_response(y, "response")
-        trials = np.ones_like(values) if size is None else _read_trials(size, values.size)
-        counts = require_whole(
-            values,
-            "A binomial response must be whole numbers of successes from 0",
-            "Write successes / trials, or cbind(successes, failures), with counts in both.",
-        )
-        require_support(counts <= trials, counts, *_TOO_MANY[size is None])
-        return Observed(counts, trials, _log_choose(counts, trials))
+        return prepare_successes(self.name, y, size)
 
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log probability, ``(n,)``."""
@@ -157,25 +149,44 @@ class Binomial(Family):
         m = np.ones(shape) if size is None else size
         possible = (k >= 0.0) & (k <= m) & (k == np.floor(k))
         counts = np.where(possible, k, 0.0)
-        data = Observed(counts, m, _log_choose(counts, m))
+        data = Observed(counts, m, log_choose(counts, m))
         return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
 
     def start(self, data: Observed) -> FloatArray:
         """``(k + 1/2) / (m + 1)``, a probability, ``(n,)`` (McCullagh & Nelder 1989, 4.4)."""
-        k, m = _counts(data)
-        return (k + 0.5) / (m + 1.0)
+        return start_successes(data)
 
 
 _TOO_MANY = {
     True: (
-        "Without a number of trials a binomial response must be 0 or 1",
+        "Without a number of trials a {} response must be 0 or 1",
         'Write successes / trials for several trials, or family="poisson" for unbounded counts.',
     ),
     False: (
-        "A binomial response must not exceed its number of trials",
+        "A {} response must not exceed its number of trials",
         "Write successes / trials in that order.",
     ),
 }
+
+
+def prepare_successes(family: str, y: ArrayLike, size: ArrayLike | None) -> Observed:
+    """Successes and trials with the log binomial coefficient, or a `FamilyError`."""
+    values = read_response(y, "response")
+    trials = np.ones_like(values) if size is None else _read_trials(size, values.size)
+    counts = require_whole(
+        values,
+        f"A {family} response must be whole numbers of successes from 0",
+        "Write successes / trials, or cbind(successes, failures), with counts in both.",
+    )
+    fact, instead = _TOO_MANY[size is None]
+    require_support(counts <= trials, counts, fact.format(family), instead)
+    return Observed(counts, trials, log_choose(counts, trials))
+
+
+def start_successes(data: Observed) -> FloatArray:
+    """``(k + 1/2) / (m + 1)``, ``(n,)``."""
+    k, m = _counts(data)
+    return (k + 0.5) / (m + 1.0)
 
 
 def _counts(data: Observed) -> tuple[FloatArray, FloatArray]:
@@ -199,7 +210,7 @@ def _read_trials(size: ArrayLike, rows: int) -> FloatArray:
     return trials
 
 
-def _log_choose(k: FloatArray, m: FloatArray) -> FloatArray:
+def log_choose(k: FloatArray, m: FloatArray) -> FloatArray:
     """Log binomial coefficient; exactly zero for single trials."""
     if m.max(initial=1.0) == 1.0:
         return np.zeros(m.shape)

@@ -27,6 +27,7 @@ __all__ = [
     "logistic_tails",
     "mask_tails",
     "normal_tails",
+    "one_minus",
     "reflect_tails",
 ]
 
@@ -144,7 +145,7 @@ def extreme_value_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
     lower = np.log(cdf) + np.minimum(eta + EXP_MAX, 0.0)
     log_cdf = np.where(hazard < 0.7, lower, np.log1p(-np.exp(-np.maximum(hazard, 0.7))))
     first = np.exp(x - hazard) / cdf
-    curvature = _one_minus(first, hazard) - hazard
+    curvature = one_minus(first, hazard) - hazard
     second = first * curvature
     third = second * curvature - first * (second + hazard)
     beyond = eta > EXP_MAX
@@ -157,7 +158,7 @@ def extreme_value_tails(eta: FloatArray, order: int) -> tuple[Tail, Tail]:
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
 
 
-def _one_minus(first: FloatArray, hazard: FloatArray) -> FloatArray:
+def one_minus(first: FloatArray, hazard: FloatArray) -> FloatArray:
     """``1 - h / expm1(h)``; by its Bernoulli series where the difference would cancel."""
     h = np.minimum(hazard, 0.5)
     square = h * h

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.faces import face_near, is_settled
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
 from mixcheck.fitting.optimize import Optimum, differentiate_gradient, minimise
@@ -104,13 +105,24 @@ def _first_finite(
         first = approach(problem, objective, start * shrink)
         if first.mode is not None:
             scale = whiten(problem, first)
-            return minimise(
+            optimum = minimise(
                 objective, first.psi, scale, first=first, hessian=hessian, rows=problem.n
             )
+            return _try_face(problem, method, optimum) if hessian else optimum
     raise ConvergenceError(
         "the likelihood is not finite at the starting values: the link may not fit these data "
         f"(family {problem.family!r}). Try another link, or rescale the predictors."
     )
+
+
+def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
+    """Search again from a nearby face where the first search has stalled."""
+    face = None if is_settled(optimum) else face_near(problem, optimum.psi)
+    if face is None:
+        return optimum
+    again = minimise(objective_of(problem, method), face, optimum.scale, rows=problem.n)
+    better = again.evaluation.deviance <= optimum.evaluation.deviance
+    return again if better and is_settled(again) else optimum
 
 
 def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:

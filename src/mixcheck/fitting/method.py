@@ -71,7 +71,6 @@ class Method:
 
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
-
     floor = _least_log_deviation(problem)
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
