@@ -187,7 +187,12 @@ class Suite:
             )
         findings, numbers = _run(self.checks, seen, n_jobs, progress)
         provenance = _provenance(seen, numbers) | {"suite": self._to_list()}
-        return Report(findings, policy=policy or Policy(), provenance=provenance)
+        return Report(
+            findings,
+            policy=policy or Policy(),
+            provenance=provenance,
+            model=seen.simulations.model,
+        )
 
 
 def run_checks(

@@ -16,6 +16,7 @@ import pandas as pd
 from mixcheck.display.document import Block, Document, Heading, Paragraph, Section
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, UnknownCheckError
+from mixcheck.model import Checkable
 from mixcheck.report.archive import (
     SCHEMA_VERSION,
     Extra,
@@ -64,6 +65,8 @@ class Report:
     extra : tuple of Figure or Table
         Pictures that belong to the model rather than to a check.
     title : str
+    model : Checkable or None
+        The model that was checked, for `mixcheck.suggest`; neither shown nor stored in JSON.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     extra: tuple[Extra, ...] = ()
     title: str = "Model checks"
+    model: Checkable | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", tuple(self.findings))
