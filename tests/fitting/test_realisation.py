@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import ndtr
+from scipy.special import gammaincc, ndtr
 from scipy.stats import kstest
 
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
+from mixcheck.fitting import realisation
 from mixcheck.fitting.mode import Mode, find_mode
 from mixcheck.fitting.problem import arrange
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
@@ -233,3 +234,16 @@ def test_marginal_mean() -> None:
     eta, variance = np.array([0.0, 1.0]), np.array([0.5, 2.0])
     found = marginal_mean(mc.families.Poisson(), (eta,), variance)
     np.testing.assert_allclose(found, np.exp(eta + 0.5 * variance), rtol=QUADRATURE)
+
+
+@pytest.mark.parametrize(("sd", "level"), [(0.3, 4.0), (0.9, 2.0), (1.5, 2.0), (2.5, 0.0)])
+def test_marginal_law_of_steep_counts(sd: float, level: float) -> None:
+    """Large counts tell their predictor sharply: 40,001 nodes say the same to 1e-5."""
+    rng = np.random.default_rng(1)
+    base = np.full(50, level)
+    y = rng.poisson(np.exp(level + sd * rng.normal(size=50))).astype(np.float64)
+    law = realisation._MarginalLaw(mc.families.Poisson(), (base,), np.full(50, sd**2), None)
+    z = np.linspace(-9.0, 9.0, 40_001)
+    weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
+    exact = [float(weight @ gammaincc(k + 1.0, np.exp(level + sd * z))) for k in y]
+    np.testing.assert_allclose(law.cdf(y)[1], exact, atol=1e-5)

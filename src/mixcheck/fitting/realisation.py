@@ -20,8 +20,14 @@ from mixcheck.model import CONDITIONINGS, Conditioning, Realisation
 
 __all__ = ["View", "observe", "replicate", "respond"]
 
-# Nodes of the Gauss-Hermite rule over a row's random predictor.
+# Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
+# the predictor to what the response tells of it beyond which the integrand is too steep for it.
 _NODES = 31
+_STEEP = 1.5
+# The trapezoidal rule for steep integrands: reach, steps in one slope, most nodes.
+_REACH = 8.3
+_STEPS = 2.0
+_MOST_NODES = 601
 # Residuals are kept strictly inside (0, 1).
 _INSIDE = 1e-12
 
@@ -231,13 +237,24 @@ class _MarginalLaw:
         if self.family.name == "gaussian" and self.family.link.name == "identity":
             log_sd = 0.5 * np.log(np.exp(2.0 * self.base[1]) + self.random_variance)
             return [(1.0, _GivenLaw(self.family, (self.base[0], log_sd), self.size))]
-        nodes, weights = hermegauss(_NODES)
-        weights = weights / weights.sum()
         spread = np.sqrt(self.random_variance)
+        nodes, weights = _normal_rule(self._steepness(spread))
         return [
             (w, _GivenLaw(self.family, (self.base[0] + z * spread, *self.base[1:]), self.size))
             for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
         ]
+
+    def _steepness(self, spread: FloatArray) -> float:
+        """Largest spread of a predictor in units of what one response tells of it."""
+        upper = self.base[0] + 2.0 * spread
+        step = 1e-4
+        ahead, here, behind = (
+            _GivenLaw(self.family, (upper + d, *self.base[1:]), self.size) for d in (step, 0, -step)
+        )
+        slope = (ahead.mean() - behind.mean()) / (2.0 * step)
+        deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
+        steepness: FloatArray = spread * np.abs(slope) / deviation
+        return float(np.max(steepness, initial=0.0))
 
     def _average(self, values: Callable[[_GivenLaw], FloatArray]) -> FloatArray:
         total = np.zeros(self.base[0].size)
@@ -262,6 +279,18 @@ class _MarginalLaw:
 
     def probability(self, k: float) -> FloatArray:
         return self._average(lambda law: law.probability(k))
+
+
+def _normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights for the standard normal distribution."""
+    if steepness <= _STEEP:
+        nodes, weights = hermegauss(_NODES)
+    else:
+        # The trapezoidal rule converges geometrically once its steps resolve the integrand.
+        count = min(int(2.0 * _REACH * _STEPS * steepness) + 1, _MOST_NODES)
+        nodes = np.linspace(-_REACH, _REACH, max(count, 2 * _NODES))
+        weights = np.exp(-0.5 * nodes**2)
+    return nodes, weights / weights.sum()
 
 
 _Law = _GivenLaw | _MarginalLaw

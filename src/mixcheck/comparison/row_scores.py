@@ -1,0 +1,335 @@
+"""Leave-one-out: how well a model predicts one more row of the groups that it has seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.comparison.cavity import Prediction, find_cavity, predict
+from mixcheck.comparison.left_out_rows import LeftOutRows
+from mixcheck.comparison.record import Record
+from mixcheck.comparison.same_data import formula_of
+from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
+from mixcheck.display.document import Document, Paragraph, Table
+from mixcheck.errors import ComparisonError, MixcheckError, OptionError
+from mixcheck.model import (
+    Checkable,
+    Comparable,
+    Rowwise,
+)
+from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.simulation import Progress, map_numbers
+
+__all__ = ["RowMethod", "RowScores", "loo"]
+
+RowMethod: TypeAlias = Literal["cavity", "exact"]
+
+# Rows with more influence than this on their own predictor are refitted without.
+INFLUENTIAL = 0.9
+# A mean p and a variance p (1 - p) are those of a single trial.
+_BERNOULLI = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class RowScores(Record):
+    """Scores of rows left out one at a time, their groups kept.
+
+    Attributes
+    ----------
+    model : str
+        Formula.
+    method : {"cavity", "exact"}
+    scores : Series, (n,)
+        Log density of each row given all others, with the caller's index.
+    total : float
+        Their sum: the estimated log score of new rows of the same groups.
+    se : float
+        Its standard error over rows, which takes them for independent.
+    p_loo : float
+        Conditional log-likelihood minus the total: the effective number of parameters.
+    mean, variance : Series, (n,)
+        Moments of the prediction of each row.
+    dawid_sebastiani : float
+        Mean of ``(y - mean)^2 / variance + log variance``; smaller is better.
+    brier : float or None
+        Mean of ``(y - mean)^2`` where every response is 0 or 1; smaller is better.
+    influence : Series, (n,)
+        Information of a row on its predictor, times the variance of that predictor.
+    refitted : tuple
+        Labels of the rows for which the model was fitted again without them.
+    subject : object
+        The model, from which `residuals` makes its replicates.
+    notes : tuple of str
+    """
+
+    model: str
+    method: RowMethod
+    scores: pd.Series[float]
+    total: float
+    se: float
+    p_loo: float
+    mean: pd.Series[float]
+    variance: pd.Series[float]
+    dawid_sebastiani: float
+    brier: float | None
+    influence: pd.Series[float]
+    refitted: tuple[Any, ...]
+    subject: Rowwise = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def minus(self, other: RowScores) -> ScoreDifference:
+        """Compare with another model on the same rows, in pairs.
+
+        Raises
+        ------
+        ComparisonError
+            If the rows differ.
+        """
+        return subtract_scores((self.model, self.scores), (other.model, other.scores), "rows")
+
+    def residuals(
+        self, *, seed: int | None = None, draws: int | None = None, refits: int = 0
+    ) -> Residuals:
+        """Leave-one-out quantile residuals, for any check.
+
+        Each is the place of a response in its prediction from the other rows (by the cavity
+        for every row), randomised where the response is discrete. Replicate data sets go
+        through the same computation, so that checks know their null distribution although
+        residuals of one group depend on each other.
+
+        Parameters
+        ----------
+        seed, draws, refits
+            As in `mixcheck.residuals`.
+
+        Raises
+        ------
+        OptionError
+            If the model cannot simulate data.
+        """
+        if not isinstance(self.subject, Checkable):
+            raise OptionError(
+                f"residuals need a model that can simulate data, and "
+                f"{type(self.subject).__name__} cannot"
+            )
+        return residuals(LeftOutRows(self.subject), seed=seed, draws=draws, refits=refits)
+
+    def __repr__(self) -> str:
+        return (
+            f"RowScores(total={self.total:.4f}, se={self.se:.4f}, p_loo={self.p_loo:.4f}, "
+            f"rows={self.scores.size}, method={self.method!r})"
+        )
+
+    def document(self) -> Document:
+        """The scores as a page."""
+        rows = (
+            ("log score of rows left out", self.total),
+            ("standard error", self.se),
+            ("effective parameters (p_loo)", self.p_loo),
+            ("Dawid-Sebastiani score (mean)", self.dawid_sebastiani),
+            *((("Brier score", self.brier),) if self.brier is not None else ()),
+            ("rows", self.scores.size),
+            ("rows refitted", len(self.refitted)),
+        )
+        worst = self.scores.sort_values().head(5)
+        return Document(
+            "Leave-one-out",
+            (
+                Paragraph(f"{self.model}, method {self.method}."),
+                Table(("", "value"), rows),
+                Table(
+                    ("row", "log score"),
+                    tuple((str(label), float(value)) for label, value in worst.items()),
+                    caption="The rows predicted worst.",
+                ),
+                *(Paragraph(note, quiet=True) for note in self.notes),
+            ),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each observation: score, mean, variance, influence."""
+        return pd.DataFrame(
+            {
+                "score": self.scores,
+                "mean": self.mean,
+                "variance": self.variance,
+                "influence": self.influence,
+            }
+        )
+
+    def content(self) -> Mapping[str, Any]:
+        """Totals, and the scores in the order of the rows."""
+        return {
+            "model": self.model,
+            "method": self.method,
+            "total": self.total,
+            "se": self.se,
+            "p_loo": self.p_loo,
+            "dawid_sebastiani": self.dawid_sebastiani,
+            "brier": self.brier,
+            "refitted": [str(label) for label in self.refitted],
+            "scores": self.scores.tolist(),
+            "notes": self.notes,
+        }
+
+
+def loo(
+    model: Comparable,
+    *,
+    method: RowMethod = "cavity",
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> RowScores:
+    """Leave out one row at a time and score its prediction, its group being known.
+
+    It answers how well further rows of the same groups are predicted, as the conditional AIC
+    does; `mixcheck.logo` is for new groups.
+
+    Parameters
+    ----------
+    model : Comparable and Rowwise
+        Such as the result of `mixcheck.glmm`, with random effects in the mean only.
+    method : {"cavity", "exact"}
+        Take each row's own information out of the posterior of its predictor (rows with an
+        influence above 0.9 are refitted), or fit the model again without each row.
+    n_jobs, progress
+        As in `mixcheck.bootstrap_lrt`; for refits.
+
+    Returns
+    -------
+    RowScores
+
+    Raises
+    ------
+    OptionError
+        If the model does not know the posteriors of its rows, has random effects in other
+        predictors than the mean's, or the method is unknown.
+    ComparisonError
+        If the model is not identified without some row that has to be refitted.
+
+    Notes
+    -----
+    The posterior of the predictor is taken as normal, with the uncertainty of the estimates.
+    By the cavity a dispersion parameter is that of all rows. A `p_loo` far above the degrees of
+    freedom of the conditional AIC says that the family does not fit, whatever is compared.
+
+    References
+    ----------
+    Vehtari, Mononen, Tolvanen, Sivula & Winther (2016), Journal of Machine Learning Research
+    17(103), section 3.6; Gneiting & Raftery (2007), Journal of the American Statistical
+    Association 102, 359-378, for the scores.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> scores = mc.loo(fit)
+    >>> round(scores.total, 1), round(scores.p_loo, 1)
+    (0, 0)
+    """
+    if isinstance(model, type) or not isinstance(model, Rowwise):
+        raise OptionError(
+            "loo needs a model that knows the posterior of each row, such as the result of "
+            f"mixcheck.glmm(..); found {type(model).__name__}"
+        )
+    if method not in ("cavity", "exact"):
+        raise OptionError(f"method={method!r} is unknown; write 'cavity' or 'exact'")
+    posterior = model.row_posterior()
+    cavity = find_cavity(posterior)
+    predicted = predict(posterior.law, cavity)
+    index = model.frame.index if isinstance(model, Checkable) else pd.RangeIndex(cavity.centre.size)
+    refit = np.full(index.size, True) if method == "exact" else cavity.influence > INFLUENTIAL
+    rows = np.flatnonzero(refit)
+    predicted = _replace(predicted, rows, _refit(model, rows, index, n_jobs, progress))
+    own = posterior.law.log_density(posterior.predictor)
+    return RowScores(
+        model=formula_of(model),
+        method=method,
+        scores=pd.Series(predicted.score, index, name="score"),
+        total=float(predicted.score.sum()),
+        se=math.sqrt(index.size * float(predicted.score.var(ddof=1))),
+        p_loo=float(own.sum() - predicted.score.sum()),
+        mean=pd.Series(predicted.mean, index, name="mean"),
+        variance=pd.Series(predicted.variance, index, name="variance"),
+        dawid_sebastiani=_dawid_sebastiani(posterior.response, predicted),
+        brier=_brier(posterior.response, predicted),
+        influence=pd.Series(cavity.influence, index, name="influence"),
+        refitted=tuple(index[rows].tolist()),
+        subject=model,
+        notes=_notes(method, rows.size, index.size),
+    )
+
+
+def _dawid_sebastiani(response: FloatArray, predicted: Prediction) -> float:
+    error = response - predicted.mean
+    return float(np.mean(error**2 / predicted.variance + np.log(predicted.variance)))
+
+
+def _brier(response: FloatArray, predicted: Prediction) -> float | None:
+    """None unless every response is zero or one out of one."""
+    p = predicted.mean
+    bernoulli = np.abs(predicted.variance - p * (1.0 - p)) < _BERNOULLI
+    if not np.all(bernoulli & ((response == 0.0) | (response == 1.0))):
+        return None
+    return float(np.mean((response - p) ** 2))
+
+
+def _notes(method: RowMethod, refitted: int, n: int) -> tuple[str, ...]:
+    if method == "exact" or not refitted:
+        return ()
+    return (
+        f"{refitted} of {n} rows determine their own prediction (influence above "
+        f"{INFLUENTIAL:g}), and the model was fitted again without each of them.",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _LeftOut:
+    """Score, mean and variance of one row, (3,), or why there are none."""
+
+    model: Rowwise
+    rows: IntArray
+
+    def __call__(self, k: int) -> FloatArray | str:
+        try:
+            posterior = self.model.predict_row(int(self.rows[k]))
+            found = predict(posterior.law, find_cavity(posterior))
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return str(error)
+        return np.concatenate([found.score, found.mean, found.variance])
+
+
+def _refit(
+    model: Rowwise,
+    rows: IntArray,
+    index: pd.Index[Any],
+    n_jobs: int | None,
+    progress: Progress,
+) -> FloatArray:
+    """Scores, means and variances of some rows by refits, (3, r)."""
+    task = _LeftOut(model, rows)
+    found = map_numbers(task, range(rows.size), n_jobs=n_jobs, progress=progress)
+    out = np.empty((3, rows.size))
+    for k, held in enumerate(found):
+        if isinstance(held, str) or not np.isfinite(held).all():
+            why = held if isinstance(held, str) else "its log score is not finite"
+            raise ComparisonError(
+                f"the model cannot predict row {index[rows[k]]!r} from the others: {why}. Leave "
+                "that row out of the data, or merge predictors that occur in it alone"
+            )
+        out[:, k] = held
+    return out
+
+
+def _replace(predicted: Prediction, rows: IntArray, values: FloatArray) -> Prediction:
+    """The same predictions, those of some rows from `values`, (3, r)."""
+    held = np.stack([predicted.score, predicted.mean, predicted.variance])
+    held[:, rows] = values
+    return Prediction(*held)
