@@ -38,6 +38,8 @@ NAMES = {
     "Vuong",
     "logo",
     "GroupScores",
+    "loo",
+    "RowScores",
     "ScoreDifference",
     "compare",
     "Comparison",

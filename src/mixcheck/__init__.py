@@ -46,6 +46,8 @@ from mixcheck.comparison.non_nested import vuong as vuong
 from mixcheck.comparison.non_nested import Vuong as Vuong
 from mixcheck.comparison.group_scores import logo as logo
 from mixcheck.comparison.group_scores import GroupScores as GroupScores
+from mixcheck.comparison.row_scores import loo as loo
+from mixcheck.comparison.row_scores import RowScores as RowScores
 from mixcheck.comparison.score_difference import ScoreDifference as ScoreDifference
 from mixcheck.comparison.table import compare as compare
 from mixcheck.comparison.table import Comparison as Comparison

@@ -37,6 +37,9 @@ __all__ = [
     "Perturbations",
     "Realisation",
     "Refittable",
+    "RowLaw",
+    "RowPosterior",
+    "Rowwise",
 ]
 
 Conditioning: TypeAlias = Literal["posterior", "marginal", "mode"]
@@ -395,4 +398,67 @@ class ConditionalLikelihood(Protocol):
 
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
+        ...
+
+
+class RowLaw(Protocol):
+    """Distribution of each response given the linear predictor of its mean."""
+
+    def log_density(self, predictor: FloatArray) -> FloatArray:
+        """Log density of the response, (n,), times its weight."""
+        ...
+
+    def cdf(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probability below the response, and of it or less, (n,) each."""
+        ...
+
+    def moments(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the response, (n,) each."""
+        ...
+
+    def probability(self, k: float, predictor: FloatArray) -> FloatArray:
+        """Probability that the response is k, (n,); discrete responses only."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RowPosterior:
+    """What the data say of the predictor of each row's mean, to second order.
+
+    Attributes
+    ----------
+    response : (n,)
+    predictor : (n,)
+        At the conditional modes.
+    variance : (n,)
+        Of the predictor given the data, the uncertainty of the estimates included.
+    score, information : (n,)
+        First and minus second derivative of the row's own log density in its predictor.
+    fixed_mean : (n,)
+        Mean response with every random effect at zero.
+    ranks : (n,) int
+        Place of each row in an order that depends on what it holds, not on where it is.
+    law : RowLaw
+    """
+
+    response: FloatArray
+    predictor: FloatArray
+    variance: FloatArray
+    score: FloatArray
+    information: FloatArray
+    fixed_mean: FloatArray
+    ranks: IntArray
+    law: RowLaw
+
+
+@runtime_checkable
+class Rowwise(Protocol):
+    """A model that knows the posterior of each row's predictor."""
+
+    def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
+        """Given the data, or given another response, (n,), at the same estimates."""
+        ...
+
+    def predict_row(self, row: int) -> RowPosterior:
+        """Of one row given the others, the model being fitted without it; arrays of length 1."""
         ...

@@ -30,8 +30,11 @@ __all__ = ["RowMethod", "RowScores", "loo"]
 
 RowMethod: TypeAlias = Literal["cavity", "exact"]
 
-# Rows with more influence than this on their own predictor are refitted without.
-INFLUENTIAL = 0.9
+# Rows with more influence than this on their own predictor are refitted without: below it the
+# cavity was within 0.3 of refits for each row of four data sets, and above it up to 1.2 off.
+INFLUENTIAL = 0.7
+# At most so many, the most influential first; it takes about ten milliseconds each.
+MOST_REFITS = 500
 # A mean p and a variance p (1 - p) are those of a single trial.
 _BERNOULLI = 1e-9
 
@@ -183,6 +186,7 @@ def loo(
     model: Comparable,
     *,
     method: RowMethod = "cavity",
+    refit_above: float = INFLUENTIAL,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> RowScores:
@@ -196,8 +200,11 @@ def loo(
     model : Comparable and Rowwise
         Such as the result of `mixcheck.glmm`, with random effects in the mean only.
     method : {"cavity", "exact"}
-        Take each row's own information out of the posterior of its predictor (rows with an
-        influence above 0.9 are refitted), or fit the model again without each row.
+        Take each row's own information out of the posterior of its predictor, or fit the model
+        again without each row.
+    refit_above : float
+        With ``"cavity"``, fit the model again without those rows whose influence on their own
+        predictor, between 0 and 1, is larger: at most 500 of them; 1 refits none.
     n_jobs, progress
         As in `mixcheck.bootstrap_lrt`; for refits.
 
@@ -232,7 +239,7 @@ def loo(
     >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     >>> scores = mc.loo(fit)
     >>> round(scores.total, 1), round(scores.p_loo, 1)
-    (0, 0)
+    (-101.0, 22.2)
     """
     if isinstance(model, type) or not isinstance(model, Rowwise):
         raise OptionError(
@@ -241,12 +248,15 @@ def loo(
         )
     if method not in ("cavity", "exact"):
         raise OptionError(f"method={method!r} is unknown; write 'cavity' or 'exact'")
+    if not 0.0 <= refit_above <= 1.0:
+        raise OptionError(f"refit_above={refit_above!r} must lie between 0 and 1; write 0.7")
     posterior = model.row_posterior()
     cavity = find_cavity(posterior)
     predicted = predict(posterior.law, cavity)
     index = model.frame.index if isinstance(model, Checkable) else pd.RangeIndex(cavity.centre.size)
-    refit = np.full(index.size, True) if method == "exact" else cavity.influence > INFLUENTIAL
-    rows = np.flatnonzero(refit)
+    rows = np.arange(index.size)
+    if method == "cavity":
+        rows = _most_influential(cavity.influence, refit_above)
     predicted = _replace(predicted, rows, _refit(model, rows, index, n_jobs, progress))
     own = posterior.law.log_density(posterior.predictor)
     return RowScores(
@@ -263,8 +273,13 @@ def loo(
         influence=pd.Series(cavity.influence, index, name="influence"),
         refitted=tuple(index[rows].tolist()),
         subject=model,
-        notes=_notes(method, rows.size, index.size),
+        notes=_notes(method, rows.size, int(np.sum(cavity.influence > refit_above)), refit_above),
     )
+
+
+def _most_influential(influence: FloatArray, limit: float) -> IntArray:
+    order = np.argsort(-influence, kind="stable")[:MOST_REFITS]
+    return np.sort(order[influence[order] > limit])
 
 
 def _dawid_sebastiani(response: FloatArray, predicted: Prediction) -> float:
@@ -281,12 +296,15 @@ def _brier(response: FloatArray, predicted: Prediction) -> float | None:
     return float(np.mean((response - p) ** 2))
 
 
-def _notes(method: RowMethod, refitted: int, n: int) -> tuple[str, ...]:
-    if method == "exact" or not refitted:
+def _notes(method: RowMethod, refitted: int, influential: int, limit: float) -> tuple[str, ...]:
+    if method == "exact" or not influential:
         return ()
+    some = f"{influential} rows largely determine their own prediction (influence above {limit:g})"
+    if refitted == influential:
+        return (f"{some}, and the model was fitted again without each of them.",)
     return (
-        f"{refitted} of {n} rows determine their own prediction (influence above "
-        f"{INFLUENTIAL:g}), and the model was fitted again without each of them.",
+        f"{some}. The model was fitted again without each of the {refitted} most influential; the "
+        'cavity scores the others somewhat too low. method="exact" refits all rows.',
     )
 
 

@@ -43,6 +43,7 @@ from mixcheck.fitting.prediction import fixed_predictors, random_contribution, r
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.fitting.pseudo import generalised_chi_square, linearise
 from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
+from mixcheck.fitting.rowwise import find_row_posterior, predict_row
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
     ApproximationFacts,
@@ -53,6 +54,7 @@ from mixcheck.model import (
     PerturbationMethod,
     Perturbations,
     Realisation,
+    RowPosterior,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
 
@@ -662,6 +664,15 @@ class GLMM:
         """Joint log density of level number k, the model being fitted without it."""
         grouping = find_grouping(self.design, self.problem, group)
         return predict_group(self.problem, self.method, grouping, k, self.optimum.psi, self._root)
+
+    def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
+        """Posterior of each row's mean predictor given the data, or another response, (n,)."""
+        problem = self.problem if response is None else self.problem.with_response(response)
+        return find_row_posterior(problem, self.optimum.psi, self.covariance, self._view.ranks)
+
+    def predict_row(self, row: int) -> RowPosterior:
+        """Posterior of one row's mean predictor, the model being fitted without that row."""
+        return predict_row(self.problem, self.method, row, self.optimum.psi, self._root)
 
     @property
     def conditional_llf(self) -> float:
