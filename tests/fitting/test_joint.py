@@ -78,7 +78,7 @@ def dense_joint(
     w = np.concatenate([case.psi[:p], np.zeros(maps[0].shape[1] - p)])
     for _ in range(200):
         first = family.derivatives(data, predict(w), 1).first
-        gradient = prior @ w - sum(M.T @ (weights * l) for M, l in zip(maps, first, strict=True))
+        gradient = prior @ w - sum(M.T @ (weights * d) for M, d in zip(maps, first, strict=True))
         H = information(w, "observed")
         if np.linalg.eigvalsh(H)[0] <= 0:
             H = information(w, "expected")
@@ -209,7 +209,8 @@ def test_units(small: SimpleNamespace, criterion: str) -> None:
     a, b = (objective_of(j.problem, CRITERIA[criterion])(outer, None) for j in (one, other))
     assert a.deviance == pytest.approx(b.deviance, abs=DEVIANCE)
     np.testing.assert_allclose(a.gradient, b.gradient, atol=1e-6)
-    assert a.mode is not None and b.mode is not None
+    assert a.mode is not None
+    assert b.mode is not None
     np.testing.assert_allclose(one.inner(a.mode), other.inner(b.mode), atol=1e-8)
 
 
@@ -224,7 +225,8 @@ def test_expanded(small: SimpleNamespace) -> None:
     root = found.mode.system.factorization.fixed_root()
     whole = expand(joint, near, root)
     laplace = objective_of(case.problem, Method())(whole.psi, None)
-    assert whole.evaluation.mode is not None and laplace.mode is not None
+    assert whole.evaluation.mode is not None
+    assert laplace.mode is not None
     # The profiled deviance is the Laplace deviance at the joint mode.
     assert laplace.deviance == pytest.approx(found.deviance, abs=DEVIANCE)
     for u, v in zip(whole.evaluation.mode.point.u, laplace.mode.point.u, strict=True):

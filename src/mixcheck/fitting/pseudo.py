@@ -138,13 +138,8 @@ def _criterion(method: Method) -> Method:
     return Method(reml=True) if method.reml else Method("profiled")
 
 
-def _at(
-    joint: Joint,
-    method: Method,
-    psi: FloatArray,
-    near: _Rest | None = None,
-    scale: FloatArray | None = None,
-) -> _Rest:
+def _at(joint: Joint, method: Method, psi: FloatArray, near: _Rest | None = None) -> _Rest:
+    """The working model at the joint mode at `psi`; measured by the scale of the start."""
     problem = joint.problem
     u = problem.latent.zeros() if near is None else near.mode.point.u
     base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
@@ -156,8 +151,8 @@ def _at(
         )
     working = linearise(problem, mode.point.eta)
     evaluation = objective_of(working, _criterion(method))(psi, None)
-    if scale is None:
-        scale = whiten(working, evaluation)
+    # A scale from the information would have no limit where a variance goes to zero.
+    scale = whiten(working, evaluation) if near is None else near.scale
     return _Rest(mode, working, evaluation, scale)
 
 
@@ -192,12 +187,13 @@ def settle(joint: Joint, method: Method, start: FloatArray) -> Optimum:
         held, used = _newton(joint, method, held)
         count += used
         if held.largest < _ENOUGH:
-            optimum = _minimum(joint, method, held)
+            held = _rectify(joint, method, held)
+            optimum = _minimum(method, held)
             if np.array_equal(optimum.psi, held.evaluation.psi):
                 return _finish(joint, held, replace(optimum, evaluations=count))
             # Minus the pseudo-likelihood had no minimum there, but a saddle.
             held = _at(joint, method, optimum.psi, held)
-    return _finish(joint, held, replace(_minimum(joint, method, held), evaluations=count))
+    return _finish(joint, held, replace(_minimum(method, held), evaluations=count))
 
 
 def _round(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, float, int]:
@@ -218,8 +214,8 @@ def _newton(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, int]:
     columns = []
     for j in range(psi.size):
         step = _DIFFERENCE * scale[:, j]
-        ahead = _at(joint, method, psi + step, held, scale).slope
-        behind = _at(joint, method, psi - step, held, scale).slope
+        ahead = _at(joint, method, psi + step, held).slope
+        behind = _at(joint, method, psi - step, held).slope
         columns.append((ahead - behind) / (2.0 * _DIFFERENCE))
     inverse = np.linalg.pinv(np.column_stack(columns))
     count = 2 * psi.size
@@ -227,7 +223,7 @@ def _newton(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, int]:
         if held.largest < _TOLERANCE:
             break
         step = -scale @ (inverse @ held.slope)
-        after = _at(joint, method, held.evaluation.psi + step, held, scale)
+        after = _at(joint, method, held.evaluation.psi + step, held)
         count += 1
         if not after.largest < held.largest:
             break
@@ -235,7 +231,16 @@ def _newton(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, int]:
     return held, count
 
 
-def _minimum(joint: Joint, method: Method, held: _Rest) -> Optimum:
+def _rectify(joint: Joint, method: Method, held: _Rest) -> _Rest:
+    """The same with the diagonal of every Lambda non-negative."""
+    problem, psi = joint.problem, held.evaluation.psi.copy()
+    psi[problem.n_beta :] = problem.rectify(psi[problem.n_beta :])
+    if np.array_equal(psi, held.evaluation.psi):
+        return held
+    return replace(_at(joint, method, psi), scale=held.scale)
+
+
+def _minimum(method: Method, held: _Rest) -> Optimum:
     """The curvature of the working deviance there, and a better point if it is no minimum."""
     psi = held.evaluation.psi
     objective = objective_of(held.problem, _criterion(method))

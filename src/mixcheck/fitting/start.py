@@ -322,7 +322,7 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
     deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     scaled = matrix / np.outer(deviations, deviations)
     values, vectors = np.linalg.eigh(scaled)
-    if values.min() < 1e-8:
+    if values.min(initial=np.inf) < 1e-8:
         root: FloatArray = vectors / np.sqrt(np.maximum(values, 1e-8))
     else:
         root = np.linalg.inv(np.linalg.cholesky(scaled)).T
