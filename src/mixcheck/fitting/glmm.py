@@ -33,6 +33,7 @@ from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 __all__ = ["glmm"]
 
 _MOST_NODES = 201
+_TAKE_TRIALS = ("binomial", "betabinomial")
 
 # Probabilities or mean counts below this, in the model without random effects, call for a
 # look at separation: scoring stops when those of separated rows add up to half of it.
@@ -225,16 +226,16 @@ def _design(
             f"the {family.name} family has no dispersion to model; leave dispersion={dispersion!r} "
             "out, or add a random effect for each observation"
         )
-    binomial = family.name == "binomial"
+    takes_trials = family.name in _TAKE_TRIALS
     design = build_design(
         parse_formula(formula, dispersion=dispersion),
         data,
         weights=weights,
         offset=offset,
-        ratio_is_trials=binomial,
+        ratio_is_trials=takes_trials,
         context=context,
     )
-    if binomial and design.size is None and design.weights is not None:
+    if takes_trials and design.size is None and design.weights is not None:
         # A proportion in one column with weights: the weights are its trials.
         counts = design.response * design.weights
         return replace(design, response=counts, size=design.weights, weights=None)

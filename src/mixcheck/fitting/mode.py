@@ -165,12 +165,12 @@ def build_system(
 
 
 def _newton_system(problem: Problem, roots: Sequence[FloatArray], point: Point) -> System | None:
-    """The observed system, or the expected one where that is not positive definite."""
+    """The observed system, or a rougher one where that is not positive definite."""
     observed = problem.observed(point.derivatives)
     system = build_system(problem, roots, observed, observed=True)
     if system is None:
-        expected = problem.expected(point.eta)
-        system = build_system(problem, roots, expected, observed=False)
+        rough = Curvature(problem.step_information(point.eta), {})
+        system = build_system(problem, roots, rough, observed=False)
     return system
 
 

@@ -124,7 +124,7 @@ class OneAtATime:
         if self.trials.nodes is None:
             excess = _chen_stein(problem, eta, changes[0])
         else:
-            excess = _grid_sums(problem, eta, self.trials.nodes, changes, _excess)
+            excess = _grid_excess(problem, eta, self.trials.nodes, changes)
         total = float(self.counts @ excess)
         return Optimism(
             total, {**self.shares, "finite change": total - linear}, _note_failures(failed, t.size)
@@ -247,9 +247,8 @@ def _slope_of(
         return lambda free: float(factor @ only.move_predictors(free)[0, 0])
     nodes = trials.nodes
     assert nodes is not None
-    return lambda free: float(
-        counts @ _grid_sums(problem, eta, nodes, sensitivity.move_predictors(free), _first_order)
-    )
+    weights = counts * _grid_weights(problem, eta, nodes)
+    return lambda free: float(np.vdot(weights, sensitivity.move_predictors(free)))
 
 
 def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatArray:
@@ -258,9 +257,6 @@ def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> Float
     before, after = family.mean(tuple(eta)), family.mean(tuple(eta + changes))
     shares: FloatArray = y * (np.log(before) - np.log(after))
     return shares
-
-
-_Share = Callable[["_Row"], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,8 +269,6 @@ class _Row:
         Derivatives of the log density at responses (M, r) and predictors (K, M, r), order 1.
     y, mass : (L, r)
     eta : (K, r)
-    changes : (T, K, r)
-        Of the predictors, after a fit to each node.
     weights : (T, L, r)
         From the nodes to the points.
     """
@@ -283,34 +277,39 @@ class _Row:
     y: FloatArray
     mass: FloatArray
     eta: FloatArray
-    changes: FloatArray
     weights: FloatArray
 
 
-def _grid_sums(
-    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray, share: _Share
+def _grid_excess(
+    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray
 ) -> FloatArray:
-    """Sums over the distribution of each row, (n,)."""
+    """Each row's share of the optimism after the changes of each node, (n,)."""
     out = np.empty(problem.n)
-    for rows in _row_blocks(problem, eta, nodes):
-        out[rows] = share(_look(problem, eta[:, rows], nodes, changes[:, :, rows], rows))
+    for rows in _row_blocks(nodes):
+        out[rows] = _excess(_look(problem, eta, nodes, rows), changes[:, :, rows])
     return out
 
 
-def _row_blocks(problem: Problem, eta: FloatArray, nodes: Nodes) -> Iterator[IntArray]:
+def _grid_weights(problem: Problem, eta: FloatArray, nodes: Nodes) -> FloatArray:
+    """Its derivative in the changes of each node, (T, K, n)."""
+    out = np.empty((nodes.y.shape[0], *eta.shape))
+    for rows in _row_blocks(nodes):
+        out[:, :, rows] = _first_order(_look(problem, eta, nodes, rows))
+    return out
+
+
+def _row_blocks(nodes: Nodes) -> Iterator[IntArray]:
     T, n = nodes.y.shape
-    # A count that spreads widely has some four hundred points.
-    size = max(1, _BLOCK // (T * 400))
+    # A count that spreads widely has some two hundred points.
+    size = max(1, _BLOCK // (T * 200))
     for start in range(0, n, size):
         yield np.arange(start, min(start + size, n))
 
 
-def _look(
-    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray, rows: IntArray
-) -> _Row:
+def _look(problem: Problem, eta: FloatArray, nodes: Nodes, rows: IntArray) -> _Row:
     family, observed = problem.family, problem.data
     size = None if observed.size is None else observed.size[rows]
-    points = list_points(family, tuple(eta), size)
+    points = list_points(family, tuple(eta[:, rows]), size)
     held = Nodes(nodes.y[:, rows], nodes.place[:, rows], nodes.valid[:, rows])
     # Points without mass may lie outside the support.
     y = np.where(points.mass > 0.0, points.y, observed.y[rows])
@@ -321,16 +320,16 @@ def _look(
         flat = tuple(np.broadcast_to(p, at.shape).ravel() for p in predictors)
         return family.derivatives(data, flat, 1)
 
-    return _Row(derive, y, points.mass, eta, changes, interpolate(held, points))
+    return _Row(derive, y, points.mass, eta[:, rows], interpolate(held, points))
 
 
-def _excess(row: _Row) -> FloatArray:
+def _excess(row: _Row, changes: FloatArray) -> FloatArray:
     """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, (r,)."""
-    moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", row.changes, row.weights)
+    moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", changes, row.weights)
     own = row.derive(row.y, moved).value.reshape(row.y.shape)
-    fresh = np.empty(row.weights.shape[::2])
-    for t, change in enumerate(row.changes):
-        held = np.broadcast_to((row.eta + change)[:, None], (row.eta.shape[0], *row.y.shape))
+    fresh = np.empty(changes.shape[::2])
+    for t, change in enumerate(changes):
+        held = np.broadcast_to((row.eta + change)[:, None], moved.shape)
         log_density = row.derive(row.y, held).value.reshape(row.y.shape)
         fresh[t] = np.sum(row.mass * log_density, axis=0)
     shares: FloatArray = np.sum(row.mass * own, axis=0) - np.einsum(
@@ -340,12 +339,11 @@ def _excess(row: _Row) -> FloatArray:
 
 
 def _first_order(row: _Row) -> FloatArray:
-    """``sum_k p_k sum_a l_a(k) dzeta_a(k)``, (r,)."""
-    moved = np.einsum("tkr,tlr->klr", row.changes, row.weights)
-    held = np.broadcast_to(row.eta[:, None], moved.shape)
-    first = np.stack(row.derive(row.y, held).first).reshape(moved.shape)
-    shares: FloatArray = np.einsum("lr,klr,klr->r", row.mass, first, moved)
-    return shares
+    """``sum_k p_k l_a(k) dzeta(k) / dzeta_t``, (T, K, r)."""
+    held = np.broadcast_to(row.eta[:, None], (row.eta.shape[0], *row.y.shape))
+    first = np.stack(row.derive(row.y, held).first).reshape(held.shape)
+    weights: FloatArray = np.einsum("lr,klr,tlr->tkr", row.mass, first, row.weights)
+    return weights
 
 
 def _unique_jobs(problem: Problem, trials: _Trials) -> tuple[IntArray, IntArray]:

@@ -152,6 +152,13 @@ class Problem:
             },
         )
 
+    def step_information(self, eta: Sequence[FloatArray]) -> Mapping[tuple[int, int], FloatArray]:
+        """Information of each row that is good enough to step by, never negative."""
+        second = self.family.step_information(self.data, tuple(eta))
+        if self.weights is None:
+            return second
+        return {key: self.weights * value for key, value in second.items()}
+
     def expected(self, eta: Sequence[FloatArray]) -> Curvature:
         """Expected information of each row."""
         second, third = self.family.expected(self.data, tuple(eta))

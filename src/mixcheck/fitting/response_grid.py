@@ -19,14 +19,14 @@ from mixcheck.families.family import Family, Predictors
 
 __all__ = ["Nodes", "Points", "interpolate", "list_points", "place_nodes"]
 
-# Nodes above zero, and between which quantiles those of a count lie.
+# Nodes above zero; those of a count lie within so many standard deviations of its square root.
 _NODES = 5
-_LOW, _HIGH = 5e-4, 0.9995
+_REACH = 3.3
 # Points of a continuous distribution, and the probability that a count leaves out.
 _POINTS = 21
 _LEFT_OUT = 1e-9
 # Counts that spread wider are summed in blocks of whole numbers, each at its centre.
-_WIDEST = 400
+_WIDEST = 200
 _HALVINGS = 80
 
 
@@ -132,8 +132,11 @@ def _mass_at_zero(family: Family, eta: Predictors, size: FloatArray | None) -> F
 def _count_nodes(
     family: Family, eta: Predictors, size: FloatArray | None, y: FloatArray
 ) -> FloatArray:
-    low = np.maximum(_count_quantile(family, eta, size, _LOW), 1.0)
-    high = np.maximum(_count_quantile(family, eta, size, _HIGH), low)
+    mean, variance = family.mean(eta, size), family.variance(eta, size)
+    centre = np.sqrt(np.maximum(mean, 1.0))
+    spread = _REACH * 0.5 * np.sqrt(variance) / centre
+    low = np.rint(np.maximum(centre - spread, 1.0) ** 2)
+    high = np.maximum(np.rint((centre + spread) ** 2), low)
     out = np.empty((_NODES, y.size))
     for t, share in enumerate(0.5 - 0.5 * np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))):
         out[t] = np.rint((np.sqrt(low) + share * (np.sqrt(high) - np.sqrt(low))) ** 2)
@@ -156,7 +159,9 @@ def _count_points(family: Family, eta: Predictors, size: FloatArray | None) -> P
     y = np.concatenate([low[None], later])
     inside = y <= high
     y = np.minimum(y, high)
-    mass = np.stack([family.probability(row, eta, size) for row in y]) * inside
+    trials = None if size is None else np.tile(size, len(y))
+    flat = family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), trials)
+    mass = flat.reshape(y.shape) * inside
     mass[1:] *= width
     return Points(y, np.sqrt(y), mass / mass.sum(axis=0))
 

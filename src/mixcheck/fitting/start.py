@@ -67,14 +67,10 @@ def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray])
 
 
 def _start_predictors(problem: Problem) -> list[FloatArray]:
-    """Each predictor at a mean inside the support, other parameters constant, (n,) each."""
-    family, data = problem.family, problem.data
-    first, *others = family.links
-    etas = [first.link(family.start(data))]
-    if others:
-        dispersion = np.full(problem.n, family.dispersion_start(data))
-        etas.extend(link.link(dispersion) for link in others)
-    return etas
+    """Each predictor at parameters inside the support, (n,) each."""
+    family = problem.family
+    parameters = family.start_parameters(problem.data)
+    return [link.link(part) for link, part in zip(family.links, parameters, strict=True)]
 
 
 def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
@@ -91,7 +87,7 @@ def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
 def fit_without_random_effects(problem: Problem) -> FixedFit:
     """Newton's method for the fixed effects with every random effect at zero.
 
-    Where the observed information is not positive definite, a step uses the expected one.
+    Where the observed information is not positive definite, a step uses a rougher one.
     """
     etas = _start_predictors(problem)
     beta = _project(problem, etas)
@@ -104,7 +100,7 @@ def fit_without_random_effects(problem: Problem) -> FixedFit:
         gradient = _gradient(problem, d)
         step = _newton_step(_information(problem, problem.observed(d).second), gradient)
         if step is None:
-            step = _newton_step(_information(problem, problem.expected(eta).second), gradient)
+            step = _newton_step(_information(problem, problem.step_information(eta)), gradient)
         if step is None or float(gradient @ step) < _SCORING_DECREMENT:
             break
         length = 1.0
@@ -180,7 +176,7 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
 
 def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
     """Root of the covariance of the mean's fixed effects without random effects, (p, p)."""
-    weight = problem.expected(problem.fixed(fixed.beta)).second[0, 0]
+    weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
     X = problem.X[0]
     return _inverse_root((X * weight[:, None]).T @ X)
 
@@ -228,19 +224,19 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
 def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     """Scale that makes the Hessian of the deviance close to the identity, (P, P).
 
-    From the expected information at the conditional modes: the observed one need not be
-    positive away from the optimum.
+    From information that is never negative, at the conditional modes: the observed one need
+    not be positive away from the optimum.
     """
     mode = evaluation.mode
     assert mode is not None
-    expected = problem.expected(mode.point.eta)
-    information = _information(problem, expected.second)
+    second = problem.step_information(mode.point.eta)
+    information = _information(problem, second)
     if not problem.terms:
         return _inverse_root(2.0 * information)
-    system = _expected_system(problem, mode, expected)
+    system = _step_system(problem, mode, second)
     scale = np.zeros((evaluation.psi.size,) * 2)
     if problem.n_beta:
-        absorbed = _absorbed(problem, mode.roots, expected.second, system.factorization.solve)
+        absorbed = _absorbed(problem, mode.roots, second, system.factorization.solve)
         fixed = slice(0, problem.n_beta)
         scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
     levels = _diagonals(problem, system.gram)
@@ -253,13 +249,15 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     return scale
 
 
-def _expected_system(problem: Problem, mode: Mode, expected: Curvature) -> System:
-    """H with the expected information; for canonical links that of the mode."""
+def _step_system(
+    problem: Problem, mode: Mode, second: Mapping[tuple[int, int], FloatArray]
+) -> System:
+    """H with information that is never negative; for canonical links that of the mode."""
     observed = problem.observed(mode.point.derivatives).second
     pairs = [(a, b) for a in problem.latent.bearing for b in problem.latent.bearing if a <= b]
-    if all(_alike(observed.get(key), expected.second.get(key)) for key in pairs):
+    if all(_alike(observed.get(key), second.get(key)) for key in pairs):
         return mode.system
-    system = build_system(problem, mode.roots, expected, observed=False)
+    system = build_system(problem, mode.roots, Curvature(second, {}), observed=False)
     return mode.system if system is None else system
 
 
