@@ -130,7 +130,8 @@ class Beta(Family):
     ) -> tuple[FloatArray, FloatArray]:
         """F(y) twice, ``(n,)``: the response is continuous."""
         alpha, beta = _shapes(self.link, eta)
-        below = special.betainc(alpha, beta, np.minimum(np.maximum(y, 0.0), 1.0))
+        inside = np.minimum(np.maximum(y, 0.0), 1.0)
+        below = np.asarray(special.betainc(alpha, beta, inside), dtype=np.float64)
         return below, below
 
     def sample(

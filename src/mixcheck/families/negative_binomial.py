@@ -255,7 +255,9 @@ class NegativeBinomial2(NegativeBinomial):
 
 def find_inside(link: Link, eta: Predictors) -> BoolArray:
     """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
-    inside: BoolArray = np.abs(eta[-1]) <= LOG_MAX
+    inside: BoolArray = np.ones(eta[0].shape, dtype=np.bool_)
+    for log in eta[1:]:
+        inside &= np.abs(log) <= LOG_MAX
     if link.name == "log":
         inside &= np.abs(eta[0]) <= LOG_MAX
         return inside

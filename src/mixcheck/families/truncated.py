@@ -31,7 +31,7 @@ from mixcheck.families.family import (
     Predictors,
     require_support,
 )
-from mixcheck.families.links import Link, Log
+from mixcheck.families.links import Link
 from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
@@ -108,20 +108,25 @@ class Truncated(Family):
     def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         return derive_inside(self._derive, find_inside(self.link, eta), data, eta, order)
 
-    def expected(self, data: Observed, eta: Predictors) -> Expected:
-        """Expected information, by summation over the counts."""
-        spread = spread_of_counts(self.mean(eta), self.variance(eta), 1.0)
-        return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
-
     def step_information(self, data: Observed, eta: Predictors) -> Information:
-        """That of the untruncated counts over P(Y > 0).
+        """Exact in the mean but for nbinom1, and a bound in the dispersion.
 
-        It is what the counts would tell if the zeros that were left out were known, which
-        bounds the information from above.
+        The mean of nbinom1 is bounded by what the number of clusters would tell, the dispersion
+        by that of untruncated counts and by what rows of two or more can tell.
         """
-        positive = -np.expm1(-self._zero_rate(eta)[2])
-        whole = self.untruncated.step_information(data, eta)
-        return {pair: value / positive for pair, value in whole.items()}
+        mu, excess, rate = self._zero_rate(eta)
+        _, _, inner = take_log(self.link, np.where(find_inside(self.link, eta), eta[0], 1.0))
+        q = 1.0 / (1.0 + excess)
+        clusters = rate / -np.expm1(-rate)
+        mean = q * q * self.variance(eta)
+        if isinstance(self.untruncated, NegativeBinomial1):
+            mean = np.minimum(mean, clusters * one_minus(_hazard_ratio(rate), rate))
+        information = {(0, 0): mean}
+        if len(eta) > 1:
+            several = np.maximum(1.0 - mu * q * np.exp(-rate) / -np.expm1(-rate), 0.0)
+            limit = 0.5 * (excess * q) ** 2
+            information[1, 1] = np.minimum(limit, several * clusters)
+        return compose_expected(information, {}, (inner, None)[: len(eta)])[0]
 
     def _zero_rate(self, eta: Predictors) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Untruncated mean, excess variance, and ``-log P(0)``, held inside the domain."""
@@ -246,6 +251,11 @@ class TruncatedPoisson(Truncated):
 class _TruncatedNegativeBinomial(Truncated):
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]]
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, by summation over the counts."""
+        spread = spread_of_counts(self.mean(eta), self.variance(eta), 1.0)
+        return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
 
     @property
     def untruncated(self) -> NegativeBinomial:
