@@ -175,6 +175,8 @@ class ConvergenceFacts:
         Random terms with a variance of zero or a correlation of one.
     messages : tuple of str
         Full sentences, each with its remedy.
+    runaway : tuple of str
+        Fixed effects without a finite estimate: they run to a limit.
     """
 
     converged: bool
@@ -183,6 +185,7 @@ class ConvergenceFacts:
     evaluations: int
     singular: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
+    runaway: tuple[str, ...] = ()
 
 
 @runtime_checkable

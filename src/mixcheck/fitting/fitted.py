@@ -31,6 +31,7 @@ from mixcheck.fitting.groupwise import (
 )
 from mixcheck.fitting.inference import (
     conditional_variances,
+    find_runaway,
     find_singular,
     invert_information,
     judge_convergence,
@@ -137,7 +138,7 @@ class GLMM:
     @cached_property
     def _names(self) -> list[str]:
         return [
-            column if part.name == "mean" else f"{part.name}: {column}"
+            _shown_name(part, column)
             for part in self.design.predictors
             if not _is_constant_dispersion(part)
             for column in part.columns
@@ -168,8 +169,22 @@ class GLMM:
     @cached_property
     def bse(self) -> pd.Series[float]:
         """Standard errors of the fixed effects."""
-        variances = np.diag(self.covariance)[self._shown]
-        return pd.Series(np.sqrt(variances), self._names, name="std_error")
+        return pd.Series(self._deviations, self._names, name="std_error")
+
+    @cached_property
+    def _deviations(self) -> FloatArray:
+        """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
+        deviations = np.sqrt(np.diag(self.covariance)[self._shown])
+        lost = set(self._runaway)
+        return np.where([name in lost for name in self._names], np.inf, deviations)
+
+    @cached_property
+    def _runaway(self) -> tuple[str, ...]:
+        """Fixed effects without a finite estimate."""
+        names = [
+            _shown_name(part, column) for part in self.design.predictors for column in part.columns
+        ]
+        return find_runaway(self.optimum, names)
 
     @property
     def tvalues(self) -> pd.Series[float]:
@@ -190,7 +205,7 @@ class GLMM:
             One minus the confidence.
         """
         estimates = self.optimum.psi[self._shown]
-        held = wald_intervals(estimates, np.sqrt(np.diag(self.covariance)[self._shown]), alpha)
+        held = wald_intervals(estimates, self._deviations, alpha)
         return pd.DataFrame(held, self._names, ["low", "high"])
 
     @property
@@ -328,7 +343,7 @@ class GLMM:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
         singular = find_singular(self.problem, self._theta, self._mode.system.gram)
-        return judge_convergence(self.optimum, covariance, singular)
+        return judge_convergence(self.optimum, covariance, singular, self._runaway)
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
@@ -733,6 +748,11 @@ class GLMM:
             f"<GLMM {self.formula!r}, {self.family!r}: "
             f"{self.nobs} observations, {self._llf_name} {self.llf:.4f}>"
         )
+
+
+def _shown_name(part: Predictor, column: str) -> str:
+    """Name of a fixed effect: bare for the mean, behind its predictor for others."""
+    return column if part.name == "mean" else f"{part.name}: {column}"
 
 
 def _is_constant_dispersion(part: Predictor) -> bool:

@@ -20,6 +20,7 @@ from mixcheck.errors import (
     SeparationWarning,
 )
 from mixcheck.families import Family, get_family
+from mixcheck.families.mixtures import add_zeros
 from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.laplace import HessianKind
@@ -45,6 +46,7 @@ def glmm(
     data: object,
     *,
     family: str | Family | type[Family] = "gaussian",
+    zi: str | None = None,
     dispersion: str | None = None,
     weights: str | ArrayLike | None = None,
     offset: str | ArrayLike | None = None,
@@ -66,6 +68,10 @@ def glmm(
         pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
     family : str or Family
         "gaussian", "binomial", "poisson", or ``mc.families.Binomial(link="probit")``.
+    zi : str, optional
+        Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
+        more zeros than the family has, or, for a family without zeros (truncated counts,
+        gamma, lognormal), zeros of their own.
     dispersion : str, optional
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional
@@ -127,8 +133,8 @@ def glmm(
     """
     _require_method(method, nodes, hessian)
     _require_restricted(method, reml=reml)
-    chosen = get_family(family)
-    design = _design(formula, data, chosen, dispersion, weights, offset, context)
+    chosen = get_family(family) if zi is None else add_zeros(get_family(family))
+    design = _design(formula, data, chosen, zi, dispersion, weights, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
     fixed = fit_without_random_effects(problem)
@@ -214,6 +220,7 @@ def _design(
     formula: str,
     data: object,
     family: Family,
+    zi: str | None,
     dispersion: str | None,
     weights: str | ArrayLike | None,
     offset: str | ArrayLike | None,
@@ -228,7 +235,7 @@ def _design(
         )
     takes_trials = family.name in _TAKE_TRIALS
     design = build_design(
-        parse_formula(formula, dispersion=dispersion),
+        parse_formula(formula, dispersion=dispersion, zi=zi),
         data,
         weights=weights,
         offset=offset,
@@ -293,5 +300,7 @@ def _warn(fit: GLMM) -> None:
     if not facts.converged:
         text = " ".join(facts.messages)
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
+    elif facts.runaway and not fit.notes:
+        warnings.warn(" ".join(facts.messages), SeparationWarning, stacklevel=3)
     elif facts.singular:
         warnings.warn(" ".join(facts.messages), BoundaryWarning, stacklevel=3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import ndtri
 
@@ -9,12 +11,13 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.fitting.factorization import Factorization
 from mixcheck.fitting.latent import Gram
-from mixcheck.fitting.optimize import Optimum
+from mixcheck.fitting.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.model import ConvergenceFacts
 
 __all__ = [
     "conditional_variances",
+    "find_runaway",
     "find_singular",
     "invert_information",
     "judge_convergence",
@@ -76,8 +79,31 @@ def _is_singular(problem: Problem, term: Term, theta: FloatArray, gram: Gram) ->
     return bool(np.linalg.svd(scaled, compute_uv=False).min() < _NO_VARIANCE)
 
 
+def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
+    """Fixed effects that run to a limit: the deviance has no curvature left in them.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    names : sequence of str, (n_beta,)
+    """
+    if optimum.hessian is None:
+        return ()
+    values, vectors = np.linalg.eigh(optimum.scale.T @ optimum.hessian @ optimum.scale)
+    flat = vectors[:, values < RUNAWAY]
+    shares = (
+        np.abs(optimum.scale @ flat)
+        / np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[:, None]
+    )
+    lost = shares[: len(names)].max(axis=1, initial=0.0) > 0.5
+    return tuple(name for name, runs in zip(names, lost, strict=True) if runs)
+
+
 def judge_convergence(
-    optimum: Optimum, covariance: FloatArray | None, singular: tuple[str, ...]
+    optimum: Optimum,
+    covariance: FloatArray | None,
+    singular: tuple[str, ...],
+    runaway: tuple[str, ...] = (),
 ) -> ConvergenceFacts:
     """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
 
@@ -85,6 +111,14 @@ def judge_convergence(
     Hessian, the standard errors are those of the original fit).
     """
     gradient, messages = scaled_gradient(optimum, covariance), []
+    if runaway:
+        gradient = _curved_gradient(optimum)
+        messages.append(
+            f"No finite estimate: {', '.join(repr(name) for name in runaway)} runs to a limit, "
+            "and the likelihood no longer changes with it. Its estimate and standard error are "
+            "not to be used. Leave out the part of the model that it stands for (an inflation or "
+            "a dispersion that the data do not show), or merge the levels that it separates."
+        )
     if not gradient < _GRADIENT_LIMIT:
         messages.append(
             f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
@@ -108,7 +142,17 @@ def judge_convergence(
         evaluations=optimum.evaluations,
         singular=singular,
         messages=tuple(messages),
+        runaway=runaway,
     )
+
+
+def _curved_gradient(optimum: Optimum) -> float:
+    """Largest gradient of the log-likelihood per standard error where there is curvature."""
+    assert optimum.hessian is not None
+    values, vectors = np.linalg.eigh(optimum.scale.T @ optimum.hessian @ optimum.scale)
+    along = vectors.T @ (optimum.scale.T @ optimum.evaluation.gradient)
+    curved = values >= RUNAWAY
+    return float(np.abs(along[curved] / np.sqrt(2.0 * values[curved])).max(initial=0.0))
 
 
 def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:

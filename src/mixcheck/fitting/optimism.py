@@ -188,7 +188,8 @@ def plan_perturbations(
     )
     slope = _slope_of(perturbed, trials, unit, counts, everything)
     sensitivity = everything.select(slice(len(trials.targets)))
-    jobs, job_of = _unique_jobs(problem, trials)
+    nothing = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
+    jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else nothing
     free = np.arange(perturbed.evaluation.psi.size)
     return OneAtATime(
         how=how,

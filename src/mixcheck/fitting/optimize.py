@@ -21,7 +21,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation
 
-__all__ = ["Objective", "Optimum", "differentiate_gradient", "minimise"]
+__all__ = ["RUNAWAY", "Objective", "Optimum", "differentiate_gradient", "minimise"]
 
 # Gradients are in units of deviance per standard error (whitened coordinates).
 _SEARCH_TOLERANCE = 1e-4
@@ -39,6 +39,10 @@ _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
+# An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
+# and there the whitened gradient is followed to the second number.
+RUNAWAY = 1e-3
+_LIMIT = 1e-9
 _SUFFICIENT = 1e-4
 # A step may be this many times as long as the one before, or as a standard error.
 _GROWTH = 3.0
@@ -150,6 +154,12 @@ def minimise(
             break
         z, evaluation, gradient = _search(search, *escaped, tolerance)
     z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
+    if 0.0 < values[0] < RUNAWAY and _largest(gradient) > _TOLERANCE:
+        # A parameter runs to a limit, where the deviance falls exponentially: follow it.
+        metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
+        z, evaluation, gradient = _search(search, z, evaluation, gradient, _LIMIT, metric)
+        curvature = _curvature(search, z, evaluation, one_sided=False)
+        values = np.linalg.eigvalsh(curvature)
     back = np.linalg.inv(scale)
     return Optimum(
         psi=search.psi(z),
@@ -172,9 +182,10 @@ def _search(
     evaluation: Evaluation,
     gradient: FloatArray,
     tolerance: float,
+    metric: FloatArray | None = None,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
-    """BFGS with backtracking; the inverse Hessian starts as the identity."""
-    inverse, reach = np.eye(z.size), np.inf
+    """BFGS with backtracking; the inverse Hessian starts as `metric`, or the identity."""
+    inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
     for _ in range(_MAX_ITERATIONS):
         if _largest(gradient) < tolerance:
             break

@@ -20,8 +20,8 @@ from mixcheck.families.family import Family, Predictors
 __all__ = ["Nodes", "Points", "interpolate", "list_points", "place_nodes"]
 
 # Nodes above zero; those of a count lie within so many standard deviations of its square root.
+_COUNT_NODES, _REACH = 7, 3.0
 _NODES = 5
-_REACH = 3.3
 # Points of a continuous distribution, and the probability that a count leaves out.
 _POINTS = 21
 _LEFT_OUT = 1e-9
@@ -137,8 +137,10 @@ def _count_nodes(
     spread = _REACH * 0.5 * np.sqrt(variance) / centre
     low = np.rint(np.maximum(centre - spread, 1.0) ** 2)
     high = np.maximum(np.rint((centre + spread) ** 2), low)
-    out = np.empty((_NODES, y.size))
-    for t, share in enumerate(0.5 - 0.5 * np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))):
+    out = np.empty((_COUNT_NODES, y.size))
+    for t, share in enumerate(
+        0.5 - 0.5 * np.cos(np.pi * np.arange(_COUNT_NODES) / (_COUNT_NODES - 1))
+    ):
         out[t] = np.rint((np.sqrt(low) + share * (np.sqrt(high) - np.sqrt(low))) ** 2)
         if t:
             out[t] = np.maximum(out[t], out[t - 1] + 1.0)
