@@ -22,6 +22,7 @@ ROOMS = (
             "report",
             "checks",
             "comparison",
+            "search",
             "datasets",
         )
     ),

@@ -43,6 +43,10 @@ NAMES = {
     "ScoreDifference",
     "compare",
     "Comparison",
+    "Selection",
+    "select",
+    "Suggestions",
+    "suggest",
     *errors.__all__,
 }
 NOT_LOADED = (

@@ -52,6 +52,12 @@ from mixcheck.comparison.score_difference import ScoreDifference as ScoreDiffere
 from mixcheck.comparison.table import compare as compare
 from mixcheck.comparison.table import Comparison as Comparison
 
+# model selection, and what to try after a failing check
+from mixcheck.comparison.selection import Selection as Selection
+from mixcheck.search.selecting import select as select
+from mixcheck.search.suggestions import Suggestions as Suggestions
+from mixcheck.search.suggestions import suggest as suggest
+
 # errors
 from mixcheck.errors import ChecksFailed as ChecksFailed
 from mixcheck.errors import ComparisonError as ComparisonError

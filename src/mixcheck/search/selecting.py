@@ -1,0 +1,358 @@
+"""The public verb: which of the models within a formula the data support."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import IntArray
+from mixcheck.checks.check import Check
+from mixcheck.checks.suite import Suite
+from mixcheck.comparison.candidates import CriterionFunction
+from mixcheck.comparison.exploration import SearchName
+from mixcheck.comparison.selection import Selection, search_models
+from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.errors import DataWarning, OptionError
+from mixcheck.families import Family, get_family
+from mixcheck.report.policy import Policy
+from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
+from mixcheck.search.random_parts import Effect, RandomPart, part_of
+from mixcheck.search.space import Model, Space, model_of
+from mixcheck.search.terms import split_terms, with_contained
+from mixcheck.simulation import Progress
+from mixcheck.streams import choose_seed
+
+__all__ = ["select"]
+
+AnyFamily = str | Family | type[Family]
+Part = str | None | Sequence[str | None]
+
+P_VALUES = (
+    "The gate judged by p-values alone. With enough rows every model fails that way: say which "
+    'departures do not matter, Policy(negligible={"variance ratio": 0.1, ..}).'
+)
+
+
+def select(
+    formula: str,
+    data: object,
+    *,
+    family: AnyFamily | None = None,
+    families: Sequence[AnyFamily] | None = None,
+    zi: Part = None,
+    dispersion: Part = None,
+    criterion: str | CriterionFunction = "aic",
+    search: SearchName = "all",
+    width: int = 5,
+    fixed: bool = True,
+    random: bool = True,
+    keep: str | Sequence[str] = (),
+    suite: Suite | Check | None = None,
+    policy: Policy | None = None,
+    checked: int | Literal["all"] = 5,
+    draws: int | None = None,
+    refits: int = 0,
+    max_models: int = 4096,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+    seed: int | None = None,
+    **options: Any,
+) -> Selection:
+    """Select among the models within a formula.
+
+    Candidates have some of the fixed terms (an interaction only with its parts, a power only
+    with the lower ones) and some of the random effects: slopes are dropped, correlations given
+    up (``||``), then intercepts. Families, zero inflations and dispersions are further choices.
+    All candidates are fitted to the same rows.
+
+    Parameters
+    ----------
+    formula : str
+        The largest model. Offsets stay in every candidate, and so does the constant.
+    data : table
+        As for `mixcheck.glmm`.
+    family : str or Family, optional
+        "gaussian" by default.
+    families : sequence of str or Family, optional
+        Several, in place of `family`: all for counts, or all for measurements.
+    zi, dispersion : str, None, or sequence of them
+        Choices of the one-sided formulas, such as ``[None, "~ 1"]``.
+    criterion : {"aic", "bic", "caic", "logo"} or callable
+        A function takes a fit to a number, smaller for a better model. "caic" and "logo" cost
+        more than a fit; "aic" and "bic" do not.
+    search : {"all", "greedy", "beam"}
+        All candidates; or from the largest model on, step by step, to the best neighbour of
+        the best model so far, or of the best `width` of them.
+    width : int
+    fixed, random : bool
+        Whether fixed terms, and random terms, may be dropped.
+    keep : str or sequence of str
+        Terms that stay, as in a formula: ``"x1"``, ``"x1:x2"``, ``"(1 | g)"``. A term that
+        stays keeps what it contains.
+    suite : Suite or Check, optional
+        Checks that a model must pass to be selected. Decide on them before looking at results.
+    policy : Policy, optional
+        How the checks are judged. Give sizes of effects, ``Policy(negligible={..})``: by
+        p-values alone every model fails once there are enough rows. A policy without a suite
+        is one on the standard suite.
+    checked : int or "all"
+        How many of the best models, by criterion, are checked, with the same random streams.
+    draws, refits
+        As in `mixcheck.check`.
+    max_models : int
+        More candidates than this raise.
+    n_jobs, progress
+        As in `mixcheck.check`; results do not depend on them.
+    seed : int, optional
+        Of the checks.
+    **options
+        Other arguments of `mixcheck.glmm`: weights, offset, method, nodes, hessian, context.
+
+    Returns
+    -------
+    Selection
+        `best`, `best_fit`, the whole table, path and failures. A model that fails its checks
+        is shown and not selected; if all that were checked fail, nothing is.
+
+    Raises
+    ------
+    FormulaError, UnknownColumnError, DataError, FamilyError, OptionError
+        For a wrong call.
+    ComparisonError
+        If no candidate can be fitted.
+
+    Warns
+    -----
+    DataWarning
+        If rows were left out because a value is missing.
+
+    Notes
+    -----
+    Inference after selection is not valid: standard errors and p-values of the selected model
+    take no account of the search. A marginal criterion compares random effects with a bias
+    towards fewer of them (Greven & Kneib 2010); "caic" is meant for those.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, 2nd edition; Greven &
+    Kneib (2010), Biometrika 97, 773-789; Nelder (1977), Journal of the Royal Statistical
+    Society A 140, 48-77, on marginality.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> growth = mc.datasets.load("Orthodont")
+    >>> chosen = mc.select("distance ~ age * Sex + (1 | Subject)", growth, random=False)
+    >>> chosen.best.model
+    'distance ~ age + Sex + age:Sex + (1 | Subject)'
+    >>> len(chosen.models), round(chosen.models[1].delta, 2)
+    (5, 4.22)
+    """
+    require_likelihood(options)
+    known = _families(family, families)
+    choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}
+    full = model_of(parse_formula(formula), known[0], choices["zi"][0], choices["dispersion"][0])
+    designs = _designs(formula, data, known[0], choices, options)
+    rows, notes = _common_rows(designs, choices)
+    space = _space(full, known, choices, designs[0], fixed, random, keep)
+    check, chosen_seed, gate_notes = _check(suite, policy, seed, draws, refits)
+    fit = GlmmFit(_rows_of(designs[0], rows), _options_of(options, rows))
+    return search_models(
+        (space.start,),
+        space.neighbours,
+        fit,
+        criterion=criterion,
+        search=search,
+        width=width,
+        max_models=max_models,
+        check=check,
+        checked=checked,
+        seed=chosen_seed,
+        n_jobs=n_jobs,
+        progress=progress,
+        remarks=(*notes, *gate_notes),
+    )
+
+
+def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) -> tuple[Family, ...]:
+    """The families, each once, of one kind of response."""
+    if family is not None and families is not None:
+        raise OptionError("family and families were both given; write one of them")
+    if families is not None and (isinstance(families, str) or not len(families)):
+        raise OptionError(
+            f'families={families!r} must be a list such as ["poisson", "nbinom2"]; '
+            "write family= for one"
+        )
+    given = ["gaussian" if family is None else family] if families is None else list(families)
+    known = tuple(dict.fromkeys(get_family(one) for one in given))
+    if len({one.discrete for one in known}) > 1:
+        names = ", ".join(one.name for one in known)
+        raise OptionError(
+            f"families={names} mix counts and measurements: a probability and a density cannot "
+            "be compared by a likelihood; choose families of one kind"
+        )
+    return known
+
+
+def _choices(name: str, given: Part) -> tuple[str | None, ...]:
+    choices = (given,) if given is None or isinstance(given, str) else tuple(given)
+    if not choices:
+        raise OptionError(f'{name}=[] leaves no choice; write {name}=[None, "~ 1"]')
+    if any(choices) and not offers(name):
+        raise OptionError(f"glmm has no {name}= in this version; leave {name} out")
+    return choices
+
+
+def _designs(
+    formula: str,
+    data: object,
+    family: Family,
+    choices: dict[str, tuple[str | None, ...]],
+    options: dict[str, Any],
+) -> list[Design]:
+    """The design of the full model, and of each choice of another part."""
+    given = {name: options.get(name) for name in ("weights", "offset", "context")}
+    parts: list[dict[str, str]] = [{}]
+    parts += [{name: text} for name, texts in choices.items() for text in texts if text]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        return [
+            build_design(
+                parse_formula(formula, **part),
+                data,
+                ratio_is_trials="binomial" in family.name,
+                **given,
+            )
+            for part in parts
+        ]
+
+
+def _common_rows(
+    designs: Sequence[Design], choices: dict[str, tuple[str | None, ...]]
+) -> tuple[IntArray, tuple[str, ...]]:
+    """Positions of the rows that every candidate can use, and what to say of the others."""
+    rows = designs[0].rows
+    for design in designs[1:]:
+        rows = np.intersect1d(rows, design.rows)
+    total = designs[0].dropped + len(designs[0].rows)
+    if len(rows) == total:
+        return rows, ()
+    note = (
+        f"{total - len(rows)} of {total} rows were left out of every candidate, because a value "
+        "that some candidate needs is missing."
+    )
+    warnings.warn(note, DataWarning, stacklevel=3)
+    return rows, (note,)
+
+
+def _rows_of(design: Design, rows: IntArray) -> pd.DataFrame:
+    """The rows of the data at these positions; the design has at least those."""
+    return design.frame.iloc[np.searchsorted(design.rows, rows)]
+
+
+def _options_of(options: dict[str, Any], rows: IntArray) -> dict[str, Any]:
+    """Options with their vectors cut to the rows used."""
+    cut = dict(options)
+    for name in ("weights", "offset"):
+        value = options.get(name)
+        if value is not None and not isinstance(value, str):
+            cut[name] = np.asarray(value)[rows]
+    return cut
+
+
+def _space(
+    full: Model,
+    families: tuple[Family, ...],
+    choices: dict[str, tuple[str | None, ...]],
+    design: Design,
+    fixed: bool,
+    random: bool,
+    keep: str | Sequence[str],
+) -> Space:
+    for name, value in (("fixed", fixed), ("random", random)):
+        if not isinstance(value, bool):
+            raise OptionError(f"{name}={value!r} must be True or False")
+    texts = [keep] if isinstance(keep, str) else list(keep)
+    kept_terms, kept_effects = _kept(texts, full)
+    effects = {effect for part in full.random for effect in part.effects}
+    return Space(
+        full=full,
+        families=families,
+        zi=choices["zi"],
+        dispersion=choices["dispersion"],
+        fixed=fixed,
+        random=random,
+        kept_terms=kept_terms,
+        kept_effects=kept_effects,
+        joined=frozenset(effect for effect in effects if _is_factor(effect, design.frame)),
+    )
+
+
+def _is_factor(effect: str, frame: pd.DataFrame) -> bool:
+    """Whether an effect has a column for each level, as far as its text says."""
+    name = effect.strip("`")
+    if name not in frame.columns:
+        return effect.startswith(("C(", "factor(", "poly(", "bs(", "cs(", "cr("))
+    column = frame[name]
+    return not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "b"
+
+
+def _kept(texts: Collection[str], full: Model) -> tuple[frozenset[str], frozenset[Effect]]:
+    """Terms and effects that stay."""
+    terms: set[str] = set()
+    effects: set[Effect] = set()
+    for text in texts:
+        mean = parse_formula(f"{full.response} ~ {text}").predictor("mean")
+        named = [term for term in split_terms(mean.fixed) if term not in ("0", "1")]
+        parts = [part_of(term) for term in mean.random]
+        _require_known(text, named, parts, full)
+        terms.update(named)
+        effects.update((part.group, effect) for part in parts for effect in part.effects)
+    return with_contained(terms, full.terms), frozenset(effects)
+
+
+def _require_known(
+    text: str, terms: Sequence[str], parts: Sequence[RandomPart], full: Model
+) -> None:
+    groups = {part.group for part in full.random}
+    unknown = [term for term in terms if term not in full.terms]
+    unknown += [str(part) for part in parts if part.group not in groups]
+    if unknown or not (terms or parts):
+        known = (*full.terms, *map(str, full.random))
+        near = difflib.get_close_matches(text, known, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise OptionError(
+            f"keep={text!r} is no term of the formula{meant} Its terms are {', '.join(known)}"
+        )
+
+
+def _check(
+    suite: Suite | Check | None,
+    policy: Policy | None,
+    seed: int | None,
+    draws: int | None,
+    refits: int,
+) -> tuple[SuiteCheck | None, int | None, tuple[str, ...]]:
+    """What each finalist is asked, its seed, and what the record says of it."""
+    if suite is None and policy is None:
+        return None, None, ()
+    chosen = choose_seed(seed)
+    used = Suite.standard() if suite is None else suite
+    notes = [f"Models had to pass {used!r} under {_policy_words(policy or Policy())}."]
+    if policy is None or not policy.negligible:
+        notes.append(P_VALUES)
+    return SuiteCheck(used, policy, chosen, draws, refits), chosen, tuple(notes)
+
+
+def _policy_words(policy: Policy) -> str:
+    sizes = ", ".join(f"{name} {size:g}" for name, size in policy.negligible.items())
+    waived = ", ".join(policy.waive)
+    words = [f"alpha = {policy.alpha:g}"]
+    words += [f"departures that do not matter: {sizes}"] if sizes else []
+    words += [f"waived: {waived}"] if waived else []
+    return "; ".join(words)
