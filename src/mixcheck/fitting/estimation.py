@@ -52,7 +52,7 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
     ConvergenceError
         If the likelihood is not finite at any starting point.
     """
-    with single_thread(problem.latent.rest_size):
+    with single_thread(_dense_size(problem, method)):
         fixed = fixed or fit_without_random_effects(problem)
         start = find_start(problem, fixed)
         if method.joint:
@@ -125,6 +125,11 @@ def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
     return again if better and is_settled(again) else optimum
 
 
+def _dense_size(problem: Problem, method: Method) -> int:
+    """Rows of the Schur complement."""
+    return problem.latent.rest_size + (problem.X[0].shape[1] if method.joint else 0)
+
+
 def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if method.name == "pql":
@@ -154,7 +159,7 @@ def re_estimate(
         Root of their covariance.
     method : Method
     """
-    with single_thread(problem.latent.rest_size):
+    with single_thread(_dense_size(problem, method)):
         if method.joint:
             return _re_estimate_joint(problem, previous, scale, method)
         start = _nudge(problem, previous, scale)
@@ -166,7 +171,7 @@ def re_estimate(
 
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
     """Hessian of the deviance at an optimum, (P, P)."""
-    with single_thread(problem.latent.rest_size):
+    with single_thread(_dense_size(problem, method)):
         if method.joint:
             return _joint_hessian(problem, optimum, method)
         return differentiate_gradient(
