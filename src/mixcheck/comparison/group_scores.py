@@ -32,6 +32,10 @@ FEW_GROUPS = 30
 _FLAT = 1e-6
 # A level that carries all but this share of what is known about some direction is fitted without.
 _SHARE = 0.05
+_CROSSED = (
+    "The grouping factors are crossed: each level is predicted with the random effects of the other "
+    "factors known, and the scores have no log-likelihood to be held against."
+)
 # One Newton step longer than this many standard errors is too long to be exact.
 _LONG_STEP = 1.0
 
@@ -51,8 +55,9 @@ class GroupScores(Record):
         Their sum: the estimated log score of new groups.
     se : float
         Standard error of the total, over groups.
-    llf : float
-        Marginal log-likelihood of the model; `total` is below it by the optimism.
+    llf : float or None
+        Marginal log-likelihood of the model; `total` is below it by the optimism. None where it
+        is no sum over the groups.
     tic_penalty : float or None
         Trace penalty of Takeuchi's criterion, the first-order optimism; None with the exact
         method.
@@ -67,15 +72,18 @@ class GroupScores(Record):
     scores: pd.Series[float]
     total: float
     se: float
-    llf: float
+    llf: float | None
     tic_penalty: float | None
     refitted: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
-    def optimism(self) -> float:
-        """How far the log-likelihood exceeds the score: the effective number of parameters."""
-        return self.llf - self.total
+    def optimism(self) -> float | None:
+        """How far the log-likelihood exceeds the score: the effective number of parameters.
+
+        None where the log-likelihood is no sum over the groups (crossed factors).
+        """
+        return None if self.llf is None else self.llf - self.total
 
     def minus(self, other: GroupScores) -> ScoreDifference:
         """Compare with another model on the same groups, in pairs.
@@ -100,8 +108,8 @@ class GroupScores(Record):
         rows = (
             ("log score of groups left out", self.total),
             ("standard error", self.se),
-            ("log-likelihood", self.llf),
-            ("optimism", self.optimism),
+            *((("log-likelihood", self.llf),) if self.llf is not None else ()),
+            *((("optimism", self.optimism),) if self.llf is not None else ()),
             *((("first-order optimism (TIC)", self.tic_penalty),) if self.tic_penalty else ()),
             (f"levels of {self.group}", self.scores.size),
         )
@@ -207,8 +215,17 @@ def logo(
     chosen: LeaveOutMethod = method or ("exact" if len(levels) <= EXACT_GROUPS else "newton")
     if chosen == "exact":
         values = _refit(fitted, str(levels.name), levels, range(len(levels)), n_jobs, progress)
-        return _collect(fitted, levels, chosen, values, None, (), ())
+        notes = () if _is_separable(fitted, group) else (_CROSSED,)
+        return _collect(fitted, levels, chosen, values, None, (), notes)
     return _newton(fitted, levels)
+
+
+def _is_separable(model: Groupwise, group: str | None) -> bool:
+    try:
+        model.group_loglik(group)
+    except OptionError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,7 +344,7 @@ def _collect(
         scores=pd.Series(values, levels, name="score"),
         total=float(values.sum()),
         se=_total_se(values),
-        llf=model.llf,
+        llf=None if _CROSSED in notes else model.llf,
         tic_penalty=penalty,
         refitted=refitted,
         notes=notes,
