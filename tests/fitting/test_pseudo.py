@@ -14,9 +14,10 @@ import mixcheck as mc
 from mixcheck.errors import (
     BoundaryWarning,
     ComparisonError,
+    ConvergenceError,
     OptionError,
 )
-from mixcheck.fitting.pseudo import generalised_chi_square
+from mixcheck.fitting.pseudo import generalised_chi_square, linearise
 
 # The reference iterates until parameters move by 1e-8 of themselves; rounds of epil converge
 # slowly, so that this is 1e-6 of a pseudo-likelihood of 500.
@@ -301,7 +302,7 @@ def working_deviance(fit: mc.GLMM, theta: np.ndarray) -> float:
 )
 def test_at_rest(formula: str, family: Any, reml: bool) -> None:
     """The estimates minimise the deviance of their own working response, written densely."""
-    data = table("cbpp" if "herd" in formula else "epil")
+    data = table("cbpp" if "herd" in formula else "epil").head(100)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BoundaryWarning)
         fit = mc.glmm(formula, data, family=family, method="pql", reml=reml)
@@ -456,3 +457,17 @@ def test_refused(formula: str, options: dict[str, Any], words: str) -> None:
     """What does not go together is refused with what to write."""
     with pytest.raises(OptionError, match=words):
         mc.glmm(formula, table("cbpp"), family="binomial", method="pql", **options)
+
+
+def test_unknown_variance() -> None:
+    """A family whose variance has a parameter of its own is refused."""
+    call, data = "y ~ lbase4 + (1 | subject)", table("epil")
+    with pytest.raises(OptionError, match=r'found family \'nbinom2\'.*method="laplace"'):
+        mc.glmm(call, data, family="nbinom2", method="pql")
+
+
+def test_edge() -> None:
+    """A mean at the edge of its range has no working response."""
+    problem = make("multicenter", reml=False).problem
+    with pytest.raises(ConvergenceError, match="edge of its range"):
+        linearise(problem, [np.full(problem.n, -800.0)])
