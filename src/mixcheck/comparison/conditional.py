@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
-from mixcheck.model import PERTURBATION_METHODS, ConditionalLikelihood, PerturbationMethod
+from mixcheck.model import (
+    PERTURBATION_METHODS,
+    ConditionalLikelihood,
+    Converging,
+    PerturbationMethod,
+)
 from mixcheck.simulation import Progress, map_numbers
 
 __all__ = ["ConditionalAIC", "caic"]
@@ -154,5 +159,22 @@ def caic(
         conditional_llf=llf,
         by_term=optimism.by_term,
         method=method,
-        notes=optimism.notes,
+        notes=(*optimism.notes, *_convergence_notes(model)),
     )
+
+
+def _convergence_notes(model: object) -> tuple[str, ...]:
+    if not isinstance(model, Converging):
+        return ()
+    facts = model.convergence
+    singular = tuple(
+        f"The random term {name} is on its boundary, where derivatives and single steps hold it."
+        for name in facts.singular
+    )
+    if facts.converged:
+        return singular
+    lost = (
+        "The optimum was not reached, and the degrees of freedom are those of an optimum: see "
+        "fit.convergence."
+    )
+    return (*singular, lost)

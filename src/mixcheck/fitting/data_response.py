@@ -116,7 +116,12 @@ def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted:
     by_term = {
         **sized,
         "variance parameters": float(counts @ response.estimated),
-        "dispersion": 1.0,
+        "dispersion": 1.0 if problem.weights is None else _share_of_rows(problem.weights, counts),
     }
     note = "The response is Gaussian: the degrees of freedom are exact and in closed form."
     return Optimism(sum(by_term.values()), by_term, (note,))
+
+
+def _share_of_rows(weights: FloatArray, counts: FloatArray) -> float:
+    """The dispersion counts once, unless rows are less than an observation."""
+    return float(counts @ weights / weights.sum())

@@ -31,8 +31,10 @@ _BATCH = 200_000
 # taken to first order, then leaves an error of the square.
 _ACCEPTED = 3e-6
 _MAX_STEPS = 12
-# Further from the old estimates than this, in standard errors, the metric is not to be trusted.
+# Further from the old estimates than this (whitened), the metric is not to be trusted.
 _FAR = 4.0
+# One response does not move finite estimates this far: without it they have no finite value.
+_DIVERGED = 15.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +330,7 @@ def _search(
 ) -> tuple[Evaluation, FloatArray] | None:
     """The whole search of a refit, off the boundary at first."""
     optimum = re_estimate(problem, psi, perturbed.scale, perturbed.method)
-    if not optimum.gradient < _ACCEPTED:
+    moved = np.linalg.solve(perturbed.scale, optimum.psi - perturbed.evaluation.psi)
+    if not (optimum.gradient < _ACCEPTED and np.abs(moved).max(initial=0.0) < _DIVERGED):
         return None
     return optimum.evaluation, np.zeros(psi.size)

@@ -212,4 +212,5 @@ def _invert(
         middle = 0.5 * (low + high)
         reached = cdf(middle) >= p
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return high
+    # One float inwards, for the largest float is often the end of the support, which is open.
+    return np.nextafter(high, mean)

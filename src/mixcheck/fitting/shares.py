@@ -34,22 +34,20 @@ def split_degrees(
     """
     everything = np.arange(problem.n_beta + problem.n_theta)
     known = everything[: problem.n_beta]
-    names = problem.family.predictors
     spread = [
         np.arange(where.start, where.stop)
-        for name, where in zip(names, problem.beta_slices, strict=True)
+        for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
         if name == _DISPERSION
     ]
     out = joint_degrees(problem, mode)
-    total = slope(everything)
-    if spread:
-        without = np.setdiff1d(known, np.concatenate(spread))
-        dispersion = slope(known) - slope(without)
-        out["variance parameters"] = total - sum(out.values()) - dispersion
-        out[_DISPERSION] = dispersion
-    else:
-        out["variance parameters"] = total - sum(out.values())
-    return out
+    total, at_known = slope(everything), slope(known)
+    without = slope(np.setdiff1d(known, np.concatenate(spread))) if spread else at_known
+    if problem.weights is not None and problem.weights.min() < 1.0:
+        # A row that is less than an observation counts for less than its share of the hat matrix.
+        out = {name: value * without / sum(out.values()) for name, value in out.items()}
+    dispersion = at_known - without
+    out["variance parameters"] = total - sum(out.values()) - dispersion
+    return {**out, _DISPERSION: dispersion} if spread else out
 
 
 def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
