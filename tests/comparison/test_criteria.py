@@ -65,3 +65,16 @@ def test_likelihood_that_is_no_number():
     """A log-likelihood that is NaN is never passed on."""
     with pytest.raises(mc.ComparisonError, match="is nan"):
         mc.aic(Known(llf=math.nan))
+
+
+def test_pseudo_likelihoods_have_no_criterion():
+    """A PQL fit is refused by name, alone and in a comparison."""
+    cbpp = mc.datasets.load("cbpp")
+    formula = "incidence / size ~ period + (1 | herd)"
+    pql = mc.glmm(formula, cbpp, family="binomial", method="pql")
+    laplace = mc.glmm(formula, cbpp, family="binomial")
+    for call in (mc.aic, mc.bic):
+        with pytest.raises(mc.ComparisonError, match="fitted by pseudo-likelihood"):
+            call(pql)
+    with pytest.raises(mc.ComparisonError, match="fitted by pseudo-likelihood"):
+        mc.compare({"pql": pql, "laplace": laplace})

@@ -41,12 +41,18 @@ def require_comparable(model: object, what: str) -> Comparable:
     OptionError
         If it has not.
     ComparisonError
-        If its log-likelihood is not a finite number.
+        If its log-likelihood is not a finite number, or not one of the responses.
     """
     if isinstance(model, type) or not isinstance(model, Comparable):
         raise OptionError(
             f"{what} needs a fitted model with a log-likelihood, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
+        )
+    if "pseudo-likelihood" in str(model.description.get("method", "")):
+        raise ComparisonError(
+            f"{formula_of(model)!r} was fitted by pseudo-likelihood, which is a likelihood of "
+            f"working responses that differ between models: {what} does not exist. Fit it by "
+            'method="laplace"'
         )
     if not math.isfinite(model.llf):
         raise ComparisonError(

@@ -52,7 +52,7 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
     ConvergenceError
         If the likelihood is not finite at any starting point.
     """
-    with single_thread(_dense_size(problem, method)):
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         fixed = fixed or fit_without_random_effects(problem)
         start = find_start(problem, fixed)
         if method.joint:
@@ -159,7 +159,7 @@ def re_estimate(
         Root of their covariance.
     method : Method
     """
-    with single_thread(_dense_size(problem, method)):
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if method.joint:
             return _re_estimate_joint(problem, previous, scale, method)
         start = _nudge(problem, previous, scale)
@@ -171,7 +171,7 @@ def re_estimate(
 
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
     """Hessian of the deviance at an optimum, (P, P)."""
-    with single_thread(_dense_size(problem, method)):
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if method.joint:
             return _joint_hessian(problem, optimum, method)
         return differentiate_gradient(

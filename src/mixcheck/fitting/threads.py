@@ -10,6 +10,8 @@ __all__ = ["single_thread"]
 
 # A Schur complement larger than this gains from threads.
 _LARGE = 1500
+# Entries of the model matrices below which the library starts no threads anyway.
+_SMALL = 200_000
 
 
 @cache
@@ -19,11 +21,16 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
-def single_thread(rest_size: int) -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread while the Schur complement has `rest_size` rows.
+def single_thread(rest_size: int, entries: int = 0) -> AbstractContextManager[Any]:
+    """Hold BLAS to one thread where more gain nothing.
 
-    Without a Schur complement every call is too small for the library to start threads.
+    Parameters
+    ----------
+    rest_size : int
+        Rows of the Schur complement.
+    entries : int
+        Entries of the model matrices.
     """
-    if not 0 < rest_size < _LARGE:
+    if rest_size >= _LARGE or (rest_size == 0 and entries < _SMALL):
         return nullcontext()
     return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
