@@ -17,6 +17,7 @@ from mixcheck.families.links import (
     Sqrt,
     get_link,
 )
+from mixcheck.families.mixtures import Hurdle, Mixture, ZeroInflated, add_zeros
 from mixcheck.families.names import get_family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.positive import Gamma, LogNormal
@@ -37,12 +38,14 @@ __all__ = [
     "Family",
     "Gamma",
     "Gaussian",
+    "Hurdle",
     "Identity",
     "Inverse",
     "Link",
     "Log",
     "LogNormal",
     "Logit",
+    "Mixture",
     "NegativeBinomial1",
     "NegativeBinomial2",
     "Observed",
@@ -53,6 +56,8 @@ __all__ = [
     "TruncatedNegativeBinomial1",
     "TruncatedNegativeBinomial2",
     "TruncatedPoisson",
+    "ZeroInflated",
+    "add_zeros",
     "get_family",
     "get_link",
 ]
