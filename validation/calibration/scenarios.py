@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["CORRECT", "OVERDISPERSED", "Scenario"]
+__all__ = ["CORRECT", "OVERDISPERSED", "WIDER", "Scenario"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,15 @@ class Scenario:
     name, formula, family : str
     make : callable
         From a generator to a data set.
+    zi : str or None
+        Zero part of the model.
     """
 
     name: str
     formula: str
     family: str
     make: Callable[[np.random.Generator], pd.DataFrame]
+    zi: str | None = None
 
 
 def _grouped(
@@ -59,7 +62,15 @@ def _response(
         return {"y": rng.poisson(np.exp(eta))}
     if kind == "gaussian":
         return {"y": eta + rng.normal(size=eta.size)}
+    if kind == "nbinom2":
+        return {"y": rng.poisson(np.exp(eta) * rng.gamma(1.5, 1.0 / 1.5, eta.size))}
+    if kind == "zip":
+        return {"y": rng.poisson(np.exp(eta)) * (rng.random(eta.size) > 0.25)}
+    if kind == "gamma":
+        return {"y": np.exp(eta) * rng.gamma(4.0, 0.25, eta.size)}
     p = 1.0 / (1.0 + np.exp(-eta))
+    if kind == "beta":
+        return {"y": np.clip(rng.beta(8.0 * p, 8.0 * (1.0 - p)), 1e-9, 1.0 - 1e-9)}
     trials = int(kind.removeprefix("binomial"))
     return {"y": rng.binomial(trials, p), "m": float(trials)}
 
@@ -78,6 +89,22 @@ CORRECT = (
     Scenario("bernoulli 60 x 10", _ONE, "binomial", _grouped(60, 10, 0.0, 0.8, "binomial1")),
     Scenario("gaussian 100 x 3", _ONE, "gaussian", _grouped(100, 3, 0.0, 1.0, "gaussian")),
     Scenario("poisson crossed 25 x 16", "y ~ x + (1 | g) + (1 | h)", "poisson", _crossed(25, 16)),
+)
+WIDER = tuple(
+    Scenario(
+        f"{name} {groups} x {size}",
+        _ONE,
+        family,
+        _grouped(groups, size, 0.5, 0.5, name),
+        "~ 1" if name == "zip" else None,
+    )
+    for name, family in (
+        ("nbinom2", "nbinom2"),
+        ("zip", "poisson"),
+        ("gamma", "gamma"),
+        ("beta", "beta"),
+    )
+    for groups, size in ((100, 3), (20, 25))
 )
 OVERDISPERSED = (
     Scenario(
