@@ -209,9 +209,9 @@ class ApproximationFacts:
     llf, reference_llf : float
         Log-likelihoods at the two optima.
     shift : float
-        Largest change of a fixed effect, in standard errors.
+        Largest change of a parameter, in standard errors.
     parameter : str
-        The fixed effect that changes most.
+        The parameter that changes most.
     unavailable : str
         Why no comparison can be made, as a sentence; empty where it was made.
     """

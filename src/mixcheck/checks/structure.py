@@ -172,7 +172,8 @@ class LaplaceAdequacy(Check):
 
     An exact fact, without a p-value: the model is fitted again by adaptive quadrature with
     as many nodes as it takes for the log-likelihood to settle. Effect: "largest shift" of a
-    fixed effect in standard errors; 0 for an exact likelihood. Skipped where quadrature does
+    parameter (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0
+    for an exact likelihood. The finding also gives both log-likelihoods. Skipped where quadrature does
     not apply (several grouping factors).
 
     Parameters
@@ -190,7 +191,7 @@ class LaplaceAdequacy(Check):
     needs: ClassVar[type] = Approximate
     about_rows: ClassVar[bool] = False
 
-    tolerance: float = 0.1
+    tolerance: float = 0.25
 
     def __post_init__(self) -> None:
         if not self.tolerance > 0.0:

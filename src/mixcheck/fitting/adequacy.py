@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation import settle_nodes
 from mixcheck.fitting.method import Method
@@ -23,7 +23,6 @@ def compare_with_quadrature(
     method: Method,
     optimum: Optimum,
     covariance: FloatArray,
-    shown: IntArray,
     names: Sequence[str],
 ) -> ApproximationFacts:
     """Fit again by adaptive quadrature with as many nodes as it takes to settle.
@@ -37,9 +36,8 @@ def compare_with_quadrature(
         Of the approximate fit.
     covariance : (P, P)
         Of its estimates.
-    shown : (s,) int
-        Positions of the fixed effects to compare.
-    names : sequence of str, (s,)
+    names : sequence of str, (P,)
+        Of the parameters.
     """
     llf = -0.5 * optimum.evaluation.deviance
     if method.reml or not method.likelihood:
@@ -51,8 +49,10 @@ def compare_with_quadrature(
         exact, quadrature = settle_nodes(problem, optimum)
     except (OptionError, ConvergenceError) as error:
         return _unavailable(llf, f"Quadrature does not apply: {error}.")
-    deviations = np.sqrt(np.diag(covariance))[shown]
-    shifts = np.abs(exact.psi - optimum.psi)[shown] / np.maximum(deviations, 1e-300)
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    # What has no standard error (a variance of zero) has no shift in its units.
+    units = np.where(deviations > 0.0, deviations, np.inf)
+    shifts = np.abs(exact.psi - optimum.psi) / units
     largest = int(np.argmax(shifts))
     return ApproximationFacts(
         reference=str(quadrature),

@@ -27,7 +27,6 @@ from mixcheck.fitting.groupwise import (
     find_grouping,
     group_logliks,
     predict_group,
-    split,
 )
 from mixcheck.fitting.inference import (
     conditional_variances,
@@ -347,8 +346,10 @@ class GLMM:
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
+        fixed = [_shown_name(part, c) for part in self.design.predictors for c in part.columns]
+        names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
         return compare_with_quadrature(
-            self.problem, self.method, self.optimum, self.covariance, self._shown, self._names
+            self.problem, self.method, self.optimum, self.covariance, names
         )
 
     @property
@@ -663,17 +664,16 @@ class GLMM:
             If the log-likelihood is no sum over these levels.
         """
         grouping = find_grouping(self.design, self.problem, group)
-        parts = split(self.problem, self.method, grouping)
         psi = self.optimum.psi if estimates is None else estimates
-        held = np.broadcast_to(psi, (len(parts), self.n_parameters))
-        values = group_logliks(parts, self.method, list(held))
+        values = group_logliks(self.problem, self.method, grouping, psi)
         return pd.Series(values, grouping.levels, name="loglik")
 
     def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
         """Gradient and information of the log-likelihood of each level."""
         grouping = find_grouping(self.design, self.problem, group)
-        parts = split(self.problem, self.method, grouping)
-        return differentiate_groups(parts, self.method, self.optimum.psi, self._root)
+        return differentiate_groups(
+            self.problem, self.method, grouping, self.optimum.psi, self._root
+        )
 
     def predict_group(self, group: str | None, k: int) -> float:
         """Joint log density of level number k, the model being fitted without it."""
