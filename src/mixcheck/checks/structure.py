@@ -173,8 +173,8 @@ class LaplaceAdequacy(Check):
     An exact fact, without a p-value: the model is fitted again by adaptive quadrature with
     as many nodes as it takes for the log-likelihood to settle. Effect: "largest shift" of a
     parameter (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0
-    for an exact likelihood. The finding also gives both log-likelihoods. Skipped where quadrature does
-    not apply (several grouping factors).
+    for an exact likelihood. The finding also gives both log-likelihoods. Skipped where
+    quadrature does not apply (several grouping factors).
 
     Parameters
     ----------
