@@ -173,8 +173,8 @@ class Assessment:
     score : Score or None
     llf : float
     df : int
-    singular : tuple of str
-        Random terms with a variance of zero or a correlation of one.
+    notes : tuple of str
+        Sentences on the fit, such as that a variance is zero.
     data : tuple
         What two models must share to be compared.
     """
@@ -183,7 +183,7 @@ class Assessment:
     score: Score | None = None
     llf: float = np.nan
     df: int = 0
-    singular: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -215,6 +215,6 @@ def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Asse
         score=score,
         llf=float(model.llf),
         df=int(model.n_parameters),
-        singular=() if facts is None else facts.singular,
+        notes=() if facts is None else facts.messages,
         data=(("rows", str(model.nobs)), *sorted(model.data_digest.items())),
     )

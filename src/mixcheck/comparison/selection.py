@@ -80,8 +80,8 @@ class RankedModel:
         Why it is not admissible.
     verdicts : mapping of str to str
         The verdict of each check.
-    singular : tuple of str
-        Random terms with a variance of zero or a correlation of one.
+    notes : tuple of str
+        Sentences on the fit, such as that a variance is zero.
     step : int
         Step of the search in which it was fitted.
     """
@@ -99,7 +99,7 @@ class RankedModel:
     admissible: bool | None
     reason: str
     verdicts: Mapping[str, str]
-    singular: tuple[str, ...]
+    notes: tuple[str, ...]
     step: int
 
 
@@ -173,7 +173,7 @@ class Selection(Record):
         -------
         DataFrame
             The parts of the description, then df, llf, criterion, delta, delta_se, weight,
-            close, admissible, reason, step.
+            close, admissible, reason, notes, step.
         """
         rows = [{**model.description, **_numbers(model)} for model in self.models]
         frame = pd.DataFrame(rows)
@@ -247,6 +247,7 @@ def _numbers(model: RankedModel) -> dict[str, Any]:
         "close": model.close,
         "admissible": model.admissible,
         "reason": model.reason,
+        "notes": " ".join(model.notes),
         "step": model.step,
     }
 
@@ -424,7 +425,7 @@ def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment
         admissible=None,
         reason="",
         verdicts={},
-        singular=seen.singular,
+        notes=seen.notes,
         step=tried.step,
     )
 

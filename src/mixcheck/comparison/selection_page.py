@@ -77,6 +77,8 @@ def _names(models: Sequence[RankedModel], most: int = 3) -> str:
 def page_of(selection: Selection) -> Document:
     """The whole page."""
     blocks: list[Block] = [Paragraph(selection.verdict)]
+    if selection.best is not None:
+        blocks += [Paragraph(note) for note in selection.best.notes]
     if selection.models:
         blocks.append(_ranking(selection))
     if selection.importance:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from mixcheck.checks.check import Check
 from mixcheck.checks.suite import Suite, run_checks
 from mixcheck.comparison.candidates import Candidate
-from mixcheck.errors import DataWarning, OptionError
+from mixcheck.errors import OptionError
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.glmm import glmm
 from mixcheck.model import Conditioning
@@ -73,10 +72,7 @@ class GlmmFit:
         model: Model = candidate.content
         parts = {"zi": model.zi, "dispersion": model.dispersion}
         given: dict[str, Any] = {name: text for name, text in parts.items() if text is not None}
-        with warnings.catch_warnings():
-            # What was left out was said once, of the data as a whole.
-            warnings.simplefilter("ignore", DataWarning)
-            return glmm(model.formula, self.data, family=model.family, **given, **self.options)
+        return glmm(model.formula, self.data, family=model.family, **given, **self.options)
 
 
 @dataclass(frozen=True, eq=False)

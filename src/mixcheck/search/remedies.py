@@ -20,7 +20,6 @@ from mixcheck.families import Family, get_family
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.search.fits import offers
 from mixcheck.search.random_parts import RandomPart, neighbouring_parts
 from mixcheck.search.space import Model
 from mixcheck.search.terms import factors_of
@@ -256,13 +255,18 @@ def _by_column(column: str, s: Situation) -> Iterator[Remedy]:
 def _zero_inflated(s: Situation, notes: list[str]) -> Iterator[Remedy]:
     if s.model.zi is not None:
         return
-    if not offers("zi"):
-        notes.append("A zero inflation would be tried, and glmm has none yet.")
-        return
-    yield Remedy("distribution", "more zeros than the model expects: zero inflation", zi="~ 1")
+    why = "more zeros than the model expects: zero inflation"
+    yield Remedy("distribution", why, zi="~ 1")
     if s.model.family.name == "poisson":
         for family in _available(["nbinom2"], s, notes):
-            why = f"more zeros than the model expects: zero inflation and {family.name}"
+            yield Remedy("distribution", f"{why} and {family.name}", zi="~ 1", family=family)
+
+
+def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
+    """Zeros that are a matter of their own, be they many or few."""
+    if s.model.zi is None:
+        for family in _available([f"truncated_{s.model.family.name}"], s, notes):
+            why = f"fewer zeros than the model expects: a hurdle, {family.name}"
             yield Remedy("distribution", why, zi="~ 1", family=family)
 
 
@@ -276,7 +280,9 @@ def _of_zeros(
             why = "more zeros than the model expects"
             yield from _by_family(["nbinom2"], why, s, notes)
         yield from _zero_inflated(s, notes)
-    elif s.model.family.name == "poisson":
+        return
+    yield from _hurdle(s, notes)
+    if s.model.family.name == "poisson":
         why = "fewer zeros than the model expects"
         yield from _by_family(["genpois", "compois"], why, s, notes)
 

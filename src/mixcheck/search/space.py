@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from mixcheck.comparison.candidates import Candidate
 from mixcheck.design import ModelFormula, PredictorFormula
-from mixcheck.families import Family
+from mixcheck.errors import FamilyError
+from mixcheck.families import Family, add_zeros
 from mixcheck.search.random_parts import Effect, RandomPart, neighbouring_parts, part_of
 from mixcheck.search.terms import addable, droppable, split_terms
 
@@ -151,7 +152,7 @@ class Space:
 
     def _admitted(self, model: Model) -> Model:
         """The model without the parts that its family has no place for."""
-        zi = model.zi if model.family.discrete else None
+        zi = model.zi if _takes_zeros(model.family) else None
         dispersion = model.dispersion if "dispersion" in model.family.predictors else None
         return replace(model, zi=zi, dispersion=dispersion)
 
@@ -171,6 +172,15 @@ class Space:
     def _family_name(self, family: Family) -> str:
         alike = [other for other in self.families if other.name == family.name]
         return f"{family.name} ({family.link.name})" if len(alike) > 1 else family.name
+
+
+def _takes_zeros(family: Family) -> bool:
+    """Whether a family can have a zero part."""
+    try:
+        add_zeros(family)
+    except FamilyError:
+        return False
+    return True
 
 
 def _parts(model: Model) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ from mixcheck.comparison.selection import RankedModel, Selection, search_models
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
+from mixcheck.families import Mixture
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.report.report import Report
 from mixcheck.search.fits import GlmmFit, SuiteCheck, require_likelihood
@@ -276,7 +277,9 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     texts = {name: one_sided(parts[name]) for name in ("zi", "dispersion") if name in parts}
     if texts.get("dispersion") == "~ 1":
         del texts["dispersion"]
-    model = model_of(design.formula, fit.family, **texts)
+    # The fit's family has its zero part; a call names the family without it, and the part.
+    family = fit.family.base if isinstance(fit.family, Mixture) else fit.family
+    model = model_of(design.formula, family, **texts)
     # A proportion in one column has its trials as weights.
     weights = design.weights
     if design.formula.response.kind == "single" and design.size is not None:

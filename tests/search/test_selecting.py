@@ -1,0 +1,209 @@
+"""The verb select, against fits by hand and published numbers."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import mixcheck as mc
+from mixcheck import simulation
+from mixcheck.errors import DataWarning, OptionError, UnknownColumnError
+
+# MuMIn::dredge of R, on lme4 fits by maximum likelihood; both optimisers stop about there.
+DREDGE = {
+    "age + Sex + age:Sex": 441.4707411878,
+    "age + Sex": 445.4447204,
+    "age": 451.7778916,
+    "Sex": 515.3464405,
+    "1": 521.7219172,
+}
+DREDGE_WEIGHTS = (0.8749777, 0.1199661, 0.0050562)
+TOLERANCE = 1e-5
+FULL = "distance ~ age * Sex + (age | Subject)"
+
+
+@pytest.fixture(scope="module")
+def growth():
+    """Distances on 27 children at four ages."""
+    return mc.datasets.load("Orthodont")
+
+
+def aicc(model: mc.GLMM) -> float:
+    """AIC corrected as for a regression with as many parameters."""
+    k, n = model.n_parameters, model.nobs
+    return model.aic + 2.0 * k * (k + 1) / (n - k - 1)
+
+
+def test_dredge(growth):
+    """All subsets by AICc are those of R, in order, with their weights."""
+    formula = "distance ~ age * Sex + (1 | Subject)"
+    chosen = mc.select(formula, growth, random=False, criterion=aicc)
+    found = {m.description["formula"]: m.value for m in chosen.models}
+    assert found == {
+        f"distance ~ {part} + (1 | Subject)": pytest.approx(value, abs=TOLERANCE)
+        for part, value in DREDGE.items()
+    }
+    weights = [model.weight for model in chosen.models[:3]]
+    assert weights == pytest.approx(DREDGE_WEIGHTS, abs=1e-6)
+    assert next(iter(chosen.importance)) in ("age", "1 | Subject")
+    assert chosen.importance["Sex"] == pytest.approx(0.8749777 + 0.1199661, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_all_subsets_equal_fits_by_hand(growth):
+    """Fixed and random parts together: each criterion is that of the model fitted alone."""
+    chosen = mc.select(FULL, growth)
+    fixed = ("1", "age", "Sex", "age + Sex", "age + Sex + age:Sex")
+    random = ("", " + (1 | Subject)", " + (1 + age || Subject)", " + (1 + age | Subject)")
+    by_hand = {
+        f"distance ~ {f}{r}": mc.glmm(f"distance ~ {f}{r}", growth).aic
+        for f in fixed
+        for r in random
+    }
+    assert {m.model: m.value for m in chosen.models} == by_hand
+    assert chosen.best is not None
+    assert chosen.best.model == min(by_hand, key=by_hand.get)
+    assert chosen.best_fit.aic == chosen.best.value
+
+
+def test_greedy_equals_all(growth):
+    """Step by step to the same model, with fewer fits."""
+    whole, steps = mc.select(FULL, growth), mc.select(FULL, growth, search="greedy")
+    assert whole.best is not None
+    assert steps.best is not None
+    assert steps.best.model == whole.best.model
+    assert len(steps.models) < len(whole.models)
+
+
+def test_candidates_share_their_rows(growth):
+    """Rows that one candidate cannot use are left out of all, with one warning."""
+    holes = growth.assign(age=growth["age"].where(np.arange(len(growth)) % 9 != 0))
+    with pytest.warns(DataWarning, match="12 of 108 rows were left out of every candidate"):
+        chosen = mc.select("distance ~ age + Sex + (1 | Subject)", holes, random=False)
+    assert len(chosen.models) == 4
+    assert chosen.best_fit.nobs == 96
+    assert any("12 of 108 rows" in remark for remark in chosen.remarks)
+
+
+def test_vectors_follow_the_rows(growth):
+    """Weights given as an array are cut to the rows used."""
+    holes = growth.assign(age=growth["age"].where(np.arange(len(growth)) % 9 != 0))
+    weights = np.where(holes["age"].isna(), 5.0, 1.0)
+    formula = "distance ~ age + (1 | Subject)"
+    with pytest.warns(DataWarning):
+        weighted = mc.select(formula, holes, random=False, weights=weights)
+    with pytest.warns(DataWarning):
+        plain = mc.select(formula, holes, random=False)
+    assert [m.value for m in weighted.models] == pytest.approx([m.value for m in plain.models])
+
+
+def test_keep(growth):
+    """Terms that are kept stay, with what they contain."""
+    chosen = mc.select(FULL, growth, keep=["age:Sex", "(1 | Subject)"])
+    assert {m.terms[:3] for m in chosen.models} == {("age", "Sex", "age:Sex")}
+    assert len(chosen.models) == 3
+
+
+def test_workers_change_nothing(growth, monkeypatch):
+    """Processes give the same record, to the last bit."""
+    formula = "distance ~ age + Sex + (1 | Subject)"
+    serial = mc.select(formula, growth, random=False)
+    monkeypatch.setattr(simulation, "TRIAL_SECONDS", -1.0)
+    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    parallel = mc.select(formula, growth, random=False, n_jobs=2)
+    assert parallel.to_json() == serial.to_json()
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """Counts that vary more than a Poisson, by groups."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(15), 8)
+    x = rng.normal(size=g.size)
+    mean = np.exp(0.8 + 0.6 * x + rng.normal(scale=0.4, size=15)[g])
+    y = rng.poisson(mean * rng.gamma(1.5, 1 / 1.5, g.size))
+    return {"y": y, "x": x, "g": g, "z": rng.normal(size=g.size)}
+
+
+def test_families(counts):
+    """Families are part of the search, and failing ones are kept with their reason."""
+    chosen = mc.select(
+        "y ~ x + (1 | g)", counts, families=["poisson", "nbinom2"], zi=[None, "~ 1"], random=False
+    )
+    assert len(chosen.models) + len(chosen.failures) == 8
+    assert chosen.best is not None
+    assert chosen.best.model.startswith("y ~ x + (1 | g), nbinom2")
+    assert chosen.importance["nbinom2"] > 0.99
+
+
+def test_gate(counts):
+    """A better model that fails the checks is shown, and a worse one that passes is selected."""
+    chosen = mc.select(
+        "y ~ x + (1 | g)",
+        counts,
+        families=["poisson", "nbinom2"],
+        random=False,
+        keep="x",
+        # A criterion that prefers the Poisson, which the data contradict.
+        criterion=lambda model: 0.0 if model.description["family"] == "poisson" else 10.0,
+        suite=mc.checks.Dispersion(),
+        policy=mc.Policy(negligible={"variance ratio": 0.2}),
+        draws=99,
+        seed=1,
+    )
+    assert [m.admissible for m in chosen.models] == [False, True]
+    assert chosen.models[0].reason == "fails dispersion"
+    assert chosen.best is chosen.models[1]
+    assert any("variance ratio 0.2" in remark for remark in chosen.remarks)
+    # Common random numbers: the same check of the same fit, asked alone, has the same answer.
+    alone = mc.check(chosen.best_fit, mc.checks.Dispersion(), draws=99, seed=1)
+    report = chosen.reports[chosen.best.model]
+    assert report["dispersion"].pvalue == alone["dispersion"].pvalue
+
+
+def test_gate_by_pvalues_is_remarked(counts):
+    """A gate without sizes of effects is said to be one."""
+    chosen = mc.select(
+        "y ~ x + (1 | g)", counts, family="nbinom2", random=False, keep="x",
+        suite=mc.checks.Convergence(), seed=1,
+    )  # fmt: skip
+    assert any("p-values alone" in remark for remark in chosen.remarks)
+    assert chosen.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"family": "poisson", "families": ["poisson"]}, "both given"),
+        ({"families": "poisson"}, "must be a list"),
+        ({"families": ["poisson", "gaussian"]}, "mix counts and measurements"),
+        ({"keep": "w"}, "no term of the formula"),
+        ({"keep": "(1 | h)"}, "no term of the formula"),
+        ({"zi": []}, "leaves no choice"),
+        ({"fixed": 1}, "must be True or False"),
+        ({"reml": True}, "REML likelihoods"),
+        ({"method": "pql"}, "no likelihood"),
+        ({"famly": "poisson"}, "no option that select passes on"),
+        ({"criterion": "r2"}, "unknown"),
+    ],
+)
+def test_wrong_calls(counts, options, message):
+    """One clear error before anything is fitted."""
+    with pytest.raises(OptionError, match=message):
+        mc.select("y ~ x + (1 | g)", counts, **options)
+
+
+def test_unknown_columns_raise_at_once(counts):
+    """A wrong name is an error, not a table of failures."""
+    with pytest.raises(UnknownColumnError):
+        mc.select("y ~ x + w + (1 | g)", counts, family="poisson")
+
+
+def test_no_interaction_without_its_parts(counts):
+    """The largest of a search of four terms, as fitted."""
+    chosen = mc.select("y ~ x * z + (1 | g)", counts, family="poisson", random=False)
+    for model in chosen.models:
+        assert "x:z" not in model.terms or {"x", "z"} <= set(model.terms)
+    assert len(chosen.models) == len(list(combinations("abc", 2))) + 2
