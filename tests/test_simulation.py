@@ -14,7 +14,7 @@ from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.model import ConvergenceFacts, Realisation, Refittable
-from mixcheck.simulation import reduce_replicates, simulate
+from mixcheck.simulation import map_numbers, reduce_replicates, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -294,3 +294,27 @@ def test_progress_true_uses_tqdm_where_it_is_installed(model, monkeypatch):
     monkeypatch.setattr(simulation.importlib, "import_module", lambda name: Tqdm)
     reduce_replicates(simulate(model, seed=1, draws=7), first_numbers, progress=True)
     assert [(bar.n, bar.total, bar.closed) for bar in bars] == [(7, 7, True)]
+
+
+def _square(k: int) -> np.ndarray | str:
+    return "seven is left out" if k == 7 else np.array([k * k])
+
+
+@pytest.mark.parametrize("workers", [False, True])
+def test_numbered_tasks(monkeypatch, workers):
+    """Results come in the order of the numbers, wherever these start and whoever works."""
+    if workers:
+        monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
+        monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = map_numbers(_square, range(5, 12))
+    assert found[2] == "seven is left out"
+    assert [float(row[0]) for row in found if not isinstance(row, str)] == [
+        25,
+        36,
+        64,
+        81,
+        100,
+        121,
+    ]
+    assert map_numbers(_square, range(3, 3)) == []

@@ -72,24 +72,24 @@ def test_weights_of_one_parameter_each():
 
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 def test_calibration():
-    """Null rejections at 10 % of both tests over 60 data sets lie within four errors.
+    """Null rejections at 10 % of both tests over 30 data sets lie within four errors.
 
     The long form is in validation/comparison.
     """
     rng = np.random.default_rng(4)
     g = np.repeat(np.arange(30), 3)
     close, same = [], []
-    for _ in range(60):
+    for _ in range(30):
         data = pd.DataFrame(rng.standard_normal((90, 2)), columns=["x", "z"]).assign(g=g)
         noise = rng.standard_normal(30)[g] + rng.standard_normal(90)
         for effect, out in ((0.6, close), (0.0, same)):
             data["y"] = effect * (data["x"] + data["z"]) + noise
             test = mc.vuong(*(mc.glmm(f"y ~ {v} + (1 | g)", data) for v in "xz"))
             out.append(test.pvalue if effect else test.variance_pvalue)
-    limit = 0.1 + 4.0 * np.sqrt(0.09 / 60)
+    limit = 0.1 + 4.0 * np.sqrt(0.09 / 30)
     assert np.mean(np.array(close) < 0.1) < limit
     assert np.mean(np.array(same) < 0.1) < limit
-    assert np.mean(np.array(same) < 0.5) > 0.5 - 4.0 * np.sqrt(0.25 / 60)
+    assert np.mean(np.array(same) < 0.5) > 0.5 - 4.0 * np.sqrt(0.25 / 30)
 
 
 def test_common_group():

@@ -40,7 +40,7 @@ def estimate_covariances(
                 entries.append((name, i, j))
                 values.append(float(whole[i, j]))
                 slopes.append(slope[i, j])
-    J = np.array(slopes).reshape(-1, theta.size)
+    J = np.array(slopes).reshape(len(slopes), theta.size)
     return CovarianceEstimates(tuple(entries), np.array(values), J @ covariance @ J.T)
 
 

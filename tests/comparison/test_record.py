@@ -1,0 +1,43 @@
+"""What results of the comparison have in common."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import mixcheck as mc
+from mixcheck.comparison.record import Record
+
+
+@pytest.fixture
+def test_of_days(days) -> Record:
+    """A likelihood-ratio test."""
+    return mc.lrt(days["intercept"], days["slope"])
+
+
+def test_files(test_of_days, tmp_path):
+    """Pages and JSON are returned and, where a path is given, written."""
+    page, content = tmp_path / "test.html", tmp_path / "test.json"
+    assert test_of_days.to_html(page) == page.read_text(encoding="utf-8")
+    assert test_of_days.to_json(content) == content.read_text(encoding="utf-8")
+    assert json.loads(content.read_text(encoding="utf-8"))["schema_version"] == 1
+
+
+def test_text(test_of_days):
+    """The text is the page, in any width."""
+    assert str(test_of_days) == test_of_days.to_text()
+    assert max(map(len, test_of_days.to_text(width=60).splitlines())) <= 90
+
+
+def test_lrt_frame(test_of_days):
+    """The likelihood-ratio test is one row of a table."""
+    frame = test_of_days.to_frame()
+    assert frame.loc[0, "df"] == 2
+    assert bool(frame.loc[0, "boundary"])
+
+
+def test_a_record_says_what_it_holds():
+    """Without page, table and content there is no record."""
+    with pytest.raises(TypeError, match="abstract"):
+        Record()
