@@ -6,9 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import expit
 
+import mixcheck as mc
+from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
 from mixcheck.fitting.laplace import evaluate
+from mixcheck.fitting.problem import arrange
 from mixcheck.fitting.quadrature import evaluate_quadrature, require_quadrature
 
 DEVIANCE = 1e-8
@@ -137,3 +142,25 @@ def test_refused(small: SimpleNamespace) -> None:
         with pytest.raises(OptionError, match=f"exactly one grouping factor; found {groups}"):
             require_quadrature(small.case(layout, "poisson-log", 3).problem)
     require_quadrature(small.case("three_effects", "poisson-log", 3).problem)
+
+
+def test_sixty_thousand_pairs() -> None:
+    """Logarithms of integrals are added: 60,000 groups of 2 at theta = 2 are finite and right."""
+    groups = 60_000
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(groups), 2)
+    y = rng.binomial(1, expit(0.3 + 2.0 * rng.normal(size=groups)[g]))
+    design = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": y, "g": g}, ratio_is_trials=True)
+    problem = arrange(design, mc.families.Binomial())
+    psi = np.array([0.3, 2.0])
+    found = evaluate_quadrature(problem, psi, problem.latent.zeros(), 51).deviance
+    exact = 0.0
+    for successes, count in enumerate(np.bincount(y.reshape(-1, 2).sum(axis=1), minlength=3)):
+
+        def density(b: float, k: int = successes) -> float:
+            p = expit(0.3 + 2.0 * b)
+            return float(p**k * (1.0 - p) ** (2 - k) * np.exp(-0.5 * b * b) / np.sqrt(2 * np.pi))
+
+        integral = quad(density, -10.0, 10.0, epsabs=1e-13, epsrel=1e-13, limit=400)[0]
+        exact -= 2.0 * count * np.log(integral)
+    assert found == pytest.approx(exact, abs=1e-5)
