@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import joblib
@@ -198,6 +198,13 @@ def test_gate_may_refuse_everything():
     assert chosen.best_fit is None
     assert chosen.verdict.startswith("No model is admissible: 4 models")
     assert "12 with a higher one were not checked" in chosen.verdict
+
+
+def test_a_gate_that_cannot_fail_is_said_to_be_one():
+    """Where the draws could not have failed a check, the page says so and does not say PASS."""
+    vague = Report(tuple(replace(finding, floor=0.2) for finding in report(0.5).findings))
+    text = select(check=lambda model: vague, checked=1).to_text()
+    assert "too few draws to fail spread" in " ".join(text.split())
 
 
 def test_gate_of_the_caller():

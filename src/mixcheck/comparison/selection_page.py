@@ -124,6 +124,9 @@ def _places(value: float) -> Places:
 def _checks(model: RankedModel) -> Cell:
     if model.admissible is None:
         return "not checked"
+    undecided = [name for name, verdict in model.verdicts.items() if verdict == "UNDECIDED"]
+    if undecided and not model.reason:
+        return f"too few draws to fail {', '.join(undecided)}"
     return model.reason or Badge("PASS", "good")
 
 
