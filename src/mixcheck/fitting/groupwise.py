@@ -7,7 +7,6 @@ over them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,15 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation import re_estimate
+from mixcheck.fitting.levelwise import evaluate_groups
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import differentiate_gradient
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.restriction import mute, restrict
 from mixcheck.model import GroupDerivatives
+
+# Step of the central differences, in standard errors: truncation is its square.
+_STEP = 4e-3
 
 __all__ = [
     "Grouping",
@@ -126,6 +129,11 @@ def _require_likelihood(method: Method) -> None:
         )
 
 
+def _require_sum(problem: Problem, method: Method, grouping: Grouping) -> None:
+    _require_likelihood(method)
+    _require_separable(problem, grouping)
+
+
 def split(problem: Problem, method: Method, grouping: Grouping) -> list[Problem]:
     """The problem of each level.
 
@@ -134,27 +142,36 @@ def split(problem: Problem, method: Method, grouping: Grouping) -> list[Problem]
     OptionError
         If the log-likelihood is not the sum of theirs.
     """
-    _require_likelihood(method)
-    _require_separable(problem, grouping)
+    _require_sum(problem, method, grouping)
     order = np.argsort(grouping.codes, kind="stable")
     ends = np.cumsum(np.bincount(grouping.codes, minlength=len(grouping.levels)))
     return [restrict(problem, rows) for rows in np.split(order, ends[:-1])]
 
 
 def group_logliks(
-    parts: Sequence[Problem], method: Method, estimates: Sequence[FloatArray]
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray
 ) -> FloatArray:
-    """Log-likelihood of each group at parameters of its own, (G,)."""
-    return np.array(
-        [
-            -0.5 * objective_of(part, method)(psi, None).deviance
-            for part, psi in zip(parts, estimates, strict=True)
-        ]
-    )
+    """Log-likelihood of each group, (G,), at common parameters, (P,), or at its own, (G, P).
+
+    Raises
+    ------
+    OptionError
+        If the log-likelihood is not the sum of theirs.
+    """
+    if psi.ndim == 1 and method.name == "laplace":
+        _require_sum(problem, method, grouping)
+        return -0.5 * evaluate_groups(problem, method, psi, grouping.codes).deviance
+    parts = split(problem, method, grouping)
+    estimates = np.broadcast_to(psi, (len(parts), psi.shape[-1]))
+    deviances = [
+        objective_of(part, method)(own, None).deviance
+        for part, own in zip(parts, estimates, strict=True)
+    ]
+    return -0.5 * np.array(deviances)
 
 
 def differentiate_groups(
-    parts: Sequence[Problem], method: Method, psi: FloatArray, scale: FloatArray
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray, scale: FloatArray
 ) -> GroupDerivatives:
     """Gradient and information of each group's log-likelihood.
 
@@ -162,12 +179,22 @@ def differentiate_groups(
 
     Parameters
     ----------
-    parts : sequence of G Problem
+    problem : Problem
     method : Method
+    grouping : Grouping
     psi : (P,)
     scale : (P, P)
         Whitening of the parameters.
+
+    Raises
+    ------
+    OptionError
+        If the log-likelihood is not the sum of those of the groups.
     """
+    if method.name == "laplace":
+        _require_sum(problem, method, grouping)
+        return _differentiate_together(problem, method, grouping, psi, scale)
+    parts = split(problem, method, grouping)
     scores = np.empty((len(parts), psi.size))
     information = np.empty((len(parts), psi.size, psi.size))
     for g, part in enumerate(parts):
@@ -176,6 +203,21 @@ def differentiate_groups(
         scores[g] = -0.5 * at.gradient
         information[g] = 0.5 * differentiate_gradient(objective, psi, scale, at)
     return GroupDerivatives(scores, information, psi)
+
+
+def _differentiate_together(
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray, scale: FloatArray
+) -> GroupDerivatives:
+    at = evaluate_groups(problem, method, psi, grouping.codes)
+    columns = []
+    for step in _STEP * scale.T:
+        ahead, behind = (
+            evaluate_groups(problem, method, psi + side * step, grouping.codes, at.whole).gradient
+            for side in (1.0, -1.0)
+        )
+        columns.append((ahead - behind) / (2.0 * _STEP))
+    slopes = np.stack(columns, axis=-1) @ np.linalg.inv(scale)
+    return GroupDerivatives(-0.5 * at.gradient, 0.25 * (slopes + slopes.swapaxes(1, 2)), psi)
 
 
 def predict_group(

@@ -33,6 +33,7 @@ __all__ = [
     "evaluate",
     "find_adjoint",
     "pull_back",
+    "through_mode",
 ]
 
 HessianKind = Literal["observed", "expected"]
@@ -181,7 +182,7 @@ def pull_back(
     latent = problem.latent
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     v = adjoint.v
-    held = _through_mode(problem, mode, adjoint.t, v)
+    held = through_mode(problem, mode, adjoint.t, v)
     betas = [
         x.T @ (c if h is None else c + h)
         for x, c, h in zip(problem.X, direct.coef, held, strict=True)
@@ -261,7 +262,7 @@ def _implicit(
     return mode.system.factorization.solve(rhs)
 
 
-def _through_mode(
+def through_mode(
     problem: Problem, mode: Mode, t: Sequence[FloatArray | None], v: list[FloatArray] | None
 ) -> list[FloatArray | None]:
     """``t_k + sum_a l_ak M_a v``: what reaches each predictor through H and the modes."""
