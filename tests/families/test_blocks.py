@@ -3,11 +3,30 @@
 import numpy as np
 import pytest
 
-from mixcheck.families import Binomial, Gaussian, Poisson
+from mixcheck.families import (
+    BetaBinomial,
+    Binomial,
+    Gaussian,
+    NegativeBinomial1,
+    NegativeBinomial2,
+    Poisson,
+    ZeroInflated,
+)
 from mixcheck.families.blocks import ROWS
 
 
-@pytest.mark.parametrize("family", [Binomial(), Binomial("probit"), Poisson("sqrt"), Gaussian()])
+@pytest.mark.parametrize(
+    "family",
+    [
+        Binomial(),
+        Binomial("probit"),
+        Poisson("sqrt"),
+        Gaussian(),
+        NegativeBinomial2(),
+        BetaBinomial(),
+        ZeroInflated(NegativeBinomial1()),
+    ],
+)
 def test_blocks_give_what_the_rows_give(family):
     """A response longer than two blocks has the derivatives of its own last rows."""
     n = 2 * ROWS + 5

@@ -6,10 +6,40 @@ import sys
 import pytest
 
 from mixcheck.errors import FamilyError
-from mixcheck.families import Binomial, Gaussian, Poisson, get_family
+from mixcheck.families import (
+    Beta,
+    BetaBinomial,
+    Binomial,
+    Gamma,
+    Gaussian,
+    LogNormal,
+    NegativeBinomial1,
+    NegativeBinomial2,
+    Poisson,
+    TruncatedNegativeBinomial1,
+    TruncatedNegativeBinomial2,
+    TruncatedPoisson,
+    get_family,
+)
 
 
-@pytest.mark.parametrize("family", [Gaussian, Binomial, Poisson])
+@pytest.mark.parametrize(
+    "family",
+    [
+        Gaussian,
+        Binomial,
+        Poisson,
+        NegativeBinomial1,
+        NegativeBinomial2,
+        Gamma,
+        LogNormal,
+        Beta,
+        BetaBinomial,
+        TruncatedPoisson,
+        TruncatedNegativeBinomial1,
+        TruncatedNegativeBinomial2,
+    ],
+)
 def test_name_class_and_instance_lead_to_one_family(family):
     """All three spellings give the default link."""
     assert get_family(family.name) == get_family(family) == get_family(family()) == family()
@@ -28,6 +58,8 @@ def test_an_instance_keeps_its_link():
         ("Poisson", "poisson"),
         ("poison", "poisson"),
         ("binomail", "binomial"),
+        ("negbin", "nbinom2"),
+        ("Gamma", "gamma"),
     ],
 )
 def test_a_near_name_is_answered_with_the_right_one(name, instead):

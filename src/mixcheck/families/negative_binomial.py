@@ -36,17 +36,20 @@ __all__ = [
     "NegativeBinomial",
     "NegativeBinomial1",
     "NegativeBinomial2",
+    "accumulate_negative_binomial",
     "derive_linear_variance",
     "derive_quadratic_variance",
     "draw_negative_binomial",
     "find_inside",
     "hold_exp",
-    "negative_binomial_tails",
     "start_excess",
 ]
 
 LOG_MAX = 230.0
 """Largest logarithm, in absolute value, of a parameter whose cube is a float."""
+_SUMMED = 64
+_RATE_MAX = 600.0
+"""Counts below 64 are summed, unless P(0) is below exp(-600)."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -137,9 +140,10 @@ class NegativeBinomial(Family):
         """F(y-) and F(y), each ``(n,)``."""
         mu = self.link.inverse(eta[0])
         excess = self.excess(mu, hold_exp(eta[1]))
-        below, _ = negative_binomial_tails(np.ceil(y) - 1.0, mu, excess)
-        upto, _ = negative_binomial_tails(np.floor(y), mu, excess)
-        return below, upto
+        return (
+            accumulate_negative_binomial(np.ceil(y) - 1.0, mu, excess),
+            accumulate_negative_binomial(np.floor(y), mu, excess),
+        )
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -378,16 +382,51 @@ def _log1p_ratio(x: FloatArray) -> FloatArray:
     return np.log1p(x) / x
 
 
-def negative_binomial_tails(
-    k: FloatArray, mu: FloatArray, excess: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """P(Y <= k) and P(Y > k) for whole ``k``, which may be negative; each ``(n,)``."""
-    count, size = np.maximum(k, 0.0) + 1.0, mu / excess
+def accumulate_negative_binomial(
+    k: FloatArray, mu: FloatArray, excess: FloatArray, *, lowest: int = 0
+) -> FloatArray:
+    """P(lowest <= Y <= k) for whole ``k``, which may be below ``lowest``; ``(n,)``.
+
+    Small counts are summed, which is faster than the incomplete beta function and exact in
+    both tails.
+    """
+    total = np.zeros(np.shape(k))
+    rate = mu * _log1p_ratio(excess)
+    summed = (k < _SUMMED) & (rate < _RATE_MAX)
+    rows = np.flatnonzero(summed & (k >= lowest))
+    order = rows[np.argsort(-k[rows], kind="stable")]
+    total[order] = _sum_probabilities(k[order], mu[order], excess[order], rate[order], lowest)
+    far = np.flatnonzero(~summed)
+    if far.size:
+        below = _incomplete_beta(k[far], mu[far], excess[far])
+        total[far] = below - np.exp(-rate[far]) if lowest > 0 else below
+    return np.minimum(total, 1.0)
+
+
+def _sum_probabilities(
+    k: FloatArray, mu: FloatArray, excess: FloatArray, rate: FloatArray, lowest: int
+) -> FloatArray:
+    """Sum of the probabilities from ``lowest`` to ``k``, in rows sorted by falling ``k``."""
+    share = excess / (1.0 + excess)
+    size_share = mu / (1.0 + excess)
+    mass = np.exp(-rate)
+    total = mass.copy() if lowest == 0 else np.zeros_like(mass)
+    left = np.searchsorted(-k, -np.arange(_SUMMED), side="right")
+    for j in range(1, int(k[0]) + 1 if k.size else 0):
+        rows = slice(0, int(left[j]))
+        mass[rows] *= (size_share[rows] + (j - 1) * share[rows]) / j
+        total[rows] += mass[rows]
+    return total
+
+
+def _incomplete_beta(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:
+    """P(Y <= k) for whole ``k >= 0``, by the smaller of its two arguments."""
+    size, below = mu / excess, np.empty_like(mu)
+    rare = excess < 1.0
     p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
-    rare = p < 0.5
-    below = np.where(rare, special.betaincc(count, size, p), special.betainc(size, count, q))
-    above = np.where(rare, special.betainc(count, size, p), special.betaincc(size, count, q))
-    return np.where(k < 0.0, 0.0, below), np.where(k < 0.0, 1.0, above)
+    below[rare] = special.betaincc(k[rare] + 1.0, size[rare], p[rare])
+    below[~rare] = special.betainc(size[~rare], k[~rare] + 1.0, q[~rare])
+    return below
 
 
 def draw_negative_binomial(

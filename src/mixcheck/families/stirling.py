@@ -55,6 +55,8 @@ def stirling_errors(x: FloatArray, order: int) -> Column:
     -------
     tuple of ``order + 1`` arrays (n,)
     """
+    if x.size > 1 and x.min() == x.max():
+        return tuple(np.full(x.shape, value) for value in stirling_errors(x[:1], order))
     small = x < _SERIES_FROM
     if not small.any():
         return _sum_series(x, order)

@@ -36,12 +36,12 @@ from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
     NegativeBinomial2,
+    accumulate_negative_binomial,
     derive_linear_variance,
     derive_quadratic_variance,
     draw_negative_binomial,
     find_inside,
     hold_exp,
-    negative_binomial_tails,
     start_excess,
 )
 from mixcheck.families.stirling import gap_of_share, log_gap
@@ -156,14 +156,14 @@ class Truncated(Family):
 
     def _cdf_whole(self, k: FloatArray, eta: Predictors) -> FloatArray:
         mu, excess, rate = self._zero_rate(eta)
-        if isinstance(self.untruncated, Poisson):
-            below, above = poisson_tails(k, mu)
-        else:
-            below, above = negative_binomial_tails(k, mu, excess)
         positive = -np.expm1(-rate)
-        low = (below - np.exp(-rate)) / positive
-        value = np.where(above < 0.5, 1.0 - above / positive, low)
-        return np.where(k < 1.0, 0.0, np.maximum(value, 0.0))
+        if not isinstance(self.untruncated, Poisson):
+            value = accumulate_negative_binomial(k, mu, excess, lowest=1) / positive
+        else:
+            below, above = poisson_tails(k, mu)
+            low = (below - np.exp(-rate)) / positive
+            value = np.where(above < 0.5, 1.0 - above / positive, low)
+        return np.where(k < 1.0, 0.0, np.clip(value, 0.0, 1.0))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
