@@ -1,0 +1,352 @@
+"""What a fit says of its parameters: estimates, uncertainty, likelihood, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design import Design, Predictor
+from mixcheck.errors import ComparisonError
+from mixcheck.families import Family
+from mixcheck.fitting.adequacy import compare_with_quadrature
+from mixcheck.fitting.estimation import hessian_at
+from mixcheck.fitting.inference import (
+    conditional_variances,
+    find_runaway,
+    find_singular,
+    invert_information,
+    judge_convergence,
+    wald_intervals,
+)
+from mixcheck.fitting.method import Method
+from mixcheck.fitting.mode import Mode, scale
+from mixcheck.fitting.optimize import Optimum
+from mixcheck.fitting.problem import Problem, Term
+from mixcheck.model import (
+    ApproximationFacts,
+    ConvergenceFacts,
+)
+
+__all__ = ["Estimates"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates:
+    """Parameters of a fitted model and what is known of them.
+
+    The part of :class:`mixcheck.GLMM` that looks at no new data.
+
+    Names follow statsmodels; outputs are pandas objects.
+
+    Attributes
+    ----------
+    design : Design
+        Formula and data as arrays.
+    problem : Problem
+        The same, arranged for the fitter.
+    optimum : Optimum
+        Where the optimiser stopped.
+    method : Method
+        How the likelihood was approximated.
+    notes : tuple of str
+        Sentences on what was found before fitting: rows left out, separation.
+    """
+
+    design: Design
+    problem: Problem
+    optimum: Optimum
+    method: Method
+    notes: tuple[str, ...] = ()
+
+    # ---- what was fitted -----------------------------------------------------------------
+
+    @property
+    def family(self) -> Family:
+        """Distribution of the response, with the link of its mean."""
+        return self.problem.family
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return self.design.formula.text
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations (rows used)."""
+        return self.problem.n
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters: fixed effects, covariance, dispersion."""
+        return self.optimum.psi.size
+
+    @property
+    def n_groups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {t.block.group: len(t.block.levels) for t in self.problem.terms}
+
+    # ---- estimates -----------------------------------------------------------------------
+
+    @cached_property
+    def _shown(self) -> IntArray:
+        """Positions of the fixed effects in `params`: all but a constant dispersion."""
+        keep: list[int] = []
+        for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=True):
+            if not _is_constant_dispersion(part):
+                keep.extend(range(where.start, where.stop))
+        return np.asarray(keep, dtype=np.intp)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [
+            _shown_name(part, column)
+            for part in self.design.predictors
+            if not _is_constant_dispersion(part)
+            for column in part.columns
+        ]
+
+    @cached_property
+    def params(self) -> pd.Series[float]:
+        """Fixed effects; those of other predictors than the mean behind its name."""
+        return pd.Series(self.optimum.psi[self._shown], self._names, name="estimate")
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Covariance of all estimates (fixed effects, then theta), (P, P).
+
+        From the observed information of the marginal likelihood, so that the uncertainty
+        of the variances is in the standard errors of the fixed effects.
+        """
+        hessian = self.optimum.hessian
+        if hessian is None:
+            hessian = hessian_at(self.problem, self.optimum, self.method)
+        return invert_information(hessian, self.optimum.scale)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the fixed effects."""
+        held = self.covariance[np.ix_(self._shown, self._shown)]
+        return pd.DataFrame(held, self._names, self._names)
+
+    @cached_property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        return pd.Series(self._deviations, self._names, name="std_error")
+
+    @cached_property
+    def _deviations(self) -> FloatArray:
+        """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
+        deviations = np.sqrt(np.diag(self.covariance)[self._shown])
+        lost = set(self._runaway)
+        return np.where([name in lost for name in self._names], np.inf, deviations)
+
+    @cached_property
+    def _runaway(self) -> tuple[str, ...]:
+        """Fixed effects without a finite estimate."""
+        names = [
+            _shown_name(part, column) for part in self.design.predictors for column in part.columns
+        ]
+        return find_runaway(self.optimum, names)
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Estimates over standard errors."""
+        return (self.params / self.bse).rename("z")
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided Wald p-values from the normal distribution."""
+        return pd.Series(2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._names, name="pvalue")
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+        """
+        estimates = self.optimum.psi[self._shown]
+        held = wald_intervals(estimates, self._deviations, alpha)
+        return pd.DataFrame(held, self._names, ["low", "high"])
+
+    @property
+    def dispersion(self) -> float | None:
+        """Constant dispersion parameter (Gaussian: residual standard deviation), or None."""
+        for k, part in enumerate(self.design.predictors):
+            if _is_constant_dispersion(part):
+                value = self.optimum.psi[self.problem.beta_slices[k]]
+                return float(self.family.links[k].inverse(value)[0])
+        return None
+
+    # ---- likelihood ----------------------------------------------------------------------
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fixed effects of the mean were integrated out."""
+        return self.method.reml
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood by `method`, every constant kept.
+
+        The marginal one; with REML the restricted one; with PQL that of the working response,
+        which is no likelihood of the data.
+        """
+        return -0.5 * self.optimum.evaluation.deviance
+
+    @property
+    def aic(self) -> float:
+        """Marginal AIC.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("AIC")
+        return -2.0 * self.llf + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Marginal BIC, with the number of observations.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("BIC")
+        return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
+
+    def _require_likelihood(self, criterion: str) -> None:
+        if not self.method.likelihood:
+            raise ComparisonError(
+                f"a fit by pql has no {criterion}: its pseudo-likelihood is that of a working "
+                "response, which is another one for every model. Fit the model with "
+                'method="laplace" to compare it'
+            )
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus parameters."""
+        return self.nobs - self.n_parameters
+
+    # ---- random effects ------------------------------------------------------------------
+
+    @property
+    def _theta(self) -> FloatArray:
+        return self.optimum.psi[self.problem.n_beta :]
+
+    @property
+    def _mode(self) -> Mode:
+        mode = self.optimum.evaluation.mode
+        assert mode is not None
+        return mode
+
+    @cached_property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters: entries of each term's Cholesky factor."""
+        names = [
+            f"{term.block.group}.{name}"
+            for term in self.problem.terms
+            for name in term.covariance.names(term.block.effects)
+        ]
+        return pd.Series(self._theta, names, name="theta")
+
+    def _covariance_of(self, term: Term) -> FloatArray:
+        root = term.covariance.factor(self._theta[term.theta])
+        return root @ root.T
+
+    @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """Variances, standard deviations and correlations of the random effects.
+
+        One row an effect, then one row a pair of correlated effects (its variance is the
+        covariance); a constant dispersion of a Gaussian model is the row ``Residual``.
+        """
+        rows: list[tuple[str, str, float, float, float]] = []
+        for term in self.problem.terms:
+            rows.extend(_component_rows(term, self._covariance_of(term)))
+        if self.dispersion is not None and self.family.name == "gaussian":
+            rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
+        return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
+
+    def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
+        """Arrays (q, m) per factor as frames of levels x effects."""
+        out: dict[str, pd.DataFrame] = {}
+        for term in self.problem.terms:
+            held = values[term.factor][term.columns].T
+            part = self.design.predictors[term.predictor].name
+            names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
+            frame = pd.DataFrame(held, index=term.block.levels, columns=names)
+            before = out.get(term.block.group)
+            out[term.block.group] = frame if before is None else before.join(frame)
+        return out
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes, a frame of levels x effects per grouping factor."""
+        mode = self._mode
+        held = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+        return self._by_group(dict(enumerate(held)))
+
+    @cached_property
+    def random_effects_sd(self) -> dict[str, pd.DataFrame]:
+        """Conditional standard deviations of the random effects given the estimates."""
+        mode = self._mode
+        held = conditional_variances(self.problem, mode.system.factorization, mode.roots)
+        return self._by_group({f: np.sqrt(v) for f, v in enumerate(held)})
+
+    # ---- convergence ---------------------------------------------------------------------
+
+    @cached_property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped; a refit knows no curvature."""
+        covariance = self.covariance if self.optimum.hessian is not None else None
+        singular = find_singular(self.problem, self._theta, self._mode.system.gram)
+        return judge_convergence(self.optimum, covariance, singular, self._runaway)
+
+    def approximation(self) -> ApproximationFacts:
+        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        fixed = [_shown_name(part, c) for part in self.design.predictors for c in part.columns]
+        names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
+        return compare_with_quadrature(
+            self.problem, self.method, self.optimum, self.covariance, names
+        )
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimum was reached."""
+        return self.convergence.converged
+
+
+def _shown_name(part: Predictor, column: str) -> str:
+    """Name of a fixed effect: bare for the mean, behind its predictor for others."""
+    return column if part.name == "mean" else f"{part.name}: {column}"
+
+
+def _is_constant_dispersion(part: Predictor) -> bool:
+    return part.name == "dispersion" and part.columns == ("Intercept",) and not part.random
+
+
+def _component_rows(
+    term: Term, covariance: FloatArray
+) -> list[tuple[str, str, float, float, float]]:
+    group, effects = term.block.group, term.block.effects
+    sd = np.sqrt(np.diag(covariance))
+    rows = [(group, e, float(s**2), float(s), np.nan) for e, s in zip(effects, sd, strict=True)]
+    if term.block.structure == "diag":
+        return rows
+    for i in range(len(effects)):
+        for j in range(i):
+            product = float(sd[i] * sd[j])
+            corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
+            names = f"{effects[j]}, {effects[i]}"
+            rows.append((group, names, float(covariance[i, j]), np.nan, corr))
+    return rows
