@@ -38,11 +38,11 @@ def verdict_words(selection: Selection) -> str:
     among = f"of {len(models)} models" if len(models) > 1 else "as the only model fitted"
     if better:
         words = (
-            f"{best.model} has the lowest {selection.criterion} of the models that pass; "
+            f"{best.model} has the lowest {selection.criterion} of the models that fail no check; "
             f"{_count(better, 'model')} with a lower one {_fail(better)} the checks."
         )
     else:
-        passing = ", and passes the checks" if selection.gated else ""
+        passing = ", and fails none of the checks" if selection.gated else ""
         words = f"{best.model} has the lowest {selection.criterion} {among}{passing}."
     others = [model for model in selection.close if model is not best]
     if not others:
@@ -94,7 +94,7 @@ def page_of(selection: Selection) -> Document:
 def _ranking(selection: Selection) -> Table:
     shown = selection.models[:ROWS_SHOWN]
     with_se = any(model.delta_se is not None for model in shown)
-    columns = ["model", "df", "log-lik.", selection.criterion, "difference"]
+    columns = ["model", "parameters", "log-lik.", selection.criterion, "difference"]
     columns += ["s.e."] if with_se else []
     columns += ["weight", *(["checks"] if selection.gated else [])]
     rows = tuple(_row(model, with_se, selection) for model in shown)
