@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,8 +100,6 @@ def test_other_conditioning(ticks):
 
 def test_models_that_cannot_simulate(ticks):
     """Scores of a model that cannot simulate have no residuals for checks."""
-    from dataclasses import replace
-
     scores = replace(mc.loo(ticks, refit_above=1.0), subject=Known())
     with pytest.raises(mc.OptionError, match="can simulate data"):
         scores.residuals()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -68,13 +69,18 @@ def test_most_refits(cbpp, monkeypatch):
     assert "2 most influential" in found.notes[0]
 
 
-def test_wrong_variance_shows():
-    """Overdispersed counts: p_loo far above the 49.5 degrees of freedom of the conditional AIC."""
+def test_wrong_variance_shows(exact):
+    """Overdispersed counts have p_loo far above the degrees of freedom of the conditional AIC."""
     epil = mc.datasets.load("epil")
     epil["lbase4"], epil["lage2"] = np.log(epil["base"] / 4.0), np.log(epil["age"])
     formula = "y ~ lbase4 * trt + lage2 + V4 + (1 | subject)"
     found = mc.loo(mc.glmm(formula, epil, family="poisson"))
     assert found.p_loo > 1.5 * 49.49
+    assert found.misfit_ratio() == pytest.approx(found.p_loo / 49.86, rel=0.01)
+    bacteria = fit("bacteria", "y ~ trt + {week > 2} + (1 | ID)", "binomial")
+    assert 0.8 < mc.loo(bacteria).misfit_ratio() < 1.3
+    with pytest.raises(mc.OptionError, match="Known has not"):
+        replace(exact, subject=Known()).misfit_ratio()
 
 
 def test_fixed_effects_only():

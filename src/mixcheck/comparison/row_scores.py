@@ -12,6 +12,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
+from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.left_out_rows import LeftOutRows
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import formula_of
@@ -21,6 +22,7 @@ from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import (
     Checkable,
     Comparable,
+    ConditionalLikelihood,
     Rowwise,
 )
 from mixcheck.quantile_residuals import Residuals, residuals
@@ -95,6 +97,24 @@ class RowScores(Record):
             If the rows differ.
         """
         return subtract_scores((self.model, self.scores), (other.model, other.scores), "rows")
+
+    def misfit_ratio(self) -> float:
+        """`p_loo` over the degrees of freedom of the conditional AIC.
+
+        Both estimate the optimism of the conditional log-likelihood, `p_loo` from the data alone
+        and the other from the model's own variance of the response: about one where that
+        variance is right, and far above one where the data vary more than the family allows.
+
+        Raises
+        ------
+        OptionError
+            If the model has no conditional AIC.
+        """
+        if not isinstance(self.subject, ConditionalLikelihood):
+            raise OptionError(
+                f"the ratio needs the conditional AIC, which {type(self.subject).__name__} has not"
+            )
+        return self.p_loo / caic(self.subject).df
 
     def residuals(
         self, *, seed: int | None = None, draws: int | None = None, refits: int = 0
