@@ -212,7 +212,7 @@ class TruncatedPoisson(Truncated):
     >>> import numpy as np
     >>> from mixcheck.families import TruncatedPoisson
     >>> TruncatedPoisson().mean((np.log([1e-9, 2.0]),)).round(4)
-    array([1.    , 2.3130])
+    array([1.   , 2.313])
     """
 
     name: ClassVar[str] = "truncated_poisson"
