@@ -30,6 +30,8 @@ NAMES = {
     "Report",
     "aic",
     "bic",
+    "caic",
+    "ConditionalAIC",
     "lrt",
     "LikelihoodRatio",
     "bootstrap_lrt",

@@ -41,6 +41,9 @@ __all__ = ["OneAtATime", "plan_perturbations"]
 
 # Families whose log density is linear in the response, with a known dispersion.
 _LINEAR = ("poisson", "binomial")
+# No single step is predicted to change the deviance by more than half the square of this: the
+# response to an unlikely value is not linear.
+_LONGEST = 3.0
 # Numbers of one block of rows.
 _BLOCK = 4_000_000
 
@@ -107,8 +110,13 @@ class OneAtATime:
         return "the refit did not converge" if eta is None else eta
 
     def _psi(self, t: int) -> FloatArray:
-        """First-order estimates after each replacement of trial t, (P, n)."""
-        out: FloatArray = self.perturbed.evaluation.psi[:, None] + self.sensitivity.moves[t]
+        """First-order estimates after each replacement of trial t, (P, n); long steps shortened."""
+        moves = self.sensitivity.moves[t]
+        squared = np.einsum("pn,pq,qn->n", moves, self.sensitivity.hessian, moves)
+        length = np.sqrt(np.maximum(squared, 0.0))
+        out: FloatArray = self.perturbed.evaluation.psi[:, None] + moves * np.minimum(
+            1.0, _LONGEST / np.maximum(length, _LONGEST)
+        )
         return out
 
     def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
@@ -332,11 +340,17 @@ def _excess(row: _Row, changes: FloatArray) -> FloatArray:
     for t, change in enumerate(changes):
         held = np.broadcast_to((row.eta + change)[:, None], moved.shape)
         log_density = row.derive(row.y, held).value.reshape(row.y.shape)
-        fresh[t] = np.sum(row.mass * log_density, axis=0)
-    shares: FloatArray = np.sum(row.mass * own, axis=0) - np.einsum(
+        fresh[t] = _average(row.mass, log_density)
+    shares: FloatArray = _average(row.mass, own) - np.einsum(
         "lr,tlr,tr->r", row.mass, row.weights, fresh
     )
     return shares
+
+
+def _average(mass: FloatArray, values: FloatArray) -> FloatArray:
+    """Sum over the points; those without mass count for nothing, whatever they are."""
+    held: FloatArray = np.sum(mass * np.where(mass > 0.0, values, 0.0), axis=0)
+    return held
 
 
 def _first_order(row: _Row) -> FloatArray:

@@ -107,21 +107,41 @@ def list_points(family: Family, eta: Predictors, size: FloatArray | None) -> Poi
 
 
 def interpolate(nodes: Nodes, points: Points) -> FloatArray:
-    """Weights that take values at the nodes to values at the points, (T, L, n)."""
-    T = nodes.y.shape[0]
-    out = np.zeros((T, *points.y.shape))
+    """Weights that take values at the nodes to values at the points, (T, L, n).
+
+    A polynomial between the nodes, straight lines through the outer two beyond.
+    """
+    out = np.zeros((nodes.y.shape[0], *points.y.shape))
     zero = points.y == 0.0
+    columns = np.arange(points.y.shape[1])
+    last = np.maximum(nodes.valid[1:].sum(axis=0), 1)
+    ends = nodes.place[1], nodes.place[last, columns]
+    inside = np.clip(points.place, *ends)
+    for t in range(1, len(out)):
+        out[t] = _lagrange(nodes, inside, t)
+    beyond = points.place - inside
+    sides = ((np.ones_like(last), np.minimum(last, 2), beyond < 0.0),)
+    sides += ((last, np.maximum(last - 1, 1), beyond > 0.0),)
+    for end, inner, there in sides:
+        gap = nodes.place[end, columns] - nodes.place[inner, columns]
+        slope = np.where(there & (gap != 0.0), beyond, 0.0) / np.where(gap == 0.0, 1.0, gap)
+        for t in range(1, len(out)):
+            out[t] += slope * (1.0 * (end == t) - 1.0 * (inner == t))
+    out *= ~zero
     out[0] = zero
-    for t in range(1, T):
-        weight = np.where(nodes.valid[t], 1.0, 0.0) * ~zero
-        for s in range(1, T):
-            if s != t:
-                gap = nodes.place[t] - nodes.place[s]
-                used = nodes.valid[s] & nodes.valid[t]
-                ratio = (points.place - nodes.place[s]) / np.where(gap == 0.0, 1.0, gap)
-                weight = weight * np.where(used, ratio, 1.0)
-        out[t] = weight
     return out
+
+
+def _lagrange(nodes: Nodes, place: FloatArray, t: int) -> FloatArray:
+    """Lagrange polynomial of node t among the valid nodes above zero, (L, n)."""
+    weight = np.where(nodes.valid[t], 1.0, 0.0) * np.ones(place.shape)
+    for s in range(1, nodes.y.shape[0]):
+        if s != t:
+            gap = nodes.place[t] - nodes.place[s]
+            used = nodes.valid[s] & nodes.valid[t]
+            ratio = (place - nodes.place[s]) / np.where(gap == 0.0, 1.0, gap)
+            weight = weight * np.where(used, ratio, 1.0)
+    return weight
 
 
 def _mass_at_zero(family: Family, eta: Predictors, size: FloatArray | None) -> FloatArray:
@@ -152,19 +172,23 @@ def _count_nodes(
 
 
 def _count_points(family: Family, eta: Predictors, size: FloatArray | None) -> Points:
+    """Whole numbers, or the centres of blocks that are about even on the scale of the root."""
     low = _count_quantile(family, eta, size, _LEFT_OUT)
     high = np.maximum(_count_quantile(family, eta, size, 1.0 - _LEFT_OUT), low)
+    blocks = int(min((high - low).max(initial=0.0), _WIDEST))
+    share = np.linspace(0.0, 1.0, blocks + 1)[:, None]
+    even = (np.sqrt(low) + share * (np.sqrt(high) - np.sqrt(low))) ** 2
     # An odd number of whole numbers in each block, so that its centre is one of them.
-    width = 2.0 * np.floor((high - low) / (2.0 * _WIDEST)) + 1.0
-    blocks = int(np.ceil((high - low) / width).max(initial=0.0))
-    later = low + 1.0 + (np.arange(blocks)[:, None] + 0.5) * width - 0.5
-    y = np.concatenate([low[None], later])
+    widths = 2.0 * np.floor(0.5 * np.diff(even, axis=0)) + 1.0
+    widths[:, high - low <= blocks] = 1.0
+    before = low + np.cumsum(widths, axis=0) - widths
+    y = np.concatenate([low[None], before + 0.5 * (widths + 1.0)])
     inside = y <= high
     y = np.minimum(y, high)
     trials = None if size is None else np.tile(size, len(y))
     flat = family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), trials)
     mass = flat.reshape(y.shape) * inside
-    mass[1:] *= width
+    mass[1:] *= widths
     return Points(y, np.sqrt(y), mass / mass.sum(axis=0))
 
 

@@ -1,0 +1,291 @@
+"""Conditional AIC: published and independently computed values, laws, and its limits."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+
+# The tables below come from dense Newton refits with gradients below 1e-9, printed to five
+# decimals (exact: eight); lme4 agrees to 1e-4 at tight tolerances.
+PRINTED = 1e-5
+EXACT = 5e-6
+# Where a value is the same by an argument, not by rounding.
+SAME = 1e-7
+
+
+@cache
+def data(name: str) -> pd.DataFrame:
+    """Data of the table, with the variables of its models."""
+    table = mc.datasets.load(name)
+    if name == "grouseticks":
+        return table.assign(cH=(table["HEIGHT"] - 460.0) / 50.0)
+    if name == "epil":
+        lbase4 = np.log(table["base"] / 4.0)
+        lage2 = np.log(table["age"])
+        return table.assign(lbase4=lbase4 - lbase4.mean(), lage2=lage2 - lage2.mean())
+    if name == "bacteria":
+        return table.assign(yy=(table["y"] == "y").astype(float), late=1.0 * (table["week"] > 2))
+    size, k = table["size"].to_numpy(), table["incidence"].to_numpy()
+    rows = table.loc[table.index.repeat(size)].reset_index(drop=True)
+    return rows.assign(one=np.concatenate([np.arange(m) < j for m, j in zip(size, k, strict=True)]))
+
+
+MODELS = {
+    "brood": ("grouseticks", "TICKS ~ YEAR + cH + (1 | BROOD)", "poisson"),
+    "location": ("grouseticks", "TICKS ~ YEAR + cH + (1 | LOCATION)", "poisson"),
+    "epil": ("epil", "y ~ lbase4 * trt + lage2 + V4 + (1 | subject)", "poisson"),
+    "bacteria": ("bacteria", "yy ~ trt + late + (1 | ID)", "binomial"),
+    "cbpp rows": ("cbpp", "one ~ period + (1 | herd)", "binomial"),
+}
+
+
+@cache
+def fitted(name: str) -> mc.GLMM:
+    """Fit of a model of the table."""
+    source, formula, family = MODELS[name]
+    table = data(source)
+    table = table.assign(YEAR=table["YEAR"].astype(str)) if "YEAR" in table else table
+    table = table.assign(one=table["one"].astype(float)) if "one" in table else table
+    return mc.glmm(formula, table, family=family)
+
+
+# Conditional log-likelihood, then degrees of freedom: derivative, one step, exact refits.
+TABLE = {
+    "brood": (-832.7785155, 88.20801, 85.04754, 85.17755761),
+    "location": (-1029.0600229, 54.11317, 52.27888, 52.33451788),
+    "epil": (-586.6736389, 49.86086, 49.45628, 49.49423797),
+    "bacteria": (-71.9156127, 26.01345, 23.27249, 23.44063260),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_poisson_and_bernoulli_values(name):
+    """Chen and Stein for counts, Efron for Bernoulli responses, by all three methods."""
+    llf, derivative, onestep, exact = TABLE[name]
+    fit = fitted(name)
+    assert fit.conditional_llf == pytest.approx(llf, abs=1e-6)
+    assert mc.caic(fit).df == pytest.approx(derivative, abs=PRINTED)
+    assert mc.caic(fit, method="onestep").df == pytest.approx(onestep, abs=PRINTED)
+    found = mc.caic(fit, method="exact")
+    assert found.df == pytest.approx(exact, abs=EXACT)
+    assert found.value == pytest.approx(-2.0 * llf + 2.0 * exact, abs=3 * PRINTED)
+
+
+def test_equal_rows_are_refitted_once():
+    """The cbpp data as 842 Bernoulli rows: 13.5241 (lme4, tight), from 104 refits or fewer."""
+    fit = fitted("cbpp rows")
+    assert fit.perturb("exact").size <= 2 * 56
+    assert mc.caic(fit, method="exact").df == pytest.approx(13.5241, abs=5e-5)
+
+
+SLEEP = {
+    "Reaction ~ Days + (Days | Subject)": (-824.9295089034, 30.915436302),
+    "Reaction ~ Days + (1 | Subject)": (-864.5354568795, 18.971652459),
+}
+
+
+@pytest.mark.parametrize("method", ["derivative", "onestep", "exact"])
+@pytest.mark.parametrize("formula", SLEEP)
+def test_gaussian_values(formula, method):
+    """Greven & Kneib's degrees of freedom and one for the residual variance; all methods."""
+    llf, df = SLEEP[formula]
+    found = mc.caic(mc.glmm(formula, mc.datasets.load("sleepstudy")), method=method)
+    assert found.conditional_llf == pytest.approx(llf, abs=1e-5)
+    assert found.df == pytest.approx(df, abs=SAME)
+    assert found.by_term["dispersion"] == 1.0
+
+
+def test_reml_values():
+    """Pastes by REML: df of refits, which lies below what cAIC4 prints (30.16494, 178.2809)."""
+    pastes = mc.datasets.load("Pastes")
+    fit = mc.glmm("strength ~ 1 + (1 | sample) + (1 | batch)", pastes, reml=True)
+    found = mc.caic(fit)
+    assert found.df == pytest.approx(30.13178088, abs=1e-5)
+    assert found.value == pytest.approx(2 * 58.975487626 + 2 * 30.13178088, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["brood", "bacteria"])
+@pytest.mark.parametrize("method", ["derivative", "onestep"])
+def test_terms_sum_to_the_whole(name, method):
+    """The split adds up; as many for the fixed effects as there are."""
+    fit = fitted(name)
+    found = mc.caic(fit, method=method)
+    assert sum(found.by_term.values()) == pytest.approx(found.df)
+    assert found.by_term["fixed effects"] == len(fit.params)
+    term = fit.problem.terms[0].block
+    assert 0.0 < found.by_term[term.name] < len(term.levels)
+    assert ("finite change" in found.by_term) == (method != "derivative")
+
+
+def test_trace_of_the_joint_hat_matrix():
+    """Fixed and random terms at known variances: 87.82984 and 23.55350."""
+    for name, trace in (("brood", 87.82984), ("bacteria", 23.55350)):
+        parts = mc.caic(fitted(name)).by_term
+        held = [value for key, value in parts.items() if key != "variance parameters"]
+        assert sum(held) == pytest.approx(trace, abs=PRINTED)
+
+
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        ("poisson", "derivative"),
+        ("poisson", "onestep"),
+        ("poisson", "exact"),
+        ("gaussian", "exact"),
+        ("nbinom2", "derivative"),
+        ("nbinom2", "onestep"),
+    ],
+)
+def test_weights_count_rows(family, method):
+    """A row of weight two is two rows."""
+    table = small()
+    weights = np.tile([1.0, 2.0, 1.0], 10)
+    copies = table.loc[table.index.repeat(weights.astype(int))].reset_index(drop=True)
+    a = mc.caic(mc.glmm("y ~ x + (1 | g)", table, family=family, weights=weights), method=method)
+    b = mc.caic(mc.glmm("y ~ x + (1 | g)", copies, family=family), method=method)
+    assert a.df == pytest.approx(b.df, abs=1e-5)
+    assert a.conditional_llf == pytest.approx(b.conditional_llf, abs=1e-5)
+
+
+@cache
+def small() -> pd.DataFrame:
+    """Ten groups of three counts, and two levels that cross them."""
+    rng = np.random.default_rng(12)
+    g = np.repeat(np.arange(10), 3)
+    x = rng.normal(size=30)
+    mean = np.exp(1.0 + 0.3 * x + rng.normal(size=10)[g])
+    return pd.DataFrame({"g": g, "x": x, "y": rng.negative_binomial(1, 1 / (1 + mean)) * 1.0})
+
+
+def test_row_order_and_offset_do_not_matter():
+    """Shuffled rows, and an offset that the intercept undoes, give the same."""
+    table = small()
+    first = mc.caic(mc.glmm("y ~ x + (1 | g)", table, family="poisson"), method="onestep")
+    shuffled = table.sample(frac=1.0, random_state=1)
+    offset = np.full(30, 0.7)
+    for again in (
+        mc.glmm("y ~ x + (1 | g)", shuffled, family="poisson"),
+        mc.glmm("y ~ x + (1 | g)", table, family="poisson", offset=offset),
+    ):
+        other = mc.caic(again, method="onestep")
+        assert other.df == pytest.approx(first.df, abs=1e-6)
+        assert other.value == pytest.approx(first.value, abs=1e-5)
+
+
+def test_without_random_effects_it_is_the_aic():
+    """The same likelihood and the number of parameters."""
+    for family in ("poisson", "gaussian"):
+        fit = mc.glmm("y ~ x", small(), family=family)
+        assert mc.caic(fit, method="exact").value == pytest.approx(mc.aic(fit))
+
+
+def test_variances_of_zero():
+    """Nothing is left of the random term, and the method says so."""
+    table = small().assign(flat=np.tile([1.0, 2.0, 3.0], 10))
+    with pytest.warns(mc.BoundaryWarning):
+        fit = mc.glmm("flat ~ x + (1 | g)", table, family="poisson")
+    found = mc.caic(fit)
+    assert found.df == pytest.approx(2.0, abs=1e-6)
+    assert "boundary" in found.notes[-1]
+    assert mc.caic(fit, method="exact").df == pytest.approx(
+        mc.caic(fit, method="onestep").df, abs=0.3
+    )
+
+
+def test_an_estimate_that_one_count_holds():
+    """Without its only count a cell has no finite estimate: that refit is not used, and named."""
+    table = small().assign(cell=0.0)
+    table.loc[[0, 9, 18], "cell"] = 1.0
+    table.loc[[0, 9, 18], "y"] = [1.0, 0.0, 0.0]
+    fit = mc.glmm("y ~ cell + (1 | g)", table, family="poisson")
+    found = mc.caic(fit, method="exact")
+    assert "1 of" in found.notes[0]
+    assert "did not converge" in found.notes[0]
+    assert found.df == pytest.approx(mc.caic(fit, method="onestep").df, abs=0.5)
+
+
+def test_a_dispersion_is_counted():
+    """NB2 for epil: 43.51, one for the dispersion among it (trace without it: 43.58)."""
+    formula = MODELS["epil"][1]
+    fit = mc.glmm(formula, data("epil"), family="nbinom2")
+    assert fit.llf == pytest.approx(-624.9571193, abs=1e-6)
+    found = mc.caic(fit, method="onestep")
+    assert found.df == pytest.approx(43.57, abs=0.25)
+    assert 1.0 < found.by_term["dispersion"] < 2.0
+
+
+def test_gamma_as_computed_elsewhere():
+    """sleepstudy, gamma with log link: 18.91 by nodes in the probability, 40 of them."""
+    sleep = mc.datasets.load("sleepstudy")
+    family = mc.families.Gamma(link="log")
+    fit = mc.glmm("I(Reaction / 100) ~ Days + (1 | Subject)", sleep, family=family)
+    assert mc.caic(fit, method="onestep").df == pytest.approx(18.91, abs=0.1)
+
+
+@pytest.mark.parametrize("options", [{"method": "agq", "nodes": 7}, {"hessian": "expected"}])
+def test_other_likelihoods(options):
+    """Quadrature and the expected information change the degrees of freedom a little."""
+    cbpp = mc.datasets.load("cbpp")
+    family = mc.families.Binomial(link="probit")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family=family)
+    other = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family=family, **options)
+    a, b = mc.caic(fit, method="onestep").df, mc.caic(other, method="onestep").df
+    assert 0.0 < abs(a - b) < 0.1
+
+
+def test_a_dispersion_with_random_effects():
+    """Every predictor has its terms in the split."""
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(14), 8)
+    z = rng.normal(size=14)[g] + rng.normal(size=112) * np.exp(0.5 * rng.normal(size=14))[g]
+    table = pd.DataFrame({"g": g, "z": z})
+    fit = mc.glmm("z ~ 1 + (1 | g)", table, dispersion="~ 1 + (1 | g)")
+    found = mc.caic(fit)
+    assert set(found.by_term) == {
+        "fixed effects",
+        "(1 | g)",
+        "dispersion: (1 | g)",
+        "variance parameters",
+        "dispersion",
+    }
+    # An unlikely value moves a dispersion by far less than its derivative says.
+    onestep = mc.caic(fit, method="onestep")
+    assert onestep.by_term["finite change"] < 0.0
+    assert sum(onestep.by_term.values()) == pytest.approx(onestep.df)
+    assert 0.75 * found.df < onestep.df < found.df
+
+
+def test_parallel_refits_and_progress():
+    """Two workers give what one gives, and progress reaches the number of refits."""
+    seen: list[tuple[int, int]] = []
+    fit = mc.glmm("y ~ x + (1 | g)", small(), family="poisson")
+    one = mc.caic(fit, method="exact", progress=lambda done, total: seen.append((done, total)))
+    two = mc.caic(fit, method="exact", n_jobs=2)
+    assert one.df == two.df
+    assert seen[-1] == (fit.perturb("exact").size,) * 2
+
+
+def test_wrong_calls():
+    """What has no conditional likelihood, an unknown method, and a pseudo-likelihood."""
+    with pytest.raises(mc.OptionError, match="found DataFrame"):
+        mc.caic(small())
+    fit = mc.glmm("y ~ x + (1 | g)", small(), family="poisson")
+    with pytest.raises(mc.OptionError, match="'derivative', 'onestep', 'exact'"):
+        mc.caic(fit, method="bootstrap")
+    pseudo = mc.glmm("y ~ x + (1 | g)", small(), family="poisson", method="pql")
+    with pytest.raises(mc.OptionError, match='method="laplace"'):
+        mc.caic(pseudo)
+
+
+def test_result_reads_as_a_page():
+    """The text has every part; the repr one line."""
+    found = mc.caic(fitted("bacteria"))
+    assert "Conditional AIC" in str(found)
+    for part in found.by_term:
+        assert part in str(found)
+    assert "\n" not in repr(found)
