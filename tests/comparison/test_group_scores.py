@@ -192,6 +192,13 @@ def test_bad_models(published):
         left.minus(right)
 
 
+def test_restricted_likelihood():
+    """A restricted likelihood is no sum over groups."""
+    model = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"), reml=True)
+    with pytest.raises(mc.OptionError, match="reml=False"):
+        mc.logo(model)
+
+
 def test_one_level():
     """A column with one level has nothing to leave out."""
     data = mc.datasets.load("sleepstudy").assign(one=1)

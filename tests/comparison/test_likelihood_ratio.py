@@ -27,6 +27,19 @@ def test_random_slope_as_in_lme4(days):
     assert any("conservative" in note for note in plain.notes)
 
 
+def test_restricted_likelihoods_as_in_lme4():
+    """With the same fixed effects REML fits are compared too: ranova of lmerTest 3.1-3."""
+    data = mc.datasets.load("sleepstudy")
+    pair = [
+        mc.glmm(f"Reaction ~ Days + ({effects} | Subject)", data, reml=True)
+        for effects in ("1", "Days")
+    ]
+    test = mc.lrt(*pair)
+    assert test.statistic == pytest.approx(42.8368134350, abs=1e-4)
+    plain = mc.lrt(*pair, boundary="chi-square")
+    assert plain.pvalue == pytest.approx(4.9900414e-10, rel=1e-4)
+
+
 def test_fixed_effect_as_in_lme4(days):
     """The slope of the sleep study is R's anova on lme4 1.1-31, by ML; no boundary is near."""
     test = mc.lrt(days["constant"], days["slope"])

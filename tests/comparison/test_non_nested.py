@@ -56,8 +56,14 @@ def test_clear_winner():
     right, wrong = mc.glmm("y ~ x + (1 | g)", data), mc.glmm("y ~ z + (1 | g)", data)
     test = mc.vuong(wrong, right)
     assert test.statistic < -5.0
-    assert test.verdict == "y ~ x + (1 | g) is closer to the truth."
+    assert test.verdict == "y ~ x + (1 | g), gaussian (identity) is closer to the truth."
     assert not test.notes
+
+
+def test_families_are_told_apart(ticks_by_brood):
+    """Of one formula with two families the verdict names the family: ticks are overdispersed."""
+    wider = fit("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "nbinom2")
+    assert "nbinom2 (log) is closer" in mc.vuong(ticks_by_brood[0], wider).verdict
 
 
 def test_weights_of_one_parameter_each():

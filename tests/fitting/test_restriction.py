@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
+from mixcheck.fitting import restriction
 from mixcheck.fitting.method import objective_of
-from mixcheck.fitting.restriction import mute, restrict
+from mixcheck.fitting.restriction import fit_without, mute, restrict
 
 
 def test_some_rows_are_a_fit_to_those_rows(sleepstudy):
@@ -48,3 +49,16 @@ def test_unidentified_rest(cbpp):
     problem = cbpp.problem
     with pytest.raises(mc.DesignError, match="do not identify"):
         mute(problem, problem.X[0][:, 1] == 1.0)
+
+
+def test_fit_without_rows(cbpp, monkeypatch):
+    """A fit to the other rows is that of a table of them; one that stops early raises."""
+    problem, psi, root = cbpp.problem, cbpp.optimum.psi, cbpp._root
+    left = np.arange(problem.n) == 3
+    _, optimum = fit_without(problem, left, psi, root, cbpp.method)
+    data = mc.datasets.load("cbpp").drop(index=int(problem.order[3]))
+    again = mc.glmm(cbpp.formula, data, family="binomial")
+    np.testing.assert_allclose(optimum.psi, again.optimum.psi, atol=1e-5)
+    monkeypatch.setattr(restriction, "_GRADIENT_LIMIT", 0.0)
+    with pytest.raises(mc.ConvergenceError, match="did not converge"):
+        fit_without(problem, left, psi, root, cbpp.method)

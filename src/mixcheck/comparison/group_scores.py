@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import formula_of, require_comparable
+from mixcheck.comparison.same_data import formula_of, is_reml, label_of, require_comparable
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
@@ -47,7 +47,7 @@ class GroupScores(Record):
     Attributes
     ----------
     model, group : str
-        Formula, and the factor whose levels were left out.
+        Formula and family, and the factor whose levels were left out.
     method : {"newton", "exact"}
     scores : Series, (G,)
         Log density of all rows of a level given all other rows.
@@ -207,6 +207,11 @@ def logo(
             f"logo needs a model whose likelihood is known by groups, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
+    if is_reml(fitted):
+        raise OptionError(
+            f"{formula_of(fitted)!r} was fitted by REML, whose likelihood is no sum over "
+            "groups; fit it by maximum likelihood, reml=False"
+        )
     if method not in (None, "newton", "exact"):
         raise OptionError(f"method={method!r} is unknown; write 'newton' or 'exact'")
     levels = fitted.group_levels(group)
@@ -338,7 +343,7 @@ def _collect(
             "itself uncertain.",
         )
     return GroupScores(
-        model=formula_of(model),
+        model=label_of(model),
         group=str(levels.name),
         method=method,
         scores=pd.Series(values, levels, name="score"),

@@ -18,6 +18,7 @@ from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
     formula_of,
     is_reml,
+    label_of,
     require_comparable,
     require_same_data,
 )
@@ -40,7 +41,7 @@ class Vuong(Record):
     Attributes
     ----------
     first, second : str
-        Formulas of the models.
+        Formulas and families of the models.
     group : str
         The factor whose levels are the independent units.
     differences : Series, (G,)
@@ -192,8 +193,8 @@ def vuong(
     weights = variance_weights(one.group_derivatives(name), other.group_derivatives(name))
     statistic = difference / se if se > 0.0 else 0.0
     return Vuong(
-        first=formula_of(first),
-        second=formula_of(second),
+        first=label_of(first),
+        second=label_of(second),
         group=name,
         differences=each.rename("difference"),
         difference=difference,

@@ -15,7 +15,7 @@ from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.left_out_rows import LeftOutRows
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import formula_of
+from mixcheck.comparison.same_data import label_of
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -48,7 +48,7 @@ class RowScores(Record):
     Attributes
     ----------
     model : str
-        Formula.
+        Formula and family.
     method : {"cavity", "exact"}
     scores : Series, (n,)
         Log density of each row given all others, with the caller's index.
@@ -280,7 +280,7 @@ def loo(
     predicted = _replace(predicted, rows, _refit(model, rows, index, n_jobs, progress))
     own = posterior.law.log_density(posterior.predictor)
     return RowScores(
-        model=formula_of(model),
+        model=label_of(model),
         method=method,
         scores=pd.Series(predicted.score, index, name="score"),
         total=float(predicted.score.sum()),

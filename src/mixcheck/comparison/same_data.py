@@ -12,6 +12,7 @@ from mixcheck.model import Comparable
 __all__ = [
     "formula_of",
     "is_reml",
+    "label_of",
     "require_comparable",
     "require_one_likelihood",
     "require_same_data",
@@ -65,6 +66,13 @@ def require_comparable(model: object, what: str) -> Comparable:
 def formula_of(model: Comparable) -> str:
     """The formula of a model, or the name of its class."""
     return str(model.description.get("formula") or type(model).__name__)
+
+
+def label_of(model: Comparable) -> str:
+    """Formula, family and link: what tells a model from others of the same data."""
+    family, link = model.description.get("family"), model.description.get("link")
+    words = f"{family} ({link})" if link else str(family)
+    return f"{formula_of(model)}, {words}" if family else formula_of(model)
 
 
 def require_same_data(models: Mapping[str, Comparable]) -> None:

@@ -29,7 +29,7 @@ class ScoreDifference(Record):
     Attributes
     ----------
     first, second : str
-        Formulas of the models.
+        The models: formulas and families.
     units : str
         What was scored, in words.
     n : int

@@ -16,12 +16,11 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design
 from mixcheck.errors import OptionError
-from mixcheck.fitting.estimation import re_estimate
 from mixcheck.fitting.levelwise import evaluate_groups
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import differentiate_gradient
 from mixcheck.fitting.problem import Problem
-from mixcheck.fitting.restriction import mute, restrict
+from mixcheck.fitting.restriction import fit_without, restrict
 from mixcheck.model import GroupDerivatives
 
 # Step of the central differences, in standard errors: truncation is its square.
@@ -229,9 +228,10 @@ def predict_group(
     ------
     DesignError
         If the other rows do not identify the fixed effects.
+    ConvergenceError
+        If the fit to them did not converge.
     """
     _require_likelihood(method)
-    rest = mute(problem, grouping.codes == k)
-    optimum = re_estimate(rest, psi, root, method)
+    _, optimum = fit_without(problem, grouping.codes == k, psi, root, method)
     whole = objective_of(problem, method)(optimum.psi, None)
     return 0.5 * (optimum.evaluation.deviance - whole.deviance)

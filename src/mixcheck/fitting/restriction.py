@@ -7,11 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.errors import DesignError
+from mixcheck.errors import ConvergenceError, DesignError
+from mixcheck.fitting.estimation import re_estimate
 from mixcheck.fitting.latent import Column, Factor, Summation, lay_out
+from mixcheck.fitting.method import Method
+from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
 
-__all__ = ["mute", "restrict"]
+__all__ = ["fit_without", "mute", "restrict"]
+
+# Gradient of the log-likelihood per standard error that a refit may end with.
+_GRADIENT_LIMIT = 1e-5
 
 
 def restrict(problem: Problem, rows: IntArray) -> Problem:
@@ -67,3 +73,35 @@ def mute(problem: Problem, rows: BoolArray) -> Problem:
             raise DesignError("the other rows do not identify all fixed effects")
     whole: FloatArray = np.ones(problem.n) if problem.weights is None else problem.weights
     return replace(problem, weights=np.where(rows, 0.0, whole))
+
+
+def fit_without(
+    problem: Problem, rows: BoolArray, psi: FloatArray, root: FloatArray, method: Method
+) -> tuple[Problem, Optimum]:
+    """Fit a problem again with some rows counting nothing.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : (n,) bool
+        In the fitter's order.
+    psi : (P,)
+        Estimates from all rows, to start from.
+    root : (P, P)
+        Root of their covariance.
+    method : Method
+
+    Raises
+    ------
+    DesignError
+        If the other rows do not identify the fixed effects.
+    ConvergenceError
+        If the optimum was not reached.
+    """
+    rest = mute(problem, rows)
+    optimum = re_estimate(rest, psi, root, method)
+    if not 0.5 * optimum.gradient < _GRADIENT_LIMIT:
+        raise ConvergenceError(
+            f"the fit to the other rows did not converge (scaled gradient {optimum.gradient:.1e})"
+        )
+    return rest, optimum

@@ -10,12 +10,12 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.blocks import sandwich
-from mixcheck.fitting.estimation import hessian_at, re_estimate
+from mixcheck.fitting.estimation import hessian_at
 from mixcheck.fitting.inference import invert_information
 from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, find_mode, predict_mode, scale
 from mixcheck.fitting.problem import Problem
-from mixcheck.fitting.restriction import mute, restrict
+from mixcheck.fitting.restriction import fit_without, restrict
 from mixcheck.model import RowPosterior
 
 __all__ = ["HeldLaw", "find_row_posterior", "predict_row", "require_mean_only"]
@@ -139,13 +139,14 @@ def predict_row(
     ------
     DesignError
         If the other rows do not identify the fixed effects.
+    ConvergenceError
+        If the fit to them did not converge.
     """
     require_mean_only(problem)
     place = np.flatnonzero(problem.order == row)
     left = np.zeros(problem.n, dtype=bool)
     left[place] = True
-    rest = mute(problem, left)
-    optimum = re_estimate(rest, psi, root, method)
+    rest, optimum = fit_without(problem, left, psi, root, method)
     covariance = invert_information(hessian_at(rest, optimum, method), optimum.scale)
     mode = _find(rest, optimum.psi)
     eta = [part[place] for part in mode.point.eta]
