@@ -168,7 +168,7 @@ def _see(
     at_mode = view.eta(mode.point.u)
     to = problem.to_design
     probability = None
-    if family.discrete:
+    if family.discrete or "zi" in family.predictors:
         probability = _probability(law, problem)
     return Realisation(
         response=to(problem.data.y),
