@@ -1,13 +1,19 @@
-"""The demonstration: a model that fails its checks, a model that passes, and their comparison."""
+"""The demonstration: a model that fails its checks, and the way to one that passes."""
 
 from __future__ import annotations
 
+import math
 import textwrap
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from mixcheck.checks.suite import run_checks
+from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.table import Comparison, compare
 from mixcheck.datasets import load
 from mixcheck.display.document import (
@@ -17,32 +23,54 @@ from mixcheck.display.document import (
     Document,
     Heading,
     Paragraph,
+    Places,
     Section,
     Table,
 )
 from mixcheck.display.render import to_html, to_text
+from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.glmm import glmm
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.report.sentences import interval_words, join_words
-from mixcheck.simulation import DEFAULT_DRAWS, Progress
+from mixcheck.search.suggestions import Suggestions, suggest
+from mixcheck.simulation import Progress
 
-__all__ = ["Chapter", "run_demo"]
+__all__ = ["Chapter", "Story", "run_demo"]
 
-QUICK_DRAWS = 400
+# With fewer than 320 draws no check of the model with an effect of each count could fail;
+# a negative binomial replicate of these data takes some ten milliseconds.
+DRAWS = 400
+# The six tests of the families need 240 draws to be able to fail.
+QUICK_DRAWS = 250
+MOST = 12
+# The first two are the two negative binomials.
+QUICK_MOST = 2
 
-TITLE = "Ticks on red grouse chicks"
+TITLE = "Salamanders below mountaintop mines"
 STORY = (
-    "In three years 403 grouse chicks of 118 broods at 63 locations were caught and the ticks on "
-    "their heads counted (Elston et al. 2001, Parasitology 122, 563-569). Chicks of one brood "
-    "share a mother and a patch of heather, so broods and locations have random effects."
+    "Salamanders were counted at 23 streams, four visits each, in seven groups of species and "
+    "life stages (Price et al. 2016, Journal of Applied Ecology 53, 459-468). Some of the "
+    "streams run below mountaintop mines. How many more salamanders live where nobody mines? "
+    "Streams differ for other reasons too, so each has a random effect."
 )
-SIDE_BY_SIDE = "The two models side by side"
-CONSEQUENCES = "What it changes"
-PLAIN = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)"
-WITH_CHICK = f"{PLAIN} + (1 | INDEX)"
+FORMULA = "count ~ spp + mined + (1 | site)"
+WRONG = "Poisson"
+MINING = "mined[T.no]"
+SPECIES = "spp["
+
+SUGGESTIONS = "What might answer it"
+COMPARED = "By how much it is better"
+SIDE_BY_SIDE = "The failed checks, asked again"
+CONSEQUENCES = "What it changes in the answer"
+
+WHY_WRONG = "The usual first model: counts are Poisson, given species, mining and stream."
+WHY_SUGGESTED = (
+    "Each failing check has its usual remedies. They are fitted, and checked by the same suite "
+    "with the same random streams."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +84,33 @@ class Chapter:
         Why one would fit it.
     fit : GLMM
     report : Report
-    fit_seconds, check_seconds : float
     """
 
     name: str
     reason: str
     fit: GLMM
     report: Report
-    fit_seconds: float
-    check_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """What the demonstration found.
+
+    Attributes
+    ----------
+    wrong, better : Chapter
+        The model that fails, and the suggestion that passes with the smallest AIC.
+    suggestions : Suggestions
+    comparison : Comparison
+    conditional : tuple of ConditionalAIC
+        Of the wrong model and of the better one.
+    """
+
+    wrong: Chapter
+    better: Chapter
+    suggestions: Suggestions
+    comparison: Comparison
+    conditional: tuple[ConditionalAIC, ConditionalAIC]
 
 
 def run_demo(
@@ -75,7 +121,7 @@ def run_demo(
     progress: Progress = None,
     width: int = 100,
     colour: bool = False,
-) -> tuple[Chapter, Chapter]:
+) -> Story:
     """Tell the story on standard output and write its page.
 
     Parameters
@@ -84,94 +130,115 @@ def run_demo(
         Of the HTML file.
     seed : int
     quick : bool
-        Whether to simulate fewer data sets.
+        Whether to simulate fewer data sets, and to try only the first suggestions.
     progress, width, colour
         As in `Suite.run` and `Report.to_text`.
 
     Returns
     -------
-    tuple of Chapter
-        The model without and the model with an effect of each chick.
+    Story
+
+    Raises
+    ------
+    ConvergenceError
+        If no suggested model could be fitted and passes its checks.
     """
-    draws = QUICK_DRAWS if quick else DEFAULT_DRAWS
+    draws, most = (QUICK_DRAWS, QUICK_MOST) if quick else (DRAWS, MOST)
+    show = partial(to_text, width=width, colour=colour)
     _say(f"{TITLE}\n{'=' * len(TITLE)}")
     _tell(STORY, width)
-    plain = _chapter(
-        "Poisson",
-        "The usual first model: counts are Poisson, given brood and location.",
-        PLAIN,
-        seed,
-        draws,
-        progress,
-        width,
-    )
-    _say(_outcome_text(plain, width, colour))
-    chick = _chapter(
-        "Poisson + chick",
-        "Chicks of one brood may differ too. An effect of each chick (INDEX) says so.",
-        WITH_CHICK,
-        seed,
-        draws,
-        progress,
-        width,
-    )
-    _say(_outcome_text(chick, width, colour))
-    table = compare({plain.name: plain.fit, chick.name: chick.fit})
-    effects = effects_table(plain, chick)
-    blocks = (effects, *table.document().blocks)
-    _say(to_text(Document(SIDE_BY_SIDE, blocks), width=width, colour=colour))
-    _say(to_text(Document(CONSEQUENCES, _consequences(plain, chick)), width=width, colour=colour))
-    page = page_of(plain, chick, effects, table)
-    path.write_text(to_html(page), encoding="utf-8")
+    wrong = _wrong_chapter(seed, draws, progress, width)
+    _say(show(_outcome(wrong)).strip())
+    suggestions = _suggested(wrong, most, progress, width)
+    _say(show(Document("", suggestions.document().blocks)).strip())
+    better = _better_chapter(suggestions)
+    _head(better.name, better.reason, width)
+    _say(show(_outcome(better)).strip())
+    story = _compared(wrong, better, suggestions)
+    for title, blocks in _endings(story):
+        _say(show(Document(title, blocks)).strip())
+    path.write_text(to_html(page_of(story)), encoding="utf-8")
     _say(f"The whole report, with pictures: {path.resolve()}")
-    return plain, chick
+    return story
 
 
-def _chapter(
-    name: str, reason: str, formula: str, seed: int, draws: int, progress: Progress, width: int
-) -> Chapter:
-    _say(f"{name}\n{'-' * len(name)}")
-    _tell(reason, width)
+# ---- the steps ---------------------------------------------------------------------------
+
+
+def _wrong_chapter(seed: int, draws: int, progress: Progress, width: int) -> Chapter:
+    _head(WRONG, WHY_WRONG, width)
     started = time.perf_counter()
-    fit = glmm(formula, load("grouseticks"), family="poisson")
+    fit = glmm(FORMULA, load("Salamanders"), family=WRONG.lower())
     fitted = time.perf_counter()
-    print(f"  {formula}\n  fitted in {fitted - started:.2f} s, log-likelihood {fit.llf:.2f}")
+    print(f"  {FORMULA}\n  fitted in {fitted - started:.2f} s, log-likelihood {fit.llf:.2f}")
     print(f"  checking it against {draws:,} simulated data sets ..", flush=True)
     report = run_checks(fit, seed=seed, draws=draws, progress=progress)
-    checked = time.perf_counter()
-    print(f"  checked in {checked - fitted:.1f} s\n")
-    return Chapter(name, reason, fit, report, fitted - started, checked - fitted)
+    print(f"  checked in {time.perf_counter() - fitted:.1f} s\n")
+    return Chapter(WRONG, WHY_WRONG, fit, report)
 
 
-def _outcome_text(chapter: Chapter, width: int, colour: bool) -> str:
+def _suggested(wrong: Chapter, most: int, progress: Progress, width: int) -> Suggestions:
+    _head(SUGGESTIONS, WHY_SUGGESTED, width)
+    started = time.perf_counter()
+    print("  fitting and checking the alternatives; this takes most of the time ..", flush=True)
+    suggestions = suggest(wrong.report, most=most, progress=progress)
+    tried = len(suggestions.candidates)
+    print(f"  {tried} alternatives in {time.perf_counter() - started:.1f} s\n")
+    return suggestions
+
+
+def _better_chapter(suggestions: Suggestions) -> Chapter:
+    """The suggestion that passes with the smallest criterion, with the report it was given."""
+    best, fit = suggestions.best, suggestions.best_fit
+    if best is None or fit is None:
+        raise ConvergenceError(f"{suggestions.verdict} Try another seed, or without --quick.")
+    name = fit.family.name
+    if len(fit.random_terms) > 1:
+        name = f"{name} with an effect of each count"
+    reason = f"Of the alternatives that pass it has the smallest AIC: {best.model}."
+    return Chapter(name, reason, fit, suggestions.reports[best.model])
+
+
+def _compared(wrong: Chapter, better: Chapter, suggestions: Suggestions) -> Story:
+    comparison = compare({wrong.name: wrong.fit, better.name: better.fit})
+    conditional = (caic(wrong.fit), caic(better.fit))
+    return Story(wrong, better, suggestions, comparison, conditional)
+
+
+# ---- what is said of them ----------------------------------------------------------------
+
+
+def _outcome(chapter: Chapter) -> Document:
     """Verdicts by name: what failed with its effect, what passed in one line."""
     page = chapter.report.short_document()
     lines = tuple(block for block in page.blocks if isinstance(block, Paragraph))
     passed = [name for name, verdict in chapter.report.verdicts.items() if verdict is Verdict.PASS]
     rest = Paragraph(f"{join_words(passed)}.", Badge(Verdict.PASS.value, Verdict.PASS.tone))
-    blocks = (*lines, rest) if passed else lines
-    text = to_text(Document("", blocks), width=width, colour=colour)
-    return text.strip()
+    return Document("", (*lines, rest) if passed else lines)
 
 
-def effects_table(plain: Chapter, chick: Chapter) -> Table:
+def _endings(story: Story) -> tuple[tuple[str, tuple[Block, ...]], ...]:
+    """Titles and blocks of what both models are needed for."""
+    return (
+        (SIDE_BY_SIDE, (effects_table(story.wrong, story.better),)),
+        (COMPARED, (*story.comparison.document().blocks, *_conditional_blocks(story))),
+        (CONSEQUENCES, _consequences(story.wrong, story.better)),
+    )
+
+
+def effects_table(wrong: Chapter, better: Chapter) -> Table:
     """What failed in either model, with the effect and the verdict in both."""
+    verdicts = (wrong.report.verdicts, better.report.verdicts)
     failed = [
-        finding.check
-        for finding in plain.report.findings
-        if finding.check in chick.report.verdicts and _fails(finding.check, plain, chick)
+        name
+        for name in verdicts[0]
+        if name in verdicts[1] and Verdict.FAIL in (verdicts[0][name], verdicts[1][name])
     ]
     rows = tuple(
-        (name, *_cells(plain.report, name), *_cells(chick.report, name)) for name in failed
+        (name, *_cells(wrong.report, name), *_cells(better.report, name)) for name in failed
     )
-    return Table(
-        ("check", plain.name, "effect and 95 % interval", chick.name, "effect and 95 % interval"),
-        rows,
-    )
-
-
-def _fails(check: str, *chapters: Chapter) -> bool:
-    return any(chapter.report.verdicts[check] is Verdict.FAIL for chapter in chapters)
+    interval = "effect and 95 % interval"
+    return Table(("check", wrong.name, interval, better.name, interval), rows)
 
 
 def _cells(report: Report, check: str) -> tuple[Cell, Cell]:
@@ -181,32 +248,76 @@ def _cells(report: Report, check: str) -> tuple[Cell, Cell]:
     return Badge(verdict.value, verdict.tone), words
 
 
-def _consequences(plain: Chapter, chick: Chapter) -> tuple[Block, ...]:
-    """Where the variation is said to be, and how far the fixed effects move."""
-    before, after = _deviations(plain), _deviations(chick)
-    shift = (chick.fit.params - plain.fit.params).abs() / plain.fit.bse
+def _conditional_blocks(story: Story) -> tuple[Block, ...]:
+    """The comparison as predictors of these streams."""
+    before, after = story.conditional
     words = (
-        f"The fixed effects move by at most {shift.max():.1f} standard errors. What changes is "
-        "where the ticks vary: the question of the study was how much of it is between locations, "
-        "broods and chicks."
+        "The AIC judges predictions for new streams, the conditional AIC those for the streams "
+        f"of the data: there {story.better.name} is better by {before.value - after.value:.1f}."
     )
-    rows = tuple((name, before.get(name), value) for name, value in after.items())
-    columns = ("standard deviation (log scale) between", plain.name, chick.name)
+    rows = tuple(
+        (name, Places(one.conditional_llf, 2), Places(one.df, 2), Places(one.value, 2))
+        for name, one in ((story.wrong.name, before), (story.better.name, after))
+    )
+    columns = ("model", "conditional log-lik.", "effective df", "conditional AIC")
     return Paragraph(words), Table(columns, rows)
 
 
-def _deviations(chapter: Chapter) -> dict[str, float]:
-    """Standard deviation of each random effect, by grouping factor."""
-    components = chapter.fit.variance_components
-    return dict(zip(components["group"], components["sd"].astype(float), strict=True))
+def _consequences(wrong: Chapter, better: Chapter) -> tuple[Block, ...]:
+    """The effect of mining by both models, and how sure both are of the species."""
+    before, after = (math.exp(float(chapter.fit.params[MINING])) for chapter in (wrong, better))
+    errors = better.fit.bse / wrong.fit.bse
+    species = errors[[str(name).startswith(SPECIES) for name in errors.index]]
+    words = (
+        f"Where nobody mines there are {after:.1f} times as many salamanders by {better.name}; "
+        f"{wrong.name} had said {before:.1f} times. Mining is a matter of whole streams, whose "
+        "differences both models take into account: the standard error of its effect is "
+        f"{errors[MINING]:.2f} times what it was. Species are compared within streams, where "
+        f"{wrong.name} overlooked variation: the standard errors of their "
+        f"differences are {species.min():.2f} to {species.max():.2f} times as large."
+    )
+    rows = tuple(_mining_row(chapter) for chapter in (wrong, better))
+    columns = ("no mining", "estimate (log)", "std error", "times as many", "95 % interval")
+    return Paragraph(words), Table(columns, rows), _species_table(wrong, better)
 
 
-def page_of(plain: Chapter, chick: Chapter, effects: Table, table: Comparison) -> Document:
-    """Both reports and the comparison as one page."""
-    side_by_side = Section(Heading(SIDE_BY_SIDE, 2), (effects, *table.document().blocks))
-    consequences = Section(Heading(CONSEQUENCES, 2), _consequences(plain, chick))
-    models = (_model_section(plain), _model_section(chick))
-    return Document(TITLE, (Paragraph(STORY), side_by_side, consequences, *models))
+def _mining_row(chapter: Chapter) -> tuple[Cell, ...]:
+    fit = chapter.fit
+    low, high = np.exp(fit.conf_int().loc[MINING].to_numpy(dtype=float))
+    estimate, error = float(fit.params[MINING]), float(fit.bse[MINING])
+    return (
+        chapter.name,
+        Places(estimate, 3),
+        Places(error, 3),
+        Places(math.exp(estimate), 2),
+        f"{low:.2f} to {high:.2f}",
+    )
+
+
+def _species_table(wrong: Chapter, better: Chapter) -> Table:
+    """Differences to the first species, with standard errors, by both models."""
+    names = [str(name) for name in wrong.fit.params.index if str(name).startswith(SPECIES)]
+    rows = tuple((name, *_estimate(wrong, name), *_estimate(better, name)) for name in names)
+    first, second = wrong.name, better.name
+    return Table(("species (log)", first, "std error", second, "std error"), rows)
+
+
+def _estimate(chapter: Chapter, name: str) -> tuple[Cell, Cell]:
+    params: pd.Series[float] = chapter.fit.params
+    return Places(float(params[name]), 3), Places(float(chapter.fit.bse[name]), 3)
+
+
+# ---- the page ----------------------------------------------------------------------------
+
+
+def page_of(story: Story) -> Document:
+    """The story from the first model to the last, with both reports, as one page."""
+    tried = Section(
+        Heading(SUGGESTIONS, 2), (Paragraph(WHY_SUGGESTED), *story.suggestions.document().blocks)
+    )
+    endings = tuple(Section(Heading(title, 2), blocks) for title, blocks in _endings(story))
+    wrong, better = _model_section(story.wrong), _model_section(story.better)
+    return Document(TITLE, (Paragraph(STORY), wrong, tried, better, *endings))
 
 
 def _model_section(chapter: Chapter) -> Section:
@@ -225,6 +336,14 @@ def _lowered(block: Block) -> Block:
             return replace(block, heading=deeper, blocks=tuple(map(_lowered, blocks)))
         case _:
             return block
+
+
+# ---- the voice ---------------------------------------------------------------------------
+
+
+def _head(title: str, reason: str, width: int) -> None:
+    _say(f"{title}\n{'-' * len(title)}")
+    _tell(reason, width)
 
 
 def _say(text: str) -> None:
