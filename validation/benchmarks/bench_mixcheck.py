@@ -1,8 +1,9 @@
 """Time mixcheck, and plain GLM fits by IRLS in NumPy as a yardstick of the machine.
 
 What it shows: seconds of ``mixcheck.glmm`` with formula and standard errors, and of
-``refit`` to a new response. Engine ``irls`` fits the same fixed effects without random
-effects from ready matrices.
+``refit`` to a new response; of ``caic``, ``select`` and ``residuals``, fits and draws
+being there before. Engine ``irls`` fits the same fixed effects without random effects
+from ready matrices.
 
 Run: ``python validation/benchmarks/bench_mixcheck.py ENGINE CASE DIRECTORY REPEATS``;
 normally by ``run.py``.
@@ -10,40 +11,110 @@ normally by ``run.py``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from measure import Fit, serve
+from measure import Fit, Outcome, serve
 from numpy.typing import NDArray
 
-FORMULAS = {
-    "cbpp": ("incidence / size ~ period + (1 | herd)", "binomial"),
-    "cbpp_refit": ("incidence / size ~ period + (1 | herd)", "binomial"),
-    "logistic": ("y ~ x1 + x2 + (1 | g)", "binomial"),
-    "poisson_slope": ("y ~ x1 + x2 + (x1 | g)", "poisson"),
-    "crossed": ("y ~ x1 + x2 + (1 | g) + (1 | h)", "binomial"),
+INTERCEPT = "y ~ x1 + x2 + (1 | g)"
+SUBSETS = "y ~ mined + cover + sample + DOP + Wtemp + DOY + spp + (1 | site)"
+HERDS = "incidence / size ~ period + (1 | herd)"
+
+# Model of each case, by the first word of its name or the two that decide it.
+MODELS: dict[str, dict[str, Any]] = {
+    "cbpp": {"formula": HERDS, "family": "binomial"},
+    "logistic": {"formula": INTERCEPT, "family": "binomial"},
+    "poisson_slope": {"formula": "y ~ x1 + x2 + (x1 | g)", "family": "poisson"},
+    "crossed": {"formula": "y ~ x1 + x2 + (1 | g) + (1 | h)", "family": "binomial"},
+    "nbinom2": {"formula": INTERCEPT, "family": "nbinom2"},
+    "zinb2": {"formula": INTERCEPT, "family": "nbinom2", "zi": "~ 1"},
+    "beta": {"formula": INTERCEPT, "family": "beta"},
+    "gamma": {"formula": INTERCEPT, "family": "gamma"},
+    "agq10": {"formula": INTERCEPT, "family": "binomial", "method": "agq", "nodes": 10},
+    "caic_poisson": {"formula": INTERCEPT, "family": "poisson"},
+    "caic_bernoulli": {"formula": INTERCEPT, "family": "binomial"},
+    "select_poisson": {"formula": SUBSETS, "family": "poisson"},
+    "select_nbinom2": {"formula": SUBSETS, "family": "nbinom2"},
+    "residuals": {"formula": INTERCEPT, "family": "nbinom2"},
 }
 STEPS = 25
+CORES = 2
+SUBSETS_OF_SEVEN = 2**7
+DRAWS = 1_000
 
 
 def prepare_mixcheck(case: str, data: pd.DataFrame) -> Fit:
     import mixcheck
 
-    formula, family = FORMULAS.get(case) or FORMULAS[case.rsplit("_", 1)[0]]
-
-    def fit() -> float:
-        model = mixcheck.glmm(formula, data, family=family)
-        return float(model.llf) if np.isfinite(model.bse).all() else np.nan
-
-    if case != "cbpp_refit":
-        return fit
-    first = mixcheck.glmm(formula, data, family=family)
+    if case.startswith("draws"):
+        return prepare_draws(data)
+    model = MODELS.get(case) or MODELS[case.rsplit("_", 1)[0]]
+    if case.startswith("select"):
+        return prepare_selection(model, data)
+    if not case.startswith(("cbpp_refit", "caic", "residuals")):
+        return lambda: report(mixcheck.glmm(data=data, **model))
+    first = mixcheck.glmm(data=data, **model)
+    if case.startswith("caic"):
+        method = case.rsplit("_", 1)[1]
+        mixcheck.caic(mixcheck.glmm(data=data, **model))  # warm, on a fit of its own
+        return lambda: Outcome(first.llf, df=mixcheck.caic(first, method=method).df)
+    if case.startswith("residuals"):
+        return lambda: judge(mixcheck.residuals(first, seed=1).values)
     again = data["again"].to_numpy()
+    return lambda: report(first.refit(again))
 
-    def refit() -> float:
-        model = first.refit(again)
-        return float(model.llf) if np.isfinite(model.bse).all() else np.nan
 
-    return refit
+def report(fit: Any) -> Outcome:
+    """Log-likelihood of a fit that has its standard errors."""
+    return Outcome(float(fit.llf) if np.isfinite(fit.bse).all() else np.nan)
+
+
+def judge(residuals: NDArray[np.float64]) -> Outcome:
+    """Nothing to report of residuals, which must be there."""
+    if not np.all((residuals > 0) & (residuals < 1)):
+        raise RuntimeError("some residual is no number between 0 and 1")
+    return Outcome()
+
+
+def prepare_selection(model: dict[str, Any], data: pd.DataFrame) -> Fit:
+    """All subsets of the fixed terms; the log-likelihood is of the best by AIC."""
+    import mixcheck
+
+    def select() -> Outcome:
+        chosen = mixcheck.select(data=data, **model, random=False, n_jobs=CORES)
+        if len(chosen.models) != SUBSETS_OF_SEVEN:
+            raise RuntimeError(f"{len(chosen.models)} models were fitted: {chosen.failures}")
+        return report(chosen.best_fit)
+
+    return select
+
+
+def prepare_draws(data: pd.DataFrame) -> Fit:
+    """Residuals from draws of a model fitted elsewhere: here, of the true one."""
+    import mixcheck
+
+    draws = draw_counts(data)
+
+    def read() -> Outcome:
+        model = mixcheck.from_draws(data["y"].to_numpy(), draws, draws_by="rows")
+        judge(mixcheck.residuals(model, seed=1).values)
+        return Outcome(data=draws.nbytes)
+
+    return read
+
+
+def draw_counts(data: pd.DataFrame) -> NDArray[np.int64]:
+    """Draws of the model behind `simulate.nbinom2`, random effects anew, (DRAWS, n)."""
+    rng = np.random.default_rng(2)
+    n, groups = len(data), int(data["g"].max()) + 1
+    g, eta = data["g"].to_numpy(), (0.5 + 0.5 * data["x1"] - 0.3 * data["x2"]).to_numpy()
+    draws = np.empty((DRAWS, n), dtype=np.int64)
+    for draw in draws:
+        mean = np.exp(eta + 0.6 * rng.normal(size=groups)[g])
+        draw[:] = rng.poisson(mean * rng.gamma(1.5, 1 / 1.5, n))
+    return draws
 
 
 def prepare_irls(case: str, data: pd.DataFrame) -> Fit | None:
@@ -53,8 +124,9 @@ def prepare_irls(case: str, data: pd.DataFrame) -> Fit | None:
     y = data["y"].to_numpy()
     counts = case.startswith("poisson")
 
-    def fit() -> None:
+    def fit() -> Outcome:
         iterate(X, y, counts)
+        return Outcome()
 
     return fit
 

@@ -2,7 +2,8 @@
 
 What it shows: seconds of one fit with standard errors. ``glmm`` parses a formula;
 ``gpboost`` takes ready matrices and has no correlated slopes. Neither can refit:
-``cbpp_refit`` is a new call, for ``glmm`` from the first fit's parameters.
+``cbpp_refit`` is a new call, for ``glmm`` from the first fit's parameters. Only ``glmm``
+has quadrature, with an odd number of nodes: 11 in place of 10.
 
 Run, in an environment with both packages and pandas:
 ``python validation/benchmarks/bench_peers.py ENGINE CASE DIRECTORY REPEATS``; normally
@@ -13,12 +14,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from measure import Fit, serve
+from measure import Fit, Outcome, serve
 
 FORMULAS = {
     "logistic": ("y ~ x1 + x2 + (1|g)", "binomial"),
     "poisson_slope": ("y ~ x1 + x2 + (x1|g)", "poisson"),
     "crossed": ("y ~ x1 + x2 + (1|g) + (1|h)", "binomial"),
+    "agq10": ("y ~ x1 + x2 + (1|g)", "binomial"),
 }
 
 
@@ -27,21 +29,24 @@ def prepare_glmm(case: str, data: pd.DataFrame) -> Fit:
 
     if not case.startswith("cbpp"):
         formula, family = FORMULAS[case.rsplit("_", 1)[0]]
-        return lambda: float(glmm.fit(data, formula, family, nagq=1).loglik)
+        nodes = 11 if case.startswith("agq10") else 1
+        return lambda: Outcome(float(glmm.fit(data, formula, family, nagq=nodes).loglik))
     formula = "cbind(incidence, fail) ~ period + (1|herd)"
     data = data.assign(fail=data["size"] - data["incidence"])
     if case == "cbpp":
-        return lambda: float(glmm.fit(data, formula, "binomial", nagq=1).loglik)
+        return lambda: Outcome(float(glmm.fit(data, formula, "binomial", nagq=1).loglik))
     first = glmm.fit(data, formula, "binomial", nagq=1)
     start = {"beta": first.beta, "theta": np.sqrt(np.atleast_1d(first.tau2))}
     new = data.assign(incidence=data["again"], fail=data["size"] - data["again"])
-    return lambda: float(glmm.fit(new, formula, "binomial", nagq=1, warm_start=start).loglik)
+    return lambda: Outcome(
+        float(glmm.fit(new, formula, "binomial", nagq=1, warm_start=start).loglik)
+    )
 
 
 def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
     import gpboost
 
-    if case.startswith("poisson_slope"):
+    if case.startswith(("poisson_slope", "agq10")):
         return None
     weights = None
     if case.startswith("cbpp"):
@@ -55,7 +60,7 @@ def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
         likelihood = "bernoulli_logit"
     X = np.column_stack([np.ones(len(y)), *covariates])
 
-    def fit() -> float:
+    def fit() -> Outcome:
         model = gpboost.GPModel(
             group_data=groups,
             likelihood=likelihood,
@@ -64,7 +69,7 @@ def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
         )
         model.fit(y=y, X=X)
         model.get_coef(std_err=True)
-        return -float(model.get_current_neg_log_likelihood())
+        return Outcome(-float(model.get_current_neg_log_likelihood()))
 
     return fit
 
