@@ -156,6 +156,8 @@ def _count_nodes(
     centre = np.sqrt(np.maximum(mean, 1.0))
     spread = _REACH * 0.5 * np.sqrt(variance) / centre
     low = np.rint(np.maximum(centre - spread, 1.0) ** 2)
+    if size is not None:
+        low = np.minimum(low, np.maximum(size - (_COUNT_NODES - 1.0), 1.0))
     high = np.maximum(np.rint((centre + spread) ** 2), low)
     out = np.empty((_COUNT_NODES, y.size))
     for t, share in enumerate(
