@@ -81,6 +81,8 @@ def test_one_page_with_everything(told):
         "The failed checks, asked again",
         "By how much it is better",
         "What it changes in the answer",
+        f"{story.wrong.name}: the whole report",
+        f"{story.better.name}: the whole report",
     )
     assert re.findall(r">([^<]*)</h2>", page) == list(titles)
     for name in (*story.wrong.report.verdicts, *story.better.report.verdicts):

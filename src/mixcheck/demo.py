@@ -311,19 +311,28 @@ def _estimate(chapter: Chapter, name: str) -> tuple[Cell, Cell]:
 
 
 def page_of(story: Story) -> Document:
-    """The story from the first model to the last, with both reports, as one page."""
-    tried = Section(
-        Heading(SUGGESTIONS, 2), (Paragraph(WHY_SUGGESTED), *story.suggestions.document().blocks)
+    """The story as the terminal tells it, then the report of either model, as one page."""
+    tried = (Paragraph(WHY_SUGGESTED), *story.suggestions.document().blocks)
+    told = (
+        (story.wrong.name, _told(story.wrong)),
+        (SUGGESTIONS, tried),
+        (story.better.name, _told(story.better)),
+        *_endings(story),
+        *(_whole(chapter) for chapter in (story.wrong, story.better)),
     )
-    endings = tuple(Section(Heading(title, 2), blocks) for title, blocks in _endings(story))
-    wrong, better = _model_section(story.wrong), _model_section(story.better)
-    return Document(TITLE, (Paragraph(STORY), wrong, tried, better, *endings))
+    sections = tuple(Section(Heading(title, 2), blocks) for title, blocks in told)
+    return Document(TITLE, (Paragraph(STORY), *sections))
 
 
-def _model_section(chapter: Chapter) -> Section:
+def _told(chapter: Chapter) -> tuple[Block, ...]:
     formula = Paragraph(chapter.fit.formula, quiet=True)
+    return (Paragraph(chapter.reason), formula, *_outcome(chapter).blocks)
+
+
+def _whole(chapter: Chapter) -> tuple[str, tuple[Block, ...]]:
+    """Title and blocks of a report that is part of a page."""
     blocks = tuple(_lowered(block) for block in chapter.report.document().blocks)
-    return Section(Heading(chapter.name, 2), (Paragraph(chapter.reason), formula, *blocks))
+    return f"{chapter.name}: the whole report", blocks
 
 
 def _lowered(block: Block) -> Block:
