@@ -164,7 +164,8 @@ class LinearMixed:
         }
         random = self.weights * self.problem.latent.leverages(scaled)[0, 0]
         fixed = np.einsum("ip,ip->i", self.absorbed, self.absorbed)
-        return random + fixed / np.where(self.weights > 0.0, self.weights, 1.0)
+        leverages: FloatArray = random + fixed / np.where(self.weights > 0.0, self.weights, 1.0)
+        return leverages
 
     def log_det_gradient(self, *, restricted: bool) -> FloatArray:
         """Gradient in theta of ``log det V``, or of that plus ``log det X'V^-1 X``."""

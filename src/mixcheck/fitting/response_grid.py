@@ -120,8 +120,11 @@ def interpolate(nodes: Nodes, points: Points) -> FloatArray:
     for t in range(1, len(out)):
         out[t] = _lagrange(nodes, inside, t)
     beyond = points.place - inside
-    sides = ((np.ones_like(last), np.minimum(last, 2), beyond < 0.0),)
-    sides += ((last, np.maximum(last - 1, 1), beyond > 0.0),)
+    first = np.ones_like(last)
+    sides = [
+        (first, np.minimum(last, 2), beyond < 0.0),
+        (last, np.maximum(last - 1, 1), beyond > 0.0),
+    ]
     for end, inner, there in sides:
         gap = nodes.place[end, columns] - nodes.place[inner, columns]
         slope = np.where(there & (gap != 0.0), beyond, 0.0) / np.where(gap == 0.0, 1.0, gap)
