@@ -1,7 +1,32 @@
-"""Models to a table: criteria, likelihood-ratio tests, weights."""
+"""Models to a table: criteria, tests of nested and other models, scores of what was left out."""
 
+from mixcheck.comparison.bootstrap import BootstrapRatio, bootstrap_lrt
+from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.criteria import aic, bic
+from mixcheck.comparison.group_scores import GroupScores, logo
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
+from mixcheck.comparison.non_nested import Vuong, vuong
+from mixcheck.comparison.row_scores import RowScores, loo
+from mixcheck.comparison.score_difference import ScoreDifference
 from mixcheck.comparison.table import ComparedModel, Comparison, compare
 
-__all__ = ["ComparedModel", "Comparison", "LikelihoodRatio", "aic", "bic", "compare", "lrt"]
+__all__ = [
+    "BootstrapRatio",
+    "ComparedModel",
+    "Comparison",
+    "ConditionalAIC",
+    "GroupScores",
+    "LikelihoodRatio",
+    "RowScores",
+    "ScoreDifference",
+    "Vuong",
+    "aic",
+    "bic",
+    "bootstrap_lrt",
+    "caic",
+    "compare",
+    "logo",
+    "loo",
+    "lrt",
+    "vuong",
+]
