@@ -31,6 +31,7 @@ __all__ = [
     "Covarying",
     "Enumerable",
     "GroupDerivatives",
+    "Grouped",
     "Groupwise",
     "Optimism",
     "PerturbationMethod",
@@ -230,6 +231,21 @@ class Approximate(Protocol):
 
     def approximation(self) -> ApproximationFacts:
         """Compare with a more exact fit to the same data."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A model with random effects of the levels of grouping factors."""
+
+    @property
+    def random_effects(self) -> Mapping[str, pd.DataFrame]:
+        """Conditional modes: a frame of levels x effects for each grouping factor."""
+        ...
+
+    @property
+    def random_effects_sd(self) -> Mapping[str, pd.DataFrame]:
+        """Their conditional standard deviations, frames alike."""
         ...
 
 

@@ -17,6 +17,7 @@ from mixcheck.checks.check import Check, check_from_dict
 from mixcheck.checks.distribution import Dispersion, Outliers, Uniformity, Zeros
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene
 from mixcheck.checks.pattern import Trend
+from mixcheck.checks.portrait import draw_portrait
 from mixcheck.checks.structure import Convergence, RandomEffects
 from mixcheck.errors import OptionError
 from mixcheck.model import Checkable, Conditioning, Realisation
@@ -191,6 +192,7 @@ class Suite:
             findings,
             policy=policy or Policy(),
             provenance=provenance,
+            extra=draw_portrait(seen.simulations.model),
             model=seen.simulations.model,
         )
 

@@ -1,0 +1,50 @@
+"""Pictures of the model beside those of the checks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import mixcheck as mc
+from mixcheck.checks.portrait import MOST_LEVELS, draw_portrait
+from mixcheck.display.document import Caterpillar
+
+
+def test_a_caterpillar_for_each_effect():
+    """Modes and conditional deviations of the fit, in ascending order."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    (figure,) = draw_portrait(fit)
+    picture = figure.picture
+    assert isinstance(picture, Caterpillar)
+    modes = fit.random_effects["herd"]["Intercept"].sort_values()
+    np.testing.assert_allclose(picture.estimate, modes.to_numpy(), rtol=1e-12)
+    deviations = fit.random_effects_sd["herd"]["Intercept"].loc[modes.index].to_numpy()
+    np.testing.assert_allclose(picture.high - picture.low, 2 * 1.959963984540054 * deviations)
+    assert picture.labels == tuple(modes.index.astype(str))
+
+
+def test_of_many_levels_the_extremes():
+    """118 broods: the lowest and the highest are shown, and the caption says so."""
+    ticks = mc.datasets.load("grouseticks")
+    fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD)", ticks, family="poisson")
+    (figure,) = draw_portrait(fit)
+    modes = np.sort(fit.random_effects["BROOD"]["Intercept"].to_numpy())
+    assert len(figure.picture.labels) == MOST_LEVELS
+    assert figure.picture.estimate[0] == modes[0]
+    assert figure.picture.estimate[-1] == modes[-1]
+    assert "of 118 levels" in figure.caption
+
+
+def test_the_report_shows_it():
+    """On the page, and through JSON."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    report = mc.check(fit, mc.checks.Convergence(), seed=1)
+    assert "herd, Intercept: levels by their mode" in report.to_html()
+    assert len(mc.Report.from_json(report.to_json()).extra) == 1
+
+
+def test_draws_have_no_portrait():
+    """A model known by its draws has no random effects to show."""
+    draws = np.random.default_rng(1).poisson(2.0, size=(30, 20))
+    assert draw_portrait(mc.from_draws(observed=draws[0], draws=draws[1:])) == ()
