@@ -257,7 +257,7 @@ def _conditional_blocks(story: Story) -> tuple[Block, ...]:
     )
     rows = tuple(
         (name, Places(one.conditional_llf, 2), Places(one.df, 2), Places(one.value, 2))
-        for name, one in ((story.wrong.name, before), (story.better.name, after))
+        for name, one in ((story.better.name, after), (story.wrong.name, before))
     )
     columns = ("model", "conditional log-lik.", "effective df", "conditional AIC")
     return Paragraph(words), Table(columns, rows)
@@ -326,7 +326,9 @@ def page_of(story: Story) -> Document:
 
 def _told(chapter: Chapter) -> tuple[Block, ...]:
     formula = Paragraph(chapter.fit.formula, quiet=True)
-    return (Paragraph(chapter.reason), formula, *_outcome(chapter).blocks)
+    verdict, *others = chapter.report.short_document().blocks
+    tables = (block for block in others if isinstance(block, Table))
+    return (Paragraph(chapter.reason), formula, verdict, *tables)
 
 
 def _whole(chapter: Chapter) -> tuple[str, tuple[Block, ...]]:
