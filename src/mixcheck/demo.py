@@ -40,10 +40,9 @@ from mixcheck.simulation import Progress
 
 __all__ = ["Chapter", "Story", "run_demo"]
 
-# With fewer than 320 draws no check of the model with an effect of each count could fail;
-# a negative binomial replicate of these data takes some ten milliseconds.
+# A negative binomial replicate of these data takes some ten milliseconds.
 DRAWS = 400
-# The six tests of the families need 240 draws to be able to fail.
+# With 200 draws most checks of the alternatives could not fail, and are UNDECIDED.
 QUICK_DRAWS = 250
 MOST = 12
 # The first two are the two negative binomials.
