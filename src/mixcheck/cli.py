@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_demo(commands.add_parser("demo", help="two models of real data, checked and compared"))
+    _add_demo(
+        commands.add_parser("demo", help="a model that fails its checks, and one that passes")
+    )
     _add_check(commands.add_parser("check", help="fit a model and check it", epilog=_EXIT_HELP))
     _add_compare(commands.add_parser("compare", help="fit several models and rank them"))
     return parser
@@ -86,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Two models of ticks on grouse: one that fails its checks, one that passes."
+        "From a Poisson model of salamanders that fails its checks to one that passes."
     )
     parser.add_argument("--report", metavar="FILE", type=Path, default=Path("mixcheck-demo.html"))
     parser.add_argument("--seed", type=int, default=1, help="of all random numbers (default 1)")

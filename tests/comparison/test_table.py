@@ -23,6 +23,7 @@ COLUMNS = [
     "llf",
     "aic",
     "bic",
+    "caic",
     "delta",
     "weight",
     "lrt_against",
@@ -161,7 +162,7 @@ def test_no_models(wrong):
 
 def test_unknown_criterion():
     """Another criterion raises and the known ones are named."""
-    with pytest.raises(mc.OptionError, match="write 'aic' or 'bic'"):
+    with pytest.raises(mc.OptionError, match="write 'aic', 'bic' or 'caic'"):
         mc.compare([Known(), Known()], criterion="dic")
 
 
@@ -183,3 +184,28 @@ def test_pages(days, tmp_path):
         assert "uncorrelated has the lowest AIC" in shown
         assert all(name in shown for name in days)
     assert repr(table).startswith("<Comparison of 4 models by aic: ")
+
+
+def test_by_the_conditional_aic():
+    """The criterion is that of `mixcheck.caic`, with a column of its own."""
+    cbpp = mc.datasets.load("cbpp")
+    models = {
+        "constant": mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial"),
+        "seasonal": mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial"),
+    }
+    table = mc.compare(models, criterion="caic")
+    for row in table.models:
+        assert row.caic == mc.caic(models[row.model]).value
+    assert table.best.model == "seasonal"
+    assert "lowest cAIC" in table.verdict
+    assert "cAIC" in table.to_text()
+
+
+def test_other_predictors_are_in_the_formula():
+    """Models that differ in a zero part do not look alike."""
+    owls = mc.datasets.load("Owls")
+    formula = "SiblingNegotiation ~ SexParent + (1 | Nest)"
+    plain = mc.glmm(formula, owls, family="poisson")
+    inflated = mc.glmm(formula, owls, family="poisson", zi="~ SexParent")
+    text = mc.compare({"plain": plain, "inflated": inflated}).to_text(width=200)
+    assert "(1 | Nest); zi ~ 1 + SexParent" in text

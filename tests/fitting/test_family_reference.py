@@ -1,4 +1,4 @@
-"""Log-likelihoods of counts, proportions and positive responses, as glmmTMB's objective has them."""
+"""Log-likelihoods of counts, proportions and positive responses, beside glmmTMB's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ LIKELIHOOD = 1e-6
 """Absolute; the references are polished to a gradient of about 1e-8."""
 GRADIENT = 1e-6
 """Of the log-likelihood per standard error."""
-FITS = json.loads((Path(__file__).parents[1] / "data" / "family_reference.json").read_text())["fits"]
+FITS = json.loads((Path(__file__).parents[1] / "data" / "family_reference.json").read_text())[
+    "fits"
+]
 
 
 def data_of(name: str) -> pd.DataFrame:
+    """A data set with the columns that its formulas name."""
     data = mc.datasets.load(name)
     if name == "sleepstudy":
         return data.assign(share=data["Reaction"] / 600.0)

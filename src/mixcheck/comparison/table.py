@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from mixcheck.arrays import FloatArray
+from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
@@ -26,11 +27,11 @@ from mixcheck.display.document import Block, Document, Paragraph, Places, PValue
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, Converging
+from mixcheck.model import Comparable, ConditionalLikelihood, Converging
 
 __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 
-Criterion: TypeAlias = Literal["aic", "bic"]
+Criterion: TypeAlias = Literal["aic", "bic", "caic"]
 
 SCHEMA_VERSION = 1
 # Burnham & Anderson (2002), section 2.6: models within two units have substantial support.
@@ -47,6 +48,8 @@ class ComparedModel:
     df : int
         Number of estimated parameters.
     llf, aic, bic : float
+    caic : float or None
+        Conditional AIC, where that is the criterion.
     delta : float
         Criterion minus that of the best model.
     weight : float
@@ -66,6 +69,7 @@ class ComparedModel:
     llf: float
     aic: float
     bic: float
+    caic: float | None
     delta: float
     weight: float
     lrt_against: str | None
@@ -82,7 +86,7 @@ class Comparison:
     Attributes
     ----------
     models : tuple of ComparedModel
-    criterion : {"aic", "bic"}
+    criterion : {"aic", "bic", "caic"}
     nobs : int
         Number of observations, which is also the sample size of the BIC.
     remarks : tuple of str
@@ -102,7 +106,7 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Which model is best and by how much, in a sentence."""
-        return _verdict_words(self.models, self.criterion.upper())
+        return _verdict_words(self.models, _NAMES[self.criterion])
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each model, the best first.
@@ -110,12 +114,13 @@ class Comparison:
         Returns
         -------
         DataFrame
-            model, formula, family, df, llf, aic, bic, delta, weight, lrt_against,
+            model, formula, family, df, llf, aic, bic, caic, delta, weight, lrt_against,
             lrt_statistic, lrt_df, lrt_pvalue, converged. What does not apply is missing.
         """
         frame = pd.DataFrame([asdict(model) for model in self.models])
         return frame.astype(
             {
+                "caic": "float64",
                 "lrt_against": "str",
                 "lrt_statistic": "float64",
                 "lrt_df": "Int64",
@@ -173,7 +178,7 @@ def compare(
     ----------
     models : mapping of name to Comparable, or sequence of Comparable
         At least two; those of a sequence are called "model 1", "model 2" and so on.
-    criterion : {"aic", "bic"}
+    criterion : {"aic", "bic", "caic"}
         Of the marginal likelihood: it judges predictions for new groups. The BIC takes the
         number of observations.
 
@@ -204,16 +209,18 @@ def compare(
     'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
     """
     if criterion not in get_args(Criterion):
-        raise OptionError(f"criterion={criterion!r} is unknown; write 'aic' or 'bic'")
+        raise OptionError(f"criterion={criterion!r} is unknown; write 'aic', 'bic' or 'caic'")
     named = _named(models)
     require_same_data(named)
     require_one_likelihood(named)
-    scores = [aic(model) if criterion == "aic" else bic(model) for model in named.values()]
+    scores = [_CRITERIA[criterion](model) for model in named.values()]
     deltas, weights = akaike_weights(np.array(scores))
     tests = {label: _test_against_simpler(label, named) for label in named}
     rows = [
-        _row(label, model, tests[label], float(delta), float(weight))
-        for (label, model), delta, weight in zip(named.items(), deltas, weights, strict=True)
+        _row(label, model, tests[label], score if criterion == "caic" else None, delta, weight)
+        for (label, model), score, delta, weight in zip(
+            named.items(), scores, deltas.tolist(), weights.tolist(), strict=True
+        )
     ]
     return Comparison(
         models=tuple(sorted(rows, key=lambda row: row.delta)),
@@ -283,7 +290,30 @@ def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
         return _Test(reason=f"{label} has no likelihood-ratio test against {against}: {error}.")
 
 
-def _row(label: str, model: Comparable, test: _Test, delta: float, weight: float) -> ComparedModel:
+def _conditional(model: Comparable) -> float:
+    if not isinstance(model, ConditionalLikelihood):
+        raise OptionError(
+            f"{formula_of(model)!r} has no conditional likelihood; write criterion='aic'"
+        )
+    return caic(model).value
+
+
+_NAMES = {"aic": "AIC", "bic": "BIC", "caic": "cAIC"}
+_CRITERIA: dict[str, Callable[[Comparable], float]] = {
+    "aic": aic,
+    "bic": bic,
+    "caic": _conditional,
+}
+
+
+def _row(
+    label: str,
+    model: Comparable,
+    test: _Test,
+    conditional: float | None,
+    delta: float,
+    weight: float,
+) -> ComparedModel:
     ratio = test.ratio
     family, link = model.description.get("family"), model.description.get("link")
     return ComparedModel(
@@ -294,6 +324,7 @@ def _row(label: str, model: Comparable, test: _Test, delta: float, weight: float
         llf=model.llf,
         aic=aic(model),
         bic=bic(model),
+        caic=conditional,
         delta=delta,
         weight=weight,
         lrt_against=test.against,
@@ -350,7 +381,12 @@ def _verdict_words(models: Sequence[ComparedModel], criterion: str) -> str:
 
 
 def _ranking(models: Sequence[ComparedModel]) -> Table:
-    columns = ("model", "df", "log-lik.", "AIC", "BIC", "difference", "weight", "test against", "p")
+    conditional = models[0].caic is not None
+    columns = (
+        *("model", "df", "log-lik.", "AIC", "BIC"),
+        *(("cAIC",) if conditional else ()),
+        *("difference", "weight", "test against", "p"),
+    )
     rows = tuple(
         (
             model.model,
@@ -358,6 +394,7 @@ def _ranking(models: Sequence[ComparedModel]) -> Table:
             Places(model.llf, 2),
             Places(model.aic, 2),
             Places(model.bic, 2),
+            *((Places(model.caic, 2),) if model.caic is not None else ()),
             Places(model.delta, 2),
             PValue(model.weight),
             _test_words(model),

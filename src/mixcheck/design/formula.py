@@ -119,6 +119,23 @@ class ModelFormula:
         """Predictor called `name`."""
         return dict(self.predictors)[name]
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Formulas of the predictors beside the mean, a constant dispersion left out.
+
+        Examples
+        --------
+        >>> parse_formula("y ~ x", zi="~ z + (1 | g)", dispersion="~ 1").others
+        ('zi ~ 1 + z + (1 | g)',)
+        """
+        return tuple(
+            f"{name} ~ {' + '.join([part.fixed, *map(str, part.random)])}"
+            for name, part in self.predictors
+            if name != "mean" and not (name == "dispersion" and part == _CONSTANT)
+        )
+
+
+_CONSTANT = PredictorFormula("1", (), ())
 
 _Span: TypeAlias = tuple[int, int]
 

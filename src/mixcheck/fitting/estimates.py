@@ -77,6 +77,11 @@ class Estimates:
         return self.design.formula.text
 
     @property
+    def _formula_words(self) -> str:
+        """The formula with those of the other predictors that were asked for."""
+        return "; ".join([self.formula, *self.design.formula.others])
+
+    @property
     def nobs(self) -> int:
         """Number of observations (rows used)."""
         return self.problem.n

@@ -300,7 +300,7 @@ class GLMM(Estimates):
     def description(self) -> dict[str, str | int | float | bool | None]:
         """What the model is: formula, family, link, method, numbers of rows and groups."""
         return {
-            "formula": self.formula,
+            "formula": self._formula_words,
             "family": self.family.name,
             "link": self.family.link.name,
             "method": str(self.method),

@@ -264,9 +264,10 @@ def _fit_of(report: Report, model: GLMM | None) -> GLMM:
             f"suggest needs the fit that the report is of, made by mixcheck.glmm, and {found}; "
             "write suggest(report, fit)"
         )
-    told = dict(report.provenance.get("model") or {}).get("formula", fit.formula)
-    if told != fit.formula:
-        raise OptionError(f"the report is of {told!r}, and the model given is {fit.formula!r}")
+    formula = fit.description["formula"]
+    told = dict(report.provenance.get("model") or {}).get("formula", formula)
+    if told != formula:
+        raise OptionError(f"the report is of {told!r}, and the model given is {formula!r}")
     return fit
 
 
