@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import warnings
 from typing import Any
@@ -387,9 +388,9 @@ def test_other_tables(kind: str) -> None:
         other: object = {name: data[name].to_numpy() for name in data.drop(columns="f")}
         other["f"] = data["f"]  # type: ignore[index]
     elif kind == "pyarrow":
-        other = pytest.importorskip("pyarrow").Table.from_pandas(data)
+        other = importlib.import_module("pyarrow").Table.from_pandas(data)
     else:
-        polars = pytest.importorskip("polars")
+        polars = importlib.import_module("polars")
         other = polars.from_pandas(data.astype({"f": str}))
         other = other.with_columns(polars.col("f").cast(polars.Enum(["c", "a", "b"])))
         other = other.lazy() if kind == "lazy" else other  # type: ignore[attr-defined]
@@ -403,7 +404,7 @@ def test_other_tables(kind: str) -> None:
 
 def test_polars_categorical() -> None:
     """A polars Categorical, whose order is an accident, is read as text."""
-    polars = pytest.importorskip("polars")
+    polars = importlib.import_module("polars")
     data = polars.DataFrame({"y": [1.0, 2.0, 4.0], "f": ["q", "p", "q"]})
     data = data.with_columns(polars.col("f").cast(polars.Categorical))
     assert build("y ~ f", data).predictor("mean").columns == ("Intercept", "f[T.q]")
