@@ -30,9 +30,11 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Derivatives, Observed
+from mixcheck.fitting.left_out import find_posterior, leave_out, visit
 from mixcheck.fitting.perturbation import Perturbed, refit_row, settle_modes
 from mixcheck.fitting.problem import Problem
-from mixcheck.fitting.response_grid import Nodes, interpolate, list_points, place_nodes
+from mixcheck.fitting.response_grid import Nodes, interpolate, place_nodes
+from mixcheck.fitting.response_law import Law, Points, list_points, spread_mass
 from mixcheck.fitting.sensitivity import Sensitivity, differentiate_in_data, select_rows
 from mixcheck.fitting.shares import split_degrees
 from mixcheck.model import Optimism, PerturbationMethod
@@ -41,6 +43,8 @@ __all__ = ["OneAtATime", "plan_perturbations"]
 
 # Families whose log density is linear in the response, with a known dispersion.
 _LINEAR = ("poisson", "binomial")
+# What the average over the predictive law adds to their degrees of freedom by derivatives.
+_AVERAGED = "predictive variance"
 # No single step is predicted to change the deviance by more than half the square of this: the
 # response to an unlikely value is not linear.
 _LONGEST = 3.0
@@ -58,12 +62,15 @@ class _Trials:
     tried : (T, n)
         Which of them differ from the observed response and are wanted.
     nodes : Nodes or None
-        None for the difference to one count less.
+        None for the difference to one count less or more.
+    law : Law or None
+        What the responses are averaged over; None without nodes.
     """
 
     targets: tuple[Observed, ...]
     tried: BoolArray
     nodes: Nodes | None
+    law: Law | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +136,11 @@ class OneAtATime:
         t, rows = np.nonzero(self.trials.tried)
         changes = np.zeros((len(self.trials.targets), *eta.shape))
         changes[t, :, rows] = zeta - eta[:, rows].T
-        if self.trials.nodes is None:
+        nodes, law = self.trials.nodes, self.trials.law
+        if nodes is None or law is None:
             excess = _chen_stein(problem, eta, changes[0])
         else:
-            excess = _grid_excess(problem, eta, self.trials.nodes, changes)
+            excess = _grid_excess(self.perturbed, law, nodes, changes)
         total = float(self.counts @ excess)
         return Optimism(
             total, {**self.shares, "finite change": total - linear}, _note_failures(failed, t.size)
@@ -185,46 +193,107 @@ def plan_perturbations(
     """
     problem = perturbed.problem
     linear = problem.family.name in _LINEAR
-    wanted = counts > 0.0
-    unit = _unit_trials(problem, wanted) if linear else None
-    trials = unit if unit is not None and how == "derivative" else _choose(perturbed, wanted)
+    unit = _unit_trials(problem, counts > 0.0) if linear else None
+    if unit is not None and how == "derivative":
+        trials = unit
+    else:
+        law = _fitted_law(perturbed) if linear or how == "derivative" else _law_of_rows(perturbed)
+        trials = _choose(perturbed, law, counts > 0.0)
     targets = list(trials.targets)
     if unit is not None and unit is not trials:
         targets.append(unit.targets[0])
-    everything = differentiate_in_data(
-        problem, perturbed.method, perturbed.evaluation, perturbed.scale, targets
-    )
-    slope = _slope_of(perturbed, trials, unit, counts, everything)
-    sensitivity = everything.select(slice(len(trials.targets)))
-    nothing = np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
-    jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else nothing
+    everything = _differentiate(perturbed, targets)
+    if unit is None:
+        slope = _slope_on_grid(perturbed, trials, counts, everything)
+    else:
+        slope = _slope_of_units(perturbed, unit, counts, everything.select(slice(-1, None)))
+    jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else _no_jobs()
     free = np.arange(perturbed.evaluation.psi.size)
+    shares = split_degrees(problem, perturbed.mode, lambda held: float(np.sum(slope(held))))
+    if how == "derivative" and linear:
+        shares[_AVERAGED] = float(_variance_gain(perturbed, everything) @ slope(free))
     return OneAtATime(
         how=how,
         perturbed=replace(perturbed, metric=everything.metric(free)),
-        sensitivity=sensitivity,
+        sensitivity=everything.select(slice(len(trials.targets))),
         trials=trials,
         counts=counts,
         jobs=jobs,
         job_of=job_of,
-        shares=split_degrees(problem, perturbed.mode, slope),
+        shares=shares,
     )
+
+
+def _differentiate(perturbed: Perturbed, targets: Sequence[Observed]) -> Sensitivity:
+    return differentiate_in_data(
+        perturbed.problem, perturbed.method, perturbed.evaluation, perturbed.scale, targets
+    )
+
+
+def _fitted_law(perturbed: Perturbed) -> Law:
+    """Each response as fitted."""
+    problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
+    return Law(problem.family, np.ones(1), eta[None], problem.data.size)
+
+
+def _law_of_rows(perturbed: Perturbed) -> Law:
+    """Each response as the other rows predict it."""
+    problem, mode = perturbed.problem, perturbed.mode
+    posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
+    weights, eta = visit(*leave_out(posterior, mode.point.derivatives))
+    return Law(problem.family, weights, eta, problem.data.size)
+
+
+def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray:
+    """Variance of each response as the other rows predict it over that of the fit, less 1, (n,).
+
+    The variance is that given the predictor, averaged over the predictor. Each trial of a
+    binomial response is predicted from all the others.
+    """
+    problem, mode = perturbed.problem, perturbed.mode
+    family, y, size = problem.family, problem.data.y, problem.data.size
+    posterior = find_posterior(problem, mode, sensitivity)
+
+    def average(own: Derivatives, trials: FloatArray | None) -> FloatArray:
+        weights, eta = visit(*leave_out(posterior, own))
+        return weights @ np.stack([family.variance(tuple(e), trials) for e in eta])
+
+    fitted = family.variance(tuple(mode.point.eta), size)
+    if size is None:
+        predicted = average(mode.point.derivatives, None)
+    else:
+        one = np.ones(problem.n)
+        weight = problem.weights if problem.weights is not None else one
+        predicted = np.zeros(problem.n)
+        for number, held in ((y, 1.0), (size - y, 0.0)):
+            own = _one_trial(problem, mode.point.eta, held * one, weight)
+            predicted += number * average(own, one)
+    gain: FloatArray = np.where(fitted > 0.0, predicted / np.where(fitted > 0.0, fitted, 1.0), 1.0)
+    return gain - 1.0
+
+
+def _one_trial(
+    problem: Problem, eta: Sequence[FloatArray], y: FloatArray, weight: FloatArray
+) -> Derivatives:
+    """Derivatives of a single trial of each row with the outcome y."""
+    alone = replace(problem, data=problem.family.prepare(y, np.ones(y.size)), weights=weight)
+    return alone.derivatives(eta, 3)
 
 
 def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
     """One more, or one less where one more is not possible."""
     y, size = problem.data.y, problem.data.size
     other = y + 1.0 if size is None else np.where(y < size, y + 1.0, y - 1.0)
-    return _Trials((problem.family.prepare(other, size),), wanted[None], None)
+    return _Trials((problem.family.prepare(other, size),), wanted[None], None, None)
 
 
-def _choose(perturbed: Perturbed, wanted: BoolArray) -> _Trials:
+def _choose(perturbed: Perturbed, law: Law, wanted: BoolArray) -> _Trials:
     problem = perturbed.problem
     y, size, family = problem.data.y, problem.data.size, problem.family
     if family.name == "poisson":
         less = family.prepare(np.maximum(y - 1.0, 0.0))
-        return _Trials((less,), (wanted & (y > 0.0))[None], None)
-    nodes = place_nodes(family, tuple(perturbed.mode.point.eta), size, y)
+        return _Trials((less,), (wanted & (y > 0.0))[None], None, None)
+    nodes = place_nodes(law, y)
     tried = nodes.valid & (nodes.y != y) & wanted
     used = tried.any(axis=1)
     targets = [
@@ -233,31 +302,31 @@ def _choose(perturbed: Perturbed, wanted: BoolArray) -> _Trials:
     ]
     # A node that no row has to be refitted at is still a value to interpolate between.
     full = [targets.pop(0) if keep else problem.data for keep in used.tolist()]
-    return _Trials(tuple(full), tried, nodes)
+    return _Trials(tuple(full), tried, nodes, law)
 
 
-def _slope_of(
-    perturbed: Perturbed,
-    trials: _Trials,
-    unit: _Trials | None,
-    counts: FloatArray,
-    sensitivity: Sensitivity,
-) -> Callable[[IntArray], float]:
-    """Optimism to first order where only some parameters are estimated."""
-    problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
-    if unit is not None:
-        variance = problem.family.variance(tuple(eta), problem.data.size)
-        # The score moves by step times the derivative of the natural parameter.
-        step = unit.targets[0].y - problem.data.y
-        weight = np.ones(problem.n) if problem.weights is None else problem.weights
-        natural = sensitivity.scores[-1, 0] / np.where(weight > 0.0, weight * step, 1.0)
-        factor = counts * variance * natural / step
-        only = sensitivity.select(slice(-1, None))
-        return lambda free: float(factor @ only.move_predictors(free)[0, 0])
+def _slope_of_units(
+    perturbed: Perturbed, unit: _Trials, counts: FloatArray, only: Sensitivity
+) -> Callable[[IntArray], FloatArray]:
+    """``V d vartheta / d y`` of each row where only some parameters are estimated, (n,)."""
+    problem, eta = perturbed.problem, tuple(perturbed.mode.point.eta)
+    variance = problem.family.variance(eta, problem.data.size)
+    # The score moves by step times the derivative of the natural parameter.
+    step = unit.targets[0].y - problem.data.y
+    weight = np.ones(problem.n) if problem.weights is None else problem.weights
+    natural = only.scores[0, 0] / np.where(weight > 0.0, weight * step, 1.0)
+    factor = counts * variance * natural / step
+    return lambda free: factor * only.move_predictors(free)[0, 0]
+
+
+def _slope_on_grid(
+    perturbed: Perturbed, trials: _Trials, counts: FloatArray, sensitivity: Sensitivity
+) -> Callable[[IntArray], FloatArray]:
+    """``sum_k p_k l'(k) dzeta(k)`` of each row where only some parameters are estimated, (n,)."""
     nodes = trials.nodes
     assert nodes is not None
-    weights = counts * _grid_weights(problem, eta, nodes)
-    return lambda free: float(np.vdot(weights, sensitivity.move_predictors(free)))
+    weights = counts * _grid_weights(perturbed, _fitted_law(perturbed), nodes)
+    return lambda free: np.einsum("tkn,tkn->n", weights, sensitivity.move_predictors(free))
 
 
 def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatArray:
@@ -270,40 +339,43 @@ def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> Float
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A block of r rows with the points of their distribution.
+    """A block of r rows with the points of their law.
 
     Attributes
     ----------
     derive : callable
         Derivatives of the log density at responses (M, r) and predictors (K, M, r), order 1.
-    y, mass : (L, r)
+    law : Law
+    points : Points
+    y : (L, r)
+        The points, all of them in the support.
     eta : (K, r)
+        Fitted predictors.
     weights : (T, L, r)
         From the nodes to the points.
     """
 
     derive: Callable[[FloatArray, FloatArray], Derivatives]
+    law: Law
+    points: Points
     y: FloatArray
-    mass: FloatArray
     eta: FloatArray
     weights: FloatArray
 
 
-def _grid_excess(
-    problem: Problem, eta: FloatArray, nodes: Nodes, changes: FloatArray
-) -> FloatArray:
+def _grid_excess(perturbed: Perturbed, law: Law, nodes: Nodes, changes: FloatArray) -> FloatArray:
     """Each row's share of the optimism after the changes of each node, (n,)."""
-    out = np.empty(problem.n)
+    out = np.empty(perturbed.problem.n)
     for rows in _row_blocks(nodes):
-        out[rows] = _excess(_look(problem, eta, nodes, rows), changes[:, :, rows])
+        out[rows] = _excess(_look(perturbed, law, nodes, rows), changes[:, :, rows])
     return out
 
 
-def _grid_weights(problem: Problem, eta: FloatArray, nodes: Nodes) -> FloatArray:
+def _grid_weights(perturbed: Perturbed, law: Law, nodes: Nodes) -> FloatArray:
     """Its derivative in the changes of each node, (T, K, n)."""
-    out = np.empty((nodes.y.shape[0], *eta.shape))
+    out = np.empty((nodes.y.shape[0], law.eta.shape[1], law.eta.shape[2]))
     for rows in _row_blocks(nodes):
-        out[:, :, rows] = _first_order(_look(problem, eta, nodes, rows))
+        out[:, :, rows] = _first_order(_look(perturbed, law, nodes, rows))
     return out
 
 
@@ -315,13 +387,14 @@ def _row_blocks(nodes: Nodes) -> Iterator[IntArray]:
         yield np.arange(start, min(start + size, n))
 
 
-def _look(problem: Problem, eta: FloatArray, nodes: Nodes, rows: IntArray) -> _Row:
-    family, observed = problem.family, problem.data
+def _look(perturbed: Perturbed, law: Law, nodes: Nodes, rows: IntArray) -> _Row:
+    family, observed = perturbed.problem.family, perturbed.problem.data
     size = None if observed.size is None else observed.size[rows]
-    points = list_points(family, tuple(eta[:, rows]), size)
+    points = list_points(law.select(rows))
     held = Nodes(nodes.y[:, rows], nodes.place[:, rows], nodes.valid[:, rows])
     # Points without mass may lie outside the support.
-    y = np.where(points.mass > 0.0, points.y, observed.y[rows])
+    massive = sum(mass for _, mass in spread_mass(law.select(rows), points)) > 0.0
+    y = np.where(massive, points.y, observed.y[rows])
 
     def derive(at: FloatArray, predictors: FloatArray) -> Derivatives:
         trials = None if size is None else np.broadcast_to(size, at.shape).ravel()
@@ -329,21 +402,23 @@ def _look(problem: Problem, eta: FloatArray, nodes: Nodes, rows: IntArray) -> _R
         flat = tuple(np.broadcast_to(p, at.shape).ravel() for p in predictors)
         return family.derivatives(data, flat, 1)
 
-    return _Row(derive, y, points.mass, eta[:, rows], interpolate(held, points))
+    eta = np.stack(perturbed.mode.point.eta)[:, rows]
+    return _Row(derive, law.select(rows), points, y, eta, interpolate(held, points))
 
 
 def _excess(row: _Row, changes: FloatArray) -> FloatArray:
-    """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, (r,)."""
+    """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, averaged over the law, (r,)."""
     moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", changes, row.weights)
     own = row.derive(row.y, moved).value.reshape(row.y.shape)
-    fresh = np.empty(changes.shape[::2])
+    others = np.empty((len(changes), *row.y.shape))
     for t, change in enumerate(changes):
         held = np.broadcast_to((row.eta + change)[:, None], moved.shape)
-        log_density = row.derive(row.y, held).value.reshape(row.y.shape)
-        fresh[t] = _average(row.mass, log_density)
-    shares: FloatArray = _average(row.mass, own) - np.einsum(
-        "lr,tlr,tr->r", row.mass, row.weights, fresh
-    )
+        others[t] = row.derive(row.y, held).value.reshape(row.y.shape)
+    shares = np.zeros(row.eta.shape[1])
+    for weight, mass in spread_mass(row.law, row.points):
+        fresh = np.stack([_average(mass, log_density) for log_density in others])
+        here = np.einsum("lr,tlr->tr", mass, row.weights)
+        shares += weight * (_average(mass, own) - np.einsum("tr,tr->r", here, fresh))
     return shares
 
 
@@ -354,11 +429,16 @@ def _average(mass: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _first_order(row: _Row) -> FloatArray:
-    """``sum_k p_k l_a(k) dzeta(k) / dzeta_t``, (T, K, r)."""
+    """``sum_k p_k l_a(k) dzeta(k) / dzeta_t`` at the fitted law, (T, K, r)."""
     held = np.broadcast_to(row.eta[:, None], (row.eta.shape[0], *row.y.shape))
     first = np.stack(row.derive(row.y, held).first).reshape(held.shape)
-    weights: FloatArray = np.einsum("lr,klr,tlr->tkr", row.mass, first, row.weights)
+    ((_, mass),) = spread_mass(row.law, row.points)
+    weights: FloatArray = np.einsum("lr,klr,tlr->tkr", mass, first, row.weights)
     return weights
+
+
+def _no_jobs() -> tuple[IntArray, IntArray]:
+    return np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.intp)
 
 
 def _unique_jobs(problem: Problem, trials: _Trials) -> tuple[IntArray, IntArray]:

@@ -243,7 +243,7 @@ def _score_changes(problem: Problem, mode: Mode, targets: Sequence[Observed]) ->
         np.stack(replace(problem, data=target).derivatives(mode.point.eta, 1).first) - own
         for target in targets
     ]
-    return np.stack(changed)
+    return np.stack(changed) if changed else np.zeros((0, *own.shape))
 
 
 def select_rows(data: Observed, rows: IntArray) -> Observed:
