@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixcheck as mc
-from mixcheck.fitting.response_grid import interpolate, list_points, place_nodes
+from mixcheck.families import Family
+from mixcheck.fitting.response_grid import interpolate, place_nodes
+from mixcheck.fitting.response_law import Law, Points, list_points
 
 # Polynomials in the square root of a count are interpolated exactly between the nodes.
 ROUNDING = 1e-9
@@ -29,15 +31,27 @@ COUNTS = {
 OBSERVED = np.array([0.0, 1.0, 2.0, 3.0, 17.0, 200.0])
 
 
+def law_of(family: Family, eta: tuple, size: np.ndarray | None = None) -> Law:
+    """A single component."""
+    return Law(family, np.ones(1), np.stack(eta)[None], size)
+
+
+def only(family: Family, eta: tuple, size: np.ndarray | None = None) -> tuple[Points, np.ndarray]:
+    """Its points and their masses."""
+    (points,) = list_points(law_of(family, eta, size))
+    ((_, mass),) = points.parts
+    return points, mass
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_points_of_a_count_have_its_moments(name):
     """Masses sum to one, and give mean and variance, whether summed singly or in blocks."""
     family, eta, size = COUNTS[name]
-    points = list_points(family, eta, size)
-    assert points.mass.sum(axis=0) == pytest.approx(1.0)
-    mean = (points.mass * points.y).sum(axis=0)
+    points, mass = only(family, eta, size)
+    assert mass.sum(axis=0) == pytest.approx(1.0)
+    mean = (mass * points.y).sum(axis=0)
     assert mean == pytest.approx(family.mean(eta, size), rel=1e-5)
-    spread = (points.mass * (points.y - mean) ** 2).sum(axis=0)
+    spread = (mass * (points.y - mean) ** 2).sum(axis=0)
     assert spread == pytest.approx(family.variance(eta, size), rel=1e-4)
 
 
@@ -45,7 +59,9 @@ def test_points_of_a_count_have_its_moments(name):
 def test_nodes_are_distinct_whole_numbers(name):
     """Nodes increase, are whole, and stay within the trials where they are valid."""
     family, eta, size = COUNTS[name]
-    nodes = place_nodes(family, eta, size, np.minimum(OBSERVED, np.inf if size is None else size))
+    nodes = place_nodes(
+        law_of(family, eta, size), np.minimum(OBSERVED, np.inf if size is None else size)
+    )
     for y, valid in zip(nodes.y.T, nodes.valid.T, strict=True):
         held = y[valid]
         assert np.all(np.diff(held) >= 1.0)
@@ -59,7 +75,7 @@ def test_observed_responses_are_nodes(name):
     """A response in the bulk of its distribution is a node, so that it needs no refit."""
     family, eta, size = COUNTS[name]
     y = np.rint(family.mean(eta, size))
-    nodes = place_nodes(family, eta, size, y)
+    nodes = place_nodes(law_of(family, eta, size), y)
     assert np.all(((nodes.y == y) & nodes.valid).any(axis=0))
 
 
@@ -69,8 +85,10 @@ def test_observed_responses_are_nodes(name):
 def test_polynomials_are_interpolated_exactly(name, coefficients):
     """Quadratics in the count come back at every point between the nodes, and at zero."""
     family, eta, size = COUNTS[name]
-    nodes = place_nodes(family, eta, size, OBSERVED if size is None else np.minimum(OBSERVED, size))
-    points = list_points(family, eta, size)
+    nodes = place_nodes(
+        law_of(family, eta, size), OBSERVED if size is None else np.minimum(OBSERVED, size)
+    )
+    points, _ = only(family, eta, size)
     weights = interpolate(nodes, points)
     curve = np.polynomial.Polynomial(coefficients)
     mean = family.mean(eta, size)
@@ -86,7 +104,7 @@ def test_polynomials_are_interpolated_exactly(name, coefficients):
 def test_beyond_the_nodes_lines_go_on():
     """The outer two nodes give the line; a node far off does not bend the tails."""
     family, eta, _ = COUNTS["poisson"]
-    nodes, points = place_nodes(family, eta, None, OBSERVED), list_points(family, eta, None)
+    nodes, (points, _) = place_nodes(law_of(family, eta), OBSERVED), only(family, eta)
     weights = interpolate(nodes, points)
     beyond = points.y > nodes.y[-1]
     assert beyond.any()
@@ -105,12 +123,12 @@ def test_beyond_the_nodes_lines_go_on():
 )
 def test_continuous_responses_stand_at_normal_quantiles(family, eta):
     """The points have the mean and variance of the distribution."""
-    points = list_points(family, eta, None)
-    mean = (points.mass * points.y).sum(axis=0)
+    points, mass = only(family, eta)
+    mean = (mass * points.y).sum(axis=0)
     assert mean == pytest.approx(family.mean(eta), rel=1e-5)
-    spread = (points.mass * (points.y - mean) ** 2).sum(axis=0)
+    spread = (mass * (points.y - mean) ** 2).sum(axis=0)
     assert spread == pytest.approx(family.variance(eta), rel=1e-4)
-    nodes = place_nodes(family, eta, None, family.mean(eta))
+    nodes = place_nodes(law_of(family, eta), family.mean(eta))
     assert not nodes.valid[0].any()
     assert np.all(np.diff(nodes.y[1:], axis=0) > 0.0)
 
@@ -118,10 +136,45 @@ def test_continuous_responses_stand_at_normal_quantiles(family, eta):
 def test_a_bernoulli_response_has_two_nodes():
     """Zero and one, which are all its points."""
     family, eta = mc.families.Binomial(), (np.array([0.3, -1.0]),)
-    nodes = place_nodes(family, eta, np.ones(2), np.array([1.0, 0.0]))
+    nodes = place_nodes(law_of(family, eta, np.ones(2)), np.array([1.0, 0.0]))
     assert nodes.valid.sum() == 4
-    points = list_points(family, eta, np.ones(2))
+    points, mass = only(family, eta, np.ones(2))
     probability = family.mean(eta)
-    assert points.mass == pytest.approx(np.stack([1.0 - probability, probability]))
+    assert mass == pytest.approx(np.stack([1.0 - probability, probability]))
     weights = interpolate(nodes, points)
     assert weights[:2] == pytest.approx(np.stack([np.eye(2)] * 2, axis=-1))
+
+
+def mixture(family: Family, low: tuple, high: tuple) -> Law:
+    """Two components, the second twice as frequent."""
+    eta = np.stack([np.stack(low), np.stack(high)])
+    return Law(family, np.array([1.0, 2.0]) / 3.0, eta, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("nbinom2", ([-1.0, 2.0], [0.2, 3.0], 0.0, 1.0)),
+        ("gamma", ([-1.0, 2.0], [0.2, 3.0], -1.0, 1.5)),
+        ("lognormal", ([-1.0, 2.0], [0.2, 3.0], -1.0, 0.5)),
+    ],
+)
+def test_a_mixture_has_the_moments_of_its_components(name, ends):
+    """Each with its weight, on points of its own or shared; nodes reach over all of them."""
+    family = mc.families.get_family(name)
+    if family.link.name != "log":
+        family = type(family)(link="log")
+    low, high, first, second = ends
+    law = mixture(family, (np.array(low), np.full(2, first)), (np.array(high), np.full(2, second)))
+    mean, weights = np.zeros(2), 0.0
+    for points in list_points(law):
+        for weight, mass in points.parts:
+            assert mass.sum(axis=0) == pytest.approx(1.0)
+            mean += weight * (mass * points.y).sum(axis=0)
+            weights += weight
+    assert weights == pytest.approx(1.0)
+    expected = sum(w * family.mean(eta) for w, eta in law.components())
+    assert mean == pytest.approx(expected, rel=1e-3)
+    nodes = place_nodes(law, np.rint(expected))
+    single = place_nodes(law_of(family, law.centre()), np.rint(expected))
+    assert np.all(nodes.y[-1] > single.y[-1])

@@ -50,6 +50,8 @@ class Scenario:
         Value of each other predictor.
     before : float
         True optimism found by others, nan where none is known.
+    zi : str or None
+        Zero part of the model.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Scenario:
     deviation: float
     others: tuple[float, ...] = ()
     before: float = np.nan
+    zi: str | None = None
 
 
 def scenarios() -> list[Scenario]:
@@ -74,6 +77,9 @@ def scenarios() -> list[Scenario]:
         if family.link.name != "log":
             family = type(family)(link="log")
         out.append(Scenario(f"{name} 0.5", family, 0.7, 0.5, (other,)))
+    out.append(Scenario("beta 0.5", mc.families.get_family("beta"), 0.3, 0.5, (1.5,)))
+    zeros = mc.families.add_zeros(poisson)
+    out.append(Scenario("zero-inflated poisson 0.5", zeros, 1.0, 0.5, (-1.0,), zi="~ 1"))
     return out
 
 
@@ -105,7 +111,10 @@ def fit(world: World, y: np.ndarray) -> mc.GLMM:
     """The right model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mc.MixcheckWarning)
-        return mc.glmm("y ~ x + (1 | g)", world.frame.assign(y=y), family=world.scenario.family)
+        scenario = world.scenario
+        family = mc.families.Poisson() if scenario.zi else scenario.family
+        frame = world.frame.assign(y=y)
+        return mc.glmm("y ~ x + (1 | g)", frame, family=family, zi=scenario.zi)
 
 
 def true_excess(world: World, model: mc.GLMM, y: np.ndarray, fresh: np.ndarray) -> float:

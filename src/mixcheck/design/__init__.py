@@ -9,6 +9,7 @@ from mixcheck.design.formula import (
     parse_formula,
 )
 from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
+from mixcheck.design.precision import divide_dispersion
 from mixcheck.design.prediction import Unseen, apply_design
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "apply_design",
     "build_design",
     "covariance_of",
+    "divide_dispersion",
     "parse_formula",
 ]

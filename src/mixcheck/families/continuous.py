@@ -62,6 +62,7 @@ class Gaussian(Family):
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log")
+    precision_power: ClassVar[float | None] = -0.5
 
     def __init__(self, link: str | Link = "identity") -> None:
         super().__init__(link)

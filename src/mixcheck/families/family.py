@@ -108,6 +108,9 @@ class Family(ABC):
         Whether the response takes isolated values.
     allowed_links : tuple of str
         Links of the mean, the default first.
+    precision_power : float or None
+        What the logarithm of a precision weight, which divides the variance, adds to the
+        predictor of the dispersion; None where no value of it would do that.
 
     Raises
     ------
@@ -118,6 +121,7 @@ class Family(ABC):
     link: Link
 
     allowed_links: ClassVar[tuple[str, ...]]
+    precision_power: ClassVar[float | None] = None
 
     def __init__(self, link: str | Link) -> None:
         chosen = get_link(link)

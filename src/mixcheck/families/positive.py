@@ -155,6 +155,7 @@ class Gamma(Positive):
     """
 
     name: ClassVar[str] = "gamma"
+    precision_power: ClassVar[float | None] = 1.0
 
     def derive_outer(
         self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.design import Design, build_design, divide_dispersion, parse_formula
 from mixcheck.errors import (
     BoundaryWarning,
     ConvergenceWarning,
@@ -49,6 +49,7 @@ def glmm(
     zi: str | None = None,
     dispersion: str | None = None,
     weights: str | ArrayLike | None = None,
+    precision: str | None = None,
     offset: str | ArrayLike | None = None,
     method: MethodName = "laplace",
     nodes: int | Literal["auto"] = "auto",
@@ -75,8 +76,13 @@ def glmm(
     dispersion : str, optional
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional
-        Multipliers of each row's log density; for a binomial response in one column, the
-        number of trials of the proportion.
+        Multipliers of each row's log density: a row of weight two is two rows (frequency
+        weights). For a binomial response in one column, the number of trials of the
+        proportion.
+    precision : str, optional
+        Column of positive numbers by which the variance of each row is divided, such as the
+        number of measurements behind a mean (``weights`` of lme4's lmer): "gaussian", and
+        "gamma", whose shape they multiply. It is an offset of the dispersion.
     offset : str or (n,), optional
         Added to the predictor of the mean.
     method : {"laplace", "agq", "profiled", "pql"}
@@ -134,7 +140,7 @@ def glmm(
     _require_method(method, nodes, hessian)
     _require_restricted(method, reml=reml)
     chosen = get_family(family) if zi is None else add_zeros(get_family(family))
-    design = _design(formula, data, chosen, zi, dispersion, weights, offset, context)
+    design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
     fixed = fit_without_random_effects(problem)
@@ -223,6 +229,7 @@ def _design(
     zi: str | None,
     dispersion: str | None,
     weights: str | ArrayLike | None,
+    precision: str | None,
     offset: str | ArrayLike | None,
     context: Mapping[str, Any] | None,
 ) -> Design:
@@ -233,6 +240,14 @@ def _design(
             f"the {family.name} family has no dispersion to model; leave dispersion={dispersion!r} "
             "out, or add a random effect for each observation"
         )
+    if precision is not None:
+        if family.precision_power is None or dispersion is None:
+            raise OptionError(
+                f"precision={precision!r} divides a variance, and that of the {family.name} family "
+                'is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
+                "for several, write weights=; for exposures, offset="
+            )
+        dispersion = divide_dispersion(dispersion, precision, family.precision_power, data)
     takes_trials = family.name in _TAKE_TRIALS
     design = build_design(
         parse_formula(formula, dispersion=dispersion, zi=zi),

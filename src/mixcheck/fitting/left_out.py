@@ -29,11 +29,10 @@ from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.sensitivity import Sensitivity
 
-__all__ = ["Posterior", "find_posterior", "leave_out", "visit"]
+__all__ = ["Posterior", "at_estimates", "find_posterior", "leave_out", "visit"]
 
-# Nodes for each predictor, by the number of predictors.
-_NODES = {1: 7, 2: 5}
-_MANY = 3
+# Nodes for each predictor: of one predictor, and of each of several.
+_ALONE, _AMONG = 7, 3
 # No row is believed to hold a larger share of what is known of its predictors.
 _MOST = 0.9
 
@@ -74,10 +73,9 @@ def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Po
     covariance = 2.0 * sensitivity.metric(np.arange(P))
     spread = np.einsum("apn,pq,bqn->nab", effects, covariance, effects)
     leverages = np.moveaxis(sensitivity.leverages, -1, 0)
-    values, vectors = np.linalg.eigh(leverages + spread)
     return Posterior(
         mode=np.stack(mode.point.eta, axis=-1),
-        root=vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :],
+        root=_root(leverages + spread),
         lean=_lean(problem, mode),
         leverages=leverages,
     )
@@ -97,6 +95,17 @@ def _lean(problem: Problem, mode: Mode) -> FloatArray:
             if shift is not None:
                 out[:, a] = shift
     return out
+
+
+def at_estimates(posterior: Posterior) -> tuple[FloatArray, FloatArray]:
+    """Centre (n, K) and root (n, K, K) of the covariance at the estimates, given all rows."""
+    return posterior.mode - 0.5 * posterior.lean, _root(posterior.leverages)
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    values, vectors = np.linalg.eigh(covariance)
+    root: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    return root
 
 
 def leave_out(posterior: Posterior, own: Derivatives) -> tuple[FloatArray, FloatArray]:
@@ -154,7 +163,7 @@ def visit(centre: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]
     eta : (Q, K, n)
     """
     K = centre.shape[1]
-    nodes, weights = hermegauss(_NODES.get(K, _MANY))
+    nodes, weights = hermegauss(_ALONE if K == 1 else _AMONG)
     z = np.array(list(product(nodes, repeat=K)))
     mass = np.array(list(product(weights / weights.sum(), repeat=K))).prod(axis=1)
     moved: FloatArray = np.einsum("nab,qb->qan", root, z)

@@ -29,12 +29,12 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families.family import Derivatives, Observed
-from mixcheck.fitting.left_out import find_posterior, leave_out, visit
+from mixcheck.families.family import Family, Observed
+from mixcheck.fitting.left_out import at_estimates, find_posterior, leave_out, visit
 from mixcheck.fitting.perturbation import Perturbed, refit_row, settle_modes
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.response_grid import Nodes, interpolate, place_nodes
-from mixcheck.fitting.response_law import Law, Points, list_points, spread_mass
+from mixcheck.fitting.response_law import Law, Points, list_points
 from mixcheck.fitting.sensitivity import Sensitivity, differentiate_in_data, select_rows
 from mixcheck.fitting.shares import split_degrees
 from mixcheck.model import Optimism, PerturbationMethod
@@ -43,8 +43,8 @@ __all__ = ["OneAtATime", "plan_perturbations"]
 
 # Families whose log density is linear in the response, with a known dispersion.
 _LINEAR = ("poisson", "binomial")
-# What the average over the predictive law adds to their degrees of freedom by derivatives.
-_AVERAGED = "predictive variance"
+# What the average over the random effects adds to their degrees of freedom by derivatives.
+_AVERAGED = "spread of the random effects"
 # No single step is predicted to change the deviance by more than half the square of this: the
 # response to an unlikely value is not linear.
 _LONGEST = 3.0
@@ -210,7 +210,7 @@ def plan_perturbations(
     jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else _no_jobs()
     free = np.arange(perturbed.evaluation.psi.size)
     shares = split_degrees(problem, perturbed.mode, lambda held: float(np.sum(slope(held))))
-    if how == "derivative" and linear:
+    if how == "derivative" and problem.family.name == "binomial":
         shares[_AVERAGED] = float(_variance_gain(perturbed, everything) @ slope(free))
     return OneAtATime(
         how=how,
@@ -245,39 +245,15 @@ def _law_of_rows(perturbed: Perturbed) -> Law:
 
 
 def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray:
-    """Variance of each response as the other rows predict it over that of the fit, less 1, (n,).
-
-    The variance is that given the predictor, averaged over the predictor. Each trial of a
-    binomial response is predicted from all the others.
-    """
+    """Variance of each response averaged over the random effects, over that at their modes, -1."""
     problem, mode = perturbed.problem, perturbed.mode
-    family, y, size = problem.family, problem.data.y, problem.data.size
-    posterior = find_posterior(problem, mode, sensitivity)
-
-    def average(own: Derivatives, trials: FloatArray | None) -> FloatArray:
-        weights, eta = visit(*leave_out(posterior, own))
-        return weights @ np.stack([family.variance(tuple(e), trials) for e in eta])
-
+    family, size = problem.family, problem.data.size
     fitted = family.variance(tuple(mode.point.eta), size)
-    if size is None:
-        predicted = average(mode.point.derivatives, None)
-    else:
-        one = np.ones(problem.n)
-        weight = problem.weights if problem.weights is not None else one
-        predicted = np.zeros(problem.n)
-        for number, held in ((y, 1.0), (size - y, 0.0)):
-            own = _one_trial(problem, mode.point.eta, held * one, weight)
-            predicted += number * average(own, one)
-    gain: FloatArray = np.where(fitted > 0.0, predicted / np.where(fitted > 0.0, fitted, 1.0), 1.0)
+    weights, eta = visit(*at_estimates(find_posterior(problem, mode, sensitivity)))
+    average = weights @ np.stack([family.variance(tuple(e), size) for e in eta])
+    # A variance of zero has no average but itself.
+    gain: FloatArray = np.where(fitted > 0.0, average / np.where(fitted > 0.0, fitted, 1.0), 1.0)
     return gain - 1.0
-
-
-def _one_trial(
-    problem: Problem, eta: Sequence[FloatArray], y: FloatArray, weight: FloatArray
-) -> Derivatives:
-    """Derivatives of a single trial of each row with the outcome y."""
-    alone = replace(problem, data=problem.family.prepare(y, np.ones(y.size)), weights=weight)
-    return alone.derivatives(eta, 3)
 
 
 def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
@@ -337,85 +313,88 @@ def _chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> Float
     return shares
 
 
+def _grid_excess(perturbed: Perturbed, law: Law, nodes: Nodes, changes: FloatArray) -> FloatArray:
+    """Each row's share of the optimism after the changes of each node, (n,)."""
+    out = np.zeros(perturbed.problem.n)
+    for rows in _row_blocks(law, nodes):
+        for row in _look(perturbed, law, nodes, rows):
+            out[rows] += _excess(row, changes[:, :, rows])
+    return out
+
+
+def _grid_weights(perturbed: Perturbed, law: Law, nodes: Nodes) -> FloatArray:
+    """Its derivative in the changes of each node, (T, K, n)."""
+    out = np.zeros((nodes.y.shape[0], law.eta.shape[1], law.eta.shape[2]))
+    for rows in _row_blocks(law, nodes):
+        for row in _look(perturbed, law, nodes, rows):
+            out[:, :, rows] += _first_order(row)
+    return out
+
+
+def _row_blocks(law: Law, nodes: Nodes) -> Iterator[IntArray]:
+    T, n = nodes.y.shape
+    # A count that spreads widely has some two hundred points.
+    size = max(1, _BLOCK // (max(T, law.weights.size) * 200))
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
+
+
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A block of r rows with the points of their law.
+    """A block of r rows with points of their law.
 
     Attributes
     ----------
-    derive : callable
-        Derivatives of the log density at responses (M, r) and predictors (K, M, r), order 1.
-    law : Law
+    family : Family
+    data : Observed
+        The points, (L r,).
     points : Points
-    y : (L, r)
-        The points, all of them in the support.
     eta : (K, r)
         Fitted predictors.
     weights : (T, L, r)
         From the nodes to the points.
     """
 
-    derive: Callable[[FloatArray, FloatArray], Derivatives]
-    law: Law
+    family: Family
+    data: Observed
     points: Points
-    y: FloatArray
     eta: FloatArray
     weights: FloatArray
 
+    def log_density(self, predictors: FloatArray) -> FloatArray:
+        """Of the points at predictors (K, L, r) or (K, r), (L, r)."""
+        value = self.family.log_density(self.data, self._flat(predictors))
+        return value.reshape(self.points.y.shape)
 
-def _grid_excess(perturbed: Perturbed, law: Law, nodes: Nodes, changes: FloatArray) -> FloatArray:
-    """Each row's share of the optimism after the changes of each node, (n,)."""
-    out = np.empty(perturbed.problem.n)
-    for rows in _row_blocks(nodes):
-        out[rows] = _excess(_look(perturbed, law, nodes, rows), changes[:, :, rows])
-    return out
+    def scores(self) -> FloatArray:
+        """Of the points at the fitted predictors, (K, L, r)."""
+        first = self.family.derivatives(self.data, self._flat(self.eta), 1).first
+        return np.stack(first).reshape(len(self.eta), *self.points.y.shape)
 
-
-def _grid_weights(perturbed: Perturbed, law: Law, nodes: Nodes) -> FloatArray:
-    """Its derivative in the changes of each node, (T, K, n)."""
-    out = np.empty((nodes.y.shape[0], law.eta.shape[1], law.eta.shape[2]))
-    for rows in _row_blocks(nodes):
-        out[:, :, rows] = _first_order(_look(perturbed, law, nodes, rows))
-    return out
+    def _flat(self, predictors: FloatArray) -> tuple[FloatArray, ...]:
+        return tuple(np.broadcast_to(p, self.points.y.shape).ravel() for p in predictors)
 
 
-def _row_blocks(nodes: Nodes) -> Iterator[IntArray]:
-    T, n = nodes.y.shape
-    # A count that spreads widely has some two hundred points.
-    size = max(1, _BLOCK // (T * 200))
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
-
-
-def _look(perturbed: Perturbed, law: Law, nodes: Nodes, rows: IntArray) -> _Row:
+def _look(perturbed: Perturbed, law: Law, nodes: Nodes, rows: IntArray) -> Iterator[_Row]:
     family, observed = perturbed.problem.family, perturbed.problem.data
-    size = None if observed.size is None else observed.size[rows]
-    points = list_points(law.select(rows))
-    held = Nodes(nodes.y[:, rows], nodes.place[:, rows], nodes.valid[:, rows])
-    # Points without mass may lie outside the support.
-    massive = sum(mass for _, mass in spread_mass(law.select(rows), points)) > 0.0
-    y = np.where(massive, points.y, observed.y[rows])
-
-    def derive(at: FloatArray, predictors: FloatArray) -> Derivatives:
-        trials = None if size is None else np.broadcast_to(size, at.shape).ravel()
-        data = family.prepare(at.ravel(), trials)
-        flat = tuple(np.broadcast_to(p, at.shape).ravel() for p in predictors)
-        return family.derivatives(data, flat, 1)
-
     eta = np.stack(perturbed.mode.point.eta)[:, rows]
-    return _Row(derive, law.select(rows), points, y, eta, interpolate(held, points))
+    held = Nodes(nodes.y[:, rows], nodes.place[:, rows], nodes.valid[:, rows])
+    for points in list_points(law.select(rows)):
+        # Points without mass may lie outside the support.
+        massive = np.any([mass > 0.0 for _, mass in points.parts], axis=0)
+        y = np.where(massive, points.y, observed.y[rows])
+        size = None if observed.size is None else np.tile(observed.size[rows], len(y))
+        data = family.prepare(y.ravel(), size)
+        yield _Row(family, data, points, eta, interpolate(held, points))
 
 
 def _excess(row: _Row, changes: FloatArray) -> FloatArray:
-    """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, averaged over the law, (r,)."""
+    """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, averaged over the parts, (r,)."""
     moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", changes, row.weights)
-    own = row.derive(row.y, moved).value.reshape(row.y.shape)
-    others = np.empty((len(changes), *row.y.shape))
-    for t, change in enumerate(changes):
-        held = np.broadcast_to((row.eta + change)[:, None], moved.shape)
-        others[t] = row.derive(row.y, held).value.reshape(row.y.shape)
+    own = row.log_density(moved)
+    others = [row.log_density(row.eta + change) for change in changes]
     shares = np.zeros(row.eta.shape[1])
-    for weight, mass in spread_mass(row.law, row.points):
+    for weight, mass in row.points.parts:
         fresh = np.stack([_average(mass, log_density) for log_density in others])
         here = np.einsum("lr,tlr->tr", mass, row.weights)
         shares += weight * (_average(mass, own) - np.einsum("tr,tr->r", here, fresh))
@@ -429,11 +408,9 @@ def _average(mass: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _first_order(row: _Row) -> FloatArray:
-    """``sum_k p_k l_a(k) dzeta(k) / dzeta_t`` at the fitted law, (T, K, r)."""
-    held = np.broadcast_to(row.eta[:, None], (row.eta.shape[0], *row.y.shape))
-    first = np.stack(row.derive(row.y, held).first).reshape(held.shape)
-    ((_, mass),) = spread_mass(row.law, row.points)
-    weights: FloatArray = np.einsum("lr,klr,tlr->tkr", mass, first, row.weights)
+    """``sum_k p_k l_a(k) dzeta(k) / dzeta_t``, (T, K, r)."""
+    mass = sum((w * m for w, m in row.points.parts), np.zeros(row.points.y.shape))
+    weights: FloatArray = np.einsum("lr,klr,tlr->tkr", mass, row.scores(), row.weights)
     return weights
 
 

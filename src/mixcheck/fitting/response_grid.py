@@ -20,7 +20,6 @@ from mixcheck.fitting.response_law import (
     find_quantiles,
     list_points,
     mass_at_zero,
-    spread_mass,
 )
 
 __all__ = ["Nodes", "interpolate", "place_nodes"]
@@ -70,7 +69,10 @@ def place_nodes(law: Law, y: FloatArray) -> Nodes:
             valid, held = held <= law.size, np.minimum(held, law.size)
     else:
         places = _reach_of(law)
-        held, valid = find_quantiles(law, places), np.ones(places.shape, dtype=bool)
+        held, valid = (
+            find_quantiles(law.family, law.centre(), places),
+            np.ones(places.shape, dtype=bool),
+        )
     nothing = np.zeros((1, y.size))
     return Nodes(
         np.concatenate([nothing, held]),
@@ -81,12 +83,12 @@ def place_nodes(law: Law, y: FloatArray) -> Nodes:
 
 def _reach_of(law: Law) -> FloatArray:
     """Places of the nodes of a continuous law: Hermite's, stretched to its width, (T, n)."""
-    points = list_points(law)
     total, first, second = np.zeros((3, law.eta.shape[2]))
-    for weight, mass in spread_mass(law, points):
-        total += weight * mass[1:].sum(axis=0)
-        first += weight * (mass * points.place).sum(axis=0)
-        second += weight * (mass * points.place**2).sum(axis=0)
+    for points in list_points(law, _NODES):
+        for weight, mass in points.parts:
+            total += weight * mass[1:].sum(axis=0)
+            first += weight * (mass * points.place).sum(axis=0)
+            second += weight * (mass * points.place**2).sum(axis=0)
     mean = first / total
     deviation = np.sqrt(second / total - mean**2)
     places: FloatArray = mean + deviation * hermegauss(_NODES)[0][:, None]

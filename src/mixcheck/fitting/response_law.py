@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.special import ndtr
+from scipy.optimize.elementwise import find_root
+from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.family import Family, Predictors
@@ -19,7 +20,6 @@ __all__ = [
     "find_quantiles",
     "list_points",
     "mass_at_zero",
-    "spread_mass",
 ]
 
 # Points of a continuous distribution, and the probability that a count leaves out.
@@ -27,7 +27,10 @@ _POINTS = 21
 _LEFT_OUT = 1e-9
 # Counts that spread wider are summed in blocks of whole numbers, each at its centre.
 _WIDEST = 200
-_HALVINGS = 80
+# Of the search for a quantile, in standard deviations or on the scale of the logarithm.
+_DOUBLINGS, _TOLERANCE = 60, 1e-9
+# Probabilities whose normal quantiles are finite.
+_WITHIN = (1e-300, 1.0 - 2.0**-53)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,44 +70,55 @@ class Law:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Responses to average over.
+    """Responses to average over, for some components of a law.
 
     Attributes
     ----------
-    y, place : (L, n)
-    width : (L, n)
-        What a probability, or the ratio of a density to that of the centre of the law, is
-        multiplied by for the mass of the point.
+    y : (L, n)
+    place : (L, n)
+        Where they lie on the scale of interpolation: the square root of a count, the normal
+        quantile of a continuous response in the centre of the law.
+    parts : tuple of (float, (L, n))
+        Weight and masses of each component; the masses of a row sum to one.
     """
 
     y: FloatArray
     place: FloatArray
-    width: FloatArray
+    parts: tuple[tuple[float, FloatArray], ...]
 
 
-def list_points(law: Law) -> Points:
-    """Points that represent the law of each row."""
+def list_points(law: Law, number: int = _POINTS) -> Iterator[Points]:
+    """Points that represent the law of each row.
+
+    The components of a discrete law share them, those of a continuous one have each their own,
+    as many as `number` besides zero.
+    """
     if law.family.discrete:
-        return _count_points(law)
-    nodes, weights = hermegauss(_POINTS)
+        yield _count_points(law)
+        return
+    nodes, weights = hermegauss(number)
     z = np.repeat(nodes[:, None], law.eta.shape[2], axis=1)
-    y = np.concatenate([np.zeros((1, z.shape[1])), find_quantiles(law, z)])
-    upper = (weights / weights.sum())[:, None] * (1.0 - mass_at_zero(law, law.centre()))
     nothing = np.zeros((1, z.shape[1]))
-    return Points(y, np.concatenate([nothing, z]), np.concatenate([nothing + 1.0, upper]))
-
-
-def spread_mass(law: Law, points: Points) -> Iterator[tuple[float, FloatArray]]:
-    """Weight of each component, and its masses at the points, (L, n), which sum to one."""
-    origin = law.centre()
     for weight, eta in law.components():
-        if law.family.discrete:
-            mass = _at_all(law, points.y, eta) * points.width
-        else:
-            zero = mass_at_zero(law, eta)[None]
-            ratio = np.exp(_log_ratio(law, points.y[1:], eta, origin))
-            mass = points.width * np.concatenate([zero, ratio])
-        yield weight, mass / mass.sum(axis=0)
+        zero = mass_at_zero(law, eta)
+        y = find_quantiles(law.family, eta, z)
+        place = z if law.weights.size == 1 else _standardise(law, y)
+        mass = (weights / weights.sum())[:, None] * (1.0 - zero)
+        yield Points(
+            np.concatenate([nothing, y]),
+            np.concatenate([nothing, place]),
+            ((weight, np.concatenate([zero[None], mass])),),
+        )
+
+
+def _standardise(law: Law, y: FloatArray) -> FloatArray:
+    """Normal quantiles in the centre of the law, given that the response is not zero, (L, n)."""
+    centre = law.centre()
+    zero = mass_at_zero(law, centre)
+    _, upto = law.family.cdf(y.ravel(), tuple(np.tile(e, len(y)) for e in centre))
+    share = (upto.reshape(y.shape) - zero) / (1.0 - zero)
+    z: FloatArray = ndtri(np.clip(share, *_WITHIN))
+    return z
 
 
 def _at_all(law: Law, y: FloatArray, eta: Predictors) -> FloatArray:
@@ -112,18 +126,6 @@ def _at_all(law: Law, y: FloatArray, eta: Predictors) -> FloatArray:
     size = None if law.size is None else np.tile(law.size, len(y))
     flat = law.family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), size)
     return flat.reshape(y.shape)
-
-
-def _log_ratio(law: Law, y: FloatArray, eta: Predictors, origin: Predictors) -> FloatArray:
-    """Logarithm of the ratio of the densities at two sets of predictors, (L, n)."""
-    if law.weights.size == 1:
-        return np.zeros(y.shape)
-    data = law.family.prepare(y.ravel())
-    above, below = (
-        law.family.log_density(data, tuple(np.tile(e, len(y)) for e in held))
-        for held in (eta, origin)
-    )
-    return np.asarray(above - below).reshape(y.shape)
 
 
 def find_moments(law: Law) -> tuple[FloatArray, FloatArray]:
@@ -159,7 +161,8 @@ def _count_points(law: Law) -> Points:
     inside = y <= high
     width = np.concatenate([np.ones((1, low.size)), widths]) * inside
     y = np.minimum(y, high)
-    return Points(y, np.sqrt(y), width)
+    parts = ((weight, _at_all(law, y, eta) * width) for weight, eta in law.components())
+    return Points(y, np.sqrt(y), tuple((weight, mass / mass.sum(axis=0)) for weight, mass in parts))
 
 
 def _count_quantile(
@@ -181,30 +184,44 @@ def _count_quantile(
     return high
 
 
-def find_quantiles(law: Law, z: FloatArray) -> FloatArray:
-    """Responses of the centre at standard normal quantiles z, (T, n), given that they are not 0."""
-    family, eta = law.family, law.centre()
-    zero = mass_at_zero(law, eta)
-    p = zero + (1.0 - zero) * ndtr(z)
-    return np.stack([_invert(lambda y: family.cdf(y, eta)[1], row, family, eta) for row in p])
-
-
-def _invert(
-    cdf: Callable[[FloatArray], FloatArray], p: FloatArray, family: Family, eta: Predictors
-) -> FloatArray:
-    """Bisection between bounds that are doubled until they hold the quantile."""
-    mean, variance = family.mean(eta), family.variance(eta)
+def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray:
+    """Responses at standard normal quantiles z, (T, n), given that they are not zero."""
+    below, upto = family.cdf(np.zeros(eta[0].size), eta)
+    zero = upto - below
+    p = (zero + (1.0 - zero) * ndtr(z)).ravel()
+    flat = tuple(np.tile(e, len(z)) for e in eta)
+    mean, variance = family.mean(flat), family.variance(flat)
     reach = np.where(np.isfinite(variance), np.sqrt(variance), 1.0 + np.abs(mean))
-    low, high = mean - reach, mean + reach
-    for _ in range(_HALVINGS):
-        short, beyond = cdf(low) >= p, cdf(high) < p
+    positive = not below.any()
+
+    def response(x: FloatArray, mean: FloatArray, reach: FloatArray) -> FloatArray:
+        # Small positive quantiles are found to a relative error.
+        return mean * np.exp(x) if positive else mean + x * reach
+
+    def excess(x: FloatArray, p: FloatArray, *held: FloatArray) -> FloatArray:
+        return family.cdf(response(x, *held[:2]), held[2:])[1] - p
+
+    low, high = _bracket(lambda x: excess(x, p, mean, reach, *flat), p.size)
+    found = find_root(
+        excess, (low, high), args=(p, mean, reach, *flat), tolerances={"xatol": _TOLERANCE}
+    )
+    y = response(np.maximum(*found.bracket), mean, reach)
+    # One float inwards, for the largest float is often the end of the support, which is open.
+    inwards: FloatArray = np.nextafter(y, mean).reshape(z.shape)
+    return inwards
+
+
+def _bracket(
+    excess: Callable[[FloatArray], FloatArray], size: int
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds that are doubled until they hold the quantile."""
+    low, high = np.full(size, -1.0), np.full(size, 1.0)
+    for _ in range(_DOUBLINGS):
+        short, beyond = excess(low) >= 0.0, excess(high) < 0.0
         if not (short.any() or beyond.any()):
             break
-        low = np.where(short, low - 2.0 * (high - low), low)
-        high = np.where(beyond, high + 2.0 * (high - low), high)
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        reached = cdf(middle) >= p
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    # One float inwards, for the largest float is often the end of the support, which is open.
-    return np.nextafter(high, mean)
+        low, high = (
+            np.where(short, 2.0 * low, np.where(beyond, high, low)),
+            np.where(beyond, 2.0 * high, np.where(short, low, high)),
+        )
+    return low, high
