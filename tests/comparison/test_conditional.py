@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.fitting import optimism
 
 # The tables below come from dense Newton refits with gradients below 1e-9, printed to five
 # decimals (exact: eight); lme4 agrees to 1e-4 at tight tolerances.
@@ -215,7 +216,13 @@ def test_an_estimate_that_one_count_holds():
     assert found.df == pytest.approx(mc.caic(fit, method="onestep").df, abs=0.5)
 
 
-def test_a_dispersion_is_counted():
+@pytest.fixture
+def as_fitted(monkeypatch):
+    """Each response averaged over its fitted distribution, as in the figures of others."""
+    monkeypatch.setattr(optimism, "_law_of_rows", optimism._fitted_law)
+
+
+def test_a_dispersion_is_counted(as_fitted):
     """NB2 for epil: 43.51, one for the dispersion among it (trace without it: 43.58)."""
     formula = MODELS["epil"][1]
     fit = mc.glmm(formula, data("epil"), family="nbinom2")
@@ -225,12 +232,18 @@ def test_a_dispersion_is_counted():
     assert 1.0 < found.by_term["dispersion"] < 2.0
 
 
-def test_gamma_as_computed_elsewhere():
+def test_gamma_as_computed_elsewhere(as_fitted):
     """sleepstudy, gamma with log link: 18.91 by nodes in the probability, 40 of them."""
     sleep = mc.datasets.load("sleepstudy")
     family = mc.families.Gamma(link="log")
     fit = mc.glmm("I(Reaction / 100) ~ Days + (1 | Subject)", sleep, family=family)
     assert mc.caic(fit, method="onestep").df == pytest.approx(18.91, abs=0.1)
+
+
+def test_what_is_not_known_of_a_row_adds_to_it():
+    """Averaged over what the other rows predict, both have more degrees of freedom."""
+    fit = mc.glmm(MODELS["epil"][1], data("epil"), family="nbinom2")
+    assert 44.5 < mc.caic(fit, method="onestep").df < 48.0
 
 
 @pytest.mark.parametrize("options", [{"method": "agq", "nodes": 7}, {"hessian": "expected"}])
@@ -259,11 +272,11 @@ def test_a_dispersion_with_random_effects():
         "variance parameters",
         "dispersion",
     }
-    # An unlikely value moves a dispersion by far less than its derivative says.
+    # In groups of eight the truth is 35, derivatives give 26 on average and single steps 31.
     onestep = mc.caic(fit, method="onestep")
-    assert onestep.by_term["finite change"] < 0.0
+    assert onestep.by_term["finite change"] > 0.0
     assert sum(onestep.by_term.values()) == pytest.approx(onestep.df)
-    assert 0.75 * found.df < onestep.df < found.df
+    assert found.df < onestep.df < 1.5 * found.df
 
 
 def test_parallel_refits_and_progress():

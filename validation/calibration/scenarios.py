@@ -1,4 +1,4 @@
-"""Models with known truth: correct ones, and one that lacks an observation-level effect."""
+"""Models with known truth: correct ones, and ones that lack what the data have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["CORRECT", "OVERDISPERSED", "WIDER", "Scenario"]
+__all__ = ["CORRECT", "OVERDISPERSED", "WIDER", "WIDER_WRONG", "Scenario"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,16 @@ def _response(
         return {"y": rng.poisson(np.exp(eta)) * (rng.random(eta.size) > 0.25)}
     if kind == "gamma":
         return {"y": np.exp(eta) * rng.gamma(4.0, 0.25, eta.size)}
+    if kind == "zinb":
+        mean = np.exp(eta) * rng.gamma(1.0, 1.0, eta.size)
+        return {"y": rng.poisson(mean) * (rng.random(eta.size) > 0.25)}
+    if kind == "contaminated gamma":
+        shape = np.where(rng.random(eta.size) < 0.1, 0.3, 6.0)
+        return {"y": np.exp(eta) * rng.gamma(shape, 1.0 / shape)}
     p = 1.0 / (1.0 + np.exp(-eta))
+    if kind == "contaminated beta":
+        precision = np.where(rng.random(eta.size) < 0.1, 0.8, 12.0)
+        return {"y": np.clip(rng.beta(precision * p, precision * (1.0 - p)), 1e-9, 1.0 - 1e-9)}
     if kind == "beta":
         return {"y": np.clip(rng.beta(8.0 * p, 8.0 * (1.0 - p)), 1e-9, 1.0 - 1e-9)}
     trials = int(kind.removeprefix("binomial"))
@@ -103,6 +112,22 @@ WIDER = tuple(
         ("zip", "poisson"),
         ("gamma", "gamma"),
         ("beta", "beta"),
+    )
+    for groups, size in ((100, 3), (20, 25))
+)
+WIDER_WRONG = tuple(
+    Scenario(
+        f"{title} {groups} x {size}",
+        _ONE,
+        family,
+        _grouped(groups, size, intercept, 0.5, kind),
+        zi,
+    )
+    for title, family, kind, intercept, zi in (
+        ("nbinom2 without the quarter of zeros", "nbinom2", "zip", 1.5, None),
+        ("zip without overdispersion", "poisson", "zinb", 0.5, "~ 1"),
+        ("gamma without the tenth of scattered rows", "gamma", "contaminated gamma", 0.5, None),
+        ("beta without the tenth of scattered rows", "beta", "contaminated beta", 0.5, None),
     )
     for groups, size in ((100, 3), (20, 25))
 )

@@ -6,12 +6,15 @@ effects. Each row's share is estimated by replacing that row's response alone:
 
 - Poisson, the identity of Chen and Stein, ``y_i {vartheta_i(y) - vartheta_i(y - e_i)}``
   (vartheta the log mean), unbiased whatever the fit;
-- otherwise ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, p the fitted distribution
-  of the row and zeta(k) its predictors after a fit to k in the place of its response. For a
-  Bernoulli response that is Efron's (2004) estimator. It counts a dispersion by itself.
+- otherwise ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, zeta(k) the predictors of
+  the row after a fit to k in the place of its response. It counts a dispersion by itself. With p
+  the true distribution of the row it is unbiased, for the other rows know nothing of k; p is
+  averaged over what the other rows say of its predictors. Only for binomial responses is it the
+  fitted distribution, which gives Efron's (2004) estimator for Bernoulli ones.
 
-To first order in the replacement both are ``sum_k p_k l'(k) dzeta(k)``, for a Poisson or
-binomial response ``V d vartheta / d y``.
+To first order in the replacement both are ``sum_k p_k l'(k) dzeta(k)``, p as fitted: for a
+Poisson or binomial response ``V d vartheta / d y``. V of a binomial one is averaged over the
+random effects given the data, since it is concave around one half.
 
 References
 ----------

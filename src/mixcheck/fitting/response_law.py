@@ -205,10 +205,10 @@ def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray
     found = find_root(
         excess, (low, high), args=(p, mean, reach, *flat), tolerances={"xatol": _TOLERANCE}
     )
-    y = response(np.maximum(*found.bracket), mean, reach)
-    # One float inwards, for the largest float is often the end of the support, which is open.
-    inwards: FloatArray = np.nextafter(y, mean).reshape(z.shape)
-    return inwards
+    # The end towards the mean, for the other may lie outside the support.
+    low, high = np.minimum(*found.bracket), np.maximum(*found.bracket)
+    y: FloatArray = response(np.where(z.ravel() > 0.0, low, high), mean, reach).reshape(z.shape)
+    return y
 
 
 def _bracket(
