@@ -186,7 +186,7 @@ def test_quantiles_stay_in_the_support():
     gamma, beta = mc.families.Gamma(link="log"), mc.families.get_family("beta")
     for family, eta in (
         (gamma, (np.array([-3.0, 0.0, 9.0]), np.array([-2.0, 0.0, 3.0]))),
-        (beta, (np.array([-3.0, 0.0, 6.0]), np.array([-1.0, 1.5, 4.0]))),
+        (beta, (np.array([-3.0, 0.0, 3.0]), np.array([-1.0, 1.5, 4.0]))),
     ):
         y = find_quantiles(family, eta, z)
         family.prepare(y.ravel())
