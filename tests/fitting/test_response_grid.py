@@ -180,6 +180,14 @@ def test_a_mixture_has_the_moments_of_its_components(name, ends):
     assert np.all(nodes.y[-1] > single.y[-1])
 
 
+def test_normal_quantiles_are_found():
+    """One standard deviation is where the search begins, and is found too."""
+    family, eta = mc.families.Gaussian(link="log"), (np.array([0.4, 3.0]), np.full(2, -0.2))
+    z = np.repeat(np.arange(-5.0, 6.0)[:, None], 2, axis=1)
+    expected = np.exp(eta[0]) + z * np.exp(eta[1])
+    assert find_quantiles(family, eta, z) == pytest.approx(expected, abs=1e-8)
+
+
 def test_quantiles_stay_in_the_support():
     """Far out, of skew and of bounded distributions: positive, below one, and in order."""
     z = np.repeat(np.array([-7.8, -2.8, 0.0, 2.8, 7.8])[:, None], 3, axis=1)
@@ -190,7 +198,7 @@ def test_quantiles_stay_in_the_support():
     ):
         y = find_quantiles(family, eta, z)
         family.prepare(y.ravel())
-        # Each is found to a relative error of 1e-9.
+        # Each is found to a relative error of 1e-10.
         assert np.all(np.diff(y, axis=0) >= -1e-9)
         middle = slice(1, 4)
         flat = tuple(np.tile(e, 3) for e in eta)

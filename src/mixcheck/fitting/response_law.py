@@ -28,7 +28,7 @@ _LEFT_OUT = 1e-9
 # Counts that spread wider are summed in blocks of whole numbers, each at its centre.
 _WIDEST = 200
 # Of the search for a quantile, in standard deviations or on the scale of the logarithm.
-_DOUBLINGS, _TOLERANCE = 60, 1e-9
+_DOUBLINGS, _TOLERANCE = 60, 1e-10
 # Probabilities whose normal quantiles are finite.
 _WITHIN = (1e-300, 1.0 - 2.0**-53)
 
@@ -205,10 +205,9 @@ def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray
     found = find_root(
         excess, (low, high), args=(p, mean, reach, *flat), tolerances={"xatol": _TOLERANCE}
     )
-    # The end towards the mean, for the other may lie outside the support.
-    low, high = np.minimum(*found.bracket), np.maximum(*found.bracket)
-    y: FloatArray = response(np.where(z.ravel() > 0.0, low, high), mean, reach).reshape(z.shape)
-    return y
+    # Inwards by as much as it may be off, for beyond it the support may end.
+    inwards = found.x - _TOLERANCE * np.sign(z.ravel())
+    return response(inwards, mean, reach).reshape(z.shape)
 
 
 def _bracket(
