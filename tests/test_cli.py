@@ -78,6 +78,18 @@ def test_refits_and_link(tmp_path):
     assert provenance["model"]["link"] == "probit"
 
 
+def test_precision_reaches_the_fit(tmp_path, capsys):
+    """A column of precisions is used, and refused where there is no variance to divide."""
+    path = tmp_path / "r.json"
+    words = ["dataset:sleepstudy", "--formula", "Reaction ~ (1 | Subject)", *FEW]
+    _check(*words, "--family", "gaussian", "--precision", "Days", "--json", str(path))
+    assert "precision must be positive" in capsys.readouterr().err
+    _check(*words, "--family", "gaussian", "--precision", "Reaction", "--json", str(path))
+    model = json.loads(path.read_text())["provenance"]["model"]
+    assert model["formula"].endswith("dispersion ~ 1 + offset(-0.5 * log(`Reaction`))")
+    assert _check(*CBPP, "--precision", "size") == 2
+
+
 def test_progress_is_on_standard_error(capsys):
     """With --progress a line on standard error says how far the checks are."""
     _check(*CBPP, *FEW, "--progress")

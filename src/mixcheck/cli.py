@@ -138,8 +138,9 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--link", help="of the mean, if not the family's own, such as probit")
     parser.add_argument(
-        "--weights", metavar="COLUMN", help="prior weights, or trials of a proportion"
+        "--weights", metavar="COLUMN", help="copies of each row, or trials of a proportion"
     )
+    parser.add_argument("--precision", metavar="COLUMN", help="divides the variance of each row")
     parser.add_argument("--offset", metavar="COLUMN", help="added to the predictor of the mean")
 
 
@@ -235,7 +236,14 @@ def _fit(options: argparse.Namespace, data: pd.DataFrame, formula: str, family: 
     chosen = get_family(family)
     if options.link is not None:
         chosen = type(chosen)(link=options.link)
-    return glmm(formula, data, family=chosen, weights=options.weights, offset=options.offset)
+    return glmm(
+        formula,
+        data,
+        family=chosen,
+        weights=options.weights,
+        precision=options.precision,
+        offset=options.offset,
+    )
 
 
 # ---- data and files ----------------------------------------------------------------------

@@ -229,3 +229,9 @@ def test_canonical(text: str) -> None:
 def test_quote_name() -> None:
     """Only names that are not plain get back-ticks."""
     assert [quote_name(n) for n in ("x", "x.y", "a b", "2x")] == ["x", "x.y", "`a b`", "`2x`"]
+
+
+def test_other_predictors_are_shown_with_their_offsets():
+    """What is added to a predictor is part of its formula."""
+    shown = parse_formula("y ~ x", dispersion="~ 1 + offset(log(w))", zi="~ offset(e)").others
+    assert set(shown) == {"dispersion ~ 1 + offset(log(w))", "zi ~ 1 + offset(e)"}

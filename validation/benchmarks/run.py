@@ -11,8 +11,9 @@ limit they are stopped, and the time spent is what a fit takes more than.
 
 Conditional AIC, model selection and residuals are timed without the fit before them. The
 peer of the conditional AIC is the loop of refits of cAIC4: all of them beside our exact
-refits, 40 beside our derivatives, from which the time of all is inferred. The peer of the selection is a loop of glmmTMB over all subsets,
-in two processes. Memory of child processes is not counted, their CPU time is.
+refits, 40 beside our derivatives, from which the time of all is inferred. The peer of the
+selection is a loop of glmmTMB over all subsets, in two processes. Memory of child processes
+is not counted, their CPU time is.
 
 Run: ``python validation/benchmarks/run.py [--cases ..] [--engines ..] [--rounds 3]``
 (all cases, three rounds: about an hour, most of it R); ``--rows 2000`` to see in minutes

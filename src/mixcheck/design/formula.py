@@ -80,6 +80,12 @@ class PredictorFormula:
     random: tuple[RandomTerm, ...] = ()
     offsets: tuple[str, ...] = ()
 
+    def terms(self) -> tuple[str, ...]:
+        """Everything that is summed, as text."""
+        # Braces tell formulaic that an expression is one; a reader does not need them.
+        offsets = (f"offset({text.strip('{}')})" for text in self.offsets)
+        return (self.fixed, *map(str, self.random), *offsets)
+
 
 @dataclass(frozen=True)
 class ResponseFormula:
@@ -129,7 +135,7 @@ class ModelFormula:
         ('zi ~ 1 + z + (1 | g)',)
         """
         return tuple(
-            f"{name} ~ {' + '.join([part.fixed, *map(str, part.random)])}"
+            f"{name} ~ {' + '.join(part.terms())}"
             for name, part in self.predictors
             if name != "mean" and not (name == "dispersion" and part == _CONSTANT)
         )

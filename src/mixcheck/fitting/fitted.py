@@ -421,7 +421,7 @@ class GLMM(Estimates):
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
         facts: dict[str, Cell] = {
-            "formula": self.formula,
+            "formula": self._formula_words,
             "family": f"{self.family.name} ({self.family.link.name})",
             "method": str(self.method),
             "observations": self.nobs,
