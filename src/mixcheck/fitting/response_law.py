@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
-from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
@@ -186,6 +185,8 @@ def _count_quantile(
 
 def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray:
     """Responses at standard normal quantiles z, (T, n), given that they are not zero."""
+    from scipy.optimize.elementwise import find_root
+
     below, upto = family.cdf(np.zeros(eta[0].size), eta)
     zero = upto - below
     p = (zero + (1.0 - zero) * ndtr(z)).ravel()
