@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.family import Predictors
 from mixcheck.fitting.response_law import (
     Law,
     Points,
@@ -43,11 +44,19 @@ class Nodes:
         Where the nodes lie on the scale of interpolation.
     valid : (T, n)
         Which of them the distribution of the row has.
+    scale : tuple of K arrays (n,)
+        Predictors at which the places of continuous responses are normal quantiles.
     """
 
     y: FloatArray
     place: FloatArray
     valid: BoolArray
+    scale: Predictors
+
+    def select(self, rows: IntArray) -> Nodes:
+        """The nodes of some of the rows."""
+        held = self.y[:, rows], self.place[:, rows], self.valid[:, rows]
+        return Nodes(*held, tuple(part[rows] for part in self.scale))
 
 
 def place_nodes(law: Law, y: FloatArray) -> Nodes:
@@ -78,13 +87,14 @@ def place_nodes(law: Law, y: FloatArray) -> Nodes:
         np.concatenate([nothing, held]),
         np.concatenate([nothing, places]),
         np.concatenate([(zero > _RARE)[None], valid]),
+        law.centre(),
     )
 
 
 def _reach_of(law: Law) -> FloatArray:
     """Places of the nodes of a continuous law: Hermite's, stretched to its width, (T, n)."""
     total, first, second = np.zeros((3, law.eta.shape[2]))
-    for points in list_points(law, _NODES):
+    for points in list_points(law, number=_NODES):
         for weight, mass in points.parts:
             total += weight * mass[1:].sum(axis=0)
             first += weight * (mass * points.place).sum(axis=0)

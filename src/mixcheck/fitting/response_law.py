@@ -76,7 +76,7 @@ class Points:
     y : (L, n)
     place : (L, n)
         Where they lie on the scale of interpolation: the square root of a count, the normal
-        quantile of a continuous response in the centre of the law.
+        quantile of a continuous response at certain predictors.
     parts : tuple of (float, (L, n))
         Weight and masses of each component; the masses of a row sum to one.
     """
@@ -86,11 +86,14 @@ class Points:
     parts: tuple[tuple[float, FloatArray], ...]
 
 
-def list_points(law: Law, number: int = _POINTS) -> Iterator[Points]:
+def list_points(
+    law: Law, scale: Predictors | None = None, number: int = _POINTS
+) -> Iterator[Points]:
     """Points that represent the law of each row.
 
     The components of a discrete law share them, those of a continuous one have each their own,
-    as many as `number` besides zero.
+    as many as `number` besides zero. Their places are normal quantiles at the predictors
+    `scale`, by default the centre of the law.
     """
     if law.family.discrete:
         yield _count_points(law)
@@ -98,10 +101,12 @@ def list_points(law: Law, number: int = _POINTS) -> Iterator[Points]:
     nodes, weights = hermegauss(number)
     z = np.repeat(nodes[:, None], law.eta.shape[2], axis=1)
     nothing = np.zeros((1, z.shape[1]))
+    origin = law.centre() if scale is None else scale
     for weight, eta in law.components():
         zero = mass_at_zero(law, eta)
         y = find_quantiles(law.family, eta, z)
-        place = z if law.weights.size == 1 else _standardise(law, y)
+        same = all(np.array_equal(a, b) for a, b in zip(eta, origin, strict=True))
+        place = z if same else _standardise(law.family, origin, y)
         mass = (weights / weights.sum())[:, None] * (1.0 - zero)
         yield Points(
             np.concatenate([nothing, y]),
@@ -110,11 +115,11 @@ def list_points(law: Law, number: int = _POINTS) -> Iterator[Points]:
         )
 
 
-def _standardise(law: Law, y: FloatArray) -> FloatArray:
-    """Normal quantiles in the centre of the law, given that the response is not zero, (L, n)."""
-    centre = law.centre()
-    zero = mass_at_zero(law, centre)
-    _, upto = law.family.cdf(y.ravel(), tuple(np.tile(e, len(y)) for e in centre))
+def _standardise(family: Family, eta: Predictors, y: FloatArray) -> FloatArray:
+    """Normal quantiles at some predictors, given that the response is not zero, (L, n)."""
+    below, upto = family.cdf(np.zeros(eta[0].size), eta)
+    zero = upto - below
+    _, upto = family.cdf(y.ravel(), tuple(np.tile(e, len(y)) for e in eta))
     share = (upto.reshape(y.shape) - zero) / (1.0 - zero)
     z: FloatArray = ndtri(np.clip(share, *_WITHIN))
     return z
