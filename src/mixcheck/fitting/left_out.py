@@ -33,8 +33,9 @@ __all__ = ["Posterior", "at_estimates", "find_posterior", "leave_out", "visit"]
 
 # Nodes for each predictor: of one predictor, and of each of several.
 _ALONE, _AMONG = 7, 3
-# No row is believed to hold a larger share of what is known of its predictors.
-_MOST = 0.9
+# Where a row holds more of what is known of its predictors than this, the normal law without it
+# is not to be trusted; it is taken to hold so much.
+_MOST = 0.7
 
 
 @dataclass(frozen=True, eq=False)
