@@ -108,7 +108,7 @@ def main() -> None:
         if options.only in scenario.name:
             found = study(scenario, options.datasets, options.draws, refits, options.jobs)
             content[scenario.name] = show(scenario.name, found)
-    store(options.kind, content)
+            store(options.kind, content)
 
 
 if __name__ == "__main__":
