@@ -10,7 +10,6 @@ import mixcheck as mc
 from mixcheck.fitting.excess import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.response_law import Law
 
-
 # Beyond the outer nodes squares are continued by lines: a thousandth, more in a wide law.
 TAILS, WIDE_TAILS = 2e-3, 1e-2
 
