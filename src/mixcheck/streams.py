@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from mixcheck.errors import OptionError
+from mixcheck.options import require_seed
 
 __all__ = ["Purpose", "choose_seed", "stream"]
 
@@ -48,10 +48,5 @@ def choose_seed(seed: int | None) -> int:
     OptionError
         If the seed is not a non-negative integer.
     """
-    if seed is None:
-        return secrets.randbits(32)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise OptionError(
-            f"seed must be a non-negative integer or None, found {seed!r}; write seed=1"
-        )
-    return int(seed)
+    chosen = require_seed(seed)
+    return secrets.randbits(32) if chosen is None else chosen

@@ -1,0 +1,217 @@
+"""Arguments where they enter: what is allowed, and one sentence where it was something else.
+
+Each function gives the argument back in the type that the code behind it works with, or raises
+an `OptionError` that names the argument, what was found and what to write. Nothing here looks
+into an array for its truth, so that an argument of any type ends in the same sentence.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import os
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixcheck.errors import OptionError
+
+__all__ = [
+    "require_choice",
+    "require_flag",
+    "require_number",
+    "require_path",
+    "require_progress",
+    "require_seed",
+    "require_text",
+    "require_whole",
+    "require_workers",
+    "shown",
+]
+
+# Longer values than this are cut in a message.
+_MOST_SHOWN = 60
+_PLAIN = (str, bytes, bool, int, float, complex, np.generic, type(None))
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, short, without control characters.
+
+    Numbers, text and small containers of them are written out; of anything else the type is
+    named, and the shape where it has one.
+
+    Examples
+    --------
+    >>> shown("poison"), shown([1, 2]), shown(np.zeros((3, 2)))
+    ("'poison'", '[1, 2]', 'ndarray of shape (3, 2)')
+    """
+    if isinstance(value, np.ma.core.MaskedConstant):
+        return "a masked value"
+    if isinstance(value, np.generic):
+        value = value.item() if value.dtype.kind in "biufc" else str(value)
+    if _is_plain(value):
+        try:
+            return _cut(_printable(repr(value)))
+        except ValueError:  # a whole number of more digits than Python writes
+            return "a whole number of thousands of digits"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"{type(value).__name__} of shape {shape}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, _CONTAINERS):
+        return f"{type(value).__name__} of {len(value)}"
+    name = getattr(value, "__name__", None)
+    if callable(value) and isinstance(name, str):
+        return f"the function {_cut(_printable(name))}"
+    return type(value).__name__
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, _PLAIN):
+        return True
+    if not isinstance(value, _CONTAINERS) or len(value) > 10:
+        return False
+    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+    return all(isinstance(part, _PLAIN) for part in parts)
+
+
+def _printable(text: str) -> str:
+    """The text with what a terminal would act on, or cannot show, as escapes."""
+    return "".join(
+        c if unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}.."
+
+
+def require_choice(name: str, value: object, allowed: Sequence[str], hint: str = "") -> str:
+    """One of some words.
+
+    Examples
+    --------
+    >>> require_choice("scale", "response", ("response", "link"))
+    'response'
+    """
+    if isinstance(value, str) and value in allowed:
+        return str(value)
+    *first, last = map(repr, allowed)
+    words = f"{', '.join(first)} or {last}" if first else last
+    raise OptionError(f"{name}={shown(value)} is unknown; write {words}{hint}")
+
+
+def require_flag(name: str, value: object) -> bool:
+    """True or False."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise OptionError(f"{name}={shown(value)} must be True or False")
+
+
+def require_text(name: str, value: object, example: str) -> str:
+    """A text, such as the example."""
+    if isinstance(value, str):
+        return value
+    raise OptionError(f"{name} must be a text, such as {example!r}; found {shown(value)}")
+
+
+def require_whole(name: str, value: object, least: int = 1, most: int | None = None) -> int:
+    """A whole number from `least`, up to `most` where there is one.
+
+    Examples
+    --------
+    >>> require_whole("draws", 100)
+    100
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        whole = operator.index(value)
+        if whole >= least and (most is None or whole <= most):
+            return whole
+    span = f"of at least {least}" if most is None else f"from {least} to {most}"
+    example = max(least, 1)
+    raise OptionError(
+        f"{name} must be a whole number {span}, such as {name}={example}; found {shown(value)}"
+    )
+
+
+def require_number(
+    name: str,
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    example: float,
+) -> float:
+    """A finite number strictly between two limits.
+
+    Examples
+    --------
+    >>> require_number("alpha", 0.05, 0.0, 1.0, example=0.05)
+    0.05
+    """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number) and low < number < high:
+            return number
+    if math.isfinite(low) and math.isfinite(high):
+        span = f"a number between {low:g} and {high:g}"
+    elif low == 0.0:
+        span = "a positive number"
+    else:
+        span = f"a number above {low:g}" if math.isfinite(low) else "a finite number"
+    raise OptionError(f"{name} must be {span}, such as {name}={example:g}; found {shown(value)}")
+
+
+def require_seed(value: object) -> int | None:
+    """A seed: a whole number from 0, or None for one from the operating system."""
+    if value is None:
+        return None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        whole = operator.index(value)
+        if whole >= 0:
+            return whole
+    raise OptionError(
+        f"seed must be a non-negative integer or None, found {shown(value)}; write seed=1"
+    )
+
+
+def require_workers(value: object) -> int | None:
+    """A number of workers as joblib counts them: 1, 2, .., -1 for all cores, or None."""
+    if value is None:
+        return None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        whole = operator.index(value)
+        if whole:
+            return whole
+    raise OptionError(
+        f"n_jobs must be a whole number of workers, -1 for all cores, or None; found {shown(value)}"
+    )
+
+
+def require_progress(value: object) -> Callable[[int, int], Any] | bool:
+    """True, False, or a function of the number done and the total; None is False."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return bool(value)
+    if callable(value) and not isinstance(value, type):
+        return value
+    raise OptionError(
+        f"progress must be True, False or a function of (done, total); found {shown(value)}"
+    )
+
+
+def require_path(name: str, value: object) -> Path:
+    """The path of a file: a text that is not empty, or a path."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if isinstance(path, str) and path and "\0" not in path:
+        return Path(path)
+    raise OptionError(f"{name} must be the path of a file; found {shown(value)}")
