@@ -198,6 +198,7 @@ class BetaBinomial(Family):
     name: ClassVar[str] = "betabinomial"
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     discrete: ClassVar[bool] = True
+    takes_trials: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = _LINKS
 
     def __init__(self, link: str | Link = "logit") -> None:

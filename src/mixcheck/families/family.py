@@ -108,6 +108,8 @@ class Family(ABC):
         Whether the response takes isolated values.
     allowed_links : tuple of str
         Links of the mean, the default first.
+    takes_trials : bool
+        Whether the response is successes out of a number of trials.
     precision_power : float or None
         What the logarithm of a precision weight, which divides the variance, adds to the
         predictor of the dispersion; None where no value of it would do that.
@@ -154,6 +156,11 @@ class Family(ABC):
     @abstractmethod
     def links(self) -> tuple[Link, ...]:
         """Links of the K predictors."""
+
+    @property
+    def takes_trials(self) -> bool:
+        """Whether the response is successes out of a number of trials."""
+        return False
 
     @abstractmethod
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:

@@ -108,6 +108,11 @@ class Mixture(Family):
         return self.base.discrete
 
     @property
+    def takes_trials(self) -> bool:
+        """Whether the base does."""
+        return self.base.takes_trials
+
+    @property
     def links(self) -> tuple[Link, ...]:
         """Those of the base, and the logit of the zero probability."""
         return (*self.base.links, Logit())

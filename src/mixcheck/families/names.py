@@ -19,9 +19,9 @@ from mixcheck.families.truncated import (
     TruncatedPoisson,
 )
 
-__all__ = ["get_family"]
+__all__ = ["FAMILIES", "get_family"]
 
-_FAMILIES: dict[str, Callable[[], Family]] = {
+FAMILIES: dict[str, Callable[[], Family]] = {
     Gaussian.name: Gaussian,
     Binomial.name: Binomial,
     Poisson.name: Poisson,
@@ -74,17 +74,17 @@ def get_family(family: str | Family | type[Family]) -> Family:
     """
     if isinstance(family, Family):
         return family
-    for name, known in _FAMILIES.items():
+    for name, known in FAMILIES.items():
         if family is known or family == name:
             return known()
     raise FamilyError(
-        f"There is no family {family!r}; the families are {', '.join(_FAMILIES)}."
+        f"There is no family {family!r}; the families are {', '.join(FAMILIES)}."
         f"{_suggest(str(family))}"
     )
 
 
 def _suggest(name: str) -> str:
     lowered = name.strip().lower()
-    near = difflib.get_close_matches(lowered, _FAMILIES, n=1)
+    near = difflib.get_close_matches(lowered, FAMILIES, n=1)
     instead = _OTHER_NAMES.get(lowered) or (near[0] if near else None)
     return f" Write family={instead!r}." if instead else ""

@@ -59,6 +59,7 @@ class Binomial(Family):
     name: ClassVar[str] = "binomial"
     predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
+    takes_trials: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = (
         "logit",
         "probit",

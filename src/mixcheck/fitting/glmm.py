@@ -34,7 +34,6 @@ from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 __all__ = ["glmm"]
 
 _MOST_NODES = 201
-_TAKE_TRIALS = ("binomial", "betabinomial")
 
 # Probabilities or mean counts below this, in the model without random effects, call for a
 # look at separation: scoring stops when those of separated rows add up to half of it.
@@ -248,16 +247,15 @@ def _design(
                 "for several, write weights=; for exposures, offset="
             )
         dispersion = divide_dispersion(dispersion, precision, family.precision_power, data)
-    takes_trials = family.name in _TAKE_TRIALS
     design = build_design(
         parse_formula(formula, dispersion=dispersion, zi=zi),
         data,
         weights=weights,
         offset=offset,
-        ratio_is_trials=takes_trials,
+        ratio_is_trials=family.takes_trials,
         context=context,
     )
-    if takes_trials and design.size is None and design.weights is not None:
+    if family.takes_trials and design.size is None and design.weights is not None:
         # A proportion in one column with weights: the weights are its trials.
         counts = design.response * design.weights
         return replace(design, response=counts, size=design.weights, weights=None)

@@ -225,7 +225,7 @@ def _designs(
             build_design(
                 parse_formula(formula, **part),
                 data,
-                ratio_is_trials="binomial" in family.name,
+                ratio_is_trials=family.takes_trials,
                 **given,
             )
             for part in parts
