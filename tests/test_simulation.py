@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import joblib
@@ -10,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcheck import simulation
+from mixcheck import workers
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.model import ConvergenceFacts, Realisation, Refittable
-from mixcheck.simulation import map_numbers, reduce_replicates, simulate
+from mixcheck.notices import warn
+from mixcheck.simulation import reduce_replicates, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -62,7 +62,7 @@ class NormalMean:
         if response[0] > self.fails_above:
             raise ConvergenceError("the likelihood is not finite")
         if response[0] > 0:
-            warnings.warn("close to the edge", ConvergenceWarning, stacklevel=2)
+            warn("close to the edge", ConvergenceWarning)
         return replace(self, response=response, mean=float(response.mean()))
 
 
@@ -167,8 +167,8 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
 
     plan = simulate(pool, seed=4)
     alone = reduce_replicates(plan, ends)
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     with joblib.parallel_config(backend=backend, n_jobs=2):
         shared = reduce_replicates(plan, ends)
     np.testing.assert_array_equal(shared.numbers, alone.numbers)
@@ -177,11 +177,11 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
 def test_the_number_of_blocks_does_not_change_the_numbers(model, monkeypatch):
     """One block or many a worker: the same numbers."""
     plan = simulate(model, seed=4, draws=30)
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     values = []
     for blocks in (1, 9):
-        monkeypatch.setattr(simulation, "BLOCKS_PER_WORKER", blocks)
+        monkeypatch.setattr(workers, "BLOCKS_PER_WORKER", blocks)
         with joblib.parallel_config(backend="threading"):
             values.append(reduce_replicates(plan, first_numbers, n_jobs=2).numbers)
     np.testing.assert_array_equal(*values)
@@ -196,21 +196,6 @@ def test_cheap_work_starts_no_workers(model, monkeypatch):
     monkeypatch.setattr(joblib, "Parallel", refuse)
     reduced = reduce_replicates(simulate(model, seed=1, draws=20), first_numbers, n_jobs=2)
     assert reduced.numbers.shape == (20, 3)
-
-
-def test_a_backend_without_generators_gets_a_list(monkeypatch):
-    """Where joblib refuses results as they come, a list is asked for."""
-    asked = []
-
-    def parallel(**options):
-        asked.append(options)
-        if "return_as" in options:
-            raise ValueError("this backend cannot")
-        return list
-
-    monkeypatch.setattr(joblib, "Parallel", parallel)
-    assert simulation._executor(2) is list
-    assert asked == [{"n_jobs": 2, "return_as": "generator_unordered"}, {"n_jobs": 2}]
 
 
 def test_refits_include_estimation(model):
@@ -260,61 +245,3 @@ def test_progress_counts_to_the_end(model):
     plan = simulate(model, seed=1, draws=7)
     reduce_replicates(plan, first_numbers, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(k, 7) for k in range(1, 8)]
-
-
-def test_progress_true_prints_one_line(model, capsys, monkeypatch):
-    """Without tqdm, True prints one line to stderr and nothing to stdout."""
-    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
-    reduce_replicates(simulate(model, seed=1, draws=7), first_numbers, progress=True)
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert printed.err.endswith("7 of 7\n")
-
-
-def test_progress_true_uses_tqdm_where_it_is_installed(model, monkeypatch):
-    """With tqdm, True drives its bar to the end and closes it."""
-    bars = []
-
-    class Bar:
-        def __init__(self, **options):
-            self.n, self.total, self.closed = 0, None, False
-            bars.append(self)
-
-        def update(self, more):
-            self.n += more
-
-        def close(self):
-            self.closed = True
-
-    class Tqdm:
-        tqdm = Bar
-
-    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(simulation.importlib, "import_module", lambda name: Tqdm)
-    reduce_replicates(simulate(model, seed=1, draws=7), first_numbers, progress=True)
-    assert [(bar.n, bar.total, bar.closed) for bar in bars] == [(7, 7, True)]
-
-
-def _square(k: int) -> np.ndarray | str:
-    return "seven is left out" if k == 7 else np.array([k * k])
-
-
-@pytest.mark.parametrize("workers", [False, True])
-def test_numbered_tasks(monkeypatch, workers):
-    """Results come in the order of the numbers, wherever these start and whoever works."""
-    if workers:
-        monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
-        monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
-    with joblib.parallel_config(backend="threading", n_jobs=2):
-        found = map_numbers(_square, range(5, 12))
-    assert found[2] == "seven is left out"
-    assert [float(row[0]) for row in found if not isinstance(row, str)] == [
-        25,
-        36,
-        64,
-        81,
-        100,
-        121,
-    ]
-    assert map_numbers(_square, range(3, 3)) == []

@@ -68,10 +68,12 @@ from mixcheck.errors import FamilyError as FamilyError
 from mixcheck.errors import FormulaError as FormulaError
 from mixcheck.errors import MixcheckError as MixcheckError
 from mixcheck.errors import OptionError as OptionError
+from mixcheck.errors import OutputError as OutputError
 from mixcheck.errors import SeparationError as SeparationError
 from mixcheck.errors import UnknownCheckError as UnknownCheckError
 from mixcheck.errors import UnknownColumnError as UnknownColumnError
 from mixcheck.errors import UnseenLevelError as UnseenLevelError
+from mixcheck.errors import WorkerError as WorkerError
 
 # warnings
 from mixcheck.errors import BoundaryWarning as BoundaryWarning

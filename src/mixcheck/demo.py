@@ -36,7 +36,7 @@ from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.report.sentences import interval_words, join_words
 from mixcheck.search.suggestions import Suggestions, suggest
-from mixcheck.simulation import Progress
+from mixcheck.workers import Progress
 
 __all__ = ["Chapter", "Story", "run_demo"]
 

@@ -20,11 +20,13 @@ __all__ = [
     "MixcheckError",
     "MixcheckWarning",
     "OptionError",
+    "OutputError",
     "SeparationError",
     "SeparationWarning",
     "UnknownCheckError",
     "UnknownColumnError",
     "UnseenLevelError",
+    "WorkerError",
 ]
 
 
@@ -65,6 +67,14 @@ class FamilyError(MixcheckError, ValueError):
 
 class OptionError(MixcheckError, ValueError):
     """An argument outside its allowed values."""
+
+
+class OutputError(MixcheckError, OSError):
+    """A file that could not be written; what had its name before is as it was."""
+
+
+class WorkerError(MixcheckError, RuntimeError):
+    """Parallel work whose worker was lost or ran out of memory; the message says what is lost."""
 
 
 class UnknownCheckError(MixcheckError, KeyError):

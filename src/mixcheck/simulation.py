@@ -8,25 +8,16 @@ of 250. Replicates are never stored: each is reduced to a few numbers where it w
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import math
-import sys
-import threading
-import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import TypeAlias, cast
 
-import joblib
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.errors import ConvergenceError, MixcheckError, MixcheckWarning, OptionError
+from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
 from mixcheck.model import (
     CONDITIONINGS,
     Checkable,
@@ -37,29 +28,19 @@ from mixcheck.model import (
     Refittable,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = [
     "DEFAULT_DRAWS",
-    "Progress",
     "ReplicateNumbers",
     "Simulations",
-    "map_numbers",
     "reduce_replicates",
     "simulate",
 ]
 
 DEFAULT_DRAWS = 1000
 
-# What the first start of worker processes costs, measured with loky on two cores.
-START_SECONDS = 1.6
-# Replicates are timed one after another for at most this long before workers are considered.
-TRIAL_SECONDS = 0.3
-# Blocks a worker gets, so that uneven blocks even out.
-BLOCKS_PER_WORKER = 4
-
-Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Statistic: TypeAlias = Callable[[Realisation], FloatArray]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,14 +216,6 @@ class ReplicateNumbers:
         return sum(count for _, count in self.failures)
 
 
-@dataclass(frozen=True)
-class _Block(Generic[Result]):
-    """Results of the numbers ``start .. start + len(rows) - 1``."""
-
-    start: int
-    rows: tuple[Result, ...]
-
-
 def reduce_replicates(
     simulations: Simulations,
     statistic: Statistic,
@@ -278,42 +251,6 @@ def reduce_replicates(
     return _collect(map_numbers(task, range(simulations.size), n_jobs=n_jobs, progress=progress))
 
 
-def map_numbers(
-    task: Callable[[int], Result],
-    numbers: range,
-    *,
-    n_jobs: int | None = None,
-    progress: Progress = None,
-) -> list[Result]:
-    """Do a numbered task for each of some consecutive numbers, in parallel where that pays.
-
-    Parameters
-    ----------
-    task : callable
-        Takes a number to its result, such as an array or a sentence that says why there is
-        none; it must pickle where processes are used.
-    numbers : range
-        Of step one.
-    n_jobs, progress
-        As in `reduce_replicates`.
-
-    Returns
-    -------
-    list
-        In the order of the numbers.
-    """
-    report = _progress(progress)
-    rows: list[Result | None] = [None] * len(numbers)
-    done = 0
-    with _quiet():
-        for block in _blocks(task, numbers, n_jobs):
-            place = block.start - numbers.start
-            rows[place : place + len(block.rows)] = block.rows
-            done += len(block.rows)
-            report(done, len(numbers))
-    return cast(list[Result], rows)
-
-
 def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
     kept = [k for k, row in enumerate(rows) if not isinstance(row, str)]
     failures = Counter(row for row in rows if isinstance(row, str))
@@ -324,36 +261,6 @@ def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
         )
     numbers = np.array([rows[k] for k in kept], dtype=np.float64)
     return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
-
-
-def _blocks(
-    task: Callable[[int], Result], numbers: range, n_jobs: int | None
-) -> Iterator[_Block[Result]]:
-    """Blocks of results as they finish, in any order."""
-    started = time.perf_counter()
-    last = started
-    cost = math.inf
-    for k in numbers:
-        yield _block(task, k, k + 1)
-        now = time.perf_counter()
-        cost, last = min(cost, now - last), now
-        if now - started > TRIAL_SECONDS and k + 1 < numbers.stop:
-            workers = _workers(n_jobs, (numbers.stop - k - 1) * cost)
-            if workers > 1:
-                yield from _parallel(task, range(k + 1, numbers.stop), workers, n_jobs)
-                return
-            started = math.inf
-
-
-def _workers(n_jobs: int | None, seconds: float) -> int:
-    """Workers worth starting for work that takes `seconds` in one process."""
-    workers = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type] # its stub forgets None
-    saved = seconds * (1.0 - 1.0 / workers)
-    return workers if saved > START_SECONDS else 1
-
-
-def _block(task: Callable[[int], Result], start: int, stop: int) -> _Block[Result]:
-    return _Block(start, tuple(task(k) for k in range(start, stop)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,64 +278,3 @@ class _Reduction:
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
             return f"{type(error).__name__}: {error}"
         return self.statistic(realisation)
-
-
-def _worker_block(task: Callable[[int], Result], start: int, stop: int) -> _Block[Result]:
-    # Filters of warnings belong to a process; threads share those that the caller has set.
-    if threading.current_thread() is not threading.main_thread():
-        return _block(task, start, stop)
-    with _quiet():
-        return _block(task, start, stop)
-
-
-def _parallel(
-    task: Callable[[int], Result], numbers: range, workers: int, n_jobs: int | None
-) -> Iterable[_Block[Result]]:
-    size = max(1, math.ceil(len(numbers) / (workers * BLOCKS_PER_WORKER)))
-    tasks = [
-        joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
-        for start in numbers[::size]
-    ]
-    results: Iterable[_Block[Result]] = _executor(n_jobs)(tasks)
-    return results
-
-
-def _executor(n_jobs: int | None) -> Any:
-    """A joblib executor that hands out results as they come, where its backend can."""
-    try:
-        return joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    except (ValueError, NotImplementedError):
-        return joblib.Parallel(n_jobs=n_jobs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence our own warnings: what a refit warns of is counted, not printed a thousand times."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixcheckWarning)
-        yield
-
-
-def _progress(progress: Progress) -> Callable[[int, int], Any]:
-    if callable(progress):
-        return progress
-    if not progress:
-        return lambda done, total: None
-    return _tqdm_line() if importlib.util.find_spec("tqdm") else _plain_line
-
-
-def _plain_line(done: int, total: int) -> None:
-    end = "\n" if done >= total else ""
-    print(f"\rreplicate data sets: {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-
-def _tqdm_line() -> Callable[[int, int], Any]:
-    bar = importlib.import_module("tqdm").tqdm(desc="replicate data sets", file=sys.stderr)
-
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done >= total:
-            bar.close()
-
-    return show

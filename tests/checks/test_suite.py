@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck import simulation
+from mixcheck import workers
 from mixcheck.checks import (
     Convergence,
     Count,
@@ -203,8 +203,8 @@ def test_threads_change_nothing(toy, monkeypatch):
     """The report of two threads is that of one process, to the last character."""
     model = toy("poisson", 3)
     alone = run_checks(model, seed=2, draws=60).to_json()
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     with joblib.parallel_config(backend="threading"):
         assert run_checks(model, seed=2, draws=60, n_jobs=2).to_json() == alone
 

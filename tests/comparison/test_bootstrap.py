@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import simulation
+from mixcheck import workers
 from mixcheck.errors import ConvergenceError
 from mixcheck.model import ConvergenceFacts
 
@@ -151,8 +151,8 @@ def test_first_data_sets_do_not_depend_on_draws(bacteria):
 def test_workers_change_nothing(bacteria, monkeypatch):
     """Threads give the numbers of one process, stopped early or not."""
     alone = mc.bootstrap_lrt(*bacteria, draws=12, seed=2, n_jobs=1, stop_after=2)
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", 0.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     import joblib
 
     with joblib.parallel_config(backend="threading", n_jobs=2):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcheck import simulation
+from mixcheck import workers
 from mixcheck.comparison.candidates import Candidate, Score
 from mixcheck.comparison.selection import Selection, objections_of, search_models
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
@@ -236,8 +236,8 @@ def test_one_standard_error():
 def test_parallel_equals_serial(monkeypatch):
     """The result does not depend on the number of workers."""
     serial = select(search="beam")
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", -1.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     with joblib.parallel_config(backend="threading"):
         parallel = select(search="beam", n_jobs=2)
     assert parallel.to_json() == serial.to_json()

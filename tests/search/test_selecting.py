@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck import simulation
+from mixcheck import workers
 from mixcheck.errors import DataWarning, OptionError, UnknownColumnError
 
 # MuMIn::dredge of R, on lme4 fits by maximum likelihood; both optimisers stop about there.
@@ -110,8 +110,8 @@ def test_workers_change_nothing(growth, monkeypatch):
     """Processes give the same record, to the last bit."""
     formula = "distance ~ age + Sex + (1 | Subject)"
     serial = mc.select(formula, growth, random=False)
-    monkeypatch.setattr(simulation, "TRIAL_SECONDS", -1.0)
-    monkeypatch.setattr(simulation, "START_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "TRIAL_SECONDS", -1.0)
+    monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     parallel = mc.select(formula, growth, random=False, n_jobs=2)
     assert parallel.to_json() == serial.to_json()
 

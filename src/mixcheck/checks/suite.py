@@ -26,11 +26,11 @@ from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
 from mixcheck.simulation import (
-    Progress,
     ReplicateNumbers,
     Simulations,
     reduce_replicates,
 )
+from mixcheck.workers import Progress, require_jobs
 
 __all__ = ["Suite", "run_checks"]
 
@@ -179,6 +179,7 @@ class Suite:
         UnknownColumnError
             If a check names a column that the data have not.
         """
+        require_jobs(n_jobs)
         if isinstance(subject, Residuals):
             _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
             seen = subject

@@ -19,8 +19,8 @@ from mixcheck.comparison.same_data import formula_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging, Refittable
-from mixcheck.simulation import Progress, map_numbers
 from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
 
@@ -196,6 +196,7 @@ def bootstrap_lrt(
     for model in (smaller, larger):
         _require_refittable(model)
     count = _positive("draws", draws)
+    require_jobs(n_jobs)
     enough = count + 1 if stop_after is None else _positive("stop_after", stop_after)
     observed = likelihood_ratio(smaller, larger)
     chosen = choose_seed(seed)

@@ -15,7 +15,7 @@ from mixcheck.model import (
     Converging,
     PerturbationMethod,
 )
-from mixcheck.simulation import Progress, map_numbers
+from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["ConditionalAIC", "caic"]
 
@@ -149,6 +149,7 @@ def caic(
     if method not in PERTURBATION_METHODS:
         allowed = ", ".join(map(repr, PERTURBATION_METHODS))
         raise OptionError(f"method={method!r} is unknown; write one of {allowed}")
+    require_jobs(n_jobs)
     llf = model.conditional_llf
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")

@@ -15,7 +15,7 @@ from mixcheck.comparison.candidates import (
     assess,
 )
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.simulation import Progress, map_numbers
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = [
     "Explored",

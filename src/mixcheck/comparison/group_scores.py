@@ -18,7 +18,7 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable, GroupDerivatives, Groupwise
-from mixcheck.simulation import Progress, map_numbers
+from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
 
@@ -214,6 +214,7 @@ def logo(
         )
     if method not in (None, "newton", "exact"):
         raise OptionError(f"method={method!r} is unknown; write 'newton' or 'exact'")
+    require_jobs(n_jobs)
     levels = fitted.group_levels(group)
     if len(levels) < 2:
         raise OptionError(f"{levels.name!r} has {len(levels)} level; logo needs at least two")

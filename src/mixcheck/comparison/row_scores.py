@@ -26,7 +26,7 @@ from mixcheck.model import (
     Rowwise,
 )
 from mixcheck.quantile_residuals import Residuals, residuals
-from mixcheck.simulation import Progress, map_numbers
+from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["RowMethod", "RowScores", "loo"]
 
@@ -270,6 +270,7 @@ def loo(
         raise OptionError(f"method={method!r} is unknown; write 'cavity' or 'exact'")
     if not 0.0 <= refit_above <= 1.0:
         raise OptionError(f"refit_above={refit_above!r} must lie between 0 and 1; write 0.7")
+    require_jobs(n_jobs)
     posterior = model.row_posterior()
     cavity = find_cavity(posterior)
     predicted = predict(posterior.law, cavity)

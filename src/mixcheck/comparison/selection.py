@@ -34,7 +34,7 @@ from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionErr
 from mixcheck.model import Comparable
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.simulation import Progress, map_numbers
+from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["Failure", "Gate", "RankedModel", "Selection", "objections_of", "search_models"]
 
@@ -322,6 +322,7 @@ def search_models(
         If no candidate can be fitted, or candidates were fitted to different data.
     """
     _require_options(search, width, max_models, checked)
+    require_jobs(n_jobs)
     name, function = get_criterion(criterion)
     explored, path = explore(
         start,

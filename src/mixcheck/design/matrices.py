@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +34,7 @@ from mixcheck.design.recipes import (
 )
 from mixcheck.design.response import make_response
 from mixcheck.errors import DataError, DataWarning, DesignError
+from mixcheck.notices import warn
 
 __all__ = ["Design", "Predictor", "RandomBlock", "build_design"]
 
@@ -409,22 +408,13 @@ def _warn(notes: list[str], plan: Plan, columns: Columns, n: int) -> None:
     """Say aloud that rows or columns were left out, and that text looks like numbers."""
     for note in notes:
         if "were left out" in note:
-            _warn_caller(note)
+            warn(note, DataWarning)
     lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
     for name in lookups:
         values = columns[name]
         if isinstance(values, pd.Categorical) and len(values.categories) > n / 2 >= _MANY_ROWS:
-            _warn_caller(
+            warn(
                 f"Column `{name}` is text or categories with {len(values.categories)} levels in "
-                f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+                f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric.",
+                DataWarning,
             )
-
-
-def _warn_caller(message: str) -> None:
-    """Warn at the first line outside of the library."""
-    level = 2
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("mixcheck."):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, DataWarning, stacklevel=level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -30,6 +29,7 @@ from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.separation import find_separation
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
+from mixcheck.notices import warn
 
 __all__ = ["glmm"]
 
@@ -304,7 +304,7 @@ def _separation_notes(design: Design, problem: Problem, fixed: FixedFit) -> tupl
         "some responses exactly. Their estimates and standard errors are not to be used; remove "
         "or merge predictors, or pool levels."
     )
-    warnings.warn(note, SeparationWarning, stacklevel=3)
+    warn(note, SeparationWarning)
     return (note,)
 
 
@@ -312,8 +312,8 @@ def _warn(fit: GLMM) -> None:
     facts = fit.convergence
     if not facts.converged:
         text = " ".join(facts.messages)
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warn(text, ConvergenceWarning)
     elif facts.runaway and not fit.notes:
-        warnings.warn(" ".join(facts.messages), SeparationWarning, stacklevel=3)
+        warn(" ".join(facts.messages), SeparationWarning)
     elif facts.singular:
-        warnings.warn(" ".join(facts.messages), BoundaryWarning, stacklevel=3)
+        warn(" ".join(facts.messages), BoundaryWarning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
@@ -19,13 +18,14 @@ from mixcheck.comparison.selection import Selection, search_models
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
+from mixcheck.notices import quiet, warn
 from mixcheck.report.policy import Policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
 from mixcheck.search.space import Model, Space, model_of
 from mixcheck.search.terms import split_terms, with_contained
-from mixcheck.simulation import Progress
 from mixcheck.streams import choose_seed
+from mixcheck.workers import Progress, require_jobs
 
 __all__ = ["select"]
 
@@ -153,6 +153,7 @@ def select(
     >>> len(chosen.models), round(chosen.models[1].delta, 2)
     (5, 4.22)
     """
+    require_jobs(n_jobs)
     require_likelihood(options)
     known = _families(family, families)
     choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}
@@ -219,8 +220,7 @@ def _designs(
     given = {name: options.get(name) for name in ("weights", "offset", "context")}
     parts: list[dict[str, str]] = [{}]
     parts += [{name: text} for name, texts in choices.items() for text in texts if text]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
+    with quiet():
         return [
             build_design(
                 parse_formula(formula, **part),
@@ -246,7 +246,7 @@ def _common_rows(
         f"{total - len(rows)} of {total} rows were left out of every candidate, because a value "
         "that some candidate needs is missing."
     )
-    warnings.warn(note, DataWarning, stacklevel=3)
+    warn(note, DataWarning)
     return rows, (note,)
 
 

@@ -29,8 +29,8 @@ from mixcheck.search.remedies import (
     has_trials,
 )
 from mixcheck.search.space import Model, Space, model_of, one_sided
-from mixcheck.simulation import Progress
 from mixcheck.streams import choose_seed
+from mixcheck.workers import Progress, require_jobs
 
 __all__ = ["Suggestions", "suggest"]
 
@@ -224,6 +224,7 @@ def suggest(
     """
     if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
         raise OptionError(f"most must be a positive integer, found {most!r}")
+    require_jobs(n_jobs)
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
     remedies, notes = find_remedies(report, situation)
