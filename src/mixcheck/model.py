@@ -29,10 +29,12 @@ __all__ = [
     "Converging",
     "CovarianceEstimates",
     "Covarying",
+    "DataRows",
     "Enumerable",
     "GroupDerivatives",
     "Grouped",
     "Groupwise",
+    "LikelihoodKind",
     "Optimism",
     "PerturbationMethod",
     "Perturbations",
@@ -41,6 +43,7 @@ __all__ = [
     "RowLaw",
     "RowPosterior",
     "Rowwise",
+    "Traceable",
 ]
 
 Conditioning: TypeAlias = Literal["posterior", "marginal", "mode"]
@@ -286,6 +289,59 @@ class Comparable(Protocol):
     @property
     def description(self) -> Mapping[str, str | int | float | bool | None]:
         """What the model is: formula, family, method."""
+        ...
+
+
+LikelihoodKind: TypeAlias = Literal["full", "restricted", "pseudo"]
+
+
+@dataclass(frozen=True, eq=False)
+class DataRows:
+    """The rows that a model was fitted to, and what they hold.
+
+    Attributes
+    ----------
+    frame : DataFrame, (n, ..)
+        The caller's rows with all their columns; its index names them.
+    response : (n,)
+        What was fitted; successes for a binomial.
+    size, weights : (n,) or None
+        Trials, and multipliers of the log density.
+    offsets : mapping of str to (n,)
+        Of each linear predictor; that of the mean is called ``"mean"``.
+    groups : mapping of str to (n,) int
+        Level of each row, by grouping factor.
+    used, grouping : tuple of str
+        Columns that the formula names, and those of them that make grouping factors.
+    """
+
+    frame: pd.DataFrame
+    response: FloatArray
+    size: FloatArray | None
+    weights: FloatArray | None
+    offsets: Mapping[str, FloatArray]
+    groups: Mapping[str, IntArray]
+    used: tuple[str, ...]
+    grouping: tuple[str, ...]
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A model that knows the rows it was fitted to, and what kind of likelihood it has."""
+
+    @property
+    def data_rows(self) -> DataRows:
+        """The rows of the fit and what they hold."""
+        ...
+
+    @property
+    def likelihood_kind(self) -> LikelihoodKind:
+        """Of the responses; restricted (REML); or that of a working response."""
+        ...
+
+    @property
+    def family_limits(self) -> tuple[str, ...]:
+        """Families that the model's comes to where a predictor beside the mean runs to an end."""
         ...
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.model import ConvergenceFacts
+from mixcheck.model import ConvergenceFacts, DataRows
 
 N = 12
 X = np.column_stack([np.ones(N), np.arange(N, dtype=float)])
@@ -30,6 +31,21 @@ class Known:
     description: dict = field(
         default_factory=lambda: {"formula": "y ~ x + (1 | g)", "family": "poisson", "link": "log"}
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Traced(Known):
+    """A model that knows its rows, numbered here, and what its likelihood is."""
+
+    likelihood_kind: str = "full"
+    family_limits: tuple = ()
+
+    @property
+    def data_rows(self) -> DataRows:
+        """Rows that hold their number."""
+        frame = pd.DataFrame({"y": np.arange(N)})
+        nothing = dict.fromkeys(self.fixed_matrices, np.zeros(N))
+        return DataRows(frame, np.arange(N), None, None, nothing, {}, ("y",), ())
 
 
 @dataclass(frozen=True, eq=False)

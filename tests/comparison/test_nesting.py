@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mixcheck as mc
 from mixcheck.comparison.nesting import (
     added_fixed,
     added_random,
+    contains,
     covariance_parameters,
     why_not_nested,
 )
@@ -60,3 +64,60 @@ def test_correlating_adds_no_effect():
     apart = Known(random_terms={"a": ("g", X[:, :1]), "b": ("g", X[:, 1:])})
     together = Known(random_terms={"c": ("g", X)})
     assert added_random(apart, together) == ()
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Twenty groups of ten, a factor across them, and a Gaussian response."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(20), 10)
+    data = pd.DataFrame({"g": g, "b": np.tile(np.arange(5), 40)})
+    data["x"], data["z"] = rng.normal(size=(2, 200))
+    return data.assign(y=1.0 + data["x"] / 2.0 + rng.normal(size=20)[g] + rng.normal(size=200))
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_a_factor_is_what_its_levels_hold(table):
+    """Of one name with other memberships it is another factor; glmmTMB's test has p = 0.1075."""
+    larger = mc.glmm("y ~ x + z + (1 | g)", table)
+    right = mc.glmm("y ~ x + (1 | g)", table)
+    permuted = table.assign(g=np.random.default_rng(1).permutation(table["g"].to_numpy()))
+    wrong = mc.glmm("y ~ x + (1 | g)", permuted)
+    assert mc.lrt(right, larger).pvalue == pytest.approx(0.1075, abs=5e-5)
+    for pair in ((wrong, larger), (right, mc.glmm("y ~ x + z + (1 | g)", permuted))):
+        with pytest.raises(mc.ComparisonError, match="no random term of the larger model"):
+            mc.lrt(*pair)
+    assert mc.compare({"a": wrong, "b": larger}).to_frame()["lrt_pvalue"].isna().all()
+
+
+@settings(deadline=None, derandomize=True, max_examples=4)
+@given(st.permutations(range(20)), st.randoms(use_true_random=False))
+def test_order_and_labels_play_no_part(table, levels, rng):
+    """The test is the same in another order of rows and with other labels of the levels."""
+    order = list(range(len(table)))
+    rng.shuffle(order)
+    other = table.assign(g=table["g"].map(dict(enumerate(levels)))).iloc[order]
+    smaller, larger = "y ~ x + (1 | g)", mc.glmm("y ~ x + z + (1 | g)", table)
+    expected = mc.lrt(mc.glmm(smaller, table), larger).pvalue
+    for data in (other, other.reset_index(drop=True)):
+        assert mc.lrt(mc.glmm(smaller, data), larger).pvalue == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_a_crossing_has_no_order(table):
+    """g:b and b:g are one factor."""
+    smaller, larger = mc.glmm("y ~ 1 + (1 | g:b)", table), mc.glmm("y ~ 1 + (1|g) + (1|b:g)", table)
+    assert mc.lrt(smaller, larger).df == 1
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_precision_is_part_of_the_model(table):
+    """A model with another precision is no special case: its likelihood may be higher."""
+    weighted = table.assign(p=np.where(table["b"] > 2, 4.0, 1.0))
+    smaller = mc.glmm("y ~ 1 + (1 | g)", weighted)
+    larger = mc.glmm("y ~ x + (1 | g)", weighted, precision="p")
+    with pytest.raises(mc.ComparisonError, match="offset or a precision"):
+        mc.lrt(smaller, larger)
+    free = mc.glmm("y ~ 1 + (1 | g)", weighted, dispersion="~ log(p)")
+    assert mc.lrt(mc.glmm("y ~ 1 + (1 | g)", weighted, precision="p"), free).df == 1
+    assert contains(free, smaller)

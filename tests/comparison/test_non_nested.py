@@ -60,10 +60,103 @@ def test_clear_winner():
     assert not test.notes
 
 
-def test_families_are_told_apart(ticks_by_brood):
-    """Of one formula with two families the verdict names the family: ticks are overdispersed."""
-    wider = fit("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "nbinom2")
-    assert "nbinom2 (log) is closer" in mc.vuong(ticks_by_brood[0], wider).verdict
+def test_families_are_told_apart():
+    """Of one formula with two families that are not nested the verdict names the family."""
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(60), 8)
+    data = pd.DataFrame({"g": g, "x": rng.uniform(-1.0, 4.0, g.size)})
+    mean = np.exp(data["x"] + rng.normal(0.0, 0.5, 60)[g])
+    data["y"] = rng.negative_binomial(2.0, 2.0 / (2.0 + mean))
+    linear, quadratic = (
+        mc.glmm("y ~ x + (1 | g)", data, family=name) for name in ("nbinom1", "nbinom2")
+    )
+    assert "nbinom2 (log) is closer" in mc.vuong(linear, quadratic).verdict
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """Poisson counts of 40 groups of 6."""
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(np.arange(40), 6), rng.normal(size=240)
+    mean = np.exp(0.5 + 0.3 * x + rng.normal(0.0, 0.5, 40)[g])
+    return pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g, "z": rng.normal(size=240)})
+
+
+SMALLER = {"family": "poisson"}
+LARGER = [
+    {"family": "poisson", "zi": "~ 1"},
+    {"family": "poisson", "zi": "~ x"},
+    {"family": "nbinom1"},
+    {"family": "nbinom2"},
+    {"family": "nbinom2", "zi": "~ 1"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+@pytest.mark.parametrize("larger", LARGER, ids=str)
+def test_limits_are_nested(counts, larger):
+    """A Poisson model is a limit of these, and Wilson (2015) shows what Vuong's test then is."""
+    models = [mc.glmm("y ~ x + (1 | g)", counts, **given) for given in (SMALLER, larger)]
+    for pair in (models, models[::-1]):
+        with pytest.raises(mc.ComparisonError, match="is a limit of"):
+            mc.vuong(*pair)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_families_that_are_no_limits(counts):
+    """Other predictors of the mean, or a zero part that cannot vanish, leave models apart."""
+    poisson = mc.glmm("y ~ x + (1 | g)", counts, family="poisson")
+    others = mc.glmm("y ~ z + (1 | g)", counts, family="nbinom2")
+    sloped = mc.glmm("y ~ x + (1 | g)", counts, family="poisson", zi="~ 0 + z")
+    for other in (others, sloped):
+        assert mc.vuong(poisson, other).differences.size == 40
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_binomial_is_a_limit():
+    """A binomial model is a limit of the beta-binomial one."""
+    formula = "incidence / size ~ 1 + (1 | herd)"
+    with pytest.raises(mc.ComparisonError, match="is a limit of"):
+        mc.vuong(fit("cbpp", formula, "binomial"), fit("cbpp", formula, "betabinomial"))
+
+
+def test_one_model_written_in_two_ways(counts):
+    """A model is not compared with itself, whatever its levels and terms are called."""
+    other = counts.assign(g=counts["g"].map(lambda k: f"g{(k * 3) % 40}"), u=2.0 * counts["x"])
+    models = [
+        mc.glmm("y ~ x + (1 | g)", counts, family="poisson"),
+        mc.glmm("y ~ u + (1 | g)", other, family="poisson"),
+    ]
+    with pytest.raises(mc.ComparisonError, match="are one model"):
+        mc.vuong(*models)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_no_second_test_where_the_first_accepts(counts):
+    """Two negative binomials at their common Poisson limit differ by rounding: no p-value."""
+    models = [mc.glmm("y ~ x + (1 | g)", counts, family=name) for name in ("nbinom1", "nbinom2")]
+    test = mc.vuong(*models)
+    assert test.variance_pvalue > 0.5
+    assert np.isnan(test.pvalue)
+    assert np.isnan(test.statistic)
+    assert np.isnan(test.to_frame()["pvalue"][1])
+    assert json.loads(test.to_json())["pvalue"] is None
+    assert "no p-value" in test.notes[0]
+
+
+def test_groups_are_matched_by_their_rows(counts):
+    """Shuffled rows and recoded levels give the same test; levels of other rows are refused."""
+    first = mc.glmm("y ~ x + (1 | g)", counts, family="poisson")
+    plain = mc.vuong(first, mc.glmm("y ~ z + (1 | g)", counts, family="poisson"))
+    recoded = counts.assign(g=counts["g"].map(lambda k: f"g{(k * 3) % 40}"))
+    shuffled = recoded.sample(frac=1.0, random_state=1).reset_index(drop=True)
+    for data, group in ((recoded, "g"), (shuffled.rename(columns={"g": "h"}), "h")):
+        test = mc.vuong(first, mc.glmm(f"y ~ z + (1 | {group})", data, family="poisson"))
+        assert test.statistic == pytest.approx(plain.statistic, rel=1e-5)
+        assert test.variance_pvalue == pytest.approx(plain.variance_pvalue, rel=1e-4)
+    other = counts.assign(g=np.random.default_rng(1).permutation(counts["g"].to_numpy()))
+    with pytest.raises(mc.ComparisonError, match="hold other rows"):
+        mc.vuong(first, mc.glmm("y ~ z + (1 | g)", other, family="poisson"))
 
 
 def test_weights_of_one_parameter_each():

@@ -11,11 +11,11 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import formula_of
+from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging, Refittable
@@ -200,7 +200,8 @@ def bootstrap_lrt(
     enough = count + 1 if stop_after is None else _positive("stop_after", stop_after)
     observed = likelihood_ratio(smaller, larger)
     chosen = choose_seed(seed)
-    task = _Replicate(cast(Refittable, smaller), cast(Refittable, larger), chosen)
+    order = order_of(larger, smaller)
+    task = _Replicate(cast(Refittable, smaller), cast(Refittable, larger), order, chosen)
     rows = _run(task, count, enough, observed, n_jobs, progress)
     return _summarise(smaller, larger, observed, rows, count, enough, chosen)
 
@@ -221,16 +222,21 @@ def _positive(name: str, value: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Replicate:
-    """The statistic of data set k, (1,), or why there is none."""
+    """The statistic of data set k, (1,), or why there is none.
+
+    `order` takes rows of the smaller model to the order of the larger one, where they differ.
+    """
 
     smaller: Refittable
     larger: Refittable
+    order: IntArray | None
     seed: int
 
     def __call__(self, k: int) -> FloatArray | str:
         try:
             response = self.smaller.respond(stream(self.seed, Purpose.COMPARE, k))
-            fits = (self.smaller.refit(response), self.larger.refit(response))
+            arranged = response if self.order is None else response[self.order]
+            fits = (self.smaller.refit(response), self.larger.refit(arranged))
             for name, fit in zip(("smaller", "larger"), fits, strict=True):
                 if isinstance(fit, Converging) and not fit.convergence.converged:
                     return f"the refit of the {name} model did not converge"

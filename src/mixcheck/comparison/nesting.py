@@ -2,39 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.column_space import extra_rank, spans
-from mixcheck.model import Comparable
+from mixcheck.comparison.same_data import order_of
+from mixcheck.model import Comparable, Traceable
 
 __all__ = [
     "added_fixed",
     "added_random",
+    "contains",
     "covariance_parameters",
     "known_effects",
     "why_not_nested",
 ]
 
-_Term: TypeAlias = tuple[str, str, FloatArray]
-
-_LIKELIHOOD = ("family", "link", "method", "hessian")
+_BESIDE_FAMILY = ("link", "method", "hessian")
+_LIKELIHOOD = ("family", *_BESIDE_FAMILY)
 
 
 def why_not_nested(smaller: Comparable, larger: Comparable) -> str:
     """The first reason why `smaller` is no special case of `larger`; empty if it is one.
 
     The columns of each matrix of fixed effects must lie in the space of the larger model's,
-    and those of each random term in that of one term of the larger model with the same
-    grouping factor. Names of columns and terms play no part.
+    and those of each random term in that of one term of the larger model whose grouping factor
+    divides the rows alike. Names of columns, factors, levels and terms play no part, and neither
+    does the order of the rows.
     """
+    held, wide = _facts(smaller, larger), _facts(larger, larger)
     return (
         _other_likelihood(smaller, larger)
-        or _fixed_outside(smaller, larger)
-        or _random_outside(smaller, larger)
+        or _fixed_outside(held, wide)
+        or _random_outside(held, wide)
         or _not_larger(smaller, larger)
+    )
+
+
+def contains(larger: Comparable, smaller: Comparable) -> bool:
+    """Whether every distribution of the smaller model is one of the larger, or a limit of them.
+
+    A family may be the limit of another, as its dispersion or its zero part runs to an end:
+    that needs a predictor that can run there in all rows at once. Models may be equal.
+    """
+    held, wide = _facts(smaller, larger), _facts(larger, larger)
+    family, other = (model.description.get("family") for model in (smaller, larger))
+    limits = larger.family_limits if isinstance(larger, Traceable) else ()
+    if family != other and family not in limits:
+        return False
+    further = [X for name, X in wide.fixed.items() if name not in held.fixed]
+    return (
+        not _other_likelihood(smaller, larger, _BESIDE_FAMILY)
+        and all(spans(X, np.ones((len(X), 1))) for X in further)
+        and not _fixed_outside(held, wide)
+        and not _random_outside(held, wide)
+        and covariance_parameters(larger) >= covariance_parameters(smaller)
     )
 
 
@@ -45,7 +72,7 @@ def covariance_parameters(model: Comparable) -> int:
 
 def added_fixed(smaller: Comparable, larger: Comparable) -> int:
     """Number of fixed effects that the larger model adds."""
-    known = smaller.fixed_matrices
+    known = _facts(smaller, larger).fixed
     return sum(
         extra_rank(X, known[name]) if name in known else int(X.shape[1])
         for name, X in larger.fixed_matrices.items()
@@ -57,52 +84,115 @@ def added_random(smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
 
     A term that only correlates effects of the smaller model is not among them.
     """
-    known = list(_terms(smaller).values())
+    known = list(_facts(smaller, larger).terms.values())
     return tuple(
         name
-        for name, term in _terms(larger).items()
-        if not spans(_effects_beside(term, known), term[2])
+        for name, term in _facts(larger, larger).terms.items()
+        if not spans(_effects_beside(term, known), term.Z)
     )
 
 
 def known_effects(smaller: Comparable, larger: Comparable, name: str) -> FloatArray:
     """Effects of the smaller model, (n, ..), that share predictor and group with a term."""
-    return _effects_beside(_terms(larger)[name], list(_terms(smaller).values()))
+    term = _facts(larger, larger).terms[name]
+    return _effects_beside(term, list(_facts(smaller, larger).terms.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """A random term: its predictor, a name of its division of the rows, and its effects."""
+
+    predictor: str
+    factor: str
+    Z: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What a model adds up, row by row in the order of the model that it is held against."""
+
+    fixed: Mapping[str, FloatArray]
+    offsets: Mapping[str, FloatArray]
+    terms: Mapping[str, _Term]
+
+
+def _facts(model: Comparable, reference: Comparable) -> _Facts:
+    order = order_of(reference, model)
+
+    def arranged(values: FloatArray) -> FloatArray:
+        return values if order is None else values[order]
+
+    fixed = {name: arranged(X) for name, X in model.fixed_matrices.items()}
+    groups: Mapping[str, IntArray] = {}
+    offsets: Mapping[str, FloatArray] = {}
+    if isinstance(model, Traceable):
+        held = model.data_rows
+        offsets = {name: arranged(values) for name, values in held.offsets.items()}
+        groups = {
+            name: codes if order is None else codes[order] for name, codes in held.groups.items()
+        }
+    first = next(iter(fixed), "")
+    terms: dict[str, _Term] = {}
+    for name, (group, Z) in model.random_terms.items():
+        lead, separator, _ = name.partition(": ")
+        predictor = lead if separator and lead in fixed else first
+        factor = _division(groups[group]) if group in groups else group
+        terms[name] = _Term(predictor, factor, arranged(Z))
+    return _Facts(fixed, offsets, terms)
+
+
+def _division(codes: IntArray) -> str:
+    """One text for all codings that divide the rows alike."""
+    first = pd.factorize(codes)[0].astype(np.int64)
+    return hashlib.sha256(first.tobytes()).hexdigest()
 
 
 def _effects_beside(term: _Term, known: list[_Term]) -> FloatArray:
     """All columns of the same predictor and grouping factor, (n, ..)."""
-    predictor, group, Z = term
-    columns = [wide for other, factor, wide in known if (other, factor) == (predictor, group)]
-    return np.column_stack(columns) if columns else Z[:, :0]
+    columns = [
+        other.Z
+        for other in known
+        if (other.predictor, other.factor) == (term.predictor, term.factor)
+    ]
+    return np.column_stack(columns) if columns else term.Z[:, :0]
 
 
-def _other_likelihood(smaller: Comparable, larger: Comparable) -> str:
-    for item in _LIKELIHOOD:
+def _other_likelihood(
+    smaller: Comparable, larger: Comparable, items: Sequence[str] = _LIKELIHOOD
+) -> str:
+    for item in items:
         one, other = smaller.description.get(item), larger.description.get(item)
         if one != other:
             return f"they differ in their {item} ({one} and {other})"
     return ""
 
 
-def _fixed_outside(smaller: Comparable, larger: Comparable) -> str:
-    matrices = larger.fixed_matrices
-    for name, X in smaller.fixed_matrices.items():
-        if name not in matrices:
+def _fixed_outside(smaller: _Facts, larger: _Facts) -> str:
+    for name, X in smaller.fixed.items():
+        if name not in larger.fixed:
             return f"only the smaller model has a predictor of its {name}"
-        if not spans(matrices[name], X):
+        if not spans(larger.fixed[name], X):
             return (
                 f"some fixed effects of the smaller model ({name}) are no combination of those "
                 "of the larger one"
             )
+        if not _same_origin(smaller, larger, name):
+            return f"they differ in an offset or a precision ({name})"
     return ""
 
 
-def _random_outside(smaller: Comparable, larger: Comparable) -> str:
-    known = _terms(larger)
-    for name, term in _terms(smaller).items():
-        if not _within(term, known):
-            return f"no random term of the larger model contains {name!r}"
+def _same_origin(smaller: _Facts, larger: _Facts, name: str) -> bool:
+    """Whether the larger model reaches the smaller one's predictor for all that is added to it."""
+    if name not in smaller.offsets or name not in larger.offsets:
+        return True
+    shift = (smaller.offsets[name] - larger.offsets[name])[:, None]
+    return not shift.any() or spans(larger.fixed[name], shift)
+
+
+def _random_outside(smaller: _Facts, larger: _Facts) -> str:
+    for name, term in smaller.terms.items():
+        if not _within(term, larger.terms):
+            return f"no random term of the larger model contains {name!r}, of the same groups"
     return ""
 
 
@@ -117,20 +207,8 @@ def _not_larger(smaller: Comparable, larger: Comparable) -> str:
     return ""
 
 
-def _terms(model: Comparable) -> dict[str, _Term]:
-    """Predictor, grouping factor and matrix of each random term."""
-    predictors = model.fixed_matrices
-    first = next(iter(predictors), "")
-    terms: dict[str, _Term] = {}
-    for name, (group, Z) in model.random_terms.items():
-        lead, separator, _ = name.partition(": ")
-        terms[name] = (lead if separator and lead in predictors else first, group, Z)
-    return terms
-
-
-def _within(term: _Term, known: dict[str, _Term]) -> bool:
-    predictor, group, Z = term
+def _within(term: _Term, known: Mapping[str, _Term]) -> bool:
     return any(
-        predictor == other and group == factor and spans(wide, Z)
-        for other, factor, wide in known.values()
+        (term.predictor, term.factor) == (other.predictor, other.factor) and spans(other.Z, term.Z)
+        for other in known.values()
     )

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
-from mixcheck.comparison.nesting import why_not_nested
+from mixcheck.comparison.nesting import contains
 from mixcheck.comparison.record import Record
+from mixcheck.comparison.row_matching import same_levels
 from mixcheck.comparison.same_data import (
     formula_of,
     is_reml,
     label_of,
+    order_of,
     require_comparable,
     require_same_data,
 )
 from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, GroupDerivatives, Groupwise
+from mixcheck.model import Comparable, GroupDerivatives, Groupwise, Traceable
 
 __all__ = ["Correction", "Vuong", "vuong"]
 
 Correction: TypeAlias = Literal["aic", "none"]
 
 _LEVEL = 0.05
+# Log-likelihoods of groups are rounded at about this share of their size.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +61,10 @@ class Vuong(Record):
         Of the hypothesis that this variance is zero: the models cannot be told apart.
     statistic : float
         ``difference / se``; normal if the models are equally close to the truth and can be told
-        apart.
+        apart. Not a number where `se` is rounding.
     pvalue : float
-        Two-sided.
+        Two-sided. Not a number where the first test, at the 5 % level, cannot tell the models
+        apart: the statistic is not normal then.
     notes : tuple of str
     """
 
@@ -85,6 +90,12 @@ class Vuong(Record):
             return "The models differ, and neither is clearly closer to the truth."
         return f"{self.first if self.statistic > 0.0 else self.second} is closer to the truth."
 
+    @property
+    def _second(self) -> tuple[float | None, PValue]:
+        """Statistic and p-value of the second test, None where there is none."""
+        statistic = self.statistic if math.isfinite(self.statistic) else None
+        return statistic, PValue(self.pvalue if math.isfinite(self.pvalue) else None)
+
     def __repr__(self) -> str:
         return (
             f"Vuong(statistic={self.statistic:.4f}, pvalue={self.pvalue:.4g}, "
@@ -95,7 +106,7 @@ class Vuong(Record):
         """The tests as a page."""
         rows = (
             ("the models cannot be told apart", self.variance, PValue(self.variance_pvalue)),
-            ("both are equally close to the truth", self.statistic, PValue(self.pvalue)),
+            ("both are equally close to the truth", *self._second),
         )
         facts = Table(
             ("difference", "std error", f"levels of {self.group}"),
@@ -125,6 +136,8 @@ class Vuong(Record):
         """All fields and the verdict."""
         held = {name: getattr(self, name) for name in self.__dataclass_fields__}
         each = {str(level): float(value) for level, value in self.differences.items()}
+        for name in ("statistic", "pvalue"):
+            held[name] = held[name] if math.isfinite(held[name]) else None
         return {**held, "differences": each, "verdict": self.verdict}
 
 
@@ -139,7 +152,9 @@ def vuong(
 
     The marginal log-likelihoods of the levels of a grouping factor, which are independent, are
     compared in pairs. Two hypotheses are tested: that the models cannot be told apart, and, where
-    they can, that both are equally close to the truth.
+    they can, that both are equally close to the truth. Where they cannot, the second test has no
+    p-value. Models of which one is nested in the other are refused, and so is a family that is
+    the limit of the other (the Poisson of a negative binomial, or of a zero inflation).
 
     Parameters
     ----------
@@ -159,14 +174,15 @@ def vuong(
     Raises
     ------
     ComparisonError
-        If the data differ, the models are nested, or a model was fitted by REML.
+        If the data differ, one model is nested in the other, or a model was fitted by REML.
     OptionError
         If the likelihood of one of them is no sum over common groups.
 
     References
     ----------
     Vuong (1989), Econometrica 57, 307-333, theorem 4.1 and equations 3.6 and 5.6; Merkle, You &
-    Preacher (2016), Psychological Methods 21, 151-163.
+    Preacher (2016), Psychological Methods 21, 151-163; Wilson (2015), Economics Letters 127,
+    51-53, on zero inflation.
 
     Examples
     --------
@@ -181,17 +197,23 @@ def vuong(
     if correction not in ("aic", "none"):
         raise OptionError(f"correction={correction!r} is unknown; write 'aic' or 'none'")
     one, other = _require(first, second)
-    name = _common_group(one, other) if group is None else group
-    left, right = one.group_loglik(name), other.group_loglik(name)
-    G = left.size
+    names = _common_groups(one, other) if group is None else (group, group)
+    left, right, places = _level_by_level(one, other, names)
+    G, name = left.size, names[0]
     if G < 2:
         raise OptionError(f"{name!r} has {G} level, and vuong needs several: choose another group")
     each = left - right
     variance = float(np.var(each.to_numpy()))
     extra = first.n_parameters - second.n_parameters if correction == "aic" else 0
     difference, se = float(each.sum()) - extra, math.sqrt(G * variance)
-    weights = variance_weights(one.group_derivatives(name), other.group_derivatives(name))
-    statistic = difference / se if se > 0.0 else 0.0
+    scores = other.group_derivatives(names[1])
+    weights = variance_weights(
+        one.group_derivatives(name), replace(scores, scores=scores.scores[places])
+    )
+    variance_pvalue = weighted_chi_square_sf(G * variance, weights)
+    told_apart = se > _ROUNDING * float(np.abs(left).sum())
+    statistic = difference / se if told_apart else math.nan
+    normal = told_apart and variance_pvalue < _LEVEL
     return Vuong(
         first=label_of(first),
         second=label_of(second),
@@ -201,10 +223,10 @@ def vuong(
         se=se,
         correction=correction,
         variance=variance,
-        variance_pvalue=weighted_chi_square_sf(G * variance, weights),
+        variance_pvalue=variance_pvalue,
         statistic=statistic,
-        pvalue=2.0 * float(ndtr(-abs(statistic))),
-        notes=_notes(G, name),
+        pvalue=2.0 * float(ndtr(-abs(statistic))) if normal else math.nan,
+        notes=_notes(G, name, normal=normal),
     )
 
 
@@ -218,11 +240,8 @@ def _require(first: object, second: object) -> tuple[Groupwise, Groupwise]:
                 "groups; fit both models by maximum likelihood"
             )
     for a, b in ((one, other), (other, one)):
-        if not why_not_nested(a, b):
-            raise ComparisonError(
-                f"{formula_of(a)!r} is nested in {formula_of(b)!r}, and Vuong's test is for models "
-                "that are not; write lrt(smaller, larger)"
-            )
+        if contains(b, a):
+            raise ComparisonError(_nested_words(a, b, equal=contains(a, b)))
     if not isinstance(one, Groupwise) or not isinstance(other, Groupwise):
         raise OptionError(
             "vuong needs models whose likelihood is known by groups, such as results of "
@@ -231,14 +250,73 @@ def _require(first: object, second: object) -> tuple[Groupwise, Groupwise]:
     return one, other
 
 
-def _common_group(first: Groupwise, second: Groupwise) -> str:
-    names = [str(model.group_levels().name) for model in (first, second)]
-    if names[0] != names[1]:
+def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> str:
+    pair = f"{label_of(smaller)!r} and {label_of(larger)!r}"
+    if equal:
+        return f"{pair} are one model, written in two ways; there is nothing to tell apart"
+    if smaller.description.get("family") != larger.description.get("family"):
+        return (
+            f"{label_of(smaller)!r} is a limit of {label_of(larger)!r}, and Vuong's test is for "
+            "models that are not nested; compare them by mixcheck.compare"
+        )
+    return (
+        f"{label_of(smaller)!r} is nested in {label_of(larger)!r}, and Vuong's test is for models "
+        "that are not; write lrt(smaller, larger)"
+    )
+
+
+def _common_groups(first: Groupwise, second: Groupwise) -> tuple[str, str]:
+    """Names of the coarsest grouping factor in each model, which must divide the rows alike."""
+    names = (str(first.group_levels().name), str(second.group_levels().name))
+    if names[0] != names[1] and _places(first, second, names) is None:
         raise OptionError(
             f"the coarsest grouping factors are {names[0]!r} and {names[1]!r}; write group=, a "
             "factor or column that contains all grouping factors of both models"
         )
-    return names[0]
+    return names
+
+
+def _level_by_level(
+    first: Groupwise, second: Groupwise, names: tuple[str, str]
+) -> tuple[pd.Series[float], pd.Series[float], IntArray]:
+    """Log-likelihoods of the levels under both models, and their places in the second."""
+    left, right = first.group_loglik(names[0]), second.group_loglik(names[1])
+    places = _places(first, second, names)
+    if places is None:
+        raise ComparisonError(
+            f"the levels of {names[0]!r} hold other rows in one model than in the other; fit both "
+            "to one table, or write group=, a column that is the same in both"
+        )
+    values = right.to_numpy()[places]
+    return left, pd.Series(values, left.index, name=right.name), places
+
+
+def _places(first: Groupwise, second: Groupwise, names: tuple[str, str]) -> IntArray | None:
+    """Place among the levels of the second model of each level of the first, (G,)."""
+    codes = [_codes(model, name) for model, name in zip((first, second), names, strict=True)]
+    if codes[0] is None or codes[1] is None:
+        size = len(first.group_levels(names[0]))
+        return np.arange(size) if size == len(second.group_levels(names[1])) else None
+    assert isinstance(first, Comparable)
+    assert isinstance(second, Comparable)
+    order = order_of(first, second)
+    other = codes[1] if order is None else codes[1][order]
+    if not same_levels(codes[0], other):
+        return None
+    places = np.zeros(int(codes[0].max(initial=-1)) + 1, dtype=np.intp)
+    places[codes[0]] = other
+    return places
+
+
+def _codes(model: Groupwise, name: str) -> IntArray | None:
+    """Level of each row, as `Groupwise.group_levels` numbers them; None where it is not known."""
+    if not isinstance(model, Traceable):
+        return None
+    rows = model.data_rows
+    if name in rows.groups:
+        return rows.groups[name]
+    codes: IntArray = model.group_levels(name).get_indexer(pd.Index(rows.frame[name]))
+    return codes
 
 
 def variance_weights(first: GroupDerivatives, second: GroupDerivatives) -> FloatArray:
@@ -255,7 +333,14 @@ def variance_weights(first: GroupDerivatives, second: GroupDerivatives) -> Float
     return np.asarray(values.real**2, dtype=np.float64)
 
 
-def _notes(G: int, group: str) -> tuple[str, ...]:
-    if G >= FEW_GROUPS:
-        return ()
-    return (f"{G} levels of {group} are few: both p-values are approximate.",)
+def _notes(G: int, group: str, *, normal: bool) -> tuple[str, ...]:
+    notes = []
+    if not normal:
+        notes.append(
+            "The models cannot be told apart, so the second test has no p-value: its statistic is "
+            "normal only where they can."
+        )
+    if G < FEW_GROUPS:
+        few = "both p-values are" if normal else "the p-value is"
+        notes.append(f"{G} levels of {group} are few: {few} approximate.")
+    return tuple(notes)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
+from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
+from mixcheck.comparison.row_matching import changed_columns, match_rows, same_values
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable
+from mixcheck.model import Comparable, DataRows, Traceable
 
 __all__ = [
     "formula_of",
     "is_reml",
     "label_of",
+    "order_of",
+    "other_values",
     "require_comparable",
     "require_one_likelihood",
     "require_same_data",
@@ -25,10 +31,15 @@ _REMEDIES = {
         "a missing value in a variable that only one of them has is the usual cause: leave those "
         "rows out first, data.dropna(subset=[..]), and fit all models to what remains"
     ),
+    "contents": (
+        "neither the labels of their rows nor what the rows hold are the same: fit all models to "
+        "the same rows of one table, and keep its index"
+    ),
     "response": (
         "their likelihoods are of different quantities: fit all models to one response on one "
         "scale, without transforming it in one of the formulas"
     ),
+    "trials": "fit all models to the same successes out of the same numbers of trials",
     "weights": "fit all models with the same weights=",
     "offset": "fit all models with the same offset() or offset=",
 }
@@ -49,7 +60,7 @@ def require_comparable(model: object, what: str) -> Comparable:
             f"{what} needs a fitted model with a log-likelihood, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
-    if "pseudo-likelihood" in str(model.description.get("method", "")):
+    if isinstance(model, Traceable) and model.likelihood_kind == "pseudo":
         raise ComparisonError(
             f"{formula_of(model)!r} was fitted by pseudo-likelihood, which is a likelihood of "
             f"working responses that differ between models: {what} does not exist. Fit it by "
@@ -101,19 +112,54 @@ def require_same_data(models: Mapping[str, Comparable]) -> None:
 def _first_difference(one: Comparable, other: Comparable) -> str:
     if one.nobs != other.nobs:
         return "rows"
+    if isinstance(one, Traceable) and isinstance(other, Traceable):
+        return _difference_of_rows(one.data_rows, other.data_rows)
     left, right = one.data_digest, other.data_digest
     return next((name for name in _DATA if left.get(name) != right.get(name)), "")
+
+
+def _difference_of_rows(one: DataRows, other: DataRows) -> str:
+    order = match_rows(one, other)
+    if order is None:
+        return "contents"
+    pairs = {
+        "response": (one.response, other.response),
+        "trials": (one.size, other.size),
+        "weights": (one.weights, other.weights),
+        "offset": (one.offsets["mean"], other.offsets["mean"]),
+    }
+    return next((name for name, held in pairs.items() if not same_values(*held, order)), "")
+
+
+def order_of(reference: Comparable, model: Comparable) -> IntArray | None:
+    """Position in `model` of each row of `reference`, (n,); None where that is its own order."""
+    if model is reference or not (
+        isinstance(reference, Traceable) and isinstance(model, Traceable)
+    ):
+        return None
+    order = match_rows(reference.data_rows, model.data_rows)
+    return None if order is None or np.array_equal(order, np.arange(order.size)) else order
+
+
+def other_values(reference: Comparable, model: Comparable) -> tuple[str, ...]:
+    """Columns that both models use and that hold other values in the same rows."""
+    if not (isinstance(reference, Traceable) and isinstance(model, Traceable)):
+        return ()
+    one, other = reference.data_rows, model.data_rows
+    order = match_rows(one, other)
+    changed = () if order is None else changed_columns(one, other, order)
+    return tuple(name for name in changed if name in one.used and name in other.used)
 
 
 def _difference_words(differing: str, one: Comparable, other: Comparable) -> str:
     if differing == "rows" and one.nobs != other.nobs:
         return f"rows ({one.nobs} and {other.nobs} observations)"
-    return differing
+    return "rows" if differing == "contents" else differing
 
 
 def is_reml(model: Comparable) -> bool:
-    """Whether the likelihood is a restricted one, as the description of the method says."""
-    return "reml" in str(model.description.get("method", "")).lower()
+    """Whether the likelihood is a restricted one."""
+    return isinstance(model, Traceable) and model.likelihood_kind == "restricted"
 
 
 def require_one_likelihood(models: Mapping[str, Comparable]) -> None:
@@ -143,7 +189,10 @@ def require_one_likelihood(models: Mapping[str, Comparable]) -> None:
 
 
 def _same_fixed_space(one: Comparable, other: Comparable) -> bool:
-    left, right = one.fixed_matrices, other.fixed_matrices
+    order = order_of(one, other)
+    left, right = one.fixed_matrices, dict(other.fixed_matrices)
+    if order is not None:
+        right = {name: X[order] for name, X in right.items()}
     return left.keys() == right.keys() and all(
         spans(left[name], right[name]) and spans(right[name], left[name]) for name in left
     )

@@ -19,6 +19,7 @@ from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
 from mixcheck.comparison.same_data import (
     formula_of,
+    other_values,
     require_comparable,
     require_one_likelihood,
     require_same_data,
@@ -350,12 +351,25 @@ def _remarks(
             "adds to the differences."
         )
     remarks += [test.reason for test in tests.values() if test.reason]
+    remarks += _changed(named)
     if any(test.ratio is not None and test.ratio.boundary for test in tests.values()):
         remarks.append(
             "Where a test adds random effects, a variance of zero lies on the boundary: its "
             "p-value is that of a mixture of chi-squares, as mixcheck.lrt explains."
         )
     return tuple(remarks)
+
+
+def _changed(named: Mapping[str, Comparable]) -> list[str]:
+    """Columns that were changed between two fits under one name."""
+    (first, reference), *others = named.items()
+    found = {label: other_values(reference, model) for label, model in others}
+    return [
+        f"{', '.join(names)} {'holds' if len(names) == 1 else 'hold'} other values in the data of "
+        f"{label} than in those of {first}: columns of one name, and not the same."
+        for label, names in found.items()
+        if names
+    ]
 
 
 def _method(model: Comparable) -> str:

@@ -196,6 +196,7 @@ class BetaBinomial(Family):
     link: ProbabilityLink
 
     name: ClassVar[str] = "betabinomial"
+    _simpler: ClassVar[tuple[str, ...]] = ("binomial",)
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     discrete: ClassVar[bool] = True
     takes_trials: ClassVar[bool] = True

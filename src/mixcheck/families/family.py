@@ -113,6 +113,9 @@ class Family(ABC):
     precision_power : float or None
         What the logarithm of a precision weight, which divides the variance, adds to the
         predictor of the dispersion; None where no value of it would do that.
+    limits : tuple of str
+        Names of the families that it comes to at an end of its dispersion or of its zero part,
+        the other predictors as they are.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class Family(ABC):
 
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None
+    _simpler: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, link: str | Link) -> None:
         chosen = get_link(link)
@@ -141,6 +145,11 @@ class Family(ABC):
     @abstractmethod
     def name(self) -> str:
         """Name of the family."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Names of the families that this one comes to at an end of a predictor."""
+        return self._simpler
 
     @property
     @abstractmethod

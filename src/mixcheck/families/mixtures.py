@@ -234,6 +234,12 @@ class ZeroInflated(Mixture):
         """``zero_inflated_`` and the name of the base."""
         return f"zero_inflated_{self.base.name}"
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Without inflation the base; and what both come to without their dispersion."""
+        simpler = self.base.limits
+        return (self.base.name, *simpler, *(f"zero_inflated_{name}" for name in simpler))
+
     def _refuse(self, base: Family) -> str:
         return (
             f"ZeroInflated takes poisson, nbinom1, nbinom2, binomial or betabinomial; found "
@@ -330,6 +336,11 @@ class Hurdle(Mixture):
     def name(self) -> str:
         """``hurdle_`` and the name of the base."""
         return f"hurdle_{self.base.name}"
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What it comes to without the dispersion of the base."""
+        return tuple(f"hurdle_{name}" for name in self.base.limits)
 
     def _refuse(self, base: Family) -> str:
         return (

@@ -193,6 +193,7 @@ class NegativeBinomial1(NegativeBinomial):
     """
 
     name: ClassVar[str] = "nbinom1"
+    _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
 
     def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
         """``phi``, ``(n,)``."""
@@ -240,6 +241,7 @@ class NegativeBinomial2(NegativeBinomial):
     """
 
     name: ClassVar[str] = "nbinom2"
+    _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
 
     def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
         """``mu / theta``, ``(n,)``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Predictor, apply_design
+from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
 from mixcheck.fitting.covariances import estimate_covariances
@@ -34,7 +36,9 @@ from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
     Conditioning,
     CovarianceEstimates,
+    DataRows,
     GroupDerivatives,
+    LikelihoodKind,
     PerturbationMethod,
     Perturbations,
     Realisation,
@@ -325,19 +329,52 @@ class GLMM(Estimates):
     def data_digest(self) -> dict[str, str]:
         """Digests of the rows, the response, the weights and the offset of the mean.
 
-        For PQL the response is the working one, whose pseudo-likelihood `llf` is.
+        They depend on the labels of the rows and not on their order. For PQL the response is
+        the working one, whose pseudo-likelihood `llf` is.
         """
-        to = self.problem.to_design
-        size, weights = self.problem.data.size, self.problem.weights
-        response = [self.observed, None if size is None else to(size)]
+        held = self.data_rows
+        response = [held.response, held.size]
         if not self.method.likelihood:
-            response.append(to(linearise(self.problem, self._mode.point.eta).data.y))
+            working = linearise(self.problem, self._mode.point.eta).data.y
+            response.append(self.problem.to_design(working))
+        labels = pd.util.hash_pandas_object(self.frame.index, index=False).to_numpy()
+        order = np.argsort(labels, kind="stable")
         return {
-            "rows": _digest(self.design.rows.astype(np.int64)),
-            "response": _digest(*response),
-            "weights": _digest(None if weights is None else to(weights)),
-            "offset": _digest(self.design.predictors[0].offset),
+            "rows": _digest(labels[order]),
+            "response": _digest(*_in_order(response, order)),
+            "weights": _digest(*_in_order([held.weights], order)),
+            "offset": _digest(*_in_order([held.offsets["mean"]], order)),
         }
+
+    @cached_property
+    def data_rows(self) -> DataRows:
+        """The rows of the fit and what they hold."""
+        size, weights, to = self.problem.data.size, self.problem.weights, self.problem.to_design
+        blocks = [block for part in self.design.predictors for block in part.random]
+        named = plan_formula(self.design.formula).variables(response=True)
+        grouping = tuple(dict.fromkeys(name for group in self.design.keys for name in group))
+        return DataRows(
+            frame=self.frame,
+            response=self.observed,
+            size=None if size is None else to(size),
+            weights=None if weights is None else to(weights),
+            offsets={part.name: part.offset for part in self.design.predictors},
+            groups={block.group: block.codes for block in blocks},
+            used=tuple(dict.fromkeys((*named, *grouping))),
+            grouping=grouping,
+        )
+
+    @property
+    def likelihood_kind(self) -> LikelihoodKind:
+        """What `llf` is the logarithm of."""
+        if not self.method.likelihood:
+            return "pseudo"
+        return "restricted" if self.reml else "full"
+
+    @property
+    def family_limits(self) -> tuple[str, ...]:
+        """Families that the model's comes to where a predictor beside the mean runs to an end."""
+        return self.family.limits
 
     @property
     def fixed_matrices(self) -> dict[str, FloatArray]:
@@ -472,6 +509,10 @@ def _digest(*arrays: object) -> str:
     for array in arrays:
         held.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return held.hexdigest()[:16]
+
+
+def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
+    return [None if array is None else array[order] for array in arrays]
 
 
 def _require_option(name: str, value: str, allowed: tuple[str, ...]) -> None:
