@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.design.grouping import factorize, group_rows, look_up
+from mixcheck.design.frames import read_column
+from mixcheck.design.grouping import factorize, group_rows, kind_of, look_up
 
 SAFE = {"deadline": None, "derandomize": True, "max_examples": 50}
 
@@ -66,7 +67,7 @@ def test_labels_with_colons() -> None:
     """Parts that hold a colon are not confused with each other."""
     columns = {"a": pd.Categorical(["p", "p:q"]), "b": pd.Categorical(["q:r", "r"])}
     codes, key = group_rows(("a", "b"), columns)
-    assert key.levels.tolist() == ["p:q:r", "p:q:r"]
+    assert key.levels.tolist() == ["'p':'q:r'", "'p:q':'r'"]
     np.testing.assert_array_equal(look_up(key, columns), codes)
     assert sorted(codes) == [0, 1]
 
@@ -82,3 +83,57 @@ def test_unseen(strange: object) -> None:
     """What is no level has code -1."""
     _, key = group_rows(("a",), {"a": np.array([1, 2])})
     assert look_up(key, {"a": strange}).tolist() == [-1]
+
+
+def test_many_columns() -> None:
+    """Five crossed columns of 8,192 levels, whose combinations no whole number could count."""
+    base = pd.DataFrame({c: np.arange(8192) for c in "abcde"})
+    extra = pd.DataFrame({"a": [0, 4096] * 20} | dict.fromkeys("bcde", [5] * 40))
+    data = pd.concat([base, extra], ignore_index=True)
+    columns = {c: data[c].to_numpy() for c in "abcde"}
+    codes, key = group_rows(tuple("abcde"), columns)
+    truth = data.groupby(list("abcde")).ngroup().to_numpy()
+    np.testing.assert_array_equal(codes, truth)
+    np.testing.assert_array_equal(look_up(key, columns), truth)
+    joined = data.astype(str).agg(":".join, axis=1).to_numpy()
+    np.testing.assert_array_equal(np.asarray(key.levels)[codes], joined)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 4), min_size=1), st.lists(st.integers(0, 3)))
+@settings(**SAFE)
+def test_four_columns(rows: list[tuple[int, ...]], strange: list[int]) -> None:
+    """Any number of crossed columns is coded as pandas counts its groups; other rows are -1."""
+    data = pd.DataFrame(rows, columns=list("abcd"))
+    codes, key = group_rows(tuple("abcd"), {c: data[c].to_numpy() for c in "abcd"})
+    np.testing.assert_array_equal(codes, data.groupby(list("abcd")).ngroup())
+    new = pd.DataFrame({c: [*data[c], *strange] for c in "abcd"})
+    found = look_up(key, {c: new[c].to_numpy() for c in "abcd"})
+    levels = dict(zip(rows, codes, strict=True))
+    assert found.tolist() == [levels.get(row, -1) for row in new.itertuples(index=False, name=None)]
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "UInt64"])
+def test_ids_beyond_signed_numbers(dtype: str) -> None:
+    """Identifiers of 2**63 and more keep their value."""
+    ids = [2**63 + 5, 2**64 - 1, 2**63, 2**63 + 5]
+    column = read_column(pd.Series(ids, dtype=dtype), None)
+    codes, key = group_rows(("g",), {"g": column})
+    assert [key.levels[code] for code in codes] == ids
+    near = read_column(pd.Series([2**63 + 6, 2**63, 1], dtype=dtype), None)
+    assert look_up(key, {"g": near}).tolist() == [-1, 0, -1]
+    assert look_up(key, {"g": np.array([1, 2])}).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.array([1.5]), "numbers"),
+        (pd.Categorical(["a"]), "text"),
+        (pd.Categorical([1]), "numbers"),
+        (pd.Series(pd.to_datetime(["2020-01-01"])), "dates"),
+        (np.array([True]), "truth values"),
+    ],
+)
+def test_kinds(values: object, kind: str) -> None:
+    """What labels are, in words."""
+    assert kind_of(values) == kind  # type: ignore[arg-type]

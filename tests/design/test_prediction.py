@@ -120,8 +120,10 @@ def test_group_types() -> None:
     design = build("y ~ (1 | g)")
     new = apply_design(design, table().assign(g=table()["g"].astype(float)), unseen="error")
     np.testing.assert_array_equal(new[0].random[0].codes, design.predictors[0].random[0].codes)
-    with pytest.raises(UnseenLevelError, match="`g` has level"):
-        apply_design(design, table().assign(g=table()["g"].astype(str)), unseen="error")
+    text = table().assign(g=table()["g"].astype(str))
+    for unseen in ("error", "zero"):
+        with pytest.raises(UnseenLevelError, match=r"numbers in the fit and text.*pd.to_numeric"):
+            apply_design(design, text, unseen=unseen)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("column", ["x", "z", "t", "g"])
@@ -186,3 +188,21 @@ def test_numbers_for_text() -> None:
     """Text where numbers were is an error."""
     with pytest.raises(DataError, match="Column `x` must be numbers"):
         apply_design(build("y ~ x"), table().assign(x="a"), unseen="error")
+
+
+def test_only_what_is_wanted() -> None:
+    """One predictor without its random terms needs neither groups nor the others' columns."""
+    design = build("y ~ x + (0 + z | g)")
+    (mean,) = apply_design(design, {"x": [1.0]}, unseen="error", predictors=["mean"], random="none")
+    assert (mean.name, mean.random, mean.X.tolist()) == ("mean", (), [[1.0, 1.0]])
+    new = {"x": [1.0], "z": [2.0]}
+    (mean,) = apply_design(design, new, unseen="error", predictors=["mean"], random="effects")
+    assert (mean.random[0].Z.tolist(), mean.random[0].codes.tolist()) == ([[2.0]], [-1])
+    (zero,) = apply_design(design, {"t": ["lo"]}, unseen="error", predictors=["zi"])
+    assert zero.name == "zi"
+
+
+def test_type_of_a_fixed_level() -> None:
+    """Numbers where the fit had words are named as such."""
+    with pytest.raises(UnseenLevelError, match=r"fit has text there and the new data numbers"):
+        apply_design(build("y ~ t"), table().assign(t=1), unseen="error")

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.design.rank import independent_columns
+from mixcheck.design.rank import deviates, independent_columns
 
 
 @given(st.integers(0, 2**31), st.integers(1, 5), st.lists(st.integers(0, 8), max_size=3))
@@ -46,3 +46,18 @@ def test_more_columns_than_rows() -> None:
     assert independent_columns(X).tolist() == [True, True, True, False, False]
     assert independent_columns(np.zeros((3, 0))).shape == (0,)
     assert independent_columns(np.zeros((3, 1))).tolist() == [False]
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, derandomize=True, max_examples=50)
+def test_rows_that_follow_a_combination(seed: int) -> None:
+    """New rows follow the combinations of the old exactly when they are made by them."""
+    rng = np.random.default_rng(seed)
+    kept = rng.normal(size=(20, 3)) * [1e-3, 1.0, 1e5]
+    rule = rng.normal(size=(3, 2)) / np.array([1e-3, 1.0, 1e5])[:, None]
+    new = rng.normal(size=(6, 3)) * [1e-3, 1.0, 1e5]
+    made = new @ rule
+    assert not deviates(kept, kept @ rule, new, made).any()
+    made[2, 1] += 0.01 * (1.0 + abs(made[2, 1]))
+    made[4, 0] = np.nan
+    assert np.argwhere(deviates(kept, kept @ rule, new, made)).tolist() == [[2, 1]]

@@ -30,8 +30,10 @@ from mixcheck.families import (
     TruncatedNegativeBinomial2,
     TruncatedPoisson,
     ZeroInflated,
+    add_zeros,
     get_link,
 )
+from mixcheck.families.names import FAMILIES
 
 RELATIVE = 1e-9
 """Of derivatives against mpmath; the formulas lose at most a few digits near a zero."""
@@ -1087,3 +1089,18 @@ def test_prepare_copies_what_it_is_given(case):
     data = case.family.prepare(y)
     y[0] = 5.0
     assert data.y[0] == case.ordinary[0]
+
+
+@pytest.mark.parametrize("make", FAMILIES.values(), ids=list(FAMILIES))
+@pytest.mark.parametrize("zero", [False, True])
+def test_predictors_of_the_mean(make, zero):
+    """The mean moves with the predictors that a family names, and with no other."""
+    family = make()
+    if zero and family.name == "gaussian":
+        return
+    family = add_zeros(family) if zero else family
+    eta = [np.full(1, 0.3) for _ in family.predictors]
+    before = family.mean(tuple(eta))
+    for k, name in enumerate(family.predictors):
+        moved = family.mean((*eta[:k], eta[k] + 0.5, *eta[k + 1 :]))
+        assert (moved != before).all() == (name in family.mean_predictors)

@@ -14,7 +14,14 @@ import pytest
 from scipy.stats import norm
 
 import mixcheck as mc
-from mixcheck.errors import DataError, FamilyError, OptionError, UnseenLevelError
+from mixcheck.errors import (
+    DataError,
+    DataWarning,
+    FamilyError,
+    OptionError,
+    UnknownColumnError,
+    UnseenLevelError,
+)
 from mixcheck.model import Checkable, Comparable, Converging, Refittable
 
 ROUNDING = 1e-10
@@ -182,9 +189,124 @@ def test_predict_missing(cbpp: mc.GLMM) -> None:
     assert not cbpp.predict(new, random_effects="marginal").isna().any()
 
 
+def test_predict_without_groups(cbpp: mc.GLMM) -> None:
+    """A grid needs the columns of what is predicted: no groups at zero or over all of them."""
+    grid = pd.DataFrame({"period": cbpp.frame["period"].unique()})
+    new = grid.assign(herd="any")
+    for kind in ("zero", "marginal"):
+        found = cbpp.predict(grid, random_effects=kind)  # type: ignore[arg-type]
+        wanted = cbpp.predict(new, random_effects=kind)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(UnknownColumnError, match=r"`herd`, a grouping.*'zero' or 'marginal'"):
+        cbpp.predict(grid)
+
+
+def test_predict_without_what_the_mean_does_not_use() -> None:
+    """Neither precision nor a model of the dispersion is needed where the mean has none of it."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": rng.normal(size=80), "g": np.arange(80) % 8, "z": np.arange(80) % 3})
+    data["y"] = data.x + rng.normal(size=8)[data.g] + rng.normal(size=80)
+    fit = mc.glmm("y ~ x + (1 | g)", data.assign(w=1.0 + data.z), dispersion="~ z", precision="w")
+    assert fit.predict(data[["x", "g"]]).tolist() == pytest.approx(fit.fittedvalues.tolist())
+    assert fit.predict({"x": [1.0]}, random_effects="zero")[0] == pytest.approx(
+        fit.params["Intercept"] + fit.params["x"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["auto", "zero", "marginal"])
+def test_predict_row_by_row(epil: mc.GLMM, kind: Any) -> None:
+    """A missing and a huge predictor change no other row, and are NaN and what overflow gives."""
+    new = epil.frame.head(6).copy()
+    wanted = epil.predict(new, random_effects=kind)
+    new.loc[new.index[1], "lage_raw"] = np.nan
+    new.loc[new.index[4], "lage_raw"] = 1e300
+    found = epil.predict(new, random_effects=kind)
+    assert np.isnan(found.iloc[1])
+    assert abs(np.log10(found.iloc[4])) > 300
+    others = [0, 2, 3, 5]
+    np.testing.assert_allclose(found.iloc[others], wanted.iloc[others], rtol=1e-6)
+
+
+def test_predict_labels_of_another_kind() -> None:
+    """Groups fitted as numbers are not found by words, which is said, also with unseen='zero'."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": rng.normal(size=80), "g": np.arange(80) % 8})
+    data["y"] = data.x + rng.normal(size=8)[data.g] + rng.normal(size=80)
+    fit = mc.glmm("y ~ x + (1 | g)", data)
+    text = data.assign(g=data.g.astype(str))
+    for unseen in ("error", "zero"):
+        with pytest.raises(UnseenLevelError, match=r"numbers in the fit and text in the new"):
+            fit.predict(text, unseen=unseen)  # type: ignore[arg-type]
+    for same in (data.g.astype(float), data.g.astype("category"), data.g.astype("Int8")):
+        np.testing.assert_allclose(fit.predict(data.assign(g=same)), fit.fittedvalues)
+
+
+def test_predict_what_the_fit_does_not_tell() -> None:
+    """An empty cell, and a row against the combination of a column left out, are named."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": rng.normal(size=90), "g": np.arange(90) % 9})
+    data = data.assign(z=2.0 * data.x, f=["a", "b", "b"] * 30, h=["u", "u", "v"] * 30)
+    data["y"] = data.x + rng.normal(size=90) + rng.normal(size=9)[data.g]
+    with pytest.warns(DataWarning, match="left out"):
+        aliased = mc.glmm("y ~ x + z + (1 | g)", data)
+    assert aliased.predict(data.head(3)).notna().all()
+    with pytest.warns(DataWarning, match=r"does not tell the mean predictor of row 1.*`z`"):
+        aliased.predict(data.head(2).assign(z=[data.z[0], 5.0]))
+    with pytest.warns(DataWarning, match="left out"):
+        empty = mc.glmm("y ~ f * h + (1 | g)", data)
+    cells = pd.DataFrame({"f": ["a", "b", "a"], "h": ["u", "v", "v"]})
+    with pytest.warns(DataWarning, match=r"of row 2: `f\[T.b\]:h\[T.v\]`"):
+        empty.predict(cells, random_effects="zero")
+    assert empty.predict(cells.head(2), random_effects="zero").notna().all()
+
+
+def test_predict_marginal_over_every_part() -> None:
+    """Random effects of the zero part are averaged too, against many of them."""
+    rng = np.random.default_rng(6)
+    g = np.arange(600) % 30
+    zero = rng.random(600) < 1.0 / (1.0 + np.exp(0.5 - rng.normal(0.0, 1.5, 30)[g]))
+    y = np.where(zero, 0, rng.poisson(np.exp(1.0 + rng.normal(0.0, 0.5, 30)[g])))
+    fit = mc.glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, family="poisson", zi="~ 1 + (1 | g)")
+    mean, inflated = fit.theta.to_numpy()
+    u = rng.normal(size=(2, 200_000))
+    b = fit.params.to_numpy()
+    draws = np.exp(b[0] + mean * u[0]) / (1.0 + np.exp(b[1] + inflated * u[1]))
+    found = fit.predict({"any": [1]}, random_effects="marginal")[0]
+    assert abs(draws.mean() - found) < ERRORS * draws.std() / np.sqrt(draws.size)
+    at_zero = fit.predict({"any": [1]}, random_effects="zero")[0]
+    assert abs(draws.mean() - at_zero) > ERRORS * draws.std() / np.sqrt(draws.size)
+
+
+def test_vectors_are_matched_by_label(cbpp: mc.GLMM) -> None:
+    """A Series as offset, weights or response belongs to the rows that its index names."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": rng.normal(size=80), "g": np.arange(80) % 8}, index=range(100, 180))
+    data["y"] = data.x + rng.normal(size=8)[data.g] + rng.normal(size=80)
+    w, o = (
+        pd.Series(1.0 + np.arange(80) % 3, data.index),
+        pd.Series(rng.normal(size=80), data.index),
+    )
+    order = rng.permutation(data.index)
+    fit = mc.glmm("y ~ x + (1 | g)", data, weights=w, offset=o)
+    other = mc.glmm("y ~ x + (1 | g)", data, weights=w[order], offset=o[order])
+    assert other.llf == fit.llf
+    assert fit.refit(data.y[order]).llf == fit.refit(data.y).llf
+    np.testing.assert_array_equal(
+        fit.predict(data.head(3), offset=o.head(3)[::-1]), fit.predict(data.head(3), offset=o[:3])
+    )
+    for call in (
+        lambda: mc.glmm("y ~ x + (1 | g)", data, weights=w.reset_index(drop=True)),
+        lambda: mc.glmm("y ~ x + (1 | g)", data, offset=o.reset_index(drop=True)),
+        lambda: fit.refit(data.y.reset_index(drop=True)),
+        lambda: fit.predict(data, offset=o.reset_index(drop=True)),
+    ):
+        with pytest.raises(DataError, match=r"index that is not that of.*to_numpy\(\)"):
+            call()
+
+
 def test_predict_options(cbpp: mc.GLMM) -> None:
     """Unknown options, whatever the others are."""
-    with pytest.raises(OptionError, match="random_effects='x' is unknown; write one of 'auto'"):
+    with pytest.raises(OptionError, match="random_effects='x' is unknown; write 'auto'"):
         cbpp.predict(random_effects="x")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="scale='x' is unknown"):
         cbpp.predict(scale="x")  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from mixcheck.design.formula import (
 )
 from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
 from mixcheck.design.precision import divide_dispersion
-from mixcheck.design.prediction import Unseen, apply_design
+from mixcheck.design.prediction import RandomParts, Unseen, apply_design
 
 __all__ = [
     "Covariance",
@@ -20,6 +20,7 @@ __all__ = [
     "Predictor",
     "PredictorFormula",
     "RandomBlock",
+    "RandomParts",
     "RandomTerm",
     "ResponseFormula",
     "Unseen",

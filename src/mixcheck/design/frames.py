@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import DataError, UnknownColumnError
+from mixcheck.options import shown
 
 __all__ = [
     "Column",
@@ -33,6 +35,12 @@ Columns: TypeAlias = Mapping[str, Column]
 RowVector: TypeAlias = "str | ArrayLike | None"
 
 _NUMBERS: Final = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean"})
+_STORAGE: Final[dict[str, type[np.generic]]] = {
+    "b": np.bool_,
+    "f": np.float64,
+    "i": np.int64,
+    "u": np.uint64,
+}
 _TEXT: Final = frozenset({"string", "empty"})
 
 
@@ -54,6 +62,7 @@ def as_frame(data: object) -> pd.DataFrame:
         return data
     if isinstance(data, Mapping):
         return _frame_of_mapping(data)
+    _refuse_equal_names(data)
     import narwhals as nw
 
     try:
@@ -72,13 +81,54 @@ def as_frame(data: object) -> pd.DataFrame:
         return table.to_pandas()  # type: ignore[no-any-return]
     except ModuleNotFoundError:
         return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
+    except Exception as error:  # whatever the library of the table raises
+        raise DataError(_unreadable(table)) from error
+
+
+def _refuse_equal_names(data: object) -> None:
+    """Refuse an Arrow table with two columns of one name, which no reader can tell apart."""
+    names = getattr(data, "column_names", None)
+    if isinstance(names, list) and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(
+            f"{names.count(twice)} columns of the data are called `{twice}`; rename all but one."
+        )
+
+
+def _unreadable(table: Any) -> str:
+    """Name the first column that pandas cannot hold."""
+    for name in table.columns:
+        try:
+            table[name].to_pandas()
+        except Exception:  # as in as_frame
+            return (
+                f"Column `{name}` of the data is {table[name].dtype}, which pandas cannot hold; "
+                "cast it to 64-bit numbers or to text, or leave it out."
+            )
+    return "The data cannot be read as a table; give a pandas frame."
 
 
 def _frame_of_mapping(data: Mapping[str, object]) -> pd.DataFrame:
+    for name, column in data.items():
+        if isinstance(column, set | frozenset):
+            raise DataError(
+                f"Column {shown(name)} of data is a set, which has no order; give a list."
+            )
+        if getattr(column, "ndim", 1) > 1:
+            raise DataError(
+                f"Column {shown(name)} of data has {column.ndim} dimensions; give one value a row."  # type: ignore[attr-defined]
+            )
     try:
         return pd.DataFrame(dict(data))
-    except ValueError as error:
-        raise DataError(f"The columns of data do not make a table: {error}.") from error
+    except Exception as error:  # pandas has a type of error for every kind of column
+        lengths = ", ".join(
+            f"{shown(name)} {len(column) if isinstance(column, Sized) else 1}"
+            for name, column in list(data.items())[:5]
+        )
+        raise DataError(
+            "The columns of data do not make a table; give lists or arrays of one length, one "
+            f"value a row (lengths found: {lengths})."
+        ) from error
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], known: Iterable[str]) -> None:
@@ -154,8 +204,13 @@ def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Categorical(series).remove_unused_categories()
     if dtype.kind in "iufb":
-        return series.to_numpy(dtype={"b": np.bool_, "f": np.float64}.get(dtype.kind, np.int64))
-    if dtype.kind in "mMc":
+        return series.to_numpy(dtype=_STORAGE[dtype.kind])
+    if dtype.kind == "c":
+        raise DataError(
+            f"Column `{series.name}` holds complex numbers; give real numbers, such as their "
+            "real part or their modulus."
+        )
+    if dtype.kind in "mM":
         return series
     return _read_objects(series)
 
@@ -220,28 +275,25 @@ def check_finite(values: FloatArray, names: tuple[str, ...], frame: pd.DataFrame
 
 
 def read_vector(given: RowVector, frame: pd.DataFrame, name: str) -> FloatArray | None:
-    """Weights or offset, (rows of data,), by column name or in the order of the rows.
+    """Weights or offset, (rows of data,), by column name, by label, or in the order of the rows.
 
-    Missing values come back as NaN.
+    A Series is matched by its index. Missing values come back as NaN.
 
     Raises
     ------
     UnknownColumnError, DataError
-        If there is no such column, or the values are not numbers, one a row.
+        If there is no such column, or the values are not numbers, one a row; or if the index of
+        a Series is not that of the data.
     """
     if given is None:
         return None
     if isinstance(given, str):
         require_columns(frame, [given], ())
         given = pick_column(frame, given)
-    raw = np.asarray(given)
-    if raw.shape != (len(frame),):
+    numbers = read_numbers(align_rows(given, frame.index, name), name)
+    if numbers.shape != (len(frame),):
         raise DataError(
-            f"{name} has shape {raw.shape}, the data have {len(frame)} rows; give one value a "
+            f"{name} has shape {numbers.shape}, the data have {len(frame)} rows; give one value a "
             "row, or the name of a column."
         )
-    try:
-        numbers = raw if raw.dtype.kind in "iufb" else pd.to_numeric(pd.Series(raw))
-        return np.array(numbers, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers: {error}.") from error
+    return numbers

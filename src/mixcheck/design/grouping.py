@@ -11,10 +11,20 @@ import pandas as pd
 from mixcheck.arrays import IntArray
 from mixcheck.design.frames import Column, Columns
 
-__all__ = ["GroupKey", "factorize", "group_rows", "look_up"]
+__all__ = ["GroupKey", "factorize", "group_rows", "kind_of", "look_up", "write_cast"]
 
 # A table of at most this many entries a row replaces sorting.
 _TABLE: Final = 8
+_KINDS: Final = {
+    "string": "text",
+    "integer": "numbers",
+    "floating": "numbers",
+    "mixed-integer-float": "numbers",
+    "decimal": "numbers",
+    "boolean": "truth values",
+    "date": "dates",
+    "datetime": "dates",
+}
 
 
 @final
@@ -28,40 +38,82 @@ class GroupKey:
         The columns that are crossed.
     parts : tuple of pandas.Index
         Levels of each column.
-    combinations : (m,)
-        Increasing mixed-radix number of the combination that is level j.
+    pairs : tuple of IntArray
+        For each column after the first: the increasing numbers of the combinations of the
+        columns so far with it that occur. A number is the code of the columns so far times
+        the levels of the column, plus its code.
     levels : pandas.Index, (m,)
-        Labels; ``"a:b"`` for crossed columns.
+        Labels; ``"a:b"`` for crossed columns, quoted where two would be the same.
     """
 
     columns: tuple[str, ...]
     parts: tuple[pd.Index[Any], ...]
-    combinations: IntArray
+    pairs: tuple[IntArray, ...]
     levels: pd.Index[Any]
 
 
 def group_rows(names: tuple[str, ...], columns: Columns) -> tuple[IntArray, GroupKey]:
     """Codes, (n,), of the crossed columns, and the key that finds them again."""
     parts = [factorize(columns[name]) for name in names]
+    codes, levels = parts[0]
     if len(parts) == 1:
-        codes, levels = parts[0]
-        return codes, GroupKey(names, (levels,), np.arange(len(levels)), levels)
-    combined = _combine([codes for codes, _ in parts], [len(levels) for _, levels in parts])
-    codes, combinations = _compress(combined)
-    levels = _crossed_labels(combinations, [levels for _, levels in parts])
-    return codes, GroupKey(names, tuple(levels for _, levels in parts), combinations, levels)
+        return codes, GroupKey(names, (levels,), (), levels)
+    pairs = []
+    for added, labels in parts[1:]:
+        # Codes stay below the number of rows, so that no product of many columns overflows.
+        codes, present = _compress(codes * len(labels) + added)
+        pairs.append(present)
+    row_of = np.empty(len(pairs[-1]), dtype=np.intp)
+    row_of[codes] = np.arange(len(codes))
+    crossed = _crossed_labels([labels[code[row_of]] for code, labels in parts])
+    return codes, GroupKey(names, tuple(labels for _, labels in parts), tuple(pairs), crossed)
 
 
 def look_up(key: GroupKey, columns: Columns) -> IntArray:
     """Codes, (n,), of new rows; -1 for a level that `key` does not have."""
-    codes = [
-        part.get_indexer(pd.Index(_values(columns[name])))
-        for part, name in zip(key.parts, key.columns, strict=True)
-    ]
-    combined = _combine(codes, [len(part) for part in key.parts])
-    at = np.searchsorted(key.combinations, combined).clip(max=len(key.combinations) - 1)
-    known = (key.combinations[at] == combined) & np.all([c >= 0 for c in codes], axis=0)
-    return np.where(known, at, -1)
+    codes, *others = (
+        _find(part, columns[name]) for part, name in zip(key.parts, key.columns, strict=True)
+    )
+    for added, present, part in zip(others, key.pairs, key.parts[1:], strict=True):
+        known = (codes >= 0) & (added >= 0)
+        number = np.where(known, codes * len(part) + added, -1)
+        at = np.searchsorted(present, number).clip(max=len(present) - 1)
+        codes = np.where(present[at] == number, at, -1)
+    return codes
+
+
+def _find(part: pd.Index[Any], column: Column) -> IntArray:
+    """Place of each value among the levels of one column; -1 where it is none."""
+    if isinstance(column, pd.Categorical):
+        places = part.get_indexer(column.categories)
+        return np.where(column.codes >= 0, places[column.codes], -1).astype(np.intp)
+    return part.get_indexer(pd.Index(_values(column))).astype(np.intp, copy=False)
+
+
+def kind_of(values: pd.Index[Any] | Column) -> str:
+    """What labels are, in words: ``"numbers"``, ``"text"``, ``"dates"``, ..
+
+    Examples
+    --------
+    >>> kind_of(np.array([1, 2])), kind_of(pd.Index(["1", "2"]))
+    ('numbers', 'text')
+    """
+    if isinstance(values, pd.Categorical | pd.CategoricalIndex):
+        values = values.categories
+    kind = {"i": "numbers", "u": "numbers", "f": "numbers", "b": "truth values"}
+    kind |= {"M": "dates", "m": "time differences", "c": "complex numbers"}
+    if values.dtype.kind in kind:
+        return kind[values.dtype.kind]
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    return _KINDS.get(found, found)
+
+
+def write_cast(kind: str, name: str) -> str:
+    """What to write to have a column of that kind of labels."""
+    how = {"numbers": "pd.to_numeric(data[{0}])", "text": "data[{0}].astype(str)"}
+    how |= {"truth values": "data[{0}].astype(bool)", "dates": "pd.to_datetime(data[{0}])"}
+    text = how.get(kind)
+    return f"write {text.format(repr(name))}" if text else f"make {kind} of column {name!r}"
 
 
 def factorize(column: Column) -> tuple[IntArray, pd.Index[Any]]:
@@ -92,9 +144,11 @@ def _factorize_integers(values: Any) -> tuple[IntArray, pd.Index[Any]]:
     if high - low > _TABLE * len(values) + 1024:
         codes, levels = pd.factorize(values, sort=True)
         return codes.astype(np.intp, copy=False), pd.Index(levels)
-    shifted = values.astype(np.intp) - low
-    codes, present = _compress(shifted)
-    return codes, pd.Index((present + low).astype(values.dtype))
+    unsigned = values.dtype == np.uint64
+    shifted = values - np.uint64(low) if unsigned else values.astype(np.intp) - low
+    codes, present = _compress(shifted.astype(np.intp, copy=False))
+    found = present.astype(np.uint64) + np.uint64(low) if unsigned else present + low
+    return codes, pd.Index(found.astype(values.dtype))
 
 
 def _compress(numbers: IntArray) -> tuple[IntArray, IntArray]:
@@ -112,19 +166,11 @@ def _compress(numbers: IntArray) -> tuple[IntArray, IntArray]:
     return rank[numbers], present
 
 
-def _combine(codes: list[IntArray], sizes: list[int]) -> IntArray:
-    combined = codes[0]
-    for code, size in zip(codes[1:], sizes[1:], strict=True):
-        combined = combined * size + code
-    return combined
-
-
-def _crossed_labels(combinations: IntArray, parts: list[pd.Index[Any]]) -> pd.Index[Any]:
-    pieces: list[list[str]] = []
-    rest = combinations
-    for part in reversed(parts):
-        rest, code = np.divmod(rest, len(part))
-        pieces.append(part.astype(str).to_numpy(dtype=object)[code].tolist())
-    return pd.Index(
-        [":".join(labels) for labels in zip(*reversed(pieces), strict=True)], dtype=object
-    )
+def _crossed_labels(parts: list[pd.Index[Any]]) -> pd.Index[Any]:
+    """Labels of the parts joined by colons; with quotes where two would be the same."""
+    pieces = [part.astype(str).to_numpy(dtype=object) for part in parts]
+    labels = pd.Index([":".join(row) for row in zip(*pieces, strict=True)], dtype=object)
+    if labels.is_unique:
+        return labels
+    quoted = [":".join(map(repr, row)) for row in zip(*pieces, strict=True)]
+    return pd.Index(np.where(labels.duplicated(keep=False), quoted, labels), dtype=object)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,19 +20,36 @@ from mixcheck.design.frames import (
     read_column,
     read_vector,
     require_columns,
+    row_label,
 )
-from mixcheck.design.grouping import GroupKey, look_up
+from mixcheck.design.grouping import GroupKey, kind_of, look_up, write_cast
 from mixcheck.design.matrices import Design, Predictor, RandomBlock
 from mixcheck.design.plan import Plan, plan_formula
-from mixcheck.errors import DataError, OptionError, UnseenLevelError
+from mixcheck.design.rank import deviates
+from mixcheck.errors import (
+    DataError,
+    DataWarning,
+    OptionError,
+    UnknownColumnError,
+    UnseenLevelError,
+)
+from mixcheck.notices import warn
+from mixcheck.options import shown
 
-__all__ = ["Unseen", "apply_design"]
+__all__ = ["RandomParts", "Unseen", "apply_design"]
 
 Unseen: TypeAlias = Literal["error", "zero"]
+RandomParts: TypeAlias = Literal["levels", "effects", "none"]
 
 
 def apply_design(
-    design: Design, new_data: object, *, unseen: Unseen, offset: RowVector = None
+    design: Design,
+    new_data: object,
+    *,
+    unseen: Unseen,
+    offset: RowVector = None,
+    predictors: Collection[str] | None = None,
+    random: RandomParts = "levels",
 ) -> tuple[Predictor, ...]:
     """Make the predictors of a design from new data; no response is needed.
 
@@ -41,16 +58,21 @@ def apply_design(
     design : Design
         From ``build_design``.
     new_data : table
-        Must have every column of the predictors and groups.
+        Must have every column that the wanted predictors use, and no other.
     unseen : {"error", "zero"}
         A level of a grouping factor that the design has never seen raises, or gets code -1.
     offset : str or array_like, (rows of new_data,), optional
         Needed where the design was built with an offset given as an array.
+    predictors : collection of str, optional
+        Names of the predictors wanted; all of them by default.
+    random : {"levels", "effects", "none"}
+        Random terms with the level of every row; with their effects alone, every code being -1;
+        or no random terms.
 
     Returns
     -------
     tuple of Predictor
-        With as many rows as `new_data`; where a predictor is missing, X and Z are NaN.
+        With as many rows as `new_data`; where a value is missing that they use, X and Z are NaN.
 
     Raises
     ------
@@ -58,32 +80,74 @@ def apply_design(
         Naming column and level.
     DataError, UnknownColumnError
         As ``build_design``.
+
+    Warns
+    -----
+    DataWarning
+        If the fit does not tell what the predictor of a row is, because a column was left out
+        as a combination of others, and the row does not follow the combination.
     """
     if unseen not in ("error", "zero"):
-        raise OptionError(f"unseen must be 'error' or 'zero', not {unseen!r}.")
+        raise OptionError(f"unseen must be 'error' or 'zero', not {shown(unseen)}.")
     frame = as_frame(new_data)
     plan = plan_formula(design.formula)
-    names = _new_names(plan, design.frame, frame)
-    extra = read_vector(_new_offset(design, offset), frame, "offset")
-    whole = () if unseen == "error" else plan.group_columns
-    skip = frozenset(whole) - frozenset(plan.variables(response=False))
-    rows = _present_rows(frame, [n for n in names if n not in skip], [extra])
-    columns = {n: read_column(pick_column(frame, n), rows) for n in names if n not in skip}
-    made = _evaluate(design, columns, frame, rows)
-    codes = {group: _new_codes(key, frame, unseen) for group, key in design.keys.items()}
-    return tuple(
-        _new_predictor(design, p, old, made, codes, extra)
-        for (_, p), old in zip(design.formula.predictors, design.predictors, strict=True)
+    wanted = [
+        (parsed, old)
+        for (name, parsed), old in zip(design.formula.predictors, design.predictors, strict=True)
+        if predictors is None or name in predictors
+    ]
+    parts = _part_names(wanted, random)
+    keys = {t.group: design.keys[t.group] for p, _ in wanted for t in p.random}
+    grouped = tuple(dict.fromkeys(c for group in keys for c in group)) if random == "levels" else ()
+    effects = _effect_columns(plan, parts, design.frame)
+    _require_groups(frame, grouped)
+    require_columns(frame, effects, ())
+    uses_offset = any(old.name == "mean" for _, old in wanted)
+    extra = read_vector(_new_offset(design, offset), frame, "offset") if uses_offset else None
+    needed = dict.fromkeys([*effects, *(grouped if unseen == "error" else ())])
+    rows = _present_rows(frame, list(needed), [extra])
+    columns = {n: read_column(pick_column(frame, n), rows) for n in effects}
+    made = _evaluate(design, parts, columns, frame, rows)
+    none = np.full(len(frame), -1, dtype=np.intp)
+    codes = {
+        group: _new_codes(key, frame, unseen) if random == "levels" else none
+        for group, key in keys.items()
+    }
+    out = tuple(
+        _new_predictor(design, parsed, old, made, codes, extra, random) for parsed, old in wanted
     )
+    for old, new in zip((old for _, old in wanted), out, strict=True):
+        _warn_inestimable(design, plan, old, new, made[new.name], frame)
+    return out
 
 
-def _new_names(plan: Plan, old: pd.DataFrame, frame: pd.DataFrame) -> tuple[str, ...]:
-    """Columns of new data that its predictors need: those that were columns of the old."""
+def _require_groups(frame: pd.DataFrame, names: tuple[str, ...]) -> None:
+    absent = [name for name in names if name not in set(frame.columns)]
+    if absent:
+        raise UnknownColumnError(
+            f"`{absent[0]}`, a grouping factor of the model, is no column of the new data; add it, "
+            "or ask for random_effects='zero' or 'marginal', which need no groups."
+        )
+
+
+def _part_names(
+    wanted: list[tuple[PredictorFormula, Predictor]], random: RandomParts
+) -> tuple[str, ...]:
+    """Keys of the matrices of the wanted predictors."""
+    names = []
+    for parsed, old in wanted:
+        names.append(old.name)
+        names += [f"{old.name} offset {i}" for i in range(len(parsed.offsets))]
+        if random != "none":
+            names += [f"{old.name} random {i}" for i in range(len(parsed.random))]
+    return tuple(names)
+
+
+def _effect_columns(plan: Plan, parts: tuple[str, ...], old: pd.DataFrame) -> tuple[str, ...]:
+    """Columns of new data that some matrices need: those that were columns of the old."""
     columns = set(old.columns)
-    names = [name for name in plan.variables(response=False) if name in columns]
-    needed = tuple(dict.fromkeys([*names, *plan.group_columns]))
-    require_columns(frame, needed, ())
-    return needed
+    used = dict.fromkeys(v for key in parts for v in plan.predictors[key].variables)
+    return tuple(name for name in used if name in columns)
 
 
 def _new_offset(design: Design, offset: RowVector) -> RowVector:
@@ -110,11 +174,12 @@ def _present_rows(
 
 
 def _evaluate(
-    design: Design, columns: Columns, frame: pd.DataFrame, rows: IntArray
+    design: Design, parts: tuple[str, ...], columns: Columns, frame: pd.DataFrame, rows: IntArray
 ) -> dict[str, FloatArray]:
     """Matrix of every part, NaN in the rows with a missing value."""
     made = {}
-    for key, recipe in design.recipes.items():
+    for key in parts:
+        recipe = design.recipes[key]
         whole = np.full((len(frame), len(recipe.columns)), np.nan, order="F")
         if len(rows):
             values = recipe.evaluate(columns, len(rows))
@@ -130,8 +195,12 @@ def _new_codes(key: GroupKey, frame: pd.DataFrame, unseen: Unseen) -> IntArray:
     rows = _present_rows(frame, list(key.columns), [])
     if len(rows) == 0:
         return codes
-    codes[rows] = look_up(key, {c: read_column(pick_column(frame, c), rows) for c in key.columns})
-    if unseen == "error" and (codes[rows] < 0).any():
+    columns = {c: read_column(pick_column(frame, c), rows) for c in key.columns}
+    codes[rows] = look_up(key, columns)
+    if (codes[rows] >= 0).all():
+        return codes
+    _require_kinds(key, columns)
+    if unseen == "error":
         strange = frame.iloc[rows[codes[rows] < 0]]
         labels = strange[list(key.columns)].astype(str).agg(":".join, axis=1).unique()
         raise UnseenLevelError(
@@ -142,6 +211,49 @@ def _new_codes(key: GroupKey, frame: pd.DataFrame, unseen: Unseen) -> IntArray:
     return codes
 
 
+def _require_kinds(key: GroupKey, columns: Columns) -> None:
+    """Fail if labels are of another kind than the fit's, so that none of them can be found."""
+    for name, part in zip(key.columns, key.parts, strict=True):
+        old, new = kind_of(part), kind_of(columns[name])
+        if old != new:
+            raise UnseenLevelError(
+                f"Grouping factor `{name}` has {old} in the fit and {new} in the new data, so "
+                f"that no level is found; {write_cast(old, name)}."
+            )
+
+
+def _warn_inestimable(
+    design: Design,
+    plan: Plan,
+    old: Predictor,
+    new: Predictor,
+    whole: FloatArray,
+    frame: pd.DataFrame,
+) -> None:
+    """Say which rows do not follow the combinations that columns were left out for."""
+    if not old.aliased or len(frame) == 0:
+        return
+    names = [v for v in plan.predictors[old.name].variables if v in set(design.frame.columns)]
+    columns = {name: read_column(pick_column(design.frame, name), None) for name in names}
+    fitted = design.recipes[old.name].evaluate(columns, len(design.frame))
+    keep = design.kept[old.name]
+    off = deviates(fitted[:, keep], fitted[:, ~keep], whole[:, keep], whole[:, ~keep])
+    rows = np.flatnonzero(off.any(axis=1))
+    if len(rows) == 0:
+        return
+    strange = [name for j, name in enumerate(old.aliased) if off[:, j].any()]
+    which = row_label(frame, int(rows[0]))
+    if len(rows) > 1:
+        which += f" and {len(rows) - 1} other(s)"
+    warn(
+        f"The fit does not tell the {old.name} predictor of {which}: "
+        f"{', '.join(f'`{name}`' for name in strange[:5])} had been left out as a linear "
+        "combination of other columns, which these rows do not follow; their prediction counts "
+        "it as zero.",
+        DataWarning,
+    )
+
+
 def _new_predictor(
     design: Design,
     parsed: PredictorFormula,
@@ -149,6 +261,7 @@ def _new_predictor(
     made: Mapping[str, FloatArray],
     codes: Mapping[tuple[str, ...], IntArray],
     extra: FloatArray | None,
+    random: RandomParts,
 ) -> Predictor:
     name = old.name
     X = made[name]
@@ -169,6 +282,7 @@ def _new_predictor(
             block.structure,
         )
         for i, (term, block) in enumerate(zip(parsed.random, old.random, strict=True))
+        if random != "none"
     )
     X = X if keep.all() else np.asfortranarray(X[:, keep])
     return Predictor(name, old.columns, X, offset, blocks, old.aliased)

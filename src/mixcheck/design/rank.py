@@ -9,13 +9,15 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray
 
-__all__ = ["independent_columns"]
+__all__ = ["deviates", "independent_columns"]
 
 # R's tolerance for lm and glm: a column is aliased if less than this part of its length
 # is left after projection on the earlier ones.
 _TOLERANCE: Final = 1e-7
 # Squares lose half the digits: above this the Gram matrix has decided beyond doubt.
 _CERTAIN: Final = 1e-5
+# Of the terms of a combination: rounding leaves less, and a row that follows another rule more.
+_FOLLOWS: Final = 1e-6
 
 
 def independent_columns(X: FloatArray) -> BoolArray:
@@ -29,6 +31,35 @@ def independent_columns(X: FloatArray) -> BoolArray:
         if info == 0 and np.diag(factor).min() > _CERTAIN:
             return np.ones(X.shape[1], dtype=np.bool_)
     return _by_projection(X)
+
+
+def deviates(
+    kept: FloatArray, aliased: FloatArray, new_kept: FloatArray, new_aliased: FloatArray
+) -> BoolArray:
+    """Where new rows do not follow the combinations that aliased columns are, (rows, aliased).
+
+    Parameters
+    ----------
+    kept, aliased : (n, p), (n, k)
+        Columns of full rank, and combinations of them.
+    new_kept, new_aliased : (r, p), (r, k)
+        The same columns of other rows; rows with NaN do not deviate.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0], [2.0]])
+    >>> deviates(x, 2.0 * x, np.array([[3.0], [3.0]]), np.array([[6.0], [5.0]])).tolist()
+    [[False], [True]]
+    """
+    scale = np.sqrt(np.mean(kept**2, axis=0))
+    scaled = np.linalg.lstsq(kept / scale, aliased, rcond=None)[0]
+    coefficients = scaled / scale[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        off = np.abs(new_aliased - new_kept @ coefficients)
+        size = np.abs(new_aliased) + np.abs(new_kept) @ np.abs(coefficients)
+        size += np.sqrt(np.mean(aliased**2, axis=0))
+        result: BoolArray = off > _FOLLOWS * size
+    return result
 
 
 def _by_projection(X: FloatArray) -> BoolArray:

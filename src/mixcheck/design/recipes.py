@@ -27,6 +27,7 @@ from scipy.special import expit, logit
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.frames import Column, Columns
+from mixcheck.design.grouping import kind_of, write_cast
 from mixcheck.errors import DataError, DesignError, FormulaError, UnseenLevelError
 
 __all__ = [
@@ -420,6 +421,13 @@ def level_codes(values: Column, levels: pd.Index[Any], name: str) -> Any:
         raise UnseenLevelError(
             f"Column `{name}` has level(s) {', '.join(repr(v) for v in unseen[:5])} that the model "
             f"has never seen; it knows {', '.join(repr(v) for v in levels[:10].tolist())}. "
-            "Remove these rows, or fit the model again with them."
+            f"{_remedy(levels, found, name)}"
         )
     return codes
+
+
+def _remedy(levels: pd.Index[Any], found: pd.Index[Any], name: str) -> str:
+    old, new = kind_of(levels), kind_of(found)
+    if old == new:
+        return "Remove these rows, or fit the model again with them."
+    return f"The fit has {old} there and the new data {new}: {write_cast(old, name)}."

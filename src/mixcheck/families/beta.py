@@ -72,6 +72,7 @@ class Beta(Family):
 
     name: ClassVar[str] = "beta"
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = _LINKS
 
@@ -198,6 +199,7 @@ class BetaBinomial(Family):
     name: ClassVar[str] = "betabinomial"
     _simpler: ClassVar[tuple[str, ...]] = ("binomial",)
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     takes_trials: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = _LINKS

@@ -60,6 +60,7 @@ class Gaussian(Family):
 
     name: ClassVar[str] = "gaussian"
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log")
     precision_power: ClassVar[float | None] = -0.5

@@ -108,6 +108,8 @@ class Family(ABC):
         Whether the response takes isolated values.
     allowed_links : tuple of str
         Links of the mean, the default first.
+    mean_predictors : tuple of str
+        Names of the predictors that the mean depends on.
     takes_trials : bool
         Whether the response is successes out of a number of trials.
     precision_power : float or None
@@ -165,6 +167,11 @@ class Family(ABC):
     @abstractmethod
     def links(self) -> tuple[Link, ...]:
         """Links of the K predictors."""
+
+    @property
+    def mean_predictors(self) -> tuple[str, ...]:
+        """Names of the predictors that the mean depends on; all of them unless a family says."""
+        return self.predictors
 
     @property
     def takes_trials(self) -> bool:

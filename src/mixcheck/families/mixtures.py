@@ -108,6 +108,11 @@ class Mixture(Family):
         return self.base.discrete
 
     @property
+    def mean_predictors(self) -> tuple[str, ...]:
+        """Those of the base, and ``zi``."""
+        return (*self.base.mean_predictors, "zi")
+
+    @property
     def takes_trials(self) -> bool:
         """Whether the base does."""
         return self.base.takes_trials

@@ -61,6 +61,7 @@ class NegativeBinomial(Family):
     """
 
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
 

@@ -42,6 +42,7 @@ class Positive(Family):
     """What the families on the positive half line share: all but the density."""
 
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "inverse", "identity")
 

@@ -6,14 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design import Predictor, apply_design
+from mixcheck.design import Predictor, RandomParts, apply_design
+from mixcheck.design.frames import as_frame
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
@@ -28,9 +30,14 @@ from mixcheck.fitting.groupwise import (
     predict_group,
 )
 from mixcheck.fitting.mode import scale
-from mixcheck.fitting.prediction import fixed_predictors, random_contribution, random_variance
+from mixcheck.fitting.prediction import (
+    fixed_predictors,
+    population_mean,
+    random_contribution,
+    random_variance,
+)
 from mixcheck.fitting.pseudo import generalised_chi_square, linearise
-from mixcheck.fitting.realisation import View, marginal_mean, observe, replicate, respond
+from mixcheck.fitting.realisation import View, observe, replicate, respond
 from mixcheck.fitting.rowwise import find_row_posterior, predict_row
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
@@ -44,12 +51,20 @@ from mixcheck.model import (
     Realisation,
     RowPosterior,
 )
+from mixcheck.options import require_choice
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
 
 RandomEffects = Literal["auto", "zero", "marginal"]
 Scale = Literal["response", "link"]
+
+# What of the random terms of new data a prediction needs.
+_RANDOM_PARTS: Final[dict[RandomEffects, RandomParts]] = {
+    "auto": "levels",
+    "zero": "none",
+    "marginal": "effects",
+}
 
 _PSEUDO = (
     "The estimates maximise a pseudo-likelihood: that of a working response, not of the responses. "
@@ -108,7 +123,9 @@ class GLMM(Estimates):
         Parameters
         ----------
         data : table, optional
-            New rows; the rows of the fit by default.
+            New rows with the columns that the prediction uses; the rows of the fit by default.
+            Grouping factors are used with "auto" alone, a model of the dispersion where the
+            mean depends on it.
         random_effects : {"auto", "zero", "marginal"}
             Conditional modes of known levels; every random effect at zero; or the mean over
             the distribution of the random effects (population average).
@@ -118,7 +135,8 @@ class GLMM(Estimates):
         scale : {"response", "link"}
             Mean (binomial: a probability) or linear predictor.
         offset : str or array_like, optional
-            Needed where the model was fitted with an offset given as an array.
+            Needed where the model was fitted with an offset given as an array; a Series is
+            matched by the index of `data`.
 
         Returns
         -------
@@ -131,6 +149,12 @@ class GLMM(Estimates):
             Naming column and level.
         OptionError, DataError
 
+        Warns
+        -----
+        DataWarning
+            If the fit does not tell a prediction: an interaction without data, or a column left
+            out as a combination of others that new rows do not follow.
+
         Examples
         --------
         >>> import mixcheck as mc
@@ -139,44 +163,58 @@ class GLMM(Estimates):
         >>> float(fit.predict(cbpp.head(1), random_effects="zero").round(3).iloc[0])
         0.198
         """
-        _require_option("random_effects", random_effects, ("auto", "zero", "marginal"))
-        _require_option("scale", scale, ("response", "link"))
-        _require_option("unseen", unseen, ("error", "zero"))
+        require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
+        require_choice("scale", scale, ("response", "link"))
+        require_choice("unseen", unseen, ("error", "zero"))
         if random_effects == "marginal" and scale == "link":
             raise OptionError(
                 'random_effects="marginal" averages means, not predictors: '
                 'write scale="response", or random_effects="zero"'
             )
-        parts, index = self._predictors_for(data, random_effects, unseen, offset)
-        betas = [self.optimum.psi[where] for where in self.problem.beta_slices]
-        eta = fixed_predictors(parts, betas)
-        if random_effects == "auto":
-            held = self._modes_by_term()
-            eta = tuple(
-                e + random_contribution(p, held[p.name]) for e, p in zip(eta, parts, strict=True)
-            )
-        if scale == "link":
-            values = eta[0]
-        elif random_effects == "marginal":
-            variance = random_variance(parts[0], self._covariances_by_term())
-            values = marginal_mean(self.family, eta, variance)
-        else:
-            values = self.family.mean(eta, None)
-        return pd.Series(values, index, name="predicted")
+        frame = self.frame if data is None else as_frame(data)
+        names = ("mean",) if scale == "link" else self.family.mean_predictors
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
+            eta = self._linear_predictors(parts, random_effects, len(frame))
+            if scale == "link":
+                values = eta[0]
+            elif random_effects == "marginal":
+                covariances = self._covariances_by_term()
+                variances = {
+                    p.name: random_variance(p, covariances[p.name]) for p in parts if p.random
+                }
+                values = population_mean(self.family, eta, variances)
+            else:
+                values = self.family.mean(eta, None)
+        return pd.Series(values, frame.index, name="predicted")
 
-    def _predictors_for(
+    def _parts_of(
         self,
         data: object,
-        random_effects: RandomEffects,
+        names: tuple[str, ...],
+        random: RandomParts,
         unseen: Literal["error", "zero"],
         offset: str | ArrayLike | None,
-    ) -> tuple[tuple[Predictor, ...], pd.Index[Any]]:
+    ) -> tuple[Predictor, ...]:
+        """The predictors called by these names, of new data or of those of the fit."""
         if data is None:
-            return self.design.predictors, self.frame.index
-        allow: Literal["error", "zero"] = unseen if random_effects == "auto" else "zero"
-        parts = apply_design(self.design, data, unseen=allow, offset=offset)
-        index = data.index if isinstance(data, pd.DataFrame) else None
-        return parts, pd.RangeIndex(parts[0].offset.size) if index is None else index
+            return tuple(p for p in self.design.predictors if p.name in names)
+        return apply_design(
+            self.design, data, unseen=unseen, offset=offset, predictors=names, random=random
+        )
+
+    def _linear_predictors(
+        self, parts: tuple[Predictor, ...], random_effects: RandomEffects, n: int
+    ) -> tuple[FloatArray, ...]:
+        """Every predictor of the family, (n,); zero for those that are not wanted."""
+        betas = dict(zip(self.family.predictors, self.problem.beta_slices, strict=True))
+        fixed = fixed_predictors(parts, [self.optimum.psi[betas[p.name]] for p in parts])
+        eta = dict(zip([p.name for p in parts], fixed, strict=True))
+        if random_effects == "auto":
+            held = self._modes_by_term()
+            for part in parts:
+                eta[part.name] = eta[part.name] + random_contribution(part, held[part.name])
+        return tuple(eta.get(name, np.zeros(n)) for name in self.family.predictors)
 
     def _modes_by_term(self) -> dict[str, dict[str, FloatArray]]:
         out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
@@ -186,11 +224,12 @@ class GLMM(Estimates):
             out[self.design.predictors[term.predictor].name][term.block.name] = b
         return out
 
-    def _covariances_by_term(self) -> dict[str, FloatArray]:
-        # Names of terms are unique within one predictor only; the mean is the first.
-        return {
-            t.block.name: self._covariance_of(t) for t in self.problem.terms if t.predictor == 0
-        }
+    def _covariances_by_term(self) -> dict[str, dict[str, FloatArray]]:
+        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
+        for term in self.problem.terms:
+            name = self.design.predictors[term.predictor].name
+            out[name][term.block.name] = self._covariance_of(term)
+        return out
 
     # ---- simulation and refit --------------------------------------------------------------
 
@@ -252,7 +291,7 @@ class GLMM(Estimates):
         Parameters
         ----------
         response : (n,)
-            In the order of the rows used; successes for a binomial.
+            In the order of the rows used, or a Series with their index; successes for a binomial.
 
         Returns
         -------
@@ -263,10 +302,8 @@ class GLMM(Estimates):
         ------
         DataError, FamilyError
         """
-        try:
-            y = np.asarray(response, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError("the new response must be numbers, one for each row used") from error
+        aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
+        y = read_numbers(aligned, "the new response")
         if y.shape != (self.nobs,):
             raise DataError(
                 f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
@@ -513,10 +550,3 @@ def _digest(*arrays: object) -> str:
 
 def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
     return [None if array is None else array[order] for array in arrays]
-
-
-def _require_option(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise OptionError(
-            f"{name}={value!r} is unknown; write one of " + ", ".join(repr(a) for a in allowed)
-        )

@@ -238,7 +238,7 @@ class _MarginalLaw:
             log_sd = 0.5 * np.log(np.exp(2.0 * self.base[1]) + self.random_variance)
             return [(1.0, _GivenLaw(self.family, (self.base[0], log_sd), self.size))]
         spread = np.sqrt(self.random_variance)
-        nodes, weights = _normal_rule(self._steepness(spread))
+        nodes, weights = normal_rule(self._steepness(spread))
         return [
             (w, _GivenLaw(self.family, (self.base[0] + z * spread, *self.base[1:]), self.size))
             for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
@@ -251,10 +251,12 @@ class _MarginalLaw:
         ahead, here, behind = (
             _GivenLaw(self.family, (upper + d, *self.base[1:]), self.size) for d in (step, 0, -step)
         )
-        slope = (ahead.mean() - behind.mean()) / (2.0 * step)
-        deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
-        steepness: FloatArray = spread * np.abs(slope) / deviation
-        return float(np.max(steepness, initial=0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = (ahead.mean() - behind.mean()) / (2.0 * step)
+            deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
+            steepness: FloatArray = spread * np.abs(slope) / deviation
+        # Where the mean overflows, no rule finds its average.
+        return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
 
     def _average(self, values: Callable[[_GivenLaw], FloatArray]) -> FloatArray:
         total = np.zeros(self.base[0].size)
@@ -281,13 +283,13 @@ class _MarginalLaw:
         return self._average(lambda law: law.probability(k))
 
 
-def _normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
+def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights for the standard normal distribution."""
     if steepness <= _STEEP:
         nodes, weights = hermegauss(_NODES)
     else:
         # The trapezoidal rule converges geometrically once its steps resolve the integrand.
-        count = min(int(2.0 * _REACH * _STEPS * steepness) + 1, _MOST_NODES)
+        count = int(min(2.0 * _REACH * _STEPS * steepness + 1.0, _MOST_NODES))
         nodes = np.linspace(-_REACH, _REACH, max(count, 2 * _NODES))
         weights = np.exp(-0.5 * nodes**2)
     return nodes, weights / weights.sum()
