@@ -161,6 +161,34 @@ class Enumerable(Checkable, Protocol):
         ...
 
 
+LimitReason = Literal[
+    "separation", "not identified", "groups", "dispersion", "zero part", "flat"
+]
+"""Why a parameter has no finite estimate.
+
+"separation": predictors tell some responses exactly; "not identified": no response depends on
+it; "groups": the groups determine the responses, so that a variance grows without end;
+"dispersion" and "zero part": the data show no such variation, or no such zeros; "flat": the
+likelihood no longer changes with it.
+"""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A parameter without a finite estimate.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name, as in `params` or, of a random term, in the formula.
+    reason : str
+        See `LimitReason`.
+    """
+
+    parameter: str
+    reason: LimitReason
+
+
 @dataclass(frozen=True)
 class ConvergenceFacts:
     """Where the optimiser stopped.
@@ -180,7 +208,9 @@ class ConvergenceFacts:
     messages : tuple of str
         Full sentences, each with its remedy.
     runaway : tuple of str
-        Fixed effects without a finite estimate: they run to a limit.
+        Parameters without a finite estimate: they run to a limit.
+    limits : tuple of Limit
+        The same with the reason of each. `converged` is judged on all other parameters.
     """
 
     converged: bool
@@ -190,6 +220,7 @@ class ConvergenceFacts:
     singular: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     runaway: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 @runtime_checkable

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.blocks import derive_in_blocks, derive_inside
 from mixcheck.families.expectation import Spread, expect
 from mixcheck.families.family import (
+    FREE,
     Derivatives,
     Expected,
     Family,
@@ -21,6 +22,7 @@ from mixcheck.families.family import (
     Observed,
     Predictors,
     read_response,
+    recede,
     refuse_size,
     require_support,
 )
@@ -307,6 +309,16 @@ class BetaBinomial(Family):
         counts = np.where(possible, values, 0.0)
         data = Observed(counts, m, log_choose(counts, m))
         return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """No success, or nothing else, likeliest at an end or where the variation has none.
+
+        One trial says nothing of the variation.
+        """
+        top: FloatArray = np.ones(1) if data.size is None else data.size
+        low, high = data.y == 0.0, data.y == top
+        spread = np.where(low | high, -1, 0)
+        return recede(self.link, low, high), np.where(top <= 1.0, FREE, spread)
 
     def start(self, data: Observed) -> FloatArray:
         """``(k + 1/2) / (m + 1)``, a probability, as for the binomial, ``(n,)``."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.chain import compose_derivatives, compose_expected
@@ -22,6 +22,7 @@ from mixcheck.families.family import (
     Predictors,
     mask_derivatives,
     read_response,
+    recede,
     refuse_size,
     require_whole,
 )
@@ -143,6 +144,10 @@ class Poisson(Family):
     ) -> FloatArray:
         """Probability of ``k``, ``(n,)``."""
         return weigh_count(self.log_density, k, eta, lowest=0.0)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """A count of zero; see `Family.recession`."""
+        return (recede(self.link, data.y == 0.0),)
 
     def start(self, data: Observed) -> FloatArray:
         """Counts plus 0.1, ``(n,)`` (McCullagh & Nelder 1989, section 2.5)."""

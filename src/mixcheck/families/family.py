@@ -17,11 +17,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.links import Link, get_link
 
 __all__ = [
+    "FREE",
     "Derivatives",
     "Expected",
     "Family",
@@ -30,6 +31,7 @@ __all__ = [
     "Predictors",
     "mask_derivatives",
     "read_response",
+    "recede",
     "refuse_size",
     "require_support",
     "require_whole",
@@ -43,6 +45,9 @@ Information: TypeAlias = Mapping[tuple[int, int], FloatArray]
 
 Expected: TypeAlias = tuple[Information, Mapping[tuple[tuple[int, int], int], FloatArray]]
 """Expected information by pair, and its derivatives by pair and predictor."""
+
+FREE = 2
+"""What `Family.recession` says of a row that does not depend on a predictor."""
 
 WHOLE_TOLERANCE = 1e-8
 """A count off a whole number by less, relatively, is taken as that number (k / n * n)."""
@@ -309,6 +314,24 @@ class Family(ABC):
         """
         raise FamilyError(f"The {self.name} family has no dispersion parameter.")
 
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """Which way each predictor may go for ever without lowering a row's log density.
+
+        All other predictors being held, whatever they are.
+
+        Parameters
+        ----------
+        data : Observed
+
+        Returns
+        -------
+        tuple of K int arrays (n,)
+            -1 for minus infinity, 1 for infinity, 0 for neither, and ``FREE`` where the log
+            density does not depend on the predictor.
+        """
+        held = np.zeros(data.y.shape, dtype=np.intp)
+        return (held,) * len(self.predictors)
+
     def start_parameters(self, data: Observed) -> Predictors:
         """Each parameter to start iterations from, on its own scale: K arrays (n,).
 
@@ -318,6 +341,23 @@ class Family(ABC):
         if "dispersion" not in self.predictors:
             return (mean,)
         return mean, np.full(mean.shape, self.dispersion_start(data))
+
+
+def recede(link: Link, lowest: BoolArray, highest: BoolArray | None = None) -> IntArray:
+    """`Family.recession` of a mean, by the ends of its range that its link has at infinity.
+
+    Parameters
+    ----------
+    link : Link
+    lowest, highest : (n,) bool
+        Rows whose log density is largest at a mean of zero, and at the largest mean.
+    """
+    out = np.zeros(lowest.shape, dtype=np.intp)
+    if link.name in ("logit", "probit", "cauchit", "cloglog", "log"):
+        out[lowest] = -1
+        if highest is not None and link.name != "log":
+            out[highest] = 1
+    return out
 
 
 def mask_derivatives(result: Derivatives, inside: BoolArray) -> Derivatives:

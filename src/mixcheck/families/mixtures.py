@@ -6,7 +6,7 @@ The last predictor of both is ``zi``, on the logit scale, as ``ziformula`` in gl
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -20,6 +20,7 @@ from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.counts import Poisson, observe_counts
 from mixcheck.families.expectation import Spread, expect, spread_of_counts
 from mixcheck.families.family import (
+    FREE,
     Derivatives,
     Expected,
     Family,
@@ -255,6 +256,10 @@ class ZeroInflated(Mixture):
         """Check the response as the base does; see `Family.prepare`."""
         return self.base.prepare(y, size)
 
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """Those of the base, and of a zero that is an additional one; see `Family.recession`."""
+        return (*self.base.recession(data), np.where(data.y == 0.0, 1, -1))
+
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         base = self.base.derivatives(data, eta[:-1], order)
         inside = base.value > -np.inf
@@ -359,6 +364,12 @@ class Hurdle(Mixture):
         zero = values == 0.0
         data = self.base.prepare(np.where(zero, self._harmless, values), size)
         return Observed(np.where(zero, 0.0, data.y), data.size, np.where(zero, 0.0, data.constant))
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """Those of the base where there is no zero, and of the zeros; see `Family.recession`."""
+        zero = data.y == 0.0
+        parts = self.base.recession(replace(data, y=np.where(zero, self._harmless, data.y)))
+        return (*(np.where(zero, FREE, part) for part in parts), np.where(zero, 1, -1))
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         zero = data.y == 0.0

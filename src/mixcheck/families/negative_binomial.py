@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.blocks import derive_in_blocks, derive_inside
 from mixcheck.families.chain import Inner, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
@@ -27,6 +27,7 @@ from mixcheck.families.family import (
     Information,
     Observed,
     Predictors,
+    recede,
 )
 from mixcheck.families.links import Link, Log
 from mixcheck.families.stirling import gap_of_share, rising_logs
@@ -159,6 +160,16 @@ class NegativeBinomial(Family):
         """Probability of ``k``, ``(n,)``."""
         return weigh_count(self.log_density, k, eta, lowest=0.0)
 
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """A count of zero, likeliest at a mean of zero or without end to its variation."""
+        zero = data.y == 0.0
+        return recede(self.link, zero), np.where(zero, self._wildest, 0)
+
+    @property
+    @abstractmethod
+    def _wildest(self) -> int:
+        """Where the predictor of the dispersion makes the variance infinite: -1 or 1."""
+
     def start(self, data: Observed) -> FloatArray:
         """Counts plus 0.1, ``(n,)``, as for the Poisson."""
         return data.y + 0.1
@@ -205,6 +216,8 @@ class NegativeBinomial1(NegativeBinomial):
     ) -> Derivatives:
         """Derivatives in the log mean (0) and log phi (1)."""
         return derive_linear_variance(data, mu, log_mu, log_d, order)
+
+    _wildest: ClassVar[int] = 1
 
     def dispersion_start(self, data: Observed) -> float:
         """Moment estimate of phi from the whole response."""
@@ -253,6 +266,8 @@ class NegativeBinomial2(NegativeBinomial):
     ) -> Derivatives:
         """Derivatives in the log mean (0) and log theta (1)."""
         return derive_quadratic_variance(data, mu, log_mu, log_d, order)
+
+    _wildest: ClassVar[int] = -1
 
     def dispersion_start(self, data: Observed) -> float:
         """Moment estimate of theta from the whole response."""

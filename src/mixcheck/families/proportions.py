@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.family import (
@@ -19,6 +19,7 @@ from mixcheck.families.family import (
     Observed,
     Predictors,
     read_response,
+    recede,
     require_support,
     require_whole,
 )
@@ -152,6 +153,11 @@ class Binomial(Family):
         counts = np.where(possible, k, 0.0)
         data = Observed(counts, m, log_choose(counts, m))
         return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """No success, or nothing else; see `Family.recession`."""
+        top: FloatArray = np.ones(1) if data.size is None else data.size
+        return (recede(self.link, data.y == 0.0, data.y == top),)
 
     def start(self, data: Observed) -> FloatArray:
         """``(k + 1/2) / (m + 1)``, a probability, ``(n,)`` (McCullagh & Nelder 1989, 4.4)."""

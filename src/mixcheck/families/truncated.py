@@ -10,7 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.blocks import derive_in_blocks, derive_inside
 from mixcheck.families.chain import compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
@@ -29,6 +29,7 @@ from mixcheck.families.family import (
     Information,
     Observed,
     Predictors,
+    recede,
     require_support,
 )
 from mixcheck.families.links import Link
@@ -186,6 +187,11 @@ class Truncated(Family):
     ) -> FloatArray:
         """Probability of ``k``, ``(n,)``."""
         return weigh_count(self.log_density, k, eta, lowest=1.0)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """A count of one, likeliest at a mean of zero; see `Family.recession`."""
+        held = np.zeros(data.y.shape, dtype=np.intp)
+        return (recede(self.link, data.y == 1.0), *(held for _ in self.predictors[1:]))
 
     def start(self, data: Observed) -> FloatArray:
         """Untruncated mean: counts less one half, ``(n,)``."""

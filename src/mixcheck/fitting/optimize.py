@@ -68,6 +68,9 @@ class Optimum:
     smallest_eigenvalue : float
         Of the whitened Hessian; nan without it.
     evaluations : int
+    flat : int
+        How many of the last columns of `scale` are directions in which the deviance is constant,
+        left out of the search because a coefficient has no finite estimate.
     """
 
     psi: FloatArray
@@ -77,6 +80,7 @@ class Optimum:
     hessian: FloatArray | None
     smallest_eigenvalue: float
     evaluations: int
+    flat: int = 0
 
 
 @dataclass(eq=False)

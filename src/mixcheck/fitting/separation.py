@@ -1,13 +1,20 @@
-"""Separation: predictors that send a linear predictor to infinity.
+"""Separation: directions in which a linear predictor may run to infinity.
 
-A direction gamma in the column space of X separates the data if moving along it never
-lowers the likelihood and raises it for some row: rows at the lower end of the support
-(no successes, a zero count) have ``x'gamma <= 0``, rows at the upper end (all successes)
-``x'gamma >= 0``, all others zero. A linear programme finds one.
+A direction d in the coefficients of one predictor separates the data if going along it never
+lowers the likelihood and raises it for some row: rows whose log density rises towards minus
+infinity have ``x'd <= 0``, rows whose log density rises towards infinity ``x'd >= 0``, and all
+others ``x'd = 0``. Linear programmes find all rows that some such direction moves; along one
+that moves them all, the likelihood tends to that of the other rows, so that what these do not
+identify has no finite estimate.
+
+Most data are not separated, and positive multipliers prove it without a programme: if
+``sum_i m_i s_i x_i = 0`` with ``m_i > 0`` (s the sign of row i; any multiplier where there is
+none), then no direction moves any row. The scores of a fit are all but such multipliers.
 
 References
 ----------
-Albert & Anderson (1984), Biometrika 71; Konis (2007), DPhil thesis, University of Oxford.
+Albert & Anderson (1984), Biometrika 71; Konis (2007), DPhil thesis, University of Oxford;
+Geyer (2009), Electronic Journal of Statistics 3, 259-289.
 """
 
 from __future__ import annotations
@@ -16,86 +23,228 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.rank import independent_columns
 
 __all__ = ["Separation", "find_separation"]
 
+# Movements of a row, columns being scaled to a mean square of one, below this are rounding.
 _TOLERANCE = 1e-7
-# Distinct rows beyond which the programme is not tried.
-_MOST_ROWS = 50_000
+_FEASIBLE = 1e-9
+# Rows that a programme begins with and is given more of, where they are many.
+_CHUNK = 3_000
+# Entries of a null vector below this, in units of its largest, are rounding.
+_NEGLIGIBLE = 1e-8
+# A score moves a row's multiplier by at most this share of it.
+_CERTAIN = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """A separating direction.
+    """Coefficients without a finite estimate.
 
     Attributes
     ----------
     columns : tuple of int
-        Columns of X that take part.
+        Columns of X whose coefficients the other rows do not identify.
     complete : bool
-        Whether every row is predicted perfectly along it.
+        Whether no row is left to identify anything.
+    dropped : tuple of int
+        Columns without which the other rows identify all coefficients.
+    basis : (p, r)
+        Null vectors of the other rows, each with a one in one of `dropped`.
+    rows : (n,) bool
+        Rows that are moved.
+    direction : (p,)
+        Moves each of `rows` by one or more towards its end, and no other row; zero where no
+        row is moved and the columns are only not identified.
     """
 
     columns: tuple[int, ...]
     complete: bool
+    dropped: tuple[int, ...]
+    basis: FloatArray
+    rows: BoolArray
+    direction: FloatArray
 
 
-def find_separation(X: FloatArray, lowest: BoolArray, highest: BoolArray) -> Separation | None:
+def find_separation(
+    X: FloatArray,
+    lowest: BoolArray,
+    highest: BoolArray,
+    free: BoolArray | None = None,
+    slopes: FloatArray | None = None,
+) -> Separation | None:
     """Find the columns of X whose coefficients have no finite estimate.
 
     Parameters
     ----------
     X : (n, p)
     lowest, highest : (n,) bool
-        Rows at the lower and upper end of the support.
+        Rows whose log density never falls as their predictor goes to minus infinity, or to
+        infinity.
+    free : (n,) bool, optional
+        Rows whose log density does not depend on the predictor at all.
+    slopes : (n,), optional
+        Derivative of each row's log density near the optimum, which may save the programme.
 
     Returns
     -------
     Separation or None
-        None without separation, or where the problem is too large to tell.
     """
+    signs = np.where(highest, 1.0, 0.0) - np.where(lowest, 1.0, 0.0)
+    counted = np.ones(signs.size, dtype=np.bool_) if free is None else ~free
+    inside = counted & (signs == 0.0)
+    if X.shape[1] == 0 or (inside.any() and independent_columns(X[inside]).all()):
+        return None
+    if slopes is not None and _excluded(X, signs, counted, slopes):
+        return None
+    ends = np.flatnonzero(counted & (signs != 0.0))
+    moved = np.zeros(signs.size, dtype=np.bool_)
+    basis, _ = _null_space(X[inside])
+    moved[ends] = _moved(signs[ends, None] * (X[ends] @ basis), slopes, ends)
+    left = counted & ~moved
+    basis, dropped = _null_space(X[left])
+    if not dropped:
+        return None
+    rows = np.flatnonzero(moved)
+    direction = basis @ _widest(signs[rows, None] * (X[rows] @ basis))
+    scale = np.sqrt(np.mean(X * X, axis=0))
+    parts = np.abs(basis * scale[:, None])
+    named = (parts > _NEGLIGIBLE * parts.max(axis=0)).any(axis=1)
+    return Separation(
+        tuple(np.flatnonzero(named).tolist()), not left.any(), dropped, basis, moved, direction
+    )
+
+
+def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: FloatArray) -> bool:
+    """Whether scores are close enough to positive multipliers that balance every column."""
+    ends = counted & (signs != 0.0)
+    score = np.where(counted, slopes, 0.0)
+    if not (np.isfinite(score).all() and (score[ends] * signs[ends] > 0.0).all()):
+        return False
+    weight = np.abs(score)
+    inside = counted & ~ends
+    weight[inside] = 1.0
+    scale = np.sqrt(np.maximum(np.einsum("ij,i,ij->j", X, weight, X), 1e-300))
+    scaled = X / scale
+    gram = (scaled * weight[:, None]).T @ scaled
+    try:
+        lower = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return False
+    if np.diag(lower).min() < _TOLERANCE:
+        return False
+    change = scaled @ np.linalg.solve(lower.T, np.linalg.solve(lower, scaled.T @ score))
+    return bool(np.abs(change[ends]).max(initial=0.0) < _CERTAIN)
+
+
+def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
+    """Null vectors of X, (p, r), each with a one in a column that may be dropped for it."""
+    p = X.shape[1]
+    if X.shape[0] == 0:
+        return np.eye(p), tuple(range(p))
+    scale = np.sqrt(np.mean(X * X, axis=0))
+    zero = scale == 0.0
+    kept = np.zeros(p, dtype=np.bool_)
+    kept[~zero] = independent_columns(X[:, ~zero])
+    dropped = np.flatnonzero(~kept)
+    basis = np.zeros((p, dropped.size))
+    basis[dropped, np.arange(dropped.size)] = 1.0
+    if dropped.size and kept.any():
+        held = X[:, kept] / scale[kept]
+        weights = np.linalg.lstsq(held, X[:, dropped], rcond=None)[0]
+        size = np.abs(weights).max(axis=0, initial=0.0)
+        weights[np.abs(weights) < _NEGLIGIBLE * np.maximum(size, 1e-300)] = 0.0
+        basis[kept] = -weights / scale[kept, None]
+    return basis, tuple(dropped.tolist())
+
+
+def _moved(margins: FloatArray, slopes: FloatArray | None, rows: IntArray) -> BoolArray:
+    """Rows of ``margins c`` that are positive for some c for which none is negative, (m,).
+
+    A direction that moves most, then one for the rows that it leaves, until none is found:
+    the first ones taken far enough outweigh whatever later ones do to their rows.
+    """
+    m, r = margins.shape
+    moved = np.zeros(m, dtype=np.bool_)
+    if m == 0 or r == 0:
+        return moved
+    order = np.arange(m) if slopes is None else np.argsort(np.abs(slopes[rows]), kind="stable")
+    for _ in range(r):
+        left = order[~moved[order]]
+        if left.size == 0:
+            break
+        scaled = _orthogonal(margins[left])
+        if scaled is None:
+            break
+        along = scaled @ _push(scaled)
+        found = along > _TOLERANCE
+        if not found.any():
+            break
+        moved[left[found]] = True
+    return moved
+
+
+def _orthogonal(margins: FloatArray) -> FloatArray | None:
+    """A basis of the columns with a mean square of one; None where there are none."""
+    scale = np.sqrt(np.mean(margins * margins, axis=0))
+    held = margins[:, scale > 0.0] / scale[scale > 0.0]
+    if held.shape[1] == 0:
+        return None
+    left, values, _ = np.linalg.svd(held, full_matrices=False)
+    basis: FloatArray = left[:, values > 1e-9 * values[0]] * np.sqrt(margins.shape[0])
+    return basis
+
+
+def _push(margins: FloatArray) -> FloatArray:
+    """The c within a box that moves all rows most in sum and none backwards, (r,)."""
     from scipy.optimize import linprog
 
-    ends = np.where(lowest, -1, 0) + np.where(highest, 1, 0)
-    rows = np.unique(np.column_stack([ends, X]), axis=0)
-    if rows.shape[0] > _MOST_ROWS:
-        return None
-    scale = np.maximum(np.abs(X).max(axis=0), 1e-300)
-    signs, matrix = rows[:, 0], rows[:, 1:] / scale
-    at_end = signs != 0
-    directed = matrix[at_end] * signs[at_end, None]
-    if not at_end.any():
-        return None
-    inside = matrix[~at_end]
+    m, r = margins.shape
+    total = -margins.sum(axis=0)
+    taken = np.arange(m) < _CHUNK
+    while True:
+        solution = linprog(
+            total,
+            A_ub=-margins[taken],
+            b_ub=np.zeros(int(taken.sum())),
+            bounds=[(-1.0, 1.0)] * r,
+            method="highs",
+            options={"primal_feasibility_tolerance": _FEASIBLE},
+        )
+        if not solution.success or solution.x is None:
+            return np.zeros(r)
+        c = np.asarray(solution.x, dtype=np.float64)
+        along = margins @ c
+        behind = np.flatnonzero((along < -_TOLERANCE) & ~taken)
+        if behind.size == 0:
+            return c
+        taken[behind[np.argsort(along[behind], kind="stable")[:_CHUNK]]] = True
+
+
+def _widest(margins: FloatArray) -> FloatArray:
+    """The c that moves every row by one or more, and none by much more than another, (r,)."""
+    from scipy.optimize import linprog
+
+    m, r = margins.shape
+    if m == 0 or r == 0:
+        return np.zeros(r)
+    distinct = np.unique(margins, axis=0)
+    scale = np.maximum(np.abs(distinct).max(axis=0), 1e-300)
+    held = distinct / scale
+    ones = np.ones((held.shape[0], 1))
+    # Largest t with t <= margin <= 1 in every row.
     solution = linprog(
-        -directed.sum(axis=0),
-        A_ub=-directed,
-        b_ub=np.zeros(directed.shape[0]),
-        A_eq=inside if inside.size else None,
-        b_eq=np.zeros(inside.shape[0]) if inside.size else None,
-        bounds=[(-1.0, 1.0)] * X.shape[1],
+        np.append(np.zeros(r), -1.0),
+        A_ub=np.vstack([np.hstack([-held, ones]), np.hstack([held, 0.0 * ones])]),
+        b_ub=np.repeat([0.0, 1.0], held.shape[0]),
+        bounds=[(None, None)] * r + [(None, 1.0)],
         method="highs",
+        options={"primal_feasibility_tolerance": _FEASIBLE},
     )
     if not solution.success or solution.x is None:
-        return None
-    direction = np.asarray(solution.x, dtype=np.float64)
-    if (directed @ direction).sum() < _TOLERANCE:
-        return None
-    columns = tuple(np.flatnonzero(np.abs(direction) > _TOLERANCE).tolist())
-    return Separation(columns, bool(at_end.all()) and _has_margin(directed))
-
-
-def _has_margin(directed: FloatArray) -> bool:
-    """Whether some direction moves every row by a positive amount."""
-    from scipy.optimize import linprog
-
-    n, p = directed.shape
-    solution = linprog(
-        np.append(np.zeros(p), -1.0),
-        A_ub=np.column_stack([-directed, np.ones(n)]),
-        b_ub=np.zeros(n),
-        bounds=[(-1.0, 1.0)] * p + [(None, 1.0)],
-        method="highs",
-    )
-    return bool(solution.success and solution.fun is not None and solution.fun < -_TOLERANCE)
+        return np.zeros(r)
+    c = np.asarray(solution.x[:r], dtype=np.float64) / scale
+    least = float((margins @ c).min())
+    return c / least if least > 0.0 else np.zeros(r)
