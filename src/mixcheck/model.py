@@ -161,9 +161,7 @@ class Enumerable(Checkable, Protocol):
         ...
 
 
-LimitReason = Literal[
-    "separation", "not identified", "groups", "dispersion", "zero part", "flat"
-]
+LimitReason = Literal["separation", "not identified", "groups", "dispersion", "zero part", "flat"]
 """Why a parameter has no finite estimate.
 
 "separation": predictors tell some responses exactly; "not identified": no response depends on

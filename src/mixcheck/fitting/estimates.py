@@ -16,6 +16,7 @@ from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
 from mixcheck.fitting.estimation import hessian_at
+from mixcheck.fitting.explanations import explain_limits
 from mixcheck.fitting.inference import (
     conditional_variances,
     find_runaway,
@@ -24,16 +25,23 @@ from mixcheck.fitting.inference import (
     judge_convergence,
     wald_intervals,
 )
+from mixcheck.fitting.limits import Limits
 from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, Term
+from mixcheck.fitting.separation import Separation
 from mixcheck.model import (
     ApproximationFacts,
     ConvergenceFacts,
+    Limit,
+    LimitReason,
 )
 
 __all__ = ["Estimates"]
+
+# Why a predictor other than the mean's runs to a limit.
+_PARTS: Mapping[str, LimitReason] = {"dispersion": "dispersion", "zi": "zero part"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +64,8 @@ class Estimates:
         How the likelihood was approximated.
     notes : tuple of str
         Sentences on what was found before fitting: rows left out, separation.
+    limits : Limits or None
+        Coefficients that the support of the family shows to have no finite estimate.
     """
 
     design: Design
@@ -63,6 +73,7 @@ class Estimates:
     optimum: Optimum
     method: Method
     notes: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     # ---- what was fitted -----------------------------------------------------------------
 
@@ -134,8 +145,11 @@ class Estimates:
         return invert_information(hessian, self.optimum.scale)
 
     def cov_params(self) -> pd.DataFrame:
-        """Covariance of the fixed effects."""
+        """Covariance of the fixed effects; NaN beside an infinite variance."""
         held = self.covariance[np.ix_(self._shown, self._shown)]
+        lost = np.isinf(self._deviations)
+        held[lost], held[:, lost] = np.nan, np.nan
+        held[lost, lost] = np.inf
         return pd.DataFrame(held, self._names, self._names)
 
     @cached_property
@@ -147,16 +161,48 @@ class Estimates:
     def _deviations(self) -> FloatArray:
         """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
         deviations = np.sqrt(np.diag(self.covariance)[self._shown])
-        lost = set(self._runaway)
+        lost = {limit.parameter for limit in self._limits}
         return np.where([name in lost for name in self._names], np.inf, deviations)
 
     @cached_property
-    def _runaway(self) -> tuple[str, ...]:
-        """Fixed effects without a finite estimate."""
-        names = [
-            _shown_name(part, column) for part in self.design.predictors for column in part.columns
+    def _limits(self) -> tuple[Limit, ...]:
+        """What has no finite estimate, and why."""
+        parts = () if self.limits is None else self.limits.parts
+        known = [
+            Limit(_shown_name(part, part.columns[j]), _reason_of(found, j))
+            for part, found in zip(self.design.predictors, parts, strict=False)
+            if found is not None
+            for j in found.columns
         ]
-        return find_runaway(self.optimum, names)
+        held = {limit.parameter for limit in known}
+        for name, reason in self._runaway:
+            if name not in held:
+                known.append(Limit(name, reason))
+        return tuple(known)
+
+    @cached_property
+    def _runaway(self) -> list[tuple[str, LimitReason]]:
+        """Fixed effects in which the likelihood has no curvature, each with a reason."""
+        reasons: dict[str, LimitReason] = {
+            _shown_name(part, column): _PARTS.get(part.name, "flat")
+            for part in self.design.predictors
+            for column in part.columns
+        }
+        return [(name, reasons[name]) for name in find_runaway(self.optimum, list(reasons))]
+
+    @property
+    def limit_notes(self) -> tuple[str, ...]:
+        """Sentences on what the support of the family shows to have no finite estimate."""
+        known = tuple(x for x in self._limits if x.reason in ("separation", "not identified"))
+        return explain_limits(known, self._separated_rows)
+
+    @property
+    def _separated_rows(self) -> int:
+        parts = () if self.limits is None else self.limits.parts
+        rows = np.zeros(self.problem.n, dtype=np.bool_)
+        for part in parts:
+            rows |= False if part is None else part.rows
+        return int(rows.sum())
 
     @property
     def tvalues(self) -> pd.Series[float]:
@@ -315,7 +361,8 @@ class Estimates:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
         singular = find_singular(self.problem, self._theta, self._mode.system.gram)
-        return judge_convergence(self.optimum, covariance, singular, self._runaway)
+        explanations = explain_limits(self._limits, self._separated_rows)
+        return judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
@@ -334,6 +381,10 @@ class Estimates:
 def _shown_name(part: Predictor, column: str) -> str:
     """Name of a fixed effect: bare for the mean, behind its predictor for others."""
     return column if part.name == "mean" else f"{part.name}: {column}"
+
+
+def _reason_of(found: Separation, column: int) -> LimitReason:
+    return "separation" if found.direction[column] != 0.0 else "not identified"
 
 
 def _is_constant_dispersion(part: Predictor) -> bool:

@@ -22,13 +22,14 @@ from mixcheck.errors import DataError, OptionError
 from mixcheck.fitting.covariances import estimate_covariances
 from mixcheck.fitting.data_response import perturb
 from mixcheck.fitting.estimates import Estimates
-from mixcheck.fitting.estimation import re_estimate
+from mixcheck.fitting.estimation import estimate, re_estimate
 from mixcheck.fitting.groupwise import (
     differentiate_groups,
     find_grouping,
     group_logliks,
     predict_group,
 )
+from mixcheck.fitting.limits import estimate_at_limits, find_limits
 from mixcheck.fitting.mode import scale
 from mixcheck.fitting.prediction import (
     fixed_predictors,
@@ -36,9 +37,11 @@ from mixcheck.fitting.prediction import (
     random_contribution,
     random_variance,
 )
+from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import generalised_chi_square, linearise
 from mixcheck.fitting.realisation import View, observe, replicate, respond
 from mixcheck.fitting.rowwise import find_row_posterior, predict_row
+from mixcheck.fitting.start import fit_without_random_effects
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
     Conditioning,
@@ -91,6 +94,8 @@ class GLMM(Estimates):
         How the likelihood was approximated.
     notes : tuple of str
         Sentences on what was found before fitting: rows left out, separation.
+    limits : Limits or None
+        Coefficients that the support of the family shows to have no finite estimate.
     """
 
     # ---- prediction ----------------------------------------------------------------------
@@ -310,8 +315,19 @@ class GLMM(Estimates):
                 "one value for each row used in the fit"
             )
         problem = self.problem.with_response(y)
+        if self.limits is not None:
+            # Another response may have its limits elsewhere.
+            return self._estimate_anew(problem)
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
         return type(self)(self.design, problem, optimum, self.method)
+
+    def _estimate_anew(self, problem: Problem) -> Self:
+        fixed = fit_without_random_effects(problem)
+        limits = find_limits(problem, fixed)
+        optimum = estimate_at_limits(
+            problem, limits, fixed, lambda held, start: estimate(held, self.method, start)
+        )
+        return type(self)(self.design, problem, optimum, self.method, limits=limits)
 
     @cached_property
     def _root(self) -> FloatArray:
@@ -513,7 +529,7 @@ class GLMM(Estimates):
                 "high": interval["high"],
             }
         )
-        remarks = (*self.notes, *self.convergence.messages)
+        remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
         if not self.method.likelihood:
             remarks = (*remarks, _PSEUDO)
         return summarise(

@@ -21,23 +21,21 @@ from mixcheck.errors import (
 from mixcheck.families import Family, get_family
 from mixcheck.families.mixtures import add_zeros
 from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
+from mixcheck.fitting.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.laplace import HessianKind
+from mixcheck.fitting.limits import Limits, estimate_at_limits, find_limits
 from mixcheck.fitting.method import Method, MethodName
+from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, arrange
 from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
-from mixcheck.fitting.separation import find_separation
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.notices import warn
 
 __all__ = ["glmm"]
 
 _MOST_NODES = 201
-
-# Probabilities or mean counts below this, in the model without random effects, call for a
-# look at separation: scoring stops when those of separated rows add up to half of it.
-_EXTREME_MEAN = 2e-3
 
 
 def glmm(
@@ -143,8 +141,9 @@ def glmm(
     problem = arrange(design, chosen)
     _require_identified(problem)
     fixed = fit_without_random_effects(problem)
-    notes = (*design.notes, *_separation_notes(design, problem, fixed))
-    fit = _fit(design, problem, fixed, method, nodes, hessian, reml, notes)
+    limits = find_limits(problem, fixed)
+    _require_estimable(design, problem, limits)
+    fit = _fit(design, problem, fixed, limits, method, nodes, hessian, reml)
     _warn(fit)
     return fit
 
@@ -201,24 +200,30 @@ def _fit(
     design: Design,
     problem: Problem,
     fixed: FixedFit,
+    limits: Limits | None,
     method: MethodName,
     nodes: int | Literal["auto"],
     hessian: HessianKind,
     reml: bool,
-    notes: tuple[str, ...],
 ) -> GLMM:
-    if method != "agq":
-        chosen = Method(method, hessian, reml=reml)
-        if chosen.joint:
-            _require_joint(problem, chosen)
-        return GLMM(design, problem, estimate(problem, chosen, fixed), chosen, notes)
-    require_quadrature(problem)
-    if nodes == "auto":
-        optimum, chosen = estimate_with_settled_nodes(problem, fixed)
-    else:
-        chosen = Method("agq", nodes=nodes)
-        optimum = estimate(problem, chosen, fixed)
-    return GLMM(design, problem, optimum, chosen, notes)
+    chosen = Method(method, hessian, reml=reml)
+    if method == "agq":
+        require_quadrature(problem)
+    elif chosen.joint:
+        _require_joint(problem, chosen)
+
+    def search(held: Problem, start: FixedFit) -> Optimum:
+        nonlocal chosen
+        if method == "agq":
+            if nodes == "auto":
+                optimum, chosen = estimate_with_settled_nodes(held, start)
+                return optimum
+            chosen = Method("agq", nodes=nodes)
+        return estimate(held, chosen, start)
+
+    optimum = estimate_at_limits(problem, limits, fixed, search)
+    fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
+    return replace(fit, notes=(*design.notes, *fit.limit_notes))
 
 
 def _design(
@@ -278,42 +283,28 @@ def _require_identified(problem: Problem) -> None:
             )
 
 
-def _separation_notes(design: Design, problem: Problem, fixed: FixedFit) -> tuple[str, ...]:
-    """Name the predictors that separate the responses; raise if they do completely."""
-    if problem.family.name not in ("binomial", "poisson"):
-        return ()
-    y, size = problem.data.y, problem.data.size
-    mean = problem.family.mean(tuple(problem.fixed(fixed.beta)), None)
-    top, distance = np.zeros(y.size, dtype=bool), mean
-    if problem.family.name == "binomial":
-        top = y == (1.0 if size is None else size)
-        distance = np.minimum(mean, 1.0 - mean)
-    if distance.min() > _EXTREME_MEAN:
-        return ()
-    found = find_separation(problem.X[0], y == 0.0, top)
-    if found is None:
-        return ()
-    named = ", ".join(repr(design.predictors[0].columns[j]) for j in found.columns)
-    if found.complete:
-        raise SeparationError(
-            f"complete separation: the predictors {named} tell every response exactly, so their "
-            "coefficients have no finite estimate. Remove or merge predictors, or pool levels."
-        )
-    note = (
-        f"Separation: the coefficients of {named} have no finite estimate, because they predict "
-        "some responses exactly. Their estimates and standard errors are not to be used; remove "
-        "or merge predictors, or pool levels."
-    )
-    warn(note, SeparationWarning)
-    return (note,)
+def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:
+    """Refuse a model of which a whole part has no estimate at all."""
+    parts = () if limits is None else limits.parts
+    for part, found in zip(design.predictors, parts, strict=False):
+        if found is None or not found.complete:
+            continue
+        if not found.rows.any():
+            raise DesignError(explain_unidentified(part.name, problem.family.name))
+        if part is design.predictors[0]:
+            moving = np.flatnonzero(found.direction)
+            raise SeparationError(explain_complete([part.columns[j] for j in moving]))
 
 
 def _warn(fit: GLMM) -> None:
     facts = fit.convergence
+    category: type[Warning]
     if not facts.converged:
-        text = " ".join(facts.messages)
-        warn(text, ConvergenceWarning)
-    elif facts.runaway and not fit.notes:
-        warn(" ".join(facts.messages), SeparationWarning)
+        category = ConvergenceWarning
+    elif facts.limits:
+        category = SeparationWarning
     elif facts.singular:
-        warn(" ".join(facts.messages), BoundaryWarning)
+        category = BoundaryWarning
+    else:
+        return
+    warn(" ".join(facts.messages), category)

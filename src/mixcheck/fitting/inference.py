@@ -13,7 +13,7 @@ from mixcheck.fitting.factorization import Factorization
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.problem import Problem, Term
-from mixcheck.model import ConvergenceFacts
+from mixcheck.model import ConvergenceFacts, Limit
 
 __all__ = [
     "conditional_variances",
@@ -82,6 +82,8 @@ def _is_singular(problem: Problem, term: Term, theta: FloatArray, gram: Gram) ->
 def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     """Fixed effects that run to a limit: the deviance has no curvature left in them.
 
+    Directions that were left out of the search are not looked at.
+
     Parameters
     ----------
     optimum : Optimum
@@ -89,36 +91,47 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     """
     if optimum.hessian is None:
         return ()
-    values, vectors = np.linalg.eigh(optimum.scale.T @ optimum.hessian @ optimum.scale)
+    scale = _searched(optimum)
+    values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
     flat = vectors[:, values < RUNAWAY]
-    shares = (
-        np.abs(optimum.scale @ flat)
-        / np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[:, None]
-    )
+    units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
+    shares = np.abs(scale @ flat) / np.where(units > 0.0, units, np.inf)[:, None]
     lost = shares[: len(names)].max(axis=1, initial=0.0) > 0.5
     return tuple(name for name, runs in zip(names, lost, strict=True) if runs)
+
+
+def _searched(optimum: Optimum) -> FloatArray:
+    """Scale of the directions that were searched, (P, P')."""
+    return optimum.scale[:, : optimum.psi.size - optimum.flat]
 
 
 def judge_convergence(
     optimum: Optimum,
     covariance: FloatArray | None,
     singular: tuple[str, ...],
-    runaway: tuple[str, ...] = (),
+    limits: tuple[Limit, ...] = (),
+    explanations: tuple[str, ...] = (),
 ) -> ConvergenceFacts:
     """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
 
     The gradient is that of the log-likelihood per standard error (for a refit without a
     Hessian, the standard errors are those of the original fit).
+
+    Parameters
+    ----------
+    optimum : Optimum
+    covariance : (P, P) or None
+    singular : tuple of str
+    limits : tuple of Limit
+        Parameters without a finite estimate, which are left out of the judgement.
+    explanations : tuple of str
+        Sentences on them.
     """
-    gradient, messages = scaled_gradient(optimum, covariance), []
-    if runaway:
+    messages = list(explanations)
+    if limits and optimum.hessian is not None:
         gradient = _curved_gradient(optimum)
-        messages.append(
-            f"No finite estimate: {', '.join(repr(name) for name in runaway)} runs to a limit, "
-            "and the likelihood no longer changes with it. Its estimate and standard error are "
-            "not to be used. Leave out the part of the model that it stands for (an inflation or "
-            "a dispersion that the data do not show), or merge the levels that it separates."
-        )
+    else:
+        gradient = scaled_gradient(optimum, covariance)
     if not gradient < _GRADIENT_LIMIT:
         messages.append(
             f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
@@ -142,15 +155,17 @@ def judge_convergence(
         evaluations=optimum.evaluations,
         singular=singular,
         messages=tuple(messages),
-        runaway=runaway,
+        runaway=tuple(limit.parameter for limit in limits),
+        limits=limits,
     )
 
 
 def _curved_gradient(optimum: Optimum) -> float:
     """Largest gradient of the log-likelihood per standard error where there is curvature."""
     assert optimum.hessian is not None
-    values, vectors = np.linalg.eigh(optimum.scale.T @ optimum.hessian @ optimum.scale)
-    along = vectors.T @ (optimum.scale.T @ optimum.evaluation.gradient)
+    scale = _searched(optimum)
+    values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
+    along = vectors.T @ (scale.T @ optimum.evaluation.gradient)
     curved = values >= RUNAWAY
     return float(np.abs(along[curved] / np.sqrt(2.0 * values[curved])).max(initial=0.0))
 

@@ -144,9 +144,7 @@ def _kept(part: Separation | None, p: int) -> BoolArray:
     return keep
 
 
-def reduce_problem(
-    problem: Problem, limits: Limits, fixed: FixedFit
-) -> tuple[Problem, FixedFit]:
+def reduce_problem(problem: Problem, limits: Limits, fixed: FixedFit) -> tuple[Problem, FixedFit]:
     """The problem whose likelihood is the limit, and where to start.
 
     Parameters
@@ -253,15 +251,11 @@ def _settle_outside(
     psi = np.zeros(keep.size)
     psi[keep] = optimum.psi
     roots = problem.roots(psi[problem.n_beta :])
-    distances = [
-        _distance(problem, limits, k, inner.point.eta[k]) for k in range(len(problem.X))
-    ]
+    distances = [_distance(problem, limits, k, inner.point.eta[k]) for k in range(len(problem.X))]
     share = 1.0
     for _ in range(_MAX_SHORTENED):
         out = psi.copy()
-        for part, where, distance in zip(
-            limits.parts, problem.beta_slices, distances, strict=True
-        ):
+        for part, where, distance in zip(limits.parts, problem.beta_slices, distances, strict=True):
             if part is not None:
                 out[where] += share * distance * part.direction
         mode = find_mode(problem, problem.fixed(out), roots, inner.point.u)

@@ -1,0 +1,103 @@
+"""Sentences on parameters without a finite estimate: what is so, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixcheck.model import Limit, LimitReason
+
+__all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
+
+_OTHERS = (
+    "What is shown for them stands for infinity and has no standard error; all other estimates "
+    "and the log-likelihood are those of the limit."
+)
+_PLAIN = {
+    "dispersion": (
+        "No finite estimate: {names} runs to a limit, because the responses vary no more than the "
+        "family does without its dispersion (as counts of a poisson, or successes of a binomial, "
+        "do). Write the family without a dispersion, or a simpler dispersion="
+    ),
+    "zero part": (
+        "No finite estimate: {names} runs to a limit, because the data show no zeros beyond those "
+        "that the rest of the model explains. Leave zi= out, or write a simpler one"
+    ),
+    "flat": (
+        "No finite estimate: {names} runs to a limit, and the likelihood no longer changes with "
+        "it. Its standard error is infinite; remove or merge the predictors behind it"
+    ),
+    "groups": (
+        "The groups determine the responses: the standard deviation of {names} grows without "
+        "end, because within almost all groups the responses are all alike; the fixed effects "
+        "beside it grow with it, and neither has a finite estimate or a standard error. Look at "
+        "one row for each group, or leave the term out"
+    ),
+}
+
+
+def _quote(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _named(limits: Sequence[Limit], reason: LimitReason) -> list[str]:
+    return [limit.parameter for limit in limits if limit.reason == reason]
+
+
+def explain_limits(limits: Sequence[Limit], rows: int = 0, term: str = "") -> tuple[str, ...]:
+    """One sentence with its remedy for each reason.
+
+    Parameters
+    ----------
+    limits : sequence of Limit
+    rows : int
+        How many rows a separation tells exactly.
+    term : str
+        The random term whose groups determine the responses.
+    """
+    out = []
+    separated, unidentified = _named(limits, "separation"), _named(limits, "not identified")
+    if separated:
+        out.append(
+            f"Separation: the coefficients of {_quote(separated)} have no finite estimate, "
+            f"because they predict some responses exactly ({rows} rows). {_OTHERS} Remove or "
+            "merge predictors, or pool levels."
+        )
+    if unidentified:
+        out.append(
+            f"The coefficients of {_quote(unidentified)} have no finite estimate, because no "
+            "response says anything of them: another part of the model explains the rows that "
+            f"they stand for already. {_OTHERS} Remove them from one of the two parts."
+        )
+    if term:
+        out.append(_PLAIN["groups"].format(names=term) + ".")
+    for reason in ("dispersion", "zero part", "flat"):
+        found = _named(limits, reason)
+        if found:
+            out.append(_PLAIN[reason].format(names=_quote(found)) + ".")
+    return tuple(out)
+
+
+def explain_complete(names: Sequence[str]) -> str:
+    """Why a model whose predictors tell every response has no estimate."""
+    return (
+        f"complete separation: the predictors {_quote(names)} tell every response exactly, so "
+        "their coefficients have no finite estimate. Remove or merge predictors, or pool levels."
+    )
+
+
+def explain_unidentified(part: str, family: str) -> str:
+    """Why no response says anything of a whole part of a model."""
+    if part == "dispersion":
+        instead = (
+            'Write family="binomial", or give the number of trials'
+            if "betabinomial" in family
+            else "Write a family without a dispersion"
+        )
+        return (
+            f"the dispersion of the {family} family is not identified by these responses: one "
+            f"trial a row has no variation beyond its mean. {instead}."
+        )
+    return (
+        f"the {part} of the {family} family is not identified: no response says anything of it, "
+        "because all are zero. Leave that part out, or write a model of the zeros alone."
+    )

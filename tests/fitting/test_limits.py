@@ -1,0 +1,178 @@
+"""Coefficients without a finite estimate: one story for every family, part and method."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import DesignError, SeparationError, SeparationWarning
+
+# Two searches of one problem end this close.
+LLF = 1e-6
+ESTIMATE = 1e-5
+ERROR = 1e-4
+
+METHODS: dict[str, dict[str, Any]] = {
+    "laplace": {},
+    "agq": {"method": "agq", "nodes": 5},
+    "profiled": {"method": "profiled"},
+    "reml": {"reml": True},
+    "pql": {"method": "pql"},
+}
+
+
+def fit_once(formula: str, data: pd.DataFrame, **options: Any) -> tuple[mc.GLMM, list[Any]]:
+    """A fit and the warnings that it gave."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return mc.glmm(formula, data, **options), caught
+
+
+def level_table() -> pd.DataFrame:
+    """Counts with groups and extra variation; level c of f is all zero (in `p`, all one)."""
+    rng = np.random.default_rng(3)
+    n = 300
+    g = np.arange(n) % 15
+    f = np.array(["a", "b", "c"])[(np.arange(n) // 15) % 3]
+    u = rng.normal(0, 0.5, 15)[g]
+    y = np.where(f == "c", 0, rng.poisson(np.exp(1 + u) * rng.gamma(1.5, 1 / 1.5, n)))
+    return pd.DataFrame(
+        {
+            "y": y,
+            "f": f,
+            "g": g,
+            "hit": np.minimum(y, 1),
+            "k": np.minimum(y, 4),
+            "m": 4,
+            "p": np.where(f == "c", 1, y + 1),
+        }
+    )
+
+
+LEVELS = [
+    ("y", {"family": "poisson"}),
+    ("y", {"family": "nbinom1"}),
+    ("y", {"family": "nbinom2"}),
+    ("y", {"family": "poisson", "zi": "~ 1"}),
+    ("y", {"family": "nbinom2", "zi": "~ 1"}),
+    ("y", {"family": "nbinom2", "dispersion": "~ f"}),
+    ("y", {"family": "poisson", "zi": "~ f"}),
+    ("hit", {"family": "binomial"}),
+    ("k / m", {"family": "binomial"}),
+    ("k / m", {"family": "betabinomial"}),
+    ("p", {"family": "truncated_poisson"}),
+    ("p", {"family": "truncated_nbinom2"}),
+]
+
+
+def _methods_of(options: dict[str, Any]) -> list[str]:
+    plain = options["family"] in ("poisson", "binomial") and "zi" not in options
+    return [name for name in METHODS if name != "pql" or plain]
+
+
+@pytest.mark.parametrize(("left", "options"), LEVELS, ids=lambda v: str(v))
+def test_level_at_the_end(left: str, options: dict[str, Any]) -> None:
+    """A level at the end of the support: named once, and all else as without its rows."""
+    data = level_table()
+    formula = f"{left} ~ f + (1 | g)"
+    parts = [part for part in ("zi", "dispersion") if options.get(part) == "~ f"]
+    lost = ["f[T.c]", *(f"{part}: f[T.c]" for part in parts)]
+    for name in _methods_of(options):
+        held = {**options, **METHODS[name]}
+        fit, caught = fit_once(formula, data, **held)
+        assert [w.category for w in caught] == [SeparationWarning], name
+        text = str(caught[0].message)
+        assert "'f[T.c]' have no finite estimate" in text
+        assert "Rescale" not in text
+        assert fit.converged
+        assert list(fit.convergence.runaway) == lost
+        assert {x.reason for x in fit.convergence.limits} <= {"separation", "not identified"}
+        assert np.isinf(fit.bse[lost]).all()
+        assert (fit.pvalues[lost] == 1.0).all()
+        rest, _ = fit_once(formula, data[data["f"] != "c"], **held)
+        shared = [p for p in fit.params.index if p not in lost]
+        assert fit.llf == pytest.approx(rest.llf, abs=LLF)
+        np.testing.assert_allclose(fit.params[shared], rest.params[shared], atol=ESTIMATE)
+        np.testing.assert_allclose(fit.bse[shared], rest.bse[shared], rtol=2e-3)
+        np.testing.assert_allclose(fit.theta, rest.theta, atol=ESTIMATE)
+        assert "no finite estimate" in str(fit.summary())
+
+
+def test_reference_level() -> None:
+    """Where the reference is at the end, every contrast with it goes; differences stay."""
+    data = level_table()
+    data["f"] = data["f"].map({"c": "0", "a": "1", "b": "2"})
+    fit, caught = fit_once("y ~ f + (1 | g)", data, family="poisson")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.convergence.runaway == ("Intercept", "f[T.1]", "f[T.2]")
+    rest, _ = fit_once("y ~ f + (1 | g)", data[data["f"] != "0"], family="poisson")
+    assert fit.llf == pytest.approx(rest.llf, abs=LLF)
+    found = fit.params["f[T.2]"] - fit.params["f[T.1]"]
+    assert found == pytest.approx(rest.params["f[T.2]"], abs=ESTIMATE)
+
+
+def test_flat_ridge() -> None:
+    """Zeros that two parts explain are laid to one of them, and the other is said to be free."""
+    fit, caught = fit_once("y ~ f + (1 | g)", level_table(), family="poisson", zi="~ f")
+    reasons = {x.parameter: x.reason for x in fit.convergence.limits}
+    assert reasons == {"f[T.c]": "separation", "zi: f[T.c]": "not identified"}
+    assert "another part of the model explains" in str(caught[0].message)
+
+
+def test_covariance_says_so() -> None:
+    """The covariance has an infinite variance and no covariances where there is no estimate."""
+    fit, _ = fit_once("y ~ f + (1 | g)", level_table(), family="poisson")
+    held = fit.cov_params()
+    assert np.isinf(held.loc["f[T.c]", "f[T.c]"])
+    assert np.isnan(held.loc["f[T.c]", "Intercept"])
+    assert held.loc["f[T.b]", "f[T.b]"] == pytest.approx(fit.bse["f[T.b]"] ** 2)
+
+
+def test_refit() -> None:
+    """A refit has its own limits: none where the new response has none."""
+    data = level_table()
+    fit, _ = fit_once("y ~ f + (1 | g)", data, family="poisson")
+    again = fit.refit(data["y"])
+    assert again.llf == pytest.approx(fit.llf, abs=LLF)
+    assert again.convergence.runaway == ("f[T.c]",)
+    moved = data.assign(y=data["y"] + (np.arange(len(data)) % 4 == 0))
+    fresh, _ = fit_once("y ~ f + (1 | g)", moved, family="poisson")
+    other = fit.refit(moved["y"])
+    assert other.convergence.runaway == ()
+    assert other.llf == pytest.approx(fresh.llf, abs=LLF)
+    np.testing.assert_allclose(other.params, fresh.params, atol=ESTIMATE)
+
+
+@pytest.mark.parametrize(
+    ("left", "options"),
+    [
+        ("none", {"family": "poisson"}),
+        ("none", {"family": "nbinom2"}),
+        ("none / m", {"family": "betabinomial"}),
+        ("one", {"family": "truncated_poisson"}),
+        ("one", {"family": "truncated_nbinom2"}),
+        ("cut", {"family": "binomial"}),
+        ("cut4 / m", {"family": "betabinomial"}),
+    ],
+    ids=lambda v: str(v),
+)
+def test_complete(left: str, options: dict[str, Any]) -> None:
+    """Where predictors tell every response there is no estimate at all, in any family."""
+    data = level_table().assign(none=0, one=1, cut=lambda d: 1 * (d["f"] == "a"))
+    data["cut4"] = 4 * data["cut"]
+    with pytest.raises(SeparationError, match="complete separation"):
+        mc.glmm(f"{left} ~ f + (1 | g)", data, **options)
+
+
+def test_not_identified() -> None:
+    """A dispersion of single trials, and a mean without responses, are refused as such."""
+    data = level_table().assign(none=0)
+    with pytest.raises(DesignError, match="one trial a row has no variation"):
+        mc.glmm("hit ~ f + (1 | g)", data, family="betabinomial")
+    with pytest.raises(DesignError, match="all are zero"):
+        mc.glmm("none ~ f + (1 | g)", data, family="truncated_poisson", zi="~ 1")
