@@ -1,0 +1,1 @@
+"""Malformed calls over the whole public surface, generated from a seed."""
