@@ -1288,7 +1288,8 @@ def _json_step(rng: Random) -> Step:
             ("mc.Selection", "selection"),
         )
     )
-    return Step(f"{reader}.from_json(json_text({source!r}, {rng.getrandbits(40)}))", None)
+    call = f"{reader}.from_json"
+    return Step(f"{call}(json_text({source!r}, {rng.getrandbits(40)}))", None, target=call)
 
 
 def json_text(source: str, number: int) -> str:
