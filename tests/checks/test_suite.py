@@ -24,6 +24,7 @@ from mixcheck.checks import (
     Uniformity,
     Zeros,
 )
+from mixcheck.checks.check import check_from_dict
 from mixcheck.checks.suite import run_checks
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.quantile_residuals import residuals
@@ -191,6 +192,23 @@ def test_provenance_says_how_to_repeat_it(toy):
     assert other.provenance["response digest"] != told["response digest"]
     assert told["model"]["model"] == "Poisson"
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
+
+
+def test_findings_say_who_asked_and_of_what(toy):
+    """Each outcome holds its check, and the term or the rows that it is about; JSON keeps both."""
+    asked = Zeros() & Zeros().by("half").named("dispersion") & RandomEffects() & Dispersion()
+    report = asked.run(toy("poisson", 3), seed=1, draws=19)
+    told = [(check_from_dict(found.asked), dict(found.subject)) for found in report.findings]
+    halves = [{"column": "half", "level": level} for level in ("a", "b")]
+    checks = list(asked)
+    terms = [subject for check, subject in told if check == RandomEffects()]
+    assert [subject for check, subject in told if check == checks[1]] == halves
+    assert all(set(subject) == {"term"} for subject in terms)
+    assert {check for check, _ in told} == set(checks)
+    again = Report.from_json(report.to_json())
+    assert [(found.asked, found.subject) for found in again.findings] == [
+        (found.asked, found.subject) for found in report.findings
+    ]
 
 
 def test_the_whole_report_survives_json(toy):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
@@ -103,8 +104,18 @@ def test_nothing_fails(data):
     tried = mc.suggest(report)
     assert tried.candidates == ()
     assert tried.best is None
-    assert "No check fails." in tried.notes
-    assert "No check fails." in tried.to_text()
+    assert tried.verdict == f"No check of {tried.current} fails."
+    assert tried.verdict in " ".join(tried.to_text().split())
+
+
+def test_undecided_is_no_pass(data):
+    """With too few draws nothing fails and nothing passes: the verdict says so and names them."""
+    fit = mc.glmm("over ~ x + I(x ** 2) + w + (1 | g)", data, family="poisson")
+    suite = mc.checks.Dispersion() & mc.checks.Convergence()
+    tried = mc.suggest(mc.check(fit, suite, seed=1, draws=5))
+    assert tried.undecided == ("dispersion",)
+    assert "undecided is no pass (dispersion)" in tried.verdict
+    assert "fails" not in tried.verdict
 
 
 def test_unknown_remedy(data):
@@ -158,3 +169,68 @@ def test_offsets_and_weights_of_the_call(data):
     assert tried.best_fit is not None
     alone = mc.glmm("over ~ x + w + (1 | g)", data, family="nbinom2", offset=offset)
     assert tried.best_fit.llf == pytest.approx(alone.llf, abs=1e-6)
+
+
+SPREAD = mc.checks.Dispersion()
+ORDERS = {
+    "plain first": SPREAD & SPREAD.by("f"),
+    "levels first": SPREAD.by("f") & SPREAD,
+    "one level under a name": SPREAD.where("f", "a").named("dispersion of a") & SPREAD,
+    "levels under a name": SPREAD & SPREAD.by("f").named("dispersion [again]"),
+}
+
+
+@pytest.mark.parametrize("suite", ORDERS.values(), ids=ORDERS)
+def test_a_check_is_known_by_itself(suite):
+    """Names of checks play no part: a spread that differs by f is answered in every order."""
+    rng = np.random.default_rng(0)
+    g, f = np.repeat(np.arange(25), 10), np.tile(["a", "b"], 125)
+    x, u = rng.uniform(-2.0, 2.0, 250), rng.normal(0.0, 0.5, 25)
+    y = 1.0 + 0.5 * x + u[g] + rng.normal(size=250) * np.where(f == "a", 0.5, 1.5)
+    report = checked("y ~ x + (1 | g)", {"y": y, "x": x, "f": f, "g": g}, suite, "gaussian")
+    for tried in (
+        mc.suggest(report),
+        mc.suggest(mc.Report.from_json(report.to_json()), report.model),
+    ):
+        assert tried.best is not None
+        assert tried.best.description["dispersion"] == "~ f"
+        difference = tried.difference(tried.best)
+        assert difference is not None
+        assert difference < -90.0
+
+
+NOTATIONS = {"k / n": {}, "cbind(k, f)": {}, "p": {"weights": "n"}}
+
+
+@pytest.mark.parametrize("left", NOTATIONS)
+def test_zeros_of_trials(left):
+    """More zeros than a binomial has: zero inflation, with the trials, in every notation.
+
+    The best AIC, 1629.316, is that of glmmTMB 1.1.5.
+    """
+    rng = np.random.default_rng(0)
+    g, n = np.arange(400) % 20, rng.integers(5, 20, 400)
+    zero = rng.random(400) < 0.3
+    mean = 1.0 / (1.0 + np.exp(-0.3 - rng.normal(0.0, 0.5, 20)[g]))
+    k = np.where(zero, 0, rng.binomial(n, mean))
+    table = {"k": k, "n": n, "f": n - k, "p": k / n, "g": g}
+    formula = f"{left} ~ 1 + (1 | g)"
+    report = checked(formula, table, mc.checks.Zeros(), "binomial", **NOTATIONS[left])
+    tried = mc.suggest(report, most=2)
+    assert tried.best is not None
+    assert tried.best.description["zi"] == "~ 1"
+    assert tried.best.value == pytest.approx(1629.316, abs=2e-3)
+
+
+def test_suggested_fits_are_of_the_same_data(data):
+    """After a missing value the fit and its suggestion are compared, tested and scored."""
+    table = pd.DataFrame(data).set_axis([f"row {k}" for k in range(200)])
+    table["over"] = table["over"].astype(float)
+    table.loc["row 0", "over"] = np.nan
+    with pytest.warns(mc.errors.DataWarning):
+        fit = mc.glmm("over ~ x + I(x ** 2) + w + (1 | g)", table, family="poisson")
+    better = mc.suggest(mc.check(fit, mc.checks.Dispersion(), seed=1, draws=DRAWS), most=1).best_fit
+    assert better is not None
+    assert mc.compare({"a": fit, "b": better}).best.model == "b"
+    with pytest.raises(mc.ComparisonError, match="is a limit of"):
+        mc.vuong(fit, better)

@@ -204,20 +204,24 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     )
 
 
-def _subset(outcome: Outcome, positions: IntArray, name: str, remark: str) -> Outcome:
+def _subset(
+    outcome: Outcome, positions: IntArray, name: str, remark: str, subject: Mapping[str, str]
+) -> Outcome:
     if isinstance(outcome, Measure):
-        return RowsMeasure(name, outcome.kind, outcome, positions, remark)
+        return RowsMeasure(name, outcome.kind, outcome, positions, remark, subject)
+    told = {**outcome.subject, **subject}
     if isinstance(outcome, Finding):
-        return replace(outcome, check=name, rows=positions[outcome.rows])
-    return replace(outcome, check=name)
+        return replace(outcome, check=name, rows=positions[outcome.rows], subject=told)
+    return replace(outcome, check=name, subject=told)
 
 
 def _on_rows(
-    check: Check, scene: Scene, positions: IntArray, label: str, remark: str
+    check: Check, scene: Scene, positions: IntArray, column: str, level: object, remark: str
 ) -> tuple[Outcome, ...]:
-    """The outcomes of a check on some rows, each with a label after its name."""
+    """The outcomes of a check on the rows of a level, each with the level after its name."""
+    label, subject = f"[{column}={level}]", {"column": column, "level": str(level)}
     return tuple(
-        _subset(outcome, positions, f"{_outcome_name(outcome)} [{label}]", remark)
+        _subset(outcome, positions, f"{_outcome_name(outcome)} {label}", remark, subject)
         for outcome in check.plan(scene.rows(positions))
     )
 
@@ -270,7 +274,8 @@ class By(_Wrapper):
                 self.check,
                 scene,
                 order[ends[k] : ends[k + 1]],
-                f"{self.column}={level}",
+                self.column,
+                level,
                 remark,
             )
         )
@@ -303,7 +308,7 @@ class Where(_Wrapper):
             raise OptionError(
                 f"no row has {self.column} equal to {self.level!r}; its values are {levels}"
             )
-        return _on_rows(self.check, scene, positions, f"{self.column}={self.level}", "")
+        return _on_rows(self.check, scene, positions, self.column, self.level, "")
 
     def __repr__(self) -> str:
         return f"{self.check!r}.where({self.column!r}, {self.level!r})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, final
 
 import numpy as np
@@ -172,11 +172,14 @@ class RowsMeasure(Measure):
     positions : (k,) array of int
     remark : str
         A sentence on the rows left out, or "".
+    subject : mapping of str to str
+        Which rows they are, as in `Finding`.
     """
 
     inner: Measure
     positions: IntArray
     remark: str = ""
+    subject: Mapping[str, str] = field(default_factory=dict)
 
     def numbers(self, realisation: Realisation) -> FloatArray:
         """The numbers of the rows in question, (s,)."""
@@ -188,7 +191,8 @@ class RowsMeasure(Measure):
             replace(evidence, observed=evidence.observed.rows(self.positions))
         )
         detail = " ".join(part for part in (inner.detail, self.remark) if part)
-        return replace(inner, check=self.name, rows=self.positions[inner.rows], detail=detail)
+        rows, subject = self.positions[inner.rows], {**inner.subject, **self.subject}
+        return replace(inner, check=self.name, rows=rows, detail=detail, subject=subject)
 
 
 def require_choice(argument: str, value: object, allowed: Sequence[str]) -> None:

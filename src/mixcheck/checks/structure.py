@@ -78,7 +78,7 @@ class RandomEffects(Check):
         name = f"{self.name} [{label}]"
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
-            return Skipped(name, self.kind, reason)
+            return Skipped(name, self.kind, reason, subject={"term": term})
         return _NormalMeasure(name, self.kind, term, column, self.statistic)
 
 
@@ -113,7 +113,8 @@ class _NormalMeasure(Measure):
             n=values.size,
             references=("Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",),
         )
-        return replace(finding, picture=_normal_plot(self.term, values, evidence.quantile(0.95, 1)))
+        picture = _normal_plot(self.term, values, evidence.quantile(0.95, 1))
+        return replace(finding, picture=picture, subject={"term": self.term})
 
 
 def _normal_plot(term: str, values: FloatArray, distance: float) -> NormalPlot:

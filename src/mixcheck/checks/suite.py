@@ -292,11 +292,12 @@ def _run(
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.simulations
     scene = Scene(plan.model, seen.observed, plan.model.frame)
-    outcomes = [outcome for check in checks for outcome in check.plan(scene)]
+    asked = [(check, outcome) for check in checks for outcome in check.plan(scene)]
+    outcomes = [outcome for _, outcome in asked]
     _require_unique(outcomes)
     measures = tuple(outcome for outcome in outcomes if isinstance(outcome, Measure))
     if not measures:
-        return _without_measures(outcomes), None
+        return _attributed(asked, iter(())), None
     numbers = _AllNumbers(measures)
     observed = numbers.parts(seen.observed)
     replicates = reduce_replicates(plan, numbers, n_jobs=n_jobs, progress=progress)
@@ -307,13 +308,18 @@ def _run(
         measure.finding(Evidence(seen.observed, part, columns, detail))
         for measure, part, columns in zip(measures, observed, parts, strict=True)
     )
-    return tuple(
-        next(found) if isinstance(outcome, Measure) else outcome for outcome in outcomes
-    ), replicates
+    return _attributed(asked, found), replicates
 
 
-def _without_measures(outcomes: Iterable[Outcome]) -> tuple[Finding | Skipped, ...]:
-    return tuple(outcome for outcome in outcomes if not isinstance(outcome, Measure))
+def _attributed(
+    asked: Iterable[tuple[Check, Outcome]], found: Iterator[Finding]
+) -> tuple[Finding | Skipped, ...]:
+    """What was found, measures replaced by their findings, each with the check that asked."""
+    outcomes = (
+        (check, next(found) if isinstance(outcome, Measure) else outcome)
+        for check, outcome in asked
+    )
+    return tuple(replace(outcome, asked=check.to_dict()) for check, outcome in outcomes)
 
 
 def _require_unique(outcomes: Iterable[Outcome]) -> None:

@@ -96,6 +96,8 @@ def outcome_to_dict(outcome: Finding | Skipped) -> dict[str, Any]:
             "check": outcome.check,
             "kind": outcome.kind,
             "reason": outcome.reason,
+            "asked": plain(outcome.asked),
+            "subject": dict(outcome.subject),
         }
     effect, pvalue, picture = outcome.effect, outcome.pvalue, outcome.picture
     return {
@@ -121,13 +123,16 @@ def outcome_to_dict(outcome: Finding | Skipped) -> dict[str, Any]:
         "picture": None if picture is None else picture_to_dict(picture),
         "references": list(outcome.references),
         "detail": outcome.detail,
+        "asked": plain(outcome.asked),
+        "subject": dict(outcome.subject),
     }
 
 
 def outcome_from_dict(content: Mapping[str, Any]) -> Finding | Skipped:
     """The outcome that `outcome_to_dict` was given."""
     if content["outcome"] == "skipped":
-        return Skipped(content["check"], content["kind"], content["reason"])
+        told = (content["check"], content["kind"], content["reason"])
+        return Skipped(*told, content.get("asked", {}), content.get("subject", {}))
     effect, pvalue, picture = content["effect"], content["pvalue"], content["picture"]
     return Finding(
         check=content["check"],
@@ -148,6 +153,8 @@ def outcome_from_dict(content: Mapping[str, Any]) -> Finding | Skipped:
         picture=None if picture is None else picture_from_dict(picture),
         references=tuple(content["references"]),
         detail=content["detail"],
+        asked=content.get("asked", {}),
+        subject=content.get("subject", {}),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
@@ -75,6 +76,11 @@ class Finding:
     references : tuple of str
     detail : str
         One sentence on what was done, for the report.
+    asked : mapping
+        The check of the suite that asked, as its `to_dict` writes it.
+    subject : mapping of str to str
+        What of the model it is about: a ``"term"`` of random effects; the ``"level"`` of a
+        ``"column"`` whose rows were looked at.
     """
 
     check: str
@@ -92,6 +98,8 @@ class Finding:
     picture: Picture | None = None
     references: tuple[str, ...] = ()
     detail: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    subject: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> NoReturn:
         """A finding is a measurement, not a verdict."""
@@ -117,8 +125,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A check that does not apply, with its reason as a sentence."""
+    """A check that does not apply, with its reason as a sentence; fields as of `Finding`."""
 
     check: str
     kind: str
     reason: str
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    subject: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -11,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mixcheck.checks.check import By, Check, Named, Where
+from mixcheck.checks.check import By, Check, Named, Where, check_from_dict
 from mixcheck.checks.pattern import FITTED, Trend
 from mixcheck.checks.suite import Suite
 from mixcheck.design.formula import quote_name
@@ -34,6 +33,8 @@ SPLINE = "bs({}, df=4)"
 # Checks that fail for many reasons: what others say of the same model says more.
 _VAGUE = ("uniformity", "outliers")
 COUNTS = ("poisson", "nbinom1", "nbinom2")
+# The same family with a dispersion, which has more zeros too.
+_WIDER = {"poisson": "nbinom2", "binomial": "betabinomial"}
 
 
 @dataclass(frozen=True)
@@ -121,25 +122,23 @@ class Situation:
 
 @dataclass(frozen=True)
 class _Question:
-    """A check of the report's suite, without its wrappers."""
+    """A check without its wrappers, and the column whose levels it was asked of."""
 
-    name: str
     check: Check
     column: str | None
 
 
 def find_remedies(report: Report, situation: Situation) -> tuple[tuple[Remedy, ...], list[str]]:
     """The changes that answer the failing checks, each once, and notes on those left out."""
-    questions = _questions(report)
+    asked = _suite_of(report)
     notes: list[str] = []
     found: dict[Remedy, None] = {}
     for finding in sorted(report.findings, key=lambda finding: finding.kind in _VAGUE):
         failed = report.verdicts[finding.check] is Verdict.FAIL
         if not failed or not isinstance(finding, Finding):
             continue
-        question = next((q for q in questions if finding.check.startswith(q.name)), None)
-        kind = finding.kind if question is None else question.check.kind
-        rule = _RULES.get(kind)
+        question = _question_of(finding, asked)
+        rule = _RULES.get(finding.kind if question is None else question.check.kind)
         remedies = [] if rule is None else list(rule(finding, question, situation, notes))
         if not remedies:
             notes.append(f"No change of the model is known to answer {finding.check!r}.")
@@ -171,21 +170,26 @@ def combine(
     return list(models.items())[:most]
 
 
-def _questions(report: Report) -> list[_Question]:
-    """The suite that was run, as the report tells it."""
+def _suite_of(report: Report) -> tuple[Check, ...]:
+    """The checks that were run, as the report tells it."""
     stored = report.provenance.get("suite")
-    if not stored:
-        return []
-    questions = []
-    for check in Suite.from_json(json.dumps({"checks": stored})):
-        inner: Check = check
-        column = None
-        while isinstance(inner, By | Where | Named):
-            column = column if isinstance(inner, Named) else inner.column
-            inner = inner.check
-        questions.append(_Question(check.name, inner, column))
-    # The longest name first: "trend [x2]" begins with "trend".
-    return sorted(questions, key=lambda question: -len(question.name))
+    return Suite.from_json(json.dumps({"checks": stored})).checks if stored else ()
+
+
+def _question_of(finding: Finding, suite: Sequence[Check]) -> _Question | None:
+    """The check that found it: as the finding says, or the only one of its kind."""
+    if finding.asked:
+        return _unwrapped(check_from_dict(finding.asked))
+    alike = [asked for asked in map(_unwrapped, suite) if asked.check.kind == finding.kind]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _unwrapped(check: Check) -> _Question:
+    column = None
+    while isinstance(check, By | Where | Named):
+        column = column if isinstance(check, Named) else check.column
+        check = check.check
+    return _Question(check, column)
 
 
 # ---- rules: finding, question, situation, notes -> remedies -------------------------------
@@ -235,7 +239,7 @@ def _overdispersed(name: str, s: Situation, notes: list[str]) -> Iterator[Remedy
     if name == "poisson" or (name == "binomial" and s.trials):
         part = RandomPart(("1",), (OBSERVATION,))
         yield Remedy("distribution", f"{why}: an effect of each observation", added=part)
-    if name in ("nbinom1", "nbinom2"):
+    if name in ("nbinom1", "nbinom2") or (name == "betabinomial" and s.trials):
         yield from _zero_inflated(s, notes)
     if name == "binomial" and not s.trials:
         notes.append(
@@ -257,9 +261,9 @@ def _zero_inflated(s: Situation, notes: list[str]) -> Iterator[Remedy]:
         return
     why = "more zeros than the model expects: zero inflation"
     yield Remedy("distribution", why, zi="~ 1")
-    if s.model.family.name == "poisson":
-        for family in _available(["nbinom2"], s, notes):
-            yield Remedy("distribution", f"{why} and {family.name}", zi="~ 1", family=family)
+    wider = _WIDER.get(s.model.family.name)
+    for family in _available([wider] if wider else [], s, notes):
+        yield Remedy("distribution", f"{why} and {family.name}", zi="~ 1", family=family)
 
 
 def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
@@ -273,16 +277,18 @@ def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
 def _of_zeros(
     finding: Finding, question: _Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
-    if s.model.family.name not in COUNTS:
+    name = s.model.family.name
+    if name not in COUNTS and not (s.model.family.takes_trials and s.trials):
         return
     if finding.effect.value > 1.0:
-        if s.model.family.name == "poisson":
-            why = "more zeros than the model expects"
-            yield from _by_family(["nbinom2"], why, s, notes)
+        if name in _WIDER:
+            yield from _by_family([_WIDER[name]], "more zeros than the model expects", s, notes)
         yield from _zero_inflated(s, notes)
         return
+    if name not in COUNTS:
+        return
     yield from _hurdle(s, notes)
-    if s.model.family.name == "poisson":
+    if name == "poisson":
         why = "fewer zeros than the model expects"
         yield from _by_family(["genpois", "compois"], why, s, notes)
 
@@ -340,9 +346,11 @@ def _curved(term: str, why: str, s: Situation) -> Iterator[Remedy]:
 def _of_random_effects(
     finding: Finding, question: _Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
+    term = finding.subject.get("term", "")
     for group in dict.fromkeys(part.group for part in s.model.random):
         name = ":".join(group)
-        if re.search(rf"(?<![\w.:]){re.escape(name)}(?![\w.:])", finding.check):
+        # A term is its factor with its effects in brackets.
+        if term == name or term.startswith(f"{name} ["):
             yield from _slopes(s, f"the effects of {name} are not normal", group)
 
 

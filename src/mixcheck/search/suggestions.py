@@ -19,6 +19,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.families import Mixture
 from mixcheck.fitting.fitted import GLMM
+from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.search.fits import GlmmFit, SuiteCheck, require_likelihood
 from mixcheck.search.remedies import (
@@ -55,12 +56,16 @@ class Suggestions(Record):
         For each alternative, which failure each of its changes answers.
     notes : tuple of str
         On changes that could not be tried.
+    failed, undecided : tuple of str
+        Checks of the model as it is that fail, and that could not be decided.
     """
 
     selection: Selection | None
     current: str
     why: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> tuple[RankedModel, ...]:
@@ -89,6 +94,8 @@ class Suggestions(Record):
     @property
     def verdict(self) -> str:
         """What was found, in a sentence."""
+        if not self.candidates and not self.failed:
+            return self._nothing_fails
         if not self.candidates:
             return f"No alternative to {self.current} is known to answer what failed."
         if self.best is None:
@@ -102,6 +109,16 @@ class Suggestions(Record):
         return (
             f"{words}, with {criterion} {format_number(abs(difference))} {side} that of "
             f"{self.current}."
+        )
+
+    @property
+    def _nothing_fails(self) -> str:
+        if not self.undecided:
+            return f"No check of {self.current} fails."
+        names = ", ".join(self.undecided)
+        return (
+            f"No check of {self.current} is known to fail, and what is undecided is no pass "
+            f"({names}): check again with more draws, mixcheck.check(fit, draws=1000)."
         )
 
     def difference(self, model: RankedModel) -> float | None:
@@ -228,15 +245,17 @@ def suggest(
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
     remedies, notes = find_remedies(report, situation)
-    if report.ok:
-        notes.insert(0, "No check fails.")
     pairs = combine(remedies, situation.model, most)
     models = [situation.model, *(changed for changed, _ in pairs)]
     space = _listed(situation.model, models)
     candidates = [space.candidate(one) for one in models]
     why = {c.key: reasons for c, (_, reasons) in zip(candidates[1:], pairs, strict=True)}
+    failed, undecided = (
+        tuple(name for name, verdict in report.verdicts.items() if verdict is kind)
+        for kind in (Verdict.FAIL, Verdict.UNDECIDED)
+    )
     if not pairs:
-        return Suggestions(None, candidates[0].key, {}, tuple(notes))
+        return Suggestions(None, candidates[0].key, {}, tuple(notes), failed, undecided)
     if any(OBSERVATION in part.group for one in models for part in one.random):
         situation = replace(situation, frame=_numbered(situation.frame))
         notes.append(f"The column {OBSERVATION!r} numbers the rows.")
@@ -251,7 +270,7 @@ def suggest(
         n_jobs=n_jobs,
         progress=progress,
     )
-    return Suggestions(selection, candidates[0].key, why, tuple(notes))
+    return Suggestions(selection, candidates[0].key, why, tuple(notes), failed, undecided)
 
 
 def _fit_of(report: Report, model: GLMM | None) -> GLMM:
