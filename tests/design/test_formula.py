@@ -95,7 +95,7 @@ ERRORS = {
     "y ~ x - (z + (1 | g))": (r"cannot be subtracted", 8),
     "y ~ x*offset(z)": (r"An offset is added by itself", 4),
     "y ~ x +": (r"Nothing follows this sign", 6),
-    "y ~ x + z w": (r"Missing operator", 8),
+    "y ~ x + z w": (r"Missing operator between `z` and `w`", 10),
     "y ~ x + log(": (r"never closed", 11),
     "y ~ .": (r"`\.` \(all other columns\) is not offered", 4),
     "y ~ (1 | g) + (1 | g)": (r"stands here twice", 15),
@@ -118,7 +118,7 @@ def test_bars(text: str, terms: list[str]) -> None:
 
 @pytest.mark.parametrize(("text", "fixed"), FIXED.items(), ids=str)
 def test_fixed(text: str, fixed: str) -> None:
-    """The fixed part keeps formulaic's language, written out."""
+    """The fixed part is written out term by term."""
     assert parse_formula(text).predictor("mean").fixed == fixed
 
 

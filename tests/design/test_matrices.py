@@ -96,14 +96,14 @@ def test_poly() -> None:
 
 
 PARTS = [
-    *("1", "0", "x", "0 + x", "x + f", "0 + x + f + t", "0 + t", "f + t + b", "b + x", "`my x`"),
+    *("1", "x", "0 + x", "x + f", "0 + x + f + t", "0 + t", "f + t", "`my x`"),
     *("x*z", "f:x", "f*t", "log(z) + x", "0 + t:h", "C(g)", "{x > 0}", "I(x**2) + f"),
 ]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_formulaic(part: str) -> None:
-    """Every matrix is formulaic's, also where it is not asked."""
+    """Terms of formulaic have its columns, in its order and with its names."""
     mean = build(f"y ~ {part}").predictor("mean")
     data = table()
     theirs = Formula(part).get_model_matrix(data, output="pandas")
@@ -443,8 +443,8 @@ def test_dates(text: str) -> None:
 
 def test_dates_used() -> None:
     """What a date error says to write works."""
-    X = build("y ~ {(when - when.min()).dt.days}").predictor("mean").X
-    np.testing.assert_array_equal(X[:, 1], np.arange(N))
+    X = build("y ~ days(when)").predictor("mean").X
+    np.testing.assert_array_equal(X[:, 1], 19723 + np.arange(N))
 
 
 def test_mixed_objects() -> None:
@@ -515,7 +515,7 @@ def test_bad_expressions() -> None:
         build("y ~ log(t)")
     with pytest.raises(DataError, match=r"offset\(t\) must be one column of numbers"):
         build("y ~ x + offset(t)")
-    with pytest.raises(UnseenLevelError, match="outside of the nominated levels"):
+    with pytest.raises(UnseenLevelError, match="leaves out the level\\(s\\) 'mid' of the data"):
         build("y ~ C(t, levels=['lo', 'hi'])")
 
 

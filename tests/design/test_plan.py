@@ -17,4 +17,5 @@ def test_parts() -> None:
     assert plan.groups == (("g",), ("g", "h"))
     assert list(plan.computed) == ["response 0"]
     assert plan.columns(response=False) == ("x", "e", "z", "g", "h")
-    assert plan.variables(response=True) == ("log", "y", "x", "e", "z")
+    assert plan.variables(response=True) == ("y", "x", "e", "z")
+    assert plan.functions(response=True) == ("log",)

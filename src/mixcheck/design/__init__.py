@@ -6,6 +6,7 @@ from mixcheck.design.formula import (
     PredictorFormula,
     RandomTerm,
     ResponseFormula,
+    has_terms,
     parse_formula,
 )
 from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
@@ -29,5 +30,6 @@ __all__ = [
     "build_design",
     "covariance_of",
     "divide_dispersion",
+    "has_terms",
     "parse_formula",
 ]

@@ -12,6 +12,9 @@ __all__ = ["Source", "scan"]
 _OPEN: Final = {"(": ")", "[": "]", "{": "}"}
 _CLOSE: Final = frozenset(_OPEN.values())
 _QUOTES: Final = frozenset("'\"`")
+_LONGEST: Final = 100_000
+_DEEPEST: Final = 60
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,13 @@ class Source:
 
 
 def _fail(text: str, position: int, message: str) -> NoReturn:
-    shown = text.replace("\n", " ").replace("\t", " ")
-    raise FormulaError(f"{message}\n  {shown}\n  {' ' * position}^") from None
+    # A long formula is shown around the place alone.
+    first = max(0, min(position - _SHOWN // 2, len(text) - _SHOWN))
+    part = text[first : first + _SHOWN]
+    shown = "".join(c if c.isprintable() else " " for c in part)
+    before, after = "..." * (first > 0), "..." * (first + _SHOWN < len(text))
+    caret = " " * (len(before) + position - first) + "^"
+    raise FormulaError(f"{message}\n  {before}{shown}{after}\n  {caret}") from None
 
 
 def scan(text: str) -> Source:
@@ -71,11 +79,18 @@ def scan(text: str) -> Source:
     partner: dict[int, int] = {}
     opened: list[int] = []
     quote: tuple[str, int] | None = None
+    escaped = False
+    if len(text) > _LONGEST:
+        raise FormulaError(
+            f"The formula has {len(text)} characters; up to {_LONGEST} are read. Make columns of "
+            "long expressions in the data."
+        )
     for i, character in enumerate(text):
         if quote is not None:
             code.append(False)
             depth.append(len(opened))
-            quote = None if character == quote[0] else quote
+            quote = None if character == quote[0] and not escaped else quote
+            escaped = character == "\\" and not escaped
             continue
         if character in _CLOSE:
             if not opened or _OPEN[text[opened[-1]]] != character:
@@ -85,6 +100,8 @@ def scan(text: str) -> Source:
         depth.append(len(opened))
         if character in _OPEN:
             opened.append(i)
+            if len(opened) > _DEEPEST:
+                _fail(text, i, f"Brackets more than {_DEEPEST} deep; write fewer.")
         elif character in _QUOTES:
             quote = (character, i)
     if quote is not None:

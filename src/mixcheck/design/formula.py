@@ -1,24 +1,32 @@
 """Formulas: text to terms, no data touched.
 
-The fixed side is formulaic's language, whole. This module takes out what formulaic does
-not know: the response, ``offset()``, and the bars of random terms.
+The language of terms is in ``terms``, that of expressions in ``syntax``. This module takes out
+what stands beside the fixed terms: the response, ``offset()``, and the bars of random terms.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias, cast
-
-from formulaic import Formula
-from formulaic.errors import FormulaicError
-from formulaic.parser.types import Factor, Term
-from formulaic.transforms import TRANSFORMS
+from typing import Final, Literal, NoReturn, TypeAlias, cast
 
 from mixcheck.design.brackets import Source, scan
 from mixcheck.design.covariance import STRUCTURES, Structure
+from mixcheck.design.evaluation import names_of
+from mixcheck.design.functions import FUNCTIONS
+from mixcheck.design.syntax import (
+    NAME,
+    Braces,
+    Node,
+    parse_node,
+    quote_name,
+    read_node,
+    unquote_name,
+)
+from mixcheck.design.terms import Term, expand, render_factor, render_terms
 from mixcheck.errors import FormulaError
 
 __all__ = [
@@ -26,12 +34,16 @@ __all__ = [
     "PredictorFormula",
     "RandomTerm",
     "ResponseFormula",
+    "has_terms",
     "parse_formula",
     "quote_name",
+    "unquote_name",
+    "with_offset",
 ]
 
-NAME: Final = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
-_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]")
+_MOST_GROUPS: Final = 1000
+# A sign after one of these belongs to what follows it, and so does one in a number.
+_BEFORE_SIGN: Final = re.compile(r"[*/:^%<>=!&|~]\s*$|(?<![\w.])(?:\d+\.?\d*|\.\d+)[eE]$")
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class RandomTerm:
     Attributes
     ----------
     effects : str
-        Right side in formulaic's language with the intercept written out, ``1 + x`` or ``0 + x``.
+        Right side in canonical text with the intercept written out, ``1 + x`` or ``0 + x``.
     group : tuple of str
         Columns that, crossed, make the grouping factor.
     structure : {"us", "diag"}
@@ -69,7 +81,7 @@ class PredictorFormula:
     Attributes
     ----------
     fixed : str
-        Right side in formulaic's language with the intercept written out.
+        Right side in canonical text with the intercept written out.
     random : tuple of RandomTerm
         Random terms in the order written.
     offsets : tuple of str
@@ -82,8 +94,8 @@ class PredictorFormula:
 
     def terms(self) -> tuple[str, ...]:
         """Everything that is summed, as text."""
-        # Braces tell formulaic that an expression is one; a reader does not need them.
-        offsets = (f"offset({text.strip('{}')})" for text in self.offsets)
+        # Braces tell the parser that an expression is one; a reader does not need them.
+        offsets = (f"offset({text[1:-1] if text[0] == '{' else text})" for text in self.offsets)
         return (self.fixed, *map(str, self.random), *offsets)
 
 
@@ -121,6 +133,18 @@ class ModelFormula:
     response: ResponseFormula
     predictors: tuple[tuple[str, PredictorFormula], ...]
 
+    @property
+    def left_side(self) -> str:
+        """The response as it was written.
+
+        Examples
+        --------
+        >>> parse_formula("log(y+1) ~ x").left_side
+        'log(y+1)'
+        """
+        source = scan(self.text)
+        return source.part(0, _tilde(source))
+
     def predictor(self, name: str) -> PredictorFormula:
         """Predictor called `name`."""
         return dict(self.predictors)[name]
@@ -141,7 +165,8 @@ class ModelFormula:
         )
 
 
-_CONSTANT = PredictorFormula("1", (), ())
+_CONSTANT: Final = PredictorFormula("1", (), ())
+_NOTHING: Final = PredictorFormula("0", (), ())
 
 _Span: TypeAlias = tuple[int, int]
 
@@ -183,12 +208,22 @@ def parse_formula(
     >>> formula.predictor("mean").offsets
     ('log(effort)',)
     """
-    for name, given in (("formula", text), ("dispersion", dispersion or ""), ("zi", zi or "")):
-        if not isinstance(given, str):
-            raise FormulaError(
-                f"The {name} must be a text such as 'y ~ x + (1 | g)', not {type(given).__name__}."
-            )
+    if not isinstance(text, str):
+        raise FormulaError(
+            f"The formula must be a text such as 'y ~ x + (1 | g)', not {type(text).__name__}."
+        )
+    for name, given in (("dispersion", dispersion), ("zi", zi)):
+        if given is not None:
+            _require_one_sided(given, name)
     return _parse(text, dispersion, zi)
+
+
+def _require_one_sided(given: object, name: str) -> None:
+    if not isinstance(given, str):
+        raise FormulaError(
+            f"{name} must be a formula without a left side, such as '~ 1' or '~ x', not "
+            f"{type(given).__name__}."
+        )
 
 
 @lru_cache(maxsize=256)
@@ -196,15 +231,44 @@ def _parse(text: str, dispersion: str | None, zi: str | None) -> ModelFormula:
     source = scan(text)
     tilde = _tilde(source)
     predictors = [("mean", _predictor(source, tilde + 1))]
-    for name, one_sided in (("dispersion", dispersion), ("zi", zi)):
-        if one_sided is not None:
-            predictors.append((name, _one_sided(one_sided)))
+    if dispersion is not None:
+        part = _one_sided(dispersion)
+        if part == _NOTHING:
+            raise FormulaError(
+                f"dispersion={dispersion!r} leaves nothing to estimate, and would fix the "
+                "dispersion at a number that nobody chose; write '~ 1' for one dispersion, or "
+                "'~ 0 + offset(w)' for a column of known logarithms."
+            )
+        predictors.append(("dispersion", part))
+    if zi is not None and has_terms(zi):
+        predictors.append(("zi", _one_sided(zi)))
     return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors))
 
 
-def quote_name(name: str) -> str:
-    """Column name as a formula needs it: in back-ticks unless it is plain."""
-    return name if NAME.fullmatch(name) else f"`{name}`"
+def has_terms(text: str, name: str = "zi") -> bool:
+    """Whether a formula without a left side, called `name`, has anything on its right.
+
+    ``~ 0`` has nothing: as in glmmTMB, a zero part of that formula is no zero part.
+
+    Examples
+    --------
+    >>> has_terms("~ 0"), has_terms("~ 1"), has_terms("~ 0 + (1 | g)")
+    (False, True, True)
+    """
+    _require_one_sided(text, name)
+    return _one_sided(text) != _NOTHING
+
+
+def with_offset(formula: ModelFormula, name: str, offset: Node) -> ModelFormula:
+    """Formula with one more offset, given by its node, in the predictor called `name`."""
+    predictors = tuple(
+        (
+            key,
+            replace(part, offsets=(*part.offsets, render_factor(offset))) if key == name else part,
+        )
+        for key, part in formula.predictors
+    )
+    return replace(formula, predictors=predictors)
 
 
 def _tilde(source: Source) -> int:
@@ -237,10 +301,14 @@ def _response(source: Source, end: int) -> ResponseFormula:
     if call is not None and call[0] == "cbind":
         return _cbind(source, *call[1])
     slashes = source.find(start, end, "/")
-    if len(slashes) == 1 and not source.find(start, end, "+-*%<>=&"):
-        spans = ((start, slashes[0]), (slashes[0] + 1, end))
-        return ResponseFormula("ratio", tuple(_expression(source, *span) for span in spans))
-    return ResponseFormula("single", (_expression(source, start, end),))
+    if len(slashes) == 1 and not source.find(start, end, "+-*%<>=&!:^"):
+        spans = [(start, slashes[0]), (slashes[0] + 1, end)]
+    else:
+        spans = [(start, end)]
+    parts = tuple(_expression(source, *span) for span in spans)
+    if not any(names_of(parse_node(part))[0] for part in parts):
+        source.fail(start, "The response must have a column; write `y ~ ..`.")
+    return ResponseFormula("single" if len(parts) == 1 else "ratio", parts)
 
 
 def _cbind(source: Source, start: int, end: int) -> ResponseFormula:
@@ -289,6 +357,8 @@ def _split_signs(source: Source, start: int, end: int) -> list[_Item]:
     sign, begin = "+", start
     for position in [*source.find(start, end, "+-"), end]:
         last = position == end
+        if not last and _BEFORE_SIGN.search(source.text, begin, position):
+            continue
         span = source.strip(begin, position)
         if span[0] < span[1]:
             items.append(_Item(sign, *span))
@@ -326,6 +396,9 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
     structure: Structure = "us"
     call = _call(source, start, end)
     if call is not None and call[0] == "offset":
+        commas = source.find(*call[1], ",")
+        if commas:
+            source.fail(commas[0], "`offset` takes one expression; write `offset(x) + offset(z)`.")
         offsets.append(_expression(source, *call[1]))
     elif (start, end) != (item.start, item.end) and source.find(start, end, "|"):
         _add_terms(source, (start, end), structure, random)
@@ -333,7 +406,6 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
         structure = cast(Structure, call[0])
         _add_terms(source, source.peel(*call[1]), structure, random)
     else:
-        _reject_inner_bar(source, item.start, item.end)
         return True
     if item.sign == "-":
         source.fail(item.start, "A random term or an offset cannot be subtracted.")
@@ -359,37 +431,14 @@ def _is_structure(source: Source, start: int, name: str, arguments: _Span) -> bo
         if not bars:
             source.fail(start, f"`{name}` needs a bar; write `{name}(1 + x | g)`.")
         return True
-    if not bars or "." in name or name in TRANSFORMS or source.find(*arguments, ","):
+    if not bars or "." in name or source.find(*arguments, ","):
+        return False
+    if name in FUNCTIONS and name != "cs":
         return False
     near = get_close_matches(name, STRUCTURES, n=1)
     known = " or ".join(f"`{structure}(1 + x | g)`" for structure in STRUCTURES)
     meant = f" (`{near[0]}`?)" if near else ""
     return source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
-
-
-def _reject_inner_bar(source: Source, start: int, end: int) -> None:
-    """Fail if a bare parenthesis inside a product holds a bar."""
-    for opening in range(start, end):
-        inside_code = source.code[opening] and source.text[opening] == "("
-        if not inside_code or _belongs_to_python(source, start, opening):
-            continue
-        bars = source.find(opening + 1, source.partner[opening], "|")
-        if bars:
-            source.fail(
-                bars[0], "A random term can only be added: write `... + (effects | group)`."
-            )
-
-
-def _belongs_to_python(source: Source, start: int, opening: int) -> bool:
-    """Whether a parenthesis opens, or stands inside, a call or a brace."""
-    around = [o for o, c in source.partner.items() if start <= o <= opening <= c]
-    for position in around:
-        before = source.text[start:position].rstrip()
-        if source.text[position] != "(" or (
-            before and (before[-1].isalnum() or before[-1] in "_.`)]")
-        ):
-            return True
-    return False
 
 
 def _add_terms(source: Source, span: _Span, structure: Structure, found: list[RandomTerm]) -> None:
@@ -415,23 +464,26 @@ def _add_terms(source: Source, span: _Span, structure: Structure, found: list[Ra
 def _effects(source: Source, span: _Span, *, split: bool) -> list[str]:
     """Effects in canonical text; one by one where a double bar splits them."""
     start, end = source.peel(*span)
-    terms = _terms(source, start, source.text[start:end])
+    terms = _terms(source, [_Item("+", start, end)])
     if not terms:
         source.fail(start, "No effects are left before the bar; write `1` or a column.")
     if not split:
-        return [_render(terms)]
-    return [_render([term]) for term in terms]
+        return [render_terms(terms)]
+    return [render_terms([term]) for term in terms]
 
 
 def _groups(source: Source, start: int, end: int) -> list[tuple[str, ...]]:
     """Grouping factors of the right side of a bar: ``+`` lists, ``/`` nests, ``:`` crosses."""
     start, end = source.peel(start, end)
     for operator in "+/:":
-        positions = source.find(start, end, operator)
-        if positions:
-            left = _groups(source, start, positions[-1])
-            right = _groups(source, positions[-1] + 1, end)
-            return _combine(left, right, operator)
+        cuts = source.find(start, end, operator)
+        if cuts:
+            groups = _groups(source, start, cuts[0])
+            for left, right in zip(cuts, [*cuts[1:], end], strict=True):
+                groups = _combine(groups, _groups(source, left + 1, right), operator)
+                if len(groups) > _MOST_GROUPS:
+                    source.fail(start, f"This names more than {_MOST_GROUPS} grouping factors.")
+            return groups
     return [(_group_column(source, start, end),)]
 
 
@@ -454,78 +506,46 @@ def _group_column(source: Source, start: int, end: int) -> str:
     text = source.part(start, end)
     if not text:
         source.fail(start, "A column is missing here; write `(1 | g)`, `(1 | a:b)` or `(1 | a/b)`.")
-    if len(text) > 2 and text[0] == text[-1] == "`" and "`" not in text[1:-1]:
-        return text[1:-1]
+    name = unquote_name(text)
+    if name is not None:
+        return name
     call = _call(source, start, end)
-    if call is not None and call[0] in ("factor", "C"):
+    if call is not None and call[0] in ("factor", "as.factor", "C"):
         return _group_column(source, *source.peel(*call[1]))
-    if not NAME.fullmatch(text):
-        source.fail(
-            start,
-            f"`{text}` is no column; a grouping factor is a column, `a:b` or `a/b`. "
-            "Make a column of it in the data.",
-        )
-    return text
+    return source.fail(
+        start,
+        f"`{text}` is no column; a grouping factor is a column, `a:b` or `a/b`. "
+        "Make a column of it in the data.",
+    )
 
 
 def _fixed(source: Source, items: list[_Item]) -> str:
     """Fixed part in canonical text."""
-    if not items:
-        return "1"
-    text = " ".join(f"{item.sign} {source.text[item.start : item.end]}" for item in items)
-    for item in items:
-        for term in _terms(source, item.start, source.text[item.start : item.end]):
-            if any(factor.expr.startswith("offset(") for factor in term.factors):
-                source.fail(
-                    item.start, "An offset is added by itself: write `+ offset(expression)`."
-                )
-    return _render(_terms(source, items[0].start, text))
+    return render_terms(_terms(source, items)) if items else "1"
 
 
-def _terms(source: Source, position: int, text: str) -> list[Term]:
-    """Terms by formulaic; its complaints with our caret."""
-    if re.search(r"(?<![\w.`'\"])\.(?![\w])", text) and "." in text.split():
-        source.fail(position, "`.` (all other columns) is not offered; write the columns.")
-    try:
-        parsed = Formula(text)
-        return list(parsed)
-    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        reason = _ANSI.sub("", str(error)).split("\n")[0].strip()
-        hint = "; write arithmetic and comparisons inside I(..)" if "operator" in reason else ""
-        source.fail(position, f"`{text.strip()}` cannot be read: {reason.rstrip('.')}{hint}")
+def _terms(source: Source, items: list[_Item]) -> tuple[Term, ...]:
+    """Terms of signed summands, with a caret at the one that cannot be expanded."""
+    position = items[0].start
+
+    def fail(message: str) -> NoReturn:
+        source.fail(position, message)
+
+    def nodes() -> Iterator[tuple[str, Node]]:
+        nonlocal position
+        for item in items:
+            position = item.start
+            yield item.sign, read_node(source, item.start, item.end, terms=True)
+
+    return expand(nodes(), fail)
 
 
 def _expression(source: Source, start: int, end: int) -> str:
     """One expression in canonical text: a column, a call, or braces."""
     start, end = source.peel(start, end)
-    text = source.part(start, end)
-    if not text:
+    if start == end:
         source.fail(start, "An expression is missing here.")
-    if NAME.fullmatch(text) or re.fullmatch("`[^`]+`", text):
-        return quote_name(text.strip("`"))
-    inner = text[1:-1] if text[0] == "{" and source.partner[start] == end - 1 else text
-    (term,) = _terms(source, start, f"0 + {{{inner}}}") or (None,)
-    if term is None:
-        source.fail(start, f"`{text}` is no expression.")
-    return _render_factor(term.factors[0])
-
-
-def _render(terms: list[Term]) -> str:
-    """Terms as text that formulaic reads back as the same terms."""
-    written = [_render_term(term) for term in terms]
-    return " + ".join(written if "1" in written else ["0", *written])
-
-
-def _render_term(term: Term) -> str:
-    return ":".join(_render_factor(factor) for factor in term.factors)
-
-
-def _render_factor(factor: Factor) -> str:
-    expression = str(factor.expr)
-    if factor.eval_method is Factor.EvalMethod.LOOKUP:
-        return quote_name(expression)
-    if factor.eval_method is Factor.EvalMethod.LITERAL:
-        return expression
-    if _call(scan(expression), 0, len(expression)) is not None:
-        return expression
-    return f"{{{expression}}}"
+    node = read_node(source, start, end)
+    while isinstance(node, Braces):
+        node = node.inner
+    return render_factor(node)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.syntax import quote_name
 from mixcheck.errors import DataError, UnknownColumnError
 from mixcheck.options import shown
 
@@ -27,6 +29,8 @@ __all__ = [
     "read_vector",
     "require_columns",
     "row_label",
+    "shown_name",
+    "unknown_name",
 ]
 
 Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
@@ -131,33 +135,68 @@ def _frame_of_mapping(data: Mapping[str, object]) -> pd.DataFrame:
         ) from error
 
 
-def require_columns(frame: pd.DataFrame, names: Iterable[str], known: Iterable[str]) -> None:
-    """Fail if a name is neither a column nor among the `known` functions.
+def require_columns(
+    frame: pd.DataFrame,
+    names: Iterable[str],
+    known: Iterable[str],
+    *,
+    functions: Iterable[str] = (),
+) -> None:
+    """Fail if a name is neither a column nor among the `known` values.
 
     Raises
     ------
     UnknownColumnError
-        With near names.
+        With near names, of `functions` too.
     """
     available = set(frame.columns)
-    missing = [name for name in names if name not in available]
     known = set(known)
-    for name in missing:
-        if name not in known:
-            raise UnknownColumnError(_unknown(name, [str(c) for c in frame.columns], known))
+    for name in names:
+        if name not in available and name not in known:
+            raise UnknownColumnError(unknown_name(name, list(frame.columns), functions))
 
 
-def _unknown(name: str, columns: list[str], known: set[str]) -> str:
-    folded = {column.casefold(): column for column in columns}
-    near = get_close_matches(name, columns, n=3) or [
-        folded[key] for key in get_close_matches(name.casefold(), folded, n=3)
+def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str]) -> str:
+    """Sentence that says a name is nothing, with names that are near."""
+    texts = [str(column) for column in columns]
+    folded = {_folded(text): text for text in reversed(texts)}
+    near = get_close_matches(name, texts, n=3) or [
+        folded[key] for key in get_close_matches(_folded(name), folded, n=3)
     ]
-    near += get_close_matches(name, known, n=1, cutoff=0.8 if near else 0.6)
+    near += get_close_matches(name, functions, n=1, cutoff=0.8 if near else 0.6)
+    said = f"`{shown_name(name)}` is no column of the data, nor a known function."
+    if name in texts and name not in columns:
+        return (
+            f"`{name}` is no column of the data: a column is called by the number "
+            f"{name}. Make the names text, with data.columns = data.columns.astype(str)."
+        )
     if near:
-        hint = f"Did you mean {' or '.join(f'`{n}`' for n in near)}?"
+        hint = f"Did you mean {' or '.join(map(as_written, near))}?"
+        if _folded(near[0]) == _folded(name) and near[0].casefold() != name.casefold():
+            hint += " The two look alike, and are spelled with other Unicode characters."
     else:
-        hint = f"The columns are {', '.join(columns[:20])}{', ..' if len(columns) > 20 else ''}."
-    return f"`{name}` is no column of the data, nor a known function. {hint}"
+        listed = ", ".join(shown_name(text) for text in texts[:20])
+        hint = f"The columns are {listed}{', ..' if len(texts) > 20 else ''}."
+    first = name.partition(".")[0]
+    if first != name and first in texts:
+        hint += " Attributes of columns are not read in a formula."
+    return f"{said} {hint}"
+
+
+def as_written(name: str) -> str:
+    """Name in back-ticks; where a formula needs them, it is said."""
+    if quote_name(name) == name:
+        return f"`{name}`"
+    return f"{shown_name(quote_name(name))} (written with its back-ticks)"
+
+
+def shown_name(name: str) -> str:
+    """Name without the characters that steer a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def pick_column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

@@ -30,7 +30,9 @@ from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import (
     Recipe,
     known_functions,
+    known_values,
     make_matrices,
+    require_functions,
 )
 from mixcheck.design.response import make_response
 from mixcheck.errors import DataError, DataWarning, DesignError
@@ -205,12 +207,14 @@ def build_design(
     """
     frame = as_frame(data)
     plan = plan_formula(formula)
-    names = _names(plan, frame, known_functions(context))
+    names = _names(plan, frame, known_functions(context), known_values(context))
     given = {
         "weights": read_vector(weights, frame, "weights"),
         "offset": read_vector(offset, frame, "offset"),
     }
-    rows, notes = _complete_rows(frame, names, given)
+    labels = {"weights": weights, "offset": offset}
+    called = {key: v if isinstance(v, str) else key for key, v in labels.items()}
+    rows, notes = _complete_rows(frame, names, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
     used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
     columns = {name: read_column(pick_column(frame, name), kept_rows) for name in names}
@@ -226,7 +230,8 @@ def build_design(
     )
     groups = {group: group_rows(group, columns) for group in plan.groups}
     _check_groups(groups)
-    predictors, kept = _predictors(formula, made, groups, vectors["offset"], used)
+    predictors, kept = _predictors(formula, made, groups, vectors["offset"], used, called["offset"])
+    _require_parameters(predictors, formula)
     notes += [*response.notes, *_level_notes(frame, names, columns), *_alias_notes(predictors)]
     _warn(notes, plan, columns, len(rows))
     return Design(
@@ -246,13 +251,16 @@ def build_design(
     )
 
 
-def _names(plan: Plan, frame: pd.DataFrame, functions: frozenset[str]) -> tuple[str, ...]:
+def _names(
+    plan: Plan, frame: pd.DataFrame, functions: frozenset[str], values: frozenset[str]
+) -> tuple[str, ...]:
     """Columns that a model needs; fail for names that are nothing."""
     if len(frame) == 0:
         raise DataError("The data have no rows.")
     variables = plan.variables(response=True)
-    require_columns(frame, plan.columns(response=True), ())
-    require_columns(frame, variables, functions)
+    require_columns(frame, plan.group_columns, ())
+    require_columns(frame, variables, values, functions=functions)
+    require_functions(plan.functions(response=True), functions, list(frame.columns))
     available = set(frame.columns)
     return tuple(dict.fromkeys([*(v for v in variables if v in available), *plan.group_columns]))
 
@@ -304,6 +312,7 @@ def _predictors(
     groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]],
     offset: FloatArray | None,
     frame: pd.DataFrame,
+    called: str,
 ) -> tuple[tuple[Predictor, ...], dict[str, BoolArray]]:
     predictors, kept = [], {}
     for name, parsed in formula.predictors:
@@ -322,7 +331,7 @@ def _predictors(
                 name=name,
                 columns=tuple(labels[keep]),
                 X=X if keep.all() else np.asfortranarray(X[:, keep]),
-                offset=_sum_offsets(name, parsed, made, offset, frame),
+                offset=_sum_offsets(name, parsed, made, offset, frame, called),
                 random=blocks,
                 aliased=tuple(labels[~keep]),
             )
@@ -364,22 +373,32 @@ def _sum_offsets(
     made: Mapping[str, tuple[FloatArray, Recipe]],
     extra: FloatArray | None,
     frame: pd.DataFrame,
+    called: str,
 ) -> FloatArray:
     total = np.zeros(len(frame))
     for i, text in enumerate(parsed.offsets):
-        total += _one_column(made[f"{name} offset {i}"][0], text)
+        total += made[f"{name} offset {i}"][0][:, 0]
         check_finite(total, (f"offset({text})",), frame)
     if name == "mean" and extra is not None:
-        check_finite(extra, ("offset",), frame)
+        check_finite(extra, (called,), frame)
         total += extra
     return total
 
 
-def _one_column(values: FloatArray, text: str) -> FloatArray:
-    if values.shape[1] != 1:
-        raise DataError(f"offset({text}) must be one column of numbers, not {values.shape[1]}.")
-    column: FloatArray = values[:, 0]
-    return column
+def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula) -> None:
+    """Refuse a part, or a model, that has no coefficient and was not asked to have none."""
+    for predictor, (name, parsed) in zip(predictors, formula.predictors, strict=True):
+        empty = not predictor.columns and not predictor.random
+        if empty and name != "mean" and not parsed.offsets:
+            raise DesignError(
+                f"The {name} predictor has no column left (`{parsed.fixed}` is zero in every row "
+                "used), which would fix it at a number that nobody chose; write '~ 1'."
+            )
+    if not any(predictor.columns or predictor.random for predictor in predictors):
+        raise DesignError(
+            "The model has no coefficient and no random effect, so there is nothing to estimate; "
+            "write `y ~ 1` for an intercept."
+        )
 
 
 def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mixcheck.design.formula import ModelFormula
-from mixcheck.design.recipes import Part, read_part
+from mixcheck.design.recipes import Part, read_expression, read_part
 
 __all__ = ["Plan", "plan_formula"]
 
@@ -39,23 +39,26 @@ class Plan:
         return tuple(dict.fromkeys([*found, *self.group_columns]))
 
     def variables(self, *, response: bool) -> tuple[str, ...]:
-        """Names of columns and functions."""
+        """Names of columns and other values."""
         found = [name for part in self.parts(response=response) for name in part.variables]
+        return tuple(dict.fromkeys(found))
+
+    def functions(self, *, response: bool) -> tuple[str, ...]:
+        """Names of functions."""
+        found = [name for part in self.parts(response=response) for name in part.functions]
         return tuple(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=256)
 def plan_formula(formula: ModelFormula) -> Plan:
     """Parts of a formula, parsed."""
-    response = {
-        f"response {i}": read_part(f"0 + {t}") for i, t in enumerate(formula.response.parts)
-    }
+    response = {f"response {i}": read_expression(t) for i, t in enumerate(formula.response.parts)}
     parts: dict[str, Part] = {}
     groups: list[tuple[str, ...]] = []
     for name, predictor in formula.predictors:
         parts[name] = read_part(predictor.fixed)
         for i, text in enumerate(predictor.offsets):
-            parts[f"{name} offset {i}"] = read_part(f"0 + {text}")
+            parts[f"{name} offset {i}"] = read_expression(text)
         for i, term in enumerate(predictor.random):
             parts[f"{name} random {i}"] = read_part(term.effects)
             groups.append(term.group)

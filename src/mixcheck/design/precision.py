@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixcheck.design.formula import ModelFormula, with_offset
 from mixcheck.design.frames import as_frame, read_vector, require_columns, row_label
+from mixcheck.design.syntax import Binary, Call, Name, Number, Unary
 from mixcheck.errors import DataError, OptionError
 
 __all__ = ["divide_dispersion"]
 
 
-def divide_dispersion(dispersion: str, precision: str, power: float, data: object) -> str:
-    """Formula of a dispersion with the offset that a column of precisions stands for.
+def divide_dispersion(
+    formula: ModelFormula, precision: str, power: float, data: object
+) -> ModelFormula:
+    """Formula whose dispersion has the offset that a column of precisions stands for.
 
     Parameters
     ----------
-    dispersion : str
-        Such as ``"~ 1"``.
+    formula : ModelFormula
+        With a dispersion.
     precision : str
         Column of positive numbers; rows where it is missing are left out with the others.
     power : float
@@ -29,8 +33,10 @@ def divide_dispersion(dispersion: str, precision: str, power: float, data: objec
 
     Examples
     --------
-    >>> divide_dispersion("~ 1", "n", -0.5, {"n": [2.0, 4.0]})
-    '~ 1 + offset(-0.5 * log(`n`))'
+    >>> from mixcheck.design.formula import parse_formula
+    >>> formula = parse_formula("y ~ x", dispersion="~ 1")
+    >>> divide_dispersion(formula, "n", -0.5, {"n": [2.0, 4.0]}).others
+    ('dispersion ~ 1 + offset(-0.5 * log(n))',)
     """
     if not isinstance(precision, str):
         raise OptionError(
@@ -49,4 +55,6 @@ def divide_dispersion(dispersion: str, precision: str, power: float, data: objec
             f"{row_label(frame, i)}. Leave such rows out, or write weights= for rows that count "
             "nothing."
         )
-    return f"{dispersion} + offset({power:g} * log(`{precision}`))"
+    factor = Number(f"{abs(power):g}")
+    scale = Unary("-", factor) if power < 0 else factor
+    return with_offset(formula, "dispersion", Binary("*", scale, Call("log", (Name(precision),))))

@@ -1,161 +1,208 @@
 """Recipes: how the text of one part becomes a matrix, on this data and on new data.
 
-A part made of an intercept and plain columns is trivial and is built here. Everything else
-goes through formulaic, all such parts of a model in one structured formula.
+A part made of an intercept and plain columns is trivial and is filled at once. Everything else
+is evaluated by its nodes, and all such parts of a model share what they evaluate.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import re
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Final, final
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula, ModelSpec
-from formulaic.errors import DataMismatchWarning, FormulaicError
-from formulaic.parser.types import Factor
-from formulaic.transforms import TRANSFORMS
-from scipy.special import expit, logit
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.frames import Column, Columns
-from mixcheck.design.grouping import kind_of, write_cast
-from mixcheck.errors import DataError, DesignError, FormulaError, UnseenLevelError
+from mixcheck.design.coding import Coding, Piece, pieces_of, require_room
+from mixcheck.design.evaluation import Scene, evaluate, names_of
+from mixcheck.design.frames import Column, Columns, unknown_name
+from mixcheck.design.functions import FUNCTIONS, HINTS, VALUES
+from mixcheck.design.grouping import kind_of as label_kind
+from mixcheck.design.grouping import write_cast
+from mixcheck.design.syntax import Call, Name, Node, Number, parse_node, render
+from mixcheck.design.terms import Term, terms_of
+from mixcheck.design.values import (
+    Coded,
+    Matrix,
+    as_levels,
+    as_number,
+    as_numbers,
+    kind_of,
+    value_of,
+)
+from mixcheck.errors import (
+    DataError,
+    DesignError,
+    FormulaError,
+    OptionError,
+    UnknownColumnError,
+    UnseenLevelError,
+)
 
 __all__ = [
-    "CONTEXT",
-    "FormulaicRecipe",
+    "ExpressionRecipe",
     "Part",
     "PlainRecipe",
     "Recipe",
+    "TermsRecipe",
     "as_numbers",
-    "functions_of",
     "known_functions",
+    "known_values",
     "make_matrices",
+    "read_expression",
     "read_part",
+    "require_functions",
 ]
 
-CONTEXT: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "sqrt": np.sqrt,
-        "log1p": np.log1p,
-        "expm1": np.expm1,
-        "logit": logit,
-        "expit": expit,
-        "abs": np.abs,
-        "sin": np.sin,
-        "cos": np.cos,
-        "tan": np.tan,
-        "tanh": np.tanh,
-        "floor": np.floor,
-        "factor": TRANSFORMS["C"],
-    }
-)
-# lag() would see only the rows used, and take the wrong neighbours without a word.
-_OFFERED: Final = (
-    frozenset(TRANSFORMS) | frozenset(CONTEXT) | frozenset(dir(builtins))
-) - frozenset({"lag"})
-_CODED: Final = re.compile(r"(?:C|factor)\(\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*[,)]")
+_LOGICAL: Final = pd.Index([False, True])
+_KEEP_LEVELS: Final = ("I", "C", "factor", "as.factor", "as.character", "relevel", "ordered")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Text of one matrix, parsed.
+    """One matrix of a formula, parsed.
 
     Attributes
     ----------
     text : str
-        Right side in formulaic's language.
+        Right side, or one expression, in canonical text.
+    terms : tuple of Term
+        Terms of a right side; empty for an expression.
+    expression : Node or None
+        The one column of numbers that an offset or a response is.
     lookups : tuple of str
         Columns that stand there as such.
     variables : tuple of str
-        Every name, of columns and of functions.
+        Every name of a value.
+    functions : tuple of str
+        Every name of a function.
     plain : tuple of str or None
         Columns, in order, where there is nothing but an intercept and columns; else None.
-    intercept : bool
-        Whether there is an intercept.
     """
 
     text: str
+    terms: tuple[Term, ...]
+    expression: Node | None
     lookups: tuple[str, ...]
     variables: tuple[str, ...]
+    functions: tuple[str, ...]
     plain: tuple[str, ...] | None
-    intercept: bool
+
+    @property
+    def intercept(self) -> bool:
+        """Whether there is an intercept."""
+        return any(not term.factors for term in self.terms)
 
 
 @lru_cache(maxsize=1024)
 def read_part(text: str) -> Part:
-    """Parse the text of one matrix.
+    """Parse the right side of one matrix.
 
     Examples
     --------
-    >>> read_part("1 + x + log(z)").variables
-    ('x', 'log', 'z')
+    >>> read_part("1 + x + log(z)").variables, read_part("1 + x + log(z)").functions
+    (('x', 'z'), ('log',))
     """
-    terms = list(Formula(text))
-    factors = [factor for term in terms for factor in term.factors]
-    lookups = [f.expr for f in factors if f.eval_method is Factor.EvalMethod.LOOKUP]
-    variables = [name for factor in factors for name in _variables(factor)]
+    terms = terms_of(text)
     simple = all(
-        len(t.factors) == 1 and (t.factors[0].expr == "1" or t.factors[0].expr in lookups)
-        for t in terms
+        not term.factors or (len(term.factors) == 1 and isinstance(term.factors[0], Name))
+        for term in terms
     )
+    factors = [factor for term in terms for factor in term.factors]
+    names = tuple(factor.name for factor in factors if isinstance(factor, Name))
+    return _part(text, terms, None, factors, names if simple else None)
+
+
+@lru_cache(maxsize=1024)
+def read_expression(text: str) -> Part:
+    """Parse one expression that gives one column of numbers.
+
+    Examples
+    --------
+    >>> read_expression("log(`my x`)").variables
+    ('my x',)
+    """
+    node = parse_node(text)
+    plain = (node.name,) if isinstance(node, Name) else None
+    return _part(text, (), node, [node], plain)
+
+
+def _part(
+    text: str,
+    terms: tuple[Term, ...],
+    expression: Node | None,
+    factors: Sequence[Node],
+    plain: tuple[str, ...] | None,
+) -> Part:
+    found = [names_of(factor) for factor in factors]
     return Part(
         text,
-        tuple(dict.fromkeys(lookups)),
-        tuple(dict.fromkeys(variables)),
-        tuple(t.factors[0].expr for t in terms if t.factors[0].expr != "1") if simple else None,
-        any(term == "1" for term in terms),
+        terms,
+        expression,
+        tuple(dict.fromkeys(f.name for f in factors if isinstance(f, Name))),
+        tuple(dict.fromkeys(name for values, _ in found for name in values)),
+        tuple(dict.fromkeys(name for _, functions in found for name in functions)),
+        plain,
     )
-
-
-def _variables(factor: Factor) -> list[str]:
-    """Names in a factor, in the order written."""
-    if factor.eval_method is not Factor.EvalMethod.PYTHON:
-        return [str(v) for v in factor.required_variables]
-    quoted: list[str] = []
-
-    def hold(match: re.Match[str]) -> str:
-        quoted.append(match.group(1))
-        return f"_quoted_{len(quoted) - 1}_"
-
-    plain = re.sub("`([^`]+)`", hold, factor.expr)
-    try:
-        tree = ast.parse(plain, mode="eval")
-    except SyntaxError as error:
-        raise FormulaError(f"`{factor.expr}` is no Python expression: {error.msg}.") from error
-    bound = {
-        a.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for a in node.args.args
-    }
-    bound |= {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    names = sorted(
-        (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in bound),
-        key=lambda node: node.col_offset,
-    )
-    held = {f"_quoted_{i}_": name for i, name in enumerate(quoted)}
-    return [held.get(node.id, node.id) for node in names]
-
-
-def functions_of(context: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Functions of formulas: ours, and the caller's before ours."""
-    return {**CONTEXT, **(context or {})}
 
 
 def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
-    """Names that a formula may use without a column of that name."""
-    return _OFFERED | frozenset(context or ())
+    """Names that a formula may call.
+
+    Raises
+    ------
+    OptionError
+        If the context is no mapping of names.
+    """
+    if context is not None and not (
+        isinstance(context, Mapping) and all(isinstance(name, str) for name in context)
+    ):
+        raise OptionError(
+            f"context must be a dict of functions by name, not {type(context).__name__}; write "
+            "context={'f': f}."
+        )
+    return frozenset(FUNCTIONS) | frozenset(context or ())
+
+
+def known_values(context: Mapping[str, Any] | None) -> frozenset[str]:
+    """Names that have a value without a column of that name."""
+    from mixcheck.design.factors import CONTRASTS
+
+    return frozenset(VALUES) | frozenset(CONTRASTS) | frozenset(context or ())
+
+
+def require_functions(
+    names: Sequence[str], known: frozenset[str], columns: Collection[object]
+) -> None:
+    """Fail for a function that is not among the known ones, nor within what context= brings.
+
+    Raises
+    ------
+    UnknownColumnError, FormulaError
+        With what to write instead.
+    """
+    for name in names:
+        first, _, last = name.rpartition(".")
+        if name in known or (first and first.partition(".")[0] in known - frozenset(FUNCTIONS)):
+            continue
+        if name in HINTS:
+            raise UnknownColumnError(
+                f"`{name}` is no column of the data, nor a known function: {HINTS[name]}."
+            )
+        if first == "np":
+            raise FormulaError(
+                f"`{name}` is not among the functions of formulas, which are elementwise, such as "
+                "np.log; give others by name in context=, or make a column of it in the data."
+            )
+        if first in set(columns):
+            raise FormulaError(
+                f"`{name}` cannot be read: methods of a column are not called in a formula; write "
+                f"{last}({first}) if there is that function, or make a column of it in the data."
+            )
+        raise UnknownColumnError(unknown_name(name, list(columns), known))
 
 
 class Recipe(ABC):
@@ -188,12 +235,14 @@ class PlainColumn:
     full: bool
 
     @property
+    def width(self) -> int:
+        """Number of its columns of the matrix."""
+        return 1 if self.levels is None else len(self.levels) - (not self.full)
+
+    @property
     def labels(self) -> list[str]:
         """Names of its columns of the matrix."""
-        if self.levels is None:
-            return [self.name]
-        mark = "" if self.full else "T."
-        return [f"{self.name}[{mark}{level}]" for level in self.levels[0 if self.full else 1 :]]
+        return Coding(self.name, levels=self.levels).labels(reduced=not self.full)
 
     def fill(self, out: FloatArray, data: Columns) -> None:
         """Write its columns into `out`, (n, width)."""
@@ -218,45 +267,95 @@ class PlainRecipe(Recipe):
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         first = ("Intercept",) if self.intercept else ()
-        return (*first, *(label for part in self.parts for label in part.labels))
+        return _distinct((*first, *(label for part in self.parts for label in part.labels)))
 
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing."""
-        widths = [len(part.labels) for part in self.parts]
-        X = np.empty((n, int(self.intercept) + sum(widths)), order="F")
         at = int(self.intercept)
+        width = at + sum(part.width for part in self.parts)
+        widest = max(self.parts, key=lambda part: part.width, default=None)
+        require_room(n, width, "1" if widest is None else widest.name)
+        X = np.empty((n, width), order="F")
         X[:, :at] = 1.0
-        for part, width in zip(self.parts, widths, strict=True):
-            part.fill(X[:, at : at + width], data)
-            at += width
+        for part in self.parts:
+            part.fill(X[:, at : at + part.width], data)
+            at += part.width
         return X
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class FormulaicRecipe(Recipe):
-    """A matrix by formulaic, with the state of its transformations and codings."""
+class TermsRecipe(Recipe):
+    """A matrix of terms, with the state of their functions and the coding of their factors."""
 
-    spec: ModelSpec
-    levels: Mapping[str, tuple[Any, ...]]
-    context: Mapping[str, Any] | None
+    factors: tuple[Node, ...]
+    codings: tuple[Coding, ...]
+    pieces: tuple[Piece, ...]
+    states: dict[str, dict[str, Any]]
+    context: Mapping[str, Any]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
-        return tuple(self.spec.column_names)
+        return _distinct(
+            tuple(label for piece in self.pieces for label in piece.labels(self.codings))
+        )
 
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing."""
-        for name, levels in self.levels.items():
-            if name in data:
-                level_codes(data[name], pd.Index(list(levels)), name)
-        matrix = _guarded(
-            lambda: self.spec.get_model_matrix(
-                _table(data, n), context=functions_of(self.context), na_action="ignore"
-            )
-        )
-        return _as_float(matrix, n)
+        return self.fill(Scene(data, n, self.context, self.states))
+
+    def fill(self, scene: Scene) -> FloatArray:
+        """Matrix, (n, p), of a scene."""
+        widths = [piece.width(self.codings) for piece in self.pieces]
+        widest = max(self.codings, key=lambda c: c.width(reduced=False), default=None)
+        require_room(scene.n, sum(widths), "1" if widest is None else widest.label)
+        with np.errstate(all="ignore"):
+            values = [
+                _coded_values(factor, coding, scene)
+                for factor, coding in zip(self.factors, self.codings, strict=True)
+            ]
+            X = np.empty((scene.n, sum(widths)), order="F")
+            at = 0
+            for piece in self.pieces:
+                for column in piece.columns(self.codings, values):
+                    X[:, at] = column
+                    at += 1
+        return X
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ExpressionRecipe(Recipe):
+    """One column of numbers by an expression: an offset, or a response."""
+
+    text: str
+    node: Node
+    states: dict[str, dict[str, Any]]
+    context: Mapping[str, Any]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name of the column."""
+        return (self.text,)
+
+    def evaluate(self, data: Columns, n: int) -> FloatArray:
+        """Column, (n, 1), of new data with no value missing."""
+        return self.fill(Scene(data, n, self.context, self.states))
+
+    def fill(self, scene: Scene) -> FloatArray:
+        """Column, (n, 1), of a scene."""
+        with np.errstate(all="ignore"):
+            value = evaluate(self.node, scene)
+        if isinstance(value, Matrix | pd.Categorical | Coded):
+            shown = f"{self.text} must be one column of numbers, not {kind_of(value)}"
+            raise DataError(f"{shown}; it is added or modelled as it stands.")
+        number = as_number(value, self.text)
+        if np.ndim(number) == 0 and names_of(self.node)[0]:
+            raise DataError(f"`{self.text}` is one number, where one value a row is needed.")
+        column = np.empty((scene.n, 1), order="F")
+        column[:, 0] = number
+        return column
 
 
 def make_matrices(
@@ -269,30 +368,40 @@ def make_matrices(
     DataError
         If an expression cannot be evaluated, or a column has a type no model can use.
     DesignError
-        If a categorical predictor has one level only.
+        If a categorical predictor has one level only, or there is no room for the matrix.
     """
+    scene = Scene(data, n, dict(context or {}), {})
     made: dict[str, tuple[FloatArray, Recipe]] = {}
     for key, part in parts.items():
+        if part.expression is not None:
+            shown = f"offset({part.text})" if " offset " in key else part.text
+            column = ExpressionRecipe(shown, part.expression, scene.states, scene.context)
+            made[key] = (column.fill(scene), column)
+            continue
         _check_lookups(part, data)
-        if part.plain is not None:
-            recipe = _plain_recipe(part.plain, part.intercept, data)
-            made[key] = (recipe.evaluate(data, n), recipe)
-    rest = tuple((key, part.text) for key, part in parts.items() if part.plain is None)
-    if rest:
-        made.update(_by_formulaic(rest, data, n, context))
+        if part.plain is not None and set(part.plain) <= set(data):
+            plain = _plain_recipe(part.plain, part.intercept, data)
+            made[key] = (plain.evaluate(data, n), plain)
+        else:
+            recipe = _terms_recipe(part.terms, scene)
+            made[key] = (recipe.fill(scene), recipe)
     return made
 
 
 def _check_lookups(part: Part, data: Columns) -> None:
     for name in part.lookups:
-        values = data[name]
+        values = data.get(name)
         if isinstance(values, pd.Categorical):
             _check_levels(name, list(values.categories))
         elif isinstance(values, pd.Series):
+            value_of(values, name)
             raise DataError(
                 f"Column `{name}` is of type {values.dtype}, which is no number and no category. "
-                f"Make a number of it, such as {{({name} - {name}.min()).dt.days}} for dates."
+                f"Make a number of it, such as days({render(Name(name))}) for dates, the days "
+                "since 1970."
             )
+        elif values is not None and values.dtype.kind == "b":
+            _check_levels(name, np.unique(values).tolist())
 
 
 def _check_levels(name: str, levels: Sequence[object]) -> None:
@@ -309,102 +418,103 @@ def _plain_recipe(names: Sequence[str], intercept: bool, data: Columns) -> Plain
     parts = []
     for name in names:
         values = data[name]
-        if isinstance(values, pd.Categorical):
-            parts.append(PlainColumn(name, values.categories, full=not spanned))
-            spanned = True
-        else:
-            parts.append(PlainColumn(name, None, full=False))
+        levels = (
+            values.categories
+            if isinstance(values, pd.Categorical)
+            else _LOGICAL
+            if values.dtype.kind == "b"
+            else None
+        )
+        parts.append(PlainColumn(name, levels, full=levels is not None and not spanned))
+        spanned = spanned or levels is not None
     return PlainRecipe(intercept, tuple(parts))
 
 
-def _by_formulaic(
-    parts: tuple[tuple[str, str], ...], data: Columns, n: int, context: Mapping[str, Any] | None
-) -> dict[str, tuple[FloatArray, Recipe]]:
-    """Matrices of one structured formula, so that parts share what they evaluate."""
-    formula = _structured(tuple(text for _, text in parts))
-    matrices = _guarded(
-        lambda: formula.get_model_matrix(
-            _table(data, n), context=functions_of(context), output="numpy", na_action="ignore"
-        )
+def _terms_recipe(terms: Sequence[Term], scene: Scene) -> TermsRecipe:
+    """Recipe of terms, the functions in them fitted to the scene."""
+    factors = tuple(dict.fromkeys(factor for term in terms for factor in term.factors))
+    with np.errstate(all="ignore"):
+        codings = tuple(_coding(factor, scene) for factor in factors)
+    position = {factor: i for i, factor in enumerate(factors)}
+    positions = [tuple(position[factor] for factor in term.factors) for term in terms]
+    pieces = tuple(pieces_of(positions, codings))
+    return TermsRecipe(factors, codings, pieces, scene.states, scene.context)
+
+
+def _coding(factor: Node, scene: Scene) -> Coding:
+    """How a factor is coded, by its value on the rows of the fit."""
+    if isinstance(factor, Number):
+        return Coding(factor.text, scale=float(factor.text))
+    label = factor.name if isinstance(factor, Name) else render(factor)
+    value = evaluate(factor, scene)
+    if isinstance(value, Coded):
+        _check_levels(label, value.categories.categories.tolist())
+        return Coding(label, levels=value.categories.categories, contrasts=value.contrasts)
+    if isinstance(value, pd.Categorical):
+        _check_levels(label, value.categories.tolist())
+        return Coding(label, levels=value.categories)
+    if isinstance(value, Matrix):
+        return Coding(label, parts=value.labels)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "b":
+        _check_levels(label, np.unique(value).tolist())
+        return Coding(label, levels=_LOGICAL, logical=not isinstance(factor, Name))
+    if isinstance(value, np.ndarray):
+        return Coding(label)
+    if isinstance(value, pd.Series):
+        as_number(value, label)
+    hint = {
+        "min": "; write pmin(x, 500) for the smaller of two",
+        "max": "; write pmax(x, 500) for the larger of two",
+    }.get(getattr(factor, "function", ""), "")
+    raise DataError(
+        f"The term `{label}` is {kind_of(value)}, where a term needs one value a row{hint}."
     )
-    made: dict[str, tuple[FloatArray, Recipe]] = {}
-    for i, (key, _) in enumerate(parts):
-        matrix = matrices[f"part{i}"]
-        spec = matrix.model_spec
-        made[key] = (_as_float(matrix, n), FormulaicRecipe(spec, _levels(spec), context))
-    return made
 
 
-@lru_cache(maxsize=256)
-def _structured(texts: tuple[str, ...]) -> Formula:
-    return Formula(**{f"part{i}": text for i, text in enumerate(texts)})
+def _coded_values(factor: Node, coding: Coding, scene: Scene) -> Any:
+    """Numbers, (n, width), or codes of levels, (n,), of a factor."""
+    if coding.scale is not None:
+        return np.full((scene.n, 1), coding.scale)
+    value = evaluate(factor, scene)
+    if coding.levels is not None:
+        name, column = _column_of(factor, coding.label)
+        if isinstance(value, np.ndarray) and coding.levels.dtype != np.bool_:
+            value = as_levels(value, coding.label, scene.n)
+        if isinstance(value, Coded):
+            value = value.categories
+        if not isinstance(value, pd.Categorical | np.ndarray):
+            raise DataError(f"`{coding.label}` must be categories here, and is {kind_of(value)}.")
+        return level_codes(value, coding.levels, name, noun="Column" if column else "The factor")
+    if isinstance(value, Matrix):
+        return value.numbers
+    if isinstance(factor, Name) and factor.name in scene.data:
+        return as_numbers(scene.data[factor.name], factor.name)[:, None]
+    number = np.asarray(as_number(value, coding.label))
+    return np.broadcast_to(number, (scene.n,))[:, None]
 
 
-def _table(data: Columns, n: int) -> pd.DataFrame:
-    columns = {
-        name: values.reset_index(drop=True) if isinstance(values, pd.Series) else values
-        for name, values in data.items()
-    }
-    return pd.DataFrame(columns, index=pd.RangeIndex(n), copy=False)
+def _column_of(factor: Node, label: str) -> tuple[str, bool]:
+    """Column whose levels a factor has, and whether it is one."""
+    inner = factor
+    while isinstance(inner, Call) and inner.function in _KEEP_LEVELS and inner.arguments:
+        inner = inner.arguments[0]
+    return (inner.name, True) if isinstance(inner, Name) else (label, False)
 
 
-def _levels(spec: ModelSpec) -> dict[str, tuple[Any, ...]]:
-    """Levels of every column that is coded as such, by name of the column."""
-    levels: dict[str, tuple[Any, ...]] = {}
-    for expression, (_, state) in spec.encoder_state.items():
-        if "categories" not in state:
-            continue
-        categories = tuple(state["categories"])
-        _check_levels(expression, categories)
-        match = _CODED.match(expression)
-        if match:
-            levels[match.group(1) or match.group(2)] = categories
-        else:
-            levels[expression] = categories
-    return levels
+def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels, with a column that has the name of the intercept, or another's, in back-ticks."""
+    if len(set(labels)) == len(labels):
+        return labels
+    seen: dict[str, int] = {}
+    made = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        marks = "`" * (seen[label] - 1)
+        made.append(marks + label + marks)
+    return tuple(made)
 
 
-def _guarded(evaluate: Callable[[], Any]) -> Any:
-    """Result of formulaic, its errors and its warning of unknown levels in our words."""
-    try:
-        # What is not finite is named by row and column afterwards.
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("error", DataMismatchWarning)
-            return evaluate()
-    except DataMismatchWarning as found:
-        raise UnseenLevelError(str(found).split(" They are being")[0]) from found
-    except (FormulaicError, ValueError, TypeError, NameError) as error:
-        reason = str(error).split("\n")[0].strip().rstrip(".")
-        raise DataError(f"The formula cannot be evaluated on these data: {reason}.") from error
-
-
-def _as_float(matrix: Any, n: int) -> FloatArray:
-    values = np.asarray(matrix)
-    if values.shape[0] != n:
-        values = np.empty((n, 0)) if values.size == 0 else values
-    try:
-        return np.asarray(values, dtype=np.float64, order="F")
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"An expression of the formula gives {values.dtype} values, not numbers: {error}."
-        ) from error
-
-
-def as_numbers(values: Column, name: str) -> FloatArray:
-    """Column as float64.
-
-    Raises
-    ------
-    DataError
-        If it is no numbers.
-    """
-    if isinstance(values, np.ndarray):
-        return values.astype(np.float64, copy=False)
-    kind = "text" if isinstance(values, pd.Categorical) else str(getattr(values, "dtype", "?"))
-    raise DataError(f"Column `{name}` must be numbers, but holds {kind}; use pd.to_numeric on it.")
-
-
-def level_codes(values: Column, levels: pd.Index[Any], name: str) -> Any:
+def level_codes(values: Column, levels: pd.Index[Any], name: str, *, noun: str = "Column") -> Any:
     """Position of every value among the levels, (n,).
 
     Raises
@@ -414,12 +524,17 @@ def level_codes(values: Column, levels: pd.Index[Any], name: str) -> Any:
     """
     if isinstance(values, pd.Categorical) and values.categories is levels:
         return values.codes
+    if isinstance(values, np.ndarray) and values.dtype.kind == "b" and levels.dtype == np.bool_:
+        return values.astype(np.int8)
     found: pd.Index[Any] = pd.Index(values)
-    codes = levels.get_indexer(found)
+    if levels.dtype == np.bool_ and found.dtype.kind in "iufb":
+        codes = np.where(found == 1, 1, np.where(found == 0, 0, -1))
+    else:
+        codes = levels.get_indexer(found)
     if codes.min(initial=0) < 0:
         unseen = found[codes < 0].unique().tolist()
         raise UnseenLevelError(
-            f"Column `{name}` has level(s) {', '.join(repr(v) for v in unseen[:5])} that the model "
+            f"{noun} `{name}` has level(s) {', '.join(repr(v) for v in unseen[:5])} that the model "
             f"has never seen; it knows {', '.join(repr(v) for v in levels[:10].tolist())}. "
             f"{_remedy(levels, found, name)}"
         )
@@ -427,7 +542,7 @@ def level_codes(values: Column, levels: pd.Index[Any], name: str) -> Any:
 
 
 def _remedy(levels: pd.Index[Any], found: pd.Index[Any], name: str) -> str:
-    old, new = kind_of(levels), kind_of(found)
+    old, new = label_kind(levels), label_kind(found)
     if old == new:
         return "Remove these rows, or fit the model again with them."
     return f"The fit has {old} there and the new data {new}: {write_cast(old, name)}."

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.formula import ResponseFormula
+from mixcheck.design.formula import ResponseFormula, unquote_name
 from mixcheck.design.frames import Columns, check_finite, row_label
-from mixcheck.design.recipes import as_numbers
+from mixcheck.design.values import as_numbers
 from mixcheck.errors import DataError, FormulaError
 
 __all__ = ["Response", "make_response", "two_level_response"]
@@ -97,7 +97,7 @@ def _single(
     *,
     binary: bool,
 ) -> Response:
-    column = None if "response 0" in parts else columns[text.strip("`")]
+    column = None if "response 0" in parts else columns[unquote_name(text) or text]
     if isinstance(column, pd.Categorical):
         if binary:
             return two_level_response(column, text)
@@ -117,7 +117,7 @@ def _numbers(
 ) -> FloatArray:
     matrix = parts.get(f"response {index}")
     if matrix is None:
-        values = np.array(as_numbers(columns[text.strip("`")], text))
+        values = np.array(as_numbers(columns[unquote_name(text) or text], text))
     elif matrix.shape[1] != 1:
         raise DataError(f"The response `{text}` must be one column of numbers.")
     else:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.design import Design, build_design, divide_dispersion, parse_formula
+from mixcheck.design import Design, build_design, divide_dispersion, has_terms, parse_formula
 from mixcheck.errors import (
     BoundaryWarning,
     ConvergenceWarning,
@@ -136,7 +136,9 @@ def glmm(
     """
     _require_method(method, nodes, hessian)
     _require_restricted(method, reml=reml)
-    chosen = get_family(family) if zi is None else add_zeros(get_family(family))
+    chosen = get_family(family)
+    if zi is not None and has_terms(zi, "zi"):
+        chosen = add_zeros(chosen)
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
@@ -244,16 +246,17 @@ def _design(
             f"the {family.name} family has no dispersion to model; leave dispersion={dispersion!r} "
             "out, or add a random effect for each observation"
         )
-    if precision is not None:
-        if family.precision_power is None or dispersion is None:
-            raise OptionError(
-                f"precision={precision!r} divides a variance, and that of the {family.name} family "
-                'is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
-                "for several, write weights=; for exposures, offset="
-            )
-        dispersion = divide_dispersion(dispersion, precision, family.precision_power, data)
+    if precision is not None and (family.precision_power is None or dispersion is None):
+        raise OptionError(
+            f"precision={precision!r} divides a variance, and that of the {family.name} family "
+            'is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
+            "for several, write weights=; for exposures, offset="
+        )
+    parsed = parse_formula(formula, dispersion=dispersion, zi=zi)
+    if precision is not None and family.precision_power is not None:
+        parsed = divide_dispersion(parsed, precision, family.precision_power, data)
     design = build_design(
-        parse_formula(formula, dispersion=dispersion, zi=zi),
+        parsed,
         data,
         weights=weights,
         offset=offset,

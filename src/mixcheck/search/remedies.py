@@ -13,7 +13,7 @@ import pandas as pd
 from mixcheck.checks.check import By, Check, Named, Where, check_from_dict
 from mixcheck.checks.pattern import FITTED, Trend
 from mixcheck.checks.suite import Suite
-from mixcheck.design.formula import quote_name
+from mixcheck.design.formula import quote_name, unquote_name
 from mixcheck.errors import FamilyError
 from mixcheck.families import Family, get_family
 from mixcheck.report.finding import Finding
@@ -107,7 +107,7 @@ class Situation:
 
     def column(self, name: str) -> pd.Series[Any] | None:
         """The column of a plain term."""
-        plain = name.strip("`")
+        plain = unquote_name(name)
         return self.frame[plain] if plain in self.frame.columns else None
 
     def varies_within(self, name: str, group: tuple[str, ...]) -> bool:

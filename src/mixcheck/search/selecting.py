@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from mixcheck.comparison.candidates import CriterionFunction
 from mixcheck.comparison.exploration import SearchName
 from mixcheck.comparison.selection import Selection, search_models
 from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.design.formula import unquote_name
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
@@ -293,11 +294,20 @@ def _space(
     )
 
 
+_SEVERAL_COLUMNS: Final = tuple(
+    f"{name}("
+    for name in (
+        *("C", "factor", "as.factor", "as.character", "ordered", "relevel", "cut", "interaction"),
+        *("poly", "bs", "ns", "cs", "cr", "cc"),
+    )
+)
+
+
 def _is_factor(effect: str, frame: pd.DataFrame) -> bool:
     """Whether an effect has a column for each level, as far as its text says."""
-    name = effect.strip("`")
-    if name not in frame.columns:
-        return effect.startswith(("C(", "factor(", "poly(", "bs(", "cs(", "cr("))
+    name = unquote_name(effect)
+    if name is None or name not in frame.columns:
+        return effect.startswith(_SEVERAL_COLUMNS)
     column = frame[name]
     return not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "b"
 

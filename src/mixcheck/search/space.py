@@ -68,7 +68,7 @@ def model_of(
     mean = formula.predictor("mean")
     terms = split_terms(mean.fixed)
     return Model(
-        response=formula.text.partition("~")[0].strip(),
+        response=formula.left_side,
         intercept="1" in terms,
         terms=tuple(term for term in terms if term not in ("0", "1")),
         random=tuple(map(part_of, mean.random)),

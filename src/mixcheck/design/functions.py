@@ -1,0 +1,551 @@
+"""The functions of formulas: every one there is, by the name that R or NumPy has for it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from mixcheck.design import factors as _factors
+from mixcheck.design.splines import b_spline, cubic_spline, natural_spline, orthogonal_polynomials
+from mixcheck.design.values import (
+    Matrix,
+    Value,
+    as_logical,
+    as_number,
+    constants,
+    kind_of,
+)
+from mixcheck.errors import DataError, DesignError, FormulaError
+
+__all__ = ["FUNCTIONS", "HINTS", "VALUES", "Site", "call_function"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a function is called.
+
+    Attributes
+    ----------
+    text : str
+        The call.
+    n : int
+        Number of rows.
+    state : dict
+        What the call remembers from the rows of the fit; empty at the fit.
+    """
+
+    text: str
+    n: int
+    state: dict[str, Any]
+
+
+_Function = Callable[..., Value]
+
+
+def call_function(name: str, site: Site, arguments: list[Value], named: dict[str, Value]) -> Value:
+    """Value of a function of the list.
+
+    Raises
+    ------
+    FormulaError
+        For arguments that it does not take.
+    """
+    function = FUNCTIONS[name]
+    keywords = {key.replace(".", "_"): value for key, value in named.items()}
+    signature = _signature(function)
+    try:
+        signature.bind(site, *arguments, **keywords)
+    except TypeError:
+        takes = ", ".join(
+            ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name.replace("_", ".").rstrip(".")
+            for p in list(signature.parameters.values())[1:]
+        )
+        raise FormulaError(
+            f"`{site.text}` cannot be read: `{name}` takes {takes or 'no arguments'}."
+        ) from None
+    return function(site, *arguments, **keywords)
+
+
+@lru_cache(maxsize=512)
+def _signature(function: _Function) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+# ---- elementwise ----------------------------------------------------------------------------
+
+
+def _one(function: Callable[[Any], Any]) -> _Function:
+    def apply(site: Site, x: Value) -> Value:
+        return _plain(function(as_number(x, site.text)))
+
+    return apply
+
+
+def _two(function: Callable[[Any, Any], Any]) -> _Function:
+    def apply(site: Site, x: Value, y: Value) -> Value:
+        return _plain(function(as_number(x, site.text), as_number(y, site.text)))
+
+    return apply
+
+
+def _many(function: Callable[[Any, Any], Any]) -> _Function:
+    def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
+        if not x:
+            raise FormulaError(f"`{site.text}` needs an argument.")
+        total = as_number(x[0], site.text)
+        for other in x[1:]:
+            total = function(total, as_number(other, site.text))
+        return _plain(total)
+
+    return apply
+
+
+def _plain(values: Any) -> Value:
+    """Array, or one number as Python's own."""
+    array = np.asarray(values)
+    return array if array.ndim else array.item()
+
+
+def _log(site: Site, x: Value, base: Value = None) -> Value:
+    values = np.log(as_number(x, site.text))
+    return _plain(values if base is None else values / np.log(as_number(base, site.text)))
+
+
+def _round(site: Site, x: Value, digits: Value = 0.0) -> Value:
+    return _plain(np.round(as_number(x, site.text), int(as_number(digits, site.text))))
+
+
+def _clip(site: Site, x: Value, a_min: Value = None, a_max: Value = None) -> Value:
+    low, high = (
+        bound if bound is None else as_number(bound, site.text) for bound in (a_min, a_max)
+    )
+    return _plain(np.clip(as_number(x, site.text), low, high))
+
+
+def _not(site: Site, x: Value) -> Value:
+    return _plain(np.logical_not(as_logical(x, site.text)))
+
+
+def _logic(function: Callable[[Any, Any], Any]) -> _Function:
+    def apply(site: Site, x: Value, y: Value) -> Value:
+        return _plain(function(as_logical(x, site.text), as_logical(y, site.text)))
+
+    return apply
+
+
+def _if_else(site: Site, test: Value, yes: Value, no: Value) -> Value:
+    return _factors.if_else(test, yes, no, site.text, site.n)
+
+
+def _same(site: Site, x: Value) -> Value:
+    return x
+
+
+def _as_numeric(site: Site, x: Value) -> Value:
+    if isinstance(x, pd.Categorical):
+        raise DataError(
+            f"`{site.text}` of text or categories could mean their numbers or their positions; "
+            "make the column in the data, with pd.to_numeric or .cat.codes + 1."
+        )
+    return _plain(as_number(x, site.text))
+
+
+def _as_integer(site: Site, x: Value) -> Value:
+    return _plain(np.trunc(as_number(_as_numeric(site, x), site.text)))
+
+
+def _as_logical(site: Site, x: Value) -> Value:
+    return _plain(as_logical(x, site.text))
+
+
+# ---- one number of a whole column -----------------------------------------------------------
+
+
+def _whole(function: Callable[[Any], Any]) -> _Function:
+    """A number of all rows, which is that of the fit wherever the model is used."""
+
+    def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
+        if "value" not in site.state:
+            if not x:
+                raise FormulaError(f"`{site.text}` needs a column.")
+            parts = [np.ravel(as_number(part, site.text)) for part in x]
+            site.state["value"] = float(function(np.concatenate(parts)))
+        value: float = site.state["value"]
+        return value
+
+    return apply
+
+
+def _sd(ddof: int) -> Callable[[Any], Any]:
+    return lambda x: np.std(x, ddof=ddof)
+
+
+def _quantile(site: Site, x: Value, probs: Value) -> Value:
+    share = as_number(probs, site.text)
+    if "value" not in site.state:
+        if not 0.0 <= share <= 1.0:
+            raise DataError(f"`{site.text}`: the probability must lie between 0 and 1.")
+        site.state["value"] = float(np.quantile(as_number(x, site.text), share))
+    value: float = site.state["value"]
+    return value
+
+
+# ---- scales, polynomials, splines -----------------------------------------------------------
+
+
+def _scaled(
+    site: Site, x: Value, centre: Value, scale: Value, ddof: float, *, about_zero: bool
+) -> Value:
+    values = np.atleast_1d(as_number(x, site.text))
+    state = site.state
+    if not state:
+        moved = isinstance(centre, bool)
+        state["centre"] = (
+            (float(values.mean()) if centre else 0.0) if moved else as_number(centre, site.text)
+        )
+        rest = values - state["centre"]
+        if isinstance(scale, bool):
+            square = float(rest @ rest) / max(len(rest) - ddof, 1)
+            state["scale"] = float(np.sqrt(square)) if scale else 1.0
+        else:
+            state["scale"] = as_number(scale, site.text)
+        if state["scale"] == 0.0:
+            raise DesignError(f"`{site.text}` cannot be scaled: all its values are the same.")
+    scaled: Value = (values - state["centre"]) / state["scale"]
+    return scaled
+
+
+def _scale(
+    site: Site, x: Value, center: Value = True, scale: Value = True, ddof: Value = 1.0
+) -> Value:
+    return _scaled(site, x, center, scale, as_number(ddof, site.text), about_zero=True)
+
+
+def _standardize(
+    site: Site, x: Value, center: Value = True, rescale: Value = True, ddof: Value = 0.0
+) -> Value:
+    return _scaled(site, x, center, rescale, as_number(ddof, site.text), about_zero=True)
+
+
+def _center(site: Site, x: Value) -> Value:
+    return _scaled(site, x, True, False, 1.0, about_zero=False)
+
+
+def _count(value: Value, text: str) -> int:
+    number = as_number(value, text)
+    if np.ndim(number) or not float(number).is_integer():
+        raise DataError(f"`{text}` needs a whole number for its degree or degrees of freedom.")
+    return int(number)
+
+
+def _poly(site: Site, x: Value, degree: Value = 1.0, raw: Value = False) -> Value:
+    values = np.atleast_1d(as_number(x, site.text))
+    if isinstance(degree, np.ndarray):
+        raise FormulaError(
+            f"`{site.text}`: polynomials of two columns are not there; write poly(x, 2) + "
+            "poly(z, 2), or their product."
+        )
+    k = _count(degree, site.text)
+    if raw:
+        if not 1 <= k <= 100:
+            raise DataError(f"`{site.text}` needs a degree from 1 to 100.")
+        powers = np.column_stack([values**i for i in range(1, k + 1)])
+        return Matrix(powers, tuple(str(i) for i in range(k)))
+    basis = orthogonal_polynomials(values, k, site.state, site.text)
+    return Matrix(basis, tuple(str(i + 1) for i in range(k)))
+
+
+def _given(value: Value, site: Site) -> list[float] | None:
+    return None if value is None else [as_number(v, site.text) for v in constants(value, site.text)]
+
+
+def _options(
+    site: Site, df: Value, knots: Value, bounds: Value
+) -> tuple[int | None, list[float] | None, tuple[float, float] | None]:
+    inner, edges = _given(knots, site), _given(bounds, site)
+    if edges is not None and len(edges) != 2:
+        raise DataError(f"`{site.text}` needs two Boundary.knots.")
+    ends = None if edges is None else (edges[0], edges[1])
+    return None if df is None else _count(df, site.text), inner, ends
+
+
+def _bs(
+    site: Site,
+    x: Value,
+    df: Value = None,
+    knots: Value = None,
+    degree: Value = 3.0,
+    intercept: Value = False,
+    Boundary_knots: Value = None,
+    *,
+    include_intercept: Value = False,
+    lower_bound: Value = None,
+    upper_bound: Value = None,
+) -> Value:
+    count, inner, edges = _options(site, df, knots, Boundary_knots)
+    values = np.atleast_1d(as_number(x, site.text))
+    if lower_bound is not None or upper_bound is not None:
+        edges = (
+            float(values.min() if lower_bound is None else as_number(lower_bound, site.text)),
+            float(values.max() if upper_bound is None else as_number(upper_bound, site.text)),
+        )
+    basis = b_spline(
+        values, count, inner, _count(degree, site.text), edges, site.state, site.text,
+        intercept=bool(intercept) or bool(include_intercept),
+    )  # fmt: skip
+    return Matrix(basis, tuple(str(i + 1) for i in range(basis.shape[1])))
+
+
+def _ns(
+    site: Site,
+    x: Value,
+    df: Value = None,
+    knots: Value = None,
+    intercept: Value = False,
+    Boundary_knots: Value = None,
+) -> Value:
+    count, inner, edges = _options(site, df, knots, Boundary_knots)
+    values = np.atleast_1d(as_number(x, site.text))
+    basis = natural_spline(
+        values, count, inner, edges, site.state, site.text, intercept=bool(intercept)
+    )
+    return Matrix(basis, tuple(str(i + 1) for i in range(basis.shape[1])))
+
+
+def _cubic(name: str) -> _Function:
+    def apply(
+        site: Site,
+        x: Value,
+        df: Value = None,
+        knots: Value = None,
+        lower_bound: Value = None,
+        upper_bound: Value = None,
+        constraints: Value = None,
+    ) -> Value:
+        values = np.atleast_1d(as_number(x, site.text))
+        options: dict[str, Any] = {
+            "df": None if df is None else _count(df, site.text),
+            "knots": None if knots is None else constants(knots, site.text),
+            "lower_bound": lower_bound,
+            "upper_bound": upper_bound,
+            "constraints": constraints,
+        }
+        made = cubic_spline(values, name, site.state, options)
+        made = getattr(made, "__wrapped__", made)
+        if isinstance(made, Mapping):
+            kept = {str(k): np.asarray(v) for k, v in made.items() if not str(k).startswith("__")}
+            return Matrix(np.column_stack(list(kept.values())), tuple(kept))
+        array = np.asarray(made)
+        return Matrix(array, tuple(str(i + 1) for i in range(array.shape[1])))
+
+    return apply
+
+
+# ---- factors and dates ----------------------------------------------------------------------
+
+
+def _factor(
+    site: Site, x: Value, levels: Value = None, labels: Value = None, ordered: Value = None
+) -> Value:
+    return _factors.factor(x, levels, labels, site.text, site.n)
+
+
+def _coded(site: Site, x: Value, contrasts: Value = None, levels: Value = None) -> Value:
+    return _factors.coded(x, contrasts, levels, site.text, site.n)
+
+
+def _relevel(site: Site, x: Value, ref: Value) -> Value:
+    return _factors.relevel(x, ref, site.state, site.text, site.n)
+
+
+def _interaction(site: Site, *x: Value, sep: Value = ".") -> Value:
+    return _factors.crossed(x, str(sep), site.text, site.n)
+
+
+def _cut(
+    site: Site,
+    x: Value,
+    breaks: Value,
+    labels: Value = None,
+    include_lowest: Value = False,
+    right: Value = True,
+) -> Value:
+    return _factors.cut(
+        x, breaks, labels, site.state, site.text,
+        include_lowest=bool(include_lowest), right=bool(right),
+    )  # fmt: skip
+
+
+def _contrast(name: str) -> _Function:
+    def apply(site: Site, base: Value = None, reference: Value = None) -> Value:
+        made: Value = _factors.contrast(name, reference if base is None else base)
+        return made
+
+    return apply
+
+
+def _date(part: Callable[[Any], Any]) -> _Function:
+    def apply(site: Site, x: Value) -> Value:
+        if not isinstance(x, pd.Series) or x.dtype.kind not in "mM":
+            raise DataError(f"`{site.text}` needs a column of dates, and has {kind_of(x)}.")
+        return np.asarray(part(x), dtype=np.float64)
+
+    return apply
+
+
+def _days(x: Any) -> Any:
+    day = pd.Timedelta(days=1)
+    if x.dtype.kind == "m":
+        return x / day
+    plain = x.dt.tz_convert(None) if getattr(x.dt, "tz", None) is not None else x
+    return (plain - pd.Timestamp("1970-01-01")) / day
+
+
+def _of_date(name: str) -> Callable[[Any], Any]:
+    def part(x: Any) -> Any:
+        if x.dtype.kind != "M":
+            raise DataError(f"`{name}` needs dates, not lengths of time; write days(..) for these.")
+        return getattr(x.dt, name)
+
+    return part
+
+
+def _list(site: Site, *items: Value) -> Value:
+    return tuple(item for part in items for item in constants(part, site.text))
+
+
+_ONE: Final[dict[str, Callable[[Any], Any]]] = {
+    "exp": np.exp, "expm1": np.expm1, "exp2": np.exp2, "exp10": lambda x: np.power(10.0, x),
+    "log10": np.log10, "log2": np.log2, "log1p": np.log1p, "sqrt": np.sqrt, "abs": np.abs,
+    "sign": np.sign, "floor": np.floor, "ceiling": np.ceil, "ceil": np.ceil, "trunc": np.trunc,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
+    "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
+    "acosh": np.arccosh, "atanh": np.arctanh, "logit": special.logit, "qlogis": special.logit,
+    "expit": special.expit, "plogis": special.expit, "pnorm": special.ndtr,
+    "qnorm": special.ndtri, "lgamma": special.gammaln, "gamma": special.gamma,
+    "digamma": special.digamma, "factorial": special.factorial,
+    "lfactorial": lambda x: special.gammaln(x + 1.0),
+}  # fmt: skip
+_NUMPY_ONE: Final = (
+    "abs", "absolute", "fabs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
+    "cbrt", "ceil", "cos", "cosh", "deg2rad", "degrees", "exp", "exp2", "expm1", "floor", "log",
+    "log10", "log1p", "log2", "negative", "positive", "rad2deg", "radians", "reciprocal", "rint",
+    "sign", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
+)  # fmt: skip
+_NUMPY_TWO: Final = (
+    "add", "arctan2", "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod",
+    "heaviside", "hypot", "logaddexp", "maximum", "minimum", "mod", "multiply", "power",
+    "remainder", "subtract", "true_divide", "greater", "greater_equal", "less", "less_equal",
+    "equal", "not_equal",
+)  # fmt: skip
+_WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
+    "mean": np.mean, "median": np.median, "sd": _sd(1), "var": lambda x: np.var(x, ddof=1),
+    "min": np.min, "max": np.max, "sum": np.sum, "length": np.size, "len": np.size,
+    "np.mean": np.mean, "np.median": np.median, "np.std": _sd(0), "np.var": np.var,
+    "np.min": np.min, "np.max": np.max, "np.sum": np.sum,
+}  # fmt: skip
+
+FUNCTIONS: Final[Mapping[str, _Function]] = MappingProxyType(
+    {
+        **{name: _one(function) for name, function in _ONE.items()},
+        **{f"np.{name}": _one(getattr(np, name)) for name in _NUMPY_ONE},
+        **{f"np.{name}": _two(getattr(np, name)) for name in _NUMPY_TWO},
+        **{name: _whole(function) for name, function in _WHOLES.items()},
+        **{name: _contrast(name) for name in _factors.CONTRASTS},
+        **{name: _cubic(name) for name in ("cc", "cr", "cs")},
+        "log": _log,
+        "logb": _log,
+        "pow": _two(np.power),
+        "atan2": _two(np.arctan2),
+        "choose": _two(special.binom),
+        "beta": _two(special.beta),
+        "lbeta": _two(special.betaln),
+        "pmin": _many(np.minimum),
+        "pmax": _many(np.maximum),
+        "round": _round,
+        "np.round": _round,
+        "np.around": _round,
+        "np.clip": _clip,
+        "np.where": _if_else,
+        "ifelse": _if_else,
+        "np.logical_not": _not,
+        "np.logical_and": _logic(np.logical_and),
+        "np.logical_or": _logic(np.logical_or),
+        "np.logical_xor": _logic(np.logical_xor),
+        "xor": _logic(np.logical_xor),
+        "quantile": _quantile,
+        "I": _same,
+        "identity": _same,
+        "as.numeric": _as_numeric,
+        "as.double": _as_numeric,
+        "as.integer": _as_integer,
+        "as.logical": _as_logical,
+        "factor": _factor,
+        "as.factor": _factor,
+        "as.character": _factor,
+        "ordered": _factor,
+        "as.ordered": _factor,
+        "C": _coded,
+        "relevel": _relevel,
+        "interaction": _interaction,
+        "cut": _cut,
+        "c": _list,
+        "center": _center,
+        "scale": _scale,
+        "standardize": _standardize,
+        "poly": _poly,
+        "bs": _bs,
+        "ns": _ns,
+        "days": _date(_days),
+        "year": _date(_of_date("year")),
+        "month": _date(_of_date("month")),
+        "yday": _date(_of_date("dayofyear")),
+        "hour": _date(_of_date("hour")),
+    }
+)
+
+VALUES: Final[Mapping[str, Value]] = MappingProxyType(
+    {"T": True, "F": False, "pi": math.pi, "np.pi": math.pi, "np.e": math.e}
+)
+
+# What to write for functions that are known elsewhere and are not there.
+HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("s", "te", "ti", "t2", "lo"),
+            "smooth terms with a penalty are not there; write bs(x, df=4) or ns(x, df=4)",
+        ),
+        **dict.fromkeys(("rcs", "rcspline"), "write ns(x, df=4)"),
+        **dict.fromkeys(
+            ("lag", "diff", "cumsum", "rank", "order", "rev", "sort", "cumprod", "rle"),
+            "it looks at other rows, and rows may be left out; make a column of it in the data",
+        ),
+        **dict.fromkeys(
+            ("is.na", "is.nan", "complete.cases"),
+            "rows with a missing value are left out; make a column of it in the data",
+        ),
+        **dict.fromkeys(
+            ("paste", "paste0", "str", "substr", "grepl", "sub", "gsub", "hashed"),
+            "make a column of it in the data",
+        ),
+        **dict.fromkeys(("cbind", "rbind"), "cbind(k, n - k) is a response, and stands left of ~"),
+        **dict.fromkeys(("ar1", "cs1", "ou", "mat", "toep"), "write (1 + x | g) or diag(x | g)"),
+        "offset": "an offset is added by itself: write + offset(x)",
+        "case_when": "write ifelse(condition, yes, no)",
+        "if_else": "write ifelse(condition, yes, no)",
+        "polym": "write poly(x, 2) + poly(z, 2), or their product",
+        "mo": "write factor(x)",
+        "Recode": "make a column of it in the data",
+        "recode": "make a column of it in the data",
+        "Surv": "survival models are not there",
+    }
+)

@@ -1,0 +1,560 @@
+"""The language of formulas: text to a tree of a few kinds of node, and back.
+
+Operators, and how tightly they bind, are those of R. What has no node here cannot be said in
+a formula: there are no attributes, subscripts, assignments, lambdas or comprehensions. Nothing
+of a formula is ever handed to an interpreter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NoReturn, TypeAlias
+
+from mixcheck.design.brackets import Source, scan
+
+__all__ = [
+    "NAME",
+    "Binary",
+    "Braces",
+    "Call",
+    "Constant",
+    "Name",
+    "Node",
+    "Number",
+    "Text",
+    "Unary",
+    "Vector",
+    "parse_node",
+    "quote_name",
+    "read_node",
+    "render",
+    "unquote_name",
+    "walk",
+]
+
+_MARKS: Final = "\u0300-\u036f"
+NAME: Final = re.compile(rf"[^\W\d][\w.{_MARKS}]*|\.[^\W\d][\w.{_MARKS}]*")
+# Words that stand for a value, as R or as Python spells them.
+_CONSTANTS: Final = {
+    "TRUE": "True",
+    "True": "True",
+    "FALSE": "False",
+    "False": "False",
+    "NULL": "None",
+    "None": "None",
+    "Inf": "Inf",
+    "NaN": "NaN",
+    "NA": "NA",
+}
+_TOKEN: Final = re.compile(
+    rf"""
+    (?P<number>(?:0[xX][0-9a-fA-F]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)L?)
+  | (?P<name>{NAME.pattern})
+  | (?P<quoted>`(?:[^`\\]|\\.)*`)
+  | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+  | (?P<operator>%[\w*/|:.<>=]*%|\*\*|//|<<-|->>|<=|>=|==|!=|<-|->|:::|::|:=|&&|\|\||\|>
+      |[-+*/^:<>=!&|~%(),\[\]{{}}$@?;\\.])
+""",
+    re.VERBOSE | re.DOTALL,
+)
+# How tightly R binds, the tightest last; the exponent binds tighter than a sign.
+_OR, _AND, _NOT, _COMPARE, _ADD, _MULTIPLY, _PERCENT, _RANGE, _SIGN, _POWER = range(1, 11)
+_BINDING: Final = {
+    "|": _OR,
+    "&": _AND,
+    **dict.fromkeys(("<", ">", "<=", ">=", "==", "!="), _COMPARE),
+    **dict.fromkeys("+-", _ADD),
+    **dict.fromkeys(("*", "/", "//", "%"), _MULTIPLY),
+    **dict.fromkeys(("%%", "%/%", "%in%"), _PERCENT),
+    ":": _RANGE,
+    "**": _POWER,
+}
+_DEEPEST: Final = 200
+_SAY: Final = {
+    "$": "A formula names columns alone; write `x` where you have `data$x`.",
+    "@": "`@` has no meaning in a formula.",
+    "[": "Subscripts are not read in a formula; make a column of it in the data.",
+    "::": "Write the function without its package: `bs(x, df=4)`.",
+    ":::": "Write the function without its package: `bs(x, df=4)`.",
+    "&&": "`&&` is no operator on columns; write `&`.",
+    "||": "`||` is no operator on columns; write `|`, or a random term `(x || g)` by itself.",
+    "|>": "Pipes are not read in a formula; write `f(x)`.",
+    "=": "`=` names an argument inside a call, as in `bs(x, df=4)`; to compare, write `==`.",
+    ":=": "Nothing can be assigned in a formula.",
+    "<-": "Nothing can be assigned in a formula; for less than a negative number, write `x < -1`.",
+    "->": "Nothing can be assigned in a formula.",
+    "<<-": "Nothing can be assigned in a formula.",
+    "->>": "Nothing can be assigned in a formula.",
+    "~": "A `~` stands between response and predictors alone.",
+    ".": "`.` (all other columns) is not offered; write the columns.",
+    "?": "`?` has no meaning in a formula.",
+    ";": "`;` has no meaning in a formula; it is one sum.",
+    "\\": "`\\` has no meaning in a formula; functions are given by name in context=.",
+}
+_WORDS: Final = {
+    "in": "write `%in%`",
+    "and": "write `&`",
+    "or": "write `|`",
+    "is": "write `==`",
+    "if": "write `ifelse(condition, yes, no)`",
+    "for": "make a column of it in the data",
+    "not": "write `!`",
+    "lambda": "functions are given by name in context=",
+    "function": "functions are given by name in context=",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as text that Python reads back as the same number."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in quotes."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """True, False, None, Inf, NaN or NA."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A column, or a value known by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function applied to arguments."""
+
+    function: str
+    arguments: tuple[Node, ...]
+    keywords: tuple[tuple[str, Node], ...] = ()
+
+
+@dataclass(frozen=True)
+class Unary:
+    """``-``, ``+`` or ``!`` before an operand."""
+
+    operator: str
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Two operands with an operator between them."""
+
+    operator: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A list of values in brackets."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Braces:
+    """An expression that a formula takes whole, with arithmetic where else terms are."""
+
+    inner: Node
+
+
+Node: TypeAlias = Number | Text | Constant | Name | Call | Unary | Binary | Vector | Braces
+
+
+# ---- names ----------------------------------------------------------------------------------
+
+
+def quote_name(name: str) -> str:
+    r"""Column name as a formula needs it: in back-ticks unless it is plain.
+
+    A back-tick within a name gets a backslash, and so does a backslash, so that every name is
+    read back as itself.
+
+    Examples
+    --------
+    >>> [quote_name(name) for name in ("x", "my x", "a`b")]
+    ['x', '`my x`', '`a\\`b`']
+    """
+    if NAME.fullmatch(name) and name not in _CONSTANTS:
+        return name
+    escaped = re.sub(r"[`\\]", r"\\\g<0>", name)
+    return f"`{escaped}`"
+
+
+def unquote_name(text: str) -> str | None:
+    """Name that a text stands for, where it is one name and nothing else.
+
+    Examples
+    --------
+    >>> unquote_name("`my x`"), unquote_name("x"), unquote_name("log(x)")
+    ('my x', 'x', None)
+    """
+    if NAME.fullmatch(text) and text not in _CONSTANTS:
+        return text
+    match = _TOKEN.fullmatch(text)
+    return _unescaped(text[1:-1]) if match is not None and match.lastgroup == "quoted" else None
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([`\\])", r"\1", text)
+
+
+# ---- text to nodes --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+@dataclass
+class _Reader:
+    """Tokens of a span, and how far they are read."""
+
+    source: Source
+    tokens: list[_Token]
+    end: int
+    terms: bool = False
+    at: int = 0
+    depth: int = 0
+
+    def peek(self) -> _Token | None:
+        return self.tokens[self.at] if self.at < len(self.tokens) else None
+
+    def next(self) -> _Token:
+        token = self.tokens[self.at]
+        self.at += 1
+        return token
+
+    def sees(self, text: str) -> bool:
+        token = self.peek()
+        return token is not None and token.kind == "operator" and token.text == text
+
+    def fail(self, message: str, token: _Token | None = None) -> NoReturn:
+        self.source.fail(self.end if token is None else token.position, message)
+
+
+def read_node(source: Source, start: int, end: int, *, terms: bool = False) -> Node:
+    """Node of a span of a formula, which holds an expression or `terms`.
+
+    Raises
+    ------
+    FormulaError
+        With a caret at the first thing that cannot be read.
+    """
+    reader = _Reader(source, list(_tokens(source, start, end)), end, terms)
+    node, _ = _read(reader, 0)
+    rest = reader.peek()
+    if rest is not None:
+        _complain(reader, rest)
+    return node
+
+
+@lru_cache(maxsize=2048)
+def parse_node(text: str) -> Node:
+    """Node of a whole text.
+
+    Examples
+    --------
+    >>> render(parse_node("I(-x^2)"))
+    'I(-x ** 2)'
+    """
+    return read_node(scan(text), 0, len(text))
+
+
+def _tokens(source: Source, start: int, end: int) -> Iterator[_Token]:
+    at = start
+    while at < end:
+        if source.text[at].isspace():
+            at += 1
+            continue
+        match = _TOKEN.match(source.text, at, end)
+        if match is None:
+            source.fail(
+                at,
+                f"`{source.text[at]}` has no meaning in a formula; if it belongs to the name of a "
+                "column, write the name in back-ticks.",
+            )
+        assert match.lastgroup is not None
+        yield _Token(match.lastgroup, match.group(), at)
+        at = match.end()
+
+
+def _complain(reader: _Reader, token: _Token) -> NoReturn:
+    """Say why a token cannot follow what was read."""
+    if token.kind == "operator":
+        reader.fail(_SAY.get(token.text, f"`{token.text}` cannot stand here."), token)
+    before = reader.tokens[reader.at - 1] if reader.at else None
+    if token.kind == "name" and token.text.startswith(".") and before and before.text in ")]":
+        reader.fail(
+            f"Attributes such as `{token.text}` are not read in a formula; write a function, such "
+            "as mean(x) or days(date), or make a column of it in the data.",
+            token,
+        )
+    for word in (token, before):
+        if word is not None and word.kind == "name" and word.text in _WORDS:
+            reader.fail(f"`{word.text}` is no operator here; {_WORDS[word.text]}.", word)
+    shown = f" between `{before.text}` and `{token.text}`" if before else ""
+    reader.fail(
+        f"Missing operator{shown}; a name with blanks or signs is written in back-ticks.", token
+    )
+
+
+def _read(reader: _Reader, least: int) -> tuple[Node, int]:
+    """Node and its depth, of operators that bind at least so tightly."""
+    reader.depth += 1
+    if reader.depth > _DEEPEST:
+        reader.fail(_too_deep(), reader.peek())
+    left, depth = _prefix(reader)
+    while True:
+        token = reader.peek()
+        if token is None or token.kind != "operator":
+            break
+        operator = "**" if token.text == "^" else token.text
+        binding = _BINDING.get(operator)
+        if binding is None and operator.startswith("%"):
+            reader.fail(f"`{operator}` is no operator here; there are %%, %/% and %in%.", token)
+        if binding is None or binding < least:
+            break
+        if reader.terms and operator == "|":
+            reader.fail("A random term can only be added: write `... + (effects | group)`.", token)
+        reader.next()
+        # An exponent takes what is right of it, sign and all.
+        right, other = _read(reader, _SIGN if binding == _POWER else binding + 1)
+        left, depth = Binary(operator, left, right), max(depth, other) + 1
+        if depth > _DEEPEST:
+            reader.fail(_too_deep(), token)
+        after = reader.peek()
+        if binding == _COMPARE and after is not None and _BINDING.get(after.text) == _COMPARE:
+            reader.fail("Comparisons do not chain; write `a < x & x < b`.", after)
+    reader.depth -= 1
+    return left, depth
+
+
+def _too_deep() -> str:
+    return (
+        f"An expression of more than {_DEEPEST} operations one in another; make a column of it in "
+        "the data."
+    )
+
+
+def _prefix(reader: _Reader) -> tuple[Node, int]:
+    """A sign and its operand, or one operand."""
+    token = reader.peek()
+    if token is None:
+        reader.fail("Something is missing here; write a column or an expression.")
+    if token.kind == "operator" and token.text in ("-", "+", "!", "~"):
+        reader.next()
+        # The tilde before a comparison is how pandas writes `not`, and binds like a sign.
+        operand, depth = _read(reader, _NOT if token.text == "!" else _SIGN)
+        return Unary("!" if token.text == "~" else token.text, operand), depth + 1
+    return _primary(reader)
+
+
+def _primary(reader: _Reader) -> tuple[Node, int]:
+    token = reader.next()
+    if token.kind == "number":
+        return Number(_number(token.text)), 1
+    if token.kind == "string":
+        return Text(_string(token.text)), 1
+    if token.kind == "quoted":
+        if len(token.text) == 2:
+            reader.fail("A name is missing between these back-ticks.", token)
+        return Name(_unescaped(token.text[1:-1])), 1
+    if token.kind == "name":
+        return _named(reader, token)
+    closing = {"(": ")", "[": "]", "{": "}"}.get(token.text)
+    if closing is None:
+        reader.fail(_SAY.get(token.text, f"An operand is missing before `{token.text}`."), token)
+    return _bracketed(reader, token, closing)
+
+
+def _number(text: str) -> str:
+    plain = text.removesuffix("L").replace("_", "")
+    if plain[:2] in ("0x", "0X"):
+        return str(int(plain, 16))
+    if plain.isdigit():
+        return plain.lstrip("0") or "0"
+    return repr(float(plain))
+
+
+def _string(text: str) -> str:
+    escapes = {"n": "\n", "t": "\t", "r": "\r"}
+    return re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), text[1:-1], flags=re.DOTALL)
+
+
+def _named(reader: _Reader, token: _Token) -> tuple[Node, int]:
+    if not reader.sees("("):
+        if token.text in _CONSTANTS:
+            return Constant(_CONSTANTS[token.text]), 1
+        return Name(token.text), 1
+    reader.next()
+    outside, reader.terms = reader.terms, False
+    arguments: list[Node] = []
+    keywords: list[tuple[str, Node]] = []
+    deepest = 0
+    while not reader.sees(")"):
+        name = _keyword(reader)
+        if reader.sees(",") or reader.sees(")"):
+            reader.fail("An argument is missing here.", reader.peek())
+        value, depth = _read(reader, 0)
+        deepest = max(deepest, depth)
+        if name is None and keywords:
+            reader.fail("An argument without a name cannot follow one with a name.", token)
+        if name is None:
+            arguments.append(value)
+        elif name in dict(keywords):
+            reader.fail(f"The argument `{name}` is given twice.", token)
+        else:
+            keywords.append((name, value))
+        _separator(reader, ")")
+    reader.next()
+    reader.terms = outside
+    if token.text == "Q" and len(arguments) == 1 and isinstance(arguments[0], Text):
+        return Name(arguments[0].value), 1
+    return Call(token.text, tuple(arguments), tuple(keywords)), deepest + 1
+
+
+def _keyword(reader: _Reader) -> str | None:
+    """Name before an equals sign, read; None where there is none."""
+    token = reader.peek()
+    after = reader.tokens[reader.at + 1] if reader.at + 1 < len(reader.tokens) else None
+    if token is None or token.kind != "name" or after is None or after.text != "=":
+        return None
+    reader.at += 2
+    return token.text
+
+
+def _separator(reader: _Reader, closing: str) -> None:
+    """Read a comma, or see the end."""
+    if reader.sees(closing):
+        return
+    token = reader.peek()
+    if not reader.sees(","):
+        if token is None:
+            reader.fail(f"`{closing}` is missing here.")
+        _complain(reader, token)
+    reader.next()
+    if reader.sees(closing):
+        reader.fail("An argument is missing here.", reader.peek())
+
+
+def _bracketed(reader: _Reader, token: _Token, closing: str) -> tuple[Node, int]:
+    outside, reader.terms = reader.terms, reader.terms and closing == ")"
+    items: list[Node] = []
+    deepest = 0
+    commas = False
+    while not reader.sees(closing):
+        node, depth = _read(reader, 0)
+        items.append(node)
+        deepest = max(deepest, depth)
+        commas = commas or reader.sees(",")
+        if commas and closing == "}":
+            reader.fail("Braces hold one expression; write a list as `[1, 2]`.", reader.peek())
+        _separator(reader, closing)
+    reader.next()
+    reader.terms = outside
+    if token.text == "[" or commas:
+        return Vector(tuple(items)), deepest + 1
+    if not items:
+        reader.fail(f"Nothing stands within `{token.text}{closing}`.", token)
+    return (Braces(items[0]), deepest + 1) if closing == "}" else (items[0], deepest)
+
+
+# ---- nodes to text --------------------------------------------------------------------------
+
+
+def render(node: Node) -> str:
+    """Canonical text of a node, which is read back as the same node."""
+    return _text(node, 0)
+
+
+def _text(node: Node, least: int) -> str:
+    match node:
+        case Number(text):
+            return text
+        case Text(value):
+            return repr_text(value)
+        case Constant(name):
+            return name
+        case Name(name):
+            return quote_name(name)
+        case Vector(items):
+            return f"[{', '.join(_text(item, 0) for item in items)}]"
+        case Braces(inner):
+            return _text(inner, least)
+        case Call(function, arguments, keywords):
+            written = [_text(argument, 0) for argument in arguments]
+            written += [f"{key}={_text(value, 0)}" for key, value in keywords]
+            return f"{function}({', '.join(written)})"
+        case Unary(operator, operand):
+            binding = _NOT if operator == "!" else _SIGN
+            # What is compared or denied stands in parentheses, for readers of other languages.
+            text = operator + _text(operand, _SIGN)
+            return f"({text})" if binding < least else text
+        case Binary(operator, left, right):
+            return _binary_text(operator, left, right, least)
+
+
+def _binary_text(operator: str, left: Node, right: Node, least: int) -> str:
+    binding = _BINDING[operator]
+    if binding == _POWER:
+        # A power binds tighter than a sign on its left, and takes one on its right.
+        text = f"{_text(left, _POWER + 1)} ** {_text(right, _POWER)}"
+    else:
+        inner = _ADD if binding <= _AND else binding
+        blank = "" if operator == ":" else " "
+        first = _text(
+            left,
+            binding
+            if isinstance(left, Binary) and left.operator == operator and binding != _COMPARE
+            else max(inner, binding + (binding == _COMPARE)),
+        )
+        second = _text(right, max(inner, binding + 1))
+        text = f"{first}{blank}{operator}{blank}{second}"
+    return f"({text})" if binding < least else text
+
+
+def repr_text(value: str) -> str:
+    """A text in quotes, as it is read back."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and everything in it, in the order written."""
+    yield node
+    match node:
+        case Call(_, arguments, keywords):
+            children: tuple[Node, ...] = (*arguments, *(value for _, value in keywords))
+        case Unary(_, operand):
+            children = (operand,)
+        case Binary(_, left, right):
+            children = (left, right)
+        case Vector(items):
+            children = items
+        case Braces(inner):
+            children = (inner,)
+        case _:
+            children = ()
+    for child in children:
+        yield from walk(child)
