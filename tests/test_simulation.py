@@ -119,9 +119,9 @@ def test_a_missing_seed_is_drawn_and_kept(model):
     [
         ({"seed": -1}, "seed must be a non-negative integer"),
         ({"seed": 1.5}, "seed must be a non-negative integer"),
-        ({"draws": 0}, "draws must be an integer of at least 1"),
-        ({"refits": -2}, "refits must be an integer of at least 0"),
-        ({"conditioning": "modes"}, "'posterior', 'marginal', 'mode'"),
+        ({"draws": 0}, "draws must be a whole number of at least 1"),
+        ({"refits": -2}, "refits must be a whole number of at least 0"),
+        ({"conditioning": "modes"}, "'posterior', 'marginal' or 'mode'"),
     ],
 )
 def test_wrong_options_are_refused(model, options, message):

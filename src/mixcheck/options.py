@@ -148,8 +148,9 @@ def require_number(
     high: float = math.inf,
     *,
     example: float,
+    ends: bool = False,
 ) -> float:
-    """A finite number strictly between two limits.
+    """A finite number between two limits; `ends` says whether it may be one of them.
 
     Examples
     --------
@@ -161,7 +162,8 @@ def require_number(
             number = float(value)
         except OverflowError:
             number = math.inf
-        if math.isfinite(number) and low < number < high:
+        inside = low <= number <= high if ends else low < number < high
+        if math.isfinite(number) and inside:
             return number
     if math.isfinite(low) and math.isfinite(high):
         span = f"a number between {low:g} and {high:g}"

@@ -27,6 +27,7 @@ from mixcheck.model import (
     Realisation,
     Refittable,
 )
+from mixcheck.options import require_choice, require_whole
 from mixcheck.streams import Purpose, choose_seed, stream
 from mixcheck.workers import Progress, map_numbers
 
@@ -140,11 +141,7 @@ def simulate(
         model cannot be fitted again, or holds fewer draws than asked for.
     """
     _require_model(model)
-    if conditioning not in CONDITIONINGS:
-        raise OptionError(
-            f"conditioning must be one of {', '.join(map(repr, CONDITIONINGS))}, "
-            f"found {conditioning!r}"
-        )
+    require_choice("conditioning", conditioning, CONDITIONINGS)
     return Simulations(
         model=model,
         conditioning=conditioning,
@@ -163,17 +160,11 @@ def _require_model(model: object) -> None:
         )
 
 
-def _count(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{name} must be an integer of at least {least}, found {value!r}")
-    return int(value)
-
-
 def _draws(model: Checkable, draws: int | None) -> int:
     available = model.available if isinstance(model, Enumerable) else None
     if draws is None:
         return DEFAULT_DRAWS if available is None else min(DEFAULT_DRAWS, available)
-    count = _count("draws", draws, 1)
+    count = require_whole("draws", draws)
     if available is not None and count > available:
         raise OptionError(
             f"draws={count} was asked for, and the model holds {available} draws; leave draws "
@@ -183,7 +174,7 @@ def _draws(model: Checkable, draws: int | None) -> int:
 
 
 def _refits(model: Checkable, refits: int) -> int:
-    count = _count("refits", refits, 0)
+    count = require_whole("refits", refits, 0)
     if count and not isinstance(model, Refittable):
         raise OptionError(
             f"refits={count} needs a model that can be fitted again, and {type(model).__name__} "

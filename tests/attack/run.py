@@ -9,6 +9,7 @@ the calls of one number again, and prints them.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -22,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from attack.judge import Fault, Outcome, judge
-from attack.subjects import namespace
+from attack.subjects import folder, namespace
 from attack.surface import Step, draw
 
 
@@ -59,6 +60,7 @@ def make(seed: int, number: int, names: dict[str, Any]) -> Iterator[Made]:
 def attack(calls: int, seed: int, start: int = 0) -> Iterator[Made]:
     """At least so many calls, from one number on."""
     names, count, number = namespace(), 0, start
+    os.chdir(folder())  # some calls write where they are
     while count < calls:
         for made in make(seed, number, names):
             count += 1
@@ -77,6 +79,7 @@ def main() -> int:
     told = parser.parse_args()
     _limit_memory(told.memory)
     if told.only is not None:
+        os.chdir(folder())
         for made in make(told.seed, told.only, namespace()):
             _print(made, full=True)
         return 0

@@ -32,6 +32,7 @@ from mixcheck.checks.measure import (
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
 from mixcheck.model import Realisation
+from mixcheck.options import require_number
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = ["Count", "Dispersion", "Outliers", "Statistic", "Uniformity", "Zeros"]
@@ -231,8 +232,9 @@ class Outliers(Check):
     level: float | None = None
 
     def __post_init__(self) -> None:
-        if self.level is not None and not 0.0 < self.level < 0.5:
-            raise OptionError(f"level must lie between 0 and 0.5, found {self.level!r}")
+        if self.level is not None:
+            level = require_number("level", self.level, 0.0, 0.5, example=OUTLIER_LEVEL)
+            object.__setattr__(self, "level", level)
 
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:
         """One measure, of the residuals."""
@@ -302,8 +304,7 @@ class Count(Check):
     value: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.value, int | float | np.number) or not np.isfinite(self.value):
-            raise OptionError(f"value must be a finite number, found {self.value!r}")
+        require_number("value", self.value, example=1)
 
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:
         """One measure, of the response; none where it is continuous."""

@@ -13,6 +13,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError
 from mixcheck.model import Checkable, Realisation
+from mixcheck.options import shown
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
@@ -197,9 +198,9 @@ class RowsMeasure(Measure):
 
 def require_choice(argument: str, value: object, allowed: Sequence[str]) -> None:
     """Refuse an argument outside its allowed words."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise OptionError(
-            f"{argument} must be one of {', '.join(map(repr, allowed))}, found {value!r}"
+            f"{argument} must be one of {', '.join(map(repr, allowed))}, found {shown(value)}"
         )
 
 

@@ -24,6 +24,7 @@ from mixcheck.checks.measure import (
 from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
 from mixcheck.errors import OptionError
 from mixcheck.model import Realisation
+from mixcheck.options import shown as shown_value
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Trend"]
@@ -80,7 +81,8 @@ class Trend(Check):
     def __post_init__(self) -> None:
         if not isinstance(self.against, str) or not self.against:
             raise OptionError(
-                f'against must be "fitted" or the name of a column, found {self.against!r}'
+                'against must be "fitted" or the name of a column, found '
+                f"{shown_value(self.against)}"
             )
 
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:

@@ -14,8 +14,8 @@ from mixcheck.checks.distribution import distance_effect
 from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
 from mixcheck.display.document import NormalPlot
-from mixcheck.errors import OptionError
 from mixcheck.model import Approximate, Converging, Realisation
+from mixcheck.options import require_number
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Convergence", "LaplaceAdequacy", "RandomEffects"]
@@ -195,8 +195,8 @@ class LaplaceAdequacy(Check):
     tolerance: float = 0.25
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0.0:
-            raise OptionError(f"tolerance must be positive, found {self.tolerance!r}")
+        tolerance = require_number("tolerance", self.tolerance, 0.0, example=0.25)
+        object.__setattr__(self, "tolerance", tolerance)
 
     def measures(self, scene: Scene) -> tuple[Outcome, ...]:
         """The fact, from a fit by quadrature."""

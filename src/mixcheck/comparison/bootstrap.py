@@ -19,6 +19,7 @@ from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging, Refittable
+from mixcheck.options import require_whole
 from mixcheck.streams import Purpose, choose_seed, stream
 from mixcheck.workers import Progress, map_numbers, require_jobs
 
@@ -195,9 +196,9 @@ def bootstrap_lrt(
     require_nested(smaller, larger, "bootstrap_lrt")
     for model in (smaller, larger):
         _require_refittable(model)
-    count = _positive("draws", draws)
+    count = require_whole("draws", draws)
     require_jobs(n_jobs)
-    enough = count + 1 if stop_after is None else _positive("stop_after", stop_after)
+    enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)
     observed = likelihood_ratio(smaller, larger)
     chosen = choose_seed(seed)
     order = order_of(larger, smaller)
@@ -212,12 +213,6 @@ def _require_refittable(model: Comparable) -> None:
             f"bootstrap_lrt simulates from the smaller model and fits both again, and "
             f"{type(model).__name__} has no respond and refit; write lrt instead"
         )
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise OptionError(f"{name} must be a positive integer, found {value!r}")
-    return int(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging
+from mixcheck.options import shown
 
 __all__ = [
     "Assessment",
@@ -141,12 +142,14 @@ def get_criterion(criterion: str | CriterionFunction) -> tuple[str, CriterionFun
     """
     if not isinstance(criterion, str):
         if not callable(criterion):
-            raise OptionError(f"criterion={criterion!r} must be a name or a function of a model")
+            raise OptionError(
+                f"criterion={shown(criterion)} must be a name or a function of a model"
+            )
         return str(getattr(criterion, "__name__", "criterion")), criterion
     found = _found(criterion) if criterion in _ROOMS else None
     if found is None:
         raise OptionError(
-            f"criterion={criterion!r} is unknown; write one of "
+            f"criterion={shown(criterion)} is unknown; write one of "
             f"{', '.join(map(repr, get_args(CriterionName)))}, or a function of a fitted model"
         )
     return {"caic": "cAIC", "logo": "-2 LOGO score"}.get(criterion, criterion.upper()), found

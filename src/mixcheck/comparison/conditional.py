@@ -15,6 +15,7 @@ from mixcheck.model import (
     Converging,
     PerturbationMethod,
 )
+from mixcheck.options import require_choice
 from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["ConditionalAIC", "caic"]
@@ -146,9 +147,7 @@ def caic(
             "caic needs a fitted model with a likelihood given its random effects, such as the "
             f"result of mixcheck.glmm(..); found {type(model).__name__}"
         )
-    if method not in PERTURBATION_METHODS:
-        allowed = ", ".join(map(repr, PERTURBATION_METHODS))
-        raise OptionError(f"method={method!r} is unknown; write one of {allowed}")
+    require_choice("method", method, PERTURBATION_METHODS)
     require_jobs(n_jobs)
     llf = model.conditional_llf
     if not math.isfinite(llf):

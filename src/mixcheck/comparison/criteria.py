@@ -7,6 +7,7 @@ import math
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import OptionError
 from mixcheck.model import Comparable
+from mixcheck.options import shown
 
 __all__ = ["aic", "bic"]
 
@@ -76,15 +77,15 @@ def bic(model: Comparable, *, n: str = "observations") -> float:
 
 
 def _sample_size(model: Comparable, n: str) -> int:
-    if n == "observations":
+    if isinstance(n, str) and n == "observations":
         return model.nobs
     sizes = {
         name.removeprefix(_LEVELS): value
         for name, value in model.description.items()
         if name.startswith(_LEVELS)
     }
-    size = sizes.get(n)
+    size = sizes.get(n) if isinstance(n, str) else None
     if not isinstance(size, int):
         allowed = ", ".join(map(repr, ("observations", *sizes)))
-        raise OptionError(f"n={n!r} is no sample size of this model; write one of {allowed}")
+        raise OptionError(f"n={shown(n)} is no sample size of this model; write one of {allowed}")
     return size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable, GroupDerivatives, Groupwise
+from mixcheck.options import require_choice, shown
 from mixcheck.workers import Progress, map_numbers, require_jobs
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
@@ -93,6 +94,8 @@ class GroupScores(Record):
         ComparisonError
             If the groups differ.
         """
+        if not isinstance(other, GroupScores):
+            raise OptionError(f"scores of mixcheck.logo are compared, found {shown(other)}")
         return subtract_scores(
             (self.model, self.scores), (other.model, other.scores), f"levels of {self.group}"
         )
@@ -212,8 +215,8 @@ def logo(
             f"{formula_of(fitted)!r} was fitted by REML, whose likelihood is no sum over "
             "groups; fit it by maximum likelihood, reml=False"
         )
-    if method not in (None, "newton", "exact"):
-        raise OptionError(f"method={method!r} is unknown; write 'newton' or 'exact'")
+    if method is not None:
+        require_choice("method", method, get_args(LeaveOutMethod))
     require_jobs(n_jobs)
     levels = fitted.group_levels(group)
     if len(levels) < 2:

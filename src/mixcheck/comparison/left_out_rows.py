@@ -18,6 +18,7 @@ from mixcheck.comparison.cavity import (
 )
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.model import Conditioning, Converging, Realisation, RowPosterior
+from mixcheck.options import shown
 
 __all__ = ["LeftOutRows"]
 
@@ -80,8 +81,8 @@ def _realise(
 ) -> Realisation:
     if conditioning != "posterior":
         raise OptionError(
-            f"conditioning={conditioning!r} is not for leave-one-out residuals, which are given "
-            'the other rows; leave it out or write "posterior"'
+            f"conditioning={shown(conditioning)} is not for leave-one-out residuals, which are "
+            'given the other rows; leave it out or write "posterior"'
         )
     law, cavity = posterior.law, find_cavity(posterior)
     below, upto = average_cdf(law, cavity)

@@ -24,8 +24,9 @@ from mixcheck.comparison.same_data import (
     require_same_data,
 )
 from mixcheck.display.document import Document, Paragraph, PValue, Table
-from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.errors import ComparisonError
 from mixcheck.model import Comparable, Converging
+from mixcheck.options import require_choice
 
 __all__ = ["Boundary", "LikelihoodRatio", "likelihood_ratio", "lrt", "null_words", "require_nested"]
 
@@ -160,11 +161,8 @@ def lrt(
     >>> test.df, round(test.statistic, 2), test.pvalue < 0.001
     (3, 25.61, True)
     """
-    if boundary not in (None, "chi-bar-square", "chi-square"):
-        raise OptionError(
-            f"boundary={boundary!r} is unknown; write 'chi-bar-square' or 'chi-square', or leave "
-            "it out"
-        )
+    if boundary is not None:
+        require_choice("boundary", boundary, ("chi-bar-square", "chi-square"), ", or leave it out")
     require_nested(smaller, larger, "lrt")
     statistic = likelihood_ratio(smaller, larger)
     df = larger.n_parameters - smaller.n_parameters

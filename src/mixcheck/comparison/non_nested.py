@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.model import Comparable, GroupDerivatives, Groupwise, Traceable
+from mixcheck.options import require_choice
 
 __all__ = ["Correction", "Vuong", "vuong"]
 
@@ -194,8 +195,7 @@ def vuong(
     >>> test.differences.size, round(test.difference, 1)
     (118, 2.5)
     """
-    if correction not in ("aic", "none"):
-        raise OptionError(f"correction={correction!r} is unknown; write 'aic' or 'none'")
+    require_choice("correction", correction, get_args(Correction))
     one, other = _require(first, second)
     names = _common_groups(one, other) if group is None else (group, group)
     left, right, places = _level_by_level(one, other, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from mixcheck.model import (
     ConditionalLikelihood,
     Rowwise,
 )
+from mixcheck.options import require_choice, require_number, shown
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.workers import Progress, map_numbers, require_jobs
 
@@ -96,6 +97,8 @@ class RowScores(Record):
         ComparisonError
             If the rows differ.
         """
+        if not isinstance(other, RowScores):
+            raise OptionError(f"scores of mixcheck.loo are compared, found {shown(other)}")
         return subtract_scores((self.model, self.scores), (other.model, other.scores), "rows")
 
     def misfit_ratio(self) -> float:
@@ -266,10 +269,8 @@ def loo(
             "loo needs a model that knows the posterior of each row, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
-    if method not in ("cavity", "exact"):
-        raise OptionError(f"method={method!r} is unknown; write 'cavity' or 'exact'")
-    if not 0.0 <= refit_above <= 1.0:
-        raise OptionError(f"refit_above={refit_above!r} must lie between 0 and 1; write 0.7")
+    require_choice("method", method, get_args(RowMethod))
+    limit = require_number("refit_above", refit_above, 0.0, 1.0, example=0.7, ends=True)
     require_jobs(n_jobs)
     posterior = model.row_posterior()
     cavity = find_cavity(posterior)
@@ -277,7 +278,7 @@ def loo(
     index = model.frame.index if isinstance(model, Checkable) else pd.RangeIndex(cavity.centre.size)
     rows = np.arange(index.size)
     if method == "cavity":
-        rows = _most_influential(cavity.influence, refit_above)
+        rows = _most_influential(cavity.influence, limit)
     predicted = _replace(predicted, rows, _refit(model, rows, index, n_jobs, progress))
     own = posterior.law.log_density(posterior.predictor)
     return RowScores(
@@ -294,7 +295,7 @@ def loo(
         influence=pd.Series(cavity.influence, index, name="influence"),
         refitted=tuple(index[rows].tolist()),
         subject=model,
-        notes=_notes(method, rows.size, int(np.sum(cavity.influence > refit_above)), refit_above),
+        notes=_notes(method, rows.size, int(np.sum(cavity.influence > limit)), limit),
     )
 
 

@@ -32,6 +32,7 @@ from mixcheck.comparison.table import CLOSE, akaike_weights
 from mixcheck.display.document import Document
 from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
 from mixcheck.model import Comparable
+from mixcheck.options import require_choice, require_whole, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.workers import Progress, map_numbers, require_jobs
@@ -367,15 +368,13 @@ def search_models(
 
 
 def _require_options(search: str, width: int, max_models: int, checked: int | str) -> None:
-    if search not in get_args(SearchName):
-        raise OptionError(f"search={search!r} is unknown; write 'all', 'greedy' or 'beam'")
-    counts: dict[str, object] = {"width": width, "max_models": max_models}
-    if checked != "all":
-        counts["checked"] = checked
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            also = ' or "all"' if name == "checked" else ""
-            raise OptionError(f"{name} must be a positive integer{also}, found {value!r}")
+    require_choice("search", search, get_args(SearchName))
+    require_whole("width", width)
+    require_whole("max_models", max_models)
+    if not isinstance(checked, str):
+        require_whole("checked", checked)
+    elif checked != "all":
+        raise OptionError(f'checked={shown(checked)} must be a whole number from 1, or "all"')
 
 
 def _require_some(explored: Sequence[Explored]) -> None:

@@ -29,6 +29,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.model import Comparable, ConditionalLikelihood, Converging
+from mixcheck.options import require_choice
 
 __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 
@@ -209,8 +210,7 @@ def compare(
     >>> mc.compare({"constant": constant, "seasonal": seasonal}).verdict
     'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
     """
-    if criterion not in get_args(Criterion):
-        raise OptionError(f"criterion={criterion!r} is unknown; write 'aic', 'bic' or 'caic'")
+    require_choice("criterion", criterion, get_args(Criterion))
     named = _named(models)
     require_same_data(named)
     require_one_likelihood(named)

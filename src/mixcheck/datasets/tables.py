@@ -11,6 +11,7 @@ from typing import Final
 import pandas as pd
 
 from mixcheck.errors import OptionError
+from mixcheck.options import shown
 
 __all__ = ["Dataset", "available", "describe", "load"]
 
@@ -182,10 +183,10 @@ def describe(name: str) -> Dataset:
     >>> describe("cbpp").example
     'incidence / size ~ period + (1 | herd)'
     """
-    if name not in _BY_NAME:
-        near = get_close_matches(name, _BY_NAME, n=1, cutoff=0.5)
+    if not isinstance(name, str) or name not in _BY_NAME:
+        near = get_close_matches(name if isinstance(name, str) else "", _BY_NAME, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise OptionError(f"No data set {name!r}.{hint} There are {', '.join(_BY_NAME)}.")
+        raise OptionError(f"No data set {shown(name)}.{hint} There are {', '.join(_BY_NAME)}.")
     return _BY_NAME[name]
 
 

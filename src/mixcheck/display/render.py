@@ -21,7 +21,7 @@ from mixcheck.display.document import (
 )
 from mixcheck.display.numerals import format_cell
 from mixcheck.display.page import to_fragment, to_html
-from mixcheck.errors import OptionError
+from mixcheck.options import require_whole
 
 __all__ = ["to_fragment", "to_html", "to_markdown", "to_text"]
 
@@ -66,8 +66,7 @@ def to_text(document: Document, *, width: int = 88, colour: bool = False) -> str
     -----  -------
     zeros  < 0.001
     """
-    if width < NARROWEST_PAGE:
-        raise OptionError(f"text needs a width of at least {NARROWEST_PAGE}, found {width!r}")
+    require_whole("width", width, NARROWEST_PAGE)
     blocks = (Heading(document.title, 1), *document.blocks)
     parts = [_block_text(block, width, colour) for block in blocks]
     return "\n\n".join(part for part in parts if part)

@@ -32,6 +32,7 @@ from mixcheck.families.tails import (
     normal_tails,
     reflect_tails,
 )
+from mixcheck.options import shown
 
 __all__ = [
     "Cauchit",
@@ -370,9 +371,10 @@ def get_link(link: str | Link) -> Link:
         return link
     if isinstance(link, str) and link in _LINKS:
         return _LINKS[link]
-    near = difflib.get_close_matches(str(link).lower(), _LINKS, n=1)
+    named = link.lower() if isinstance(link, str) else ""
+    near = difflib.get_close_matches(named, _LINKS, n=1)
     hint = f" Did you mean link={near[0]!r}?" if near else ""
-    raise FamilyError(f"There is no link {link!r}; the links are {', '.join(_LINKS)}.{hint}")
+    raise FamilyError(f"There is no link {shown(link)}; the links are {', '.join(_LINKS)}.{hint}")
 
 
 def _require_bounds(mu: FloatArray, bounds: tuple[float, float], name: str) -> None:

@@ -35,6 +35,7 @@ from mixcheck.families.negative_binomial import NegativeBinomial
 from mixcheck.families.positive import Positive
 from mixcheck.families.proportions import Binomial, log_choose
 from mixcheck.families.truncated import Truncated
+from mixcheck.options import shown
 
 __all__ = ["Hurdle", "Mixture", "ZeroInflated", "add_zeros"]
 
@@ -69,6 +70,10 @@ def add_zeros(family: Family) -> Family:
     if isinstance(family, Truncated | Positive | Beta):
         return Hurdle(family)
     return ZeroInflated(family)
+
+
+def _told(base: object) -> str:
+    return repr(base) if isinstance(base, Family) else shown(base)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -249,7 +254,7 @@ class ZeroInflated(Mixture):
     def _refuse(self, base: Family) -> str:
         return (
             f"ZeroInflated takes poisson, nbinom1, nbinom2, binomial or betabinomial; found "
-            f"{base!r}. Write Hurdle(..) for a family without zeros of its own."
+            f"{_told(base)}. Write Hurdle(..) for a family without zeros of its own."
         )
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
@@ -354,8 +359,8 @@ class Hurdle(Mixture):
 
     def _refuse(self, base: Family) -> str:
         return (
-            f"Hurdle takes a truncated count family, gamma, lognormal or beta; found {base!r}. "
-            "Write ZeroInflated(..) for a count family with zeros of its own."
+            "Hurdle takes a truncated count family, gamma, lognormal or beta; found "
+            f"{_told(base)}. Write ZeroInflated(..) for a count family with zeros of its own."
         )
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:

@@ -18,6 +18,7 @@ from mixcheck.families.truncated import (
     TruncatedNegativeBinomial2,
     TruncatedPoisson,
 )
+from mixcheck.options import shown
 
 __all__ = ["FAMILIES", "get_family"]
 
@@ -75,11 +76,11 @@ def get_family(family: str | Family | type[Family]) -> Family:
     if isinstance(family, Family):
         return family
     for name, known in FAMILIES.items():
-        if family is known or family == name:
+        if family is known or (isinstance(family, str) and family == name):
             return known()
     raise FamilyError(
-        f"There is no family {family!r}; the families are {', '.join(FAMILIES)}."
-        f"{_suggest(str(family))}"
+        f"There is no family {shown(family)}; the families are {', '.join(FAMILIES)}."
+        f"{_suggest(family) if isinstance(family, str) else ''}"
     )
 
 

@@ -44,6 +44,7 @@ from mixcheck.fitting.rowwise import find_row_posterior, predict_row
 from mixcheck.fitting.start import fit_without_random_effects
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
+    CONDITIONINGS,
     Conditioning,
     CovarianceEstimates,
     DataRows,
@@ -54,7 +55,7 @@ from mixcheck.model import (
     Realisation,
     RowPosterior,
 )
-from mixcheck.options import require_choice
+from mixcheck.options import require_choice, require_whole
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
@@ -265,12 +266,12 @@ class GLMM(Estimates):
         ------
         OptionError
         """
-        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-            raise OptionError(f"draws={draws!r} must be a whole number from 1; write draws=1")
+        count = require_whole("draws", draws)
+        require_choice("conditioning", conditioning, CONDITIONINGS)
         chosen = choose_seed(seed)
         columns = {
             k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
-            for k in range(draws)
+            for k in range(count)
         }
         return pd.DataFrame(columns, index=self.frame.index)
 
@@ -282,12 +283,8 @@ class GLMM(Estimates):
             u = view.new_effects(rng)
         elif conditioning == "mode":
             u = self._mode.point.u
-        elif conditioning == "posterior":
-            u = draw_posterior(self.problem, view.base, self._mode, rng).u
         else:
-            raise OptionError(
-                f"conditioning={conditioning!r} is unknown; write 'marginal', 'mode' or 'posterior'"
-            )
+            u = draw_posterior(self.problem, view.base, self._mode, rng).u
         return self.problem.to_design(respond(view, u, rng))
 
     def refit(self, response: ArrayLike) -> Self:

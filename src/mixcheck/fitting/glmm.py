@@ -32,6 +32,7 @@ from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.notices import warn
+from mixcheck.options import require_choice, require_flag, shown
 
 __all__ = ["glmm"]
 
@@ -151,30 +152,27 @@ def glmm(
 
 
 def _require_method(method: str, nodes: int | str, hessian: str) -> None:
-    if hessian not in ("observed", "expected"):
-        raise OptionError(f"hessian={hessian!r} is unknown; write 'observed' or 'expected'")
-    if method not in get_args(MethodName):
-        raise OptionError(
-            f"method={method!r} is unknown; write 'laplace', 'agq', 'profiled' or 'pql'"
-        )
+    require_choice("hessian", hessian, get_args(HessianKind))
+    require_choice("method", method, get_args(MethodName))
     if method in ("agq", "pql") and hessian == "expected":
         raise OptionError(
             f'hessian="expected" belongs to the Laplace approximation; leave it out with {method}'
         )
-    whole = isinstance(nodes, int) and not isinstance(nodes, bool) and 1 <= nodes <= _MOST_NODES
-    if nodes != "auto" and not whole:
+    if isinstance(nodes, str) and nodes == "auto":
+        return
+    whole = isinstance(nodes, int | np.integer) and not isinstance(nodes, bool)
+    if not whole or not 1 <= int(nodes) <= _MOST_NODES:
         raise OptionError(
-            f'nodes={nodes!r} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
+            f'nodes={shown(nodes)} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
         )
-    if method != "agq" and nodes not in ("auto", 1):
+    if method != "agq" and nodes != 1:
         raise OptionError(
             f'nodes={nodes!r} needs quadrature; write method="agq" too, or leave nodes out'
         )
 
 
 def _require_restricted(method: str, *, reml: bool) -> None:
-    if not isinstance(reml, bool):
-        raise OptionError(f"reml={reml!r} must be True or False")
+    require_flag("reml", reml)
     if reml and method == "agq":
         raise OptionError(
             "reml=True integrates over the fixed effects too, which quadrature by groups cannot: "
@@ -243,13 +241,14 @@ def _design(
         dispersion = "~ 1" if dispersion is None else dispersion
     elif dispersion is not None:
         raise OptionError(
-            f"the {family.name} family has no dispersion to model; leave dispersion={dispersion!r} "
+            f"the {family.name} family has no dispersion to model; leave "
+            f"dispersion={shown(dispersion)} "
             "out, or add a random effect for each observation"
         )
     if precision is not None and (family.precision_power is None or dispersion is None):
         raise OptionError(
-            f"precision={precision!r} divides a variance, and that of the {family.name} family "
-            'is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
+            f"precision={shown(precision)} divides a variance, and that of the {family.name} "
+            'family is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
             "for several, write weights=; for exposures, offset="
         )
     parsed = parse_formula(formula, dispersion=dispersion, zi=zi)

@@ -15,6 +15,8 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design
+from mixcheck.design.frames import missing_rows, pick_column, read_column
+from mixcheck.design.grouping import factorize
 from mixcheck.errors import OptionError
 from mixcheck.fitting.levelwise import evaluate_groups
 from mixcheck.fitting.method import Method, objective_of
@@ -22,6 +24,7 @@ from mixcheck.fitting.optimize import differentiate_gradient
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.restriction import fit_without, restrict
 from mixcheck.model import GroupDerivatives
+from mixcheck.options import require_text, shown
 
 # Step of the central differences, in standard errors: truncation is its square.
 _STEP = 4e-3
@@ -64,6 +67,7 @@ def find_grouping(design: Design, problem: Problem, name: str | None) -> Groupin
     known = {term.block.group: term for term in problem.terms}
     if name is None:
         name = _coarsest(problem)
+    require_text("group", name, "site")
     if name in known:
         term = known[name]
         codes = problem.latent.factors[term.factor].sums.index
@@ -71,13 +75,14 @@ def find_grouping(design: Design, problem: Problem, name: str | None) -> Groupin
     if name not in design.frame.columns:
         allowed = ", ".join(map(repr, known)) or "none"
         raise OptionError(
-            f"group={name!r} is neither a grouping factor of the model ({allowed}) nor a column "
-            "of its data"
+            f"group={shown(name)} is neither a grouping factor of the model ({allowed}) nor a "
+            "column of its data"
         )
-    found, levels = pd.factorize(design.frame[name], sort=True)
-    if found.min() < 0:
-        raise OptionError(f"group={name!r} has missing values; choose a column without them")
-    return Grouping(name, pd.Index(levels, name=name), found[problem.order].astype(np.intp))
+    column = pick_column(design.frame, name)
+    if missing_rows(column) is not None:
+        raise OptionError(f"group={shown(name)} has missing values; choose a column without them")
+    codes, levels = factorize(read_column(column, None))
+    return Grouping(name, pd.Index(levels, name=name), codes[problem.order])
 
 
 def _coarsest(problem: Problem) -> str:

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import OptionError
 from mixcheck.fitting.factorization import Factorization
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.model import ConvergenceFacts, Limit
+from mixcheck.options import require_number
 
 __all__ = [
     "conditional_variances",
@@ -47,9 +47,8 @@ def invert_information(hessian: FloatArray, scale: FloatArray) -> FloatArray:
 
 def wald_intervals(estimate: FloatArray, deviation: FloatArray, alpha: float) -> FloatArray:
     """Wald intervals, (p, 2), at confidence ``1 - alpha``."""
-    if not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha={alpha!r} must lie between 0 and 1; write alpha=0.05 for 95 %")
-    reach = -float(ndtri(alpha / 2.0)) * deviation
+    level = require_number("alpha", alpha, 0.0, 1.0, example=0.05)
+    reach = -float(ndtri(level / 2.0)) * deviation
     return np.column_stack([estimate - reach, estimate + reach])
 
 

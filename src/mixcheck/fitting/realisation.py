@@ -17,6 +17,7 @@ from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.posterior import draw_posterior
 from mixcheck.fitting.problem import Problem
 from mixcheck.model import CONDITIONINGS, Conditioning, Realisation
+from mixcheck.options import require_choice
 
 __all__ = ["View", "observe", "replicate", "respond"]
 
@@ -99,11 +100,7 @@ def respond(view: View, u: Sequence[FloatArray], rng: np.random.Generator) -> Fl
 
 
 def _require(conditioning: str) -> None:
-    if conditioning not in CONDITIONINGS:
-        raise OptionError(
-            f"conditioning={conditioning!r} is unknown; write one of "
-            + ", ".join(repr(c) for c in CONDITIONINGS)
-        )
+    require_choice("conditioning", conditioning, CONDITIONINGS)
 
 
 def observe(

@@ -20,6 +20,7 @@ from mixcheck.design.formula import unquote_name
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
+from mixcheck.options import require_flag, shown
 from mixcheck.report.policy import Policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
@@ -187,7 +188,7 @@ def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) ->
         raise OptionError("family and families were both given; write one of them")
     if families is not None and (isinstance(families, str) or not len(families)):
         raise OptionError(
-            f'families={families!r} must be a list such as ["poisson", "nbinom2"]; '
+            f'families={shown(families)} must be a list such as ["poisson", "nbinom2"]; '
             "write family= for one"
         )
     given = ["gaussian" if family is None else family] if families is None else list(families)
@@ -276,8 +277,7 @@ def _space(
     keep: str | Sequence[str],
 ) -> Space:
     for name, value in (("fixed", fixed), ("random", random)):
-        if not isinstance(value, bool):
-            raise OptionError(f"{name}={value!r} must be True or False")
+        require_flag(name, value)
     texts = [keep] if isinstance(keep, str) else list(keep)
     kept_terms, kept_effects = _kept(texts, full)
     effects = {effect for part in full.random for effect in part.effects}
@@ -337,7 +337,7 @@ def _require_known(
         near = difflib.get_close_matches(text, known, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise OptionError(
-            f"keep={text!r} is no term of the formula{meant} Its terms are {', '.join(known)}"
+            f"keep={shown(text)} is no term of the formula{meant} Its terms are {', '.join(known)}"
         )
 
 

@@ -19,6 +19,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.families import Mixture
 from mixcheck.fitting.fitted import GLMM
+from mixcheck.options import require_whole, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.search.fits import GlmmFit, SuiteCheck, require_likelihood
@@ -239,8 +240,7 @@ def suggest(
     >>> mc.suggest(report).best.model
     'TICKS ~ YEAR + cHEIGHT + (1 | BROOD), nbinom2'
     """
-    if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
-        raise OptionError(f"most must be a positive integer, found {most!r}")
+    require_whole("most", most)
     require_jobs(n_jobs)
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
@@ -276,7 +276,7 @@ def suggest(
 def _fit_of(report: Report, model: GLMM | None) -> GLMM:
     """The model of a report."""
     if not isinstance(report, Report):
-        raise OptionError(f"suggest needs the report of mixcheck.check(fit), found {report!r}")
+        raise OptionError(f"suggest needs the report of mixcheck.check(fit), found {shown(report)}")
     fit = report.model if model is None else model
     if not isinstance(fit, GLMM):
         found = "it holds none" if fit is None else f"it is of {type(fit).__name__}"
