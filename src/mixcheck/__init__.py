@@ -70,6 +70,7 @@ from mixcheck.errors import MixcheckError as MixcheckError
 from mixcheck.errors import OptionError as OptionError
 from mixcheck.errors import OutputError as OutputError
 from mixcheck.errors import SeparationError as SeparationError
+from mixcheck.errors import UnknownArgumentError as UnknownArgumentError
 from mixcheck.errors import UnknownCheckError as UnknownCheckError
 from mixcheck.errors import UnknownColumnError as UnknownColumnError
 from mixcheck.errors import UnseenLevelError as UnseenLevelError

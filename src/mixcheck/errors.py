@@ -23,6 +23,7 @@ __all__ = [
     "OutputError",
     "SeparationError",
     "SeparationWarning",
+    "UnknownArgumentError",
     "UnknownCheckError",
     "UnknownColumnError",
     "UnseenLevelError",
@@ -67,6 +68,10 @@ class FamilyError(MixcheckError, ValueError):
 
 class OptionError(MixcheckError, ValueError):
     """An argument outside its allowed values."""
+
+
+class UnknownArgumentError(OptionError, TypeError):
+    """An argument that a function does not have, or lacks; the message says what to write."""
 
 
 class OutputError(MixcheckError, OSError):

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.model import Checkable, Conditioning, Realisation
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Simulations, simulate
@@ -15,6 +16,7 @@ from mixcheck.simulation import Simulations, simulate
 __all__ = ["Residuals", "rank_residuals", "residuals"]
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class Residuals:
     """Quantile residuals of one model, with what is needed to judge them.
@@ -75,6 +77,7 @@ class Residuals:
         )
 
 
+@answer_calls
 def residuals(
     model: Checkable,
     *,

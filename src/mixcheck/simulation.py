@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_calls
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
 from mixcheck.model import (
     CONDITIONINGS,
@@ -105,6 +106,7 @@ class Simulations:
         return refitted.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE_REFIT, k))
 
 
+@answer_calls
 def simulate(
     model: Checkable,
     *,

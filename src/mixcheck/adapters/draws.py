@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls
 from mixcheck.errors import DataError, OptionError
 from mixcheck.model import Conditioning, Realisation
 from mixcheck.ranks import randomised_rank, rank_residuals
@@ -127,6 +128,7 @@ class DrawsModel:
         return _PoolProbability(self.pool)
 
 
+@answer_calls
 def from_draws(
     observed: ArrayLike,
     draws: ArrayLike,

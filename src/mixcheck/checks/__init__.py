@@ -1,6 +1,6 @@
 """Questions about a model: residuals to findings."""
 
-from mixcheck.checks.check import Check, check_from_dict, known_kinds
+from mixcheck.checks.check import Check, answer_constructors, check_from_dict, known_kinds
 from mixcheck.checks.distribution import (
     Count,
     Dispersion,
@@ -29,3 +29,5 @@ __all__ = [
     "check_from_dict",
     "known_kinds",
 ]
+
+answer_constructors()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import IntArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.model import Checkable
@@ -21,13 +22,23 @@ from mixcheck.report.finding import Finding, Skipped
 if TYPE_CHECKING:
     from mixcheck.checks.suite import Suite
 
-__all__ = ["By", "Check", "Named", "Where", "check_from_dict", "column_of", "known_kinds"]
+__all__ = [
+    "By",
+    "Check",
+    "Named",
+    "Where",
+    "answer_constructors",
+    "check_from_dict",
+    "column_of",
+    "known_kinds",
+]
 
 Level: TypeAlias = str | int | float | bool
 
 _KINDS: dict[str, type[Check]] = {}
 
 
+@answer_methods
 @dataclass(frozen=True, repr=False)
 class Check(ABC):
     """A question about a model.
@@ -152,11 +163,19 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def answer_constructors() -> None:
+    """Have every kind of check defined so far answer arguments that it does not take."""
+    for kind in _KINDS.values():
+        answer_methods(kind)
+
+
+@answer_calls
 def known_kinds() -> tuple[str, ...]:
     """Kinds that `check_from_dict` can read, sorted."""
     return tuple(sorted(_KINDS))
 
 
+@answer_calls
 def check_from_dict(data: Mapping[str, Any]) -> Check:
     """The check that ``check.to_dict()`` described.
 

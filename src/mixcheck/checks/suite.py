@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_as, answer_methods
 from mixcheck.checks.check import Check, check_from_dict
 from mixcheck.checks.distribution import Dispersion, Outliers, Uniformity, Zeros
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene
@@ -35,6 +36,7 @@ from mixcheck.workers import Progress, require_jobs
 __all__ = ["Suite", "run_checks"]
 
 
+@answer_methods
 @dataclass(frozen=True, repr=False)
 class Suite:
     """An ordered set of checks.
@@ -198,6 +200,7 @@ class Suite:
         )
 
 
+@answer_as("check")
 def run_checks(
     model: Residuals | Checkable,
     suite: Suite | Check | None = None,

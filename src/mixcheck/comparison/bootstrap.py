@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.record import Record
@@ -31,6 +32,7 @@ _BATCH = 50
 _ZERO = 1e-5
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class BootstrapRatio(Record):
     """A likelihood-ratio test by parametric bootstrap.
@@ -130,6 +132,7 @@ class BootstrapRatio(Record):
         return held
 
 
+@answer_calls
 def bootstrap_lrt(
     smaller: Comparable,
     larger: Comparable,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mixcheck.calls import answer_calls
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
@@ -70,6 +71,7 @@ def _page(result: ConditionalAIC) -> Document:
     return Document(f"Conditional AIC {result.value:.4f}", blocks)
 
 
+@answer_calls
 def caic(
     model: ConditionalLikelihood,
     *,

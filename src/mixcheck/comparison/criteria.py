@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mixcheck.calls import answer_calls
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import OptionError
 from mixcheck.model import Comparable
@@ -14,6 +15,7 @@ __all__ = ["aic", "bic"]
 _LEVELS = "levels of "
 
 
+@answer_calls
 def aic(model: Comparable) -> float:
     """Marginal AIC: minus twice the log-likelihood plus twice the number of parameters.
 
@@ -46,6 +48,7 @@ def aic(model: Comparable) -> float:
     return -2.0 * fitted.llf + 2.0 * fitted.n_parameters
 
 
+@answer_calls
 def bic(model: Comparable, *, n: str = "observations") -> float:
     """Marginal BIC, with the sample size that is named.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import formula_of, is_reml, label_of, require_comparable
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
@@ -41,6 +42,7 @@ _CROSSED = (
 _LONG_STEP = 1.0
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class GroupScores(Record):
     """Joint log scores of groups left out.
@@ -152,6 +154,7 @@ class GroupScores(Record):
         }
 
 
+@answer_calls
 def logo(
     model: Comparable,
     group: str | None = None,

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.boundary import Reference, boundary_reference
 from mixcheck.comparison.mixture import chi_square
 from mixcheck.comparison.nesting import (
@@ -44,6 +45,7 @@ _PLAIN = (
 )
 
 
+@answer_methods
 @dataclass(frozen=True)
 class LikelihoodRatio(Record):
     """A likelihood-ratio test.
@@ -107,6 +109,7 @@ class LikelihoodRatio(Record):
         return asdict(self)
 
 
+@answer_calls
 def lrt(
     smaller: Comparable, larger: Comparable, *, boundary: Boundary | None = None
 ) -> LikelihoodRatio:

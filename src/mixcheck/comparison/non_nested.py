@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.nesting import contains
 from mixcheck.comparison.record import Record
@@ -39,6 +40,7 @@ _LEVEL = 0.05
 _ROUNDING = 1e-8
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class Vuong(Record):
     """A comparison of two models by their log-likelihoods over groups.
@@ -142,6 +144,7 @@ class Vuong(Record):
         return {**held, "differences": each, "verdict": self.verdict}
 
 
+@answer_calls
 def vuong(
     first: Comparable,
     second: Comparable,

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.left_out_rows import LeftOutRows
@@ -42,6 +43,7 @@ MOST_REFITS = 500
 _BERNOULLI = 1e-9
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class RowScores(Record):
     """Scores of rows left out one at a time, their groups kept.
@@ -205,6 +207,7 @@ class RowScores(Record):
         }
 
 
+@answer_calls
 def loo(
     model: Comparable,
     *,

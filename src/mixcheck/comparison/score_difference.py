@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.calls import answer_methods
 from mixcheck.comparison.record import Record
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
@@ -22,6 +23,7 @@ __all__ = ["ScoreDifference", "subtract_scores"]
 SMALL_DIFFERENCE = 4.0
 
 
+@answer_methods
 @dataclass(frozen=True)
 class ScoreDifference(Record):
     """A paired difference of log scores.

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.calls import answer_methods
 from mixcheck.comparison.candidates import (
     Assessment,
     Candidate,
@@ -114,6 +115,7 @@ class Failure:
     step: int
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection(Record):
     """What a search found.

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
@@ -81,6 +82,7 @@ class ComparedModel:
     converged: bool | None
 
 
+@answer_methods
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """Models of one data set, the best first.
@@ -171,6 +173,7 @@ class Comparison:
         return to_fragment(self.document())
 
 
+@answer_calls
 def compare(
     models: Mapping[str, Comparable] | Sequence[Comparable], *, criterion: Criterion = "aic"
 ) -> Comparison:

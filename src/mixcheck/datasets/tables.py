@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from mixcheck.calls import answer_calls
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
 
@@ -159,6 +160,7 @@ _REGISTRY: Final = (
 _BY_NAME: Final = {dataset.name: dataset for dataset in _REGISTRY}
 
 
+@answer_calls
 def available() -> tuple[str, ...]:
     """Names of the data sets.
 
@@ -170,6 +172,7 @@ def available() -> tuple[str, ...]:
     return tuple(_BY_NAME)
 
 
+@answer_calls
 def describe(name: str) -> Dataset:
     """Where a data set comes from.
 
@@ -190,6 +193,7 @@ def describe(name: str) -> Dataset:
     return _BY_NAME[name]
 
 
+@answer_calls
 def load(name: str) -> pd.DataFrame:
     """A data set as a new frame; factors are categories in the order of their source.
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.links import Link, get_link
 
@@ -131,6 +132,12 @@ class Family(ABC):
     """
 
     link: Link
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        made = cls.__dict__.get("__init__")
+        if made is not None:
+            type.__setattr__(cls, "__init__", answer_calls(made, verb=cls.__name__))
 
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None

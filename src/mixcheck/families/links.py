@@ -17,6 +17,7 @@ import numpy as np
 from scipy import special
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.tails import (
     DENSITY_AT_ZERO,
@@ -343,6 +344,7 @@ _LINKS: dict[str, Link] = {
 }
 
 
+@answer_calls
 def get_link(link: str | Link) -> Link:
     """Link of a name, or the link itself.
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.blocks import derive_in_blocks
@@ -42,6 +43,7 @@ __all__ = ["Hurdle", "Mixture", "ZeroInflated", "add_zeros"]
 _Z_MAX = 700.0
 
 
+@answer_calls
 def add_zeros(family: Family) -> Family:
     """The family with a zero part, as ``ziformula`` of glmmTMB adds one.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
+from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.continuous import Gaussian
@@ -49,6 +50,7 @@ _OTHER_NAMES = {
 }
 
 
+@answer_calls
 def get_family(family: str | Family | type[Family]) -> Family:
     """Family of a name, of a class (with its default link), or the family itself.
 

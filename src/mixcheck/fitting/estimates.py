@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_methods
 from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
@@ -44,6 +45,7 @@ __all__ = ["Estimates"]
 _PARTS: Mapping[str, LimitReason] = {"dispersion": "dispersion", "zi": "zero part"}
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimates:
     """Parameters of a fitted model and what is known of them.

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_methods
 from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame
 from mixcheck.design.plan import plan_formula
@@ -77,6 +78,7 @@ _PSEUDO = (
 )
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class GLMM(Estimates):
     """A fitted generalized linear mixed model, made by :func:`mixcheck.glmm`.

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixcheck.calls import answer_calls
 from mixcheck.design import Design, build_design, divide_dispersion, has_terms, parse_formula
 from mixcheck.errors import (
     BoundaryWarning,
@@ -39,6 +40,7 @@ __all__ = ["glmm"]
 _MOST_NODES = 201
 
 
+@answer_calls
 def glmm(
     formula: str,
     data: object,

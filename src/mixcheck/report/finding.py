@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_methods
 from mixcheck.display.document import Picture
 from mixcheck.errors import DataError
 
@@ -41,6 +42,7 @@ class Effect:
     null: float
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
 class Finding:
     """A fact about a model. It holds no verdict: a policy judges it.

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_methods
 from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
@@ -115,6 +116,7 @@ class _Test:
     joint: bool
 
 
+@answer_methods
 @dataclass(frozen=True)
 class Policy:
     """What is acceptable. It judges all findings of a report together.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import pandas as pd
 
+from mixcheck.calls import answer_methods
 from mixcheck.display.document import Block, Document, Heading, Paragraph, Section
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, UnknownCheckError
@@ -47,6 +48,7 @@ PathLike: TypeAlias = str | Path
 _STRICTLY_REFUSED = (Verdict.FAIL, Verdict.WARN, Verdict.UNDECIDED, Verdict.SKIPPED)
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """Findings on one model, judged together by a policy.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import IntArray
+from mixcheck.calls import answer_calls
 from mixcheck.checks.check import Check
 from mixcheck.checks.suite import Suite
 from mixcheck.comparison.candidates import CriterionFunction
@@ -40,6 +41,7 @@ P_VALUES = (
 )
 
 
+@answer_calls
 def select(
     formula: str,
     data: object,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.suite import Suite
 from mixcheck.comparison.candidates import CriterionFunction
 from mixcheck.comparison.record import Record
@@ -42,6 +43,7 @@ HONESTY = (
 )
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Suggestions(Record):
     """Models that answer failing checks, fitted and checked in the same way.
@@ -190,6 +192,7 @@ class Suggestions(Record):
         return f"<Suggestions: {self.verdict}>"
 
 
+@answer_calls
 def suggest(
     report: Report,
     model: GLMM | None = None,

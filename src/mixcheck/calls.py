@@ -1,0 +1,172 @@
+"""Calls of public functions: an argument that is not there is answered with the one that is.
+
+The decorators leave name, signature and documentation of a function as they are, for readers
+and for type checkers; what they add runs only before a call that Python would refuse.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, cast
+
+from mixcheck.errors import UnknownArgumentError
+from mixcheck.foreign_names import find_answer, plain_name
+from mixcheck.options import shown
+
+__all__ = ["answer_as", "answer_calls", "answer_methods"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
+    """Answer arguments that a function does not have with an error that says what to write.
+
+    Parameters
+    ----------
+    function : callable
+    verb : str, optional
+        How users call it, where that is not its name.
+
+    Examples
+    --------
+    >>> @answer_calls
+    ... def fit(formula: str, *, zi: str = "") -> str:
+    ...     return zi
+    >>> fit("y ~ x", ziformula="~ 1")
+    Traceback (most recent call last):
+        ...
+    mixcheck.errors.UnknownArgumentError: fit() has no argument ziformula=; write zi="~ 1".
+    """
+    known_as = verb or function.__name__
+    constructs = function.__name__ == "__init__"
+    parameters = inspect.signature(function).parameters
+    positional = [p.name for p in parameters.values() if p.kind in _BY_POSITION]
+    method = bool(positional) and positional[0] in ("self", "cls")
+    kinds = {p.kind for p in parameters.values()}
+    open_names = inspect.Parameter.VAR_KEYWORD in kinds
+    most = None if inspect.Parameter.VAR_POSITIONAL in kinds else len(positional)
+    named = frozenset(
+        p.name for p in parameters.values() if p.kind is not inspect.Parameter.POSITIONAL_ONLY
+    )
+    offered = tuple(
+        p.name
+        for p in parameters.values()
+        if p.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    )[1 if method else 0 :]
+    needed = frozenset(
+        p.name
+        for p in parameters.values()
+        if p.default is inspect.Parameter.empty
+        and p.kind in (*_BY_POSITION, inspect.Parameter.KEYWORD_ONLY)
+    )
+
+    def require(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = kwargs.keys()
+        name = type(args[0]).__name__ if constructs and args else known_as
+        if not given <= named:
+            strange = [key for key in given if key not in named]
+            if not open_names or any(find_answer(key, name, offered) for key in strange):
+                raise UnknownArgumentError(_unknown(name, strange, offered, open_names))
+        if most is not None and len(args) > most:
+            raise UnknownArgumentError(_too_many(name, args, positional, offered, method))
+        absent = needed.difference(positional[: len(args)], given)
+        if absent:
+            raise UnknownArgumentError(_absent(name, [p for p in offered if p in absent], offered))
+        if given and not given.isdisjoint(positional[: len(args)]):
+            twice = next(p for p in positional[: len(args)] if p in given)
+            raise UnknownArgumentError(
+                f"{name}() was given {twice} twice, by position and by name; write it once."
+            )
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        require(args, kwargs)
+        return function(*args, **kwargs)
+
+    # The globals of the function, so that it belongs to its own module for whoever looks.
+    made = FunctionType(
+        call.__code__,
+        cast(FunctionType, function).__globals__,
+        function.__name__,
+        None,
+        call.__closure__,
+    )
+    return cast("Callable[P, R]", functools.wraps(function)(made))
+
+
+def answer_as(verb: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """`answer_calls` of a function that users call by another name."""
+    return functools.partial(answer_calls, verb=verb)
+
+
+def answer_methods(cls: type[T]) -> type[T]:
+    """Answer the calls of a class, and of every public method that it defines itself."""
+    for name, member in list(vars(cls).items()):
+        if name == "__init__" and isinstance(member, FunctionType):
+            setattr(cls, name, answer_calls(member, verb=cls.__name__))
+        elif name.startswith("_"):
+            continue
+        elif isinstance(member, FunctionType):
+            setattr(cls, name, answer_calls(member))
+        elif isinstance(member, classmethod | staticmethod):
+            setattr(cls, name, type(member)(answer_calls(member.__func__)))
+    return cls
+
+
+def _unknown(name: str, strange: Iterable[str], offered: tuple[str, ...], more: bool) -> str:
+    """One sentence for all arguments that are not there."""
+    known: dict[str, list[str]] = {}
+    for key in strange:
+        answer = find_answer(key, name, offered) or _near(key, offered)
+        if answer or not more:
+            known.setdefault(answer or _listed(name, offered), []).append(shown(key)[1:-1])
+    (keys, answer), *rest = [("=, ".join(keys), answer) for answer, keys in known.items()]
+    if not rest:
+        return f"{name}() has no argument {keys}=; {answer}."
+    parts = [f"{keys}= ({answer})" for keys, answer in [(keys, answer), *rest]]
+    return f"{name}() has no arguments {', '.join(parts)}."
+
+
+def _near(key: str, offered: tuple[str, ...]) -> str:
+    """The argument that is meant, if only its spelling is another."""
+    folded = {plain_name(p): p for p in offered}
+    near = difflib.get_close_matches(plain_name(key), folded, n=1, cutoff=0.75)
+    return f"write {folded[near[0]]}=" if near else ""
+
+
+def _listed(name: str, offered: tuple[str, ...]) -> str:
+    if not offered:
+        return f"{name}() takes none"
+    *first, last = (f"{p}=" for p in offered)
+    return f"it takes {', '.join(first)} and {last}" if first else f"it takes {last} only"
+
+
+def _too_many(
+    name: str,
+    args: tuple[Any, ...],
+    positional: list[str],
+    offered: tuple[str, ...],
+    method: bool,
+) -> str:
+    skip = 1 if method else 0
+    taken = positional[skip:]
+    extra = shown(args[len(positional)])
+    by_name = [p for p in offered if p not in taken]
+    places = f"{' and '.join(taken)} by position" if taken else "nothing by position"
+    answer = find_answer("*", name, offered)
+    if not answer:
+        answer = f"write the others by name, such as {by_name[0]}=" if by_name else "leave it out"
+    return f"{name}() takes {places}, and was given {extra} after that; {answer}."
+
+
+def _absent(name: str, absent: list[str], offered: tuple[str, ...]) -> str:
+    given = "" if offered[0] in absent else ".., "
+    how = ", ".join(f"{p}=.." for p in absent)
+    return f"{name}() needs {' and '.join(absent)}; write {name}({given}{how})."

@@ -1,0 +1,265 @@
+"""Names of arguments in R, statsmodels, brms and others, and what to write here in their place.
+
+One table answers a call with such an argument, and is the source of a table in the
+documentation for those who come from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["FOREIGN_NAMES", "ForeignName", "find_answer", "plain_name"]
+
+
+@dataclass(frozen=True)
+class ForeignName:
+    """Arguments that other programs have, and what to write here.
+
+    Attributes
+    ----------
+    names : str
+        As other programs write them, blanks between them; dots, underscores and capitals do not
+        count.
+    answer : str
+        What to write, the second half of a sentence.
+    verbs : tuple of str
+        Functions for which this holds; every function that has `own` where none is named.
+    own : str
+        Argument of ours that is meant.
+    """
+
+    names: str
+    answer: str
+    verbs: tuple[str, ...] = ()
+    own: str = ""
+
+
+_FIT = ("glmm", "select")
+_STOPS = "leave it out: there is one optimiser, and fit.convergence tells where it stopped"
+_ROWS = 'choose rows before, such as data[data["x"] > 0]; rows with missing values are left out'
+_RANDOM = 'write random effects in the formula, such as "y ~ x + (1 | g)"'
+_BAYES = (
+    "leave it out: nothing is sampled and there are no priors; a Bayesian model fitted elsewhere "
+    "is checked by from_draws(..)"
+)
+_ERRORS = "leave it out: predictions come without standard errors and intervals"
+
+FOREIGN_NAMES: Final = (
+    # ---- the fit -------------------------------------------------------------------------
+    ForeignName("ziformula zero_formula exog_infl", 'write zi="~ 1"', own="zi"),
+    ForeignName(
+        "dispformula sigma_formula phi_formula",
+        'write dispersion="~ x"',
+        own="dispersion",
+    ),
+    ForeignName(
+        "nAGQ quad_points nquad",
+        'write method="agq", nodes=9 for nAGQ=9, and method="profiled" for nAGQ=0',
+        verbs=_FIT,
+    ),
+    ForeignName("REML", "write reml=True or reml=False", own="reml"),
+    ForeignName(
+        "control optimizer optimiser opt optCtrl maxiter maxfun tol tolerance "
+        "verbose disp niter method_kwargs sparse full_output do_fit devFunOnly se rel_tol "
+        "maxit full_hess retall",
+        _STOPS,
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "start start_params inits initial_values mustart etastart",
+        "leave it out: starting values are found from the data",
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "exog endog x y fixed",
+        'write a formula and the data, such as glmm("y ~ x + (1 | g)", data)',
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "groups group random exog_re exog_vc vc_formula re_formula ident cluster subject "
+        "vcp_p fe_p correlation",
+        _RANDOM,
+        verbs=_FIT,
+    ),
+    ForeignName("subset missing na_action drop_na", _ROWS, verbs=_FIT),
+    ForeignName("contrasts contrast", 'write "C(x, contr.sum)" in the formula', verbs=_FIT),
+    ForeignName(
+        "link links",
+        'write the family with its link, such as family=mc.families.Binomial(link="probit")',
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "prior priors chains iter cores backend warmup adapt_delta sample_prior "
+        "prior_only tune target_accept algorithm save_pars stanvars threads",
+        _BAYES,
+        verbs=("glmm",),
+    ),
+    ForeignName(
+        "var_weights", 'write precision="column", by which the variance is divided', verbs=_FIT
+    ),
+    ForeignName("freq_weights prior_weights", "write weights=", own="weights"),
+    ForeignName("exposure", 'write "offset(log(exposure))" in the formula', verbs=_FIT),
+    ForeignName(
+        "trials n_trials size total",
+        'write the trials in the formula, "k / n ~ x" or "cbind(k, n - k) ~ x"',
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "seed random_state rng", "leave it out: nothing is random in a fit", verbs=("glmm",)
+    ),
+    ForeignName("model fml formula_string", "write formula=", own="formula"),
+    # ---- prediction ----------------------------------------------------------------------
+    ForeignName(
+        "newdata newx exog X x_new grid params",
+        "write data=",
+        verbs=("predict",),
+    ),
+    ForeignName(
+        "re_form re_formula include_random exclude random",
+        'write random_effects="zero" for re.form=NA and random_effects="auto" for re.form=NULL',
+        verbs=("predict",),
+    ),
+    ForeignName(
+        "allow_new_levels sample_new_levels allow_new",
+        'write unseen="zero" for allow.new.levels=TRUE',
+        verbs=("predict",),
+    ),
+    ForeignName(
+        "type what kind which transform linear",
+        'write scale="response" or scale="link"',
+        verbs=("predict",),
+    ),
+    ForeignName(
+        "se_fit se interval level return_std alpha conf_level std_error",
+        _ERRORS,
+        verbs=("predict",),
+    ),
+    # ---- inference -----------------------------------------------------------------------
+    ForeignName(
+        "level conf_level confidence confidence_level prob conf_int_level",
+        "write alpha=, one minus it, such as alpha=0.05 for level=0.95",
+        own="alpha",
+    ),
+    ForeignName(
+        "method parm cols",
+        "leave it out: the intervals are Wald's, one for each parameter",
+        verbs=("conf_int",),
+    ),
+    # ---- simulation ----------------------------------------------------------------------
+    ForeignName(
+        "nsim s ndraws n_samples num_samples samples size n B n_boot reps n_replicates simulations",
+        "write draws=",
+        own="draws",
+    ),
+    ForeignName(
+        "re_form use_u re_formula simulate_random",
+        'write conditioning="mode" for use.u=TRUE and conditioning="marginal" for use.u=FALSE',
+        own="conditioning",
+    ),
+    ForeignName(
+        "newdata data",
+        "leave it out: responses are simulated for the rows of the fit",
+        verbs=("simulate",),
+    ),
+    ForeignName(
+        "random_state rng random_seed rseed generator set_seed",
+        "write seed=1",
+        own="seed",
+    ),
+    ForeignName(
+        "workers cores n_cores ncpus mc_cores n_workers num_workers parallel njobs cl threads",
+        "write n_jobs=2",
+        own="n_jobs",
+    ),
+    ForeignName("verbose progressbar show_progress", "write progress=True", own="progress"),
+    ForeignName("newresp response_new y endog data", "write response=", own="response"),
+    # ---- checks --------------------------------------------------------------------------
+    ForeignName("checks tests test which", "write suite=", verbs=("check",)),
+    ForeignName(
+        "alpha level significance threshold",
+        "write policy=mc.Policy(alpha=0.05)",
+        verbs=("check",),
+    ),
+    ForeignName("refit", "write refits=250", own="refits"),
+    ForeignName("plot integer_response", "leave it out", verbs=("residuals", "check")),
+    ForeignName(
+        "y observed_response obs y_obs observed_data",
+        "write observed=",
+        own="observed",
+    ),
+    ForeignName(
+        "simulated_response yrep posterior_predictive sims simulated",
+        "write draws=",
+        own="draws",
+    ),
+    ForeignName(
+        "fitted_predicted_response fitted_values mu predicted",
+        "write fitted=",
+        own="fitted",
+    ),
+    ForeignName("integer_response is_discrete", "write discrete=True", own="discrete"),
+    ForeignName("data df newdata", "write frame=", own="frame"),
+    # ---- comparison ----------------------------------------------------------------------
+    ForeignName(
+        "ic rank criteria criterion_name metric scoring by",
+        "write criterion=",
+        own="criterion",
+    ),
+    ForeignName(
+        "*",
+        'write the models as one list or mapping, such as {"a": model, "b": other}',
+        verbs=("compare",),
+    ),
+    ForeignName(
+        "reduced restricted null m0 model0 small simple object1",
+        "write smaller=",
+        own="smaller",
+    ),
+    ForeignName(
+        "full alternative m1 model1 large complex object2",
+        "write larger=",
+        own="larger",
+    ),
+    ForeignName("test", "leave it out: it is the likelihood-ratio test", verbs=("lrt",)),
+    ForeignName("groups cluster by id", "write group=", own="group"),
+    ForeignName("k_threshold", "write refit_above=0.7", own="refit_above"),
+    ForeignName("m_lim max_size max_terms m_max", "write max_models=", own="max_models"),
+    ForeignName("fixed_terms include must_keep scope", "write keep=", own="keep"),
+    ForeignName(
+        "direction strategy algorithm",
+        'write search="greedy" or search="all"',
+        own="search",
+    ),
+    # ---- files ---------------------------------------------------------------------------
+    ForeignName("file filename path_or_buf buf fname output", "write path=", own="path"),
+    # ---- everywhere ----------------------------------------------------------------------
+    ForeignName("df dat dataset frame", "write data=", own="data"),
+)
+
+
+def plain_name(name: str) -> str:
+    """A name without what programs spell differently: capitals, dots and underscores."""
+    return name.replace(".", "").replace("_", "").casefold()
+
+
+def find_answer(name: str, verb: str, offered: tuple[str, ...]) -> str:
+    """What to write for an argument that a function does not have; empty where nobody knows.
+
+    Examples
+    --------
+    >>> find_answer("re.form", "predict", ("data", "random_effects"))
+    'write random_effects="zero" for re.form=NA and random_effects="auto" for re.form=NULL'
+    """
+    wanted = plain_name(name)
+    rows = [row for row in FOREIGN_NAMES if wanted in map(plain_name, row.names.split())]
+    for row in rows:
+        if verb in row.verbs:
+            return row.answer
+    for row in rows:
+        if row.own in offered and not row.verbs:
+            return row.answer
+    for own in offered:
+        if wanted == plain_name(own):
+            return f"write {own}="
+    return ""

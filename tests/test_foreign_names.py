@@ -1,0 +1,82 @@
+"""Names of arguments elsewhere, in the calls that answer them and in the documentation.
+
+Running this file writes the table of the documentation anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mixcheck as mc
+from mixcheck.foreign_names import FOREIGN_NAMES, find_answer, plain_name
+
+PAGE = Path(__file__).parents[1] / "docs" / "howto" / "from-r.md"
+START, END = "| argument elsewhere | of | here |", "\n\n"
+
+
+def table() -> str:
+    """The names as a table in Markdown."""
+    rows = [START, "|---|---|---|"]
+    for row in FOREIGN_NAMES:
+        names = ", ".join("one more model" if n == "*" else f"`{n}`" for n in row.names.split())
+        verbs = ", ".join(f"`{verb}`" for verb in row.verbs) or f"what takes `{row.own}`"
+        answer = row.answer.replace("|", r"\|")
+        rows.append(f"| {names} | {verbs} | {answer} |")
+    return "\n".join(rows)
+
+
+def test_the_page_has_the_table() -> None:
+    """The documentation says what the calls answer, word for word."""
+    assert table() + END in PAGE.read_text()
+
+
+def test_every_name_is_answered_once() -> None:
+    """No two rows answer one name for one function."""
+    seen = set()
+    for row in FOREIGN_NAMES:
+        for name in row.names.split():
+            for place in row.verbs or (f"with {row.own}",):
+                key = (plain_name(name), place)
+                assert key not in seen, key
+                seen.add(key)
+
+
+@pytest.mark.parametrize("row", FOREIGN_NAMES, ids=lambda row: row.names.split()[0])
+def test_rows_speak_of_functions_and_arguments_that_exist(row) -> None:
+    """A row names functions of ours, or an argument that some function has."""
+    import inspect
+
+    callables = {n: getattr(mc, n) for n in dir(mc) if inspect.isfunction(getattr(mc, n))}
+    methods = {
+        name: member
+        for cls in (mc.GLMM, mc.Report, mc.Comparison, mc.Policy, mc.checks.Check)
+        for name, member in inspect.getmembers(cls, inspect.isfunction)
+    }
+    everything = {**methods, **callables}
+    assert bool(row.verbs) != bool(row.own)
+    for verb in row.verbs:
+        assert verb in everything
+    if row.own:
+        names = {p for f in everything.values() for p in inspect.signature(f).parameters}
+        assert row.own in names | set(inspect.signature(mc.Policy).parameters)
+
+
+def test_spelling_does_not_count() -> None:
+    """Dots, underscores and capitals are those of the other program."""
+    offered = ("data", "random_effects", "reml")
+    for name in ("re.form", "re_form", "ReForm", "REform"):
+        assert find_answer(name, "predict", offered).startswith('write random_effects="zero"')
+    assert find_answer("RE_ML", "anything", offered).startswith("write reml=")
+    assert find_answer("nothing_like_it", "predict", offered) == ""
+
+
+def _write() -> None:
+    text = PAGE.read_text()
+    before, _, rest = text.partition(START)
+    PAGE.write_text(before + table() + END + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    _write()
