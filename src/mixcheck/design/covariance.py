@@ -70,6 +70,11 @@ class Covariance(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.q})"
 
+    @property
+    def entries(self) -> tuple[IntArray, IntArray]:
+        """Row and column in Lambda of every parameter, (n_theta,) each."""
+        return self._rows, self._columns
+
     def factor(self, theta: FloatArray) -> FloatArray:
         """Lambda, (q, q) lower triangular, at `theta`, (n_theta,)."""
         Lambda = np.zeros((self.q, self.q))

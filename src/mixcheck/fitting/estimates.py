@@ -16,13 +16,12 @@ from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
-from mixcheck.fitting.estimation import hessian_at
+from mixcheck.fitting.estimation import covariance_at
 from mixcheck.fitting.explanations import explain_limits
 from mixcheck.fitting.inference import (
     conditional_variances,
     find_runaway,
     find_singular,
-    invert_information,
     judge_convergence,
     wald_intervals,
 )
@@ -141,10 +140,7 @@ class Estimates:
         From the observed information of the marginal likelihood, so that the uncertainty
         of the variances is in the standard errors of the fixed effects.
         """
-        hessian = self.optimum.hessian
-        if hessian is None:
-            hessian = hessian_at(self.problem, self.optimum, self.method)
-        return invert_information(hessian, self.optimum.scale)
+        return covariance_at(self.problem, self.optimum, self.method)
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the fixed effects; NaN beside an infinite variance."""
@@ -362,7 +358,7 @@ class Estimates:
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
-        singular = find_singular(self.problem, self._theta, self._mode.system.gram)
+        singular = find_singular(self.problem, self._theta, self.optimum.evaluation.gram)
         explanations = explain_limits(self._limits, self._separated_rows)
         return judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
 

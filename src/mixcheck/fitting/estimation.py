@@ -9,6 +9,8 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.faces import face_near, is_settled
+from mixcheck.fitting.gaussian import covariance_of_gaussian, estimate_gaussian, is_profiled
+from mixcheck.fitting.inference import invert_information
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
 from mixcheck.fitting.optimize import Optimum, differentiate_gradient, minimise
@@ -25,6 +27,7 @@ from mixcheck.fitting.start import (
 from mixcheck.fitting.threads import single_thread
 
 __all__ = [
+    "covariance_at",
     "estimate",
     "estimate_with_settled_nodes",
     "hessian_at",
@@ -53,6 +56,8 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         If the likelihood is not finite at any starting point.
     """
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        if is_profiled(problem, method):
+            return estimate_gaussian(problem, method)
         fixed = fixed or fit_without_random_effects(problem)
         start = find_start(problem, fixed)
         if method.joint:
@@ -160,6 +165,8 @@ def re_estimate(
     method : Method
     """
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        if is_profiled(problem, method):
+            return estimate_gaussian(problem, method, previous)
         if method.joint:
             return _re_estimate_joint(problem, previous, scale, method)
         start = _nudge(problem, previous, scale)
@@ -167,6 +174,17 @@ def re_estimate(
         if not np.isfinite(optimum.evaluation.deviance):
             return estimate(problem, method)
         return _rectify(problem, optimum, method)
+
+
+def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    """Covariance of the estimates at an optimum, (P, P)."""
+    known = covariance_of_gaussian(optimum)
+    if known is not None:
+        return known
+    hessian = optimum.hessian
+    if hessian is None:
+        hessian = hessian_at(problem, optimum, method)
+    return invert_information(hessian, optimum.scale)
 
 
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:

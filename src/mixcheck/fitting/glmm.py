@@ -24,6 +24,7 @@ from mixcheck.families.mixtures import add_zeros
 from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
 from mixcheck.fitting.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.fitted import GLMM
+from mixcheck.fitting.gaussian import is_profiled
 from mixcheck.fitting.laplace import HessianKind
 from mixcheck.fitting.limits import Limits, estimate_at_limits, find_limits
 from mixcheck.fitting.method import Method, MethodName
@@ -145,9 +146,12 @@ def glmm(
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
     _require_identified(problem)
-    fixed = fit_without_random_effects(problem)
-    limits = find_limits(problem, fixed)
-    _require_estimable(design, problem, limits)
+    if is_profiled(problem, Method(method, hessian, reml=reml)):
+        fixed, limits = None, None
+    else:
+        fixed = fit_without_random_effects(problem)
+        limits = find_limits(problem, fixed)
+        _require_estimable(design, problem, limits)
     fit = _fit(design, problem, fixed, limits, method, nodes, hessian, reml)
     _warn(fit)
     return fit
@@ -201,7 +205,7 @@ def _require_joint(problem: Problem, method: Method) -> None:
 def _fit(
     design: Design,
     problem: Problem,
-    fixed: FixedFit,
+    fixed: FixedFit | None,
     limits: Limits | None,
     method: MethodName,
     nodes: int | Literal["auto"],
@@ -213,6 +217,8 @@ def _fit(
         require_quadrature(problem)
     elif chosen.joint:
         _require_joint(problem, chosen)
+    if fixed is None:
+        return GLMM(design, problem, estimate(problem, chosen), chosen, design.notes)
 
     def search(held: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen

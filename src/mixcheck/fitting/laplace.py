@@ -57,6 +57,12 @@ class Evaluation:
     gradient: FloatArray
     mode: Mode | None
 
+    @property
+    def gram(self) -> Gram:
+        """``Z' W Z`` at the mode."""
+        assert self.mode is not None
+        return self.mode.system.gram
+
 
 def evaluate(
     problem: Problem,

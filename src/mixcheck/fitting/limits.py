@@ -21,6 +21,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.family import FREE, Derivatives
+from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.mode import Mode, find_mode
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
@@ -231,15 +232,15 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
     scale[np.ix_(keep, np.arange(int(keep.sum())))] = optimum.scale
     scale[:, int(keep.sum()) :] = np.hstack(flat)
     hessian = optimum.hessian
-    evaluation = replace(
-        optimum.evaluation, psi=psi, gradient=onto.T @ optimum.evaluation.gradient, mode=mode
-    )
-    return replace(
-        optimum,
+    gradient = onto.T @ optimum.evaluation.gradient
+    return Optimum(
         psi=psi,
-        evaluation=evaluation,
+        evaluation=Evaluation(psi, optimum.evaluation.deviance, gradient, mode),
         scale=scale,
+        gradient=optimum.gradient,
         hessian=None if hessian is None else onto.T @ hessian @ onto,
+        smallest_eigenvalue=optimum.smallest_eigenvalue,
+        evaluations=optimum.evaluations,
         flat=keep.size - int(keep.sum()),
     )
 

@@ -18,6 +18,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.covariance import Covariance, covariance_of
 from mixcheck.design.matrices import Design, RandomBlock
 from mixcheck.families.family import Derivatives, Family, Observed
+from mixcheck.fitting.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.latent import Column, Factor, Latent, Summation, lay_out
 
 __all__ = ["Curvature", "Problem", "Term", "arrange"]
@@ -131,6 +132,15 @@ class Problem:
             out[term.theta] = term.covariance.rectify(theta[term.theta])
         return out
 
+    @cached_property
+    def products(self) -> Products | None:
+        """Cross products of a linear mixed model; None if it is none, or not identified."""
+        if not _is_linear(self):
+            return None
+        structures = [(t.factor, t.columns, t.block.structure) for t in self.terms]
+        weights = _residual_weights(self.weights, self.offsets[1])
+        return multiply_design(self.X[0], self.latent, structures, weights)
+
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
         """Each predictor with the random effects at zero, (n,)."""
         parts = zip(self.offsets, self.X, self.beta_slices, strict=True)
@@ -178,7 +188,7 @@ class Problem:
         """The same problem for another response, (n,) in the fitter's order."""
         changed = replace(self, data=self.family.prepare(y, self.data.size))
         # What depends on the design alone is found once.
-        for name in ("beta_slices", "n_beta", "n_theta"):
+        for name in ("beta_slices", "n_beta", "n_theta", "products"):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
         return changed
@@ -188,6 +198,31 @@ class Problem:
         out = np.empty_like(rows)
         out[self.order] = rows
         return out
+
+
+def _is_linear(problem: Problem) -> bool:
+    """Whether the model is Gaussian with the identity link and one residual variance.
+
+    That of a row may differ by a known factor, an offset of the log deviation.
+    """
+    family = problem.family
+    if family.name != "gaussian" or family.link.name != "identity":
+        return False
+    constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
+    return constant and problem.latent.bearing in ((), (0,))
+
+
+def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights:
+    """What each squared residual weighs, and the constants that this brings."""
+    n = log_sd.size
+    total = float(n) if weights is None else float(weights.sum())
+    if not log_sd.any():
+        return Weights(weights, total, 0.0, 0.0)
+    held = np.ones(n) if weights is None else weights
+    shift = float(held @ log_sd) / total
+    centred = log_sd - shift
+    rows = held * np.exp(-2.0 * centred)
+    return Weights(rows, total, 2.0 * float(held @ centred), shift)
 
 
 def _orders(key: tuple[int, int, int]) -> set[tuple[int, int, int]]:

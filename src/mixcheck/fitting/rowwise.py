@@ -10,8 +10,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.blocks import sandwich
-from mixcheck.fitting.estimation import hessian_at
-from mixcheck.fitting.inference import invert_information
+from mixcheck.fitting.estimation import covariance_at
 from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, find_mode, predict_mode, scale
 from mixcheck.fitting.problem import Problem
@@ -147,7 +146,7 @@ def predict_row(
     left = np.zeros(problem.n, dtype=bool)
     left[place] = True
     rest, optimum = fit_without(problem, left, psi, root, method)
-    covariance = invert_information(hessian_at(rest, optimum, method), optimum.scale)
+    covariance = covariance_at(rest, optimum, method)
     mode = _find(rest, optimum.psi)
     eta = [part[place] for part in mode.point.eta]
     alone = restrict(problem, place)
