@@ -342,7 +342,7 @@ def _search_jointly(
                 break
             here = deviance(*chart.at(here.roots))
         here = _settle(deviance, here)
-        scale = _inverse_root(average_information(deviance, here))
+        scale = _scale(deviance, here)
         hessian = _differentiate(deviance, here, scale)
         count += 4 * here.theta.size
         here = replace(here, hessian=hessian)
@@ -372,10 +372,24 @@ def _descend_jointly(deviance: ProfiledDeviance, here: Profile) -> tuple[Profile
             raise ConvergenceError(_EXACT_BY_GROUPS)
         return Evaluation(psi, at.deviance, at.gradient, None)
 
-    scale = _inverse_root(average_information(deviance, here))
+    scale = _scale(deviance, here)
     start = Evaluation(here.theta, here.deviance, here.gradient, None)
     optimum = minimise(objective, here.theta, scale, first=start, hessian=False)
     return deviance(entries, optimum.psi), optimum.evaluations + 1
+
+
+def _scale(deviance: ProfiledDeviance, here: Profile) -> FloatArray:
+    """Scale of theta in standard errors, about; that of an entry at zero is finite too.
+
+    Across a boundary the deviance is of the fourth order, ``L^4 sum B^2``.
+    """
+    information = average_information(deviance, here)
+    diagonals = _diagonals(deviance)
+    for s, (f, a) in enumerate(zip(here.entries.factors, here.entries.rows, strict=True)):
+        w = diagonals[f][a]
+        shrunk = w / (1.0 + w * float(here.roots[f][a] @ here.roots[f][a]))
+        information[s, s] = max(information[s, s], math.sqrt(2.0 * float(shrunk @ shrunk)))
+    return _inverse_root(information)
 
 
 def _inverse_root(matrix: FloatArray) -> FloatArray:
