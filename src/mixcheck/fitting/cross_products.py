@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent import Column, Gram, Latent
@@ -25,6 +25,9 @@ __all__ = ["Moments", "Products", "Weights", "multiply_design", "orthonormalise"
 _FAR = 3.0
 # Cholesky factors of correlations with a smaller entry on the diagonal lose too many digits.
 _CONDITION = 1e-5
+# With none smaller than this a second round of orthogonalisation changes nothing.
+_WELL = 0.1
+_EPSILON = float(np.finfo(np.float64).eps)
 # Rounds of projection after which a residual is orthogonal to rounding.
 _ROUNDS = 3
 
@@ -119,11 +122,14 @@ def orthonormalise(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatAr
     """
     Q, T = _centre(X, weights)
     for _ in range(2 if X.shape[1] else 0):
-        factor = _upper_root(Q, weights)
-        if factor is None:
+        found = _upper_root(Q, weights)
+        if found is None:
             return None
-        inverse = solve_triangular(factor, np.eye(len(factor)), check_finite=False)
+        factor, smallest = found
+        inverse: FloatArray = lapack.dtrtri(factor)[0]
         Q, T = Q @ inverse, T @ inverse
+        if smallest > _WELL:
+            break
     return Q, T
 
 
@@ -146,24 +152,25 @@ def _is_constant(x: FloatArray) -> bool:
     return bool(first != 0.0 and x[-1] == first and x[x.size // 2] == first and np.all(x == first))
 
 
-def _upper_root(Q: FloatArray, weights: Weights) -> FloatArray | None:
-    """Upper R with ``R'R = Q'WQ``; None where a column is none or depends on others."""
+def _upper_root(Q: FloatArray, weights: Weights) -> tuple[FloatArray, float] | None:
+    """Upper R with ``R'R = Q'WQ``, and the smallest entry of its diagonal for columns of size one.
+
+    None where a column is zero or depends on others.
+    """
     weighted = Q if weights.rows is None else Q * weights.rows[:, None]
     gram = weighted.T @ Q
     deviations = np.sqrt(gram.diagonal())
     if not deviations.min() > 0.0:
         return None
-    try:
-        lower = np.linalg.cholesky(gram / np.outer(deviations, deviations))
-        if lower.diagonal().min() > _CONDITION:
-            return lower.T * deviations
-    except np.linalg.LinAlgError:
-        pass
-    root = Q if weights.rows is None else Q * np.sqrt(weights.rows)[:, None]
-    upper = np.asarray(np.linalg.qr(root / deviations, mode="r"))
-    upper *= np.where(upper.diagonal() < 0.0, -1.0, 1.0)[:, None]
-    smallest = upper.diagonal().min()
-    return upper * deviations if smallest > np.finfo(float).eps * len(upper) else None
+    scaled = gram / deviations / deviations[:, None]
+    upper, info = lapack.dpotrf(scaled, clean=1)
+    smallest = float(upper.diagonal().min()) if info == 0 else 0.0
+    if smallest < _CONDITION:
+        root = Q if weights.rows is None else Q * np.sqrt(weights.rows)[:, None]
+        upper = np.asarray(np.linalg.qr(root / deviations, mode="r"))
+        upper *= np.where(upper.diagonal() < 0.0, -1.0, 1.0)[:, None]
+        smallest = float(upper.diagonal().min())
+    return (upper * deviations, smallest) if smallest > _EPSILON * len(upper) else None
 
 
 def multiply_design(
@@ -257,7 +264,7 @@ def take_moments(products: Products, X: FloatArray, y: FloatArray) -> Moments:
         return Moments(base, 0.0, residual, (), np.inf)
     residual = residual / size
     random = tuple(products.latent.scatter({0: weights.times(residual)}))
-    noise = np.finfo(float).eps * largest / size
+    noise = _EPSILON * largest / size
     return Moments(base, size, residual, random, noise)
 
 

@@ -157,19 +157,12 @@ class Chart:
         for term in self.terms:
             if not _correlated(term):
                 continue
-            root = here.roots[term.factor][term.columns, term.columns]
-            left = np.square(root).sum(axis=1)
-            done = np.zeros(left.size, dtype=bool)
-            own = (here.entries.factors == term.factor) & np.isin(
-                here.entries.columns, range(term.columns.start, term.columns.stop)
-            )
-            for column in range(left.size):
-                first = np.flatnonzero(own & (here.entries.columns == term.columns.start + column))
-                row = here.entries.rows[first[0]] - term.columns.start
-                if left[row] < _PIVOT * np.where(done, 0.0, left).max():
+            lower = term.covariance.factor(here.theta[term.theta])
+            squares = lower * lower
+            for c in range(len(lower) - 1):
+                left = squares[c:, c:].sum(axis=1)
+                if left[0] < _PIVOT * left.max():
                     return False
-                left = left - root[:, column] ** 2
-                done[row] = True
         return True
 
 
@@ -262,9 +255,9 @@ def _descend(deviance: ProfiledDeviance, chart: Chart, here: Profile) -> tuple[P
         assert here.hessian is not None
         values, vectors = np.linalg.eigh(here.hessian)
         sizes = np.abs(values)
-        sizes = np.maximum(sizes, _FLAT * max(sizes.max(), 1e-300))
+        sizes = np.maximum(sizes, _FLAT * max(sizes[0], sizes[-1], 1e-300))
         along = vectors.T @ here.gradient
-        if float((along * along / sizes).sum()) < _DECREMENT:
+        if along @ (along / sizes) < _DECREMENT:
             break
         after, used = _advance(deviance, here, -vectors @ (along / sizes))
         count += used

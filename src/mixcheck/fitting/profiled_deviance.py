@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.cross_products import Moments, Products
@@ -340,11 +341,12 @@ class _Solved:
 
 def _solve_shares(shares: FloatArray) -> _Solved | None:
     p = len(shares) - 1
-    try:
-        lower = np.linalg.cholesky(shares[:p, :p])
-    except np.linalg.LinAlgError:
+    if p == 0:
+        return _Solved(np.zeros((0, 0)), np.zeros(0), float(shares[0, 0]))
+    lower, info = lapack.dpotrf(shares[:p, :p], lower=1, clean=1)
+    if info != 0:
         return None
-    back = np.linalg.inv(lower)
+    back: FloatArray = lapack.dtrtri(lower, lower=1)[0]
     half = back @ shares[:p, p]
     return _Solved(back, back.T @ half, float(shares[p, p] - half @ half))
 
