@@ -253,13 +253,10 @@ def _descend(deviance: ProfiledDeviance, chart: Chart, here: Profile) -> tuple[P
         if not chart.fits(here):
             here, count = deviance(*chart.at(here.roots)), count + 1
         assert here.hessian is not None
-        values, vectors = np.linalg.eigh(here.hessian)
-        sizes = np.abs(values)
-        sizes = np.maximum(sizes, _FLAT * max(sizes[0], sizes[-1], 1e-300))
-        along = vectors.T @ here.gradient
-        if along @ (along / sizes) < _DECREMENT:
+        step, decrement = _newton_step(here.gradient, here.hessian)
+        if decrement < _DECREMENT:
             break
-        after, used = _advance(deviance, here, -vectors @ (along / sizes))
+        after, used = _advance(deviance, here, step)
         count += used
         if after is None:
             break
@@ -267,6 +264,21 @@ def _descend(deviance: ProfiledDeviance, chart: Chart, here: Profile) -> tuple[P
         if here.square < floor:
             raise ConvergenceError(_EXACT_BY_GROUPS)
     return here, count
+
+
+def _newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]:
+    """The step with every curvature turned positive, and its decrement.
+
+    Curvatures are those of parameters in units in which the diagonal is one: theirs may be
+    very different.
+    """
+    units = np.sqrt(np.abs(hessian.diagonal()))
+    units[units == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(hessian / units / units[:, None])
+    sizes = np.maximum(np.abs(values), _FLAT)
+    along = vectors.T @ (gradient / units)
+    held = along / sizes
+    return -(vectors @ held) / units, float(along @ held)
 
 
 def _advance(
@@ -348,10 +360,8 @@ def _search_jointly(
 
 def _polish(deviance: ProfiledDeviance, here: Profile, hessian: FloatArray) -> Profile:
     """One Newton step, where it brings the gradient down."""
-    values, vectors = np.linalg.eigh(hessian)
-    if values[0] <= _FLAT * values[-1]:
-        return here
-    after = deviance(here.entries, here.theta - vectors @ ((vectors.T @ here.gradient) / values))
+    step = _newton_step(here.gradient, hessian)[0]
+    after = deviance(here.entries, here.theta + step)
     smaller = np.abs(after.gradient).max() < np.abs(here.gradient).max()
     return replace(after, hessian=hessian) if smaller else here
 
@@ -569,13 +579,10 @@ class GaussianFit:
 
     @cached_property
     def largest_slope(self) -> float:
-        """Largest gradient of the profiled deviance per standard error."""
-        hessian = self.hessian
-        if not hessian.size:
+        """Gradient of the profiled deviance per standard error."""
+        if not self.hessian.size:
             return 0.0
-        values, vectors = np.linalg.eigh(hessian)
-        sizes = np.maximum(np.abs(values), _FLAT * max(float(np.abs(values).max()), 1e-300))
-        return float(np.abs(vectors.T @ self.profile.gradient / np.sqrt(sizes)).max())
+        return math.sqrt(_newton_step(self.profile.gradient, self.hessian)[1])
 
     @cached_property
     def smallest_curvature(self) -> float:

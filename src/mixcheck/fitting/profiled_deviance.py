@@ -43,6 +43,7 @@ __all__ = ["Entries", "Profile", "ProfiledDeviance"]
 # Where fixed and random effects leave less than this share of a sum of squares, it is taken
 # from the rows: a difference would have lost its digits.
 _SMALL_SHARE = 1e-5
+_REFINEMENTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +157,12 @@ class ProfiledDeviance:
     # ---- one factor ----------------------------------------------------------------------
 
     @cached_property
-    def answer(self) -> Callable[[FloatArray], _Levels]:
-        """The response of all levels of one factor to S."""
+    def answer(self) -> Callable[[FloatArray, FloatArray], _Levels]:
+        """The response of all levels of one factor to Lambda and S."""
         gram = self.products.gram[0, 0]
         cross = np.concatenate([self.products.fixed[0], self.moments.random[0][None]])
         if len(gram) == 1:
-            return lambda S: _answer_one(gram[0, 0], cross, S)
+            return lambda _, S: _answer_one(gram[0, 0], cross, S)
         if len(gram) == 2:
             return _answer_two(gram, cross)
         return _answer_many(gram, cross)
@@ -220,7 +221,7 @@ def _answer_one(g: FloatArray, cross: FloatArray, S: FloatArray) -> _Levels:
     return float(np.log1p(grown).sum()), (g * shrunk)[None, None], cross * shrunk
 
 
-def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray], _Levels]:
+def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray, FloatArray], _Levels]:
     """Two effects in closed form: sums of what is positive, so that nothing cancels."""
     flat = gram.reshape(4, -1)
     det = flat[0] * flat[3] - flat[1] * flat[2]
@@ -233,9 +234,9 @@ def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray], _
         axis=1,
     )
 
-    def answer(S: FloatArray) -> _Levels:
+    def answer(root: FloatArray, S: FloatArray) -> _Levels:
         adjoint = np.array([[S[1, 1], -S[0, 1]], [-S[1, 0], S[0, 0]]])
-        volume = max(float(S[0, 0] * S[1, 1] - S[0, 1] * S[1, 0]), 0.0)
+        volume = float(root[0, 0] * root[1, 1] - root[0, 1] * root[1, 0]) ** 2
         grown = S.ravel() @ flat + volume * det
         shrunk = 1.0 / (1.0 + grown)
         B = (gram + adjoint[:, :, None] * det) * shrunk
@@ -245,12 +246,14 @@ def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray], _
     return answer
 
 
-def _answer_many(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray], _Levels]:
+def _answer_many(
+    gram: FloatArray, cross: FloatArray
+) -> Callable[[FloatArray, FloatArray], _Levels]:
     q = len(gram)
     by_level = np.ascontiguousarray(gram.transpose(2, 0, 1))
     sides = np.concatenate([by_level, cross.transpose(2, 1, 0)], axis=2)
 
-    def answer(S: FloatArray) -> _Levels:
+    def answer(root: FloatArray, S: FloatArray) -> _Levels:
         system = by_level @ S
         system[:, range(q), range(q)] += 1.0
         solved = np.linalg.solve(system, sides)
@@ -278,22 +281,16 @@ def _evaluate_levels(
     """One grouping factor, with second derivatives."""
     p, nu, root = at.p, at.degrees, roots[0]
     S = root @ root.T
-    log_det, B, d = at.answer(S)
+    log_det, B, d = at.answer(root, S)
     flat, grown = d.reshape(p + 1, -1), (S @ d).reshape(p + 1, -1)
     shares = at.start - at.cross @ grown.T
     solved = _solve_shares(shares)
     least = float((shares.diagonal() / at.start.diagonal()).min())
     if solved is None or min(least, solved.square / at.start[p, p]) < _SMALL_SHARE:
-        # Sums of what is positive: residuals of the rows, R'WR, and d'S d.
-        left, weights = at.remainders(S, d), at.products.weights.rows
-        shares = (left if weights is None else left * weights) @ left.T + flat @ grown.T
-        solved = _solve_shares(shares)
-        if solved is None:
+        refined = _solve_by_rows(at, S, d)
+        if refined is None:
             return at.nowhere(entries, theta, roots)
-        v = np.append(-solved.coefficients, 1.0)
-        alone = v @ left
-        square = float(alone @ at.products.weights.times(alone) + (v @ flat) @ (v @ grown))
-        solved = replace(solved, square=square)
+        shares, solved = refined
     information, back = shares[:p, :p], solved.back
     square, coefficients = solved.square, solved.coefficients
     if not square > 0.0:
@@ -349,6 +346,31 @@ def _solve_shares(shares: FloatArray) -> _Solved | None:
     back: FloatArray = lapack.dtrtri(lower, lower=1)[0]
     half = back @ shares[:p, p]
     return _Solved(back, back.T @ half, float(shares[p, p] - half @ half))
+
+
+def _solve_by_rows(
+    at: ProfiledDeviance, S: FloatArray, d: FloatArray
+) -> tuple[FloatArray, _Solved] | None:
+    """The same from residuals of the rows: ``R'WR + d'S d`` is a sum of what is positive.
+
+    Products of large residuals with small ones lose digits, so that the coefficients are
+    refined with the residuals that they leave.
+    """
+    p, times = at.p, at.products.weights.times
+    left, flat = at.remainders(S, d), d.reshape(len(d), -1)
+    grown = (S @ d).reshape(flat.shape)
+    shares = np.stack([times(row) for row in left]) @ left.T + flat @ grown.T
+    solved = _solve_shares(shares)
+    if solved is None:
+        return None
+    coefficients, square = solved.coefficients, solved.square
+    for _ in range(_REFINEMENTS):
+        v = np.append(-coefficients, 1.0)
+        alone, w, b = v @ left, v @ flat, v @ grown
+        square = float(alone @ times(alone) + w @ b)
+        rest = left[:p] @ times(alone) + flat[:p] @ b
+        coefficients = coefficients + solved.back.T @ (solved.back @ rest)
+    return shares, replace(solved, coefficients=coefficients, square=square)
 
 
 def _derive(
@@ -430,20 +452,21 @@ def _evaluate_jointly(
     solved = factorization.solve([*rhs, np.zeros((p, 1))] if p else rhs)
     u, coefficients = solved[:last], solved[last][:, 0] if p else np.zeros(0)
     explained = sum(float(np.vdot(a, b)) for a, b in zip(rhs, u, strict=True))
-    square = at.products.weights.total - explained
+    square, scores = at.products.weights.total - explained, None
     if square < _SMALL_SHARE * at.products.weights.total:
-        square = _square_from_rows(at, roots, u, coefficients)
+        u, coefficients, square, scores = _refine(at, roots, factorization, u, coefficients)
     if not square > 0.0:
         return at.nowhere(entries, theta, roots)
     integrated = factorization if at.restricted else factorization.random_part()
     gram = at.joint_gram if at.restricted else at.products.gram
     slopes = _log_det_slopes(gram, integrated, whole)
-    scores = [
-        part - np.tensordot(coefficients, fixed, 1)
-        for part, fixed in zip(random, at.products.fixed, strict=True)
-    ]
-    b = [root @ part for root, part in zip(roots, u, strict=True)]
-    scores = subtract(at.products, scores, b)
+    if scores is None:
+        sums = [
+            part - np.tensordot(coefficients, fixed, 1)
+            for part, fixed in zip(random, at.products.fixed, strict=True)
+        ]
+        b = [root @ part for root, part in zip(roots, u, strict=True)]
+        scores = subtract(at.products, sums, b)
     for f, (w, part) in enumerate(zip(scores, u, strict=True)):
         slopes[f] = slopes[f] - (2.0 * nu / square) * (w @ part.T)
     gradient = np.array(
@@ -473,15 +496,33 @@ def _evaluate_jointly(
     )
 
 
-def _square_from_rows(
-    at: ProfiledDeviance, roots: list[FloatArray], u: list[FloatArray], coefficients: FloatArray
-) -> float:
-    """``(y - X b - Z Lambda u)'W(..) + u'u``: at its minimum, so that errors are squared."""
-    b = [root @ part for root, part in zip(roots, u, strict=True)]
-    part = at.products.latent.gather(b, 1)[0]
-    assert part is not None
-    left = at.moments.residual - at.products.Q @ coefficients - part
-    return float(left @ at.products.weights.times(left)) + sum(float(np.vdot(a, a)) for a in u)
+def _refine(
+    at: ProfiledDeviance,
+    roots: list[FloatArray],
+    factorization: Factorization,
+    u: list[FloatArray],
+    coefficients: FloatArray,
+) -> tuple[list[FloatArray], FloatArray, float, list[FloatArray]]:
+    """Effects, coefficients, ``r^2`` and scores by the residuals of the rows.
+
+    ``r^2 = (y - X b - Z Lambda u)'W(..) + u'u`` is at its minimum, so that errors are squared.
+    """
+    products, last = at.products, len(roots)
+    square, scores = np.inf, u
+    for _ in range(_REFINEMENTS):
+        part = products.latent.gather([root @ x for root, x in zip(roots, u, strict=True)], 1)[0]
+        assert part is not None
+        left = at.moments.residual - products.Q @ coefficients - part
+        weighted = products.weights.times(left)
+        square = float(left @ weighted) + sum(float(np.vdot(a, a)) for a in u)
+        scores = products.latent.scatter({0: weighted})
+        rest = [root.T @ w - x for root, w, x in zip(roots, scores, u, strict=True)]
+        if at.p:
+            rest.append((products.Q.T @ weighted)[:, None])
+        step = factorization.solve(rest)
+        u = [a + b for a, b in zip(u, step[:last], strict=True)]
+        coefficients = coefficients + (step[last][:, 0] if at.p else 0.0)
+    return u, coefficients, square, scores
 
 
 def _log_det_slopes(
@@ -563,7 +604,7 @@ def average_information(at: ProfiledDeviance, here: Profile) -> FloatArray:
 def absorb(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
     """``Q'V^-1 Z`` of each factor, (p, q, m)."""
     if len(here.roots) == 1:
-        d = at.answer(here.roots[0] @ here.roots[0].T)[2]
+        d = at.answer(here.roots[0], here.roots[0] @ here.roots[0].T)[2]
         return [d[:-1]]
     factorization = factorize(at.products.latent, at.products.gram, here.roots)
     assert factorization is not None
