@@ -27,6 +27,7 @@ from mixcheck.display.document import (
     Section,
     Table,
 )
+from mixcheck.display.files import write_file
 from mixcheck.display.render import to_html, to_text
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.fitted import GLMM
@@ -156,7 +157,7 @@ def run_demo(
     story = _compared(wrong, better, suggestions)
     for title, blocks in _endings(story):
         _say(show(Document(title, blocks)).strip())
-    path.write_text(to_html(page_of(story)), encoding="utf-8")
+    write_file(to_html(page_of(story)), path)
     _say(f"The whole report, with pictures: {path.resolve()}")
     return story
 

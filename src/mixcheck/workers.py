@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import joblib
-import numpy as np
 
 from mixcheck.errors import OptionError, WorkerError
 from mixcheck.notices import quiet
+from mixcheck.options import require_progress, require_workers
 
-__all__ = ["Progress", "map_numbers", "require_jobs"]
+__all__ = ["Progress", "map_numbers"]
 
 # What the first start of worker processes costs, measured with loky on two cores.
 START_SECONDS = 1.6
@@ -43,29 +43,6 @@ class _Block(Generic[Result]):
 
     start: int
     rows: tuple[Result, ...]
-
-
-def require_jobs(n_jobs: object) -> int | None:
-    """The number of workers asked for.
-
-    Raises
-    ------
-    OptionError
-        If it is neither None nor an integer other than 0.
-
-    Examples
-    --------
-    >>> require_jobs(-1), require_jobs(None)
-    (-1, None)
-    """
-    if n_jobs is None:
-        return None
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise OptionError(
-            "n_jobs must be a positive number of workers, -1 for all cores, or None for what "
-            f"joblib.parallel_config says; found {n_jobs!r}"
-        )
-    return int(n_jobs)
 
 
 def map_numbers(
@@ -102,7 +79,7 @@ def map_numbers(
     WorkerError
         If a worker was lost, or the memory is used up.
     """
-    jobs = require_jobs(n_jobs)
+    jobs = require_workers(n_jobs)
     report = _progress(progress)
     rows: list[Result | None] = [None] * len(numbers)
     done = 0
@@ -208,9 +185,10 @@ def _executor(workers: int) -> Any:
 
 
 def _progress(progress: Progress) -> Callable[[int, int], Any]:
-    if callable(progress):
-        return progress
-    if not progress:
+    chosen = require_progress(progress)
+    if not isinstance(chosen, bool):
+        return chosen
+    if not chosen:
         return lambda done, total: None
     return _tqdm_line() if importlib.util.find_spec("tqdm") else _plain_line
 

@@ -105,7 +105,10 @@ def test_names_tell_kind_and_arguments():
         (lambda: Statistic(lambda y: y.mean()), "imported by its name"),
         (lambda: Statistic("numpy:no_such"), "imported by its name"),
         (lambda: check_from_dict({"kind": "zero"}), "no check is of kind 'zero'"),
-        (lambda: check_from_dict({"kind": "zeros", "k": 1}), "do not fit 'zeros'"),
+        (
+            lambda: check_from_dict({"kind": "zeros", "k": 1}),
+            "'k' do not fit a check of",
+        ),
         (lambda: Zeros() & 3, "unsupported operand"),
     ],
 )

@@ -12,7 +12,7 @@ from mixcheck.display.pictures import (
     picture_from_dict,
     picture_to_dict,
 )
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import DataError
 
 
 def test_round_trip(picture):
@@ -30,7 +30,7 @@ def test_round_trip(picture):
 
 def test_unknown_kind():
     """A kind that does not exist is refused with the list of those that do."""
-    with pytest.raises(OptionError, match="'pie'; there are quantiles"):
+    with pytest.raises(DataError, match=r"kind must be one of 'quantiles'.*found 'pie'"):
         picture_from_dict({"kind": "pie"})
 
 

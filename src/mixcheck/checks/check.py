@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
 
@@ -17,6 +17,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.model import Checkable
+from mixcheck.options import shown
 from mixcheck.report.finding import Finding, Skipped
 
 if TYPE_CHECKING:
@@ -192,17 +193,31 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
     >>> check_from_dict({"kind": "dispersion", "statistic": "variance"})
     Dispersion(statistic='variance')
     """
+    if not isinstance(data, Mapping):
+        raise OptionError(
+            f'a check is read from a mapping such as {{"kind": "zeros"}}, found {shown(data)}'
+        )
     arguments = dict(data)
     kind = arguments.pop("kind", None)
-    if kind not in _KINDS:
-        raise OptionError(f"no check is of kind {kind!r}; there are {', '.join(known_kinds())}")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        kinds = ", ".join(known_kinds())
+        raise OptionError(f"no check is of kind {shown(kind)}; there are {kinds}")
     if isinstance(arguments.get("check"), Mapping):
         arguments["check"] = check_from_dict(arguments["check"])
+    for name, value in arguments.items():
+        if not isinstance(value, str | int | float | Check | None):
+            raise OptionError(
+                f"{shown(name)} of a check of kind {kind!r} must be a text, a number, true or "
+                f"false, found {shown(value)}"
+            )
     try:
         inspect.signature(_KINDS[kind]).bind(**arguments)
-    except TypeError as error:
-        raise OptionError(f"the arguments {arguments} do not fit {kind!r}: {error}") from None
-    return _KINDS[kind](**arguments)
+        return _KINDS[kind](**arguments)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, OptionError):
+            raise
+        names = ", ".join(map(shown, arguments)) or "no arguments"
+        raise OptionError(f"{names} do not fit a check of kind {kind!r}: {error}") from None
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
@@ -257,7 +272,14 @@ class _Wrapper(Check, ABC):
 
     def __post_init__(self) -> None:
         if not isinstance(self.check, Check):
-            raise OptionError(f"{type(self).__name__} wraps a check, found {self.check!r}")
+            raise OptionError(f"{type(self).__name__} wraps a check, found {shown(self.check)}")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not isinstance(value, Hashable):
+                raise OptionError(
+                    f"{item.name} of {type(self).__name__} must be a text or a number, "
+                    f"found {shown(value)}"
+                )
 
 
 @final

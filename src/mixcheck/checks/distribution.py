@@ -32,7 +32,7 @@ from mixcheck.checks.measure import (
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
 from mixcheck.model import Realisation
-from mixcheck.options import require_number
+from mixcheck.options import require_number, shown
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = ["Count", "Dispersion", "Outliers", "Statistic", "Uniformity", "Zeros"]
@@ -390,8 +390,9 @@ def _importable(function: Any) -> Callable[[FloatArray], Any]:
     found = _looked_up(path)
     if not callable(found) or not (isinstance(function, str) or found is function):
         raise OptionError(
-            f"Statistic needs a function that can be imported by its name, found {function!r}; "
-            "define it with def at the top of a module, not as a lambda or inside a function"
+            "Statistic needs a function that can be imported by its name, found "
+            f"{shown(function)}; define it with def at the top of a module, not as a lambda or "
+            "inside a function"
         )
     checked: Callable[[FloatArray], Any] = found
     return checked
@@ -408,8 +409,13 @@ def _looked_up(path: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, ValueError, TypeError):
         return None
+    except (Exception, SystemExit) as error:
+        raise OptionError(
+            f"Statistic needs a function that can be imported, and importing {shown(module)} "
+            f"raised {type(error).__name__}: {shown(str(error))}"
+        ) from error
     return found
 
 
@@ -422,12 +428,25 @@ class _StatisticMeasure(Measure):
     alternative: Alternative
 
     def numbers(self, realisation: Realisation) -> FloatArray:
-        number = np.asarray(self.function(realisation.response), dtype=np.float64)
-        if number.size != 1 or not np.isfinite(number).all():
+        returned = self._returned(realisation.response)
+        try:
+            number = np.asarray(returned, dtype=np.float64).reshape(1)
+        except (TypeError, ValueError):
+            number = np.array([np.nan])
+        if not np.isfinite(number).all():
             raise OptionError(
-                f"{self.name}: the function must return one finite number, found {number!r}"
+                f"{self.name}: the function must return one finite number, found {shown(returned)}"
             )
-        return number.reshape(1)
+        return number
+
+    def _returned(self, response: FloatArray) -> Any:
+        try:
+            return self.function(response)
+        except (Exception, SystemExit) as error:
+            # An exit in a function of the user would end the process with a verdict of its own.
+            raise OptionError(
+                f"{self.name}: the function raised {type(error).__name__}: {shown(str(error))}"
+            ) from error
 
     def finding(self, evidence: Evidence) -> Finding:
         value = float(evidence.numbers[0])

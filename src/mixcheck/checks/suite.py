@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_as, answer_methods
@@ -20,8 +20,11 @@ from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene
 from mixcheck.checks.pattern import Trend
 from mixcheck.checks.portrait import draw_portrait
 from mixcheck.checks.structure import Convergence, RandomEffects
-from mixcheck.errors import OptionError
+from mixcheck.display.encoding import json_text
+from mixcheck.display.reading import parse_json
+from mixcheck.errors import DataError, OptionError
 from mixcheck.model import Checkable, Conditioning, Realisation
+from mixcheck.options import require_workers, shown
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy
@@ -31,7 +34,7 @@ from mixcheck.simulation import (
     Simulations,
     reduce_replicates,
 )
-from mixcheck.workers import Progress, require_jobs
+from mixcheck.workers import Progress
 
 __all__ = ["Suite", "run_checks"]
 
@@ -65,14 +68,14 @@ class Suite:
     checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
-        checks = tuple(dict.fromkeys(self.checks))
-        for item in checks:
+        given = tuple(self.checks) if isinstance(self.checks, Iterable) else (self.checks,)
+        for item in given:
             if not isinstance(item, Check):
                 raise OptionError(
-                    f"a suite holds checks, found {item!r}; write Suite((Zeros(), Dispersion())) "
-                    "or Zeros() & Dispersion()"
+                    f"a suite holds checks, found {shown(item)}; write "
+                    "Suite((Zeros(), Dispersion())) or Zeros() & Dispersion()"
                 )
-        object.__setattr__(self, "checks", checks)
+        object.__setattr__(self, "checks", tuple(dict.fromkeys(given)))
 
     @classmethod
     def standard(cls) -> Suite:
@@ -118,7 +121,7 @@ class Suite:
 
     def to_json(self) -> str:
         """The suite as JSON; see `from_json`."""
-        return json.dumps({"checks": self._to_list()}, indent=1)
+        return json_text({"checks": self._to_list()})
 
     def _to_list(self) -> list[dict[str, Any]]:
         return [check.to_dict() for check in self.checks]
@@ -134,14 +137,15 @@ class Suite:
         OptionError
             If it is no JSON of a suite, or holds a kind of check that is unknown.
         """
+        if not isinstance(text, str):
+            raise OptionError(f"a suite is read from the text of its JSON; found {shown(text)}")
         try:
-            content = list(json.loads(text)["checks"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            items = [item.object() for item in parse_json(text, "suite").at("checks").items()]
+        except DataError as error:
             raise OptionError(
-                f'a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}; '
-                f"reading it gave {type(error).__name__}: {error}"
+                f'{error}; a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}'
             ) from None
-        return cls(tuple(check_from_dict(item) for item in content))
+        return cls(tuple(check_from_dict(item) for item in items))
 
     def run(
         self,
@@ -181,7 +185,7 @@ class Suite:
         UnknownColumnError
             If a check names a column that the data have not.
         """
-        require_jobs(n_jobs)
+        require_workers(n_jobs)
         if isinstance(subject, Residuals):
             _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
             seen = subject
@@ -237,7 +241,7 @@ def run_checks(
         chosen = Suite((chosen,))
     if not isinstance(chosen, Suite):
         raise OptionError(
-            f"suite must be a Suite or a Check, found {chosen!r}; write Zeros() & Dispersion()"
+            f"suite must be a Suite or a Check, found {shown(chosen)}; write Zeros() & Dispersion()"
         )
     return chosen.run(
         model,
@@ -311,7 +315,9 @@ def _run(
         measure.finding(Evidence(seen.observed, part, columns, detail))
         for measure, part, columns in zip(measures, observed, parts, strict=True)
     )
-    return _attributed(asked, found), replicates
+    index = scene.frame.index
+    labelled = (_labelled(finding, index) for finding in found)
+    return _attributed(asked, labelled), replicates
 
 
 def _attributed(
@@ -323,6 +329,12 @@ def _attributed(
         for check, outcome in asked
     )
     return tuple(replace(outcome, asked=check.to_dict()) for check, outcome in outcomes)
+
+
+def _labelled(finding: Finding, index: pd.Index[Any]) -> Finding:
+    """The finding with what the index of the data calls its rows."""
+    labels = tuple(str(index[row]) for row in finding.rows.tolist())
+    return replace(finding, row_labels=labels) if labels else finding
 
 
 def _require_unique(outcomes: Iterable[Outcome]) -> None:

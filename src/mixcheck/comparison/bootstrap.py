@@ -20,9 +20,9 @@ from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging, Refittable
-from mixcheck.options import require_whole
+from mixcheck.options import require_whole, require_workers
 from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.workers import Progress, map_numbers, require_jobs
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
 
@@ -200,7 +200,7 @@ def bootstrap_lrt(
     for model in (smaller, larger):
         _require_refittable(model)
     count = require_whole("draws", draws)
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)
     observed = likelihood_ratio(smaller, larger)
     chosen = choose_seed(seed)

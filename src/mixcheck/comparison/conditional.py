@@ -16,8 +16,8 @@ from mixcheck.model import (
     Converging,
     PerturbationMethod,
 )
-from mixcheck.options import require_choice
-from mixcheck.workers import Progress, map_numbers, require_jobs
+from mixcheck.options import require_choice, require_workers
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["ConditionalAIC", "caic"]
 
@@ -150,7 +150,7 @@ def caic(
             f"result of mixcheck.glmm(..); found {type(model).__name__}"
         )
     require_choice("method", method, PERTURBATION_METHODS)
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     llf = model.conditional_llf
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")

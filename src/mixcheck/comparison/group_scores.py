@@ -19,8 +19,8 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable, GroupDerivatives, Groupwise
-from mixcheck.options import require_choice, shown
-from mixcheck.workers import Progress, map_numbers, require_jobs
+from mixcheck.options import require_choice, require_workers, shown
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
 
@@ -220,7 +220,7 @@ def logo(
         )
     if method is not None:
         require_choice("method", method, get_args(LeaveOutMethod))
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     levels = fitted.group_levels(group)
     if len(levels) < 2:
         raise OptionError(f"{levels.name!r} has {len(levels)} level; logo needs at least two")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mixcheck.display.document import Document
+from mixcheck.display.encoding import json_text
+from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.render import to_fragment, to_html, to_text
 
 __all__ = ["SCHEMA_VERSION", "Record"]
@@ -39,23 +39,17 @@ class Record(ABC):
         """The result for a terminal."""
         return to_text(self.document(), width=width, colour=colour)
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: PathLike | None = None) -> str:
         """The result as one HTML file that needs nothing else."""
-        return _written(to_html(self.document()), path)
+        return write_file(to_html(self.document()), path)
 
-    def to_json(self, path: str | Path | None = None) -> str:
+    def to_json(self, path: PathLike | None = None) -> str:
         """The result as JSON."""
         content = {"schema_version": SCHEMA_VERSION, **self.content()}
-        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+        return write_file(json_text(content), path)
 
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
         return to_fragment(self.document())
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text

@@ -26,9 +26,9 @@ from mixcheck.model import (
     ConditionalLikelihood,
     Rowwise,
 )
-from mixcheck.options import require_choice, require_number, shown
+from mixcheck.options import require_choice, require_number, require_workers, shown
 from mixcheck.quantile_residuals import Residuals, residuals
-from mixcheck.workers import Progress, map_numbers, require_jobs
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["RowMethod", "RowScores", "loo"]
 
@@ -274,7 +274,7 @@ def loo(
         )
     require_choice("method", method, get_args(RowMethod))
     limit = require_number("refit_above", refit_above, 0.0, 1.0, example=0.7, ends=True)
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     posterior = model.row_posterior()
     cavity = find_cavity(posterior)
     predicted = predict(posterior.law, cavity)

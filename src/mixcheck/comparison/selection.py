@@ -33,10 +33,10 @@ from mixcheck.comparison.table import CLOSE, akaike_weights
 from mixcheck.display.document import Document
 from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
 from mixcheck.model import Comparable
-from mixcheck.options import require_choice, require_whole, shown
+from mixcheck.options import require_choice, require_whole, require_workers, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.workers import Progress, map_numbers, require_jobs
+from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["Failure", "Gate", "RankedModel", "Selection", "objections_of", "search_models"]
 
@@ -325,7 +325,7 @@ def search_models(
         If no candidate can be fitted, or candidates were fitted to different data.
     """
     _require_options(search, width, max_models, checked)
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     name, function = get_criterion(criterion)
     explored, path = explore(
         start,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -26,6 +24,8 @@ from mixcheck.comparison.same_data import (
     require_same_data,
 )
 from mixcheck.display.document import Block, Document, Paragraph, Places, PValue, Table
+from mixcheck.display.encoding import json_text
+from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
@@ -147,11 +147,11 @@ class Comparison:
         """The comparison for a terminal."""
         return to_text(self.document(), width=width, colour=colour)
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: PathLike | None = None) -> str:
         """The comparison as one HTML file that needs nothing else."""
-        return _written(to_html(self.document()), path)
+        return write_file(to_html(self.document()), path)
 
-    def to_json(self, path: str | Path | None = None) -> str:
+    def to_json(self, path: PathLike | None = None) -> str:
         """The comparison as JSON."""
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -161,7 +161,7 @@ class Comparison:
             "models": [asdict(model) for model in self.models],
             "remarks": self.remarks,
         }
-        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+        return write_file(json_text(content), path)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -433,9 +433,3 @@ def _formulas(models: Sequence[ComparedModel]) -> Table:
     states = {True: "yes", False: "no", None: "unknown"}
     rows = tuple((m.model, m.formula, m.family, states[m.converged]) for m in models)
     return Table(("model", "formula", "family", "converged"), rows)
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text

@@ -20,8 +20,10 @@ from mixcheck.display.pictures import (
     ResidualPlot,
     picture_from_dict,
     picture_to_dict,
+    read_picture,
 )
 from mixcheck.errors import DataError, OptionError
+from mixcheck.options import shown
 
 __all__ = [
     "Badge",
@@ -46,6 +48,7 @@ __all__ = [
     "Tone",
     "picture_from_dict",
     "picture_to_dict",
+    "read_picture",
 ]
 
 Tone = Literal["good", "caution", "bad", "unclear", "muted"]
@@ -118,7 +121,8 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise DataError(
-                    f"a table with {len(self.columns)} columns has a row of {len(row)} cells: {row}"
+                    f"a table with {len(self.columns)} columns has a row of {len(row)} cells: "
+                    f"{shown(row)}"
                 )
 
     def is_numeric(self, column: int) -> bool:

@@ -6,14 +6,29 @@ their shortest ``repr``, so a round trip returns the very same bits.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from typing import Any
 
 import numpy as np
 
-__all__ = ["array_from_json", "array_to_json", "number_from_json", "number_to_json"]
+__all__ = ["array_to_json", "json_text", "number_to_json"]
 
-_WORDS = {"inf": math.inf, "-inf": -math.inf}
+_PLAIN_TYPES = {"f": "float64", "b": "bool"}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def json_text(content: Any) -> str:
+    r"""JSON that can be written to any file: a lone surrogate is escaped, and read back as it was.
+
+    Examples
+    --------
+    >>> json_text({"label": "é"})
+    '{\n "label": "é"\n}'
+    """
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1)
+    return _SURROGATES.sub(lambda mark: f"\\u{ord(mark.group()):04x}", text)
 
 
 def number_to_json(value: float) -> float | str | None:
@@ -30,38 +45,16 @@ def number_to_json(value: float) -> float | str | None:
     return value if math.isfinite(value) else str(value)
 
 
-def number_from_json(value: float | str | None) -> float:
-    """The float that `number_to_json` was given.
-
-    Examples
-    --------
-    >>> number_from_json(None), number_from_json("-inf"), number_from_json(0.5)
-    (nan, -inf, 0.5)
-    """
-    if value is None:
-        return math.nan
-    return _WORDS[value] if isinstance(value, str) else float(value)
-
-
 def array_to_json(array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """A one-dimensional array as ``{"dtype": ..., "values": [...]}``.
+    """A one-dimensional array of float64, int64 or bool, as ``{"dtype": ..., "values": [...]}``.
 
     Examples
     --------
     >>> array_to_json(np.array([1.0, np.nan]))
     {'dtype': 'float64', 'values': [1.0, None]}
     """
-    if array.dtype.kind == "f":
-        values: list[Any] = [number_to_json(value) for value in array.tolist()]
-    else:
-        values = array.tolist()
-    return {"dtype": str(array.dtype), "values": values}
-
-
-def array_from_json(encoded: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """The array that `array_to_json` was given, of the same dtype."""
-    dtype = np.dtype(encoded["dtype"])
-    values = encoded["values"]
-    if dtype.kind == "f":
-        values = [number_from_json(value) for value in values]
-    return np.array(values, dtype=dtype)
+    plain = array.astype(_PLAIN_TYPES.get(array.dtype.kind, "int64"), copy=False)
+    values: list[Any] = plain.tolist()
+    if plain.dtype.kind == "f":
+        values = [number_to_json(value) for value in values]
+    return {"dtype": str(plain.dtype), "values": values}

@@ -6,7 +6,7 @@ The only module that imports matplotlib; import it where it is needed, not at th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import singledispatch
 from html import escape
 from io import StringIO
@@ -25,6 +25,7 @@ from mixcheck.display.document import (
     NormalPlot,
     NullPlot,
     Picture,
+    QuantileLine,
     QuantilePlot,
     ResidualPlot,
 )
@@ -38,6 +39,8 @@ VERMILION = "#D55E00"
 GREEN = "#009E73"
 
 RASTERISE_ABOVE = 1_500
+# Numbers beyond this, or below its inverse, are more than the arithmetic of axes can hold.
+HUGE = 1e100
 MOST_POINTS = 5_000
 MOST_LABELS = 60
 MOST_TICKS = 24
@@ -93,11 +96,31 @@ def draw(picture: Picture, ax: Axes | None = None) -> Axes:
     """
     if ax is None:
         ax = _new_axes()
-    note = _paint(picture, ax)
+    note = _paint(_drawable(picture), ax)
     ax.set_title(_plain(picture.title), loc="left", fontsize="medium")
     ax.set_xlabel(_plain("\n".join(part for part in (picture.x_label, note) if part)))
     ax.set_ylabel(_plain(picture.y_label))
     return ax
+
+
+def _drawable(picture: Picture) -> Picture:
+    """The picture with numbers that axes can hold: huge ones are not finite, tiny ones are 0."""
+    values = {item.name: getattr(picture, item.name) for item in fields(picture) if item.init}
+    return replace(picture, **{name: _bounded(value) for name, value in values.items()})
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, QuantileLine):
+        return QuantileLine(*map(_bounded, value))
+    if isinstance(value, tuple):
+        return tuple(map(_bounded, value))
+    if isinstance(value, bool) or not isinstance(value, float | np.ndarray):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind != "f":
+        return value
+    size = np.abs(value)
+    bounded = np.where(size > HUGE, np.nan, np.where(size < 1.0 / HUGE, 0.0, value))
+    return bounded if isinstance(value, np.ndarray) else float(bounded)
 
 
 def to_svg(
@@ -153,7 +176,8 @@ def _new_axes() -> Axes:
 
 
 def _plain(text: str) -> str:
-    """Text in which a dollar is a dollar, not the start of a formula."""
+    """Text in which a dollar is a dollar, not the start of a formula, and all can be encoded."""
+    text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
     return text.replace("$", r"\$")
 
 

@@ -46,7 +46,7 @@ def to_html(document: Document) -> str:
     >>> "<h1>A &amp; B</h1>" in page
     True
     """
-    return "\n".join(
+    page = "\n".join(
         [
             "<!DOCTYPE html>",
             '<html lang="en">',
@@ -66,6 +66,7 @@ def to_html(document: Document) -> str:
             "",
         ]
     )
+    return _encodable(page)
 
 
 def to_fragment(document: Document) -> str:
@@ -78,10 +79,15 @@ def to_fragment(document: Document) -> str:
     """
     digest = hashlib.sha256(repr(document).encode()).hexdigest()[:8]
     style = _style("page.css") + _style("page_inside.css")
-    return (
+    return _encodable(
         f'<div class="mixcheck stack">\n<style>\n{style}</style>\n'
         f"{_body(document, prefix=f'm{digest}')}\n</div>"
     )
+
+
+def _encodable(text: str) -> str:
+    """Text without lone surrogates, which no encoding can hold."""
+    return re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _style(name: str) -> str:

@@ -8,19 +8,16 @@ another library reads the arrays.
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.display.encoding import (
-    array_from_json,
-    array_to_json,
-    number_from_json,
-    number_to_json,
-)
-from mixcheck.errors import DataError, OptionError
+from mixcheck.display.encoding import array_to_json, number_to_json
+from mixcheck.display.reading import Reader
+from mixcheck.errors import DataError
 
 __all__ = [
     "Caterpillar",
@@ -33,6 +30,7 @@ __all__ = [
     "ResidualPlot",
     "picture_from_dict",
     "picture_to_dict",
+    "read_picture",
 ]
 
 
@@ -172,8 +170,18 @@ class ResidualPlot(Picture):
             QuantileLine(float(level), _as_vector(x, np.float64), _as_vector(y, np.float64))
             for level, x, y in self.lines
         )
+        for _, x, y in lines:
+            if x.ndim != 1 or x.shape != y.shape:
+                raise DataError(
+                    f"a quantile line needs vectors of one length, found shapes {x.shape} and "
+                    f"{y.shape}"
+                )
         object.__setattr__(self, "lines", lines)
         object.__setattr__(self, "levels", tuple(str(level) for level in self.levels))
+        if self.levels and not np.isin(self.x, np.arange(len(self.levels))).all():
+            raise DataError(
+                f"a picture of {len(self.levels)} levels needs x from 0 to {len(self.levels) - 1}"
+            )
         object.__setattr__(self, "references", tuple(float(height) for height in self.references))
 
 
@@ -325,16 +333,25 @@ def _encode(value: Any) -> Any:
     return value
 
 
-def _decode(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(item) for item in value)
-    if not isinstance(value, dict):
-        return value
-    if "number" in value:
-        return number_from_json(value["number"])
-    if "line" in value:
-        return QuantileLine(*(_decode(part) for part in value["line"]))
-    return array_from_json(value)
+def _read_line(reader: Reader) -> QuantileLine:
+    parts = reader.at("line").items()
+    if len(parts) != 3:
+        reader.fail("a level, x and y")
+    level, x, y = parts
+    return QuantileLine(level.at("number").number(), x.array("float64"), y.array("float64"))
+
+
+# How a field is read, by its annotation.
+_READERS: dict[str, Callable[[Reader], Any]] = {
+    "str": Reader.text,
+    "bool": Reader.flag,
+    "float": lambda reader: reader.at("number").number(),
+    "FloatArray": lambda reader: reader.array("float64"),
+    "BoolArray": lambda reader: reader.array("bool"),
+    "tuple[str, ...]": Reader.texts,
+    "tuple[float, ...]": lambda r: tuple(item.at("number").number() for item in r.items()),
+    "tuple[QuantileLine, ...]": lambda r: tuple(_read_line(item) for item in r.items()),
+}
 
 
 def picture_to_dict(picture: Picture) -> dict[str, Any]:
@@ -354,16 +371,28 @@ def picture_from_dict(encoded: dict[str, Any]) -> Picture:
 
     Raises
     ------
-    OptionError
-        If the kind is unknown.
+    DataError
+        If the kind is unknown, or a field is missing or no field of that kind.
 
     Examples
     --------
     >>> picture_from_dict(picture_to_dict(NullPlot(np.array([1.0]), 2.0))).observed
     2.0
     """
-    content = dict(encoded)
-    kind = content.pop("kind", None)
-    if kind not in _KINDS:
-        raise OptionError(f"no kind of picture is called {kind!r}; there are {', '.join(_KINDS)}")
-    return _KINDS[kind](**{name: _decode(value) for name, value in content.items()})
+    return read_picture(Reader(encoded, "", "picture"))
+
+
+def read_picture(reader: Reader) -> Picture:
+    """The picture that JSON of `picture_to_dict` holds."""
+    cls = _KINDS[reader.at("kind").choice(tuple(_KINDS))]
+    known = {item.name: str(item.type) for item in fields(cls)}
+    unknown = set(reader.object()) - set(known) - {"kind"}
+    if unknown:
+        reader.fail(f"a picture of {', '.join(known)}")
+    content = {
+        name: _READERS[type_](reader.at(name)) for name, type_ in known.items() if reader.has(name)
+    }
+    try:
+        return cls(**content)
+    except TypeError:
+        reader.fail(f"a picture of {', '.join(known)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -13,29 +13,27 @@ from mixcheck.display.document import (
     Figure,
     PValue,
     Table,
-    picture_from_dict,
+    Tone,
     picture_to_dict,
+    read_picture,
 )
-from mixcheck.display.encoding import (
-    array_from_json,
-    array_to_json,
-    number_from_json,
-    number_to_json,
-)
+from mixcheck.display.encoding import array_to_json, number_to_json
+from mixcheck.display.reading import Reader
 from mixcheck.errors import DataError
-from mixcheck.report.finding import Effect, Finding, Skipped
+from mixcheck.options import shown
+from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 from mixcheck.report.policy import Judgement
 
 __all__ = [
     "SCHEMA_VERSION",
     "Extra",
     "check_schema",
-    "extra_from_dict",
     "extra_to_dict",
     "judgement_to_dict",
-    "outcome_from_dict",
     "outcome_to_dict",
     "plain",
+    "read_extra",
+    "read_outcome",
 ]
 
 SCHEMA_VERSION = 1
@@ -43,7 +41,7 @@ SCHEMA_VERSION = 1
 Extra: TypeAlias = Figure | Table
 
 
-def check_schema(content: Mapping[str, Any]) -> None:
+def check_schema(content: Reader) -> None:
     """Refuse a report of another schema.
 
     Raises
@@ -51,10 +49,10 @@ def check_schema(content: Mapping[str, Any]) -> None:
     DataError
         If the version is missing or not the one that is read here.
     """
-    found = content.get("schema_version")
-    if found != SCHEMA_VERSION:
+    found = content.object().get("schema_version")
+    if type(found) is not int or found != SCHEMA_VERSION:
         raise DataError(
-            f"this is no report that can be read: schema_version is {found!r}, "
+            f"this is no report that can be read: schema_version is {shown(found)}, "
             f"and {SCHEMA_VERSION} is read; write it again with report.to_json()"
         )
 
@@ -120,6 +118,7 @@ def outcome_to_dict(outcome: Finding | Skipped) -> dict[str, Any]:
         "replicates": array_to_json(outcome.replicates),
         "holds": None if outcome.holds is None else bool(outcome.holds),
         "rows": array_to_json(outcome.rows),
+        "row_labels": list(outcome.row_labels),
         "picture": None if picture is None else picture_to_dict(picture),
         "references": list(outcome.references),
         "detail": outcome.detail,
@@ -128,34 +127,40 @@ def outcome_to_dict(outcome: Finding | Skipped) -> dict[str, Any]:
     }
 
 
-def outcome_from_dict(content: Mapping[str, Any]) -> Finding | Skipped:
+def read_outcome(content: Reader) -> Finding | Skipped:
     """The outcome that `outcome_to_dict` was given."""
-    if content["outcome"] == "skipped":
-        told = (content["check"], content["kind"], content["reason"])
-        return Skipped(*told, content.get("asked", {}), content.get("subject", {}))
-    effect, pvalue, picture = content["effect"], content["pvalue"], content["picture"]
+    names = (content.at("check").text(), content.at("kind").text())
+    if content.at("outcome").choice(("finding", "skipped")) == "skipped":
+        return Skipped(*names, content.at("reason").text(), **_told(content))
+    effect, pvalue, picture, holds = map(content.at, ("effect", "pvalue", "picture", "holds"))
     return Finding(
-        check=content["check"],
-        kind=content["kind"],
-        null=content["null"],
-        statistic=number_from_json(content["statistic"]),
-        pvalue=None if pvalue is None else number_from_json(pvalue["number"]),
-        alternative=content["alternative"],
+        *names,
+        null=content.at("null").text(),
+        statistic=content.at("statistic").number(),
+        pvalue=None if pvalue.is_null else pvalue.at("number").number(0.0, 1.0),
+        alternative=cast(Alternative, content.at("alternative").choice(get_args(Alternative))),
         effect=Effect(
-            effect["name"],
-            *(number_from_json(effect[part]) for part in ("value", "low", "high", "null")),
+            effect.at("name").text(),
+            *(effect.at(part).number() for part in ("value", "low", "high", "null")),
         ),
-        n=content["n"],
-        floor=number_from_json(content["floor"]),
-        replicates=array_from_json(content["replicates"]),
-        holds=content["holds"],
-        rows=array_from_json(content["rows"]),
-        picture=None if picture is None else picture_from_dict(picture),
-        references=tuple(content["references"]),
-        detail=content["detail"],
-        asked=content.get("asked", {}),
-        subject=content.get("subject", {}),
+        n=content.at("n").whole(),
+        floor=content.at("floor").number(0.0, 1.0),
+        replicates=content.at("replicates").array("float64"),
+        holds=None if holds.is_null else holds.flag(),
+        rows=content.at("rows").array("int64"),
+        row_labels=content.at("row_labels").texts() if content.has("row_labels") else (),
+        picture=None if picture.is_null else read_picture(picture),
+        references=content.at("references").texts(),
+        detail=content.at("detail").text(),
+        **_told(content),
     )
+
+
+def _told(content: Reader) -> dict[str, Mapping[str, Any]]:
+    """Which check asked, and of what; older reports do not say."""
+    asked = content.at("asked").object() if content.has("asked") else {}
+    subject = content.at("subject").texts_by_name() if content.has("subject") else {}
+    return {"asked": asked, "subject": subject}
 
 
 def judgement_to_dict(judgement: Judgement) -> dict[str, Any]:
@@ -190,12 +195,15 @@ def extra_to_dict(extra: Extra) -> dict[str, Any]:
     }
 
 
-def extra_from_dict(content: Mapping[str, Any]) -> Extra:
+def read_extra(content: Reader) -> Extra:
     """The figure or table that `extra_to_dict` was given."""
-    if content["block"] == "figure":
-        return Figure(picture_from_dict(content["picture"]), content["caption"], content["alt"])
-    rows = tuple(tuple(_cell_from_json(cell) for cell in row) for row in content["rows"])
-    return Table(tuple(content["columns"]), rows, content["caption"])
+    caption = content.at("caption").text()
+    if content.at("block").choice(("figure", "table")) == "figure":
+        return Figure(read_picture(content.at("picture")), caption, content.at("alt").text())
+    rows = tuple(
+        tuple(_read_cell(cell) for cell in row.items()) for row in content.at("rows").items()
+    )
+    return Table(content.at("columns").texts(), rows, caption)
 
 
 def _cell_to_json(cell: Cell) -> Any:
@@ -210,13 +218,22 @@ def _cell_to_json(cell: Cell) -> Any:
             return plain(cell)
 
 
-def _cell_from_json(content: Any) -> Cell:
-    match content:
-        case {"badge": [word, tone]}:
-            return Badge(word, tone)
-        case {"pvalue": value}:
-            return PValue(None if value is None else number_from_json(value))
-        case {"number": value}:
-            return number_from_json(value)
-        case _:
-            return cast(Cell, content)
+def _read_cell(cell: Reader) -> Cell:
+    if cell.has("badge"):
+        word, tone = _pair(cell.at("badge"))
+        return Badge(word.text(), cast(Tone, tone.choice(get_args(Tone))))
+    if cell.has("pvalue"):
+        value = cell.at("pvalue")
+        return PValue(None if value.is_null else value.number())
+    if cell.has("number"):
+        return cell.at("number").number()
+    if cell.is_null or isinstance(cell.value, str | bool):
+        return cast(Cell, cell.value)
+    return cell.whole(least=-(2**63))
+
+
+def _pair(reader: Reader) -> tuple[Reader, Reader]:
+    parts = reader.items()
+    if len(parts) != 2:
+        reader.fail("a list of two")
+    return parts[0], parts[1]

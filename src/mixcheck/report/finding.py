@@ -72,7 +72,9 @@ class Finding:
     holds : bool or None
         For exact facts (convergence, singularity): whether the null holds.
     rows : array of int
-        Positions of observations implicated.
+        Positions of observations implicated, in the data of the model.
+    row_labels : tuple of str
+        What the index of these data calls them, in the same order.
     picture : Picture or None
         Plot data, never a figure.
     references : tuple of str
@@ -97,6 +99,7 @@ class Finding:
     replicates: FloatArray = field(default_factory=lambda: np.empty(0))
     holds: bool | None = None
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    row_labels: tuple[str, ...] = ()
     picture: Picture | None = None
     references: tuple[str, ...] = ()
     detail: str = ""

@@ -148,10 +148,17 @@ def _notes(finding: Finding) -> str:
     if finding.detail:
         parts.append(sentence(finding.detail))
     if finding.rows.size:
-        shown = ", ".join(map(str, finding.rows[:_MOST_ROWS].tolist()))
-        more = finding.rows.size - _MOST_ROWS
-        parts.append(f"Rows, from 0: {shown}{f' and {more:,} more' if more > 0 else ''}.")
+        parts.append(_rows_words(finding))
     return " ".join(parts)
+
+
+def _rows_words(finding: Finding) -> str:
+    """The rows of a finding by the labels of their index; by position where there are none."""
+    labels = finding.row_labels
+    lead = "Rows, by their index" if labels else "Rows, from 0"
+    first = labels[:_MOST_ROWS] or tuple(map(str, finding.rows[:_MOST_ROWS].tolist()))
+    more = finding.rows.size - len(first)
+    return f"{lead}: {', '.join(first)}{f' and {more:,} more' if more > 0 else ''}."
 
 
 def extra_section(extra: Sequence[Extra]) -> Section:

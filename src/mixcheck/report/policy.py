@@ -17,6 +17,7 @@ from mixcheck.calls import answer_methods
 from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
+from mixcheck.options import require_choice, require_number, shown
 from mixcheck.report.adjustment import Pool, attainable, pool_pvalues, smallest_pvalue, step_down
 from mixcheck.report.finding import Effect, Finding, Skipped
 from mixcheck.report.sentences import effect_words, pvalue_words, sentence
@@ -155,11 +156,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         _check_alpha(self.alpha)
-        if self.adjust not in get_args(Adjustment):
-            raise OptionError(
-                f"adjust must be one of {', '.join(map(repr, get_args(Adjustment)))}, "
-                f"found {self.adjust!r}"
-            )
+        require_choice("adjust", self.adjust, get_args(Adjustment))
         object.__setattr__(self, "alpha", float(self.alpha))
         object.__setattr__(self, "negligible", MappingProxyType(_sizes(self.negligible)))
         object.__setattr__(self, "waive", MappingProxyType(_reasons(self.waive)))
@@ -189,10 +186,15 @@ class Policy:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Policy:
         """The policy that `to_dict` was called on; what is left out takes its default."""
+        if not isinstance(content, Mapping):
+            raise OptionError(
+                f"a policy is read from a mapping such as policy.to_dict() gives; "
+                f"found {shown(content)}"
+            )
         unknown = set(content) - {"alpha", "adjust", "negligible", "waive"}
         if unknown:
             raise OptionError(
-                f"a policy has no {', '.join(sorted(map(repr, unknown)))}; "
+                f"a policy has no {', '.join(sorted(map(shown, unknown)))}; "
                 "it has alpha, adjust, negligible and waive"
             )
         return cls(**content)
@@ -237,28 +239,37 @@ class Policy:
 
 
 def _check_alpha(alpha: object) -> None:
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0.0 < alpha < 1.0:
-        raise OptionError(f"alpha must be a number between 0 and 1, such as 0.05; found {alpha!r}")
+    require_number("alpha", alpha, 0.0, 1.0, example=0.05)
 
 
 def _sizes(negligible: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(negligible, Mapping):
+        raise OptionError(
+            "negligible must map the name of an effect to a size, such as "
+            f'negligible={{"variance ratio": 0.1}}; found {shown(negligible)}'
+        )
+    sizes = {}
     for name, size in negligible.items():
-        if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < math.inf:
-            raise OptionError(
-                f"negligible[{name!r}] must be a positive number, such as 0.1; found {size!r}"
-            )
-    return {str(name): float(size) for name, size in negligible.items()}
+        label = f"negligible[{shown(name)}]"
+        if not isinstance(name, str):
+            raise OptionError(f"{label} must be the name of an effect, such as 'variance ratio'")
+        sizes[name] = require_number(label, size, 0.0, example=0.1)
+    return sizes
 
 
 def _reasons(waive: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(waive, Mapping):
         raise OptionError(
-            f"waive must map the name of a check to the reason, found {waive!r}; "
+            f"waive must map the name of a check to the reason, found {shown(waive)}; "
             'write waive={"outliers": "two logger faults"}'
         )
     for name, reason in waive.items():
+        if not isinstance(name, str):
+            raise OptionError(f"waive[{shown(name)}] must be the name of a check")
         if not isinstance(reason, str) or not reason.strip():
-            raise OptionError(f"waive[{name!r}] must be the reason, in words; found {reason!r}")
+            raise OptionError(
+                f"waive[{shown(name)}] must be the reason, in words; found {shown(reason)}"
+            )
     return dict(waive)
 
 

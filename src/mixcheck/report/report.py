@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import difflib
-import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, cast
 
 import pandas as pd
 
 from mixcheck.calls import answer_methods
 from mixcheck.display.document import Block, Document, Heading, Paragraph, Section
+from mixcheck.display.encoding import json_text
+from mixcheck.display.files import PathLike, write_file
+from mixcheck.display.reading import Reader, parse_json
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
-from mixcheck.errors import ChecksFailed, DataError, UnknownCheckError
+from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.model import Checkable
+from mixcheck.options import shown
 from mixcheck.report.archive import (
     SCHEMA_VERSION,
     Extra,
     check_schema,
-    extra_from_dict,
     extra_to_dict,
     judgement_to_dict,
-    outcome_from_dict,
     outcome_to_dict,
     plain,
+    read_extra,
+    read_outcome,
 )
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.junit import to_junit
@@ -42,8 +46,6 @@ from mixcheck.report.pages import (
 from mixcheck.report.policy import Judgement, Policy, Verdict
 
 __all__ = ["Report"]
-
-PathLike: TypeAlias = str | Path
 
 _STRICTLY_REFUSED = (Verdict.FAIL, Verdict.WARN, Verdict.UNDECIDED, Verdict.SKIPPED)
 
@@ -102,7 +104,7 @@ class Report:
         twice = [name for name, number in counts.items() if number > 1]
         if twice:
             raise DataError(
-                f"the findings of a report have unique names; {', '.join(map(repr, twice))} "
+                f"the findings of a report have unique names; {', '.join(map(shown, twice[:5]))} "
                 'occurs more than once: rename one with check.named("...")'
             )
 
@@ -235,7 +237,7 @@ class Report:
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The whole report as one HTML file that needs nothing else."""
-        return _written(to_html(self.document()), path)
+        return write_file(to_html(self.document()), path)
 
     def to_json(self, path: PathLike | None = None) -> str:
         """The whole report as JSON, which `from_json` reads back exactly."""
@@ -249,7 +251,7 @@ class Report:
             "findings": [outcome_to_dict(outcome) for outcome in self.findings],
             "extra": [extra_to_dict(extra) for extra in self.extra],
         }
-        return _written(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1), path)
+        return write_file(json_text(content), path)
 
     @classmethod
     def from_json(cls, source: PathLike) -> Report:
@@ -258,16 +260,24 @@ class Report:
         Raises
         ------
         DataError
-            If it is no JSON, or of another schema.
+            If it is no JSON, of another schema, or anything in it is not what is written there;
+            also if there is no such file.
+        OptionError
+            If `source` is neither text nor path, or its policy is outside its allowed values.
         """
         content = _parsed(source)
-        return cls(
-            findings=tuple(outcome_from_dict(item) for item in content["findings"]),
-            policy=Policy.from_dict(content["policy"]),
-            provenance=content["provenance"],
-            extra=tuple(extra_from_dict(item) for item in content["extra"]),
-            title=content["title"],
+        policy = content.at("policy").object()
+        provenance = content.at("provenance").object()
+        report = cls(
+            findings=tuple(read_outcome(item) for item in content.at("findings").items()),
+            policy=Policy.from_dict(policy),
+            provenance=provenance,
+            extra=tuple(read_extra(item) for item in content.at("extra").items()),
+            title=content.at("title").text(),
         )
+        # What cannot be judged is refused here, and not where it is shown.
+        _ = report.judgements
+        return report
 
     def to_junit(self, path: PathLike | None = None) -> str:
         """JUnit XML with one test case a check; a failure exactly where a verdict is FAIL.
@@ -275,7 +285,7 @@ class Report:
         SKIPPED, WAIVED and UNDECIDED are skipped test cases: as in `ok`, none of them fails
         a report. Call ``assert_ok(strict=True)`` where they should.
         """
-        return _written(to_junit(self.findings, self.judgements, name=self.title), path)
+        return write_file(to_junit(self.findings, self.judgements, name=self.title), path)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -331,22 +341,29 @@ def _unknown(check: str, names: list[str]) -> str:
     return f"no check is called {check!r}; {hint}there are: {', '.join(names) or 'none'}"
 
 
-def _written(text: str, path: PathLike | None) -> str:
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
-
-
-def _parsed(source: PathLike) -> dict[str, Any]:
-    if isinstance(source, str) and source.lstrip().startswith("{"):
-        text = source
-    else:
-        text = Path(source).read_text(encoding="utf-8")
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"this is no JSON, so no report can be read: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"a report in JSON is an object, found {type(content).__name__}")
+def _parsed(source: PathLike) -> Reader:
+    if not isinstance(source, str | os.PathLike):
+        raise OptionError(
+            "a report is read from the text of its JSON or from the path of its file; found "
+            f"{shown(source)}"
+        )
+    text = source if isinstance(source, str) and _is_json(source) else _file_text(source)
+    content = parse_json(text, "report")
     check_schema(content)
     return content
+
+
+def _is_json(source: str) -> bool:
+    return source.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"', "") or "\n" in source
+
+
+def _file_text(path: PathLike) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"the file {shown(path)} holds no text, so no report") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise DataError(
+            f"{shown(path)} is neither a report in JSON nor a file that can be read: {reason}"
+        ) from None

@@ -21,14 +21,14 @@ from mixcheck.design.formula import unquote_name
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
-from mixcheck.options import require_flag, shown
+from mixcheck.options import require_flag, require_workers, shown
 from mixcheck.report.policy import Policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
 from mixcheck.search.space import Model, Space, model_of
 from mixcheck.search.terms import split_terms, with_contained
 from mixcheck.streams import choose_seed
-from mixcheck.workers import Progress, require_jobs
+from mixcheck.workers import Progress
 
 __all__ = ["select"]
 
@@ -157,7 +157,7 @@ def select(
     >>> len(chosen.models), round(chosen.models[1].delta, 2)
     (5, 4.22)
     """
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     require_likelihood(options)
     known = _families(family, families)
     choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}

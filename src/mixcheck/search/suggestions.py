@@ -20,7 +20,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.families import Mixture
 from mixcheck.fitting.fitted import GLMM
-from mixcheck.options import require_whole, shown
+from mixcheck.options import require_whole, require_workers, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.search.fits import GlmmFit, SuiteCheck, require_likelihood
@@ -33,7 +33,7 @@ from mixcheck.search.remedies import (
 )
 from mixcheck.search.space import Model, Space, model_of, one_sided
 from mixcheck.streams import choose_seed
-from mixcheck.workers import Progress, require_jobs
+from mixcheck.workers import Progress
 
 __all__ = ["Suggestions", "suggest"]
 
@@ -244,7 +244,7 @@ def suggest(
     'TICKS ~ YEAR + cHEIGHT + (1 | BROOD), nbinom2'
     """
     require_whole("most", most)
-    require_jobs(n_jobs)
+    require_workers(n_jobs)
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
     remedies, notes = find_remedies(report, situation)

@@ -1,0 +1,96 @@
+"""Files: whole under their name, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TypeAlias
+
+from mixcheck.errors import OutputError
+from mixcheck.options import require_path
+
+__all__ = ["PathLike", "require_writable", "write_file"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def write_file(text: str, path: PathLike | None) -> str:
+    r"""Write a text, and give it back; without a path only the latter.
+
+    The text is written to another file in the same folder, which then takes the name: whoever
+    reads the name sees the old file or the new one, and never a part. The permissions of an old
+    file are kept, and a link stays a link to the file that is replaced. What is no regular file,
+    such as a pipe, is written to directly. A lone surrogate, which no file can hold, is written
+    as its escape ``\udc80``.
+
+    Raises
+    ------
+    OptionError
+        If `path` is no path.
+    OutputError
+        If it cannot be written; what had the name before is as it was.
+    """
+    if path is None:
+        return text
+    wanted = require_path("path", path)
+    content = text.encode("utf-8", errors="backslashreplace")
+    try:
+        target = Path(os.path.realpath(wanted))
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except (OSError, ValueError) as error:
+        raise OutputError(_unwritten(wanted, error)) from error
+    return text
+
+
+def require_writable(path: Path, name: str) -> None:
+    """Refuse a file whose folder takes no file, before any time is spent.
+
+    Raises
+    ------
+    OutputError
+        If there is no such folder, it takes no file, or the path is a folder.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise IsADirectoryError("it is a folder")
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {str(path.parent)!r}")
+        if not os.access(target.parent if not _is_special(target) else target, os.W_OK):
+            raise PermissionError(f"the folder {str(path.parent)!r} takes no file")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{name}: {_unwritten(path, error)}") from error
+
+
+def _is_special(target: Path) -> bool:
+    return target.exists() and not target.is_file()
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    # The mode is that of any new file, which the mask of the process restricts.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _unwritten(path: Path, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    try:
+        kept = "; the file of that name is as it was" if path.is_file() else ""
+    except (OSError, ValueError):
+        kept = ""
+    return f"{str(path)!r} cannot be written: {reason[:1].lower()}{reason[1:]}{kept}"
