@@ -86,7 +86,7 @@ effect = Effect("zeros ratio", 1.1, 0.8, 1.4, 1.0)
 found = Finding("zeros", "zeros", "as many as predicted " * 200, 1.0, 0.4, "two-sided", effect, 50)
 report = mc.Report((found,))
 if fault == "full disk":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))
 writers = {"html": report.to_html, "json": report.to_json, "xml": report.to_junit}
 for ending, write in writers.items():
     try:

@@ -47,6 +47,9 @@ ODD: tuple[Any, ...] = (
 )
 
 
+MARKS = '\x00"{[}]:,\ud800 9'
+
+
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths of everything within a value of JSON; long lists by their first items."""
     yield path
@@ -122,7 +125,7 @@ def _damage(text: str, rng: np.random.Generator) -> str:
     if kind == 1:
         return text[start:]
     if kind == 2:
-        return text[:start] + '\x00"{[}]:,\ud800 9'[rng.integers(12)] + text[start + 1 :]
+        return text[:start] + MARKS[rng.integers(len(MARKS))] + text[start + 1 :]
     if kind == 3:
         return text[:start] + text[max(0, start - 50) :]
     depth = int(10 ** rng.integers(1, 6))

@@ -131,7 +131,9 @@ def read_outcome(content: Reader) -> Finding | Skipped:
     """The outcome that `outcome_to_dict` was given."""
     names = (content.at("check").text(), content.at("kind").text())
     if content.at("outcome").choice(("finding", "skipped")) == "skipped":
-        return Skipped(*names, content.at("reason").text(), **_told(content))
+        return Skipped(
+            *names, content.at("reason").text(), asked=_asked(content), subject=_subject(content)
+        )
     effect, pvalue, picture, holds = map(content.at, ("effect", "pvalue", "picture", "holds"))
     return Finding(
         *names,
@@ -152,15 +154,18 @@ def read_outcome(content: Reader) -> Finding | Skipped:
         picture=None if picture.is_null else read_picture(picture),
         references=content.at("references").texts(),
         detail=content.at("detail").text(),
-        **_told(content),
+        asked=_asked(content),
+        subject=_subject(content),
     )
 
 
-def _told(content: Reader) -> dict[str, Mapping[str, Any]]:
-    """Which check asked, and of what; older reports do not say."""
-    asked = content.at("asked").object() if content.has("asked") else {}
-    subject = content.at("subject").texts_by_name() if content.has("subject") else {}
-    return {"asked": asked, "subject": subject}
+def _asked(content: Reader) -> dict[str, Any]:
+    """Which check asked; older reports do not say."""
+    return content.at("asked").object() if content.has("asked") else {}
+
+
+def _subject(content: Reader) -> dict[str, str]:
+    return content.at("subject").texts_by_name() if content.has("subject") else {}
 
 
 def judgement_to_dict(judgement: Judgement) -> dict[str, Any]:
