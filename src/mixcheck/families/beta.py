@@ -310,6 +310,8 @@ class BetaBinomial(Family):
         data = Observed(counts, m, log_choose(counts, m))
         return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
 
+    simplest: ClassVar[tuple[int, ...]] = (0, 1)
+
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """No success, or nothing else, likeliest at an end or where the variation has none.
 

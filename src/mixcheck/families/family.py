@@ -339,6 +339,11 @@ class Family(ABC):
         held = np.zeros(data.y.shape, dtype=np.intp)
         return (held,) * len(self.predictors)
 
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """The end at which each predictor leaves a simpler family: -1, 1, or 0 for none."""
+        return (0,) * len(self.predictors)
+
     def start_parameters(self, data: Observed) -> Predictors:
         """Each parameter to start iterations from, on its own scale: K arrays (n,).
 

@@ -263,6 +263,11 @@ class ZeroInflated(Mixture):
         """Check the response as the base does; see `Family.prepare`."""
         return self.base.prepare(y, size)
 
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """Those of the base, and no additional zeros."""
+        return (*self.base.simplest, -1)
+
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """Those of the base, and of a zero that is an additional one; see `Family.recession`."""
         return (*self.base.recession(data), np.where(data.y == 0.0, 1, -1))
@@ -371,6 +376,11 @@ class Hurdle(Mixture):
         zero = values == 0.0
         data = self.base.prepare(np.where(zero, self._harmless, values), size)
         return Observed(np.where(zero, 0.0, data.y), data.size, np.where(zero, 0.0, data.constant))
+
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """Those of the base; without its zeros nothing simpler is left."""
+        return (*self.base.simplest, 0)
 
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """Those of the base where there is no zero, and of the zeros; see `Family.recession`."""

@@ -163,12 +163,7 @@ class NegativeBinomial(Family):
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """A count of zero, likeliest at a mean of zero or without end to its variation."""
         zero = data.y == 0.0
-        return recede(self.link, zero), np.where(zero, self._wildest, 0)
-
-    @property
-    @abstractmethod
-    def _wildest(self) -> int:
-        """Where the predictor of the dispersion makes the variance infinite: -1 or 1."""
+        return recede(self.link, zero), np.where(zero, -self.simplest[1], 0)
 
     def start(self, data: Observed) -> FloatArray:
         """Counts plus 0.1, ``(n,)``, as for the Poisson."""
@@ -217,7 +212,7 @@ class NegativeBinomial1(NegativeBinomial):
         """Derivatives in the log mean (0) and log phi (1)."""
         return derive_linear_variance(data, mu, log_mu, log_d, order)
 
-    _wildest: ClassVar[int] = 1
+    simplest: ClassVar[tuple[int, ...]] = (0, -1)
 
     def dispersion_start(self, data: Observed) -> float:
         """Moment estimate of phi from the whole response."""
@@ -267,7 +262,7 @@ class NegativeBinomial2(NegativeBinomial):
         """Derivatives in the log mean (0) and log theta (1)."""
         return derive_quadratic_variance(data, mu, log_mu, log_d, order)
 
-    _wildest: ClassVar[int] = -1
+    simplest: ClassVar[tuple[int, ...]] = (0, 1)
 
     def dispersion_start(self, data: Observed) -> float:
         """Moment estimate of theta from the whole response."""

@@ -188,6 +188,11 @@ class Truncated(Family):
         """Probability of ``k``, ``(n,)``."""
         return weigh_count(self.log_density, k, eta, lowest=1.0)
 
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """Those of the untruncated family."""
+        return self.untruncated.simplest
+
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """A count of one, likeliest at a mean of zero; see `Family.recession`."""
         held = np.zeros(data.y.shape, dtype=np.intp)

@@ -30,7 +30,6 @@ from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, Term
-from mixcheck.fitting.separation import Separation
 from mixcheck.model import (
     ApproximationFacts,
     ConvergenceFacts,
@@ -165,12 +164,11 @@ class Estimates:
     @cached_property
     def _limits(self) -> tuple[Limit, ...]:
         """What has no finite estimate, and why."""
-        parts = () if self.limits is None else self.limits.parts
+        reasons = () if self.limits is None else self.limits.reasons
         known = [
-            Limit(_shown_name(part, part.columns[j]), _reason_of(found, j))
-            for part, found in zip(self.design.predictors, parts, strict=False)
-            if found is not None
-            for j in found.columns
+            Limit(_shown_name(part, part.columns[j]), found[j])
+            for part, found in zip(self.design.predictors, reasons, strict=False)
+            for j in sorted(found)
         ]
         held = {limit.parameter for limit in known}
         for name, reason in self._runaway:
@@ -379,10 +377,6 @@ class Estimates:
 def _shown_name(part: Predictor, column: str) -> str:
     """Name of a fixed effect: bare for the mean, behind its predictor for others."""
     return column if part.name == "mean" else f"{part.name}: {column}"
-
-
-def _reason_of(found: Separation, column: int) -> LimitReason:
-    return "separation" if found.direction[column] != 0.0 else "not identified"
 
 
 def _is_constant_dispersion(part: Predictor) -> bool:

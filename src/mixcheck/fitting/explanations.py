@@ -14,17 +14,17 @@ _OTHERS = (
 )
 _PLAIN = {
     "dispersion": (
-        "No finite estimate: {names} runs to a limit, because the responses vary no more than the "
-        "family does without its dispersion (as counts of a poisson, or successes of a binomial, "
-        "do). Write the family without a dispersion, or a simpler dispersion="
+        "No finite estimate: {names}, because the responses vary no more than they would without "
+        "the dispersion of the family (as poisson counts or binomial successes do). Write the "
+        "family without a dispersion, or a simpler dispersion="
     ),
     "zero part": (
-        "No finite estimate: {names} runs to a limit, because the data show no zeros beyond those "
-        "that the rest of the model explains. Leave zi= out, or write a simpler one"
+        "No finite estimate: {names}, because the data show no zeros there beyond those that the "
+        "rest of the model explains. Leave zi= out, or write a simpler one"
     ),
     "flat": (
-        "No finite estimate: {names} runs to a limit, and the likelihood no longer changes with "
-        "it. Its standard error is infinite; remove or merge the predictors behind it"
+        "No finite estimate: {names}, because the likelihood no longer changes along it where the "
+        "search ended. Remove or merge the predictors behind it"
     ),
     "groups": (
         "The groups determine the responses: the standard deviation of {names} grows without "

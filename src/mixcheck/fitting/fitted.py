@@ -323,7 +323,7 @@ class GLMM(Estimates):
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
-        optimum = estimate_at_limits(
+        optimum, limits = estimate_at_limits(
             problem, limits, fixed, lambda held, start: estimate(held, self.method, start)
         )
         return type(self)(self.design, problem, optimum, self.method, limits=limits)

@@ -229,7 +229,7 @@ def _fit(
             chosen = Method("agq", nodes=nodes)
         return estimate(held, chosen, start)
 
-    optimum = estimate_at_limits(problem, limits, fixed, search)
+    optimum, limits = estimate_at_limits(problem, limits, fixed, search)
     fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
     return replace(fit, notes=(*design.notes, *fit.limit_notes))
 

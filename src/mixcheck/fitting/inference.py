@@ -92,7 +92,7 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
         return ()
     scale = _searched(optimum)
     values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
-    flat = vectors[:, values < RUNAWAY]
+    flat = vectors[:, np.abs(values) < RUNAWAY]
     units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     shares = np.abs(scale @ flat) / np.where(units > 0.0, units, np.inf)[:, None]
     lost = shares[: len(names)].max(axis=1, initial=0.0) > 0.5
@@ -136,7 +136,9 @@ def judge_convergence(
             f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
             "the optimum is not reached. Rescale extreme predictors, or simplify the random part."
         )
-    curved = not optimum.smallest_eigenvalue < -_FLAT
+    # Along what runs to a limit the curvature is rounding.
+    known = {limit.reason for limit in limits} <= {"separation", "not identified"}
+    curved = not optimum.smallest_eigenvalue < (-_FLAT if known else -RUNAWAY)
     if not curved:
         messages.append(
             f"The smallest eigenvalue of the scaled Hessian is {optimum.smallest_eigenvalue:.1e}: "
@@ -165,8 +167,8 @@ def _curved_gradient(optimum: Optimum) -> float:
     scale = _searched(optimum)
     values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
     along = vectors.T @ (scale.T @ optimum.evaluation.gradient)
-    curved = values >= RUNAWAY
-    return float(np.abs(along[curved] / np.sqrt(2.0 * values[curved])).max(initial=0.0))
+    curved = np.abs(values) >= RUNAWAY
+    return float(np.abs(along[curved] / np.sqrt(2.0 * np.abs(values[curved]))).max(initial=0.0))
 
 
 def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:

@@ -14,12 +14,13 @@ Its standard error is infinite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import FREE, Derivatives
 from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.mode import Mode, find_mode
@@ -27,12 +28,14 @@ from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.separation import Separation, find_separation
 from mixcheck.fitting.start import FixedFit
+from mixcheck.model import LimitReason
 
 __all__ = [
     "Limits",
     "estimate_at_limits",
     "expand_optimum",
     "find_limits",
+    "look_further",
     "reduce_problem",
     "restrict_parameters",
 ]
@@ -44,6 +47,10 @@ _RESERVE = 20.0
 # A row does not depend on a predictor if its derivatives in it are below this.
 _NOTHING = 1e-10
 _MAX_PASSES = 3
+# Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
+# are if the deviance there is larger by no more than what follows.
+_FAR = 6.0
+_NO_WORSE = 2e-6
 # A distance is shortened so where the density overflows at the rows furthest out.
 _SHORTER = 0.7
 _MAX_SHORTENED = 20
@@ -59,10 +66,16 @@ class Limits:
         One for each predictor.
     muted : (n,) bool
         Rows whose whole log density is at its limit, whatever the other parameters.
+    free : tuple of (n,) bool
+        Rows that do not depend on each predictor.
+    reasons : tuple of mapping from int to str
+        Why each column of each predictor has no finite estimate.
     """
 
     parts: tuple[Separation | None, ...]
     muted: BoolArray
+    free: tuple[BoolArray, ...]
+    reasons: tuple[Mapping[int, LimitReason], ...]
 
 
 def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
@@ -79,9 +92,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
     Limits or None
         None where every coefficient has a finite estimate, as far as the support tells.
     """
-    ways = problem.family.recession(problem.data)
-    if problem.weights is not None:
-        ways = tuple(np.where(problem.weights == 0.0, FREE, way) for way in ways)
+    ways = _ways(problem)
     if not any(way.any() for way in ways):
         return None
     parts: list[Separation | None] = [None] * len(ways)
@@ -92,7 +103,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
             parts[k] = _look(problem, fixed, k, np.where(freed[k], FREE, ways[k]))
             for j, rows in enumerate(_freed(problem, fixed, k, parts[k], ways[k])):
                 freed[j] |= rows
-        if not any(parts) or _alike(before, parts):
+        if not any(rows.any() for rows in freed) or _alike(before, parts):
             break
     if not any(parts):
         return None
@@ -102,7 +113,114 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
         rows = np.zeros(problem.n, dtype=np.bool_) if part is None else part.rows
         moved |= rows
         whole &= rows | freed[k] | (ways[k] == FREE)
-    return Limits(tuple(parts), moved & whole)
+    return Limits(
+        tuple(parts),
+        moved & whole,
+        tuple(rows | (way == FREE) for rows, way in zip(freed, ways, strict=True)),
+        tuple(_reasons_of(problem, k, part) for k, part in enumerate(parts)),
+    )
+
+
+def _ways(problem: Problem) -> tuple[IntArray, ...]:
+    """Recession of each row; one of weight zero depends on nothing."""
+    ways = problem.family.recession(problem.data)
+    if problem.weights is None:
+        return ways
+    return tuple(np.where(problem.weights == 0.0, FREE, way) for way in ways)
+
+
+def _reasons_of(problem: Problem, k: int, part: Separation | None) -> dict[int, LimitReason]:
+    if part is None:
+        return {}
+    along: LimitReason = "separation"
+    if k > 0 and part.complete and problem.family.simplest[k] != 0:
+        side = np.sign(problem.X[k] @ part.direction)[part.rows]
+        if (side == problem.family.simplest[k]).all():
+            along = _reason_at(problem.family.predictors[k], simplest=True)
+    return {j: along if part.direction[j] != 0.0 else "not identified" for j in part.columns}
+
+
+def look_further(problem: Problem, limits: Limits | None, psi: FloatArray) -> tuple[Limits, ...]:
+    """Limits of predictors other than the mean's that a search has all but reached.
+
+    Where the data show no variation or no zeros beyond the mean's part, the likelihood rises,
+    exponentially little, towards the family without that part. No row tells so alone; but rows
+    whose predictors a search has sent far out are at their end for all that can be seen.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits or None
+        What is known already.
+    psi : (P,)
+        Where the search ended.
+
+    Returns
+    -------
+    tuple of Limits
+        With what was known, the simplest first: all rows beyond a distance at their limit, or
+        as many as leave no more rows than one coefficient less can fit.
+    """
+    if len(problem.X) == 1:
+        return ()
+    known = limits or _nothing(problem)
+    eta = problem.fixed(psi)
+    far, fewer = known, known
+    for k in _simplifying(problem):
+        out = np.abs(eta[k]) > _FAR
+        if not out.any():
+            continue
+        far = _with_part(problem, far, k, np.sign(eta[k]) * out)
+        nearest = np.argsort(np.abs(eta[k]), kind="stable")
+        held = nearest[: problem.X[k].shape[1] - 1]
+        if out.all() and held.size:
+            same = np.isin(eta[k], eta[k][held])
+            fewer = _with_part(problem, fewer, k, np.where(same, 0.0, np.sign(eta[k])))
+    return tuple(held for held in (far, fewer) if held is not known)
+
+
+def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
+    """Each part that has a simpler end at that end, with what is known already."""
+    known = limits or _nothing(problem)
+    ends = problem.family.simplest
+    found = [
+        _with_part(problem, known, k, np.full(problem.n, float(ends[k])))
+        for k in _simplifying(problem)
+        if ends[k] != 0
+    ]
+    return tuple(held for held in found if held is not known)
+
+
+def _simplifying(problem: Problem) -> list[int]:
+    """Predictors other than the mean's, without random effects."""
+    random = {term.predictor for term in problem.terms}
+    return [k for k in range(1, len(problem.X)) if k not in random]
+
+
+def _nothing(problem: Problem) -> Limits:
+    ways = _ways(problem)
+    free = tuple(way == FREE for way in ways)
+    none = np.zeros(problem.n, dtype=np.bool_)
+    return Limits((None,) * len(ways), none, free, ({},) * len(ways))
+
+
+def _with_part(problem: Problem, known: Limits, k: int, side: FloatArray) -> Limits:
+    """Limits with rows of predictor k at one of their ends; the same where that is not new."""
+    found = find_separation(problem.X[k], side < 0.0, side > 0.0, known.free[k])
+    before = known.reasons[k]
+    if found is None or not set(found.columns) > set(before):
+        return known
+    simplest = bool((side[found.rows] == problem.family.simplest[k]).all())
+    why = _reason_at(problem.family.predictors[k], simplest=simplest)
+    parts, reasons = list(known.parts), list(known.reasons)
+    parts[k], reasons[k] = found, dict.fromkeys(found.columns, why) | dict(before)
+    return replace(known, parts=tuple(parts), reasons=tuple(reasons))
+
+
+def _reason_at(predictor: str, *, simplest: bool) -> LimitReason:
+    if not simplest:
+        return "flat"
+    return "zero part" if predictor == "zi" else "dispersion"
 
 
 def _look(problem: Problem, fixed: FixedFit, k: int, way: IntArray) -> Separation | None:
@@ -284,18 +402,75 @@ def estimate_at_limits(
     limits: Limits | None,
     fixed: FixedFit,
     search: Callable[[Problem, FixedFit], Optimum],
-) -> Optimum:
-    """Search the smaller problem, and give the optimum of the whole.
+) -> tuple[Optimum, Limits | None]:
+    """Search the smaller problem, and give the optimum of the whole with its limits.
 
     Parameters
     ----------
     problem : Problem
     limits : Limits or None
+        Known before the search.
     fixed : FixedFit
         The model without random effects.
     search : callable
         Maximises the likelihood of a problem, given its model without random effects.
     """
+    try:
+        optimum = _search_within(problem, limits, fixed, search)
+    except ConvergenceError:
+        found = _search_simplest(problem, limits, fixed, search)
+        if found is None:
+            raise
+        return found
+    for further in look_further(problem, limits, optimum.psi):
+        d = problem.derivatives(problem.fixed(optimum.psi), 2)
+        start = FixedFit(optimum.psi[: problem.n_beta], d)
+        try:
+            beyond = _search_within(problem, further, start, search)
+        except ConvergenceError:
+            continue
+        if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
+            return beyond, further
+    return optimum, limits
+
+
+def _search_simplest(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+) -> tuple[Optimum, Limits] | None:
+    """A part at its simplest, if the likelihood falls as it comes back from there."""
+    for further in at_simplest(problem, limits):
+        try:
+            optimum = _search_within(problem, further, fixed, search)
+        except ConvergenceError:
+            continue
+        before = (None,) * len(further.parts) if limits is None else limits.parts
+        new = [k for k, part in enumerate(further.parts) if part is not before[k]]
+        if all(_falls_back(problem, further, k, optimum) for k in new):
+            return optimum, further
+    return None
+
+
+def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> bool:
+    """Whether the joint log density at the modes falls as predictor k comes back."""
+    mode = optimum.evaluation.mode
+    part = limits.parts[k]
+    if mode is None or part is None:
+        return False
+    here = problem.derivatives(mode.point.eta, 1).value.sum()
+    eta = list(mode.point.eta)
+    eta[k] = np.where(part.rows, np.sign(eta[k]) * _FAR, eta[k])
+    return bool(problem.derivatives(eta, 1).value.sum() <= here)
+
+
+def _search_within(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+) -> Optimum:
     if limits is None:
         return search(problem, fixed)
     reduced, start = reduce_problem(problem, limits, fixed)

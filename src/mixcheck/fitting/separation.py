@@ -37,6 +37,8 @@ _CHUNK = 3_000
 _NEGLIGIBLE = 1e-8
 # A score moves a row's multiplier by at most this share of it.
 _CERTAIN = 0.9
+# A Cholesky factor of a scaled Gram matrix above this on its diagonal has full rank.
+_CERTAIN_RANK = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +128,16 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
     weight = np.abs(score)
     inside = counted & ~ends
     weight[inside] = 1.0
-    scale = np.sqrt(np.maximum(np.einsum("ij,i,ij->j", X, weight, X), 1e-300))
-    scaled = X / scale
-    gram = (scaled * weight[:, None]).T @ scaled
+    gram = np.column_stack([X.T @ (weight * column) for column in X.T])
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     try:
-        lower = np.linalg.cholesky(gram)
+        lower = np.linalg.cholesky(gram / np.outer(scale, scale))
     except np.linalg.LinAlgError:
         return False
-    if np.diag(lower).min() < _TOLERANCE:
+    if np.diag(lower).min() < _CERTAIN_RANK:
         return False
-    change = scaled @ np.linalg.solve(lower.T, np.linalg.solve(lower, scaled.T @ score))
-    return bool(np.abs(change[ends]).max(initial=0.0) < _CERTAIN)
+    step = np.linalg.solve(lower.T, np.linalg.solve(lower, (X.T @ score) / scale)) / scale
+    return bool(np.abs(X @ step)[ends].max(initial=0.0) < _CERTAIN)
 
 
 def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
@@ -175,6 +176,10 @@ def _moved(margins: FloatArray, slopes: FloatArray | None, rows: IntArray) -> Bo
         left = order[~moved[order]]
         if left.size == 0:
             break
+        if slopes is not None and moved.any():
+            every = np.ones(left.size, dtype=np.bool_)
+            if _excluded(margins[left], np.ones(left.size), every, np.abs(slopes[rows][left])):
+                break
         scaled = _orthogonal(margins[left])
         if scaled is None:
             break
@@ -230,6 +235,9 @@ def _widest(margins: FloatArray) -> FloatArray:
     m, r = margins.shape
     if m == 0 or r == 0:
         return np.zeros(r)
+    if r == 1:
+        nearest: FloatArray = margins[np.abs(margins).argmin(axis=0)].ravel()
+        return 1.0 / nearest
     distinct = np.unique(margins, axis=0)
     scale = np.maximum(np.abs(distinct).max(axis=0), 1e-300)
     held = distinct / scale
