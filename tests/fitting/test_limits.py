@@ -176,3 +176,78 @@ def test_not_identified() -> None:
         mc.glmm("hit ~ f + (1 | g)", data, family="betabinomial")
     with pytest.raises(DesignError, match="all are zero"):
         mc.glmm("none ~ f + (1 | g)", data, family="truncated_poisson", zi="~ 1")
+
+
+def poisson_table(seed: int, n: int = 200, groups: int = 20) -> pd.DataFrame:
+    """Counts without variation beyond the Poisson's."""
+    rng = np.random.default_rng(seed)
+    g, x = np.arange(n) % groups, rng.normal(0, 1, n)
+    y = rng.poisson(np.exp(0.7 + 0.3 * x + rng.normal(0, 0.6, groups)[g]))
+    return pd.DataFrame({"y": y, "x": x, "g": g, "z": rng.integers(0, 2, n)})
+
+
+@pytest.mark.parametrize("method", ["laplace", "agq", "profiled", "reml"])
+@pytest.mark.parametrize("family", ["nbinom1", "nbinom2"])
+def test_dispersion_at_its_limit(family: str, method: str) -> None:
+    """Counts that vary no more than Poisson ones: the Poisson fit, and the dispersion is named."""
+    data = poisson_table(5)
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family=family, **METHODS[method])
+    plain, _ = fit_once("y ~ x + (1 | g)", data, family="poisson", **METHODS[method])
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert "vary no more than they would without the dispersion" in str(caught[0].message)
+    assert fit.converged
+    assert [(x.parameter, x.reason) for x in fit.convergence.limits] == [
+        ("dispersion: Intercept", "dispersion")
+    ]
+    assert fit.llf == pytest.approx(plain.llf, abs=LLF)
+    np.testing.assert_allclose(fit.params, plain.params, atol=ESTIMATE)
+    np.testing.assert_allclose(fit.bse, plain.bse, rtol=ERROR)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_small_table(seed: int) -> None:
+    """Twenty Poisson counts: the dispersion is estimated or at its limit, and never unreached."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"y": rng.poisson(3, 20), "g": np.arange(20) % 4, "x": rng.normal(size=20)})
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family="nbinom2")
+    plain, _ = fit_once("y ~ x + (1 | g)", data, family="poisson")
+    assert fit.converged
+    assert not any("Rescale" in str(w.message) for w in caught)
+    if fit.convergence.limits:
+        assert fit.llf == pytest.approx(plain.llf, abs=LLF)
+    else:
+        assert fit.llf > plain.llf
+
+
+@pytest.mark.parametrize("method", ["laplace", "agq", "profiled"])
+def test_no_additional_zeros(method: str) -> None:
+    """A zero part that the data do not show is at its limit: the fit without it."""
+    data = poisson_table(2, 120, 12)
+    data["y"] += data["y"] == 0
+    for table in (data, poisson_table(0, 20, 4)):
+        fit, caught = fit_once(
+            "y ~ x + (1 | g)", table, family="poisson", zi="~ 1", **METHODS[method]
+        )
+        plain, _ = fit_once("y ~ x + (1 | g)", table, family="poisson", **METHODS[method])
+        assert [w.category for w in caught] == [SeparationWarning]
+        assert "no zeros there beyond those" in str(caught[0].message)
+        assert [(x.parameter, x.reason) for x in fit.convergence.limits] == [
+            ("zi: Intercept", "zero part")
+        ]
+        assert fit.llf == pytest.approx(plain.llf, abs=LLF)
+        np.testing.assert_allclose(fit.bse.iloc[:-1], plain.bse, rtol=ERROR)
+
+
+def test_interior_dispersion_is_found() -> None:
+    """A dispersion model with an interior maximum ends there (glmmTMB 1.1.5: -318.5987)."""
+    rng = np.random.default_rng(1)
+    n = 200
+    g, x = np.arange(n) % 20, rng.normal(0, 1, n)
+    y = rng.poisson(np.exp(0.7 + 0.3 * x + rng.normal(0, 0.6, 20)[g]))
+    z = rng.integers(0, 2, n)
+    data = pd.DataFrame({"y": np.where(rng.random(n) < 0.3, 0, y), "x": x, "g": g, "z": z})
+    fit, caught = fit_once(
+        "y ~ x + (1 | g)", data, family="nbinom2", dispersion="~ x + z", zi="~ 1"
+    )
+    assert not caught
+    assert fit.llf == pytest.approx(-318.598684, abs=LLF)

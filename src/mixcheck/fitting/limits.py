@@ -50,6 +50,7 @@ _MAX_PASSES = 3
 # Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
 # are if the deviance there is larger by no more than what follows.
 _FAR = 6.0
+_NEAR = 2.0
 _NO_WORSE = 2e-6
 # A distance is shortened so where the density overflows at the rows furthest out.
 _SHORTER = 0.7
@@ -415,6 +416,7 @@ def estimate_at_limits(
     search : callable
         Maximises the likelihood of a problem, given its model without random effects.
     """
+    fixed = _draw_in(problem, fixed)
     try:
         optimum = _search_within(problem, limits, fixed, search)
     except ConvergenceError:
@@ -432,6 +434,18 @@ def estimate_at_limits(
         if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
             return beyond, further
     return optimum, limits
+
+
+def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
+    """The start with no dispersion or zero part far out, where a search has no scale."""
+    eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
+    for k in range(1, len(problem.X)):
+        if problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
+            wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
+            beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
+    if np.array_equal(beta, fixed.beta):
+        return fixed
+    return FixedFit(beta, problem.derivatives(problem.fixed(beta), 2))
 
 
 def _search_simplest(
