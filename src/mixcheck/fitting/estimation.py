@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from mixcheck.fitting.gaussian import covariance_of_gaussian, estimate_gaussian,
 from mixcheck.fitting.inference import invert_information
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
-from mixcheck.fitting.optimize import Optimum, differentiate_gradient, minimise
+from mixcheck.fitting.optimize import POLE, Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.start import (
@@ -23,6 +24,13 @@ from mixcheck.fitting.start import (
     fit_without_random_effects,
     fixed_units,
     whiten,
+)
+from mixcheck.fitting.starts import (
+    ends_well,
+    has_several_parts,
+    is_better,
+    may_be_better,
+    other_starts,
 )
 from mixcheck.fitting.threads import single_thread
 
@@ -65,8 +73,8 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
             joint = join(problem, beta, fixed_units(problem, fixed))
             return _estimate_joint(joint, method, joint.outer(start))
         if method.name == "laplace":
-            return _rectify(problem, _first_finite(problem, method, start), method)
-        near = _first_finite(problem, Method(), start, hessian=False)
+            return _rectify(problem, _best_of_starts(problem, method, start), method)
+        near = _near_by_laplace(problem, start)
         return _rectify(problem, _from_laplace(problem, method, near), method)
 
 
@@ -80,8 +88,7 @@ def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Opti
     ConvergenceError
         If no number of nodes settles.
     """
-    near = _first_finite(problem, Method(), find_start(problem, fixed), hessian=False)
-    return settle_nodes(problem, near)
+    return settle_nodes(problem, _near_by_laplace(problem, find_start(problem, fixed)))
 
 
 def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
@@ -95,9 +102,84 @@ def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
         near, method = optimum, again
 
 
+def _near_by_laplace(problem: Problem, start: FloatArray) -> Optimum:
+    """Where quadrature may start: the best of the starts by Laplace's approximation."""
+    if has_several_parts(problem):
+        return _best_of_starts(problem, Method(), start)
+    return _first_finite(problem, Method(), start, hessian=False)
+
+
 def _from_laplace(problem: Problem, method: Method, near: Optimum) -> Optimum:
-    scale = whiten(problem, near.evaluation)
-    return minimise(objective_of(problem, method), near.psi, scale)
+    """Maximise the likelihood by quadrature from a Laplace optimum, or from other starts."""
+
+    def first() -> Optimum:
+        scale = whiten(problem, near.evaluation)
+        return minimise(objective_of(problem, method), near.psi, scale)
+
+    return _best(problem, method, near.psi, first)
+
+
+def _best_of_starts(problem: Problem, method: Method, start: FloatArray) -> Optimum:
+    """Search from `start`; from others too where that ends badly or parts may compete."""
+    return _best(problem, method, start, lambda: _first_finite(problem, method, start))
+
+
+def _best(
+    problem: Problem, method: Method, start: FloatArray, first: Callable[[], Optimum]
+) -> Optimum:
+    """The best end of the first search and, where it takes them, of those from other starts.
+
+    Raises
+    ------
+    ConvergenceError
+        That of the first search, if all others fail too.
+    """
+    best: Optimum | None = None
+    failure: ConvergenceError | None = None
+    try:
+        best = first()
+    except ConvergenceError as error:
+        failure = error
+    compete = has_several_parts(problem)
+    count = 0 if best is None else best.evaluations
+    for other in other_starts(problem, start):
+        if best is not None and ends_well(best) and not compete:
+            break
+        found, used = _explore(problem, method, other, best)
+        count += used
+        if found is not None and (best is None or is_better(found, best)):
+            best = found
+    if best is None:
+        assert failure is not None
+        raise failure
+    return replace(best, evaluations=count)
+
+
+def _explore(
+    problem: Problem, method: Method, start: FloatArray, best: Optimum | None
+) -> tuple[Optimum | None, int]:
+    """Search from another start; its curvature is found only where it may be the best.
+
+    Returns
+    -------
+    optimum : Optimum or None
+        None where the search fails, or ends no better than `best`.
+    evaluations : int
+    """
+    objective = objective_of(problem, method)
+    try:
+        first = approach(problem, objective, start)
+        if first.mode is None or first.spread > POLE:
+            return None, 1
+        scale = whiten(problem, first)
+        near = minimise(objective, first.psi, scale, first=first, hessian=False, rows=problem.n)
+        if not may_be_better(near, best):
+            return None, near.evaluations
+        scale = whiten(problem, near.evaluation)
+        whole = minimise(objective, near.psi, scale, first=near.evaluation, rows=problem.n)
+    except ConvergenceError:
+        return None, 1
+    return whole, near.evaluations + whole.evaluations
 
 
 def _first_finite(
@@ -105,10 +187,12 @@ def _first_finite(
 ) -> Optimum:
     shrink = np.ones(start.size)
     objective = objective_of(problem, method)
-    for factor in (1.0, 0.3, 0.03):
+    sizes = (1.0, 0.3, 0.03)
+    least = sizes[-1]
+    for factor in sizes:
         shrink[problem.n_beta :] = factor
         first = approach(problem, objective, start * shrink)
-        if first.mode is not None:
+        if first.mode is not None and (factor == least or first.spread < POLE):
             scale = whiten(problem, first)
             optimum = minimise(
                 objective, first.psi, scale, first=first, hessian=hessian, rows=problem.n
@@ -139,7 +223,7 @@ def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if method.name == "pql":
         return settle(joint, method, start)
-    optimum = _rectify(joint.problem, _first_finite(joint.problem, method, start), method)
+    optimum = _rectify(joint.problem, _best_of_starts(joint.problem, method, start), method)
     return _expand(joint, optimum, method)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "HessianKind",
     "evaluate",
     "find_adjoint",
+    "largest_variance",
     "pull_back",
     "through_mode",
 ]
@@ -50,12 +51,16 @@ class Evaluation:
         Minus twice the log-likelihood; inf where there is no mode.
     gradient : (n_beta + n_theta,)
     mode : Mode or None
+    spread : float
+        Largest variance of a standardised random effect by the curvature at the mode. At most
+        one where the log density is concave; at a pole of the approximation it is infinite.
     """
 
     psi: FloatArray
     deviance: float
     gradient: FloatArray
     mode: Mode | None
+    spread: float = 1.0
 
     @property
     def gram(self) -> Gram:
@@ -114,8 +119,19 @@ def evaluate(
     deviance = 2.0 * mode.point.energy + integrated.log_det()
     if restricted and problem.latent.fixed is not None:
         deviance -= problem.latent.fixed.constant
-    gradient = _gradient(problem, mode, curvature, system.gram, integrated)
-    return Evaluation(psi, deviance, gradient, mode)
+    entries = integrated.inverse_entries()
+    gradient = _gradient(problem, mode, curvature, system.gram, entries)
+    return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
+
+
+def largest_variance(problem: Problem, entries: Gram) -> float:
+    """Largest variance of a standardised random effect, from the blocks of ``H^-1``."""
+    factors = problem.latent.factors
+    random = [f for f, factor in enumerate(factors) if factor.fixed is None]
+    return max(
+        (float(entries[f, f][c, c].max()) for f in random for c in range(factors[f].q)),
+        default=0.0,
+    )
 
 
 def _gradient(
@@ -123,7 +139,7 @@ def _gradient(
     mode: Mode,
     curvature: Curvature,
     gram: Gram,
-    integrated: Factorization,
+    entries: Gram,
 ) -> FloatArray:
     """Gradient of the deviance in all parameters."""
     latent, point = problem.latent, mode.point
@@ -134,7 +150,6 @@ def _gradient(
         roots=[-2.0 * (s @ u.T) for s, u in zip(scores, point.u, strict=True)],
         u=None,
     )
-    entries = integrated.inverse_entries()
     return pull_back(problem, mode, curvature, gram, entries, direct)
 
 

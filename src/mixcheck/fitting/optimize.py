@@ -21,7 +21,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation
 
-__all__ = ["RUNAWAY", "Objective", "Optimum", "differentiate_gradient", "minimise"]
+__all__ = ["POLE", "RUNAWAY", "Objective", "Optimum", "differentiate_gradient", "minimise"]
 
 # Gradients are in units of deviance per standard error (whitened coordinates).
 _SEARCH_TOLERANCE = 1e-4
@@ -47,6 +47,14 @@ _SUFFICIENT = 1e-4
 # A step may be this many times as long as the one before, or as a standard error.
 _GROWTH = 3.0
 _MAX_HALVINGS = 40
+# Laplace's approximation has poles where the curvature at a conditional mode vanishes, and the
+# deviance falls to them without bound. No step may end where a random effect seems to vary more
+# than this, in units of its variance before the data: the approximation has broken down there.
+POLE = 6.0
+_MAX_POLES = 12
+# Evaluations that one search may take: this many, and this many for each parameter.
+_EVALUATIONS = 300
+_EVALUATIONS_EACH = 30
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
 
@@ -91,6 +99,7 @@ class _Whitened:
     origin: FloatArray
     scale: FloatArray
     count: int = 0
+    poles: int = 0
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
@@ -190,8 +199,9 @@ def _search(
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
     """BFGS with backtracking; the inverse Hessian starts as `metric`, or the identity."""
     inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
+    most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
     for _ in range(_MAX_ITERATIONS):
-        if _largest(gradient) < tolerance:
+        if _largest(gradient) < tolerance or search.count > most or search.poles > _MAX_POLES:
             break
         direction = _bounded(-inverse @ gradient, reach)
         moved = _backtrack(search, z, evaluation, gradient, direction)
@@ -227,9 +237,13 @@ def _backtrack(
         trial = z + length * direction
         after, after_gradient = search(trial)
         bound = evaluation.deviance + _SUFFICIENT * length * slope + noise
-        if after.deviance <= bound:
+        near_pole = after.spread > max(POLE, evaluation.spread)
+        if near_pole:
+            search.last = evaluation
+            search.poles += 1
+        elif after.deviance <= bound:
             return trial, after, after_gradient
-        if np.isfinite(after.deviance):
+        if np.isfinite(after.deviance) and not near_pole:
             # Minimum of the parabola through value, slope and new value.
             excess = after.deviance - evaluation.deviance - length * slope
             length = min(0.5, max(0.1, -0.5 * length * slope / excess)) * length

@@ -31,7 +31,14 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.blocks import solve_upper
-from mixcheck.fitting.laplace import Adjoint, Direct, Evaluation, find_adjoint, pull_back
+from mixcheck.fitting.laplace import (
+    Adjoint,
+    Direct,
+    Evaluation,
+    find_adjoint,
+    largest_variance,
+    pull_back,
+)
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.problem import Problem
@@ -139,7 +146,8 @@ def evaluate_quadrature(
     sums = _sum_nodes(problem, base, mode, _rule(nodes, problem.latent.factors[0].q))
     log_integrals = float(np.log(sums.total).sum())
     deviance = 2.0 * mode.point.energy + factorization.log_det() - 2.0 * log_integrals
-    return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode)
+    spread = largest_variance(problem, factorization.inverse_entries())
+    return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode, spread)
 
 
 @dataclass(frozen=True, eq=False)
