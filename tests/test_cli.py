@@ -86,7 +86,7 @@ def test_precision_reaches_the_fit(tmp_path, capsys):
     assert "precision must be positive" in capsys.readouterr().err
     _check(*words, "--family", "gaussian", "--precision", "Reaction", "--json", str(path))
     model = json.loads(path.read_text())["provenance"]["model"]
-    assert model["formula"].endswith("dispersion ~ 1 + offset(-0.5 * log(`Reaction`))")
+    assert model["formula"].endswith("dispersion ~ 1 + offset(-0.5 * log(Reaction))")
     assert _check(*CBPP, "--precision", "size") == 2
 
 

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 from mixcheck.errors import FormulaError
 
-__all__ = ["Source", "scan"]
+__all__ = ["Source", "brief", "scan"]
 
 _OPEN: Final = {"(": ")", "[": "]", "{": "}"}
 _CLOSE: Final = frozenset(_OPEN.values())
@@ -15,6 +15,7 @@ _QUOTES: Final = frozenset("'\"`")
 _LONGEST: Final = 100_000
 _DEEPEST: Final = 60
 _SHOWN: Final = 200
+_QUOTED: Final = 80
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ def _fail(text: str, position: int, message: str) -> NoReturn:
     before, after = "..." * (first > 0), "..." * (first + _SHOWN < len(text))
     caret = " " * (len(before) + position - first) + "^"
     raise FormulaError(f"{message}\n  {before}{shown}{after}\n  {caret}") from None
+
+
+def brief(text: str) -> str:
+    """A text short enough to be quoted in a sentence."""
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}.."
 
 
 def scan(text: str) -> Source:

@@ -246,6 +246,8 @@ def _interval_names(edges: Any, *, include_lowest: bool, right: bool) -> list[st
 def if_else(test: Value, yes: Value, no: Value, text: str, n: int) -> Value:
     """One value where a condition holds, another elsewhere; text makes a factor."""
     condition = as_logical(test, text)
+    if np.ndim(condition) == 0 and any(isinstance(part, np.ndarray) for part in (yes, no)):
+        raise DataError(f"The condition of `{text}` is one value; it must hold a column.")
     if not (isinstance(yes, str | pd.Categorical) or isinstance(no, str | pd.Categorical)):
         if all(_is_logical(part) for part in (yes, no)):
             return np.where(condition, yes, no)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal, NoReturn, TypeAlias, cast
 
-from mixcheck.design.brackets import Source, scan
+from mixcheck.design.brackets import Source, brief, scan
 from mixcheck.design.covariance import STRUCTURES, Structure
 from mixcheck.design.evaluation import names_of
 from mixcheck.design.functions import FUNCTIONS
@@ -359,6 +359,8 @@ def _split_signs(source: Source, start: int, end: int) -> list[_Item]:
         last = position == end
         if not last and _BEFORE_SIGN.search(source.text, begin, position):
             continue
+        if source.text[position : position + 2] == "->":
+            source.fail(position, "Nothing can be assigned in a formula.")
         span = source.strip(begin, position)
         if span[0] < span[1]:
             items.append(_Item(sign, *span))
@@ -390,7 +392,8 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
     bare = source.find(item.start, item.end, "|")
     if bare:
         source.fail(
-            bare[0], f"A bar needs parentheses; write `({source.part(item.start, item.end)})`."
+            bare[0],
+            f"A bar needs parentheses; write `({brief(source.part(item.start, item.end))})`.",
         )
     start, end = source.peel(item.start, item.end)
     structure: Structure = "us"
@@ -514,7 +517,7 @@ def _group_column(source: Source, start: int, end: int) -> str:
         return _group_column(source, *source.peel(*call[1]))
     return source.fail(
         start,
-        f"`{text}` is no column; a grouping factor is a column, `a:b` or `a/b`. "
+        f"`{brief(text)}` is no column; a grouping factor is a column, `a:b` or `a/b`. "
         "Make a column of it in the data.",
     )
 

@@ -158,6 +158,7 @@ def require_columns(
 
 def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str]) -> str:
     """Sentence that says a name is nothing, with names that are near."""
+    functions = set(functions)
     texts = [str(column) for column in columns]
     folded = {_folded(text): text for text in reversed(texts)}
     near = get_close_matches(name, texts, n=3) or [
@@ -177,6 +178,8 @@ def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str])
     else:
         listed = ", ".join(shown_name(text) for text in texts[:20])
         hint = f"The columns are {listed}{', ..' if len(texts) > 20 else ''}."
+    if name in functions:
+        return f"`{name}` is no column of the data; the function needs its argument, {name}(x)."
     first = name.partition(".")[0]
     if first != name and first in texts:
         hint += " Attributes of columns are not read in a formula."

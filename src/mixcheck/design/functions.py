@@ -61,18 +61,31 @@ def call_function(name: str, site: Site, arguments: list[Value], named: dict[str
     """
     function = FUNCTIONS[name]
     keywords = {key.replace(".", "_"): value for key, value in named.items()}
-    signature = _signature(function)
+    parameters = list(_signature(function).parameters.values())[1:]
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if not several:
+        # As in R, arguments without a name fill what those with a name leave.
+        free = [
+            p.name for p in parameters if p.name not in keywords and p.kind is not p.KEYWORD_ONLY
+        ]
+        keywords |= dict(zip(free, arguments, strict=False))
+    extra = arguments if several else arguments[len(free) :]
     try:
-        signature.bind(site, *arguments, **keywords)
+        _signature(function).bind(site, *extra, **keywords)
     except TypeError:
         takes = ", ".join(
-            ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name.replace("_", ".").rstrip(".")
-            for p in list(signature.parameters.values())[1:]
+            ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name.replace("_", ".")
+            for p in parameters
+        )
+        hint = (
+            "; to choose the reference level, write relevel(f, ref='b')"
+            if name == "C" or name in _factors.CONTRASTS
+            else ""
         )
         raise FormulaError(
-            f"`{site.text}` cannot be read: `{name}` takes {takes or 'no arguments'}."
+            f"`{site.text}` cannot be read: `{name}` takes {takes or 'no arguments'}{hint}."
         ) from None
-    return function(site, *arguments, **keywords)
+    return function(site, *extra, **keywords)
 
 
 @lru_cache(maxsize=512)
@@ -386,7 +399,7 @@ def _cut(
 
 
 def _contrast(name: str) -> _Function:
-    def apply(site: Site, base: Value = None, reference: Value = None) -> Value:
+    def apply(site: Site, base: Value = None, *, reference: Value = None) -> Value:
         made: Value = _factors.contrast(name, reference if base is None else base)
         return made
 

@@ -400,8 +400,6 @@ def _check_lookups(part: Part, data: Columns) -> None:
                 f"Make a number of it, such as days({render(Name(name))}) for dates, the days "
                 "since 1970."
             )
-        elif values is not None and values.dtype.kind == "b":
-            _check_levels(name, np.unique(values).tolist())
 
 
 def _check_levels(name: str, levels: Sequence[object]) -> None:
@@ -456,7 +454,6 @@ def _coding(factor: Node, scene: Scene) -> Coding:
     if isinstance(value, Matrix):
         return Coding(label, parts=value.labels)
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
-        _check_levels(label, np.unique(value).tolist())
         return Coding(label, levels=_LOGICAL, logical=not isinstance(factor, Name))
     if isinstance(value, np.ndarray):
         return Coding(label)

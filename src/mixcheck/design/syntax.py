@@ -100,6 +100,7 @@ _WORDS: Final = {
     "or": "write `|`",
     "is": "write `==`",
     "if": "write `ifelse(condition, yes, no)`",
+    "while": "make a column of it in the data",
     "for": "make a column of it in the data",
     "not": "write `!`",
     "lambda": "functions are given by name in context=",
@@ -407,6 +408,8 @@ def _named(reader: _Reader, token: _Token) -> tuple[Node, int]:
         if token.text in _CONSTANTS:
             return Constant(_CONSTANTS[token.text]), 1
         return Name(token.text), 1
+    if token.text in ("if", "for", "while", "function", "lambda"):
+        reader.fail(f"`{token.text}` is not read in a formula; {_WORDS[token.text]}.", token)
     reader.next()
     outside, reader.terms = reader.terms, False
     arguments: list[Node] = []
@@ -418,8 +421,6 @@ def _named(reader: _Reader, token: _Token) -> tuple[Node, int]:
             reader.fail("An argument is missing here.", reader.peek())
         value, depth = _read(reader, 0)
         deepest = max(deepest, depth)
-        if name is None and keywords:
-            reader.fail("An argument without a name cannot follow one with a name.", token)
         if name is None:
             arguments.append(value)
         elif name in dict(keywords):

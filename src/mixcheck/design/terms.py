@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
+from mixcheck.design.brackets import brief
 from mixcheck.design.syntax import (
     Binary,
     Braces,
@@ -160,14 +161,18 @@ def _expand(node: Node, fail: _Fail) -> _Sum:
             return _power(node, _factors(left, fail), right, fail)
         case Unary() | Binary():
             fail(
-                f"`{render(node)}` is no sum of terms; write it inside I(..), with everything "
+                f"`{_shown(node)}` is no sum of terms; write it inside I(..), with everything "
                 "that belongs to it."
             )
         case Text():
-            fail(f"A text in quotes, {render(node)}, is no term.")
+            fail(f"A text in quotes, {_shown(node)}, is no term.")
         case Constant() | Vector():
-            fail(f"`{render(node)}` is no term; write 1 for an intercept, 0 for none.")
+            fail(f"`{_shown(node)}` is no term; write 1 for an intercept, 0 for none.")
     raise AssertionError(node)
+
+
+def _shown(node: Node) -> str:
+    return brief(render(node))
 
 
 def _inner(node: Node) -> Node:
@@ -199,7 +204,7 @@ def _factors(node: Node, fail: _Fail) -> _Terms:
 def _product(operator: str, node: Binary, left: _Terms, right: _Terms, fail: _Fail) -> _Sum:
     if operator in ("*", "/") and any(not t.degree for t in (*left.values(), *right.values())):
         fail(
-            f"`{render(node)}` has a number among its terms; write arithmetic inside I(..), as in "
+            f"`{_shown(node)}` has a number among its terms; write arithmetic inside I(..), as in "
             "I(2 * x)."
         )
     _require_few(len(left) * len(right), fail)
@@ -226,7 +231,7 @@ def _joined(terms: Iterable[Term]) -> Term:
 def _power(node: Binary, base: _Terms, exponent: Node, fail: _Fail) -> _Sum:
     if not isinstance(exponent, Number) or not exponent.text.isdigit() or exponent.text == "0":
         fail(
-            f"The power of terms in `{render(node)}` must be a whole number from 1 on; to take the "
+            f"The power of terms in `{_shown(node)}` must be a whole number from 1 on; to take the "
             "power of a number, write I(x**2)."
         )
     total = dict(base)
