@@ -87,7 +87,9 @@ def caic(
     predictions in new groups.
 
     Gaussian responses with the identity link have the degrees of freedom of Greven & Kneib
-    (2010), with the uncertainty of the variances, in closed form. Poisson responses have the
+    (2010), with the uncertainty of the variances, in closed form; to these comes the finite-sample
+    term of Vaida & Blanchard (2005, section 3) for the residual variance, which cAIC4 leaves out
+    (``by_term["finite sample"]``; without random effects it makes the AIC the AICc). Poisson responses have the
     unbiased estimate of Chen and Stein, Bernoulli ones that of Efron (2004), all others an
     average over what each response might have been as the other rows predict it, which counts a
     dispersion by itself. A
@@ -142,7 +144,7 @@ def caic(
     >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
     >>> result = mc.caic(fit)
     >>> round(result.df, 3), round(result.value, 2)
-    (30.915, 1711.69)
+    (31.458, 1712.77)
     """
     if isinstance(model, type) or not isinstance(model, ConditionalLikelihood):
         raise OptionError(

@@ -200,6 +200,7 @@ class BetaBinomial(Family):
 
     name: ClassVar[str] = "betabinomial"
     _simpler: ClassVar[tuple[str, ...]] = ("binomial",)
+    _end: ClassVar[int] = 1
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True

@@ -121,6 +121,8 @@ class Family(ABC):
     precision_power : float or None
         What the logarithm of a precision weight, which divides the variance, adds to the
         predictor of the dispersion; None where no value of it would do that.
+    ends : tuple of int
+        Which way each predictor runs to a simpler family, 1 or -1; 0 where none is there.
     limits : tuple of str
         Names of the families that it comes to at an end of its dispersion or of its zero part,
         the other predictors as they are.
@@ -142,6 +144,7 @@ class Family(ABC):
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None
     _simpler: ClassVar[tuple[str, ...]] = ()
+    _end: ClassVar[int] = 0
 
     def __init__(self, link: str | Link) -> None:
         chosen = get_link(link)
@@ -164,6 +167,11 @@ class Family(ABC):
     def limits(self) -> tuple[str, ...]:
         """Names of the families that this one comes to at an end of a predictor."""
         return self._simpler
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Which way each predictor runs to such a limit, (K,): 1 for infinity, -1, or 0."""
+        return (0,) * (len(self.predictors) - 1) + (self._end,)
 
     @property
     @abstractmethod

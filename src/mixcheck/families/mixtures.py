@@ -248,6 +248,11 @@ class ZeroInflated(Mixture):
         return f"zero_inflated_{self.base.name}"
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """Those of the base, and an inflation of zero."""
+        return (*self.base.ends, -1)
+
+    @property
     def limits(self) -> tuple[str, ...]:
         """Without inflation the base; and what both come to without their dispersion."""
         simpler = self.base.limits
@@ -358,6 +363,11 @@ class Hurdle(Mixture):
     def name(self) -> str:
         """``hurdle_`` and the name of the base."""
         return f"hurdle_{self.base.name}"
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Those of the base; its zeros are of their own."""
+        return (*self.base.ends, 0)
 
     @property
     def limits(self) -> tuple[str, ...]:

@@ -201,6 +201,7 @@ class NegativeBinomial1(NegativeBinomial):
 
     name: ClassVar[str] = "nbinom1"
     _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
+    _end: ClassVar[int] = -1
 
     def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
         """``phi``, ``(n,)``."""
@@ -251,6 +252,7 @@ class NegativeBinomial2(NegativeBinomial):
 
     name: ClassVar[str] = "nbinom2"
     _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
+    _end: ClassVar[int] = 1
 
     def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
         """``mu / theta``, ``(n,)``."""

@@ -304,6 +304,7 @@ class TruncatedNegativeBinomial1(_TruncatedNegativeBinomial):
 
     name: ClassVar[str] = "truncated_nbinom1"
     _simpler: ClassVar[tuple[str, ...]] = ("truncated_poisson",)
+    _end: ClassVar[int] = -1
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]] = NegativeBinomial1
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
@@ -345,6 +346,7 @@ class TruncatedNegativeBinomial2(_TruncatedNegativeBinomial):
 
     name: ClassVar[str] = "truncated_nbinom2"
     _simpler: ClassVar[tuple[str, ...]] = ("truncated_poisson",)
+    _end: ClassVar[int] = 1
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]] = NegativeBinomial2
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
-from mixcheck.fitting.linear_mixed import differentiate_fitted, is_linear_mixed
+from mixcheck.fitting.linear_mixed import differentiate_fitted, has_one_variance, is_linear_mixed
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.mode import Mode
 from mixcheck.fitting.optimism import plan_perturbations
@@ -20,6 +20,9 @@ from mixcheck.fitting.shares import joint_degrees
 from mixcheck.model import Optimism, PerturbationMethod, Perturbations
 
 __all__ = ["Settled", "perturb"]
+
+
+_FINITE = "finite sample"
 
 
 @dataclass(frozen=True)
@@ -85,16 +88,16 @@ def perturb(
 
 
 def _without_random_effects(problem: Problem) -> Optimism:
-    """The degrees of freedom of the AIC: the number of parameters."""
+    """The degrees of freedom of the AIC: the number of parameters; of the AICc if Gaussian."""
     by_term = {
         _name(name): float(where.stop - where.start)
         for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
     }
-    return Optimism(
-        float(problem.n_beta),
-        by_term,
-        ("The model has no random effects: the degrees of freedom are those of the AIC.",),
-    )
+    note = "The model has no random effects: the degrees of freedom are those of the AIC{}."
+    if not has_one_variance(problem):
+        return Optimism(float(problem.n_beta), by_term, (note.format(""),))
+    by_term[_FINITE] = _finite_sample(problem, float(problem.n_beta), restricted=False)
+    return Optimism(sum(by_term.values()), by_term, (note.format("c"),))
 
 
 def _name(predictor: str) -> str:
@@ -104,7 +107,7 @@ def _name(predictor: str) -> str:
 
 
 def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted: bool) -> Optimism:
-    deviation = float(np.exp(mode.point.eta[1][0]))
+    deviation = float(np.exp(mode.point.eta[1][0] - problem.offsets[1][0]))
     errors = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[problem.n_beta :]
     theta = optimum.psi[problem.n_beta :]
     response = differentiate_fitted(problem, theta, deviation, errors, restricted=restricted)
@@ -118,8 +121,34 @@ def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted:
         "variance parameters": float(counts @ response.estimated),
         "dispersion": 1.0 if problem.weights is None else _share_of_rows(problem.weights, counts),
     }
-    note = "The response is Gaussian: the degrees of freedom are exact and in closed form."
+    known = sum(by_term.values())
+    by_term[_FINITE] = _finite_sample(problem, known, restricted=restricted)
+    note = (
+        f"The response is Gaussian: {known:.3f} degrees of freedom in closed form, those of Greven "
+        f"& Kneib (2010) and of cAIC4, and {by_term[_FINITE]:.3f} because the residual variance "
+        "is estimated from few rows (Vaida & Blanchard 2005)."
+    )
     return Optimism(sum(by_term.values()), by_term, (note,))
+
+
+def _finite_sample(problem: Problem, df: float, *, restricted: bool) -> float:
+    """What the estimation of the residual variance from N rows adds to its one degree.
+
+    Vaida & Blanchard (2005), section 3, at a known ratio of the variances: with df = rho + 1
+    and p fixed effects the penalty is
+
+    - ML: ``N (N - p - 1) / ((N - p) (N - p - 2)) df + N (p + 1) / ((N - p) (N - p - 2))``
+    - REML: ``(N - p - 1) / (N - p - 2) df + (p + 1) / (N - p - 2)``
+
+    Without random effects the first is that of the AICc, ``N (p + 1) / (N - p - 2)``.
+    """
+    N = float(problem.n if problem.weights is None else problem.weights.sum())
+    p = problem.X[0].shape[1]
+    left = N - p - 2.0
+    if left <= 0.0:
+        return 0.0
+    scale = 1.0 if restricted else N / (N - p)
+    return float(scale * ((N - p - 1.0) * df + p + 1.0) / left - df)
 
 
 def _share_of_rows(weights: FloatArray, counts: FloatArray) -> float:

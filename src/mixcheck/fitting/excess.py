@@ -15,6 +15,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Family, Observed
+from mixcheck.fitting.ends import bend, straighten
 from mixcheck.fitting.perturbation import Perturbed
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.response_grid import Nodes, interpolate
@@ -111,9 +112,11 @@ def _look(perturbed: Perturbed, law: Law, nodes: Nodes, rows: IntArray) -> Itera
 
 def _excess(row: _Row, changes: FloatArray) -> FloatArray:
     """``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, averaged over the parts, (r,)."""
-    moved = row.eta[:, None] + np.einsum("tkr,tlr->klr", changes, row.weights)
+    ends = row.family.ends
+    between = np.einsum("tkr,tlr->klr", straighten(changes, ends), row.weights)
+    moved = row.eta[:, None] + bend(between, ends)
     own = row.log_density(moved)
-    others = [row.log_density(row.eta + change) for change in changes]
+    others = [row.log_density(row.eta + bend(straighten(change, ends), ends)) for change in changes]
     shares = np.zeros(row.eta.shape[1])
     for weight, mass in row.points.parts:
         fresh = np.stack([_average(mass, log_density) for log_density in others])

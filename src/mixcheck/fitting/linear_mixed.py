@@ -36,7 +36,7 @@ from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import scale
 from mixcheck.fitting.problem import Problem
 
-__all__ = ["LinearMixed", "Response", "differentiate_fitted", "is_linear_mixed"]
+__all__ = ["LinearMixed", "Response", "differentiate_fitted", "has_one_variance", "is_linear_mixed"]
 
 # Central differences of the gradient of the log determinant over three pairs of points: their
 # error is the sixth power of the step, which is in standard errors.
@@ -47,13 +47,21 @@ _FLAT = 1e-9
 
 
 def is_linear_mixed(problem: Problem) -> bool:
-    """Whether the model is Gaussian with the identity link and one residual variance."""
+    """Whether the model is Gaussian with the identity link and one residual variance.
+
+    An offset of the log standard deviation, such as a precision weight makes, may be there: it
+    says in which known ratios the variances of rows are.
+    """
+    return has_one_variance(problem) and problem.latent.bearing == (0,)
+
+
+def has_one_variance(problem: Problem) -> bool:
+    """The same, whether or not there are random effects of the mean."""
     family = problem.family
     if family.name != "gaussian" or family.link.name != "identity":
         return False
-    X, offset = problem.X[1], problem.offsets[1]
-    constant = X.shape[1] == 1 and bool(np.ptp(X) == 0.0 and np.ptp(offset) == 0.0)
-    return constant and problem.latent.bearing == (0,)
+    X = problem.X[1]
+    return X.shape[1] == 1 and bool(np.ptp(X) == 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +90,7 @@ class LinearMixed:
     theta : (n_theta,)
         In the units of the response.
     deviation : float
-        Residual standard deviation.
+        Residual standard deviation of a row whose offset is zero.
     """
 
     problem: Problem
@@ -90,10 +98,16 @@ class LinearMixed:
     deviation: float
 
     @cached_property
-    def weights(self) -> FloatArray:
-        """R, (n,)."""
+    def copies(self) -> FloatArray:
+        """Number of observations that each row is, (n,)."""
         held = self.problem.weights
         return np.ones(self.problem.n) if held is None else held
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """R, (n,): copies times what the offset of the log deviation says of the precision."""
+        precision: FloatArray = np.exp(-2.0 * self.problem.offsets[1])
+        return self.copies * precision
 
     @cached_property
     def gram(self) -> Gram:
@@ -207,7 +221,7 @@ def differentiate_fitted(
     theta : (n_theta,)
         Estimates in the units of the response.
     deviation : float
-        Residual standard deviation, estimated likewise.
+        Residual standard deviation at an offset of zero, estimated likewise.
     spread : (n_theta,)
         Approximate standard errors of theta.
     restricted : bool
@@ -221,7 +235,7 @@ def differentiate_fitted(
     y = problem.data.y - problem.offsets[0]
     e = model.project(y)
     rss = float(y @ e)
-    nu = float(model.weights.sum()) - (problem.X[0].shape[1] if restricted else 0)
+    nu = float(model.copies.sum()) - (problem.X[0].shape[1] if restricted else 0)
     slopes = _root_slopes(problem, theta, deviation, _STEP * spread)
     b = problem.latent.scatter({0: e})
     moved = [_vary(model, slope, b) for slope in slopes]

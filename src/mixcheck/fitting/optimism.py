@@ -33,6 +33,7 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Observed
+from mixcheck.fitting.ends import bend
 from mixcheck.fitting.excess import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.left_out import at_estimates, find_posterior, leave_out, visit
 from mixcheck.fitting.perturbation import Perturbed, refit_row, settle_modes
@@ -123,9 +124,12 @@ class OneAtATime:
         moves = self.sensitivity.moves[t]
         squared = np.einsum("pn,pq,qn->n", moves, self.sensitivity.hessian, moves)
         length = np.sqrt(np.maximum(squared, 0.0))
-        out: FloatArray = self.perturbed.evaluation.psi[:, None] + moves * np.minimum(
-            1.0, _LONGEST / np.maximum(length, _LONGEST)
-        )
+        problem = self.perturbed.problem
+        bounded = moves * np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
+        for X, where, end in zip(problem.X, problem.beta_slices, problem.family.ends, strict=True):
+            if end:
+                bounded[where] *= _bending(X, bounded[where], end)
+        out: FloatArray = self.perturbed.evaluation.psi[:, None] + bounded
         return out
 
     def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
@@ -169,6 +173,24 @@ class OneAtATime:
                 'fit.convergence, or write method="derivative"'
             )
         return zeta, int(missing.sum()) if self.how == "exact" else 0
+
+
+def _bending(X: FloatArray, moves: FloatArray, end: int) -> FloatArray:
+    """By how much steps (p, n) of a predictor's coefficients grow or shrink, (n,).
+
+    A step to first order is one in the relative change of what comes to an end.
+    """
+    own = np.einsum("np,pn->n", X, moves)
+    bent = bend(_first_order(own[None], (end,)), (end,))[0]
+    factor: FloatArray = np.where(own != 0.0, bent / np.where(own != 0.0, own, 1.0), 1.0)
+    return factor
+
+
+def _first_order(changes: FloatArray, ends: Sequence[int]) -> FloatArray:
+    """Changes of predictors, (K, n), as small relative changes of what comes to an end."""
+    sign = np.array([-end if end else 1 for end in ends], dtype=np.float64)
+    out: FloatArray = sign[:, None] * changes
+    return out
 
 
 def _note_failures(failed: int, total: int) -> tuple[str, ...]:
@@ -243,7 +265,10 @@ def _law_of_rows(perturbed: Perturbed) -> Law:
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
     weights, eta = visit(*leave_out(posterior, mode.point.derivatives))
-    return Law(problem.family, weights, eta, problem.data.size)
+    fitted, ends = np.stack(mode.point.eta), problem.family.ends
+    # Of what comes to an end, the normal law is that of its relative change.
+    moved = [bend(_first_order(held - fitted, ends), ends) for held in eta]
+    return Law(problem.family, weights, fitted + np.stack(moved), problem.data.size)
 
 
 def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray:
