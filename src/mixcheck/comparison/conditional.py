@@ -89,12 +89,11 @@ def caic(
     Gaussian responses with the identity link have the degrees of freedom of Greven & Kneib
     (2010), with the uncertainty of the variances, in closed form; to these comes the finite-sample
     term of Vaida & Blanchard (2005, section 3) for the residual variance, which cAIC4 leaves out
-    (``by_term["finite sample"]``; without random effects it makes the AIC the AICc). Poisson responses have the
-    unbiased estimate of Chen and Stein, Bernoulli ones that of Efron (2004), all others an
-    average over what each response might have been as the other rows predict it, which counts a
-    dispersion by itself. A
-    variance of zero or a correlation of one is held where it is by derivatives and one-step
-    values, and may leave its boundary in exact refits.
+    (``by_term["finite sample"]``; without random effects it makes the AIC the AICc). Poisson
+    responses have the unbiased estimate of Chen and Stein, Bernoulli ones that of Efron (2004), all
+    others an average over what each response might have been as the other rows predict it, which
+    counts a dispersion by itself. A variance of zero or a correlation of one is held where it is by
+    derivatives and one-step values, and may leave its boundary in exact refits.
 
     Parameters
     ----------
