@@ -23,6 +23,7 @@ from mixcheck.errors import OptionError
 __all__ = [
     "require_choice",
     "require_flag",
+    "require_generator",
     "require_number",
     "require_path",
     "require_progress",
@@ -208,6 +209,16 @@ def require_progress(value: object) -> Callable[[int, int], Any] | bool:
         return value
     raise OptionError(
         f"progress must be True, False or a function of (done, total); found {shown(value)}"
+    )
+
+
+def require_generator(name: str, value: object) -> np.random.Generator:
+    """A random generator of NumPy."""
+    if isinstance(value, np.random.Generator):
+        return value
+    raise OptionError(
+        f"{name} must be a random generator, such as numpy.random.default_rng(1); "
+        f"found {shown(value)}"
     )
 
 

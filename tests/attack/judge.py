@@ -57,7 +57,7 @@ _FOREIGN = (
     r"operands could",
     r"shape mismatch",
     r"array must ",
-    r"arrays? (?:is|were) ",
+    r"\barrays? (?:is|were) ",
     r"input array",
     r"ufunc",
     r"dtype\(",
@@ -88,7 +88,7 @@ _FOREIGN = (
     r"was never closed",
     r"<unknown>",
     r"line \d+\)",
-    r"[A-Z]\w+(?:Error|Exception|Warning)\b(?<!\bDataError)",
+    r"[A-Z]\w+(?:Error|Exception|Warning)\b",
     r"numpy\.",
     r"pandas\.",
     r"np\.(?:float|int|bool|str|complex)",
@@ -121,6 +121,11 @@ _FOREIGN = (
     r"null (?:byte|character)",
 )
 FOREIGN = re.compile("|".join(_FOREIGN))
+# What stands in quotes is the caller's own, and so is the type of what was found.
+_OURS = "|".join(name for name in dir(mc) if name.endswith(("Error", "Warning", "Failed")))
+_QUOTED = re.compile(
+    rf"'[^']*'|`[^`]*`|\"[^\"]*\"|(?:\bfound|=|the class|the function) [\w.]+|\b(?:{_OURS})\b"
+)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -282,8 +287,7 @@ def _of_words(text: str, *, marks: bool = False) -> Iterator[tuple[str, str]]:
     found = CONTROL.search(text.replace("\n", " ").replace("\t", " "))
     if found:
         yield "control characters", repr(text)[:300]
-    # What stands in quotes is the caller's own.
-    foreign = FOREIGN.search(re.sub(r"'[^']*'|`[^`]*`|\"[^\"]*\"", "''", text))
+    foreign = FOREIGN.search(_QUOTED.sub("''", text))
     if foreign:
         yield f"foreign words {foreign.group().strip()!r}", text[:300]
 
@@ -338,11 +342,18 @@ def _state() -> dict[str, Any]:
 def _of_state(before: dict[str, Any], leaked: bool) -> list[Fault]:
     after = _state()
     faults = [
-        Fault("left changed", name, f"{before[name]!r:.100}, {after[name]!r:.100}")
+        Fault("left changed", name, _change(before[name], after[name]))
         for name in before
         if before[name] != after[name]
     ]
     return [*faults, *([Fault("left changed", "filters of warnings", "")] if leaked else [])]
+
+
+def _change(before: Any, after: Any) -> str:
+    if isinstance(before, dict):
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        return ", ".join(f"{name}: {before.get(name)} {after.get(name)}" for name in names)[:300]
+    return f"{before!r:.100} {after!r:.100}"
 
 
 def _prints(arguments: list[Any]) -> list[bytes | None]:
@@ -361,9 +372,14 @@ def _plain(value: Any) -> Any:
     """What a value holds; what it remembers of itself may change."""
     if isinstance(value, pd.DataFrame):
         columns = [_plain(value.iloc[:, k]) for k in range(value.shape[1])]
-        return list(value.columns), list(value.index), columns
+        return repr(list(value.columns)), repr(list(value.index)), columns
     if isinstance(value, pd.Series):
-        return str(value.dtype), value.name, list(value.index), [repr(item) for item in value]
+        return (
+            str(value.dtype),
+            repr(value.name),
+            repr(list(value.index)),
+            [repr(item) for item in value],
+        )
     if isinstance(value, list | tuple | set):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -77,7 +77,12 @@ def as_frame(data: object) -> pd.DataFrame:
             "or a dict of columns."
         ) from error
     if isinstance(table, nw.LazyFrame):
-        table = table.collect()
+        try:
+            table = table.collect()
+        except Exception as error:  # whatever the engine of the lazy table raises
+            raise DataError(
+                f"data is a lazy {type(data).__name__} that cannot be collected; collect it first."
+            ) from error
     if table.implementation.is_polars():
         # The order of a polars Categorical depends on what else the process has read.
         table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))

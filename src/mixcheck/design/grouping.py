@@ -132,6 +132,7 @@ def _values(column: Column) -> Any:
     if isinstance(column, (pd.Categorical, pd.Series)):
         return column.array if isinstance(column, pd.Series) else column
     if column.dtype.kind == "f":
+        column = column.astype(np.float64, copy=False)
         whole = (
             column.astype(np.int64, copy=True) if np.abs(column).max(initial=0) < 2**53 else None
         )

@@ -30,6 +30,7 @@ from mixcheck.display.document import (
     ResidualPlot,
 )
 from mixcheck.errors import OptionError
+from mixcheck.options import shown as quoted
 
 __all__ = ["Axes", "draw", "to_svg"]
 
@@ -96,6 +97,8 @@ def draw(picture: Picture, ax: Axes | None = None) -> Axes:
     """
     if ax is None:
         ax = _new_axes()
+    if not isinstance(ax, Axes):
+        raise OptionError(f"ax must be axes of matplotlib; found {quoted(ax)}")
     note = _paint(_drawable(picture), ax)
     ax.set_title(_plain(picture.title), loc="left", fontsize="medium")
     ax.set_xlabel(_plain("\n".join(part for part in (picture.x_label, note) if part)))

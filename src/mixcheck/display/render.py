@@ -21,7 +21,7 @@ from mixcheck.display.document import (
 )
 from mixcheck.display.numerals import format_cell
 from mixcheck.display.page import to_fragment, to_html
-from mixcheck.options import require_whole
+from mixcheck.options import require_flag, require_whole
 
 __all__ = ["to_fragment", "to_html", "to_markdown", "to_text"]
 
@@ -67,6 +67,7 @@ def to_text(document: Document, *, width: int = 88, colour: bool = False) -> str
     zeros  < 0.001
     """
     require_whole("width", width, NARROWEST_PAGE)
+    require_flag("colour", colour)
     blocks = (Heading(document.title, 1), *document.blocks)
     parts = [_block_text(block, width, colour) for block in blocks]
     return "\n\n".join(part for part in parts if part)

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixcheck.alignment import read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.calls import answer_calls
-from mixcheck.errors import FamilyError
+from mixcheck.errors import DataError, FamilyError
 from mixcheck.families.links import Link, get_link
 
 __all__ = [
@@ -393,12 +394,9 @@ def mask_derivatives(result: Derivatives, inside: BoolArray) -> Derivatives:
 def read_response(values: ArrayLike, what: str) -> FloatArray:
     """One-dimensional finite floats, or a `FamilyError` that names the rows at fault."""
     try:
-        y = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FamilyError(
-            f"The {what} must be numbers; found {np.asarray(values).dtype} values. "
-            "Convert the column to numbers first."
-        ) from error
+        y = read_numbers(values, f"The {what}")
+    except DataError as error:
+        raise FamilyError(str(error)) from error
     if y.ndim != 1:
         raise FamilyError(f"The {what} must be one column; found an array of shape {y.shape}.")
     require_support(

@@ -16,6 +16,7 @@ from typing import ClassVar, final
 import numpy as np
 from scipy import special
 
+from mixcheck.alignment import read_numbers
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
@@ -81,7 +82,7 @@ class Link(ABC):
         >>> Logit().link(np.array([0.5]))
         array([0.])
         """
-        values = np.asarray(mu, dtype=np.float64)
+        values = read_numbers(mu, "mu")
         _require_bounds(values, self.bounds, self.name)
         with np.errstate(divide="ignore"):
             return self._transform(values)

@@ -25,6 +25,7 @@ from mixcheck.fitting.data_response import perturb
 from mixcheck.fitting.estimates import Estimates
 from mixcheck.fitting.estimation import estimate, re_estimate
 from mixcheck.fitting.groupwise import (
+    Grouping,
     differentiate_groups,
     find_grouping,
     group_logliks,
@@ -46,6 +47,7 @@ from mixcheck.fitting.start import fit_without_random_effects
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
     CONDITIONINGS,
+    PERTURBATION_METHODS,
     Conditioning,
     CovarianceEstimates,
     DataRows,
@@ -56,7 +58,7 @@ from mixcheck.model import (
     Realisation,
     RowPosterior,
 )
-from mixcheck.options import require_choice, require_whole
+from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GLMM", "RandomEffects", "Scale"]
@@ -307,18 +309,21 @@ class GLMM(Estimates):
         DataError, FamilyError
         """
         aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
-        y = read_numbers(aligned, "the new response")
-        if y.shape != (self.nobs,):
-            raise DataError(
-                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
-                "one value for each row used in the fit"
-            )
-        problem = self.problem.with_response(y)
+        problem = self._with_response(aligned)
         if self.limits is not None:
             # Another response may have its limits elsewhere.
             return self._estimate_anew(problem)
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
         return type(self)(self.design, problem, optimum, self.method)
+
+    def _with_response(self, response: ArrayLike) -> Problem:
+        y = read_numbers(response, "the new response")
+        if y.shape != (self.nobs,):
+            raise DataError(
+                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
+                "one value for each row used in the fit"
+            )
+        return self.problem.with_response(y)
 
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)
@@ -367,15 +372,15 @@ class GLMM(Estimates):
 
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """See the data of the fit; random choices come from `rng`."""
-        return observe(self._view, self._mode, conditioning, rng)
+        return observe(self._view, self._mode, conditioning, require_generator("rng", rng))
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """Simulate a data set, with new random effects, and see it likewise."""
-        return replicate(self._view, conditioning, rng)
+        return replicate(self._view, conditioning, require_generator("rng", rng))
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response, (n,), with new random effects."""
-        return self._simulate_one("marginal", rng)
+        return self._simulate_one("marginal", require_generator("rng", rng))
 
     @cached_property
     def data_digest(self) -> dict[str, str]:
@@ -470,9 +475,19 @@ class GLMM(Estimates):
             If the log-likelihood is no sum over these levels.
         """
         grouping = find_grouping(self.design, self.problem, group)
-        psi = self.optimum.psi if estimates is None else estimates
+        psi = self.optimum.psi if estimates is None else self._read_estimates(estimates, grouping)
         values = group_logliks(self.problem, self.method, grouping, psi)
         return pd.Series(values, grouping.levels, name="loglik")
+
+    def _read_estimates(self, estimates: ArrayLike, grouping: Grouping) -> FloatArray:
+        psi = read_numbers(estimates, "estimates")
+        allowed = (self.optimum.psi.shape, (len(grouping.levels), self.optimum.psi.size))
+        if psi.shape not in allowed or not np.isfinite(psi).all():
+            raise DataError(
+                f"estimates must be finite numbers of shape {allowed[0]}, or {allowed[1]} for "
+                f"each level its own; found shape {psi.shape}"
+            )
+        return psi
 
     def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
         """Gradient and information of the log-likelihood of each level."""
@@ -484,16 +499,20 @@ class GLMM(Estimates):
     def predict_group(self, group: str | None, k: int) -> float:
         """Joint log density of level number k, the model being fitted without it."""
         grouping = find_grouping(self.design, self.problem, group)
-        return predict_group(self.problem, self.method, grouping, k, self.optimum.psi, self._root)
+        level = require_whole("k", k, 0, len(grouping.levels) - 1)
+        return predict_group(
+            self.problem, self.method, grouping, level, self.optimum.psi, self._root
+        )
 
     def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
         """Posterior of each row's mean predictor given the data, or another response, (n,)."""
-        problem = self.problem if response is None else self.problem.with_response(response)
+        problem = self.problem if response is None else self._with_response(response)
         return find_row_posterior(problem, self.optimum.psi, self.covariance, self._view.ranks)
 
     def predict_row(self, row: int) -> RowPosterior:
         """Posterior of one row's mean predictor, the model being fitted without that row."""
-        return predict_row(self.problem, self.method, row, self.optimum.psi, self._root)
+        place = require_whole("row", row, 0, self.nobs - 1)
+        return predict_row(self.problem, self.method, place, self.optimum.psi, self._root)
 
     @property
     def conditional_llf(self) -> float:
@@ -502,6 +521,7 @@ class GLMM(Estimates):
 
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
+        require_choice("method", method, PERTURBATION_METHODS)
         singular = bool(self.convergence.singular)
         return perturb(self.problem, self.method, self.optimum, method, singular=singular)
 

@@ -16,6 +16,7 @@ from mixcheck.errors import OptionError
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.glmm import glmm
 from mixcheck.model import Conditioning
+from mixcheck.options import require_flag, require_text
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
 from mixcheck.search.space import Model
@@ -40,12 +41,12 @@ def require_likelihood(options: Mapping[str, Any]) -> None:
     for name in options:
         if name in _SEARCHED or not offers(name):
             raise OptionError(f"{name}= is no option that select passes on to glmm; leave it out")
-    if options.get("reml"):
+    if require_flag("reml", options.get("reml", False)):
         raise OptionError(
             "REML likelihoods of models with different fixed effects cannot be compared; leave "
             "reml out, and fit the selected model with reml=True"
         )
-    if options.get("method") == "pql":
+    if require_text("method", options.get("method", "laplace"), "laplace") == "pql":
         raise OptionError(
             'method="pql" has no likelihood of the responses, so nothing can be selected by it; '
             'write method="laplace"'

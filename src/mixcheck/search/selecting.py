@@ -21,7 +21,14 @@ from mixcheck.design.formula import unquote_name
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
-from mixcheck.options import require_flag, require_workers, shown
+from mixcheck.options import (
+    require_flag,
+    require_seed,
+    require_text,
+    require_whole,
+    require_workers,
+    shown,
+)
 from mixcheck.report.policy import Policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
@@ -205,7 +212,9 @@ def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) ->
 
 
 def _choices(name: str, given: Part) -> tuple[str | None, ...]:
-    choices = (given,) if given is None or isinstance(given, str) else tuple(given)
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    found = tuple(given) if several else (given,)  # type: ignore[arg-type] # a sequence then
+    choices = tuple(None if one is None else require_text(name, one, "~ 1") for one in found)
     if not choices:
         raise OptionError(f'{name}=[] leaves no choice; write {name}=[None, "~ 1"]')
     if any(choices) and not offers(name):
@@ -280,7 +289,8 @@ def _space(
 ) -> Space:
     for name, value in (("fixed", fixed), ("random", random)):
         require_flag(name, value)
-    texts = [keep] if isinstance(keep, str) else list(keep)
+    several = isinstance(keep, Collection) and not isinstance(keep, str)
+    texts = [require_text("keep", text, "x1") for text in (keep if several else [keep])]
     kept_terms, kept_effects = _kept(texts, full)
     effects = {effect for part in full.random for effect in part.effects}
     return Space(
@@ -351,6 +361,10 @@ def _check(
     refits: int,
 ) -> tuple[SuiteCheck | None, int | None, tuple[str, ...]]:
     """What each finalist is asked, its seed, and what the record says of it."""
+    require_seed(seed)
+    if draws is not None:
+        require_whole("draws", draws)
+    require_whole("refits", refits, 0)
     if suite is None and policy is None:
         return None, None, ()
     chosen = choose_seed(seed)
