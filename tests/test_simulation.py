@@ -245,3 +245,14 @@ def test_progress_counts_to_the_end(model):
     plan = simulate(model, seed=1, draws=7)
     reduce_replicates(plan, first_numbers, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(k, 7) for k in range(1, 8)]
+
+
+def test_a_model_of_another_library_is_told_the_way():
+    """What predicts without replicating its data is answered with from_draws."""
+
+    class Results:
+        def predict(self):
+            return None
+
+    with pytest.raises(OptionError, match=r"Results is a model of another library.*from_draws\("):
+        simulate(Results())

@@ -154,12 +154,20 @@ def simulate(
 
 
 def _require_model(model: object) -> None:
-    if isinstance(model, type) or not isinstance(model, Checkable):
+    if not isinstance(model, type) and isinstance(model, Checkable):
+        return
+    if hasattr(model, "predict") and not isinstance(model, type):
         raise OptionError(
-            "a fitted model is needed, such as the result of mixcheck.glmm(..) or "
-            f"mixcheck.from_draws(..); found {type(model).__name__}, which cannot observe "
-            "and replicate its data"
+            f"{type(model).__name__} is a model of another library, which is checked by draws of "
+            "its response: simulate them from it, with new random effects in each, such as draws = "
+            "rng.poisson(result.fittedvalues, (1000, n)), and write mixcheck.from_draws(observed, "
+            "draws)"
         )
+    raise OptionError(
+        "a fitted model is needed, such as the result of mixcheck.glmm(..) or "
+        f"mixcheck.from_draws(..); found {type(model).__name__}, which cannot observe "
+        "and replicate its data"
+    )
 
 
 def _draws(model: Checkable, draws: int | None) -> int:

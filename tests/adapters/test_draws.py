@@ -66,7 +66,7 @@ def test_options_are_checked():
         from_draws(y, draws, frame=pd.DataFrame({"x": [1]}))
     with pytest.raises(DataError, match="fitted must be a vector of 4"):
         from_draws(y, draws, fitted=[1.0])
-    with pytest.raises(OptionError, match="draws_by must be"):
+    with pytest.raises(OptionError, match="draws_by='row' is unknown"):
         from_draws(y, draws, draws_by="row")
     with pytest.raises(DataError, match="frame must be a data frame, found list"):
         from_draws(y, draws, frame=[1, 2, 3, 4])
@@ -168,3 +168,32 @@ def test_false_alarms_of_exchangeable_draws_are_at_their_level():
         alarms += report["uniformity"].pvalue <= 0.1
     # Binomial(300, 0.1): 30 with a standard deviation of 5.2; bounds at four of them.
     assert 9 <= alarms <= 51
+
+
+def test_labels_of_observations():
+    """Fitted values and columns are those of the rows that their index names."""
+    y, draws = counts(6, 30)
+    index = pd.Index(list("abcdef"))
+    observed, order = pd.Series(y, index), list("fbdace")
+    fitted = pd.Series(np.arange(6.0), index)
+    frame = pd.DataFrame({"x": np.arange(6)}, index)
+    model = from_draws(observed, draws, fitted=fitted[order], frame=frame.loc[order])
+    assert model.fitted.tolist() == fitted.tolist()
+    assert model.frame["x"].tolist() == list(range(6))
+    for wrong in ({"fitted": fitted.reset_index(drop=True)}, {"frame": frame.reset_index()}):
+        with pytest.raises(DataError, match="index that is not that of observed"):
+            from_draws(observed, draws, **wrong)
+
+
+def test_a_name():
+    """Reports call the model by its name, and claim no conditioning that nobody knows."""
+    y, draws = counts(6, 30)
+    model = from_draws(y, draws, name="brms")
+    assert "'brms', 30 draws of 6" in repr(model)
+    assert model.description["model"] == "brms"
+    assert from_draws(y, draws).description["model"] == "known by its draws"
+    report = Suite((Zeros(),)).run(model, seed=1)
+    assert report.provenance["conditioning"] == "that of the draws"
+    for wrong in ({"name": 3}, {"discrete": np.array([True])}):
+        with pytest.raises(OptionError):
+            from_draws(y, draws, **wrong)

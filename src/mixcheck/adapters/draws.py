@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mixcheck.adapters.layout import finite_numbers, stack_draws
+from mixcheck.adapters.plausibility import require_one_kind, warn_of_strangeness
+from mixcheck.alignment import align_rows, read_array
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import DataError
 from mixcheck.model import Conditioning, Realisation
+from mixcheck.options import require_flag, require_text
 from mixcheck.ranks import randomised_rank, rank_residuals
 
 __all__ = ["DrawsModel", "from_draws"]
@@ -47,7 +51,7 @@ class _PoolProbability:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DrawsModel:
     """Observed responses and draws of them; made by `from_draws`.
 
@@ -62,12 +66,19 @@ class DrawsModel:
     fitted : (n,) array
     frame : DataFrame, (n, ..)
     discrete : bool
+    name : str
+        What reports call the model; empty where it was not said.
     """
 
     pool: AnyArray
     fitted: FloatArray
     frame: pd.DataFrame
     discrete: bool
+    name: str = ""
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        return f"<DrawsModel {name}{self.available} draws of {self.pool.shape[1]} observations>"
 
     @property
     def available(self) -> int:
@@ -78,7 +89,7 @@ class DrawsModel:
     def description(self) -> Mapping[str, str | int | float | bool | None]:
         """What is known of the model."""
         return {
-            "model": "known by its draws",
+            "model": self.name or "known by its draws",
             "observations": self.pool.shape[1],
             "draws available": self.available,
             "discrete response": self.discrete,
@@ -131,12 +142,13 @@ class DrawsModel:
 @answer_calls
 def from_draws(
     observed: ArrayLike,
-    draws: ArrayLike,
+    draws: Any,
     *,
     fitted: ArrayLike | None = None,
     frame: Any = None,
     discrete: bool | None = None,
     draws_by: Literal["rows", "columns"] | None = None,
+    name: str | None = None,
 ) -> DrawsModel:
     """A model that is known by draws of its response, made by any other program.
 
@@ -146,9 +158,11 @@ def from_draws(
     Parameters
     ----------
     observed : (n,)
-        The response; a Series gives its index.
+        The response; a Series gives its index, by which `fitted` and `frame` are matched.
     draws : (m, n) or (n, m)
         Simulated responses. Which axis is which follows from n; where m = n, say `draws_by`.
+        Chains and draws may be axes of their own, (chains, draws, n), and an xarray object or
+        an ArviZ InferenceData or DataTree is taken as it is.
     fitted : (n,), optional
         Mean response with every random effect at zero; by default the mean of observed and draws.
     frame : DataFrame of n rows, optional
@@ -157,6 +171,8 @@ def from_draws(
         Whether the response has probability masses; by default, whether all are integers.
     draws_by : {"rows", "columns"}, optional
         Whether one draw is a row or a column of `draws`.
+    name : str, optional
+        What reports call the model.
 
     Returns
     -------
@@ -166,9 +182,15 @@ def from_draws(
     Raises
     ------
     DataError
-        If lengths disagree, there are fewer than two draws, or something is not finite.
+        If lengths or labels disagree, there are fewer than two draws, something is not finite, or
+        draws are successes and failures of one binomial response.
     OptionError
         If `draws` is square and `draws_by` is not given, or `draws_by` is unknown.
+
+    Warns
+    -----
+    DataWarning
+        If draws fall into two kinds that alternate, or most of `observed` lies outside of all.
 
     Examples
     --------
@@ -178,70 +200,38 @@ def from_draws(
     >>> model.available, model.discrete
     (99, True)
     """
-    y = np.asarray(observed)
+    y = read_array(observed, "observed")
     if y.ndim != 1 or y.size == 0:
         raise DataError(f"observed must be one non-empty vector, found shape {y.shape}")
-    by_rows = _oriented(np.asarray(draws), y.size, draws_by)
-    pool = np.concatenate([_numbers("observed", y)[None, :], _numbers("draws", by_rows)])
+    y = finite_numbers("observed", y)
+    labels = observed.index if isinstance(observed, pd.Series) else None
+    by_rows = stack_draws(draws, y.size, draws_by, labels)
+    require_one_kind(by_rows)
+    warn_of_strangeness(y, by_rows)
+    pool = np.concatenate([y[None, :], by_rows])
+    table = _frame(frame, y, y.size, labels)
     return DrawsModel(
         pool=pool,
-        fitted=pool_moments(pool)[0] if fitted is None else _vector("fitted", fitted, y.size),
-        frame=_frame(frame, observed, y.size),
-        discrete=_all_integers(pool) if discrete is None else bool(discrete),
+        fitted=pool_moments(pool)[0] if fitted is None else _vector(fitted, table.index),
+        frame=table,
+        discrete=_all_integers(pool) if discrete is None else require_flag("discrete", discrete),
+        name="" if name is None else require_text("name", name, "poisson, brms"),
     )
 
 
-def _oriented(draws: AnyArray, n: int, draws_by: str | None) -> AnyArray:
-    """The draws as (m, n)."""
-    if draws_by not in (None, "rows", "columns"):
-        raise OptionError(f'draws_by must be "rows" or "columns", found {draws_by!r}')
-    if draws.ndim != 2 or n not in draws.shape:
+def _vector(values: Any, index: pd.Index[Any]) -> FloatArray:
+    aligned = align_rows(values, index, "fitted", "observed")
+    vector = finite_numbers("fitted", read_array(aligned, "fitted")).astype(np.float64)
+    if vector.shape != (len(index),):
         raise DataError(
-            f"draws must be a matrix with {n} columns (or {n} rows), one for each observation, "
-            f"found shape {draws.shape}"
+            f"fitted must be a vector of {len(index)} numbers, found shape {vector.shape}"
         )
-    if draws_by is None and draws.shape == (n, n):
-        raise OptionError(
-            f"draws is square ({n} x {n}), so its shape does not tell draws from observations; "
-            'write draws_by="rows" or draws_by="columns"'
-        )
-    rows = draws if draws_by == "rows" or (draws_by is None and draws.shape[1] == n) else draws.T
-    if rows.shape[1] != n or len(rows) < 2:
-        raise DataError(
-            f"at least two draws of {n} observations are needed, found {len(rows)} of "
-            f"{rows.shape[1]} with draws by {draws_by or 'the only axis that fits'}"
-        )
-    return rows
-
-
-def _numbers(name: str, values: AnyArray) -> AnyArray:
-    """The values as finite numbers, integers kept as they are."""
-    if values.dtype == np.bool_:
-        return values.astype(np.int8)
-    if values.dtype.kind not in "iuf":
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError):
-            raise DataError(
-                f"{name} must hold numbers, found {values.dtype}; code categories as integers"
-            ) from None
-    bad = values.size - np.count_nonzero(np.isfinite(values))
-    if bad:
-        raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
-    return values
-
-
-def _vector(name: str, values: ArrayLike, n: int) -> FloatArray:
-    vector = _numbers(name, np.asarray(values)).astype(np.float64)
-    if vector.shape != (n,):
-        raise DataError(f"{name} must be a vector of {n} numbers, found shape {vector.shape}")
     return vector
 
 
-def _frame(frame: Any, observed: ArrayLike, n: int) -> pd.DataFrame:
+def _frame(frame: Any, y: AnyArray, n: int, labels: pd.Index[Any] | None) -> pd.DataFrame:
     if frame is None:
-        index = observed.index if isinstance(observed, pd.Series) else None
-        return pd.DataFrame({"response": np.asarray(observed)}, index=index)
+        return pd.DataFrame({"response": y}, index=labels)
     try:
         table: pd.DataFrame = nw.from_native(frame, eager_only=True).to_pandas()
     except TypeError:
@@ -250,7 +240,10 @@ def _frame(frame: Any, observed: ArrayLike, n: int) -> pd.DataFrame:
         ) from None
     if len(table) != n:
         raise DataError(f"frame must have one row an observation, {n}; found {len(table)}")
-    return table
+    if labels is None or not isinstance(frame, pd.DataFrame):
+        return table
+    aligned: pd.DataFrame = align_rows(table, labels, "frame", "observed")
+    return aligned
 
 
 def _all_integers(pool: AnyArray) -> bool:

@@ -23,7 +23,7 @@ from mixcheck.checks.structure import Convergence, RandomEffects
 from mixcheck.display.encoding import json_text
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
-from mixcheck.model import Checkable, Conditioning, Realisation
+from mixcheck.model import Checkable, Conditioning, Enumerable, Realisation
 from mixcheck.options import require_workers, shown
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
@@ -369,7 +369,9 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "refits": plan.refits,
         "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
-        "conditioning": plan.conditioning,
+        "conditioning": "that of the draws"
+        if isinstance(plan.model, Enumerable)
+        else plan.conditioning,
         "model": dict(plan.model.description),
         "response digest": digest.hexdigest()[:16],
     }

@@ -1,0 +1,206 @@
+"""Draws as other programs lay them out, as one matrix with a row for each draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixcheck.alignment import align_rows, is_labelled, read_array
+from mixcheck.errors import DataError, OptionError
+from mixcheck.options import require_choice, shown
+
+__all__ = ["finite_numbers", "stack_draws"]
+
+AnyArray: TypeAlias = NDArray[Any]
+
+# Names of the axes along which programs of the ArviZ family repeat a response.
+_SAMPLE_AXES: Final = ("chain", "draw", "sample", "__sample__")
+_GROUP: Final = "posterior_predictive"
+
+
+def stack_draws(
+    draws: Any, n: int, draws_by: object, index: pd.Index[Any] | None = None
+) -> AnyArray:
+    """Draws of n observations as an (m, n) matrix.
+
+    Parameters
+    ----------
+    draws : array_like, (m, n) or (n, m), or with more axes of draws
+        Or a DataFrame, an xarray object, or an ArviZ InferenceData or DataTree.
+    n : int
+    draws_by : {None, "rows", "columns"}
+        Whether one draw of a matrix is a row or a column.
+    index : Index, optional
+        Labels of the observations, where these are known.
+
+    Raises
+    ------
+    DataError, OptionError
+
+    Examples
+    --------
+    >>> stack_draws(np.arange(12).reshape(2, 3, 2), 2, None).shape
+    (6, 2)
+    """
+    if draws_by is not None:
+        require_choice("draws_by", draws_by, ("rows", "columns"))
+    draws = _one_variable(draws, n)
+    if _is_labelled_array(draws):
+        return _of_labelled_array(draws, n)
+    if isinstance(draws, pd.DataFrame):
+        draws = _aligned_table(draws, n, draws_by, index)
+    values = finite_numbers("draws", read_array(draws, "draws"))
+    if values.ndim > 2:
+        values = _flattened(values, n)
+    return _oriented(values, n, draws_by)
+
+
+def _aligned_table(
+    draws: pd.DataFrame, n: int, draws_by: object, index: pd.Index[Any] | None
+) -> pd.DataFrame:
+    """A table whose rows are observations in their order, if its labels are theirs."""
+    by_columns = draws_by == "columns" or (draws_by is None and draws.shape[1] != n)
+    if index is None or not by_columns or len(draws) != n:
+        return draws
+    if isinstance(draws.index, pd.RangeIndex):
+        return draws  # of a table that was read from a file, and has no labels of its own
+    aligned: pd.DataFrame = align_rows(draws, index, "draws", "observed")
+    return aligned
+
+
+def _one_variable(draws: Any, n: int) -> Any:
+    """The response among the variables of an ArviZ or xarray object; anything else as it is."""
+    if isinstance(draws, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
+        return draws
+    if _groups(draws) and not getattr(draws, "data_vars", None):
+        inner = getattr(draws, _GROUP, None)
+        if inner is None:
+            raise DataError(
+                f"draws has no group {_GROUP}; its groups are {', '.join(_groups(draws))}. Draw "
+                "the response first, such as with pm.sample_posterior_predictive(idata, "
+                "extend_inferencedata=True)."
+            )
+        draws = inner
+    variables = getattr(draws, "data_vars", None)
+    if not isinstance(variables, Mapping):
+        return draws
+    fitting = [name for name in variables if _observations(variables[name]) == n]
+    if len(fitting) == 1:
+        return variables[fitting[0]]
+    sizes = ", ".join(f"{name} ({_observations(v)})" for name, v in variables.items())
+    if not fitting:
+        raise DataError(
+            f"no variable of draws has {n} observations; found, each with its number: {sizes}."
+        )
+    raise DataError(
+        f"draws has several variables of {n} observations; write draws={_GROUP}[{fitting[0]!r}] "
+        f"or another of {', '.join(map(str, fitting))}."
+    )
+
+
+def _groups(draws: Any) -> tuple[str, ...]:
+    """Names of the groups of an InferenceData or a DataTree; none for anything else."""
+    groups: Any = getattr(draws, "groups", ())
+    found = groups() if callable(groups) else groups
+    if not isinstance(found, list | tuple):
+        return ()
+    return tuple(str(g).strip("/") for g in found if str(g).strip("/"))
+
+
+def _is_labelled_array(draws: Any) -> bool:
+    dims = getattr(draws, "dims", None)
+    named = isinstance(dims, tuple) and hasattr(draws, "transpose") and not is_labelled(draws)
+    return named and any(axis in _SAMPLE_AXES for axis in dims)
+
+
+def _observations(variable: Any) -> int:
+    """How many observations one draw of an xarray variable holds."""
+    sizes = zip(variable.dims, variable.shape, strict=True)
+    return math.prod(size for axis, size in sizes if axis not in _SAMPLE_AXES)
+
+
+def _of_labelled_array(draws: Any, n: int) -> AnyArray:
+    """An xarray array: every axis of chains and draws is one of draws."""
+    repeated = [axis for axis in draws.dims if axis in _SAMPLE_AXES]
+    others = [axis for axis in draws.dims if axis not in _SAMPLE_AXES]
+    if _observations(draws) != n:
+        raise DataError(
+            f"draws has the axes {', '.join(map(str, draws.dims))} of sizes "
+            f"{', '.join(map(str, draws.shape))}; the axes beside chain and draw must hold the {n} "
+            "observations."
+        )
+    values = np.asarray(draws.transpose(*repeated, *others))
+    return _oriented(finite_numbers("draws", values.reshape(-1, n)), n, "rows")
+
+
+def _flattened(draws: AnyArray, n: int) -> AnyArray:
+    """More than two axes, one of observations and the others of chains and draws."""
+    places = [k for k, size in enumerate(draws.shape) if size == n]
+    if len(places) != 1:
+        found = "no axis has" if not places else "several axes have"
+        raise DataError(
+            f"draws has shape {draws.shape}, of which {found} the {n} observations; write "
+            f"draws.reshape(-1, {n}) if one draw is the end of it."
+        )
+    return np.moveaxis(draws, places[0], -1).reshape(-1, n)
+
+
+def _oriented(draws: AnyArray, n: int, draws_by: object) -> AnyArray:
+    """A matrix of draws as (m, n)."""
+    if draws.ndim != 2 or n not in draws.shape:
+        twice = 2 * n in draws.shape and draws.ndim == 2
+        raise DataError(
+            f"draws must be a matrix with {n} columns (or {n} rows), one for each observation, "
+            f"found shape {draws.shape}"
+            + ("; were successes and failures both drawn? Give the successes." if twice else "")
+        )
+    if draws_by is None and draws.shape == (n, n):
+        raise OptionError(
+            f"draws is square ({n} x {n}), so its shape does not tell draws from observations; "
+            'write draws_by="rows" or draws_by="columns"'
+        )
+    rows = draws if draws_by == "rows" or (draws_by is None and draws.shape[1] == n) else draws.T
+    if rows.shape[1] != n or len(rows) < 2:
+        raise DataError(
+            f"at least two draws of {n} observations are needed, found {len(rows)} of "
+            f"{rows.shape[1]} with draws by {draws_by or 'the only axis that fits'}"
+        )
+    return rows
+
+
+def finite_numbers(name: str, values: AnyArray) -> AnyArray:
+    """The values as finite real numbers, integers kept as they are.
+
+    Raises
+    ------
+    DataError
+        For anything else, and for masked values.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.getmaskarray(values).any():
+            raise DataError(f"{name} holds masked values; leave these observations or draws out")
+        values = np.asarray(values)
+    if values.dtype == np.bool_:
+        return values.astype(np.int8)
+    if values.dtype.kind in "cmM":
+        raise DataError(f"{name} must hold numbers, found {values.dtype}; give real numbers")
+    if values.dtype.kind not in "iuf":
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise DataError(
+                f"{name} must hold numbers, found {_kind(values)}; code categories as integers"
+            ) from None
+    bad = values.size - np.count_nonzero(np.isfinite(values))
+    if bad:
+        raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
+    return values
+
+
+def _kind(values: AnyArray) -> str:
+    return shown(values.ravel()[0]) if values.size else str(values.dtype)
