@@ -113,7 +113,7 @@ def _groups(draws: Any) -> tuple[str, ...]:
 
 
 def _is_labelled_array(draws: Any) -> bool:
-    dims = getattr(draws, "dims", None)
+    dims: Any = getattr(draws, "dims", None)
     named = isinstance(dims, tuple) and hasattr(draws, "transpose") and not is_labelled(draws)
     return named and any(axis in _SAMPLE_AXES for axis in dims)
 
