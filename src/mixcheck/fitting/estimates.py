@@ -16,6 +16,7 @@ from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.adequacy import compare_with_quadrature
+from mixcheck.fitting.constant_groups import determined_terms, is_constant_in, wide_terms
 from mixcheck.fitting.estimation import covariance_at
 from mixcheck.fitting.explanations import explain_limits
 from mixcheck.fitting.inference import (
@@ -25,7 +26,7 @@ from mixcheck.fitting.inference import (
     judge_convergence,
     wald_intervals,
 )
-from mixcheck.fitting.limits import Limits
+from mixcheck.fitting.limits import Limits, mute_rows
 from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
@@ -171,10 +172,36 @@ class Estimates:
             for j in sorted(found)
         ]
         held = {limit.parameter for limit in known}
-        for name, reason in self._runaway:
+        others: list[tuple[str, LimitReason]] = [(name, "groups") for name in self._beside_groups]
+        for name, reason in (*others, *self._runaway):
             if name not in held:
                 known.append(Limit(name, reason))
+                held.add(name)
         return tuple(known)
+
+    @cached_property
+    def _determining(self) -> tuple[Term, ...]:
+        """Random intercepts whose levels all have responses at one end."""
+        return determined_terms(mute_rows(self.problem, self.limits))
+
+    @cached_property
+    def _wide(self) -> tuple[Term, ...]:
+        """Random terms so wide that levels all but determine the responses."""
+        wide = wide_terms(self.problem, self._theta)
+        return tuple(term for term in wide if term not in self._determining)
+
+    @property
+    def _beside_groups(self) -> list[str]:
+        """Terms whose groups determine the responses, and the fixed effects beside them."""
+        names = []
+        for term in (*self._determining, *self._wide):
+            part = self.design.predictors[term.predictor]
+            names.append(_shown_name(part, term.block.name))
+            lost = is_constant_in(self.problem, term) | (term in self._determining)
+            names += [
+                _shown_name(part, c) for c, gone in zip(part.columns, lost, strict=True) if gone
+            ]
+        return names
 
     @cached_property
     def _runaway(self) -> list[tuple[str, LimitReason]]:
@@ -357,7 +384,12 @@ class Estimates:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
         singular = find_singular(self.problem, self._theta, self.optimum.evaluation.gram)
-        explanations = explain_limits(self._limits, self._separated_rows)
+        parts = self.design.predictors
+        every, most = (
+            tuple(_shown_name(parts[t.predictor], t.block.name) for t in terms)
+            for terms in (self._determining, self._wide)
+        )
+        explanations = explain_limits(self._limits, self._separated_rows, every, most)
         return judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
 
     def approximation(self) -> ApproximationFacts:

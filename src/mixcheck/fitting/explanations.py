@@ -12,6 +12,11 @@ _OTHERS = (
     "What is shown for them stands for infinity and has no standard error; all other estimates "
     "and the log-likelihood are those of the limit."
 )
+_GROUPS = (
+    "The groups determine the responses: within {how} group all responses are alike, so that the "
+    "standard deviation of {names} {runs}; the fixed effects that go with it have no finite "
+    "estimate and no standard error. Take one row for each group, or leave the term out."
+)
 _PLAIN = {
     "dispersion": (
         "No finite estimate: {names}, because the responses vary no more than they would without "
@@ -26,12 +31,6 @@ _PLAIN = {
         "No finite estimate: {names}, because the likelihood no longer changes along it where the "
         "search ended. Remove or merge the predictors behind it"
     ),
-    "groups": (
-        "The groups determine the responses: the standard deviation of {names} grows without "
-        "end, because within almost all groups the responses are all alike; the fixed effects "
-        "beside it grow with it, and neither has a finite estimate or a standard error. Look at "
-        "one row for each group, or leave the term out"
-    ),
 }
 
 
@@ -43,7 +42,12 @@ def _named(limits: Sequence[Limit], reason: LimitReason) -> list[str]:
     return [limit.parameter for limit in limits if limit.reason == reason]
 
 
-def explain_limits(limits: Sequence[Limit], rows: int = 0, term: str = "") -> tuple[str, ...]:
+def explain_limits(
+    limits: Sequence[Limit],
+    rows: int = 0,
+    every: Sequence[str] = (),
+    most: Sequence[str] = (),
+) -> tuple[str, ...]:
     """One sentence with its remedy for each reason.
 
     Parameters
@@ -51,8 +55,8 @@ def explain_limits(limits: Sequence[Limit], rows: int = 0, term: str = "") -> tu
     limits : sequence of Limit
     rows : int
         How many rows a separation tells exactly.
-    term : str
-        The random term whose groups determine the responses.
+    every, most : sequence of str
+        Random terms whose groups determine the responses, and those whose groups nearly do.
     """
     out = []
     separated, unidentified = _named(limits, "separation"), _named(limits, "not identified")
@@ -68,8 +72,13 @@ def explain_limits(limits: Sequence[Limit], rows: int = 0, term: str = "") -> tu
             "response says anything of them: another part of the model explains the rows that "
             f"they stand for already. {_OTHERS} Remove them from one of the two parts."
         )
-    if term:
-        out.append(_PLAIN["groups"].format(names=term) + ".")
+    if every:
+        out.append(
+            _GROUPS.format(how="every", names=", ".join(every), runs="has no finite estimate")
+        )
+    if most:
+        runs = "is so large that it is not to be told from an infinite one"
+        out.append(_GROUPS.format(how="nearly every", names=", ".join(most), runs=runs))
     for reason in ("dispersion", "zero part", "flat"):
         found = _named(limits, reason)
         if found:

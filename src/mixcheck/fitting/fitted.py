@@ -20,6 +20,7 @@ from mixcheck.design.frames import as_frame
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
+from mixcheck.fitting.constant_groups import estimate_determined
 from mixcheck.fitting.covariances import estimate_covariances
 from mixcheck.fitting.data_response import perturb
 from mixcheck.fitting.estimates import Estimates
@@ -33,6 +34,7 @@ from mixcheck.fitting.groupwise import (
 )
 from mixcheck.fitting.limits import estimate_at_limits, find_limits
 from mixcheck.fitting.mode import scale
+from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import (
     fixed_predictors,
     population_mean,
@@ -43,7 +45,7 @@ from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import generalised_chi_square, linearise
 from mixcheck.fitting.realisation import View, observe, replicate, respond
 from mixcheck.fitting.rowwise import find_row_posterior, predict_row
-from mixcheck.fitting.start import fit_without_random_effects
+from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.summary import Summary, summarise
 from mixcheck.model import (
     CONDITIONINGS,
@@ -310,7 +312,7 @@ class GLMM(Estimates):
         """
         aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
         problem = self._with_response(aligned)
-        if self.limits is not None:
+        if self.limits is not None or self.optimum.flat:
             # Another response may have its limits elsewhere.
             return self._estimate_anew(problem)
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
@@ -328,9 +330,11 @@ class GLMM(Estimates):
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
-        optimum, limits = estimate_at_limits(
-            problem, limits, fixed, lambda held, start: estimate(held, self.method, start)
-        )
+
+        def search(held: Problem, start: FixedFit) -> Optimum:
+            return estimate_determined(held) or estimate(held, self.method, start)
+
+        optimum, limits = estimate_at_limits(problem, limits, fixed, search)
         return type(self)(self.design, problem, optimum, self.method, limits=limits)
 
     @cached_property

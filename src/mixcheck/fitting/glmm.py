@@ -13,6 +13,7 @@ from mixcheck.calls import answer_calls
 from mixcheck.design import Design, build_design, divide_dispersion, has_terms, parse_formula
 from mixcheck.errors import (
     BoundaryWarning,
+    ConvergenceError,
     ConvergenceWarning,
     DesignError,
     OptionError,
@@ -21,6 +22,7 @@ from mixcheck.errors import (
 )
 from mixcheck.families import Family, get_family
 from mixcheck.families.mixtures import add_zeros
+from mixcheck.fitting.constant_groups import estimate_determined, wide_terms
 from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
 from mixcheck.fitting.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.fitted import GLMM
@@ -39,6 +41,8 @@ from mixcheck.options import require_choice, require_flag, shown
 __all__ = ["glmm"]
 
 _MOST_NODES = 201
+# Where no number of nodes settles because a variance has no finite estimate.
+_SOME_NODES = 25
 
 
 @answer_calls
@@ -222,16 +226,29 @@ def _fit(
 
     def search(held: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen
+        determined = estimate_determined(held)
         if method == "agq":
-            if nodes == "auto":
-                optimum, chosen = estimate_with_settled_nodes(held, start)
+            if nodes == "auto" and determined is None:
+                optimum, chosen = _settle(held, start)
                 return optimum
-            chosen = Method("agq", nodes=nodes)
-        return estimate(held, chosen, start)
+            chosen = Method("agq", nodes=_SOME_NODES if nodes == "auto" else nodes)
+        return estimate(held, chosen, start) if determined is None else determined
 
     optimum, limits = estimate_at_limits(problem, limits, fixed, search)
     fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
     return replace(fit, notes=(*design.notes, *fit.limit_notes))
+
+
+def _settle(problem: Problem, start: FixedFit) -> tuple[Optimum, Method]:
+    """Nodes until the likelihood settles; where groups all but determine responses it cannot."""
+    try:
+        return estimate_with_settled_nodes(problem, start)
+    except ConvergenceError:
+        method = Method("agq", nodes=_SOME_NODES)
+        optimum = estimate(problem, method, start)
+        if not wide_terms(problem, optimum.psi[problem.n_beta :]):
+            raise
+        return optimum, method
 
 
 def _design(

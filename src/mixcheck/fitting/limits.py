@@ -36,6 +36,7 @@ __all__ = [
     "expand_optimum",
     "find_limits",
     "look_further",
+    "mute_rows",
     "reduce_problem",
     "restrict_parameters",
 ]
@@ -281,16 +282,18 @@ def reduce_problem(problem: Problem, limits: Limits, fixed: FixedFit) -> tuple[P
         if part is not None:
             offset = offset + np.where(limits.muted, 0.0, _reach() * _movement(X, part))
         offsets.append(offset)
-    weights = np.ones(problem.n) if problem.weights is None else problem.weights
-    reduced = replace(
-        problem,
-        X=tuple(matrices),
-        offsets=tuple(offsets),
-        weights=np.where(limits.muted, 0.0, weights) if limits.muted.any() else problem.weights,
-    )
+    reduced = replace(mute_rows(problem, limits), X=tuple(matrices), offsets=tuple(offsets))
     beta = restrict_parameters(problem, limits) @ np.append(fixed.beta, np.zeros(problem.n_theta))
     start = beta[: reduced.n_beta]
     return reduced, FixedFit(start, reduced.derivatives(reduced.fixed(start), 2))
+
+
+def mute_rows(problem: Problem, limits: Limits | None) -> Problem:
+    """The problem with the rows that are at their limit counting nothing."""
+    if limits is None or not limits.muted.any():
+        return problem
+    weights = np.ones(problem.n) if problem.weights is None else problem.weights
+    return replace(problem, weights=np.where(limits.muted, 0.0, weights))
 
 
 def _reach() -> float:
@@ -360,7 +363,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
         hessian=None if hessian is None else onto.T @ hessian @ onto,
         smallest_eigenvalue=optimum.smallest_eigenvalue,
         evaluations=optimum.evaluations,
-        flat=keep.size - int(keep.sum()),
+        flat=optimum.flat + keep.size - int(keep.sum()),
     )
 
 
