@@ -35,6 +35,7 @@ from mixcheck.design.recipes import (
     require_functions,
 )
 from mixcheck.design.response import make_response
+from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning, DesignError
 from mixcheck.notices import warn
 
@@ -232,8 +233,9 @@ def build_design(
     _check_groups(groups)
     predictors, kept = _predictors(formula, made, groups, vectors["offset"], used, called["offset"])
     _require_parameters(predictors, formula)
-    notes += [*response.notes, *_level_notes(frame, names, columns), *_alias_notes(predictors)]
-    _warn(notes, plan, columns, len(rows))
+    aloud = [*notes, *_alias_notes(predictors), *variant_notes(columns, names)]
+    notes = [*aloud, *response.notes, *_level_notes(frame, names, columns)]
+    _warn(aloud, plan, columns, len(rows))
     return Design(
         formula=formula,
         response=response.outcome,
@@ -424,10 +426,9 @@ def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
 
 
 def _warn(notes: list[str], plan: Plan, columns: Columns, n: int) -> None:
-    """Say aloud that rows or columns were left out, and that text looks like numbers."""
+    """Say aloud what was left out or looks strange, and that text looks like numbers."""
     for note in notes:
-        if "were left out" in note:
-            warn(note, DataWarning)
+        warn(note, DataWarning)
     lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
     for name in lookups:
         values = columns[name]

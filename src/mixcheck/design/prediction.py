@@ -26,6 +26,7 @@ from mixcheck.design.grouping import GroupKey, kind_of, look_up, write_cast
 from mixcheck.design.matrices import Design, Predictor, RandomBlock
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.rank import deviates
+from mixcheck.design.spelling import spelling_hint
 from mixcheck.errors import (
     DataError,
     DataWarning,
@@ -205,8 +206,9 @@ def _new_codes(key: GroupKey, frame: pd.DataFrame, unseen: Unseen) -> IntArray:
         labels = strange[list(key.columns)].astype(str).agg(":".join, axis=1).unique()
         raise UnseenLevelError(
             f"Grouping factor `{':'.join(key.columns)}` has level(s) "
-            f"{', '.join(repr(v) for v in labels[:5])} that the model has never seen. Ask for "
-            "unseen='zero' to predict them with random effects of zero."
+            f"{', '.join(repr(v) for v in labels[:5])} that the model has never seen. "
+            f"{spelling_hint(labels[:5], key.levels)}Ask for unseen='zero' to predict them with "
+            "random effects of zero."
         )
     return codes
 

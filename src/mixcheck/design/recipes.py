@@ -22,6 +22,7 @@ from mixcheck.design.frames import Column, Columns, unknown_name
 from mixcheck.design.functions import FUNCTIONS, HINTS, VALUES
 from mixcheck.design.grouping import kind_of as label_kind
 from mixcheck.design.grouping import write_cast
+from mixcheck.design.spelling import spelling_hint
 from mixcheck.design.syntax import Call, Name, Node, Number, parse_node, render
 from mixcheck.design.terms import Term, terms_of
 from mixcheck.design.values import (
@@ -533,7 +534,7 @@ def level_codes(values: Column, levels: pd.Index[Any], name: str, *, noun: str =
         raise UnseenLevelError(
             f"{noun} `{name}` has level(s) {', '.join(repr(v) for v in unseen[:5])} that the model "
             f"has never seen; it knows {', '.join(repr(v) for v in levels[:10].tolist())}. "
-            f"{_remedy(levels, found, name)}"
+            f"{spelling_hint(unseen[:5], levels)}{_remedy(levels, found, name)}"
         )
     return codes
 

@@ -1,0 +1,89 @@
+"""Levels that are one word in several spellings: with other capitals, blanks or accents."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pandas as pd
+
+from mixcheck.design.frames import Columns
+from mixcheck.options import shown
+
+__all__ = ["find_variants", "plain_spelling", "spelling_hint", "variant_notes", "variant_of"]
+
+# A factor with more levels than this is one of identifiers, and looking at all of them costs.
+_MOST_LEVELS: Final = 20_000
+_SHOWN_WORDS: Final = 3
+
+
+def plain_spelling(text: str) -> str:
+    """A text without what often differs by mistake: capitals, blanks, accents, invisible marks.
+
+    Examples
+    --------
+    >>> plain_spelling(" Forêt"), plain_spelling("FORET")
+    ('foret', 'foret')
+    """
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        text = "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    words = text.lower().split()
+    # A blank between digits parts two numbers; beside letters it is a matter of style.
+    return ("" if any(c.isalpha() for c in text) else " ").join(words)
+
+
+def find_variants(levels: Iterable[object]) -> list[tuple[str, ...]]:
+    """Groups of levels that differ by their spelling only, in the order of the levels.
+
+    Examples
+    --------
+    >>> find_variants(["Forest", "forest ", "meadow"])
+    [('Forest', 'forest ')]
+    """
+    found: dict[str, list[str]] = {}
+    for level in levels:
+        if isinstance(level, str):
+            found.setdefault(plain_spelling(level), []).append(level)
+    return [tuple(group) for group in found.values() if len(group) > 1]
+
+
+def variant_of(level: object, levels: Iterable[object]) -> str | None:
+    """The level that a text is but for its spelling, if there is one."""
+    if not isinstance(level, str):
+        return None
+    plain = plain_spelling(level)
+    same = (known for known in levels if isinstance(known, str) and plain_spelling(known) == plain)
+    return next(same, None)
+
+
+def spelling_hint(strange: Iterable[object], levels: Iterable[object]) -> str:
+    """A sentence, and a blank, on new levels that are known in another spelling; or nothing."""
+    known = list(levels)[:_MOST_LEVELS]
+    pairs = [(level, variant_of(level, known)) for level in strange]
+    told = [f"{shown(level)} is {shown(old)} in another spelling" for level, old in pairs if old]
+    return f"{'; '.join(told)}. " if told else ""
+
+
+def variant_notes(columns: Columns, names: Sequence[str]) -> list[str]:
+    """A sentence for each column of words whose levels hold one word in several spellings."""
+    notes = []
+    for name in names:
+        values = columns[name]
+        if not isinstance(values, pd.Categorical) or len(values.categories) > _MOST_LEVELS:
+            continue
+        groups = find_variants(values.categories)
+        if groups:
+            notes.append(_note(name, groups))
+    return notes
+
+
+def _note(name: str, groups: list[tuple[str, ...]]) -> str:
+    told = "; ".join(", ".join(map(shown, group)) for group in groups[:_SHOWN_WORDS])
+    more = f"; and {len(groups) - _SHOWN_WORDS} more" if len(groups) > _SHOWN_WORDS else ""
+    return (
+        f"Levels of `{name}` differ by capitals, blanks or accents only, and count as different: "
+        f"{told}{more}. If they are one, merge them before, such as with "
+        f"data[{name!r}].str.strip().str.lower()."
+    )
