@@ -100,7 +100,9 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.description = "Fit a model and run the standard checks."
     parser.add_argument("data", metavar="DATA", help=_DATA_HELP)
-    parser.add_argument("--formula", required=True, help='such as "y ~ x + (1 | group)"')
+    parser.add_argument(
+        "--formula", required=True, help='such as "y ~ x + (1 | group)"; it is never executed'
+    )
     parser.add_argument("--family", required=True, help="such as poisson")
     _add_model(parser)
     parser.add_argument(

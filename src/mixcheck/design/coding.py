@@ -25,6 +25,8 @@ __all__ = ["Coding", "Piece", "pieces_of", "require_room"]
 # A matrix, its products and its factor must have room side by side.
 _SHARE_OF_MEMORY: Final = 0.25
 _UNKNOWN_MEMORY: Final = 8 * 2**30
+# Products of rows with the square of columns: one factorisation would take a minute.
+_MOST_WORK: Final = 4e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +175,7 @@ def _merged(scoped: Sequence[_Scoped]) -> list[_Scoped]:
 
 
 def require_room(n: int, width: int, widest: str) -> None:
-    """Refuse a matrix that the machine has no room for, before it is tried.
+    """Refuse a matrix that the machine has no room or no time for, before it is tried.
 
     Raises
     ------
@@ -181,13 +183,14 @@ def require_room(n: int, width: int, widest: str) -> None:
         With its size, and where a factor with so many levels belongs.
     """
     size = 8 * n * width
-    if size <= _SHARE_OF_MEMORY * _memory():
+    large = size > _SHARE_OF_MEMORY * _memory()
+    if not large and n * width**2 <= _MOST_WORK:
         return
+    reason = "more than a quarter of the memory" if large else "and hours for every fit"
     raise DesignError(
-        f"The model matrix has {width} columns for {n} rows and needs {size / 1e9:.1f} GB, more "
-        f"than a quarter of the memory; `{widest}` gives most of them. A column that identifies "
-        f"units belongs behind a bar, as in (1 | {widest}); numbers read as text need "
-        "pd.to_numeric."
+        f"The model matrix has {width} columns for {n} rows and needs {size / 1e9:.1f} GB, "
+        f"{reason}; `{widest}` gives most of them. A column that identifies units belongs behind "
+        f"a bar, as in (1 | {widest}); numbers read as text need pd.to_numeric."
     )
 
 

@@ -69,7 +69,8 @@ def glmm(
     formula : str
         ``"y ~ x + (1 + x | g)"`` in the language of lme4: ``(x || g)``, ``(1 | a/b)``,
         ``(1 | a:b)``, several terms nested or crossed, ``offset(log(e))``. A binomial
-        response is ``k / n``, ``cbind(k, n - k)`` or 0/1.
+        response is ``k / n``, ``cbind(k, n - k)`` or 0/1. Operators are R's. A formula is data:
+        it is never executed, and has only functions of a fixed list and of `context`.
     data : table
         pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
     family : str or Family
@@ -77,7 +78,7 @@ def glmm(
     zi : str, optional
         Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
         more zeros than the family has, or, for a family without zeros (truncated counts,
-        gamma, lognormal), zeros of their own.
+        gamma, lognormal), zeros of their own. ``"~ 0"`` is no zero part, as in glmmTMB.
     dispersion : str, optional
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional
@@ -108,7 +109,7 @@ def glmm(
         identity link; otherwise within the Laplace approximation. Standard errors of the fixed
         effects are then given the variances.
     context : mapping, optional
-        Functions for the formula, by name.
+        Functions for the formula, by name. They are called, and so trusted.
 
     Returns
     -------
