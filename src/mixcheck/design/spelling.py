@@ -30,6 +30,8 @@ def plain_spelling(text: str) -> str:
         folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         text = "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
     words = text.lower().split()
+    if len(words) == 1:
+        return words[0]
     # A blank between digits parts two numbers; beside letters it is a matter of style.
     return ("" if any(c.isalpha() for c in text) else " ").join(words)
 
