@@ -11,12 +11,14 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.faces import face_near, is_settled
 from mixcheck.fitting.gaussian import covariance_of_gaussian, estimate_gaussian, is_profiled
-from mixcheck.fitting.inference import invert_information
+from mixcheck.fitting.inference import invert_curvature, invert_information
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
+from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
 from mixcheck.fitting.optimize import POLE, Optimum, differentiate_gradient, minimise
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
+from mixcheck.fitting.standardisation import Standardised, standardise
 from mixcheck.fitting.start import (
     FixedFit,
     approach,
@@ -67,15 +69,67 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         if is_profiled(problem, method):
             return estimate_gaussian(problem, method)
         fixed = fixed or fit_without_random_effects(problem)
-        start = find_start(problem, fixed)
-        if method.joint:
-            beta = start[problem.beta_slices[0]]
-            joint = join(problem, beta, fixed_units(problem, fixed))
-            return _estimate_joint(joint, method, joint.outer(start))
-        if method.name == "laplace":
-            return _rectify(problem, _best_of_starts(problem, method, start), method)
-        near = _near_by_laplace(problem, start)
-        return _rectify(problem, _from_laplace(problem, method, near), method)
+        held = standardise(problem)
+        if held is None:
+            return _estimate(problem, method, fixed)
+        return _bring_back(held, _estimate(held.problem, method, _take(held, fixed)), method)
+
+
+def _take(held: Standardised, fixed: FixedFit) -> FixedFit:
+    """The model without random effects in the columns of a standardised problem."""
+    psi = held.there(np.append(fixed.beta, np.zeros(held.alone.n_theta)))
+    return FixedFit(psi[: held.alone.n_beta], fixed.derivatives)
+
+
+def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
+    start = find_start(problem, fixed)
+    if method.joint:
+        beta = start[problem.beta_slices[0]]
+        joint = join(problem, beta, fixed_units(problem, fixed))
+        return _estimate_joint(joint, method, joint.outer(start))
+    if method.name == "laplace":
+        return _rectify(problem, _best_of_starts(problem, method, start), method)
+    near = _near_by_laplace(problem, start)
+    return _rectify(problem, _from_laplace(problem, method, near), method)
+
+
+def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum:
+    """The optimum of a standardised problem as one of the problem that it stands for."""
+    if optimum.evaluation.mode is None:
+        return optimum
+    psi = held.here(optimum.psi)
+    jacobian, inverse = held.jacobian(optimum.psi), held.inverse_jacobian(psi)
+    scale, hessian = jacobian @ optimum.scale, optimum.hessian
+    deviance = optimum.evaluation.deviance - (held.volume if method.reml else 0.0)
+    gradient = inverse.T @ optimum.evaluation.gradient
+    mode = _evaluation_at(held.alone, psi, scale, method).mode
+    if mode is None:
+        raise ConvergenceError(
+            "a predictor lies so far from zero beside its spread that the likelihood cannot be "
+            "computed in it; subtract its mean"
+        )
+    return replace(
+        optimum,
+        psi=psi,
+        evaluation=Evaluation(psi, deviance, gradient, mode, optimum.evaluation.spread),
+        scale=scale,
+        hessian=None if hessian is None else inverse.T @ hessian @ inverse,
+        curvature=optimum.whitened_hessian(),
+    )
+
+
+def _evaluation_at(
+    problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
+) -> Evaluation:
+    """The deviance and the modes of the random effects at all parameters."""
+    if not method.joint:
+        return objective_of(problem, method)(psi, None)
+    joint, outer = _joined(problem, psi, scale)
+    at = objective_of(joint.problem, method)(joint.outer(psi), None)
+    if at.mode is None:
+        return at
+    whole = Optimum(joint.outer(psi), at, outer, np.nan, None, np.nan, 0)
+    return _expand(joint, whole, method).evaluation
 
 
 def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
@@ -88,11 +142,26 @@ def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Opti
     ConvergenceError
         If no number of nodes settles.
     """
-    return settle_nodes(problem, _near_by_laplace(problem, find_start(problem, fixed)))
+    held = standardise(problem)
+    if held is None:
+        return _settle(problem, _near_by_laplace(problem, find_start(problem, fixed)))
+    start = find_start(held.problem, _take(held, fixed))
+    optimum, method = _settle(held.problem, _near_by_laplace(held.problem, start))
+    return _bring_back(held, optimum, method), method
 
 
 def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
     """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
+    held = standardise(problem)
+    if held is None:
+        return _settle(problem, near)
+    psi = held.there(near.psi)
+    there = replace(near, psi=psi, evaluation=objective_of(held.problem, Method())(psi, None))
+    optimum, method = _settle(held.problem, there)
+    return _bring_back(held, optimum, method), method
+
+
+def _settle(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
     method = choose_nodes(problem, near.evaluation, Method("agq"))
     while True:
         optimum = _from_laplace(problem, method, near)
@@ -251,13 +320,25 @@ def re_estimate(
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if is_profiled(problem, method):
             return estimate_gaussian(problem, method, previous)
-        if method.joint:
-            return _re_estimate_joint(problem, previous, scale, method)
-        start = _nudge(problem, previous, scale)
-        optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
-        if not np.isfinite(optimum.evaluation.deviance):
-            return estimate(problem, method)
-        return _rectify(problem, optimum, method)
+        held = standardise(problem)
+        if held is None:
+            return _re_estimate(problem, previous, scale, method)
+        there = held.inverse_jacobian(previous) @ scale
+        return _bring_back(
+            held, _re_estimate(held.problem, held.there(previous), there, method), method
+        )
+
+
+def _re_estimate(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
+) -> Optimum:
+    if method.joint:
+        return _re_estimate_joint(problem, previous, scale, method)
+    start = _nudge(problem, previous, scale)
+    optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
+    if not np.isfinite(optimum.evaluation.deviance):
+        return _estimate(problem, method, fit_without_random_effects(problem))
+    return _rectify(problem, optimum, method)
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
@@ -265,10 +346,20 @@ def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatAr
     known = covariance_of_gaussian(optimum)
     if known is not None:
         return known
-    hessian = optimum.hessian
-    if hessian is None:
-        hessian = hessian_at(problem, optimum, method)
-    return invert_information(hessian, optimum.scale)
+    whitened = optimum.whitened_hessian()
+    if whitened is not None:
+        return invert_curvature(whitened, optimum.searched)
+    held = standardise(problem)
+    if held is None:
+        return invert_information(hessian_at(problem, optimum, method), optimum.scale)
+    psi = held.there(optimum.psi)
+    scale = held.inverse_jacobian(optimum.psi) @ optimum.scale
+    at = _evaluation_at(held.problem, psi, scale, method)
+    there = replace(optimum, psi=psi, evaluation=at, scale=scale)
+    jacobian = held.jacobian(psi)
+    covariance = invert_information(hessian_at(held.problem, there, method), scale)
+    out: FloatArray = jacobian @ covariance @ jacobian.T
+    return out
 
 
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
@@ -297,7 +388,7 @@ def _re_estimate_joint(
         return settle(joint, method, start)
     optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
-        return estimate(problem, method)
+        return _estimate(problem, method, fit_without_random_effects(problem))
     return _expand(joint, _rectify(joint.problem, optimum, method), method)
 
 
@@ -306,7 +397,8 @@ def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatA
     objective, psi = objective_of(joint.problem, method), joint.outer(optimum.psi)
     at = objective(psi, None)
     hessian = differentiate_gradient(objective, psi, outer, at)
-    whole = _expand(joint, replace(optimum, psi=psi, evaluation=at, hessian=hessian), method)
+    inner = Optimum(psi, at, outer, np.nan, hessian, np.nan, 0)
+    whole = _expand(joint, inner, method)
     assert whole.hessian is not None
     return whole.hessian
 

@@ -340,6 +340,13 @@ class GLMM(Estimates):
     @cached_property
     def _root(self) -> FloatArray:
         """Scale for a refit: whitens the deviance at this optimum."""
+        whitened = self.optimum.whitened_hessian()
+        if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
+            # The covariance itself may be singular to rounding where columns are far from zero.
+            values, vectors = np.linalg.eigh(whitened)
+            reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
+            known: FloatArray = self.optimum.scale @ (vectors * np.maximum(reach, 1e-6))
+            return known
         values, vectors = np.linalg.eigh(0.5 * self.covariance)
         root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
         return root

@@ -19,6 +19,7 @@ __all__ = [
     "conditional_variances",
     "find_runaway",
     "find_singular",
+    "invert_curvature",
     "invert_information",
     "judge_convergence",
     "wald_intervals",
@@ -32,11 +33,15 @@ _FLAT = 1e-6
 
 
 def invert_information(hessian: FloatArray, scale: FloatArray) -> FloatArray:
-    """Covariance of the estimates, (P, P), from the Hessian of the deviance.
+    """Covariance of the estimates, (P, P), from the Hessian of the deviance."""
+    return invert_curvature(scale.T @ hessian @ scale, scale)
+
+
+def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
+    """Covariance of the estimates, (P, P), from the whitened Hessian of the deviance.
 
     Directions without curvature (covariance parameters on a boundary) contribute nothing.
     """
-    whitened = scale.T @ hessian @ scale
     values, vectors = np.linalg.eigh(whitened)
     # D is twice minus the log-likelihood.
     inverse = np.where(values > _FLAT, 2.0 / np.maximum(values, _FLAT), 0.0)
@@ -88,20 +93,15 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     optimum : Optimum
     names : sequence of str, (n_beta,)
     """
-    if optimum.hessian is None:
+    whitened, scale = optimum.whitened_hessian(), optimum.searched
+    if whitened is None:
         return ()
-    scale = _searched(optimum)
-    values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
+    values, vectors = np.linalg.eigh(whitened)
     flat = vectors[:, np.abs(values) < RUNAWAY]
     units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     shares = np.abs(scale @ flat) / np.where(units > 0.0, units, np.inf)[:, None]
     lost = shares[: len(names)].max(axis=1, initial=0.0) > 0.5
     return tuple(name for name, runs in zip(names, lost, strict=True) if runs)
-
-
-def _searched(optimum: Optimum) -> FloatArray:
-    """Scale of the directions that were searched, (P, P')."""
-    return optimum.scale[:, : optimum.psi.size - optimum.flat]
 
 
 def judge_convergence(
@@ -163,16 +163,27 @@ def judge_convergence(
 
 def _curved_gradient(optimum: Optimum) -> float:
     """Largest gradient of the log-likelihood per standard error where there is curvature."""
-    assert optimum.hessian is not None
-    scale = _searched(optimum)
-    values, vectors = np.linalg.eigh(scale.T @ optimum.hessian @ scale)
-    along = vectors.T @ (scale.T @ optimum.evaluation.gradient)
-    curved = np.abs(values) >= RUNAWAY
+    whitened = optimum.whitened_hessian()
+    assert whitened is not None
+    return _along_axes(optimum, whitened, RUNAWAY)
+
+
+def _along_axes(optimum: Optimum, whitened: FloatArray, least: float) -> float:
+    """Largest gradient of the log-likelihood per standard error along the axes of the Hessian.
+
+    It does not depend on the columns in which the model is written.
+    """
+    values, vectors = np.linalg.eigh(whitened)
+    along = vectors.T @ (optimum.searched.T @ optimum.evaluation.gradient)
+    curved = np.abs(values) >= least
     return float(np.abs(along[curved] / np.sqrt(2.0 * np.abs(values[curved]))).max(initial=0.0))
 
 
 def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:
     """Largest gradient of the log-likelihood per standard error."""
+    whitened = optimum.whitened_hessian()
+    if whitened is not None:
+        return _along_axes(optimum, whitened, _FLAT)
     if covariance is None:
         return 0.5 * optimum.gradient
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))

@@ -120,13 +120,16 @@ def expand(joint: Joint, optimum: Optimum, fixed_root: FloatArray) -> Optimum:
     gradient = np.concatenate([np.zeros(beta.size), evaluation.gradient])
     # The deviance is twice minus the log-likelihood.
     scale = _block_diagonal(fixed_root / np.sqrt(2.0), optimum.scale)
-    hessian = optimum.hessian
-    if hessian is not None:
+    hessian, curvature = optimum.hessian, optimum.whitened_hessian()
+    if hessian is not None and curvature is not None:
         inverse = np.linalg.inv(fixed_root)
         hessian = _block_diagonal(2.0 * inverse.T @ inverse, hessian)
+        curvature = _block_diagonal(np.eye(beta.size), curvature)
     mode = _random_mode(joint, evaluation.mode)
     whole = Evaluation(psi, evaluation.deviance, gradient, mode)
-    return replace(optimum, psi=psi, evaluation=whole, scale=scale, hessian=hessian)
+    return replace(
+        optimum, psi=psi, evaluation=whole, scale=scale, hessian=hessian, curvature=curvature
+    )
 
 
 def _block_diagonal(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -79,6 +79,8 @@ class Optimum:
     flat : int
         How many of the last columns of `scale` are directions in which the deviance is constant,
         left out of the search because a coefficient has no finite estimate.
+    curvature : (P', P') or None
+        The whitened Hessian, where it is known better than from `hessian` and `scale`.
     """
 
     psi: FloatArray
@@ -89,6 +91,19 @@ class Optimum:
     smallest_eigenvalue: float
     evaluations: int
     flat: int = 0
+    curvature: FloatArray | None = None
+
+    @property
+    def searched(self) -> FloatArray:
+        """Scale of the directions that were searched, (P, P')."""
+        return self.scale[:, : self.psi.size - self.flat]
+
+    def whitened_hessian(self) -> FloatArray | None:
+        """Hessian in the directions searched, (P', P'); None if there is none."""
+        if self.curvature is not None or self.hessian is None:
+            return self.curvature
+        out: FloatArray = self.searched.T @ self.hessian @ self.searched
+        return out
 
 
 @dataclass(eq=False)

@@ -20,6 +20,7 @@ from mixcheck.fitting.mode import Mode, System, build_system
 from mixcheck.fitting.mode import scale as scale_effects
 from mixcheck.fitting.optimize import Objective
 from mixcheck.fitting.problem import Curvature, Problem
+from mixcheck.fitting.standardisation import standardise
 
 __all__ = [
     "FixedFit",
@@ -89,6 +90,16 @@ def fit_without_random_effects(problem: Problem) -> FixedFit:
 
     Where the observed information is not positive definite, a step uses a rougher one.
     """
+    held = standardise(problem)
+    if held is None:
+        return _score_fixed(problem)
+    found = _score_fixed(held.problem)
+    beta = held.here(np.append(found.beta, np.zeros(problem.n_theta)))[: problem.n_beta]
+    return FixedFit(beta, found.derivatives)
+
+
+def _score_fixed(problem: Problem) -> FixedFit:
+    """Newton's method for the fixed effects in the columns of the problem."""
     etas = _start_predictors(problem)
     beta = _project(problem, etas)
     value, eta, d = _score(problem, beta)

@@ -1,0 +1,163 @@
+"""Whether fits of models with several parts reach the best optimum that is known.
+
+Each data set of ``scenarios.py`` is fitted by `glmm`, searched from ten random starts, and
+compared with glmmTMB where that has the model (``glmmtmb.csv``, by ``several_parts.R``):
+
+    python validation/fitting/several_parts.py --count 150
+
+A start is drawn around that of the model without random effects: coefficients of the zero part
+and of the dispersion anew, standard deviations times a log-normal number. What counts is a
+search that has come to rest away from the poles of Laplace's approximation. The value of
+glmmTMB is that of its own objective; ours at its estimates is there beside it. Half an hour on
+one core; results are added to ``results.csv`` beside this file as they come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scenarios import KINDS, Case, draw
+
+import mixcheck as mc
+from mixcheck.errors import MixcheckError
+from mixcheck.families import get_family
+from mixcheck.families.mixtures import add_zeros
+from mixcheck.fitting.glmm import _design
+from mixcheck.fitting.method import Method, objective_of
+from mixcheck.fitting.optimize import POLE, minimise
+from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.start import find_start, fit_without_random_effects, whiten
+
+HERE = Path(__file__).parent
+STARTS = 10
+REST = 1e-4
+
+
+def problem_of(case: Case) -> Problem:
+    """The model of a case, for the fitter."""
+    family = add_zeros(get_family(case.family))
+    design = _design(
+        case.formula, case.data, family, case.zi, case.dispersion, None, None, None, None
+    )
+    return arrange(design, family)
+
+
+def search(problem: Problem, psi: np.ndarray) -> float | None:
+    """Log-likelihood where a search comes to rest; None where it does not."""
+    objective = objective_of(problem, Method())
+    try:
+        first = objective(psi, None)
+        if first.mode is None or first.spread > POLE:
+            return None
+        end = minimise(objective, psi, whiten(problem, first), first=first, hessian=False)
+    except MixcheckError:
+        return None
+    return -0.5 * end.evaluation.deviance if end.gradient < REST else None
+
+
+def random_starts(problem: Problem, k: int) -> float | None:
+    """Best log-likelihood from random starts."""
+    start = find_start(problem, fit_without_random_effects(problem))
+    found = []
+    for j in range(STARTS):
+        rng = np.random.default_rng([k, j])
+        psi = start.copy()
+        psi[problem.beta_slices[0]] += rng.normal(0, 0.5, problem.X[0].shape[1])
+        for where in problem.beta_slices[1:]:
+            psi[where] = rng.normal(0, 1.0, where.stop - where.start)
+        psi[problem.n_beta :] *= np.exp(rng.normal(0, 0.7, problem.n_theta))
+        found.append(search(problem, psi))
+    rested = [value for value in found if value is not None]
+    return max(rested) if rested else None
+
+
+def at_glmmtmb(problem: Problem, text: str) -> float:
+    """Our log-likelihood at the estimates of glmmTMB."""
+    beta_x, beta_y, zi_x, zi_y, dispersion, sd, sd_zi = (float(v) for v in text.split())
+    psi = np.array([beta_x, beta_y, dispersion, zi_x, zi_y, np.exp(sd), np.exp(sd_zi)])
+    return -0.5 * objective_of(problem, Method())(psi, None).deviance
+
+
+def study(kind: str, k: int, theirs: pd.DataFrame | None) -> dict[str, object]:
+    """One row of the results."""
+    case = draw(kind, k)
+    problem = problem_of(case)
+    row: dict[str, object] = {"kind": kind, "k": k, "rows": problem.n, "family": case.family}
+    begin = time.process_time()
+    try:
+        fit = mc.glmm(
+            case.formula, case.data, family=case.family, zi=case.zi, dispersion=case.dispersion
+        )
+        facts = fit.convergence
+        row |= {
+            "llf": f"{fit.llf:.6f}",
+            "converged": facts.converged,
+            "runaway": "; ".join(facts.runaway),
+            "singular": "; ".join(facts.singular),
+            "evaluations": facts.evaluations,
+        }
+    except MixcheckError as error:
+        row["error"] = str(error)[:80]
+    row["seconds"] = round(time.process_time() - begin, 2)
+    best = random_starts(problem, k)
+    row["ten_starts"] = "" if best is None else f"{best:.6f}"
+    if theirs is not None and k in theirs.index:
+        row["glmmtmb_clean"] = theirs.loc[k, "clean"]
+        row["glmmtmb"] = theirs.loc[k, "llf"]
+        row["ours_at_glmmtmb"] = f"{at_glmmtmb(problem, str(theirs.loc[k, 'par'])):.6f}"
+    row["mixcheck"] = mc.__version__
+    return row
+
+
+FIELDS = [
+]
+    "kind",
+    "k",
+    "rows",
+    "family",
+    "llf",
+    "converged",
+    "runaway",
+    "singular",
+    "evaluations",
+    "error",
+    "seconds",
+    "ten_starts",
+    "glmmtmb_clean",
+    "glmmtmb",
+    "ours_at_glmmtmb",
+    "mixcheck",
+]
+
+
+def main() -> None:
+    """Study data sets of both kinds in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--results", type=Path, default=HERE / "results.csv")
+    asked = parser.parse_args()
+    held = HERE / "glmmtmb.csv"
+    theirs = pd.read_csv(held, index_col="k") if held.exists() else None
+    fresh = not asked.results.exists()
+    warnings.simplefilter("ignore")
+    for k in range(asked.first, asked.first + asked.count):
+        for kind in asked.kinds:
+            row = study(kind, k, theirs if kind == "zinb" else None)
+            with asked.results.open("a", newline="") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                if fresh:
+                    writer.writeheader()
+                    fresh = False
+                writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
