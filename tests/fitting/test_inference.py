@@ -114,10 +114,27 @@ def test_judgement(cbpp: mc.GLMM) -> None:
 
 
 def test_scaled_gradient(cbpp: mc.GLMM) -> None:
-    """Half the gradient of the deviance times the standard error."""
-    gradient = np.arange(1.0, 1.0 + cbpp.optimum.psi.size)
-    steep = replace(cbpp.optimum, evaluation=replace(cbpp.optimum.evaluation, gradient=gradient))
-    deviations = np.sqrt(np.diag(cbpp.covariance))
+    """Half the gradient of the deviance per standard error along axes, in any columns."""
+    optimum = cbpp.optimum
+    gradient = np.arange(1.0, 1.0 + optimum.psi.size)
+    steep = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
     found = scaled_gradient(steep, cbpp.covariance)
-    assert found == pytest.approx(0.5 * np.max(gradient * deviations))
+    # The length of the gradient in the metric of the covariance, and its largest component.
+    length = 0.5 * np.sqrt(gradient @ cbpp.covariance @ gradient)
+    assert length / np.sqrt(gradient.size) <= found <= length
+    turn = np.eye(gradient.size)
+    turn[0, 1] = 1e3
+    back = np.linalg.inv(turn)
+    assert optimum.hessian is not None
+    other = replace(
+        steep,
+        evaluation=replace(optimum.evaluation, gradient=back.T @ gradient),
+        scale=turn @ optimum.scale,
+        hessian=back.T @ optimum.hessian @ back,
+    )
+    assert scaled_gradient(other, None) == pytest.approx(found, rel=1e-6)
+    steep = replace(steep, hessian=None)
+    assert scaled_gradient(steep, cbpp.covariance) == pytest.approx(
+        0.5 * np.max(gradient * np.sqrt(np.diag(cbpp.covariance)))
+    )
     assert scaled_gradient(replace(steep, gradient=3.0), None) == 1.5

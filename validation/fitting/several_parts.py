@@ -116,7 +116,6 @@ def study(kind: str, k: int, theirs: pd.DataFrame | None) -> dict[str, object]:
 
 
 FIELDS = [
-]
     "kind",
     "k",
     "rows",
