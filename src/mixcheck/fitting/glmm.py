@@ -27,6 +27,7 @@ from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
 from mixcheck.fitting.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.gaussian import is_profiled
+from mixcheck.fitting.identification import require_identified
 from mixcheck.fitting.laplace import HessianKind
 from mixcheck.fitting.limits import Limits, estimate_at_limits, find_limits
 from mixcheck.fitting.method import Method, MethodName
@@ -150,7 +151,7 @@ def glmm(
         chosen = add_zeros(chosen)
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
-    _require_identified(problem)
+    require_identified(problem)
     if is_profiled(problem, Method(method, hessian, reml=reml)):
         fixed, limits = None, None
     else:
@@ -293,22 +294,6 @@ def _design(
         counts = design.response * design.weights
         return replace(design, response=counts, size=design.weights, weights=None)
     return design
-
-
-def _require_identified(problem: Problem) -> None:
-    """Refuse more random effects than the data can hold."""
-    gaussian = problem.family.name == "gaussian"
-    for term in problem.terms:
-        size = len(term.block.levels) * len(term.block.effects)
-        if size > problem.n or (gaussian and size >= problem.n):
-            least = f"fewer than {problem.n}" if gaussian else f"at most {problem.n}"
-            raise DesignError(
-                f"the random term {term.block.name} has {size} random effects "
-                f"({len(term.block.levels)} levels x {len(term.block.effects)}) for {problem.n} "
-                f"observations; {least} can be told apart"
-                + (" from the residual error" if gaussian else "")
-                + ". Write a simpler term, such as a random intercept, or a coarser factor."
-            )
 
 
 def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:
