@@ -262,3 +262,90 @@ def small() -> SimpleNamespace:
         table=make_table,
         design=make_design,
     )
+
+
+# ---- linear mixed models -----------------------------------------------------------------
+
+
+def dense_covariance(problem: Problem, psi: np.ndarray) -> np.ndarray:
+    """Covariance of the responses, frequency weights dividing the residual variance, (n, n)."""
+    variance = np.exp(2.0 * (psi[problem.beta_slices[1]][0] + problem.offsets[1]))
+    if problem.weights is not None:
+        variance = variance / problem.weights
+    V = np.diag(variance)
+    for term in problem.terms:
+        factor = problem.latent.factors[term.factor]
+        level = np.equal.outer(factor.sums.index, factor.sums.index)
+        root = term.covariance.factor(psi[problem.n_beta :][term.theta])
+        columns = factor.columns[term.columns]
+        Z = np.stack(
+            [np.ones(problem.n) if c.covariate is None else c.covariate for c in columns], axis=1
+        )
+        V += (Z @ root @ root.T @ Z.T) * level
+    return V
+
+
+def dense_deviance(problem: Problem, psi: np.ndarray, *, restricted: bool = False) -> float:
+    """Minus twice the log-likelihood at all parameters, rows of weight zero left out.
+
+    A row of weight w is w equal rows: their mean, of which the residual variance is divided by
+    w, and w - 1 contrasts that are all zero.
+    """
+    w = np.ones(problem.n) if problem.weights is None else problem.weights
+    held = w > 0
+    X = problem.X[0]
+    log_sd = psi[problem.beta_slices[1]][0] + problem.offsets[1]
+    with np.errstate(divide="ignore"):
+        V = dense_covariance(problem, psi)[np.ix_(held, held)]
+    residual = (problem.data.y - problem.offsets[0] - X @ psi[: X.shape[1]])[held]
+    factor = np.linalg.cholesky(V)
+    white = np.linalg.solve(factor, residual)
+    out = 2.0 * np.log(np.diag(factor)).sum() + white @ white + held.sum() * np.log(2 * np.pi)
+    contrasts = (w - 1.0) * (np.log(2 * np.pi) + 2.0 * log_sd) + np.log(np.where(held, w, 1.0))
+    out += contrasts[held].sum()
+    if restricted:
+        whole = np.linalg.solve(factor, X[held])
+        p = X.shape[1]
+        out += np.linalg.slogdet(whole.T @ whole)[1] - p * np.log(2 * np.pi)
+    return float(out)
+
+
+def dense_information(
+    problem: Problem, psi: np.ndarray, errors: np.ndarray, *, restricted: bool = False
+) -> np.ndarray:
+    """Hessian of the dense deviance by differences of the eighth order in standard errors."""
+    weights = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
+    step = 0.06 * errors
+    size = psi.size
+
+    def slope(at: np.ndarray, j: int) -> float:
+        total = 0.0
+        for k, weight in weights.items():
+            move = np.zeros(size)
+            move[j] = k * step[j]
+            ahead = dense_deviance(problem, at + move, restricted=restricted)
+            behind = dense_deviance(problem, at - move, restricted=restricted)
+            total += weight * (ahead - behind)
+        return total / step[j]
+
+    out = np.empty((size, size))
+    for i in range(size):
+        column = np.zeros(size)
+        for k, weight in weights.items():
+            move = np.zeros(size)
+            move[i] = k * step[i]
+            for j in range(size):
+                column[j] += weight * (slope(psi + move, j) - slope(psi - move, j))
+        out[i] = column / step[i]
+    return 0.5 * (out + out.T)
+
+
+@pytest.fixture(scope="session")
+def linear() -> SimpleNamespace:
+    """Dense normal densities of linear mixed models, and data for them."""
+    return SimpleNamespace(
+        layouts={name: formula for name, (formula, _) in LAYOUTS.items()},
+        make_table=make_table,
+        deviance=dense_deviance,
+        information=dense_information,
+    )

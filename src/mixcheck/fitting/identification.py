@@ -68,10 +68,15 @@ def _require_room(problem: Problem, term: Term) -> None:
     if size <= n and not (gaussian and size >= n):
         return
     least = f"fewer than {n}" if gaussian else f"at most {n}"
-    simpler = f"(1 | {block.group})" if len(block.effects) > 1 else "a term with a coarser factor"
+    if len(block.effects) > 1:
+        remedy = f"Write (1 | {block.group}) in its place, or a coarser factor"
+    elif gaussian and len(block.levels) == n:
+        remedy = "Leave it out: the residual error is an effect of each row already"
+    else:
+        remedy = "Write a term with a coarser factor in its place"
     raise DesignError(
         f"the random term {block.name} has {size} random effects ({len(block.levels)} levels x "
         f"{len(block.effects)}) for {n} observations; {least} can be told apart"
         + (" from the residual error" if gaussian else "")
-        + f". Write {simpler} in its place."
+        + f". {remedy}."
     )
