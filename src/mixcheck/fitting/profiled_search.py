@@ -41,6 +41,9 @@ _GROWTH = 4.0
 _SUFFICIENT = 1e-4
 # A starting variance contributes at least this share of the information of a level.
 _LEAST_SHRINKAGE = 0.1
+# A starting residual variance is at least this share of the whole.
+_LEAST_LEFT = 0.01
+_TINIEST = 1e-300
 # Eigenvalues of a Hessian below this share of the largest are none.
 _FLAT = 1e-12
 # Negative curvature, per unit of the scaled Hessian, that is not rounding.
@@ -221,12 +224,26 @@ def _least(w: FloatArray) -> FloatArray:
 
 
 def _start(deviance: ProfiledDeviance) -> list[FloatArray]:
-    """Lambda by moment estimates from the scores of the levels, r ~ (0, w + s^2 w^2)."""
-    roots = []
-    for w, r in zip(_diagonals(deviance), deviance.moments.random, strict=True):
-        excess = (r * r - w).sum(axis=1) / np.maximum((w * w).sum(axis=1), 1e-300)
-        roots.append(np.diag(np.maximum(np.sqrt(np.maximum(excess, 0.0)), _least(w))))
-    return roots
+    """Diagonal Lambda by moment estimates from the scores r of the levels.
+
+    ``E sum r_a^2 = v sum g_aa + sum_b t_b sum g_ab^2`` for effects of variances t and residuals
+    of variance v, ``v + sum_b t_b mean(z_b^2 W) = 1``; factors are taken one by one.
+    """
+    gram, total = deviance.products.gram, deviance.products.weights.total
+    parts, share, noise = [], 0.0, 0.0
+    for f, (w, r) in enumerate(zip(_diagonals(deviance), deviance.moments.random, strict=True)):
+        squares = np.square(gram[f, f]).sum(axis=2)
+        squares[np.diag_indices(len(w))] += _TINIEST
+        sums = w.sum(axis=1)
+        at_none, by_noise = np.linalg.solve(squares, np.array([(r * r).sum(axis=1), sums]).T).T
+        share += float(sums @ np.maximum(at_none, 0.0)) / total
+        noise += float(sums @ np.where(at_none > 0.0, by_noise, 0.0)) / total
+        parts.append((w, at_none, by_noise))
+    left = min(max((1.0 - share) / max(1.0 - noise, _LEAST_LEFT), _LEAST_LEFT), 1.0)
+    return [
+        np.diag(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), _least(w)))
+        for w, at_none, by_noise in parts
+    ]
 
 
 def _restart(
