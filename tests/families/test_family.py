@@ -314,6 +314,7 @@ PROPORTIONS = (0.3, 0.6)
 CASES = [
     Case(Gaussian(), gaussian(same), NORMAL_POINTS, ((-3, 3), (-2, 2))),
     Case(Gaussian("log"), gaussian(mp.exp), NORMAL_POINTS, ((-2, 2), (-2, 2))),
+    Case(Gaussian("inverse"), gaussian(reciprocal), NORMAL_POINTS, ((0.2, 3), (-2, 2))),
     Case(Poisson(), poisson(mp.exp), rates(np.log), ((-3, 4),)),
     Case(Poisson("identity"), poisson(same), rates(same), ((0.05, 50),)),
     Case(Poisson("sqrt"), poisson(lambda x: x * x), rates(np.sqrt), ((0.2, 7),)),

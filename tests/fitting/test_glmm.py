@@ -305,3 +305,15 @@ def test_warning_of_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(ConvergenceWarning, match="the optimum is not reached"):
         found = fit("count ~ x + (x | g)")
     assert not found.converged
+
+
+def test_inverse_link_of_a_gaussian_response() -> None:
+    """The inverse link of a real response, as in glmmTMB 1.1.5."""
+    rng = np.random.default_rng(4)
+    g, x = np.arange(300) % 20, rng.uniform(0, 1, 300)
+    eta = 0.5 + 0.4 * x + rng.normal(0, 0.05, 20)[g]
+    data = {"y": 1 / eta + rng.normal(0, 0.1, 300), "x": x, "g": g}
+    found = mc.glmm("y ~ x + (1 | g)", data, family=mc.families.Gaussian("inverse"))
+    assert found.llf == pytest.approx(235.508148, abs=1e-4)
+    assert found.params["x"] == pytest.approx(0.401764256, rel=1e-6)
+    assert found.bse["x"] == pytest.approx(0.00995625971, rel=1e-4)

@@ -40,7 +40,7 @@ class Gaussian(Family):
 
     Parameters
     ----------
-    link : {"identity", "log"} or Link
+    link : {"identity", "log", "inverse"} or Link
         Link of the mean. That of the standard deviation is the logarithm.
 
     Raises
@@ -62,7 +62,7 @@ class Gaussian(Family):
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = False
-    allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log")
+    allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
     precision_power: ClassVar[float | None] = -0.5
 
     def __init__(self, link: str | Link = "identity") -> None:
@@ -94,7 +94,7 @@ class Gaussian(Family):
         residual *= scale
         if held or _exceeds(residual, LARGEST_RESIDUAL):
             inside = (np.abs(residual) <= LARGEST_RESIDUAL) & (np.abs(eta[1]) <= LOG_SD_MAX)
-            harmless = tuple(np.where(inside, e, 0.0) for e in eta)
+            harmless = tuple(np.where(inside, e, 1.0) for e in eta)
             shown = Observed(np.where(inside, data.y, 0.0), None, data.constant)
             return mask_derivatives(self._derive(shown, harmless, order), inside)
         outer = _normal_derivatives(data.constant - eta[1], residual, scale, order)
@@ -141,7 +141,7 @@ class Gaussian(Family):
         )
 
     def start(self, data: Observed) -> FloatArray:
-        """The response itself, raised to a positive number for the log link, ``(n,)``."""
+        """The response itself, raised to a positive number for other links, ``(n,)``."""
         if self.link.name == "identity":
             return data.y
         return np.maximum(data.y, max(0.1 * float(np.mean(np.abs(data.y))), 1e-3))
