@@ -201,7 +201,7 @@ def test_quadrature_is_refused() -> None:
 
 
 RESPONSES = [
-    ("poisson", -1.0, "A poisson response must be whole numbers from 0.*-1 at position 0"),
+    ("poisson", -1.0, "A poisson response must be whole numbers from 0.*-1 in row 0"),
     ("poisson", 0.5, "A poisson response must be whole numbers"),
     ("binomial", 2.0, "must be 0 or 1.*Write successes / trials"),
     ("binomial", 0.5, "must be whole numbers of successes"),
@@ -317,3 +317,26 @@ def test_inverse_link_of_a_gaussian_response() -> None:
     assert found.llf == pytest.approx(235.508148, abs=1e-4)
     assert found.params["x"] == pytest.approx(0.401764256, rel=1e-6)
     assert found.bse["x"] == pytest.approx(0.00995625971, rel=1e-4)
+
+
+def test_rows_outside_the_support_are_those_of_the_caller() -> None:
+    """Rows at fault have their labels, in any order of groups, after rows were left out."""
+    data = table().sample(frac=1.0, random_state=1)
+    data.index = [f"r{i}" for i in range(N)]
+    data = data.astype({"count": float})
+    data.iloc[3, data.columns.get_loc("x")] = np.nan
+    data.iloc[[7, 90], data.columns.get_loc("count")] = -2.0
+    with (
+        pytest.warns(DataWarning, match="1 of 120 rows"),
+        pytest.raises(
+            FamilyError, match=r"2 of 119 .*-2 in row 'r7' \(position 6\), -2 in row 'r90'"
+        ),
+    ):
+        fit("count ~ x + (1 | g)", data=data)
+    good = fit("real ~ x + (1 | g)", "gaussian", table().sample(frac=1.0, random_state=1))
+    counts = fit("count ~ x + (1 | g)", data=table().sample(frac=1.0, random_state=1))
+    wrong = counts.observed.copy()
+    wrong[5] = 0.5
+    with pytest.raises(FamilyError, match=rf"0.5 in row {counts.frame.index[5]} \(position 5\)"):
+        counts.refit(wrong)
+    assert good.refit(wrong).nobs == N

@@ -10,7 +10,7 @@ memory with each other and with the data, and are never to be written to.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -419,12 +419,48 @@ def require_support(allowed: BoolArray, y: FloatArray, fact: str, instead: str) 
     """
     if allowed.all():
         return
-    rows = np.flatnonzero(~allowed)
-    shown = ", ".join(f"{float(y[i]):g} at position {i}" for i in rows[:3])
-    more = ", ..." if rows.size > 3 else ""
-    raise FamilyError(
-        f"{fact}; {rows.size} of {y.size} rows are not: {shown}{more} (positions from 0). {instead}"
-    )
+    raise SupportError(fact, instead, y, np.flatnonzero(~allowed))
+
+
+class SupportError(FamilyError):
+    """Responses outside the support of a family, by their positions or by other names.
+
+    Parameters
+    ----------
+    fact : str
+        What is required, without its full stop.
+    instead : str
+        What the caller can write, a full sentence.
+    y : (n,) array
+    rows : (k,) array
+        Positions of the responses at fault.
+    """
+
+    def __init__(self, fact: str, instead: str, y: FloatArray, rows: IntArray) -> None:
+        self.fact, self.instead, self.y, self.rows = fact, instead, y, rows
+        super().__init__(self._sentence(lambda i: f"at position {i}", " (positions from 0)"))
+
+    def reordered(self, order: IntArray) -> SupportError:
+        """The same of responses of which row k stood at ``order[k]``."""
+        y = np.empty_like(self.y)
+        y[order] = self.y
+        return SupportError(self.fact, self.instead, y, np.sort(order[self.rows]))
+
+    def named(self, name_row: Callable[[int], str]) -> FamilyError:
+        """The same with rows by the names that their owner gave them."""
+        return FamilyError(self._sentence(lambda i: f"in {name_row(i)}", ""))
+
+    def _sentence(self, name_row: Callable[[int], str], note: str) -> str:
+        told = ", ".join(f"{float(self.y[i]):g} {name_row(i)}" for i in self.rows[:3].tolist())
+        more = ", .." if self.rows.size > 3 else ""
+        return (
+            f"{self.fact}; {self.rows.size} of {self.y.size} rows are not: {told}{more}{note}. "
+            f"{self.instead}"
+        )
+
+    def __reduce__(self) -> tuple[type[FamilyError], tuple[str]]:
+        # As it reads, so that a worker can send it.
+        return FamilyError, (str(self),)
 
 
 def require_whole(y: FloatArray, fact: str, instead: str) -> FloatArray:

@@ -183,7 +183,8 @@ def prepare_successes(family: str, y: ArrayLike, size: ArrayLike | None) -> Obse
     counts = require_whole(
         values,
         f"A {family} response must be whole numbers of successes from 0",
-        "Write successes / trials, or cbind(successes, failures), with counts in both.",
+        "Write successes / trials, or cbind(successes, failures), with counts in both, or a "
+        "proportion with weights=trials.",
     )
     fact, instead = _TOO_MANY[size is None]
     require_support(counts <= trials, counts, fact.format(family), instead)

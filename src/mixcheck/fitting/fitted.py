@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -16,10 +16,11 @@ from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
 from mixcheck.design import Predictor, RandomParts, apply_design
-from mixcheck.design.frames import as_frame
+from mixcheck.design.frames import as_frame, row_label
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
 from mixcheck.errors import DataError, OptionError
+from mixcheck.families.family import SupportError
 from mixcheck.fitting.constant_groups import estimate_determined
 from mixcheck.fitting.covariances import estimate_covariances
 from mixcheck.fitting.data_response import perturb
@@ -325,7 +326,10 @@ class GLMM(Estimates):
                 f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
                 "one value for each row used in the fit"
             )
-        return self.problem.with_response(y)
+        try:
+            return self.problem.with_response(y)
+        except SupportError as error:
+            raise error.named(partial(row_label, self.frame)) from None
 
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,8 +16,9 @@ from scipy import sparse
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.covariance import Covariance, covariance_of
+from mixcheck.design.frames import row_label
 from mixcheck.design.matrices import Design, RandomBlock
-from mixcheck.families.family import Derivatives, Family, Observed
+from mixcheck.families.family import Derivatives, Family, Observed, SupportError
 from mixcheck.fitting.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.latent import Column, Factor, Latent, Summation, lay_out
 
@@ -182,7 +183,10 @@ class Problem:
 
     def with_response(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the order of the design."""
-        return self.with_rows(y[self.order])
+        try:
+            return self.with_rows(y[self.order])
+        except SupportError as error:
+            raise error.reordered(self.order) from None
 
     def with_rows(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the fitter's order."""
@@ -259,7 +263,7 @@ def arrange(design: Design, family: Family) -> Problem:
     places = {g: _index_of(latent, built[g]) for g in groups}
     return Problem(
         family=family,
-        data=family.prepare(design.response[order], _rows(design.size, order)),
+        data=_prepare(family, design, order),
         weights=_rows(design.weights, order),
         X=tuple(_matrix(part.X, order) for part in design.predictors),
         offsets=tuple(part.offset[order] for part in design.predictors),
@@ -267,6 +271,14 @@ def arrange(design: Design, family: Family) -> Problem:
         terms=_terms(blocks, places, by_group),
         order=order,
     )
+
+
+def _prepare(family: Family, design: Design, order: IntArray) -> Observed:
+    """The response in the fitter's order; rows at fault are named as in the caller's data."""
+    try:
+        return family.prepare(design.response[order], _rows(design.size, order))
+    except SupportError as error:
+        raise error.reordered(order).named(partial(row_label, design.frame)) from None
 
 
 def _rows(values: FloatArray | None, order: IntArray) -> FloatArray | None:
