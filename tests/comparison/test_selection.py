@@ -39,12 +39,13 @@ class Toy:
     description: dict = field(default_factory=dict)
     converged: bool = True
     notes: tuple = ()
+    runaway: tuple = ()
 
     @property
     def convergence(self) -> ConvergenceFacts:
         """As given."""
         messages = self.notes if self.converged else ("The gradient is large.",)
-        return ConvergenceFacts(self.converged, 0.0, 1.0, 1, (), messages)
+        return ConvergenceFacts(self.converged, 0.0, 1.0, 1, (), messages, runaway=self.runaway)
 
 
 def candidate(letters) -> Candidate:
@@ -119,6 +120,19 @@ def test_ties_go_to_fewer_parameters():
     assert chosen.best is not None
     assert chosen.best.model == "y ~ 1"
     assert all(model.close for model in chosen.models)
+
+
+def _lost(one: Candidate) -> Toy:
+    return replace(fit(one), runaway=("level b",))
+
+
+def test_a_best_model_without_estimates_is_named():
+    """The verdict says so, and the record keeps the parameters through JSON."""
+    chosen = select(_lost)
+    assert "It has no finite estimate of level b" in chosen.verdict
+    again = Selection.from_json(chosen.to_json())
+    assert again.best is not None
+    assert again.best.limited == ("level b",)
 
 
 def test_failures_are_kept_with_their_reason():

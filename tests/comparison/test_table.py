@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixcheck as mc
-from mixcheck.comparison.table import akaike_weights
+from mixcheck.comparison.ranking import akaike_weights
+from mixcheck.model import ConvergenceFacts
 
 from .conftest import Known, Unconverged, X
 
@@ -31,6 +33,8 @@ COLUMNS = [
     "lrt_df",
     "lrt_pvalue",
     "converged",
+    "lrt_boundary",
+    "effective_df",
 ]
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=8)
 
@@ -187,7 +191,7 @@ def test_pages(days, tmp_path):
 
 
 def test_by_the_conditional_aic():
-    """The criterion is that of `mixcheck.caic`, with a column of its own."""
+    """The criterion is that of `mixcheck.caic`, and so are its degrees of freedom."""
     cbpp = mc.datasets.load("cbpp")
     models = {
         "constant": mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial"),
@@ -195,7 +199,9 @@ def test_by_the_conditional_aic():
     }
     table = mc.compare(models, criterion="caic")
     for row in table.models:
-        assert row.caic == mc.caic(models[row.model]).value
+        result = mc.caic(models[row.model])
+        assert (row.caic, row.effective_df) == (result.value, result.df)
+        assert f"{result.df:.2f}" in table.to_text()
     assert table.best.model == "seasonal"
     assert "lowest cAIC" in table.verdict
     assert "cAIC" in table.to_text()
@@ -209,3 +215,50 @@ def test_other_predictors_are_in_the_formula():
     inflated = mc.glmm(formula, owls, family="poisson", zi="~ SexParent")
     text = mc.compare({"plain": plain, "inflated": inflated}).to_text(width=200)
     assert "(1 | Nest); zi ~ 1 + SexParent" in text
+
+
+def poisson_counts(seed: int) -> pd.DataFrame:
+    """Poisson counts of 30 groups of 8, no more and no less dispersed."""
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(30), 8), rng.standard_normal(240)
+    mean = np.exp(0.8 + 0.3 * x + rng.normal(0.0, 0.5, 30)[g])
+    return pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g})
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.SeparationWarning")
+def test_a_model_at_its_limit_does_not_win():
+    """A negative binomial without overdispersion is the Poisson, with a parameter to no use."""
+    data = poisson_counts(1)
+    models = {
+        family: mc.glmm("y ~ x + (1 | g)", data, family=family) for family in ("nbinom2", "poisson")
+    }
+    table = mc.compare(models, criterion="caic")
+    assert table.best.model == "poisson"
+    assert table.models[1].limited == ("dispersion: Intercept",)
+    assert "finite" not in table.verdict
+
+
+def test_a_best_model_without_estimates_is_named():
+    """The verdict says which parameter of the best model has no finite estimate."""
+    facts = ConvergenceFacts(True, 0.0, 1.0, 9, (), (), runaway=("cell",))
+
+    @dataclass(frozen=True, eq=False)
+    class Lost(Known):
+        @property
+        def convergence(self):
+            return facts
+
+    table = mc.compare({"a": Lost(llf=-5.0), "b": Known()})
+    assert table.best.limited == ("cell",)
+    assert table.verdict.endswith("a has no finite estimate of cell.")
+
+
+def test_the_law_of_a_test_is_named(days):
+    """A p-value of a mixture is not called that of a chi-square."""
+    table = mc.compare(days)
+    rows = table.to_frame().set_index("model")
+    assert rows.loc["uncorrelated", "lrt_boundary"]
+    assert not rows.loc["slope", "lrt_boundary"]
+    text = " ".join(table.to_text(width=300).split())
+    assert "intercept: mixture of chi-squares, " in text
+    assert "uncorrelated: chi-square(1), " in text

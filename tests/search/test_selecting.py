@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
@@ -207,3 +208,58 @@ def test_no_interaction_without_its_parts(counts):
     for model in chosen.models:
         assert "x:z" not in model.terms or {"x", "z"} <= set(model.terms)
     assert len(chosen.models) == len(list(combinations("abc", 2))) + 2
+
+
+def _poisson_counts(seed: int) -> pd.DataFrame:
+    """Poisson counts of 30 groups of 8, no more and no less dispersed."""
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(30), 8), rng.standard_normal(240)
+    mean = np.exp(0.8 + 0.3 * x + rng.normal(0.0, 0.5, 30)[g])
+    return pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g})
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+@pytest.mark.parametrize(
+    "choices",
+    [{"families": ["poisson", "nbinom2", "nbinom1"]}, {"family": "poisson", "zi": [None, "~ 1"]}],
+    ids=["families", "zero part"],
+)
+def test_the_simpler_family_wins_where_it_is_right(choices):
+    """Of six Poisson data sets at most one looks overdispersed or inflated to the cAIC.
+
+    Of forty it is 1 for each; with ties decided by rounding it was every second.
+    """
+    options = {**choices, "criterion": "caic", "fixed": False, "random": False}
+    wrong = 0
+    for seed in range(6):
+        best = mc.select("y ~ x + (1 | g)", _poisson_counts(seed), **options).best
+        wrong += best.description["family"] != "poisson" or bool(best.description.get("zi"))
+    assert wrong <= 1
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+@pytest.mark.parametrize("search", ["all", "greedy"])
+def test_aliases_are_one_model(search):
+    """A predictor in another unit adds no model, and the term that stands for both has all."""
+    data = _poisson_counts(3).assign(inches=lambda table: 2.0 * table["x"])
+    found = mc.select(
+        "y ~ x + inches + (1 | g)", data, family="poisson", random=False, search=search
+    )
+    assert found.best.model == "y ~ x + (1 | g)"
+    assert [model.model for model in found.models][1:] in ([], ["y ~ 1 + (1 | g)"])
+    assert found.importance["x"] == pytest.approx(1.0, abs=1e-4)
+    assert "inches" not in found.importance
+    aliased = {failure.model for failure in found.failures if "another way" in failure.reason}
+    assert "y ~ x + inches + (1 | g)" in aliased
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_the_best_fit_is_of_the_same_data():
+    """After a missing value the selected model is compared with a fit of the whole table."""
+    data = _poisson_counts(2).set_axis([f"row {k}" for k in range(240)])
+    data["y"] = data["y"].astype(float)
+    data.loc["row 5", "y"] = np.nan
+    best = mc.select("y ~ x + (1 | g)", data, family="poisson", random=False).best_fit
+    other = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    assert mc.lrt(other, best).df == 1
+    assert mc.compare([best, other]).best.delta == 0.0

@@ -37,7 +37,6 @@ _ROOMS: dict[str, str] = {
     "caic": "conditional",
     "logo": "group_scores",
 }
-NOT_CONVERGED = "it did not converge"
 
 
 @dataclass(frozen=True)
@@ -180,6 +179,9 @@ class Assessment:
         Sentences on the fit, such as that a variance is zero.
     data : tuple
         What two models must share to be compared.
+    limited : tuple of str
+        Parameters without a finite estimate.
+    converged : bool
     """
 
     reason: str = ""
@@ -188,6 +190,8 @@ class Assessment:
     df: int = 0
     notes: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
+    limited: tuple[str, ...] = ()
+    converged: bool = True
 
     @property
     def usable(self) -> bool:
@@ -208,7 +212,8 @@ def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Asse
         model = require_comparable(fit(candidate), "a search")
         facts = model.convergence if isinstance(model, Converging) else None
         if facts is not None and not facts.converged:
-            return Assessment(" ".join((f"{NOT_CONVERGED}.", *facts.messages)))
+            reason = " ".join(("it did not converge.", *facts.messages))
+            return Assessment(reason, converged=False)
         score = score_of(criterion(model))
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return Assessment(f"{type(error).__name__}: {error}")
@@ -219,5 +224,6 @@ def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Asse
         llf=float(model.llf),
         df=int(model.n_parameters),
         notes=() if facts is None else facts.messages,
+        limited=() if facts is None else tuple(facts.runaway),
         data=(("rows", str(model.nobs)), *sorted(model.data_digest.items())),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mixcheck.comparison.aliases import tell_apart
 from mixcheck.comparison.candidates import (
     Assessment,
     Candidate,
@@ -14,6 +15,7 @@ from mixcheck.comparison.candidates import (
     Fit,
     assess,
 )
+from mixcheck.comparison.explored import Explored, rank_explored
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.workers import Progress, map_numbers
 
@@ -24,16 +26,11 @@ __all__ = [
     "Step",
     "close_under",
     "explore",
-    "rank_key",
     "show_models",
 ]
 
 SearchName: TypeAlias = Literal["all", "greedy", "beam"]
 Neighbours: TypeAlias = Callable[[Candidate], Iterable[Candidate]]
-
-# Criteria that differ by less are equal: optimisers stop about there. Of equal models the one
-# with fewer parameters is preferred, then the one met first.
-TIE_DECIMALS = 5
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,6 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Explored:
-    """A candidate that was tried, its place in the order of trying, and its step."""
-
-    candidate: Candidate
-    assessment: Assessment
-    order: int
-    step: int
-
-
-@dataclass(frozen=True, eq=False)
 class _Task:
     """The assessment of candidate number k."""
 
@@ -91,6 +78,7 @@ def explore(
     max_models: int,
     n_jobs: int | None,
     progress: Progress,
+    tie: float,
 ) -> tuple[tuple[Explored, ...], tuple[Step, ...]]:
     """Fit candidates until none is left, or no step improves on the best so far.
 
@@ -110,6 +98,7 @@ def explore(
     whole = close_under(start, neighbours, max_models) if search == "all" else tuple(start)
     pending = _distinct(whole)
     explored: dict[str, Explored] = {}
+    known: dict[frozenset[str], bool] = {}
     steps: list[Step] = []
     while pending:
         if len(explored) + len(pending) > max_models:
@@ -121,11 +110,13 @@ def explore(
         for candidate, result in zip(pending, results, strict=True):
             explored[candidate.key] = Explored(candidate, result, len(explored), number)
         _require_same_data(explored.values())
-        steps.append(_step(number, pending, explored.values()))
+        apart = tell_apart(tuple(explored.values()), fit, known)
+        ranked = rank_explored(apart, tie)
+        steps.append(_step(number, pending, ranked))
         if search == "all":
             break
-        pending = _next(explored, pending, neighbours, width)
-    return tuple(explored.values()), tuple(steps)
+        pending = _next(explored, ranked[:width], pending, neighbours)
+    return tuple(tell_apart(tuple(explored.values()), fit, known)), tuple(steps)
 
 
 def close_under(
@@ -164,33 +155,21 @@ def _distinct(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple({candidate.key: candidate for candidate in candidates}.values())
 
 
-def rank_key(tried: Explored) -> tuple[float, int, int]:
-    """What usable models are sorted by: criterion, parameters, order of trying."""
-    score = tried.assessment.score
-    assert score is not None
-    return round(score.value, TIE_DECIMALS), tried.assessment.df, tried.order
-
-
-def _ranked(explored: Iterable[Explored]) -> list[Explored]:
-    return sorted((tried for tried in explored if tried.assessment.usable), key=rank_key)
-
-
 def _next(
-    explored: dict[str, Explored],
+    explored: Mapping[str, Explored],
+    best: Sequence[Explored],
     last: Sequence[Candidate],
     neighbours: Neighbours,
-    width: int,
 ) -> tuple[Candidate, ...]:
     """Neighbours, not yet tried, of the best models; of the last ones while all have failed."""
-    best = _ranked(explored.values())[:width]
     frontier = [tried.candidate for tried in best] if best else last
     reached = (other for candidate in frontier for other in neighbours(candidate))
     return _distinct(other for other in reached if other.key not in explored)
 
 
-def _step(number: int, fitted: Sequence[Candidate], explored: Iterable[Explored]) -> Step:
+def _step(number: int, fitted: Sequence[Candidate], ranked: Sequence[Explored]) -> Step:
     keys = tuple(candidate.key for candidate in fitted)
-    best = next(iter(_ranked(explored)), None)
+    best = next(iter(ranked), None)
     if best is None or best.assessment.score is None:
         return Step(number, keys, None, None)
     return Step(number, keys, best.candidate.key, best.assessment.score.value)

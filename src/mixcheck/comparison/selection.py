@@ -19,17 +19,16 @@ from mixcheck.comparison.candidates import (
     get_criterion,
 )
 from mixcheck.comparison.exploration import (
-    Explored,
     Neighbours,
     SearchName,
     Step,
     explore,
-    rank_key,
     show_models,
 )
+from mixcheck.comparison.explored import Explored, rank_explored
+from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.record import SCHEMA_VERSION, Record
 from mixcheck.comparison.selection_page import page_of, verdict_words
-from mixcheck.comparison.table import CLOSE, akaike_weights
 from mixcheck.display.document import Document
 from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
 from mixcheck.model import Comparable
@@ -86,6 +85,8 @@ class RankedModel:
         Sentences on the fit, such as that a variance is zero.
     step : int
         Step of the search in which it was fitted.
+    limited : tuple of str
+        Parameters without a finite estimate.
     """
 
     model: str
@@ -103,11 +104,15 @@ class RankedModel:
     verdicts: Mapping[str, str]
     notes: tuple[str, ...]
     step: int
+    limited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A candidate that could not be fitted, or did not converge, and why."""
+    """A candidate that is not ranked, and why.
+
+    It could not be fitted, did not converge, or is another candidate written in another way.
+    """
 
     model: str
     description: Mapping[str, str]
@@ -327,6 +332,7 @@ def search_models(
     _require_options(search, width, max_models, checked)
     require_workers(n_jobs)
     name, function = get_criterion(criterion)
+    tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
     explored, path = explore(
         start,
         neighbours,
@@ -337,9 +343,10 @@ def search_models(
         max_models=max_models,
         n_jobs=n_jobs,
         progress=progress,
+        tie=tie,
     )
     _require_some(explored)
-    ranked = sorted((tried for tried in explored if tried.assessment.usable), key=rank_key)
+    ranked = rank_explored(explored, tie)
     failures = tuple(_failure(t) for t in explored if not t.assessment.usable)
     models = _rank(ranked)
     reports: dict[str, Report] = {}
@@ -381,11 +388,9 @@ def _require_options(search: str, width: int, max_models: int, checked: int | st
 
 def _require_some(explored: Sequence[Explored]) -> None:
     """Refuse a search in which nothing could even be fitted: the call itself is wrong."""
-    reasons = {tried.assessment.reason for tried in explored}
-    if not any(tried.assessment.usable for tried in explored) and not any(
-        "did not converge" in reason for reason in reasons
-    ):
-        shown = "; ".join(sorted(reasons)[:3])
+    seen = [tried.assessment for tried in explored]
+    if not any(one.usable or not one.converged for one in seen):
+        shown = "; ".join(sorted({one.reason for one in seen})[:3])
         raise ComparisonError(
             f"none of the {len(explored)} candidate models could be fitted: {shown}"
         )
@@ -429,6 +434,7 @@ def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment
         verdicts={},
         notes=seen.notes,
         step=tried.step,
+        limited=seen.limited,
     )
 
 

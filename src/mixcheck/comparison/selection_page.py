@@ -44,11 +44,19 @@ def verdict_words(selection: Selection) -> str:
     else:
         passing = ", and fails none of the checks" if selection.gated else ""
         words = f"{best.model} has the lowest {selection.criterion} {among}{passing}."
+    if best.delta > 0.0 and not better:
+        words = f"{words[:-1]}, in a tie with {models[_lowest(models)].model}, which has more."
+    if best.limited:
+        words += f" It has no finite estimate of {', '.join(best.limited)}: see its notes."
     others = [model for model in selection.close if model is not best]
     if not others:
         return words
     are = "is" if len(others) == 1 else "are"
     return f"{words} {_count(others, 'other')} {are} close to the lowest: {_names(others)}."
+
+
+def _lowest(models: Sequence[RankedModel]) -> int:
+    return min(range(len(models)), key=lambda k: models[k].value)
 
 
 def _none_admissible(selection: Selection) -> str:

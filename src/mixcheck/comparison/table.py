@@ -8,14 +8,13 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
 
-from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
+from mixcheck.comparison.ranking import CLOSE, Standing, akaike_weights, rank_order
 from mixcheck.comparison.same_data import (
     formula_of,
     other_values,
@@ -37,8 +36,6 @@ __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 Criterion: TypeAlias = Literal["aic", "bic", "caic"]
 
 SCHEMA_VERSION = 1
-# Burnham & Anderson (2002), section 2.6: models within two units have substantial support.
-CLOSE = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,12 @@ class ComparedModel:
         The likelihood-ratio test against it.
     converged : bool or None
         None where the model does not say.
+    lrt_boundary : bool or None
+        Whether the p-value of the test is that of a mixture of chi-squares.
+    effective_df : float or None
+        Degrees of freedom that the conditional AIC counts, where that is the criterion.
+    limited : tuple of str
+        Parameters without a finite estimate.
     """
 
     model: str
@@ -80,6 +83,9 @@ class ComparedModel:
     lrt_df: int | None
     lrt_pvalue: float | None
     converged: bool | None
+    lrt_boundary: bool | None = None
+    effective_df: float | None = None
+    limited: tuple[str, ...] = ()
 
 
 @answer_methods
@@ -104,7 +110,7 @@ class Comparison:
 
     @property
     def best(self) -> ComparedModel:
-        """The model with the smallest criterion."""
+        """The model with the smallest criterion; of a tie, that with fewer parameters."""
         return self.models[0]
 
     @property
@@ -119,11 +125,14 @@ class Comparison:
         -------
         DataFrame
             model, formula, family, df, llf, aic, bic, caic, delta, weight, lrt_against,
-            lrt_statistic, lrt_df, lrt_pvalue, converged. What does not apply is missing.
+            lrt_statistic, lrt_df, lrt_pvalue, converged, lrt_boundary, effective_df. What does
+            not apply is missing.
         """
-        frame = pd.DataFrame([asdict(model) for model in self.models])
+        frame = pd.DataFrame([_columns(model) for model in self.models])
         return frame.astype(
             {
+                "lrt_boundary": "boolean",
+                "effective_df": "float64",
                 "caic": "float64",
                 "lrt_against": "str",
                 "lrt_statistic": "float64",
@@ -158,7 +167,8 @@ class Comparison:
             "criterion": self.criterion,
             "nobs": self.nobs,
             "verdict": self.verdict,
-            "models": [asdict(model) for model in self.models],
+            "models": [_columns(model) for model in self.models],
+            "limited": {model.model: model.limited for model in self.models if model.limited},
             "remarks": self.remarks,
         }
         return write_file(json_text(content), path)
@@ -171,6 +181,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return to_fragment(self.document())
+
+
+def _columns(model: ComparedModel) -> dict[str, object]:
+    """All fields with one value."""
+    return {name: value for name, value in asdict(model).items() if name != "limited"}
 
 
 @answer_calls
@@ -217,35 +232,26 @@ def compare(
     named = _named(models)
     require_same_data(named)
     require_one_likelihood(named)
-    scores = [_CRITERIA[criterion](model) for model in named.values()]
+    found = [_CRITERIA[criterion](model) for model in named.values()]
+    scores = [value for value, _ in found]
     deltas, weights = akaike_weights(np.array(scores))
     tests = {label: _test_against_simpler(label, named) for label in named}
     rows = [
-        _row(label, model, tests[label], score if criterion == "caic" else None, delta, weight)
-        for (label, model), score, delta, weight in zip(
-            named.items(), scores, deltas.tolist(), weights.tolist(), strict=True
+        _row(label, model, tests[label], pair, delta, weight)
+        for (label, model), pair, delta, weight in zip(
+            named.items(), found, deltas.tolist(), weights.tolist(), strict=True
         )
     ]
+    standings = [
+        Standing(score, row.df, row.llf, bool(row.limited))
+        for score, row in zip(scores, rows, strict=True)
+    ]
     return Comparison(
-        models=tuple(sorted(rows, key=lambda row: row.delta)),
+        models=tuple(rows[k] for k in rank_order(standings)),
         criterion=criterion,
         nobs=next(iter(named.values())).nobs,
         remarks=_remarks(rows, named, tests),
     )
-
-
-def akaike_weights(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Differences to the smallest score, (k,), and their Akaike weights, (k,).
-
-    Examples
-    --------
-    >>> deltas, weights = akaike_weights(np.array([100.0, 102.0]))
-    >>> deltas.tolist(), weights.round(4).tolist()
-    ([0.0, 2.0], [0.7311, 0.2689])
-    """
-    deltas: FloatArray = scores - scores.min()
-    weights: FloatArray = np.exp(-0.5 * deltas - logsumexp(-0.5 * deltas))
-    return deltas, weights
 
 
 @dataclass(frozen=True)
@@ -294,18 +300,20 @@ def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
         return _Test(reason=f"{label} has no likelihood-ratio test against {against}: {error}.")
 
 
-def _conditional(model: Comparable) -> float:
+def _conditional(model: Comparable) -> tuple[float, float | None]:
     if not isinstance(model, ConditionalLikelihood):
         raise OptionError(
             f"{formula_of(model)!r} has no conditional likelihood; write criterion='aic'"
         )
-    return caic(model).value
+    result = caic(model)
+    return result.value, result.df
 
 
 _NAMES = {"aic": "AIC", "bic": "BIC", "caic": "cAIC"}
-_CRITERIA: dict[str, Callable[[Comparable], float]] = {
-    "aic": aic,
-    "bic": bic,
+# Value, and the degrees of freedom where they are no number of parameters.
+_CRITERIA: dict[str, Callable[[Comparable], tuple[float, float | None]]] = {
+    "aic": lambda model: (aic(model), None),
+    "bic": lambda model: (bic(model), None),
     "caic": _conditional,
 }
 
@@ -314,7 +322,7 @@ def _row(
     label: str,
     model: Comparable,
     test: _Test,
-    conditional: float | None,
+    criterion: tuple[float, float | None],
     delta: float,
     weight: float,
 ) -> ComparedModel:
@@ -328,7 +336,7 @@ def _row(
         llf=model.llf,
         aic=aic(model),
         bic=bic(model),
-        caic=conditional,
+        caic=None if criterion[1] is None else criterion[0],
         delta=delta,
         weight=weight,
         lrt_against=test.against,
@@ -336,6 +344,9 @@ def _row(
         lrt_df=None if ratio is None else ratio.df,
         lrt_pvalue=None if ratio is None else ratio.pvalue,
         converged=model.convergence.converged if isinstance(model, Converging) else None,
+        lrt_boundary=None if ratio is None else ratio.boundary,
+        effective_df=criterion[1],
+        limited=tuple(model.convergence.runaway) if isinstance(model, Converging) else (),
     )
 
 
@@ -382,12 +393,23 @@ def _method(model: Comparable) -> str:
 
 def _verdict_words(models: Sequence[ComparedModel], criterion: str) -> str:
     best, *others = models
+    lost = f" {best.model} has no finite estimate of {', '.join(best.limited)}."
+    return f"{_order_words(best, others, criterion)}{lost if best.limited else ''}"
+
+
+def _order_words(best: ComparedModel, others: Sequence[ComparedModel], criterion: str) -> str:
     close = [model.model for model in others if model.delta <= CLOSE]
     if not close:
         units = format_number(others[0].delta)
         return (
             f"{best.model} has the lowest {criterion}; the next is {others[0].model}, "
             f"{units} units above."
+        )
+    if best.delta > 0.0:
+        lowest = min(others, key=lambda model: model.delta)
+        return (
+            f"{best.model} and {lowest.model} tie for the lowest {criterion}, and {best.model} "
+            "has fewer parameters."
         )
     names = close[0] if len(close) == 1 else f"{', '.join(close[:-1])} and {close[-1]}"
     return (
@@ -401,7 +423,7 @@ def _ranking(models: Sequence[ComparedModel]) -> Table:
     conditional = models[0].caic is not None
     columns = (
         *("model", "df", "log-lik.", "AIC", "BIC"),
-        *(("cAIC",) if conditional else ()),
+        *(("effective df", "cAIC") if conditional else ()),
         *("difference", "weight", "test against", "p"),
     )
     rows = tuple(
@@ -411,7 +433,7 @@ def _ranking(models: Sequence[ComparedModel]) -> Table:
             Places(model.llf, 2),
             Places(model.aic, 2),
             Places(model.bic, 2),
-            *((Places(model.caic, 2),) if model.caic is not None else ()),
+            *((_places(model.effective_df), _places(model.caic)) if conditional else ()),
             Places(model.delta, 2),
             PValue(model.weight),
             _test_words(model),
@@ -426,7 +448,12 @@ def _test_words(model: ComparedModel) -> str:
     if model.lrt_against is None:
         return ""
     statistic = format_number(model.lrt_statistic)
-    return f"{model.lrt_against}: chi-square({model.lrt_df}) = {statistic}"
+    law = "mixture of chi-squares" if model.lrt_boundary else f"chi-square({model.lrt_df})"
+    return f"{model.lrt_against}: {law}, {statistic}"
+
+
+def _places(value: float | None) -> Places | None:
+    return None if value is None else Places(value, 2)
 
 
 def _formulas(models: Sequence[ComparedModel]) -> Table:
