@@ -375,7 +375,7 @@ def test_wrong_calls():
     with pytest.raises(mc.OptionError, match="found DataFrame"):
         mc.caic(small())
     fit = mc.glmm("y ~ x + (1 | g)", small(), family="poisson")
-    with pytest.raises(mc.OptionError, match="'derivative', 'onestep', 'exact'"):
+    with pytest.raises(mc.OptionError, match="'derivative', 'onestep' or 'exact'"):
         mc.caic(fit, method="bootstrap")
     pseudo = mc.glmm("y ~ x + (1 | g)", small(), family="poisson", method="pql")
     with pytest.raises(mc.OptionError, match='method="laplace"'):

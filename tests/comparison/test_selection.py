@@ -300,7 +300,7 @@ def test_progress_counts_models(capsys):
     ("options", "message"),
     [
         ({"search": "random"}, "write 'all', 'greedy' or 'beam'"),
-        ({"width": 0}, "width must be a positive integer"),
+        ({"width": 0}, "width must be a whole number of at least 1"),
         ({"checked": "some"}, 'or "all"'),
         ({"max_models": 10}, "more than 10 candidate models"),
         ({"max_models": 4, "search": "greedy"}, "more than 4 candidate models"),
