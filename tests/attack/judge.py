@@ -12,6 +12,7 @@ import random
 import re
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -158,7 +159,8 @@ def _at_most(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise Hang
 
-    if not hasattr(signal, "SIGPROF"):
+    here = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "SIGPROF") or not here:
         yield
         return
     before = signal.signal(signal.SIGPROF, stop)
@@ -323,6 +325,7 @@ def mc_threads() -> Any:
 
 
 _CONTROLLER: Any = None
+mc_threads()  # its first call sets a variable of the environment
 
 
 def _state() -> dict[str, Any]:

@@ -159,6 +159,10 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 }
 
 
+# What the makers call themselves.
+MADE_BY = ("mc.select", "mc.suggest")
+
+
 @cache
 def made(name: str) -> Any:
     """A result of a fit, made once."""
