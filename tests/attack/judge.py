@@ -125,7 +125,7 @@ FOREIGN = re.compile("|".join(_FOREIGN))
 # What stands in quotes is the caller's own, and so is the type of what was found.
 _OURS = "|".join(name for name in dir(mc) if name.endswith(("Error", "Warning", "Failed")))
 _QUOTED = re.compile(
-    rf"'[^']*'|`[^`]*`|\"[^\"]*\"|(?:\bfound|=|the class|the function) [\w.]+|\b(?:{_OURS})\b"
+    rf"'[^']*'|`[^`]*`|\"[^\"]*\"|(?:\bfound|=|the class|the function|, not(?= [A-Z])) ?[\w.]+|\b(?:{_OURS})\b"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
