@@ -57,7 +57,7 @@ _FOREIGN = (
     r"inhomogeneous",
     r"operands could",
     r"shape mismatch",
-    r"array must ",
+    r"\barray must ",
     r"\barrays? (?:is|were) ",
     r"input array",
     r"ufunc",
@@ -125,7 +125,9 @@ FOREIGN = re.compile("|".join(_FOREIGN))
 # What stands in quotes is the caller's own, and so is the type of what was found.
 _OURS = "|".join(name for name in dir(mc) if name.endswith(("Error", "Warning", "Failed")))
 _QUOTED = re.compile(
-    rf"'[^']*'|`[^`]*`|\"[^\"]*\"|(?:\bfound|=|the class|the function|, not(?= [A-Z])) ?[\w.]+|\b(?:{_OURS})\b"
+    rf"'[^']*'|`[^`]*`|\"[^\"]*\"|numpy\.random\.default_rng"
+    r"|(?:\bfound|=|the class|the function|, not(?= [A-Z])) ?[\w.]+"
+    rf"|\b(?:{_OURS})\b"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -215,7 +217,7 @@ def judge(step: Step, names: dict[str, Any]) -> Outcome:
         faults.append(Fault("right call refused", _place(raised), str(raised)[:300]))
     elif step.same_as and isinstance(raised, mc.MixcheckError):
         faults += _of_storage(step, raised, names)
-    return Outcome(answer, raised, tuple(faults))
+    return Outcome(answer, raised, tuple(dict.fromkeys(faults)))
 
 
 def _prepared(step: Step, names: dict[str, Any]) -> tuple[Any, list[Any], dict[str, Any]]:

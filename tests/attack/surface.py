@@ -93,9 +93,7 @@ PATH = Argument(
     ("folder()", "'no/such/folder/x'", "''", "'\\0'", "b'x'", "3"),
 )
 WIDTH = Argument(("100", "60"), UNSURE, ("0", "-5", "1", "None", "'80'", "1.5"), 0.4)
-COLUMN = Argument(
-    ("'f'", "'g'", "'x'"), values.some_of(str, bytes, int, tuple), ("'nope'", "None", "[]")
-)
+COLUMN = Argument(("'f'", "'g'", "'x'"), values.column, ("'nope'", "None", "[]"), 1.0)
 GROUP = Argument(("'g'", "None"), UNSURE, ("'h'", "'f'", "'x'", "'nope'", "''", "[]", "1"), 0.5)
 LINKS = (
     "'log'",
@@ -108,8 +106,8 @@ LINKS = (
     "'inverse'",
 )
 LINK = Argument(LINKS, UNSURE, ("'Log'", "'nope'", "mc.families.Logit", "mc.families.Logit()"), 0.7)
-LEVEL = Argument(("'low'", "0", "True"), UNSURE, ("'nope'", "None", "[]"))
-TEXT_NAME = Argument(("'a name'",), values.of_type(str))
+LEVEL = Argument(("'low'", "0", "True"), UNSURE, ("'nope'", "None", "[]"), 1.0)
+TEXT_NAME = Argument(("'a name'",), values.of_type(str), (), 1.0)
 
 
 def _documents(

@@ -159,6 +159,11 @@ def some_of(*types: Any) -> Domain:
     return lambda value: None if isinstance(value, types) else False
 
 
+def column(value: Any) -> Allowed:
+    """Names of columns: texts, and numbers where a table has them."""
+    return None if isinstance(value, str | int) and not isinstance(value, bool) else False
+
+
 def unsure(value: Any) -> Allowed:
     """Anything may be taken or refused."""
     return None
