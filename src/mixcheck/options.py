@@ -21,6 +21,7 @@ import numpy as np
 from mixcheck.errors import OptionError
 
 __all__ = [
+    "listed",
     "require_choice",
     "require_flag",
     "require_generator",
@@ -94,6 +95,18 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}.."
 
 
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names after each other, and of many the first ones and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c", "d"], most=3)
+    'a, b, c and 1 more'
+    """
+    first = ", ".join(map(_cut, names[:most]))
+    return f"{first} and {len(names) - most} more" if len(names) > most else first
+
+
 def require_choice(name: str, value: object, allowed: Sequence[str], hint: str = "") -> str:
     """One of some words.
 
@@ -119,7 +132,7 @@ def require_flag(name: str, value: object) -> bool:
 def require_text(name: str, value: object, example: str) -> str:
     """A text, such as the example."""
     if isinstance(value, str):
-        return value
+        return str(value)
     raise OptionError(f"{name} must be a text, such as {example!r}; found {shown(value)}")
 
 

@@ -68,7 +68,7 @@ def test_options_are_checked():
         from_draws(y, draws, fitted=[1.0])
     with pytest.raises(OptionError, match="draws_by='row' is unknown"):
         from_draws(y, draws, draws_by="row")
-    with pytest.raises(DataError, match="frame must be a data frame, found list"):
+    with pytest.raises(DataError, match="frame must be a table with one row an observation"):
         from_draws(y, draws, frame=[1, 2, 3, 4])
 
 

@@ -19,7 +19,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls
 from mixcheck.errors import DataError
 from mixcheck.model import Conditioning, Realisation
-from mixcheck.options import require_flag, require_text
+from mixcheck.options import require_flag, require_text, shown
 from mixcheck.ranks import randomised_rank, rank_residuals
 
 __all__ = ["DrawsModel", "from_draws"]
@@ -236,8 +236,13 @@ def _frame(frame: Any, y: AnyArray, n: int, labels: pd.Index[Any] | None) -> pd.
         table: pd.DataFrame = nw.from_native(frame, eager_only=True).to_pandas()
     except TypeError:
         raise DataError(
-            f"frame must be a data frame, found {type(frame).__name__}; write pandas.DataFrame(..)"
+            f"frame must be a table with one row an observation, such as a data frame of pandas or "
+            f"polars; found {shown(frame)}"
         ) from None
+    except Exception as error:  # whatever the library of the table raises
+        raise DataError(
+            f"frame cannot be read as a table with one row an observation; found {shown(frame)}"
+        ) from error
     if len(table) != n:
         raise DataError(f"frame must have one row an observation, {n}; found {len(table)}")
     if labels is None or not isinstance(frame, pd.DataFrame):
@@ -255,11 +260,14 @@ def _all_integers(pool: AnyArray) -> bool:
 def pool_moments(pool: AnyArray) -> tuple[FloatArray, FloatArray]:
     """Mean and variance (divisor m) of each column of an (m + 1, n) pool, each (n,)."""
     size = len(pool)
-    mean: FloatArray = np.add.reduce(pool, axis=0, dtype=np.float64) / size
-    squares = np.zeros_like(mean)
-    for row in pool:
-        deviation = row - mean
-        squares += deviation * deviation
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: FloatArray = np.add.reduce(pool, axis=0, dtype=np.float64) / size
+        squares = np.zeros_like(mean)
+        for row in pool:
+            deviation = row - mean
+            squares += deviation * deviation
+    if not np.isfinite(squares).all():
+        raise DataError("observed and draws are so large that their variance has no finite value")
     return mean, squares / (size - 1)
 
 

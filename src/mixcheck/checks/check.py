@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
 
@@ -17,7 +17,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.model import Checkable
-from mixcheck.options import shown
+from mixcheck.options import require_text, shown
 from mixcheck.report.finding import Finding, Skipped
 
 if TYPE_CHECKING:
@@ -233,8 +233,8 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     names = [str(column) for column in frame.columns]
     near = difflib.get_close_matches(str(name), names) or names[:10]
     raise UnknownColumnError(
-        f"no column is called {name!r} in the data of the model; did you mean "
-        f"{', '.join(map(repr, near))}?"
+        f"no column is called {shown(name)} in the data of the model; did you mean "
+        f"{', '.join(map(shown, near))}?"
     )
 
 
@@ -264,6 +264,19 @@ def _outcome_name(outcome: Outcome) -> str:
     return outcome.name if isinstance(outcome, Measure) else outcome.check
 
 
+def _plain_argument(name: str, value: object) -> Level:
+    """A column, a level or a name as JSON has it."""
+    if isinstance(value, np.bool_ | np.number):
+        value = value.item()
+    if name == "title":
+        return require_text("name", value, "zeros of spring")
+    if name == "column" and isinstance(value, bool | float):
+        value = None
+    if isinstance(value, str | int | float):
+        return value
+    raise OptionError(f"{name} must be a text or a number, found {shown(value)}")
+
+
 @dataclass(frozen=True, repr=False)
 class _Wrapper(Check, ABC):
     """A check that asks another one."""
@@ -275,11 +288,8 @@ class _Wrapper(Check, ABC):
             raise OptionError(f"{type(self).__name__} wraps a check, found {shown(self.check)}")
         for item in fields(self):
             value = getattr(self, item.name)
-            if not isinstance(value, Hashable):
-                raise OptionError(
-                    f"{item.name} of {type(self).__name__} must be a text or a number, "
-                    f"found {shown(value)}"
-                )
+            if item.name != "check":
+                object.__setattr__(self, item.name, _plain_argument(item.name, value))
 
 
 @final

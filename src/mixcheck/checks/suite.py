@@ -24,7 +24,7 @@ from mixcheck.display.encoding import json_text
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
 from mixcheck.model import Checkable, Conditioning, Enumerable, Realisation
-from mixcheck.options import require_workers, shown
+from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy
@@ -186,6 +186,7 @@ class Suite:
             If a check names a column that the data have not.
         """
         require_workers(n_jobs)
+        require_progress(progress)
         if isinstance(subject, Residuals):
             _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
             seen = subject

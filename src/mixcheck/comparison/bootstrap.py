@@ -20,7 +20,7 @@ from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.model import Comparable, Converging, Refittable
-from mixcheck.options import require_whole, require_workers
+from mixcheck.options import require_progress, require_whole, require_workers
 from mixcheck.streams import Purpose, choose_seed, stream
 from mixcheck.workers import Progress, map_numbers
 
@@ -201,6 +201,7 @@ def bootstrap_lrt(
         _require_refittable(model)
     count = require_whole("draws", draws)
     require_workers(n_jobs)
+    require_progress(progress)
     enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)
     observed = likelihood_ratio(smaller, larger)
     chosen = choose_seed(seed)

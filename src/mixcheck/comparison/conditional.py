@@ -16,7 +16,7 @@ from mixcheck.model import (
     Converging,
     PerturbationMethod,
 )
-from mixcheck.options import require_choice, require_workers
+from mixcheck.options import require_choice, require_progress, require_workers
 from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["ConditionalAIC", "caic"]
@@ -152,6 +152,7 @@ def caic(
         )
     require_choice("method", method, PERTURBATION_METHODS)
     require_workers(n_jobs)
+    require_progress(progress)
     llf = model.conditional_llf
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")

@@ -19,7 +19,7 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable, GroupDerivatives, Groupwise
-from mixcheck.options import require_choice, require_workers, shown
+from mixcheck.options import require_choice, require_progress, require_workers, shown
 from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
@@ -221,6 +221,7 @@ def logo(
     if method is not None:
         require_choice("method", method, get_args(LeaveOutMethod))
     require_workers(n_jobs)
+    require_progress(progress)
     levels = fitted.group_levels(group)
     if len(levels) < 2:
         raise OptionError(f"{levels.name!r} has {len(levels)} level; logo needs at least two")

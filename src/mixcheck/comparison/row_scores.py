@@ -26,7 +26,13 @@ from mixcheck.model import (
     ConditionalLikelihood,
     Rowwise,
 )
-from mixcheck.options import require_choice, require_number, require_workers, shown
+from mixcheck.options import (
+    require_choice,
+    require_number,
+    require_progress,
+    require_workers,
+    shown,
+)
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.workers import Progress, map_numbers
 
@@ -275,6 +281,7 @@ def loo(
     require_choice("method", method, get_args(RowMethod))
     limit = require_number("refit_above", refit_above, 0.0, 1.0, example=0.7, ends=True)
     require_workers(n_jobs)
+    require_progress(progress)
     posterior = model.row_posterior()
     cavity = find_cavity(posterior)
     predicted = predict(posterior.law, cavity)

@@ -71,7 +71,8 @@ def _fail(text: str, position: int, message: str) -> NoReturn:
     shown = "".join(c if c.isprintable() else " " for c in part)
     before, after = "..." * (first > 0), "..." * (first + _SHOWN < len(text))
     caret = " " * (len(before) + position - first) + "^"
-    raise FormulaError(f"{message}\n  {before}{shown}{after}\n  {caret}") from None
+    told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    raise FormulaError(f"{told}\n  {before}{shown}{after}\n  {caret}") from None
 
 
 def brief(text: str) -> str:

@@ -45,6 +45,8 @@ _STORAGE: Final[dict[str, type[np.generic]]] = {
     "i": np.int64,
     "u": np.uint64,
 }
+# Longer names than this are cut in a message.
+_MOST_SHOWN: Final = 60
 _TEXT: Final = frozenset({"string", "empty"})
 
 
@@ -200,7 +202,8 @@ def as_written(name: str) -> str:
 
 def shown_name(name: str) -> str:
     """Name without the characters that steer a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}.."
 
 
 def _folded(name: str) -> str:

@@ -38,6 +38,7 @@ from mixcheck.design.response import make_response
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning, DesignError
 from mixcheck.notices import warn
+from mixcheck.options import listed
 
 __all__ = ["Design", "Predictor", "RandomBlock", "build_design"]
 
@@ -419,7 +420,7 @@ def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) 
 def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
     return [
         f"{len(p.aliased)} column(s) of the {p.name} predictor were left out because they are "
-        f"linear combinations of the others: {', '.join(p.aliased)}."
+        f"linear combinations of the others: {listed(p.aliased)}."
         for p in predictors
         if p.aliased
     ]

@@ -67,7 +67,7 @@ def find_grouping(design: Design, problem: Problem, name: str | None) -> Groupin
     known = {term.block.group: term for term in problem.terms}
     if name is None:
         name = _coarsest(problem)
-    require_text("group", name, "site")
+    name = require_text("group", name, "site")
     if name in known:
         term = known[name]
         codes = problem.latent.factors[term.factor].sums.index

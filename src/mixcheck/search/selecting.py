@@ -23,6 +23,7 @@ from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
 from mixcheck.options import (
     require_flag,
+    require_progress,
     require_seed,
     require_text,
     require_whole,
@@ -165,6 +166,7 @@ def select(
     (5, 4.22)
     """
     require_workers(n_jobs)
+    require_progress(progress)
     require_likelihood(options)
     known = _families(family, families)
     choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}

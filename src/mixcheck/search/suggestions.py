@@ -20,7 +20,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.families import Mixture
 from mixcheck.fitting.fitted import GLMM
-from mixcheck.options import require_whole, require_workers, shown
+from mixcheck.options import require_progress, require_whole, require_workers, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.search.fits import GlmmFit, SuiteCheck, require_likelihood
@@ -245,6 +245,7 @@ def suggest(
     """
     require_whole("most", most)
     require_workers(n_jobs)
+    require_progress(progress)
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
     remedies, notes = find_remedies(report, situation)
