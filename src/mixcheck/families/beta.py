@@ -228,7 +228,10 @@ class BetaBinomial(Family):
         return derive_in_blocks(self._derive_block, data, eta, order)
 
     def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        return derive_inside(self._derive, _find_inside(self.link, eta), data, eta, order)
+        low = data.y == 0.0
+        high = data.y == _trials(data.size, data.y)
+        held = (_hold_ends(self.link, eta, low, high), eta[1])
+        return derive_inside(self._derive, _find_inside(self.link, held), data, held, order)
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         return _betabinomial_derivatives(data, self.link.log_tails(eta[0], order), eta[1], order)
@@ -339,6 +342,25 @@ class BetaBinomial(Family):
 
 def _trials(size: FloatArray | None, like: FloatArray) -> FloatArray:
     return np.ones(like.shape) if size is None else size
+
+
+# Predictors at which the logarithm of a tail of a link is about -200.
+_ENDS = {"logit": (-200.0, 200.0), "probit": (-19.0, 19.0), "cloglog": (-200.0, 5.0)}
+
+
+def _hold_ends(
+    link: ProbabilityLink, eta: Predictors, low: BoolArray, high: BoolArray
+) -> FloatArray:
+    """Predictors beyond an end at that end, in rows whose log density is constant there, (n,)."""
+    if link.name not in _ENDS or not eta[0].size:
+        return eta[0]
+    below, above = _ENDS[link.name]
+    if eta[0].min() >= below and eta[0].max() <= above:
+        return eta[0]
+    # A precision far below one takes the shapes further out.
+    near = np.clip(1.0 + np.minimum(eta[1], 0.0) / 200.0, 0.1, 1.0)
+    held = np.where(low, np.maximum(eta[0], below * near), eta[0])
+    return np.where(high, np.minimum(held, above * near), held)
 
 
 def _find_inside(link: ProbabilityLink, eta: Predictors) -> BoolArray:

@@ -31,6 +31,7 @@ from mixcheck.families.family import (
 )
 from mixcheck.families.links import Link, Log
 from mixcheck.families.stirling import gap_of_share, rising_logs
+from mixcheck.families.tails import SMALLEST
 
 __all__ = [
     "LOG_MAX",
@@ -43,6 +44,7 @@ __all__ = [
     "draw_negative_binomial",
     "find_inside",
     "hold_exp",
+    "hold_lowest",
     "start_excess",
 ]
 
@@ -97,7 +99,8 @@ class NegativeBinomial(Family):
         return derive_in_blocks(self._derive_block, data, eta, order)
 
     def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        return derive_inside(self._derive, find_inside(self.link, eta), data, eta, order)
+        held = (hold_lowest(self.link, eta[0], data.y == 0.0), eta[1])
+        return derive_inside(self._derive, find_inside(self.link, held), data, held, order)
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         mu, log_mu, inner = take_log(self.link, eta[0])
@@ -123,6 +126,7 @@ class NegativeBinomial(Family):
 
     def _moments(self, eta: Predictors) -> tuple[FloatArray, FloatArray, Inner]:
         """Mean, excess variance, and derivatives of the log mean, held inside the domain."""
+        eta = (hold_lowest(self.link, eta[0]), eta[1])
         inside = find_inside(self.link, eta)
         mu, _, inner = take_log(self.link, np.where(inside, eta[0], 1.0))
         return mu, self.excess(mu, np.exp(np.where(inside, eta[1], 0.0))), inner
@@ -285,6 +289,22 @@ def find_inside(link: Link, eta: Predictors) -> BoolArray:
     return inside
 
 
+def hold_lowest(link: Link, eta: FloatArray, rows: BoolArray | bool = True) -> FloatArray:
+    """Predictors of means below exp(-230) at that, where such a mean is the limit, ``(n,)``.
+
+    Parameters
+    ----------
+    link : Link
+        Only the log link has its lower end at infinity.
+    eta : (n,) array
+    rows : (n,) bool array, optional
+        Rows with the smallest response, whose log density is constant there.
+    """
+    if link.name != "log" or not eta.size or eta.min() >= -LOG_MAX:
+        return eta
+    return np.where(rows, np.maximum(eta, -LOG_MAX), eta)
+
+
 def hold_exp(log: FloatArray) -> FloatArray:
     """Exponential of a log parameter held inside the domain, ``(n,)``."""
     return np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
@@ -436,7 +456,7 @@ def _sum_probabilities(
 
 def _incomplete_beta(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:
     """P(Y <= k) for whole ``k >= 0``, by the smaller of its two arguments."""
-    size, below = mu / excess, np.empty_like(mu)
+    size, below = mu / np.maximum(excess, SMALLEST), np.empty_like(mu)
     rare = excess < 1.0
     p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
     below[rare] = special.betaincc(k[rare] + 1.0, size[rare], p[rare])
@@ -448,4 +468,6 @@ def draw_negative_binomial(
     mu: FloatArray, excess: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Poisson draws with gamma distributed means, ``(n,)``."""
-    return draw_poisson(excess * rng.standard_gamma(mu / excess), rng)
+    # Mean and excess may both have underflowed.
+    shape = mu / np.maximum(excess, SMALLEST)
+    return draw_poisson(excess * rng.standard_gamma(shape), rng)

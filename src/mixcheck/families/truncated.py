@@ -43,6 +43,7 @@ from mixcheck.families.negative_binomial import (
     draw_negative_binomial,
     find_inside,
     hold_exp,
+    hold_lowest,
     start_excess,
 )
 from mixcheck.families.stirling import gap_of_share, log_gap
@@ -107,7 +108,8 @@ class Truncated(Family):
         return derive_in_blocks(self._derive_block, data, eta, order)
 
     def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        return derive_inside(self._derive, find_inside(self.link, eta), data, eta, order)
+        held = (hold_lowest(self.link, eta[0], data.y == 1.0), *eta[1:])
+        return derive_inside(self._derive, find_inside(self.link, held), data, held, order)
 
     def step_information(self, data: Observed, eta: Predictors) -> Information:
         """Exact in the mean but for nbinom1, and a bound in the dispersion.
@@ -115,6 +117,7 @@ class Truncated(Family):
         The mean of nbinom1 is bounded by what the number of clusters would tell, the dispersion
         by that of untruncated counts and by what rows of two or more can tell.
         """
+        eta = (hold_lowest(self.link, eta[0]), *eta[1:])
         mu, excess, rate = self._zero_rate(eta)
         _, _, inner = take_log(self.link, np.where(find_inside(self.link, eta), eta[0], 1.0))
         q = 1.0 / (1.0 + excess)
@@ -131,6 +134,7 @@ class Truncated(Family):
 
     def _zero_rate(self, eta: Predictors) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Untruncated mean, excess variance, and ``-log P(0)``, held inside the domain."""
+        eta = (hold_lowest(self.link, eta[0]), *eta[1:])
         inside = find_inside(self.link, eta)
         mu = np.where(inside, self.link.inverse(eta[0]), 1.0)
         excess = self.excess(mu, eta)

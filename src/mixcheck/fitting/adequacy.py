@@ -15,7 +15,7 @@ from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.model import ApproximationFacts
 
-__all__ = ["compare_with_quadrature"]
+__all__ = ["compare_with_quadrature", "unavailable"]
 
 
 def compare_with_quadrature(
@@ -41,14 +41,14 @@ def compare_with_quadrature(
     """
     llf = -0.5 * optimum.evaluation.deviance
     if method.reml or not method.likelihood:
-        return _unavailable(llf, f"What {method} maximises is no marginal likelihood.")
+        return unavailable(llf, f"What {method} maximises is no marginal likelihood.")
     if not problem.terms:
-        return _unavailable(llf, "The model has no random effects: its likelihood is exact.")
+        return unavailable(llf, "The model has no random effects: its likelihood is exact.")
     try:
         require_quadrature(problem)
         exact, quadrature = settle_nodes(problem, optimum)
     except (OptionError, ConvergenceError) as error:
-        return _unavailable(llf, f"Quadrature does not apply: {error}.")
+        return unavailable(llf, f"Quadrature does not apply: {error}.")
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     # What has no standard error (a variance of zero) has no shift in its units.
     units = np.where(deviations > 0.0, deviations, np.inf)
@@ -63,5 +63,6 @@ def compare_with_quadrature(
     )
 
 
-def _unavailable(llf: float, reason: str) -> ApproximationFacts:
+def unavailable(llf: float, reason: str) -> ApproximationFacts:
+    """No comparison, and why, as a sentence."""
     return ApproximationFacts("", llf, np.nan, np.nan, "", reason)

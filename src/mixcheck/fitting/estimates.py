@@ -15,7 +15,7 @@ from mixcheck.calls import answer_methods
 from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
-from mixcheck.fitting.adequacy import compare_with_quadrature
+from mixcheck.fitting.adequacy import compare_with_quadrature, unavailable
 from mixcheck.fitting.constant_groups import determined_terms, is_constant_in, wide_terms
 from mixcheck.fitting.estimation import covariance_at
 from mixcheck.fitting.explanations import explain_limits
@@ -26,7 +26,7 @@ from mixcheck.fitting.inference import (
     judge_convergence,
     wald_intervals,
 )
-from mixcheck.fitting.limits import Limits, mute_rows
+from mixcheck.fitting.limits import Limits, mute_rows, within_limits
 from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
@@ -221,10 +221,11 @@ class Estimates:
 
     @property
     def _separated_rows(self) -> int:
-        parts = () if self.limits is None else self.limits.parts
         rows = np.zeros(self.problem.n, dtype=np.bool_)
-        for part in parts:
-            rows |= False if part is None else part.rows
+        if self.limits is not None:
+            for part, reasons in zip(self.limits.parts, self.limits.reasons, strict=True):
+                if part is not None and "separation" in reasons.values():
+                    rows |= part.rows
         return int(rows.sum())
 
     @property
@@ -396,9 +397,14 @@ class Estimates:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
         fixed = [_shown_name(part, c) for part in self.design.predictors for c in part.columns]
         names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
-        return compare_with_quadrature(
-            self.problem, self.method, self.optimum, self.covariance, names
-        )
+        if self._determining:
+            return unavailable(self.llf, "The groups determine the responses.")
+        problem, optimum, kept = self.problem, self.optimum, np.arange(self.optimum.psi.size)
+        if self.limits is not None:
+            problem, optimum, kept = within_limits(problem, self.limits, optimum, self.method)
+        covariance = self.covariance[np.ix_(kept, kept)]
+        held = [names[j] for j in kept]
+        return compare_with_quadrature(problem, self.method, optimum, covariance, held)
 
     @property
     def converged(self) -> bool:

@@ -68,9 +68,9 @@ def explain_limits(
         )
     if unidentified:
         out.append(
-            f"The coefficients of {_quote(unidentified)} have no finite estimate, because no "
-            "response says anything of them: another part of the model explains the rows that "
-            f"they stand for already. {_OTHERS} Remove them from one of the two parts."
+            f"The coefficients of {_quote(unidentified)} cannot be told from the data: the rows "
+            "that they stand for count nothing, or another part of the model explains them "
+            f"already. {_OTHERS} Remove them, or the same term of the other part."
         )
     if every:
         out.append(

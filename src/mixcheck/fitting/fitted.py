@@ -33,7 +33,8 @@ from mixcheck.fitting.groupwise import (
     group_logliks,
     predict_group,
 )
-from mixcheck.fitting.limits import estimate_at_limits, find_limits
+from mixcheck.fitting.limit_search import estimate_at_limits
+from mixcheck.fitting.limits import find_limits
 from mixcheck.fitting.mode import scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import (

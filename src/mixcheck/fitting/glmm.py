@@ -29,7 +29,8 @@ from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.gaussian import is_profiled
 from mixcheck.fitting.identification import require_identified
 from mixcheck.fitting.laplace import HessianKind
-from mixcheck.fitting.limits import Limits, estimate_at_limits, find_limits
+from mixcheck.fitting.limit_search import estimate_at_limits
+from mixcheck.fitting.limits import Limits, find_limits
 from mixcheck.fitting.method import Method, MethodName
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, arrange

@@ -14,15 +14,15 @@ Its standard error is infinite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import FREE, Derivatives
 from mixcheck.fitting.laplace import Evaluation
+from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.mode import Mode, find_mode
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
@@ -32,13 +32,14 @@ from mixcheck.model import LimitReason
 
 __all__ = [
     "Limits",
-    "estimate_at_limits",
     "expand_optimum",
     "find_limits",
-    "look_further",
     "mute_rows",
+    "reason_at",
     "reduce_problem",
     "restrict_parameters",
+    "ways_of",
+    "within_limits",
 ]
 
 # Predictors this far out are at their limit: exp(-40) is below the rounding of one.
@@ -48,11 +49,6 @@ _RESERVE = 20.0
 # A row does not depend on a predictor if its derivatives in it are below this.
 _NOTHING = 1e-10
 _MAX_PASSES = 3
-# Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
-# are if the deviance there is larger by no more than what follows.
-_FAR = 6.0
-_NEAR = 2.0
-_NO_WORSE = 2e-6
 # A distance is shortened so where the density overflows at the rows furthest out.
 _SHORTER = 0.7
 _MAX_SHORTENED = 20
@@ -94,7 +90,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
     Limits or None
         None where every coefficient has a finite estimate, as far as the support tells.
     """
-    ways = _ways(problem)
+    ways = ways_of(problem)
     if not any(way.any() for way in ways):
         return None
     parts: list[Separation | None] = [None] * len(ways)
@@ -123,7 +119,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
     )
 
 
-def _ways(problem: Problem) -> tuple[IntArray, ...]:
+def ways_of(problem: Problem) -> tuple[IntArray, ...]:
     """Recession of each row; one of weight zero depends on nothing."""
     ways = problem.family.recession(problem.data)
     if problem.weights is None:
@@ -138,88 +134,12 @@ def _reasons_of(problem: Problem, k: int, part: Separation | None) -> dict[int, 
     if k > 0 and part.complete and problem.family.simplest[k] != 0:
         side = np.sign(problem.X[k] @ part.direction)[part.rows]
         if (side == problem.family.simplest[k]).all():
-            along = _reason_at(problem.family.predictors[k], simplest=True)
+            along = reason_at(problem.family.predictors[k], simplest=True)
     return {j: along if part.direction[j] != 0.0 else "not identified" for j in part.columns}
 
 
-def look_further(problem: Problem, limits: Limits | None, psi: FloatArray) -> tuple[Limits, ...]:
-    """Limits of predictors other than the mean's that a search has all but reached.
-
-    Where the data show no variation or no zeros beyond the mean's part, the likelihood rises,
-    exponentially little, towards the family without that part. No row tells so alone; but rows
-    whose predictors a search has sent far out are at their end for all that can be seen.
-
-    Parameters
-    ----------
-    problem : Problem
-    limits : Limits or None
-        What is known already.
-    psi : (P,)
-        Where the search ended.
-
-    Returns
-    -------
-    tuple of Limits
-        With what was known, the simplest first: all rows beyond a distance at their limit, or
-        as many as leave no more rows than one coefficient less can fit.
-    """
-    if len(problem.X) == 1:
-        return ()
-    known = limits or _nothing(problem)
-    eta = problem.fixed(psi)
-    far, fewer = known, known
-    for k in _simplifying(problem):
-        out = np.abs(eta[k]) > _FAR
-        if not out.any():
-            continue
-        far = _with_part(problem, far, k, np.sign(eta[k]) * out)
-        nearest = np.argsort(np.abs(eta[k]), kind="stable")
-        held = nearest[: problem.X[k].shape[1] - 1]
-        if out.all() and held.size:
-            same = np.isin(eta[k], eta[k][held])
-            fewer = _with_part(problem, fewer, k, np.where(same, 0.0, np.sign(eta[k])))
-    return tuple(held for held in (far, fewer) if held is not known)
-
-
-def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
-    """Each part that has a simpler end at that end, with what is known already."""
-    known = limits or _nothing(problem)
-    ends = problem.family.simplest
-    found = [
-        _with_part(problem, known, k, np.full(problem.n, float(ends[k])))
-        for k in _simplifying(problem)
-        if ends[k] != 0
-    ]
-    return tuple(held for held in found if held is not known)
-
-
-def _simplifying(problem: Problem) -> list[int]:
-    """Predictors other than the mean's, without random effects."""
-    random = {term.predictor for term in problem.terms}
-    return [k for k in range(1, len(problem.X)) if k not in random]
-
-
-def _nothing(problem: Problem) -> Limits:
-    ways = _ways(problem)
-    free = tuple(way == FREE for way in ways)
-    none = np.zeros(problem.n, dtype=np.bool_)
-    return Limits((None,) * len(ways), none, free, ({},) * len(ways))
-
-
-def _with_part(problem: Problem, known: Limits, k: int, side: FloatArray) -> Limits:
-    """Limits with rows of predictor k at one of their ends; the same where that is not new."""
-    found = find_separation(problem.X[k], side < 0.0, side > 0.0, known.free[k])
-    before = known.reasons[k]
-    if found is None or not set(found.columns) > set(before):
-        return known
-    simplest = bool((side[found.rows] == problem.family.simplest[k]).all())
-    why = _reason_at(problem.family.predictors[k], simplest=simplest)
-    parts, reasons = list(known.parts), list(known.reasons)
-    parts[k], reasons[k] = found, dict.fromkeys(found.columns, why) | dict(before)
-    return replace(known, parts=tuple(parts), reasons=tuple(reasons))
-
-
-def _reason_at(predictor: str, *, simplest: bool) -> LimitReason:
+def reason_at(predictor: str, *, simplest: bool) -> LimitReason:
+    """Why a predictor other than the mean's is at an end, its simplest or the other."""
     if not simplest:
         return "flat"
     return "zero part" if predictor == "zi" else "dispersion"
@@ -401,94 +321,28 @@ def _distance(problem: Problem, limits: Limits, k: int, eta: FloatArray) -> floa
     return max(furthest, 0.0 if limits.muted[part.rows].all() else _reach())
 
 
-def estimate_at_limits(
-    problem: Problem,
-    limits: Limits | None,
-    fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
-) -> tuple[Optimum, Limits | None]:
-    """Search the smaller problem, and give the optimum of the whole with its limits.
+def within_limits(
+    problem: Problem, limits: Limits, optimum: Optimum, method: Method
+) -> tuple[Problem, Optimum, IntArray]:
+    """The smaller problem, the optimum in its parameters, and which of the whole these are.
 
     Parameters
     ----------
     problem : Problem
-    limits : Limits or None
-        Known before the search.
-    fixed : FixedFit
-        The model without random effects.
-    search : callable
-        Maximises the likelihood of a problem, given its model without random effects.
+    limits : Limits
+    optimum : Optimum
+        Of the whole problem.
+    method : Method
     """
-    fixed = _draw_in(problem, fixed)
-    try:
-        optimum = _search_within(problem, limits, fixed, search)
-    except ConvergenceError:
-        found = _search_simplest(problem, limits, fixed, search)
-        if found is None:
-            raise
-        return found
-    for further in look_further(problem, limits, optimum.psi):
-        d = problem.derivatives(problem.fixed(optimum.psi), 2)
-        start = FixedFit(optimum.psi[: problem.n_beta], d)
-        try:
-            beyond = _search_within(problem, further, start, search)
-        except ConvergenceError:
-            continue
-        if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
-            return beyond, further
-    return optimum, limits
-
-
-def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
-    """The start with no dispersion or zero part far out, where a search has no scale."""
-    eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
-    for k in range(1, len(problem.X)):
-        if problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
-            wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
-            beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
-    if np.array_equal(beta, fixed.beta):
-        return fixed
-    return FixedFit(beta, problem.derivatives(problem.fixed(beta), 2))
-
-
-def _search_simplest(
-    problem: Problem,
-    limits: Limits | None,
-    fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
-) -> tuple[Optimum, Limits] | None:
-    """A part at its simplest, if the likelihood falls as it comes back from there."""
-    for further in at_simplest(problem, limits):
-        try:
-            optimum = _search_within(problem, further, fixed, search)
-        except ConvergenceError:
-            continue
-        before = (None,) * len(further.parts) if limits is None else limits.parts
-        new = [k for k, part in enumerate(further.parts) if part is not before[k]]
-        if all(_falls_back(problem, further, k, optimum) for k in new):
-            return optimum, further
-    return None
-
-
-def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> bool:
-    """Whether the joint log density at the modes falls as predictor k comes back."""
-    mode = optimum.evaluation.mode
-    part = limits.parts[k]
-    if mode is None or part is None:
-        return False
-    here = problem.derivatives(mode.point.eta, 1).value.sum()
-    eta = list(mode.point.eta)
-    eta[k] = np.where(part.rows, np.sign(eta[k]) * _FAR, eta[k])
-    return bool(problem.derivatives(eta, 1).value.sum() <= here)
-
-
-def _search_within(
-    problem: Problem,
-    limits: Limits | None,
-    fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
-) -> Optimum:
-    if limits is None:
-        return search(problem, fixed)
-    reduced, start = reduce_problem(problem, limits, fixed)
-    return expand_optimum(problem, limits, search(reduced, start))
+    start = FixedFit(
+        optimum.psi[: problem.n_beta], problem.derivatives(problem.fixed(optimum.psi), 2)
+    )
+    reduced, _ = reduce_problem(problem, limits, start)
+    psi = restrict_parameters(problem, limits) @ optimum.psi
+    evaluation = objective_of(reduced, method)(psi, None)
+    size = psi.size
+    keep = np.ones(optimum.psi.size, dtype=np.bool_)
+    for part, where in zip(limits.parts, problem.beta_slices, strict=True):
+        keep[where] = _kept(part, where.stop - where.start)
+    inner = Optimum(psi, evaluation, np.eye(size), optimum.gradient, None, np.nan, 1)
+    return reduced, inner, np.flatnonzero(keep)

@@ -44,6 +44,7 @@ _TOLERANCE = 1e-9
 _ENOUGH = 1e-7
 _MAX_NEWTON = 12
 _DIFFERENCE = 1e-3
+_NO_WEIGHT = 1e-60
 
 
 def require_linearisable(problem: Problem) -> None:
@@ -64,6 +65,9 @@ def _working(problem: Problem, eta: list[FloatArray]) -> tuple[FloatArray, Float
     """Working residual ``(y - mu) / (d mu / d eta)`` and expected information of each row."""
     first = problem.family.derivatives(problem.data, tuple(eta), 1).first[0]
     information = problem.family.expected(problem.data, tuple(eta))[0][0, 0]
+    # A response at the end of its support, with its mean there: a residual without weight.
+    ended = (problem.family.recession(problem.data)[0] != 0) & (information < _NO_WEIGHT)
+    information = np.where(ended, _NO_WEIGHT, information)
     if not information.min(initial=np.inf) > 0.0:
         raise ConvergenceError(
             "a fitted mean has reached the edge of its range, where the working response of pql "
