@@ -1,7 +1,10 @@
 """Terms to columns: which factors are coded in full, and which against their first level.
 
-A factor spans the intercept and its contrasts. Each term is written with the fewest columns
-that span what earlier terms do not, so that a matrix has full rank by its structure.
+A factor spans the intercept and its contrasts. What a term spans is R's rule: a factor is coded
+by contrasts if what is left of the term without it lies within an earlier term, and in full
+otherwise (Chambers & Hastie 1992, Statistical Models in S, chapter 2). Each term is then written
+with the fewest columns that span what earlier terms do not, so that a matrix has full rank by its
+structure.
 """
 
 from __future__ import annotations
@@ -136,13 +139,14 @@ def pieces_of(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> li
     """
     spanned: set[tuple[tuple[int, ...], frozenset[int]]] = set()
     pieces: list[Piece] = []
-    for term in terms:
+    for term, reduced_in_r in zip(terms, _contrasts(terms, codings), strict=True):
         numbers = tuple(i for i in term if not codings[i].spans)
         levels = tuple(i for i in term if codings[i].spans)
         subsets = [
             tuple(i for i, taken in zip(levels, choice, strict=True) if taken)
             for choice in product((True, False), repeat=len(levels))
         ]
+        subsets = [subset for subset in subsets if reduced_in_r <= set(subset)]
         mark = tuple(sorted(numbers))
         new = [subset for subset in subsets if (mark, frozenset(subset)) not in spanned]
         spanned.update((mark, frozenset(subset)) for subset in new)
@@ -152,6 +156,25 @@ def pieces_of(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> li
             kept = tuple((i, reduced.get(i, False)) for i in term if i in reduced or i in numbers)
             pieces.append(Piece(kept))
     return pieces
+
+
+def _contrasts(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> list[set[int]]:
+    """Factors of each term that R codes by contrasts."""
+    found: list[set[int]] = []
+    first = () not in terms
+    for k, term in enumerate(terms):
+        factors = [i for i in term if codings[i].spans]
+        coded = {
+            i
+            for i in factors
+            if len(term) == 1 or any(set(term) - {i} <= set(earlier) for earlier in terms[:k])
+        }
+        if first and factors:
+            # Without an intercept the first factor of all stands for it.
+            coded.discard(factors[0])
+            first = False
+        found.append(coded)
+    return found
 
 
 _Scoped = frozenset[tuple[int, bool]]

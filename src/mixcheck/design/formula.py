@@ -344,12 +344,25 @@ def _summands(source: Source, start: int, end: int) -> list[_Item]:
         if not wrapped or source.find(*inner, "|"):
             items.append(item)
         elif item.sign == "+":
-            items.extend(_summands(source, *inner))
+            items.extend(_opened(source, item, inner))
         elif _has_special(source, *inner):
             source.fail(item.start, "A random term or an offset cannot be subtracted.")
         else:
             items.append(item)
     return items
+
+
+def _opened(source: Source, item: _Item, inner: _Span) -> list[_Item]:
+    """Summands of a sum in parentheses; the whole where it takes something from itself alone."""
+    items = _summands(source, *inner)
+    if all(part.sign == "+" or source.part(part.start, part.end) in ("0", "1") for part in items):
+        return items
+    if _has_special(source, *inner):
+        source.fail(
+            item.start,
+            "Write what is subtracted outside of parentheses with a random term in them.",
+        )
+    return [item]
 
 
 def _split_signs(source: Source, start: int, end: int) -> list[_Item]:
