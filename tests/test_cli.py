@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -54,8 +56,30 @@ def test_failing_model_in_every_format(tmp_path, capsys):
 
 
 def test_alpha_decides():
-    """The level is that of the policy: at a very strict one the same model passes."""
-    assert _check(*TICKS, *FEW, "--alpha", "0.0001") == 0
+    """The level is that of the policy: at a stricter one another model passes."""
+    assert _check(*CBPP, *FEW, "--alpha", "0.5") == 1
+    assert _check(*CBPP, *FEW) == 0
+
+
+def test_nothing_decided_is_no_pass(capsys):
+    """Draws that could not have failed the model end with 3, and the first words say so."""
+    assert _check(*TICKS, *FEW, "--alpha", "0.0001") == 3
+    said = "UNDECIDED  Nothing is decided: 6 of 7 checks are undecided, uniformity"
+    assert said in capsys.readouterr().out
+    assert _check(*CBPP, "--draws", "1", "--seed", "1") == 3
+
+
+def test_strict(capsys):
+    """With --strict nothing but PASS ends with 0: skipped and undecided checks are failures."""
+    sleep = ["dataset:sleepstudy", "--formula", "Reaction ~ Days + (Days | Subject)"]
+    enough = ["--seed", "1", "--draws", "400"]
+    assert _check(*sleep, "--family", "gaussian", *enough) == 0
+    assert _check(*sleep, "--family", "gaussian", *enough, "--strict") == 1
+    assert _check(*CBPP, *enough, "--strict") == 0
+    assert _check(*CBPP, *FEW) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "3 checks are undecided: dispersion, outliers and zeros" in words
+    assert _check(*CBPP, *FEW, "--strict") == 1
 
 
 def test_seed_reproduces(tmp_path):
@@ -228,6 +252,119 @@ def test_compare_what_cannot_be(words, said, capsys):
     """One model, unequal numbers, or other responses end with 2 and the reason."""
     assert main(["compare", "dataset:cbpp", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_one_file_may_go_to_standard_output(capsys):
+    """A dash is standard output, which then holds the file alone; sentences go to the other."""
+    assert _check(*CBPP, *FEW, "--json", "-") == 0
+    out, err = capsys.readouterr()
+    assert mc.Report.from_json(out).ok
+    assert "None of 7 checks contradicts the model" in err
+    assert main(["compare", "dataset:cbpp", *CONSTANT, *SEASONS, *BINOMIAL, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["criterion"] == "aic"
+    assert _check(*CBPP, *FEW, "--json", "-", "--junit", "-") == 2
+    assert "--json and --junit would all go to standard output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [("--draws", "0"), ("--refits", "-1"), ("--jobs", "0")])
+def test_wrong_numbers_cost_no_fit(monkeypatch, capsys, number):
+    """Numbers are looked at before the data are."""
+    monkeypatch.setattr("mixcheck.cli.read_table", None)
+    assert _check(*CBPP, *number) == 2
+    assert "must be a whole number" in capsys.readouterr().err
+
+
+RAISED = [
+    (ValueError("two\nlines"), 2, "an unexpected ValueError in test_cli.py, line "),
+    (SystemExit(0), 2, "an unexpected SystemExit"),
+    (SystemExit(1), 2, "an unexpected SystemExit"),
+    (MemoryError(), 2, "the memory was used up"),
+    (RecursionError("deep"), 2, "an unexpected RecursionError"),
+    (AssertionError("wrong"), 2, "an unexpected AssertionError"),
+    (mc.DataError("no \x1b[31mred"), 2, "no \\x1b[31mred"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "said"), RAISED)
+def test_no_exception_reads_as_a_verdict(monkeypatch, capsys, error, code, said):
+    """Whatever is raised ends with 2, an interrupt with 130, and one line says what it was."""
+
+    def raise_it(source):
+        raise error
+
+    monkeypatch.setattr("mixcheck.cli.read_table", raise_it)
+    assert _check(*CBPP) == code
+    out, err = capsys.readouterr()
+    assert err.startswith("mixcheck: ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def _process(*words: str, **options) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mixcheck", *words],
+        text=True,
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **options},
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and signals are those of POSIX")
+def test_a_reader_that_leaves(tmp_path):
+    """Where nobody reads standard output, the files are written and the verdict is the code."""
+    path = tmp_path / "r.json"
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = _process("check", *CBPP, *FEW, "--json", str(path), stdout=writing)
+    os.close(writing)
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert mc.Report.from_json(path).ok
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+def test_standard_output_on_a_full_disk(tmp_path):
+    """What cannot be printed is an error of the command; the files asked for are written."""
+    path = tmp_path / "r.json"
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = _process("check", *CBPP, *FEW, "--json", str(path), stdout=full)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert err == "mixcheck: standard output cannot be written: No space left on device\n"
+    assert mc.Report.from_json(path).ok
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+def test_an_interrupted_process():
+    """Ctrl-C ends with 130 and one line, without a traceback."""
+    process = _process("check", *CBPP, "--draws", "1000000", "--progress")
+    assert process.stderr is not None
+    process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("mixcheck: interrupted; nothing is decided\n")
+    assert "Traceback" not in err
+
+
+def test_one_lost_file_does_not_lose_the_others(tmp_path, monkeypatch, capsys):
+    """A file that cannot be written is named at the end; the others and the text are there."""
+    lost, kept = tmp_path / "r.html", tmp_path / "r.json"
+    lost.write_text("OLD", encoding="utf-8")
+
+    def fail(self, path):
+        raise mc.OutputError(f"{path} cannot be written: no space left")
+
+    monkeypatch.setattr(mc.Report, "to_html", fail)
+    assert _check(*CBPP, *FEW, "--report", str(lost), "--json", str(kept)) == 2
+    out, err = capsys.readouterr()
+    assert err == f"mixcheck: --report: {lost} cannot be written: no space left\n"
+    assert "None of 7 checks" in out
+    assert f"Wrote {kept}" in out
+    assert str(lost) not in out
+    assert lost.read_text(encoding="utf-8") == "OLD"
 
 
 def test_as_a_process():

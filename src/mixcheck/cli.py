@@ -1,6 +1,7 @@
 """The command ``mixcheck``: demo, check and compare.
 
-It ends with 0 if every check passes, 1 if one fails, and 2 if it could not run.
+Its exit code is the verdict: 0 if no check fails, 1 if one does, 3 if nothing could be decided.
+2 means that it could not run, and 130 that it was interrupted.
 """
 
 from __future__ import annotations
@@ -11,31 +12,41 @@ import os
 import shutil
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from mixcheck import __version__
-from mixcheck.errors import DataError, MixcheckError, MixcheckWarning, OptionError
+from mixcheck.display.files import require_writable
+from mixcheck.display.terminal import Output, on_a_terminal
+from mixcheck.errors import DataError, MixcheckError, OptionError, OutputError
+from mixcheck.notices import heard_by
+from mixcheck.options import require_seed, require_whole, require_workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mixcheck.fitting.fitted import GLMM
+    from mixcheck.report.report import Report
 
 __all__ = ["main"]
 
-PASSED, FAILED, COULD_NOT_RUN = 0, 1, 2
+PASSED, FAILED, COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _PROGRESS_SECONDS = 0.2
 _DATASET = "dataset:"
+_STANDARD = Path("-")
 _DATA_HELP = (
     'a file ending in .csv, .tsv, .parquet or .feather; "-" for CSV on standard input; or '
     "dataset:NAME for a shipped data set, such as dataset:grouseticks"
 )
-_EXIT_HELP = "exit code: 0 every check passes, 1 a check fails, 2 could not run"
+_EXIT_HELP = (
+    "exit code: 0 no check fails, 1 a check fails (with --strict: or does not pass), 2 could not "
+    "run, 3 nothing was decided: every check is UNDECIDED (more --draws) or SKIPPED, "
+    "130 interrupted"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 if every check passes, 1 if one fails, 2 if it could not run.
+        The exit code: 0 if no check fails, 1 if one fails (or, with ``--strict``, does not
+        pass), 2 if it could not run, 3 if nothing was decided, 130 if it was interrupted.
 
     Examples
     --------
@@ -57,14 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    output = Output(sys.stdout)
     try:
-        with _warnings_as_lines():
-            _require_folders(options)
-            return run(options)
+        with redirect_stdout(cast(TextIO, output)), heard_by(_warning_line):
+            _require_outputs(options)
+            code: int = options.run(options)
+            output.flush()
+            return code
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing is decided")
+        return INTERRUPTED
     except (MixcheckError, OSError) as error:
-        print(f"mixcheck: {error}", file=sys.stderr)
-        return COULD_NOT_RUN
+        _complain(str(error))
+    except MemoryError:
+        _complain("the memory was used up; use fewer rows, a smaller model or fewer --jobs")
+    except (Exception, SystemExit) as error:
+        # Neither an error that nobody foresaw nor an exit in the code of a user is a verdict.
+        _complain(f"an unexpected {_described(error)}; please report it")
+    return COULD_NOT_RUN
 
 
 # ---- the words of the command ------------------------------------------------------------
@@ -114,9 +136,14 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, help="processes; -1 for all cores")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of all checks together")
-    parser.add_argument("--report", metavar="FILE", type=Path, help="write the report as HTML")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
-    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the report as JUnit XML")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit code 1 unless every check passes: WARN, UNDECIDED and SKIPPED count as failures",
+    )
+    to_file = 'write the report as {}; "-" for standard output'
+    for name, form in (("report", "HTML"), ("json", "JSON"), ("junit", "JUnit XML")):
+        parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=to_file.format(form))
     _add_progress(parser)
     parser.set_defaults(run=_run_check)
 
@@ -132,8 +159,9 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     )
     _add_model(parser)
     parser.add_argument("--criterion", choices=("aic", "bic"), default="aic")
-    parser.add_argument("--report", metavar="FILE", type=Path, help="write the table as HTML")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the table as JSON")
+    to_file = 'write the table as {}; "-" for standard output'
+    for name, form in (("report", "HTML"), ("json", "JSON")):
+        parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=to_file.format(form))
     parser.set_defaults(run=_run_compare)
 
 
@@ -177,6 +205,7 @@ def _run_check(options: argparse.Namespace) -> int:
     from mixcheck.report.policy import Policy
 
     policy = Policy(alpha=options.alpha)
+    _require_numbers(options)
     data = read_table(options.data)
     fit = _fit(options, data, options.formula, options.family)
     report = run_checks(
@@ -188,17 +217,35 @@ def _run_check(options: argparse.Namespace) -> int:
         n_jobs=options.jobs,
         progress=_progress_line() if options.progress else None,
     )
-    print(f"{fit.formula}, {fit.family.name}: {fit.nobs} observations, ", end="")
-    print(f"log-likelihood {fit.llf:.4f}\n")
-    print(report.to_text(width=_width(), colour=_colour(sys.stdout)))
-    print(f"\nSeed: {report.provenance['seed']}")
-    for write, path in (
-        (report.to_html, options.report),
-        (report.to_json, options.json),
-        (report.to_junit, options.junit),
-    ):
-        _write(write, path)
-    return PASSED if report.ok else FAILED
+    text = (
+        f"{on_a_terminal(fit.formula)}, {fit.family.name}: {fit.nobs} observations, "
+        f"log-likelihood {fit.llf:.4f}\n\n"
+        f"{report.to_text(width=_width(), colour=_colour(_speaker(options)))}\n\n"
+        f"Seed: {report.provenance['seed']}"
+    )
+    forms = {"report": report.to_html, "json": report.to_json, "junit": report.to_junit}
+    _deliver(options, text, forms)
+    return _verdict_code(report, strict=options.strict)
+
+
+def _require_numbers(options: argparse.Namespace) -> None:
+    """Refuse wrong numbers before the model is fitted."""
+    if options.draws is not None:
+        require_whole("--draws", options.draws)
+    require_whole("--refits", options.refits, least=0)
+    require_seed(options.seed)
+    require_workers(options.jobs)
+
+
+def _verdict_code(report: Report, *, strict: bool) -> int:
+    """The exit code that says what the report found."""
+    from mixcheck.errors import ChecksFailed
+
+    try:
+        report.assert_ok(strict=strict)
+    except ChecksFailed:
+        return FAILED
+    return PASSED if report.decided else UNDECIDED
 
 
 def _run_compare(options: argparse.Namespace) -> int:
@@ -208,9 +255,8 @@ def _run_compare(options: argparse.Namespace) -> int:
     data = read_table(options.data)
     models = [_fit(options, data, formula, family) for formula, family in pairs]
     table = compare(models, criterion=options.criterion)
-    print(table.to_text(width=_width(), colour=_colour(sys.stdout)))
-    _write(table.to_html, options.report)
-    _write(table.to_json, options.json)
+    text = table.to_text(width=_width(), colour=_colour(_speaker(options)))
+    _deliver(options, text, {"report": table.to_html, "json": table.to_json})
     return PASSED
 
 
@@ -326,38 +372,73 @@ def _parsed(read: Callable[[], pd.DataFrame], source: str, format_: str) -> pd.D
         raise DataError(f"{source} cannot be read as {format_}: {_one_line(error)}") from error
 
 
-def _require_folders(options: argparse.Namespace) -> None:
-    """Refuse an output file whose folder is missing before any time is spent."""
-    for name in ("report", "json", "junit"):
-        path: Path | None = getattr(options, name, None)
-        if path is not None and not path.parent.is_dir():
-            raise FileNotFoundError(f"--{name}: there is no folder {str(path.parent)!r}")
+def _outputs(options: argparse.Namespace) -> dict[str, Path]:
+    """Files that were asked for, by the name of their option."""
+    named = {name: getattr(options, name, None) for name in ("report", "json", "junit")}
+    return {name: path for name, path in named.items() if path is not None}
 
 
-def _write(write: Callable[[Path], Any], path: Path | None) -> None:
-    if path is not None:
-        write(path)
-        print(f"Wrote {path}")
+def _require_outputs(options: argparse.Namespace) -> None:
+    """Refuse an output that cannot be written before any time is spent."""
+    outputs = _outputs(options)
+    streamed = [f"--{name}" for name, path in outputs.items() if path == _STANDARD]
+    if len(streamed) > 1:
+        raise OptionError(
+            f"{' and '.join(streamed)} would all go to standard output; give one of them only"
+        )
+    for name, path in outputs.items():
+        if path != _STANDARD:
+            require_writable(path, f"--{name}")
+
+
+def _speaker(options: argparse.Namespace) -> TextIO:
+    """Where sentences go: standard error where standard output takes a file."""
+    return sys.stderr if _STANDARD in _outputs(options).values() else sys.stdout
+
+
+def _deliver(
+    options: argparse.Namespace, text: str, forms: Mapping[str, Callable[[Path | None], str]]
+) -> None:
+    """Write the files, each of them whatever becomes of the others; then print the text.
+
+    Raises
+    ------
+    OutputError
+        After all of that, if some file could not be written.
+    """
+    lost, told = [], []
+    for name, path in _outputs(options).items():
+        try:
+            content = forms[name](None if path == _STANDARD else path)
+        except OutputError as error:
+            lost.append(f"--{name}: {error}")
+            continue
+        if path == _STANDARD:
+            print(content)
+        else:
+            told.append(f"Wrote {on_a_terminal(str(path))}")
+    print("\n".join([text, *told]), file=_speaker(options))
+    if lost:
+        raise OutputError("; ".join(lost))
 
 
 # ---- the terminal ------------------------------------------------------------------------
 
 
-@contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    """Show our own warnings as one line on standard error, without a place in the source."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", MixcheckWarning)
-        usual = warnings.showwarning
+def _complain(text: str) -> None:
+    print(f"mixcheck: {on_a_terminal(text)}", file=sys.stderr)
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, MixcheckWarning):
-                print(f"mixcheck: warning: {message}", file=sys.stderr)
-            else:
-                usual(message, category, *place)
 
-        warnings.showwarning = show  # type: ignore[assignment] # as its documentation allows
-        yield
+def _warning_line(message: str) -> None:
+    """Show one of our warnings without a place in the source."""
+    _complain(f"warning: {message}")
+
+
+def _described(error: BaseException) -> str:
+    """An error with its place, on one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}: {_one_line(error)}"
 
 
 def _progress_line() -> Callable[[int, int], None]:

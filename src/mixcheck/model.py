@@ -203,6 +203,8 @@ class ConvergenceFacts:
         Evaluations of the objective with its gradient.
     singular : tuple of str
         Random terms with a variance of zero or a correlation of one.
+    singular_effects : tuple of str
+        The same terms as `Realisation.effects` names them.
     messages : tuple of str
         Full sentences, each with its remedy.
     runaway : tuple of str
@@ -219,6 +221,7 @@ class ConvergenceFacts:
     messages: tuple[str, ...] = ()
     runaway: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    singular_effects: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -9,13 +9,32 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["quiet", "warn"]
+__all__ = ["heard_by", "quiet", "warn"]
 
-_SILENT: ContextVar[bool] = ContextVar("mixcheck_silent", default=False)
+Listener = Callable[[str], None]
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("mixcheck_listener", default=None)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Give the warnings of the library in this thread to a function, as text, and nobody else.
+
+    Examples
+    --------
+    >>> with heard_by(print):
+    ...     warn("a variance is zero", UserWarning)
+    a variance is zero
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
 
 
 @contextmanager
@@ -27,16 +46,15 @@ def quiet() -> Iterator[None]:
     >>> with quiet():
     ...     warn("a variance is zero", UserWarning)
     """
-    token = _SILENT.set(True)
-    try:
+    with heard_by(lambda message: None):
         yield
-    finally:
-        _SILENT.reset(token)
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the first line outside of the library, unless this thread is quiet."""
-    if _SILENT.get():
+    """Warn at the first line outside of the library, or tell who listens in this thread."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(message)
         return
     level = 2
     frame = sys._getframe(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import ndtr
@@ -89,7 +90,67 @@ def test_convergence_is_an_exact_fact(toy, converged):
     assert finding.holds is converged
     assert finding.effect.value == finding.statistic == 0.3
     assert finding.detail == "Start elsewhere. Singular terms: site."
-    assert report.verdicts["convergence"] is (Verdict.PASS if converged else Verdict.FAIL)
+    assert report.verdicts["convergence"] is (Verdict.WARN if converged else Verdict.FAIL)
+    assert "the fit is singular in site" in _first_words(report)
+
+
+@pytest.fixture(scope="module")
+def flat():
+    """Counts without any difference between twelve groups: their variance is zero."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 15)
+    data = pd.DataFrame({"g": groups, "y": rng.poisson(2, 180), "x": rng.normal(size=180)})
+    data["f"] = np.where((np.arange(180) % 3 == 0) & (data.y > 0), "p", "q")
+    data["z"] = (data.y > 0).astype(int)
+    return data
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize(
+    ("formula", "skipped"),
+    [
+        ("y ~ 1 + (1 | g)", ["g [Intercept]"]),
+        ("y ~ 1 + (x || g)", ["g [Intercept]", "g [x]"]),
+        ("y ~ 1 + (x | g)", ["g [Intercept, x], effect 1", "g [Intercept, x], effect 2"]),
+    ],
+)
+def test_a_singular_fit_is_told(flat, formula, skipped):
+    """Normality of a term without variance is skipped, and the first line says singular."""
+    fit = mc.glmm(formula, flat, family="poisson")
+    report = (RandomEffects() & Convergence()).run(fit, seed=1, draws=40)
+    reasons = {outcome.check: outcome.reason for outcome in report.findings[:-1]}
+    assert list(reasons) == [f"random effects [{name}]" for name in skipped]
+    assert all("its variance is zero" in reason for reason in reasons.values())
+    assert report.verdicts["convergence"] is Verdict.WARN
+    assert "convergence warns: the fit is singular in" in _first_words(report).lower()
+    assert (report.ok, report.verdict) == (True, Verdict.WARN)
+    with pytest.raises(mc.ChecksFailed, match="singular"):
+        report.assert_ok(strict=True)
+    waived = report.judge(mc.Policy(waive={"convergence": "groups are equal by design"}))
+    assert waived.verdicts["convergence"] is Verdict.WAIVED
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.SeparationWarning")
+def test_an_estimate_without_a_finite_value_is_told(flat):
+    """A separated level is named, and the verdict on convergence is a warning."""
+    fit = mc.glmm("z ~ f + (1 | g)", flat, family="binomial")
+    report = (Convergence() & RandomEffects()).run(fit, seed=1, draws=40)
+    assert report.verdicts["convergence"] is Verdict.WARN
+    assert "no finite estimate of Intercept and f[T.q]" in _first_words(report)
+
+
+def test_a_regular_fit_has_no_caution(flat):
+    """Where nothing is at a boundary, convergence passes without a word."""
+    fit = mc.glmm("incidence / size ~ 1 + (1 | herd)", mc.datasets.load("cbpp"), family="binomial")
+    report = Suite((Convergence(),)).run(fit, seed=1)
+    assert report["convergence"].caution == ""
+    assert report.verdict is Verdict.PASS
+
+
+def _first_words(report):
+    """The paragraph with the verdict, on one line."""
+    return " ".join(report.to_text().split("\n\n")[1].split())
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.errors.DataWarning")

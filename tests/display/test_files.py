@@ -149,7 +149,7 @@ def test_a_folder_that_takes_no_file():
         folder.chmod(0o755)
     first, second, third = done.stdout.splitlines()
     assert first.startswith("--report: ")
-    assert "takes no file" in first
+    assert "no file can be written in the folder" in first
     assert "permission denied; the file of that name is as it was" in second
     assert third == OLD
 

@@ -14,9 +14,10 @@ from mixcheck.checks.distribution import distance_effect
 from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
 from mixcheck.display.document import NormalPlot
-from mixcheck.model import Approximate, Converging, Realisation
+from mixcheck.model import Approximate, ConvergenceFacts, Converging, Realisation
 from mixcheck.options import require_number
 from mixcheck.report.finding import Effect, Finding, Skipped
+from mixcheck.report.sentences import join_words
 
 __all__ = ["Convergence", "LaplaceAdequacy", "RandomEffects"]
 
@@ -66,20 +67,37 @@ class RandomEffects(Check):
                 "integrated out, or only its draws are known."
             )
             return (Skipped(self.name, self.kind, reason),)
+        model = scene.model
+        facts = model.convergence if isinstance(model, Converging) else None
+        singular = facts.singular_effects if facts is not None else ()
         return tuple(
-            self._outcome(term, column, values.shape)
+            self._outcome(term, column, values.shape, term in singular)
             for term, values in effects.items()
             for column in range(values.shape[1])
         )
 
-    def _outcome(self, term: str, column: int, shape: tuple[int, ...]) -> Outcome:
+    def _outcome(
+        self, term: str, column: int, shape: tuple[int, ...], is_singular: bool
+    ) -> Outcome:
         levels, effects = shape
         label = term if effects == 1 else f"{term}, effect {column + 1}"
         name = f"{self.name} [{label}]"
+        if is_singular:
+            return Skipped(name, self.kind, _singular(term, effects), subject={"term": term})
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
         return _NormalMeasure(name, self.kind, term, column, self.statistic)
+
+
+def _singular(term: str, effects: int) -> str:
+    """Why the effects of a singular term cannot be looked at."""
+    if effects == 1:
+        return f"The term {term} has no effects to look at: its variance is zero."
+    return (
+        f"The effects of {term} cannot be told apart: the term is singular, its variance is zero "
+        "in some direction."
+    )
 
 
 @final
@@ -137,7 +155,8 @@ class Convergence(Check):
     """Whether the optimiser ended at an optimum.
 
     An exact fact, without a p-value: the gradient, scaled by standard errors, is small and the
-    curvature positive. Effect: "scaled gradient".
+    curvature positive. Effect: "scaled gradient". It warns where the optimum lies on a boundary:
+    the fit is singular, or some parameter has no finite estimate.
     """
 
     kind: ClassVar[str] = "convergence"
@@ -162,8 +181,20 @@ class Convergence(Check):
             n=scene.n,
             holds=bool(facts.converged),
             detail=" ".join(part for part in (*facts.messages, singular) if part),
+            caution=_cautions(facts),
         )
         return (finding,)
+
+
+def _cautions(facts: ConvergenceFacts) -> str:
+    """What should be known of an optimum that was reached."""
+    cautions = []
+    if facts.singular:
+        cautions.append(f"the fit is singular in {join_words(facts.singular)}")
+    lost = tuple(dict.fromkeys(facts.runaway))
+    if lost:
+        cautions.append(f"there is no finite estimate of {join_words(lost)}")
+    return ", and ".join(cautions)
 
 
 @final

@@ -55,15 +55,25 @@ def require_writable(path: Path, name: str) -> None:
         If there is no such folder, it takes no file, or the path is a folder.
     """
     try:
-        target = Path(os.path.realpath(path))
-        if target.is_dir():
-            raise IsADirectoryError("it is a folder")
-        if not target.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {str(path.parent)!r}")
-        if not os.access(target.parent if not _is_special(target) else target, os.W_OK):
-            raise PermissionError(f"the folder {str(path.parent)!r} takes no file")
+        problem = _obstacle(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"{name}: {_unwritten(path, error)}") from error
+    if problem:
+        raise OutputError(f"{name}: {problem}")
+
+
+def _obstacle(path: Path) -> str:
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        return f"{str(path)!r} is a folder; write the name of a file"
+    if not target.parent.is_dir():
+        return f"there is no folder {str(path.parent)!r}; make it first"
+    if not os.access(target if _is_special(target) else target.parent, os.W_OK):
+        return f"no file can be written in the folder {str(path.parent)!r}"
+    # A name that no file can have is an error of the system.
+    target.exists()
+    os.fsencode(target)
+    return ""
 
 
 def _is_special(target: Path) -> bool:

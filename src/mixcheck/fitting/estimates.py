@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,8 +22,8 @@ from mixcheck.fitting.explanations import explain_limits
 from mixcheck.fitting.inference import (
     conditional_variances,
     find_runaway,
-    find_singular,
     judge_convergence,
+    number_singular,
     wald_intervals,
 )
 from mixcheck.fitting.limits import Limits, mute_rows, within_limits
@@ -31,6 +31,7 @@ from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, Term
+from mixcheck.fitting.realisation import name_terms
 from mixcheck.model import (
     ApproximationFacts,
     ConvergenceFacts,
@@ -384,14 +385,17 @@ class Estimates:
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
-        singular = find_singular(self.problem, self._theta, self.optimum.evaluation.gram)
+        found = number_singular(self.problem, self._theta, self.optimum.evaluation.gram)
+        singular = tuple(self.problem.terms[number].block.name for number in found)
         parts = self.design.predictors
         every, most = (
             tuple(_shown_name(parts[t.predictor], t.block.name) for t in terms)
             for terms in (self._determining, self._wide)
         )
         explanations = explain_limits(self._limits, self._separated_rows, every, most)
-        return judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
+        facts = judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
+        names = name_terms(self.problem)
+        return replace(facts, singular_effects=tuple(names[number] for number in found))
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""

@@ -22,6 +22,7 @@ __all__ = [
     "invert_curvature",
     "invert_information",
     "judge_convergence",
+    "number_singular",
     "wald_intervals",
 ]
 
@@ -70,8 +71,15 @@ def conditional_variances(
 
 def find_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[str, ...]:
     """Random terms with a variance of zero or a correlation of one."""
+    return tuple(problem.terms[k].block.name for k in number_singular(problem, theta, gram))
+
+
+def number_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[int, ...]:
+    """The same by their numbers, since terms of different parts may have one name."""
     return tuple(
-        term.block.name for term in problem.terms if _is_singular(problem, term, theta, gram)
+        number
+        for number, term in enumerate(problem.terms)
+        if _is_singular(problem, term, theta, gram)
     )
 
 

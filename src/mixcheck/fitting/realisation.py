@@ -19,7 +19,7 @@ from mixcheck.fitting.problem import Problem
 from mixcheck.model import CONDITIONINGS, Conditioning, Realisation
 from mixcheck.options import require_choice
 
-__all__ = ["View", "observe", "replicate", "respond"]
+__all__ = ["View", "name_terms", "observe", "replicate", "respond"]
 
 # Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
 # the predictor to what the response tells of it beyond which the integrand is too steep for it.
@@ -186,13 +186,19 @@ def _probability(law: _Law, problem: Problem) -> Callable[[float], FloatArray]:
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
     """Random effects by term, (m, q) each; other predictors than the mean by name."""
-    prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
     return {
-        f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]": (
-            u[term.factor][term.columns].T
-        )
-        for term in problem.terms
+        name: u[term.factor][term.columns].T
+        for name, term in zip(name_terms(problem), problem.terms, strict=True)
     }
+
+
+def name_terms(problem: Problem) -> tuple[str, ...]:
+    """Names of the random terms, as in `Realisation.effects`, in their order."""
+    prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
+    return tuple(
+        f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]"
+        for term in problem.terms
+    )
 
 
 @dataclass(frozen=True, eq=False)

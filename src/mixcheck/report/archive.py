@@ -122,6 +122,7 @@ def outcome_to_dict(outcome: Finding | Skipped) -> dict[str, Any]:
         "picture": None if picture is None else picture_to_dict(picture),
         "references": list(outcome.references),
         "detail": outcome.detail,
+        "caution": outcome.caution,
         "asked": plain(outcome.asked),
         "subject": dict(outcome.subject),
     }
@@ -154,6 +155,7 @@ def read_outcome(content: Reader) -> Finding | Skipped:
         picture=None if picture.is_null else read_picture(picture),
         references=content.at("references").texts(),
         detail=content.at("detail").text(),
+        caution=content.at("caution").text() if content.has("caution") else "",
         asked=_asked(content),
         subject=_subject(content),
     )

@@ -80,6 +80,9 @@ class Finding:
     references : tuple of str
     detail : str
         One sentence on what was done, for the report.
+    caution : str
+        For an exact fact that holds: what should be known all the same, as words that follow
+        "but"; it makes the verdict WARN.
     asked : mapping
         The check of the suite that asked, as its `to_dict` writes it.
     subject : mapping of str to str
@@ -103,6 +106,7 @@ class Finding:
     picture: Picture | None = None
     references: tuple[str, ...] = ()
     detail: str = ""
+    caution: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     subject: Mapping[str, str] = field(default_factory=dict)
 

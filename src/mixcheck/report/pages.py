@@ -25,6 +25,7 @@ from mixcheck.report.sentences import interval_words, join_words, sentence
 __all__ = [
     "extra_section",
     "finding_sections",
+    "is_decided",
     "overall_verdict",
     "provenance_section",
     "reference_section",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _MOST_ROWS = 12
+_MOST_NAMES = 8
 _WORST_FIRST = (Verdict.FAIL, Verdict.UNDECIDED, Verdict.WARN, Verdict.PASS)
 
 Outcomes = Sequence[Finding | Skipped]
@@ -43,6 +45,17 @@ def overall_verdict(judgements: Judgements) -> Verdict:
     """The worst of FAIL, UNDECIDED, WARN and PASS; SKIPPED where there is nothing else."""
     found = {judgement.verdict for judgement in judgements}
     return next((verdict for verdict in _WORST_FIRST if verdict in found), Verdict.SKIPPED)
+
+
+def is_decided(judgements: Judgements) -> bool:
+    """Whether any check with a p-value was decided, or any at all where none has one."""
+    open_ = (Verdict.UNDECIDED, Verdict.SKIPPED)
+    tested = [judgement for judgement in judgements if judgement.pvalue is not None]
+    exact = [judgement for judgement in judgements if judgement.pvalue is None]
+    if any(judgement.verdict is Verdict.FAIL for judgement in exact):
+        return True
+    skipped = any(judgement.verdict is Verdict.SKIPPED for judgement in exact)
+    return any(j.verdict not in open_ for j in (tested if tested or skipped else exact))
 
 
 def summary_paragraph(judgements: Judgements, policy: Policy) -> Paragraph:
@@ -64,6 +77,7 @@ def summary_words(judgements: Judgements, policy: Policy) -> str:
     if not judgements:
         return "No check was run, so nothing is known."
     failed = _named(judgements, Verdict.FAIL)
+    open_ = _named(judgements, Verdict.UNDECIDED)
     judged = len(judgements) - len(_named(judgements, Verdict.SKIPPED))
     level = f"{format_number(100 * policy.alpha)} %"
     if policy.adjust != "none":
@@ -71,25 +85,49 @@ def summary_words(judgements: Judgements, policy: Policy) -> str:
     if failed:
         verb = "contradicts" if len(failed) == 1 else "contradict"
         lead = f"{len(failed)} of {_checks(judged)} {verb} the model: {join_words(failed)}."
+    elif open_ and not is_decided(judgements):
+        lead = (
+            f"Nothing is decided: {len(open_)} of {_checks(judged)} {_is(open_)} undecided, "
+            f"{_some(open_)}."
+        )
     elif judged:
         lead = f"None of {_checks(judged)} contradicts the model, at a level of {level}."
     else:
         lead = "Every check was skipped, so nothing is known."
-    return " ".join([lead, *_other_words(judgements)])
+    return " ".join(
+        [lead, *_other_words(judgements, with_open=bool(failed) or is_decided(judgements))]
+    )
 
 
-def _other_words(judgements: Judgements) -> list[str]:
-    endings = {
-        Verdict.WARN: "significant, but too small to matter",
-        Verdict.UNDECIDED: "undecided with so few draws",
-        Verdict.WAIVED: "waived",
-        Verdict.SKIPPED: "skipped",
-    }
-    words = []
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names in a sentence; many by the first of them."""
+    if len(names) <= _MOST_NAMES:
+        return join_words(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
+
+
+def _other_words(judgements: Judgements, *, with_open: bool) -> list[str]:
+    """What else is to be known: cautions word by word, the rest by count and name."""
+    words = [
+        sentence(f"{judgement.check} warns: {judgement.caution}")
+        for judgement in judgements
+        if judgement.caution and judgement.verdict is not Verdict.WAIVED
+    ]
+    tested = [judgement for judgement in judgements if not judgement.caution]
+    endings = {Verdict.WARN: "significant, but too small to matter"}
+    endings |= {Verdict.UNDECIDED: "undecided"} if with_open else {}
     for verdict, ending in endings.items():
+        names = _named(tested, verdict)
+        if names:
+            words.append(f"{_checks(len(names))} {_is(names)} {ending}: {_some(names)}.")
+    for verdict, ending in {Verdict.WAIVED: "waived", Verdict.SKIPPED: "skipped"}.items():
         names = _named(judgements, verdict)
         if names:
-            words.append(f"{_checks(len(names))} {'is' if len(names) == 1 else 'are'} {ending}.")
+            words.append(f"{_checks(len(names))} {_is(names)} {ending}: {_some(names)}.")
     return words
 
 

@@ -31,8 +31,9 @@ class Verdict(Enum):
     """What a finding means under a policy.
 
     ``PASS``: the data do not contradict the model. ``WARN``: they do, but by less than what
-    matters. ``FAIL``: they do. ``UNDECIDED``: these draws could not have failed it.
-    ``SKIPPED``: the check does not apply. ``WAIVED``: it fails, for a reason known before.
+    matters; or an exact fact holds, with something to be known beside it. ``FAIL``: they do.
+    ``UNDECIDED``: these draws could not have failed it. ``SKIPPED``: the check does not apply.
+    ``WAIVED``: it fails, for a reason known before.
     """
 
     PASS = "PASS"
@@ -71,6 +72,8 @@ class Judgement:
     adjusted_pvalue : float or None
         Over all findings of the report; at least the p-value.
     sentence : str
+    caution : str
+        Of an exact fact that holds, what makes it a warning.
     """
 
     check: str
@@ -78,6 +81,7 @@ class Judgement:
     pvalue: float | None
     adjusted_pvalue: float | None
     sentence: str
+    caution: str = ""
 
 
 def departure(effect: Effect) -> float:
@@ -334,15 +338,20 @@ def _judgement(policy: Policy, finding: Finding | Skipped, test: _Test | None) -
     verdict, lead = _exact_verdict(finding) if test is None else _tested_verdict(policy, test)
     if verdict is Verdict.FAIL:
         verdict, lead = _softened(policy, finding, lead)
+    caution = finding.caution if test is None else ""
+    if caution and verdict is Verdict.PASS:
+        verdict, lead = _cautious(policy, finding)
+    elif caution:
+        lead = f"{lead}, and {caution}"
     adjusted = test.adjusted if test is not None and policy.adjust != "none" else None
     numbers = [effect_words(finding.effect), pvalue_words(finding.pvalue, adjusted)]
     words = f"{lead}: {', '.join(part for part in numbers if part)}."
     if test is not None and policy.adjust == "max-t" and not test.joint:
         words += " It has no shared replicates, so its p-value is adjusted by Holm's rule."
-    if finding.check in policy.waive and verdict in (Verdict.PASS, Verdict.WARN):
+    if finding.check in policy.waive and verdict in (Verdict.PASS, Verdict.WARN) and not caution:
         words += f" Its waiver ({policy.waive[finding.check]}) is no longer needed."
     shown = None if test is None else test.adjusted
-    return Judgement(finding.check, verdict, finding.pvalue, shown, words)
+    return Judgement(finding.check, verdict, finding.pvalue, shown, words, caution)
 
 
 def _exact_verdict(finding: Finding) -> tuple[Verdict, str]:
@@ -367,6 +376,18 @@ def _tested_verdict(policy: Policy, test: _Test) -> tuple[Verdict, str]:
     return Verdict.PASS, "The data do not contradict the model"
 
 
+def _cautious(policy: Policy, finding: Finding) -> tuple[Verdict, str]:
+    """An exact fact that holds, with what should be known all the same."""
+    lead = f"This holds, but {finding.caution}"
+    if finding.check in policy.waive:
+        return Verdict.WAIVED, f"{lead}, which is waived ({_reason(policy, finding)})"
+    return Verdict.WARN, lead
+
+
+def _reason(policy: Policy, finding: Finding) -> str:
+    return policy.waive[finding.check].rstrip(".")
+
+
 def _softened(policy: Policy, finding: Finding, lead: str) -> tuple[Verdict, str]:
     """A failure, unless it is too small to matter or waived."""
     size = policy.negligible.get(finding.effect.name)
@@ -374,6 +395,5 @@ def _softened(policy: Policy, finding: Finding, lead: str) -> tuple[Verdict, str
         matters = format_number(size)
         return Verdict.WARN, f"{lead}, but by less than the {matters} that matters"
     if finding.check in policy.waive:
-        reason = policy.waive[finding.check].rstrip(".")
-        return Verdict.WAIVED, f"{lead}, which is waived ({reason})"
+        return Verdict.WAIVED, f"{lead}, which is waived ({_reason(policy, finding)})"
     return Verdict.FAIL, lead

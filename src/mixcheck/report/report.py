@@ -38,6 +38,8 @@ from mixcheck.report.junit import to_junit
 from mixcheck.report.pages import (
     extra_section,
     finding_sections,
+    is_decided,
+    overall_verdict,
     provenance_section,
     reference_section,
     summary_paragraph,
@@ -120,8 +122,25 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no verdict is FAIL."""
+        """Whether no verdict is FAIL; see `decided` for whether anything could have been."""
         return Verdict.FAIL not in self.verdicts.values()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the whole: the worst of FAIL, UNDECIDED, WARN and PASS.
+
+        SKIPPED where there is no other verdict.
+        """
+        return overall_verdict(self.judgements)
+
+    @property
+    def decided(self) -> bool:
+        """Whether any check was decided: otherwise `ok` says no more than that nothing failed.
+
+        False where all are UNDECIDED or SKIPPED. An exact fact, such as convergence, decides
+        nothing where the checks with a p-value could not.
+        """
+        return is_decided(self.judgements)
 
     def judge(self, policy: Policy) -> Report:
         """The same findings under another policy; nothing is computed again."""
