@@ -68,7 +68,7 @@ def test_options_are_checked():
         from_draws(y, draws, fitted=[1.0])
     with pytest.raises(OptionError, match="draws_by='row' is unknown"):
         from_draws(y, draws, draws_by="row")
-    with pytest.raises(DataError, match="frame must be a table with one row an observation"):
+    with pytest.raises(DataError, match="frame is a list; give a pandas, polars"):
         from_draws(y, draws, frame=[1, 2, 3, 4])
 
 
@@ -197,3 +197,11 @@ def test_a_name():
     for wrong in ({"name": 3}, {"discrete": np.array([True])}):
         with pytest.raises(OptionError):
             from_draws(y, draws, **wrong)
+
+
+def test_a_dict_of_columns():
+    """Columns may come in any table that a fit takes."""
+    y, draws = counts(4, 9)
+    assert from_draws(y, draws, frame={"x": [1, 2, 3, 4]}).frame["x"].tolist() == [1, 2, 3, 4]
+    with pytest.raises(DataError, match="one row an observation, 4; found 2"):
+        from_draws(y, draws, frame={"x": [1, 2]})

@@ -133,10 +133,11 @@ def test_tables_by_label() -> None:
         np.ma.masked_array([1.0, 2.0], [True, False]),
         np.array(["a"]),
         np.array([np.nan]),
+        np.array([1e200]),
     ],
 )
 def test_no_finite_numbers(values: Any) -> None:
-    """Complex numbers, dates, masked values, words and NaN are refused."""
+    """Complex numbers, dates, masked values, words, NaN and what overflows are refused."""
     with pytest.raises(DataError, match=r"draws (must hold numbers|holds)"):
         finite_numbers("draws", values)
 

@@ -77,3 +77,17 @@ def test_families_without_a_variance_to_divide(family):
     """They are refused with what to write instead."""
     with pytest.raises(mc.OptionError, match='belongs to "gaussian" and "gamma"'):
         mc.glmm("w ~ Days + (1 | Subject)", sleep(), family=family, precision="w")
+
+
+def test_precision_beside_a_zero_part() -> None:
+    """A hurdle factorises: its precision weights are those of the responses that are not zero."""
+    rng = np.random.default_rng(2)
+    g, w, x = np.arange(300) % 15, rng.integers(1, 6, 300).astype(float), rng.normal(size=300)
+    mean = np.exp(0.5 + 0.3 * x + rng.normal(0, 0.4, 15)[g])
+    y = np.where(rng.random(300) < 0.3, 0.0, rng.gamma(2 * w, mean / (2 * w)))
+    data = pd.DataFrame({"y": y, "x": x, "g": g, "w": w, "z": (y == 0).astype(int)})
+    formula = "y ~ x + (1 | g)"
+    whole = mc.glmm(formula, data, family="gamma", zi="~ 1", precision="w")
+    positive = mc.glmm(formula, data[data.y > 0], family="gamma", precision="w")
+    zeros = mc.glmm("z ~ 1", data, family="binomial")
+    assert whole.llf == pytest.approx(positive.llf + zeros.llf, abs=1e-6)

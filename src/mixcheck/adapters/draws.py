@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias, final
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +16,10 @@ from mixcheck.adapters.plausibility import require_one_kind, warn_of_strangeness
 from mixcheck.alignment import align_rows, read_array
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls
+from mixcheck.design.frames import as_frame
 from mixcheck.errors import DataError
 from mixcheck.model import Conditioning, Realisation
-from mixcheck.options import require_flag, require_text, shown
+from mixcheck.options import require_flag, require_text
 from mixcheck.ranks import randomised_rank, rank_residuals
 
 __all__ = ["DrawsModel", "from_draws"]
@@ -165,8 +165,9 @@ def from_draws(
         an ArviZ InferenceData or DataTree is taken as it is.
     fitted : (n,), optional
         Mean response with every random effect at zero; by default the mean of observed and draws.
-    frame : DataFrame of n rows, optional
-        Columns for checks by group or against a predictor, pandas or any other eager frame.
+    frame : table of n rows, optional
+        Columns for checks by group or against a predictor: pandas, polars, pyarrow, duckdb or a
+        dict of columns.
     discrete : bool, optional
         Whether the response has probability masses; by default, whether all are integers.
     draws_by : {"rows", "columns"}, optional
@@ -232,17 +233,7 @@ def _vector(values: Any, index: pd.Index[Any]) -> FloatArray:
 def _frame(frame: Any, y: AnyArray, n: int, labels: pd.Index[Any] | None) -> pd.DataFrame:
     if frame is None:
         return pd.DataFrame({"response": y}, index=labels)
-    try:
-        table: pd.DataFrame = nw.from_native(frame, eager_only=True).to_pandas()
-    except TypeError:
-        raise DataError(
-            f"frame must be a table with one row an observation, such as a data frame of pandas or "
-            f"polars; found {shown(frame)}"
-        ) from None
-    except Exception as error:  # whatever the library of the table raises
-        raise DataError(
-            f"frame cannot be read as a table with one row an observation; found {shown(frame)}"
-        ) from error
+    table = as_frame(frame, "frame")
     if len(table) != n:
         raise DataError(f"frame must have one row an observation, {n}; found {len(table)}")
     if labels is None or not isinstance(frame, pd.DataFrame):

@@ -20,6 +20,8 @@ AnyArray: TypeAlias = NDArray[Any]
 
 # Names of the axes along which programs of the ArviZ family repeat a response.
 _SAMPLE_AXES: Final = ("chain", "draw", "sample", "__sample__")
+# Squares of larger numbers, of which variances are made, are no floats.
+_LARGEST: Final = 1e150
 _GROUP: Final = "posterior_predictive"
 
 
@@ -199,6 +201,8 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
+    if values.dtype.kind == "f" and values.size and np.abs(values).max() > _LARGEST:
+        raise DataError(f"{name} holds values beyond 1e150, whose squares overflow; rescale")
     return values
 
 

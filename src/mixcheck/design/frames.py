@@ -50,7 +50,7 @@ _MOST_SHOWN: Final = 60
 _TEXT: Final = frozenset({"string", "empty"})
 
 
-def as_frame(data: object) -> pd.DataFrame:
+def as_frame(data: object, name: str = "data") -> pd.DataFrame:
     """Table of any kind as a pandas frame; a pandas frame comes back itself.
 
     Parameters
@@ -58,6 +58,8 @@ def as_frame(data: object) -> pd.DataFrame:
     data : pandas, polars, pyarrow or duckdb table, narwhals frame, or mapping of columns
         Lazy tables are collected. A polars Categorical has no order of its own and becomes
         text; an Enum keeps its order.
+    name : str
+        How the caller wrote the argument.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def as_frame(data: object) -> pd.DataFrame:
         table = nw.from_native(data)  # type: ignore[call-overload]
     except TypeError as error:
         raise DataError(
-            f"data is a {type(data).__name__}; give a pandas, polars, pyarrow or duckdb table, "
+            f"{name} is a {type(data).__name__}; give a pandas, polars, pyarrow or duckdb table, "
             "or a dict of columns."
         ) from error
     if isinstance(table, nw.LazyFrame):
@@ -83,7 +85,7 @@ def as_frame(data: object) -> pd.DataFrame:
             table = table.collect()
         except Exception as error:  # whatever the engine of the lazy table raises
             raise DataError(
-                f"data is a lazy {type(data).__name__} that cannot be collected; collect it first."
+                f"{name} is a lazy {type(data).__name__} that cannot be collected; do it."
             ) from error
     if table.implementation.is_polars():
         # The order of a polars Categorical depends on what else the process has read.

@@ -408,12 +408,13 @@ def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) 
     notes = []
     for name in names:
         dtype, used = frame[name].dtype, columns[name]
-        if isinstance(dtype, pd.CategoricalDtype) and isinstance(used, pd.Categorical):
+        if not isinstance(dtype, pd.CategoricalDtype) or not isinstance(used, pd.Categorical):
+            continue
+        if len(dtype.categories) > len(used.categories):
             unused = dtype.categories.difference(used.categories, sort=False)
-            if len(unused):
-                shown = ", ".join(repr(level) for level in unused[:5])
-                more = ", .." if len(unused) > 5 else ""
-                notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
+            shown = ", ".join(repr(level) for level in unused[:5])
+            more = ", .." if len(unused) > 5 else ""
+            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
     return notes
 
 

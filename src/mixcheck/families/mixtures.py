@@ -116,6 +116,11 @@ class Mixture(Family):
         return self.base.discrete
 
     @property
+    def precision_power(self) -> float | None:  # type: ignore[override]
+        """That of the base: the variance of the responses that the zero part leaves."""
+        return self.base.precision_power
+
+    @property
     def mean_predictors(self) -> tuple[str, ...]:
         """Those of the base, and ``zi``."""
         return (*self.base.mean_predictors, "zi")
