@@ -8,6 +8,8 @@ from mixcheck.model import Limit, LimitReason
 
 __all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
 
+# Names that a sentence lists.
+_SHOWN = 5
 _OTHERS = (
     "What is shown for them stands for infinity and has no standard error; all other estimates "
     "and the log-likelihood are those of the limit."
@@ -35,7 +37,9 @@ _PLAIN = {
 
 
 def _quote(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return shown if more <= 0 else f"{shown} and {more} more (all in fit.convergence.runaway)"
 
 
 def _named(limits: Sequence[Limit], reason: LimitReason) -> list[str]:

@@ -101,7 +101,9 @@ def _with_part(problem: Problem, known: Limits, k: int, side: FloatArray) -> Lim
     before = known.reasons[k]
     if found is None or not set(found.columns) > set(before):
         return known
-    simplest = bool((side[found.rows] == problem.family.simplest[k]).all())
+    part = known.parts[k]
+    new = found.rows if part is None else found.rows & ~part.rows
+    simplest = bool((side[new] == problem.family.simplest[k]).all())
     why = reason_at(problem.family.predictors[k], simplest=simplest)
     parts, reasons = list(known.parts), list(known.reasons)
     parts[k], reasons[k] = found, dict.fromkeys(found.columns, why) | dict(before)

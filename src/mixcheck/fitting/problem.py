@@ -237,7 +237,8 @@ def _orders(key: tuple[int, int, int]) -> set[tuple[int, int, int]]:
 
 def _weigh(d: Derivatives, w: FloatArray) -> Derivatives:
     return Derivatives(
-        w * d.value,
+        # A row of weight zero says nothing, even where it is impossible.
+        w * np.where(w > 0.0, d.value, 0.0),
         tuple(w * v for v in d.first),
         {k: w * v for k, v in d.second.items()},
         {k: w * v for k, v in d.third.items()},

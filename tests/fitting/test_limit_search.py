@@ -1,19 +1,31 @@
-"""A generator of data of which some coefficient has no finite estimate, and of its like that has.
-
-Every table has groups `g`, a predictor `x`, and factors `f` and `h`; a separated design puts the
-responses of some rows at the end of the support that its family has.
-"""
+"""Searches at the limits: every separated design gets one story, and its like none."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
-__all__ = ["DESIGNS", "RESPONSES", "ZERO_PARTS", "Case", "Response", "make", "make_zero_part"]
+import mixcheck as mc
+from mixcheck.errors import SeparationWarning
+
+# Two searches of one problem end this close.
+LLF = 1e-6
+ESTIMATE = 1e-4
+ERROR = 3e-3
+
+METHODS: list[dict[str, Any]] = [
+    {},
+    {"method": "agq", "nodes": 5},
+    {"method": "profiled"},
+    {"reml": True},
+    {"method": "pql"},
+]
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,6 @@ class Case:
     lost: tuple[str, ...]
     rest: tuple[str, pd.DataFrame, dict[str, Any]] | None
     healthy: pd.DataFrame
-    column: str = field(default="y")
 
 
 def _poisson(rng: np.random.Generator, eta: np.ndarray) -> np.ndarray:
@@ -184,3 +195,67 @@ def make_zero_part(options: dict[str, Any], kind: str, seed: int) -> Case:
     held = {**options, "zi": "~ f"}
     rest = ("y ~ x + (1 | g)", data[~at], held) if kind == "all" else None
     return Case("y ~ x + (1 | g)", data, held, ("zi: f[T.c]",), rest, healthy)
+
+
+def fit_once(formula: str, data: pd.DataFrame, **options: Any) -> tuple[mc.GLMM, list[Any]]:
+    """A fit and the warnings that it gave."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return mc.glmm(formula, data, **options), caught
+
+
+def method_for(options: dict[str, Any], number: int) -> dict[str, Any]:
+    """One of the methods that a model can be fitted by, in turn."""
+    linear = options["family"] in ("poisson", "binomial") and "zi" not in options
+    return METHODS[number % (5 if linear else 4)]
+
+
+def tell(case: Case, number: int) -> None:
+    """The story of a separated table, and that its like has none."""
+    method = method_for(case.options, number)
+    fit, caught = fit_once(case.formula, case.data, **case.options, **method)
+    by_support = [x for x in fit.convergence.limits if x.reason in ("separation", "not identified")]
+    assert tuple(x.parameter for x in by_support) == case.lost
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.converged
+    assert np.isinf(fit.bse[list(case.lost)]).all()
+    assert (fit.pvalues[list(case.lost)] == 1.0).all()
+    if case.rest is not None:
+        formula, data, options = case.rest
+        rest, _ = fit_once(formula, data, **options, **method)
+        shared = [
+            name
+            for name in rest.params.index
+            if name not in case.lost and np.isfinite(fit.bse[name]) and np.isfinite(rest.bse[name])
+        ]
+        assert fit.llf == pytest.approx(rest.llf, abs=LLF)
+        np.testing.assert_allclose(fit.params[shared], rest.params[shared], atol=ESTIMATE)
+        np.testing.assert_allclose(fit.bse[shared], rest.bse[shared], rtol=ERROR)
+    healthy, _ = fit_once(case.formula, case.healthy, **case.options, **method)
+    assert {x.reason for x in healthy.convergence.limits} <= {"dispersion", "zero part"}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("response", RESPONSES, ids=lambda r: r.name)
+def test_mean(response: Any, design: str) -> None:
+    """A separated mean: named once, and all else as without the rows at the end."""
+    number = RESPONSES.index(response) + DESIGNS.index(design)
+    tell(make(response, design, number), number)
+
+
+@pytest.mark.parametrize("kind", ["all", "none"])
+@pytest.mark.parametrize("options", ZERO_PARTS, ids=lambda o: o["family"])
+def test_zero_part(options: dict[str, Any], kind: str) -> None:
+    """A separated zero part: a level that is all zero, or one that has no zero."""
+    number = ZERO_PARTS.index(options)
+    tell(make_zero_part(options, kind, 7 + number), number)
+
+
+def test_both_in_one_part() -> None:
+    """A level that is all zero and one without additional zeros: each with its own reason."""
+    case = make_zero_part({"family": "nbinom2"}, "all", 8)
+    fit, _ = fit_once(case.formula, case.data, **case.options)
+    assert {x.parameter: x.reason for x in fit.convergence.limits} == {
+        "zi: f[T.b]": "zero part",
+        "zi: f[T.c]": "separation",
+    }
