@@ -49,3 +49,38 @@ def test_other_units(other):
     """Scores of other units are refused."""
     with pytest.raises(mc.ComparisonError, match="same units of the same data"):
         subtract_scores(("a", _scores([1.0, 2.0, 3.0])), ("b", other), "levels")
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Twelve groups of four counts."""
+    rng = np.random.default_rng(3)
+    g, x = np.repeat(np.arange(12), 4), rng.normal(size=48)
+    mean = np.exp(1.0 + 0.5 * x + rng.normal(0.0, 0.6, 12)[g])
+    return pd.DataFrame({"g": g, "x": x, "y": rng.poisson(mean)})
+
+
+@pytest.mark.parametrize("score", [mc.loo, mc.logo], ids=["rows", "groups"])
+def test_scores_are_of_rows_that_hold_the_same(table, score):
+    """In another order and under other labels the difference is the same; of other data none."""
+    first = score(mc.glmm("y ~ x + (1 | g)", table, family="poisson"))
+    expected = first.minus(score(mc.glmm("y ~ 1 + (1 | g)", table, family="poisson")))
+    recoded = table.assign(g=table["g"].map(lambda k: f"level {(5 * k) % 12}"))
+    shuffled = recoded.sample(frac=1.0, random_state=2).reset_index(drop=True)
+    found = first.minus(score(mc.glmm("y ~ 1 + (1 | g)", shuffled, family="poisson")))
+    assert found.difference == pytest.approx(expected.difference, abs=1e-4)
+    assert found.se == pytest.approx(expected.se, rel=1e-4)
+    other = mc.glmm("y ~ 1 + (1 | g)", table.assign(y=table["y"] + 1), family="poisson")
+    with pytest.raises(mc.ComparisonError, match="differ in their response"):
+        first.minus(score(other))
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_groups_of_other_rows_are_other_units(table):
+    """A factor of the same name that divides the rows otherwise is refused."""
+    permuted = table.assign(g=np.random.default_rng(1).permutation(table["g"].to_numpy()))
+    first, second = (
+        mc.logo(mc.glmm("y ~ x + (1 | g)", data, family="poisson")) for data in (table, permuted)
+    )
+    with pytest.raises(mc.ComparisonError, match="other rows"):
+        first.minus(second)

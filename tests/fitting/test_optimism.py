@@ -11,6 +11,8 @@ from mixcheck.model import ConditionalLikelihood, Perturbations
 
 # Both sides are refits to 1e-6 of a standard error.
 REFITTED = 2e-4
+# The difference to the fitted distribution is a term of its own.
+SPREAD = "spread of the random effects"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def test_efron_by_refits(table):
     """A Bernoulli response: one refit for each row."""
     fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
     assert fit.perturb("exact").size == fit.nobs
-    assert mc.caic(fit, method="exact").df == pytest.approx(written_out(fit, 1), abs=REFITTED)
+    found = mc.caic(fit, method="exact")
+    assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 1), abs=REFITTED)
 
 
 def test_trials_by_refits(table):
@@ -57,7 +60,8 @@ def test_trials_by_refits(table):
     family = mc.families.Binomial(link="cloglog")
     fit = mc.glmm("k / m ~ x + (1 | g)", table, family=family)
     assert 2 * fit.nobs < fit.perturb("exact").size <= 3 * fit.nobs
-    assert mc.caic(fit, method="exact").df == pytest.approx(written_out(fit, 3), abs=REFITTED)
+    found = mc.caic(fit, method="exact")
+    assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 3), abs=REFITTED)
 
 
 def test_chen_and_stein_by_refits():
@@ -93,3 +97,10 @@ def test_a_fit_meets_the_port(table):
     failed = fit.perturb("exact").collect(["no refit"] * fit.nobs)
     assert failed.total == pytest.approx(fit.perturb("onestep").collect([]).total)
     assert "32 of 32" in failed.notes[0]
+
+
+def test_a_response_of_strong_groups_is_averaged(table):
+    """The spread of the random effects takes from 0/1 responses: p (1 - p) bends downwards."""
+    fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
+    for method in ("derivative", "onestep", "exact"):
+        assert -2.0 < mc.caic(fit, method=method).by_term[SPREAD] < 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -12,13 +12,20 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import formula_of, is_reml, label_of, require_comparable
+from mixcheck.comparison.same_data import (
+    formula_of,
+    is_reml,
+    label_of,
+    require_comparable,
+    require_same_data,
+)
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.model import Comparable, GroupDerivatives, Groupwise
+from mixcheck.model import Comparable, GroupDerivatives, Groupwise, Traceable
 from mixcheck.options import require_choice, require_progress, require_workers, shown
 from mixcheck.workers import Progress, map_numbers
 
@@ -67,6 +74,8 @@ class GroupScores(Record):
     refitted : tuple
         Levels that the exact method was used for.
     notes : tuple of str
+    subject : object
+        The model.
     """
 
     model: str
@@ -79,6 +88,7 @@ class GroupScores(Record):
     tic_penalty: float | None
     refitted: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    subject: Any = field(default=None, repr=False)
 
     @property
     def optimism(self) -> float | None:
@@ -94,13 +104,27 @@ class GroupScores(Record):
         Raises
         ------
         ComparisonError
-            If the groups differ.
+            If the data or the groups differ; levels are the same where they hold the same rows.
         """
         if not isinstance(other, GroupScores):
             raise OptionError(f"scores of mixcheck.logo are compared, found {shown(other)}")
-        return subtract_scores(
-            (self.model, self.scores), (other.model, other.scores), f"levels of {self.group}"
-        )
+        theirs = (other.model, self._matched(other))
+        return subtract_scores((self.model, self.scores), theirs, f"levels of {self.group}")
+
+    def _matched(self, other: GroupScores) -> pd.Series[float]:
+        """The scores of another model, level by level, where both models know their rows."""
+        first, second = self.subject, other.subject
+        both = isinstance(first, Comparable) and isinstance(second, Comparable)
+        if not both or first.nobs != second.nobs:
+            return other.scores
+        require_same_data({"the first model": first, "the second model": second})
+        if not (isinstance(first, Traceable) and isinstance(first, Groupwise)):
+            return other.scores
+        assert isinstance(second, Groupwise)
+        places = level_places(first, second, (self.group, other.group))
+        if places is None:
+            return other.scores.rename_axis(f"{other.group} (other rows)")
+        return pd.Series(other.scores.to_numpy()[places], self.scores.index)
 
     def __repr__(self) -> str:
         return (
@@ -361,6 +385,7 @@ def _collect(
         tic_penalty=penalty,
         refitted=refitted,
         notes=notes,
+        subject=model,
     )
 
 

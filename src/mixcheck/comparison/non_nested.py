@@ -14,21 +14,20 @@ from scipy.special import ndtr
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
+from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.nesting import contains
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.row_matching import same_levels
 from mixcheck.comparison.same_data import (
     formula_of,
     is_reml,
     label_of,
-    order_of,
     require_comparable,
     require_same_data,
 )
 from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, GroupDerivatives, Groupwise, Traceable
+from mixcheck.model import Comparable, GroupDerivatives, Groupwise
 from mixcheck.options import require_choice
 
 __all__ = ["Correction", "Vuong", "vuong"]
@@ -271,7 +270,7 @@ def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> st
 def _common_groups(first: Groupwise, second: Groupwise) -> tuple[str, str]:
     """Names of the coarsest grouping factor in each model, which must divide the rows alike."""
     names = (str(first.group_levels().name), str(second.group_levels().name))
-    if names[0] != names[1] and _places(first, second, names) is None:
+    if names[0] != names[1] and level_places(first, second, names) is None:
         raise OptionError(
             f"the coarsest grouping factors are {names[0]!r} and {names[1]!r}; write group=, a "
             "factor or column that contains all grouping factors of both models"
@@ -284,7 +283,7 @@ def _level_by_level(
 ) -> tuple[pd.Series[float], pd.Series[float], IntArray]:
     """Log-likelihoods of the levels under both models, and their places in the second."""
     left, right = first.group_loglik(names[0]), second.group_loglik(names[1])
-    places = _places(first, second, names)
+    places = level_places(first, second, names)
     if places is None:
         raise ComparisonError(
             f"the levels of {names[0]!r} hold other rows in one model than in the other; fit both "
@@ -292,34 +291,6 @@ def _level_by_level(
         )
     values = right.to_numpy()[places]
     return left, pd.Series(values, left.index, name=right.name), places
-
-
-def _places(first: Groupwise, second: Groupwise, names: tuple[str, str]) -> IntArray | None:
-    """Place among the levels of the second model of each level of the first, (G,)."""
-    codes = [_codes(model, name) for model, name in zip((first, second), names, strict=True)]
-    if codes[0] is None or codes[1] is None:
-        size = len(first.group_levels(names[0]))
-        return np.arange(size) if size == len(second.group_levels(names[1])) else None
-    assert isinstance(first, Comparable)
-    assert isinstance(second, Comparable)
-    order = order_of(first, second)
-    other = codes[1] if order is None else codes[1][order]
-    if not same_levels(codes[0], other):
-        return None
-    places = np.zeros(int(codes[0].max(initial=-1)) + 1, dtype=np.intp)
-    places[codes[0]] = other
-    return places
-
-
-def _codes(model: Groupwise, name: str) -> IntArray | None:
-    """Level of each row, as `Groupwise.group_levels` numbers them; None where it is not known."""
-    if not isinstance(model, Traceable):
-        return None
-    rows = model.data_rows
-    if name in rows.groups:
-        return rows.groups[name]
-    codes: IntArray = model.group_levels(name).get_indexer(pd.Index(rows.frame[name]))
-    return codes
 
 
 def variance_weights(first: GroupDerivatives, second: GroupDerivatives) -> FloatArray:

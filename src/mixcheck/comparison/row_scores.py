@@ -16,7 +16,7 @@ from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.left_out_rows import LeftOutRows
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import label_of
+from mixcheck.comparison.same_data import label_of, order_of, require_same_data
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -103,11 +103,25 @@ class RowScores(Record):
         Raises
         ------
         ComparisonError
-            If the rows differ.
+            If the rows or what they hold differ.
         """
         if not isinstance(other, RowScores):
             raise OptionError(f"scores of mixcheck.loo are compared, found {shown(other)}")
-        return subtract_scores((self.model, self.scores), (other.model, other.scores), "rows")
+        return subtract_scores(
+            (self.model, self.scores), (other.model, self._matched(other)), "rows"
+        )
+
+    def _matched(self, other: RowScores) -> pd.Series[float]:
+        """The scores of another model, row by row, where both models know their rows."""
+        first, second = self.subject, other.subject
+        if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
+            return other.scores
+        if first.nobs != second.nobs:
+            return other.scores
+        require_same_data({"the first model": first, "the second model": second})
+        order = order_of(first, second)
+        values = other.scores.to_numpy()
+        return pd.Series(values if order is None else values[order], self.scores.index)
 
     def misfit_ratio(self) -> float:
         """`p_loo` over the degrees of freedom of the conditional AIC.

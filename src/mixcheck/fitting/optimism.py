@@ -9,8 +9,10 @@ effects. Each row's share is estimated by replacing that row's response alone:
 - otherwise ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, zeta(k) the predictors of
   the row after a fit to k in the place of its response. It counts a dispersion by itself. With p
   the true distribution of the row it is unbiased, for the other rows know nothing of k; p is
-  averaged over what the other rows say of its predictors. Only for binomial responses is it the
-  fitted distribution, which gives Efron's (2004) estimator for Bernoulli ones.
+  averaged over what the other rows say of its predictors. For binomial responses the fitted
+  distribution gives Efron's (2004) estimator; at the modes of groups that differ much it is too
+  wide, and averaged over the random effects given the data it is not. The difference is kept
+  apart, for Efron's is what is published.
 
 To first order in the replacement both are ``sum_k p_k l'(k) dzeta(k)``, p as fitted: for a
 Poisson or binomial response ``V d vartheta / d y``. V of a binomial one is averaged over the
@@ -68,12 +70,15 @@ class _Trials:
         None for the difference to one count less or more.
     law : Law or None
         What the responses are averaged over; None without nodes.
+    averaged : Law or None
+        The same averaged over the random effects, where `law` is not: for binomial responses.
     """
 
     targets: tuple[Observed, ...]
     tried: BoolArray
     nodes: Nodes | None
     law: Law | None
+    averaged: Law | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +153,11 @@ class OneAtATime:
         else:
             excess = grid_excess(self.perturbed, law, nodes, changes)
         total = float(self.counts @ excess)
-        return Optimism(
-            total, {**self.shares, "finite change": total - linear}, _note_failures(failed, t.size)
-        )
+        by_term = {**self.shares, "finite change": total - linear}
+        if nodes is not None and self.trials.averaged is not None:
+            spread = grid_excess(self.perturbed, self.trials.averaged, nodes, changes) - excess
+            by_term[_AVERAGED] = float(self.counts @ spread)
+        return Optimism(sum(by_term.values()), by_term, _note_failures(failed, t.size))
 
     def _predictors(self, results: Sequence[FloatArray | str]) -> tuple[FloatArray, int]:
         """Predictors after each replacement, (R, K), and how many have those of one step only."""
@@ -223,6 +230,8 @@ def plan_perturbations(
     else:
         law = _fitted_law(perturbed) if linear or how == "derivative" else _law_of_rows(perturbed)
         trials = _choose(perturbed, law, counts > 0.0)
+        if trials.nodes is not None and linear:
+            trials = replace(trials, averaged=_averaged_law(perturbed))
     targets = list(trials.targets)
     if unit is not None and unit is not trials:
         targets.append(unit.targets[0])
@@ -258,6 +267,14 @@ def _fitted_law(perturbed: Perturbed) -> Law:
     """Each response as fitted."""
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     return Law(problem.family, np.ones(1), eta[None], problem.data.size)
+
+
+def _averaged_law(perturbed: Perturbed) -> Law:
+    """Each response averaged over the random effects given the data."""
+    problem, mode = perturbed.problem, perturbed.mode
+    posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
+    weights, eta = visit(*at_estimates(posterior))
+    return Law(problem.family, weights, eta, problem.data.size)
 
 
 def _law_of_rows(perturbed: Perturbed) -> Law:
