@@ -126,8 +126,8 @@ FOREIGN_NAMES: Final = (
         verbs=("predict",),
     ),
     ForeignName(
-        "type what kind which transform linear",
-        'write scale="response" or scale="link"',
+        "type what kind which transform linear component",
+        'write scale="response" or scale="link"; a zero part has no predictions of its own',
         verbs=("predict",),
     ),
     ForeignName(

@@ -118,6 +118,9 @@ def test_tables_by_label() -> None:
     order = list("gfedcba")
     found = stack_draws(table.loc[order], 7, None, index)
     np.testing.assert_array_equal(found, DRAWS[0])
+    np.testing.assert_array_equal(stack_draws(table.loc[order].T, 7, None, index), DRAWS[0])
+    made_up = table.T.set_axis([f"V{i}" for i in range(7)], axis=1)
+    np.testing.assert_array_equal(stack_draws(made_up, 7, None, index), DRAWS[0])
     with pytest.raises(DataError, match="draws has an index that is not that of observed"):
         stack_draws(table.set_axis(list("hijklmn")), 7, None, index)
     np.testing.assert_array_equal(

@@ -65,14 +65,19 @@ def stack_draws(
 def _aligned_table(
     draws: pd.DataFrame, n: int, draws_by: object, index: pd.Index[Any] | None
 ) -> pd.DataFrame:
-    """A table whose rows are observations in their order, if its labels are theirs."""
-    by_columns = draws_by == "columns" or (draws_by is None and draws.shape[1] != n)
-    if index is None or not by_columns or len(draws) != n:
+    """A table in the order of the observations, if it has their labels on either axis."""
+    if index is None:
         return draws
-    if isinstance(draws.index, pd.RangeIndex):
-        return draws  # of a table that was read from a file, and has no labels of its own
-    aligned: pd.DataFrame = align_rows(draws, index, "draws", "observed")
-    return aligned
+    by_columns = draws_by == "columns" or (draws_by is None and draws.shape[1] != n)
+    labels = draws.index if by_columns else draws.columns
+    if len(labels) != n or isinstance(labels, pd.RangeIndex):
+        return draws  # of a file, say, that has no labels of its own
+    if by_columns:
+        aligned: pd.DataFrame = align_rows(draws, index, "draws", "observed")
+        return aligned
+    places = labels.get_indexer(index) if labels.is_unique and index.is_unique else None
+    # Columns often have names that a program made up, and these say nothing.
+    return draws if places is None or (places < 0).any() else draws.iloc[:, places]
 
 
 def _one_variable(draws: Any, n: int) -> Any:

@@ -72,7 +72,8 @@ _WITH_ZEROS = {
 }
 _LACKING = {
     "quasi quasipoisson quasibinomial quasilikelihood": "Quasi-families have no likelihood: write "
-    "family='nbinom1' for 'quasipoisson', or family='betabinomial' for 'quasibinomial'.",
+    "family='nbinom1' for 'quasipoisson', and family='betabinomial' for 'quasibinomial', or a "
+    "random effect for each observation.",
     "genpois generalizedpoisson compois conwaymaxwellpoisson com com_poisson": "For counts with "
     "another variance than the Poisson there are family='nbinom1' and family='nbinom2'.",
     "student t tfamily skewnormal skew_normal asymlaplace exgaussian gevfamily": "For a real "

@@ -85,14 +85,15 @@ def glmm(
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional
         Multipliers of each row's log density: a row of weight two is two rows (frequency
-        weights). For a binomial response in one column, the number of trials of the
-        proportion.
+        weights), save that ``nobs`` and BIC count it as one. For a binomial response in one
+        column, the number of trials of the proportion. A Series is matched with `data` by its
+        index.
     precision : str, optional
         Column of positive numbers by which the variance of each row is divided, such as the
         number of measurements behind a mean (``weights`` of lme4's lmer): "gaussian", and
         "gamma", whose shape they multiply. It is an offset of the dispersion.
     offset : str or (n,), optional
-        Added to the predictor of the mean.
+        Added to the predictor of the mean; a Series is matched by its index.
     method : {"laplace", "agq", "profiled", "pql"}
         Laplace approximation, or adaptive Gauss-Hermite quadrature (one grouping factor with
         up to three random effects a level). "profiled" finds the fixed effects of the mean
