@@ -21,6 +21,7 @@ import numpy as np
 from mixcheck.errors import OptionError
 
 __all__ = [
+    "as_whole",
     "listed",
     "require_choice",
     "require_flag",
@@ -92,7 +93,20 @@ def _printable(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}.."
+    if len(text) <= _MOST_SHOWN:
+        return text
+    quote = text[-1] if text[-1] in "'\"" else ""
+    return f"{text[: _MOST_SHOWN - 3]}..{quote}"
+
+
+def as_whole(value: object) -> int | None:
+    """A whole number of any storage as an int; None for anything else."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # a time difference of NumPy is stored as a whole number
+        return None
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -144,10 +158,9 @@ def require_whole(name: str, value: object, least: int = 1, most: int | None = N
     >>> require_whole("draws", 100)
     100
     """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        whole = operator.index(value)
-        if whole >= least and (most is None or whole <= most):
-            return whole
+    whole = as_whole(value)
+    if whole is not None and whole >= least and (most is None or whole <= most):
+        return whole
     span = f"of at least {least}" if most is None else f"from {least} to {most}"
     example = max(least, 1)
     raise OptionError(
@@ -171,7 +184,7 @@ def require_number(
     >>> require_number("alpha", 0.05, 0.0, 1.0, example=0.05)
     0.05
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool | np.timedelta64):
         try:
             number = float(value)
         except OverflowError:
@@ -192,10 +205,9 @@ def require_seed(value: object) -> int | None:
     """A seed: a whole number from 0, or None for one from the operating system."""
     if value is None:
         return None
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        whole = operator.index(value)
-        if whole >= 0:
-            return whole
+    whole = as_whole(value)
+    if whole is not None and whole >= 0:
+        return whole
     raise OptionError(
         f"seed must be a non-negative integer or None, found {shown(value)}; write seed=1"
     )
@@ -205,10 +217,9 @@ def require_workers(value: object) -> int | None:
     """A number of workers as joblib counts them: 1, 2, .., -1 for all cores, or None."""
     if value is None:
         return None
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        whole = operator.index(value)
-        if whole:
-            return whole
+    whole = as_whole(value)
+    if whole:
+        return whole
     raise OptionError(
         f"n_jobs must be a whole number of workers, -1 for all cores, or None; found {shown(value)}"
     )

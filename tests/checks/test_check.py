@@ -107,7 +107,7 @@ def test_names_tell_kind_and_arguments():
         (lambda: check_from_dict({"kind": "zero"}), "no check is of kind 'zero'"),
         (
             lambda: check_from_dict({"kind": "zeros", "k": 1}),
-            "'k' do not fit a check of",
+            "the arguments of a check of kind 'zeros' are none; found 'k'",
         ),
         (lambda: Zeros() & 3, "unsupported operand"),
     ],

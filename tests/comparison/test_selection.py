@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck import workers
 from mixcheck.comparison.candidates import Candidate, Score
 from mixcheck.comparison.selection import Selection, objections_of, search_models
@@ -264,7 +265,7 @@ def test_json_round_trip():
     assert again.to_json() == chosen.to_json()
     assert again.models == chosen.models
     assert json.loads(chosen.to_json())["best"] == "y ~ ab"
-    with pytest.raises(DataError, match="no selection in JSON"):
+    with pytest.raises(DataError, match="it has no item 'schema_version'"):
         Selection.from_json("{}")
 
 
@@ -310,3 +311,31 @@ def test_wrong_options(options, message):
     """An option outside its values is one clear error."""
     with pytest.raises(OptionError, match=message):
         select(**options)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("models", 0, "df"), "3", r"models\[0\].df must be a whole number, found '3'"),
+        (("models", 0, "verdicts"), [1], r"models\[0\].verdicts must be an object"),
+        (("failures",), {}, "failures must be a list"),
+        (("search",), "none", "search must be one of 'all', 'greedy', 'beam'"),
+        (("importance",), {"a": "b"}, "importance.a must be a number"),
+        (("schema_version",), 99, "schema_version must be 1"),
+    ],
+)
+def test_stored_selections_are_read_with_care(place, value, message):
+    """A selection in JSON with something else in a place is refused, and the place is named."""
+    content = json.loads(_stored())
+    *path, last = place
+    held = content
+    for step in path:
+        held = held[step]
+    held[last] = value
+    with pytest.raises(DataError, match=message):
+        Selection.from_json(json.dumps(content))
+
+
+def _stored() -> str:
+    data = mc.datasets.load("sleepstudy")
+    return mc.select("Reaction ~ Days + (1 | Subject)", data).to_json()

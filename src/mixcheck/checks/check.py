@@ -216,8 +216,11 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
     except (TypeError, ValueError) as error:
         if isinstance(error, OptionError):
             raise
-        names = ", ".join(map(shown, arguments)) or "no arguments"
-        raise OptionError(f"{names} do not fit a check of kind {kind!r}: {error}") from None
+        names = ", ".join(map(shown, arguments)) or "none"
+        wanted = ", ".join(inspect.signature(_KINDS[kind]).parameters) or "none"
+        raise OptionError(
+            f"the arguments of a check of kind {kind!r} are {wanted}; found {names}"
+        ) from error
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

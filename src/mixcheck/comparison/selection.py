@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self, get_args
@@ -27,10 +26,17 @@ from mixcheck.comparison.exploration import (
 )
 from mixcheck.comparison.explored import Explored, rank_explored
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
-from mixcheck.comparison.record import SCHEMA_VERSION, Record
+from mixcheck.comparison.record import Record
 from mixcheck.comparison.selection_page import page_of, verdict_words
+from mixcheck.comparison.stored_selection import (
+    failure_fields,
+    ranked_fields,
+    require_version,
+    selection_fields,
+)
 from mixcheck.display.document import Document
-from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
+from mixcheck.display.reading import parse_json
+from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable
 from mixcheck.options import require_choice, require_whole, require_workers, shown
 from mixcheck.report.policy import Verdict
@@ -218,27 +224,17 @@ class Selection(Record):
         DataError
             If it is no JSON of a selection.
         """
-        try:
-            content = json.loads(text)
-            if content["schema_version"] != SCHEMA_VERSION:
-                raise DataError(
-                    f"schema_version is {content['schema_version']}, and {SCHEMA_VERSION} is read"
-                )
-            return cls(
-                models=tuple(RankedModel(**_tuples(row)) for row in content["models"]),
-                criterion=content["criterion"],
-                search=content["search"],
-                path=tuple(Step(**_tuples(row)) for row in content["path"]),
-                failures=tuple(Failure(**row) for row in content["failures"]),
-                importance=content["importance"],
-                gated=content["gated"],
-                seed=content["seed"],
-                remarks=tuple(content["remarks"]),
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"this is no selection in JSON: {type(error).__name__}: {error}"
-            ) from None
+        if not isinstance(text, str):
+            raise OptionError(f"a selection is read from the text of its JSON; found {shown(text)}")
+        content = parse_json(text, "selection")
+        require_version(content)
+        return cls(
+            models=tuple(RankedModel(**ranked_fields(row)) for row in content.at("models").items()),
+            failures=tuple(
+                Failure(**failure_fields(row)) for row in content.at("failures").items()
+            ),
+            **selection_fields(content),
+        )
 
     def __repr__(self) -> str:
         return f"<Selection among {len(self.models)} models by {self.criterion}: {self.verdict}>"
@@ -258,10 +254,6 @@ def _numbers(model: RankedModel) -> dict[str, Any]:
         "notes": " ".join(model.notes),
         "step": model.step,
     }
-
-
-def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
 
 
 def objections_of(report: Report) -> str:

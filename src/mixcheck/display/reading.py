@@ -47,6 +47,11 @@ def parse_json(text: str, what: str) -> Reader:
         content = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise DataError(f"this is no {what}: it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"this is no JSON, so no {what} can be read: it breaks in line {error.lineno}, column "
+            f"{error.colno}"
+        ) from None
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"this is no JSON, so no {what} can be read: {shown(reason)}") from None

@@ -38,7 +38,7 @@ from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_flag, shown
+from mixcheck.options import as_whole, require_choice, require_flag, shown
 
 __all__ = ["glmm"]
 
@@ -174,14 +174,14 @@ def _require_method(method: str, nodes: int | str, hessian: str) -> None:
         )
     if isinstance(nodes, str) and nodes == "auto":
         return
-    whole = isinstance(nodes, int | np.integer) and not isinstance(nodes, bool)
-    if not whole or not 1 <= int(nodes) <= _MOST_NODES:
+    whole = as_whole(nodes)
+    if whole is None or not 1 <= whole <= _MOST_NODES:
         raise OptionError(
             f'nodes={shown(nodes)} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
         )
-    if method != "agq" and nodes != 1:
+    if method != "agq" and whole != 1:
         raise OptionError(
-            f'nodes={nodes!r} needs quadrature; write method="agq" too, or leave nodes out'
+            f'nodes={whole} needs quadrature; write method="agq" too, or leave nodes out'
         )
 
 

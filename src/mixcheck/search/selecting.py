@@ -364,6 +364,14 @@ def _check(
 ) -> tuple[SuiteCheck | None, int | None, tuple[str, ...]]:
     """What each finalist is asked, its seed, and what the record says of it."""
     require_seed(seed)
+    if suite is not None and not isinstance(suite, Suite | Check):
+        raise OptionError(
+            f"suite must be a Suite or a Check, found {shown(suite)}; write Zeros() & Dispersion()"
+        )
+    if policy is not None and not isinstance(policy, Policy):
+        raise OptionError(
+            f"policy must be a Policy, found {shown(policy)}; write Policy(alpha=0.05)"
+        )
     if draws is not None:
         require_whole("draws", draws)
     require_whole("refits", refits, 0)
