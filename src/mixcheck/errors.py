@@ -114,7 +114,7 @@ class BoundaryWarning(MixcheckWarning):
 
 
 class SeparationWarning(MixcheckWarning):
-    """Some predictor separates the responses perfectly: its estimate is infinite."""
+    """A parameter has no finite estimate; see ``fit.convergence.limits`` for which, and why."""
 
 
 class DataWarning(MixcheckWarning):

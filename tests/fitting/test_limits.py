@@ -148,6 +148,28 @@ def test_refit() -> None:
     np.testing.assert_allclose(other.params, fresh.params, atol=ESTIMATE)
 
 
+def test_refit_finds_limits() -> None:
+    """A refit to a response with a level at the end has the limit that a fit of it has."""
+    data = level_table()
+    healthy = data.assign(y=data["y"] + (np.arange(len(data)) % 4 == 0))
+    fit, _ = fit_once("y ~ f + (1 | g)", healthy, family="nbinom2")
+    fresh, _ = fit_once("y ~ f + (1 | g)", data, family="nbinom2")
+    again = fit.refit(data["y"])
+    assert again.convergence.runaway == ("f[T.c]",)
+    assert again.converged
+    assert again.llf == pytest.approx(fresh.llf, abs=LLF)
+    assert np.isinf(again.bse["f[T.c]"])
+
+
+def test_refit_to_nothing() -> None:
+    """A refit to a response that predictors tell completely has a likelihood of one."""
+    fit, _ = fit_once("y ~ z + (1 | g)", poisson_table(1), family="poisson")
+    again = fit.refit(np.zeros(200))
+    assert again.llf == pytest.approx(0.0, abs=LLF)
+    assert np.isinf(again.bse).all()
+    assert again.theta.iloc[0] == 0.0
+
+
 @pytest.mark.parametrize(
     ("left", "options"),
     [

@@ -33,7 +33,7 @@ from mixcheck.fitting.groupwise import (
     group_logliks,
     predict_group,
 )
-from mixcheck.fitting.limit_search import estimate_at_limits
+from mixcheck.fitting.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.limits import find_limits
 from mixcheck.fitting.mode import scale
 from mixcheck.fitting.optimize import Optimum
@@ -318,6 +318,8 @@ class GLMM(Estimates):
             # Another response may have its limits elsewhere.
             return self._estimate_anew(problem)
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
+        if has_limits(problem, optimum):
+            return self._estimate_anew(problem)
         return type(self)(self.design, problem, optimum, self.method)
 
     def _with_response(self, response: ArrayLike) -> Problem:

@@ -16,13 +16,22 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import FREE
-from mixcheck.fitting.limits import Limits, expand_optimum, reason_at, reduce_problem, ways_of
+from mixcheck.fitting.constant_groups import determined_terms
+from mixcheck.fitting.limits import (
+    Limits,
+    expand_optimum,
+    find_limits,
+    reason_at,
+    reduce_problem,
+    ways_of,
+)
+from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.separation import find_separation
 from mixcheck.fitting.start import FixedFit
 
-__all__ = ["at_simplest", "estimate_at_limits", "look_further"]
+__all__ = ["at_simplest", "estimate_at_limits", "has_limits", "look_further"]
 
 # Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
 # are if the deviance there is larger by no more than what follows.
@@ -191,6 +200,23 @@ def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> b
     return bool(problem.derivatives(eta, 1).value.sum() <= here)
 
 
+def has_limits(problem: Problem, optimum: Optimum) -> bool:
+    """Whether a search that has not looked for limits should have.
+
+    Parameters
+    ----------
+    problem : Problem
+    optimum : Optimum
+        Where it ended, whose scores prove at little cost that most data have none.
+    """
+    ends = any((np.abs(way) == 1).any() for way in problem.family.recession(problem.data))
+    mode = optimum.evaluation.mode
+    if not ends or mode is None:
+        return False
+    fixed = FixedFit(optimum.psi[: problem.n_beta], mode.point.derivatives)
+    return find_limits(problem, fixed) is not None or bool(determined_terms(problem))
+
+
 def _search_within(
     problem: Problem,
     limits: Limits | None,
@@ -200,4 +226,14 @@ def _search_within(
     if limits is None:
         return search(problem, fixed)
     reduced, start = reduce_problem(problem, limits, fixed)
+    if reduced.weights is not None and not reduced.weights.any():
+        return expand_optimum(problem, limits, _nowhere(reduced))
     return expand_optimum(problem, limits, search(reduced, start))
+
+
+def _nowhere(problem: Problem) -> Optimum:
+    """The optimum of a problem whose rows count nothing: a likelihood of one, no variance."""
+    psi = np.zeros(problem.n_beta + problem.n_theta)
+    evaluation = objective_of(problem, Method())(psi, None)
+    flat = np.zeros((psi.size, psi.size))
+    return Optimum(psi, evaluation, np.eye(psi.size), 0.0, flat, 0.0, 1, flat=psi.size)
