@@ -49,7 +49,7 @@ REFUSED = {
     "x[1:14]": "Subscripts are not read",
     "I(if (TRUE) x else z)": r"write `ifelse\(condition, yes, no\)`",
     "I((function(v) v)(x))": "given by name in context=",
-    "I(x %in% z)": "must be a list of constants",
+    "I(x %in% z)": "needs a list of constants",
     "rev(x)": "make a column of it in the data",
     "cumsum(i)": "make a column of it in the data",
     "rank(x)": "make a column of it in the data",

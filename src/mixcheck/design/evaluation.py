@@ -143,7 +143,10 @@ def _named(name: str, scene: Scene) -> Value:
     if name in scene.data:
         value = value_of(scene.data[name], name)
     elif name in scene.context:
-        value = _from_outside(scene.context[name], name, scene.n)
+        given = scene.context[name]
+        if isinstance(given, np.ndarray) and given.ndim == 2 and len(given) != scene.n:
+            return tuple(map(tuple, given.tolist()))  # contrasts
+        value = _from_outside(given, name, scene.n)
     elif name in VALUES:
         return VALUES[name]
     elif name in _factors.CONTRASTS:
@@ -211,6 +214,8 @@ def _comparison(
         return _compare_levels(operator, left, right, texts)
     if isinstance(left, pd.Series) or isinstance(right, pd.Series):
         try:
+            if not all(isinstance(side, pd.Series | str) for side in (left, right)):
+                raise TypeError
             sides: list[Any] = [
                 pd.Timestamp(side) if isinstance(side, str) else side for side in (left, right)
             ]

@@ -57,6 +57,8 @@ def contrast(name: str, base: Value = None) -> Any:
     kind = getattr(known, CONTRASTS[name])
     if base is None:
         return kind()
+    if len(constants(base, name)) != 1:
+        raise DataError(f"`{name}` has one base, a level in quotes.")
     if CONTRASTS[name] != "TreatmentContrasts":
         raise DataError(f"`{name}` has no base; only contr.treatment(base='a') has.")
     (label,) = constants(base, f"{name}(base)")
@@ -69,9 +71,7 @@ def coded(value: Value, contrasts: Any, levels: Value, text: str, n: int) -> Val
     if contrasts is None:
         return values
     if not hasattr(contrasts, "get_coding_matrix"):
-        from formulaic.transforms.contrasts import CustomContrasts
-
-        contrasts = CustomContrasts(contrasts)
+        contrasts = _own_contrasts(contrasts, len(values.categories), text)
     base = getattr(contrasts, "base", None)
     known = values.categories.tolist()
     if isinstance(base, int) and not isinstance(base, bool):
@@ -92,6 +92,24 @@ def coded(value: Value, contrasts: Any, levels: Value, text: str, n: int) -> Val
     return Coded(values, contrasts)
 
 
+def _own_contrasts(contrasts: Any, n_levels: int, text: str) -> Any:
+    """Contrasts given as a matrix, one row a level, or as a dict of columns."""
+    from formulaic.transforms.contrasts import CustomContrasts
+
+    columns = list(contrasts.values()) if isinstance(contrasts, dict) else None
+    try:
+        table = np.asarray(contrasts if columns is None else np.column_stack(columns), np.float64)
+    except (TypeError, ValueError):
+        table = np.empty(0)
+    if table.ndim != 2 or table.shape[0] != n_levels or table.shape[1] == 0:
+        raise DataError(
+            f"The contrasts of `{text}` must be contr.treatment, contr.sum, contr.helmert, "
+            f"contr.poly, contr.SAS or contr.diff, or a matrix with a row for each of {n_levels} "
+            "levels, given in context=."
+        )
+    return CustomContrasts(table if columns is None else contrasts)
+
+
 def factor(value: Value, levels: Value, labels: Value, text: str, n: int) -> pd.Categorical[Any]:
     """A factor, with the order of its levels if given, and other labels.
 
@@ -102,16 +120,16 @@ def factor(value: Value, levels: Value, labels: Value, text: str, n: int) -> pd.
     """
     values = as_levels(value, text, n)
     if levels is not None:
-        order = _labels_of(values, constants(levels, text))
-        named = pd.Index(order)
-        outside = values.categories.difference(named)
-        outside = outside[outside.isin(values.unique())]
-        if len(outside):
+        order = list(dict.fromkeys(_labels_of(values, constants(levels, text))))
+        position = {label: i for i, label in enumerate(order)}
+        codes = np.array([position.get(level, -1) for level in values.categories])[values.codes]
+        if (codes < 0).any():
+            outside = values.categories[np.unique(values.codes[codes < 0])].tolist()
             raise UnseenLevelError(
-                f"`{text}` leaves out the level(s) {', '.join(map(repr, outside[:5].tolist()))} of "
-                "the data; name every level, or leave these rows out of the data."
+                f"`{text}` leaves out the level(s) {', '.join(map(_quoted, outside[:5]))} "
+                "of the data; name every level, or leave these rows out of the data."
             )
-        values = pd.Categorical(values, categories=named, ordered=values.ordered)
+        values = categorical(codes, order)
     if labels is not None:
         given = constants(labels, text)
         if len(given) != len(values.categories) or len(set(map(str, given))) != len(given):
@@ -128,6 +146,10 @@ def _labels_of(values: pd.Categorical[Any], wanted: list[Any]) -> list[Any]:
     return [by_text.get(_shown(label), label) for label in wanted]
 
 
+def _quoted(label: Any) -> str:
+    return repr(label) if isinstance(label, str) else str(label)
+
+
 def _shown(label: Any) -> str:
     whole = isinstance(label, float) and label.is_integer()
     return str(int(label)) if whole else str(label)
@@ -142,7 +164,10 @@ def relevel(value: Value, ref: Value, state: State, text: str, n: int) -> pd.Cat
         If there is no such level.
     """
     values = as_levels(value, text, n)
-    (label,) = _labels_of(values, constants(ref, text))
+    wanted = _labels_of(values, constants(ref, text))
+    if len(wanted) != 1:
+        raise DataError(f"`{text}` needs one level for ref.")
+    label = wanted[0]
     known = values.categories.tolist()
     if not state and label not in known:
         raise DataError(

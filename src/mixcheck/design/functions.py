@@ -19,8 +19,10 @@ from mixcheck.design.splines import b_spline, cubic_spline, natural_spline, orth
 from mixcheck.design.values import (
     Matrix,
     Value,
+    as_flag,
     as_logical,
     as_number,
+    as_scalar,
     constants,
     kind_of,
 )
@@ -134,7 +136,10 @@ def _log(site: Site, x: Value, base: Value = None) -> Value:
 
 
 def _round(site: Site, x: Value, digits: Value = 0.0) -> Value:
-    return _plain(np.round(as_number(x, site.text), int(as_number(digits, site.text))))
+    places = as_scalar(digits, site.text, "digits")
+    if not -300 <= places <= 300:
+        raise DataError(f"`{site.text}` needs digits from -300 to 300.")
+    return _plain(np.round(as_number(x, site.text), int(places)))
 
 
 def _clip(site: Site, x: Value, a_min: Value = None, a_max: Value = None) -> Value:
@@ -198,16 +203,24 @@ def _whole(function: Callable[[Any], Any]) -> _Function:
     return apply
 
 
+def _variance(ddof: int) -> Callable[[Any], Any]:
+    def variance(x: Any) -> Any:
+        rest = x - x.mean()
+        return float(rest @ rest) / (x.size - ddof) if x.size > ddof else np.nan
+
+    return variance
+
+
 def _sd(ddof: int) -> Callable[[Any], Any]:
-    return lambda x: np.std(x, ddof=ddof)
+    return lambda x: math.sqrt(_variance(ddof)(x))
 
 
 def _quantile(site: Site, x: Value, probs: Value) -> Value:
-    share = as_number(probs, site.text)
+    share = as_scalar(probs, site.text, "the probability")
     if "value" not in site.state:
         if not 0.0 <= share <= 1.0:
             raise DataError(f"`{site.text}`: the probability must lie between 0 and 1.")
-        site.state["value"] = float(np.quantile(as_number(x, site.text), share))
+        site.state["value"] = float(np.quantile(np.ravel(as_number(x, site.text)), share))
     value: float = site.state["value"]
     return value
 
@@ -215,22 +228,22 @@ def _quantile(site: Site, x: Value, probs: Value) -> Value:
 # ---- scales, polynomials, splines -----------------------------------------------------------
 
 
-def _scaled(
-    site: Site, x: Value, centre: Value, scale: Value, ddof: float, *, about_zero: bool
-) -> Value:
+def _scaled(site: Site, x: Value, centre: Value, scale: Value, ddof: float) -> Value:
     values = np.atleast_1d(as_number(x, site.text))
     state = site.state
     if not state:
         moved = isinstance(centre, bool)
         state["centre"] = (
-            (float(values.mean()) if centre else 0.0) if moved else as_number(centre, site.text)
+            (float(values.mean()) if centre else 0.0)
+            if moved
+            else as_scalar(centre, site.text, "center")
         )
         rest = values - state["centre"]
         if isinstance(scale, bool):
             square = float(rest @ rest) / max(len(rest) - ddof, 1)
             state["scale"] = float(np.sqrt(square)) if scale else 1.0
         else:
-            state["scale"] = as_number(scale, site.text)
+            state["scale"] = as_scalar(scale, site.text, "scale")
         if state["scale"] == 0.0:
             raise DesignError(f"`{site.text}` cannot be scaled: all its values are the same.")
     scaled: Value = (values - state["centre"]) / state["scale"]
@@ -240,22 +253,22 @@ def _scaled(
 def _scale(
     site: Site, x: Value, center: Value = True, scale: Value = True, ddof: Value = 1.0
 ) -> Value:
-    return _scaled(site, x, center, scale, as_number(ddof, site.text), about_zero=True)
+    return _scaled(site, x, center, scale, as_scalar(ddof, site.text, "ddof"))
 
 
 def _standardize(
     site: Site, x: Value, center: Value = True, rescale: Value = True, ddof: Value = 0.0
 ) -> Value:
-    return _scaled(site, x, center, rescale, as_number(ddof, site.text), about_zero=True)
+    return _scaled(site, x, center, rescale, as_scalar(ddof, site.text, "ddof"))
 
 
 def _center(site: Site, x: Value) -> Value:
-    return _scaled(site, x, True, False, 1.0, about_zero=False)
+    return _scaled(site, x, True, False, 1.0)
 
 
 def _count(value: Value, text: str) -> int:
-    number = as_number(value, text)
-    if np.ndim(number) or not float(number).is_integer():
+    number = as_scalar(value, text, "its degree or degrees of freedom")
+    if not number.is_integer():
         raise DataError(f"`{text}` needs a whole number for its degree or degrees of freedom.")
     return int(number)
 
@@ -268,7 +281,7 @@ def _poly(site: Site, x: Value, degree: Value = 1.0, raw: Value = False) -> Valu
             "poly(z, 2), or their product."
         )
     k = _count(degree, site.text)
-    if raw:
+    if as_flag(raw, site.text, "raw"):
         if not 1 <= k <= 100:
             raise DataError(f"`{site.text}` needs a degree from 1 to 100.")
         powers = np.column_stack([values**i for i in range(1, k + 1)])
@@ -278,7 +291,8 @@ def _poly(site: Site, x: Value, degree: Value = 1.0, raw: Value = False) -> Valu
 
 
 def _given(value: Value, site: Site) -> list[float] | None:
-    return None if value is None else [as_number(v, site.text) for v in constants(value, site.text)]
+    listed = () if value is None else constants(value, site.text)
+    return None if value is None else [as_scalar(v, site.text, "a knot") for v in listed]
 
 
 def _options(
@@ -289,6 +303,17 @@ def _options(
         raise DataError(f"`{site.text}` needs two Boundary.knots.")
     ends = None if edges is None else (edges[0], edges[1])
     return None if df is None else _count(df, site.text), inner, ends
+
+
+def _base(x: Value, site: Site) -> Any:
+    """Numbers of a spline, (n,)."""
+    values = np.atleast_1d(as_number(x, site.text))
+    wrong = int((~np.isfinite(values)).sum())
+    if wrong:
+        raise DataError(
+            f"`{site.text}` has {wrong} row(s) that are not finite; correct these rows."
+        )
+    return values
 
 
 def _bs(
@@ -305,15 +330,16 @@ def _bs(
     upper_bound: Value = None,
 ) -> Value:
     count, inner, edges = _options(site, df, knots, Boundary_knots)
-    values = np.atleast_1d(as_number(x, site.text))
+    values = _base(x, site)
     if lower_bound is not None or upper_bound is not None:
         edges = (
-            float(values.min() if lower_bound is None else as_number(lower_bound, site.text)),
-            float(values.max() if upper_bound is None else as_number(upper_bound, site.text)),
+            values.min() if lower_bound is None else as_scalar(lower_bound, site.text, "a bound"),
+            values.max() if upper_bound is None else as_scalar(upper_bound, site.text, "a bound"),
         )
     basis = b_spline(
         values, count, inner, _count(degree, site.text), edges, site.state, site.text,
-        intercept=bool(intercept) or bool(include_intercept),
+        intercept=as_flag(intercept, site.text, "intercept")
+        or as_flag(include_intercept, site.text, "include_intercept"),
     )  # fmt: skip
     return Matrix(basis, tuple(str(i + 1) for i in range(basis.shape[1])))
 
@@ -327,11 +353,21 @@ def _ns(
     Boundary_knots: Value = None,
 ) -> Value:
     count, inner, edges = _options(site, df, knots, Boundary_knots)
-    values = np.atleast_1d(as_number(x, site.text))
+    values = _base(x, site)
     basis = natural_spline(
-        values, count, inner, edges, site.state, site.text, intercept=bool(intercept)
+        values,
+        count,
+        inner,
+        edges,
+        site.state,
+        site.text,
+        intercept=as_flag(intercept, site.text, "intercept"),
     )
     return Matrix(basis, tuple(str(i + 1) for i in range(basis.shape[1])))
+
+
+def _bound(value: Value, site: Site) -> float | None:
+    return None if value is None else as_scalar(value, site.text, "a bound")
 
 
 def _cubic(name: str) -> _Function:
@@ -344,13 +380,15 @@ def _cubic(name: str) -> _Function:
         upper_bound: Value = None,
         constraints: Value = None,
     ) -> Value:
-        values = np.atleast_1d(as_number(x, site.text))
+        values = _base(x, site)
+        if constraints is not None and not isinstance(constraints, str):
+            raise DataError(f"`{site.text}` has one kind of constraint, constraints='center'.")
         options: dict[str, Any] = {
             "df": None if df is None else _count(df, site.text),
             "knots": None if knots is None else constants(knots, site.text),
-            "lower_bound": lower_bound,
-            "upper_bound": upper_bound,
-            "constraints": constraints,
+            "lower_bound": _bound(lower_bound, site),
+            "upper_bound": _bound(upper_bound, site),
+            "constraints": "center" if constraints == "center" else None,
         }
         made = cubic_spline(values, name, site.state, options)
         made = getattr(made, "__wrapped__", made)
@@ -381,7 +419,9 @@ def _relevel(site: Site, x: Value, ref: Value) -> Value:
 
 
 def _interaction(site: Site, *x: Value, sep: Value = ".") -> Value:
-    return _factors.crossed(x, str(sep), site.text, site.n)
+    if not isinstance(sep, str):
+        raise DataError(f"`{site.text}` needs a text in quotes for sep.")
+    return _factors.crossed(x, sep, site.text, site.n)
 
 
 def _cut(
@@ -394,7 +434,8 @@ def _cut(
 ) -> Value:
     return _factors.cut(
         x, breaks, labels, site.state, site.text,
-        include_lowest=bool(include_lowest), right=bool(right),
+        include_lowest=as_flag(include_lowest, site.text, "include.lowest"),
+        right=as_flag(right, site.text, "right"),
     )  # fmt: skip
 
 
@@ -461,9 +502,9 @@ _NUMPY_TWO: Final = (
     "equal", "not_equal",
 )  # fmt: skip
 _WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
-    "mean": np.mean, "median": np.median, "sd": _sd(1), "var": lambda x: np.var(x, ddof=1),
+    "mean": np.mean, "median": np.median, "sd": _sd(1), "var": _variance(1),
     "min": np.min, "max": np.max, "sum": np.sum, "length": np.size, "len": np.size,
-    "np.mean": np.mean, "np.median": np.median, "np.std": _sd(0), "np.var": np.var,
+    "np.mean": np.mean, "np.median": np.median, "np.std": _sd(0), "np.var": _variance(0),
     "np.min": np.min, "np.max": np.max, "np.sum": np.sum,
 }  # fmt: skip
 

@@ -24,7 +24,8 @@ def independent_columns(X: FloatArray) -> BoolArray:
     """Which columns of `X`, (n, p), stay, (p,); earlier ones are preferred, as in R."""
     if X.shape[1] == 0:
         return np.ones(0, dtype=np.bool_)
-    gram = X.T @ X
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = X.T @ X
     lengths = np.sqrt(np.diag(gram))
     if np.isfinite(lengths).all() and (lengths > 0).all():
         factor, info = lapack.dpotrf(gram / np.outer(lengths, lengths))

@@ -17,10 +17,12 @@ __all__ = [
     "Coded",
     "Matrix",
     "Value",
+    "as_flag",
     "as_levels",
     "as_logical",
     "as_number",
     "as_numbers",
+    "as_scalar",
     "categorical",
     "constants",
     "kind_of",
@@ -98,7 +100,11 @@ def kind_of(value: Value) -> str:
         return "dates" if value.dtype.kind == "M" else str(value.dtype)
     if isinstance(value, Matrix):
         return f"{value.numbers.shape[1]} columns"
-    return {str: "a text", tuple: "a list", type(None): "nothing"}.get(type(value), "a number")
+    if isinstance(value, np.ndarray):
+        return "a column"
+    if isinstance(value, bool | int | float):
+        return "a number"
+    return {str: "a text", tuple: "a list", type(None): "nothing"}.get(type(value), "no number")
 
 
 def as_number(value: Value, text: str) -> Any:
@@ -182,14 +188,40 @@ def level_index(values: Any) -> pd.Index[Any]:
 
 
 def constants(value: Value, text: str) -> list[Any]:
-    """A list of constants, one constant being a list of one.
+    """A list of numbers, truth values and texts, one constant being a list of one.
 
     Raises
     ------
     DataError
-        If it holds a column.
+        If it holds a column, or anything else.
     """
     items: Sequence[Any] = value if isinstance(value, tuple) else (value,)
-    if any(isinstance(item, np.ndarray | pd.Categorical | pd.Series | Matrix) for item in items):
-        raise DataError(f"`{text}` must be a list of constants, such as [1, 2].")
+    if not items or not all(isinstance(item, str | float | int) for item in items):
+        raise DataError(f"`{text}` needs a list of constants there, such as c(1, 2).")
     return list(items)
+
+
+def as_scalar(value: Value, text: str, what: str) -> float:
+    """Value as one number.
+
+    Raises
+    ------
+    DataError
+        If it is a column, or no number.
+    """
+    if isinstance(value, bool | int | float):
+        return float(value)
+    raise DataError(f"`{text}` needs one number for {what}, and has {kind_of(value)}.")
+
+
+def as_flag(value: Value, text: str, what: str) -> bool:
+    """Value as true or false.
+
+    Raises
+    ------
+    DataError
+        If it is anything else.
+    """
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise DataError(f"`{text}` needs TRUE or FALSE for {what}, and has {kind_of(value)}.")

@@ -1,0 +1,116 @@
+"""The functions of formulas: every one, with arguments of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixcheck.design import apply_design, build_design, parse_formula
+from mixcheck.design.functions import FUNCTIONS, HINTS, Site, call_function
+from mixcheck.errors import FormulaError, MixcheckError, UnknownColumnError
+
+N = 30
+
+
+def table() -> pd.DataFrame:
+    """Columns of every kind."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "y": rng.poisson(3, N), "x": rng.normal(size=N), "z": rng.uniform(1, 2, N),
+            "k": rng.integers(0, 20, N), "b": rng.random(N) > 0.5, "f": list("pqr") * 10,
+            "g": np.repeat(list("abcde"), 6), "c0": 0.0,
+            "o": pd.Categorical(["lo", "mid", "hi"] * 10, ["lo", "mid", "hi"], ordered=True),
+            "when": pd.date_range("2024-01-01", periods=N),
+            "td": pd.to_timedelta(np.arange(N), "D"),
+        }
+    )  # fmt: skip
+
+
+VALUES = [
+    "x", "z", "k", "b", "f", "o", "when", "td", "c0", "1", "0", "-1", "2", "3.5", "1e300", "-1e300",
+    "Inf", "NaN", "NULL", "TRUE", "'p'", "''", "[1, 2]", "c(1, 2, 3)", "c('p', 'q')", "[]", "[x]",
+    "1:3", "x > 0", "I(f)", "poly(x, 2)", "C(f, contr.sum)", "factor(k)", "contr.sum", "pi", "T",
+    "mean(x)", "bs(x, df=4)", "'2024-01-05'", "x * z", "!b", "[[1, 2], [3, 4]]", "[1, 'a']",
+]  # fmt: skip
+NAMES = [
+    "base", "df", "knots", "degree", "raw", "levels", "labels", "ref", "breaks", "right", "na.rm",
+    "include.lowest", "center", "scale", "digits", "x", "intercept", "Boundary.knots", "sep",
+    "lower_bound", "constraints", "contrasts", "ddof", "probs", "a_min", "foo",
+]  # fmt: skip
+OPERATORS = ["+", "-", "*", "/", "^", "%%", "%/%", "<", "==", "!=", "&", "|", "%in%", ":", "//"]
+PLACES = ["y ~ {}", "y ~ {}", "{} ~ x", "y ~ offset({})", "y ~ ({} | g)", "y ~ x:{}"]
+
+
+def calls(seed: int, count: int) -> Iterator[str]:
+    """Formulas with a call or an operation on whatever there is."""
+    draw = random.Random(seed)
+    functions = list(FUNCTIONS)
+    for i in range(count):
+        given = [draw.choice(VALUES) for _ in range(draw.choice([0, 1, 1, 2, 2, 3]))]
+        if draw.random() < 0.4:
+            given.append(f"{draw.choice(NAMES)}={draw.choice(VALUES)}")
+        text = f"{functions[i % len(functions)]}({', '.join(given)})"
+        if draw.random() < 0.25:
+            text = f"I({draw.choice(VALUES)} {draw.choice(OPERATORS)} {draw.choice(VALUES)})"
+        yield draw.choice(PLACES).format(text)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.DataWarning")
+def test_every_call_has_a_value_or_a_sentence() -> None:
+    """No function lets an error, or a warning, of another library through."""
+    data, worked = table(), 0
+    for text in calls(5, 1500):
+        try:
+            design = build_design(
+                parse_formula(text, dispersion="~ 1"), data, ratio_is_trials=False
+            )
+            worked += 1
+            again = apply_design(design, data.iloc[3:9], unseen="error")[0]
+        except MixcheckError as error:
+            said = str(error)
+        else:
+            np.testing.assert_allclose(again.X, design.predictors[0].X[3:9], atol=1e-9)
+            said = "numbers"
+        assert len(said) < 1000
+        assert "object at" not in said
+        assert "array(" not in said
+    assert worked > 60
+
+
+def test_arguments_fill_as_in_r() -> None:
+    """Arguments without a name fill what those with a name leave."""
+    site = Site("log(..)", 1, {})
+    x = np.array([8.0])
+    for given, named in (([x, 2.0], {}), ([x], {"base": 2.0}), ([2.0], {"x": x})):
+        assert call_function("log", site, given, named) == pytest.approx(3.0)
+    with pytest.raises(FormulaError, match="`log` takes x, base"):
+        call_function("log", site, [x, 2.0, 3.0], {})
+
+
+@pytest.mark.parametrize("name", sorted(HINTS))
+def test_hints(name: str) -> None:
+    """Functions of other programs are answered with what to write."""
+    if name in ("offset", "ar1", "cs1", "ou", "mat", "toep"):
+        return
+    with pytest.raises(UnknownColumnError, match="nor a known function: "):
+        build_design(parse_formula(f"y ~ {name}(x)"), table(), ratio_is_trials=False)
+
+
+def test_powers_of_ten() -> None:
+    """exp10 is a power of ten."""
+    assert call_function("exp10", Site("exp10(x)", 1, {}), [np.array([3.0])], {}) == 1000.0
+
+
+def test_contrasts_of_the_caller() -> None:
+    """A matrix of contrasts has a row for each level."""
+    M = np.array([[1.0, 0.0], [-1.0, 1.0], [0.0, -1.0]])
+    text = parse_formula("y ~ C(f, M)")
+    X = build_design(text, table(), ratio_is_trials=False, context={"M": M}).predictors[0].X
+    np.testing.assert_array_equal(X[:3, 1:], M)
+    with pytest.raises(MixcheckError, match="a matrix with a row for each of 3 levels"):
+        build_design(text, table(), ratio_is_trials=False, context={"M": M[:2]})
