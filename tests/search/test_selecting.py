@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck import workers
-from mixcheck.errors import DataWarning, OptionError, UnknownColumnError
+from mixcheck.errors import DataError, DataWarning, OptionError, UnknownColumnError
 
 # MuMIn::dredge of R, on lme4 fits by maximum likelihood; both optimisers stop about there.
 DREDGE = {
@@ -263,3 +263,21 @@ def test_the_best_fit_is_of_the_same_data():
     other = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
     assert mc.lrt(other, best).df == 1
     assert mc.compare([best, other]).best.delta == 0.0
+
+
+def test_vectors_are_matched_by_label():
+    """Weights and offsets given as a Series belong to the rows that their index names."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"x": rng.normal(size=120), "g": np.arange(120) % 12})
+    data.index = pd.Index(rng.permutation(120) + 1000)
+    data["y"] = rng.poisson(np.exp(1 + 0.5 * data["x"] + rng.normal(0, 0.5, 12)[data["g"]]))
+    given = pd.Series(rng.integers(1, 3, 120).astype(float), data.index)
+    order = rng.permutation(data.index)
+    for name in ("weights", "offset"):
+        one, other = (
+            mc.select("y ~ x + (1 | g)", data, family="poisson", random=False, **{name: values})
+            for values in (given, given[order])
+        )
+        assert [m.llf for m in one.models] == [m.llf for m in other.models]
+        with pytest.raises(DataError, match=f"{name} has an index that is not that of the data"):
+            mc.select("y ~ x + (1 | g)", data, **{name: given.reset_index(drop=True)})

@@ -18,6 +18,7 @@ from mixcheck.comparison.exploration import SearchName
 from mixcheck.comparison.selection import Selection, search_models
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.design.formula import unquote_name
+from mixcheck.design.frames import as_frame, read_vector
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
@@ -171,6 +172,7 @@ def select(
     known = _families(family, families)
     choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}
     full = model_of(parse_formula(formula), known[0], choices["zi"][0], choices["dispersion"][0])
+    options = _by_row(options, data)
     designs = _designs(formula, data, known[0], choices, options)
     rows, notes = _common_rows(designs, choices)
     space = _space(full, known, choices, designs[0], fixed, random, keep)
@@ -268,6 +270,16 @@ def _common_rows(
 def _rows_of(design: Design, rows: IntArray) -> pd.DataFrame:
     """The rows of the data at these positions; the design has at least those."""
     return design.frame.iloc[np.searchsorted(design.rows, rows)]
+
+
+def _by_row(options: dict[str, Any], data: object) -> dict[str, Any]:
+    """Options with their vectors in the order of the rows: a Series is matched by its index."""
+    read = dict(options)
+    for name in ("weights", "offset"):
+        value = options.get(name)
+        if value is not None and not isinstance(value, str):
+            read[name] = read_vector(value, as_frame(data), name)
+    return read
 
 
 def _options_of(options: dict[str, Any], rows: IntArray) -> dict[str, Any]:
