@@ -376,6 +376,11 @@ class Traceable(Protocol):
         """Families that the model's comes to where a predictor beside the mean runs to an end."""
         ...
 
+    @property
+    def whole_families(self) -> tuple[str, ...]:
+        """Families that the model's is where its zero part has a value for each mean."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class CovarianceEstimates:

@@ -39,6 +39,7 @@ class Traced(Known):
 
     likelihood_kind: str = "full"
     family_limits: tuple = ()
+    whole_families: tuple = ()
 
     @property
     def data_rows(self) -> DataRows:

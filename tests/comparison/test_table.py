@@ -217,6 +217,13 @@ def test_other_predictors_are_in_the_formula():
     assert "(1 | Nest); zi ~ 1 + SexParent" in text
 
 
+@pytest.mark.parametrize("name", ["loo", "logo"])
+def test_scores_are_compared_in_pairs(days, name):
+    """A score of what is left out is no column of the table: the message says where it is."""
+    with pytest.raises(mc.OptionError, match=rf"write mixcheck.{name}\(a\).minus"):
+        mc.compare(days, criterion=name)
+
+
 def poisson_counts(seed: int) -> pd.DataFrame:
     """Poisson counts of 30 groups of 8, no more and no less dispersed."""
     rng = np.random.default_rng(seed)

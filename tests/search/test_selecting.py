@@ -281,3 +281,13 @@ def test_vectors_are_matched_by_label():
         assert [m.llf for m in one.models] == [m.llf for m in other.models]
         with pytest.raises(DataError, match=f"{name} has an index that is not that of the data"):
             mc.select("y ~ x + (1 | g)", data, **{name: given.reset_index(drop=True)})
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_rows_left_out_are_a_criterion():
+    """The score of rows left out selects what it is, minus twice the total of mixcheck.loo."""
+    data = _poisson_counts(4)
+    found = mc.select("y ~ x + (1 | g)", data, family="poisson", random=False, criterion="loo")
+    assert found.criterion == "-2 LOO score"
+    assert found.best.value == pytest.approx(-2.0 * mc.loo(found.best_fit).total)
+    assert found.models[1].delta_se is not None

@@ -232,5 +232,5 @@ def test_suggested_fits_are_of_the_same_data(data):
     better = mc.suggest(mc.check(fit, mc.checks.Dispersion(), seed=1, draws=DRAWS), most=1).best_fit
     assert better is not None
     assert mc.compare({"a": fit, "b": better}).best.model == "b"
-    with pytest.raises(mc.ComparisonError, match="is a limit of"):
+    with pytest.raises(mc.ComparisonError, match="a limit of"):
         mc.vuong(fit, better)

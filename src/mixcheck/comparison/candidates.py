@@ -28,7 +28,7 @@ __all__ = [
     "score_of",
 ]
 
-CriterionName: TypeAlias = Literal["aic", "bic", "caic", "logo"]
+CriterionName: TypeAlias = Literal["aic", "bic", "caic", "logo", "loo"]
 CriterionFunction: TypeAlias = Callable[[Any], Any]
 
 _ROOMS: dict[str, str] = {
@@ -36,6 +36,7 @@ _ROOMS: dict[str, str] = {
     "bic": "criteria",
     "caic": "conditional",
     "logo": "group_scores",
+    "loo": "row_scores",
 }
 
 
@@ -151,7 +152,8 @@ def get_criterion(criterion: str | CriterionFunction) -> tuple[str, CriterionFun
             f"criterion={shown(criterion)} is unknown; write one of "
             f"{', '.join(map(repr, get_args(CriterionName)))}, or a function of a fitted model"
         )
-    return {"caic": "cAIC", "logo": "-2 LOGO score"}.get(criterion, criterion.upper()), found
+    names = {"caic": "cAIC", "logo": "-2 LOGO score", "loo": "-2 LOO score"}
+    return names.get(criterion, criterion.upper()), found
 
 
 def _found(criterion: str) -> CriterionFunction | None:

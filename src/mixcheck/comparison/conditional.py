@@ -90,10 +90,11 @@ def caic(
     (2010), with the uncertainty of the variances, in closed form; to these comes the finite-sample
     term of Vaida & Blanchard (2005, section 3) for the residual variance, which cAIC4 leaves out
     (``by_term["finite sample"]``; without random effects it makes the AIC the AICc). Poisson
-    responses have the unbiased estimate of Chen and Stein, Bernoulli ones that of Efron (2004), all
-    others an average over what each response might have been as the other rows predict it, which
-    counts a dispersion by itself. A variance of zero or a correlation of one is held where it is by
-    derivatives and one-step values, and may leave its boundary in exact refits.
+    responses have the unbiased estimate of Chen and Stein, Bernoulli ones that of Efron (2004)
+    averaged over the random effects, all others an average over what each response might have been
+    as the other rows predict it, which counts a dispersion by itself. A variance of zero or a
+    correlation of one is held where it is by derivatives and one-step values, and may leave its
+    boundary in exact refits.
 
     Parameters
     ----------
@@ -123,12 +124,19 @@ def caic(
     Weights count observations: a row of weight two has the degrees of freedom of two rows,
     and a weight below one is less than an observation.
 
-    Against a known truth (20 groups of 8, 400 data sets, Monte Carlo error 0.2 to 0.3, for
-    Poisson, Bernoulli, negative binomial and gamma responses) derivatives and single steps are
-    off by at most 0.5 of 8 to 18 degrees of freedom and within two standard errors. Efron's
-    estimate for Bernoulli responses is too large by about half a degree where groups differ much.
-    Both are too large for zero-inflated counts (single steps by 1.2 of 17, derivatives by 1.9),
-    and derivatives too small where a dispersion has random effects (26 of 35 in groups of 8).
+    What is known of the bias is that of the designs studied, each with 400 data sets and a Monte
+    Carlo error of 0.2 to 0.4 (``validation/conditional_aic``):
+
+    - Poisson, negative binomial and gamma, 20 groups of 8: at most 0.5 of 8 to 18 degrees of
+      freedom by derivatives and by single steps; Gaussian, 10 groups of 4 and 18 of 10: at most
+      0.3 of 7 to 28.
+    - 0/1 responses, 20 to 60 groups of 3 to 20: single steps are off by at most 0.55 of 7 to 27.
+      Derivatives are right where groups differ little, and too large where they differ much: by
+      0.7 of 19 at a standard deviation of 1 in groups of 5, by 1.8 of 24 at 1.5, by 4.4 of 25 at
+      2.5. Write ``method="onestep"`` there. Efron's own estimate, without the term
+      ``"spread of the random effects"``, is too large by 1 to 3 in the same designs.
+    - Zero-inflated counts: both are too large (single steps by 1.2 of 17, derivatives by 1.9).
+    - A dispersion with random effects: derivatives are too small (26 of 35 in groups of 8).
 
     References
     ----------

@@ -48,13 +48,17 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
     """Whether every distribution of the smaller model is one of the larger, or a limit of them.
 
     A family may be the limit of another, as its dispersion or its zero part runs to an end:
-    that needs a predictor that can run there in all rows at once. Models may be equal.
+    that needs a predictor that can run there in all rows at once. A hurdle holds the family that
+    it truncates where its zero part has a value for each mean. Models may be equal.
     """
     held, wide = _facts(smaller, larger), _facts(larger, larger)
     family, other = (model.description.get("family") for model in (smaller, larger))
-    limits = larger.family_limits if isinstance(larger, Traceable) else ()
-    if family != other and family not in limits:
+    if family != other and not (isinstance(larger, Traceable) and isinstance(family, str)):
         return False
+    if family != other and isinstance(larger, Traceable):
+        saturated = family in larger.whole_families and _is_saturated(held, wide)
+        if family not in larger.family_limits and not saturated:
+            return False
     further = [X for name, X in wide.fixed.items() if name not in held.fixed]
     return (
         not _other_likelihood(smaller, larger, _BESIDE_FAMILY)
@@ -63,6 +67,17 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
         and not _random_outside(held, wide)
         and covariance_parameters(larger) >= covariance_parameters(smaller)
     )
+
+
+def _is_saturated(smaller: _Facts, larger: _Facts) -> bool:
+    """Whether the zero part of the larger model has a free value for each mean of the smaller."""
+    if smaller.terms or "mean" not in smaller.fixed or "zi" not in larger.fixed:
+        return False
+    X, zi = smaller.fixed["mean"], larger.fixed["zi"]
+    parts = [X, *(values[:, None] for values in smaller.offsets.values())]
+    cells = np.unique(np.column_stack(parts), axis=0, return_inverse=True)[1].reshape(-1)
+    count = int(cells.max(initial=-1)) + 1
+    return count <= zi.shape[1] and spans(zi, np.eye(count)[cells])
 
 
 def covariance_parameters(model: Comparable) -> int:

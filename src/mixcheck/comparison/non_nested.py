@@ -258,8 +258,8 @@ def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> st
         return f"{pair} are one model, written in two ways; there is nothing to tell apart"
     if smaller.description.get("family") != larger.description.get("family"):
         return (
-            f"{label_of(smaller)!r} is a limit of {label_of(larger)!r}, and Vuong's test is for "
-            "models that are not nested; compare them by mixcheck.compare"
+            f"{label_of(smaller)!r} is a special case or a limit of {label_of(larger)!r}, and "
+            "Vuong's test is for models that are not nested; compare them by mixcheck.compare"
         )
     return (
         f"{label_of(smaller)!r} is nested in {label_of(larger)!r}, and Vuong's test is for models "

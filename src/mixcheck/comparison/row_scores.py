@@ -269,8 +269,10 @@ def loo(
     Notes
     -----
     The posterior of the predictor is taken as normal, with the uncertainty of the estimates.
-    By the cavity a dispersion parameter is that of all rows. A `p_loo` far above the degrees of
-    freedom of the conditional AIC says that the family does not fit, whatever is compared.
+    By the cavity a dispersion and a zero part are those of all rows, which is 1.3 to 1.7 of 100 too
+    good for 60 rows; exact refits estimate them without the row, and average over the uncertainty
+    of the mean's predictor only. A `p_loo` far above the degrees of freedom of the conditional AIC
+    says that the family does not fit, whatever is compared.
 
     References
     ----------

@@ -290,7 +290,7 @@ def search_models(
     fit : callable
         Takes a candidate to a fitted model. All models must be of the same data. It must
         pickle where processes are used, and give the same fit whenever it is called.
-    criterion : {"aic", "bic", "caic", "logo"} or callable
+    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
         A function takes a fitted model to a number, smaller for a better model, or to a record
         with a `value`, or with log `scores` and their `total`.
     search : {"all", "greedy", "beam"}

@@ -228,6 +228,12 @@ def compare(
     >>> mc.compare({"constant": constant, "seasonal": seasonal}).verdict
     'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
     """
+    if isinstance(criterion, str) and criterion in _PAIRWISE:
+        raise OptionError(
+            f"criterion={criterion!r} scores what is left out, in pairs of models: write "
+            f"mixcheck.{criterion}(a).minus(mixcheck.{criterion}(b)), or criterion='aic', 'bic' or "
+            "'caic' for one table"
+        )
     require_choice("criterion", criterion, get_args(Criterion))
     named = _named(models)
     require_same_data(named)
@@ -309,6 +315,7 @@ def _conditional(model: Comparable) -> tuple[float, float | None]:
     return result.value, result.df
 
 
+_PAIRWISE = ("loo", "logo")
 _NAMES = {"aic": "AIC", "bic": "BIC", "caic": "cAIC"}
 # Value, and the degrees of freedom where they are no number of parameters.
 _CRITERIA: dict[str, Callable[[Comparable], tuple[float, float | None]]] = {

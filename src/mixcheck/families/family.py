@@ -170,6 +170,11 @@ class Family(ABC):
         return self._simpler
 
     @property
+    def whole(self) -> tuple[str, ...]:
+        """Names of families that a zero part with a value for each mean makes of this one."""
+        return ()
+
+    @property
     def ends(self) -> tuple[int, ...]:
         """Which way each predictor runs to such a limit, (K,): 1 for infinity, -1, or 0."""
         return (0,) * (len(self.predictors) - 1) + (self._end,)

@@ -375,6 +375,13 @@ class Hurdle(Mixture):
         return (*self.base.ends, 0)
 
     @property
+    def whole(self) -> tuple[str, ...]:
+        """The base before truncation, whose zeros are one probability more for each mean."""
+        if not isinstance(self.base, Truncated):
+            return ()
+        return (self.base.untruncated.name, *self.base.untruncated.limits)
+
+    @property
     def limits(self) -> tuple[str, ...]:
         """What it comes to without the dispersion of the base."""
         return tuple(f"hurdle_{name}" for name in self.base.limits)

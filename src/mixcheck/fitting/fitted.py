@@ -452,6 +452,11 @@ class GLMM(Estimates):
         return self.family.limits
 
     @property
+    def whole_families(self) -> tuple[str, ...]:
+        """Families that the model's is where its zero part has a value for each mean."""
+        return self.family.whole
+
+    @property
     def fixed_matrices(self) -> dict[str, FloatArray]:
         """Model matrix of each linear predictor, (n, p)."""
         return {part.name: part.X for part in self.design.predictors}

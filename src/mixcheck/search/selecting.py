@@ -95,9 +95,9 @@ def select(
         Several, in place of `family`: all for counts, or all for measurements.
     zi, dispersion : str, None, or sequence of them
         Choices of the one-sided formulas, such as ``[None, "~ 1"]``.
-    criterion : {"aic", "bic", "caic", "logo"} or callable
-        A function takes a fit to a number, smaller for a better model. "caic" and "logo" cost
-        more than a fit; "aic" and "bic" do not.
+    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+        A function takes a fit to a number, smaller for a better model. "caic", "logo" and "loo"
+        cost more than a fit; "aic" and "bic" do not.
     search : {"all", "greedy", "beam"}
         All candidates; or from the largest model on, step by step, to the best neighbour of
         the best model so far, or of the best `width` of them.
