@@ -23,7 +23,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import DesignError
 
-__all__ = ["Coding", "Piece", "pieces_of", "require_room"]
+__all__ = ["Coding", "Piece", "pieces_of", "require_room", "require_time"]
 
 # A matrix, its products and its factor must have room side by side.
 _SHARE_OF_MEMORY: Final = 0.25
@@ -198,20 +198,32 @@ def _merged(scoped: Sequence[_Scoped]) -> list[_Scoped]:
 
 
 def require_room(n: int, width: int, widest: str) -> None:
-    """Refuse a matrix that the machine has no room or no time for, before it is tried.
+    """Refuse a matrix that the machine has no room for, before it is tried.
 
     Raises
     ------
     DesignError
         With its size, and where a factor with so many levels belongs.
     """
-    size = 8 * n * width
-    large = size > _SHARE_OF_MEMORY * _memory()
-    if not large and n * width**2 <= _MOST_WORK:
-        return
-    reason = "more than a quarter of the memory" if large else "and hours for every fit"
-    raise DesignError(
-        f"The model matrix has {width} columns for {n} rows and needs {size / 1e9:.1f} GB, "
+    if 8 * n * width > _SHARE_OF_MEMORY * _memory():
+        raise DesignError(_too_large(n, width, widest, "more than a quarter of the memory"))
+
+
+def require_time(n: int, width: int, widest: str) -> None:
+    """Refuse a fit whose least squares alone would take minutes.
+
+    Raises
+    ------
+    DesignError
+        As `require_room`.
+    """
+    if n * width**2 > _MOST_WORK:
+        raise DesignError(_too_large(n, width, widest, "and hours for every fit"))
+
+
+def _too_large(n: int, width: int, widest: str, reason: str) -> str:
+    return (
+        f"The model matrix has {width} columns for {n} rows and needs {8e-9 * n * width:.1f} GB, "
         f"{reason}; `{widest}` gives most of them. A column that identifies units belongs behind "
         f"a bar, as in (1 | {widest}); numbers read as text need pd.to_numeric."
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.coding import Coding, Piece, pieces_of, require_room
+from mixcheck.design.coding import Coding, Piece, pieces_of, require_room, require_time
 from mixcheck.design.evaluation import Scene, evaluate, names_of
 from mixcheck.design.frames import Column, Columns, unknown_name
 from mixcheck.design.functions import FUNCTIONS, HINTS, VALUES
@@ -270,13 +270,22 @@ class PlainRecipe(Recipe):
         first = ("Intercept",) if self.intercept else ()
         return _distinct((*first, *(label for part in self.parts for label in part.labels)))
 
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.intercept) + sum(part.width for part in self.parts)
+
+    @property
+    def widest(self) -> str:
+        """Factor with the most columns."""
+        part = max(self.parts, key=lambda part: part.width, default=None)
+        return "1" if part is None else part.name
+
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing."""
         at = int(self.intercept)
-        width = at + sum(part.width for part in self.parts)
-        widest = max(self.parts, key=lambda part: part.width, default=None)
-        require_room(n, width, "1" if widest is None else widest.name)
-        X = np.empty((n, width), order="F")
+        require_room(n, self.width, self.widest)
+        X = np.empty((n, self.width), order="F")
         X[:, :at] = 1.0
         for part in self.parts:
             part.fill(X[:, at : at + part.width], data)
@@ -302,21 +311,30 @@ class TermsRecipe(Recipe):
             tuple(label for piece in self.pieces for label in piece.labels(self.codings))
         )
 
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return sum(piece.width(self.codings) for piece in self.pieces)
+
+    @property
+    def widest(self) -> str:
+        """Factor with the most columns."""
+        coding = max(self.codings, key=lambda c: c.width(reduced=False), default=None)
+        return "1" if coding is None else coding.label
+
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing."""
         return self.fill(Scene(data, n, self.context, self.states))
 
     def fill(self, scene: Scene) -> FloatArray:
         """Matrix, (n, p), of a scene."""
-        widths = [piece.width(self.codings) for piece in self.pieces]
-        widest = max(self.codings, key=lambda c: c.width(reduced=False), default=None)
-        require_room(scene.n, sum(widths), "1" if widest is None else widest.label)
+        require_room(scene.n, self.width, self.widest)
         with np.errstate(all="ignore"):
             values = [
                 _coded_values(factor, coding, scene)
                 for factor, coding in zip(self.factors, self.codings, strict=True)
             ]
-            X = np.empty((scene.n, sum(widths)), order="F")
+            X = np.empty((scene.n, self.width), order="F")
             at = 0
             for piece in self.pieces:
                 for column in piece.columns(self.codings, values):
@@ -349,8 +367,10 @@ class ExpressionRecipe(Recipe):
         with np.errstate(all="ignore"):
             value = evaluate(self.node, scene)
         if isinstance(value, Matrix | pd.Categorical | Coded):
-            shown = f"{self.text} must be one column of numbers, not {kind_of(value)}"
-            raise DataError(f"{shown}; it is added or modelled as it stands.")
+            raise DataError(
+                f"{self.text} must be one column of numbers, not {kind_of(value)}; a response of "
+                "two levels is written as the column alone, and an offset as a number."
+            )
         number = as_number(value, self.text)
         if np.ndim(number) == 0 and names_of(self.node)[0]:
             raise DataError(f"`{self.text}` is one number, where one value a row is needed.")
@@ -382,9 +402,11 @@ def make_matrices(
         _check_lookups(part, data)
         if part.plain is not None and set(part.plain) <= set(data):
             plain = _plain_recipe(part.plain, part.intercept, data)
+            require_time(n, plain.width, plain.widest)
             made[key] = (plain.evaluate(data, n), plain)
         else:
             recipe = _terms_recipe(part.terms, scene)
+            require_time(n, recipe.width, recipe.widest)
             made[key] = (recipe.fill(scene), recipe)
     return made
 
