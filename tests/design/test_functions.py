@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,3 +115,16 @@ def test_contrasts_of_the_caller() -> None:
     np.testing.assert_array_equal(X[:3, 1:], M)
     with pytest.raises(MixcheckError, match="a matrix with a row for each of 3 levels"):
         build_design(text, table(), ratio_is_trials=False, context={"M": M[:2]})
+
+
+def test_the_reference_lists_every_function() -> None:
+    """The page of the reference names the functions that there are."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "fit.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    named = {word for row in rows for text in row.split("`")[1::2] for word in text.split()}
+    spelled_twice = {
+        "I", "identity", "c", "ceil", "len", "as.double", "as.ordered", "asinh", "acosh", "atanh",
+        "lfactorial", "Treatment", "Sum", "Helmert", "Poly", "Diff",
+    }  # fmt: skip
+    ours = {name for name in FUNCTIONS if not name.startswith("np.")}
+    assert ours - named == spelled_twice
