@@ -65,6 +65,8 @@ def test_repeated_labels() -> None:
         np.array([1, 2], dtype=object),
         [Fraction(1), Fraction(2)],
         np.ma.masked_array([1, 2], [False, False]),
+        pd.Series([1, 2], dtype="int64[pyarrow]"),
+        ["1", "2"],
     ],
 )
 def test_numbers_of_any_storage(values: Any) -> None:
@@ -73,7 +75,9 @@ def test_numbers_of_any_storage(values: Any) -> None:
 
 
 def test_masked_values_are_missing() -> None:
-    """What is masked is NaN, and not the number under the mask."""
+    """What is masked, None or NA is NaN, and not the number under the mask."""
+    for missing in (pd.array([1, pd.NA], dtype="Int64"), [1, None], [1.0, pd.NA]):
+        np.testing.assert_array_equal(read_numbers(missing, "weights"), [1.0, np.nan])
     held = read_numbers(np.ma.masked_array([1.0, 2.0], [False, True]), "weights")
     np.testing.assert_array_equal(held, [1.0, np.nan])
 

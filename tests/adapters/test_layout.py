@@ -84,6 +84,7 @@ def test_any_order_of_axes(order: list[int], chains: int, n: int) -> None:
         Y.transpose("y_dim_0", "draw", "chain").transpose("chain", "draw", "y_dim_0"),
         Labelled(DRAWS.reshape(100, 7).T, ("y_dim_0", "sample")),
         Dataset({"y": Y, "mu": MU}),
+        {"y": DRAWS, "mu": DRAWS[:, :, 0]},
         Inference(posterior=Dataset({"mu": MU}), posterior_predictive=Dataset({"y": Y, "mu": MU})),
     ],
 )
@@ -97,7 +98,7 @@ def test_labelled_draws(given: Any) -> None:
     [
         (Inference(posterior=Dataset({"mu": MU})), "no group posterior_predictive"),
         (Inference(posterior_predictive=Dataset({"mu": MU})), r"no variable .* 7 observations"),
-        (Dataset({"y": Y, "z": Y}), r"write draws=posterior_predictive\['y'\] or another of y, z"),
+        (Dataset({"y": Y, "z": Y}), r"write draws=draws\['y'\] or another of y, z"),
         (Labelled(DRAWS[:, :, :3], ("chain", "draw", "i")), "must hold the 7 observations"),
         (DRAWS[:, :7], r"several axes have the 7 observations; write draws.reshape\(-1, 7\)"),
         (DRAWS[:, :, :6], "no axis has the 7 observations"),

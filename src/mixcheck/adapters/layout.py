@@ -33,7 +33,7 @@ def stack_draws(
     Parameters
     ----------
     draws : array_like, (m, n) or (n, m), or with more axes of draws
-        Or a DataFrame, an xarray object, or an ArviZ InferenceData or DataTree.
+        Or a DataFrame, an xarray object, an ArviZ InferenceData or DataTree, or a dict of arrays.
     n : int
     draws_by : {None, "rows", "columns"}
         Whether one draw of a matrix is a row or a column.
@@ -84,6 +84,7 @@ def _one_variable(draws: Any, n: int) -> Any:
     """The response among the variables of an ArviZ or xarray object; anything else as it is."""
     if isinstance(draws, pd.DataFrame | pd.Series | np.ndarray | list | tuple):
         return draws
+    place = "draws"
     if _groups(draws) and not getattr(draws, "data_vars", None):
         inner = getattr(draws, _GROUP, None)
         if inner is None:
@@ -92,20 +93,21 @@ def _one_variable(draws: Any, n: int) -> Any:
                 "the response first, such as with pm.sample_posterior_predictive(idata, "
                 "extend_inferencedata=True)."
             )
-        draws = inner
-    variables = getattr(draws, "data_vars", None)
+        draws, place = inner, f"draws.{_GROUP}"
+    variables = draws if isinstance(draws, dict) else getattr(draws, "data_vars", None)
     if not isinstance(variables, Mapping):
         return draws
-    fitting = [name for name in variables if _observations(variables[name]) == n]
+    held = {name: _observations(variables[name]) for name in variables}
+    fitting = [name for name, size in held.items() if size == n]
     if len(fitting) == 1:
         return variables[fitting[0]]
-    sizes = ", ".join(f"{name} ({_observations(v)})" for name, v in variables.items())
+    sizes = ", ".join(f"{name} ({size})" for name, size in held.items())
     if not fitting:
         raise DataError(
             f"no variable of draws has {n} observations; found, each with its number: {sizes}."
         )
     raise DataError(
-        f"draws has several variables of {n} observations; write draws={_GROUP}[{fitting[0]!r}] "
+        f"draws has several variables of {n} observations; write draws={place}[{fitting[0]!r}] "
         f"or another of {', '.join(map(str, fitting))}."
     )
 
@@ -126,7 +128,10 @@ def _is_labelled_array(draws: Any) -> bool:
 
 
 def _observations(variable: Any) -> int:
-    """How many observations one draw of an xarray variable holds."""
+    """How many observations one draw of a variable holds: the last axis where none has a name."""
+    if not hasattr(variable, "dims"):
+        shape = np.shape(read_array(variable, "draws"))
+        return shape[-1] if len(shape) > 1 else 1
     sizes = zip(variable.dims, variable.shape, strict=True)
     return math.prod(size for axis, size in sizes if axis not in _SAMPLE_AXES)
 
@@ -206,7 +211,7 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
-    if values.dtype.kind == "f" and values.size and np.abs(values).max() > _LARGEST:
+    if values.dtype.kind == "f" and values.size and max(-values.min(), values.max()) > _LARGEST:
         raise DataError(f"{name} holds values beyond 1e150, whose squares overflow; rescale")
     return values
 
