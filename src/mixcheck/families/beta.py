@@ -11,6 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.beta_binomial import cumulate
 from mixcheck.families.blocks import derive_in_blocks, derive_inside
 from mixcheck.families.expectation import Spread, expect
 from mixcheck.families.family import (
@@ -37,7 +38,6 @@ _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 LOG_MAX = 230.0
 """Largest logarithm, in absolute value, of a shape of the beta distribution."""
 _LINKS = ("logit", "probit", "cloglog", "cauchit")
-_CELLS = 1 << 20
 
 
 @final
@@ -272,29 +272,16 @@ class BetaBinomial(Family):
     def cdf(
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """F(y-) and F(y), each ``(n,)``, by summation: the cost grows with the successes."""
+        """F(y-) and F(y), each ``(n,)``, at a cost that many trials do not raise."""
         m = _trials(size, eta[0])
-        return (
-            self._sum_below(np.ceil(y) - 1.0, eta, m),
-            self._sum_below(np.floor(y), eta, m),
-        )
-
-    def _sum_below(self, k: FloatArray, eta: Predictors, m: FloatArray) -> FloatArray:
-        total = np.where(k < 0.0, 0.0, 1.0)
-        rows = np.flatnonzero((k >= 0.0) & (k < m))
-        ends = np.cumsum(k[rows] + 1.0)
-        for part in np.split(rows, np.flatnonzero(np.diff(ends // _CELLS)) + 1):
-            if part.size:
-                total[part] = self._sum_rows(k[part], tuple(e[part] for e in eta), m[part])
-        return np.minimum(total, 1.0)
-
-    def _sum_rows(self, k: FloatArray, eta: Predictors, m: FloatArray) -> FloatArray:
-        length = k.astype(np.intp) + 1
-        begin = np.cumsum(length) - length
-        rows = np.repeat(np.arange(k.size), length)
-        successes = np.arange(rows.size) - begin[rows] + 0.0
-        weights = self.probability(successes, tuple(e[rows] for e in eta), m[rows])
-        return np.add.reduceat(weights, begin)
+        k = np.floor(y)
+        inside = (k >= 0.0) & (k <= m)
+        held = np.clip(k, 0.0, m)
+        mass = self.probability(held, eta, m)
+        below, upto = cumulate(held, m, *_shapes(self.link, eta), mass)
+        outside = np.where(k < 0.0, 0.0, 1.0)
+        upto = np.where(inside, np.where(k == m, 1.0, upto), outside)
+        return np.where(inside & (k == y), below, upto), upto
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
