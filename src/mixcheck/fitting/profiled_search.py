@@ -1,8 +1,7 @@
 """The search for the covariance parameters of a linear mixed model.
 
-Newton's method with one grouping factor; with several, the quasi-Newton search of
-:mod:`mixcheck.fitting.optimize`, whitened by the average information, and Newton's method with
-a Hessian by differences at its end.
+Newton's method with one grouping factor; with several, BFGS from the average information, and
+Newton's method with a Hessian by differences at its end.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.laplace import Evaluation
-from mixcheck.fitting.optimize import minimise
 from mixcheck.fitting.problem import Problem, Term
 from mixcheck.fitting.profiled_deviance import Entries, Profile, ProfiledDeviance
 from mixcheck.fitting.profiled_jointly import (
@@ -31,6 +28,9 @@ __all__ = ["Chart", "find_optimum", "newton_step", "to_lower"]
 
 # Newton's method stops where the next step promises less, in units of the deviance.
 _DECREMENT = 1e-15
+# With several factors it takes over here, and a Hessian from there is that at the optimum.
+_NEAR = 1e-13
+_CLOSE = 1e-11
 _MAX_STEPS = 200
 _MAX_HALVINGS = 40
 _MAX_ESCAPES = 5
@@ -345,7 +345,11 @@ def _advance(search: Search, here: Profile, step: FloatArray) -> tuple[Profile |
     if longest > reach:
         step = step * (reach / longest)
     slope = float(here.gradient @ step)
-    noise = 1e-13 * (search.deviance.products.weights.total + abs(here.deviance))
+    total = search.deviance.products.weights.total
+    noise = 1e-13 * (total + abs(here.deviance))
+    if len(here.roots) > 1:
+        # The condition of the whole system goes with what the effects explain.
+        noise += 1e-15 * total / here.square
     length = 1.0
     for count in range(1, _MAX_HALVINGS):
         after = search.evaluate(here.entries, here.theta + length * step)
@@ -401,16 +405,27 @@ def _search_jointly(search: Search, roots: list[FloatArray]) -> tuple[Profile, i
                 break
             here = search.evaluate(*search.chart.at(here.roots))
         here = _settle(search, here)
-        scale = _scale(search.deviance, here)
-        hessian = _differentiate(search, here, scale)
-        count += 4 * here.theta.size
-        here = replace(here, hessian=hessian)
+        here, used = _newton_jointly(search, here)
+        count += used
         away = _escape(search, here)
         if away is None:
             break
         here = away
-    here, used = _polish(search, here, hessian)
-    return here, count + used
+    return here, count
+
+
+def _newton_jointly(search: Search, here: Profile) -> tuple[Profile, int]:
+    """Newton's method with the Hessian by differences, until that is the one at the optimum."""
+    count = 0
+    for _ in range(_MAX_POLISH):
+        hessian = _differentiate(search, here, _scale(search.deviance, here))
+        count += 4 * here.theta.size
+        before = newton_step(here.gradient, hessian)[1]
+        here, used = _polish(search, replace(here, hessian=hessian), hessian)
+        count += used
+        if before < _CLOSE or (hessian.size and np.linalg.eigvalsh(hessian)[0] < 0.0):
+            break
+    return here, count
 
 
 def _polish(search: Search, here: Profile, hessian: FloatArray) -> tuple[Profile, int]:
@@ -428,18 +443,36 @@ def _polish(search: Search, here: Profile, hessian: FloatArray) -> tuple[Profile
 
 
 def _descend_jointly(search: Search, here: Profile) -> tuple[Profile, int]:
-    floor, entries = _floor(search.deviance), here.entries
-
-    def objective(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
-        at = search.evaluate(entries, psi)
-        if at.square < floor and math.isfinite(at.deviance):
+    """BFGS from the average information, to where Newton's method converges at once."""
+    scale, floor = _scale(search.deviance, here), _floor(search.deviance)
+    metric = scale @ scale.T
+    inverse, count = metric, 0
+    for _ in range(_MAX_STEPS):
+        step = -(inverse @ here.gradient)
+        if -float(here.gradient @ step) < _NEAR:
+            break
+        after, used = _advance(search, here, step)
+        count += used
+        if after is None:
+            if inverse is metric:
+                break
+            inverse = metric
+            continue
+        if after.square < floor:
             raise _explain_exact(search.deviance)
-        return Evaluation(psi, at.deviance, at.gradient, None)
+        inverse = _update(inverse, after.theta - here.theta, after.gradient - here.gradient)
+        here = after
+    return here, count
 
-    scale = _scale(search.deviance, here)
-    start = Evaluation(here.theta, here.deviance, here.gradient, None)
-    optimum = minimise(objective, here.theta, scale, first=start, hessian=False)
-    return search.evaluate(entries, optimum.psi), optimum.evaluations + 1
+
+def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of an inverse Hessian; none where the curvature is not positive."""
+    sy = float(s @ y)
+    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+        return inverse
+    left = np.eye(s.size) - np.outer(s, y) / sy
+    out: FloatArray = left @ inverse @ left.T + np.outer(s, s) / sy
+    return out
 
 
 def _scale(deviance: ProfiledDeviance, here: Profile) -> FloatArray:
