@@ -290,3 +290,23 @@ def test_as_many_effects_as_rows() -> None:
     data = {"y": np.arange(12.0) % 5, "t": list("abc") * 4, "s": np.repeat(list("wxyz"), 3)}
     with pytest.raises(DesignError, match=r"Write \(1 \| s\) in its place"):
         mc.glmm("y ~ t + (t | s)", data)
+
+
+@pytest.mark.parametrize("options", [{"method": "agq"}, {"method": "agq", "nodes": 7}])
+def test_quadrature_is_the_likelihood(
+    slopes: dict[str, np.ndarray], options: dict[str, object]
+) -> None:
+    """Quadrature of a Gaussian response is exact, for any origin and unit."""
+    whole = mc.glmm("r ~ x + (1 | g)", slopes)
+    fit = mc.glmm("r ~ x + (1 | g)", {**slopes, "x": slopes["x"] + 1e6}, **options)  # type: ignore[arg-type]
+    assert fit.llf == pytest.approx(whole.llf, abs=1e-7)
+    assert fit.bse["x"] == pytest.approx(whole.bse["x"], rel=1e-7)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_pseudo_likelihood_is_the_likelihood(slopes: dict[str, np.ndarray], *, reml: bool) -> None:
+    """The working response of a Gaussian model is the response, for any unit."""
+    whole = mc.glmm("r ~ x + (1 | g)", slopes, method="laplace", reml=reml)
+    data = {**slopes, "r": slopes["r"] * 1e10}
+    fit = mc.glmm("r ~ x + (1 | g)", data, method="pql", reml=reml)
+    np.testing.assert_allclose(fit.params / 1e10, whole.params, rtol=1e-9)

@@ -66,7 +66,7 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         If the likelihood is not finite at any starting point.
     """
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
-        if is_profiled(problem, method):
+        if is_profiled(problem):
             return estimate_gaussian(problem, method)
         fixed = fixed or fit_without_random_effects(problem)
         held = standardise(problem)
@@ -318,7 +318,7 @@ def re_estimate(
     method : Method
     """
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
-        if is_profiled(problem, method):
+        if is_profiled(problem):
             return estimate_gaussian(problem, method, previous)
         held = standardise(problem)
         if held is None:

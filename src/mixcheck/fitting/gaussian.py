@@ -35,9 +35,13 @@ __all__ = ["covariance_of_gaussian", "estimate_gaussian", "is_profiled"]
 _ROUNDING = 8.0
 
 
-def is_profiled(problem: Problem, method: Method) -> bool:
-    """Whether a problem is estimated from cross products."""
-    return method.name in ("laplace", "profiled") and problem.products is not None
+def is_profiled(problem: Problem) -> bool:
+    """Whether a problem is estimated from cross products, by any method.
+
+    The likelihood of a linear mixed model is known: Laplace's approximation, quadrature and
+    penalised quasi-likelihood all are exact.
+    """
+    return problem.products is not None
 
 
 def estimate_gaussian(
@@ -198,7 +202,7 @@ class GaussianFit:
         rate = -2.0 * square / variance
         out[p, p + 1 :] = out[p + 1 :, p] = rate
         inner = self.hessian + np.outer(rate, rate) / out[p, p]
-        if not (at.restricted or self.method.name == "profiled"):
+        if not (at.restricted or self.method.name in ("profiled", "pql")):
             mixed = 2.0 * cross / variance
             out[:p, p + 1 :], out[p + 1 :, :p] = mixed, mixed.T
             if p:

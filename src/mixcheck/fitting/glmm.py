@@ -31,7 +31,7 @@ from mixcheck.fitting.identification import require_identified
 from mixcheck.fitting.laplace import HessianKind
 from mixcheck.fitting.limit_search import estimate_at_limits
 from mixcheck.fitting.limits import Limits, find_limits
-from mixcheck.fitting.method import Method, MethodName
+from mixcheck.fitting.method import Method, MethodName, choose_nodes
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, arrange
 from mixcheck.fitting.pseudo import require_linearisable
@@ -154,7 +154,7 @@ def glmm(
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
     require_identified(problem)
-    if is_profiled(problem, Method(method, hessian, reml=reml)):
+    if is_profiled(problem):
         fixed, limits = None, None
     else:
         fixed = fit_without_random_effects(problem)
@@ -226,7 +226,12 @@ def _fit(
     elif chosen.joint:
         _require_joint(problem, chosen)
     if fixed is None:
-        return GLMM(design, problem, estimate(problem, chosen), chosen, design.notes)
+        optimum = estimate(problem, chosen)
+        if method == "agq":
+            chosen = Method("agq", nodes=1 if nodes == "auto" else nodes)
+            if nodes == "auto":
+                chosen = choose_nodes(problem, optimum.evaluation, chosen)
+        return GLMM(design, problem, optimum, chosen, design.notes)
 
     def search(held: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen
