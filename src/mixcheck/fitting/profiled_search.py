@@ -382,15 +382,31 @@ def _escape(search: Search, here: Profile) -> Profile | None:
 
 
 def _settle(search: Search, here: Profile) -> Profile:
-    """The same with tiny entries of the diagonal of Lambda at zero, where that is as good."""
-    entries = here.entries
-    # The first entry of each column stands on the diagonal.
-    first = np.ones(here.theta.size, dtype=bool)
-    first[1:] = (np.diff(entries.columns) != 0) | (np.diff(entries.factors) != 0)
-    tiny = first & (np.abs(here.theta) < _TINY) & (here.theta != 0.0)
-    if not tiny.any():
+    """The same with tiny entries of the diagonal of Lambda at zero, where that is as good.
+
+    Rows behind the last pivot, which have no variance of their own, keep the order of the
+    effects: a triangular Lambda in that order is then as smooth there.
+    """
+    rows, theta = here.entries.rows.copy(), here.theta.copy()
+    for term in search.chart.terms:
+        local = [np.asarray(places) for places in term.covariance.entries]
+        diagonal = local[0] == local[1]
+        held = theta[term.theta]
+        held[diagonal & (np.abs(held) < _TINY)] = 0.0
+        rank = int(np.count_nonzero(held[diagonal])) if _correlated(term) else len(held)
+        if rank == 0:
+            held[:] = 0.0
+        if _correlated(term) and rank < term.covariance.q:
+            order = rows[term.theta][diagonal]
+            last = np.argsort(order[rank:])
+            order = np.concatenate([np.arange(rank), rank + last])
+            lower = term.covariance.factor(held)[order]
+            held[:] = lower[local[0], local[1]]
+            rows[term.theta] = rows[term.theta][diagonal][order][local[0]]
+        theta[term.theta] = held
+    if np.array_equal(rows, here.entries.rows) and np.array_equal(theta, here.theta):
         return here
-    after = search.evaluate(here.entries, np.where(tiny, 0.0, here.theta))
+    after = search.evaluate(replace(here.entries, rows=rows), theta)
     return after if after.deviance <= here.deviance + 1e-12 * abs(here.deviance) else here
 
 
