@@ -369,7 +369,22 @@ def _parsed(read: Callable[[], pd.DataFrame], source: str, format_: str) -> pd.D
     except OSError:
         raise
     except Exception as error:
-        raise DataError(f"{source} cannot be read as {format_}: {_one_line(error)}") from error
+        raise DataError(
+            f"{source} cannot be read as {format_}: {_unreadable(error, format_)}"
+        ) from error
+
+
+def _unreadable(error: Exception, format_: str) -> str:
+    """Why a file is none of its format, by the kind of error that its reader raised."""
+    import pandas as pd
+
+    if isinstance(error, UnicodeError):
+        return "it is not text in UTF-8"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it has no line of column names"
+    if isinstance(error, pd.errors.ParserError):
+        return "its lines have different numbers of fields, or a quote is not closed"
+    return f"its content is no {format_}"
 
 
 def _outputs(options: argparse.Namespace) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 import json
 import pickle
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,7 +17,7 @@ from mixcheck.display.document import (
     QuantilePlot,
     Table,
 )
-from mixcheck.errors import ChecksFailed, DataError, UnknownCheckError
+from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.report.finding import Effect, Finding, Skipped
 from mixcheck.report.policy import Policy, Verdict
 from mixcheck.report.report import Report
@@ -293,3 +294,26 @@ def test_finding_plots_itself(report):
     assert report["dispersion"].plot(ax) is ax
     with pytest.raises(DataError, match="'zeros' has no picture"):
         report["zeros"].plot()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"findings": (1,)}, "findings must be a tuple of Finding or Skipped"),
+        ({"findings": None}, "findings must be a tuple of Finding or Skipped"),
+        ({"findings": (), "policy": 0.05}, r"policy must be a Policy, found 0\.05"),
+        ({"findings": (), "extra": (1,)}, "extra must be a tuple of Figure or Table"),
+        ({"findings": (), "title": 3}, "title must be a text"),
+    ],
+)
+def test_reports_are_made_of_findings(arguments: dict[str, Any], message: str) -> None:
+    """What is no finding, policy, picture or title is refused when the report is made."""
+    with pytest.raises(OptionError, match=message):
+        Report(**arguments)
+
+
+@pytest.mark.parametrize("policy", [None, 0.05, Policy, [Policy()]])
+def test_judged_by_a_policy_alone(policy: Any) -> None:
+    """A report is judged by a policy, and by nothing that is none."""
+    with pytest.raises(OptionError, match="policy must be a Policy"):
+        Report(()).judge(policy)

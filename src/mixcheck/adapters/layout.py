@@ -212,7 +212,7 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
     if values.dtype.kind == "f" and values.size and max(-values.min(), values.max()) > _LARGEST:
-        raise DataError(f"{name} holds values beyond 1e150, whose squares overflow; rescale")
+        raise DataError(f"{name} holds values beyond 1e150, whose squares are not finite; rescale")
     return values
 
 

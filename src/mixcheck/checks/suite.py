@@ -27,7 +27,7 @@ from mixcheck.model import Checkable, Conditioning, Enumerable, Realisation
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
-from mixcheck.report.policy import Policy
+from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
 from mixcheck.simulation import (
     ReplicateNumbers,
@@ -187,6 +187,7 @@ class Suite:
         """
         require_workers(n_jobs)
         require_progress(progress)
+        judge = Policy() if policy is None else require_policy(policy)
         if isinstance(subject, Residuals):
             _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
             seen = subject
@@ -198,7 +199,7 @@ class Suite:
         provenance = _provenance(seen, numbers) | {"suite": self._to_list()}
         return Report(
             findings,
-            policy=policy or Policy(),
+            policy=judge,
             provenance=provenance,
             extra=draw_portrait(seen.simulations.model),
             model=seen.simulations.model,

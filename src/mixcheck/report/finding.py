@@ -11,12 +11,13 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
 from mixcheck.display.document import Picture
-from mixcheck.errors import DataError
+from mixcheck.errors import DataError, OptionError
+from mixcheck.options import shown
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
 
-__all__ = ["Alternative", "Effect", "Finding", "Skipped"]
+__all__ = ["Alternative", "Effect", "Finding", "Skipped", "require_findings"]
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -141,3 +142,20 @@ class Skipped:
     reason: str
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
     subject: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def require_findings(findings: object) -> tuple[Finding | Skipped, ...]:
+    """The findings, if they are findings.
+
+    Raises
+    ------
+    OptionError
+    """
+    given = tuple(findings) if isinstance(findings, list | tuple) else (findings,)
+    for item in given:
+        if not isinstance(item, Finding | Skipped):
+            raise OptionError(
+                f"findings must be a tuple of Finding or Skipped, such as report.findings; found "
+                f"{shown(item)}"
+            )
+    return given

@@ -19,10 +19,10 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_choice, require_number, shown
 from mixcheck.report.adjustment import Pool, attainable, pool_pvalues, smallest_pvalue, step_down
-from mixcheck.report.finding import Effect, Finding, Skipped
+from mixcheck.report.finding import Effect, Finding, Skipped, require_findings
 from mixcheck.report.sentences import effect_words, pvalue_words, sentence
 
-__all__ = ["Adjustment", "Judgement", "Policy", "Verdict", "departure"]
+__all__ = ["Adjustment", "Judgement", "Policy", "Verdict", "departure", "require_policy"]
 
 Adjustment = Literal["max-t", "holm", "none"]
 
@@ -220,6 +220,7 @@ class Policy:
         DataError
             If a p-value is outside [0, 1].
         """
+        findings = require_findings(findings)
         positions = [row for row, finding in enumerate(findings) if _is_tested(finding)]
         tests = _adjusted([cast(Finding, findings[row]) for row in positions], self)
         tested = dict(zip(positions, tests, strict=True))
@@ -229,6 +230,7 @@ class Policy:
 
     def idle(self, findings: Sequence[Finding | Skipped]) -> tuple[str, ...]:
         """Sentences on the waivers and sizes that name nothing among the findings."""
+        findings = require_findings(findings)
         checks = {finding.check for finding in findings}
         effects = {finding.effect.name for finding in findings if isinstance(finding, Finding)}
         return tuple(
@@ -240,6 +242,18 @@ class Policy:
             for name in self.negligible
             if name not in effects
         )
+
+
+def require_policy(policy: object) -> Policy:
+    """The policy, if it is one.
+
+    Raises
+    ------
+    OptionError
+    """
+    if isinstance(policy, Policy):
+        return policy
+    raise OptionError(f"policy must be a Policy, found {shown(policy)}; write Policy(alpha=0.05)")
 
 
 def _check_alpha(alpha: object) -> None:

@@ -14,14 +14,14 @@ from typing import Any, NoReturn, cast
 import pandas as pd
 
 from mixcheck.calls import answer_methods
-from mixcheck.display.document import Block, Document, Heading, Paragraph, Section
+from mixcheck.display.document import Block, Document, Figure, Heading, Paragraph, Section, Table
 from mixcheck.display.encoding import json_text
 from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.reading import Reader, parse_json
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.model import Checkable
-from mixcheck.options import shown
+from mixcheck.options import listed, require_flag, require_text, shown
 from mixcheck.report.archive import (
     SCHEMA_VERSION,
     Extra,
@@ -33,7 +33,7 @@ from mixcheck.report.archive import (
     read_extra,
     read_outcome,
 )
-from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.finding import Finding, Skipped, require_findings
 from mixcheck.report.junit import to_junit
 from mixcheck.report.pages import (
     extra_section,
@@ -45,7 +45,7 @@ from mixcheck.report.pages import (
     summary_paragraph,
     summary_table,
 )
-from mixcheck.report.policy import Judgement, Policy, Verdict
+from mixcheck.report.policy import Judgement, Policy, Verdict, require_policy
 
 __all__ = ["Report"]
 
@@ -99,8 +99,15 @@ class Report:
     model: Checkable | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "findings", tuple(self.findings))
-        object.__setattr__(self, "extra", tuple(self.extra))
+        object.__setattr__(self, "findings", require_findings(self.findings))
+        object.__setattr__(self, "extra", _require_extra(self.extra))
+        object.__setattr__(self, "title", require_text("title", self.title, "Model checks"))
+        require_policy(self.policy)
+        if not isinstance(self.provenance, Mapping):
+            raise DataError(
+                "provenance must be a mapping such as {'seed': 1}; found "
+                f"{shown(self.provenance)}"
+            )
         object.__setattr__(self, "provenance", plain(dict(self.provenance)))
         counts = Counter(finding.check for finding in self.findings)
         twice = [name for name, number in counts.items() if number > 1]
@@ -159,7 +166,7 @@ class Report:
         ChecksFailed
             An ``AssertionError`` whose message is the table and the sentences.
         """
-        refused = _STRICTLY_REFUSED if strict else (Verdict.FAIL,)
+        refused = _STRICTLY_REFUSED if require_flag("strict", strict) else (Verdict.FAIL,)
         if any(judgement.verdict in refused for judgement in self.judgements):
             raise ChecksFailed(self.to_text())
 
@@ -171,7 +178,8 @@ class Report:
         UnknownCheckError
             A ``KeyError`` that lists near names; or the reason, if the check was skipped.
         """
-        found = next((outcome for outcome in self.findings if outcome.check == check), None)
+        named = check if isinstance(check, str) else None
+        found = next((outcome for outcome in self.findings if outcome.check == named), None)
         if isinstance(found, Finding):
             return found
         if found is not None:
@@ -227,6 +235,7 @@ class Report:
 
     def short_document(self, *, figures: bool = False) -> Document:
         """The summary, the table, and the outcomes that are not PASS."""
+        require_flag("figures", figures)
         pairs = zip(self.findings, self.judgements, strict=True)
         notable = [pair for pair in pairs if pair[1].verdict is not Verdict.PASS]
         sections = finding_sections(
@@ -355,9 +364,17 @@ def _line(section: Section) -> Paragraph:
 
 
 def _unknown(check: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(str(check), names, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"no check is called {check!r}; {hint}there are: {', '.join(names) or 'none'}"
+    near = difflib.get_close_matches(check, names, n=3) if isinstance(check, str) else []
+    hint = f"did you mean {' or '.join(map(shown, near))}? " if near else ""
+    return f"no check is called {shown(check)}; {hint}there are: {listed(names) or 'none'}"
+
+
+def _require_extra(extra: object) -> tuple[Extra, ...]:
+    given = tuple(extra) if isinstance(extra, list | tuple) else (extra,)
+    for item in given:
+        if not isinstance(item, Figure | Table):
+            raise OptionError(f"extra must be a tuple of Figure or Table, found {shown(item)}")
+    return given
 
 
 def _parsed(source: PathLike) -> Reader:

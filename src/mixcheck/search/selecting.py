@@ -31,7 +31,7 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.report.policy import Policy
+from mixcheck.report.policy import Policy, require_policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
 from mixcheck.search.space import Model, Space, model_of
@@ -380,10 +380,8 @@ def _check(
         raise OptionError(
             f"suite must be a Suite or a Check, found {shown(suite)}; write Zeros() & Dispersion()"
         )
-    if policy is not None and not isinstance(policy, Policy):
-        raise OptionError(
-            f"policy must be a Policy, found {shown(policy)}; write Policy(alpha=0.05)"
-        )
+    if policy is not None:
+        require_policy(policy)
     if draws is not None:
         require_whole("draws", draws)
     require_whole("refits", refits, 0)
