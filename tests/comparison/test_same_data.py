@@ -207,3 +207,14 @@ def test_columns_that_changed():
     ]
     assert other_values(*fits) == ("x",)
     assert "x holds other values" in mc.compare(fits).remarks[-1]
+
+
+def test_names_of_levels_are_no_change():
+    """A factor under other names of its levels is what it was; of other rows it is not."""
+    data = _counts()
+    renamed = data.assign(g=data["g"].map(lambda k: f"level {k}"))
+    permuted = data.assign(g=data["g"].to_numpy()[::-1] % 3)
+    first, *others = (
+        mc.glmm("y ~ x + (1 | g)", table, family="poisson") for table in (data, renamed, permuted)
+    )
+    assert [other_values(first, other) for other in others] == [(), ("g",)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.model import DataRows
 
-__all__ = ["changed_columns", "match_rows", "same_levels", "same_values"]
+__all__ = ["changed_columns", "match_rows", "regrouped_columns", "same_levels", "same_values"]
 
 _Hashes: TypeAlias = NDArray[np.uint64]
 _Keys: TypeAlias = list[NDArray[Any]]
@@ -39,17 +40,31 @@ def match_rows(one: DataRows, other: DataRows) -> IntArray | None:
     Labels where nothing was changed under them; then contents; then labels alone, for a column
     may have been changed between two fits.
     """
+    # A comparison asks for the same pair many times; the answer lives as long as both do.
+    known = _MATCHED.setdefault(one, WeakKeyDictionary())
+    if other not in known:
+        known[other] = _find_match(one, other)
+    return known[other]
+
+
+_MATCHED: WeakKeyDictionary[DataRows, WeakKeyDictionary[DataRows, IntArray | None]] = (
+    WeakKeyDictionary()
+)
+
+
+def _find_match(one: DataRows, other: DataRows) -> IntArray | None:
     if len(one.frame) != len(other.frame):
         return None
     named = _by_label(one, other)
     agreed = named is not None and _agree(one, other, named)
     if named is not None and agreed and not changed_columns(one, other, named):
         return named
-    held = list(_by_contents(one, other))
-    exact = next((order for order in held if _agree(one, other, order)), None)
-    if exact is not None:
-        return exact
-    return named if named is not None else next(iter(held), None)
+    first = named
+    for order in _by_contents(one, other):
+        if _agree(one, other, order):
+            return order
+        first = order if first is None else first
+    return first
 
 
 def changed_columns(one: DataRows, other: DataRows, order: IntArray) -> tuple[str, ...]:
@@ -64,6 +79,21 @@ def changed_columns(one: DataRows, other: DataRows, order: IntArray) -> tuple[st
         if not np.array_equal(first, second[order]):
             out.append(str(name))
     return tuple(out)
+
+
+def regrouped_columns(one: DataRows, other: DataRows, order: IntArray) -> tuple[str, ...]:
+    """Those of them that differ in more than the names of levels."""
+    changed = changed_columns(one, other, order)
+    return tuple(name for name in changed if not _same_factor(name, one, other, order))
+
+
+def _same_factor(name: str, one: DataRows, other: DataRows, order: IntArray) -> bool:
+    if name not in one.frame.columns:
+        return False
+    left, right = one.frame[name], other.frame[name]
+    if _is_number(left) and name not in (*one.grouping, *other.grouping):
+        return False
+    return same_levels(_coded(left)[0], _coded(right)[0][order])
 
 
 def same_values(one: FloatArray | None, other: FloatArray | None, order: IntArray) -> bool:
@@ -167,7 +197,7 @@ def _refine(
 ) -> tuple[_Hashes, _Keys]:
     """Hashes of the rows without names of levels, and keys that keep levels together."""
     rows = _hash_columns(part, numbers)
-    codes = [pd.factorize(_as_labels(part.frame[name]))[0] for name in factors]
+    codes = [_coded(part.frame[name])[0] for name in factors]
     prints: list[_Hashes] = []
     for _ in range(_REFINEMENTS):
         prints = [_fingerprint(rows, code) for code in codes]
@@ -200,8 +230,8 @@ def _hash_column(column: pd.Series[Any]) -> _Hashes:
     if _is_number(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
         return np.where(np.isnan(values), _MISSING, _mix(values.view(np.uint64)))
-    codes, levels = pd.factorize(_as_labels(column))
-    hashes = pd.util.hash_array(np.asarray(levels, dtype=object), categorize=False)
+    codes, levels = _coded(column)
+    hashes = pd.util.hash_array(np.array(levels, dtype=object), categorize=False)
     return np.append(hashes, _MISSING)[codes]
 
 
@@ -210,12 +240,15 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) and kind in "iufb"
 
 
-def _as_labels(column: pd.Series[Any]) -> NDArray[np.object_]:
-    """Values as text, None where one is missing; what cannot be hashed has a text too."""
-    present = column.notna().to_numpy()
-    out = np.full(len(column), None, dtype=object)
-    out[present] = [str(value) for value in column[present]]
-    return out
+def _coded(column: pd.Series[Any]) -> tuple[IntArray, list[str]]:
+    """Codes, (n,), -1 where a value is missing, and the texts of the levels."""
+    try:
+        codes, levels = pd.factorize(column)
+    except TypeError:
+        # Values such as lists have no hash, and a text.
+        texts = column.map(str, na_action="ignore")
+        codes, levels = pd.factorize(texts)
+    return codes, [str(level) for level in levels]
 
 
 def _mix(values: _Hashes) -> _Hashes:

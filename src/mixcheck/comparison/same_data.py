@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
-from mixcheck.comparison.row_matching import changed_columns, match_rows, same_values
+from mixcheck.comparison.row_matching import match_rows, regrouped_columns, same_values
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.model import Comparable, DataRows, Traceable
 
@@ -143,12 +143,12 @@ def order_of(reference: Comparable, model: Comparable) -> IntArray | None:
 
 
 def other_values(reference: Comparable, model: Comparable) -> tuple[str, ...]:
-    """Columns that both models use and that hold other values in the same rows."""
+    """Columns that both models use and that hold other values or levels in the same rows."""
     if not (isinstance(reference, Traceable) and isinstance(model, Traceable)):
         return ()
     one, other = reference.data_rows, model.data_rows
     order = match_rows(one, other)
-    changed = () if order is None else changed_columns(one, other, order)
+    changed = () if order is None else regrouped_columns(one, other, order)
     return tuple(name for name in changed if name in one.used and name in other.used)
 
 
