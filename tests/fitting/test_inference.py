@@ -42,7 +42,7 @@ def test_wald() -> None:
     found = wald_intervals(np.array([1.0]), np.array([2.0]), 0.05)
     np.testing.assert_allclose(found, [[1.0 - 2 * 1.959963984540054, 1.0 + 2 * 1.959963984540054]])
     for alpha in (0.0, 1.0, -1.0, 2.0):
-        with pytest.raises(OptionError, match="must lie between 0 and 1"):
+        with pytest.raises(OptionError, match="must be a number between 0 and 1"):
             wald_intervals(np.zeros(1), np.ones(1), alpha)
 
 

@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 LARGEST = 1e100
+# From here on terms of a log probability lose more than 1e-9 of it, and one term of Stirling's
+# error gives all digits.
+_LARGE_COUNT = 1e6
 """Largest mean whose square and cube are floats."""
 LARGEST_RATE = 9.2e18
 """NumPy draws 64-bit integers."""
@@ -213,6 +216,8 @@ def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Deriva
     value = data.y * eta
     value -= mu
     value += data.constant
+    if data.y.size and data.y.max() > _LARGE_COUNT:
+        value = np.where(data.y > _LARGE_COUNT, _near_large_count(data.y, eta), value)
     if order < 1:
         return Derivatives(value, (), {}, {})
     first = (data.y - mu,)
@@ -220,6 +225,17 @@ def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Deriva
     second = {(0, 0): mu} if order > 1 else {}
     third = {(0, 0, 0): mu} if order > 2 else {}
     return Derivatives(value, first, second, third)
+
+
+def _near_large_count(y: FloatArray, eta: FloatArray) -> FloatArray:
+    """Log probability of large counts, in which terms of the size of ``y log y`` do not cancel.
+
+    With ``d = eta - log y``: ``-y (exp(d) - 1 - d) - log(2 pi y) / 2`` and Stirling's error.
+    """
+    large = np.maximum(y, _LARGE_COUNT)
+    d = eta - np.log(large)
+    out: FloatArray = -large * (np.expm1(d) - d) - 0.5 * np.log(2.0 * np.pi * large)
+    return out - 1.0 / (12.0 * large)
 
 
 def _mean_derivatives(data: Observed, mu: FloatArray, order: int) -> Derivatives:

@@ -15,7 +15,7 @@ from mixcheck.fitting.inference import invert_curvature, invert_information
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
-from mixcheck.fitting.optimize import POLE, Optimum, differentiate_gradient, minimise
+from mixcheck.fitting.optimize import POLE, Optimum, differentiate_gradient, explain_wall, minimise
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.standardisation import Standardised, standardise
@@ -45,6 +45,10 @@ __all__ = [
     "settle_nodes",
 ]
 
+# Evaluations that all searches from several starts may take: this many, and this many for
+# each parameter.
+_EVALUATIONS = 600
+_EVALUATIONS_EACH = 40
 # A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
 # this many approximate standard errors.
 _NUDGE = 0.5
@@ -209,10 +213,13 @@ def _best(
         best = first()
     except ConvergenceError as error:
         failure = error
+    except np.linalg.LinAlgError:
+        failure = ConvergenceError(explain_wall())
     compete = has_several_parts(problem)
     count = 0 if best is None else best.evaluations
+    most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
     for other in other_starts(problem, start):
-        if best is not None and ends_well(best) and not compete:
+        if count > most or (best is not None and ends_well(best) and not compete):
             break
         found, used = _explore(problem, method, other, best)
         count += used
@@ -246,7 +253,7 @@ def _explore(
             return None, near.evaluations
         scale = whiten(problem, near.evaluation)
         whole = minimise(objective, near.psi, scale, first=near.evaluation, rows=problem.n)
-    except ConvergenceError:
+    except (ConvergenceError, np.linalg.LinAlgError):
         return None, 1
     return whole, near.evaluations + whole.evaluations
 

@@ -43,6 +43,8 @@ from mixcheck.options import as_whole, require_choice, require_flag, shown
 __all__ = ["glmm"]
 
 _MOST_NODES = 201
+# Responses that differ by a smaller share of their size differ by rounding.
+_CONSTANT = 1e-13
 # Where no number of nodes settles because a variance has no finite estimate.
 _SOME_NODES = 25
 
@@ -157,6 +159,7 @@ def glmm(
     if is_profiled(problem):
         fixed, limits = None, None
     else:
+        _require_room(problem)
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
         _require_estimable(design, problem, limits)
@@ -301,6 +304,27 @@ def _design(
         counts = design.response * design.weights
         return replace(design, response=counts, size=design.weights, weights=None)
     return design
+
+
+def _require_room(problem: Problem) -> None:
+    """Refuse a model that leaves nothing to estimate the dispersion of a real response from."""
+    family, X = problem.family, problem.X[0]
+    if family.discrete or "dispersion" not in family.predictors or "zi" in family.predictors:
+        return
+    counted = problem.n if problem.weights is None else int(np.count_nonzero(problem.weights))
+    if X.shape[1] >= counted:
+        raise DesignError(
+            f"the model has {X.shape[1]} fixed effects for {counted} observations, so it "
+            "reproduces every response and leaves nothing to estimate the dispersion from; write "
+            "fewer fixed effects (a number read as text has a level for every value)"
+        )
+    y = problem.data.y
+    if np.ptp(y) <= _CONSTANT * np.abs(y).max() and np.ptp(problem.offsets[0]) == 0.0:
+        raise ConvergenceError(
+            "the response is constant, or constant to rounding, so the model reproduces it exactly "
+            "and there is no dispersion to estimate; check that the response is the column that "
+            "was meant, and subtract what all of it has in common"
+        )
 
 
 def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:

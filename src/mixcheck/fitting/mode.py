@@ -39,6 +39,12 @@ _CHORD_RATIO = 0.1
 # The energy may rise by this much, relative to itself, through rounding alone.
 _ROUNDING = 1e-9
 _MAX_STEPS = 200
+# Looks at the density that one search may take.
+_MAX_LOOKS = 150
+# A decrement below this that does not fall from one step of Newton's method to the next is
+# rounding: with counts of 1e9 the gradient of a level is known to no more than that.
+_ROUNDED = 1e-8
+_ROUNDED_SHARE = 1e-14
 # Standardised effects that move by more are not predicted linearly.
 _FAR = 2.0
 # Those that all move by less are predicted as well as they can be found.
@@ -181,17 +187,17 @@ def _advance(
     point: Point,
     step: Sequence[FloatArray],
     order: int,
-) -> Point | None:
-    """Go along `step`, halving it until the energy does not rise."""
+) -> tuple[Point | None, int]:
+    """Go along `step`, halving it until the energy does not rise; and how often it looked."""
     limit = point.energy + _ROUNDING * (1.0 + abs(point.energy))
     length = 1.0
-    for _ in range(_MAX_HALVINGS):
+    for looked in range(1, _MAX_HALVINGS + 1):
         u = [a + length * b for a, b in zip(point.u, step, strict=True)]
         after = look(problem, base, roots, u, order)
         if after.energy <= limit:
-            return after
+            return after, looked
         length *= 0.5
-    return None
+    return None, _MAX_HALVINGS
 
 
 def find_mode(
@@ -231,6 +237,7 @@ def find_mode(
     decrement = np.inf
     if not np.isfinite(point.energy):
         return None
+    looks, least = 1, np.inf
     for count in range(1, _MAX_STEPS):
         if stepper is None:
             fresh = _newton_system(problem, roots, point)
@@ -240,14 +247,18 @@ def find_mode(
         gradient = _ascent(problem, roots, point)
         step = stepper.solve(gradient)
         previous, decrement = decrement, _inner(gradient, step)
-        if decrement < _DECREMENT:
+        rounded = max(_ROUNDED, _ROUNDED_SHARE * abs(point.energy))
+        stalled = fresh is not None and 0.25 * least <= decrement < rounded
+        if decrement < _DECREMENT or stalled:
             return _settle(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf
             continue
+        least = min(least, decrement) if fresh is not None else least
         order = 3 if decrement < _NEARLY else 2
-        advanced = _advance(problem, base, roots, point, step, order)
-        if advanced is None:
+        advanced, looked = _advance(problem, base, roots, point, step, order)
+        looks += looked
+        if advanced is None or looks > _MAX_LOOKS:
             return None
         point, fresh = advanced, None
         stepper = stepper if crossed else None

@@ -21,7 +21,15 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.laplace import Evaluation
 
-__all__ = ["POLE", "RUNAWAY", "Objective", "Optimum", "differentiate_gradient", "minimise"]
+__all__ = [
+    "POLE",
+    "RUNAWAY",
+    "Objective",
+    "Optimum",
+    "differentiate_gradient",
+    "explain_wall",
+    "minimise",
+]
 
 # Gradients are in units of deviance per standard error (whitened coordinates).
 _SEARCH_TOLERANCE = 1e-4
@@ -52,9 +60,11 @@ _MAX_HALVINGS = 40
 # than this, in units of its variance before the data: the approximation has broken down there.
 POLE = 6.0
 _MAX_POLES = 12
+# Evaluations without a finite deviance that one search may meet.
+_MAX_LOST = 60
 # Evaluations that one search may take: this many, and this many for each parameter.
-_EVALUATIONS = 300
-_EVALUATIONS_EACH = 30
+_EVALUATIONS = 150
+_EVALUATIONS_EACH = 10
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
 
@@ -115,6 +125,7 @@ class _Whitened:
     scale: FloatArray
     count: int = 0
     poles: int = 0
+    lost: int = 0
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
@@ -125,6 +136,7 @@ class _Whitened:
         self.count += 1
         if evaluation.mode is not None:
             self.last = evaluation
+        self.lost += not np.isfinite(evaluation.deviance)
         return evaluation, self.scale.T @ evaluation.gradient
 
 
@@ -216,7 +228,9 @@ def _search(
     inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
     most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
     for _ in range(_MAX_ITERATIONS):
-        if _largest(gradient) < tolerance or search.count > most or search.poles > _MAX_POLES:
+        if _largest(gradient) < tolerance or search.count > most:
+            break
+        if search.poles > _MAX_POLES or search.lost > _MAX_LOST:
             break
         direction = _bounded(-inverse @ gradient, reach)
         moved = _backtrack(search, z, evaluation, gradient, direction)
@@ -300,13 +314,18 @@ def _curvature(
     search.last = evaluation
     raw = np.column_stack(columns)
     if not np.isfinite(raw).all():
-        raise ConvergenceError(
-            "the likelihood is not finite next to where the search ended. Either the model "
-            "reproduces the responses exactly (a residual deviation of zero: look for a response "
-            "that is constant, or a function of predictors and groups), or the optimum lies at "
-            "the edge of what the link allows: try another link."
-        )
+        raise ConvergenceError(explain_wall())
     return 0.5 * (raw + raw.T)
+
+
+def explain_wall() -> str:
+    """Where a search has ended at which the likelihood cannot be computed."""
+    return (
+        "the likelihood is not finite next to where the search ended: a parameter has run to the "
+        "edge of what the family or its link allows. Leave out a dispersion, an inflation or a "
+        "random effect that the data do not show, divide responses or weights that are extremely "
+        "large, or try another link"
+    )
 
 
 def differentiate_gradient(

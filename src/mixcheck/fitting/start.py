@@ -228,6 +228,8 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
         if term.block.structure == "diag":
             covariance = np.diag(np.diag(covariance))
         ridge = 1e-12 * np.trace(covariance) * np.eye(covariance.shape[0])
+        if not np.isfinite(covariance).all():
+            return theta
         out[term.theta] = term.covariance.pull_back(np.linalg.cholesky(covariance + ridge))
     return out
 

@@ -52,9 +52,11 @@ def is_better(one: Optimum, other: Optimum) -> bool:
 
 def may_be_better(one: Optimum, best: Optimum | None) -> bool:
     """Whether a search without curvature may have ended at a better optimum."""
+    if best is None:
+        return True
     if not one.gradient < _GRADIENT:
-        return best is None
-    return best is None or not is_optimum(best) or is_better(one, best)
+        return not is_optimum(best) and is_better(one, best)
+    return not is_optimum(best) or is_better(one, best)
 
 
 def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
