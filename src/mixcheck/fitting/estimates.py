@@ -23,6 +23,7 @@ from mixcheck.fitting.inference import (
     conditional_variances,
     find_runaway,
     judge_convergence,
+    measure_rounding,
     number_singular,
     wald_intervals,
 )
@@ -393,7 +394,14 @@ class Estimates:
             for terms in (self._determining, self._wide)
         )
         explanations = explain_limits(self._limits, self._separated_rows, every, most)
-        facts = judge_convergence(self.optimum, covariance, singular, self._limits, explanations)
+        facts = judge_convergence(
+            self.optimum,
+            covariance,
+            singular,
+            self._limits,
+            explanations,
+            lambda: measure_rounding(self.problem, self.optimum),
+        )
         names = name_terms(self.problem)
         return replace(facts, singular_effects=tuple(names[number] for number in found))
 

@@ -20,6 +20,7 @@ from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.standardisation import Standardised, standardise
 from mixcheck.fitting.start import (
+    QUIET,
     FixedFit,
     approach,
     find_start,
@@ -54,6 +55,7 @@ _EVALUATIONS_EACH = 40
 _NUDGE = 0.5
 
 
+@QUIET
 def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
 
@@ -136,6 +138,7 @@ def _evaluation_at(
     return _expand(joint, whole, method).evaluation
 
 
+@QUIET
 def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
     """Maximise the likelihood by quadrature with as many nodes as it takes to settle.
 
@@ -154,6 +157,7 @@ def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Opti
     return _bring_back(held, optimum, method), method
 
 
+@QUIET
 def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
     """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
     held = standardise(problem)
@@ -310,6 +314,7 @@ def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
     return expand(joint, optimum, information.fixed_root())
 
 
+@QUIET
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:

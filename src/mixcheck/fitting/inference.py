@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -22,11 +23,17 @@ __all__ = [
     "invert_curvature",
     "invert_information",
     "judge_convergence",
+    "measure_rounding",
     "number_singular",
     "wald_intervals",
 ]
 
 _GRADIENT_LIMIT = 1e-6
+# A gradient of this size is no optimum, however the responses are rounded.
+_MOST_ROUNDING = 1e-3
+_PROBES = 8
+# A random effect that seems to vary this much more given the data than before them.
+_BROKEN = 4.0
 # A direction of a term whose prior deviation, in units of the precision that the data of
 # one level give, is below this has no variance.
 _NO_VARIANCE = 1e-3
@@ -118,6 +125,7 @@ def judge_convergence(
     singular: tuple[str, ...],
     limits: tuple[Limit, ...] = (),
     explanations: tuple[str, ...] = (),
+    rounding: Callable[[], float] = lambda: 0.0,
 ) -> ConvergenceFacts:
     """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
 
@@ -133,13 +141,28 @@ def judge_convergence(
         Parameters without a finite estimate, which are left out of the judgement.
     explanations : tuple of str
         Sentences on them.
+    rounding : callable
+        Size of a scaled gradient that is rounding; asked for where the gradient is large.
     """
     messages = list(explanations)
     if limits and optimum.hessian is not None:
         gradient = _curved_gradient(optimum)
     else:
         gradient = scaled_gradient(optimum, covariance)
-    if not gradient < _GRADIENT_LIMIT:
+    reached = gradient < _GRADIENT_LIMIT or gradient < min(rounding(), _MOST_ROUNDING)
+    if not reached and optimum.evaluation.spread > _BROKEN:
+        messages.append(
+            "The Laplace approximation breaks down where the search ended: the curvature at a "
+            "conditional mode vanishes, and no optimum was found away from there. Simplify the "
+            'random part, or write method="agq" where there is one grouping factor.'
+        )
+    elif not reached and rounding() > _GRADIENT_LIMIT:
+        messages.append(
+            f"The scaled gradient is {gradient:.1e}, of which up to {rounding():.0e} is rounding: "
+            "the optimum cannot be told more exactly. Responses, trials or weights are extremely "
+            "large; divide them by a power of ten, or write an offset."
+        )
+    elif not reached:
         messages.append(
             f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
             "the optimum is not reached. Rescale extreme predictors, or simplify the random part."
@@ -158,7 +181,7 @@ def judge_convergence(
         for name in singular
     )
     return ConvergenceFacts(
-        converged=gradient < _GRADIENT_LIMIT and curved,
+        converged=reached and curved,
         gradient=gradient,
         smallest_eigenvalue=optimum.smallest_eigenvalue,
         evaluations=optimum.evaluations,
@@ -167,6 +190,29 @@ def judge_convergence(
         runaway=tuple(limit.parameter for limit in limits),
         limits=limits,
     )
+
+
+def measure_rounding(problem: Problem, optimum: Optimum) -> float:
+    """Scaled gradient that the rounding of the predictors alone gives.
+
+    A predictor is known to its last digit, and the score of a row moves with it by the row's
+    information: with counts of 1e9 no gradient is smaller. Drawn at random, from a fixed stream.
+    """
+    mode, whitened = optimum.evaluation.mode, optimum.whitened_hessian()
+    if mode is None or whitened is None:
+        return 0.0
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(_PROBES):
+        gradient = np.zeros(optimum.psi.size)
+        for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+            second = mode.point.derivatives.second.get((k, k))
+            if second is not None:
+                digit = np.spacing(np.abs(mode.point.eta[k])) * rng.standard_normal(problem.n)
+                gradient[where] = 2.0 * X.T @ (second * digit)
+        moved = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
+        found.append(_along_axes(moved, whitened, _FLAT))
+    return 2.0 * max(found)
 
 
 def _curved_gradient(optimum: Optimum) -> float:

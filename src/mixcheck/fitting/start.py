@@ -23,6 +23,7 @@ from mixcheck.fitting.problem import Curvature, Problem
 from mixcheck.fitting.standardisation import standardise
 
 __all__ = [
+    "QUIET",
     "FixedFit",
     "approach",
     "find_start",
@@ -31,6 +32,8 @@ __all__ = [
     "whiten",
 ]
 
+# Trial values may overflow; what is kept is finite, or refused.
+QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 _MAX_SCORING = 50
 # Scoring stops here: it only has to find the neighbourhood.
 _SCORING_DECREMENT = 1e-3
@@ -85,6 +88,7 @@ def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     return beta
 
 
+@QUIET
 def fit_without_random_effects(problem: Problem) -> FixedFit:
     """Newton's method for the fixed effects with every random effect at zero.
 

@@ -1,0 +1,118 @@
+"""Data at the edge of the number format: the right answer, or one sentence, and soon."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import ConvergenceError, DesignError, MixcheckError
+
+# Evaluations that a fit may take at the very most, so that nobody waits for nothing.
+MOST_EVALUATIONS = 3000
+
+
+def table(n: int = 40) -> pd.DataFrame:
+    """Five groups, a predictor, and the same predictor as text."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n)
+    return pd.DataFrame(
+        {
+            "g": np.arange(n) % 5,
+            "x": x,
+            "text": [f"{value:.6f}" for value in x],
+            "u": rng.beta(2, 2, n),
+            "k": rng.binomial(10, 0.4, n),
+            "m": 10.0,
+            "y": rng.poisson(3, n).astype(float),
+        }
+    )
+
+
+@pytest.mark.parametrize("size", [22, 24])
+def test_counts_of_billions(size: int) -> None:
+    """Means of exp(22) and exp(24): slope and deviation that made the data."""
+    rng = np.random.default_rng(1)
+    g, x = np.arange(200) % 10, rng.normal(size=200)
+    u = rng.normal(0, 0.3, 10)
+    y = rng.poisson(np.exp(size + 0.1 * x + u[g])).astype(float)
+    fit = mc.glmm("y ~ x + (1 | g)", {"y": y, "x": x, "g": g}, family="poisson")
+    assert fit.converged, fit.convergence.messages
+    # Hardly anything is left unknown but the intercepts of ten groups.
+    assert fit.params["x"] == pytest.approx(0.1, abs=1e-4)
+    assert fit.params["Intercept"] == pytest.approx(size + u.mean(), abs=1e-3)
+    assert fit.variance_components["sd"].iloc[0] == pytest.approx(u.std(), rel=1e-3)
+
+
+@pytest.mark.parametrize("family", ["beta", "gamma", "lognormal"])
+def test_saturated_models_are_refused_before_the_search(family: str) -> None:
+    """Numbers read as text have a level for each row; nothing is left for the dispersion."""
+    with (
+        pytest.warns(mc.errors.DataWarning, match="text"),
+        pytest.raises(DesignError, match="40 fixed effects for 40 observations"),
+    ):
+        mc.glmm("u ~ text + (1 | g)", table(), family=family)
+
+
+@pytest.mark.parametrize(("family", "value"), [("gamma", 1.0), ("beta", 0.5), ("lognormal", 1.0)])
+def test_constant_responses_are_named(family: str, value: float) -> None:
+    """A constant response leaves no dispersion, and the message says that it is constant."""
+    with pytest.raises(ConvergenceError, match="the response is constant"):
+        mc.glmm("u ~ x + (1 | g)", table().assign(u=value), family=family)
+    if family == "gamma":
+        with pytest.raises(ConvergenceError, match="constant to rounding"):
+            mc.glmm("u ~ x + (1 | g)", table().assign(u=lambda d: d["u"] + 1e15), family=family)
+
+
+EXTREMES: dict[str, tuple[str, pd.DataFrame, dict[str, Any]]] = {
+    "trials": (
+        "k / m ~ x + (1 | g)",
+        table().assign(m=lambda d: d["m"].where(d.index != 3, 1e15)),
+        {"family": "binomial"},
+    ),
+    "one count": (
+        "y ~ x + (1 | g)",
+        table().assign(y=lambda d: d["y"].where(d.index != 3, 1e15)),
+        {"family": "poisson", "zi": "~ x"},
+    ),
+    "counts": (
+        "y ~ x + (1 | g)",
+        table().assign(y=lambda d: d["y"] * 1e12),
+        {"family": "poisson", "zi": "~ x"},
+    ),
+    "dispersed": (
+        "y ~ x + (1 | g)",
+        table().assign(y=lambda d: d["y"] * 1e8),
+        {"family": "nbinom2"},
+    ),
+    "quadrature": (
+        "y ~ x + (1 | g)",
+        table().assign(y=lambda d: d["y"] + 1e8),
+        {"family": "poisson", "method": "agq"},
+    ),
+    "weights": (
+        "u ~ x + (1 | g)",
+        table(),
+        {"weights": np.append(1e9, np.ones(39))},
+    ),
+    "three rows": ("u ~ C(g) + (1 | x)", table().iloc[:3], {"family": "lognormal"}),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_end(name: str) -> None:
+    """Extreme counts, trials and weights end in a fit with its judgement, or in one sentence."""
+    formula, frame, options = EXTREMES[name]
+    with warnings.catch_warnings():
+        for category in ("Convergence", "Boundary", "Separation", "Data"):
+            warnings.simplefilter("ignore", getattr(mc.errors, f"{category}Warning"))
+        try:
+            fit = mc.glmm(formula, frame, **options)
+        except MixcheckError:
+            return
+    assert fit.convergence.evaluations < MOST_EVALUATIONS
+    assert fit.converged or fit.convergence.messages
