@@ -111,7 +111,7 @@ def kind_of(values: pd.Index[Any] | Column) -> str:
 def write_cast(kind: str, name: str) -> str:
     """What to write to have a column of that kind of labels."""
     how = {"numbers": "pd.to_numeric(data[{0}])", "text": "data[{0}].astype(str)"}
-    how |= {"truth values": "data[{0}].astype(bool)", "dates": "pd.to_datetime(data[{0}])"}
+    how |= {"truth values": "data[{0}] == ..", "dates": "pd.to_datetime(data[{0}])"}
     text = how.get(kind)
     return f"write {text.format(repr(name))}" if text else f"make {kind} of column {name!r}"
 
