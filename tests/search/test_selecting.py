@@ -291,3 +291,14 @@ def test_rows_left_out_are_a_criterion():
     assert found.criterion == "-2 LOO score"
     assert found.best.value == pytest.approx(-2.0 * mc.loo(found.best_fit).total)
     assert found.models[1].delta_se is not None
+
+
+def test_spellings_are_named_once():
+    """Levels in several spellings are one warning, and a remark of the result."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"f": ["Forest", "forest ", "meadow"] * 30, "g": np.arange(90) % 9})
+    data["y"] = rng.normal(size=90) + rng.normal(size=9)[data["g"]]
+    with pytest.warns(DataWarning, match="'Forest', 'forest '") as caught:
+        chosen = mc.select("y ~ f + (1 | g)", data, random=False)
+    assert len({str(one.message) for one in caught}) == 1  # Python shows a repetition once
+    assert any("'Forest', 'forest '" in remark for remark in chosen.remarks)

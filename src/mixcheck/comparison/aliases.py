@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from mixcheck.comparison.candidates import Assessment, Fit
 from mixcheck.comparison.explored import Explored
 from mixcheck.comparison.nesting import contains
-from mixcheck.errors import MixcheckWarning
 from mixcheck.model import Traceable
+from mixcheck.notices import quiet
 
 __all__ = ["tell_apart"]
 
@@ -72,9 +71,7 @@ def _is_one(one: Explored, other: Explored, fit: Fit, known: dict[frozenset[str]
 
 
 def _span_the_same(one: Explored, other: Explored, fit: Fit) -> bool:
-    with warnings.catch_warnings():
-        # Each was fitted before, and warned then.
-        warnings.simplefilter("ignore", MixcheckWarning)
+    with quiet():  # each was fitted before, and warned then
         first, second = fit(one.candidate), fit(other.candidate)
     if not (isinstance(first, Traceable) and isinstance(second, Traceable)):
         return False

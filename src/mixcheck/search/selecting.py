@@ -18,7 +18,9 @@ from mixcheck.comparison.exploration import SearchName
 from mixcheck.comparison.selection import Selection, search_models
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.design.formula import unquote_name
-from mixcheck.design.frames import as_frame, read_vector
+from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
+from mixcheck.design.plan import plan_formula
+from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
@@ -175,6 +177,7 @@ def select(
     options = _by_row(options, data)
     designs = _designs(formula, data, known[0], choices, options)
     rows, notes = _common_rows(designs, choices)
+    notes = (*notes, *_spellings(designs))
     space = _space(full, known, choices, designs[0], fixed, random, keep)
     check, chosen_seed, gate_notes = _check(suite, policy, seed, draws, refits)
     fit = GlmmFit(_rows_of(designs[0], rows), _options_of(options, rows))
@@ -265,6 +268,20 @@ def _common_rows(
     )
     warn(note, DataWarning)
     return rows, (note,)
+
+
+def _spellings(designs: Sequence[Design]) -> tuple[str, ...]:
+    """What is to be said of levels in several spellings, said aloud too."""
+    notes: dict[str, None] = {}
+    for design in designs:
+        plan = plan_formula(design.formula)
+        names = dict.fromkeys([*plan.variables(response=True), *plan.group_columns])
+        frame = design.frame
+        columns = {n: read_column(pick_column(frame, n), None) for n in names if n in frame}
+        notes |= dict.fromkeys(variant_notes(columns, list(columns)))
+    for note in notes:
+        warn(note, DataWarning)
+    return tuple(notes)
 
 
 def _rows_of(design: Design, rows: IntArray) -> pd.DataFrame:
