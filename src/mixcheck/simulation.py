@@ -204,7 +204,7 @@ class ReplicateNumbers:
     kept : (B,) array of int
         Which replicates they are.
     failures : tuple of (str, int)
-        Why refits were kept out, and how many for each reason.
+        Why replicates were kept out, and how many for each reason.
     """
 
     numbers: FloatArray
@@ -246,19 +246,24 @@ def reduce_replicates(
     Raises
     ------
     ConvergenceError
-        If no refit was usable.
+        If no replicate was usable.
     """
     task = _Reduction(simulations, statistic)
-    return _collect(map_numbers(task, range(simulations.size), n_jobs=n_jobs, progress=progress))
+    rows = map_numbers(task, range(simulations.size), n_jobs=n_jobs, progress=progress)
+    return _collect(rows, refits=bool(simulations.refits))
 
 
-def _collect(rows: list[FloatArray | str]) -> ReplicateNumbers:
+def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
     kept = [k for k, row in enumerate(rows) if not isinstance(row, str)]
     failures = Counter(row for row in rows if isinstance(row, str))
     if not kept:
+        made, remedy = (
+            ("refits", "Simplify the model, or check it with refits=0")
+            if refits
+            else ("replicate data sets", "Simplify the model")
+        )
         raise ConvergenceError(
-            f"none of {len(rows)} refits was usable: {'; '.join(failures)}. "
-            "Simplify the model, or check it with refits=0"
+            f"none of {len(rows)} {made} was usable: {'; '.join(failures)}. {remedy}"
         )
     numbers = np.array([rows[k] for k in kept], dtype=np.float64)
     return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))
@@ -272,8 +277,6 @@ class _Reduction:
     statistic: Statistic
 
     def __call__(self, k: int) -> FloatArray | str:
-        if not self.simulations.refits:
-            return self.statistic(self.simulations.replicate(k))
         try:
             realisation = self.simulations.replicate(k)
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:

@@ -247,3 +247,41 @@ def test_marginal_law_of_steep_counts(sd: float, level: float) -> None:
     weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
     exact = [float(weight @ gammaincc(k + 1.0, np.exp(level + sd * z))) for k in y]
     np.testing.assert_allclose(law.cdf(y)[1], exact, atol=1e-5)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (1 | g) + (1 | h)"])
+def test_effects_stay_in_the_domain_of_the_link(formula):
+    """With a square root link no simulated predictor is negative, and the check is decided.
+
+    One replicate in ten of independent normal effects has a negative predictor here.
+    """
+    rng = np.random.default_rng(3)
+    groups, x = np.repeat(np.arange(30), 10), rng.uniform(-1, 1, 300)
+    eta = 1.6 + 0.2 * x + np.clip(rng.normal(0, 0.5, 30), -1.1, 2)[groups]
+    data = pd.DataFrame({"y": rng.poisson(eta**2), "x": x, "g": groups})
+    data["h"] = rng.integers(0, 8, 300)
+    fit = mc.glmm(formula, data, family=mc.families.Poisson(link="sqrt"))
+    free = View(fit.problem, fit.optimum.psi)
+    outside = 0
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        normal = [rng.standard_normal(f.shape) for f in fit.problem.latent.factors]
+        outside += bool((free.eta(normal)[0] < 0).any())
+        assert (free.eta(free.new_effects(np.random.default_rng(k)))[0] > 0).all()
+        drawn = fit.observe("posterior", np.random.default_rng(k))
+        assert np.isfinite(drawn.residuals).all()
+    assert outside > 2
+    report = mc.check(fit, mc.checks.Uniformity() & mc.checks.RandomEffects(), seed=1, draws=99)
+    assert report.ok
+    assert "99 replicate data sets." in report["uniformity"].detail
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_a_domain_that_no_effect_reaches():
+    """Where some row stays outside whatever is drawn, the error names the link."""
+    data = pd.DataFrame({"y": [1, 2, 3, 4] * 5, "g": np.repeat(np.arange(5), 4)})
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family=mc.families.Poisson(link="sqrt"))
+    psi = fit.optimum.psi.copy()
+    psi[0] = -50.0
+    with pytest.raises(mc.ConvergenceError, match="domain of the sqrt link"):
+        View(fit.problem, psi).new_effects(np.random.default_rng(1))

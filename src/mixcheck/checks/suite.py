@@ -357,8 +357,9 @@ def _detail(plan: Simulations, replicates: ReplicateNumbers) -> str:
     how = ", to each of which the model was fitted again." if plan.refits else "."
     if not replicates.failed:
         return made + how
+    kind = "refits" if plan.refits else "replicates"
     reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
-    return f"{made}{how} {replicates.failed} of {plan.size} refits were kept out: {reasons}"
+    return f"{made}{how} {replicates.failed} of {plan.size} {kind} were kept out: {reasons}"
 
 
 def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[str, Any]:

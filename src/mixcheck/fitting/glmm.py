@@ -36,6 +36,7 @@ from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.problem import Problem, arrange
 from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
+from mixcheck.fitting.sizes import require_possible
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.notices import warn
 from mixcheck.options import as_whole, require_choice, require_flag, shown
@@ -155,6 +156,7 @@ def glmm(
         chosen = add_zeros(chosen)
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
+    require_possible(problem)
     require_identified(problem)
     if is_profiled(problem):
         fixed, limits = None, None

@@ -32,6 +32,7 @@ _REFINEMENT = 8
 # Levels per block: bounds the memory of the refined table.
 _BLOCK = 4096
 _SWEEPS = 16
+_MOST_HALVINGS = 40
 # Stands for the log of zero where a difference would not be a number.
 _LOWEST = -1e300
 _T_DEGREES = 6.0
@@ -175,7 +176,7 @@ def _sweep(
 ) -> PosteriorDraw:
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
-    u = [centre + part for centre, part in zip(mode.point.u, spread, strict=True)]
+    u = _started(problem, base, mode, spread)
     blocks = [_alone(problem, f, mode) for f in range(len(u))]
     accepted = np.zeros(len(u))
     for _ in range(_SWEEPS):
@@ -184,6 +185,25 @@ def _sweep(
             u[block.index], share = _update(block, others, u[block.index], rng)
             accepted[block.index] += share / _SWEEPS
     return PosteriorDraw(u, float(accepted.min()))
+
+
+def _started(
+    problem: Problem, base: Sequence[FloatArray], mode: Mode, spread: Sequence[FloatArray]
+) -> list[FloatArray]:
+    """Draws from the Laplace Gaussian, nearer to the mode where one leaves the domain of a link.
+
+    No step leads back for one factor while another one holds a predictor outside.
+    """
+    spread = [part.copy() for part in spread]
+    for _ in range(_MOST_HALVINGS):
+        u = [centre + part for centre, part in zip(mode.point.u, spread, strict=True)]
+        density = _row_log_density(problem, predictors(problem, base, mode.roots, u))
+        outside = np.flatnonzero(~np.isfinite(density))
+        if not outside.size:
+            return u
+        for part, factor in zip(spread, problem.latent.factors, strict=True):
+            part[:, np.unique(factor.sums.index[outside])] *= 0.5
+    return [centre.copy() for centre in mode.point.u]
 
 
 def _without(

@@ -29,6 +29,8 @@ _STEEP = 1.5
 _REACH = 8.3
 _STEPS = 2.0
 _MOST_NODES = 601
+# Times that levels outside the domain of a link are drawn again.
+_MOST_DRAWS = 500
 # Residuals are kept strictly inside (0, 1).
 _INSIDE = 1e-12
 
@@ -63,12 +65,45 @@ class View:
         return _content_ranks(self.problem)
 
     def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
-        """Standard normal random effects, (q, m) per factor."""
-        return [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
+        """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
+
+        Where a link does not map the whole line to means, as the square root, the likelihood
+        gives no weight to effects whose predictors leave its domain: under it, effects are
+        normal given that they stay inside. So the levels of rows outside are drawn again.
+
+        Raises
+        ------
+        ConvergenceError
+            If some row stays outside however often its levels are drawn.
+        """
+        u = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
+        if not _may_leave(self.problem.family):
+            return u
+        for _ in range(_MOST_DRAWS):
+            density = self.problem.family.log_density(self.problem.data, self.eta(u))
+            outside = np.flatnonzero(~np.isfinite(density))
+            if not outside.size:
+                return u
+            for effects, factor in zip(u, self.problem.latent.factors, strict=True):
+                levels = np.unique(factor.sums.index[outside])
+                effects[:, levels] = rng.standard_normal((factor.q, levels.size))
+        raise ConvergenceError(
+            f"simulated random effects take {outside.size} predictors out of the domain of the "
+            f"{self.problem.family.link.name} link however often they are drawn; choose a link "
+            "that takes every predictor, such as the log"
+        )
 
     def eta(self, u: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
         """Predictors at random effects u."""
         return tuple(predictors(self.problem, self.base, self.roots, u))
+
+
+def _may_leave(family: Family) -> bool:
+    """Whether a predictor may give no mean of the family."""
+    if family.name == "gaussian":
+        return False
+    partial = ("identity", "sqrt", "inverse", *(("log",) if "binomial" in family.name else ()))
+    return family.link.name in partial
 
 
 def _content_ranks(problem: Problem) -> IntArray:
