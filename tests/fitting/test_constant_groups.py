@@ -11,7 +11,7 @@ import pytest
 from scipy.special import ndtri
 
 import mixcheck as mc
-from mixcheck.errors import SeparationWarning
+from mixcheck.errors import ComparisonError, SeparationWarning
 
 METHODS: list[dict[str, Any]] = [
     {},
@@ -56,6 +56,14 @@ def test_supremum(options: dict[str, Any]) -> None:
     ]
     assert "determine the responses" in str(fit.summary())
     np.testing.assert_allclose(fit.fittedvalues, table()["b"], atol=1e-4)
+
+
+def test_no_conditional_aic() -> None:
+    """A conditional likelihood of one says nothing, and is refused with the reason."""
+    fit, _ = fit_once("b ~ 1 + (1 | g)", table(), family="binomial")
+    with pytest.raises(ComparisonError, match="the groups determine the responses"):
+        mc.caic(fit)
+    assert fit.approximation().unavailable == "The groups determine the responses."
 
 
 @pytest.mark.parametrize(

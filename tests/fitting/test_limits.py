@@ -161,6 +161,20 @@ def test_refit_finds_limits() -> None:
     assert np.isinf(again.bse["f[T.c]"])
 
 
+@pytest.mark.parametrize("method", ["derivative", "onestep"])
+def test_conditional_aic(method: Any) -> None:
+    """The conditional AIC and the check of the approximation are those of the smaller model."""
+    data = level_table()
+    fit, _ = fit_once("y ~ f + (1 | g)", data, family="poisson")
+    rest, _ = fit_once("y ~ f + (1 | g)", data[data["f"] != "c"], family="poisson")
+    assert mc.caic(fit, method=method).value == pytest.approx(
+        mc.caic(rest, method=method).value, abs=1e-4
+    )
+    assert fit.approximation().reference_llf == pytest.approx(
+        rest.approximation().reference_llf, abs=LLF
+    )
+
+
 def test_refit_to_nothing() -> None:
     """A refit to a response that predictors tell completely has a likelihood of one."""
     fit, _ = fit_once("y ~ z + (1 | g)", poisson_table(1), family="poisson")

@@ -19,7 +19,7 @@ from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame, row_label
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import ComparisonError, DataError, OptionError
 from mixcheck.families.family import SupportError
 from mixcheck.fitting.constant_groups import estimate_determined
 from mixcheck.fitting.covariances import estimate_covariances
@@ -34,7 +34,7 @@ from mixcheck.fitting.groupwise import (
     predict_group,
 )
 from mixcheck.fitting.limit_search import estimate_at_limits, has_limits
-from mixcheck.fitting.limits import find_limits
+from mixcheck.fitting.limits import find_limits, within_limits
 from mixcheck.fitting.mode import scale
 from mixcheck.fitting.optimize import Optimum
 from mixcheck.fitting.prediction import (
@@ -546,7 +546,17 @@ class GLMM(Estimates):
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
         require_choice("method", method, PERTURBATION_METHODS)
         singular = bool(self.convergence.singular)
-        return perturb(self.problem, self.method, self.optimum, method, singular=singular)
+        if self._determining:
+            raise ComparisonError(
+                "the groups determine the responses, so that the conditional likelihood is one "
+                "whatever the rest of the model: it has no conditional AIC. Leave the term "
+                f"{self._determining[0].block.name} out, or compare by aic"
+            )
+        problem, optimum = self.problem, self.optimum
+        if self.limits is not None:
+            # Responses at their limit would not have been others.
+            problem, optimum, _ = within_limits(problem, self.limits, optimum, self.method)
+        return perturb(problem, self.method, optimum, method, singular=singular)
 
     # ---- display -------------------------------------------------------------------------
 

@@ -344,5 +344,6 @@ def within_limits(
     keep = np.ones(optimum.psi.size, dtype=np.bool_)
     for part, where in zip(limits.parts, problem.beta_slices, strict=True):
         keep[where] = _kept(part, where.stop - where.start)
-    inner = Optimum(psi, evaluation, np.eye(size), optimum.gradient, None, np.nan, 1)
+    scale = optimum.scale[np.ix_(keep, np.arange(size))]
+    inner = Optimum(psi, evaluation, scale, optimum.gradient, None, np.nan, 1)
     return reduced, inner, np.flatnonzero(keep)
