@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.design.syntax import (
+from mixcheck.design.nodes import (
     Binary,
     Call,
     Constant,
@@ -16,11 +16,11 @@ from mixcheck.design.syntax import (
     Text,
     Unary,
     Vector,
-    parse_node,
     quote_name,
     render,
     unquote_name,
 )
+from mixcheck.design.syntax import parse_node
 from mixcheck.errors import FormulaError
 
 # Text, and the same with every parenthesis that R's precedence stands for.

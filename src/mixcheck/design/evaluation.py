@@ -11,8 +11,9 @@ import pandas as pd
 
 from mixcheck.design import factors as _factors
 from mixcheck.design.frames import Columns
-from mixcheck.design.functions import FUNCTIONS, HINTS, VALUES, Site, call_function
-from mixcheck.design.syntax import (
+from mixcheck.design.functions import FUNCTIONS, VALUES, Site, call_function
+from mixcheck.design.hints import HINTS
+from mixcheck.design.nodes import (
     Binary,
     Braces,
     Call,

@@ -17,15 +17,8 @@ from mixcheck.design.brackets import Source, brief, scan
 from mixcheck.design.covariance import STRUCTURES, Structure
 from mixcheck.design.evaluation import names_of
 from mixcheck.design.functions import FUNCTIONS
-from mixcheck.design.syntax import (
-    NAME,
-    Braces,
-    Node,
-    parse_node,
-    quote_name,
-    read_node,
-    unquote_name,
-)
+from mixcheck.design.nodes import NAME, Braces, Node, quote_name, unquote_name
+from mixcheck.design.syntax import parse_node, read_node
 from mixcheck.design.terms import Term, expand, render_factor, render_terms
 from mixcheck.errors import FormulaError
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.syntax import quote_name
+from mixcheck.design.nodes import quote_name
 from mixcheck.errors import DataError, UnknownColumnError
 from mixcheck.options import shown
 

@@ -28,7 +28,7 @@ from mixcheck.design.values import (
 )
 from mixcheck.errors import DataError, DesignError, FormulaError
 
-__all__ = ["FUNCTIONS", "HINTS", "VALUES", "Site", "call_function"]
+__all__ = ["FUNCTIONS", "VALUES", "Site", "call_function"]
 
 
 @dataclass(frozen=True)
@@ -569,37 +569,4 @@ FUNCTIONS: Final[Mapping[str, _Function]] = MappingProxyType(
 
 VALUES: Final[Mapping[str, Value]] = MappingProxyType(
     {"T": True, "F": False, "pi": math.pi, "np.pi": math.pi, "np.e": math.e}
-)
-
-# What to write for functions that are known elsewhere and are not there.
-HINTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("s", "te", "ti", "t2", "lo"),
-            "smooth terms with a penalty are not there; write bs(x, df=4) or ns(x, df=4)",
-        ),
-        **dict.fromkeys(("rcs", "rcspline"), "write ns(x, df=4)"),
-        **dict.fromkeys(
-            ("lag", "diff", "cumsum", "rank", "order", "rev", "sort", "cumprod", "rle"),
-            "it looks at other rows, and rows may be left out; make a column of it in the data",
-        ),
-        **dict.fromkeys(
-            ("is.na", "is.nan", "complete.cases"),
-            "rows with a missing value are left out; make a column of it in the data",
-        ),
-        **dict.fromkeys(
-            ("paste", "paste0", "str", "substr", "grepl", "sub", "gsub", "hashed"),
-            "make a column of it in the data",
-        ),
-        **dict.fromkeys(("cbind", "rbind"), "cbind(k, n - k) is a response, and stands left of ~"),
-        **dict.fromkeys(("ar1", "cs1", "ou", "mat", "toep"), "write (1 + x | g) or diag(x | g)"),
-        "offset": "an offset is added by itself: write + offset(x)",
-        "case_when": "write ifelse(condition, yes, no)",
-        "if_else": "write ifelse(condition, yes, no)",
-        "polym": "write poly(x, 2) + poly(z, 2), or their product",
-        "mo": "write factor(x)",
-        "Recode": "make a column of it in the data",
-        "recode": "make a column of it in the data",
-        "Surv": "survival models are not there",
-    }
 )

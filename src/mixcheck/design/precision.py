@@ -6,7 +6,7 @@ import numpy as np
 
 from mixcheck.design.formula import ModelFormula, with_offset
 from mixcheck.design.frames import as_frame, read_vector, require_columns, row_label
-from mixcheck.design.syntax import Binary, Call, Name, Number, Unary
+from mixcheck.design.nodes import Binary, Call, Name, Number, Unary
 from mixcheck.errors import DataError, OptionError
 
 __all__ = ["divide_dispersion"]

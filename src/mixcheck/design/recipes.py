@@ -19,11 +19,13 @@ from mixcheck.arrays import FloatArray
 from mixcheck.design.coding import Coding, Piece, pieces_of, require_room, require_time
 from mixcheck.design.evaluation import Scene, evaluate, names_of
 from mixcheck.design.frames import Column, Columns, unknown_name
-from mixcheck.design.functions import FUNCTIONS, HINTS, VALUES
+from mixcheck.design.functions import FUNCTIONS, VALUES
 from mixcheck.design.grouping import kind_of as label_kind
 from mixcheck.design.grouping import write_cast
+from mixcheck.design.hints import HINTS
+from mixcheck.design.nodes import Call, Name, Node, Number, render
 from mixcheck.design.spelling import spelling_hint
-from mixcheck.design.syntax import Call, Name, Node, Number, parse_node, render
+from mixcheck.design.syntax import parse_node
 from mixcheck.design.terms import Term, terms_of
 from mixcheck.design.values import (
     Coded,

@@ -1,8 +1,7 @@
-"""The language of formulas: text to a tree of a few kinds of node, and back.
+"""The language of formulas: text to a tree of a few kinds of node.
 
-Operators, and how tightly they bind, are those of R. What has no node here cannot be said in
-a formula: there are no attributes, subscripts, assignments, lambdas or comprehensions. Nothing
-of a formula is ever handed to an interpreter.
+Operators, and how tightly they bind, are those of R. Nothing of a formula is ever handed to an
+interpreter.
 """
 
 from __future__ import annotations
@@ -11,67 +10,44 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn
 
 from mixcheck.design.brackets import Source, scan
+from mixcheck.design.nodes import (
+    BINDING,
+    COMPARE,
+    CONSTANTS,
+    NAME,
+    NOT,
+    POWER,
+    QUOTED,
+    SIGN,
+    Binary,
+    Braces,
+    Call,
+    Constant,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    Vector,
+    unescaped,
+)
 
-__all__ = [
-    "NAME",
-    "Binary",
-    "Braces",
-    "Call",
-    "Constant",
-    "Name",
-    "Node",
-    "Number",
-    "Text",
-    "Unary",
-    "Vector",
-    "parse_node",
-    "quote_name",
-    "read_node",
-    "render",
-    "unquote_name",
-    "walk",
-]
+__all__ = ["parse_node", "read_node"]
 
-_MARKS: Final = "\u0300-\u036f"
-NAME: Final = re.compile(rf"[^\W\d][\w.{_MARKS}]*|\.[^\W\d][\w.{_MARKS}]*")
-# Words that stand for a value, as R or as Python spells them.
-_CONSTANTS: Final = {
-    "TRUE": "True",
-    "True": "True",
-    "FALSE": "False",
-    "False": "False",
-    "NULL": "None",
-    "None": "None",
-    "Inf": "Inf",
-    "NaN": "NaN",
-    "NA": "NA",
-}
 _TOKEN: Final = re.compile(
     rf"""
     (?P<number>(?:0[xX][0-9a-fA-F]+|(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)L?)
   | (?P<name>{NAME.pattern})
-  | (?P<quoted>`(?:[^`\\]|\\.)*`)
+  | (?P<quoted>{QUOTED.pattern})
   | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
   | (?P<operator>%[\w*/|:.<>=]*%|\*\*|//|<<-|->>|<=|>=|==|!=|<-|->|:::|::|:=|&&|\|\||\|>
       |[-+*/^:<>=!&|~%(),\[\]{{}}$@?;\\.])
 """,
     re.VERBOSE | re.DOTALL,
 )
-# How tightly R binds, the tightest last; the exponent binds tighter than a sign.
-_OR, _AND, _NOT, _COMPARE, _ADD, _MULTIPLY, _PERCENT, _RANGE, _SIGN, _POWER = range(1, 11)
-_BINDING: Final = {
-    "|": _OR,
-    "&": _AND,
-    **dict.fromkeys(("<", ">", "<=", ">=", "==", "!="), _COMPARE),
-    **dict.fromkeys("+-", _ADD),
-    **dict.fromkeys(("*", "/", "//", "%"), _MULTIPLY),
-    **dict.fromkeys(("%%", "%/%", "%in%"), _PERCENT),
-    ":": _RANGE,
-    "**": _POWER,
-}
 _DEEPEST: Final = 200
 _SAY: Final = {
     "$": "A formula names columns alone; write `x` where you have `data$x`.",
@@ -106,115 +82,6 @@ _WORDS: Final = {
     "lambda": "functions are given by name in context=",
     "function": "functions are given by name in context=",
 }
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number as text that Python reads back as the same number."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text in quotes."""
-
-    value: str
-
-
-@dataclass(frozen=True)
-class Constant:
-    """True, False, None, Inf, NaN or NA."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Name:
-    """A column, or a value known by name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function applied to arguments."""
-
-    function: str
-    arguments: tuple[Node, ...]
-    keywords: tuple[tuple[str, Node], ...] = ()
-
-
-@dataclass(frozen=True)
-class Unary:
-    """``-``, ``+`` or ``!`` before an operand."""
-
-    operator: str
-    operand: Node
-
-
-@dataclass(frozen=True)
-class Binary:
-    """Two operands with an operator between them."""
-
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A list of values in brackets."""
-
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Braces:
-    """An expression that a formula takes whole, with arithmetic where else terms are."""
-
-    inner: Node
-
-
-Node: TypeAlias = Number | Text | Constant | Name | Call | Unary | Binary | Vector | Braces
-
-
-# ---- names ----------------------------------------------------------------------------------
-
-
-def quote_name(name: str) -> str:
-    r"""Column name as a formula needs it: in back-ticks unless it is plain.
-
-    A back-tick within a name gets a backslash, and so does a backslash, so that every name is
-    read back as itself.
-
-    Examples
-    --------
-    >>> [quote_name(name) for name in ("x", "my x", "a`b")]
-    ['x', '`my x`', '`a\\`b`']
-    """
-    if NAME.fullmatch(name) and name not in _CONSTANTS:
-        return name
-    escaped = re.sub(r"[`\\]", r"\\\g<0>", name)
-    return f"`{escaped}`"
-
-
-def unquote_name(text: str) -> str | None:
-    """Name that a text stands for, where it is one name and nothing else.
-
-    Examples
-    --------
-    >>> unquote_name("`my x`"), unquote_name("x"), unquote_name("log(x)")
-    ('my x', 'x', None)
-    """
-    if NAME.fullmatch(text) and text not in _CONSTANTS:
-        return text
-    match = _TOKEN.fullmatch(text)
-    return _unescaped(text[1:-1]) if match is not None and match.lastgroup == "quoted" else None
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([`\\])", r"\1", text)
 
 
 # ---- text to nodes --------------------------------------------------------------------------
@@ -331,7 +198,7 @@ def _read(reader: _Reader, least: int) -> tuple[Node, int]:
         if token is None or token.kind != "operator":
             break
         operator = "**" if token.text == "^" else token.text
-        binding = _BINDING.get(operator)
+        binding = BINDING.get(operator)
         if binding is None and operator.startswith("%"):
             reader.fail(f"`{operator}` is no operator here; there are %%, %/% and %in%.", token)
         if binding is None or binding < least:
@@ -340,12 +207,12 @@ def _read(reader: _Reader, least: int) -> tuple[Node, int]:
             reader.fail("A random term can only be added: write `... + (effects | group)`.", token)
         reader.next()
         # An exponent takes what is right of it, sign and all.
-        right, other = _read(reader, _SIGN if binding == _POWER else binding + 1)
+        right, other = _read(reader, SIGN if binding == POWER else binding + 1)
         left, depth = Binary(operator, left, right), max(depth, other) + 1
         if depth > _DEEPEST:
             reader.fail(_too_deep(), token)
         after = reader.peek()
-        if binding == _COMPARE and after is not None and _BINDING.get(after.text) == _COMPARE:
+        if binding == COMPARE and after is not None and BINDING.get(after.text) == COMPARE:
             reader.fail("Comparisons do not chain; write `a < x & x < b`.", after)
     reader.depth -= 1
     return left, depth
@@ -366,7 +233,7 @@ def _prefix(reader: _Reader) -> tuple[Node, int]:
     if token.kind == "operator" and token.text in ("-", "+", "!", "~"):
         reader.next()
         # The tilde before a comparison is how pandas writes `not`, and binds like a sign.
-        operand, depth = _read(reader, _NOT if token.text == "!" else _SIGN)
+        operand, depth = _read(reader, NOT if token.text == "!" else SIGN)
         return Unary("!" if token.text == "~" else token.text, operand), depth + 1
     return _primary(reader)
 
@@ -380,7 +247,7 @@ def _primary(reader: _Reader) -> tuple[Node, int]:
     if token.kind == "quoted":
         if len(token.text) == 2:
             reader.fail("A name is missing between these back-ticks.", token)
-        return Name(_unescaped(token.text[1:-1])), 1
+        return Name(unescaped(token.text[1:-1])), 1
     if token.kind == "name":
         return _named(reader, token)
     closing = {"(": ")", "[": "]", "{": "}"}.get(token.text)
@@ -405,8 +272,8 @@ def _string(text: str) -> str:
 
 def _named(reader: _Reader, token: _Token) -> tuple[Node, int]:
     if not reader.sees("("):
-        if token.text in _CONSTANTS:
-            return Constant(_CONSTANTS[token.text]), 1
+        if token.text in CONSTANTS:
+            return Constant(CONSTANTS[token.text]), 1
         return Name(token.text), 1
     if token.text in ("if", "for", "while", "function", "lambda"):
         reader.fail(f"`{token.text}` is not read in a formula; {_WORDS[token.text]}.", token)
@@ -479,83 +346,3 @@ def _bracketed(reader: _Reader, token: _Token, closing: str) -> tuple[Node, int]
     if not items:
         reader.fail(f"Nothing stands within `{token.text}{closing}`.", token)
     return (Braces(items[0]), deepest + 1) if closing == "}" else (items[0], deepest)
-
-
-# ---- nodes to text --------------------------------------------------------------------------
-
-
-def render(node: Node) -> str:
-    """Canonical text of a node, which is read back as the same node."""
-    return _text(node, 0)
-
-
-def _text(node: Node, least: int) -> str:
-    match node:
-        case Number(text):
-            return text
-        case Text(value):
-            return repr_text(value)
-        case Constant(name):
-            return name
-        case Name(name):
-            return quote_name(name)
-        case Vector(items):
-            return f"[{', '.join(_text(item, 0) for item in items)}]"
-        case Braces(inner):
-            return _text(inner, least)
-        case Call(function, arguments, keywords):
-            written = [_text(argument, 0) for argument in arguments]
-            written += [f"{key}={_text(value, 0)}" for key, value in keywords]
-            return f"{function}({', '.join(written)})"
-        case Unary(operator, operand):
-            binding = _NOT if operator == "!" else _SIGN
-            # What is compared or denied stands in parentheses, for readers of other languages.
-            text = operator + _text(operand, _SIGN)
-            return f"({text})" if binding < least else text
-        case Binary(operator, left, right):
-            return _binary_text(operator, left, right, least)
-
-
-def _binary_text(operator: str, left: Node, right: Node, least: int) -> str:
-    binding = _BINDING[operator]
-    if binding == _POWER:
-        # A power binds tighter than a sign on its left, and takes one on its right.
-        text = f"{_text(left, _POWER + 1)} ** {_text(right, _POWER)}"
-    else:
-        inner = _ADD if binding <= _AND else binding
-        blank = "" if operator == ":" else " "
-        first = _text(
-            left,
-            binding
-            if isinstance(left, Binary) and left.operator == operator and binding != _COMPARE
-            else max(inner, binding + (binding == _COMPARE)),
-        )
-        second = _text(right, max(inner, binding + 1))
-        text = f"{first}{blank}{operator}{blank}{second}"
-    return f"({text})" if binding < least else text
-
-
-def repr_text(value: str) -> str:
-    """A text in quotes, as it is read back."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """A node and everything in it, in the order written."""
-    yield node
-    match node:
-        case Call(_, arguments, keywords):
-            children: tuple[Node, ...] = (*arguments, *(value for _, value in keywords))
-        case Unary(_, operand):
-            children = (operand,)
-        case Binary(_, left, right):
-            children = (left, right)
-        case Vector(items):
-            children = items
-        case Braces(inner):
-            children = (inner,)
-        case _:
-            children = ()
-    for child in children:
-        yield from walk(child)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from mixcheck.design.brackets import brief
-from mixcheck.design.syntax import (
+from mixcheck.design.nodes import (
     Binary,
     Braces,
     Call,
@@ -19,9 +19,9 @@ from mixcheck.design.syntax import (
     Text,
     Unary,
     Vector,
-    parse_node,
     render,
 )
+from mixcheck.design.syntax import parse_node
 from mixcheck.errors import FormulaError
 
 __all__ = ["INTERCEPT", "Term", "expand", "render_factor", "render_terms", "terms_of"]
