@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from mixcheck.design import apply_design, build_design, parse_formula
-from mixcheck.design.functions import FUNCTIONS, Site, call_function
+from mixcheck.design.elementwise import Site
+from mixcheck.design.functions import FUNCTIONS, call_function
 from mixcheck.design.hints import HINTS
 from mixcheck.errors import FormulaError, MixcheckError, UnknownColumnError
 

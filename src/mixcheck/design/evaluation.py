@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.design import factors as _factors
+from mixcheck.design.elementwise import Site
 from mixcheck.design.frames import Columns
-from mixcheck.design.functions import FUNCTIONS, VALUES, Site, call_function
+from mixcheck.design.functions import FUNCTIONS, VALUES, call_function
 from mixcheck.design.hints import HINTS
 from mixcheck.design.nodes import (
     Binary,

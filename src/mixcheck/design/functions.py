@@ -5,16 +5,15 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from mixcheck.design import factors as _factors
+from mixcheck.design.elementwise import ELEMENTWISE, Function, Site, plain
 from mixcheck.design.splines import b_spline, cubic_spline, natural_spline, orthogonal_polynomials
 from mixcheck.design.values import (
     Matrix,
@@ -28,29 +27,7 @@ from mixcheck.design.values import (
 )
 from mixcheck.errors import DataError, DesignError, FormulaError
 
-__all__ = ["FUNCTIONS", "VALUES", "Site", "call_function"]
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a function is called.
-
-    Attributes
-    ----------
-    text : str
-        The call.
-    n : int
-        Number of rows.
-    state : dict
-        What the call remembers from the rows of the fit; empty at the fit.
-    """
-
-    text: str
-    n: int
-    state: dict[str, Any]
-
-
-_Function = Callable[..., Value]
+__all__ = ["FUNCTIONS", "VALUES", "call_function"]
 
 
 def call_function(name: str, site: Site, arguments: list[Value], named: dict[str, Value]) -> Value:
@@ -91,73 +68,8 @@ def call_function(name: str, site: Site, arguments: list[Value], named: dict[str
 
 
 @lru_cache(maxsize=512)
-def _signature(function: _Function) -> inspect.Signature:
+def _signature(function: Function) -> inspect.Signature:
     return inspect.signature(function)
-
-
-# ---- elementwise ----------------------------------------------------------------------------
-
-
-def _one(function: Callable[[Any], Any]) -> _Function:
-    def apply(site: Site, x: Value) -> Value:
-        return _plain(function(as_number(x, site.text)))
-
-    return apply
-
-
-def _two(function: Callable[[Any, Any], Any]) -> _Function:
-    def apply(site: Site, x: Value, y: Value) -> Value:
-        return _plain(function(as_number(x, site.text), as_number(y, site.text)))
-
-    return apply
-
-
-def _many(function: Callable[[Any, Any], Any]) -> _Function:
-    def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
-        if not x:
-            raise FormulaError(f"`{site.text}` needs an argument.")
-        total = as_number(x[0], site.text)
-        for other in x[1:]:
-            total = function(total, as_number(other, site.text))
-        return _plain(total)
-
-    return apply
-
-
-def _plain(values: Any) -> Value:
-    """Array, or one number as Python's own."""
-    array = np.asarray(values)
-    return array if array.ndim else array.item()
-
-
-def _log(site: Site, x: Value, base: Value = None) -> Value:
-    values = np.log(as_number(x, site.text))
-    return _plain(values if base is None else values / np.log(as_number(base, site.text)))
-
-
-def _round(site: Site, x: Value, digits: Value = 0.0) -> Value:
-    places = as_scalar(digits, site.text, "digits")
-    if not -300 <= places <= 300:
-        raise DataError(f"`{site.text}` needs digits from -300 to 300.")
-    return _plain(np.round(as_number(x, site.text), int(places)))
-
-
-def _clip(site: Site, x: Value, a_min: Value = None, a_max: Value = None) -> Value:
-    low, high = (
-        bound if bound is None else as_number(bound, site.text) for bound in (a_min, a_max)
-    )
-    return _plain(np.clip(as_number(x, site.text), low, high))
-
-
-def _not(site: Site, x: Value) -> Value:
-    return _plain(np.logical_not(as_logical(x, site.text)))
-
-
-def _logic(function: Callable[[Any, Any], Any]) -> _Function:
-    def apply(site: Site, x: Value, y: Value) -> Value:
-        return _plain(function(as_logical(x, site.text), as_logical(y, site.text)))
-
-    return apply
 
 
 def _if_else(site: Site, test: Value, yes: Value, no: Value) -> Value:
@@ -174,21 +86,21 @@ def _as_numeric(site: Site, x: Value) -> Value:
             f"`{site.text}` of text or categories could mean their numbers or their positions; "
             "make the column in the data, with pd.to_numeric or .cat.codes + 1."
         )
-    return _plain(as_number(x, site.text))
+    return plain(as_number(x, site.text))
 
 
 def _as_integer(site: Site, x: Value) -> Value:
-    return _plain(np.trunc(as_number(_as_numeric(site, x), site.text)))
+    return plain(np.trunc(as_number(_as_numeric(site, x), site.text)))
 
 
 def _as_logical(site: Site, x: Value) -> Value:
-    return _plain(as_logical(x, site.text))
+    return plain(as_logical(x, site.text))
 
 
 # ---- one number of a whole column -----------------------------------------------------------
 
 
-def _whole(function: Callable[[Any], Any]) -> _Function:
+def _whole(function: Callable[[Any], Any]) -> Function:
     """A number of all rows, which is that of the fit wherever the model is used."""
 
     def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
@@ -370,7 +282,7 @@ def _bound(value: Value, site: Site) -> float | None:
     return None if value is None else as_scalar(value, site.text, "a bound")
 
 
-def _cubic(name: str) -> _Function:
+def _cubic(name: str) -> Function:
     def apply(
         site: Site,
         x: Value,
@@ -439,7 +351,7 @@ def _cut(
     )  # fmt: skip
 
 
-def _contrast(name: str) -> _Function:
+def _contrast(name: str) -> Function:
     def apply(site: Site, base: Value = None, *, reference: Value = None) -> Value:
         made: Value = _factors.contrast(name, reference if base is None else base)
         return made
@@ -447,7 +359,7 @@ def _contrast(name: str) -> _Function:
     return apply
 
 
-def _date(part: Callable[[Any], Any]) -> _Function:
+def _date(part: Callable[[Any], Any]) -> Function:
     def apply(site: Site, x: Value) -> Value:
         if not isinstance(x, pd.Series) or x.dtype.kind not in "mM":
             raise DataError(f"`{site.text}` needs a column of dates, and has {kind_of(x)}.")
@@ -477,30 +389,6 @@ def _list(site: Site, *items: Value) -> Value:
     return tuple(item for part in items for item in constants(part, site.text))
 
 
-_ONE: Final[dict[str, Callable[[Any], Any]]] = {
-    "exp": np.exp, "expm1": np.expm1, "exp2": np.exp2, "exp10": lambda x: np.power(10.0, x),
-    "log10": np.log10, "log2": np.log2, "log1p": np.log1p, "sqrt": np.sqrt, "abs": np.abs,
-    "sign": np.sign, "floor": np.floor, "ceiling": np.ceil, "ceil": np.ceil, "trunc": np.trunc,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
-    "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
-    "acosh": np.arccosh, "atanh": np.arctanh, "logit": special.logit, "qlogis": special.logit,
-    "expit": special.expit, "plogis": special.expit, "pnorm": special.ndtr,
-    "qnorm": special.ndtri, "lgamma": special.gammaln, "gamma": special.gamma,
-    "digamma": special.digamma, "factorial": special.factorial,
-    "lfactorial": lambda x: special.gammaln(x + 1.0),
-}  # fmt: skip
-_NUMPY_ONE: Final = (
-    "abs", "absolute", "fabs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
-    "cbrt", "ceil", "cos", "cosh", "deg2rad", "degrees", "exp", "exp2", "expm1", "floor", "log",
-    "log10", "log1p", "log2", "negative", "positive", "rad2deg", "radians", "reciprocal", "rint",
-    "sign", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
-)  # fmt: skip
-_NUMPY_TWO: Final = (
-    "add", "arctan2", "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod",
-    "heaviside", "hypot", "logaddexp", "maximum", "minimum", "mod", "multiply", "power",
-    "remainder", "subtract", "true_divide", "greater", "greater_equal", "less", "less_equal",
-    "equal", "not_equal",
-)  # fmt: skip
 _WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
     "mean": np.mean, "median": np.median, "sd": _sd(1), "var": _variance(1),
     "min": np.min, "max": np.max, "sum": np.sum, "length": np.size, "len": np.size,
@@ -508,34 +396,14 @@ _WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
     "np.min": np.min, "np.max": np.max, "np.sum": np.sum,
 }  # fmt: skip
 
-FUNCTIONS: Final[Mapping[str, _Function]] = MappingProxyType(
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
-        **{name: _one(function) for name, function in _ONE.items()},
-        **{f"np.{name}": _one(getattr(np, name)) for name in _NUMPY_ONE},
-        **{f"np.{name}": _two(getattr(np, name)) for name in _NUMPY_TWO},
+        **ELEMENTWISE,
         **{name: _whole(function) for name, function in _WHOLES.items()},
         **{name: _contrast(name) for name in _factors.CONTRASTS},
         **{name: _cubic(name) for name in ("cc", "cr", "cs")},
-        "log": _log,
-        "logb": _log,
-        "pow": _two(np.power),
-        "atan2": _two(np.arctan2),
-        "choose": _two(special.binom),
-        "beta": _two(special.beta),
-        "lbeta": _two(special.betaln),
-        "pmin": _many(np.minimum),
-        "pmax": _many(np.maximum),
-        "round": _round,
-        "np.round": _round,
-        "np.around": _round,
-        "np.clip": _clip,
         "np.where": _if_else,
         "ifelse": _if_else,
-        "np.logical_not": _not,
-        "np.logical_and": _logic(np.logical_and),
-        "np.logical_or": _logic(np.logical_or),
-        "np.logical_xor": _logic(np.logical_xor),
-        "xor": _logic(np.logical_xor),
         "quantile": _quantile,
         "I": _same,
         "identity": _same,

@@ -25,15 +25,10 @@ from mixcheck.design.frames import (
     row_label,
 )
 from mixcheck.design.grouping import GroupKey, group_rows
+from mixcheck.design.known import known_functions, known_values, require_functions
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.rank import independent_columns
-from mixcheck.design.recipes import (
-    Recipe,
-    known_functions,
-    known_values,
-    make_matrices,
-    require_functions,
-)
+from mixcheck.design.recipes import Recipe, make_matrices
 from mixcheck.design.response import make_response
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning, DesignError

@@ -7,7 +7,7 @@ is evaluated by its nodes, and all such parts of a model share what they evaluat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, final
@@ -18,11 +18,9 @@ import pandas as pd
 from mixcheck.arrays import FloatArray
 from mixcheck.design.coding import Coding, Piece, pieces_of, require_room, require_time
 from mixcheck.design.evaluation import Scene, evaluate, names_of
-from mixcheck.design.frames import Column, Columns, unknown_name
-from mixcheck.design.functions import FUNCTIONS, VALUES
+from mixcheck.design.frames import Column, Columns
 from mixcheck.design.grouping import kind_of as label_kind
 from mixcheck.design.grouping import write_cast
-from mixcheck.design.hints import HINTS
 from mixcheck.design.nodes import Call, Name, Node, Number, render
 from mixcheck.design.spelling import spelling_hint
 from mixcheck.design.syntax import parse_node
@@ -39,9 +37,6 @@ from mixcheck.design.values import (
 from mixcheck.errors import (
     DataError,
     DesignError,
-    FormulaError,
-    OptionError,
-    UnknownColumnError,
     UnseenLevelError,
 )
 
@@ -52,12 +47,9 @@ __all__ = [
     "Recipe",
     "TermsRecipe",
     "as_numbers",
-    "known_functions",
-    "known_values",
     "make_matrices",
     "read_expression",
     "read_part",
-    "require_functions",
 ]
 
 _LOGICAL: Final = pd.Index([False, True])
@@ -150,62 +142,6 @@ def _part(
         tuple(dict.fromkeys(name for _, functions in found for name in functions)),
         plain,
     )
-
-
-def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
-    """Names that a formula may call.
-
-    Raises
-    ------
-    OptionError
-        If the context is no mapping of names.
-    """
-    if context is not None and not (
-        isinstance(context, Mapping) and all(isinstance(name, str) for name in context)
-    ):
-        raise OptionError(
-            f"context must be a dict of functions by name, not {type(context).__name__}; write "
-            "context={'f': f}."
-        )
-    return frozenset(FUNCTIONS) | frozenset(context or ())
-
-
-def known_values(context: Mapping[str, Any] | None) -> frozenset[str]:
-    """Names that have a value without a column of that name."""
-    from mixcheck.design.factors import CONTRASTS
-
-    return frozenset(VALUES) | frozenset(CONTRASTS) | frozenset(context or ())
-
-
-def require_functions(
-    names: Sequence[str], known: frozenset[str], columns: Collection[object]
-) -> None:
-    """Fail for a function that is not among the known ones, nor within what context= brings.
-
-    Raises
-    ------
-    UnknownColumnError, FormulaError
-        With what to write instead.
-    """
-    for name in names:
-        first, _, last = name.rpartition(".")
-        if name in known or (first and first.partition(".")[0] in known - frozenset(FUNCTIONS)):
-            continue
-        if name in HINTS:
-            raise UnknownColumnError(
-                f"`{name}` is no column of the data, nor a known function: {HINTS[name]}."
-            )
-        if first == "np":
-            raise FormulaError(
-                f"`{name}` is not among the functions of formulas, which are elementwise, such as "
-                "np.log; give others by name in context=, or make a column of it in the data."
-            )
-        if first in set(columns):
-            raise FormulaError(
-                f"`{name}` cannot be read: methods of a column are not called in a formula; write "
-                f"{last}({first}) if there is that function, or make a column of it in the data."
-            )
-        raise UnknownColumnError(unknown_name(name, list(columns), known))
 
 
 class Recipe(ABC):
