@@ -38,9 +38,6 @@ class Site:
 Function: TypeAlias = Callable[..., Value]
 
 
-Function: TypeAlias = Callable[..., Value]
-
-
 def _one(function: Callable[[Any], Any]) -> Function:
     def apply(site: Site, x: Value) -> Value:
         return plain(function(as_number(x, site.text)))

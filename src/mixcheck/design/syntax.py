@@ -143,6 +143,7 @@ def parse_node(text: str) -> Node:
 
     Examples
     --------
+    >>> from mixcheck.design.nodes import render
     >>> render(parse_node("I(-x^2)"))
     'I(-x ** 2)'
     """
