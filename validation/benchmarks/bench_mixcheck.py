@@ -27,6 +27,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "cbpp": {"formula": HERDS, "family": "binomial"},
     "logistic": {"formula": INTERCEPT, "family": "binomial"},
     "poisson_slope": {"formula": "y ~ x1 + x2 + (x1 | g)", "family": "poisson"},
+    "gaussian_slope": {"formula": "y ~ x1 + x2 + (x1 | g)"},
     "crossed": {"formula": "y ~ x1 + x2 + (1 | g) + (1 | h)", "family": "binomial"},
     "nbinom2": {"formula": INTERCEPT, "family": "nbinom2"},
     "zinb2": {"formula": INTERCEPT, "family": "nbinom2", "zi": "~ 1"},

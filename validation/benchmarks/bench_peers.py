@@ -19,6 +19,7 @@ from measure import Fit, Outcome, serve
 FORMULAS = {
     "logistic": ("y ~ x1 + x2 + (1|g)", "binomial"),
     "poisson_slope": ("y ~ x1 + x2 + (x1|g)", "poisson"),
+    "gaussian_slope": ("y ~ x1 + x2 + (x1|g)", "gaussian"),
     "crossed": ("y ~ x1 + x2 + (1|g) + (1|h)", "binomial"),
     "agq10": ("y ~ x1 + x2 + (1|g)", "binomial"),
 }
@@ -29,6 +30,8 @@ def prepare_glmm(case: str, data: pd.DataFrame) -> Fit:
 
     if not case.startswith("cbpp"):
         formula, family = FORMULAS[case.rsplit("_", 1)[0]]
+        if family == "gaussian":
+            return lambda: Outcome(float(glmm.fit(data, formula, family, reml=False).loglik))
         nodes = 11 if case.startswith("agq10") else 1
         return lambda: Outcome(float(glmm.fit(data, formula, family, nagq=nodes).loglik))
     formula = "cbind(incidence, fail) ~ period + (1|herd)"
@@ -46,7 +49,7 @@ def prepare_glmm(case: str, data: pd.DataFrame) -> Fit:
 def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
     import gpboost
 
-    if case.startswith(("poisson_slope", "agq10")):
+    if case.startswith(("poisson_slope", "gaussian_slope", "agq10")):
         return None
     weights = None
     if case.startswith("cbpp"):

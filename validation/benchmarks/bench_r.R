@@ -37,12 +37,17 @@ fit_r <- function(formula, data, family, nodes = 1L, zeros = ~ 0) {
 }
 
 fit <- function(case, data) {
-  switch(sub("_(1e.|refit|derivative|exact)$", "", case),
+  switch(sub("_(1e.|500|refit|derivative|exact)$", "", case),
     cbpp = fit_r(herds, data, binomial()),
     logistic = ,
     caic_bernoulli = fit_r(intercept, data, binomial()),
     caic_poisson = fit_r(intercept, data, poisson()),
     poisson_slope = fit_r(y ~ x1 + x2 + (x1 | g), data, poisson()),
+    gaussian_slope = if (engine == "glmer") {
+      lmer(y ~ x1 + x2 + (x1 | g), data, REML = FALSE)
+    } else {
+      fit_r(y ~ x1 + x2 + (x1 | g), data, gaussian())
+    },
     crossed = fit_r(y ~ x1 + x2 + (1 | g) + (1 | h), data, binomial()),
     agq10 = fit_r(intercept, data, binomial(), nodes = 10L),
     nbinom2 = fit_r(intercept, data, nbinom2()),

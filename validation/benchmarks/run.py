@@ -51,6 +51,8 @@ REPEATS = {
     "cbpp": 10,
     "cbpp_refit": 10,
     "logistic_1e4": 3,
+    "gaussian_slope_500": 100,
+    "gaussian_slope_1e5": 5,
     "select_poisson": 3,
     "select_nbinom2": 3,
 }

@@ -59,6 +59,16 @@ def poisson_slope(n: int, groups: int) -> Columns:
     return {"y": y.astype(float), "x1": x1, "x2": x2, "g": g.astype(float)}
 
 
+def gaussian_slope(n: int, groups: int) -> Columns:
+    """Gaussian intercept (sd 0.6) and slope (sd 0.3), residuals of deviation 1."""
+    rng = np.random.default_rng(19)
+    g = rng.integers(0, groups, n)
+    x1, x2 = rng.normal(size=(2, n))
+    b = rng.normal(size=(2, groups)) * np.array([[0.6], [0.3]])
+    y = 1.0 + 0.4 * x1 - 0.3 * x2 + b[0, g] + b[1, g] * x1 + rng.normal(size=n)
+    return {"y": y, "x1": x1, "x2": x2, "g": g.astype(float)}
+
+
 def crossed(n: int, groups: int) -> Columns:
     """Logistic, 2,000 levels (sd 0.9) crossed with a quarter as many (sd 0.6)."""
     rng = np.random.default_rng(3)
@@ -149,6 +159,8 @@ CASES: dict[str, Case] = {
     "logistic_1e5": Case(logistic, 100_000, 5_000),
     "logistic_1e6": Case(logistic, 1_000_000, 50_000),
     "poisson_slope_1e5": Case(poisson_slope, 100_000, 2_000),
+    "gaussian_slope_500": Case(gaussian_slope, 500, 25),
+    "gaussian_slope_1e5": Case(gaussian_slope, 100_000, 2_000),
     "crossed_1e5": Case(crossed, 100_000, 2_000),
     "nbinom2_1e5": Case(nbinom2, 100_000, 5_000),
     "zinb2_1e5": Case(zinb2, 100_000, 5_000),

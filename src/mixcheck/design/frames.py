@@ -233,7 +233,10 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
     kind = series.dtype.kind
     if kind in "iub" and isinstance(series.dtype, np.dtype):
         return None
-    missing: BoolArray = np.asarray(series.isna(), dtype=np.bool_)
+    if kind == "f" and isinstance(series.dtype, np.dtype):
+        missing: BoolArray = np.isnan(series.to_numpy())
+    else:
+        missing = np.asarray(series.isna(), dtype=np.bool_)
     return missing if missing.any() else None
 
 

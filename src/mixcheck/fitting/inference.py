@@ -108,9 +108,10 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     optimum : Optimum
     names : sequence of str, (n_beta,)
     """
-    whitened, scale = optimum.whitened_hessian(), optimum.searched
+    whitened = optimum.whitened_hessian()
     if whitened is None:
         return ()
+    scale = optimum.searched
     values, vectors = np.linalg.eigh(whitened)
     flat = vectors[:, np.abs(values) < RUNAWAY]
     units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
