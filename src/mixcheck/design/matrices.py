@@ -402,8 +402,11 @@ def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula
 def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) -> list[str]:
     notes = []
     for name in names:
-        dtype, used = frame[name].dtype, columns[name]
-        if not isinstance(dtype, pd.CategoricalDtype) or not isinstance(used, pd.Categorical):
+        used = columns[name]
+        if not isinstance(used, pd.Categorical):
+            continue
+        dtype = frame[name].dtype
+        if not isinstance(dtype, pd.CategoricalDtype):
             continue
         if len(dtype.categories) > len(used.categories):
             unused = dtype.categories.difference(used.categories, sort=False)

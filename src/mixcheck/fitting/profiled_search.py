@@ -46,6 +46,8 @@ _LEAST_LEFT = 0.01
 _TINIEST = 1e-300
 # Eigenvalues of a Hessian below this share of the largest are none.
 _FLAT = 1e-12
+# With no pivot smaller than this a Hessian is taken as it is.
+_REGULAR = 1e-4
 # Negative curvature, per unit of the scaled Hessian, that is not rounding.
 _NEGATIVE = -1e-7
 # A pivot of Lambda is this share of the largest one possible, at least.
@@ -332,7 +334,13 @@ def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, 
     """
     units = np.sqrt(np.abs(hessian.diagonal()))
     units[units == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(hessian / units / units[:, None])
+    scaled = hessian / units / units[:, None]
+    lower, info = lapack.dpotrf(scaled, lower=1)
+    if info == 0 and lower.diagonal().min(initial=1.0) > _REGULAR:
+        slope = gradient / units
+        solved = lapack.dpotrs(lower, slope, lower=1)[0].ravel()
+        return -solved / units, float(slope @ solved)
+    values, vectors = np.linalg.eigh(scaled)
     sizes = np.maximum(np.abs(values), _FLAT)
     along = vectors.T @ (gradient / units)
     held = along / sizes
