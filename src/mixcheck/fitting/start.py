@@ -231,9 +231,12 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
         covariance = root @ ((u @ u.T + spread) / u.shape[1]) @ root.T
         if term.block.structure == "diag":
             covariance = np.diag(np.diag(covariance))
-        ridge = 1e-12 * np.trace(covariance) * np.eye(covariance.shape[0])
         if not np.isfinite(covariance).all():
             return theta
+        total = float(np.trace(covariance))
+        if total <= 0.0:
+            continue  # at a variance of zero a step of EM stays where it is
+        ridge = 1e-12 * total * np.eye(covariance.shape[0])
         out[term.theta] = term.covariance.pull_back(np.linalg.cholesky(covariance + ridge))
     return out
 
