@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
+import mixcheck as mc
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import differentiate_gradient
 from mixcheck.fitting.start import find_start, fit_without_random_effects, whiten
@@ -78,3 +80,20 @@ def test_constant_where_least_squares_fails(small: SimpleNamespace) -> None:
     beta = fit_without_random_effects(case.problem).beta
     assert np.isfinite(beta).all()
     assert (case.problem.fixed(beta)[0] > 0.0).all()
+
+
+def test_quadrature_from_a_variance_of_zero() -> None:
+    """Quadrature that starts where a variance is exactly zero stays at the optimum.
+
+    For a Gaussian response Laplace's approximation is exact, so both must agree.
+    """
+    rng = np.random.default_rng(4)
+    g, x = np.repeat(np.arange(8), 6), rng.normal(size=48)
+    y = 0.5 * x + rng.normal(size=8)[g] + rng.normal(size=48)
+    data = pd.DataFrame({"y": y, "x": x, "g": g})
+    with pytest.warns(mc.BoundaryWarning):
+        fit = mc.glmm("y ~ x + (x || g)", data)
+    assert (fit.theta == 0.0).any()
+    facts = fit.approximation()
+    assert facts.reference_llf == pytest.approx(fit.llf, abs=1e-6)
+    assert facts.shift < 0.01

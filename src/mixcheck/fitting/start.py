@@ -298,7 +298,10 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
     curvature = np.empty((q, q))
     for i in range(q):
         for j in range(q):
-            if i == j:
+            if i == j and deviation[i] == 0.0:
+                # At zero D is a function of s^2 with curvature sum w^2: its root has that of s.
+                curvature[i, j] = np.sqrt(np.sum(shrunk[i] ** 2))
+            elif i == j:
                 curvature[i, j] = np.sum((2.0 * deviation[i] * shrunk[i]) ** 2)
             else:
                 curvature[i, j] = 2.0 * np.sum(shrunk[i] * deviation[j] ** 2 * shrunk[j])
