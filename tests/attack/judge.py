@@ -126,7 +126,7 @@ FOREIGN = re.compile("|".join(_FOREIGN))
 _OURS = "|".join(name for name in dir(mc) if name.endswith(("Error", "Warning", "Failed")))
 _QUOTED = re.compile(
     rf"'[^']*'|`[^`]*`|\"[^\"]*\"|numpy\.random\.default_rng"
-    r"|(?:\bfound|=|the class|the function|, not(?= [A-Z])) ?[\w.]+"
+    r"|(?:\bfound|\braised|=|the class|the function|, not(?= [A-Z])) ?[\w.]+"
     rf"|\b(?:{_OURS})\b"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")

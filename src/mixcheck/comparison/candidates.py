@@ -208,6 +208,18 @@ class Assessment:
         return np.asarray(self.score.parts, dtype=np.float64)
 
 
+def _criterion_of(model: Comparable, criterion: CriterionFunction) -> object:
+    """What the criterion says; what a function of the user raises is one of our errors."""
+    try:
+        return criterion(model)
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError):
+        raise
+    except Exception as error:
+        raise OptionError(
+            f"the criterion raised {type(error).__name__}: {shown(str(error))}"
+        ) from error
+
+
 def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Assessment:
     """Fit a candidate and rate it; a failure is a reason, not an exception."""
     try:
@@ -216,7 +228,7 @@ def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Asse
         if facts is not None and not facts.converged:
             reason = " ".join(("it did not converge.", *facts.messages))
             return Assessment(reason, converged=False)
-        score = score_of(criterion(model))
+        score = score_of(_criterion_of(model, criterion))
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return Assessment(f"{type(error).__name__}: {error}")
     if not np.isfinite(score.value):

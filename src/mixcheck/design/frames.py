@@ -257,7 +257,9 @@ def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return series.to_numpy()
     if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical(series).remove_unused_categories()
+        categories = pd.Categorical(series).remove_unused_categories()
+        _require_unicode(series.name, categories.categories)
+        return categories
     if dtype.kind in "iufb":
         return series.to_numpy(dtype=_STORAGE[dtype.kind])
     if dtype.kind == "c":
@@ -291,7 +293,21 @@ def _is_text(dtype: object) -> bool:
 
 def _categorical_text(series: pd.Series[Any]) -> pd.Categorical:
     codes, labels = pd.factorize(series.to_numpy(dtype=object), sort=True)
+    _require_unicode(series.name, labels)
     return pd.Categorical.from_codes(codes, categories=pd.Index(labels, dtype=object))
+
+
+def _require_unicode(name: object, labels: Iterable[object]) -> None:
+    """Refuse text that was decoded wrongly: no table, page or file could hold its levels."""
+    texts = [label for label in labels if isinstance(label, str)]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        found = error.object[error.start : error.start + 1]
+        raise DataError(
+            f"Column `{name}` holds {shown(found)}, which is no character: the text was decoded "
+            "wrongly. Read the file again with the encoding that it was written in."
+        ) from None
 
 
 def row_label(frame: pd.DataFrame, position: int) -> str:
