@@ -104,6 +104,21 @@ def test_fits_what_it_simulates(family: mc.families.Family) -> None:
     assert np.abs(moved.to_numpy()).max() < FAR
 
 
+@BY_NAME
+def test_predictions_for_a_grid(family: mc.families.Family) -> None:
+    """A grid needs predictors alone, a missing one is NaN in its row, and modes give the fit."""
+    data, _ = simulated(family)
+    response, given = next(iter((TRIALS if family.takes_trials else PLAIN).items()))
+    first = fit(family, data, response, **given)
+    np.testing.assert_allclose(first.predict(data[["x", "g"]]), first.fittedvalues, rtol=1e-10)
+    grid = {"x": [-1.0, np.nan, 0.0, 1e300]}
+    for effects in ("zero", "marginal"):
+        found = first.predict(grid, random_effects=effects)  # type: ignore[arg-type]
+        assert found.isna().tolist()[:3] == [False, True, False]
+        alone = first.predict({"x": [-1.0]}, random_effects=effects)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found[0], alone[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("zi", [None, "~ 1"])
 def test_single_trials(zi: str | None) -> None:
     """0/1, words, trials of one and a proportion with weights of one are one model."""

@@ -200,6 +200,8 @@ class GLMM(Estimates):
                 values = population_mean(self.family, eta, variances)
             else:
                 values = self.family.mean(eta, None)
+        # A family need not pass on that a predictor is missing.
+        values = np.where(np.isnan(eta).any(axis=0), np.nan, values)
         return pd.Series(values, frame.index, name="predicted")
 
     def _parts_of(
