@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import ndtr
 
+import mixcheck as mc
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import OptionError
 from mixcheck.quantile_residuals import Residuals, rank_residuals, residuals
@@ -69,3 +72,16 @@ def test_rank_residuals_are_offered_here():
     from mixcheck import ranks
 
     assert rank_residuals is ranks.rank_residuals
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize("family", ["binomial", "betabinomial"])
+def test_residuals_of_discrete_families_pickle(family):
+    """Residuals, of some rows too, come back from a pickle with their probability masses."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family=family)
+    for conditioning in ("posterior", "marginal"):
+        seen = residuals(fit, seed=1, conditioning=conditioning).observed
+        for one in (seen, seen.rows(np.arange(5))):
+            back = pickle.loads(pickle.dumps(one))
+            np.testing.assert_array_equal(back.probability(1.0), one.probability(1.0))

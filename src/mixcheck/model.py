@@ -100,8 +100,19 @@ class Realisation:
             variance=self.variance[selected],
             mode_mean=self.mode_mean[selected],
             mode_variance=self.mode_variance[selected],
-            probability=None if whole is None else (lambda k: whole(k)[selected]),
+            probability=None if whole is None else _SomeMasses(whole, selected),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeMasses:
+    """Probability masses of some rows; unlike a function made here, it pickles."""
+
+    whole: Callable[[float], FloatArray]
+    selected: BoolArray | IntArray
+
+    def __call__(self, k: float) -> FloatArray:
+        return self.whole(k)[self.selected]
 
 
 @runtime_checkable

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import mixcheck as mc
 from mixcheck.checks import Count, Dispersion, Outliers, Statistic, Suite, Uniformity, Zeros
 from mixcheck.checks.distribution import pearson_statistic
 from mixcheck.errors import OptionError
@@ -162,3 +164,22 @@ def test_long_pictures_are_thinned(toy):
     assert picture.observed.size == 1000
     assert picture.observed[0] == seen.observed.residuals.min()
     assert picture.observed[-1] == seen.observed.residuals.max()
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.DataWarning")
+def test_outliers_are_named_by_the_index_of_the_data():
+    """After thirty missing rows the typing error is row 150 of the table, not position 120."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame(
+        {"g": np.repeat(np.arange(20), 10), "y": rng.poisson(3.0, 200).astype(float)}
+    )
+    data.loc[150, "y"] = 60.0
+    data.loc[:29, "y"] = np.nan
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    report = mc.check(fit, Outliers() & Outliers().where("g", 15).named("group"), seed=1, draws=99)
+    for name in ("outliers", "group [g=15]"):
+        found = report[name]
+        assert list(found.row_labels) == [str(fit.frame.index[row]) for row in found.rows]
+        assert "150" in found.row_labels
+    assert "Rows, by their index: 150" in report.to_html()
+    assert mc.Report.from_json(report.to_json())["outliers"].row_labels == found.row_labels

@@ -94,6 +94,23 @@ def test_markdown_rows_keep_their_cells(name):
     assert "<" not in row.replace("\\<", "")
 
 
+def test_an_empty_table_is_text():
+    """Columns without a head or a cell, as of a model without fixed effects, are drawn."""
+    shown = to_text(Document("t", (Table(("", "estimate"), ()), Table(("",), ((None,),)))))
+    assert "estimate" in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["@channel", "https://x.org", "HTTP://x.org", "www.x.org", "#12", "GH-12", "a@b.org"]
+)
+def test_markdown_calls_nobody_and_links_nowhere(text):
+    """Names of levels cannot mention people, link, or refer to an issue in a comment."""
+    table = Table(("level", "n"), ((text, 1),))
+    page = to_markdown(Document(text, (Paragraph(f"see {text}"), table)))
+    assert text not in page.replace("\\", "")
+    assert text in page.replace("\\", "").replace("\N{WORD JOINER}", "")
+
+
 def test_markdown_has_everything():
     """Markdown shows headings, badges and aligned columns."""
     text = to_markdown(PAGE)

@@ -28,6 +28,10 @@ __all__ = ["to_fragment", "to_html", "to_markdown", "to_text"]
 NARROWEST_PAGE = 40
 _NARROWEST_COLUMN = 12
 _GAP = "  "
+# Mentions, numbers of issues and bare addresses are found in the text after its markup is read,
+# so that no escape stops them; a character without width does.
+_JOINER = "\N{WORD JOINER}"
+_LIVE = re.compile(r"@(?=\w)|#(?=\d)|\b(?:GH-|gh-)(?=\d)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)
 _RULES = {1: "=", 2: "-"}
 _ANSI: dict[Tone, str] = {
     "good": "32",
@@ -155,7 +159,7 @@ def _section_text(section: Section, width: int, colour: bool) -> str:
 def _fitted_widths(widths: list[int], wrappable: Sequence[bool], width: int) -> list[int]:
     """Column widths, the widest text columns narrowed until the table fits, if it can."""
     room = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room:
+    while widths and sum(widths) > room:
         candidates = [
             index
             for index, size in enumerate(widths)
@@ -177,7 +181,7 @@ def _table_text(table: Table, width: int, colour: bool) -> str:
     cells = [[_cell_text(cell) for cell in row] for row in table.rows]
     heads = [_printable(column) for column in table.columns]
     right = [table.is_numeric(column) for column in range(len(heads))]
-    natural = [max(map(_columns_of, column)) for column in zip(heads, *cells, strict=True)]
+    natural = [max(1, *map(_columns_of, column)) for column in zip(heads, *cells, strict=True)]
     widths = _fitted_widths(natural, [not number for number in right], width)
     lines = _table_lines([heads], widths, right)
     lines.append(_GAP.join("-" * size for size in widths))
@@ -231,8 +235,9 @@ def _table_lines(
 
 
 def _escaped(text: str) -> str:
-    """Text in which no character is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$!])", r"\\\1", _printable(text)).replace("&", "&amp;")
+    """Text in which no character is markup, and nothing calls a person or becomes a link."""
+    text = _LIVE.sub(lambda mark: mark.group() + _JOINER, _printable(text))
+    return re.sub(r"([\\`*_{}\[\]<>#|~$!])", r"\\\1", text).replace("&", "&amp;")
 
 
 def _cell_markdown(cell: Cell) -> str:

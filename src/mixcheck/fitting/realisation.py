@@ -199,9 +199,9 @@ def _see(
     residuals = np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
     at_mode = view.eta(mode.point.u)
     to = problem.to_design
-    probability = None
+    probability: Callable[[float], FloatArray] | None = None
     if family.discrete or "zi" in family.predictors:
-        probability = _probability(law, problem)
+        probability = _Masses(law, problem)
     return Realisation(
         response=to(problem.data.y),
         residuals=to(residuals),
@@ -215,8 +215,15 @@ def _see(
     )
 
 
-def _probability(law: _Law, problem: Problem) -> Callable[[float], FloatArray]:
-    return lambda k: problem.to_design(law.probability(float(k)))
+@dataclass(frozen=True, eq=False)
+class _Masses:
+    """Probability of a value in each row, in the order of the design; it pickles."""
+
+    law: _Law
+    problem: Problem
+
+    def __call__(self, k: float) -> FloatArray:
+        return self.problem.to_design(self.law.probability(float(k)))
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
