@@ -36,10 +36,10 @@ _PLAIN = {
 }
 
 
-def _quote(names: Sequence[str]) -> str:
+def _quote(names: Sequence[str], where: str = " (all in fit.convergence.runaway)") -> str:
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     more = len(names) - _SHOWN
-    return shown if more <= 0 else f"{shown} and {more} more (all in fit.convergence.runaway)"
+    return shown if more <= 0 else f"{shown} and {more} more{where}"
 
 
 def _named(limits: Sequence[Limit], reason: LimitReason) -> list[str]:
@@ -93,7 +93,7 @@ def explain_limits(
 def explain_complete(names: Sequence[str]) -> str:
     """Why a model whose predictors tell every response has no estimate."""
     return (
-        f"complete separation: the predictors {_quote(names)} tell every response exactly, so "
+        f"complete separation: the predictors {_quote(names, '')} tell every response exactly, so "
         "their coefficients have no finite estimate. Remove or merge predictors, or pool levels."
     )
 

@@ -31,6 +31,7 @@ __all__ = ["Separation", "find_separation"]
 # Movements of a row, columns being scaled to a mean square of one, below this are rounding.
 _TOLERANCE = 1e-7
 _FEASIBLE = 1e-9
+_ROUNDING = 1e-9
 # Rows that a programme begins with and is given more of, where they are many.
 _CHUNK = 3_000
 # Entries of a null vector below this, in units of its largest, are rounding.
@@ -171,6 +172,10 @@ def _moved(margins: FloatArray, slopes: FloatArray | None, rows: IntArray) -> Bo
     moved = np.zeros(m, dtype=np.bool_)
     if m == 0 or r == 0:
         return moved
+    size = np.sqrt(np.mean(margins * margins, axis=0))
+    if not size.any():
+        return moved
+    margins = margins[:, size > 0.0] / size[size > 0.0]
     order = np.arange(m) if slopes is None else np.argsort(np.abs(slopes[rows]), kind="stable")
     for _ in range(r):
         left = order[~moved[order]]
@@ -192,13 +197,12 @@ def _moved(margins: FloatArray, slopes: FloatArray | None, rows: IntArray) -> Bo
 
 
 def _orthogonal(margins: FloatArray) -> FloatArray | None:
-    """A basis of the columns with a mean square of one; None where there are none."""
-    scale = np.sqrt(np.mean(margins * margins, axis=0))
-    held = margins[:, scale > 0.0] / scale[scale > 0.0]
-    if held.shape[1] == 0:
+    """A basis of the columns with a mean square of one; None where all are rounding."""
+    left, values, _ = np.linalg.svd(margins, full_matrices=False)
+    real = values > _ROUNDING * max(values[0], np.sqrt(margins.shape[0]))
+    if not real.any():
         return None
-    left, values, _ = np.linalg.svd(held, full_matrices=False)
-    basis: FloatArray = left[:, values > 1e-9 * values[0]] * np.sqrt(margins.shape[0])
+    basis: FloatArray = left[:, real] * np.sqrt(margins.shape[0])
     return basis
 
 
