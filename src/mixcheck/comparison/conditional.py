@@ -135,7 +135,7 @@ def caic(
       0.7 of 19 at a standard deviation of 1 in groups of 5, by 1.8 of 24 at 1.5, by 4.4 of 25 at
       2.5. Write ``method="onestep"`` there. Efron's own estimate, without the term
       ``"spread of the random effects"``, is too large by 1 to 3 in the same designs.
-    - Zero-inflated counts: both are too large (single steps by 1.2 of 17, derivatives by 1.9).
+    - Zero-inflated counts: both are too large (single steps by 1.3 of 17, derivatives by 1.9).
     - A dispersion with random effects: derivatives are too small (26 of 35 in groups of 8).
 
     References
