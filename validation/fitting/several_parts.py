@@ -33,10 +33,10 @@ from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import POLE, minimise
 from mixcheck.fitting.problem import Problem, arrange
 from mixcheck.fitting.start import find_start, fit_without_random_effects, whiten
+from mixcheck.fitting.starts import is_optimum
 
 HERE = Path(__file__).parent
 STARTS = 10
-REST = 1e-4
 
 
 def problem_of(case: Case) -> Problem:
@@ -55,17 +55,17 @@ def search(problem: Problem, psi: np.ndarray) -> float | None:
         first = objective(psi, None)
         if first.mode is None or first.spread > POLE:
             return None
-        end = minimise(objective, psi, whiten(problem, first), first=first, hessian=False)
-    except MixcheckError:
+        end = minimise(objective, psi, whiten(problem, first), first=first)
+    except (MixcheckError, np.linalg.LinAlgError):
         return None
-    return -0.5 * end.evaluation.deviance if end.gradient < REST else None
+    return -0.5 * end.evaluation.deviance if is_optimum(end) else None
 
 
-def random_starts(problem: Problem, k: int) -> float | None:
+def random_starts(problem: Problem, k: int, count: int) -> float | None:
     """Best log-likelihood from random starts."""
     start = find_start(problem, fit_without_random_effects(problem))
     found = []
-    for j in range(STARTS):
+    for j in range(count):
         rng = np.random.default_rng([k, j])
         psi = start.copy()
         psi[problem.beta_slices[0]] += rng.normal(0, 0.5, problem.X[0].shape[1])
@@ -84,7 +84,7 @@ def at_glmmtmb(problem: Problem, text: str) -> float:
     return -0.5 * objective_of(problem, Method())(psi, None).deviance
 
 
-def study(kind: str, k: int, theirs: pd.DataFrame | None) -> dict[str, object]:
+def study(kind: str, k: int, theirs: pd.DataFrame | None, starts: int) -> dict[str, object]:
     """One row of the results."""
     case = draw(kind, k)
     problem = problem_of(case)
@@ -105,7 +105,7 @@ def study(kind: str, k: int, theirs: pd.DataFrame | None) -> dict[str, object]:
     except MixcheckError as error:
         row["error"] = str(error)[:80]
     row["seconds"] = round(time.process_time() - begin, 2)
-    best = random_starts(problem, k)
+    best = random_starts(problem, k, starts)
     row["ten_starts"] = "" if best is None else f"{best:.6f}"
     if theirs is not None and k in theirs.index:
         row["glmmtmb_clean"] = theirs.loc[k, "clean"]
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--starts", type=int, default=STARTS)
     parser.add_argument("--results", type=Path, default=HERE / "results.csv")
     asked = parser.parse_args()
     held = HERE / "glmmtmb.csv"
@@ -149,7 +150,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for k in range(asked.first, asked.first + asked.count):
         for kind in asked.kinds:
-            row = study(kind, k, theirs if kind == "zinb" else None)
+            row = study(kind, k, theirs if kind == "zinb" else None, asked.starts)
             with asked.results.open("a", newline="") as file:
                 writer = csv.DictWriter(file, FIELDS)
                 if fresh:

@@ -15,7 +15,14 @@ from mixcheck.fitting.inference import invert_curvature, invert_information
 from mixcheck.fitting.joint import Joint, expand, factor_information, join, root_of
 from mixcheck.fitting.laplace import Evaluation
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
-from mixcheck.fitting.optimize import POLE, Optimum, differentiate_gradient, explain_wall, minimise
+from mixcheck.fitting.optimize import (
+    POLE,
+    Optimum,
+    differentiate_gradient,
+    explain_wall,
+    is_near,
+    minimise,
+)
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.standardisation import Standardised, standardise
@@ -252,7 +259,12 @@ def _explore(
         if first.mode is None or first.spread > POLE:
             return None, 1
         scale = whiten(problem, first)
-        near = minimise(objective, first.psi, scale, first=first, hessian=False, rows=problem.n)
+        known = best if best is not None and ends_well(best) else None
+        near = minimise(
+            objective, first.psi, scale, first=first, hessian=False, rows=problem.n, known=known
+        )
+        if known is not None and is_near(near.psi, near.evaluation, known):
+            return None, near.evaluations
         if not may_be_better(near, best):
             return None, near.evaluations
         scale = whiten(problem, near.evaluation)

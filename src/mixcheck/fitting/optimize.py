@@ -28,6 +28,7 @@ __all__ = [
     "Optimum",
     "differentiate_gradient",
     "explain_wall",
+    "is_near",
     "minimise",
 ]
 
@@ -59,6 +60,9 @@ _MAX_HALVINGS = 40
 # deviance falls to them without bound. No step may end where a random effect seems to vary more
 # than this, in units of its variance before the data: the approximation has broken down there.
 POLE = 6.0
+# Where the deviance is above that of an optimum by no more than this, and so far as its
+# curvature says, a search would end at that optimum.
+_NEIGHBOUR = 0.1
 _MAX_POLES = 12
 # Evaluations without a finite deviance that one search may meet.
 _MAX_LOST = 60
@@ -126,6 +130,7 @@ class _Whitened:
     count: int = 0
     poles: int = 0
     lost: int = 0
+    known: Optimum | None = field(default=None, repr=False)
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
@@ -148,6 +153,7 @@ def minimise(
     first: Evaluation | None = None,
     hessian: bool = True,
     rows: int = 0,
+    known: Optimum | None = None,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -164,13 +170,15 @@ def minimise(
         Whether to compute the Hessian, check the curvature and polish with it.
     rows : int
         Number of rows behind the deviance; many allow cheaper differences.
+    known : Optimum, optional
+        Found before: the search ends where it has come into its neighbourhood.
 
     Returns
     -------
     Optimum
         Its evaluation has an infinite deviance if the start has none.
     """
-    search = _Whitened(objective, start, scale, last=first)
+    search = _Whitened(objective, start, scale, last=first, known=known)
     z = np.zeros(start.size)
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
@@ -187,7 +195,7 @@ def minimise(
     for _ in range(_MAX_RESTARTS):
         curvature = _curvature(search, z, evaluation, one_sided=many)
         values, vectors = np.linalg.eigh(curvature)
-        if values[0] > -_FLAT:
+        if values[0] > -_FLAT or search.poles > _MAX_POLES:
             break
         escaped = _escape(search, z, evaluation, vectors[:, 0])
         if escaped is None:
@@ -212,6 +220,14 @@ def minimise(
     )
 
 
+def is_near(psi: FloatArray, evaluation: Evaluation, known: Optimum) -> bool:
+    """Whether the deviance here is that of a neighbour of a known optimum, by its curvature."""
+    if known.hessian is None or abs(evaluation.deviance - known.evaluation.deviance) > _NEIGHBOUR:
+        return False
+    change = psi - known.psi
+    return 0.5 * float(change @ known.hessian @ change) < _NEIGHBOUR
+
+
 def _largest(gradient: FloatArray) -> float:
     return float(np.abs(gradient).max(initial=0.0))
 
@@ -231,6 +247,8 @@ def _search(
         if _largest(gradient) < tolerance or search.count > most:
             break
         if search.poles > _MAX_POLES or search.lost > _MAX_LOST:
+            break
+        if search.known is not None and is_near(search.psi(z), evaluation, search.known):
             break
         direction = _bounded(-inverse @ gradient, reach)
         moved = _backtrack(search, z, evaluation, gradient, direction)
