@@ -31,6 +31,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.blocks import sandwich
+from mixcheck.fitting.cross_products import take_moments
 from mixcheck.fitting.factorization import Factorization, factorize
 from mixcheck.fitting.latent import Gram
 from mixcheck.fitting.mode import scale
@@ -145,10 +146,16 @@ class LinearMixed:
         back = [scale(root, part) for root, part in zip(self.roots, solved, strict=True)]
         return weighted - self.weights * self.gather(back)
 
+    @property
+    def X(self) -> FloatArray:
+        """Columns that span those of the fixed effects, orthonormal where they are known."""
+        products = self.problem.products
+        return self.problem.X[0] if products is None else products.Q
+
     @cached_property
     def absorbed(self) -> FloatArray:
         """``V^-1 X R_x^-1``, (n, p), with ``X'V^-1 X = R_x' R_x``."""
-        X = self.problem.X[0]
+        X = self.X
         solved = np.column_stack([self.solve_v(x) for x in X.T]) if X.shape[1] else X
         lower = np.linalg.cholesky(X.T @ solved)
         out: FloatArray = np.linalg.solve(lower, solved.T).T
@@ -157,7 +164,7 @@ class LinearMixed:
     def project(self, rows: FloatArray) -> FloatArray:
         """``A a``, (n,)."""
         solved: FloatArray = self.solve_v(rows)
-        X = self.problem.X[0]
+        X = self.X
         if X.shape[1]:
             lower = np.linalg.cholesky(X.T @ self._solved)
             inner = np.linalg.solve(lower, X.T @ solved)
@@ -166,7 +173,7 @@ class LinearMixed:
 
     @cached_property
     def _solved(self) -> FloatArray:
-        return np.column_stack([self.solve_v(x) for x in self.problem.X[0].T])
+        return np.column_stack([self.solve_v(x) for x in self.X.T])
 
     @cached_property
     def leverages(self) -> FloatArray:
@@ -233,6 +240,10 @@ def differentiate_fitted(
     """
     model = LinearMixed(problem, theta, deviation)
     y = problem.data.y - problem.offsets[0]
+    if problem.products is not None:
+        # A y does not change, and the mean of y costs no digits.
+        moments = take_moments(problem.products, problem.X[0], y)
+        y = moments.size * moments.residual
     e = model.project(y)
     rss = float(y @ e)
     nu = float(model.copies.sum()) - (problem.X[0].shape[1] if restricted else 0)

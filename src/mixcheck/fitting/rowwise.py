@@ -191,10 +191,16 @@ def _parameter_part(
     problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray
 ) -> FloatArray:
     """Variance of each mean predictor through the estimates, the modes following, (n,)."""
+    units = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    moving = np.flatnonzero(units)
+    if not moving.size:
+        return np.zeros(problem.n)
     slopes = np.column_stack(
-        [_slope(problem, mode, psi, _STEP * step) for step in np.eye(psi.size)]
+        [_slope(problem, mode, psi, _STEP * step) for step in np.diag(units)[moving]]
     )
-    variance: FloatArray = np.einsum("np,pq,nq->n", slopes, covariance, slopes)
+    held = np.ix_(moving, moving)
+    scaled = covariance[held] / np.outer(units[moving], units[moving])
+    variance: FloatArray = np.einsum("np,pq,nq->n", slopes, scaled, slopes)
     return variance
 
 
@@ -202,8 +208,11 @@ def _slope(problem: Problem, mode: Mode, psi: FloatArray, step: FloatArray) -> F
     direct: FloatArray = problem.X[0] @ step[problem.beta_slices[0]] / _STEP
     if not problem.latent.factors:
         return direct
-    moved, _ = predict_mode(problem, mode, psi, psi + step)
-    changes = problem.roots((psi + step)[problem.n_beta :])
+    # Only differences of the fixed effects count: at zero they are exact.
+    here = psi.copy()
+    here[: problem.n_beta] = 0.0
+    moved, _ = predict_mode(problem, mode, here, here + step)
+    changes = problem.roots((here + step)[problem.n_beta :])
     effects = [
         (scale(after - root, u) + scale(root, v - u)) / _STEP
         for after, root, u, v in zip(changes, mode.roots, mode.point.u, moved, strict=True)
