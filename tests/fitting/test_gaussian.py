@@ -310,3 +310,21 @@ def test_pseudo_likelihood_is_the_likelihood(slopes: dict[str, np.ndarray], *, r
     data = {**slopes, "r": slopes["r"] * 1e10}
     fit = mc.glmm("r ~ x + (1 | g)", data, method="pql", reml=reml)
     np.testing.assert_allclose(fit.params / 1e10, whole.params, rtol=1e-9)
+
+
+@pytest.mark.parametrize("term", ["(1 | g)", "(x | g)"])
+@pytest.mark.parametrize(
+    ("mean", "origin", "unit"), [(1.6e9, 0.0, 1.0), (0.0, 1e6, 1.0), (0.0, 0.0, 1e12)]
+)
+def test_what_is_computed_of_a_fit(term: str, mean: float, origin: float, unit: float) -> None:
+    """The conditional AIC and leave-one-out know neither origins nor units."""
+    rng = np.random.default_rng(1)
+    g, x = np.repeat(np.arange(12), 10), rng.normal(size=120)
+    y = 0.4 * x + rng.normal(0.0, 0.9, 12)[g] + 0.5 * rng.normal(size=12)[g] * x
+    y = y + rng.normal(size=120)
+    near = quiet(f"y ~ x + {term}", {"y": y, "x": x, "g": g})
+    far = quiet(f"y ~ x + {term}", {"y": (y + mean) * unit, "x": x + origin, "g": g})
+    assert mc.caic(far).df == pytest.approx(mc.caic(near).df, abs=1e-4)
+    moved = 120 * np.log(unit)
+    assert mc.loo(far).total == pytest.approx(mc.loo(near).total - moved, abs=2e-3)
+    assert mc.logo(far).total == pytest.approx(mc.logo(near).total - moved, abs=2e-3)

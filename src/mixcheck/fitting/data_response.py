@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
+from mixcheck.fitting.gaussian import centre_effects
 from mixcheck.fitting.linear_mixed import differentiate_fitted, has_one_variance, is_linear_mixed
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.mode import Mode
@@ -110,7 +111,13 @@ def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted:
     deviation = float(np.exp(mode.point.eta[1][0] - problem.offsets[1][0]))
     errors = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[problem.n_beta :]
     theta = optimum.psi[problem.n_beta :]
-    response = differentiate_fitted(problem, theta, deviation, errors, restricted=restricted)
+    centred = centre_effects(optimum)
+    if centred is None:
+        response = differentiate_fitted(problem, theta, deviation, errors, restricted=restricted)
+    else:
+        response = differentiate_fitted(
+            centred.problem, centred.theta, deviation, centred.errors, restricted=restricted
+        )
     # A weight below one is less than an observation; above, each of its copies counts.
     counts = np.ones(problem.n) if problem.weights is None else np.minimum(problem.weights, 1.0)
     held = float(counts @ response.held)

@@ -9,7 +9,7 @@ library asks for beyond the estimates (modes, covariance) is computed when it is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +29,13 @@ from mixcheck.fitting.profiled_jointly import absorb_jointly
 from mixcheck.fitting.profiled_levels import absorb_levels
 from mixcheck.fitting.profiled_search import find_optimum, newton_step, to_lower
 
-__all__ = ["covariance_of_gaussian", "estimate_gaussian", "is_profiled"]
+__all__ = [
+    "Centred",
+    "centre_effects",
+    "covariance_of_gaussian",
+    "estimate_gaussian",
+    "is_profiled",
+]
 
 # Residuals of this many times the rounding of the response are nothing.
 _ROUNDING = 8.0
@@ -344,3 +350,38 @@ def covariance_of_gaussian(optimum: Optimum) -> FloatArray | None:
     # The deviance is twice minus the log-likelihood.
     out: FloatArray = 2.0 * optimum.fit.root @ optimum.fit.root.T
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """A linear mixed model with centred covariates of its random effects, at its optimum.
+
+    Attributes
+    ----------
+    problem : Problem
+    theta : (k,)
+        In the units of the response.
+    errors : (k,)
+        Approximate standard errors of theta.
+    """
+
+    problem: Problem
+    theta: FloatArray
+    errors: FloatArray
+
+
+def centre_effects(optimum: Optimum) -> Centred | None:
+    """The same model with centred random effects; None where none are far from zero."""
+    if not isinstance(optimum, GaussianOptimum):
+        return None
+    fit = optimum.fit
+    products, unit = fit.deviance.products, fit.deviation * fit.deviance.moments.size
+    if not any(np.triu(change, 1).any() for change in products.changes):
+        return None
+    problem = replace(fit.problem, latent=products.latent)
+    theta = np.empty(problem.n_theta)
+    for term in problem.terms:
+        root = fit.profile.roots[term.factor][term.columns, term.columns]
+        theta[term.theta] = term.covariance.pull_back(to_lower(root)[0])
+    spread = np.sqrt(2.0 / np.maximum(np.abs(fit.hessian.diagonal()), 1e-300))
+    return Centred(problem, unit * theta, unit * spread)
