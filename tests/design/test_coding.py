@@ -63,3 +63,12 @@ def test_room(monkeypatch: pytest.MonkeyPatch) -> None:
         require_room(1_000_000, 50, "c")
     with pytest.raises(DesignError, match=r"hours for every fit; `c` gives .*\(1 \| c\)"):
         require_time(40_000, 20_000, "c")
+
+
+def test_products_of_many_factors() -> None:
+    """A product of eight factors is one piece, and more factors than can be are refused."""
+    many = [Coding(f"b{i}", levels=pd.Index([False, True])) for i in range(11)]
+    (piece,) = pieces_of([tuple(range(8))], many)
+    assert piece.width(many) == 256
+    with pytest.raises(DesignError, match=r"has 2\^11 columns at least"):
+        pieces_of([tuple(range(11))], many)

@@ -78,3 +78,10 @@ def test_what_is_no_term(text: str) -> None:
     """Numbers, texts and powers that are no count are refused."""
     with pytest.raises(FormulaError, match=r"write|no term"):
         terms_of(text)
+
+
+def test_long_sums() -> None:
+    """A sum has as many terms as it has, however it is written."""
+    many = " + ".join(f"x{i}" for i in range(600))
+    assert len(terms_of(f"1 + {many}")) == 601
+    assert terms_of("1 + 1e+300:x") == terms_of("1 + 1e300:x")

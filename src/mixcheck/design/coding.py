@@ -27,6 +27,7 @@ __all__ = ["Coding", "Piece", "pieces_of", "require_room", "require_time"]
 
 # A matrix, its products and its factor must have room side by side.
 _SHARE_OF_MEMORY: Final = 0.25
+_MOST_FACTORS: Final = 10
 _UNKNOWN_MEMORY: Final = 8 * 2**30
 # Products of rows with the square of columns: one factorisation would take a minute.
 _MOST_WORK: Final = 4e12
@@ -142,6 +143,12 @@ def pieces_of(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> li
     for term, reduced_in_r in zip(terms, _contrasts(terms, codings), strict=True):
         numbers = tuple(i for i in term if not codings[i].spans)
         levels = tuple(i for i in term if codings[i].spans)
+        if len(levels) > _MOST_FACTORS:
+            raise DesignError(
+                f"A product of {len(levels)} factors has 2^{len(levels)} columns at least; up to "
+                f"{_MOST_FACTORS} can be multiplied. Use interaction(..), which has the "
+                "combinations that occur."
+            )
         subsets = [
             tuple(i for i, taken in zip(levels, choice, strict=True) if taken)
             for choice in product((True, False), repeat=len(levels))
@@ -151,7 +158,14 @@ def pieces_of(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> li
         new = [subset for subset in subsets if (mark, frozenset(subset)) not in spanned]
         spanned.update((mark, frozenset(subset)) for subset in new)
         start = [frozenset((i, True) for i in subset) for subset in new]
-        for merged in _merged(start):
+        core = frozenset.intersection(*start) if start else frozenset()
+        if len(start) == 2 ** (len(levels) - len(core)):
+            # Every product with some factors reduced is the product with the others in full.
+            whole = core | {(i, False) for i in levels if (i, True) not in core}
+            merged_pieces = [whole]
+        else:
+            merged_pieces = _merged(start)
+        for merged in merged_pieces:
             reduced = dict(merged)
             kept = tuple((i, reduced.get(i, False)) for i in term if i in reduced or i in numbers)
             pieces.append(Piece(kept))
@@ -161,13 +175,14 @@ def pieces_of(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> li
 def _contrasts(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> list[set[int]]:
     """Factors of each term that R codes by contrasts."""
     found: list[set[int]] = []
+    known = [frozenset(term) for term in terms]
     first = () not in terms
     for k, term in enumerate(terms):
         factors = [i for i in term if codings[i].spans]
         coded = {
             i
             for i in factors
-            if len(term) == 1 or any(set(term) - {i} <= set(earlier) for earlier in terms[:k])
+            if len(term) == 1 or any(known[k] - {i} <= earlier for earlier in known[:k])
         }
         if first and factors:
             # Without an intercept the first factor of all stands for it.

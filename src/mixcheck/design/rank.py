@@ -67,15 +67,16 @@ def _by_projection(X: FloatArray) -> BoolArray:
     """The same by Householder and then Gram-Schmidt on the triangle, with no squares taken."""
     scale = np.abs(X).max(axis=0, initial=0)
     R: FloatArray = np.asarray(np.linalg.qr(X / np.where(scale > 0, scale, 1.0), mode="r"))
-    basis: list[FloatArray] = []
+    basis = np.empty((len(R), min(R.shape)), order="F")
+    rank = 0
     keep = np.zeros(X.shape[1], dtype=np.bool_)
     for j, column in enumerate(R.T):
         rest = column.copy()
         for _ in range(2):
-            for direction in basis:
-                rest -= (direction @ rest) * direction
+            rest -= basis[:, :rank] @ (basis[:, :rank].T @ rest)
         left = np.linalg.norm(rest)
-        if left > _TOLERANCE * np.linalg.norm(column):
+        if rank < basis.shape[1] and left > _TOLERANCE * np.linalg.norm(column):
             keep[j] = True
-            basis.append(rest / left)
+            basis[:, rank] = rest / left
+            rank += 1
     return keep

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
-from mixcheck.design.brackets import brief
+from mixcheck.design.brackets import brief, scan
 from mixcheck.design.nodes import (
     Binary,
     Braces,
@@ -92,7 +92,17 @@ def terms_of(text: str) -> tuple[Term, ...]:
     def fail(message: str) -> NoReturn:
         raise FormulaError(message)
 
-    return expand([("+", parse_node(text))], fail)
+    return expand([("+", parse_node(part)) for part in _parts(text)], fail)
+
+
+def _parts(text: str) -> list[str]:
+    """Summands of a text that is a plain sum, so that a long one is no deep tree."""
+    source = scan(text)
+    cuts = [i for i in source.find(0, len(text), "+") if text[i - 1 : i + 2] == " + "]
+    if any(text[i - 1 : i + 2] == " - " for i in source.find(0, len(text), "-")):
+        return [text]
+    ends = [*cuts, len(text)]
+    return [text[i:j] for i, j in zip([0, *(i + 1 for i in cuts)], ends, strict=True)]
 
 
 def expand(items: Iterable[tuple[str, Node]], fail: _Fail) -> tuple[Term, ...]:
