@@ -124,9 +124,14 @@ def test_tables_by_label() -> None:
     np.testing.assert_array_equal(stack_draws(made_up, 7, None, index), DRAWS[0])
     with pytest.raises(DataError, match="draws has an index that is not that of observed"):
         stack_draws(table.set_axis(list("hijklmn")), 7, None, index)
-    np.testing.assert_array_equal(
-        stack_draws(table.reset_index(drop=True), 7, None, index), DRAWS[0]
-    )
+    plain = table.reset_index(drop=True)
+    with pytest.raises(DataError, match=r"write draws.to_numpy\(\)"):
+        stack_draws(plain, 7, None, index)
+    np.testing.assert_array_equal(stack_draws(plain.to_numpy(), 7, None, index), DRAWS[0])
+    np.testing.assert_array_equal(stack_draws(plain, 7, None, pd.RangeIndex(7)), DRAWS[0])
+    for either in (plain, plain.T):
+        with pytest.raises(DataError, match=r"another order than 0 to 6.*draws.to_numpy\(\)"):
+            stack_draws(either, 7, None, pd.Index([6, 5, 4, 3, 2, 1, 0]))
 
 
 @pytest.mark.parametrize(

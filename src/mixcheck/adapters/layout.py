@@ -70,14 +70,21 @@ def _aligned_table(
         return draws
     by_columns = draws_by == "columns" or (draws_by is None and draws.shape[1] != n)
     labels = draws.index if by_columns else draws.columns
-    if len(labels) != n or isinstance(labels, pd.RangeIndex):
-        return draws  # of a file, say, that has no labels of its own
+    if len(labels) != n or labels.equals(index):
+        return draws
+    unique = labels.is_unique and index.is_unique
+    places = labels.get_indexer(index) if unique else np.full(n, -1)
+    same = bool((places >= 0).all())
+    if same and isinstance(labels, pd.RangeIndex):
+        raise DataError(
+            f"observed has its rows in another order than 0 to {n - 1}, and draws has no labels "
+            "but these; give draws.to_numpy() if draws are in the order of observed, or sort it."
+        )
     if by_columns:
         aligned: pd.DataFrame = align_rows(draws, index, "draws", "observed")
         return aligned
-    places = labels.get_indexer(index) if labels.is_unique and index.is_unique else None
     # Columns often have names that a program made up, and these say nothing.
-    return draws if places is None or (places < 0).any() else draws.iloc[:, places]
+    return draws.take(places, axis=1) if same else draws
 
 
 def _one_variable(draws: Any, n: int) -> Any:
@@ -104,7 +111,8 @@ def _one_variable(draws: Any, n: int) -> Any:
     sizes = ", ".join(f"{name} ({size})" for name, size in held.items())
     if not fitting:
         raise DataError(
-            f"no variable of draws has {n} observations; found, each with its number: {sizes}."
+            f"no variable of draws has {n} observations; found, each with its number: "
+            f"{sizes or 'none'}."
         )
     raise DataError(
         f"draws has several variables of {n} observations; write draws={place}[{fitting[0]!r}] "
