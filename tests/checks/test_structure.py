@@ -182,5 +182,5 @@ def test_laplace_adequacy_says_why_it_does_not_apply():
 
 def test_laplace_adequacy_refuses_a_tolerance_of_zero():
     """No approximation would be good enough."""
-    with pytest.raises(OptionError, match="tolerance must be positive"):
+    with pytest.raises(OptionError, match="tolerance must be a positive number"):
         LaplaceAdequacy(tolerance=0.0)

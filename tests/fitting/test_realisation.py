@@ -219,7 +219,10 @@ def test_options(small: SimpleNamespace) -> None:
     """Unknown conditioning, and marginal residuals with effects in the dispersion."""
     view = make_view("poisson", "(1 | g)", groups=5)
     rng = np.random.default_rng(0)
-    with pytest.raises(OptionError, match="conditioning='modes' is unknown; write one of"):
+    with pytest.raises(
+        OptionError,
+        match="'modes' is unknown; write 'posterior', 'm",
+    ):
         observe(view, mode_of(view), "modes", rng)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="conditioning='x' is unknown"):
         replicate(view, "x", rng)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ from mixcheck.display.document import Document
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.model import Comparable
-from mixcheck.options import require_choice, require_whole, require_workers, shown
+from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.workers import Progress, map_numbers
@@ -323,6 +323,7 @@ def search_models(
     """
     _require_options(search, width, max_models, checked)
     require_workers(n_jobs)
+    require_progress(progress)
     name, function = get_criterion(criterion)
     tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
     explored, path = explore(

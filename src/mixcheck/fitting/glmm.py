@@ -165,7 +165,14 @@ def glmm(
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
         _require_estimable(design, problem, limits)
-    fit = _fit(design, problem, fixed, limits, method, nodes, hessian, reml)
+    try:
+        fit = _fit(design, problem, fixed, limits, method, nodes, hessian, reml)
+    except MemoryError as error:
+        raise DesignError(
+            f"the memory was used up by a model of {problem.n:,} rows, {problem.n_beta:,} fixed "
+            f"effects and {sum(f.q * f.m for f in problem.latent.factors):,} random effects; fit "
+            "a smaller model, or fewer rows"
+        ) from error
     _warn(fit)
     return fit
 
