@@ -116,6 +116,16 @@ def test_reference_level() -> None:
     assert found == pytest.approx(rest.params["f[T.2]"], abs=ESTIMATE)
 
 
+def test_slope_within_a_level() -> None:
+    """The slope of a predictor within a level at the end is lost with it, for the same reason."""
+    data = level_table().assign(x=lambda d: np.sin(np.arange(len(d))))
+    fit, _ = fit_once("y ~ x * f + (1 | g)", data, family="poisson")
+    assert {x.parameter: x.reason for x in fit.convergence.limits} == {
+        "f[T.c]": "separation",
+        "x:f[T.c]": "separation",
+    }
+
+
 def test_flat_ridge() -> None:
     """Zeros that two parts explain are laid to one of them, and the other is said to be free."""
     fit, caught = fit_once("y ~ f + (1 | g)", level_table(), family="poisson", zi="~ f")

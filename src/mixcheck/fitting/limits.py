@@ -135,7 +135,7 @@ def _reasons_of(problem: Problem, k: int, part: Separation | None) -> dict[int, 
         side = np.sign(problem.X[k] @ part.direction)[part.rows]
         if (side == problem.family.simplest[k]).all():
             along = reason_at(problem.family.predictors[k], simplest=True)
-    return {j: along if part.direction[j] != 0.0 else "not identified" for j in part.columns}
+    return {j: "not identified" if j in part.unseen else along for j in part.columns}
 
 
 def reason_at(predictor: str, *, simplest: bool) -> LimitReason:

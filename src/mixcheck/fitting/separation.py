@@ -61,6 +61,8 @@ class Separation:
     direction : (p,)
         Moves each of `rows` by one or more towards its end, and no other row; zero where no
         row is moved and the columns are only not identified.
+    unseen : tuple of int
+        Columns that no row identifies, moved or not.
     """
 
     columns: tuple[int, ...]
@@ -69,6 +71,7 @@ class Separation:
     basis: FloatArray
     rows: BoolArray
     direction: FloatArray
+    unseen: tuple[int, ...] = ()
 
 
 def find_separation(
@@ -112,12 +115,17 @@ def find_separation(
         return None
     rows = np.flatnonzero(moved)
     direction = basis @ _widest(signs[rows, None] * (X[rows] @ basis))
-    scale = np.sqrt(np.mean(X * X, axis=0))
-    parts = np.abs(basis * scale[:, None])
-    named = (parts > _NEGLIGIBLE * parts.max(axis=0)).any(axis=1)
-    return Separation(
-        tuple(np.flatnonzero(named).tolist()), not left.any(), dropped, basis, moved, direction
-    )
+    named = _columns_of(X, basis)
+    # What the moved rows would not identify either is not lost to them.
+    unseen = _columns_of(X, _null_space(X[counted])[0])
+    return Separation(named, not left.any(), dropped, basis, moved, direction, unseen)
+
+
+def _columns_of(X: FloatArray, basis: FloatArray) -> tuple[int, ...]:
+    """Columns of X that null vectors, (p, r), make use of."""
+    parts = np.abs(basis * np.sqrt(np.mean(X * X, axis=0))[:, None])
+    named = (parts > _NEGLIGIBLE * parts.max(axis=0, initial=0.0)).any(axis=1)
+    return tuple(np.flatnonzero(named).tolist())
 
 
 def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: FloatArray) -> bool:
