@@ -107,7 +107,7 @@ def study(kind: str, k: int, theirs: pd.DataFrame | None, starts: int) -> dict[s
     row["seconds"] = round(time.process_time() - begin, 2)
     best = random_starts(problem, k, starts)
     row["ten_starts"] = "" if best is None else f"{best:.6f}"
-    if theirs is not None and k in theirs.index:
+    if theirs is not None and k in theirs.index and theirs.loc[k, "clean"]:
         row["glmmtmb_clean"] = theirs.loc[k, "clean"]
         row["glmmtmb"] = theirs.loc[k, "llf"]
         row["ours_at_glmmtmb"] = f"{at_glmmtmb(problem, str(theirs.loc[k, 'par'])):.6f}"

@@ -267,7 +267,7 @@ def _explore(
             return None, near.evaluations
         if not may_be_better(near, best):
             return None, near.evaluations
-        scale = whiten(problem, near.evaluation)
+        # A scale found anew would have no limit where a variance has gone to zero.
         whole = minimise(objective, near.psi, scale, first=near.evaluation, rows=problem.n)
     except (ConvergenceError, np.linalg.LinAlgError):
         return None, 1

@@ -39,6 +39,8 @@ _MAX_SCORING = 50
 _SCORING_DECREMENT = 1e-3
 # A starting variance contributes at least this share of the information of a level.
 _LEAST_SHRINKAGE = 0.1
+# Standard deviations are measured as if they were at least this, per precision of a level.
+_LEAST_DEVIATION = 0.03
 _MAX_EM = 6
 # EM stops where it changes the covariance parameters by less, relative to the largest.
 _EM_CHANGE = 0.15
@@ -293,6 +295,9 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
     Information on s in N(0, I + s^2 w): D'' = sum (2 s w / (1 + s^2 w))^2; an entry below
     the diagonal moves the mean of one effect with another.
     """
+    # At a variance of zero the information on it vanishes; a small one stands for it.
+    least = _LEAST_DEVIATION / np.sqrt(np.maximum(information.mean(axis=1), 1e-300))
+    deviation = np.maximum(deviation, least)
     shrunk = information / (1.0 + deviation[:, None] ** 2 * information)
     q = deviation.size
     curvature = np.empty((q, q))
