@@ -122,11 +122,11 @@ _FOREIGN = (
     r"null (?:byte|character)",
 )
 FOREIGN = re.compile("|".join(_FOREIGN))
-# What stands in quotes is the caller's own, and so is the type of what was found.
+# What stands in quotes is the caller's own, and so is what the text of the call has.
 _OURS = "|".join(name for name in dir(mc) if name.endswith(("Error", "Warning", "Failed")))
 _QUOTED = re.compile(
     rf"'[^']*'|`[^`]*`|\"[^\"]*\"|numpy\.random\.default_rng"
-    r"|(?:\bfound|\braised|=|the class|the function|, not(?= [A-Z])) ?[\w.]+"
+    r"|(?:\braised|=) ?[\w.]+"
     rf"|\b(?:{_OURS})\b"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -203,7 +203,7 @@ def judge(step: Step, names: dict[str, Any]) -> Outcome:
             raised = error
         leaked = list(warnings.filters) != filters or warnings.showwarning is not shown
     faults = [*_of_warnings(caught), *_of_state(before, leaked)]
-    faults += _of_error(raised) if raised is not None else []
+    faults += _of_error(raised, step.text) if raised is not None else []
     if held != _prints([*arguments, *keywords.values()]):
         faults.append(Fault("an argument was changed", step.target, ""))
     if out.getvalue() or (err.getvalue() and "progress" not in keywords):
@@ -255,12 +255,12 @@ def _place(error: BaseException) -> str:
     return f"{path}:{frames[-1].lineno} {frames[-1].name}"
 
 
-def _of_error(error: BaseException) -> list[Fault]:
+def _of_error(error: BaseException, call: str) -> list[Fault]:
     place = _place(error)
     if isinstance(error, Hang):
         return [Fault("longer than 10 s", place, "")]
     if isinstance(error, mc.MixcheckError):
-        return [Fault(f"message: {why}", place, words) for why, words in _of_message(error)]
+        return [Fault(f"message: {why}", place, words) for why, words in _of_message(error, call)]
     if isinstance(error, TypeError) and (not _frames(error) or _is_deliberate(error)):
         return []
     return [Fault(type(error).__name__, place, str(error)[:300])]
@@ -274,17 +274,19 @@ def _is_deliberate(error: TypeError) -> bool:
     return ("raise TypeError" in (last.line or "")) or (unknown and "bind" in (last.line or ""))
 
 
-def _of_message(error: mc.MixcheckError) -> list[tuple[str, str]]:
+def _of_message(error: mc.MixcheckError, call: str) -> list[tuple[str, str]]:
     text = str(error)
     if isinstance(error, mc.ChecksFailed):
         return []  # its message is a table
-    return list(_of_words(text, marks=isinstance(error, mc.FormulaError)))
+    return list(_of_words(text, call, marks=isinstance(error, mc.FormulaError)))
 
 
-def _of_words(text: str, *, marks: bool = False) -> Iterator[tuple[str, str]]:
+def _of_words(
+    text: str, call: str = "", *, marks: bool = False, most: int = LONGEST
+) -> Iterator[tuple[str, str]]:
     if not text.strip():
         yield "empty", ""
-    if len(text) > LONGEST:
+    if len(text) > most:
         yield "too long", text[:300]
     if text.count("\n") > (4 if marks else 0):
         yield "several lines", text[:300]
@@ -292,7 +294,7 @@ def _of_words(text: str, *, marks: bool = False) -> Iterator[tuple[str, str]]:
     if found:
         yield "control characters", repr(text)[:300]
     foreign = FOREIGN.search(_QUOTED.sub("''", text))
-    if foreign:
+    if foreign and foreign.group().strip() not in call:
         yield f"foreign words {foreign.group().strip()!r}", text[:300]
 
 
@@ -304,7 +306,8 @@ def _of_warnings(caught: list[warnings.WarningMessage]) -> Iterator[Fault]:
             path = path.rpartition("/src/")[2]
             yield Fault(f"warning {name}", f"{path}:{item.lineno}", str(item.message)[:200])
         else:
-            for why, words in _of_words(str(item.message)):
+            # A warning may join several facts.
+            for why, words in _of_words(str(item.message), most=2 * LONGEST):
                 yield Fault(f"warning text: {why}", name, words)
 
 

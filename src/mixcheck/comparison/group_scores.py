@@ -293,7 +293,8 @@ def _refit(
         if isinstance(row, str) or not np.isfinite(row).all():
             why = row if isinstance(row, str) else "its log score is not finite"
             raise ComparisonError(
-                f"the model cannot predict {levels[k]!r} of {group!r} from the other levels: {why}"
+                f"the model cannot predict {shown(levels[k])} of {group!r} from the other levels: "
+                f"{why}"
                 ". Leave that level out of the data, or merge predictors that occur in it alone"
             )
     return np.array([float(row[0]) for row in rows if not isinstance(row, str)])

@@ -387,8 +387,8 @@ def _refit(
         if isinstance(held, str) or not np.isfinite(held).all():
             why = held if isinstance(held, str) else "its log score is not finite"
             raise ComparisonError(
-                f"the model cannot predict row {index[rows[k]]!r} from the others: {why}. Leave "
-                "that row out of the data, or merge predictors that occur in it alone"
+                f"the model cannot predict row {shown(index[rows[k]])} from the others: {why}. "
+                "Leave that row out of the data, or merge predictors that occur in it alone"
             )
         out[:, k] = held
     return out
