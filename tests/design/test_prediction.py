@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.design import Design, apply_design, build_design, parse_formula
 from mixcheck.errors import DataError, OptionError, UnknownColumnError, UnseenLevelError
 
@@ -206,3 +207,12 @@ def test_type_of_a_fixed_level() -> None:
     """Numbers where the fit had words are named as such."""
     with pytest.raises(UnseenLevelError, match=r"fit has text there and the new data numbers"):
         apply_design(build("y ~ t"), table().assign(t=1), unseen="error")
+
+
+def test_infinite_offset_is_refused() -> None:
+    """An infinite offset of a prediction is named with its row, and a missing one gives NaN."""
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, 5.0, 4.0], "x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]})
+    fit = mc.glmm("y ~ x", data, family="poisson")
+    with pytest.raises(mc.DataError, match=r"offset is infinite in row 1, and in 1 row\(s\)"):
+        fit.predict(data.head(2), offset=[0.0, np.inf])
+    assert fit.predict(data.head(2), offset=[0.0, np.nan]).isna().tolist() == [False, True]

@@ -105,6 +105,12 @@ def apply_design(
     require_columns(frame, effects, ())
     uses_offset = any(old.name == "mean" for _, old in wanted)
     extra = read_vector(_new_offset(design, offset), frame, "offset") if uses_offset else None
+    if extra is not None and np.isinf(extra).any():
+        first = row_label(frame, int(np.flatnonzero(np.isinf(extra))[0]))
+        raise DataError(
+            f"offset is infinite in {first}, and in {int(np.isinf(extra).sum())} row(s) in all; "
+            "write a finite number, or NaN where it is not known."
+        )
     needed = dict.fromkeys([*effects, *(grouped if unseen == "error" else ())])
     rows = _present_rows(frame, list(needed), [extra])
     columns = {n: read_column(pick_column(frame, n), rows) for n in effects}

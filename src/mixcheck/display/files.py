@@ -54,6 +54,7 @@ def require_writable(path: Path, name: str) -> None:
     OutputError
         If there is no such folder, it takes no file, or the path is a folder.
     """
+    require_path(name, path)
     try:
         problem = _obstacle(path)
     except (OSError, ValueError) as error:
