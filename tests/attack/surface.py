@@ -217,7 +217,11 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("mc.checks.Zeros"),
     Target("mc.checks.Convergence"),
-    Target("mc.checks.Count", {"value": Argument(("0", "1", "3.0"), UNSURE, ("-1", "0.5"), 0.95)}),
+    Target(
+        "mc.checks.Count",
+        {"value": Argument(("0", "1", "3.0"), UNSURE, ("-1", "0.5"), 1.0)},
+        ("value",),
+    ),
     Target(
         "mc.checks.Trend", {"against": Argument(("'fitted'", "'x'"), values.of_type(str), (), 0.9)}
     ),

@@ -47,3 +47,14 @@ def test_natural_splines_are_linear_outside() -> None:
     with_line = np.column_stack([np.ones(60), B])
     fitted = with_line @ np.linalg.lstsq(with_line, X, rcond=None)[0]
     np.testing.assert_allclose(fitted, X, atol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-12, 1e12, 1e150, 1e300])
+def test_polynomials_do_not_depend_on_the_unit(unit: float) -> None:
+    """Orthonormal polynomials of a predictor are those of the predictor in another unit."""
+    x = np.array([0.3, 1.1, 2.0, 2.7, 3.9, 5.2, 6.1])
+    state: dict[str, object] = {}
+    basis = orthogonal_polynomials(x * unit, 3, state, "poly(x, 3)")
+    assert np.allclose(basis, orthogonal_polynomials(x, 3, {}, "poly(x, 3)"), atol=1e-12)
+    again = orthogonal_polynomials(x[:2] * unit, 3, state, "poly(x, 3)")
+    assert np.allclose(again, basis[:2], atol=1e-12)

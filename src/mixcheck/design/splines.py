@@ -34,6 +34,9 @@ def orthogonal_polynomials(x: FloatArray, degree: int, state: State, text: str) 
             "write a lower degree."
         )
     fitted = not state
+    # The basis does not depend on the unit of x; in this one no power of it leaves the floats.
+    unit: float = state.setdefault("unit", float(np.abs(x - x.mean()).max()) if fitted else 1.0)
+    x = x / unit
     centre: list[float] = state.setdefault("centre", [])
     norm: list[float] = state.setdefault("norm", [])
     P = np.empty((len(x), degree + 1))
