@@ -62,7 +62,7 @@ _MAX_HALVINGS = 40
 POLE = 6.0
 # Where the deviance is above that of an optimum by no more than this, and so far as its
 # curvature says, a search would end at that optimum.
-_NEIGHBOUR = 0.1
+_NEIGHBOUR = 0.01
 _MAX_POLES = 12
 # Evaluations without a finite deviance that one search may meet.
 _MAX_LOST = 60

@@ -89,6 +89,13 @@ def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     yield changed(forget=True, size=0.5)
     if zero is not None:
         yield changed(forget=True, size=2.0)
+    if has_several_parts(problem):
+        # Groups that differ in the other parts, and hardly in the mean.
+        out = changed(forget=True, size=2.0)
+        for term in problem.terms:
+            if term.predictor == 0:
+                out[problem.n_beta :][term.theta] *= 0.05
+        yield out
 
 
 def _place(problem: Problem, name: str) -> int | None:
