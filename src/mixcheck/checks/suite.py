@@ -258,7 +258,7 @@ def run_checks(
 
 
 def _refuse_own_arguments(**given: int | None) -> None:
-    named = [f"{name}={value}" for name, value in given.items() if value is not None]
+    named = [f"{name}={shown(value)}" for name, value in given.items() if value is not None]
     if named:
         raise OptionError(
             f"residuals have their own seed, draws and refits, and {', '.join(named)} was given; "
