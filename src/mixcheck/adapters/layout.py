@@ -46,8 +46,8 @@ def stack_draws(
 
     Examples
     --------
-    >>> stack_draws(np.arange(12).reshape(2, 3, 2), 2, None).shape
-    (6, 2)
+    >>> stack_draws(np.arange(24).reshape(2, 3, 4), 4, None).shape
+    (6, 4)
     """
     if draws_by is not None:
         require_choice("draws_by", draws_by, ("rows", "columns"))
