@@ -183,12 +183,20 @@ def test_bad_options(published, arguments, options, message):
         mc.logo(published["bacteria"], *arguments, **options)
 
 
+def test_groups_of_fewer_rows(published):
+    """Scores of the same levels are not compared where one model left out some of their rows."""
+    sleep = mc.datasets.load("sleepstudy").iloc[1:]
+    fewer = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
+    with pytest.raises(mc.ComparisonError, match=r"rows \(180 and 179 observations\)"):
+        mc.logo(published["sleepstudy"]).minus(mc.logo(fewer))
+
+
 def test_bad_models(published):
     """A model without a likelihood by groups is refused; so are scores of other groups."""
     with pytest.raises(mc.OptionError, match="known by groups"):
         mc.logo(Known())
     left, right = mc.logo(published["bacteria"]), mc.logo(published["sleepstudy"])
-    with pytest.raises(mc.ComparisonError, match="not the same"):
+    with pytest.raises(mc.ComparisonError, match="differ in their rows"):
         left.minus(right)
 
 

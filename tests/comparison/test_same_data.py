@@ -177,6 +177,17 @@ def test_vectors_in_another_order(option):
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_weights_of_one():
+    """Weights that are all one are no weights."""
+    data = _counts()
+    formula = "y ~ 1 + (1 | g) + (1 | h)"
+    plain = mc.glmm(formula, data, family="poisson")
+    ones = mc.glmm(formula, data.assign(w=1), family="poisson", weights="w")
+    require_same_data({"plain": plain, "ones": ones})
+    assert plain.data_digest == ones.data_digest
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 def test_trials(cbpp):
     """As many successes out of other numbers of trials are other data."""
     models = {

@@ -114,8 +114,7 @@ class GroupScores(Record):
     def _matched(self, other: GroupScores) -> pd.Series[float]:
         """The scores of another model, level by level, where both models know their rows."""
         first, second = self.subject, other.subject
-        both = isinstance(first, Comparable) and isinstance(second, Comparable)
-        if not both or first.nobs != second.nobs:
+        if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
             return other.scores
         require_same_data({"the first model": first, "the second model": second})
         if not (isinstance(first, Traceable) and isinstance(first, Groupwise)):

@@ -116,8 +116,6 @@ class RowScores(Record):
         first, second = self.subject, other.subject
         if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
             return other.scores
-        if first.nobs != second.nobs:
-            return other.scores
         require_same_data({"the first model": first, "the second model": second})
         order = order_of(first, second)
         values = other.scores.to_numpy()

@@ -428,13 +428,15 @@ class GLMM(Estimates):
         """The rows of the fit and what they hold."""
         size, weights, to = self.problem.data.size, self.problem.weights, self.problem.to_design
         blocks = [block for part in self.design.predictors for block in part.random]
+        # Weights of one are no weights.
+        weighted = weights is not None and bool(np.any(weights != 1.0))
         named = plan_formula(self.design.formula).variables(response=True)
         grouping = tuple(dict.fromkeys(name for group in self.design.keys for name in group))
         return DataRows(
             frame=self.frame,
             response=self.observed,
             size=None if size is None else to(size),
-            weights=None if weights is None else to(weights),
+            weights=to(weights) if weights is not None and weighted else None,
             offsets={part.name: part.offset for part in self.design.predictors},
             groups={block.group: block.codes for block in blocks},
             used=tuple(dict.fromkeys((*named, *grouping))),
