@@ -130,3 +130,91 @@ def test_the_reference_lists_every_function() -> None:
     }  # fmt: skip
     ours = {name for name in FUNCTIONS if not name.startswith("np.")}
     assert ours - named == spelled_twice
+
+
+def column(text: str, data: pd.DataFrame) -> list[float]:
+    """The one column of a term."""
+    design = build_design(parse_formula(f"y ~ 0 + {text}"), data, ratio_is_trials=False)
+    (values,) = design.predictors[0].X.T
+    return [float(v) for v in values]
+
+
+def test_round_is_that_of_r() -> None:
+    """The nearer decimal, and the even one of two as near: values of R 4.2.2."""
+    x = [0.15, 0.25, 0.35, 0.45, 0.55, 2.675, 2.345, 5.015, -0.15, 0.285, 3.295, 4.755, -654.585]
+    data = pd.DataFrame({"y": range(len(x)), "x": x})
+    tenths = [0.1, 0.2, 0.3, 0.4, 0.6, 2.7, 2.3, 5.0, -0.1, 0.3, 3.3, 4.8, -654.6]
+    hundredths = [0.15, 0.25, 0.35, 0.45, 0.55, 2.67, 2.35, 5.02, -0.15, 0.28, 3.3, 4.76, -654.58]
+    assert column("round(x, 1)", data) == tenths
+    assert column("round(x, 2)", data) == hundredths
+    assert column("round(x * 1e17, 2)", data) == [v * 1e17 for v in x]
+    assert column("np.round(x, 1)", data) == np.round(x, 1).tolist()
+
+
+def test_choose_and_factorial_are_those_of_r() -> None:
+    """Of negative and broken numbers too: values of R 4.2.2."""
+    data = pd.DataFrame({"y": range(5), "n": [-7.0, 5.5, 5.0, -2.5, 60.5], "k": [3, 3, 7, 2, 30]})
+    assert column("choose(n, k)", data) == pytest.approx(
+        [-84.0, 14.4375, 0.0, 4.375, 1.6622637876937e17], rel=1e-12
+    )
+    data["x"] = [-0.5, 0.0, 3.0, 170.0, 0.5]
+    assert column("factorial(x)", data) == pytest.approx(
+        [1.772453850905516, 1.0, 6.0, 7.257415615307994e306, 0.886226925452758], rel=1e-12
+    )
+    with pytest.raises(MixcheckError, match="whole numbers to be chosen"):
+        column("choose(n, 2.4)", data)
+
+
+def test_cut_without_labels_is_numbers() -> None:
+    """``labels = FALSE`` gives the numbers of the intervals, one column and no factor, as in R."""
+    data = pd.DataFrame({"y": range(4), "x": [1.0, 5.0, 2.0, 9.0]})
+    assert column("cut(x, c(0, 1, 3, 6, 10), labels = FALSE)", data) == [1, 3, 2, 4]
+    with pytest.raises(MixcheckError, match="breaks that differ"):
+        column("cut(x, c(0, 6, 6, 10), labels = FALSE)", data)
+
+
+def test_as_character_has_the_order_of_text() -> None:
+    """``"10"`` stands before ``"2"``, and the order of categories is forgotten, as in R."""
+    data = pd.DataFrame({"y": range(6), "k": [2, 10, 1] * 2, "x": [0.5, 2.5, 1.5] * 2})
+    data["f"] = pd.Categorical(list("abc") * 2, list("cba"))
+    for text, levels in {
+        "as.character(k)": ["1", "10", "2"],
+        "factor(as.character(f))": ["a", "b", "c"],
+        "as.character(x)": ["0.5", "1.5", "2.5"],
+    }.items():
+        design = build_design(parse_formula(f"y ~ 0 + {text}"), data, ratio_is_trials=False)
+        assert list(design.predictors[0].columns) == [f"{text}[{level}]" for level in levels]
+
+
+@pytest.mark.parametrize(
+    "text", ["mean(x, 500)", "median(x, 3)", "var(x, z)", "sd(x, TRUE)", "np.max(x, 0)"]
+)
+def test_second_arguments_that_mean_something_else(text: str) -> None:
+    """What R reads as a share to trim, a covariance or na.rm is not one more column."""
+    with pytest.raises(FormulaError, match=r"takes x, na\.rm"):
+        column(f"I(x - {text})", table())
+    assert column("I(x - max(x, 500))", table())[0] == table().x[0] - 500.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I(log(x) > 0)", "I(!sqrt(x))", "ifelse(log(x) > 0, 1, 2)", "ifelse(log(x), 1, 2)",
+     "np.greater(log(x), 0)", "I(b & log(x))", "xor(log(x), b)"],
+)  # fmt: skip
+def test_no_condition_on_what_is_no_number(text: str) -> None:
+    """A condition that R answers by NA is refused, not false."""
+    with pytest.raises(MixcheckError, match=r"is not a number in 1[0-9] row"):
+        column(text, table())
+
+
+def test_dates_without_a_foreign_warning() -> None:
+    """Every part of a date is read as the installed pandas wants it."""
+    assert column("yday(when)", table())[:3] == [1, 2, 3]
+    with pytest.raises(MixcheckError, match=r"write days\(\.\.\) in its place"):
+        column("as.numeric(when)", table())
+
+
+def test_a_column_is_not_called() -> None:
+    """A column with brackets behind it is told from a function that is not there."""
+    with pytest.raises(FormulaError, match=r"`x` is a column and no function; .*`x \* \(\.\.\)`"):
+        column("x(z)", table())

@@ -94,3 +94,18 @@ def test_new_levels_in_another_spelling() -> None:
         design = build_design(parse_formula(formula), table(["a", "b"]), ratio_is_trials=False)
         with pytest.raises(UnseenLevelError, match="'A' is 'a' in another spelling"):
             apply_design(design, {"f": ["A"]}, unseen="error")
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [["forest", "Forest "], ["for\u00eat", "foret"], ["a b", "a  b"], ["a\u00a0b", "A b", "ab"],
+     ["\u00e9", "e\u0301"], ["Stra\u00dfe", "STRASSE"], ["x\u200b", "x"], ["\uff11", "1"]],
+)  # fmt: skip
+def test_what_the_warning_says_to_write_merges_them(levels: list[str]) -> None:
+    """The expression of the warning makes one level of the spellings that it names."""
+    data = table([*levels, "other"])
+    with pytest.warns(DataWarning, match="differ by capitals") as caught:
+        build_design(parse_formula("y ~ f"), data, ratio_is_trials=False)
+    written = str(caught[0].message).partition("such as with ")[2].rstrip(".")
+    merged = eval(written, {"__builtins__": {}}, {"data": data})
+    assert merged.nunique() == 2

@@ -10,10 +10,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from scipy import special
 
-from mixcheck.design.values import Value, as_logical, as_number, as_scalar
+from mixcheck.design.values import Value, as_logical, as_number, as_scalar, require_defined
 from mixcheck.errors import DataError, FormulaError
 
 __all__ = ["ELEMENTWISE", "Function", "Site", "plain"]
+
+# Numbers from here on have no digits behind the point.
+_WHOLE: Final = 2.0**52
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ def _two(function: Callable[[Any, Any], Any]) -> Function:
     return apply
 
 
+def _compared(function: Callable[[Any, Any], Any]) -> Function:
+    def apply(site: Site, x: Value, y: Value) -> Value:
+        sides = (require_defined(as_number(side, site.text), site.text) for side in (x, y))
+        return plain(function(*sides))
+
+    return apply
+
+
 def _many(function: Callable[[Any, Any], Any]) -> Function:
     def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
         if not x:
@@ -76,10 +87,49 @@ def _log(site: Site, x: Value, base: Value = None) -> Value:
 
 
 def _round(site: Site, x: Value, digits: Value = 0.0) -> Value:
+    places = _places(digits, site)
+    return plain(_nearest(as_number(x, site.text), places))
+
+
+def _round_as_numpy(site: Site, x: Value, decimals: Value = 0.0) -> Value:
+    return plain(np.round(as_number(x, site.text), _places(decimals, site)))
+
+
+def _places(digits: Value, site: Site) -> int:
     places = as_scalar(digits, site.text, "digits")
     if not -300 <= places <= 300:
         raise DataError(f"`{site.text}` needs digits from -300 to 300.")
-    return plain(np.round(as_number(x, site.text), int(places)))
+    return int(places)
+
+
+def _nearest(x: Any, places: int) -> Any:
+    """The nearer of the two decimals around a number, and the even one of two as near.
+
+    R's since version 4.0: ``0.15`` is a little less than 0.15, and becomes 0.1, where 10 times
+    it is 1.5 exactly and NumPy's is 0.2.
+    """
+    if places <= 0:
+        return np.round(x, places)
+    scale = 10.0**places
+    scaled = np.asarray(x * scale)
+    low, high = np.floor(scaled) / scale, np.ceil(scaled) / scale
+    below, above = x - low, high - x
+    even = np.floor(scaled) % 2.0 == 0.0
+    nearest = np.where((below < above) | ((below == above) & even), low, high)
+    # Beyond 15 digits there is nothing to round, and the product may overflow.
+    return np.where(np.abs(scaled) < _WHOLE, nearest, x)
+
+
+def _choose(site: Site, n: Value, k: Value) -> Value:
+    """Binomial coefficients, of any number n and a whole number k."""
+    top, chosen = as_number(n, site.text), as_number(k, site.text)
+    if np.any(chosen != np.floor(chosen)):
+        raise DataError(f"`{site.text}` needs whole numbers to be chosen.")
+    # (n over k) is (-1)^k (k - n - 1 over k).
+    turned = np.where(chosen % 2.0 == 0.0, 1.0, -1.0) * special.binom(chosen - top - 1.0, chosen)
+    return plain(
+        np.where(chosen < 0.0, 0.0, np.where(top < 0.0, turned, special.binom(top, chosen)))
+    )
 
 
 def _clip(site: Site, x: Value, a_min: Value = None, a_max: Value = None) -> Value:
@@ -109,7 +159,7 @@ _ONE: Final[dict[str, Callable[[Any], Any]]] = {
     "acosh": np.arccosh, "atanh": np.arctanh, "logit": special.logit, "qlogis": special.logit,
     "expit": special.expit, "plogis": special.expit, "pnorm": special.ndtr,
     "qnorm": special.ndtri, "lgamma": special.gammaln, "gamma": special.gamma,
-    "digamma": special.digamma, "factorial": special.factorial,
+    "digamma": special.digamma, "factorial": lambda x: special.gamma(x + 1.0),
     "lfactorial": lambda x: special.gammaln(x + 1.0),
 }  # fmt: skip
 _NUMPY_ONE: Final = (
@@ -121,8 +171,10 @@ _NUMPY_ONE: Final = (
 _NUMPY_TWO: Final = (
     "add", "arctan2", "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod",
     "heaviside", "hypot", "logaddexp", "maximum", "minimum", "mod", "multiply", "power",
-    "remainder", "subtract", "true_divide", "greater", "greater_equal", "less", "less_equal",
-    "equal", "not_equal",
+    "remainder", "subtract", "true_divide",
+)  # fmt: skip
+_NUMPY_COMPARED: Final = (
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
 )  # fmt: skip
 
 ELEMENTWISE: Final[Mapping[str, Function]] = MappingProxyType(
@@ -130,18 +182,19 @@ ELEMENTWISE: Final[Mapping[str, Function]] = MappingProxyType(
         **{name: _one(function) for name, function in _ONE.items()},
         **{f"np.{name}": _one(getattr(np, name)) for name in _NUMPY_ONE},
         **{f"np.{name}": _two(getattr(np, name)) for name in _NUMPY_TWO},
+        **{f"np.{name}": _compared(getattr(np, name)) for name in _NUMPY_COMPARED},
         "log": _log,
         "logb": _log,
         "pow": _two(np.power),
         "atan2": _two(np.arctan2),
-        "choose": _two(special.binom),
+        "choose": _choose,
         "beta": _two(special.beta),
         "lbeta": _two(special.betaln),
         "pmin": _many(np.minimum),
         "pmax": _many(np.maximum),
         "round": _round,
-        "np.round": _round,
-        "np.around": _round,
+        "np.round": _round_as_numpy,
+        "np.around": _round_as_numpy,
         "np.clip": _clip,
         "np.logical_not": _not,
         "np.logical_and": _logic(np.logical_and),

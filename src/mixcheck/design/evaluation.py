@@ -35,6 +35,7 @@ from mixcheck.design.values import (
     as_logical,
     as_number,
     kind_of,
+    require_defined,
     text_levels,
     value_of,
 )
@@ -227,7 +228,11 @@ def _comparison(
                 f"`{texts[0]} {operator} {texts[1]}` compares {kind_of(left)} with "
                 f"{kind_of(right)}; write a date in quotes, such as '2024-01-31'."
             ) from None
-    return _plain(function(as_number(left, texts[0]), as_number(right, texts[1])))
+    sides = [
+        require_defined(as_number(side, text), text)
+        for side, text in zip((left, right), texts, strict=True)
+    ]
+    return _plain(function(*sides))
 
 
 def _compare_levels(operator: str, left: Value, right: Value, texts: tuple[str, str]) -> Value:

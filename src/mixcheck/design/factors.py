@@ -30,6 +30,7 @@ __all__ = [
     "if_else",
     "matches",
     "relevel",
+    "spelled",
 ]
 
 State = dict[str, Any]
@@ -140,6 +141,13 @@ def factor(value: Value, levels: Value, labels: Value, text: str, n: int) -> pd.
     return values.remove_unused_categories()
 
 
+def spelled(value: Value, text: str, n: int) -> pd.Categorical[Any]:
+    """Levels as text, in the order of text: ``"10"`` stands before ``"2"``, as in R."""
+    values = as_levels(value, text, n)
+    labels = np.array([_shown(level) for level in values.categories], dtype=object)
+    return text_levels(labels[values.codes])
+
+
 def _labels_of(values: pd.Categorical[Any], wanted: list[Any]) -> list[Any]:
     """Levels as they are in the data, of labels as they are written."""
     by_text = {str(level): level for level in values.categories}
@@ -208,8 +216,8 @@ def cut(
     *,
     include_lowest: bool,
     right: bool,
-) -> pd.Categorical[Any]:
-    """Intervals of numbers, named as R names them.
+) -> Value:
+    """Intervals of numbers, named as R names them; their numbers for ``labels=False``.
 
     Raises
     ------
@@ -231,10 +239,10 @@ def cut(
             f"`{text}` has no interval for {x[outside][0]:g}, and for {int(outside.sum())} row(s); "
             "write wider breaks, such as c(-Inf, 0, Inf), or include.lowest=True."
         )
-    if labels is not None and labels is not False:
+    if labels is False:
+        return at + 1.0
+    if labels is not None:
         names = list(map(str, constants(labels, text)))
-    elif labels is False:
-        names = [str(i + 1) for i in range(len(edges) - 1)]
     else:
         names = _interval_names(edges, include_lowest=include_lowest, right=right)
     if len(set(names)) != len(edges) - 1:
@@ -245,7 +253,10 @@ def cut(
 def _breaks(x: Any, given: list[float]) -> Any:
     """Edges in increasing order; a number of intervals stands for equal ones."""
     if len(given) > 1:
-        return np.unique(np.array(given))
+        edges = np.unique(np.array(given))
+        if len(edges) < len(given):
+            raise DataError("cut() needs breaks that differ, and has one of them twice.")
+        return edges
     count = given[0]
     if not (count.is_integer() and 2 <= count <= _MOST):
         raise DataError("cut() needs two breaks at least, or a number of intervals from 2 on.")

@@ -81,6 +81,11 @@ def _same(site: Site, x: Value) -> Value:
 
 
 def _as_numeric(site: Site, x: Value) -> Value:
+    if isinstance(x, pd.Series):
+        raise DataError(
+            f"`{site.text}` of dates could count days or seconds; write days(..) in its place, "
+            "the days since 1970."
+        )
     if isinstance(x, pd.Categorical):
         raise DataError(
             f"`{site.text}` of text or categories could mean their numbers or their positions; "
@@ -103,16 +108,29 @@ def _as_logical(site: Site, x: Value) -> Value:
 def _whole(function: Callable[[Any], Any]) -> Function:
     """A number of all rows, which is that of the fit wherever the model is used."""
 
-    def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
-        if "value" not in site.state:
-            if not x:
-                raise FormulaError(f"`{site.text}` needs a column.")
-            parts = [np.ravel(as_number(part, site.text)) for part in x]
-            site.state["value"] = float(function(np.concatenate(parts)))
-        value: float = site.state["value"]
-        return value
+    def apply(site: Site, x: Value, *, na_rm: Value = None) -> Value:
+        return _kept(site, function, (x,))
 
     return apply
+
+
+def _whole_of_several(function: Callable[[Any], Any]) -> Function:
+    """As `_whole`, of all its arguments together, as R's min, max and sum are."""
+
+    def apply(site: Site, *x: Value, na_rm: Value = None) -> Value:
+        if not x:
+            raise FormulaError(f"`{site.text}` needs a column.")
+        return _kept(site, function, x)
+
+    return apply
+
+
+def _kept(site: Site, function: Callable[[Any], Any], x: tuple[Value, ...]) -> Value:
+    if "value" not in site.state:
+        parts = [np.ravel(as_number(part, site.text)) for part in x]
+        site.state["value"] = float(function(np.concatenate(parts)))
+    value: float = site.state["value"]
+    return value
 
 
 def _variance(ddof: int) -> Callable[[Any], Any]:
@@ -322,6 +340,10 @@ def _factor(
     return _factors.factor(x, levels, labels, site.text, site.n)
 
 
+def _as_character(site: Site, x: Value) -> Value:
+    return _factors.spelled(x, site.text, site.n)
+
+
 def _coded(site: Site, x: Value, contrasts: Value = None, levels: Value = None) -> Value:
     return _factors.coded(x, contrasts, levels, site.text, site.n)
 
@@ -391,7 +413,7 @@ def _list(site: Site, *items: Value) -> Value:
 
 _WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
     "mean": np.mean, "median": np.median, "sd": _sd(1), "var": _variance(1),
-    "min": np.min, "max": np.max, "sum": np.sum, "length": np.size, "len": np.size,
+    "length": np.size, "len": np.size,
     "np.mean": np.mean, "np.median": np.median, "np.std": _sd(0), "np.var": _variance(0),
     "np.min": np.min, "np.max": np.max, "np.sum": np.sum,
 }  # fmt: skip
@@ -400,6 +422,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         **ELEMENTWISE,
         **{name: _whole(function) for name, function in _WHOLES.items()},
+        "min": _whole_of_several(np.min),
+        "max": _whole_of_several(np.max),
+        "sum": _whole_of_several(np.sum),
         **{name: _contrast(name) for name in _factors.CONTRASTS},
         **{name: _cubic(name) for name in ("cc", "cr", "cs")},
         "np.where": _if_else,
@@ -413,7 +438,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "as.logical": _as_logical,
         "factor": _factor,
         "as.factor": _factor,
-        "as.character": _factor,
+        "as.character": _as_character,
         "ordered": _factor,
         "as.ordered": _factor,
         "C": _coded,
@@ -430,7 +455,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "days": _date(_days),
         "year": _date(_of_date("year")),
         "month": _date(_of_date("month")),
-        "yday": _date(_of_date("dayofyear")),
+        "yday": _date(_of_date("day_of_year")),
         "hour": _date(_of_date("hour")),
     }
 )

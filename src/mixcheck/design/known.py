@@ -51,6 +51,10 @@ def require_functions(
         first, _, last = name.rpartition(".")
         if name in known or (first and first.partition(".")[0] in known - frozenset(FUNCTIONS)):
             continue
+        if name in set(columns):
+            raise FormulaError(
+                f"`{name}` is a column and no function; for a product write `{name} * (..)`."
+            )
         if name in HINTS:
             raise UnknownColumnError(
                 f"`{name}` is no column of the data, nor a known function: {HINTS[name]}."

@@ -87,5 +87,16 @@ def _note(name: str, groups: list[tuple[str, ...]]) -> str:
     return (
         f"Levels of `{name}` differ by capitals, blanks or accents only, and count as different: "
         f"{told}{more}. If they are one, merge them before, such as with "
-        f"data[{name!r}].str.strip().str.lower()."
+        f"data[{name!r}]{_merging(groups)}."
     )
+
+
+def _merging(groups: list[tuple[str, ...]]) -> str:
+    """What to write behind a column, so that every group becomes one level."""
+    if all(len({text.strip().lower() for text in group}) == 1 for group in groups):
+        return ".str.strip().str.lower()"
+    first, *rest = groups[0]
+    # Composed and decomposed letters look alike, and are told by their numbers.
+    alike = len({unicodedata.normalize("NFC", text) for text in groups[0]}) < len(groups[0])
+    write = ascii if alike else repr
+    return f".replace({{{', '.join(f'{write(other)}: {write(first)}' for other in rest)}}})"

@@ -27,6 +27,7 @@ __all__ = [
     "constants",
     "kind_of",
     "level_index",
+    "require_defined",
     "text_levels",
     "value_of",
 ]
@@ -130,13 +131,30 @@ def as_number(value: Value, text: str) -> Any:
     )
 
 
+def require_defined(numbers: Any, text: str) -> Any:
+    """Numbers that something can be asked of: none of them is NaN.
+
+    Raises
+    ------
+    DataError
+        With how many are, and where the answer of R would be missing.
+    """
+    undefined = int(np.count_nonzero(np.isnan(numbers)))
+    if undefined:
+        raise DataError(
+            f"`{text}` is not a number in {undefined} row(s), so that a condition on it is neither "
+            "true nor false there; correct these rows, or leave them out of the data."
+        )
+    return numbers
+
+
 def as_logical(value: Value, text: str) -> Any:
     """Value as truth values; a number is true unless it is zero, as in R."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
         return value
     if isinstance(value, bool):
         return value
-    return as_number(value, text) != 0.0
+    return require_defined(as_number(value, text), text) != 0.0
 
 
 def as_levels(value: Value, text: str, n: int) -> pd.Categorical[Any]:
