@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.errors import FamilyError, MixcheckWarning, SeparationWarning
+from mixcheck.errors import FamilyError, MixcheckWarning, OptionError, SeparationWarning
 from mixcheck.families.mixtures import add_zeros
 from mixcheck.families.names import FAMILIES
 
@@ -169,3 +169,34 @@ def test_trials_are_never_ignored() -> None:
         made = mc.glmm("k / n ~ 1 + (1 | g)", data, family="binomial", zi="~ 1")
     assert made.design.size is not None
     np.testing.assert_array_equal(made.design.size, n)
+
+
+@pytest.mark.parametrize("zi", [None, "~ 1"])
+@pytest.mark.parametrize("family", ["binomial", "betabinomial"])
+def test_trials_are_given_once(family: str, zi: str | None) -> None:
+    """R's ``k/n`` with ``weights = n`` does not count each row n times over, unsaid."""
+    rng = np.random.default_rng(2)
+    n = rng.integers(3, 12, 60)
+    data = pd.DataFrame({"k": rng.binomial(n, 0.4), "n": n, "one": 1, "x": rng.normal(size=60)})
+    options: dict[str, Any] = {"family": family, "zi": zi}
+    for text in ("k / n", "(k / n)", "`k`/`n`", "k / I(n)"):
+        with pytest.raises(OptionError, match="leave weights= out"):
+            mc.glmm(f"{text} ~ x", data, weights="n", **options)
+    with pytest.raises(
+        FamilyError, match=r"proportion of successes, .* rows are not: [2-9] in row"
+    ):
+        mc.glmm("k ~ x", data, weights="n", **options)
+
+
+def test_weights_of_another_kind_count_rows() -> None:
+    """Weights that are not the trials are copies of a row; of a 0/1 response, its trials."""
+    rng = np.random.default_rng(2)
+    n = rng.integers(3, 12, 60)
+    data = pd.DataFrame({"k": rng.binomial(n, 0.4), "n": n, "w": 2, "x": rng.normal(size=60)})
+    once = mc.glmm("k / n ~ x", data, family="binomial")
+    twice = mc.glmm("k / n ~ x", data, family="binomial", weights="w")
+    np.testing.assert_allclose(twice.llf, 2.0 * once.llf, rtol=SAME)
+    data["b"] = data.k > 2
+    once = mc.glmm("b ~ x", data, family="binomial")
+    twice = mc.glmm("b ~ x", data, family="binomial", weights="w")
+    np.testing.assert_allclose(twice.llf, 2.0 * once.llf, rtol=SAME)

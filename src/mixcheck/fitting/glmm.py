@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike
 
 from mixcheck.calls import answer_calls
 from mixcheck.design import Design, build_design, divide_dispersion, has_terms, parse_formula
+from mixcheck.design.frames import row_label
 from mixcheck.errors import (
     BoundaryWarning,
     ConvergenceError,
     ConvergenceWarning,
     DesignError,
+    FamilyError,
     OptionError,
     SeparationError,
     SeparationWarning,
@@ -308,10 +310,32 @@ def _design(
         ratio_is_trials=family.takes_trials,
         context=context,
     )
-    if family.takes_trials and design.size is None and design.weights is not None:
+    return _with_trials(design, family.name) if family.takes_trials else design
+
+
+def _with_trials(design: Design, family: str) -> Design:
+    """A design whose weights are trials only where the response does not have them."""
+    y, size, weights = design.response, design.size, design.weights
+    if weights is None:
+        return design
+    if size is None:
         # A proportion in one column with weights: the weights are its trials.
-        counts = design.response * design.weights
-        return replace(design, response=counts, size=design.weights, weights=None)
+        wrong = np.flatnonzero((y < 0.0) | (y > 1.0))
+        if wrong.size:
+            raise FamilyError(
+                f"A {family} response in one column with weights=, which are its trials, is the "
+                f"proportion of successes, from 0 to 1; {wrong.size} of {y.size} rows are not: "
+                f"{y[wrong[0]]:g} in {row_label(design.frame, int(wrong[0]))}. For counts write "
+                "successes / trials, or cbind(successes, failures), without weights="
+            )
+        return replace(design, response=y * weights, size=weights, weights=None)
+    if design.formula.response.kind == "ratio" and np.array_equal(size, weights) and size.max() > 1:
+        counts, trials = design.formula.response.parts
+        raise OptionError(
+            f"the response `{counts} / {trials}` has its trials, and weights= are the same numbers "
+            "once more, so that each row would count as many times as it has trials; leave "
+            "weights= out"
+        )
     return design
 
 
