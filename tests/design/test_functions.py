@@ -212,9 +212,18 @@ def test_dates_without_a_foreign_warning() -> None:
     assert column("yday(when)", table())[:3] == [1, 2, 3]
     with pytest.raises(MixcheckError, match=r"write days\(\.\.\) in its place"):
         column("as.numeric(when)", table())
+    with pytest.raises(MixcheckError, match=r"use pd\.to_datetime on the column"):
+        column("days(f)", table())
 
 
 def test_a_column_is_not_called() -> None:
     """A column with brackets behind it is told from a function that is not there."""
     with pytest.raises(FormulaError, match=r"`x` is a column and no function; .*`x \* \(\.\.\)`"):
         column("x(z)", table())
+
+
+@pytest.mark.parametrize("text", ["ifelse(b, x, f)", "ifelse(b, 'p', 1)", "ifelse(b, 0, f)"])
+def test_text_and_numbers_are_not_mixed(text: str) -> None:
+    """R has the codes of a factor there, or a level for every number; neither is meant."""
+    with pytest.raises(MixcheckError, match="is text in some rows and numbers in others"):
+        column(text, table())

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixcheck.design.formula import parse_formula
 from mixcheck.design.nodes import (
     Binary,
     Call,
@@ -119,3 +120,24 @@ def test_errors(text: str, said: str) -> None:
     """Each mistake has its sentence."""
     with pytest.raises(FormulaError, match=said):
         parse_node(text)
+
+
+@pytest.mark.parametrize("text", ["1e400", "9" * 400, "0x" + "f" * 5000, "1" + "0" * 309 + "L"])
+def test_numbers_beyond_double_precision_are_refused(text: str) -> None:
+    """A number that is none in double precision is not a column called ``inf``."""
+    for formula in (f"y ~ I({text} * x)", f"y ~ {text} * x", f"y ~ x + (I(x / {text}) | g)"):
+        with pytest.raises(FormulaError, match="larger than any in double precision; write Inf"):
+            parse_formula(formula)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("y ~ x \u2212 z", "write `-`"), ("y ~ x \u00d7 z", r"write `\*`"),
+     ("y ~ I(f == \u201ca\u201d)", 'write `"`'), ("y ~ I(x \u2264 z)", "write `<=`"),
+     ("y \u223c x", "not the `~` of a formula"), ("y \uff5e x", "not the `~` of a formula"),
+     ("y ~ x \u2211 z", "name of a column")],
+)  # fmt: skip
+def test_signs_of_printed_pages(text: str, said: str) -> None:
+    """A sign that only looks like one of a formula is answered with the sign to write."""
+    with pytest.raises(FormulaError, match=said):
+        parse_formula(text)

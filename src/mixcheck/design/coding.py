@@ -176,14 +176,18 @@ def _contrasts(terms: Sequence[tuple[int, ...]], codings: Sequence[Coding]) -> l
     """Factors of each term that R codes by contrasts."""
     found: list[set[int]] = []
     known = [frozenset(term) for term in terms]
+    before: set[frozenset[int]] = set()
     first = () not in terms
     for k, term in enumerate(terms):
         factors = [i for i in term if codings[i].spans]
         coded = {
             i
             for i in factors
-            if len(term) == 1 or any(known[k] - {i} <= earlier for earlier in known[:k])
+            if len(term) == 1
+            or known[k] - {i} in before
+            or any(known[k] - {i} <= earlier for earlier in known[:k])
         }
+        before.add(known[k])
         if first and factors:
             # Without an intercept the first factor of all stands for it.
             coded.discard(factors[0])

@@ -289,6 +289,11 @@ def if_else(test: Value, yes: Value, no: Value, text: str, n: int) -> Value:
             return np.where(condition, yes, no)  # type: ignore[arg-type]
         chosen = np.where(condition, as_number(yes, text), as_number(no, text))
         return chosen if chosen.ndim else float(chosen)
+    if any(isinstance(part, float | np.ndarray) for part in (yes, no)):
+        raise DataError(
+            f"`{text}` is text in some rows and numbers in others; write both in quotes, or "
+            "numbers for both."
+        )
     parts = [
         np.full(n, part, dtype=object)
         if isinstance(part, str)

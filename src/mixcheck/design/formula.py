@@ -268,6 +268,9 @@ def _tilde(source: Source) -> int:
     """Position of the one tilde."""
     tildes = source.find(0, len(source.text), "~")
     if not tildes:
+        for alike in "\u223c\uff5e\u02dc":
+            for at in source.find(0, len(source.text), alike)[:1]:
+                source.fail(at, f"`{alike}` is not the `~` of a formula, but looks like it.")
         source.fail(len(source.text), "No `~` in the formula; write `response ~ predictors`.")
     if len(tildes) > 1:
         source.fail(tildes[1], "A second `~`; a formula has one, between response and predictors.")

@@ -24,6 +24,8 @@ def independent_columns(X: FloatArray) -> BoolArray:
     """Which columns of `X`, (n, p), stay, (p,); earlier ones are preferred, as in R."""
     if X.shape[1] == 0:
         return np.ones(0, dtype=np.bool_)
+    if X.shape[1] > X.shape[0]:
+        return _by_projection(X)
     with np.errstate(over="ignore", invalid="ignore"):
         gram = X.T @ X
     lengths = np.sqrt(np.diag(gram))

@@ -7,6 +7,7 @@ interpreter.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,6 +71,14 @@ _SAY: Final = {
     ";": "`;` has no meaning in a formula; it is one sum.",
     "\\": "`\\` has no meaning in a formula; functions are given by name in context=.",
 }
+# What printed pages and other keyboards have for the signs of a formula.
+_LOOK_ALIKE: Final = {
+    "\u2212": "-", "\u2013": "-", "\u2010": "-", "\u00d7": "*", "\u2217": "*", "\uff0b": "+",
+    "\uff0d": "-", "\uff0a": "*", "\u2236": ":", "\uff1a": ":", "\u2223": "|", "\uff5c": "|",
+    "\uff08": "(", "\uff09": ")", "\uff0c": ",", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'", "\u223c": "~",
+    "\uff5e": "~", "\u02dc": "~", "\u2044": "/", "\u00f7": "/",
+}  # fmt: skip
 _WORDS: Final = {
     "in": "write `%in%`",
     "and": "write `&`",
@@ -158,10 +167,12 @@ def _tokens(source: Source, start: int, end: int) -> Iterator[_Token]:
             continue
         match = _TOKEN.match(source.text, at, end)
         if match is None:
+            meant = _LOOK_ALIKE.get(source.text[at])
+            sign = f"for the sign of a formula write `{meant}`, and " if meant else ""
             source.fail(
                 at,
-                f"`{source.text[at]}` has no meaning in a formula; if it belongs to the name of a "
-                "column, write the name in back-ticks.",
+                f"`{source.text[at]}` has no meaning in a formula; {sign}if it belongs to the name "
+                "of a column, write the name in back-ticks.",
             )
         assert match.lastgroup is not None
         yield _Token(match.lastgroup, match.group(), at)
@@ -242,7 +253,7 @@ def _prefix(reader: _Reader) -> tuple[Node, int]:
 def _primary(reader: _Reader) -> tuple[Node, int]:
     token = reader.next()
     if token.kind == "number":
-        return Number(_number(token.text)), 1
+        return Number(_number(reader, token)), 1
     if token.kind == "string":
         return Text(_string(token.text)), 1
     if token.kind == "quoted":
@@ -257,13 +268,14 @@ def _primary(reader: _Reader) -> tuple[Node, int]:
     return _bracketed(reader, token, closing)
 
 
-def _number(text: str) -> str:
-    plain = text.removesuffix("L").replace("_", "")
-    if plain[:2] in ("0x", "0X"):
-        return str(int(plain, 16))
+def _number(reader: _Reader, token: _Token) -> str:
+    plain = token.text.removesuffix("L").replace("_", "")
+    value = int(plain, 16) if plain[:2] in ("0x", "0X") else float(plain)
+    if value > sys.float_info.max:
+        reader.fail("This number is larger than any in double precision; write Inf.", token)
     if plain.isdigit():
         return plain.lstrip("0") or "0"
-    return repr(float(plain))
+    return repr(value)
 
 
 def _string(text: str) -> str:
