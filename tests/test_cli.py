@@ -377,3 +377,41 @@ def test_as_a_process():
     )
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr == "mixcheck: there is no file 'none.csv'\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("errors", [">&-", ">/dev/full"])
+def test_standard_error_that_takes_nothing(errors):
+    """What cannot be said changes no exit code: 2 without data, 3 where nothing is decided."""
+    program = f"{sys.executable} -m mixcheck check"
+    words = "--family poisson --formula 'TICKS ~ YEAR + (1 | BROOD)' --draws 5 --progress"
+    for data, code in (("nothing.csv", 2), ("dataset:grouseticks", 3)):
+        line = f"{program} {data} {words} >/dev/null 2{errors}"
+        assert subprocess.run(["/bin/sh", "-c", line], check=False, timeout=60).returncode == code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a stream by the shell")
+def test_standard_output_that_is_closed():
+    """A report that nobody can read is told in one line, and no verdict."""
+    words = "--family binomial --formula 'incidence / size ~ (1 | herd)' --draws 5"
+    line = f"{sys.executable} -m mixcheck check dataset:cbpp {words} >&-"
+    run = subprocess.run(["/bin/sh", "-c", line], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert run.returncode == 2
+    assert run.stderr == "mixcheck: standard output is closed\n"
+
+
+def test_no_file_is_overwritten_by_another(tmp_path, capsys):
+    """The data, and the other files of one call, are never the file of an option."""
+    data = tmp_path / "ticks.csv"
+    mc.datasets.load("grouseticks").to_csv(data, index=False)
+    before = data.read_bytes()
+    link = tmp_path / "link.html"
+    link.symlink_to(data)
+    for option in (["--report", str(data)], ["--json", str(link)]):
+        assert _check(str(data), *TICKS[1:], *FEW, *option) == 2
+        assert "is the file of the data too; give another file" in capsys.readouterr().err
+    both = ["--json", str(tmp_path / "r"), "--junit", str(tmp_path / "." / "r")]
+    assert _check(*TICKS, *FEW, *both) == 2
+    assert "is the file of --json too" in capsys.readouterr().err
+    assert data.read_bytes() == before
+    assert not (tmp_path / "r").exists()

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -24,6 +24,7 @@ from mixcheck.display.terminal import Output, on_a_terminal
 from mixcheck.errors import DataError, MixcheckError, OptionError, OutputError
 from mixcheck.notices import heard_by
 from mixcheck.options import require_seed, require_whole, require_workers
+from mixcheck.table_files import ENDINGS, read_file, read_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["check", "dataset:nobody", "--formula", "y ~ 1 + (1 | g)", "--family", "poisson"])
     2
     """
+    errors = Output(sys.stderr, needed=False)
+    with redirect_stderr(cast(TextIO, errors)):
+        return _run(arguments, Output(sys.stdout))
+
+
+def _run(arguments: Sequence[str] | None, output: Output) -> int:
+    """The command, with errors as sentences."""
     options = _parser().parse_args(arguments)
-    output = Output(sys.stdout)
     try:
         with redirect_stdout(cast(TextIO, output)), heard_by(_warning_line):
             _require_outputs(options)
@@ -234,7 +241,7 @@ def _require_numbers(options: argparse.Namespace) -> None:
         require_whole("--draws", options.draws)
     require_whole("--refits", options.refits, least=0)
     require_seed(options.seed)
-    require_workers(options.jobs)
+    require_workers(options.jobs, "--jobs")
 
 
 def _verdict_code(report: Report, *, strict: bool) -> int:
@@ -311,7 +318,7 @@ def read_table(source: str) -> pd.DataFrame:
         If the ending is unknown, or the file cannot be read as what its ending says.
     OptionError
         If there is no data set of that name.
-    OSError
+    FileNotFoundError
         If there is no such file.
 
     Examples
@@ -323,68 +330,21 @@ def read_table(source: str) -> pd.DataFrame:
         from mixcheck.datasets import load
 
         return load(source.removeprefix(_DATASET))
-    return _read_stream(sys.stdin) if source == "-" else _read_file(Path(source))
-
-
-def _read_stream(stream: TextIO) -> pd.DataFrame:
-    import pandas as pd
-
-    return _parsed(lambda: pd.read_csv(stream), "standard input", "CSV")
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    readers: dict[str, Callable[[], pd.DataFrame]] = {
-        ".csv": lambda: pd.read_csv(path),
-        ".tsv": lambda: pd.read_csv(path, sep="\t"),
-        ".parquet": lambda: pd.read_parquet(path),
-        ".feather": lambda: pd.read_feather(path),
-    }
-    ending = path.suffix.lower()
-    if ending not in readers:
-        hint = _dataset_hint(str(path))
+    if source == "-":
+        return read_stream(sys.stdin)
+    path = Path(source)
+    if path.suffix.lower() not in ENDINGS:
         raise DataError(
-            f"cannot tell the format of {str(path)!r}; a file ends in {', '.join(readers)}{hint}"
+            f"cannot tell the format of {source!r}; a file ends in {', '.join(ENDINGS)}"
+            f"{_dataset_hint(source)}"
         )
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}")
-    return _parsed(readers[ending], str(path), ending.removeprefix("."))
+    return read_file(path)
 
 
 def _dataset_hint(name: str) -> str:
     from mixcheck.datasets import available
 
     return f". For the shipped data set write {_DATASET}{name}" if name in available() else ""
-
-
-def _parsed(read: Callable[[], pd.DataFrame], source: str, format_: str) -> pd.DataFrame:
-    """The table, with whatever its reader raises about its content as one of our errors."""
-    try:
-        return read()
-    except ImportError as error:
-        raise DataError(
-            f"reading {format_} needs pyarrow; python -m pip install pyarrow"
-        ) from error
-    except OSError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"{source} cannot be read as {format_}: {_unreadable(error, format_)}"
-        ) from error
-
-
-def _unreadable(error: Exception, format_: str) -> str:
-    """Why a file is none of its format, by the kind of error that its reader raised."""
-    import pandas as pd
-
-    if isinstance(error, UnicodeError):
-        return "it is not text in UTF-8"
-    if isinstance(error, pd.errors.EmptyDataError):
-        return "it has no line of column names"
-    if isinstance(error, pd.errors.ParserError):
-        return "its lines have different numbers of fields, or a quote is not closed"
-    return f"its content is no {format_}"
 
 
 def _outputs(options: argparse.Namespace) -> dict[str, Path]:
@@ -401,9 +361,26 @@ def _require_outputs(options: argparse.Namespace) -> None:
         raise OptionError(
             f"{' and '.join(streamed)} would all go to standard output; give one of them only"
         )
-    for name, path in outputs.items():
-        if path != _STANDARD:
-            require_writable(path, f"--{name}")
+    files = {f"--{name}": path for name, path in outputs.items() if path != _STANDARD}
+    taken = _data_file(options)
+    for name, path in files.items():
+        require_writable(path, name)
+        target = os.path.realpath(path)
+        if target in taken and not _is_special(target):
+            raise OptionError(f"{name}: {str(path)!r} is {taken[target]} too; give another file")
+        taken[target] = f"the file of {name}"
+
+
+def _data_file(options: argparse.Namespace) -> dict[str, str]:
+    """The file that the data come from, if there is one, and what it is."""
+    source = getattr(options, "data", _DATASET)
+    named = source != "-" and not source.startswith(_DATASET)
+    return {os.path.realpath(source): "the file of the data"} if named else {}
+
+
+def _is_special(target: str) -> bool:
+    """Whether something is no regular file, such as /dev/null, which takes everything."""
+    return os.path.exists(target) and not os.path.isfile(target)
 
 
 def _speaker(options: argparse.Namespace) -> TextIO:

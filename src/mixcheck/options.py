@@ -213,7 +213,7 @@ def require_seed(value: object) -> int | None:
     )
 
 
-def require_workers(value: object) -> int | None:
+def require_workers(value: object, name: str = "n_jobs") -> int | None:
     """A number of workers as joblib counts them: 1, 2, .., -1 for all cores, or None."""
     if value is None:
         return None
@@ -221,7 +221,7 @@ def require_workers(value: object) -> int | None:
     if whole:
         return whole
     raise OptionError(
-        f"n_jobs must be a whole number of workers, -1 for all cores, or None; found {shown(value)}"
+        f"{name} must be a whole number of workers, -1 for all cores, or None; found {shown(value)}"
     )
 
 

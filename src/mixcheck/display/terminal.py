@@ -26,46 +26,66 @@ def _escape(mark: str) -> str:
 
 
 class Output:
-    """Standard output that may close before everything is read, as ``| head`` does.
+    """A standard stream that may close before everything is read, as ``| head`` does.
 
     Then the rest is dropped, and the command goes on to its files and its exit code.
+
+    Parameters
+    ----------
+    stream : TextIO or None
+        None is what Python has for a stream that was closed from the beginning.
+    needed : bool
+        Whether it is an error if the stream cannot be written for another reason, such as a
+        full disk. Where it is not, as for standard error, what was to be said is lost.
+
+    Examples
+    --------
+    >>> Output(None, needed=False).write("nobody reads this")
+    17
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None, *, needed: bool = True) -> None:
         self._stream = stream
+        self._needed = needed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def isatty(self) -> bool:
+        """Whether somebody looks on."""
+        return self._stream is not None and self._stream.isatty()
+
     def write(self, text: str) -> int:
         """Write a text, what the encoding lacks as question marks."""
+        if self._stream is None:
+            if self._needed:
+                raise OutputError("standard output is closed")
+            return len(text)
         try:
             return self._stream.write(text)
         except UnicodeEncodeError as error:
             known = text.encode(error.encoding, errors="replace")
             return self._stream.write(known.decode(error.encoding))
-        except BrokenPipeError:
-            self._drop()
         except OSError as error:
-            self._drop()
-            raise _unprinted(error) from error
+            self._lost(self._stream, error)
         return len(text)
 
     def flush(self) -> None:
         """Pass on what was written."""
+        if self._stream is None:
+            return
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
         except OSError as error:
-            self._drop()
-            raise _unprinted(error) from error
+            self._lost(self._stream, error)
 
-    def _drop(self) -> None:
+    def _lost(self, stream: TextIO, error: OSError) -> None:
         # Python writes what is left in the buffer when it ends.
         empty = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(empty, self._stream.fileno())
+        os.dup2(empty, stream.fileno())
         os.close(empty)
+        if self._needed and not isinstance(error, BrokenPipeError):
+            raise _unprinted(error) from error
 
 
 def _unprinted(error: OSError) -> OutputError:

@@ -1,0 +1,173 @@
+"""Files that hold tables: read as what their ending says, or refused with the reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+from mixcheck.errors import DataError, DataWarning
+from mixcheck.notices import warn
+from mixcheck.options import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Read = TypeVar("_Read")
+
+__all__ = ["ENDINGS", "read_file", "read_stream"]
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_PEEK_BYTES = 1 << 16
+
+
+def read_stream(stream: TextIO | None) -> pd.DataFrame:
+    r"""A table from a stream of CSV, such as standard input.
+
+    Raises
+    ------
+    DataError
+        If it holds none.
+
+    Examples
+    --------
+    >>> read_stream(io.StringIO("x,y\n1,2\n")).to_dict("list")
+    {'x': [1], 'y': [2]}
+    """
+    if stream is None:
+        raise DataError("standard input is closed")
+    text = _parsed(stream.read, "standard input", "CSV")
+    return _read_text(lambda: io.StringIO(text), ",", "standard input", "CSV")
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """A table from a file, by its ending: one of `ENDINGS`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DataError
+        If it cannot be read as what its ending says.
+    """
+    import pandas as pd
+
+    ending, name = path.suffix.lower(), str(path)
+    format_ = ending.removeprefix(".")
+    _require_file(path)
+    if ending in _SEPARATORS:
+        return _read_text(lambda: path, _SEPARATORS[ending], name, format_)
+    if ending == ".parquet":
+        return _parsed(lambda: pd.read_parquet(path), name, format_)
+    return _parsed(lambda: pd.read_feather(path), name, format_)
+
+
+def _require_file(path: Path) -> None:
+    try:
+        found, folder = path.is_file(), path.is_dir()
+        if found:
+            path.open("rb").close()
+    except OSError as error:
+        raise DataError(_unopened(str(path), error)) from error
+    if folder:
+        raise DataError(f"{str(path)!r} is a folder; give a file")
+    if not found:
+        raise FileNotFoundError(f"there is no file {str(path)!r}")
+
+
+def _read_text(
+    source: Callable[[], Path | TextIO], separator: str, name: str, format_: str
+) -> pd.DataFrame:
+    """Lines of fields below a line of names."""
+    import pandas as pd
+
+    opened = source()
+    if isinstance(opened, Path):
+        with opened.open("rb") as stream:
+            if b"\0" in stream.read(_PEEK_BYTES):
+                raise DataError(f"{name} cannot be read as {format_}: it is not text in UTF-8")
+    table = _parsed(lambda: pd.read_csv(opened, sep=separator), name, format_)
+    names, first = _parsed(lambda: _first_lines(source(), separator), name, format_)
+    _require_fields(table, names, first, separator, name)
+    again = list(dict.fromkeys(field for field in names if field and names.count(field) > 1))
+    if again:
+        warn(
+            f"{name} has several columns called {', '.join(map(shown, again))}; the first has the "
+            f"name, and the next is called {shown(again[0] + '.1')}.",
+            DataWarning,
+        )
+    return table
+
+
+def _first_lines(source: Path | TextIO, separator: str) -> tuple[list[str], list[str]]:
+    """The fields of the line of names, and those of the line below."""
+    opened = source.open(encoding="utf-8-sig", newline="") if isinstance(source, Path) else source
+    with opened as stream:
+        lines = (line for line in csv.reader(stream, delimiter=separator) if line)
+        return next(lines, []), next(lines, [])
+
+
+def _require_fields(
+    table: pd.DataFrame, names: list[str], first: list[str], separator: str, name: str
+) -> None:
+    """Refuse lines that are divided by something else, or have more fields than names."""
+    if len(names) == 1:
+        others = [mark for mark in _SEPARATOR_NAMES if mark != separator and mark in names[0]]
+        if others:
+            raise DataError(
+                f"the fields of {name} are separated by {_SEPARATOR_NAMES[others[0]]}, and "
+                f"{_SEPARATOR_NAMES[separator]} are needed; write it with "
+                f"{_SEPARATOR_NAMES[separator]}"
+                + (", or call it .tsv" if others[0] == "\t" else "")
+            )
+    # pandas takes first fields without a name for labels, and moves all others. R writes such
+    # labels, one in each line; a separator at the end of each line looks like them.
+    further = len(first) - len(names)
+    if further > 1 or (further == 1 and table.iloc[:, -1].isna().all()):
+        raise DataError(
+            f"the lines of {name} have more fields than its line of names; is there a separator "
+            "at the end of each?"
+        )
+
+
+def _parsed(read: Callable[[], _Read], source: str, format_: str) -> _Read:
+    """What a reader reads, with whatever it raises about the content as one of our errors."""
+    try:
+        return read()
+    except ImportError as error:
+        raise DataError(
+            f"reading {format_} needs pyarrow; python -m pip install pyarrow"
+        ) from error
+    except OSError as error:
+        # pyarrow raises it without a number for content that it cannot decode.
+        reason = f"{source} cannot be read as {format_}: its content is no {format_}"
+        raise DataError(reason if error.errno is None else _unopened(source, error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{source} cannot be read as {format_}: {_unreadable(error, format_)}"
+        ) from error
+
+
+def _unopened(name: str, error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    return f"{shown(name)} cannot be read: {reason[:1].lower()}{reason[1:]}"
+
+
+def _unreadable(error: Exception, format_: str) -> str:
+    """Why a file is none of its format, by the kind of error that its reader raised."""
+    import pandas as pd
+
+    if isinstance(error, UnicodeError) and f".{format_.lower()}" in _SEPARATORS:
+        return "it is not text in UTF-8"
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it has no line of column names"
+    if isinstance(error, pd.errors.ParserError):
+        return "its lines have different numbers of fields, or a quote is not closed"
+    return f"its content is no {format_}"
