@@ -7,6 +7,7 @@ log-likelihood of the data fitted over its expectation for new data with the sam
 which is in closed form for both.
 
     python validation/conditional_aic/redrawn.py --replicates 400
+    python validation/conditional_aic/redrawn.py --replicates 400 --only bernoulli --run 90210
 
 About two CPU minutes. Results are written to ``redrawn.json`` beside this file, with Monte Carlo
 standard errors; biases are of paired differences, with the excess at the true parameters as a
@@ -84,9 +85,9 @@ def excess(design: Design, fit: mc.GLMM, y: np.ndarray, eta: np.ndarray) -> floa
     return float(-own + np.sum((y - eta) ** 2 - 1.0) / 2.0)
 
 
-def study(design: Design, replicates: int) -> dict[str, Any]:
-    """Means and Monte Carlo errors."""
-    rng = np.random.default_rng([7, sum(map(ord, design.name))])
+def study(design: Design, replicates: int, run: int = 0) -> dict[str, Any]:
+    """Means and Monte Carlo errors; each run has random numbers of its own."""
+    rng = np.random.default_rng([*([run] if run else []), 7, sum(map(ord, design.name))])
     rows = []
     for _ in range(replicates):
         table, eta = draw(design, rng)
@@ -114,13 +115,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the study and store what it finds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--run", type=int, default=0, help="a whole number: other random numbers")
     parser.add_argument("--only", default="", help="designs whose name starts so")
     options = parser.parse_args(arguments)
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for design in DESIGNS:
         if design.name.startswith(options.only):
-            found = study(design, options.replicates)
-            stored[design.name] = found
+            found = study(design, options.replicates, options.run)
+            stored[design.name + (f", run {options.run}" if options.run else "")] = found
             RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
             shown = [
                 f"{m} {found[m]:.2f}, bias {found[f'{m}_bias']:+.2f} "

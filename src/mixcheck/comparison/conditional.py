@@ -130,10 +130,11 @@ def caic(
     - Poisson, negative binomial and gamma, 20 groups of 8: at most 0.5 of 8 to 18 degrees of
       freedom by derivatives and by single steps; Gaussian, 10 groups of 4 and 18 of 10: at most
       0.3 of 7 to 28.
-    - 0/1 responses, 20 to 60 groups of 3 to 20: single steps are off by at most 0.55 of 7 to 27.
-      Derivatives are right where groups differ little, and too large where they differ much: by
-      0.7 of 19 at a standard deviation of 1 in groups of 5, by 1.8 of 24 at 1.5, by 4.4 of 25 at
-      2.5. Write ``method="onestep"`` there. Efron's own estimate, without the term
+    - 0/1 responses, 20 to 60 groups of 3 to 20, in two runs: single steps are off by at most 0.6
+      of 7 to 27, most at a standard deviation of 0.3 (0.5 and 0.6 too small). Derivatives are
+      right there, and too large where groups differ much: by 0.7 and 0.9 of 19 at a standard
+      deviation of 1 in groups of 5, by 1.8 and 2.2 of 24 at 1.5, by 4.4 and 4.1 of 25 at 2.5.
+      Write ``method="onestep"`` there. Efron's own estimate, without the term
       ``"spread of the random effects"``, is too large by 1 to 3 in the same designs.
     - Zero-inflated counts: both are too large (single steps by 1.3 of 17, derivatives by 1.9).
     - A dispersion with random effects: derivatives are too small (26 of 35 in groups of 8).
