@@ -58,10 +58,41 @@ FOREIGN_NAMES: Final = (
         'write method="agq", nodes=9 for nAGQ=9, and method="profiled" for nAGQ=0',
         verbs=_FIT,
     ),
+    ForeignName(
+        "REML",
+        "leave it out: REML likelihoods of models with different fixed effects cannot be compared",
+        verbs=("select",),
+    ),
+    ForeignName("verbose disp", _STOPS, verbs=("glmm",)),
+    ForeignName("verbose trace disp", "write progress=True", verbs=("select",)),
+    ForeignName(
+        "n_features_to_select cv kfold beta k",
+        'leave it out: models are ranked by criterion=, such as "bic" or "logo"',
+        verbs=("select",),
+    ),
     ForeignName("REML", "write reml=True or reml=False", own="reml"),
     ForeignName(
+        "quadrature integration laplace",
+        'write method="laplace", or method="agq" and nodes=9',
+        verbs=_FIT,
+    ),
+    ForeignName(
+        "hu zero_inflated zeroinflation inflation zi_prob",
+        'write zi="~ 1"; a hurdle is zi="~ 1" with a truncated family',
+        verbs=_FIT,
+    ),
+    ForeignName("phi shape dispersion_formula sigma", 'write dispersion="~ x"', verbs=_FIT),
+    ForeignName("random_effects", _RANDOM, verbs=_FIT),
+    ForeignName("init", "leave it out: starting values are found from the data", verbs=_FIT),
+    ForeignName("sparseX map hasconst eval_env", "leave it out", verbs=_FIT),
+    ForeignName(
+        "cov_type use_t cov_kwds",
+        "leave it out: standard errors are those of the likelihood",
+        verbs=_FIT,
+    ),
+    ForeignName(
         "control optimizer optimiser opt optCtrl maxiter maxfun tol tolerance "
-        "verbose disp niter method_kwargs sparse full_output do_fit devFunOnly se rel_tol "
+        "niter method_kwargs sparse full_output do_fit devFunOnly se rel_tol "
         "maxit full_hess retall",
         _STOPS,
         verbs=_FIT,
@@ -118,6 +149,17 @@ FOREIGN_NAMES: Final = (
     ForeignName(
         "re_form re_formula include_random exclude random",
         'write random_effects="zero" for re.form=NA and random_effects="auto" for re.form=NULL',
+        verbs=("predict",),
+    ),
+    ForeignName(
+        "newparams terms na_action summary robust incl_autocor resp",
+        "leave it out",
+        verbs=("predict",),
+    ),
+    ForeignName("random_only", "leave it out: see fit.random_effects", verbs=("predict",)),
+    ForeignName(
+        "ndraws nsim probs draw_ids",
+        "leave it out: predictions are no draws; see simulate(..)",
         verbs=("predict",),
     ),
     ForeignName(
@@ -182,6 +224,11 @@ FOREIGN_NAMES: Final = (
         verbs=("check",),
     ),
     ForeignName("refit", "write refits=250", own="refits"),
+    ForeignName(
+        "type scaled",
+        "leave it out: they are quantile residuals; see fit.resid_pearson",
+        verbs=("residuals",),
+    ),
     ForeignName("plot integer_response", "leave it out", verbs=("residuals", "check")),
     ForeignName(
         "y observed_response obs y_obs observed_data",
@@ -220,6 +267,18 @@ FOREIGN_NAMES: Final = (
         "full alternative m1 model1 large complex object2",
         "write larger=",
         own="larger",
+    ),
+    ForeignName("nsim B", 'write method="exact" for a refit of each row', verbs=("caic",)),
+    ForeignName("reloo", "write refit_above=0.7", own="refit_above"),
+    ForeignName(
+        "REML refit",
+        "leave it out: fits by REML are compared if their fixed effects agree",
+        verbs=("lrt",),
+    ),
+    ForeignName(
+        "second_ord corrected",
+        "leave it out: there is no small-sample correction of a mixed model's AIC",
+        verbs=("compare", "aic"),
     ),
     ForeignName("test", "leave it out: it is the likelihood-ratio test", verbs=("lrt",)),
     ForeignName("groups cluster by id", "write group=", own="group"),
