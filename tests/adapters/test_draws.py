@@ -51,6 +51,10 @@ def test_the_shape_tells_draws_from_observations():
         (np.array([0.0, np.inf]), np.zeros((3, 2)), "1 values that are NaN or infinite"),
         (np.zeros(2), np.full((3, 2), np.nan), "draws holds 6 values"),
         (np.array(["a", "b"]), np.zeros((3, 2)), "observed must hold numbers"),
+        (np.zeros(2), np.full((3, 2), "a"), "found 'a'; code categories as integers"),
+        (np.zeros(2), None, "found None; give an array or a table of numbers"),
+        (np.zeros(2), "draws.csv", "found 'draws.csv'; give an array or a table of numbers"),
+        (np.zeros(2), (row for row in np.zeros((3, 2))), "give an array or a table of numbers"),
     ],
 )
 def test_unusable_data_are_refused(observed, draws, message):

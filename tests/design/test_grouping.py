@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcheck.design.frames import read_column
-from mixcheck.design.grouping import factorize, group_rows, kind_of, look_up
+from mixcheck.design.grouping import factorize, group_rows, kind_of, look_up, write_cast
 
 SAFE = {"deadline": None, "derandomize": True, "max_examples": 50}
 
@@ -137,3 +137,11 @@ def test_ids_beyond_signed_numbers(dtype: str) -> None:
 def test_kinds(values: object, kind: str) -> None:
     """What labels are, in words."""
     assert kind_of(values) == kind  # type: ignore[arg-type]
+
+
+def test_truth_values_become_numbers() -> None:
+    """``pd.to_numeric`` leaves truth values what they are, so another cast is named."""
+    values = pd.Series([True, False])
+    assert pd.to_numeric(values).dtype == bool
+    assert write_cast("numbers", "g", kind_of(values.to_numpy())) == "write data['g'].astype(int)"
+    assert write_cast("numbers", "g", "text") == "write pd.to_numeric(data['g'])"

@@ -207,15 +207,15 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
         values = np.asarray(values)
     if values.dtype == np.bool_:
         return values.astype(np.int8)
+    if values.dtype == object and values.ndim == 0:
+        raise DataError(f"{name} must hold numbers, found {_kind(values)}")
     if values.dtype.kind in "cmM":
         raise DataError(f"{name} must hold numbers, found {values.dtype}; give real numbers")
     if values.dtype.kind not in "iuf":
         try:
             values = values.astype(np.float64)
         except (TypeError, ValueError, OverflowError):
-            raise DataError(
-                f"{name} must hold numbers, found {_kind(values)}; code categories as integers"
-            ) from None
+            raise DataError(f"{name} must hold numbers, found {_kind(values)}") from None
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
@@ -225,4 +225,10 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
 
 
 def _kind(values: AnyArray) -> str:
-    return shown(values.ravel()[0]) if values.size else str(values.dtype)
+    """What was found, and what to give in its place."""
+    if not values.size:
+        return str(values.dtype)
+    found = shown(values.ravel()[0])
+    if values.ndim:
+        return f"{found}; code categories as integers"
+    return f"{found}; give an array or a table of numbers"

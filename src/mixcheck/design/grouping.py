@@ -108,10 +108,12 @@ def kind_of(values: pd.Index[Any] | Column) -> str:
     return _KINDS.get(found, found)
 
 
-def write_cast(kind: str, name: str) -> str:
-    """What to write to have a column of that kind of labels."""
+def write_cast(kind: str, name: str, found: str = "") -> str:
+    """What to write to have a column of that kind of labels, of the kind that was found."""
     how = {"numbers": "pd.to_numeric(data[{0}])", "text": "data[{0}].astype(str)"}
     how |= {"truth values": "data[{0}] == ..", "dates": "pd.to_datetime(data[{0}])"}
+    if (kind, found) == ("numbers", "truth values"):
+        how["numbers"] = "data[{0}].astype(int)"
     text = how.get(kind)
     return f"write {text.format(repr(name))}" if text else f"make {kind} of column {name!r}"
 

@@ -226,7 +226,7 @@ def _require_kinds(key: GroupKey, columns: Columns) -> None:
         if old != new:
             raise UnseenLevelError(
                 f"Grouping factor `{name}` has {old} in the fit and {new} in the new data, so "
-                f"that no level is found; {write_cast(old, name)}."
+                f"that no level is found; {write_cast(old, name, new)}."
             )
 
 

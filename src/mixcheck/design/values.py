@@ -89,8 +89,11 @@ def as_numbers(values: Column, name: str) -> FloatArray:
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)
     value_of(values, name)
-    kind = "text" if isinstance(values, pd.Categorical) else str(getattr(values, "dtype", "?"))
-    raise DataError(f"Column `{name}` must be numbers, but holds {kind}; use pd.to_numeric on it.")
+    kind, how = "text or categories", f"use pd.to_numeric(data[{name!r}])"
+    if not isinstance(values, pd.Categorical):
+        kind = {"M": "dates", "m": "time differences"}.get(values.dtype.kind, str(values.dtype))
+        how = "make numbers of it"
+    raise DataError(f"Column `{name}` must be numbers, but holds {kind}; {how}.")
 
 
 def kind_of(value: Value) -> str:

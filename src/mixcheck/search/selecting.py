@@ -37,7 +37,7 @@ from mixcheck.report.policy import Policy, require_policy
 from mixcheck.search.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.search.random_parts import Effect, RandomPart, part_of
 from mixcheck.search.space import Model, Space, model_of
-from mixcheck.search.terms import split_terms, with_contained
+from mixcheck.search.terms import factors_of, split_terms, with_contained
 from mixcheck.streams import choose_seed
 from mixcheck.workers import Progress
 
@@ -361,7 +361,10 @@ def _kept(texts: Collection[str], full: Model) -> tuple[frozenset[str], frozense
     effects: set[Effect] = set()
     for text in texts:
         mean = parse_formula(f"{full.response} ~ {text}").predictor("mean")
-        named = [term for term in split_terms(mean.fixed) if term not in ("0", "1")]
+        known = {factors_of(term): term for term in full.terms}
+        written = [term for term in split_terms(mean.fixed) if term not in ("0", "1")]
+        # The order of the factors of an interaction says nothing.
+        named = [known.get(factors_of(term), term) for term in written]
         parts = [part_of(term) for term in mean.random]
         _require_known(text, named, parts, full)
         terms.update(named)
@@ -378,9 +381,10 @@ def _require_known(
     if unknown or not (terms or parts):
         known = (*full.terms, *map(str, full.random))
         near = difflib.get_close_matches(text, known, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise OptionError(
-            f"keep={shown(text)} is no term of the formula{meant} Its terms are {', '.join(known)}"
+            f"keep={shown(text)} is no term of the formula{meant}, whose terms are "
+            f"{', '.join(known)}"
         )
 
 
