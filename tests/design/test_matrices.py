@@ -524,3 +524,34 @@ def test_no_fixed_effects() -> None:
     design = build("y ~ 0 + (1 | g)")
     assert design.predictor("mean").X.shape == (N, 0)
     assert apply_design(design, table(), unseen="error")[0].X.shape == (N, 0)
+
+
+@pytest.mark.parametrize("text", ["y ~ v", "y ~ x + I(2 * v)", "y ~ offset(v)", "y ~ (v | g)"])
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(N), list(range(N)), pd.Series(np.arange(N)), pd.Categorical(["p", "q"] * 12)],
+)
+def test_context_has_no_columns(text: str, values: Any) -> None:
+    """Values of rows come from the data: rows are left out, and new data have others."""
+    with pytest.raises(DataError, match="make it a column of the data"):
+        build(text, context={"v": values})
+
+
+@pytest.mark.parametrize("order", [lambda v: v.sort_values(), lambda v: v[::-1]])
+def test_functions_keep_the_order_of_rows(order: Any) -> None:
+    """A Series that comes back with its rows in another order is not taken by position."""
+    with pytest.raises(DataError, match="rows in another order"):
+        build("y ~ f2(x)", context={"f2": order})
+    with pytest.raises(DataError, match="rows in another order"):
+        build("y ~ f2(x)", context={"f2": lambda v: order(v).to_frame()})
+    lookup = pd.Series({0: 5.0, 1: 6.0, 2: 7.0, 3: 8.0})
+    design = build("y ~ f2(k)", context={"f2": lambda v: lookup.loc[v]})
+    np.testing.assert_array_equal(design.predictor("mean").X[:, 1], table().k + 5.0)
+
+
+@pytest.mark.parametrize("name", ["weights", "offset"])
+def test_expressions_beside_the_formula(name: str) -> None:
+    """A weight or an offset beside the formula is a column, and the answer says where else."""
+    said = r"write offset\(log\(w\)\) in the formula" if name == "offset" else "make a column of it"
+    with pytest.raises(UnknownColumnError, match=said):
+        build("y ~ x", **{name: "log(w)"})

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mixcheck.design import build_design, parse_formula
 from mixcheck.design.formula import ResponseFormula
 from mixcheck.design.response import make_response, two_level_response
-from mixcheck.errors import DataError
+from mixcheck.errors import DataError, MixcheckError
 
 FRAME = pd.DataFrame(index=range(3))
 COLUMNS = {"k": np.array([0, 1, 2]), "n": np.array([2, 2, 4])}
@@ -40,3 +41,15 @@ def test_two_levels() -> None:
     response = two_level_response(pd.Categorical(["no", "yes"], categories=["yes", "no"]), "y")
     assert response.outcome.tolist() == [1, 0]
     assert response.notes == ("Response `y`: 'no' is a success, 'yes' a failure.",)
+
+
+@pytest.mark.parametrize("name", ["pi", "T", "contr.sum", "w"])
+@pytest.mark.parametrize("left", ["{} ~ k", "{} / n ~ k", "k / {} ~ k", "cbind(k, {}) ~ k"])
+@pytest.mark.parametrize("trials", [True, False])
+def test_a_constant_is_no_response(name: str, left: str, trials: bool) -> None:
+    """A name that has a value without a column is refused on the left, whatever the notation."""
+    data = pd.DataFrame({"k": [0, 1, 2], "n": [2, 2, 4]})
+    with pytest.raises(MixcheckError, match=r"`\w[\w.]*` is none; write|one column"):
+        build_design(
+            parse_formula(left.format(name)), data, ratio_is_trials=trials, context={"w": 2.0}
+        )

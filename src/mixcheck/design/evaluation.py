@@ -150,6 +150,12 @@ def _named(name: str, scene: Scene) -> Value:
         if isinstance(given, np.ndarray) and given.ndim == 2 and len(given) != scene.n:
             return tuple(map(tuple, given.tolist()))  # contrasts
         value = _from_outside(given, name, scene.n)
+        if isinstance(value, np.ndarray | pd.Categorical | pd.Series | Matrix):
+            # Rows are left out, and new data have others: only a column of the data follows.
+            raise DataError(
+                f"`{name}` of context= has one value a row, and nothing says of which row; make "
+                "it a column of the data. Functions, constants and lists of them belong there."
+            )
     elif name in VALUES:
         return VALUES[name]
     elif name in _factors.CONTRASTS:
@@ -322,7 +328,19 @@ def _call_outside(
     except Exception as error:  # The caller's own code may raise anything.
         reason = str(error).split("\n")[0].rstrip(".")
         raise DataError(f"`{text}` failed: {type(error).__name__}: {reason}.") from error
+    if isinstance(result, pd.Series | pd.DataFrame) and len(result) == n:
+        _require_order(result.index, text)
     return _from_outside(result, text, n)
+
+
+def _require_order(index: pd.Index[Any], text: str) -> None:
+    """Refuse rows in another order: by position or by label, one of the two would be wrong."""
+    rows = pd.RangeIndex(len(index))
+    if index.dtype.kind in "iu" and not index.equals(rows) and index.sort_values().equals(rows):
+        raise DataError(
+            f"`{text}` gives the rows in another order than it was given them; let the function "
+            "return them in the order of its argument, as a Series with the same index."
+        )
 
 
 def _to_outside(value: Value) -> Any:

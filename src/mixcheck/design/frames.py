@@ -359,6 +359,15 @@ def read_vector(given: RowVector, frame: pd.DataFrame, name: str) -> FloatArray 
     if given is None:
         return None
     if isinstance(given, str):
+        if given not in frame.columns and "(" in given:
+            raise UnknownColumnError(
+                f"{name}={shown(given)} is no column of the data, and no expression is read there; "
+                + (
+                    f"write offset({given}) in the formula."
+                    if name == "offset"
+                    else "make a column of it in the data."
+                )
+            )
         require_columns(frame, [given], ())
         given = pick_column(frame, given)
     numbers = read_numbers(align_rows(given, frame.index, name), name)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.formula import ResponseFormula, unquote_name
-from mixcheck.design.frames import Columns, check_finite, row_label
+from mixcheck.design.frames import Column, Columns, check_finite, row_label
 from mixcheck.design.values import as_numbers
-from mixcheck.errors import DataError, FormulaError
+from mixcheck.errors import DataError, FormulaError, UnknownColumnError
 
 __all__ = ["Response", "make_response", "two_level_response"]
 
@@ -97,7 +97,7 @@ def _single(
     *,
     binary: bool,
 ) -> Response:
-    column = None if "response 0" in parts else columns[unquote_name(text) or text]
+    column = None if "response 0" in parts else _column(columns, text)
     if isinstance(column, pd.Categorical):
         if binary:
             return two_level_response(column, text)
@@ -117,13 +117,24 @@ def _numbers(
 ) -> FloatArray:
     matrix = parts.get(f"response {index}")
     if matrix is None:
-        values = np.array(as_numbers(columns[unquote_name(text) or text], text))
+        values = np.array(as_numbers(_column(columns, text), text))
     elif matrix.shape[1] != 1:
         raise DataError(f"The response `{text}` must be one column of numbers.")
     else:
         values = np.ascontiguousarray(matrix[:, 0])
     check_finite(values, (text,), frame)
     return values
+
+
+def _column(columns: Columns, text: str) -> Column:
+    """Column by its name as written; a constant, such as pi, is none."""
+    name = unquote_name(text) or text
+    if name not in columns:
+        raise UnknownColumnError(
+            f"The response needs a column of the data, and `{name}` is none; write arithmetic with "
+            f"a constant inside I(..), as in I(y / {text})."
+        )
+    return columns[name]
 
 
 def _trials(successes: FloatArray, size: FloatArray, name: str, frame: pd.DataFrame) -> Response:

@@ -117,7 +117,8 @@ def glmm(
         identity link; otherwise within the Laplace approximation. Standard errors of the fixed
         effects are then given the variances.
     context : mapping, optional
-        Functions for the formula, by name. They are called, and so trusted.
+        Functions and constants for the formula, by name. Functions are called, and so trusted;
+        values of rows are columns of the data.
 
     Returns
     -------
