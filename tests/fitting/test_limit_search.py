@@ -259,3 +259,25 @@ def test_both_in_one_part() -> None:
         "zi: f[T.b]": "zero part",
         "zi: f[T.c]": "separation",
     }
+
+
+@pytest.mark.parametrize("family", ["gaussian", "lognormal"])
+@pytest.mark.parametrize("unit", [1e-6, 1e3, 1e7])
+def test_unit_of_response(family: str, unit: float) -> None:
+    """A dispersion in the unit of the response is no limit: the unit changes the constant only."""
+    rng = np.random.default_rng(41)
+    n = 240
+    group, x, z = np.arange(n) % 12, rng.normal(size=n), rng.normal(size=n)
+    eta = 2.0 + 0.3 * x + rng.normal(0.0, 0.5, 12)[group]
+    y = eta + np.exp(0.4 * z) * rng.normal(size=n)
+    if family == "lognormal":
+        y = np.exp(eta + 0.5 * np.exp(0.2 * z) * rng.normal(size=n))
+    data = pd.DataFrame({"y": y, "v": unit * y, "x": x, "z": z, "g": group})
+    one, other = (
+        mc.glmm(f"{name} ~ x + (1 | g)", data, family=family, dispersion="~ z") for name in "yv"
+    )
+    assert one.converged
+    assert other.converged
+    assert other.llf + n * np.log(unit) == pytest.approx(one.llf, abs=1e-5)
+    shift = other.params["dispersion: Intercept"] - one.params["dispersion: Intercept"]
+    assert shift == pytest.approx(np.log(unit), abs=1e-4)

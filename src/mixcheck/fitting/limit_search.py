@@ -158,10 +158,16 @@ def estimate_at_limits(
 
 
 def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
-    """The start with no dispersion or zero part far out, where a search has no scale."""
+    """The start with no part far out that may run to a limit, where a search has no scale.
+
+    A dispersion without such a limit is what the data say: the logarithm of a deviation has the
+    unit of the response.
+    """
+    family = problem.family
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
-        if problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
+        runs = family.ends[k] != 0 or family.predictors[k] == "zi"
+        if runs and problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
             wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
             beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
     if np.array_equal(beta, fixed.beta):
