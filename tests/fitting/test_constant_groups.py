@@ -102,6 +102,18 @@ def test_one_exception() -> None:
         assert np.isfinite(fit.bse["x"])
 
 
+def test_determined_with_predictors() -> None:
+    """Responses that a predictor tells within the groups are not said to be alike within them."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"x": rng.normal(size=240), "g": np.arange(240) % 16})
+    data["y"] = (data.x + rng.normal(size=16)[data.g] > 0.0).astype(int)
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family="binomial")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert "alike" not in str(caught[0].message)
+    assert "with the predictors beside them" in str(caught[0].message)
+    assert not np.isfinite(fit.bse["Intercept"])
+
+
 def test_zero_part() -> None:
     """Groups that are all zero or have none are named in the zero part; the mean is as alone."""
     data = table(20, 10)

@@ -14,10 +14,17 @@ _OTHERS = (
     "What is shown for them stands for infinity and has no standard error; all other estimates "
     "and the log-likelihood are those of the limit."
 )
-_GROUPS = (
-    "The groups determine the responses: within {how} group all responses are alike, so that the "
-    "standard deviation of {names} {runs}; the fixed effects that go with it have no finite "
-    "estimate and no standard error. Take one row for each group, or leave the term out."
+_EVERY = (
+    "The groups determine the responses: within every group all responses are alike, so that the "
+    "standard deviation of {names} has no finite estimate; the fixed effects that go with it have "
+    "no finite estimate and no standard error. Take one row for each group, or leave the term out."
+)
+_MOST = (
+    "The model all but determines the responses: its random effects, with the predictors beside "
+    "them, tell nearly every group exactly, so that the standard deviation of {names} is so large "
+    "that it is not to be told from an infinite one; the fixed effects that go with it have no "
+    "finite estimate and no standard error. Leave the term out, or predictors that tell the "
+    "responses within the groups."
 )
 _PLAIN = {
     "dispersion": (
@@ -77,12 +84,9 @@ def explain_limits(
             f"already. {_OTHERS} Remove them, or the same term of the other part."
         )
     if every:
-        out.append(
-            _GROUPS.format(how="every", names=", ".join(every), runs="has no finite estimate")
-        )
+        out.append(_EVERY.format(names=", ".join(every)))
     if most:
-        runs = "is so large that it is not to be told from an infinite one"
-        out.append(_GROUPS.format(how="nearly every", names=", ".join(most), runs=runs))
+        out.append(_MOST.format(names=", ".join(most)))
     for reason in ("dispersion", "zero part", "flat"):
         found = _named(limits, reason)
         if found:
