@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.errors import ConvergenceError
+from mixcheck.errors import ConvergenceError, SeparationWarning
 from mixcheck.fitting import method as methods
 from mixcheck.fitting.method import Method, choose_nodes, objective_of
 
@@ -55,3 +56,28 @@ def test_words() -> None:
     """A method says what it is."""
     assert str(Method()) == "Laplace, observed information"
     assert str(Method("agq", nodes=7)) == "adaptive quadrature, 7 nodes"
+
+
+@pytest.mark.parametrize("family", ["gamma", "lognormal", "beta"])
+def test_unbounded_likelihood(family: str) -> None:
+    """Responses that one level, or every group, reproduces exactly end in one sentence at once."""
+    rng = np.random.default_rng(3)
+    n = 160
+    group, level = np.arange(n) % 16, np.repeat(["a", "b", "c", "d"], 40)
+    data = pd.DataFrame({"g": group, "f": level, "x": rng.normal(size=n)})
+    data["level"] = np.where(level == "b", 0.3, rng.uniform(0.1, 0.9, n))
+    data["group"] = 0.1 + group / 20
+    with pytest.raises(ConvergenceError, match="constant, also within some level"):
+        mc.glmm("level ~ f + (1 | g)", data, family=family, dispersion="~ f")
+    with pytest.raises(ConvergenceError, match=r"within the levels of \(1 \| g\)"):
+        mc.glmm("group ~ x + (1 | g)", data, family=family)
+
+
+def test_dispersion_that_vanishes() -> None:
+    """A dispersion beside a random effect of each row vanishes at a finite likelihood."""
+    rng = np.random.default_rng(4)
+    n = 80
+    data = pd.DataFrame({"y": rng.lognormal(0.0, 0.3, n), "row": np.arange(n)})
+    with pytest.warns(SeparationWarning, match="dispersion: Intercept"):
+        fit = mc.glmm("y ~ 1 + (1 | row)", data, family="gamma")
+    assert np.isfinite(fit.llf)

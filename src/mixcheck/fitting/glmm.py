@@ -35,7 +35,7 @@ from mixcheck.fitting.limit_search import estimate_at_limits
 from mixcheck.fitting.limits import Limits, find_limits
 from mixcheck.fitting.method import Method, MethodName, choose_nodes
 from mixcheck.fitting.optimize import Optimum
-from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.problem import Problem, Term, arrange
 from mixcheck.fitting.pseudo import require_linearisable
 from mixcheck.fitting.quadrature import require_quadrature
 from mixcheck.fitting.sizes import require_possible
@@ -359,6 +359,26 @@ def _require_room(problem: Problem) -> None:
             "and there is no dispersion to estimate; check that the response is the column that "
             "was meant, and subtract what all of it has in common"
         )
+    for term in problem.terms if family.name != "gaussian" else ():
+        if _is_reproduced(problem, term):
+            raise ConvergenceError(
+                f"the response does not vary within the levels of {term.block.name}, so the model "
+                "reproduces it exactly with its random effects and there is no dispersion to "
+                "estimate; take one row for each level, or leave the term out"
+            )
+
+
+def _is_reproduced(problem: Problem, term: Term) -> bool:
+    """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
+    Z, m = term.block.Z, len(term.block.levels)
+    if term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
+        return False
+    index = problem.latent.factors[term.factor].sums.index
+    first = np.zeros(m, dtype=np.intp)
+    first[index[::-1]] = np.arange(problem.n)[::-1]
+    y, offset = problem.data.y, problem.offsets[0]
+    close = np.abs(y - y[first[index]]) <= _CONSTANT * np.abs(y)
+    return bool(close.all() and (offset == offset[first[index]]).all())
 
 
 def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.families import Beta, Family, Gamma, Hurdle, LogNormal
 from mixcheck.fitting.laplace import Evaluation, HessianKind, evaluate
 from mixcheck.fitting.mode import predict_mode
 from mixcheck.fitting.optimize import Objective
@@ -24,6 +25,13 @@ _LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101, 151, 201)
 _AGREEMENT = 1e-5
 # Residual deviations below this share of that of the response are rounding.
 _EXACT = 1e-6
+# What the deviance of an unbounded likelihood falls by, and more, in each step.
+_FALL = 0.5
+_UNBOUNDED = (
+    "the model reproduces the responses exactly, so the residual deviation tends to zero and the "
+    "likelihood is unbounded. Look for a response that is constant, also within some level, or a "
+    "function of predictors and groups, and leave these out"
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class Method:
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
     floor = _least_log_deviation(problem)
+    family = problem.family.base if isinstance(problem.family, Hurdle) else problem.family
+    relative = isinstance(family, Gamma | LogNormal | Beta)
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
@@ -80,14 +90,30 @@ def objective_of(problem: Problem, method: Method) -> Objective:
             u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             found = _evaluate(problem, method, psi, u, nearby, close=close)
         if floor is not None and found.mode is not None and found.mode.point.eta[1].min() < floor:
-            raise ConvergenceError(
-                "the model reproduces the responses exactly, so the residual deviation tends to "
-                "zero and the likelihood is unbounded. Look for a response that is constant, or a "
-                "function of predictors and groups, and leave these out"
-            )
+            raise ConvergenceError(_UNBOUNDED)
+        if relative and nearby is not None and _is_unbounded(problem, family, found, nearby):
+            raise ConvergenceError(_UNBOUNDED)
         return found
 
     return deviance
+
+
+def _is_unbounded(problem: Problem, family: Family, found: Evaluation, nearby: Evaluation) -> bool:
+    """Whether the deviance still falls where responses lie on their means to rounding.
+
+    A dispersion may vanish at a finite likelihood, as where each row has a random effect: there
+    the deviance no longer falls.
+    """
+    if found.mode is None or not found.deviance < nearby.deviance - _FALL:
+        return False
+    eta = found.mode.point.eta
+    if isinstance(family, LogNormal):
+        mean = family.link.inverse(eta[0])
+        logs = eta[1] - np.log(np.where(mean > 0.0, mean, np.inf))
+    else:
+        logs = -0.5 * eta[1]
+    real = problem.data.y > 0.0
+    return bool(real.any() and logs[real].min() < np.log(_EXACT))
 
 
 def _least_log_deviation(problem: Problem) -> float | None:
