@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,3 +123,31 @@ def test_precision_is_part_of_the_model(table):
     free = mc.glmm("y ~ 1 + (1 | g)", weighted, dispersion="~ log(p)")
     assert mc.lrt(mc.glmm("y ~ 1 + (1 | g)", weighted, precision="p"), free).df == 1
     assert contains(free, smaller)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+@pytest.mark.parametrize("effects", ["0 + f", "f", "0 + f + x"])
+def test_crossed_intercepts_are_effects_within_groups(effects):
+    """(1 | g/f) is (f | g) with equal variances and covariances, whatever the coding of f."""
+    rng = np.random.default_rng(5)
+    g, f = np.repeat(np.arange(20), 9), np.tile(np.arange(3), 60)
+    shared, own = rng.normal(size=20)[g], rng.normal(size=(20, 3))[g, f]
+    data = pd.DataFrame({"g": g, "f": [f"level {k}" for k in f], "x": rng.normal(size=180)})
+    data = data.assign(h=rng.permutation(data["f"]), y=shared + own + rng.normal(size=180))
+    data = data.iloc[1:].sample(frac=1.0, random_state=1)
+    larger = mc.glmm(f"y ~ 1 + ({effects} | g)", data)
+    smaller = mc.glmm("y ~ 1 + (1 | g/f)", data)
+    other = mc.glmm("y ~ 1 + (1 | g/h)", data)
+    if effects == "0 + f + x":
+        # Rows of its matrix are no cells, and a model that is held is not recognised.
+        assert not contains(larger, smaller)
+        return
+    assert smaller.llf <= larger.llf
+    assert contains(larger, smaller)
+    assert not contains(smaller, larger)
+    assert not contains(larger, other)
+    with pytest.raises(mc.ComparisonError, match="is a special case"):
+        mc.vuong(smaller, larger)
+    with pytest.raises(mc.ComparisonError, match="ties its random effects"):
+        mc.lrt(smaller, larger)
+    assert math.isfinite(mc.vuong(other, larger).variance_pvalue)

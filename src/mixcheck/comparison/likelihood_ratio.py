@@ -14,6 +14,7 @@ from mixcheck.comparison.mixture import chi_square
 from mixcheck.comparison.nesting import (
     added_fixed,
     added_random,
+    contains,
     covariance_parameters,
     why_not_nested,
 )
@@ -206,6 +207,14 @@ def _require_order(smaller: Comparable, larger: Comparable, what: str) -> None:
         raise ComparisonError(
             f"{formula_of(larger)!r} is nested in {formula_of(smaller)!r}, not the other way "
             f"round; write {what}(smaller, larger) with the simpler model first"
+        )
+    wider = larger.n_parameters > smaller.n_parameters
+    one_family = smaller.description.get("family") == larger.description.get("family")
+    if wider and one_family and contains(larger, smaller):
+        raise ComparisonError(
+            f"{formula_of(smaller)!r} is a special case of {formula_of(larger)!r} by a covariance "
+            f"that ties its random effects, and {what} knows none of these; rank them by "
+            "mixcheck.compare"
         )
     raise ComparisonError(
         f"{formula_of(smaller)!r} is not nested in {formula_of(larger)!r}: {reason}. A "

@@ -49,7 +49,9 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
 
     A family may be the limit of another, as its dispersion or its zero part runs to an end:
     that needs a predictor that can run there in all rows at once. A hurdle holds the family that
-    it truncates where its zero part has a value for each mean. Models may be equal.
+    it truncates where its zero part has a value for each mean. An intercept for each level of f
+    in g, ``(1 | g:f)``, is held by an effect of f in g, ``(0 + f | g)``, as one of its
+    covariances. Models may be equal.
     """
     held, wide = _facts(smaller, larger), _facts(larger, larger)
     family, other = (model.description.get("family") for model in (smaller, larger))
@@ -64,7 +66,10 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
         not _other_likelihood(smaller, larger, _BESIDE_FAMILY)
         and all(spans(X, np.ones((len(X), 1))) for X in further)
         and not _fixed_outside(held, wide)
-        and not _random_outside(held, wide)
+        and all(
+            _within(term, wide.terms) or _crosses_within(term, wide.terms)
+            for term in held.terms.values()
+        )
         and covariance_parameters(larger) >= covariance_parameters(smaller)
     )
 
@@ -115,11 +120,15 @@ def known_effects(smaller: Comparable, larger: Comparable, name: str) -> FloatAr
 
 @dataclass(frozen=True, eq=False)
 class _Term:
-    """A random term: its predictor, a name of its division of the rows, and its effects."""
+    """A random term: its predictor, a name of its division of the rows, and its effects.
+
+    ``codes``, (n,), are the levels themselves where they are known.
+    """
 
     predictor: str
     factor: str
     Z: FloatArray
+    codes: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +161,7 @@ def _facts(model: Comparable, reference: Comparable) -> _Facts:
         lead, separator, _ = name.partition(": ")
         predictor = lead if separator and lead in fixed else first
         factor = _division(groups[group]) if group in groups else group
-        terms[name] = _Term(predictor, factor, arranged(Z))
+        terms[name] = _Term(predictor, factor, arranged(Z), groups.get(group))
     return _Facts(fixed, offsets, terms)
 
 
@@ -227,3 +236,30 @@ def _within(term: _Term, known: Mapping[str, _Term]) -> bool:
         (term.predictor, term.factor) == (other.predictor, other.factor) and spans(other.Z, term.Z)
         for other in known.values()
     )
+
+
+def _crosses_within(term: _Term, known: Mapping[str, _Term]) -> bool:
+    """Whether a term of the levels g:f is one of f within g, whose covariance is free."""
+    return any(
+        other.predictor == term.predictor and _is_crossing(term, other) for other in known.values()
+    )
+
+
+def _is_crossing(term: _Term, other: _Term) -> bool:
+    """Whether the effects of a term have a covariance that effects of another may have.
+
+    Rows of the other term's matrix are cells. Where they are the levels of the term within each
+    group of the other, and each cell has an indicator in the space of the matrix, independent
+    effects of the cells are linear combinations of the other term's effects.
+    """
+    if term.codes is None or other.codes is None:
+        return False
+    cells = np.unique(other.Z, axis=0, return_inverse=True)[1].reshape(-1)
+    count = int(cells.max(initial=-1)) + 1
+    if count > other.Z.shape[1]:
+        return False
+    places = other.codes * count + cells
+    both = np.column_stack([places, term.codes])
+    same = len(np.unique(places)) == len(np.unique(term.codes)) == len(np.unique(both, axis=0))
+    each = (np.eye(count)[cells][:, :, None] * term.Z[:, None, :]).reshape(len(cells), -1)
+    return same and spans(other.Z, each)

@@ -15,7 +15,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.level_matching import level_places
-from mixcheck.comparison.nesting import contains
+from mixcheck.comparison.nesting import contains, why_not_nested
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
     formula_of,
@@ -256,7 +256,7 @@ def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> st
     pair = f"{label_of(smaller)!r} and {label_of(larger)!r}"
     if equal:
         return f"{pair} are one model, written in two ways; there is nothing to tell apart"
-    if smaller.description.get("family") != larger.description.get("family"):
+    if why_not_nested(smaller, larger):
         return (
             f"{label_of(smaller)!r} is a special case or a limit of {label_of(larger)!r}, and "
             "Vuong's test is for models that are not nested; compare them by mixcheck.compare"
