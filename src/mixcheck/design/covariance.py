@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, Literal, TypeAlias, final
 
 import numpy as np
@@ -153,6 +154,7 @@ class Diagonal(Covariance):
 STRUCTURES: Final[dict[Structure, type[Covariance]]] = {"us": Unstructured, "diag": Diagonal}
 
 
+@cache
 def covariance_of(structure: Structure, q: int) -> Covariance:
     """Covariance of `q` effects under the structure named in a formula.
 

@@ -13,6 +13,9 @@ from mixcheck.errors import FormulaError, OptionError, UnknownColumnError
 
 __all__ = ["known_functions", "known_values", "require_functions"]
 
+_FUNCTIONS = frozenset(FUNCTIONS)
+_VALUES = frozenset(VALUES) | frozenset(CONTRASTS)
+
 
 def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
     """Names that a formula may call.
@@ -29,12 +32,12 @@ def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
             f"context must be a dict of functions by name, not {type(context).__name__}; write "
             "context={'f': f}."
         )
-    return frozenset(FUNCTIONS) | frozenset(context or ())
+    return _FUNCTIONS | frozenset(context) if context else _FUNCTIONS
 
 
 def known_values(context: Mapping[str, Any] | None) -> frozenset[str]:
     """Names that have a value without a column of that name."""
-    return frozenset(VALUES) | frozenset(CONTRASTS) | frozenset(context or ())
+    return _VALUES | frozenset(context) if context else _VALUES
 
 
 def require_functions(
@@ -49,7 +52,7 @@ def require_functions(
     """
     for name in names:
         first, _, last = name.rpartition(".")
-        if name in known or (first and first.partition(".")[0] in known - frozenset(FUNCTIONS)):
+        if name in known or (first and first.partition(".")[0] in known - _FUNCTIONS):
             continue
         if name in set(columns):
             raise FormulaError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -211,10 +212,11 @@ def build_design(
     }
     labels = {"weights": weights, "offset": offset}
     called = {key: v if isinstance(v, str) else key for key, v in labels.items()}
-    rows, notes = _complete_rows(frame, names, {called[key]: v for key, v in given.items()})
+    picked = {name: pick_column(frame, name) for name in names}
+    rows, notes = _complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
     used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
-    columns = {name: read_column(pick_column(frame, name), kept_rows) for name in names}
+    columns = {name: read_column(series, kept_rows) for name, series in picked.items()}
     vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
     _check_weights(vectors["weights"], used)
     made = make_matrices({**plan.computed, **plan.predictors}, columns, len(rows), context)
@@ -256,18 +258,23 @@ def _names(
     if len(frame) == 0:
         raise DataError("The data have no rows.")
     variables = plan.variables(response=True)
-    require_columns(frame, plan.group_columns, ())
-    require_columns(frame, variables, values, functions=functions)
-    require_functions(plan.functions(response=True), functions, list(frame.columns))
-    available = set(frame.columns)
-    return tuple(dict.fromkeys([*(v for v in variables if v in available), *plan.group_columns]))
+    groups, available = plan.group_columns, set(frame.columns)
+    if not available.issuperset(groups):
+        require_columns(frame, groups, ())
+    if not available.issuperset(variables):
+        require_columns(frame, variables, values, functions=functions)
+    if called := plan.functions(response=True):
+        require_functions(called, functions, list(frame.columns))
+    return tuple(dict.fromkeys([*(v for v in variables if v in available), *groups]))
 
 
 def _complete_rows(
-    frame: pd.DataFrame, names: tuple[str, ...], given: Mapping[str, FloatArray | None]
+    frame: pd.DataFrame,
+    picked: Mapping[str, pd.Series[Any]],
+    given: Mapping[str, FloatArray | None],
 ) -> tuple[IntArray, list[str]]:
     """Positions of the rows with nothing missing, and a note on the others."""
-    found = {name: missing_rows(pick_column(frame, name)) for name in names}
+    found = {name: missing_rows(series) for name, series in picked.items()}
     found |= {name: np.isnan(v) for name, v in given.items() if v is not None and np.isnan(v).any()}
     present = {name: where for name, where in found.items() if where is not None}
     if not present:
@@ -315,9 +322,10 @@ def _predictors(
     predictors, kept = [], {}
     for name, parsed in formula.predictors:
         X, recipe = made[name]
-        check_finite(X, recipe.columns, frame)
+        columns = recipe.columns
+        check_finite(X, columns, frame)
         keep = independent_columns(X)
-        labels = np.array(recipe.columns, dtype=object)
+        whole = bool(keep.all())
         blocks = tuple(
             _block(term, *made[f"{name} random {i}"], *groups[term.group], frame)
             for i, term in enumerate(parsed.random)
@@ -327,11 +335,11 @@ def _predictors(
         predictors.append(
             Predictor(
                 name=name,
-                columns=tuple(labels[keep]),
-                X=X if keep.all() else np.asfortranarray(X[:, keep]),
+                columns=columns if whole else tuple(compress(columns, keep)),
+                X=X if whole else np.asfortranarray(X[:, keep]),
                 offset=_sum_offsets(name, parsed, made, offset, frame, called),
                 random=blocks,
-                aliased=tuple(labels[~keep]),
+                aliased=() if whole else tuple(compress(columns, ~keep)),
             )
         )
     return tuple(predictors), kept
@@ -345,10 +353,9 @@ def _block(
     key: GroupKey,
     frame: pd.DataFrame,
 ) -> RandomBlock:
-    check_finite(Z, recipe.columns, frame)
-    return RandomBlock(
-        str(term), term.group_name, recipe.columns, key.levels, codes, Z, term.structure
-    )
+    effects = recipe.columns
+    check_finite(Z, effects, frame)
+    return RandomBlock(str(term), term.group_name, effects, key.levels, codes, Z, term.structure)
 
 
 def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:

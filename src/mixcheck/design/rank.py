@@ -28,10 +28,11 @@ def independent_columns(X: FloatArray) -> BoolArray:
         return _by_projection(X)
     with np.errstate(over="ignore", invalid="ignore"):
         gram = X.T @ X
-    lengths = np.sqrt(np.diag(gram))
-    if np.isfinite(lengths).all() and (lengths > 0).all():
-        factor, info = lapack.dpotrf(gram / np.outer(lengths, lengths))
-        if info == 0 and np.diag(factor).min() > _CERTAIN:
+    squares = gram.diagonal()
+    if squares.min() > 0.0 and squares.max() < np.inf:
+        lengths = np.sqrt(squares)
+        factor, info = lapack.dpotrf(gram / lengths / lengths[:, None])
+        if info == 0 and factor.diagonal().min() > _CERTAIN:
             return np.ones(X.shape[1], dtype=np.bool_)
     return _by_projection(X)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import pandas as pd
@@ -18,6 +19,7 @@ _MOST_LEVELS: Final = 20_000
 _SHOWN_WORDS: Final = 3
 
 
+@lru_cache(maxsize=4096)
 def plain_spelling(text: str) -> str:
     """A text without what often differs by mistake: capitals, blanks, accents, invisible marks.
 

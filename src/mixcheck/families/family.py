@@ -471,6 +471,8 @@ class SupportError(FamilyError):
 def require_whole(y: FloatArray, fact: str, instead: str) -> FloatArray:
     """Counts rounded from floating-point error; a `FamilyError` where not whole and >= 0."""
     whole = np.rint(y)
+    if np.array_equal(whole, y) and whole.min(initial=0.0) >= 0.0:
+        return whole + 0.0
     near = np.abs(y - whole) <= WHOLE_TOLERANCE * np.maximum(1.0, np.abs(y))
     require_support(near & (whole >= 0.0), y, fact, instead)
     return whole + 0.0

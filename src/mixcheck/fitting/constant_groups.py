@@ -33,6 +33,7 @@ _WIDE = {"logit": 10.0, "probit": 3.9, "cloglog": 10.0}
 # What stands for an infinite standard deviation.
 _INFINITE = 1e3
 _STEPS = 100
+_FIRST_ROWS = 1000
 
 
 def _two_ended(problem: Problem, k: int) -> str | None:
@@ -68,14 +69,15 @@ def _levels(problem: Problem, term: Term) -> IntArray:
 
 
 def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArray) -> bool:
-    rows = counted & (np.abs(way) <= 1)
-    if not rows.any() or (way[rows] == 0).any():
-        return False
-    codes = _levels(problem, term)[rows]
-    total = np.bincount(codes, way[rows])
-    size = np.bincount(codes)
-    constant = bool((np.abs(total) == size).all())
-    return constant and bool((size > 1).any()) and total.min() < 0.0 < total.max()
+    codes = _levels(problem, term)
+    # Most data show in their first rows already that they are not.
+    for held in (slice(_FIRST_ROWS), slice(None)):
+        rows = counted[held] & (np.abs(way[held]) <= 1)
+        side, level = way[held][rows], codes[held][rows]
+        total, size = np.bincount(level, side), np.bincount(level)
+        if (side == 0).any() or not (np.abs(total) == size).all():
+            return False
+    return bool((size > 1).any()) and total.min() < 0.0 < total.max()
 
 
 def is_constant_in(problem: Problem, term: Term) -> BoolArray:

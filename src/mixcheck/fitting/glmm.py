@@ -260,7 +260,9 @@ def _fit(
 
     optimum, limits = estimate_at_limits(problem, limits, fixed, search)
     fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
-    return replace(fit, notes=(*design.notes, *fit.limit_notes))
+    # The fit itself knows its limits already; a copy would look for them again.
+    further = fit.limit_notes
+    return replace(fit, notes=(*design.notes, *further)) if further else fit
 
 
 def _settle(problem: Problem, start: FixedFit) -> tuple[Optimum, Method]:

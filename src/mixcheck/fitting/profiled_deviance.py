@@ -46,9 +46,17 @@ class Entries:
     rows: IntArray
     columns: IntArray
 
+    @cached_property
+    def beside(self) -> tuple[IntArray, FloatArray]:
+        """Rows as a column, (k, 1), and one where two entries share a column, (k, k)."""
+        return self.rows[:, None], (self.columns[:, None] == self.columns).astype(np.float64)
+
     def roots(self, theta: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
         """Lambda of each factor."""
         out = [np.zeros((q, q)) for q in sizes]
+        if len(out) == 1:
+            out[0][self.rows, self.columns] = theta
+            return out
         for f, root in enumerate(out):
             held = self.factors == f
             root[self.rows[held], self.columns[held]] = theta[held]

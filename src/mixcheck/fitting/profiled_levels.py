@@ -256,8 +256,8 @@ def _derive(
     q, m = w.shape
     flat = B.reshape(q * q, m)
     pairs = (w[:, None] * w).reshape(q * q, m)
-    squares = pairs.sum(axis=1)
-    slopes = flat.sum(axis=1) - rate * squares
+    squares = np.add.reduce(pairs, axis=1)
+    slopes = np.add.reduce(flat, axis=1) - rate * squares
     # [d, a, b, c] -> [a, b, c, d], and [a, d, b, c] -> [a, b, c, d].
     traces = (flat @ flat.T).reshape(q, q, q, q).transpose(1, 2, 3, 0)
     middle = 2.0 * rate * pairs
@@ -267,7 +267,7 @@ def _derive(
         middle += 2.0 * spread
     curvature = (middle @ flat.T).reshape(q, q, q, q).transpose(0, 2, 3, 1) - traces
     moved = (absorbed.reshape(-1, m) @ w.T).reshape(-1, q * q)
-    together = 2.0 * rate * (moved.T @ moved) + (rate * rate / nu) * np.outer(squares, squares)
+    together = 2.0 * rate * (moved.T @ moved) + (rate * rate / nu) * (squares[:, None] * squares)
     return slopes.reshape(q, q), curvature - together.reshape(q, q, q, q)
 
 
@@ -287,7 +287,8 @@ def _chain(
     gradient = 2.0 * (slopes @ root)[rows, columns]
     turns = _directions(entries, root).reshape(rows.size, q * q)
     hessian = turns @ curvature.reshape(q * q, q * q) @ turns.T
-    hessian += 2.0 * slopes[rows[:, None], rows] * (columns[:, None] == columns)
+    across, shared = entries.beside
+    hessian += 2.0 * slopes[across, rows] * shared
     return gradient, 0.5 * (hessian + hessian.T)
 
 
