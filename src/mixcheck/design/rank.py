@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -29,10 +30,10 @@ def independent_columns(X: FloatArray) -> BoolArray:
     with np.errstate(over="ignore", invalid="ignore"):
         gram = X.T @ X
     squares = gram.diagonal()
-    if squares.min() > 0.0 and squares.max() < np.inf:
+    if all(0.0 < square < math.inf for square in squares.tolist()):
         lengths = np.sqrt(squares)
         factor, info = lapack.dpotrf(gram / lengths / lengths[:, None])
-        if info == 0 and factor.diagonal().min() > _CERTAIN:
+        if info == 0 and min(factor.diagonal().tolist()) > _CERTAIN:
             return np.ones(X.shape[1], dtype=np.bool_)
     return _by_projection(X)
 

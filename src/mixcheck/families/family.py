@@ -380,9 +380,9 @@ def recede(link: Link, lowest: BoolArray, highest: BoolArray | None = None) -> I
     """
     out = np.zeros(lowest.shape, dtype=np.intp)
     if link.name in ("logit", "probit", "cauchit", "cloglog", "log"):
-        out[lowest] = -1
+        np.copyto(out, -1, where=lowest)
         if highest is not None and link.name != "log":
-            out[highest] = 1
+            np.copyto(out, 1, where=highest)
     return out
 
 

@@ -49,7 +49,7 @@ def determined_terms(problem: Problem) -> tuple[Term, ...]:
     held = [t for t in problem.terms if _two_ended(problem, t.predictor) and _is_intercept(t)]
     if not held:
         return ()
-    ways = problem.family.recession(problem.data)
+    ways = problem.recession
     counted = _counted(problem)
     return tuple(t for t in held if _is_determined(problem, t, ways[t.predictor], counted))
 
@@ -121,7 +121,7 @@ def estimate_determined(problem: Problem) -> Optimum | None:
     term = problem.terms[0]
     if term.predictor != 0 or any(X.shape[1] for X in problem.X[1:]):
         return None
-    way = problem.family.recession(problem.data)[0]
+    way = problem.recession[0]
     counted = _counted(problem)
     codes = _levels(problem, term)
     groups, rows = np.unique(np.where(counted, codes, -1), return_index=True)

@@ -223,11 +223,12 @@ class Estimates:
 
     @property
     def _separated_rows(self) -> int:
+        if self.limits is None:
+            return 0
         rows = np.zeros(self.problem.n, dtype=np.bool_)
-        if self.limits is not None:
-            for part, reasons in zip(self.limits.parts, self.limits.reasons, strict=True):
-                if part is not None and "separation" in reasons.values():
-                    rows |= part.rows
+        for part, reasons in zip(self.limits.parts, self.limits.reasons, strict=True):
+            if part is not None and "separation" in reasons.values():
+                rows |= part.rows
         return int(rows.sum())
 
     @property

@@ -215,7 +215,7 @@ def has_limits(problem: Problem, optimum: Optimum) -> bool:
     optimum : Optimum
         Where it ended, whose scores prove at little cost that most data have none.
     """
-    ends = any((np.abs(way) == 1).any() for way in problem.family.recession(problem.data))
+    ends = any((np.abs(way) == 1).any() for way in problem.recession)
     mode = optimum.evaluation.mode
     if not ends or mode is None:
         return False

@@ -98,7 +98,9 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
     for _ in range(_MAX_PASSES):
         before = list(parts)
         for k in range(len(ways)):
-            parts[k] = _look(problem, fixed, k, np.where(freed[k], FREE, ways[k]))
+            parts[k] = _look(
+                problem, fixed, k, np.where(freed[k], FREE, ways[k]) if freed[k].any() else ways[k]
+            )
             for j, rows in enumerate(_freed(problem, fixed, k, parts[k], ways[k])):
                 freed[j] |= rows
         if not any(rows.any() for rows in freed) or _alike(before, parts):
@@ -121,7 +123,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
 
 def ways_of(problem: Problem) -> tuple[IntArray, ...]:
     """Recession of each row; one of weight zero depends on nothing."""
-    ways = problem.family.recession(problem.data)
+    ways = problem.recession
     if problem.weights is None:
         return ways
     return tuple(np.where(problem.weights == 0.0, FREE, way) for way in ways)

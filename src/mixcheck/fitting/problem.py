@@ -137,6 +137,11 @@ class Problem:
         return out
 
     @cached_property
+    def recession(self) -> tuple[IntArray, ...]:
+        """Which way each predictor may go for ever in each row; see `Family.recession`."""
+        return self.family.recession(self.data)
+
+    @cached_property
     def products(self) -> Products | None:
         """Cross products of a linear mixed model; None if it is none, or not identified."""
         if not _is_linear(self):

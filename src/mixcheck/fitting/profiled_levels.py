@@ -111,8 +111,10 @@ def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray, Fl
     )
 
     def answer(root: FloatArray, S: FloatArray) -> _Levels:
-        adjoint = np.array([[S[1, 1], -S[0, 1]], [-S[1, 0], S[0, 0]]])
-        volume = float(root[0, 0] * root[1, 1] - root[0, 1] * root[1, 0]) ** 2
+        (a, b), (_, c) = S.tolist()
+        adjoint = np.array([[c, -b], [-b, a]])
+        (r, s), (t, u) = root.tolist()
+        volume = (r * u - s * t) ** 2
         grown = S.ravel() @ flat + volume * det
         shrunk = 1.0 / (1.0 + grown)
         B = (gram + adjoint[:, :, None] * det) * shrunk

@@ -91,11 +91,11 @@ class Chart:
         for term in self.terms:
             before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
             order, held = _pivot(root) if _correlated(term) else (range(len(root)), root)
-            for row, column in zip(*term.covariance.entries, strict=True):
-                factors.append(term.factor)
-                rows.append(before + order[row])
-                columns.append(before + column)
-                theta.append(held[row, column])
+            down, along = term.covariance.entries
+            factors += [term.factor] * len(down)
+            rows += [before + order[row] for row in down.tolist()]
+            columns += [before + column for column in along.tolist()]
+            theta += held[down, along].tolist()
         places = (np.array(part, dtype=np.intp) for part in (factors, rows, columns))
         return Entries(*places), np.array(theta)
 
@@ -216,7 +216,7 @@ def to_lower(root: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _diagonals(deviance: ProfiledDeviance) -> list[FloatArray]:
     """``sum z^2 W`` of each level, an array (q, m) per factor."""
     gram = deviance.products.gram
-    return [gram[f, f][range(q), range(q)] for f, q in enumerate(deviance.sizes)]
+    return [gram[f, f].diagonal().T for f in range(len(deviance.sizes))]
 
 
 def _least(w: FloatArray) -> FloatArray:
@@ -235,7 +235,7 @@ def _start(deviance: ProfiledDeviance) -> list[FloatArray]:
     parts, share, noise = [], 0.0, 0.0
     for f, (w, r) in enumerate(zip(_diagonals(deviance), deviance.moments.random, strict=True)):
         squares = np.square(gram[f, f]).sum(axis=2)
-        squares[np.diag_indices(len(w))] += _TINIEST
+        squares.flat[:: len(w) + 1] += _TINIEST
         sums = w.sum(axis=1)
         at_none, by_noise = np.linalg.solve(squares, np.array([(r * r).sum(axis=1), sums]).T).T
         share += float(sums @ np.maximum(at_none, 0.0)) / total

@@ -66,7 +66,7 @@ def _working(problem: Problem, eta: list[FloatArray]) -> tuple[FloatArray, Float
     first = problem.family.derivatives(problem.data, tuple(eta), 1).first[0]
     information = problem.family.expected(problem.data, tuple(eta))[0][0, 0]
     # A response at the end of its support, with its mean there: a residual without weight.
-    ended = (problem.family.recession(problem.data)[0] != 0) & (information < _NO_WEIGHT)
+    ended = (problem.recession[0] != 0) & (information < _NO_WEIGHT)
     information = np.where(ended, _NO_WEIGHT, information)
     if not information.min(initial=np.inf) > 0.0:
         raise ConvergenceError(

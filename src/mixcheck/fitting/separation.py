@@ -98,7 +98,7 @@ def find_separation(
     -------
     Separation or None
     """
-    signs = np.where(highest, 1.0, 0.0) - np.where(lowest, 1.0, 0.0)
+    signs = highest.astype(np.float64) - lowest
     counted = np.ones(signs.size, dtype=np.bool_) if free is None else ~free
     inside = counted & (signs == 0.0)
     if X.shape[1] == 0 or (inside.any() and independent_columns(X[inside]).all()):
@@ -132,7 +132,7 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
     """Whether scores are close enough to positive multipliers that balance every column."""
     ends = counted & (signs != 0.0)
     score = np.where(counted, slopes, 0.0)
-    if not (np.isfinite(score).all() and (score[ends] * signs[ends] > 0.0).all()):
+    if not (np.isfinite(score).all() and ((score * signs > 0.0) | ~ends).all()):
         return False
     weight = np.abs(score)
     inside = counted & ~ends

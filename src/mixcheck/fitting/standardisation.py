@@ -10,6 +10,7 @@ this map for gradient, Hessian and scale. Only problems that need it are changed
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,8 @@ __all__ = ["Standardised", "standardise"]
 
 # A column whose mean is this many times its standard deviation calls for other columns.
 _FAR = 20.0
+# The difference of mean squares that decides it has lost no digit that matters.
+_CERTAIN = 0.9
 # Where a covariance has no full rank, the Jacobian is taken this close to it.
 _INSIDE = 1e-7
 
@@ -141,6 +144,9 @@ def _needs(X: FloatArray) -> bool:
     """Whether a column lies far from zero beside its spread."""
     for column in X.T if X.shape[1] > 1 else ():
         mean = float(column.mean())
+        square = float(column @ column) / column.size
+        if mean * mean * (1.0 + _FAR**2) < _CERTAIN * _FAR**2 * square < math.inf:
+            continue  # the spread by squares alone, beyond doubt
         spread = float(column.std())
         if spread > 0.0 and abs(mean) > _FAR * spread:
             return True
