@@ -232,7 +232,7 @@ def build_design(
     predictors, kept = _predictors(formula, made, groups, vectors["offset"], used, called["offset"])
     _require_parameters(predictors, formula)
     aloud = [*notes, *_alias_notes(predictors), *variant_notes(columns, names)]
-    notes = [*aloud, *response.notes, *_level_notes(frame, names, columns)]
+    notes = [*aloud, *response.notes, *_level_notes(picked, columns)]
     _warn(aloud, plan, columns, len(rows))
     return Design(
         formula=formula,
@@ -406,13 +406,13 @@ def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula
         )
 
 
-def _level_notes(frame: pd.DataFrame, names: tuple[str, ...], columns: Columns) -> list[str]:
+def _level_notes(picked: Mapping[str, pd.Series[Any]], columns: Columns) -> list[str]:
     notes = []
-    for name in names:
+    for name, series in picked.items():
         used = columns[name]
         if not isinstance(used, pd.Categorical):
             continue
-        dtype = frame[name].dtype
+        dtype = series.dtype
         if not isinstance(dtype, pd.CategoricalDtype):
             continue
         if len(dtype.categories) > len(used.categories):

@@ -208,6 +208,8 @@ class Estimates:
     @cached_property
     def _runaway(self) -> list[tuple[str, LimitReason]]:
         """Fixed effects in which the likelihood has no curvature, each with a reason."""
+        if self.optimum.curvature is None and self.optimum.hessian is None:
+            return []
         reasons: dict[str, LimitReason] = {
             _shown_name(part, column): _PARTS.get(part.name, "flat")
             for part in self.design.predictors
