@@ -11,7 +11,11 @@ import pytest
 from scipy.special import ndtri
 
 import mixcheck as mc
+from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import ComparisonError, SeparationWarning
+from mixcheck.families import get_family
+from mixcheck.fitting.constant_groups import determined_terms
+from mixcheck.fitting.problem import arrange
 
 METHODS: list[dict[str, Any]] = [
     {},
@@ -134,3 +138,14 @@ def test_no_false_alarm(seed: int) -> None:
     data = pd.DataFrame({"g": g, "b": (rng.random(g.size) < 1 / (1 + np.exp(-eta))).astype(int)})
     fit, _ = fit_once("b ~ 1 + (1 | g)", data, family="binomial")
     assert fit.convergence.limits == ()
+
+
+@pytest.mark.parametrize("row", [None, 0, 2_999])
+def test_any_row_decides(row: int | None) -> None:
+    """One response that differs within its group, the first or the last of many, is enough."""
+    data = table(groups=30, size=100)
+    if row is not None:
+        data.loc[row, "b"] = 1 - data["b"][row]
+    formula = parse_formula("b ~ 1 + (1 | g)")
+    problem = arrange(build_design(formula, data, ratio_is_trials=True), get_family("binomial"))
+    assert bool(determined_terms(problem)) == (row is None)
