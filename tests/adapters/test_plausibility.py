@@ -74,3 +74,13 @@ def test_another_scale() -> None:
     many = trials >= 10
     with pytest.warns(DataWarning, match="same order of rows"):
         from_draws((10 * trials - y)[many], draws[:, many])
+
+
+def test_proportions_beside_counts() -> None:
+    """Proportions among draws of counts lie within the draws, and are on another scale."""
+    y, draws, trials = binomial(200, 60, 2)
+    with pytest.warns(DataWarning, match="observed has fractions and draws are whole numbers"):
+        from_draws(y / trials, draws)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        from_draws(y / trials, draws / trials)

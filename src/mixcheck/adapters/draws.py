@@ -191,7 +191,8 @@ def from_draws(
     Warns
     -----
     DataWarning
-        If draws fall into two kinds that alternate, or most of `observed` lies outside of all.
+        If draws fall into two kinds that alternate, are whole numbers where `observed` has
+        fractions, or most of `observed` lies outside of all.
 
     Examples
     --------

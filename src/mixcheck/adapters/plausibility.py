@@ -58,7 +58,7 @@ def require_one_kind(draws: AnyArray) -> None:
 
 
 def warn_of_strangeness(observed: AnyArray, draws: AnyArray) -> None:
-    """Warn of draws of two kinds, and of observations that are unlike all of their draws."""
+    """Warn of draws of two kinds, of another scale, and of observations unlike their draws."""
     m = len(draws)
     if m < _ENOUGH:
         return
@@ -68,6 +68,13 @@ def warn_of_strangeness(observed: AnyArray, draws: AnyArray) -> None:
         warn(
             "draws falls into two kinds that alternate: every second draw has another mean than "
             f"those between; {_RECIPE}.",
+            DataWarning,
+        )
+        return
+    if not _whole(observed) and (draws[:_ENOUGH] == np.rint(draws[:_ENOUGH])).all():
+        warn(
+            "observed has fractions and draws are whole numbers; make sure that both are counts or "
+            "both are proportions.",
             DataWarning,
         )
         return
@@ -93,5 +100,7 @@ def _kinds_differ(draws: AnyArray) -> bool:
     return bool(known.any() and np.mean(squares[known] / error[known]) > _TWO_KINDS)
 
 
-def _whole(draws: AnyArray) -> bool:
-    return bool((draws[:2] == np.rint(draws[:2])).all())
+def _whole(values: AnyArray) -> bool:
+    """Whether all numbers, or those of the first two draws, are whole."""
+    looked_at = values[:2] if values.ndim > 1 else values
+    return bool((looked_at == np.rint(looked_at)).all())
