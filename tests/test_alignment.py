@@ -99,3 +99,28 @@ def test_no_real_numbers(values: Any, said: str) -> None:
     """Anything else is refused in one sentence of our own."""
     with pytest.raises(DataError, match=said):
         read_numbers(values, "weights")
+
+
+INDEXES = {
+    "numbers": pd.RangeIndex(6),
+    "texts": pd.Index(list("abcdef")),
+    "pairs": pd.MultiIndex.from_product([range(2), range(3)]),
+    "triples": pd.MultiIndex.from_product([range(1), range(2), range(3)]),
+    "dates": pd.date_range("2020-01-01", periods=6),
+    "dates with a zone": pd.date_range("2020-01-01", periods=6, tz="UTC"),
+    "several kinds": pd.Index([1, "a", None, 2.5, (1, 2), "z"], tupleize_cols=False),
+    "intervals": pd.interval_range(0, 6),
+}
+
+
+@pytest.mark.parametrize("given_name", INDEXES)
+@pytest.mark.parametrize("name", INDEXES)
+def test_labels_of_any_kind(given_name: str, name: str) -> None:
+    """Labels of another kind or depth are no labels of the rows; those of one kind are found."""
+    vector = pd.Series(np.arange(6.0), INDEXES[given_name][::-1])
+    if name == given_name:
+        aligned = align_rows(vector, INDEXES[name], "weights")
+        assert aligned.tolist() == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+        return
+    with pytest.raises(DataError, match="for instance"):
+        align_rows(vector, INDEXES[name], "weights")

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import DataError
 from mixcheck.options import shown
 
-__all__ = ["align_rows", "is_labelled", "read_array", "read_numbers"]
+__all__ = ["align_rows", "is_labelled", "label_places", "read_array", "read_numbers"]
 
 
 def is_labelled(given: object) -> bool:
@@ -51,7 +51,7 @@ def align_rows(given: Any, index: pd.Index[Any], name: str, rows: str = "the dat
     if not is_labelled(given) or given.index.equals(index):
         return given
     if len(given) == len(index) and given.index.is_unique and index.is_unique:
-        places = given.index.get_indexer(index)
+        places = label_places(given.index, index)
         if (places >= 0).all():
             return given.iloc[places]
     raise DataError(
@@ -61,12 +61,26 @@ def align_rows(given: Any, index: pd.Index[Any], name: str, rows: str = "the dat
     )
 
 
+def label_places(labels: pd.Index[Any], wanted: pd.Index[Any]) -> IntArray:
+    """Position among unique labels of each wanted one, -1 where it is not among them.
+
+    Examples
+    --------
+    >>> label_places(pd.Index(["a", "b"]), pd.Index(["b", "c"])).tolist()
+    [1, -1]
+    """
+    if labels.nlevels != wanted.nlevels:
+        return np.full(len(wanted), -1, dtype=np.intp)
+    return labels.get_indexer(wanted).astype(np.intp, copy=False)
+
+
 def _difference(given: pd.Index[Any], index: pd.Index[Any]) -> str:
     if len(given) != len(index):
         return f"{len(given)} labels for {len(index)} rows"
-    strange = index[~index.isin(given)]
-    if len(strange):
-        return f"no label {shown(strange[0])}, for instance"
+    known = set(given)
+    strange = next((label for label in index if label not in known), None)
+    if strange is not None:
+        return f"no label {shown(strange)}, for instance"
     return "labels that occur more than once, in another order"
 
 

@@ -124,6 +124,10 @@ ALIKE = {
     "index": lambda d: d.reset_index(drop=True),
     "order and index": lambda d: d.sample(frac=1.0, random_state=4).reset_index(drop=True),
     "duplicated labels": lambda d: d.set_axis([0] * len(d)),
+    "labels of two levels": lambda d: d.set_axis(pd.MultiIndex.from_product([range(5), range(6)])),
+    "labels of several kinds": lambda d: d.sample(frac=1.0, random_state=9).set_axis(
+        pd.Index([(k,) if k % 2 else k for k in range(len(d))], tupleize_cols=False)
+    ),
     "order and duplicated labels": lambda d: d.sample(frac=1.0, random_state=5).set_axis(
         [0, 1] * (len(d) // 2)
     ),
@@ -218,6 +222,16 @@ def test_columns_that_changed():
     ]
     assert other_values(*fits) == ("x",)
     assert "x holds other values" in mc.compare(fits).remarks[-1]
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_labels_of_other_depth():
+    """Labels of two and of three levels name no common rows, which are known by contents then."""
+    data = _counts()
+    deep = pd.MultiIndex.from_product([range(5), range(2), range(3)])
+    flat = pd.MultiIndex.from_product([range(5), range(6)])
+    assert _differing(data.set_axis(deep), data.set_axis(flat)) == ""
+    assert _differing(data.set_axis(flat), data.set_axis(deep)) == ""
 
 
 def test_names_of_levels_are_no_change():

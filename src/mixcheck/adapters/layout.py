@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcheck.alignment import align_rows, is_labelled, read_array
+from mixcheck.alignment import align_rows, is_labelled, label_places, read_array
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_choice, shown
 
@@ -73,7 +73,7 @@ def _aligned_table(
     if len(labels) != n or labels.equals(index):
         return draws
     unique = labels.is_unique and index.is_unique
-    places = labels.get_indexer(index) if unique else np.full(n, -1)
+    places = label_places(labels, index) if unique else np.full(n, -1)
     same = bool((places >= 0).all())
     if same and isinstance(labels, pd.RangeIndex):
         raise DataError(

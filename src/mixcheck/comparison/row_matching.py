@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixcheck.alignment import label_places
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.model import DataRows
 
@@ -136,8 +137,8 @@ def _by_label(one: DataRows, other: DataRows) -> IntArray | None:
         return np.arange(len(left))
     if not (left.is_unique and right.is_unique):
         return None
-    places = right.get_indexer(left)
-    return None if (places < 0).any() else places.astype(np.intp)
+    places = label_places(right, left)
+    return None if (places < 0).any() else places
 
 
 # ---- contents -----------------------------------------------------------------------------

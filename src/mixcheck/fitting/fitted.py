@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
@@ -414,7 +414,7 @@ class GLMM(Estimates):
         if not self.method.likelihood:
             working = linearise(self.problem, self._mode.point.eta).data.y
             response.append(self.problem.to_design(working))
-        labels = pd.util.hash_pandas_object(self.frame.index, index=False).to_numpy()
+        labels = _hash_labels(self.frame.index)
         order = np.argsort(labels, kind="stable")
         return {
             "rows": _digest(labels[order]),
@@ -611,6 +611,15 @@ class GLMM(Estimates):
             f"<GLMM {self.formula!r}, {self.family!r}: "
             f"{self.nobs} observations, {self._llf_name} {self.llf:.4f}>"
         )
+
+
+def _hash_labels(index: pd.Index[Any]) -> NDArray[np.uint64]:
+    try:
+        hashes = pd.util.hash_pandas_object(index, index=False)
+    except (TypeError, ValueError):  # labels of several kinds, tuples among them
+        texts = pd.Index([repr(label) for label in index], dtype=object)
+        hashes = pd.util.hash_pandas_object(texts, index=False)
+    return np.asarray(hashes, dtype=np.uint64)
 
 
 def _digest(*arrays: object) -> str:
