@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.errors import SeparationWarning
 from mixcheck.families import get_family
 from mixcheck.families.mixtures import add_zeros
 from mixcheck.fitting.glmm import _design
@@ -97,3 +100,23 @@ def test_starts_differ_and_have_a_finite_likelihood() -> None:
         evaluation = objective(psi, None)
         assert np.isfinite(evaluation.deviance)
         assert evaluation.spread < POLE
+
+
+def test_local_maxima_of_a_dispersion_model() -> None:
+    """A dispersion model competes with random effects: no end below the best of our own starts.
+
+    From the first start alone the searches end 0.03 and 0.19 lower.
+    """
+    for seed, llf in ((0, -165.30379), (1, -163.60788)):
+        rng = np.random.default_rng(seed)
+        n = 90
+        group, level = np.arange(n) % 9, np.array(list("abc"))[np.arange(n) // 30]
+        x = rng.normal(size=n)
+        eta = 0.5 + 0.4 * x + rng.normal(0.0, 0.5, 9)[group] + rng.normal(0.0, 0.5, n)
+        y = rng.poisson(rng.gamma(np.exp(eta), 1.0))
+        data = pd.DataFrame({"y": y, "x": x, "f": level, "g": group, "row": np.arange(n)})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SeparationWarning)
+            fit = mc.glmm("y ~ x + (1 | g) + (1 | row)", data, family="nbinom1", dispersion="~ f")
+        assert fit.converged
+        assert fit.llf > llf - 1e-4

@@ -25,8 +25,11 @@ _SAME = 1e-6
 
 
 def has_several_parts(problem: Problem) -> bool:
-    """Whether more than one predictor has random effects."""
-    return len({term.predictor for term in problem.terms}) > 1
+    """Whether random effects compete: with those of another part, or with a dispersion's model."""
+    if len({term.predictor for term in problem.terms}) > 1:
+        return True
+    spread = _place(problem, "dispersion")
+    return bool(problem.terms) and spread is not None and problem.X[spread].shape[1] > 1
 
 
 def is_optimum(optimum: Optimum) -> bool:
