@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.design.frames import as_frame, check_finite, missing_rows, read_column, row_label
 from mixcheck.errors import DataError
 
@@ -62,3 +63,11 @@ def test_finite() -> None:
     check_finite(np.array([1e308, 1e308]), ("x",), frame)
     with pytest.raises(DataError, match=r"`z` is inf in row 0, and not finite in 2 row\(s\)"):
         check_finite(np.array([[1, np.inf], [1, -np.inf]]), ("x", "z"), frame)
+
+
+@pytest.mark.parametrize("wrong", [{"x\udc80": [1, 2]}, {"x": ["a", "b\udce4"]}])
+def test_text_that_was_decoded_wrongly(wrong):
+    """A dict of columns whose text or names are no characters is refused for that reason."""
+    with pytest.raises(mc.DataError, match="no character: the text was decoded wrongly") as found:
+        mc.glmm("y ~ 1", {"y": [1, 2], **wrong}, family="poisson")
+    str(found.value).encode()

@@ -180,3 +180,4 @@ def test_lone_surrogates_survive():
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
     for page in (report.to_html(), report.to_text(), report.to_markdown(), report.to_junit()):
         assert "level \N{REPLACEMENT CHARACTER}" in page
+    assert report.to_frame()["check"].tolist() == ["level \N{REPLACEMENT CHARACTER}"]

@@ -133,6 +133,10 @@ def _frame_of_mapping(data: Mapping[str, object]) -> pd.DataFrame:
             )
     try:
         return pd.DataFrame(dict(data))
+    except UnicodeError as error:
+        for name, column in data.items():
+            _require_unicode(name, [name, *np.ravel(np.asarray(column, dtype=object))])
+        raise DataError("The columns of data hold text that is none.") from error
     except Exception as error:  # pandas has a type of error for every kind of column
         lengths = ", ".join(
             f"{shown(name)} {len(column) if isinstance(column, Sized) else 1}"
@@ -304,8 +308,9 @@ def _require_unicode(name: object, labels: Iterable[object]) -> None:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
         found = error.object[error.start : error.start + 1]
+        called = str(name).encode(errors="backslashreplace").decode()
         raise DataError(
-            f"Column `{name}` holds {shown(found)}, which is no character: the text was decoded "
+            f"Column `{called}` holds {shown(found)}, which is no character: the text was decoded "
             "wrongly. Read the file again with the encoding that it was written in."
         ) from None
 

@@ -347,14 +347,19 @@ def _frame_row(outcome: Finding | Skipped, judgement: Judgement) -> tuple[Any, .
         effect = outcome.effect
         numbers = (outcome.statistic, effect.value, effect.low, effect.high, outcome.n)
     return (
-        judgement.check,
+        _as_text(judgement.check),
         judgement.verdict.value,
         numbers[0],
         judgement.pvalue,
         judgement.adjusted_pvalue,
         *numbers[1:],
-        judgement.sentence,
+        _as_text(judgement.sentence),
     )
+
+
+def _as_text(name: str) -> str:
+    """A name without lone surrogates, which no column of text can hold."""
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _line(section: Section) -> Paragraph:
