@@ -12,6 +12,7 @@ import mixcheck as mc
 from mixcheck.errors import SeparationWarning
 from mixcheck.families import get_family
 from mixcheck.families.mixtures import add_zeros
+from mixcheck.fitting.estimation import re_estimate
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.method import Method, objective_of
 from mixcheck.fitting.optimize import POLE
@@ -40,6 +41,22 @@ def test_zero_parts_with_random_effects_reach_the_optimum(
     assert fit.converged
     assert not fit.convergence.runaway
     assert fit.llf == pytest.approx(llf, abs=GLMMTMB)
+
+
+@pytest.mark.parametrize("zero_intercept", [-6.0, 4.0])
+def test_a_search_from_far_away_ends_at_the_optimum(zero_intercept: float) -> None:
+    """A re-estimate that runs to a pole of Laplace's approximation is begun anew."""
+    fit = mc.glmm(
+        "count ~ mined + (1 | site)",
+        mc.datasets.load("Salamanders"),
+        family="nbinom2",
+        zi="~ 1 + (1 | site)",
+    )
+    far = fit.optimum.psi.copy()
+    far[fit.problem.beta_slices[2]] += zero_intercept
+    again = re_estimate(fit.problem, far, fit._root, fit.method)
+    assert -0.5 * again.evaluation.deviance == pytest.approx(fit.llf, abs=1e-6)
+    assert again.gradient < 1e-6
 
 
 def test_quadrature_reaches_the_optimum_too() -> None:

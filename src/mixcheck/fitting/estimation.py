@@ -39,6 +39,7 @@ from mixcheck.fitting.starts import (
     ends_well,
     has_several_parts,
     is_better,
+    is_optimum,
     may_be_better,
     other_starts,
 )
@@ -360,9 +361,24 @@ def _re_estimate(
         return _re_estimate_joint(problem, previous, scale, method)
     start = _nudge(problem, previous, scale)
     optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
-    if not np.isfinite(optimum.evaluation.deviance):
-        return _estimate(problem, method, fit_without_random_effects(problem))
+    if not is_optimum(optimum):
+        return _or_anew(problem, method, optimum)
     return _rectify(problem, optimum, method)
+
+
+def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
+    """The fit from scratch, where a search from a previous fit does not come to rest.
+
+    A new response may have its optimum in another basin, which the starts of a first fit find.
+    """
+    finite = bool(np.isfinite(stalled.evaluation.deviance))
+    try:
+        anew = _estimate(problem, method, fit_without_random_effects(problem))
+    except ConvergenceError:
+        if not finite:
+            raise
+        return _rectify(problem, stalled, method)
+    return anew if not finite or is_better(anew, stalled) else _rectify(problem, stalled, method)
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
