@@ -13,6 +13,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.display.files import require_writable, write_file
+from mixcheck.errors import OutputError
 
 OLD = "OLD REPORT"
 
@@ -122,6 +123,7 @@ import os, sys
 from pathlib import Path
 import mixcheck as mc
 from mixcheck.display.files import require_writable, write_file
+from mixcheck.errors import OutputError
 
 folder = Path(sys.argv[1])
 if os.geteuid() == 0:  # root may write anywhere
@@ -167,3 +169,10 @@ def test_an_interrupt_leaves_the_old_file(tmp_path, monkeypatch):
         write_file("NEW", path)
     assert path.read_text(encoding="utf-8") == OLD
     assert os.listdir(tmp_path) == ["old.html"]
+
+
+def test_a_very_long_path_is_cut_in_the_message(tmp_path):
+    """Its beginning and its end are named, and the message stays short."""
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        write_file("text", tmp_path / ("long " * 500))
+    assert len(str(caught.value)) < 400

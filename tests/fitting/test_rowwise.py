@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
+from mixcheck.errors import BoundaryWarning
 from mixcheck.fitting.rowwise import find_row_posterior
 from mixcheck.model import Rowwise
 
@@ -131,3 +132,14 @@ def test_level_of_one_row():
 def test_it_meets_the_port(cbpp):
     """A fit knows its rows."""
     assert isinstance(cbpp, Rowwise)
+
+
+def test_responses_of_another_magnitude():
+    """A response of 1e300 under a lognormal fit: finite numbers, and no warning of NumPy."""
+    rng = np.random.default_rng(0)
+    data = {"y": np.exp(rng.normal(0, 0.5, 48)), "g": np.arange(48) % 6}
+    with pytest.warns(BoundaryWarning):
+        fit = mc.glmm("y ~ 1 + (1 | g)", data, family="lognormal")
+    found = fit.row_posterior(np.full(48, 1e300))
+    assert np.isfinite(found.predictor).all()
+    assert np.isfinite(found.score).all()

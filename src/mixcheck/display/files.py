@@ -12,6 +12,9 @@ from mixcheck.options import require_path
 
 __all__ = ["PathLike", "require_writable", "write_file"]
 
+# Longer paths are cut in a message.
+_MOST_SHOWN = 200
+
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
@@ -66,15 +69,23 @@ def require_writable(path: Path, name: str) -> None:
 def _obstacle(path: Path) -> str:
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        return f"{str(path)!r} is a folder; write the name of a file"
+        return f"{_shown(path)} is a folder; write the name of a file"
     if not target.parent.is_dir():
-        return f"there is no folder {str(path.parent)!r}; make it first"
+        return f"there is no folder {_shown(path.parent)}; make it first"
     if not os.access(target if _is_special(target) else target.parent, os.W_OK):
-        return f"no file can be written in the folder {str(path.parent)!r}"
+        return f"no file can be written in the folder {_shown(path.parent)}"
     # A name that no file can have is an error of the system.
     target.exists()
     os.fsencode(target)
     return ""
+
+
+def _shown(path: Path) -> str:
+    """The path in quotes; of a very long one its beginning and its end."""
+    text = str(path)
+    if len(text) > _MOST_SHOWN:
+        text = f"{text[: _MOST_SHOWN // 2]}..{text[-_MOST_SHOWN // 2 :]}"
+    return repr(text)
 
 
 def _is_special(target: Path) -> bool:
@@ -104,4 +115,4 @@ def _unwritten(path: Path, error: Exception) -> str:
         kept = "; the file of that name is as it was" if path.is_file() else ""
     except (OSError, ValueError):
         kept = ""
-    return f"{str(path)!r} cannot be written: {reason[:1].lower()}{reason[1:]}{kept}"
+    return f"{_shown(path)} cannot be written: {reason[:1].lower()}{reason[1:]}{kept}"

@@ -331,9 +331,9 @@ def _lognormal_derivatives(
     With ``w = log(y / mu)`` and v the variance of the logarithm, the log density is
     ``-log(2 pi v) / 2 - w^2 / (2 v) - w / 2 - v / 8 - log y``.
     """
-    residual = (data.y - mu) / mu
-    near = np.abs(residual) < _NEAR
-    w = np.where(near, np.log1p(np.where(near, residual, 0.0)), np.log(data.y) - log_mu)
+    far = np.log(data.y) - log_mu
+    near = np.abs(far) < _NEAR
+    w = np.where(near, np.log1p(np.where(near, data.y - mu, 0.0) / mu), far)
     log_ratio = 2.0 * (log_sd - log_mu)
     v = np.logaddexp(0.0, log_ratio)
     value = data.constant - 0.5 * np.log(v) - 0.5 * w * w / v - 0.5 * w - 0.125 * v
