@@ -388,6 +388,8 @@ def _plain(value: Any) -> Any:
             repr(list(value.index)),
             [repr(item) for item in value],
         )
+    if isinstance(value, np.ma.MaskedArray):
+        return _plain(value.filled()), np.ma.getmaskarray(value).tolist()
     if isinstance(value, list | tuple | set):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

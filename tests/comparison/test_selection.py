@@ -320,7 +320,9 @@ def test_wrong_options(options, message):
         (("models", 0, "verdicts"), [1], r"models\[0\].verdicts must be an object"),
         (("failures",), {}, "failures must be a list"),
         (("search",), "none", "search must be one of 'all', 'greedy', 'beam'"),
-        (("importance",), {"a": "b"}, "importance.a must be a number"),
+        (("importance",), {"a": "b"}, "importance.a must be a finite number"),
+        (("models", 0, "delta"), "inf", r"models\[0\].delta must be a finite number, found 'inf'"),
+        (("models", 0, "llf"), None, r"models\[0\].llf must be a finite number"),
         (("schema_version",), 99, "schema_version must be 1"),
     ],
 )

@@ -182,6 +182,13 @@ class Reader:
             self.fail(f"a number from {low:g} to {high:g}")
         return value
 
+    def finite(self) -> float:
+        """A finite number: neither null nor a word."""
+        value = _number(self.value)
+        if value is None or not math.isfinite(value):
+            self.fail("a finite number")
+        return value
+
     def texts(self) -> tuple[str, ...]:
         """A list of texts."""
         return tuple(item.text() for item in self.items())

@@ -113,6 +113,8 @@ class Moments:
     noise: float
 
 
+# Columns near the largest number have no cross products, and end in None.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def orthonormalise(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray] | None:
     """Q (n, p) and T (p, p) with ``X T = Q``, ``Q'WQ = I``; None if X has not full rank.
 
