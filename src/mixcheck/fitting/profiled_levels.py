@@ -58,11 +58,6 @@ class Levels:
         return _answer_many(gram, cross)
 
     @cached_property
-    def _sums(self) -> FloatArray:
-        at = self.deviance
-        return np.concatenate([at.products.fixed[0], at.moments.random[0][None]])
-
-    @cached_property
     def cross(self) -> FloatArray:
         """``[Q e]'W Z`` of one factor, (p + 1, q m)."""
         held = np.concatenate(
