@@ -116,7 +116,7 @@ class Covariance(ABC):
 class Unstructured(Covariance):
     """Any covariance: theta is the lower triangle of Lambda, column by column.
 
-    That is the order of lme4's theta (Bates et al. 2015, section 2.2).
+    That is the order of lme4's theta (Bates et al. 2015).
 
     Examples
     --------

@@ -18,6 +18,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent import Column, Gram, Latent
+from mixcheck.fitting.trial_values import may_overflow
 
 __all__ = ["Moments", "Products", "Weights", "multiply_design", "orthonormalise", "take_moments"]
 
@@ -114,7 +115,7 @@ class Moments:
 
 
 # Columns near the largest number have no cross products, and end in None.
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+@may_overflow()
 def orthonormalise(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray] | None:
     """Q (n, p) and T (p, p) with ``X T = Q``, ``Q'WQ = I``; None if X has not full rank.
 

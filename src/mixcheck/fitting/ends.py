@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.trial_values import may_overflow
 
 __all__ = ["bend", "straighten"]
 
@@ -31,7 +32,7 @@ def straighten(changes: FloatArray, ends: Sequence[int]) -> FloatArray:
     out = changes.copy()
     for k, end in enumerate(ends):
         if end:
-            with np.errstate(over="ignore"):
+            with may_overflow():
                 out[..., k, :] = np.expm1(-end * changes[..., k, :])
     return out
 

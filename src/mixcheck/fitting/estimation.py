@@ -27,7 +27,6 @@ from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.pseudo import settle
 from mixcheck.fitting.standardisation import Standardised, standardise
 from mixcheck.fitting.start import (
-    QUIET,
     FixedFit,
     approach,
     find_start,
@@ -44,6 +43,7 @@ from mixcheck.fitting.starts import (
     other_starts,
 )
 from mixcheck.fitting.threads import single_thread
+from mixcheck.fitting.trial_values import may_overflow
 
 __all__ = [
     "covariance_at",
@@ -63,7 +63,7 @@ _EVALUATIONS_EACH = 40
 _NUDGE = 0.5
 
 
-@QUIET
+@may_overflow()
 def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
 
@@ -146,7 +146,7 @@ def _evaluation_at(
     return _expand(joint, whole, method).evaluation
 
 
-@QUIET
+@may_overflow()
 def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
     """Maximise the likelihood by quadrature with as many nodes as it takes to settle.
 
@@ -165,7 +165,7 @@ def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Opti
     return _bring_back(held, optimum, method), method
 
 
-@QUIET
+@may_overflow()
 def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
     """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
     held = standardise(problem)
@@ -327,7 +327,7 @@ def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
     return expand(joint, optimum, information.fixed_root())
 
 
-@QUIET
+@may_overflow()
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:

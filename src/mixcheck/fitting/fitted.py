@@ -49,6 +49,7 @@ from mixcheck.fitting.realisation import View, observe, replicate, respond
 from mixcheck.fitting.rowwise import find_row_posterior, predict_row
 from mixcheck.fitting.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.summary import Summary, summarise
+from mixcheck.fitting.trial_values import may_overflow
 from mixcheck.model import (
     CONDITIONINGS,
     PERTURBATION_METHODS,
@@ -187,7 +188,7 @@ class GLMM(Estimates):
             )
         frame = self.frame if data is None else as_frame(data)
         names = ("mean",) if scale == "link" else self.family.mean_predictors
-        with np.errstate(over="ignore", invalid="ignore"):
+        with may_overflow():
             parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
             eta = self._linear_predictors(parts, random_effects, len(frame))
             if scale == "link":

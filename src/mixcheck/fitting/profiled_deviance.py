@@ -2,7 +2,7 @@
 
 With ``V = W^-1 + Z S Z'`` (``S = Lambda Lambda'`` the covariance of the random effects in units
 of the residual variance), fixed effects and residual variance have closed forms given Lambda.
-Put in, they leave (Bates et al. 2015, eq. 35 and, restricted, eq. 42)
+Put in, they leave (Bates et al. 2015)
 
 ``D = log det(I + Lambda'Z'WZ Lambda) + nu (1 + log(2 pi r^2 / nu)) [+ log det X'V^-1 X]``,
 
@@ -13,7 +13,7 @@ several (:mod:`mixcheck.fitting.profiled_jointly`).
 
 References
 ----------
-Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1), section 3.
+Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1).
 """
 
 from __future__ import annotations

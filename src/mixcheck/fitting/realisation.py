@@ -16,6 +16,7 @@ from mixcheck.families.family import Family
 from mixcheck.fitting.mode import Mode, find_mode, predictors
 from mixcheck.fitting.posterior import draw_posterior
 from mixcheck.fitting.problem import Problem
+from mixcheck.fitting.trial_values import may_overflow
 from mixcheck.model import CONDITIONINGS, Conditioning, Realisation
 from mixcheck.options import require_choice
 
@@ -296,7 +297,7 @@ class _MarginalLaw:
         ahead, here, behind = (
             _GivenLaw(self.family, (upper + d, *self.base[1:]), self.size) for d in (step, 0, -step)
         )
-        with np.errstate(over="ignore", invalid="ignore"):
+        with may_overflow():
             slope = (ahead.mean() - behind.mean()) / (2.0 * step)
             deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
             steepness: FloatArray = spread * np.abs(slope) / deviation

@@ -15,7 +15,7 @@ from mixcheck.fitting.method import Method
 from mixcheck.fitting.mode import Mode, find_mode, predict_mode, scale
 from mixcheck.fitting.problem import Problem
 from mixcheck.fitting.restriction import fit_without, restrict
-from mixcheck.fitting.start import QUIET
+from mixcheck.fitting.trial_values import may_overflow
 from mixcheck.model import RowPosterior
 
 __all__ = ["HeldLaw", "find_row_posterior", "predict_row", "require_mean_only"]
@@ -81,7 +81,7 @@ def require_mean_only(problem: Problem) -> None:
         )
 
 
-@QUIET
+@may_overflow()
 def find_row_posterior(
     problem: Problem, psi: FloatArray, covariance: FloatArray, ranks: IntArray
 ) -> RowPosterior:

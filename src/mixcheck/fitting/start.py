@@ -21,9 +21,9 @@ from mixcheck.fitting.mode import scale as scale_effects
 from mixcheck.fitting.optimize import Objective
 from mixcheck.fitting.problem import Curvature, Problem
 from mixcheck.fitting.standardisation import standardise
+from mixcheck.fitting.trial_values import may_overflow
 
 __all__ = [
-    "QUIET",
     "FixedFit",
     "approach",
     "find_start",
@@ -32,8 +32,6 @@ __all__ = [
     "whiten",
 ]
 
-# Trial values may overflow; what is kept is finite, or refused.
-QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 _MAX_SCORING = 50
 # Scoring stops here: it only has to find the neighbourhood.
 _SCORING_DECREMENT = 1e-3
@@ -90,7 +88,7 @@ def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     return beta
 
 
-@QUIET
+@may_overflow()
 def fit_without_random_effects(problem: Problem) -> FixedFit:
     """Newton's method for the fixed effects with every random effect at zero.
 
