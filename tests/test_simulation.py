@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcheck import workers
+from mixcheck import parallel as workers
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
-from mixcheck.model import ConvergenceFacts, Realisation, Refittable
 from mixcheck.notices import warn
+from mixcheck.port import ConvergenceFacts, Realisation, Refittable
 from mixcheck.simulation import reduce_replicates, simulate
 from mixcheck.streams import Purpose, stream
 

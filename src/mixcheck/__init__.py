@@ -13,7 +13,7 @@ from mixcheck import families as families
 
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm as glmm
-from mixcheck.fitting.fitted import GLMM as GLMM
+from mixcheck.fitting.results.glmm_fit import GLMM as GLMM
 from mixcheck.adapters.draws import from_draws as from_draws
 
 # replicate data sets and residuals
@@ -53,10 +53,10 @@ from mixcheck.comparison.table import compare as compare
 from mixcheck.comparison.table import Comparison as Comparison
 
 # model selection, and what to try after a failing check
-from mixcheck.comparison.selection import Selection as Selection
-from mixcheck.search.selecting import select as select
-from mixcheck.search.suggestions import Suggestions as Suggestions
-from mixcheck.search.suggestions import suggest as suggest
+from mixcheck.selection.selection import Selection as Selection
+from mixcheck.selection.select import select as select
+from mixcheck.selection.suggestions import Suggestions as Suggestions
+from mixcheck.selection.suggestions import suggest as suggest
 
 # errors
 from mixcheck.errors import ChecksFailed as ChecksFailed

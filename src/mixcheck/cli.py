@@ -29,7 +29,7 @@ from mixcheck.table_files import ENDINGS, read_file, read_stream
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixcheck.fitting.fitted import GLMM
+    from mixcheck.fitting.results.glmm_fit import GLMM
     from mixcheck.report.report import Report
 
 __all__ = ["main"]

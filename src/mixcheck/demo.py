@@ -30,14 +30,14 @@ from mixcheck.display.document import (
 from mixcheck.display.files import write_file
 from mixcheck.display.render import to_html, to_text
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.fitted import GLMM
 from mixcheck.fitting.glmm import glmm
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.parallel import Progress
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.report.sentences import interval_words, join_words
-from mixcheck.search.suggestions import Suggestions, suggest
-from mixcheck.workers import Progress
+from mixcheck.selection.suggestions import Suggestions, suggest
 
 __all__ = ["Chapter", "Story", "run_demo"]
 

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.model import Checkable, Conditioning, Realisation
+from mixcheck.port import Checkable, Conditioning, Realisation
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Simulations, simulate
 

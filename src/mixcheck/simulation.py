@@ -19,7 +19,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
-from mixcheck.model import (
+from mixcheck.options import require_choice, require_whole
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import (
     CONDITIONINGS,
     Checkable,
     Conditioning,
@@ -28,9 +30,7 @@ from mixcheck.model import (
     Realisation,
     Refittable,
 )
-from mixcheck.options import require_choice, require_whole
 from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.workers import Progress, map_numbers
 
 __all__ = [
     "DEFAULT_DRAWS",

@@ -12,7 +12,7 @@ import pytest
 from mixcheck.adapters.draws import from_draws, pool_moments
 from mixcheck.checks import Convergence, RandomEffects, Suite, Zeros
 from mixcheck.errors import DataError, OptionError
-from mixcheck.model import Checkable, Enumerable, Refittable
+from mixcheck.port import Checkable, Enumerable, Refittable
 from mixcheck.simulation import simulate
 
 

@@ -15,7 +15,7 @@ from attack import damage, formulas, values
 from attack.subjects import COUNTS, FITS, LIKELIHOODS, made
 from attack.values import ANYTHING, Allowed, Domain
 from mixcheck.families import Family, Link
-from mixcheck.fitting.data_response import PerturbationMethod
+from mixcheck.fitting.influence.conditional_df import PerturbationMethod
 
 UNSURE = values.unsure
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixcheck.model import Checkable, Comparable
+from mixcheck.port import Checkable, Comparable
 
 # True: the argument must be taken; False: it must be refused; None: either is an answer.
 Allowed = bool | None

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, ndtr, pdtr
 
-from mixcheck.model import ConvergenceFacts, Realisation
+from mixcheck.port import ConvergenceFacts, Realisation
 
 GRID = np.linspace(-6.0, 6.0, 241)
 

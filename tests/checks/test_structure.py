@@ -13,7 +13,7 @@ from scipy.special import ndtr
 import mixcheck as mc
 from mixcheck.checks import Convergence, LaplaceAdequacy, RandomEffects, Suite
 from mixcheck.errors import OptionError
-from mixcheck.model import ConvergenceFacts
+from mixcheck.port import ConvergenceFacts
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Verdict

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck import workers
+from mixcheck import parallel as workers
 from mixcheck.checks import (
     Convergence,
     Count,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.model import ConvergenceFacts, DataRows
+from mixcheck.port import ConvergenceFacts, DataRows
 
 N = 12
 X = np.column_stack([np.ones(N), np.arange(N, dtype=float)])

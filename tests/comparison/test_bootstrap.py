@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import workers
+from mixcheck import parallel as workers
 from mixcheck.errors import ConvergenceError
-from mixcheck.model import ConvergenceFacts
+from mixcheck.port import ConvergenceFacts
 
 from .conftest import Known, fit
 

@@ -9,7 +9,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.boundary import boundary_reference, new_effects
-from mixcheck.model import CovarianceEstimates
+from mixcheck.port import CovarianceEstimates
 
 from .conftest import Known, N, X, fit
 

@@ -18,7 +18,7 @@ from mixcheck.comparison.cavity import (
     find_cavity,
     predict,
 )
-from mixcheck.model import RowPosterior
+from mixcheck.port import RowPosterior
 
 # The trapezoidal rule on normal integrands, to rounding.
 QUADRATURE_TOLERANCE = 1e-10

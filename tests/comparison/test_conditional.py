@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.fitting import optimism
+from mixcheck.fitting.influence import optimism
 
 # The tables below come from dense Newton refits with gradients below 1e-9, printed to five
 # decimals (exact: eight); lme4 agrees to 1e-4 at tight tolerances.

@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.group_scores import newton_steps, whitening
-from mixcheck.model import GroupDerivatives
+from mixcheck.port import GroupDerivatives
 
 from .conftest import Known, fit
 

@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.left_out_rows import LeftOutRows
-from mixcheck.model import Checkable, Refittable
+from mixcheck.port import Checkable, Refittable
 
 from .conftest import Known, fit
 

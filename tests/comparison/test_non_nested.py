@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.non_nested import variance_weights
-from mixcheck.model import GroupDerivatives
+from mixcheck.port import GroupDerivatives
 
 from .conftest import Known, fit
 

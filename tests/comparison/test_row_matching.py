@@ -13,7 +13,7 @@ from mixcheck.comparison.row_matching import (
     same_levels,
     same_values,
 )
-from mixcheck.model import DataRows
+from mixcheck.port import DataRows
 
 
 def _rows(frame: pd.DataFrame) -> DataRows:

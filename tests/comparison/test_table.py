@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mixcheck as mc
 from mixcheck.comparison.ranking import akaike_weights
-from mixcheck.model import ConvergenceFacts
+from mixcheck.port import ConvergenceFacts
 
 from .conftest import Known, Unconverged, X
 

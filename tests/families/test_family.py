@@ -33,7 +33,7 @@ from mixcheck.families import (
     add_zeros,
     get_link,
 )
-from mixcheck.families.names import FAMILIES
+from mixcheck.families.registry import FAMILIES
 
 RELATIVE = 1e-9
 """Of derivatives against mpmath; the formulas lose at most a few digits near a zero."""

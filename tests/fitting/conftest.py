@@ -14,7 +14,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.families import Family
-from mixcheck.fitting.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem, arrange
 
 LAYOUTS: dict[str, tuple[str, str | None]] = {
     "one": ("y ~ x + (1 | g)", None),

@@ -298,7 +298,7 @@ def test_exact_response(exact: str) -> None:
 
 def test_warning_of_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that is stopped early warns, and says so in its record."""
-    from mixcheck.fitting import optimize
+    from mixcheck.fitting.estimation import optimize
 
     monkeypatch.setattr(optimize, "_MAX_ITERATIONS", 1)
     monkeypatch.setattr(optimize, "_MAX_POLISH", 0)

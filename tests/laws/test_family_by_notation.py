@@ -12,8 +12,8 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import FamilyError, MixcheckWarning, OptionError, SeparationWarning
-from mixcheck.families.mixtures import add_zeros
-from mixcheck.families.names import FAMILIES
+from mixcheck.families.registry import FAMILIES
+from mixcheck.families.zero_part import add_zeros
 
 N, GROUPS = 360, 18
 SAME = 1e-6

@@ -27,13 +27,13 @@ from scenarios import KINDS, Case, draw
 import mixcheck as mc
 from mixcheck.errors import MixcheckError
 from mixcheck.families import get_family
-from mixcheck.families.mixtures import add_zeros
+from mixcheck.families.zero_part import add_zeros
+from mixcheck.fitting.estimation.optimize import POLE, minimise
+from mixcheck.fitting.estimation.other_starts import is_optimum
+from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
-from mixcheck.fitting.method import Method, objective_of
-from mixcheck.fitting.optimize import POLE, minimise
-from mixcheck.fitting.problem import Problem, arrange
-from mixcheck.fitting.start import find_start, fit_without_random_effects, whiten
-from mixcheck.fitting.starts import is_optimum
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.problem import Problem, arrange
 
 HERE = Path(__file__).parent
 STARTS = 10

@@ -18,8 +18,8 @@ from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import DataError
-from mixcheck.model import Conditioning, Realisation
 from mixcheck.options import require_flag, require_text
+from mixcheck.port import Conditioning, Realisation
 from mixcheck.ranks import randomised_rank, rank_residuals
 
 __all__ = ["DrawsModel", "from_draws"]

@@ -16,8 +16,8 @@ from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
-from mixcheck.model import Checkable
 from mixcheck.options import require_text, shown
+from mixcheck.port import Checkable
 from mixcheck.report.finding import Finding, Skipped
 
 if TYPE_CHECKING:

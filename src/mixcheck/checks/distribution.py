@@ -31,8 +31,8 @@ from mixcheck.checks.measure import (
 )
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
-from mixcheck.model import Realisation
 from mixcheck.options import require_number, shown
+from mixcheck.port import Realisation
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = ["Count", "Dispersion", "Outliers", "Statistic", "Uniformity", "Zeros"]

@@ -12,8 +12,8 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError
-from mixcheck.model import Checkable, Realisation
 from mixcheck.options import shown
+from mixcheck.port import Checkable, Realisation
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 

@@ -23,8 +23,8 @@ from mixcheck.checks.measure import (
 )
 from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
 from mixcheck.errors import OptionError
-from mixcheck.model import Realisation
 from mixcheck.options import shown as shown_value
+from mixcheck.port import Realisation
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Trend"]

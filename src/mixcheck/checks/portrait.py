@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.display.document import Caterpillar, Figure
-from mixcheck.model import Checkable, Grouped
+from mixcheck.port import Checkable, Grouped
 
 __all__ = ["draw_portrait"]
 

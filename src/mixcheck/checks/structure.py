@@ -14,8 +14,8 @@ from mixcheck.checks.distribution import distance_effect
 from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
 from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
 from mixcheck.display.document import NormalPlot
-from mixcheck.model import Approximate, ConvergenceFacts, Converging, Realisation
 from mixcheck.options import require_number
+from mixcheck.port import Approximate, ConvergenceFacts, Converging, Realisation
 from mixcheck.report.finding import Effect, Finding, Skipped
 from mixcheck.report.sentences import join_words
 

@@ -23,8 +23,9 @@ from mixcheck.checks.structure import Convergence, RandomEffects
 from mixcheck.display.encoding import json_text
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
-from mixcheck.model import Checkable, Conditioning, Enumerable, Realisation
 from mixcheck.options import require_progress, require_workers, shown
+from mixcheck.parallel import Progress
+from mixcheck.port import Checkable, Conditioning, Enumerable, Realisation
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
@@ -34,7 +35,6 @@ from mixcheck.simulation import (
     Simulations,
     reduce_replicates,
 )
-from mixcheck.workers import Progress
 
 __all__ = ["Suite", "run_checks"]
 

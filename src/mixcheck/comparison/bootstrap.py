@@ -19,10 +19,10 @@ from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
-from mixcheck.model import Comparable, Converging, Refittable
 from mixcheck.options import require_progress, require_whole, require_workers
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import Comparable, Converging, Refittable
 from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
 

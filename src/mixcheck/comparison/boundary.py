@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.comparison.chi_bar_square import Mixture, chi_square, half_and_half, orthant_mixture
 from mixcheck.comparison.column_space import spans
-from mixcheck.comparison.mixture import Mixture, chi_square, half_and_half, orthant_mixture
 from mixcheck.comparison.nesting import added_random, known_effects
-from mixcheck.model import Comparable, Covarying
+from mixcheck.port import Comparable, Covarying
 
 __all__ = ["Reference", "boundary_reference"]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.model import RowLaw, RowPosterior
+from mixcheck.port import RowLaw, RowPosterior
 
 __all__ = [
     "Cavity",

@@ -10,14 +10,14 @@ from mixcheck.calls import answer_calls
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
-from mixcheck.model import (
+from mixcheck.options import require_choice, require_progress, require_workers
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import (
     PERTURBATION_METHODS,
     ConditionalLikelihood,
     Converging,
     PerturbationMethod,
 )
-from mixcheck.options import require_choice, require_progress, require_workers
-from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["ConditionalAIC", "caic"]
 

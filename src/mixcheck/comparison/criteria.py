@@ -7,8 +7,8 @@ import math
 from mixcheck.calls import answer_calls
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import OptionError
-from mixcheck.model import Comparable
 from mixcheck.options import shown
+from mixcheck.port import Comparable
 
 __all__ = ["aic", "bic"]
 

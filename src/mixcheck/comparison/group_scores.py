@@ -25,9 +25,9 @@ from mixcheck.comparison.score_difference import ScoreDifference, subtract_score
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.model import Comparable, GroupDerivatives, Groupwise, Traceable
 from mixcheck.options import require_choice, require_progress, require_workers, shown
-from mixcheck.workers import Progress, map_numbers
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Traceable
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
 

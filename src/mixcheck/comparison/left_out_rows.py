@@ -17,8 +17,8 @@ from mixcheck.comparison.cavity import (
     find_cavity,
 )
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.model import Conditioning, Converging, Realisation, RowPosterior
 from mixcheck.options import shown
+from mixcheck.port import Conditioning, Converging, Realisation, RowPosterior
 
 __all__ = ["LeftOutRows"]
 

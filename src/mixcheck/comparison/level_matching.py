@@ -8,7 +8,7 @@ import pandas as pd
 from mixcheck.arrays import IntArray
 from mixcheck.comparison.row_matching import same_levels
 from mixcheck.comparison.same_data import order_of
-from mixcheck.model import Comparable, Groupwise, Traceable
+from mixcheck.port import Comparable, Groupwise, Traceable
 
 __all__ = ["level_places"]
 

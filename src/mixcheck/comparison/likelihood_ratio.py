@@ -10,7 +10,7 @@ import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.boundary import Reference, boundary_reference
-from mixcheck.comparison.mixture import chi_square
+from mixcheck.comparison.chi_bar_square import chi_square
 from mixcheck.comparison.nesting import (
     added_fixed,
     added_random,
@@ -27,8 +27,8 @@ from mixcheck.comparison.same_data import (
 )
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError
-from mixcheck.model import Comparable, Converging
 from mixcheck.options import require_choice
+from mixcheck.port import Comparable, Converging
 
 __all__ = ["Boundary", "LikelihoodRatio", "likelihood_ratio", "lrt", "null_words", "require_nested"]
 

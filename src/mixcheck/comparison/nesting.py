@@ -12,7 +12,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.column_space import extra_rank, spans
 from mixcheck.comparison.same_data import order_of
-from mixcheck.model import Comparable, Traceable
+from mixcheck.port import Comparable, Traceable
 
 __all__ = [
     "added_fixed",

@@ -27,8 +27,8 @@ from mixcheck.comparison.same_data import (
 from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, GroupDerivatives, Groupwise
 from mixcheck.options import require_choice
+from mixcheck.port import Comparable, GroupDerivatives, Groupwise
 
 __all__ = ["Correction", "Vuong", "vuong"]
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mixcheck.alignment import label_places
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.model import DataRows
+from mixcheck.port import DataRows
 
 __all__ = ["changed_columns", "match_rows", "regrouped_columns", "same_levels", "same_values"]
 

@@ -20,12 +20,6 @@ from mixcheck.comparison.same_data import label_of, order_of, require_same_data
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.model import (
-    Checkable,
-    Comparable,
-    ConditionalLikelihood,
-    Rowwise,
-)
 from mixcheck.options import (
     require_choice,
     require_number,
@@ -33,8 +27,14 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import (
+    Checkable,
+    Comparable,
+    ConditionalLikelihood,
+    Rowwise,
+)
 from mixcheck.quantile_residuals import Residuals, residuals
-from mixcheck.workers import Progress, map_numbers
 
 __all__ = ["RowMethod", "RowScores", "loo"]
 

@@ -11,7 +11,7 @@ from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.row_matching import match_rows, regrouped_columns, same_values
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, DataRows, Traceable
+from mixcheck.port import Comparable, DataRows, Traceable
 
 __all__ = [
     "formula_of",

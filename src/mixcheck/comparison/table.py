@@ -28,8 +28,8 @@ from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.model import Comparable, ConditionalLikelihood, Converging
 from mixcheck.options import require_choice
+from mixcheck.port import Comparable, ConditionalLikelihood, Converging
 
 __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 

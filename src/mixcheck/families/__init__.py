@@ -17,16 +17,16 @@ from mixcheck.families.links import (
     Sqrt,
     get_link,
 )
-from mixcheck.families.mixtures import Hurdle, Mixture, ZeroInflated, add_zeros
-from mixcheck.families.names import get_family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
+from mixcheck.families.registry import get_family
 from mixcheck.families.truncated import (
     TruncatedNegativeBinomial1,
     TruncatedNegativeBinomial2,
     TruncatedPoisson,
 )
+from mixcheck.families.zero_part import Hurdle, Mixture, ZeroInflated, add_zeros
 
 __all__ = [
     "Beta",

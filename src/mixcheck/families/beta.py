@@ -12,7 +12,6 @@ from scipy import special
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.beta_binomial import cumulate
-from mixcheck.families.blocks import derive_in_blocks, derive_inside
 from mixcheck.families.expectation import Spread, expect
 from mixcheck.families.family import (
     FREE,
@@ -29,7 +28,8 @@ from mixcheck.families.family import (
 )
 from mixcheck.families.links import Link, Log, ProbabilityLink
 from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
-from mixcheck.families.stirling import Column, log_gap, rising_logs, stirling_errors
+from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.special import Column, log_gap, rising_logs, stirling_errors
 from mixcheck.families.tails import Tail
 
 __all__ = ["Beta", "BetaBinomial"]

@@ -11,8 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.blocks import derive_in_blocks
-from mixcheck.families.chain import Inner, compose_derivatives, compose_expected
+from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected
 from mixcheck.families.family import (
     Derivatives,
     Expected,
@@ -24,6 +23,7 @@ from mixcheck.families.family import (
     refuse_size,
 )
 from mixcheck.families.links import Link, Log
+from mixcheck.families.row_chunks import derive_in_blocks
 
 __all__ = ["Gaussian"]
 

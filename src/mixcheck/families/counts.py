@@ -12,8 +12,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.blocks import derive_in_blocks
-from mixcheck.families.chain import compose_derivatives, compose_expected
+from mixcheck.families.chain_rule import compose_derivatives, compose_expected
 from mixcheck.families.family import (
     Derivatives,
     Expected,
@@ -27,6 +26,7 @@ from mixcheck.families.family import (
     require_whole,
 )
 from mixcheck.families.links import Link
+from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.tails import EXP_MAX, SMALLEST
 
 __all__ = [

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.blocks import derive_in_blocks, derive_inside
-from mixcheck.families.chain import Inner, compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     draw_poisson,
     observe_counts,
@@ -30,7 +29,8 @@ from mixcheck.families.family import (
     recede,
 )
 from mixcheck.families.links import Link, Log
-from mixcheck.families.stirling import gap_of_share, rising_logs
+from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.special import gap_of_share, rising_logs
 from mixcheck.families.tails import SMALLEST
 
 __all__ = [

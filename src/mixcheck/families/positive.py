@@ -12,8 +12,7 @@ from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.blocks import derive_in_blocks, derive_inside
-from mixcheck.families.chain import compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_log
 from mixcheck.families.family import (
     Derivatives,
     Expected,
@@ -25,7 +24,8 @@ from mixcheck.families.family import (
     require_support,
 )
 from mixcheck.families.links import Link, Log
-from mixcheck.families.stirling import log_gap, stirling_errors
+from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.special import log_gap, stirling_errors
 
 __all__ = ["Gamma", "LogNormal", "Positive"]
 

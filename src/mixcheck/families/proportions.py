@@ -11,7 +11,6 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.blocks import derive_in_blocks
 from mixcheck.families.family import (
     Derivatives,
     Expected,
@@ -24,6 +23,7 @@ from mixcheck.families.family import (
     require_whole,
 )
 from mixcheck.families.links import Link, ProbabilityLink
+from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.tails import Tail
 
 __all__ = ["Binomial", "log_choose", "prepare_successes", "start_successes"]

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.blocks import derive_in_blocks, derive_inside
-from mixcheck.families.chain import compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     Poisson,
     draw_poisson,
@@ -46,7 +45,8 @@ from mixcheck.families.negative_binomial import (
     hold_lowest,
     start_excess,
 )
-from mixcheck.families.stirling import gap_of_share, log_gap
+from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.special import gap_of_share, log_gap
 from mixcheck.families.tails import extreme_value_tails, one_minus
 
 __all__ = [

@@ -23,23 +23,23 @@ from mixcheck.errors import (
     SeparationWarning,
 )
 from mixcheck.families import Family, get_family
-from mixcheck.families.mixtures import add_zeros
-from mixcheck.fitting.constant_groups import estimate_determined, wide_terms
-from mixcheck.fitting.estimation import estimate, estimate_with_settled_nodes
-from mixcheck.fitting.explanations import explain_complete, explain_unidentified
-from mixcheck.fitting.fitted import GLMM
-from mixcheck.fitting.gaussian import is_profiled
-from mixcheck.fitting.identification import require_identified
-from mixcheck.fitting.laplace import HessianKind
-from mixcheck.fitting.limit_search import estimate_at_limits
-from mixcheck.fitting.limits import Limits, find_limits
-from mixcheck.fitting.method import Method, MethodName, choose_nodes
-from mixcheck.fitting.optimize import Optimum
-from mixcheck.fitting.problem import Problem, Term, arrange
-from mixcheck.fitting.pseudo import require_linearisable
-from mixcheck.fitting.quadrature import require_quadrature
-from mixcheck.fitting.sizes import require_possible
-from mixcheck.fitting.start import FixedFit, fit_without_random_effects
+from mixcheck.families.zero_part import add_zeros
+from mixcheck.fitting.estimation.constant_groups import estimate_determined, wide_terms
+from mixcheck.fitting.estimation.estimate import estimate, estimate_with_settled_nodes
+from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.identification import require_identified
+from mixcheck.fitting.estimation.limit_search import estimate_at_limits
+from mixcheck.fitting.estimation.limits import Limits, find_limits
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.pql import require_linearisable
+from mixcheck.fitting.estimation.sizes import require_possible
+from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
+from mixcheck.fitting.likelihood.approximation import Method, MethodName, choose_nodes
+from mixcheck.fitting.likelihood.laplace import HessianKind
+from mixcheck.fitting.likelihood.problem import Problem, Term, arrange
+from mixcheck.fitting.likelihood.quadrature import require_quadrature
+from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
+from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.notices import warn
 from mixcheck.options import as_whole, require_choice, require_flag, shown
 

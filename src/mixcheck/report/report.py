@@ -20,8 +20,8 @@ from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.reading import Reader, parse_json
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
-from mixcheck.model import Checkable
 from mixcheck.options import listed, require_flag, require_text, shown
+from mixcheck.port import Checkable
 from mixcheck.report.archive import (
     SCHEMA_VERSION,
     Extra,

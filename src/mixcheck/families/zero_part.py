@@ -1,0 +1,556 @@
+"""Families built from a family: with more zeros than it has, or with zeros of their own.
+
+The last predictor of both is ``zi``, on the logit scale, as ``ziformula`` in glmmTMB.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.calls import answer_calls
+from mixcheck.errors import FamilyError
+from mixcheck.families.beta import Beta, BetaBinomial
+from mixcheck.families.counts import Poisson, observe_counts
+from mixcheck.families.expectation import Spread, expect, spread_of_counts
+from mixcheck.families.family import (
+    FREE,
+    Derivatives,
+    Expected,
+    Family,
+    Information,
+    Observed,
+    Predictors,
+    mask_derivatives,
+    read_response,
+)
+from mixcheck.families.links import Link, Logit
+from mixcheck.families.negative_binomial import NegativeBinomial
+from mixcheck.families.positive import Positive
+from mixcheck.families.proportions import Binomial, log_choose
+from mixcheck.families.row_chunks import derive_in_blocks
+from mixcheck.families.truncated import Truncated
+from mixcheck.options import shown
+
+__all__ = ["Hurdle", "Mixture", "ZeroInflated", "add_zeros"]
+
+_Z_MAX = 700.0
+
+
+@answer_calls
+def add_zeros(family: Family) -> Family:
+    """The family with a zero part, as ``ziformula`` of glmmTMB adds one.
+
+    Parameters
+    ----------
+    family : Family
+        One that has zeros is inflated; one that has none gets a hurdle.
+
+    Returns
+    -------
+    ZeroInflated or Hurdle
+
+    Raises
+    ------
+    FamilyError
+        If the family can have neither.
+
+    Examples
+    --------
+    >>> from mixcheck.families import Gamma, Poisson, add_zeros
+    >>> add_zeros(Poisson())
+    ZeroInflated(Poisson(link='log'))
+    >>> add_zeros(Gamma())
+    Hurdle(Gamma(link='log'))
+    """
+    if isinstance(family, Truncated | Positive | Beta):
+        return Hurdle(family)
+    return ZeroInflated(family)
+
+
+def _told(base: object) -> str:
+    return repr(base) if isinstance(base, Family) else shown(base)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Mixture(Family):
+    """A family with a zero part: its own predictors, then ``zi``.
+
+    Parameters
+    ----------
+    base : Family
+        The family that zeros are added to.
+    """
+
+    base: Family
+
+    allowed_bases: ClassVar[tuple[type[Family], ...]]
+
+    def __init__(self, base: Family) -> None:
+        if not isinstance(base, self.allowed_bases):
+            raise FamilyError(self._refuse(base))
+        object.__setattr__(self, "link", base.link)
+        object.__setattr__(self, "base", base)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base!r})"
+
+    @abstractmethod
+    def _refuse(self, base: Family) -> str:
+        """Why a base is not allowed, and what to write instead."""
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Those of the base, and ``zi``."""
+        return (*self.base.predictors, "zi")
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the base is discrete."""
+        return self.base.discrete
+
+    @property
+    def precision_power(self) -> float | None:  # type: ignore[override]
+        """That of the base: the variance of the responses that the zero part leaves."""
+        return self.base.precision_power
+
+    @property
+    def mean_predictors(self) -> tuple[str, ...]:
+        """Those of the base, and ``zi``."""
+        return (*self.base.mean_predictors, "zi")
+
+    @property
+    def takes_trials(self) -> bool:
+        """Whether the base does."""
+        return self.base.takes_trials
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Those of the base, and the logit of the zero probability."""
+        return (*self.base.links, Logit())
+
+    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log density; at zero the log probability; ``(n,)``."""
+        return self.derivatives(data, eta, 0).value
+
+    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives; see `Family.derivatives`."""
+        return derive_in_blocks(self._derive, data, eta, order)
+
+    @abstractmethod
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and derivatives of one block."""
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Mean with the zero part, ``(n,)``."""
+        return special.expit(-eta[-1]) * self.base.mean(eta[:-1], size)
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance with the zero part, ``(n,)``."""
+        mean = self.base.mean(eta[:-1], size)
+        within = self.base.variance(eta[:-1], size)
+        return special.expit(-eta[-1]) * (within + special.expit(eta[-1]) * mean * mean)
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``; they differ at zero."""
+        zero, other = special.expit(eta[-1]), special.expit(-eta[-1])
+        below, upto = self.base.cdf(y, eta[:-1], size)
+        return (
+            other * below + np.where(y > 0.0, zero, 0.0),
+            other * upto + np.where(y >= 0.0, zero, 0.0),
+        )
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw, ``(n,)``."""
+        zero = rng.random(eta[-1].shape) < special.expit(eta[-1])
+        return np.where(zero, 0.0, self.base.sample(eta[:-1], size, rng))
+
+    def dispersion_start(self, data: Observed) -> float:
+        """That of the base, of the rows that are not zero."""
+        return self.base.dispersion_start(self._take_nonzero(data))
+
+    def start(self, data: Observed) -> FloatArray:
+        """That of the base; rows of zero get the mean of the others, ``(n,)``."""
+        nonzero = data.y != 0.0
+        taken = self.base.start(self._take_nonzero(data))
+        start = np.full(data.y.shape, taken.mean())
+        if nonzero.any():
+            start[nonzero] = taken
+        return start
+
+    def start_parameters(self, data: Observed) -> Predictors:
+        """Those of the base, then a probability: half the share of zeros, inside (0.05, 0.95)."""
+        share = 0.5 * float(np.mean(data.y == 0.0)) if data.y.size else 0.5
+        zero = np.full(data.y.shape, np.clip(share, 0.05, 0.95))
+        mean = self.start(data)
+        if "dispersion" not in self.predictors:
+            return mean, zero
+        return mean, np.full(mean.shape, self.dispersion_start(data)), zero
+
+    def _take_nonzero(self, data: Observed) -> Observed:
+        """Rows that are not zero; where there are none, one row that stands for them."""
+        rows = np.flatnonzero(data.y != 0.0)
+        if rows.size == 0:
+            size = None if data.size is None else np.ones(1)
+            return self.base.prepare([self._harmless], size)
+        size = None if data.size is None else data.size[rows]
+        return Observed(data.y[rows], size, data.constant[rows])
+
+    @property
+    def _harmless(self) -> float:
+        """A response inside the support of every base."""
+        return 0.5 if isinstance(self.base, Beta) else 1.0
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class ZeroInflated(Mixture):
+    """A count family with additional zeros: ``P(0) = pi + (1 - pi) f(0)``.
+
+    Parameters
+    ----------
+    base : Poisson, NegativeBinomial1, NegativeBinomial2, Binomial or BetaBinomial
+        The family of the counts that are no additional zeros.
+
+    Raises
+    ------
+    FamilyError
+        If the base has no zeros of its own; `Hurdle` adds them.
+
+    Notes
+    -----
+    Lambert (1992). The predictor ``zi`` is the logit of pi, as in glmmTMB.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Poisson, ZeroInflated
+    >>> family = ZeroInflated(Poisson())
+    >>> family.probability(np.zeros(1), (np.log([2.0]), np.zeros(1))).round(4)
+    array([0.5677])
+    """
+
+    allowed_bases: ClassVar[tuple[type[Family], ...]] = (
+        Poisson,
+        NegativeBinomial,
+        Binomial,
+        BetaBinomial,
+    )
+
+    @property
+    def name(self) -> str:
+        """``zero_inflated_`` and the name of the base."""
+        return f"zero_inflated_{self.base.name}"
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Those of the base, and an inflation of zero."""
+        return (*self.base.ends, -1)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Without inflation the base; and what both come to without their dispersion."""
+        simpler = self.base.limits
+        return (self.base.name, *simpler, *(f"zero_inflated_{name}" for name in simpler))
+
+    def _refuse(self, base: Family) -> str:
+        return (
+            f"ZeroInflated takes poisson, nbinom1, nbinom2, binomial or betabinomial; found "
+            f"{_told(base)}. Write Hurdle(..) for a family without zeros of its own."
+        )
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check the response as the base does; see `Family.prepare`."""
+        return self.base.prepare(y, size)
+
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """Those of the base, and no additional zeros."""
+        return (*self.base.simplest, -1)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """Those of the base, and of a zero that is an additional one; see `Family.recession`."""
+        return (*self.base.recession(data), np.where(data.y == 0.0, 1, -1))
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        base = self.base.derivatives(data, eta[:-1], order)
+        inside = base.value > -np.inf
+        if not inside.all():
+            held = Derivatives(
+                np.where(inside, base.value, 0.0), base.first, base.second, base.third
+            )
+            return mask_derivatives(_inflate(data.y == 0.0, held, eta[-1], order), inside)
+        return _inflate(data.y == 0.0, base, eta[-1], order)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, by summation over the counts."""
+        if isinstance(self.base, Binomial | BetaBinomial):
+            m = np.ones(eta[0].shape) if data.size is None else data.size
+            zero = np.zeros_like(m)
+
+            def derive(y: FloatArray, at: Predictors, rows: IntArray) -> Derivatives:
+                return self.derivatives(Observed(y, m[rows], log_choose(y, m[rows])), at, 3)
+
+            return expect(derive, eta, Spread(0.0, zero, m, zero + 1.0))
+        spread = spread_of_counts(self.base.mean(eta[:-1]), self.base.variance(eta[:-1]), 0.0)
+        return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
+
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """Information as if it were known which zeros are additional, given the response.
+
+        It is block diagonal and bounds the observed information from above, as in the EM
+        algorithm.
+        """
+        zero = self._posterior(data, eta)
+        step = self.base.step_information(data, eta[:-1])
+        information = {pair: (1.0 - zero) * value for pair, value in step.items()}
+        k = len(eta) - 1
+        information[k, k] = special.expit(eta[-1]) * special.expit(-eta[-1])
+        return information
+
+    def _posterior(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Probability that a row is an additional zero given its response, ``(n,)``."""
+        value = self.base.log_density(data, eta[:-1])
+        return np.where(data.y == 0.0, special.expit(eta[-1] - value), 0.0)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k``, ``(n,)``."""
+        values = np.broadcast_to(np.asarray(k, dtype=np.float64), eta[-1].shape)
+        base = self.base.probability(values, eta[:-1], size)
+        return special.expit(-eta[-1]) * base + np.where(values == 0.0, special.expit(eta[-1]), 0.0)
+
+
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class Hurdle(Mixture):
+    """Zero with probability pi, otherwise a family without zeros.
+
+    Parameters
+    ----------
+    base : truncated count family, Gamma, LogNormal or Beta
+        The family of the responses that are not zero.
+
+    Raises
+    ------
+    FamilyError
+        If the base has zeros of its own; `ZeroInflated` adds to them.
+
+    Notes
+    -----
+    Mullahy (1986). With a truncated base it is what glmmTMB fits for ``truncated_*`` with a
+    ``ziformula``, with `Gamma` its ``ziGamma``. The log density of a zero is the logarithm of
+    its probability; a family over the reals is continuous elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixcheck.families import Hurdle, TruncatedPoisson
+    >>> family = Hurdle(TruncatedPoisson())
+    >>> family.probability(np.zeros(1), (np.log([2.0]), np.zeros(1)))
+    array([0.5])
+    """
+
+    allowed_bases: ClassVar[tuple[type[Family], ...]] = (Truncated, Positive, Beta)
+
+    @property
+    def name(self) -> str:
+        """``hurdle_`` and the name of the base."""
+        return f"hurdle_{self.base.name}"
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Those of the base; its zeros are of their own."""
+        return (*self.base.ends, 0)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The base before truncation, whose zeros are one probability more for each mean."""
+        if not isinstance(self.base, Truncated):
+            return ()
+        return (self.base.untruncated.name, *self.base.untruncated.limits)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What it comes to without the dispersion of the base."""
+        return tuple(f"hurdle_{name}" for name in self.base.limits)
+
+    def _refuse(self, base: Family) -> str:
+        return (
+            "Hurdle takes a truncated count family, gamma, lognormal or beta; found "
+            f"{_told(base)}. Write ZeroInflated(..) for a count family with zeros of its own."
+        )
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Zeros are allowed, other responses are checked as the base does."""
+        values = read_response(y, "response") + 0.0
+        zero = values == 0.0
+        data = self.base.prepare(np.where(zero, self._harmless, values), size)
+        return Observed(np.where(zero, 0.0, data.y), data.size, np.where(zero, 0.0, data.constant))
+
+    @property
+    def simplest(self) -> tuple[int, ...]:
+        """Those of the base; without its zeros nothing simpler is left."""
+        return (*self.base.simplest, 0)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """Those of the base where there is no zero, and of the zeros; see `Family.recession`."""
+        zero = data.y == 0.0
+        parts = self.base.recession(replace(data, y=np.where(zero, self._harmless, data.y)))
+        return (*(np.where(zero, FREE, part) for part in parts), np.where(zero, 1, -1))
+
+    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        zero = data.y == 0.0
+        shown = np.where(zero, self._harmless, data.y)
+        base = self.base.derivatives(Observed(shown, data.size, data.constant), eta[:-1], order)
+        inside = base.value > -np.inf
+        result = _separate(zero, base, eta[-1], order)
+        return result if inside.all() else mask_derivatives(result, inside)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """That of the base times ``1 - pi``, and ``pi (1 - pi)`` in the zero part."""
+        zero, other = special.expit(eta[-1]), special.expit(-eta[-1])
+        second, third = self.base.expected(data, eta[:-1])
+        k = len(eta) - 1
+        information = {pair: other * value for pair, value in second.items()}
+        slopes = {key: other * value for key, value in third.items()}
+        slopes.update({(pair, k): -zero * value for pair, value in information.items()})
+        information[k, k] = zero * other
+        slopes[(k, k), k] = zero * other * (other - zero)
+        return information, slopes
+
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """As `expected`, with the step information of the base."""
+        step = self.base.step_information(data, eta[:-1])
+        zero, other = special.expit(eta[-1]), special.expit(-eta[-1])
+        k = len(eta) - 1
+        return {**{pair: other * value for pair, value in step.items()}, (k, k): zero * other}
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k``, ``(n,)``; for a continuous base of zero, and none elsewhere."""
+        values = np.broadcast_to(np.asarray(k, dtype=np.float64), eta[-1].shape)
+        zero = np.where(values == 0.0, special.expit(eta[-1]), 0.0)
+        if not self.base.discrete:
+            return zero
+        return zero + special.expit(-eta[-1]) * self.base.probability(values, eta[:-1], size)
+
+
+def _log_expit(z: FloatArray) -> FloatArray:
+    """Log of the logistic function, ``(n,)``."""
+    return -np.logaddexp(0.0, -z)
+
+
+def _separate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> Derivatives:
+    """Derivatives of a hurdle: the base where there is no zero, and a Bernoulli of the zeros."""
+    k = len(base.first)
+
+    def keep(values: FloatArray) -> FloatArray:
+        return np.where(zero, 0.0, values)
+
+    pi, other = special.expit(z), special.expit(-z)
+    value = np.where(zero, _log_expit(z), base.value + _log_expit(-z))
+    first = (*map(keep, base.first), np.where(zero, other, -pi))
+    second = {pair: keep(d) for pair, d in base.second.items()}
+    third = {triple: keep(d) for triple, d in base.third.items()}
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    if order > 1:
+        second[k, k] = -pi * other
+    if order > 2:
+        third[k, k, k] = pi * other * (pi - other)
+    return Derivatives(value, first, second, third)
+
+
+def _inflate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> Derivatives:
+    """Derivatives of zero inflation.
+
+    With ``w`` the probability that a zero is an additional one, ``v = 1 - w`` and ``l`` the log
+    density of the base, the log density of a zero is ``log(pi + (1 - pi) e^l)``, whose
+    derivatives are ``v`` in l and ``w - pi = w (1 - pi) (1 - e^l)`` in z.
+    """
+    pi, other = special.expit(z), special.expit(-z)
+    value = _log_expit(-z) + base.value
+    value = np.where(zero, np.logaddexp(_log_expit(z), value), value)
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    held = np.clip(z, -_Z_MAX, _Z_MAX) - base.value
+    w = np.where(zero, special.expit(held), 0.0)
+    v = np.where(zero, special.expit(-held), 1.0)
+    scores = tuple(np.where(v > 0.0, d, 0.0) for d in base.first)
+    rise = np.where(zero, w * other * -np.expm1(np.minimum(base.value, 0.0)), -pi)
+    first = (*(v * d for d in scores), rise)
+    if order < 2:
+        return Derivatives(value, first, {}, {})
+    spread = w * v
+    # Where the spread is zero a score may be too large to be squared.
+    scores = tuple(np.where(spread > 0.0, d, 0.0) for d in scores)
+    second = _inflate_second(base, scores, (v, spread))
+    k = len(scores)
+    second[k, k] = np.where(zero, rise * (v - pi), -pi * other)
+    if order < 3:
+        return Derivatives(value, first, second, {})
+    third = _inflate_third(base, scores, (v, spread, spread * (v - w)))
+    third[k, k, k] = _bend_zero_part((w, v), (pi, other), rise)
+    return Derivatives(value, first, second, third)
+
+
+def _bend_zero_part(
+    after: tuple[FloatArray, FloatArray], before: tuple[FloatArray, FloatArray], rise: FloatArray
+) -> FloatArray:
+    """``w v (v - w)`` less the same of pi; by its factor ``w - pi`` where the two are close."""
+    (w, v), (pi, other) = after, before
+    factor = 1.0 - 3.0 * (w + pi) + 2.0 * (w * w + w * pi + pi * pi)
+    direct = w * v * (v - w) - pi * other * (other - pi)
+    return np.where(rise > 0.0, np.where(rise < 0.5, rise * factor, direct), direct)
+
+
+def _inflate_second(
+    base: Derivatives, scores: tuple[FloatArray, ...], slopes: tuple[FloatArray, FloatArray]
+) -> dict[tuple[int, int], FloatArray]:
+    """Second derivatives but for that in z twice; slopes are ``v`` and ``w v``."""
+    v, spread = slopes
+    k = len(scores)
+    second = {(a, k): -spread * score for a, score in enumerate(scores)}
+    for a in range(k):
+        for b in range(a, k):
+            bend = base.second.get((a, b))
+            square = spread * scores[a] * scores[b]
+            second[a, b] = square if bend is None else square + v * bend
+    return second
+
+
+def _inflate_third(
+    base: Derivatives,
+    scores: tuple[FloatArray, ...],
+    slopes: tuple[FloatArray, FloatArray, FloatArray],
+) -> dict[tuple[int, int, int], FloatArray]:
+    """Third derivatives but for that in z thrice; slopes are ``v``, ``w v``, ``w v (v - w)``."""
+    v, spread, tilt = slopes
+    k = len(scores)
+    third = {(a, k, k): -tilt * score for a, score in enumerate(scores)}
+    for a in range(k):
+        for b in range(a, k):
+            bend = base.second.get((a, b), np.zeros_like(v))
+            third[a, b, k] = tilt * scores[a] * scores[b] - spread * bend
+            for c in range(b, k):
+                total = -tilt * scores[a] * scores[b] * scores[c]
+                for pair, other in (((a, b), c), ((a, c), b), ((b, c), a)):
+                    if pair in base.second:
+                        total = total + spread * base.second[pair] * scores[other]
+                if (a, b, c) in base.third:
+                    total = total + v * base.third[a, b, c]
+                third[a, b, c] = total
+    return third

@@ -1,0 +1,1 @@
+"""From a likelihood to estimates: starts, searches, the boundary, infinity, information."""

@@ -1,0 +1,171 @@
+"""Groups that determine the responses: a random intercept whose variance has no finite estimate.
+
+Where within every group all responses are at one end of their support, some groups at the
+lower and some at the upper one, the likelihood grows with the standard deviation of the random
+intercept: as all of ``eta = X beta + sd u`` goes to infinity, the probability of a group tends
+to that of the sign of its intercept, and the likelihood to that of a probit regression of the
+groups. For groups of two or more it is the supremum, since ``E p^n < E p``.
+
+Laplace's approximation does not see it: it has maxima far from the centre, where the estimate
+of the intercept looks significant. So the limit is reported in place of a search: the standard
+deviation is a number that stands for infinity, and the fixed effects are that of the probit
+regression times it. The log-likelihood is that of the limit, also where REML or PQL was asked
+for, whose own criteria have none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["determined_terms", "estimate_determined", "is_constant_in", "wide_terms"]
+
+# Standard deviations of a random effect beyond which a group determines its responses all but
+# exactly, in units of the link: where a step of one deviation takes a mean of one half to
+# within 5e-5 of its end.
+_WIDE = {"logit": 10.0, "probit": 3.9, "cloglog": 10.0}
+# What stands for an infinite standard deviation.
+_INFINITE = 1e3
+_STEPS = 100
+_FIRST_ROWS = 1000
+
+
+def _two_ended(problem: Problem, k: int) -> str | None:
+    """The link of predictor k, if its mean has two ends at infinity."""
+    name = problem.family.links[k].name
+    ends = "binomial" in problem.family.name or problem.family.predictors[k] == "zi"
+    counts = "nbinom" in problem.family.name or "poisson" in problem.family.name
+    return name if name in _WIDE and ends and (k > 0 or not counts) else None
+
+
+def determined_terms(problem: Problem) -> tuple[Term, ...]:
+    """Random intercepts whose every level has responses at one end, but not all at the same."""
+    held = [t for t in problem.terms if _two_ended(problem, t.predictor) and _is_intercept(t)]
+    if not held:
+        return ()
+    ways = problem.recession
+    counted = _counted(problem)
+    return tuple(t for t in held if _is_determined(problem, t, ways[t.predictor], counted))
+
+
+def _counted(problem: Problem) -> BoolArray:
+    if problem.weights is None:
+        return np.ones(problem.n, dtype=np.bool_)
+    return problem.weights > 0.0
+
+
+def _is_intercept(term: Term) -> bool:
+    return term.block.Z.shape[1] == 1 and bool((term.block.Z == 1.0).all())
+
+
+def _levels(problem: Problem, term: Term) -> IntArray:
+    return problem.latent.factors[term.factor].sums.index
+
+
+def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArray) -> bool:
+    codes = _levels(problem, term)
+    # Most data show in their first rows already that they are not.
+    for held in (slice(_FIRST_ROWS), slice(None)):
+        rows = counted[held] & (np.abs(way[held]) <= 1)
+        side, level = way[held][rows], codes[held][rows]
+        total, size = np.bincount(level, side), np.bincount(level)
+        if (side == 0).any() or not (np.abs(total) == size).all():
+            return False
+    return bool((size > 1).any()) and total.min() < 0.0 < total.max()
+
+
+def is_constant_in(problem: Problem, term: Term) -> BoolArray:
+    """Which columns of the term's predictor do not vary within its levels, (p,)."""
+    X, codes = problem.X[term.predictor], _levels(problem, term)
+    first = np.zeros(problem.latent.factors[term.factor].m, dtype=np.intp)
+    first[codes[::-1]] = np.arange(problem.n)[::-1]
+    constant: BoolArray = (X[first[codes]] == X).all(axis=0)
+    return constant
+
+
+def wide_terms(problem: Problem, theta: FloatArray) -> tuple[Term, ...]:
+    """Random terms whose deviation is so large that levels all but determine the responses."""
+    out = []
+    for term in problem.terms:
+        link = _two_ended(problem, term.predictor)
+        if link is None:
+            continue
+        spread = term.block.Z @ term.covariance.factor(theta[term.theta])
+        deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))
+        if deviation > _WIDE[link]:
+            out.append(term)
+    return tuple(out)
+
+
+def estimate_determined(problem: Problem) -> Optimum | None:
+    """The limit where the groups of the only random term determine the responses.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Optimum or None
+        Its deviance is that of the limit. None where the groups do not determine the responses,
+        or the limit is not that of a probit regression of the groups.
+    """
+    if len(problem.terms) != 1 or not determined_terms(problem):
+        return None
+    term = problem.terms[0]
+    if term.predictor != 0 or any(X.shape[1] for X in problem.X[1:]):
+        return None
+    way = problem.recession[0]
+    counted = _counted(problem)
+    codes = _levels(problem, term)
+    groups, rows = np.unique(np.where(counted, codes, -1), return_index=True)
+    rows = rows[groups >= 0]
+    level = is_constant_in(problem, term)
+    ratio = np.zeros(level.size)
+    ratio[level], value = _probit(problem.X[0][rows][:, level], way[rows].astype(np.float64))
+    psi = _INFINITE * np.concatenate([ratio, np.ones(1)])
+    base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
+    # Close to the modes: every group a few units beyond the edge.
+    wanted = np.zeros(problem.latent.factors[term.factor].m)
+    wanted[codes[rows]] = (15.0 * way[rows] - base[0][rows]) / _INFINITE
+    mode = find_mode(problem, base, roots, [wanted[None, :]])
+    if mode is None:
+        return None
+    size = psi.size
+    return Optimum(
+        psi=psi,
+        evaluation=Evaluation(psi, -2.0 * value, np.zeros(size), mode),
+        scale=np.eye(size),
+        gradient=0.0,
+        hessian=np.zeros((size, size)),
+        smallest_eigenvalue=0.0,
+        evaluations=1,
+        flat=size,
+    )
+
+
+def _probit(X: FloatArray, side: FloatArray) -> tuple[FloatArray, float]:
+    """Probit regression of signs by Newton's method: coefficients and log-likelihood."""
+    beta = np.zeros(X.shape[1])
+    value = float(log_ndtr(side * (X @ beta)).sum())
+    for _ in range(_STEPS if X.shape[1] else 0):
+        eta = side * (X @ beta)
+        ratio = np.exp(-0.5 * eta * eta - 0.5 * np.log(2.0 * np.pi) - log_ndtr(eta))
+        weight = ratio * (ratio + eta)
+        step = np.linalg.lstsq((X * weight[:, None]).T @ X, X.T @ (side * ratio), rcond=None)[0]
+        length = 1.0
+        while length > 1e-8:
+            after = float(log_ndtr(side * (X @ (beta + length * step))).sum())
+            if after >= value:
+                break
+            length *= 0.5
+        gain, beta, value = after - value, beta + length * step, max(after, value)
+        if gain < 1e-13 * (1.0 + abs(value)):
+            break
+    return beta, value

@@ -1,0 +1,478 @@
+"""Estimate the parameters of a problem, from scratch or from a previous fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.boundary import face_near, is_settled
+from mixcheck.fitting.estimation.gaussian import (
+    covariance_of_gaussian,
+    estimate_gaussian,
+    is_profiled,
+)
+from mixcheck.fitting.estimation.information import invert_curvature, invert_information
+from mixcheck.fitting.estimation.optimize import (
+    POLE,
+    Optimum,
+    differentiate_gradient,
+    explain_wall,
+    is_near,
+    minimise,
+)
+from mixcheck.fitting.estimation.other_starts import (
+    ends_well,
+    has_several_parts,
+    is_better,
+    is_optimum,
+    may_be_better,
+    other_starts,
+)
+from mixcheck.fitting.estimation.pql import settle
+from mixcheck.fitting.estimation.reml import Joint, expand, factor_information, join, root_of
+from mixcheck.fitting.estimation.standardisation import Standardised, standardise
+from mixcheck.fitting.estimation.start import (
+    FixedFit,
+    approach,
+    find_start,
+    fit_without_random_effects,
+    fixed_units,
+    whiten,
+)
+from mixcheck.fitting.likelihood.approximation import Method, choose_nodes, objective_of
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.threads import single_thread
+
+__all__ = [
+    "covariance_at",
+    "estimate",
+    "estimate_with_settled_nodes",
+    "hessian_at",
+    "re_estimate",
+    "settle_nodes",
+]
+
+# Evaluations that all searches from several starts may take: this many, and this many for
+# each parameter.
+_EVALUATIONS = 600
+_EVALUATIONS_EACH = 40
+# A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
+# this many approximate standard errors.
+_NUDGE = 0.5
+
+
+@may_overflow()
+def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
+    """Maximise the likelihood from scratch, with curvature.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+    fixed : FixedFit, optional
+        The model without random effects, where it is fitted already.
+
+    Raises
+    ------
+    ConvergenceError
+        If the likelihood is not finite at any starting point.
+    """
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        if is_profiled(problem):
+            return estimate_gaussian(problem, method)
+        fixed = fixed or fit_without_random_effects(problem)
+        held = standardise(problem)
+        if held is None:
+            return _estimate(problem, method, fixed)
+        return _bring_back(held, _estimate(held.problem, method, _take(held, fixed)), method)
+
+
+def _take(held: Standardised, fixed: FixedFit) -> FixedFit:
+    """The model without random effects in the columns of a standardised problem."""
+    psi = held.there(np.append(fixed.beta, np.zeros(held.alone.n_theta)))
+    return FixedFit(psi[: held.alone.n_beta], fixed.derivatives)
+
+
+def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
+    start = find_start(problem, fixed)
+    if method.joint:
+        beta = start[problem.beta_slices[0]]
+        joint = join(problem, beta, fixed_units(problem, fixed))
+        return _estimate_joint(joint, method, joint.outer(start))
+    if method.name == "laplace":
+        return _rectify(problem, _best_of_starts(problem, method, start), method)
+    near = _near_by_laplace(problem, start)
+    return _rectify(problem, _from_laplace(problem, method, near), method)
+
+
+def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum:
+    """The optimum of a standardised problem as one of the problem that it stands for."""
+    if optimum.evaluation.mode is None:
+        return optimum
+    psi = held.here(optimum.psi)
+    jacobian, inverse = held.jacobian(optimum.psi), held.inverse_jacobian(psi)
+    scale, hessian = jacobian @ optimum.scale, optimum.hessian
+    deviance = optimum.evaluation.deviance - (held.volume if method.reml else 0.0)
+    gradient = inverse.T @ optimum.evaluation.gradient
+    mode = _evaluation_at(held.alone, psi, scale, method).mode
+    if mode is None:
+        raise ConvergenceError(
+            "a predictor lies so far from zero beside its spread that the likelihood cannot be "
+            "computed in it; subtract its mean"
+        )
+    return replace(
+        optimum,
+        psi=psi,
+        evaluation=Evaluation(psi, deviance, gradient, mode, optimum.evaluation.spread),
+        scale=scale,
+        hessian=None if hessian is None else inverse.T @ hessian @ inverse,
+        curvature=optimum.whitened_hessian(),
+    )
+
+
+def _evaluation_at(
+    problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
+) -> Evaluation:
+    """The deviance and the modes of the random effects at all parameters."""
+    if not method.joint:
+        return objective_of(problem, method)(psi, None)
+    joint, outer = _joined(problem, psi, scale)
+    at = objective_of(joint.problem, method)(joint.outer(psi), None)
+    if at.mode is None:
+        return at
+    whole = Optimum(joint.outer(psi), at, outer, np.nan, None, np.nan, 0)
+    return _expand(joint, whole, method).evaluation
+
+
+@may_overflow()
+def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
+    """Maximise the likelihood by quadrature with as many nodes as it takes to settle.
+
+    The number is chosen at the Laplace estimates and again at the new ones.
+
+    Raises
+    ------
+    ConvergenceError
+        If no number of nodes settles.
+    """
+    held = standardise(problem)
+    if held is None:
+        return _settle(problem, _near_by_laplace(problem, find_start(problem, fixed)))
+    start = find_start(held.problem, _take(held, fixed))
+    optimum, method = _settle(held.problem, _near_by_laplace(held.problem, start))
+    return _bring_back(held, optimum, method), method
+
+
+@may_overflow()
+def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
+    """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
+    held = standardise(problem)
+    if held is None:
+        return _settle(problem, near)
+    psi = held.there(near.psi)
+    there = replace(near, psi=psi, evaluation=objective_of(held.problem, Method())(psi, None))
+    optimum, method = _settle(held.problem, there)
+    return _bring_back(held, optimum, method), method
+
+
+def _settle(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
+    method = choose_nodes(problem, near.evaluation, Method("agq"))
+    while True:
+        optimum = _from_laplace(problem, method, near)
+        again = choose_nodes(problem, optimum.evaluation, method)
+        if again.nodes <= method.nodes:
+            return _rectify(problem, optimum, method), method
+        near, method = optimum, again
+
+
+def _near_by_laplace(problem: Problem, start: FloatArray) -> Optimum:
+    """Where quadrature may start: the best of the starts by Laplace's approximation."""
+    if has_several_parts(problem):
+        return _best_of_starts(problem, Method(), start)
+    return _first_finite(problem, Method(), start, hessian=False)
+
+
+def _from_laplace(problem: Problem, method: Method, near: Optimum) -> Optimum:
+    """Maximise the likelihood by quadrature from a Laplace optimum, or from other starts."""
+
+    def first() -> Optimum:
+        scale = whiten(problem, near.evaluation)
+        return minimise(objective_of(problem, method), near.psi, scale)
+
+    return _best(problem, method, near.psi, first)
+
+
+def _best_of_starts(problem: Problem, method: Method, start: FloatArray) -> Optimum:
+    """Search from `start`; from others too where that ends badly or parts may compete."""
+    return _best(problem, method, start, lambda: _first_finite(problem, method, start))
+
+
+def _best(
+    problem: Problem, method: Method, start: FloatArray, first: Callable[[], Optimum]
+) -> Optimum:
+    """The best end of the first search and, where it takes them, of those from other starts.
+
+    Raises
+    ------
+    ConvergenceError
+        That of the first search, if all others fail too.
+    """
+    best: Optimum | None = None
+    failure: ConvergenceError | None = None
+    try:
+        best = first()
+    except ConvergenceError as error:
+        failure = error
+    except np.linalg.LinAlgError:
+        failure = ConvergenceError(explain_wall())
+    compete = has_several_parts(problem)
+    count = 0 if best is None else best.evaluations
+    most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
+    for other in other_starts(problem, start):
+        if count > most or (best is not None and ends_well(best) and not compete):
+            break
+        found, used = _explore(problem, method, other, best)
+        count += used
+        if found is not None and (best is None or is_better(found, best)):
+            best = found
+    if best is None:
+        assert failure is not None
+        raise failure
+    return replace(best, evaluations=count)
+
+
+def _explore(
+    problem: Problem, method: Method, start: FloatArray, best: Optimum | None
+) -> tuple[Optimum | None, int]:
+    """Search from another start; its curvature is found only where it may be the best.
+
+    Returns
+    -------
+    optimum : Optimum or None
+        None where the search fails, or ends no better than `best`.
+    evaluations : int
+    """
+    objective = objective_of(problem, method)
+    try:
+        first = approach(problem, objective, start)
+        if first.mode is None or first.spread > POLE:
+            return None, 1
+        scale = whiten(problem, first)
+        known = best if best is not None and ends_well(best) else None
+        near = minimise(
+            objective, first.psi, scale, first=first, hessian=False, rows=problem.n, known=known
+        )
+        if known is not None and is_near(near.psi, near.evaluation, known):
+            return None, near.evaluations
+        if not may_be_better(near, best):
+            return None, near.evaluations
+        # A scale found anew would have no limit where a variance has gone to zero.
+        whole = minimise(objective, near.psi, scale, first=near.evaluation, rows=problem.n)
+    except (ConvergenceError, np.linalg.LinAlgError):
+        return None, 1
+    return whole, near.evaluations + whole.evaluations
+
+
+def _first_finite(
+    problem: Problem, method: Method, start: FloatArray, *, hessian: bool = True
+) -> Optimum:
+    shrink = np.ones(start.size)
+    objective = objective_of(problem, method)
+    sizes = (1.0, 0.3, 0.03)
+    least = sizes[-1]
+    for factor in sizes:
+        shrink[problem.n_beta :] = factor
+        first = approach(problem, objective, start * shrink)
+        if first.mode is not None and (factor == least or first.spread < POLE):
+            scale = whiten(problem, first)
+            optimum = minimise(
+                objective, first.psi, scale, first=first, hessian=hessian, rows=problem.n
+            )
+            return _try_face(problem, method, optimum) if hessian else optimum
+    raise ConvergenceError(
+        "the likelihood is not finite at the starting values: the link may not fit these data "
+        f"(family {problem.family!r}). Try another link, or rescale the predictors."
+    )
+
+
+def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
+    """Search again from a nearby face where the first search has stalled."""
+    face = None if is_settled(optimum) else face_near(problem, optimum.psi)
+    if face is None:
+        return optimum
+    again = minimise(objective_of(problem, method), face, optimum.scale, rows=problem.n)
+    better = again.evaluation.deviance <= optimum.evaluation.deviance
+    return again if better and is_settled(again) else optimum
+
+
+def _dense_size(problem: Problem, method: Method) -> int:
+    """Rows of the Schur complement."""
+    return problem.latent.rest_size + (problem.X[0].shape[1] if method.joint else 0)
+
+
+def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
+    """Maximise over all but the fixed effects of the mean, which are among the modes."""
+    if method.name == "pql":
+        return settle(joint, method, start)
+    optimum = _rectify(joint.problem, _best_of_starts(joint.problem, method, start), method)
+    return _expand(joint, optimum, method)
+
+
+def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
+    mode = optimum.evaluation.mode
+    assert mode is not None
+    information = factor_information(joint.problem, mode, method.hessian)
+    return expand(joint, optimum, information.fixed_root())
+
+
+@may_overflow()
+def re_estimate(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
+) -> Optimum:
+    """Maximise the likelihood for a new response, starting from a previous fit.
+
+    Parameters
+    ----------
+    problem : Problem
+    previous : (P,)
+        Estimates of the previous fit.
+    scale : (P, P)
+        Root of their covariance.
+    method : Method
+    """
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        if is_profiled(problem):
+            return estimate_gaussian(problem, method, previous)
+        held = standardise(problem)
+        if held is None:
+            return _re_estimate(problem, previous, scale, method)
+        there = held.inverse_jacobian(previous) @ scale
+        return _bring_back(
+            held, _re_estimate(held.problem, held.there(previous), there, method), method
+        )
+
+
+def _re_estimate(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
+) -> Optimum:
+    if method.joint:
+        return _re_estimate_joint(problem, previous, scale, method)
+    start = _nudge(problem, previous, scale)
+    optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
+    if not is_optimum(optimum):
+        return _or_anew(problem, method, optimum)
+    return _rectify(problem, optimum, method)
+
+
+def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
+    """The fit from scratch, where a search from a previous fit does not come to rest.
+
+    A new response may have its optimum in another basin, which the starts of a first fit find.
+    """
+    finite = bool(np.isfinite(stalled.evaluation.deviance))
+    try:
+        anew = _estimate(problem, method, fit_without_random_effects(problem))
+    except ConvergenceError:
+        if not finite:
+            raise
+        return _rectify(problem, stalled, method)
+    return anew if not finite or is_better(anew, stalled) else _rectify(problem, stalled, method)
+
+
+def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    """Covariance of the estimates at an optimum, (P, P)."""
+    known = covariance_of_gaussian(optimum)
+    if known is not None:
+        return known
+    whitened = optimum.whitened_hessian()
+    if whitened is not None:
+        return invert_curvature(whitened, optimum.searched)
+    held = standardise(problem)
+    if held is None:
+        return invert_information(hessian_at(problem, optimum, method), optimum.scale)
+    psi = held.there(optimum.psi)
+    scale = held.inverse_jacobian(optimum.psi) @ optimum.scale
+    at = _evaluation_at(held.problem, psi, scale, method)
+    there = replace(optimum, psi=psi, evaluation=at, scale=scale)
+    jacobian = held.jacobian(psi)
+    covariance = invert_information(hessian_at(held.problem, there, method), scale)
+    out: FloatArray = jacobian @ covariance @ jacobian.T
+    return out
+
+
+def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    """Hessian of the deviance at an optimum, (P, P)."""
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        if method.joint:
+            return _joint_hessian(problem, optimum, method)
+        return differentiate_gradient(
+            objective_of(problem, method), optimum.psi, optimum.scale, optimum.evaluation
+        )
+
+
+def _joined(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[Joint, FloatArray]:
+    """The joint problem around a fit, and the scale of its parameters."""
+    p = problem.X[0].shape[1]
+    joint = join(problem, psi[:p], root_of(scale, slice(0, p)))
+    return joint, root_of(scale, slice(p, None))
+
+
+def _re_estimate_joint(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
+) -> Optimum:
+    joint, outer = _joined(problem, previous, scale)
+    start = _nudge(joint.problem, joint.outer(previous), outer)
+    if method.name == "pql":
+        return settle(joint, method, start)
+    optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
+    if not np.isfinite(optimum.evaluation.deviance):
+        return _estimate(problem, method, fit_without_random_effects(problem))
+    return _expand(joint, _rectify(joint.problem, optimum, method), method)
+
+
+def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    joint, outer = _joined(problem, optimum.psi, optimum.scale)
+    objective, psi = objective_of(joint.problem, method), joint.outer(optimum.psi)
+    at = objective(psi, None)
+    hessian = differentiate_gradient(objective, psi, outer, at)
+    inner = Optimum(psi, at, outer, np.nan, hessian, np.nan, 0)
+    whole = _expand(joint, inner, method)
+    assert whole.hessian is not None
+    return whole.hessian
+
+
+def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
+    out = psi.copy()
+    spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
+    for term in problem.terms:
+        for k in term.covariance.diagonal:
+            j = problem.n_beta + term.theta.start + k
+            out[j] = max(out[j], _NUDGE * spread[j])
+    return out
+
+
+def _rectify(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
+    """The same optimum with the diagonal of every Lambda non-negative."""
+    signs = np.ones(optimum.psi.size)
+    theta = optimum.psi[problem.n_beta :]
+    signs[problem.n_beta :] = np.where(problem.rectify(theta) == theta, 1.0, -1.0)
+    if np.all(signs > 0):
+        return optimum
+    psi = signs * optimum.psi
+    evaluation = objective_of(problem, method)(psi, None)
+    turned_hessian = optimum.hessian
+    if turned_hessian is not None:
+        turned_hessian = signs[:, None] * turned_hessian * signs
+    return replace(
+        optimum,
+        psi=psi,
+        evaluation=evaluation,
+        hessian=turned_hessian,
+        scale=signs[:, None] * optimum.scale,
+    )

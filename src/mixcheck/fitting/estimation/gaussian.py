@@ -1,0 +1,387 @@
+"""Linear mixed models: estimates from cross products, on the user's scale.
+
+A Gaussian response with the identity link and one residual variance is estimated from cross
+products (:mod:`mixcheck.fitting.likelihood.cross_products`) by the profiled deviance
+(:mod:`mixcheck.fitting.likelihood.profiled_deviance`), which does not see the rows. What the rest
+of the library asks for beyond the estimates (modes, covariance) is computed when it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.gaussian_search import find_optimum, newton_step, to_lower
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.latent.factorization import factorize
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.likelihood.cross_products import take_moments
+from mixcheck.fitting.likelihood.mode import Mode, System, look
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.profiled_deviance import Profile, ProfiledDeviance
+from mixcheck.fitting.likelihood.profiled_jointly import absorb_jointly
+from mixcheck.fitting.likelihood.profiled_levels import absorb_levels
+
+__all__ = [
+    "Centred",
+    "centre_effects",
+    "covariance_of_gaussian",
+    "estimate_gaussian",
+    "is_profiled",
+]
+
+# Residuals of this many times the rounding of the response are nothing.
+_ROUNDING = 8.0
+
+
+def is_profiled(problem: Problem) -> bool:
+    """Whether a problem is estimated from cross products, by any method.
+
+    The likelihood of a linear mixed model is known: Laplace's approximation, quadrature and
+    penalised quasi-likelihood all are exact.
+    """
+    return problem.products is not None
+
+
+def estimate_gaussian(
+    problem: Problem, method: Method, previous: FloatArray | None = None
+) -> Optimum:
+    """Maximise the likelihood of a linear mixed model, or its restricted likelihood.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+    previous : (P,), optional
+        Estimates to start from.
+
+    Raises
+    ------
+    ConvergenceError
+        If the model reproduces the responses exactly.
+    """
+    products = problem.products
+    assert products is not None
+    moments = take_moments(products, problem.X[0], problem.data.y - problem.offsets[0])
+    if moments.size == 0.0 or moments.noise * _ROUNDING > 1.0:
+        raise ConvergenceError(_exact_by_fixed(problem))
+    deviance = ProfiledDeviance(products, moments, restricted=method.reml)
+    profile, count = find_optimum(problem, deviance, previous)
+    fit = GaussianFit(problem, method, deviance, profile)
+    return GaussianOptimum(fit, count)
+
+
+def _exact_by_fixed(problem: Problem) -> str:
+    y = problem.data.y - problem.offsets[0]
+    if np.ptp(y) == 0.0:
+        less = " less its offset" if problem.offsets[0].any() else ""
+        return (
+            f"the response{less} is constant, so the model reproduces the responses exactly and "
+            "there is no residual variance to estimate; check that the response is the column "
+            "that was meant"
+        )
+    return (
+        "the model reproduces the responses exactly by its fixed effects alone, so there is no "
+        "residual variance to estimate; leave out the predictor that is a function of the "
+        "response, or write fewer fixed effects"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianFit:
+    """A linear mixed model at its optimum, in the units of its cross products.
+
+    Attributes
+    ----------
+    problem : Problem
+    method : Method
+    deviance : ProfiledDeviance
+    profile : Profile
+        With its Hessian.
+    """
+
+    problem: Problem
+    method: Method
+    deviance: ProfiledDeviance
+    profile: Profile
+
+    @cached_property
+    def deviation(self) -> float:
+        """Residual standard deviation, in units of `size`."""
+        return math.sqrt(self.profile.square / self.deviance.degrees)
+
+    @cached_property
+    def turned(self) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Relative Lambda of the user's effects, lower triangular, and its rotation."""
+        lower, rotations = [], []
+        for root, change in zip(self.profile.roots, self.deviance.products.changes, strict=True):
+            held, turn = to_lower(change @ root)
+            lower.append(held)
+            rotations.append(turn)
+        return lower, rotations
+
+    @cached_property
+    def psi(self) -> FloatArray:
+        """All parameters, (P,)."""
+        moments, products = self.deviance.moments, self.deviance.products
+        beta = moments.base + moments.size * (products.units @ self.profile.coefficients)
+        log_sd = math.log(self.deviation) + math.log(moments.size) - products.weights.shift
+        theta = np.empty(self.problem.n_theta)
+        for term in self.problem.terms:
+            root = self.turned[0][term.factor][term.columns, term.columns]
+            theta[term.theta] = term.covariance.pull_back(root)
+        return np.concatenate([beta, [log_sd], self._scale_of_theta * theta])
+
+    @property
+    def _scale_of_theta(self) -> float:
+        return self.deviation * self.deviance.moments.size
+
+    @cached_property
+    def value(self) -> float:
+        """Minus twice the log-likelihood of the responses."""
+        at = self.deviance
+        out = self.profile.deviance + at.products.weights.constant
+        out += 2.0 * at.degrees * math.log(at.moments.size)
+        if at.restricted:
+            out -= 2.0 * float(np.linalg.slogdet(at.products.units)[1])
+        return out
+
+    @cached_property
+    def mode(self) -> Mode:
+        """Conditional modes of the random effects, with what the likelihood says there."""
+        problem, (lower, rotations) = self.problem, self.turned
+        roots = [self._scale_of_theta * root for root in lower]
+        u = [
+            turn.T @ (root.T @ w) / self.deviation
+            for root, w, turn in zip(
+                self.profile.roots, self.profile.scores, rotations, strict=True
+            )
+        ]
+        point = look(problem, problem.fixed(self.psi), roots, u, 3)
+        products = self.deviance.products
+        turned = [root @ turn for root, turn in zip(self.profile.roots, rotations, strict=True)]
+        factorization = factorize(problem.latent, products.gram, turned)
+        assert factorization is not None
+        return Mode(point, System(factorization, self.gram, observed=True), roots, 0)
+
+    @cached_property
+    def gram(self) -> Gram:
+        """``Z'WZ`` of the user's covariates."""
+        products = self.deviance.products
+        back = [np.linalg.inv(change) for change in products.changes]
+        scale = self._scale_of_theta**-2.0
+        return {
+            (f, g): scale * np.einsum("ba,bcP,cd->adP", back[f], block, back[g])
+            for (f, g), block in products.gram.items()
+        }
+
+    # ---- uncertainty -----------------------------------------------------------------
+
+    @property
+    def hessian(self) -> FloatArray:
+        """Hessian of the profiled deviance, (k, k)."""
+        assert self.profile.hessian is not None
+        return self.profile.hessian
+
+    @cached_property
+    def information(self) -> FloatArray:
+        """Hessian of the deviance in all parameters, (P, P), in the units of the products.
+
+        The profiled one with what profiling took: ``D_ab = H_ab + D_ac D_cc^-1 D_cb``.
+        """
+        at, here = self.deviance, self.profile
+        p, k = at.p, here.theta.size
+        variance = self.deviation**2
+        out = np.zeros((p + 1 + k,) * 2)
+        out[:p, :p] = 2.0 * here.information / variance
+        out[p, p] = 4.0 * at.degrees
+        if not k:
+            return out
+        square, cross = _turns_of_square(at, here)
+        rate = -2.0 * square / variance
+        out[p, p + 1 :] = out[p + 1 :, p] = rate
+        inner = self.hessian + np.outer(rate, rate) / out[p, p]
+        if not (at.restricted or self.method.name in ("profiled", "pql")):
+            mixed = 2.0 * cross / variance
+            out[:p, p + 1 :], out[p + 1 :, :p] = mixed, mixed.T
+            if p:
+                inner = inner + mixed.T @ np.linalg.solve(out[:p, :p], mixed)
+        out[p + 1 :, p + 1 :] = inner
+        return out
+
+    @cached_property
+    def root(self) -> FloatArray:
+        """R (P, P): ``R R'`` is the inverse of the Hessian of the deviance of the user's psi.
+
+        Directions without curvature have no length.
+        """
+        information = self.information
+        deviations = np.sqrt(np.maximum(information.diagonal(), 1e-300))
+        values, vectors = np.linalg.eigh(information / np.outer(deviations, deviations))
+        lengths = np.where(values > 1e-12, 1.0 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
+        out: FloatArray = self.jacobian @ (vectors * lengths / deviations[:, None])
+        return out
+
+    @cached_property
+    def jacobian(self) -> FloatArray:
+        """Derivatives of the user's parameters in those of the products, (P, P)."""
+        at, problem = self.deviance, self.problem
+        p, size = at.p, self.psi.size
+        out = np.zeros((size, size))
+        out[:p, :p] = at.moments.size * at.products.units
+        out[p, p] = 1.0
+        out[p + 1 :, p] = self.psi[p + 1 :]
+        lower, rotations = self.turned
+        for term in problem.terms:
+            f, held = term.factor, term.columns
+            change = at.products.changes[f][held, held]
+            root, turn = lower[f][held, held], rotations[f][held, held]
+            entries, before = self.profile.entries, held.start
+            for j in range(term.theta.start, term.theta.stop):
+                unit = np.zeros_like(root)
+                unit[entries.rows[j] - before, entries.columns[j] - before] = 1.0
+                moved = change @ unit @ turn
+                out[p + 1 + term.theta.start : p + 1 + term.theta.stop, p + 1 + j] = (
+                    self._scale_of_theta * term.covariance.pull_back(_turn(root, moved))
+                )
+        return out
+
+    @cached_property
+    def largest_slope(self) -> float:
+        """Gradient of the profiled deviance per standard error."""
+        if not self.hessian.size:
+            return 0.0
+        return math.sqrt(newton_step(self.profile.gradient, self.hessian)[1])
+
+    @cached_property
+    def smallest_curvature(self) -> float:
+        """Smallest eigenvalue of the Hessian of the profiled deviance, its diagonal made one."""
+        hessian = self.hessian
+        if not hessian.size:
+            return 1.0
+        deviations = np.sqrt(np.maximum(np.abs(hessian.diagonal()), 1e-300))
+        return float(np.linalg.eigvalsh(hessian / np.outer(deviations, deviations))[0])
+
+
+def _turn(root: FloatArray, moved: FloatArray) -> FloatArray:
+    """DL for ``L = M O`` from ``dM O``: the rotation moves so that L stays triangular."""
+    above = np.triu(moved, 1)
+    if not above.any():
+        return moved
+    size = float(np.abs(root).max()) or 1.0
+    safe = root + np.diag(np.where(root.diagonal() < 1e-10 * size, 1e-10 * size, 0.0))
+    skew = np.triu(np.linalg.solve(safe, moved), 1)
+    out: FloatArray = np.tril(moved - root @ (skew - skew.T))
+    return out
+
+
+def _turns_of_square(at: ProfiledDeviance, here: Profile) -> tuple[FloatArray, FloatArray]:
+    """``dr^2/dtheta`` (k,) and ``-dr^2/dbeta dtheta / 2`` (p, k), fixed effects held."""
+    entries, k = here.entries, here.theta.size
+    absorbed = (absorb_levels if len(here.roots) == 1 else absorb_jointly)(at, here)
+    square, cross = np.empty(k), np.empty((at.p, k))
+    for s, (f, a, c) in enumerate(zip(entries.factors, entries.rows, entries.columns, strict=True)):
+        root, w, d = here.roots[f], here.scores[f], absorbed[f]
+        along = root[:, c] @ w
+        square[s] = -2.0 * float(w[a] @ along)
+        cross[:, s] = d[:, a] @ along + (root[:, c] @ d) @ w[a]
+    return square, cross
+
+
+class GaussianEvaluation(Evaluation):
+    """The deviance at the estimates; the modes are found when they are asked for."""
+
+    def __init__(self, fit: GaussianFit) -> None:
+        held = {
+            "fit": fit,
+            "psi": fit.psi,
+            "deviance": fit.value,
+            "gradient": np.zeros(fit.psi.size),
+        }
+        self.__dict__.update(held)
+
+    fit: GaussianFit
+
+    @property
+    def mode(self) -> Mode:
+        """Conditional modes."""
+        return self.fit.mode
+
+    @property
+    def gram(self) -> Gram:
+        """Cross products of the random effects."""
+        return self.fit.gram
+
+
+class GaussianOptimum(Optimum):
+    """The optimum of a linear mixed model; its scale is computed when it is asked for."""
+
+    def __init__(self, fit: GaussianFit, evaluations: int) -> None:
+        held = {
+            "fit": fit,
+            "psi": fit.psi,
+            "evaluation": GaussianEvaluation(fit),
+            "gradient": fit.largest_slope,
+            "hessian": None,
+            "smallest_eigenvalue": fit.smallest_curvature,
+            "evaluations": evaluations,
+        }
+        self.__dict__.update(held)
+
+    fit: GaussianFit
+
+    @cached_property
+    def scale(self) -> FloatArray:
+        """Whitening of the parameters."""
+        return self.fit.root
+
+
+def covariance_of_gaussian(optimum: Optimum) -> FloatArray | None:
+    """Covariance of the estimates, (P, P), where it is known in closed form."""
+    if not isinstance(optimum, GaussianOptimum):
+        return None
+    # The deviance is twice minus the log-likelihood.
+    out: FloatArray = 2.0 * optimum.fit.root @ optimum.fit.root.T
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """A linear mixed model with centred covariates of its random effects, at its optimum.
+
+    Attributes
+    ----------
+    problem : Problem
+    theta : (k,)
+        In the units of the response.
+    errors : (k,)
+        Approximate standard errors of theta.
+    """
+
+    problem: Problem
+    theta: FloatArray
+    errors: FloatArray
+
+
+def centre_effects(optimum: Optimum) -> Centred | None:
+    """The same model with centred random effects; None where none are far from zero."""
+    if not isinstance(optimum, GaussianOptimum):
+        return None
+    fit = optimum.fit
+    products, unit = fit.deviance.products, fit.deviation * fit.deviance.moments.size
+    if not any(np.triu(change, 1).any() for change in products.changes):
+        return None
+    problem = replace(fit.problem, latent=products.latent)
+    theta = np.empty(problem.n_theta)
+    for term in problem.terms:
+        root = fit.profile.roots[term.factor][term.columns, term.columns]
+        theta[term.theta] = term.covariance.pull_back(to_lower(root)[0])
+    spread = np.sqrt(2.0 / np.maximum(np.abs(fit.hessian.diagonal()), 1e-300))
+    return Centred(problem, unit * theta, unit * spread)

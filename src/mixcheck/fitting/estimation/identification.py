@@ -1,0 +1,82 @@
+"""Whether the data can hold a model at all: what is refused before any search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcheck.design.rank import independent_columns
+from mixcheck.errors import DesignError
+from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["require_identified"]
+
+
+def require_identified(problem: Problem) -> None:
+    """Refuse fixed effects that reproduce every response, and random effects beyond the data.
+
+    Raises
+    ------
+    DesignError
+    """
+    _require_dispersion(problem)
+    for term in problem.terms:
+        _require_distinct(term)
+        _require_room(problem, term)
+
+
+def _require_dispersion(problem: Problem) -> None:
+    """Refuse as many fixed effects as rows where a dispersion is estimated."""
+    if "dispersion" not in problem.family.predictors:
+        return
+    weights, p = problem.weights, problem.X[0].shape[1]
+    rows = problem.n if weights is None else int(np.count_nonzero(weights))
+    if p >= rows:
+        raise DesignError(
+            f"the model has {p} fixed effects for {rows} observations that count, which they can "
+            "reproduce exactly, so that nothing is left to estimate the dispersion from; write "
+            "fewer fixed effects (numbers read as text count as one effect for each value)"
+        )
+
+
+def _require_distinct(term: Term) -> None:
+    """Refuse random effects of a term of which the variances cannot be told apart."""
+    block = term.block
+    Z = block.Z
+    for name, column in zip(block.effects, Z.T, strict=True):
+        if not column.any():
+            raise DesignError(
+                f"the random effect {name} of {block.name} is zero in every row used, so that it "
+                "has no variance to estimate; leave it out"
+            )
+    if Z.shape[1] < 2:
+        return
+    keep = independent_columns(Z)
+    if not keep.all():
+        lost = ", ".join(name for name, held in zip(block.effects, keep, strict=True) if not held)
+        raise DesignError(
+            f"the random effects of {block.name} are linear combinations of each other "
+            f"({lost} of those before), so that their variances cannot be told apart; leave "
+            f"{lost} out"
+        )
+
+
+def _require_room(problem: Problem, term: Term) -> None:
+    """Refuse more random effects than the data can hold."""
+    gaussian = problem.family.name == "gaussian"
+    block, n = term.block, problem.n
+    size = len(block.levels) * len(block.effects)
+    if size <= n and not (gaussian and size >= n):
+        return
+    least = f"fewer than {n}" if gaussian else f"at most {n}"
+    if len(block.effects) > 1:
+        remedy = f"Write (1 | {block.group}) in its place, or a coarser factor"
+    elif gaussian and len(block.levels) == n:
+        remedy = "Leave it out: the residual error is an effect of each row already"
+    else:
+        remedy = "Write a term with a coarser factor in its place"
+    raise DesignError(
+        f"the random term {block.name} has {size} random effects ({len(block.levels)} levels x "
+        f"{len(block.effects)}) for {n} observations; {least} can be told apart"
+        + (" from the residual error" if gaussian else "")
+        + f". {remedy}."
+    )

@@ -1,0 +1,245 @@
+"""Uncertainty of the estimates: covariance, intervals, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import ndtri
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.options import require_number
+from mixcheck.port import ConvergenceFacts, Limit
+
+__all__ = [
+    "conditional_variances",
+    "find_runaway",
+    "find_singular",
+    "invert_curvature",
+    "invert_information",
+    "judge_convergence",
+    "measure_rounding",
+    "number_singular",
+    "wald_intervals",
+]
+
+_GRADIENT_LIMIT = 1e-6
+# A gradient of this size is no optimum, however the responses are rounded.
+_MOST_ROUNDING = 1e-3
+_PROBES = 8
+# A random effect that seems to vary this much more given the data than before them.
+_BROKEN = 4.0
+# A direction of a term whose prior deviation, in units of the precision that the data of
+# one level give, is below this has no variance.
+_NO_VARIANCE = 1e-3
+_FLAT = 1e-6
+
+
+def invert_information(hessian: FloatArray, scale: FloatArray) -> FloatArray:
+    """Covariance of the estimates, (P, P), from the Hessian of the deviance."""
+    return invert_curvature(scale.T @ hessian @ scale, scale)
+
+
+def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
+    """Covariance of the estimates, (P, P), from the whitened Hessian of the deviance.
+
+    Directions without curvature (covariance parameters on a boundary) contribute nothing.
+    """
+    values, vectors = np.linalg.eigh(whitened)
+    # D is twice minus the log-likelihood.
+    inverse = np.where(values > _FLAT, 2.0 / np.maximum(values, _FLAT), 0.0)
+    root = scale @ vectors
+    covariance: FloatArray = (root * inverse) @ root.T
+    return covariance
+
+
+def wald_intervals(estimate: FloatArray, deviation: FloatArray, alpha: float) -> FloatArray:
+    """Wald intervals, (p, 2), at confidence ``1 - alpha``."""
+    level = require_number("alpha", alpha, 0.0, 1.0, example=0.05)
+    reach = -float(ndtri(level / 2.0)) * deviation
+    return np.column_stack([estimate - reach, estimate + reach])
+
+
+def conditional_variances(
+    problem: Problem, factorization: Factorization, roots: list[FloatArray]
+) -> list[FloatArray]:
+    """Variances of the random effects given the data and the estimates, (q, m) per factor."""
+    entries: Gram = factorization.inverse_entries()
+    out = []
+    for f, root in enumerate(roots):
+        out.append(np.einsum("ab,bcm,ac->am", root, entries[f, f], root))
+    return out
+
+
+def find_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[str, ...]:
+    """Random terms with a variance of zero or a correlation of one."""
+    return tuple(problem.terms[k].block.name for k in number_singular(problem, theta, gram))
+
+
+def number_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[int, ...]:
+    """The same by their numbers, since terms of different parts may have one name."""
+    return tuple(
+        number
+        for number, term in enumerate(problem.terms)
+        if _is_singular(problem, term, theta, gram)
+    )
+
+
+def _is_singular(problem: Problem, term: Term, theta: FloatArray, gram: Gram) -> bool:
+    root = term.covariance.factor(theta[term.theta])
+    held = range(problem.latent.factors[term.factor].q)[term.columns]
+    information = np.array([gram[term.factor, term.factor][c, c].mean() for c in held])
+    scaled = np.sqrt(np.maximum(information, 0.0))[:, None] * root
+    return bool(np.linalg.svd(scaled, compute_uv=False).min() < _NO_VARIANCE)
+
+
+def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
+    """Fixed effects that run to a limit: the deviance has no curvature left in them.
+
+    Directions that were left out of the search are not looked at.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    names : sequence of str, (n_beta,)
+    """
+    whitened = optimum.whitened_hessian()
+    if whitened is None:
+        return ()
+    scale = optimum.searched
+    values, vectors = np.linalg.eigh(whitened)
+    flat = vectors[:, np.abs(values) < RUNAWAY]
+    units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
+    shares = np.abs(scale @ flat) / np.where(units > 0.0, units, np.inf)[:, None]
+    lost = shares[: len(names)].max(axis=1, initial=0.0) > 0.5
+    return tuple(name for name, runs in zip(names, lost, strict=True) if runs)
+
+
+def judge_convergence(
+    optimum: Optimum,
+    covariance: FloatArray | None,
+    singular: tuple[str, ...],
+    limits: tuple[Limit, ...] = (),
+    explanations: tuple[str, ...] = (),
+    rounding: Callable[[], float] = lambda: 0.0,
+) -> ConvergenceFacts:
+    """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
+
+    The gradient is that of the log-likelihood per standard error (for a refit without a
+    Hessian, the standard errors are those of the original fit).
+
+    Parameters
+    ----------
+    optimum : Optimum
+    covariance : (P, P) or None
+    singular : tuple of str
+    limits : tuple of Limit
+        Parameters without a finite estimate, which are left out of the judgement.
+    explanations : tuple of str
+        Sentences on them.
+    rounding : callable
+        Size of a scaled gradient that is rounding; asked for where the gradient is large.
+    """
+    messages = list(explanations)
+    if limits and optimum.hessian is not None:
+        gradient = _curved_gradient(optimum)
+    else:
+        gradient = scaled_gradient(optimum, covariance)
+    reached = gradient < _GRADIENT_LIMIT or gradient < min(rounding(), _MOST_ROUNDING)
+    if not reached and optimum.evaluation.spread > _BROKEN:
+        messages.append(
+            "The Laplace approximation breaks down where the search ended: the curvature at a "
+            "conditional mode vanishes, and no optimum was found away from there. Simplify the "
+            'random part, or write method="agq" where there is one grouping factor.'
+        )
+    elif not reached and rounding() > _GRADIENT_LIMIT:
+        messages.append(
+            f"The scaled gradient is {gradient:.1e}, of which up to {rounding():.0e} is rounding: "
+            "the optimum cannot be told more exactly. Responses, trials or weights are extremely "
+            "large; divide them by a power of ten, or write an offset."
+        )
+    elif not reached:
+        messages.append(
+            f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
+            "the optimum is not reached. Rescale extreme predictors, or simplify the random part."
+        )
+    # Along what runs to a limit the curvature is rounding.
+    known = {limit.reason for limit in limits} <= {"separation", "not identified"}
+    curved = not optimum.smallest_eigenvalue < (-_FLAT if known else -RUNAWAY)
+    if not curved:
+        messages.append(
+            f"The smallest eigenvalue of the scaled Hessian is {optimum.smallest_eigenvalue:.1e}: "
+            "this is a saddle. Standard errors are not valid; simplify the random part."
+        )
+    messages.extend(
+        f"The random term {name} is singular: a variance is zero or a correlation is one. "
+        "Its estimate lies on the boundary; drop the term or its slope, or use '||'."
+        for name in singular
+    )
+    return ConvergenceFacts(
+        converged=reached and curved,
+        gradient=gradient,
+        smallest_eigenvalue=optimum.smallest_eigenvalue,
+        evaluations=optimum.evaluations,
+        singular=singular,
+        messages=tuple(messages),
+        runaway=tuple(limit.parameter for limit in limits),
+        limits=limits,
+    )
+
+
+def measure_rounding(problem: Problem, optimum: Optimum) -> float:
+    """Scaled gradient that the rounding of the predictors alone gives.
+
+    A predictor is known to its last digit, and the score of a row moves with it by the row's
+    information: with counts of 1e9 no gradient is smaller. Drawn at random, from a fixed stream.
+    """
+    mode, whitened = optimum.evaluation.mode, optimum.whitened_hessian()
+    if mode is None or whitened is None:
+        return 0.0
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(_PROBES):
+        gradient = np.zeros(optimum.psi.size)
+        for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+            second = mode.point.derivatives.second.get((k, k))
+            if second is not None:
+                digit = np.spacing(np.abs(mode.point.eta[k])) * rng.standard_normal(problem.n)
+                gradient[where] = 2.0 * X.T @ (second * digit)
+        moved = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
+        found.append(_along_axes(moved, whitened, _FLAT))
+    return 2.0 * max(found)
+
+
+def _curved_gradient(optimum: Optimum) -> float:
+    """Largest gradient of the log-likelihood per standard error where there is curvature."""
+    whitened = optimum.whitened_hessian()
+    assert whitened is not None
+    return _along_axes(optimum, whitened, RUNAWAY)
+
+
+def _along_axes(optimum: Optimum, whitened: FloatArray, least: float) -> float:
+    """Largest gradient of the log-likelihood per standard error along the axes of the Hessian.
+
+    It does not depend on the columns in which the model is written.
+    """
+    values, vectors = np.linalg.eigh(whitened)
+    along = vectors.T @ (optimum.searched.T @ optimum.evaluation.gradient)
+    curved = np.abs(values) >= least
+    return float(np.abs(along[curved] / np.sqrt(2.0 * np.abs(values[curved]))).max(initial=0.0))
+
+
+def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:
+    """Largest gradient of the log-likelihood per standard error."""
+    whitened = optimum.whitened_hessian()
+    if whitened is not None:
+        return _along_axes(optimum, whitened, _FLAT)
+    if covariance is None:
+        return 0.5 * optimum.gradient
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return float(np.abs(0.5 * optimum.evaluation.gradient * deviations).max(initial=0.0))

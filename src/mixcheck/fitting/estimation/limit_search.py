@@ -1,0 +1,245 @@
+"""Search where a part of the model may have no finite estimate.
+
+What the support of the family shows is left out of the search (see
+:mod:`mixcheck.fitting.estimation.limits`). What it does not show is tried: a dispersion without
+variation beyond the mean's part, and a zero part without zeros beyond it, are fitted at their limit
+where a search has sent them far out, or has come to no end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.families.family import FREE
+from mixcheck.fitting.estimation.constant_groups import determined_terms
+from mixcheck.fitting.estimation.limits import (
+    Limits,
+    expand_optimum,
+    find_limits,
+    reason_at,
+    reduce_problem,
+    ways_of,
+)
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.separation import find_separation
+from mixcheck.fitting.estimation.start import FixedFit
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = ["at_simplest", "estimate_at_limits", "has_limits", "look_further"]
+
+# Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
+# are if the deviance there is larger by no more than what follows.
+_FAR = 6.0
+_NEAR = 2.0
+_NO_WORSE = 2e-6
+
+
+def look_further(problem: Problem, limits: Limits | None, psi: FloatArray) -> tuple[Limits, ...]:
+    """Limits of predictors other than the mean's that a search has all but reached.
+
+    Where the data show no variation or no zeros beyond the mean's part, the likelihood rises,
+    exponentially little, towards the family without that part. No row tells so alone; but rows
+    whose predictors a search has sent far out are at their end for all that can be seen.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits or None
+        What is known already.
+    psi : (P,)
+        Where the search ended.
+
+    Returns
+    -------
+    tuple of Limits
+        With what was known, the simplest first: all rows beyond a distance at their limit, or
+        as many as leave no more rows than one coefficient less can fit.
+    """
+    if len(problem.X) == 1:
+        return ()
+    known = limits or _nothing(problem)
+    eta = problem.fixed(psi)
+    far, fewer = known, known
+    for k in _simplifying(problem):
+        out = np.abs(eta[k]) > _FAR
+        if not out.any():
+            continue
+        far = _with_part(problem, far, k, np.sign(eta[k]) * out)
+        nearest = np.argsort(np.abs(eta[k]), kind="stable")
+        held = nearest[: problem.X[k].shape[1] - 1]
+        if out.all() and held.size:
+            same = np.isin(eta[k], eta[k][held])
+            fewer = _with_part(problem, fewer, k, np.where(same, 0.0, np.sign(eta[k])))
+    return tuple(held for held in (far, fewer) if held is not known)
+
+
+def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
+    """Each part that has a simpler end at that end, with what is known already."""
+    known = limits or _nothing(problem)
+    ends = problem.family.simplest
+    found = [
+        _with_part(problem, known, k, np.full(problem.n, float(ends[k])))
+        for k in _simplifying(problem)
+        if ends[k] != 0
+    ]
+    return tuple(held for held in found if held is not known)
+
+
+def _simplifying(problem: Problem) -> list[int]:
+    """Predictors other than the mean's, without random effects."""
+    random = {term.predictor for term in problem.terms}
+    return [k for k in range(1, len(problem.X)) if k not in random]
+
+
+def _nothing(problem: Problem) -> Limits:
+    ways = ways_of(problem)
+    free = tuple(way == FREE for way in ways)
+    none = np.zeros(problem.n, dtype=np.bool_)
+    return Limits((None,) * len(ways), none, free, ({},) * len(ways))
+
+
+def _with_part(problem: Problem, known: Limits, k: int, side: FloatArray) -> Limits:
+    """Limits with rows of predictor k at one of their ends; the same where that is not new."""
+    found = find_separation(problem.X[k], side < 0.0, side > 0.0, known.free[k])
+    before = known.reasons[k]
+    if found is None or not set(found.columns) > set(before):
+        return known
+    part = known.parts[k]
+    new = found.rows if part is None else found.rows & ~part.rows
+    simplest = bool((side[new] == problem.family.simplest[k]).all())
+    why = reason_at(problem.family.predictors[k], simplest=simplest)
+    parts, reasons = list(known.parts), list(known.reasons)
+    parts[k], reasons[k] = found, dict.fromkeys(found.columns, why) | dict(before)
+    return replace(known, parts=tuple(parts), reasons=tuple(reasons))
+
+
+def estimate_at_limits(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+) -> tuple[Optimum, Limits | None]:
+    """Search the smaller problem, and give the optimum of the whole with its limits.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits or None
+        Known before the search.
+    fixed : FixedFit
+        The model without random effects.
+    search : callable
+        Maximises the likelihood of a problem, given its model without random effects.
+    """
+    fixed = _draw_in(problem, fixed)
+    try:
+        optimum = _search_within(problem, limits, fixed, search)
+    except ConvergenceError:
+        found = _search_simplest(problem, limits, fixed, search)
+        if found is None:
+            raise
+        return found
+    for further in look_further(problem, limits, optimum.psi):
+        d = problem.derivatives(problem.fixed(optimum.psi), 2)
+        start = FixedFit(optimum.psi[: problem.n_beta], d)
+        try:
+            beyond = _search_within(problem, further, start, search)
+        except ConvergenceError:
+            continue
+        if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
+            return beyond, further
+    return optimum, limits
+
+
+def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
+    """The start with no part far out that may run to a limit, where a search has no scale.
+
+    A dispersion without such a limit is what the data say: the logarithm of a deviation has the
+    unit of the response.
+    """
+    family = problem.family
+    eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
+    for k in range(1, len(problem.X)):
+        runs = family.ends[k] != 0 or family.predictors[k] == "zi"
+        if runs and problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
+            wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
+            beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
+    if np.array_equal(beta, fixed.beta):
+        return fixed
+    return FixedFit(beta, problem.derivatives(problem.fixed(beta), 2))
+
+
+def _search_simplest(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+) -> tuple[Optimum, Limits] | None:
+    """A part at its simplest, if the likelihood falls as it comes back from there."""
+    for further in at_simplest(problem, limits):
+        try:
+            optimum = _search_within(problem, further, fixed, search)
+        except ConvergenceError:
+            continue
+        before = (None,) * len(further.parts) if limits is None else limits.parts
+        new = [k for k, part in enumerate(further.parts) if part is not before[k]]
+        if all(_falls_back(problem, further, k, optimum) for k in new):
+            return optimum, further
+    return None
+
+
+def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> bool:
+    """Whether the joint log density at the modes falls as predictor k comes back."""
+    mode = optimum.evaluation.mode
+    part = limits.parts[k]
+    if mode is None or part is None:
+        return False
+    here = problem.derivatives(mode.point.eta, 1).value.sum()
+    eta = list(mode.point.eta)
+    eta[k] = np.where(part.rows, np.sign(eta[k]) * _FAR, eta[k])
+    return bool(problem.derivatives(eta, 1).value.sum() <= here)
+
+
+def has_limits(problem: Problem, optimum: Optimum) -> bool:
+    """Whether a search that has not looked for limits should have.
+
+    Parameters
+    ----------
+    problem : Problem
+    optimum : Optimum
+        Where it ended, whose scores prove at little cost that most data have none.
+    """
+    ends = any((np.abs(way) == 1).any() for way in problem.recession)
+    mode = optimum.evaluation.mode
+    if not ends or mode is None:
+        return False
+    fixed = FixedFit(optimum.psi[: problem.n_beta], mode.point.derivatives)
+    return find_limits(problem, fixed) is not None or bool(determined_terms(problem))
+
+
+def _search_within(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+) -> Optimum:
+    if limits is None:
+        return search(problem, fixed)
+    reduced, start = reduce_problem(problem, limits, fixed)
+    if reduced.weights is not None and not reduced.weights.any():
+        return expand_optimum(problem, limits, _nowhere(reduced))
+    return expand_optimum(problem, limits, search(reduced, start))
+
+
+def _nowhere(problem: Problem) -> Optimum:
+    """The optimum of a problem whose rows count nothing: a likelihood of one, no variance."""
+    psi = np.zeros(problem.n_beta + problem.n_theta)
+    evaluation = objective_of(problem, Method())(psi, None)
+    flat = np.zeros((psi.size, psi.size))
+    return Optimum(psi, evaluation, np.eye(psi.size), 0.0, flat, 0.0, 1, flat=psi.size)

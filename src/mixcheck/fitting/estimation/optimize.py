@@ -1,0 +1,386 @@
+"""Outer optimisation: quasi-Newton on whitened parameters, then Newton's method.
+
+The search is BFGS with the exact gradient. It is written here, not taken from a
+library, because the scale from :mod:`mixcheck.fitting.estimation.start` makes the full first step
+the right one, where general-purpose searches begin with a step of unit length, and
+because every evaluation costs a mode search that is warm-started from the last.
+
+A covariance parameter at zero is a symmetric stationary point, so a zero gradient there
+proves nothing: the curvature across the face decides, and the search restarts along any
+direction of negative curvature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+
+__all__ = [
+    "POLE",
+    "RUNAWAY",
+    "Optimum",
+    "differentiate_gradient",
+    "explain_wall",
+    "is_near",
+    "minimise",
+]
+
+# Gradients are in units of deviance per standard error (whitened coordinates).
+_SEARCH_TOLERANCE = 1e-4
+_TOLERANCE = 1e-7
+_REFIT_TOLERANCE = 1e-6
+_MAX_ITERATIONS = 500
+_MAX_POLISH = 12
+_MAX_RESTARTS = 4
+# Step of the central differences, in standard errors: truncation is of its square.
+_DIFFERENCE = 4e-3
+# With many rows the deviance is all but quadratic within standard errors: a short step to
+# one side then does as well at half the cost, and so does an earlier end of the search.
+_MANY_ROWS = 50_000
+_ONE_SIDED = 3e-4
+_EARLY_TOLERANCE = 1e-3
+# Eigenvalues of the whitened Hessian below this are no curvature at all.
+_FLAT = 1e-6
+# An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
+# and there the whitened gradient is followed to the second number.
+RUNAWAY = 1e-3
+_LIMIT = 1e-9
+_SUFFICIENT = 1e-4
+# A step may be this many times as long as the one before, or as a standard error.
+_GROWTH = 3.0
+_MAX_HALVINGS = 40
+# Laplace's approximation has poles where the curvature at a conditional mode vanishes, and the
+# deviance falls to them without bound. No step may end where a random effect seems to vary more
+# than this, in units of its variance before the data: the approximation has broken down there.
+POLE = 6.0
+# Where the deviance is above that of an optimum by no more than this, and so far as its
+# curvature says, a search would end at that optimum.
+_NEIGHBOUR = 0.01
+_MAX_POLES = 12
+# Evaluations without a finite deviance that one search may meet.
+_MAX_LOST = 60
+# Evaluations that one search may take: this many, and this many for each parameter.
+_EVALUATIONS = 150
+_EVALUATIONS_EACH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the search ended.
+
+    Attributes
+    ----------
+    psi : (P,)
+    evaluation : Evaluation
+    scale : (P, P)
+        Whitening of the parameters.
+    gradient : float
+        Largest entry of the whitened gradient.
+    hessian : (P, P) or None
+        Of the deviance, in psi; None if it was not asked for.
+    smallest_eigenvalue : float
+        Of the whitened Hessian; nan without it.
+    evaluations : int
+    flat : int
+        How many of the last columns of `scale` are directions in which the deviance is constant,
+        left out of the search because a coefficient has no finite estimate.
+    curvature : (P', P') or None
+        The whitened Hessian, where it is known better than from `hessian` and `scale`.
+    """
+
+    psi: FloatArray
+    evaluation: Evaluation
+    scale: FloatArray
+    gradient: float
+    hessian: FloatArray | None
+    smallest_eigenvalue: float
+    evaluations: int
+    flat: int = 0
+    curvature: FloatArray | None = None
+
+    @property
+    def searched(self) -> FloatArray:
+        """Scale of the directions that were searched, (P, P')."""
+        return self.scale[:, : self.psi.size - self.flat]
+
+    def whitened_hessian(self) -> FloatArray | None:
+        """Hessian in the directions searched, (P', P'); None if there is none."""
+        if self.curvature is not None or self.hessian is None:
+            return self.curvature
+        out: FloatArray = self.searched.T @ self.hessian @ self.searched
+        return out
+
+
+@dataclass(eq=False)
+class _Whitened:
+    """The objective in whitened coordinates; counts evaluations and keeps the last mode."""
+
+    objective: Objective
+    origin: FloatArray
+    scale: FloatArray
+    count: int = 0
+    poles: int = 0
+    lost: int = 0
+    known: Optimum | None = field(default=None, repr=False)
+    last: Evaluation | None = field(default=None, repr=False)
+
+    def psi(self, z: FloatArray) -> FloatArray:
+        return self.origin + self.scale @ z
+
+    def __call__(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
+        evaluation = self.objective(self.psi(z), self.last)
+        self.count += 1
+        if evaluation.mode is not None:
+            self.last = evaluation
+        self.lost += not np.isfinite(evaluation.deviance)
+        return evaluation, self.scale.T @ evaluation.gradient
+
+
+def minimise(
+    objective: Objective,
+    start: FloatArray,
+    scale: FloatArray,
+    *,
+    first: Evaluation | None = None,
+    hessian: bool = True,
+    rows: int = 0,
+    known: Optimum | None = None,
+) -> Optimum:
+    """Minimise a deviance.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(psi, nearby)`` evaluates at psi, warm-started from `nearby`.
+    start : (P,)
+    scale : (P, P)
+        Whitening: ``psi = start + scale z``.
+    first : Evaluation, optional
+        At the start, where it is known.
+    hessian : bool
+        Whether to compute the Hessian, check the curvature and polish with it.
+    rows : int
+        Number of rows behind the deviance; many allow cheaper differences.
+    known : Optimum, optional
+        Found before: the search ends where it has come into its neighbourhood.
+
+    Returns
+    -------
+    Optimum
+        Its evaluation has an infinite deviance if the start has none.
+    """
+    search = _Whitened(objective, start, scale, last=first, known=known)
+    z = np.zeros(start.size)
+    evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
+    if not np.isfinite(evaluation.deviance):
+        return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
+    many = rows >= _MANY_ROWS
+    tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
+    if not hessian:
+        tolerance = _REFIT_TOLERANCE
+    z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
+    if not hessian:
+        return Optimum(
+            search.psi(z), evaluation, scale, _largest(gradient), None, np.nan, search.count
+        )
+    for _ in range(_MAX_RESTARTS):
+        curvature = _curvature(search, z, evaluation, one_sided=many)
+        values, vectors = np.linalg.eigh(curvature)
+        if values[0] > -_FLAT or search.poles > _MAX_POLES:
+            break
+        escaped = _escape(search, z, evaluation, vectors[:, 0])
+        if escaped is None:
+            break
+        z, evaluation, gradient = _search(search, *escaped, tolerance)
+    z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
+    if 0.0 < values[0] < RUNAWAY and _largest(gradient) > _TOLERANCE:
+        # A parameter runs to a limit, where the deviance falls exponentially: follow it.
+        metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
+        z, evaluation, gradient = _search(search, z, evaluation, gradient, _LIMIT, metric)
+        curvature = _curvature(search, z, evaluation, one_sided=False)
+        values = np.linalg.eigvalsh(curvature)
+    back = np.linalg.inv(scale)
+    return Optimum(
+        psi=search.psi(z),
+        evaluation=evaluation,
+        scale=scale,
+        gradient=_largest(gradient),
+        hessian=back.T @ curvature @ back,
+        smallest_eigenvalue=float(values[0]),
+        evaluations=search.count,
+    )
+
+
+def is_near(psi: FloatArray, evaluation: Evaluation, known: Optimum) -> bool:
+    """Whether the deviance here is that of a neighbour of a known optimum, by its curvature."""
+    if known.hessian is None or abs(evaluation.deviance - known.evaluation.deviance) > _NEIGHBOUR:
+        return False
+    change = psi - known.psi
+    return 0.5 * float(change @ known.hessian @ change) < _NEIGHBOUR
+
+
+def _largest(gradient: FloatArray) -> float:
+    return float(np.abs(gradient).max(initial=0.0))
+
+
+def _search(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    tolerance: float,
+    metric: FloatArray | None = None,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """BFGS with backtracking; the inverse Hessian starts as `metric`, or the identity."""
+    inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
+    most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
+    for _ in range(_MAX_ITERATIONS):
+        if _largest(gradient) < tolerance or search.count > most:
+            break
+        if search.poles > _MAX_POLES or search.lost > _MAX_LOST:
+            break
+        if search.known is not None and is_near(search.psi(z), evaluation, search.known):
+            break
+        direction = _bounded(-inverse @ gradient, reach)
+        moved = _backtrack(search, z, evaluation, gradient, direction)
+        if moved is None:
+            if np.array_equal(inverse, np.eye(z.size)):
+                break
+            inverse = np.eye(z.size)
+            continue
+        z_new, evaluation, gradient_new = moved
+        reach = _GROWTH * max(float(np.linalg.norm(z_new - z)), 1.0)
+        inverse = _update(inverse, z_new - z, gradient_new - gradient)
+        z, gradient = z_new, gradient_new
+    return z, evaluation, gradient
+
+
+def _bounded(direction: FloatArray, reach: float) -> FloatArray:
+    length = float(np.linalg.norm(direction))
+    return direction if length <= reach else direction * (reach / length)
+
+
+def _backtrack(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    direction: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    slope = float(gradient @ direction)
+    # Below this, differences of the deviance are rounding: trust the gradient instead.
+    noise = 1e-11 * (1.0 + abs(evaluation.deviance))
+    length = 1.0
+    for _ in range(_MAX_HALVINGS):
+        trial = z + length * direction
+        after, after_gradient = search(trial)
+        bound = evaluation.deviance + _SUFFICIENT * length * slope + noise
+        near_pole = after.spread > max(POLE, evaluation.spread)
+        if near_pole:
+            search.last = evaluation
+            search.poles += 1
+        elif after.deviance <= bound:
+            return trial, after, after_gradient
+        if np.isfinite(after.deviance) and not near_pole:
+            # Minimum of the parabola through value, slope and new value.
+            excess = after.deviance - evaluation.deviance - length * slope
+            length = min(0.5, max(0.1, -0.5 * length * slope / excess)) * length
+        else:
+            length *= 0.25
+    return None
+
+
+def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of the inverse Hessian; skipped where the curvature is not positive."""
+    sy = float(s @ y)
+    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+        return inverse
+    left = inverse @ y
+    out: FloatArray = (
+        inverse
+        + np.outer(s, s) * ((1.0 + float(y @ left) / sy) / sy)
+        - (np.outer(left, s) + np.outer(s, left)) / sy
+    )
+    return out
+
+
+def _curvature(
+    search: _Whitened, z: FloatArray, evaluation: Evaluation, *, one_sided: bool
+) -> FloatArray:
+    """Whitened Hessian by differences of the exact gradient."""
+    here = search.scale.T @ evaluation.gradient
+    length = _ONE_SIDED if one_sided else _DIFFERENCE
+    columns = []
+    for step in length * np.eye(z.size):
+        search.last = evaluation
+        ahead = search(z + step)[1]
+        if one_sided:
+            columns.append((ahead - here) / length)
+            continue
+        search.last = evaluation
+        behind = search(z - step)[1]
+        columns.append((ahead - behind) / (2.0 * length))
+    search.last = evaluation
+    raw = np.column_stack(columns)
+    if not np.isfinite(raw).all():
+        raise ConvergenceError(explain_wall())
+    return 0.5 * (raw + raw.T)
+
+
+def explain_wall() -> str:
+    """Where a search has ended at which the likelihood cannot be computed."""
+    return (
+        "the likelihood is not finite next to where the search ended: a parameter has run to the "
+        "edge of what the family or its link allows. Leave out a dispersion, an inflation or a "
+        "random effect that the data do not show, divide responses or weights that are extremely "
+        "large, or try another link"
+    )
+
+
+def differentiate_gradient(
+    objective: Objective, psi: FloatArray, scale: FloatArray, evaluation: Evaluation
+) -> FloatArray:
+    """Hessian of the deviance at psi, (P, P)."""
+    search = _Whitened(objective, psi, scale)
+    curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
+    back = np.linalg.inv(scale)
+    hessian: FloatArray = back.T @ curvature @ back
+    return hessian
+
+
+def _escape(
+    search: _Whitened, z: FloatArray, evaluation: Evaluation, direction: FloatArray
+) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    """Step down a direction of negative curvature, either way."""
+    for length in (1.0, -1.0, 0.1, -0.1):
+        trial = z + length * direction
+        after, gradient = search(trial)
+        if after.deviance < evaluation.deviance - 1e-9:
+            return trial, after, gradient
+    return None
+
+
+def _polish(
+    search: _Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    values: FloatArray,
+    vectors: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """Newton steps with a fixed Hessian until the gradient no longer falls."""
+    safe = np.where(values > _FLAT, values, np.inf)
+    for _ in range(_MAX_POLISH):
+        if _largest(gradient) < _TOLERANCE:
+            break
+        step = -vectors @ ((vectors.T @ gradient) / safe)
+        after, after_gradient = search(z + step)
+        if not _largest(after_gradient) < _largest(gradient):
+            break
+        z, evaluation, gradient = z + step, after, after_gradient
+    return z, evaluation, gradient

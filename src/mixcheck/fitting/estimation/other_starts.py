@@ -1,0 +1,114 @@
+"""Other points to start from, where one search is not enough.
+
+The model without random effects explains by its zero part or its dispersion what random
+effects explain better, so the point that it suggests may lie in the basin of a worse
+optimum, or next to a pole of Laplace's approximation. The points here forget parts of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = ["ends_well", "has_several_parts", "is_better", "may_be_better", "other_starts"]
+
+# A whitened gradient below this belongs to an optimum, one above to a search that has stopped.
+_GRADIENT = 1e-4
+_CURVATURE = -1e-6
+# A gain of the deviance below this is none.
+_SAME = 1e-6
+
+
+def has_several_parts(problem: Problem) -> bool:
+    """Whether random effects compete: with those of another part, or with a dispersion's model."""
+    if len({term.predictor for term in problem.terms}) > 1:
+        return True
+    spread = _place(problem, "dispersion")
+    return bool(problem.terms) and spread is not None and problem.X[spread].shape[1] > 1
+
+
+def is_optimum(optimum: Optimum) -> bool:
+    """Whether a search has come to rest, at an optimum or at a limit of one."""
+    return optimum.gradient < _GRADIENT and not optimum.smallest_eigenvalue < _CURVATURE
+
+
+def ends_well(optimum: Optimum) -> bool:
+    """Whether a search has come to rest where the deviance has curvature in all directions."""
+    return is_optimum(optimum) and not optimum.smallest_eigenvalue < RUNAWAY
+
+
+def is_better(one: Optimum, other: Optimum) -> bool:
+    """Whether one end of a search replaces another: rest before none, then the lower deviance.
+
+    Next to a pole of Laplace's approximation the deviance falls without bound, so that of a
+    search that has not come to rest says nothing.
+    """
+    if is_optimum(one) != is_optimum(other):
+        return is_optimum(one)
+    return one.evaluation.deviance < other.evaluation.deviance - _SAME
+
+
+def may_be_better(one: Optimum, best: Optimum | None) -> bool:
+    """Whether a search without curvature may have ended at a better optimum."""
+    if best is None:
+        return True
+    if not one.gradient < _GRADIENT:
+        return not is_optimum(best) and is_better(one, best)
+    return not is_optimum(best) or is_better(one, best)
+
+
+def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
+    """Starting values other than `start`, (P,) each; the most promising ones first.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        From the model without random effects.
+    """
+    zero, spread = (_place(problem, name) for name in ("zi", "dispersion"))
+    theta = slice(problem.n_beta, None)
+
+    def changed(*, forget: bool = False, shift: float = 0.0, size: float = 1.0) -> FloatArray:
+        out = start.copy()
+        if forget and zero is not None:
+            out[problem.beta_slices[zero]] = 0.0
+        if spread is not None:
+            out[problem.beta_slices[spread]] += shift * _constant(problem, spread)
+        out[theta] *= size
+        return out
+
+    if zero is not None:
+        yield changed(forget=True)
+    if spread is not None:
+        yield changed(forget=True, shift=1.5)
+        yield changed(forget=True, shift=-1.5)
+    yield changed(size=2.0)
+    yield changed(forget=True, size=0.5)
+    if zero is not None:
+        yield changed(forget=True, size=2.0)
+    if has_several_parts(problem):
+        # Groups that differ in the other parts, and hardly in the mean.
+        out = changed(forget=True, size=2.0)
+        for term in problem.terms:
+            if term.predictor == 0:
+                out[problem.n_beta :][term.theta] *= 0.05
+        yield out
+
+
+def _place(problem: Problem, name: str) -> int | None:
+    """Position of a predictor that has fixed effects; None if there is none."""
+    names = problem.family.predictors
+    k = names.index(name) if name in names else None
+    return None if k is None or problem.X[k].shape[1] == 0 else k
+
+
+def _constant(problem: Problem, k: int) -> FloatArray:
+    """Fixed effects of predictor k that come closest to one in every row."""
+    X = problem.X[k]
+    return np.linalg.lstsq(X, np.ones(problem.n), rcond=None)[0].astype(np.float64)

@@ -1,0 +1,156 @@
+"""The fixed effects of the mean among the latent ones: REML and the profiled deviance.
+
+The conditional modes are then those of ``(u, beta)`` together, and the outer search has
+only the covariance parameters and the other predictors left. Integrated over, under a flat
+prior, they give the restricted likelihood; held at their mode, an approximation of the
+likelihood that needs no search over them.
+
+References
+----------
+Patterson & Thompson (1971), Biometrika 58, 545-554; Harville (1974), Biometrika 61, 383-385,
+for the restricted likelihood as an integral over the fixed effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.layout import FixedEffects, add_fixed_effects
+from mixcheck.fitting.likelihood.laplace import HessianKind
+from mixcheck.fitting.likelihood.mode import Mode, System, build_system
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = ["Joint", "expand", "factor_information", "join", "root_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """A problem, and the same with the fixed effects of the mean among the latent ones.
+
+    Attributes
+    ----------
+    alone : Problem
+    problem : Problem
+        Without fixed effects in its mean; its offset holds those at `centre`.
+    centre : (p,)
+        The latent effects are deviations from it.
+    """
+
+    alone: Problem
+    problem: Problem
+    centre: FloatArray
+
+    def outer(self, psi: FloatArray) -> FloatArray:
+        """All parameters without the fixed effects of the mean."""
+        return psi[self.centre.size :]
+
+    def inner(self, mode: Mode) -> FloatArray:
+        """Fixed effects of the mean at a mode, (p,)."""
+        fixed = self.problem.latent.fixed
+        if fixed is None:
+            return self.centre
+        return self.centre + fixed.units @ mode.point.u[-1][:, 0]
+
+
+def join(problem: Problem, centre: FloatArray, units: FloatArray) -> Joint:
+    """Move the fixed effects of the mean to the latent effects.
+
+    Parameters
+    ----------
+    problem : Problem
+    centre : (p,)
+        Values near which they are sought.
+    units : (p, p)
+        Root of an approximation of their covariance.
+    """
+    X = problem.X[0]
+    if X.shape[1] == 0:
+        return Joint(problem, problem, centre)
+    joined = replace(
+        problem,
+        X=(X[:, :0], *problem.X[1:]),
+        offsets=(problem.offsets[0] + X @ centre, *problem.offsets[1:]),
+        latent=add_fixed_effects(problem.latent, FixedEffects(X, units)),
+    )
+    return Joint(problem, joined, centre)
+
+
+def factor_information(problem: Problem, mode: Mode, hessian: HessianKind) -> Factorization:
+    """The factors of H at a mode with the observed or the expected information."""
+    if hessian == "observed":
+        return mode.system.factorization
+    curvature = problem.expected(mode.point.eta)
+    system = build_system(problem, mode.roots, curvature, observed=False)
+    assert system is not None
+    return system.factorization
+
+
+def root_of(scale: FloatArray, held: slice) -> FloatArray:
+    """Root of a block of the covariance ``S S'``."""
+    rows = scale[held]
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-300))
+    return root
+
+
+def expand(joint: Joint, optimum: Optimum, fixed_root: FloatArray) -> Optimum:
+    """The optimum of a joint problem as one of all parameters.
+
+    The covariance of the fixed effects of the mean is that given the other parameters, as
+    in linear mixed models.
+
+    Parameters
+    ----------
+    joint : Joint
+    optimum : Optimum
+    fixed_root : (p, p)
+        Root of that covariance.
+    """
+    evaluation = optimum.evaluation
+    if evaluation.mode is None:
+        return optimum
+    beta = joint.inner(evaluation.mode)
+    psi = np.concatenate([beta, optimum.psi])
+    gradient = np.concatenate([np.zeros(beta.size), evaluation.gradient])
+    # The deviance is twice minus the log-likelihood.
+    scale = _block_diagonal(fixed_root / np.sqrt(2.0), optimum.scale)
+    hessian, curvature = optimum.hessian, optimum.whitened_hessian()
+    if hessian is not None and curvature is not None:
+        inverse = np.linalg.inv(fixed_root)
+        hessian = _block_diagonal(2.0 * inverse.T @ inverse, hessian)
+        curvature = _block_diagonal(np.eye(beta.size), curvature)
+    mode = _random_mode(joint, evaluation.mode)
+    whole = Evaluation(psi, evaluation.deviance, gradient, mode)
+    return replace(
+        optimum, psi=psi, evaluation=whole, scale=scale, hessian=hessian, curvature=curvature
+    )
+
+
+def _block_diagonal(first: FloatArray, second: FloatArray) -> FloatArray:
+    p = first.shape[0]
+    out = np.zeros((p + second.shape[0],) * 2)
+    out[:p, :p], out[p:, p:] = first, second
+    return out
+
+
+def _random_mode(joint: Joint, mode: Mode) -> Mode:
+    """The modes of the random effects, the fixed ones held at theirs."""
+    if joint.problem is joint.alone:
+        return mode
+    system = mode.system
+    latent = joint.alone.latent
+    gram = {key: system.gram[key] for key in latent.pairs}
+    alone = System(system.factorization.random_part(), gram, system.observed)
+    point = replace(mode.point, u=_without_last(mode.point.u))
+    return Mode(point, alone, _without_last(mode.roots), mode.steps)
+
+
+def _without_last(parts: Sequence[FloatArray]) -> list[FloatArray]:
+    return list(parts[:-1])

@@ -1,0 +1,110 @@
+"""Sizes guarded before they are tried: what a model needs, beside what the machine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mixcheck.errors import DesignError
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = ["available_memory", "require_possible"]
+
+# Dense matrices of the size of the Schur complement that stand side by side, measured with
+# 5,000 crossed levels a side: the matrix, its factor, its inverse, and copies of these.
+_COPIES = 9
+# Seconds of one core for one evaluation, over the cube of the size, measured likewise.
+_SECONDS = 1.3e-10
+_EVALUATIONS = 15
+_MOST_HOURS = 4.0
+# Below this many rows the dense matrix is never a question.
+_SMALL = 3000
+
+
+def require_possible(problem: Problem) -> None:
+    """Refuse a model whose crossed random effects need more memory, or time, than there is.
+
+    Raises
+    ------
+    DesignError
+        With the size in GB, or the hours.
+    """
+    size = problem.latent.rest_size
+    if size <= _SMALL:
+        return
+    need, have = 8.0 * _COPIES * size**2, available_memory()
+    if have is not None and need > have:
+        raise DesignError(
+            f"{_crossed(problem, size)} {_gigabytes(need)} GB of memory, where {_gigabytes(have)} "
+            f"GB are free; {_ADVICE}"
+        )
+    hours = _EVALUATIONS * _SECONDS * size**3 / 3600.0
+    if hours > _MOST_HOURS:
+        raise DesignError(
+            f"{_crossed(problem, size)} {_gigabytes(need)} GB of memory and some {hours:.0f} hours "
+            f"of work; {_ADVICE}"
+        )
+
+
+_ADVICE = (
+    "leave out one of the crossed terms, merge levels of the smaller factor, or fit a part of the "
+    "data"
+)
+
+
+def _crossed(problem: Problem, size: int) -> str:
+    groups = {t.block.group: None for t in problem.terms if t.factor in problem.latent.rest}
+    names = " and ".join(repr(group) for group in groups)
+    return (
+        f"the {size:,} random effects of {names} are crossed with those of a larger grouping "
+        "factor, which needs a dense matrix of all pairs of them, in all"
+    )
+
+
+def _gigabytes(number: float) -> str:
+    return f"{number / 1e9:.1f}"
+
+
+def available_memory() -> float | None:
+    """Bytes that this process may still take, as far as the system tells; None where it does not.
+
+    The smallest of the free memory of the machine, the rest of the limit of its address space,
+    and the rest of the limit of its control group.
+    """
+    known = [_free_of_machine(), _free_of_limit(), _free_of_group()]
+    return min((value for value in known if value is not None), default=None)
+
+
+def _free_of_machine() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        held = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return 1024.0 * float(held["MemAvailable"].split()[0])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _free_of_limit() -> float | None:
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        return max(0.0, float(limit) - float(pages) * resource.getpagesize())
+    except (ImportError, OSError, ValueError, IndexError):
+        return None
+
+
+def _free_of_group() -> float | None:
+    for most, taken in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            folder = Path("/sys/fs/cgroup")
+            limit = float((folder / most).read_text(encoding="ascii"))
+            return max(0.0, limit - float((folder / taken).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue
+    return None

@@ -1,0 +1,230 @@
+"""The same model in columns that are nearly orthogonal, and the way back.
+
+A calendar year, or any column far from zero beside its spread, is all but proportional to the
+constant. The likelihood is that of the same model in other coordinates: ``X A`` with
+orthonormal columns times ``sqrt n`` spans what ``X`` spans, and so does ``Z B`` for the random
+effects of a term whose covariance is free. The search runs there, and its end is brought back
+exactly: ``beta = A beta*``, ``Lambda Lambda' = B Lambda* Lambda*' B'``, with the Jacobian of
+this map for gradient, Hessian and scale. Only problems that need it are changed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.layout import Column, Factor, Latent, lay_out
+from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["Standardised", "standardise"]
+
+# A column whose mean is this many times its standard deviation calls for other columns.
+_FAR = 20.0
+# The difference of mean squares that decides it has lost no digit that matters.
+_CERTAIN = 0.9
+# Where a covariance has no full rank, the Jacobian is taken this close to it.
+_INSIDE = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class _Map:
+    """``new = old @ forward``: coefficients of the old columns are ``forward`` times the new."""
+
+    forward: FloatArray
+    back: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """A problem in other columns.
+
+    Attributes
+    ----------
+    problem : Problem
+        In nearly orthogonal columns.
+    alone : Problem
+        As it was given.
+    fixed : tuple of _Map or None
+        For each predictor.
+    terms : tuple of _Map or None
+        For each random term.
+    """
+
+    problem: Problem
+    alone: Problem
+    fixed: tuple[_Map | None, ...]
+    terms: tuple[_Map | None, ...]
+
+    def there(self, psi: FloatArray) -> FloatArray:
+        """Parameters of the new problem from those of the old, (P,)."""
+        return self._carried(psi, back=True)
+
+    def here(self, psi: FloatArray) -> FloatArray:
+        """Parameters of the old problem from those of the new, (P,)."""
+        return self._carried(psi, back=False)
+
+    def _carried(self, psi: FloatArray, *, back: bool) -> FloatArray:
+        out = psi.copy()
+        for held, where in zip(self.fixed, self.alone.beta_slices, strict=True):
+            if held is not None:
+                out[where] = (held.back if back else held.forward) @ psi[where]
+        for held, term in zip(self.terms, self.alone.terms, strict=True):
+            if held is not None:
+                where = _place(self.alone, term)
+                root = (held.back if back else held.forward) @ term.covariance.factor(psi[where])
+                out[where] = term.covariance.pull_back(_lower(root))
+        return out
+
+    def jacobian(self, psi: FloatArray) -> FloatArray:
+        """Derivative of the old parameters in the new ones, (P, P), at new parameters."""
+        return self._jacobian(psi, back=False)
+
+    def inverse_jacobian(self, psi: FloatArray) -> FloatArray:
+        """Derivative of the new parameters in the old ones, (P, P), at old parameters."""
+        return self._jacobian(psi, back=True)
+
+    def _jacobian(self, psi: FloatArray, *, back: bool) -> FloatArray:
+        out = np.eye(psi.size)
+        for held, where in zip(self.fixed, self.alone.beta_slices, strict=True):
+            if held is not None:
+                out[where, where] = held.back if back else held.forward
+        for held, term in zip(self.terms, self.alone.terms, strict=True):
+            if held is not None:
+                where = _place(self.alone, term)
+                matrix = held.back if back else held.forward
+                out[where, where] = _differentiate(term, matrix, psi[where])
+        return out
+
+    @property
+    def volume(self) -> float:
+        """Twice the log determinant of the map of the mean's fixed effects."""
+        held = self.fixed[0]
+        return 0.0 if held is None else 2.0 * float(np.linalg.slogdet(held.forward)[1])
+
+
+def standardise(problem: Problem) -> Standardised | None:
+    """The problem in nearly orthogonal columns; None where its own are good enough."""
+    fixed = tuple(_orthogonalise(X) if _needs(X) else None for X in problem.X)
+    terms = tuple(_map_of(problem, term) for term in problem.terms)
+    if not any(fixed) and not any(terms):
+        return None
+    X = tuple(
+        x if held is None else np.asfortranarray(held.columns)
+        for x, held in zip(problem.X, fixed, strict=True)
+    )
+    latent, places = problem.latent, {f: f for f in range(len(problem.latent.factors))}
+    if any(terms):
+        latent, places = _changed(problem, terms)
+    changed = replace(
+        problem,
+        X=X,
+        latent=latent,
+        terms=tuple(replace(term, factor=places[term.factor]) for term in problem.terms),
+    )
+    return Standardised(
+        changed,
+        problem,
+        tuple(None if held is None else held.map for held in fixed),
+        tuple(None if held is None else held.map for held in terms),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Orthogonal:
+    """Orthonormal columns times ``sqrt n``, and their map."""
+
+    columns: FloatArray
+    map: _Map
+
+
+def _needs(X: FloatArray) -> bool:
+    """Whether a column lies far from zero beside its spread."""
+    for column in X.T if X.shape[1] > 1 else ():
+        mean = float(column.mean())
+        square = float(column @ column) / column.size
+        if mean * mean * (1.0 + _FAR**2) < _CERTAIN * _FAR**2 * square < math.inf:
+            continue  # the spread by squares alone, beyond doubt
+        spread = float(column.std())
+        if spread > 0.0 and abs(mean) > _FAR * spread:
+            return True
+    return False
+
+
+def _orthogonalise(X: FloatArray) -> _Orthogonal:
+    root = np.sqrt(X.shape[0])
+    Q, R = np.linalg.qr(X)
+    signs = np.where(np.diag(R) < 0.0, -1.0, 1.0)
+    back = signs[:, None] * R / root
+    return _Orthogonal(Q * signs * root, _Map(np.linalg.inv(back), back))
+
+
+def _map_of(problem: Problem, term: Term) -> _Orthogonal | None:
+    if term.block.structure == "diag" or term.covariance.q < 2:
+        return None
+    columns = problem.latent.factors[term.factor].columns[term.columns]
+    ones = np.ones(problem.n)
+    Z = np.column_stack([ones if c.covariate is None else c.covariate for c in columns])
+    return _orthogonalise(Z) if _needs(Z) else None
+
+
+def _changed(
+    problem: Problem, terms: tuple[_Orthogonal | None, ...]
+) -> tuple[Latent, dict[int, int]]:
+    """The latent system with new columns, and where each factor went."""
+    latent = problem.latent
+    columns = [list(factor.columns) for factor in latent.factors]
+    for held, term in zip(terms, problem.terms, strict=True):
+        if held is not None:
+            new = [Column(term.predictor, values.copy()) for values in held.columns.T]
+            if np.ptp(held.columns[:, 0]) < 1e-9:
+                new[0] = Column(term.predictor, None)
+            columns[term.factor][term.columns] = new
+    factors = [
+        replace(factor, columns=tuple(new))
+        for factor, new in zip(latent.factors, columns, strict=True)
+    ]
+    changed = lay_out(factors)
+    places = {f: _index(changed, factor) for f, factor in enumerate(factors)}
+    return changed, places
+
+
+def _index(latent: Latent, factor: Factor) -> int:
+    return next(i for i, f in enumerate(latent.factors) if f is factor)
+
+
+def _place(problem: Problem, term: Term) -> slice:
+    return slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+
+
+def _lower(root: FloatArray) -> FloatArray:
+    """Lower-triangular L with a non-negative diagonal and ``L L' = root root'``."""
+    upper = np.linalg.qr(root.T, mode="r")
+    signs = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
+    out: FloatArray = (signs[:, None] * upper).T
+    return out
+
+
+def _differentiate(term: Term, matrix: FloatArray, theta: FloatArray) -> FloatArray:
+    """Derivative of ``L = lower(matrix Lambda)`` in Lambda, (n_theta, n_theta).
+
+    With ``M = L Q``: ``dL = L Phi(E + E')``, ``E = L^-1 dM Q'``, where Phi takes the lower
+    triangle and half the diagonal.
+    """
+    root = term.covariance.factor(theta)
+    diagonal = np.diag_indices_from(root)
+    least = _INSIDE * max(float(np.abs(root).max()), 1e-300)
+    root[diagonal] = np.where(np.abs(root[diagonal]) < least, least, root[diagonal])
+    moved = matrix @ root
+    Q, upper = np.linalg.qr(moved.T)
+    signs = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
+    L, turn = (signs[:, None] * upper).T, (Q * signs).T
+    q = root.shape[0]
+    half = np.tri(q, k=-1) + 0.5 * np.eye(q)
+    columns = []
+    for unit in np.eye(theta.size):
+        E = np.linalg.solve(L, matrix @ term.covariance.factor(unit) @ turn.T)
+        columns.append(term.covariance.pull_back(L @ (half * (E + E.T))))
+    return np.column_stack(columns)

@@ -1,0 +1,352 @@
+"""Where the optimiser starts and how it measures distance.
+
+Fixed effects start at the model without random effects, variances at a moment estimate
+from the scores of the levels, and both are scaled by their approximate information, so
+that the deviance looks like half a unit sphere to the quasi-Newton search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Derivatives
+from mixcheck.fitting.estimation.standardisation import standardise
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.likelihood.mode import Mode, System, build_system
+from mixcheck.fitting.likelihood.mode import scale as scale_effects
+from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.fitting.likelihood.trial_values import may_overflow
+
+__all__ = [
+    "FixedFit",
+    "approach",
+    "find_start",
+    "fit_without_random_effects",
+    "fixed_units",
+    "whiten",
+]
+
+_MAX_SCORING = 50
+# Scoring stops here: it only has to find the neighbourhood.
+_SCORING_DECREMENT = 1e-3
+# A starting variance contributes at least this share of the information of a level.
+_LEAST_SHRINKAGE = 0.1
+# Standard deviations are measured as if they were at least this, per precision of a level.
+_LEAST_DEVIATION = 0.03
+_MAX_EM = 6
+# EM stops where it changes the covariance parameters by less, relative to the largest.
+_EM_CHANGE = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class FixedFit:
+    """The model without random effects.
+
+    Attributes
+    ----------
+    beta : (n_beta,)
+    derivatives : Derivatives
+        Second order, at `beta`.
+    """
+
+    beta: FloatArray
+    derivatives: Derivatives
+
+
+def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray]) -> FloatArray:
+    """``X' W X`` over all predictors, (n_beta, n_beta)."""
+    out = np.zeros((problem.n_beta, problem.n_beta))
+    for (a, b), weight in second.items():
+        block = (problem.X[a] * weight[:, None]).T @ problem.X[b]
+        out[problem.beta_slices[a], problem.beta_slices[b]] = block
+        if a != b:
+            out[problem.beta_slices[b], problem.beta_slices[a]] = block.T
+    return out
+
+
+def _start_predictors(problem: Problem) -> list[FloatArray]:
+    """Each predictor at parameters inside the support, (n,) each."""
+    family = problem.family
+    parameters = family.start_parameters(problem.data)
+    return [link.link(part) for link, part in zip(family.links, parameters, strict=True)]
+
+
+def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
+    """Fixed effects closest to given predictors, (n_beta,)."""
+    beta = np.zeros(problem.n_beta)
+    parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
+    for X, offset, where, eta in parts:
+        step = _newton_step(X.T @ X, X.T @ (eta - offset))
+        if step is not None:
+            beta[where] = step
+    return beta
+
+
+@may_overflow()
+def fit_without_random_effects(problem: Problem) -> FixedFit:
+    """Newton's method for the fixed effects with every random effect at zero.
+
+    Where the observed information is not positive definite, a step uses a rougher one.
+    """
+    held = standardise(problem)
+    if held is None:
+        return _score_fixed(problem)
+    found = _score_fixed(held.problem)
+    beta = held.here(np.append(found.beta, np.zeros(problem.n_theta)))[: problem.n_beta]
+    return FixedFit(beta, found.derivatives)
+
+
+def _score_fixed(problem: Problem) -> FixedFit:
+    """Newton's method for the fixed effects in the columns of the problem."""
+    etas = _start_predictors(problem)
+    beta = _project(problem, etas)
+    value, eta, d = _score(problem, beta)
+    if not np.isfinite(value):
+        # A least-squares guess may leave the domain of a link; a constant does not.
+        beta = _project(problem, [np.full(problem.n, eta.mean()) for eta in etas])
+        value, eta, d = _score(problem, beta)
+    for _ in range(_MAX_SCORING):
+        gradient = _gradient(problem, d)
+        step = _newton_step(_information(problem, problem.observed(d).second), gradient)
+        if step is None:
+            step = _newton_step(_information(problem, problem.step_information(eta)), gradient)
+        if step is None or float(gradient @ step) < _SCORING_DECREMENT:
+            break
+        length = 1.0
+        while length > 1e-10:
+            after = _score(problem, beta + length * step)
+            if after[0] >= value - 1e-9 * abs(value):
+                break
+            length *= 0.5
+        else:
+            break
+        beta = beta + length * step
+        value, eta, d = after
+    return FixedFit(beta, d)
+
+
+def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray], Derivatives]:
+    eta = problem.fixed(beta)
+    d = problem.derivatives(eta, 2)
+    return float(d.value.sum()), eta, d
+
+
+def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
+    return np.concatenate([x.T @ first for x, first in zip(problem.X, d.first, strict=True)])
+
+
+def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
+    """Solve for a step; None if the information is not positive definite."""
+    if np.diag(information).min(initial=1.0) <= 0.0:
+        return None
+    scale = np.sqrt(np.diag(information))
+    ridge = information / np.outer(scale, scale) + 1e-10 * np.eye(scale.size)
+    try:
+        lower = np.linalg.cholesky(ridge)
+    except np.linalg.LinAlgError:
+        return None
+    step: FloatArray = np.linalg.solve(lower.T, np.linalg.solve(lower, gradient / scale)) / scale
+    return step
+
+
+def _diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
+    """``sum z^2 W`` of each level, an array (q, m) per factor."""
+    return [
+        np.stack([gram[f, f][c, c] for c in range(factor.q)])
+        for f, factor in enumerate(problem.latent.factors)
+    ]
+
+
+def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArray:
+    """Standard deviation of each effect from level scores r ~ (0, w + s^2 w^2), (q,)."""
+    excess = np.sum(scores**2 - information, axis=1) / np.maximum(
+        np.sum(information**2, axis=1), 1e-300
+    )
+    least = _LEAST_SHRINKAGE / np.maximum(information.mean(axis=1), 1e-300)
+    deviations: FloatArray = np.sqrt(np.maximum(excess, least))
+    return deviations
+
+
+def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
+    """Starting values of all parameters, (P,): fixed effects, then theta."""
+    beta, d = fixed.beta, fixed.derivatives
+    theta = np.zeros(problem.n_theta)
+    if problem.terms:
+        gram = problem.latent.gram(problem.observed(d).second)
+        information = [np.maximum(w, 1e-12) for w in _diagonals(problem, gram)]
+        scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
+        deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
+        for term in problem.terms:
+            held = np.zeros(term.covariance.n_theta)
+            held[list(term.covariance.diagonal)] = deviations[term.factor][term.columns]
+            theta[term.theta] = held
+    return np.concatenate([beta, theta])
+
+
+def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
+    """Root of the covariance of the mean's fixed effects without random effects, (p, p)."""
+    weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
+    X = problem.X[0]
+    return _inverse_root((X * weight[:, None]).T @ X)
+
+
+def approach(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:
+    """Evaluate at `psi`, and come closer while an EM step moves the variances much.
+
+    With many observations a level, a moment estimate can be many standard errors off,
+    where EM converges in a few steps; with few, EM is slow and is left at once.
+    """
+    evaluation = objective(psi, None)
+    for _ in range(_MAX_EM):
+        if evaluation.mode is None or not problem.terms:
+            break
+        theta = evaluation.psi[problem.n_beta :]
+        proposed = _em_step(problem, evaluation.mode, theta)
+        if np.abs(proposed - theta).max() < _EM_CHANGE * np.abs(theta).max():
+            break
+        scale = whiten(problem, evaluation)[: problem.n_beta, : problem.n_beta]
+        beta = evaluation.psi[: problem.n_beta]
+        beta = beta - scale @ (scale.T @ evaluation.gradient[: problem.n_beta])
+        after = objective(np.concatenate([beta, proposed]), evaluation)
+        if not after.deviance < evaluation.deviance:
+            break
+        evaluation = after
+    return evaluation
+
+
+def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
+    """Covariances from modes and their variances, as theta."""
+    entries = mode.system.factorization.inverse_entries()
+    out = theta.copy()
+    for term in problem.terms:
+        u = mode.point.u[term.factor][term.columns]
+        spread = entries[term.factor, term.factor][term.columns, term.columns].sum(axis=2)
+        root = term.covariance.factor(theta[term.theta])
+        covariance = root @ ((u @ u.T + spread) / u.shape[1]) @ root.T
+        if term.block.structure == "diag":
+            covariance = np.diag(np.diag(covariance))
+        if not np.isfinite(covariance).all():
+            return theta
+        total = float(np.trace(covariance))
+        if total <= 0.0:
+            continue  # at a variance of zero a step of EM stays where it is
+        ridge = 1e-12 * total * np.eye(covariance.shape[0])
+        out[term.theta] = term.covariance.pull_back(np.linalg.cholesky(covariance + ridge))
+    return out
+
+
+def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
+    """Scale that makes the Hessian of the deviance close to the identity, (P, P).
+
+    From information that is never negative, at the conditional modes: the observed one need
+    not be positive away from the optimum.
+    """
+    mode = evaluation.mode
+    assert mode is not None
+    second = problem.step_information(mode.point.eta)
+    information = _information(problem, second)
+    if not problem.terms:
+        return _inverse_root(2.0 * information)
+    system = _step_system(problem, mode, second)
+    scale = np.zeros((evaluation.psi.size,) * 2)
+    if problem.n_beta:
+        absorbed = _absorbed(problem, mode.roots, second, system.factorization.solve)
+        fixed = slice(0, problem.n_beta)
+        scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
+    levels = _diagonals(problem, system.gram)
+    for term in problem.terms:
+        root = term.covariance.factor(evaluation.psi[problem.n_beta :][term.theta])
+        spread = _theta_spread(np.abs(np.diag(root)), levels[term.factor][term.columns])
+        for k, s in enumerate(term.covariance.pull_back(spread)):
+            j = problem.n_beta + term.theta.start + k
+            scale[j, j] = s
+    return scale
+
+
+def _step_system(
+    problem: Problem, mode: Mode, second: Mapping[tuple[int, int], FloatArray]
+) -> System:
+    """H with information that is never negative; for canonical links that of the mode."""
+    observed = problem.observed(mode.point.derivatives).second
+    pairs = [(a, b) for a in problem.latent.bearing for b in problem.latent.bearing if a <= b]
+    if all(_alike(observed.get(key), second.get(key)) for key in pairs):
+        return mode.system
+    system = build_system(problem, mode.roots, Curvature(second, {}), observed=False)
+    return mode.system if system is None else system
+
+
+def _alike(one: FloatArray | None, other: FloatArray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.allclose(one, other, rtol=1e-6, atol=0.0))
+
+
+def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
+    """Approximate standard distance of each entry of Lambda, (q, q).
+
+    Information on s in N(0, I + s^2 w): D'' = sum (2 s w / (1 + s^2 w))^2; an entry below
+    the diagonal moves the mean of one effect with another.
+    """
+    # At a variance of zero the information on it vanishes; a small one stands for it.
+    least = _LEAST_DEVIATION / np.sqrt(np.maximum(information.mean(axis=1), 1e-300))
+    deviation = np.maximum(deviation, least)
+    shrunk = information / (1.0 + deviation[:, None] ** 2 * information)
+    q = deviation.size
+    curvature = np.empty((q, q))
+    for i in range(q):
+        for j in range(q):
+            if i == j and deviation[i] == 0.0:
+                # At zero D is a function of s^2 with curvature sum w^2: its root has that of s.
+                curvature[i, j] = np.sqrt(np.sum(shrunk[i] ** 2))
+            elif i == j:
+                curvature[i, j] = np.sum((2.0 * deviation[i] * shrunk[i]) ** 2)
+            else:
+                curvature[i, j] = 2.0 * np.sum(shrunk[i] * deviation[j] ** 2 * shrunk[j])
+    spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)))
+    return spread
+
+
+def _absorbed(
+    problem: Problem,
+    roots: list[FloatArray],
+    second: Mapping[tuple[int, int], FloatArray],
+    solve: Callable[[Sequence[FloatArray]], list[FloatArray]],
+) -> FloatArray:
+    """``X'WM H^-1 M'WX``, (n_beta, n_beta)."""
+    latent = problem.latent
+    columns: list[FloatArray] = []
+    for k, X in enumerate(problem.X):
+        for x in X.T:
+            rows = {}
+            for a in latent.bearing:
+                weight = second.get((a, k) if a <= k else (k, a))
+                rows[a] = np.zeros(problem.n) if weight is None else weight * x
+            parts = latent.scatter(rows)
+            scaled = [scale_effects(root.T, part) for root, part in zip(roots, parts, strict=True)]
+            columns.append(np.concatenate([p.ravel() for p in scaled]))
+    cross = np.column_stack(columns)
+    shapes = [f.shape for f in latent.factors]
+    ends = np.cumsum([q * m for q, m in shapes])[:-1]
+    solved = []
+    for column in cross.T:
+        parts = [p.reshape(s) for p, s in zip(np.split(column, ends), shapes, strict=True)]
+        solved.append(np.concatenate([p.ravel() for p in solve(parts)]))
+    out: FloatArray = cross.T @ np.column_stack(solved)
+    return out
+
+
+def _inverse_root(matrix: FloatArray) -> FloatArray:
+    """L^-T of a Cholesky factorisation, floored where the matrix is nearly singular."""
+    deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    scaled = matrix / np.outer(deviations, deviations)
+    values, vectors = np.linalg.eigh(scaled)
+    if values.min(initial=np.inf) < 1e-8:
+        root: FloatArray = vectors / np.sqrt(np.maximum(values, 1e-8))
+    else:
+        root = np.linalg.inv(np.linalg.cholesky(scaled)).T
+    return root / deviations[:, None]

@@ -1,0 +1,242 @@
+"""The marginal log-likelihood as a sum over groups, and what each group says of the parameters.
+
+Where every grouping factor lies within the levels of one factor, the random effects of two
+levels of that factor never meet, and the likelihood by Laplace or by quadrature is a product
+over them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design import Design
+from mixcheck.design.frames import missing_rows, pick_column, read_column
+from mixcheck.design.grouping import factorize
+from mixcheck.errors import OptionError
+from mixcheck.fitting.estimation.optimize import differentiate_gradient
+from mixcheck.fitting.influence.subset_refits import fit_without, restrict
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.by_group import evaluate_groups
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.options import require_text, shown
+from mixcheck.port import GroupDerivatives
+
+# Step of the central differences, in standard errors: truncation is its square.
+_STEP = 4e-3
+
+__all__ = [
+    "Grouping",
+    "differentiate_groups",
+    "find_grouping",
+    "group_logliks",
+    "predict_group",
+    "split",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """A division of the rows.
+
+    Attributes
+    ----------
+    name : str
+    levels : pandas.Index, (G,)
+    codes : (n,) int
+        Level of each row, in the fitter's order.
+    """
+
+    name: str
+    levels: pd.Index[Any]
+    codes: IntArray
+
+
+def find_grouping(design: Design, problem: Problem, name: str | None) -> Grouping:
+    """The grouping factor or column of a name; without one, the coarsest grouping factor.
+
+    Raises
+    ------
+    OptionError
+        If there is no such name, or none was given where it is needed.
+    """
+    known = {term.block.group: term for term in problem.terms}
+    if name is None:
+        name = _coarsest(problem)
+    name = require_text("group", name, "site")
+    if name in known:
+        term = known[name]
+        codes = problem.latent.factors[term.factor].sums.index
+        return Grouping(name, term.block.levels.rename(name), codes)
+    if name not in design.frame.columns:
+        allowed = ", ".join(map(repr, known)) or "none"
+        raise OptionError(
+            f"group={shown(name)} is neither a grouping factor of the model ({allowed}) nor a "
+            "column of its data"
+        )
+    column = pick_column(design.frame, name)
+    if missing_rows(column) is not None:
+        raise OptionError(f"group={shown(name)} has missing values; choose a column without them")
+    codes, levels = factorize(read_column(column, None))
+    return Grouping(name, pd.Index(levels, name=name), codes[problem.order])
+
+
+def _coarsest(problem: Problem) -> str:
+    latent = problem.latent
+    if latent.factors and latent.chained == len(latent.factors):
+        last = latent.chained - 1
+        return next(term.block.group for term in problem.terms if term.factor == last)
+    names = ", ".join(dict.fromkeys(repr(term.block.group) for term in problem.terms))
+    if not names:
+        raise OptionError("a model without random effects has no groups; write group=, a column")
+    raise OptionError(
+        f"the grouping factors {names} are crossed, so none of them is the coarsest; write group="
+    )
+
+
+def _require_separable(problem: Problem, grouping: Grouping) -> None:
+    """Refuse a grouping over which the log-likelihood is no sum.
+
+    Raises
+    ------
+    OptionError
+        Naming the grouping factor that is crossed with it.
+    """
+    for factor, term in zip(
+        [problem.latent.factors[term.factor] for term in problem.terms], problem.terms, strict=True
+    ):
+        held = np.full(factor.m, -1)
+        held[factor.sums.index] = grouping.codes
+        if not np.array_equal(held[factor.sums.index], grouping.codes):
+            raise OptionError(
+                f"the log-likelihood is no sum over the levels of {grouping.name!r}, because "
+                f"levels of the grouping factor {term.block.group!r} occur in several of them; "
+                "choose a factor that contains all grouping factors of the model"
+            )
+
+
+def _require_likelihood(method: Method) -> None:
+    """Refuse a method without a likelihood that is a product over groups.
+
+    Raises
+    ------
+    OptionError
+    """
+    if method.joint:
+        raise OptionError(
+            f"the likelihood by {method} is no product over groups; fit the model by maximum "
+            'likelihood, method="laplace" or "agq"'
+        )
+
+
+def _require_sum(problem: Problem, method: Method, grouping: Grouping) -> None:
+    _require_likelihood(method)
+    _require_separable(problem, grouping)
+
+
+def split(problem: Problem, method: Method, grouping: Grouping) -> list[Problem]:
+    """The problem of each level.
+
+    Raises
+    ------
+    OptionError
+        If the log-likelihood is not the sum of theirs.
+    """
+    _require_sum(problem, method, grouping)
+    order = np.argsort(grouping.codes, kind="stable")
+    ends = np.cumsum(np.bincount(grouping.codes, minlength=len(grouping.levels)))
+    return [restrict(problem, rows) for rows in np.split(order, ends[:-1])]
+
+
+def group_logliks(
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray
+) -> FloatArray:
+    """Log-likelihood of each group, (G,), at common parameters, (P,), or at its own, (G, P).
+
+    Raises
+    ------
+    OptionError
+        If the log-likelihood is not the sum of theirs.
+    """
+    if psi.ndim == 1 and method.name == "laplace":
+        _require_sum(problem, method, grouping)
+        return -0.5 * evaluate_groups(problem, method, psi, grouping.codes).deviance
+    parts = split(problem, method, grouping)
+    estimates = np.broadcast_to(psi, (len(parts), psi.shape[-1]))
+    deviances = [
+        objective_of(part, method)(own, None).deviance
+        for part, own in zip(parts, estimates, strict=True)
+    ]
+    return -0.5 * np.array(deviances)
+
+
+def differentiate_groups(
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray, scale: FloatArray
+) -> GroupDerivatives:
+    """Gradient and information of each group's log-likelihood.
+
+    The gradients are exact; the information is by central differences of them.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+    grouping : Grouping
+    psi : (P,)
+    scale : (P, P)
+        Whitening of the parameters.
+
+    Raises
+    ------
+    OptionError
+        If the log-likelihood is not the sum of those of the groups.
+    """
+    if method.name == "laplace":
+        _require_sum(problem, method, grouping)
+        return _differentiate_together(problem, method, grouping, psi, scale)
+    parts = split(problem, method, grouping)
+    scores = np.empty((len(parts), psi.size))
+    information = np.empty((len(parts), psi.size, psi.size))
+    for g, part in enumerate(parts):
+        objective = objective_of(part, method)
+        at = objective(psi, None)
+        scores[g] = -0.5 * at.gradient
+        information[g] = 0.5 * differentiate_gradient(objective, psi, scale, at)
+    return GroupDerivatives(scores, information, psi)
+
+
+def _differentiate_together(
+    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray, scale: FloatArray
+) -> GroupDerivatives:
+    at = evaluate_groups(problem, method, psi, grouping.codes)
+    columns = []
+    for step in _STEP * scale.T:
+        ahead, behind = (
+            evaluate_groups(problem, method, psi + side * step, grouping.codes, at.whole).gradient
+            for side in (1.0, -1.0)
+        )
+        columns.append((ahead - behind) / (2.0 * _STEP))
+    slopes = np.stack(columns, axis=-1) @ np.linalg.inv(scale)
+    return GroupDerivatives(-0.5 * at.gradient, 0.25 * (slopes + slopes.swapaxes(1, 2)), psi)
+
+
+def predict_group(
+    problem: Problem, method: Method, grouping: Grouping, k: int, psi: FloatArray, root: FloatArray
+) -> float:
+    """Joint log density of level k given the other rows, the model fitted to these.
+
+    Raises
+    ------
+    DesignError
+        If the other rows do not identify the fixed effects.
+    ConvergenceError
+        If the fit to them did not converge.
+    """
+    _require_likelihood(method)
+    _, optimum = fit_without(problem, grouping.codes == k, psi, root, method)
+    whole = objective_of(problem, method)(optimum.psi, None)
+    return 0.5 * (optimum.evaluation.deviance - whole.deviance)

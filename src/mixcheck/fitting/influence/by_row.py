@@ -1,0 +1,227 @@
+"""What the data say of the mean predictor of each row, and of the row given that predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.influence.subset_refits import fit_without, restrict
+from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode, scale
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.port import RowPosterior
+
+__all__ = ["HeldLaw", "find_row_posterior", "predict_row", "require_mean_only"]
+
+# The modes move linearly in the step, so that it only has to be far from rounding.
+_STEP = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class HeldLaw:
+    """Distribution of each response given the mean's predictor, in the order of the design.
+
+    Attributes
+    ----------
+    problem : Problem
+    others : tuple of (n,)
+        The other predictors, in the fitter's order.
+    """
+
+    problem: Problem
+    others: tuple[FloatArray, ...]
+
+    def _eta(self, predictor: FloatArray) -> tuple[FloatArray, ...]:
+        return (predictor[self.problem.order], *self.others)
+
+    def log_density(self, predictor: FloatArray) -> FloatArray:
+        """Log density of the response, times its weight, (n,)."""
+        problem = self.problem
+        value = problem.family.log_density(problem.data, self._eta(predictor))
+        return problem.to_design(value if problem.weights is None else problem.weights * value)
+
+    def cdf(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probability below the response, and of it or less, (n,) each."""
+        problem, data = self.problem, self.problem.data
+        below, upto = problem.family.cdf(data.y, self._eta(predictor), data.size)
+        return problem.to_design(below), problem.to_design(upto)
+
+    def moments(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the response, (n,) each."""
+        problem, eta, size = self.problem, self._eta(predictor), self.problem.data.size
+        mean, variance = problem.family.mean(eta, size), problem.family.variance(eta, size)
+        return problem.to_design(mean), problem.to_design(variance)
+
+    def probability(self, k: float, predictor: FloatArray) -> FloatArray:
+        """Probability that the response is k, (n,)."""
+        problem, size = self.problem, self.problem.data.size
+        counts = np.full(problem.n, float(k))
+        return problem.to_design(problem.family.probability(counts, self._eta(predictor), size))
+
+
+def require_mean_only(problem: Problem) -> None:
+    """Refuse random effects in other predictors than the mean's.
+
+    Raises
+    ------
+    OptionError
+    """
+    if problem.latent.bearing not in ((), (0,)):
+        names = ", ".join(problem.family.predictors[k] for k in problem.latent.bearing if k > 0)
+        raise OptionError(
+            f"leaving out single rows needs random effects in the mean only; this model has some "
+            f"in its {names}. Write mixcheck.logo(fit), which leaves out groups"
+        )
+
+
+@may_overflow()
+def find_row_posterior(
+    problem: Problem, psi: FloatArray, covariance: FloatArray, ranks: IntArray
+) -> RowPosterior:
+    """The posterior of each row's predictor, to second order around its mode.
+
+    Parameters
+    ----------
+    problem : Problem
+    psi : (P,)
+        Estimates.
+    covariance : (P, P)
+        Their sampling covariance.
+    ranks : (n,) int
+        Place of each row in an order that depends on what it holds, in the fitter's order.
+    """
+    require_mean_only(problem)
+    mode = _find(problem, psi)
+    derivatives, to, eta = mode.point.derivatives, problem.to_design, tuple(mode.point.eta)
+    second = derivatives.second.get((0, 0), np.zeros(problem.n))
+    at_zero = (problem.fixed(psi)[0], *eta[1:])
+    return RowPosterior(
+        response=to(problem.data.y),
+        predictor=to(eta[0]),
+        variance=to(_spread(problem, mode, psi, covariance)),
+        score=to(derivatives.first[0]),
+        information=to(-second),
+        fixed_mean=to(problem.family.mean(at_zero, problem.data.size)),
+        ranks=_to_design_ranks(problem, ranks),
+        law=HeldLaw(problem, eta[1:]),
+    )
+
+
+def _to_design_ranks(problem: Problem, ranks: IntArray) -> IntArray:
+    out = np.empty_like(ranks)
+    out[problem.order] = ranks
+    return out
+
+
+def predict_row(
+    problem: Problem, method: Method, row: int, psi: FloatArray, root: FloatArray
+) -> RowPosterior:
+    """The posterior of one row's predictor given the other rows, the model fitted to these.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+    row : int
+        Position in the design.
+    psi : (P,)
+        Estimates from all rows.
+    root : (P, P)
+        Root of their covariance.
+
+    Raises
+    ------
+    DesignError
+        If the other rows do not identify the fixed effects.
+    ConvergenceError
+        If the fit to them did not converge.
+    """
+    require_mean_only(problem)
+    place = np.flatnonzero(problem.order == row)
+    left = np.zeros(problem.n, dtype=bool)
+    left[place] = True
+    rest, optimum = fit_without(problem, left, psi, root, method)
+    covariance = covariance_at(rest, optimum, method)
+    mode = _find(rest, optimum.psi)
+    eta = [part[place] for part in mode.point.eta]
+    alone = restrict(problem, place)
+    at_zero = (rest.fixed(optimum.psi)[0][place], *eta[1:])
+    return RowPosterior(
+        response=alone.data.y,
+        predictor=eta[0],
+        variance=_spread(rest, mode, optimum.psi, covariance)[place],
+        score=np.zeros(1),
+        information=np.zeros(1),
+        fixed_mean=alone.family.mean(at_zero, alone.data.size),
+        ranks=np.zeros(1, dtype=np.intp),
+        law=HeldLaw(alone, tuple(eta[1:])),
+    )
+
+
+def _spread(problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Variance of each mean predictor given the data, (n,)."""
+    return _leverages(problem, mode) + _parameter_part(problem, mode, psi, covariance)
+
+
+def _find(problem: Problem, psi: FloatArray) -> Mode:
+    roots = problem.roots(psi[problem.n_beta :])
+    mode = find_mode(problem, problem.fixed(psi), roots, problem.latent.zeros())
+    if mode is None:
+        raise ConvergenceError(
+            "no conditional mode was found at the estimates; see fit.convergence"
+        )
+    return mode
+
+
+def _leverages(problem: Problem, mode: Mode) -> FloatArray:
+    """Variance of each mean predictor given the estimates, (n,)."""
+    if not problem.latent.factors:
+        return np.zeros(problem.n)
+    roots, entries = mode.roots, mode.system.factorization.inverse_entries()
+    scaled = {(f, g): sandwich(roots[f].T, held, roots[g].T) for (f, g), held in entries.items()}
+    return problem.latent.leverages(scaled)[0, 0]
+
+
+def _parameter_part(
+    problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray
+) -> FloatArray:
+    """Variance of each mean predictor through the estimates, the modes following, (n,)."""
+    units = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    moving = np.flatnonzero(units)
+    if not moving.size:
+        return np.zeros(problem.n)
+    slopes = np.column_stack(
+        [_slope(problem, mode, psi, _STEP * step) for step in np.diag(units)[moving]]
+    )
+    held = np.ix_(moving, moving)
+    scaled = covariance[held] / np.outer(units[moving], units[moving])
+    variance: FloatArray = np.einsum("np,pq,nq->n", slopes, scaled, slopes)
+    return variance
+
+
+def _slope(problem: Problem, mode: Mode, psi: FloatArray, step: FloatArray) -> FloatArray:
+    direct: FloatArray = problem.X[0] @ step[problem.beta_slices[0]] / _STEP
+    if not problem.latent.factors:
+        return direct
+    # Only differences of the fixed effects count: at zero they are exact.
+    here = psi.copy()
+    here[: problem.n_beta] = 0.0
+    moved, _ = predict_mode(problem, mode, here, here + step)
+    changes = problem.roots((here + step)[problem.n_beta :])
+    effects = [
+        (scale(after - root, u) + scale(root, v - u)) / _STEP
+        for after, root, u, v in zip(changes, mode.roots, mode.point.u, moved, strict=True)
+    ]
+    part = _mean_part(problem, effects)
+    return direct if part is None else direct + part
+
+
+def _mean_part(problem: Problem, effects: Sequence[FloatArray]) -> FloatArray | None:
+    return problem.latent.gather(effects, len(problem.X))[0]

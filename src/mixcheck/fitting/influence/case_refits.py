@@ -1,0 +1,336 @@
+"""A fit with one response replaced: conditional modes at given parameters, or a refit.
+
+Where the grouping factors are nested, one row moves the modes of its own group alone. The
+groups of many rows, each with the estimates that belong to it, then make one latent system
+without crossed factors, whose modes are found together by the Newton iteration of the fitter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.families.family import Observed
+from mixcheck.fitting.estimation.estimate import re_estimate
+from mixcheck.fitting.influence.sensitivity import select_rows, with_rows
+from mixcheck.fitting.latent.layout import Column, Factor, Latent, Pair, Summation, lay_out
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.threads import single_thread
+
+__all__ = ["Perturbed", "refit_row", "settle_modes", "split_copies"]
+
+# Rows of one batch of groups.
+_BATCH = 200_000
+# A refit is accepted where the whitened gradient falls below this; the last step, which is
+# taken to first order, then leaves an error of the square.
+_ACCEPTED = 3e-6
+_MAX_STEPS = 12
+# Further from the old estimates than this (whitened), the metric is not to be trusted.
+_FAR = 4.0
+# One response does not move finite estimates this far: without it they have no finite value.
+_DIVERGED = 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbed:
+    """A problem at its optimum, with what its refits have in common.
+
+    Attributes
+    ----------
+    problem : Problem
+    method : Method
+    evaluation : Evaluation
+        At the optimum.
+    scale : (P, P)
+        Whitening of the parameters.
+    metric : (P, P)
+        Inverse Hessian of the deviance.
+    singular : bool
+        Whether covariance parameters lie on their boundary, a stationary point that refits
+        must be taken off.
+    """
+
+    problem: Problem
+    method: Method
+    evaluation: Evaluation
+    scale: FloatArray
+    metric: FloatArray
+    singular: bool
+
+    @property
+    def mode(self) -> Mode:
+        """Modes at the optimum."""
+        mode = self.evaluation.mode
+        assert mode is not None
+        return mode
+
+
+def split_copies(problem: Problem) -> tuple[Problem, FloatArray]:
+    """A row of weight w above one as two: a single observation, and the other ``w - 1``.
+
+    Weights multiply log densities, so the likelihood stays as it is.
+
+    Returns
+    -------
+    problem : Problem
+    counts : (n,)
+        For how many observations each row is perturbed: w for the single one, 0 for the rest.
+    """
+    weights = problem.weights
+    if weights is None:
+        return problem, np.ones(problem.n)
+    heavy = weights > 1.0
+    if not heavy.any():
+        return problem, weights
+    source = np.repeat(np.arange(problem.n), 1 + heavy)
+    first = np.concatenate([[True], np.diff(source) > 0])
+    split = replace(
+        problem,
+        data=select_rows(problem.data, source),
+        weights=np.where(first, np.minimum(weights, 1.0)[source], weights[source] - 1.0),
+        X=tuple(X[source] for X in problem.X),
+        offsets=tuple(offset[source] for offset in problem.offsets),
+        latent=_repeat_rows(problem.latent, source),
+        order=np.arange(source.size),
+    )
+    return split, np.where(first, weights[source], 0.0)
+
+
+def _repeat_rows(latent: Latent, source: IntArray) -> Latent:
+    factors = tuple(
+        Factor(
+            Summation(factor.sums.index[source], factor.m),
+            tuple(
+                Column(c.predictor, None if c.covariate is None else c.covariate[source])
+                for c in factor.columns
+            ),
+        )
+        for factor in latent.factors
+    )
+    pairs = {
+        key: Pair(Summation(pair.sums.index[source], pair.sums.size), pair.left, pair.right)
+        for key, pair in latent.pairs.items()
+    }
+    return Latent(factors, latent.chained, pairs)
+
+
+def settle_modes(
+    perturbed: Perturbed, rows: IntArray, target: Observed, psi: FloatArray
+) -> FloatArray:
+    """Predictors of some rows, each with its response replaced, at parameters of its own.
+
+    Parameters
+    ----------
+    perturbed : Perturbed
+    rows : (r,) int
+    target : Observed
+        The other response of each of these rows, (r,).
+    psi : (P, r)
+        Parameters that belong to each replacement.
+
+    Returns
+    -------
+    (K, r)
+        nan where no mode was found.
+    """
+    problem = perturbed.problem
+    out = np.full((len(problem.X), rows.size), np.nan)
+    if problem.latent.rest:
+        with single_thread(problem.latent.rest_size):
+            for k, row in enumerate(rows.tolist()):
+                one = select_rows(target, np.array([k]))
+                out[:, k] = _settle_whole(perturbed, row, one, psi[:, k])
+        return out
+    for part in _batches(problem, rows):
+        chosen = select_rows(target, part)
+        out[:, part] = _settle_groups(perturbed, rows[part], chosen, psi[:, part])
+    return out
+
+
+def _settle_whole(perturbed: Perturbed, row: int, target: Observed, psi: FloatArray) -> FloatArray:
+    """One replacement, all modes; for crossed factors."""
+    problem, mode = perturbed.problem, perturbed.mode
+    data = with_rows(problem.data, np.array([row]), target)
+    changed = replace(problem, data=data)
+    u, close = predict_mode(problem, mode, perturbed.evaluation.psi, psi)
+    roots = problem.roots(psi[problem.n_beta :])
+    chord = mode.system.factorization
+    found = find_mode(changed, problem.fixed(psi), roots, u, chord=chord, close=close)
+    if found is None:
+        return np.full(len(problem.X), np.nan)
+    return np.array([eta[row] for eta in found.point.eta])
+
+
+def _components(problem: Problem) -> tuple[IntArray, IntArray]:
+    """Rows of each independent part: in their order, and where each part starts."""
+    factors = problem.latent.factors
+    coarsest = factors[-1].sums if factors else Summation(np.arange(problem.n), problem.n)
+    order = np.argsort(coarsest.index, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(coarsest.index))])
+    return order, starts.astype(np.intp)
+
+
+def _batches(problem: Problem, rows: IntArray) -> Iterator[IntArray]:
+    """Positions among `rows` of batches whose groups have a bounded number of rows."""
+    factors = problem.latent.factors
+    if not factors:
+        yield np.arange(rows.size)
+        return
+    index = factors[-1].sums.index
+    sizes = np.bincount(index)[index[rows]]
+    batch = np.cumsum(sizes) // _BATCH
+    for k in np.unique(batch):
+        yield np.flatnonzero(batch == k)
+
+
+def _settle_groups(
+    perturbed: Perturbed, rows: IntArray, target: Observed, psi: FloatArray
+) -> FloatArray:
+    """Many replacements, each with the modes of its own group."""
+    problem = perturbed.problem
+    order, starts = _components(problem)
+    factors = problem.latent.factors
+    component = factors[-1].sums.index[rows] if factors else rows
+    sizes = starts[component + 1] - starts[component]
+    owner = np.repeat(np.arange(rows.size), sizes)
+    within = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    member = order[starts[component][owner] + within]
+    own = np.flatnonzero(member == rows[owner])
+    data = with_rows(select_rows(problem.data, member), own, target)
+    base = [
+        offset[member] + np.einsum("np,pn->n", X[member], psi[where][:, owner])
+        for offset, X, where in zip(problem.offsets, problem.X, problem.beta_slices, strict=True)
+    ]
+    latent, start = _spread_latent(perturbed, member, owner, psi[problem.n_beta :])
+    spread = replace(
+        problem,
+        data=data,
+        weights=None if problem.weights is None else problem.weights[member],
+        latent=latent,
+        order=np.arange(member.size),
+    )
+    identity = [np.eye(f.q) for f in latent.factors]
+    found = find_mode(spread, base, identity, start)
+    if found is None:
+        return np.full((len(base), rows.size), np.nan)
+    return np.stack([eta[own] for eta in found.point.eta])
+
+
+def _spread_latent(
+    perturbed: Perturbed, member: IntArray, owner: IntArray, theta: FloatArray
+) -> tuple[Latent, list[FloatArray]]:
+    """The groups of each replacement as levels of their own, ``Lambda`` in the covariates."""
+    problem, built, start = perturbed.problem, [], []
+    for f, factor in enumerate(problem.latent.factors):
+        keys = owner * factor.m + factor.sums.index[member]
+        levels, index = np.unique(keys, return_inverse=True)
+        columns: list[Column | None] = [None] * factor.q
+        for term in (t for t in problem.terms if t.factor == f):
+            roots = np.stack([term.covariance.factor(part) for part in theta[term.theta].T])
+            held = range(factor.q)[term.columns]
+            Z = np.stack([_covariate(factor.columns[c], member) for c in held])
+            for d, c in enumerate(held):
+                values = np.einsum("cn,nc->n", Z, roots[owner, :, d])
+                columns[c] = Column(term.predictor, values)
+        sums = Summation(index.reshape(-1).astype(np.intp), levels.size)
+        built.append(Factor(sums, tuple(c for c in columns if c is not None)))
+        start.append(perturbed.mode.point.u[f][:, levels % factor.m])
+    latent = lay_out(built)
+    places = [next(i for i, g in enumerate(built) if g is f) for f in latent.factors]
+    return latent, [start[i] for i in places]
+
+
+def _covariate(column: Column, rows: IntArray) -> FloatArray:
+    return np.ones(rows.size) if column.covariate is None else column.covariate[rows]
+
+
+def refit_row(
+    perturbed: Perturbed, row: int, target: Observed, psi: FloatArray, effects: FloatArray
+) -> FloatArray | None:
+    """Predictors of one row after a refit with its response replaced.
+
+    Quasi-Newton from `psi` with the inverse Hessian of the original fit; the last step is
+    taken to first order.
+
+    Parameters
+    ----------
+    perturbed : Perturbed
+    row : int
+    target : Observed
+        Its other response, (1,).
+    psi : (P,)
+        First approximation of the estimates.
+    effects : (K, P)
+        Derivative of the row's predictors in the parameters.
+
+    Returns
+    -------
+    (K,) or None
+        None where the refit does not converge.
+    """
+    problem = perturbed.problem
+    data = with_rows(problem.data, np.array([row]), target)
+    changed = replace(problem, data=data)
+    for name in ("beta_slices", "n_beta", "n_theta"):
+        changed.__dict__[name] = getattr(problem, name)
+    with single_thread(problem.latent.rest_size):
+        found = None if perturbed.singular else _descend(perturbed, changed, psi)
+        if found is None:
+            found = _search(perturbed, changed, psi)
+    if found is None or found[0].mode is None:
+        return None
+    evaluation, step = found
+    eta = np.array([part[row] for part in evaluation.mode.point.eta])  # type: ignore[union-attr]
+    return eta + effects @ step
+
+
+def _descend(
+    perturbed: Perturbed, problem: Problem, psi: FloatArray
+) -> tuple[Evaluation, FloatArray] | None:
+    """Quasi-Newton steps; the last evaluation and the step that is left."""
+    objective = objective_of(problem, perturbed.method)
+    inverse = perturbed.metric
+    whiten = np.linalg.inv(perturbed.scale)
+    here = objective(psi, perturbed.evaluation)
+    for _ in range(_MAX_STEPS):
+        if here.mode is None:
+            return None
+        step = -inverse @ here.gradient
+        size = float(np.abs(perturbed.scale.T @ here.gradient).max(initial=0.0))
+        if size < _ACCEPTED:
+            return here, step
+        if float(np.abs(whiten @ (here.psi + step - perturbed.evaluation.psi)).max()) > _FAR:
+            return None
+        after = objective(here.psi + step, here)
+        if not after.deviance <= here.deviance + 1e-9 * (1.0 + abs(here.deviance)):
+            return None
+        inverse = _update(inverse, step, after.gradient - here.gradient)
+        here = after
+    return None
+
+
+def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of an inverse Hessian."""
+    sy = float(s @ y)
+    if sy <= 0.0:
+        return inverse
+    left = np.eye(s.size) - np.outer(s, y) / sy
+    out: FloatArray = left @ inverse @ left.T + np.outer(s, s) / sy
+    return out
+
+
+def _search(
+    perturbed: Perturbed, problem: Problem, psi: FloatArray
+) -> tuple[Evaluation, FloatArray] | None:
+    """The whole search of a refit, off the boundary at first."""
+    optimum = re_estimate(problem, psi, perturbed.scale, perturbed.method)
+    moved = np.linalg.solve(perturbed.scale, optimum.psi - perturbed.evaluation.psi)
+    if not (optimum.gradient < _ACCEPTED and np.abs(moved).max(initial=0.0) < _DIVERGED):
+        return None
+    return optimum.evaluation, np.zeros(psi.size)

@@ -1,0 +1,1 @@
+"""The latent Gaussian system: its layout and its factorisation."""

@@ -1,0 +1,387 @@
+"""Cholesky factorisation of the latent system ``H = Lambda' Z' W Z Lambda + I``.
+
+The chain of nested factors is eliminated block by block; the rest, if any, is one
+dense matrix (its Schur complement). Only entries of ``H^-1`` on pairs of levels that
+meet in some row are ever formed besides it: they are all that the gradient of
+``log det H`` needs (Takahashi's recursion).
+
+References
+----------
+Takahashi, Fagan & Chen (1973), Formation of a sparse bus impedance matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lapack, solve_triangular
+from scipy.linalg.blas import dsyrk
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.fitting.latent.layout import Gram, Latent, Summation
+from mixcheck.fitting.latent.small_matrices import (
+    factor_blocks,
+    log_determinant,
+    multiply,
+    multiply_transposed,
+    sandwich,
+    solve_lower,
+    solve_upper,
+    transpose,
+)
+
+__all__ = ["Factorization", "factorize"]
+
+# Bytes of one dense slab of the coupling between the chain and the rest.
+_SLAB = 64_000_000
+# A multiplication in a sparse product costs about this many in a dense one.
+_SPARSE_COST = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class Factorization:
+    """Factors of one latent system.
+
+    Attributes
+    ----------
+    latent : Latent
+    lower : tuple of (q, q, m)
+        Cholesky factors of the blocks of each chain factor.
+    coupling : mapping of (f, g) to (q_f, q_g, P)
+        ``L_f^-1 H_fg`` for f in the chain and g after it.
+    rest : (Q, Q) or None
+        Lower Cholesky factor of the Schur complement of the chain.
+    """
+
+    latent: Latent
+    lower: tuple[FloatArray, ...]
+    coupling: Gram
+    rest: FloatArray | None
+
+    def log_det(self) -> float:
+        """``log det H``."""
+        chain = sum(log_determinant(block) for block in self.lower)
+        return chain if self.rest is None else chain + 2.0 * float(np.log(np.diag(self.rest)).sum())
+
+    def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
+        """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
+        latent, x = self.latent, list(rhs)
+        for f, lower in enumerate(self.lower):
+            x[f] = solve_lower(lower, x[f][:, None])[:, 0]
+            for g in range(f + 1, len(x)):
+                x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
+        if self.rest is not None:
+            x[latent.chained :] = _solve_rest(latent, self.rest, x[latent.chained :])
+        for f in range(latent.chained - 1, -1, -1):
+            for g in range(f + 1, len(x)):
+                x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
+            x[f] = solve_upper(self.lower[f], x[f][:, None])[:, 0]
+        return x
+
+    def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
+        """``L^-T e``: white noise to draws from N(0, H^-1)."""
+        latent, x = self.latent, list(white)
+        if self.rest is not None:
+            flat = np.concatenate([part.ravel() for part in x[latent.chained :]])
+            solved = lapack.dtrtrs(self.rest, flat, lower=1, trans=1)[0]
+            x[latent.chained :] = _unflatten(latent, solved)
+        for f in range(latent.chained - 1, -1, -1):
+            for g in range(f + 1, len(x)):
+                x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
+            x[f] = solve_upper(self.lower[f], x[f][:, None])[:, 0]
+        return x
+
+    def random_part(self) -> Factorization:
+        """The factors of the system of the random effects alone, fixed effects held."""
+        latent = self.latent.random
+        if latent is None:
+            return self
+        size = latent.rest_size
+        coupling = {
+            (f, g): held for (f, g), held in self.coupling.items() if (f, g) in latent.pairs
+        }
+        # The fixed effects come last, so this is the leading block of the same factor.
+        rest = None if self.rest is None or size == 0 else self.rest[:size, :size]
+        return Factorization(latent, self.lower, coupling, rest)
+
+    def fixed_root(self) -> FloatArray:
+        """Root R of the covariance of the fixed effects, ``R R'``, (p, p)."""
+        fixed = self.latent.fixed
+        if fixed is None or self.rest is None:
+            return np.zeros((0, 0))
+        p = fixed.units.shape[0]
+        inverse = solve_triangular(self.rest[-p:, -p:], np.eye(p), lower=True)
+        root: FloatArray = fixed.units @ inverse.T
+        return root
+
+    def inverse_entries(self) -> Gram:
+        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
+        latent, out = self.latent, Gram()
+        inverse = None if self.rest is None else _symmetric_inverse(self.rest)
+        if inverse is not None:
+            _read_rest(latent, inverse, out)
+        for f in range(latent.chained - 1, -1, -1):
+            for r in latent.rest:
+                out[f, r] = self._entries_with_rest(f, r, out, inverse)
+            for g in range(latent.chained - 1, f, -1):
+                out[f, g] = self._entries_in_chain(f, g, out)
+            out[f, f] = self._diagonal_entries(f, out)
+        return out
+
+    def _entries_with_rest(
+        self, f: int, r: int, out: Gram, inverse: FloatArray | None
+    ) -> FloatArray:
+        latent = self.latent
+        pair = latent.pairs[f, r]
+        assert inverse is not None
+        total = _rest_product(latent, f, r, self.coupling, inverse)
+        for h in range(f + 1, latent.chained):
+            held = out[h, r][:, :, latent.fills[f, h, r].index]
+            total += multiply(self.coupling[f, h][:, :, pair.left], held)
+        return -solve_upper(self.lower[f][:, :, pair.left], total)
+
+    def _entries_in_chain(self, f: int, g: int, out: Gram) -> FloatArray:
+        latent = self.latent
+        up = latent.pairs[f, g].right
+        total = np.zeros((latent.factors[f].q, latent.factors[g].q, latent.factors[f].m))
+        for h in range(f + 1, latent.chained):
+            # V_hg at the levels that hold each level of f.
+            if h <= g:
+                block = out[h, g][:, :, latent.pairs[f, h].right]
+            else:
+                block = transpose(out[g, h][:, :, up])
+            total += multiply(self.coupling[f, h], block)
+        for r in latent.rest:
+            held = transpose(out[g, r][:, :, latent.fills[f, g, r].index])
+            total += _sum_pairs(latent, f, r, multiply(self.coupling[f, r], held))
+        return -solve_upper(self.lower[f], total)
+
+    def _diagonal_entries(self, f: int, out: Gram) -> FloatArray:
+        latent, lower = self.latent, self.lower[f]
+        q, m = latent.factors[f].shape
+        total = np.zeros((q, q, m))
+        for g in range(f + 1, len(latent.factors)):
+            product = multiply(self.coupling[f, g], transpose(out[f, g]))
+            total += product if g < latent.chained else _sum_pairs(latent, f, g, product)
+        identity = np.broadcast_to(np.eye(q)[:, :, None], (q, q, m))
+        return solve_upper(lower, solve_lower(lower, identity) - total)
+
+
+def factorize(latent: Latent, gram: Gram, roots: Sequence[FloatArray]) -> Factorization | None:
+    """Factor ``H``; None if it is not positive definite.
+
+    Parameters
+    ----------
+    latent : Latent
+    gram : Gram
+        ``Z' W Z`` on the pairs of levels that meet.
+    roots : sequence of (q, q)
+        ``Lambda`` of each factor.
+    """
+    if not latent.factors:
+        return Factorization(latent, (), Gram(), None)
+    system = {key: sandwich(roots[key[0]], gram[key], roots[key[1]]) for key in latent.pairs}
+    for f, factor in enumerate(latent.factors):
+        if factor.fixed is None:
+            for c in range(factor.q):
+                system[f, f][c, c] += 1.0
+    lower: list[FloatArray] = []
+    coupling: Gram = Gram()
+    for f in range(latent.chained):
+        block = factor_blocks(system[f, f])
+        if block is None:
+            return None
+        lower.append(block)
+        for g in range(f + 1, len(latent.factors)):
+            held = block if g < latent.chained else block[:, :, latent.pairs[f, g].left]
+            coupling[f, g] = solve_lower(held, system[f, g])
+        _update_chain(latent, f, coupling, system)
+    if not latent.rest:
+        return Factorization(latent, tuple(lower), coupling, None)
+    rest = _factor_rest(latent, coupling, system)
+    return None if rest is None else Factorization(latent, tuple(lower), coupling, rest)
+
+
+def _update_chain(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
+    """Subtract the eliminated factor from the blocks of the later chain factors."""
+    for g in range(f + 1, latent.chained):
+        lift = latent.lifts[f, g]
+        for h in range(g, latent.chained):
+            product = multiply_transposed(coupling[f, g], coupling[f, h])
+            system[g, h] = system[g, h] - _sum_last(lift, product)
+        for r in latent.rest:
+            held = coupling[f, g][:, :, latent.pairs[f, r].left]
+            product = multiply_transposed(held, coupling[f, r])
+            system[g, r] = system[g, r] - _sum_last(latent.fills[f, g, r], product)
+
+
+def _sum_last(sums: Summation, stack: FloatArray) -> FloatArray:
+    r, s, _ = stack.shape
+    if (r, s) == (1, 1):
+        return sums(stack[0, 0])[None, None]
+    out = np.empty((r, s, sums.size))
+    for a in range(r):
+        for b in range(s):
+            out[a, b] = sums(stack[a, b])
+    return out
+
+
+def _sum_pairs(latent: Latent, f: int, g: int, stack: FloatArray) -> FloatArray:
+    """Sum a stack over the pairs (f, g) of each level of f."""
+    left, m = latent.pairs[f, g].left, latent.factors[f].m
+    r, s, _ = stack.shape
+    out = np.empty((r, s, m))
+    for a in range(r):
+        for b in range(s):
+            out[a, b] = np.bincount(left, stack[a, b], m)
+    return out
+
+
+def _push(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -> FloatArray:
+    """``W_fg' x_f``, (q_g, m_g)."""
+    pair, m = latent.pairs[f, g], latent.factors[g].m
+    held = x if g < latent.chained else x[:, pair.left]
+    product = multiply_transposed(coupling, held[:, None])[:, 0]
+    return np.stack([np.bincount(pair.right, row, m) for row in product])
+
+
+def _pull(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -> FloatArray:
+    """``W_fg x_g``, (q_f, m_f)."""
+    pair = latent.pairs[f, g]
+    product = multiply(coupling, x[:, None, pair.right])[:, 0]
+    if g < latent.chained:
+        return product
+    return np.stack([np.bincount(pair.left, row, latent.factors[f].m) for row in product])
+
+
+# ---- the rest: factors crossed with the chain -------------------------------------------
+
+
+def _unflatten(latent: Latent, flat: FloatArray) -> list[FloatArray]:
+    shapes = [latent.factors[r].shape for r in latent.rest]
+    ends = np.cumsum([q * m for q, m in shapes])[:-1]
+    return [part.reshape(s) for part, s in zip(np.split(flat, ends), shapes, strict=True)]
+
+
+def _solve_rest(latent: Latent, lower: FloatArray, rhs: Sequence[FloatArray]) -> list[FloatArray]:
+    flat = np.concatenate([part.ravel() for part in rhs])
+    return _unflatten(latent, lapack.dpotrs(lower, flat, lower=1)[0])
+
+
+def _positions(latent: Latent, r: int, d: int, levels: IntArray) -> IntArray:
+    return latent.offsets[r] + d * latent.factors[r].m + levels
+
+
+def _factor_rest(latent: Latent, coupling: Gram, system: Gram) -> FloatArray | None:
+    size = latent.rest_size
+    schur = np.zeros((size, size), order="F")
+    for r in latent.rest:
+        for s in range(r, len(latent.factors)):
+            _write_rest(latent, r, s, system[r, s], schur)
+    for f in range(latent.chained):
+        schur = _subtract_chain(latent, f, coupling, schur)
+    lower, info = lapack.dpotrf(schur, lower=1, clean=0, overwrite_a=1)
+    return None if info != 0 else lower
+
+
+def _write_rest(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatArray) -> None:
+    """Write a block below the diagonal (rows s, columns r)."""
+    pair = latent.pairs[r, s]
+    for c in range(block.shape[0]):
+        for d in range(c if r == s else 0, block.shape[1]):
+            rows = _positions(latent, s, d, pair.right)
+            columns = _positions(latent, r, c, pair.left)
+            schur[rows, columns] += block[c, d]
+
+
+def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[FloatArray]:
+    """Dense slabs of ``W_fR``: rows are (component, level) of f, columns the rest."""
+    q, m = latent.factors[f].shape
+    out = []
+    for a in range(q):
+        for start in range(0, m, rows_per_slab):
+            stop = min(start + rows_per_slab, m)
+            slab = np.zeros((stop - start, latent.rest_size))
+            for r in latent.rest:
+                pair = latent.pairs[f, r]
+                inside = slice(*np.searchsorted(pair.left, [start, stop]))
+                for d in range(latent.factors[r].q):
+                    columns = _positions(latent, r, d, pair.right[inside])
+                    slab[pair.left[inside] - start, columns] = coupling[f, r][a, d, inside]
+            out.append(slab)
+    return out
+
+
+def _sparse_coupling(latent: Latent, f: int, coupling: Gram, a: int) -> sparse.csr_array:
+    """Component a of ``W_fR`` as a sparse (m_f, Q) matrix."""
+    rows, columns, values = [], [], []
+    for r in latent.rest:
+        pair = latent.pairs[f, r]
+        for d in range(latent.factors[r].q):
+            rows.append(pair.left)
+            columns.append(_positions(latent, r, d, pair.right))
+            values.append(coupling[f, r][a, d])
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.csr_array(entries, shape=(latent.factors[f].m, latent.rest_size))
+
+
+def _dense_pays(latent: Latent, f: int) -> bool:
+    """Whether ``W' W`` is cheaper as a dense product."""
+    degrees = sum(
+        np.bincount(latent.pairs[f, r].left, minlength=latent.factors[f].m) * latent.factors[r].q
+        for r in latent.rest
+    )
+    dense = 0.5 * latent.factors[f].m * float(latent.rest_size) ** 2
+    return dense < _SPARSE_COST * float(np.square(degrees, dtype=float).sum())
+
+
+def _subtract_chain(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
+    if _dense_pays(latent, f):
+        for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.rest_size))):
+            schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
+        return schur
+    for a in range(latent.factors[f].q):
+        part = _sparse_coupling(latent, f, coupling, a)
+        product = (part.T @ part).tocoo()
+        schur[product.row, product.col] -= product.data
+    return schur
+
+
+def _symmetric_inverse(lower: FloatArray) -> FloatArray:
+    inverse, info = lapack.dpotri(lower, lower=1)
+    if info != 0:
+        raise np.linalg.LinAlgError("singular Schur complement")
+    out: FloatArray = np.tril(inverse) + np.tril(inverse, -1).T
+    return out
+
+
+def _read_rest(latent: Latent, inverse: FloatArray, out: Gram) -> None:
+    for r in latent.rest:
+        for s in range(r, len(latent.factors)):
+            pair = latent.pairs[r, s]
+            rows = [_positions(latent, r, c, pair.left) for c in range(latent.factors[r].q)]
+            columns = [_positions(latent, s, d, pair.right) for d in range(latent.factors[s].q)]
+            out[r, s] = np.stack([[inverse[i, j] for j in columns] for i in rows])
+
+
+def _rest_product(
+    latent: Latent, f: int, r: int, coupling: Gram, inverse: FloatArray
+) -> FloatArray:
+    """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P)."""
+    pair = latent.pairs[f, r]
+    q_f, q_r = latent.factors[f].q, latent.factors[r].q
+    out = np.empty((q_f, q_r, pair.left.size))
+    rows_per_slab = max(1, _SLAB // (8 * latent.rest_size))
+    for a in range(q_f):
+        whole = _sparse_coupling(latent, f, coupling, a)
+        for start in range(0, latent.factors[f].m, rows_per_slab):
+            stop = min(start + rows_per_slab, latent.factors[f].m)
+            product = whole[start:stop] @ inverse
+            inside = slice(*np.searchsorted(pair.left, [start, stop]))
+            for d in range(q_r):
+                columns = _positions(latent, r, d, pair.right[inside])
+                out[a, d, inside] = product[pair.left[inside] - start, columns]
+    return out

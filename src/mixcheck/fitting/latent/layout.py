@@ -1,0 +1,466 @@
+"""The latent Gaussian system: which random effects meet in which rows.
+
+The random effects of one grouping factor form blocks, one per level. A factor whose
+levels each lie within one level of the next (nested) can be eliminated level by level;
+a chain of such factors is eliminated in turn. What is left (factors crossed with the
+chain, and fixed effects where they are sought together with the random ones) is one
+matrix of its own. All index sets are found here, once per design; the
+numbers are in :mod:`mixcheck.fitting.latent.factorization`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+
+__all__ = [
+    "Column",
+    "Factor",
+    "FixedEffects",
+    "Gram",
+    "Latent",
+    "Pair",
+    "Summation",
+    "add_fixed_effects",
+    "lay_out",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Summation:
+    """Sums of row values by a non-negative index whose every value occurs.
+
+    Attributes
+    ----------
+    index : (n,) int
+    size : int
+        Number of distinct values, ``index.max() + 1``.
+    """
+
+    index: IntArray
+    size: int
+
+    @cached_property
+    def _starts(self) -> IntArray | None:
+        """Starts of the runs of a sorted index; None if it is not sorted."""
+        steps = np.diff(self.index)
+        if steps.size and steps.min() < 0:
+            return None
+        return np.concatenate([[0], np.flatnonzero(steps) + 1]).astype(np.intp)
+
+    @cached_property
+    def identity(self) -> bool:
+        """Whether every value occurs once and in order."""
+        return self.size == self.index.size and self._starts is not None
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """Sum `values` (n,) to (size,)."""
+        if self.identity:
+            return values
+        if self._starts is not None:
+            return np.add.reduceat(values, self._starts)
+        return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Give each row the value of its index, (size,) to (n,)."""
+        return values if self.identity else values[self.index]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One random effect of a factor: the predictor it enters and its covariate.
+
+    ``covariate`` is None where it is one in every row.
+    """
+
+    predictor: int
+    covariate: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class FixedEffects:
+    """Fixed effects of the mean as latent effects ``beta = units u``, without a prior.
+
+    Attributes
+    ----------
+    X : (n, p)
+    units : (p, p)
+        Takes the place of ``Lambda``; a root of the covariance of the estimates makes the
+        standardised effects about as large as random ones.
+    """
+
+    X: FloatArray
+    units: FloatArray
+
+    @cached_property
+    def constant(self) -> float:
+        """What the integral over beta adds to that over u: ``p log 2 pi + 2 log |units|``."""
+        p = len(self.units)
+        log_volume = float(np.linalg.slogdet(self.units)[1])
+        return p * math.log(2.0 * math.pi) + 2.0 * log_volume
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A grouping factor with all its random effects, or one level with fixed effects.
+
+    Attributes
+    ----------
+    sums : Summation
+        Over the level of each row.
+    columns : tuple of Column
+        The ``q`` random effects of a level.
+    fixed : FixedEffects or None
+        Where the effects are fixed ones.
+    """
+
+    sums: Summation
+    columns: tuple[Column, ...]
+    fixed: FixedEffects | None = None
+
+    @property
+    def m(self) -> int:
+        """Number of levels."""
+        return self.sums.size
+
+    @property
+    def q(self) -> int:
+        """Number of random effects of a level."""
+        return len(self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (q, m) of an array that holds one number per random effect."""
+        return self.q, self.m
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Pairs of levels of two factors that meet in some row.
+
+    Attributes
+    ----------
+    sums : Summation
+        Over the pair of each row.
+    left, right : (P,) int
+        Levels of the two factors in each pair.
+    """
+
+    sums: Summation
+    left: IntArray
+    right: IntArray
+
+
+Gram = dict[tuple[int, int], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """Random effects of a model, factors in the order in which they are eliminated.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+        The first `chained` form a chain, each nested in the next.
+    chained : int
+    pairs : mapping of (f, g), f <= g, to Pair
+    random : Latent or None
+        The same without fixed effects, where the last factor holds those.
+    """
+
+    factors: tuple[Factor, ...]
+    chained: int
+    pairs: Mapping[tuple[int, int], Pair]
+    random: Latent | None = None
+
+    @cached_property
+    def bearing(self) -> tuple[int, ...]:
+        """Predictors that have random effects."""
+        return tuple(sorted({c.predictor for f in self.factors for c in f.columns}))
+
+    @cached_property
+    def size(self) -> int:
+        """Number of random effects."""
+        return sum(f.q * f.m for f in self.factors)
+
+    @cached_property
+    def rest(self) -> tuple[int, ...]:
+        """Factors outside the chain."""
+        return tuple(range(self.chained, len(self.factors)))
+
+    @cached_property
+    def crossed(self) -> bool:
+        """Whether there are random effects outside the chain."""
+        return any(self.factors[r].fixed is None for r in self.rest)
+
+    @property
+    def fixed(self) -> FixedEffects | None:
+        """The fixed effects among the latent ones."""
+        return self.factors[-1].fixed if self.factors else None
+
+    @cached_property
+    def _products(self) -> dict[tuple[int, int, int, int], FloatArray | None]:
+        """Products of two covariates, by (factor, factor, column, column)."""
+        out: dict[tuple[int, int, int, int], FloatArray | None] = {}
+        for f, g in self.pairs:
+            if self.factors[g].fixed is not None:
+                continue
+            for c, left in enumerate(self.factors[f].columns):
+                for d, right in enumerate(self.factors[g].columns):
+                    if f != g or c <= d:
+                        out[f, g, c, d] = _product(left.covariate, right.covariate)
+        return out
+
+    @cached_property
+    def lifts(self) -> dict[tuple[int, int], Summation]:
+        """Sums over the levels of chain factor f within each level of a later factor g."""
+        chain = range(self.chained)
+        return {
+            (f, g): Summation(self.pairs[f, g].right, self.factors[g].m)
+            for f in chain
+            for g in chain[f + 1 :]
+        }
+
+    @cached_property
+    def fills(self) -> dict[tuple[int, int, int], Summation]:
+        """Sums over the pairs (f, r) within the pair (g, r) that holds them, f nested in g."""
+        return {(f, g, r): self._fill(f, g, r) for f, g in self.lifts for r in self.rest}
+
+    def _fill(self, f: int, g: int, r: int) -> Summation:
+        inner, outer, m = self.pairs[f, r], self.pairs[g, r], self.factors[r].m
+        wanted = self.pairs[f, g].right[inner.left] * m + inner.right
+        return Summation(np.searchsorted(outer.left * m + outer.right, wanted), outer.left.size)
+
+    @cached_property
+    def offsets(self) -> dict[int, int]:
+        """Where each factor outside the chain starts in the matrix of the rest."""
+        sizes = [self.factors[r].q * self.factors[r].m for r in self.rest]
+        return dict(zip(self.rest, np.concatenate([[0], np.cumsum(sizes)]).tolist(), strict=False))
+
+    @cached_property
+    def rest_size(self) -> int:
+        """Number of random effects outside the chain."""
+        return sum(self.factors[r].q * self.factors[r].m for r in self.rest)
+
+    def zeros(self) -> list[FloatArray]:
+        """One zero per random effect, an array (q, m) per factor."""
+        return [np.zeros(f.shape) for f in self.factors]
+
+    def gather(self, effects: Sequence[FloatArray], n_predictors: int) -> list[FloatArray | None]:
+        """Contribution of effects (q, m) per factor to each predictor, (n,) or None for zero."""
+        out: list[FloatArray | None] = [None] * n_predictors
+        for factor, effect in zip(self.factors, effects, strict=True):
+            if factor.fixed is not None:
+                _add(out, 0, factor.fixed.X @ effect[:, 0])
+                continue
+            for column, values in zip(factor.columns, effect, strict=True):
+                part = factor.sums.spread(values)
+                if column.covariate is not None:
+                    part = part * column.covariate
+                _add(out, column.predictor, part)
+        return out
+
+    def scatter(self, rows: Mapping[int, FloatArray]) -> list[FloatArray]:
+        """``Z' r`` for a row vector per predictor: an array (q, m) per factor."""
+        return [_scatter(factor, rows) for factor in self.factors]
+
+    def gram(self, weights: Mapping[tuple[int, int], FloatArray]) -> Gram:
+        """``Z' W Z`` on the pairs of levels that meet, (q_f, q_g, P) per pair of factors.
+
+        Parameters
+        ----------
+        weights : mapping of (a, b), a <= b, to (n,)
+            Curvature in predictors a and b; absent means zero.
+        """
+        return {key: self._gram_block(key, weights) for key in self.pairs}
+
+    def _gram_block(
+        self, key: tuple[int, int], weights: Mapping[tuple[int, int], FloatArray]
+    ) -> FloatArray:
+        f, g = key
+        sums = self.pairs[key].sums
+        left, right = self.factors[f].columns, self.factors[g].columns
+        fixed = self.factors[g].fixed
+        if fixed is not None:
+            return _gram_with_fixed(self.factors[f], fixed, weights)
+        if len(left) == len(right) == 1:
+            return self._gram_entry(key, 0, 0, weights, sums)[None, None]
+        out = np.empty((len(left), len(right), sums.size))
+        for c in range(len(left)):
+            for d in range(len(right)):
+                if f == g and d < c:
+                    out[c, d] = out[d, c]
+                else:
+                    out[c, d] = self._gram_entry(key, c, d, weights, sums)
+        return out
+
+    def _gram_entry(
+        self,
+        key: tuple[int, int],
+        c: int,
+        d: int,
+        weights: Mapping[tuple[int, int], FloatArray],
+        sums: Summation,
+    ) -> FloatArray:
+        f, g = key
+        a, b = self.factors[f].columns[c].predictor, self.factors[g].columns[d].predictor
+        weight = weights.get((a, b) if a <= b else (b, a))
+        if weight is None:
+            return np.zeros(sums.size)
+        product = self._products[f, g, c, d]
+        return sums(weight if product is None else weight * product)
+
+    def leverages(self, inverse: Gram) -> dict[tuple[int, int], FloatArray]:
+        """``z_ia' V z_ib`` for each pair of predictors a <= b with random effects.
+
+        Parameters
+        ----------
+        inverse : Gram
+            Blocks of V on the pairs of levels that meet.
+        """
+        out: dict[tuple[int, int], FloatArray] = {}
+        for (f, g), block in inverse.items():
+            fixed = self.factors[g].fixed
+            if fixed is not None:
+                _add_fixed_leverages(self.factors[f], fixed, block, out)
+                continue
+            for c, left in enumerate(self.factors[f].columns):
+                for d, right in enumerate(self.factors[g].columns):
+                    if f == g and d < c:
+                        continue
+                    a, b = left.predictor, right.predictor
+                    part = self.pairs[f, g].sums.spread(block[c, d])
+                    product = self._products[f, g, c, d]
+                    if product is not None:
+                        part = part * product
+                    # An off-diagonal entry occurs twice in z_a' V z_a, once in z_a' V z_b.
+                    if a == b and (f != g or c != d):
+                        part = 2.0 * part
+                    key = (a, b) if a <= b else (b, a)
+                    out[key] = out[key] + part if key in out else part
+        return out
+
+
+def _add(out: list[FloatArray | None], k: int, part: FloatArray) -> None:
+    before = out[k]
+    out[k] = part if before is None else before + part
+
+
+def _gram_with_fixed(
+    factor: Factor, fixed: FixedEffects, weights: Mapping[tuple[int, int], FloatArray]
+) -> FloatArray:
+    """``Z' W X``, (q, p, m); ``X' W X`` for the fixed effects themselves."""
+    X = fixed.X
+    if factor.fixed is not None:
+        return ((X * weights[0, 0][:, None]).T @ X)[:, :, None]
+    out = np.zeros((factor.q, X.shape[1], factor.m))
+    for target, column in zip(out, factor.columns, strict=True):
+        weight = weights.get((0, column.predictor))
+        if weight is not None:
+            row = weight if column.covariate is None else weight * column.covariate
+            for d, x in enumerate(X.T):
+                target[d] = factor.sums(row * x)
+    return out
+
+
+def _add_fixed_leverages(
+    factor: Factor,
+    fixed: FixedEffects,
+    block: FloatArray,
+    out: dict[tuple[int, int], FloatArray],
+) -> None:
+    """Add ``z' V x`` of each row, and its mirror image, to the leverages."""
+    X = fixed.X
+    if factor.fixed is not None:
+        parts = [(0, np.einsum("ij,ij->i", X @ block[:, :, 0], X))]
+    else:
+        parts = []
+        for column, rows in zip(factor.columns, block, strict=True):
+            part = np.zeros(X.shape[0])
+            for x, values in zip(X.T, rows, strict=True):
+                part += factor.sums.spread(values) * x
+            if column.covariate is not None:
+                part *= column.covariate
+            parts.append((column.predictor, 2.0 * part if column.predictor == 0 else part))
+    for a, part in parts:
+        key = (0, a)
+        out[key] = out[key] + part if key in out else part
+
+
+def _product(left: FloatArray | None, right: FloatArray | None) -> FloatArray | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left * right
+
+
+def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
+    if factor.fixed is not None:
+        return (factor.fixed.X.T @ rows[0])[:, None]
+    if factor.q == 1 and factor.columns[0].covariate is None:
+        return factor.sums(rows[factor.columns[0].predictor])[None]
+    out = np.empty(factor.shape)
+    for target, column in zip(out, factor.columns, strict=True):
+        row = rows[column.predictor]
+        target[:] = factor.sums(row if column.covariate is None else row * column.covariate)
+    return out
+
+
+def lay_out(factors: Sequence[Factor]) -> Latent:
+    """Order the factors for elimination and index the pairs of levels that meet."""
+    ordered = sorted(factors, key=lambda f: -f.m)
+    chain = ordered[:1]
+    rest: list[Factor] = []
+    for factor in ordered[1:]:
+        (chain if _nested(chain[-1].sums, factor.sums) else rest).append(factor)
+    all_factors = tuple(chain + rest)
+    pairs = {
+        (f, g): _pair(all_factors[f].sums, all_factors[g].sums, same=f == g, nested=g < len(chain))
+        for f in range(len(all_factors))
+        for g in range(f, len(all_factors))
+    }
+    return Latent(all_factors, len(chain), pairs)
+
+
+def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
+    """The same system with fixed effects of the mean as its last factor, outside the chain."""
+    n, last = fixed.X.shape[0], len(latent.factors)
+    columns = tuple(Column(0, x) for x in fixed.X.T)
+    factor = Factor(Summation(np.zeros(n, dtype=np.intp), 1), columns, fixed)
+    factors = (*latent.factors, factor)
+    meeting = {
+        (f, last): Pair(held.sums, np.arange(held.m), np.zeros(held.m, dtype=np.intp))
+        for f, held in enumerate(factors)
+    }
+    out = Latent(factors, latent.chained, {**latent.pairs, **meeting}, latent)
+    # What depends on the random effects alone is found once.
+    out.__dict__.update(_products=latent._products, lifts=latent.lifts)
+    return out
+
+
+def _first_rows(sums: Summation) -> IntArray:
+    first = np.empty(sums.size, dtype=np.intp)
+    first[sums.index[::-1]] = np.arange(sums.index.size - 1, -1, -1)
+    return first
+
+
+def _nested(inner: Summation, outer: Summation) -> bool:
+    """Whether every level of `inner` lies within one level of `outer`."""
+    return bool(np.array_equal(outer.index[_first_rows(inner)][inner.index], outer.index))
+
+
+def _pair(left: Summation, right: Summation, *, same: bool, nested: bool) -> Pair:
+    if same:
+        levels = np.arange(left.size)
+        return Pair(left, levels, levels)
+    if nested:
+        return Pair(left, np.arange(left.size), right.index[_first_rows(left)])
+    keys = left.index * right.size + right.index
+    unique, index = np.unique(keys, return_inverse=True)
+    sums = Summation(index.reshape(-1).astype(np.intp), unique.size)
+    return Pair(sums, unique // right.size, unique % right.size)

@@ -1,0 +1,178 @@
+"""The Laplace deviance of every group at once, and its gradient.
+
+The terms of the deviance and of its gradient (:mod:`mixcheck.fitting.likelihood.laplace`) belong
+to rows, to levels, or to pairs of levels that meet. Where all levels lie within groups, so does
+each of them, and they are summed by group in place of over everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.laplace import find_adjoint, through_mode
+from mixcheck.fitting.likelihood.mode import Mode, build_system
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+
+__all__ = ["GroupEvaluation", "evaluate_groups"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupEvaluation:
+    """Deviance of each group at one parameter vector.
+
+    Attributes
+    ----------
+    deviance : (G,)
+    gradient : (G, P)
+    whole : Evaluation
+        Of all groups together.
+    """
+
+    deviance: FloatArray
+    gradient: FloatArray
+    whole: Evaluation
+
+
+def evaluate_groups(
+    problem: Problem,
+    method: Method,
+    psi: FloatArray,
+    codes: IntArray,
+    nearby: Evaluation | None = None,
+) -> GroupEvaluation:
+    """Laplace deviance of each group, and its gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+        Laplace, with the observed or the expected information.
+    psi : (P,)
+    codes : (n,) int
+        Group of each row, 0 to G - 1; every level lies within one group.
+    nearby : Evaluation, optional
+        To start from.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no mode at these parameters.
+    """
+    whole = objective_of(problem, method)(psi, nearby)
+    mode = whole.mode
+    if mode is None:
+        raise ConvergenceError("the likelihood is not finite at these parameters")
+    places = [_first(factor.sums.index, codes, factor.m) for factor in problem.latent.factors]
+    sums = _GroupSums(int(codes.max()) + 1, codes, places)
+    curvature, system = problem.observed(mode.point.derivatives), mode.system
+    if method.hessian == "expected":
+        curvature = problem.expected(mode.point.eta)
+        built = build_system(problem, mode.roots, curvature, observed=False)
+        assert built is not None
+        system = built
+    deviance = sums.rows(-2.0 * mode.point.derivatives.value)
+    for f, (u, lower) in enumerate(zip(mode.point.u, system.factorization.lower, strict=True)):
+        log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
+        deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
+    entries = system.factorization.inverse_entries()
+    gradient = _gradient(problem, mode, curvature, system.gram, entries, sums)
+    return GroupEvaluation(deviance, gradient, whole)
+
+
+def _first(levels: IntArray, codes: IntArray, m: int) -> IntArray:
+    """Group of each level."""
+    out = np.empty(m, dtype=np.intp)
+    out[levels] = codes
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _GroupSums:
+    """Sums by group of what belongs to rows (n,) or to the levels (.., m) of a factor."""
+
+    size: int
+    codes: IntArray
+    places: Sequence[IntArray]
+
+    def rows(self, values: FloatArray) -> FloatArray:
+        return np.bincount(self.codes, values, self.size).astype(np.float64, copy=False)
+
+    def levels(self, f: int, values: FloatArray) -> FloatArray:
+        return self.at(self.places[f], values)
+
+    def at(self, places: IntArray, values: FloatArray) -> FloatArray:
+        flat = values.reshape(-1, values.shape[-1])
+        out = np.empty((flat.shape[0], self.size))
+        for target, row in zip(out, flat, strict=True):
+            target[:] = np.bincount(places, row, self.size)
+        return out.reshape(*values.shape[:-1], self.size)
+
+
+def _gradient(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    gram: Gram,
+    entries: Gram,
+    sums: _GroupSums,
+) -> FloatArray:
+    """The gradient of `mixcheck.fitting.likelihood.laplace.pull_back` by group, (G, P)."""
+    adjoint = find_adjoint(problem, mode, curvature, entries, None)
+    held = through_mode(problem, mode, adjoint.t, adjoint.v)
+    columns: list[FloatArray] = []
+    for X, first, part in zip(problem.X, mode.point.derivatives.first, held, strict=True):
+        coef = -2.0 * first if part is None else part - 2.0 * first
+        columns.extend(sums.rows(coef * x) for x in X.T)
+    if problem.terms:
+        roots = _root_derivatives(problem, mode, held, adjoint.v, gram, entries, sums)
+        columns.extend(_pull_back(problem, roots))
+    return np.stack(columns, axis=1)
+
+
+def _root_derivatives(
+    problem: Problem,
+    mode: Mode,
+    held: Sequence[FloatArray | None],
+    v: list[FloatArray] | None,
+    gram: Gram,
+    entries: Gram,
+    sums: _GroupSums,
+) -> list[FloatArray]:
+    """Derivatives in ``Lambda`` of each factor by group, (q, q, G)."""
+    latent, point = problem.latent, mode.point
+    scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
+    zero = np.zeros(problem.n)
+    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
+    out = []
+    for f, (s, outer, u) in enumerate(zip(scores, latent.scatter(rows), point.u, strict=True)):
+        stack = (outer - 2.0 * s)[:, None] * u
+        if v is not None:
+            stack = stack + s[:, None] * v[f]
+        out.append(sums.levels(f, stack))
+    for (f, g), entry in entries.items():
+        block, places = gram[f, g], sums.places[f][latent.pairs[f, g].left]
+        out[f] = out[f] + sums.at(places, _contract(block, entry, mode.roots[g]))
+        if f != g:
+            mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
+            out[g] = out[g] + sums.at(places, _contract(*mirrored, mode.roots[f]))
+    return out
+
+
+def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
+    """``2 G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s), (r, r, P)."""
+    out: FloatArray = 2.0 * np.einsum("itp,ts,jsp->ijp", gram, root, inverse)
+    return out
+
+
+def _pull_back(problem: Problem, roots: Sequence[FloatArray]) -> FloatArray:
+    """The chain rule from derivatives in ``Lambda`` to those in theta by group, (n_theta, G)."""
+    G = roots[0].shape[-1]
+    return np.stack([problem.pull_back([part[..., g] for part in roots]) for g in range(G)], axis=1)

@@ -1,0 +1,325 @@
+"""Conditional modes of the random effects, by Newton's method.
+
+``h(u) = -sum_i l_i + u'u / 2`` is minimised at given parameters. With crossed factors,
+where a factorisation is dear, steps reuse the last one while they converge fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Derivatives
+from mixcheck.fitting.latent.factorization import Factorization, factorize
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+
+__all__ = [
+    "Mode",
+    "Point",
+    "System",
+    "build_system",
+    "find_mode",
+    "predict_mode",
+    "predictors",
+    "scale",
+    "whitened",
+]
+
+# The mode is accepted where the Newton decrement falls below this: through log det H
+# the errors of the deviance and of its gradient are of the order of its square root.
+_DECREMENT = 1e-16
+# A step this small is probably the last one: third derivatives are then wanted.
+_NEARLY = 1e-3
+# Chord steps must shrink the decrement by this much, or H is factored again.
+_CHORD_RATIO = 0.1
+# The energy may rise by this much, relative to itself, through rounding alone.
+_ROUNDING = 1e-9
+_MAX_STEPS = 200
+# Looks at the density that one search may take.
+_MAX_LOOKS = 150
+# A decrement below this that does not fall from one step of Newton's method to the next is
+# rounding: with counts of 1e9 the gradient of a level is known to no more than that.
+_ROUNDED = 1e-8
+_ROUNDED_SHARE = 1e-14
+# Standardised effects that move by more are not predicted linearly.
+_FAR = 2.0
+# Those that all move by less are predicted as well as they can be found.
+_CLOSE = 0.02
+_MAX_HALVINGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Random effects and what the data say of them.
+
+    Attributes
+    ----------
+    u : list of (q, m)
+        Standardised random effects per factor.
+    eta : list of (n,)
+    derivatives : Derivatives
+    order : int
+        Order of the derivatives.
+    energy : float
+        ``h(u)``.
+    """
+
+    u: list[FloatArray]
+    eta: list[FloatArray]
+    derivatives: Derivatives
+    order: int
+    energy: float
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A factored latent system and whether it holds the observed information."""
+
+    factorization: Factorization
+    gram: Gram
+    observed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """Conditional modes of the random effects and what was computed there.
+
+    Attributes
+    ----------
+    point : Point
+        With derivatives to third order.
+    system : System
+        The observed H, factored.
+    roots : list of (q, q)
+        ``Lambda`` of each factor.
+    steps : int
+    """
+
+    point: Point
+    system: System
+    roots: list[FloatArray]
+    steps: int
+
+
+def predictors(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    u: Sequence[FloatArray],
+) -> list[FloatArray]:
+    """Predictors at standardised random effects u, (n,) each."""
+    effects = [scale(root, part) for root, part in zip(roots, u, strict=True)]
+    parts = problem.latent.gather(effects, len(base))
+    return [b if part is None else b + part for b, part in zip(base, parts, strict=True)]
+
+
+def scale(root: FloatArray, u: FloatArray) -> FloatArray:
+    """``Lambda u`` of every level: (q, q) times (q, m)."""
+    return root[0, 0] * u if root.size == 1 else root @ u
+
+
+def _inner(a: Sequence[FloatArray], b: Sequence[FloatArray]) -> float:
+    return float(sum(np.vdot(x, y) for x, y in zip(a, b, strict=True)))
+
+
+def whitened(
+    problem: Problem, roots: Sequence[FloatArray], rows: Mapping[int, FloatArray]
+) -> list[FloatArray]:
+    """``sum_k M_k' r_k`` per factor."""
+    sums = problem.latent.scatter(rows)
+    return [scale(root.T, part) for root, part in zip(roots, sums, strict=True)]
+
+
+def look(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    u: list[FloatArray],
+    order: int,
+) -> Point:
+    """Evaluate the joint log density at u."""
+    eta = predictors(problem, base, roots, u)
+    d = problem.derivatives(eta, order)
+    held = _shrunk(problem, u)
+    return Point(u, eta, d, order, 0.5 * _inner(held, held) - float(d.value.sum()))
+
+
+def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
+    """The effects that have a prior: all but the fixed ones."""
+    return u if problem.latent.fixed is None else u[:-1]
+
+
+def _ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
+    """Gradient of ``-h``."""
+    first = {k: point.derivatives.first[k] for k in problem.latent.bearing}
+    scores = whitened(problem, roots, first)
+    held = _shrunk(problem, point.u)
+    return [*(a - b for a, b in zip(scores, held, strict=False)), *scores[len(held) :]]
+
+
+def build_system(
+    problem: Problem, roots: Sequence[FloatArray], curvature: Curvature, *, observed: bool
+) -> System | None:
+    """Factor H of a curvature; None if it is not positive definite."""
+    gram = problem.latent.gram(curvature.second)
+    factorization = factorize(problem.latent, gram, roots)
+    return None if factorization is None else System(factorization, gram, observed)
+
+
+def _newton_system(problem: Problem, roots: Sequence[FloatArray], point: Point) -> System | None:
+    """The observed system, or a rougher one where that is not positive definite."""
+    observed = problem.observed(point.derivatives)
+    system = build_system(problem, roots, observed, observed=True)
+    if system is None:
+        rough = Curvature(problem.step_information(point.eta), {})
+        system = build_system(problem, roots, rough, observed=False)
+    return system
+
+
+def _advance(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[FloatArray],
+    point: Point,
+    step: Sequence[FloatArray],
+    order: int,
+) -> tuple[Point | None, int]:
+    """Go along `step`, halving it until the energy does not rise; and how often it looked."""
+    limit = point.energy + _ROUNDING * (1.0 + abs(point.energy))
+    length = 1.0
+    for looked in range(1, _MAX_HALVINGS + 1):
+        u = [a + length * b for a, b in zip(point.u, step, strict=True)]
+        after = look(problem, base, roots, u, order)
+        if after.energy <= limit:
+            return after, looked
+        length *= 0.5
+    return None, _MAX_HALVINGS
+
+
+def find_mode(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: list[FloatArray],
+    start: list[FloatArray],
+    *,
+    chord: Factorization | None = None,
+    close: bool = False,
+) -> Mode | None:
+    """Minimise ``h`` over the random effects by Newton's method with step halving.
+
+    Parameters
+    ----------
+    base : list of (n,)
+        Predictors without random effects.
+    roots : list of (q, q)
+        ``Lambda`` of each factor.
+    start : list of (q, m)
+        Standardised random effects to start from.
+    chord : Factorization, optional
+        Of a nearby system, used for steps as long as they converge fast. Worth while
+        only where factors are crossed and a factorisation is dear.
+    close : bool
+        Whether the start is expected to be the mode.
+
+    Returns
+    -------
+    Mode or None
+        None where no finite mode was found, or H is not positive definite there.
+    """
+    crossed = problem.latent.crossed
+    stepper = chord if crossed else None
+    fresh: System | None = None
+    point = look(problem, base, roots, start, 3 if close else 2)
+    decrement = np.inf
+    if not np.isfinite(point.energy):
+        return None
+    looks, least = 1, np.inf
+    for count in range(1, _MAX_STEPS):
+        if stepper is None:
+            fresh = _newton_system(problem, roots, point)
+            if fresh is None:
+                return None
+            stepper = fresh.factorization
+        gradient = _ascent(problem, roots, point)
+        step = stepper.solve(gradient)
+        previous, decrement = decrement, _inner(gradient, step)
+        rounded = max(_ROUNDED, _ROUNDED_SHARE * abs(point.energy))
+        stalled = fresh is not None and 0.25 * least <= decrement < rounded
+        if decrement < _DECREMENT or stalled:
+            return _settle(problem, base, roots, point, fresh, count)
+        if fresh is None and decrement > _CHORD_RATIO * previous:
+            stepper, decrement = None, np.inf
+            continue
+        least = min(least, decrement) if fresh is not None else least
+        order = 3 if decrement < _NEARLY else 2
+        advanced, looked = _advance(problem, base, roots, point, step, order)
+        looks += looked
+        if advanced is None or looks > _MAX_LOOKS:
+            return None
+        point, fresh = advanced, None
+        stepper = stepper if crossed else None
+    return None
+
+
+def _settle(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: list[FloatArray],
+    point: Point,
+    fresh: System | None,
+    steps: int,
+) -> Mode | None:
+    """Complete a mode: third derivatives and the observed system there."""
+    if point.order < 3:
+        point = look(problem, base, roots, point.u, 3)
+    if fresh is None or not fresh.observed:
+        curvature = problem.observed(point.derivatives)
+        fresh = build_system(problem, roots, curvature, observed=True)
+    return None if fresh is None else Mode(point, fresh, roots, steps)
+
+
+def predict_mode(
+    problem: Problem, mode: Mode, before: FloatArray, psi: FloatArray
+) -> tuple[list[FloatArray], bool]:
+    """Conditional modes at `psi` to first order, from the mode at `before`.
+
+    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l')``.
+
+    Returns
+    -------
+    u : list of (q, m)
+        The old modes where the change is too large for a linear prediction.
+    close : bool
+        Whether the change is so small that the prediction is as good as the mode.
+    """
+    roots, point, latent = mode.roots, mode.point, problem.latent
+    changes = [b - a for a, b in zip(roots, problem.roots(psi[problem.n_beta :]), strict=True)]
+    moved = [scale(change, u) for change, u in zip(changes, point.u, strict=True)]
+    parts = latent.gather(moved, len(problem.X))
+    shift = psi - before
+    slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.bearing}
+    for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+        change = X @ shift[where]
+        part = parts[k]
+        if part is not None:
+            change += part
+        for a in latent.bearing:
+            second = point.derivatives.second.get((a, k) if a <= k else (k, a))
+            if second is not None:
+                slopes[a] += second * change
+    first = {k: point.derivatives.first[k] for k in latent.bearing}
+    rhs = [
+        scale(root.T, r) + scale(change.T, s)
+        for root, change, r, s in zip(
+            roots, changes, latent.scatter(slopes), latent.scatter(first), strict=True
+        )
+    ]
+    du = mode.system.factorization.solve(rhs)
+    furthest = max(float(np.abs(part).max()) for part in du)
+    if furthest > _FAR:
+        return point.u, False
+    return [u + part for u, part in zip(point.u, du, strict=True)], furthest < _CLOSE

@@ -1,0 +1,356 @@
+"""One fitting problem: a design and a family, arranged for the fitter.
+
+Rows are sorted by the finest grouping factor, so that sums over its levels are sums
+over runs, and so that a fit does not depend on the order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design.covariance import Covariance, covariance_of
+from mixcheck.design.frames import row_label
+from mixcheck.design.matrices import Design, RandomBlock
+from mixcheck.families.family import Derivatives, Family, Observed, SupportError
+from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
+from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
+
+__all__ = ["Curvature", "Problem", "Term", "arrange"]
+
+# Below this many rows a comparing sort is faster than counting.
+_FEW_ROWS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """Where one random term of the formula lives.
+
+    Attributes
+    ----------
+    block : RandomBlock
+    predictor : int
+    factor : int
+        Its grouping factor in the latent system.
+    columns : slice
+        Its random effects among those of the factor.
+    covariance : Covariance
+    theta : slice
+        Its parameters among all covariance parameters.
+    """
+
+    block: RandomBlock
+    predictor: int
+    factor: int
+    columns: slice
+    covariance: Covariance
+    theta: slice
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Weights in the log determinant and their derivatives in the predictors.
+
+    ``second[a, b]`` is W_ab, a <= b; ``third[a, b, c]`` is dW_ab / d eta_c.
+    """
+
+    second: Mapping[tuple[int, int], FloatArray]
+    third: Mapping[tuple[int, int, int], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything that the objective needs, rows in the fitter's order.
+
+    Attributes
+    ----------
+    family : Family
+    data : Observed
+    weights : (n,) or None
+        Multipliers of each row's log density.
+    X : tuple of (n, p_k)
+    offsets : tuple of (n,)
+    latent : Latent
+    terms : tuple of Term
+    order : (n,) int
+        Position in the design of each row here.
+    """
+
+    family: Family
+    data: Observed
+    weights: FloatArray | None
+    X: tuple[FloatArray, ...]
+    offsets: tuple[FloatArray, ...]
+    latent: Latent
+    terms: tuple[Term, ...]
+    order: IntArray
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.order.size
+
+    @cached_property
+    def beta_slices(self) -> tuple[slice, ...]:
+        """Where the fixed effects of each predictor stand in the parameter vector."""
+        ends = np.cumsum([0, *(x.shape[1] for x in self.X)]).tolist()
+        return tuple(slice(a, b) for a, b in pairwise(ends))
+
+    @cached_property
+    def n_beta(self) -> int:
+        """Number of fixed effects over all predictors."""
+        return sum(x.shape[1] for x in self.X)
+
+    @cached_property
+    def n_theta(self) -> int:
+        """Number of covariance parameters."""
+        return sum(t.covariance.n_theta for t in self.terms)
+
+    def roots(self, theta: FloatArray) -> list[FloatArray]:
+        """``Lambda`` of each factor, (q, q), block diagonal over its terms."""
+        out = [
+            np.zeros((f.q, f.q)) if f.fixed is None else f.fixed.units for f in self.latent.factors
+        ]
+        for term in self.terms:
+            out[term.factor][term.columns, term.columns] = term.covariance.factor(theta[term.theta])
+        return out
+
+    def pull_back(self, d_roots: Sequence[FloatArray]) -> FloatArray:
+        """Chain rule from derivatives in ``Lambda`` to derivatives in theta."""
+        out = np.empty(self.n_theta)
+        for term in self.terms:
+            block = d_roots[term.factor][term.columns, term.columns]
+            out[term.theta] = term.covariance.pull_back(block)
+        return out
+
+    def rectify(self, theta: FloatArray) -> FloatArray:
+        """The same covariances with the diagonal of every ``Lambda`` non-negative."""
+        out = theta.copy()
+        for term in self.terms:
+            out[term.theta] = term.covariance.rectify(theta[term.theta])
+        return out
+
+    @cached_property
+    def recession(self) -> tuple[IntArray, ...]:
+        """Which way each predictor may go for ever in each row; see `Family.recession`."""
+        return self.family.recession(self.data)
+
+    @cached_property
+    def products(self) -> Products | None:
+        """Cross products of a linear mixed model; None if it is none, or not identified."""
+        if not _is_linear(self):
+            return None
+        structures = [(t.factor, t.columns, t.block.structure) for t in self.terms]
+        weights = _residual_weights(self.weights, self.offsets[1])
+        return multiply_design(self.X[0], self.latent, structures, weights)
+
+    def fixed(self, psi: FloatArray) -> list[FloatArray]:
+        """Each predictor with the random effects at zero, (n,)."""
+        parts = zip(self.offsets, self.X, self.beta_slices, strict=True)
+        return [offset + x @ psi[where] for offset, x, where in parts]
+
+    def derivatives(self, eta: Sequence[FloatArray], order: int) -> Derivatives:
+        """Log density and derivatives of each row, times its weight."""
+        raw = self.family.derivatives(self.data, tuple(eta), order)
+        return raw if self.weights is None else _weigh(raw, self.weights)
+
+    def observed(self, derivatives: Derivatives) -> Curvature:
+        """Observed information of each row."""
+        return Curvature(
+            {key: -value for key, value in derivatives.second.items()},
+            {
+                (min(a, b), max(a, b), c): -value
+                for key, value in derivatives.third.items()
+                for a, b, c in _orders(key)
+            },
+        )
+
+    def step_information(self, eta: Sequence[FloatArray]) -> Mapping[tuple[int, int], FloatArray]:
+        """Information of each row that is good enough to step by, never negative."""
+        second = self.family.step_information(self.data, tuple(eta))
+        if self.weights is None:
+            return second
+        return {key: self.weights * value for key, value in second.items()}
+
+    def expected(self, eta: Sequence[FloatArray]) -> Curvature:
+        """Expected information of each row."""
+        second, third = self.family.expected(self.data, tuple(eta))
+        flat = {(a, b, c): value for ((a, b), c), value in third.items()}
+        if self.weights is None:
+            return Curvature(second, flat)
+        return Curvature(
+            {key: self.weights * value for key, value in second.items()},
+            {key: self.weights * value for key, value in flat.items()},
+        )
+
+    def with_response(self, y: FloatArray) -> Problem:
+        """The same problem for another response, (n,) in the order of the design."""
+        try:
+            return self.with_rows(y[self.order])
+        except SupportError as error:
+            raise error.reordered(self.order) from None
+
+    def with_rows(self, y: FloatArray) -> Problem:
+        """The same problem for another response, (n,) in the fitter's order."""
+        changed = replace(self, data=self.family.prepare(y, self.data.size))
+        # What depends on the design alone is found once.
+        for name in ("beta_slices", "n_beta", "n_theta", "products"):
+            if name in self.__dict__:
+                changed.__dict__[name] = self.__dict__[name]
+        return changed
+
+    def to_design(self, rows: FloatArray) -> FloatArray:
+        """Bring a row vector from the fitter's order to the design's."""
+        out = np.empty_like(rows)
+        out[self.order] = rows
+        return out
+
+
+def _is_linear(problem: Problem) -> bool:
+    """Whether the model is Gaussian with the identity link and one residual variance.
+
+    That of a row may differ by a known factor, an offset of the log deviation.
+    """
+    family = problem.family
+    if family.name != "gaussian" or family.link.name != "identity":
+        return False
+    constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
+    return constant and problem.latent.bearing in ((), (0,))
+
+
+def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights:
+    """What each squared residual weighs, and the constants that this brings."""
+    n = log_sd.size
+    total = float(n) if weights is None else float(weights.sum())
+    if not log_sd.any():
+        return Weights(weights, total, 0.0, 0.0)
+    held = np.ones(n) if weights is None else weights
+    shift = float(held @ log_sd) / total
+    centred = log_sd - shift
+    rows = held * np.exp(-2.0 * centred)
+    return Weights(rows, total, 2.0 * float(held @ centred), shift)
+
+
+def _orders(key: tuple[int, int, int]) -> set[tuple[int, int, int]]:
+    """Which (pair, derivative) readings a symmetric third derivative has, pair sorted."""
+    a, b, c = key
+    return {(a, b, c), (a, c, b), (b, c, a)}
+
+
+def _weigh(d: Derivatives, w: FloatArray) -> Derivatives:
+    return Derivatives(
+        # A row of weight zero says nothing, even where it is impossible.
+        w * np.where(w > 0.0, d.value, 0.0),
+        tuple(w * v for v in d.first),
+        {k: w * v for k, v in d.second.items()},
+        {k: w * v for k, v in d.third.items()},
+    )
+
+
+def arrange(design: Design, family: Family) -> Problem:
+    """Arrange a design for the fitter.
+
+    Parameters
+    ----------
+    design : Design
+        Its predictors must be those of the family, in order.
+    family : Family
+    """
+    blocks = [(k, b) for k, part in enumerate(design.predictors) for b in part.random]
+    groups = list(dict.fromkeys(b.group for _, b in blocks))
+    by_group = {g: [(k, b) for k, b in blocks if b.group == g] for g in groups}
+    sizes = {g: len(held[0][1].levels) for g, held in by_group.items()}
+    order = _row_order(by_group, sizes, design.response.size)
+    built = {g: _factor(held, sizes[g], order) for g, held in by_group.items()}
+    latent = lay_out(list(built.values()))
+    places = {g: _index_of(latent, built[g]) for g in groups}
+    return Problem(
+        family=family,
+        data=_prepare(family, design, order),
+        weights=_rows(design.weights, order),
+        X=tuple(_matrix(part.X, order) for part in design.predictors),
+        offsets=tuple(part.offset[order] for part in design.predictors),
+        latent=latent,
+        terms=_terms(blocks, places, by_group),
+        order=order,
+    )
+
+
+def _prepare(family: Family, design: Design, order: IntArray) -> Observed:
+    """The response in the fitter's order; rows at fault are named as in the caller's data."""
+    try:
+        return family.prepare(design.response[order], _rows(design.size, order))
+    except SupportError as error:
+        raise error.reordered(order).named(partial(row_label, design.frame)) from None
+
+
+def _rows(values: FloatArray | None, order: IntArray) -> FloatArray | None:
+    return None if values is None else values[order]
+
+
+def _matrix(X: FloatArray, order: IntArray) -> FloatArray:
+    """Columns contiguous: products with one vector from either side read them in order."""
+    out = np.empty(X.shape, order="F")
+    for target, column in zip(out.T, X.T, strict=True):
+        np.take(column, order, out=target)
+    return out
+
+
+def _row_order(
+    by_group: Mapping[str, list[tuple[int, RandomBlock]]], sizes: Mapping[str, int], n: int
+) -> IntArray:
+    if not by_group:
+        return np.arange(n)
+    finest = max(sizes, key=lambda g: sizes[g])
+    return _stable_order(by_group[finest][0][1].codes)
+
+
+def _stable_order(codes: IntArray) -> IntArray:
+    """Stable sorting order of small non-negative integers, by counting."""
+    if np.all(codes[1:] >= codes[:-1]):
+        return np.arange(codes.size)
+    if codes.size < _FEW_ROWS:
+        return np.argsort(codes, kind="stable")
+    nothing = np.zeros(codes.size, dtype=np.int8)
+    order = sparse.csr_array((nothing, (codes, np.arange(codes.size)))).indices
+    return order.astype(np.intp)
+
+
+def _factor(held: Sequence[tuple[int, RandomBlock]], m: int, order: IntArray) -> Factor:
+    columns = []
+    for predictor, block in held:
+        for values in block.Z.T:
+            constant = bool(np.all(values == 1.0))
+            columns.append(Column(predictor, None if constant else values[order].copy()))
+    return Factor(Summation(held[0][1].codes[order], m), tuple(columns))
+
+
+def _index_of(latent: Latent, factor: Factor) -> int:
+    return next(i for i, f in enumerate(latent.factors) if f is factor)
+
+
+def _terms(
+    blocks: Sequence[tuple[int, RandomBlock]],
+    places: Mapping[str, int],
+    by_group: Mapping[str, list[tuple[int, RandomBlock]]],
+) -> tuple[Term, ...]:
+    out, start = [], 0
+    for predictor, block in blocks:
+        before = 0
+        for _, other in by_group[block.group]:
+            if other is block:
+                break
+            before += other.Z.shape[1]
+        q = block.Z.shape[1]
+        covariance = covariance_of(block.structure, q)
+        theta = slice(start, start + covariance.n_theta)
+        start = theta.stop
+        columns = slice(before, before + q)
+        out.append(Term(block, predictor, places[block.group], columns, covariance, theta))
+    return tuple(out)

@@ -1,0 +1,163 @@
+"""The profiled deviance of a linear mixed model, from cross products alone.
+
+With ``V = W^-1 + Z S Z'`` (``S = Lambda Lambda'`` the covariance of the random effects in units
+of the residual variance), fixed effects and residual variance have closed forms given Lambda.
+Put in, they leave (Bates et al. 2015)
+
+``D = log det(I + Lambda'Z'WZ Lambda) + nu (1 + log(2 pi r^2 / nu)) [+ log det X'V^-1 X]``,
+
+``r^2 = min_b (y - X b)'V^-1 (y - X b)``, nu the number of observations (restricted: minus the
+number of fixed effects). Nothing here has the length of the data. It is evaluated level by
+level with one grouping factor (:mod:`mixcheck.fitting.likelihood.profiled_levels`), and as one
+system with several (:mod:`mixcheck.fitting.likelihood.profiled_jointly`).
+
+References
+----------
+Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.fitting.latent.layout import FixedEffects, Gram, Latent, add_fixed_effects
+from mixcheck.fitting.likelihood.cross_products import Moments, Products
+
+__all__ = ["SMALL_SHARE", "Entries", "Profile", "ProfiledDeviance"]
+
+SMALL_SHARE = 1e-5
+"""Where the effects leave less than this share of a sum of squares, it is taken from the rows: a
+difference would have lost its digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Where each covariance parameter stands: ``Lambda_f[row, column]``, (k,) each.
+
+    Lambda is lower triangular up to the order of its rows.
+    """
+
+    factors: IntArray
+    rows: IntArray
+    columns: IntArray
+
+    @cached_property
+    def beside(self) -> tuple[IntArray, FloatArray]:
+        """Rows as a column, (k, 1), and one where two entries share a column, (k, k)."""
+        return self.rows[:, None], (self.columns[:, None] == self.columns).astype(np.float64)
+
+    def roots(self, theta: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
+        """Lambda of each factor."""
+        out = [np.zeros((q, q)) for q in sizes]
+        if len(out) == 1:
+            out[0][self.rows, self.columns] = theta
+            return out
+        for f, root in enumerate(out):
+            held = self.factors == f
+            root[self.rows[held], self.columns[held]] = theta[held]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The profiled deviance at one theta, in the units of the cross products.
+
+    Attributes
+    ----------
+    entries : Entries
+    theta : (k,)
+    deviance : float
+        Infinite where the model leaves nothing over.
+    gradient : (k,)
+    hessian : (k, k) or None
+        None with several factors.
+    roots : list of (q, q)
+        Lambda of each factor.
+    coefficients : (p,)
+        Of the orthonormal columns, for the least-squares residuals.
+    square : float
+        ``r^2``.
+    information : (p, p)
+        ``Q'V^-1 Q``.
+    scores : list of (q, m)
+        ``w = Z'V^-1`` of what the fixed effects leave.
+    """
+
+    entries: Entries
+    theta: FloatArray
+    deviance: float
+    gradient: FloatArray
+    hessian: FloatArray | None
+    roots: list[FloatArray]
+    coefficients: FloatArray
+    square: float
+    information: FloatArray
+    scores: list[FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class ProfiledDeviance:
+    """The profiled deviance as a function of theta.
+
+    Attributes
+    ----------
+    products : Products
+    moments : Moments
+    restricted : bool
+        Whether the fixed effects are integrated out.
+    """
+
+    products: Products
+    moments: Moments
+    restricted: bool
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return len(self.products.units)
+
+    @property
+    def degrees(self) -> float:
+        """``nu``."""
+        return self.products.weights.total - (self.p if self.restricted else 0)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Effects of a level, for each factor."""
+        return tuple(f.q for f in self.products.latent.factors)
+
+    def nowhere(self, entries: Entries, theta: FloatArray, roots: list[FloatArray]) -> Profile:
+        """An infinite deviance."""
+        lost = np.full(theta.size, np.nan)
+        none = np.zeros(0)
+        return Profile(entries, theta, np.inf, lost, None, roots, none, 0.0, none, [])
+
+    def profile(self, square: float, log_det: float) -> float:
+        """The deviance from its parts."""
+        nu = self.degrees
+        return log_det + nu * (1.0 + math.log(2.0 * math.pi * square / nu))
+
+    # ---- several factors -----------------------------------------------------------------
+
+    @cached_property
+    def joint(self) -> Latent:
+        """The latent system with the fixed effects as its last factor."""
+        if self.p == 0:
+            return self.products.latent
+        effects = FixedEffects(self.products.Q, np.eye(self.p))
+        return add_fixed_effects(self.products.latent, effects)
+
+    @cached_property
+    def joint_gram(self) -> Gram:
+        """Its cross products."""
+        out, last = dict(self.products.gram), len(self.sizes)
+        if self.p:
+            for f, block in enumerate(self.products.fixed):
+                out[f, last] = np.ascontiguousarray(block.swapaxes(0, 1))
+            out[last, last] = np.eye(self.p)[:, :, None]
+        return out

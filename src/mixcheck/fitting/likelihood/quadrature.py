@@ -1,0 +1,267 @@
+"""The deviance by adaptive Gauss-Hermite quadrature, and its exact gradient.
+
+With one grouping factor the likelihood is a product over its levels. The integral over the
+q effects of a level is taken at nodes ``u_k = u_hat + L^-T z_k`` (``L L'`` the observed H of
+the level at its mode) with weights ``w_k``:
+
+``log int = -1/2 log det H + log sum_k w_k exp(f(u_k) + z_k'z_k / 2)``,
+
+f the joint log density. The sums over nodes are relative to the mode of each level and
+their logarithms are added, so that nothing overflows however many levels there are. One
+node is the Laplace approximation. The gradient is that of this very expression: nodes move
+with the modes and with L.
+
+References
+----------
+Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35; Liu & Pierce (1994), Biometrika
+81, 624-629. Derivative of the Cholesky factor: Murray (2016), arXiv:1602.07527, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import OptionError
+from mixcheck.families.family import Derivatives
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.small_matrices import solve_upper
+from mixcheck.fitting.likelihood.laplace import (
+    Adjoint,
+    Direct,
+    find_adjoint,
+    largest_variance,
+    pull_back,
+)
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = [
+    "MOST_EFFECTS",
+    "Expansion",
+    "evaluate_quadrature",
+    "expand_nodes",
+    "require_quadrature",
+]
+
+# A grid over more effects of a level than this has too many nodes.
+MOST_EFFECTS = 3
+
+
+def require_quadrature(problem: Problem) -> None:
+    """Refuse a model whose integral does not factorise.
+
+    Raises
+    ------
+    OptionError
+    """
+    factors = problem.latent.factors
+    if len(factors) != 1:
+        found = ", ".join(dict.fromkeys(t.block.group for t in problem.terms)) or "none"
+        raise OptionError(
+            f'method="agq" needs exactly one grouping factor; found {found}. Write method="laplace"'
+        )
+    if factors[0].q > MOST_EFFECTS:
+        raise OptionError(
+            f'method="agq" takes at most {MOST_EFFECTS} random effects for each level; found '
+            f'{factors[0].q}. Write method="laplace", or fewer random slopes'
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """Product rule over q standard normal variables: nodes (k, q), log weights (k,)."""
+
+    nodes: FloatArray
+    log_weights: FloatArray
+
+
+@lru_cache(maxsize=64)
+def _rule(nodes: int, q: int) -> _Rule:
+    """Nodes and log weights of ``int exp(z'z/2) g(z) exp(-z'z/2) dz / sqrt(2 pi)^q``."""
+    z, w = hermegauss(nodes)
+    log_w = np.log(w) - 0.5 * np.log(2.0 * np.pi) + 0.5 * z**2
+    grid = np.array(list(product(range(nodes), repeat=q)))
+    return _Rule(z[grid], log_w[grid].sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Weighted sums over the nodes, relative to the mode of each level.
+
+    Attributes
+    ----------
+    total : (m,)
+        ``sum_k w_k exp(f(u_k) - f(u_hat) + z'z/2)``.
+    coef : list of (n,)
+        First derivatives of the rows' log densities, weighted and normalised.
+    roots : (q, q)
+        ``sum_jk p_jk (Z' l')_j u_jk'``.
+    u : (q, m)
+        ``sum_k p_jk df/du (u_jk)``.
+    spread : (q, q, m)
+        ``sum_k p_jk df/du (u_jk) z_k'``.
+    """
+
+    total: FloatArray
+    coef: list[FloatArray]
+    roots: FloatArray
+    u: FloatArray
+    spread: FloatArray
+
+
+def evaluate_quadrature(
+    problem: Problem, psi: FloatArray, start: list[FloatArray], nodes: int, *, close: bool = False
+) -> Evaluation:
+    """Deviance by adaptive quadrature, and its gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+        With one grouping factor; see `require_quadrature`.
+    psi : (P,)
+    start : list of (q, m)
+        Standardised random effects to start from.
+    nodes : int
+        Per dimension.
+    close : bool
+        Whether the start is expected to be the mode.
+
+    Returns
+    -------
+    Evaluation
+    """
+    base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
+    mode = find_mode(problem, base, roots, start, close=close)
+    if mode is None:
+        return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
+    factorization = mode.system.factorization
+    sums = _sum_nodes(problem, base, mode, _rule(nodes, problem.latent.factors[0].q))
+    log_integrals = float(np.log(sums.total).sum())
+    deviance = 2.0 * mode.point.energy + factorization.log_det() - 2.0 * log_integrals
+    spread = largest_variance(problem, factorization.inverse_entries())
+    return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode, spread)
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """One node: its place z (q,), effects u (q, m), weight (m,), predictors, derivatives."""
+
+    z: FloatArray
+    u: FloatArray
+    weight: FloatArray
+    eta: list[FloatArray]
+    derivatives: Derivatives
+
+
+def _visit(
+    problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule
+) -> Iterator[_Node]:
+    """The nodes in turn; weights relative to the joint density at the mode of each level."""
+    factor, centre = problem.latent.factors[0], mode.point.u[0]
+    lower = mode.system.factorization.lower[0]
+    q, m = factor.shape
+    at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
+        "qm,qm->m", centre, centre
+    )
+    for z, log_weight in zip(rule.nodes, rule.log_weights, strict=True):
+        shift = solve_upper(lower, np.broadcast_to(z[:, None, None], (q, 1, m)))[:, 0]
+        u = centre + shift
+        eta = predictors(problem, base, mode.roots, [u])
+        d = problem.derivatives(eta, 1)
+        joint = factor.sums(d.value) - 0.5 * np.einsum("qm,qm->m", u, u)
+        yield _Node(z, u, np.exp(joint - at_mode + log_weight), eta, d)
+
+
+def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule) -> _Sums:
+    latent, root = problem.latent, mode.roots[0]
+    factor = latent.factors[0]
+    q, m = factor.shape
+    total, u_sum, spread = np.zeros(m), np.zeros((q, m)), np.zeros((q, q, m))
+    coef = [np.zeros(problem.n) for _ in base]
+    roots = np.zeros((q, q))
+    parts = []
+    for node in _visit(problem, base, mode, rule):
+        u, weight, d = node.u, node.weight, node.derivatives
+        scores = latent.scatter({k: d.first[k] for k in latent.bearing})[0]
+        slope = weight * (scale(root.T, scores) - u)
+        total += weight
+        u_sum += slope
+        spread += slope[:, None] * node.z[None, :, None]
+        parts.append((weight * scores, u))
+        rows = factor.sums.spread(weight)
+        for target, first in zip(coef, d.first, strict=True):
+            target += rows * first
+    normal = factor.sums.spread(1.0 / total)
+    for scores, u in parts:
+        roots += (scores / total) @ u.T
+    return _Sums(total, [normal * c for c in coef], roots, u_sum / total, spread / total)
+
+
+def _gradient(problem: Problem, mode: Mode, sums: _Sums) -> FloatArray:
+    direct, entries = _differentiate(mode, sums)
+    curvature = problem.observed(mode.point.derivatives)
+    return pull_back(problem, mode, curvature, mode.system.gram, entries, direct)
+
+
+def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
+    """Derivatives of the deviance with the modes and H held, and in H."""
+    factorization = mode.system.factorization
+    direct = Direct([-2.0 * c for c in sums.coef], [-2.0 * sums.roots], [-2.0 * sums.u])
+    inverse = factorization.inverse_entries()[0, 0]
+    lower = factorization.lower[0]
+    return direct, {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The nodes of a deviance and how it moves with the modes and H.
+
+    Attributes
+    ----------
+    weights : list of (n,)
+        Posterior weight of each node for each row; they sum to one over the nodes.
+    eta : list of list of (n,)
+        Predictors at each node.
+    adjoint : Adjoint
+    """
+
+    weights: list[FloatArray]
+    eta: list[list[FloatArray]]
+    adjoint: Adjoint
+
+
+def expand_nodes(problem: Problem, psi: FloatArray, mode: Mode, nodes: int) -> Expansion:
+    """Nodes and weights at a mode, (see `evaluate_quadrature`)."""
+    base, factor = problem.fixed(psi), problem.latent.factors[0]
+    rule = _rule(nodes, factor.q)
+    sums = _sum_nodes(problem, base, mode, rule)
+    direct, entries = _differentiate(mode, sums)
+    curvature = problem.observed(mode.point.derivatives)
+    visited = list(_visit(problem, base, mode, rule))
+    return Expansion(
+        [factor.sums.spread(node.weight / sums.total) for node in visited],
+        [node.eta for node in visited],
+        find_adjoint(problem, mode, curvature, entries, direct.u),
+    )
+
+
+def _root_adjoint(lower: FloatArray, spread: FloatArray) -> FloatArray:
+    """From the derivative in ``T = L^-T`` to that in the symmetric ``H = L L'``, (q, q, m)."""
+    q, _, m = lower.shape
+    identity = np.broadcast_to(np.eye(q)[:, :, None], (q, q, m))
+    T = solve_upper(lower, identity)
+    # tr(A' dT) = -tr(T A' T dL'), so the derivative in L is the lower triangle of -T A' T.
+    d_lower = -np.einsum("abm,cbm,cdm->adm", T, spread, T)
+    inner = np.einsum("bam,bcm->acm", lower, d_lower * np.tri(q)[:, :, None])
+    half = (np.tri(q, k=-1) + 0.5 * np.eye(q))[:, :, None]
+    one_sided = np.einsum("abm,bcm,dcm->adm", T, inner * half, T)
+    out: FloatArray = 0.5 * (one_sided + one_sided.swapaxes(0, 1))
+    return out

@@ -1,0 +1,1 @@
+"""What a fitted model expects: responses, random effects and predictions."""

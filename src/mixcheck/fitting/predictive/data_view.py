@@ -1,0 +1,368 @@
+"""How a fitted model sees a data set: residuals, moments and random effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.polynomial.hermite_e import hermegauss
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.families.family import Family
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.fitting.predictive.posterior import draw_posterior
+from mixcheck.options import require_choice
+from mixcheck.port import CONDITIONINGS, Conditioning, Realisation
+
+__all__ = ["View", "name_terms", "observe", "replicate", "respond"]
+
+# Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
+# the predictor to what the response tells of it beyond which the integrand is too steep for it.
+_NODES = 31
+_STEEP = 1.5
+# The trapezoidal rule for steep integrands: reach, steps in one slope, most nodes.
+_REACH = 8.3
+_STEPS = 2.0
+_MOST_NODES = 601
+# Times that levels outside the domain of a link are drawn again.
+_MOST_DRAWS = 500
+# Residuals are kept strictly inside (0, 1).
+_INSIDE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A problem at fixed parameters.
+
+    Attributes
+    ----------
+    problem : Problem
+    psi : (P,)
+        Estimates.
+    """
+
+    problem: Problem
+    psi: FloatArray
+
+    @cached_property
+    def base(self) -> list[FloatArray]:
+        """Predictors without random effects, (n,) each."""
+        return self.problem.fixed(self.psi)
+
+    @cached_property
+    def roots(self) -> list[FloatArray]:
+        """``Lambda`` of each factor."""
+        return self.problem.roots(self.psi[self.problem.n_beta :])
+
+    @cached_property
+    def ranks(self) -> IntArray:
+        """Place of each row in an order that depends on what the rows hold, not where they are."""
+        return _content_ranks(self.problem)
+
+    def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
+        """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
+
+        Where a link does not map the whole line to means, as the square root, the likelihood
+        gives no weight to effects whose predictors leave its domain: under it, effects are
+        normal given that they stay inside. So the levels of rows outside are drawn again.
+
+        Raises
+        ------
+        ConvergenceError
+            If some row stays outside however often its levels are drawn.
+        """
+        u = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
+        if not _may_leave(self.problem.family):
+            return u
+        for _ in range(_MOST_DRAWS):
+            density = self.problem.family.log_density(self.problem.data, self.eta(u))
+            outside = np.flatnonzero(~np.isfinite(density))
+            if not outside.size:
+                return u
+            for effects, factor in zip(u, self.problem.latent.factors, strict=True):
+                levels = np.unique(factor.sums.index[outside])
+                effects[:, levels] = rng.standard_normal((factor.q, levels.size))
+        raise ConvergenceError(
+            f"simulated random effects take {outside.size} predictors out of the domain of the "
+            f"{self.problem.family.link.name} link however often they are drawn; choose a link "
+            "that takes every predictor, such as the log"
+        )
+
+    def eta(self, u: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
+        """Predictors at random effects u."""
+        return tuple(predictors(self.problem, self.base, self.roots, u))
+
+
+def _may_leave(family: Family) -> bool:
+    """Whether a predictor may give no mean of the family."""
+    if family.name == "gaussian":
+        return False
+    partial = ("identity", "sqrt", "inverse", *(("log",) if "binomial" in family.name else ()))
+    return family.link.name in partial
+
+
+def _content_ranks(problem: Problem) -> IntArray:
+    columns: dict[str, FloatArray | IntArray] = {"y": problem.data.y}
+    for name, values in (("size", problem.data.size), ("weights", problem.weights)):
+        if values is not None:
+            columns[name] = values
+    for k, (X, offset) in enumerate(zip(problem.X, problem.offsets, strict=True)):
+        columns[f"offset{k}"] = offset
+        columns.update({f"x{k}.{j}": column for j, column in enumerate(X.T)})
+    for f, factor in enumerate(problem.latent.factors):
+        columns[f"level{f}"] = factor.sums.index
+        for c, held in enumerate(factor.columns):
+            if held.covariate is not None:
+                columns[f"z{f}.{c}"] = held.covariate
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
+    ranks = np.empty(problem.n, dtype=np.intp)
+    ranks[np.argsort(hashes, kind="stable")] = np.arange(problem.n)
+    return ranks
+
+
+def respond(view: View, u: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
+    """Simulate a response given random effects, (n,) in the fitter's order."""
+    problem = view.problem
+    rows = np.argsort(view.ranks)
+    eta = tuple(part[rows] for part in view.eta(u))
+    size = None if problem.data.size is None else problem.data.size[rows]
+    return problem.family.sample(eta, size, rng)[view.ranks]
+
+
+def _require(conditioning: str) -> None:
+    require_choice("conditioning", conditioning, CONDITIONINGS)
+
+
+def observe(
+    view: View, mode: Mode, conditioning: Conditioning, rng: np.random.Generator
+) -> Realisation:
+    """See the data of the problem.
+
+    Parameters
+    ----------
+    view : View
+    mode : Mode
+        Conditional modes at the view's parameters.
+    conditioning : {"posterior", "marginal", "mode"}
+    rng : Generator
+    """
+    _require(conditioning)
+    u = mode.point.u
+    if conditioning == "posterior":
+        u = draw_posterior(view.problem, view.base, mode, rng).u
+    return _see(view, mode, u, conditioning, rng)
+
+
+def replicate(view: View, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    """Simulate a data set from the model and see it.
+
+    The simulated random effects are an exact draw from their distribution given the
+    simulated response, so none has to be drawn again.
+    """
+    _require(conditioning)
+    u = view.new_effects(rng)
+    y = respond(view, u, rng)
+    problem = view.problem.with_rows(y)
+    mode = find_mode(problem, view.base, view.roots, u)
+    if mode is None:
+        mode = find_mode(problem, view.base, view.roots, problem.latent.zeros())
+    if mode is None:
+        raise ConvergenceError(
+            "no conditional mode was found for a simulated data set; "
+            "the model may be close to a boundary: see fit.convergence"
+        )
+    seen = View(problem, view.psi)
+    seen.__dict__.update(base=view.base, roots=view.roots, ranks=view.ranks)
+    return _see(seen, mode, u if conditioning == "posterior" else mode.point.u, conditioning, rng)
+
+
+def _see(
+    view: View,
+    mode: Mode,
+    u: Sequence[FloatArray],
+    conditioning: Conditioning,
+    rng: np.random.Generator,
+) -> Realisation:
+    problem, family = view.problem, view.problem.family
+    uniform = rng.random(problem.n)[view.ranks]
+    size = problem.data.size
+    if conditioning == "marginal":
+        law: _Law = _MarginalLaw(family, tuple(view.base), _random_variance(view), size)
+    else:
+        law = _GivenLaw(family, view.eta(u), size)
+    below, upto = law.cdf(problem.data.y)
+    residuals = np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
+    at_mode = view.eta(mode.point.u)
+    to = problem.to_design
+    probability: Callable[[float], FloatArray] | None = None
+    if family.discrete or "zi" in family.predictors:
+        probability = _Masses(law, problem)
+    return Realisation(
+        response=to(problem.data.y),
+        residuals=to(residuals),
+        fitted=to(family.mean(tuple(view.base), size)),
+        mean=to(law.mean()),
+        variance=to(law.variance()),
+        mode_mean=to(family.mean(at_mode, size)),
+        mode_variance=to(family.variance(at_mode, size)),
+        effects={} if conditioning == "marginal" else name_effects(problem, u),
+        probability=probability,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Masses:
+    """Probability of a value in each row, in the order of the design; it pickles."""
+
+    law: _Law
+    problem: Problem
+
+    def __call__(self, k: float) -> FloatArray:
+        return self.problem.to_design(self.law.probability(float(k)))
+
+
+def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
+    """Random effects by term, (m, q) each; other predictors than the mean by name."""
+    return {
+        name: u[term.factor][term.columns].T
+        for name, term in zip(name_terms(problem), problem.terms, strict=True)
+    }
+
+
+def name_terms(problem: Problem) -> tuple[str, ...]:
+    """Names of the random terms, as in `Realisation.effects`, in their order."""
+    prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
+    return tuple(
+        f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]"
+        for term in problem.terms
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _GivenLaw:
+    """Distribution of each response given its predictors."""
+
+    family: Family
+    eta: tuple[FloatArray, ...]
+    size: FloatArray | None
+
+    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.family.cdf(y, self.eta, self.size)
+
+    def mean(self) -> FloatArray:
+        return self.family.mean(self.eta, self.size)
+
+    def variance(self) -> FloatArray:
+        return self.family.variance(self.eta, self.size)
+
+    def probability(self, k: float) -> FloatArray:
+        return self.family.probability(np.full(self.eta[0].size, k), self.eta, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class _MarginalLaw:
+    """Distribution of each response with its random effects integrated out.
+
+    The predictor of a row is normal, so Gauss-Hermite quadrature in one dimension does;
+    for a Gaussian response with the identity link the normal distribution is closed.
+    """
+
+    family: Family
+    base: tuple[FloatArray, ...]
+    random_variance: FloatArray
+    size: FloatArray | None
+
+    @cached_property
+    def _given(self) -> list[tuple[float, _GivenLaw]]:
+        if self.family.name == "gaussian" and self.family.link.name == "identity":
+            log_sd = 0.5 * np.log(np.exp(2.0 * self.base[1]) + self.random_variance)
+            return [(1.0, _GivenLaw(self.family, (self.base[0], log_sd), self.size))]
+        spread = np.sqrt(self.random_variance)
+        nodes, weights = normal_rule(self._steepness(spread))
+        return [
+            (w, _GivenLaw(self.family, (self.base[0] + z * spread, *self.base[1:]), self.size))
+            for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
+        ]
+
+    def _steepness(self, spread: FloatArray) -> float:
+        """Largest spread of a predictor in units of what one response tells of it."""
+        upper = self.base[0] + 2.0 * spread
+        step = 1e-4
+        ahead, here, behind = (
+            _GivenLaw(self.family, (upper + d, *self.base[1:]), self.size) for d in (step, 0, -step)
+        )
+        with may_overflow():
+            slope = (ahead.mean() - behind.mean()) / (2.0 * step)
+            deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
+            steepness: FloatArray = spread * np.abs(slope) / deviation
+        # Where the mean overflows, no rule finds its average.
+        return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
+
+    def _average(self, values: Callable[[_GivenLaw], FloatArray]) -> FloatArray:
+        total = np.zeros(self.base[0].size)
+        for weight, law in self._given:
+            total += weight * values(law)
+        return total
+
+    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        below, upto = np.zeros(y.size), np.zeros(y.size)
+        for weight, law in self._given:
+            left, right = law.cdf(y)
+            below += weight * left
+            upto += weight * right
+        return below, upto
+
+    def mean(self) -> FloatArray:
+        return self._average(lambda law: law.mean())
+
+    def variance(self) -> FloatArray:
+        mean = self.mean()
+        return self._average(lambda law: law.variance() + (law.mean() - mean) ** 2)
+
+    def probability(self, k: float) -> FloatArray:
+        return self._average(lambda law: law.probability(k))
+
+
+def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights for the standard normal distribution."""
+    if steepness <= _STEEP:
+        nodes, weights = hermegauss(_NODES)
+    else:
+        # The trapezoidal rule converges geometrically once its steps resolve the integrand.
+        count = int(min(2.0 * _REACH * _STEPS * steepness + 1.0, _MOST_NODES))
+        nodes = np.linspace(-_REACH, _REACH, max(count, 2 * _NODES))
+        weights = np.exp(-0.5 * nodes**2)
+    return nodes, weights / weights.sum()
+
+
+_Law = _GivenLaw | _MarginalLaw
+
+
+def _random_variance(view: View) -> FloatArray:
+    """Prior variance of the random part of each row's mean predictor, (n,)."""
+    latent = view.problem.latent
+    if latent.bearing not in ((), (0,)):
+        raise OptionError(
+            'conditioning="marginal" needs random effects in the mean only; '
+            'write conditioning="posterior"'
+        )
+    out = np.zeros(view.problem.n)
+    for factor, root in zip(latent.factors, view.roots, strict=True):
+        covariance = root @ root.T
+        columns = [
+            np.ones(out.size) if c.covariate is None else c.covariate for c in factor.columns
+        ]
+        Z = np.column_stack(columns)
+        out += np.einsum("nq,qr,nr->n", Z, covariance, Z)
+    return out
+
+
+def marginal_mean(family: Family, base: tuple[FloatArray, ...], variance: FloatArray) -> FloatArray:
+    """Mean response with the random effects integrated out, (n,)."""
+    return _MarginalLaw(family, base, variance, None).mean()

@@ -1,0 +1,97 @@
+"""Predictions on new data, with and without random effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.design.matrices import Predictor
+from mixcheck.families import Family
+from mixcheck.fitting.predictive.data_view import marginal_mean, normal_rule
+
+__all__ = ["fixed_predictors", "population_mean", "random_contribution", "random_variance"]
+
+
+def fixed_predictors(
+    parts: Sequence[Predictor], betas: Sequence[FloatArray]
+) -> tuple[FloatArray, ...]:
+    """Each predictor with random effects at zero, (n,)."""
+    return tuple(part.offset + part.X @ beta for part, beta in zip(parts, betas, strict=True))
+
+
+def random_contribution(part: Predictor, effects: Mapping[str, FloatArray]) -> FloatArray:
+    """Sum over the random terms of one predictor of ``z'b``, (n,); unseen levels give zero.
+
+    Parameters
+    ----------
+    part : Predictor
+    effects : mapping of term name to (m, q)
+        Random effects on the scale of the predictor.
+    """
+    out = np.zeros(part.offset.size)
+    for block in part.random:
+        known = block.codes >= 0
+        held = effects[block.name][np.where(known, block.codes, 0)]
+        out += np.where(known, np.einsum("nq,nq->n", block.Z, held), 0.0)
+    return out
+
+
+def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> FloatArray:
+    """Prior variance of the random part of one predictor, (n,).
+
+    Parameters
+    ----------
+    part : Predictor
+    covariances : mapping of term name to (q, q)
+    """
+    out = np.zeros(part.offset.size)
+    for block in part.random:
+        out += np.einsum("nq,qr,nr->n", block.Z, covariances[block.name], block.Z)
+    return out
+
+
+def population_mean(
+    family: Family, eta: Sequence[FloatArray], variances: Mapping[str, FloatArray]
+) -> FloatArray:
+    """Mean response with the random effects of every predictor integrated out, (n,).
+
+    Random effects of different predictors are independent, so that their averages are nested.
+
+    Parameters
+    ----------
+    family : Family
+    eta : K arrays (n,)
+        Predictors with random effects at zero.
+    variances : mapping of predictor name to (n,)
+        Prior variance of the random part of the predictors that have one.
+    """
+    names = [name for name in family.mean_predictors if name in variances]
+    places = {name: family.predictors.index(name) for name in names}
+    known = np.isfinite([*(eta[k] for k in places.values()), *(variances[n] for n in names)])
+    rows = np.flatnonzero(known.all(axis=0))
+    mean = np.array(family.mean(tuple(eta), None))
+    taken = [e[rows] for e in eta]
+    inner = variances["mean"][rows] if "mean" in names else np.zeros(len(rows))
+    others = [(places[name], np.sqrt(variances[name][rows])) for name in names if name != "mean"]
+    mean[rows] = _average(family, taken, inner, others)
+    return mean
+
+
+def _average(
+    family: Family,
+    eta: list[FloatArray],
+    variance: FloatArray,
+    others: list[tuple[int, FloatArray]],
+) -> FloatArray:
+    """Mean over the random part of the mean, of variance given, and over those of others."""
+    if not others:
+        return marginal_mean(family, tuple(eta), variance)
+    (k, spread), *rest = others
+    nodes, weights = normal_rule(float(spread.max(initial=0.0)))
+    total = np.zeros(variance.size)
+    for z, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
+        moved = [*eta[:k], eta[k] + z * spread, *eta[k + 1 :]]
+        total += weight * _average(family, moved, variance, rest)
+    return total

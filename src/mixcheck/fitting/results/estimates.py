@@ -1,0 +1,453 @@
+"""What a fit says of its parameters: estimates, uncertainty, likelihood, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.calls import answer_methods
+from mixcheck.design import Design, Predictor
+from mixcheck.errors import ComparisonError
+from mixcheck.families import Family
+from mixcheck.fitting.estimation.constant_groups import determined_terms, is_constant_in, wide_terms
+from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.estimation.information import (
+    conditional_variances,
+    find_runaway,
+    judge_convergence,
+    measure_rounding,
+    number_singular,
+    wald_intervals,
+)
+from mixcheck.fitting.estimation.laplace_error import compare_with_quadrature, unavailable
+from mixcheck.fitting.estimation.limits import Limits, mute_rows, within_limits
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.likelihood.mode import Mode, scale
+from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.predictive.data_view import name_terms
+from mixcheck.fitting.results.explanations import explain_limits
+from mixcheck.port import (
+    ApproximationFacts,
+    ConvergenceFacts,
+    Limit,
+    LimitReason,
+)
+
+__all__ = ["Estimates"]
+
+# Why a predictor other than the mean's runs to a limit.
+_PARTS: Mapping[str, LimitReason] = {"dispersion": "dispersion", "zi": "zero part"}
+
+
+@answer_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates:
+    """Parameters of a fitted model and what is known of them.
+
+    The part of :class:`mixcheck.GLMM` that looks at no new data.
+
+    Names follow statsmodels; outputs are pandas objects.
+
+    Attributes
+    ----------
+    design : Design
+        Formula and data as arrays.
+    problem : Problem
+        The same, arranged for the fitter.
+    optimum : Optimum
+        Where the optimiser stopped.
+    method : Method
+        How the likelihood was approximated.
+    notes : tuple of str
+        Sentences on what was found before fitting: rows left out, separation.
+    limits : Limits or None
+        Coefficients that the support of the family shows to have no finite estimate.
+    """
+
+    design: Design
+    problem: Problem
+    optimum: Optimum
+    method: Method
+    notes: tuple[str, ...] = ()
+    limits: Limits | None = None
+
+    # ---- what was fitted -----------------------------------------------------------------
+
+    @property
+    def family(self) -> Family:
+        """Distribution of the response, with the link of its mean."""
+        return self.problem.family
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return self.design.formula.text
+
+    @property
+    def _formula_words(self) -> str:
+        """The formula with those of the other predictors that were asked for."""
+        return "; ".join([self.formula, *self.design.formula.others])
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations (rows used)."""
+        return self.problem.n
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters: fixed effects, covariance, dispersion."""
+        return self.optimum.psi.size
+
+    @property
+    def n_groups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {t.block.group: len(t.block.levels) for t in self.problem.terms}
+
+    # ---- estimates -----------------------------------------------------------------------
+
+    @cached_property
+    def _shown(self) -> IntArray:
+        """Positions of the fixed effects in `params`: all but a constant dispersion."""
+        keep: list[int] = []
+        for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=True):
+            if not _is_constant_dispersion(part):
+                keep.extend(range(where.start, where.stop))
+        return np.asarray(keep, dtype=np.intp)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [
+            _shown_name(part, column)
+            for part in self.design.predictors
+            if not _is_constant_dispersion(part)
+            for column in part.columns
+        ]
+
+    @cached_property
+    def params(self) -> pd.Series[float]:
+        """Fixed effects; those of other predictors than the mean behind its name."""
+        return pd.Series(self.optimum.psi[self._shown], self._names, name="estimate")
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Covariance of all estimates (fixed effects, then theta), (P, P).
+
+        From the observed information of the marginal likelihood, so that the uncertainty
+        of the variances is in the standard errors of the fixed effects.
+        """
+        return covariance_at(self.problem, self.optimum, self.method)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the fixed effects; NaN beside an infinite variance."""
+        held = self.covariance[np.ix_(self._shown, self._shown)]
+        lost = np.isinf(self._deviations)
+        held[lost], held[:, lost] = np.nan, np.nan
+        held[lost, lost] = np.inf
+        return pd.DataFrame(held, self._names, self._names)
+
+    @cached_property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        return pd.Series(self._deviations, self._names, name="std_error")
+
+    @cached_property
+    def _deviations(self) -> FloatArray:
+        """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
+        deviations = np.sqrt(np.diag(self.covariance)[self._shown])
+        lost = {limit.parameter for limit in self._limits}
+        return np.where([name in lost for name in self._names], np.inf, deviations)
+
+    @cached_property
+    def _limits(self) -> tuple[Limit, ...]:
+        """What has no finite estimate, and why."""
+        reasons = () if self.limits is None else self.limits.reasons
+        known = [
+            Limit(_shown_name(part, part.columns[j]), found[j])
+            for part, found in zip(self.design.predictors, reasons, strict=False)
+            for j in sorted(found)
+        ]
+        held = {limit.parameter for limit in known}
+        others: list[tuple[str, LimitReason]] = [(name, "groups") for name in self._beside_groups]
+        for name, reason in (*others, *self._runaway):
+            if name not in held:
+                known.append(Limit(name, reason))
+                held.add(name)
+        return tuple(known)
+
+    @cached_property
+    def _determining(self) -> tuple[Term, ...]:
+        """Random intercepts whose levels all have responses at one end."""
+        return determined_terms(mute_rows(self.problem, self.limits))
+
+    @cached_property
+    def _wide(self) -> tuple[Term, ...]:
+        """Random terms so wide that levels all but determine the responses."""
+        wide = wide_terms(self.problem, self._theta)
+        return tuple(term for term in wide if term not in self._determining)
+
+    @property
+    def _beside_groups(self) -> list[str]:
+        """Terms whose groups determine the responses, and the fixed effects beside them."""
+        names = []
+        for term in (*self._determining, *self._wide):
+            part = self.design.predictors[term.predictor]
+            names.append(_shown_name(part, term.block.name))
+            lost = is_constant_in(self.problem, term) | (term in self._determining)
+            names += [
+                _shown_name(part, c) for c, gone in zip(part.columns, lost, strict=True) if gone
+            ]
+        return names
+
+    @cached_property
+    def _runaway(self) -> list[tuple[str, LimitReason]]:
+        """Fixed effects in which the likelihood has no curvature, each with a reason."""
+        if self.optimum.curvature is None and self.optimum.hessian is None:
+            return []
+        reasons: dict[str, LimitReason] = {
+            _shown_name(part, column): _PARTS.get(part.name, "flat")
+            for part in self.design.predictors
+            for column in part.columns
+        }
+        return [(name, reasons[name]) for name in find_runaway(self.optimum, list(reasons))]
+
+    @property
+    def limit_notes(self) -> tuple[str, ...]:
+        """Sentences on what the support of the family shows to have no finite estimate."""
+        known = tuple(x for x in self._limits if x.reason in ("separation", "not identified"))
+        return explain_limits(known, self._separated_rows)
+
+    @property
+    def _separated_rows(self) -> int:
+        if self.limits is None:
+            return 0
+        rows = np.zeros(self.problem.n, dtype=np.bool_)
+        for part, reasons in zip(self.limits.parts, self.limits.reasons, strict=True):
+            if part is not None and "separation" in reasons.values():
+                rows |= part.rows
+        return int(rows.sum())
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Estimates over standard errors."""
+        return (self.params / self.bse).rename("z")
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided Wald p-values from the normal distribution."""
+        return pd.Series(2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._names, name="pvalue")
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+        """
+        estimates = self.optimum.psi[self._shown]
+        held = wald_intervals(estimates, self._deviations, alpha)
+        return pd.DataFrame(held, self._names, ["low", "high"])
+
+    @property
+    def dispersion(self) -> float | None:
+        """Constant dispersion parameter (Gaussian: residual standard deviation), or None."""
+        for k, part in enumerate(self.design.predictors):
+            if _is_constant_dispersion(part):
+                value = self.optimum.psi[self.problem.beta_slices[k]]
+                return float(self.family.links[k].inverse(value)[0])
+        return None
+
+    # ---- likelihood ----------------------------------------------------------------------
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fixed effects of the mean were integrated out."""
+        return self.method.reml
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood by `method`, every constant kept.
+
+        The marginal one; with REML the restricted one; with PQL that of the working response,
+        which is no likelihood of the data.
+        """
+        return -0.5 * self.optimum.evaluation.deviance
+
+    @property
+    def aic(self) -> float:
+        """Marginal AIC.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("AIC")
+        return -2.0 * self.llf + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Marginal BIC, with the number of observations.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        self._require_likelihood("BIC")
+        return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
+
+    def _require_likelihood(self, criterion: str) -> None:
+        if not self.method.likelihood:
+            raise ComparisonError(
+                f"a fit by pql has no {criterion}: its pseudo-likelihood is that of a working "
+                "response, which is another one for every model. Fit the model with "
+                'method="laplace" to compare it'
+            )
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus parameters."""
+        return self.nobs - self.n_parameters
+
+    # ---- random effects ------------------------------------------------------------------
+
+    @property
+    def _theta(self) -> FloatArray:
+        return self.optimum.psi[self.problem.n_beta :]
+
+    @property
+    def _mode(self) -> Mode:
+        mode = self.optimum.evaluation.mode
+        assert mode is not None
+        return mode
+
+    @cached_property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters: entries of each term's Cholesky factor."""
+        names = [
+            f"{term.block.group}.{name}"
+            for term in self.problem.terms
+            for name in term.covariance.names(term.block.effects)
+        ]
+        return pd.Series(self._theta, names, name="theta")
+
+    def _covariance_of(self, term: Term) -> FloatArray:
+        root = term.covariance.factor(self._theta[term.theta])
+        return root @ root.T
+
+    @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """Variances, standard deviations and correlations of the random effects.
+
+        One row an effect, then one row a pair of correlated effects (its variance is the
+        covariance); a constant dispersion of a Gaussian model is the row ``Residual``.
+        """
+        rows: list[tuple[str, str, float, float, float]] = []
+        for term in self.problem.terms:
+            rows.extend(_component_rows(term, self._covariance_of(term)))
+        if self.dispersion is not None and self.family.name == "gaussian":
+            rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
+        return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
+
+    def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
+        """Arrays (q, m) per factor as frames of levels x effects."""
+        out: dict[str, pd.DataFrame] = {}
+        for term in self.problem.terms:
+            held = values[term.factor][term.columns].T
+            part = self.design.predictors[term.predictor].name
+            names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
+            frame = pd.DataFrame(held, index=term.block.levels, columns=names)
+            before = out.get(term.block.group)
+            out[term.block.group] = frame if before is None else before.join(frame)
+        return out
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes, a frame of levels x effects per grouping factor."""
+        mode = self._mode
+        held = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+        return self._by_group(dict(enumerate(held)))
+
+    @cached_property
+    def random_effects_sd(self) -> dict[str, pd.DataFrame]:
+        """Conditional standard deviations of the random effects given the estimates."""
+        mode = self._mode
+        held = conditional_variances(self.problem, mode.system.factorization, mode.roots)
+        return self._by_group({f: np.sqrt(v) for f, v in enumerate(held)})
+
+    # ---- convergence ---------------------------------------------------------------------
+
+    @cached_property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped; a refit knows no curvature."""
+        covariance = self.covariance if self.optimum.hessian is not None else None
+        found = number_singular(self.problem, self._theta, self.optimum.evaluation.gram)
+        singular = tuple(self.problem.terms[number].block.name for number in found)
+        parts = self.design.predictors
+        every, most = (
+            tuple(_shown_name(parts[t.predictor], t.block.name) for t in terms)
+            for terms in (self._determining, self._wide)
+        )
+        explanations = explain_limits(self._limits, self._separated_rows, every, most)
+        facts = judge_convergence(
+            self.optimum,
+            covariance,
+            singular,
+            self._limits,
+            explanations,
+            lambda: measure_rounding(self.problem, self.optimum),
+        )
+        names = name_terms(self.problem)
+        return replace(facts, singular_effects=tuple(names[number] for number in found))
+
+    def approximation(self) -> ApproximationFacts:
+        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        fixed = [_shown_name(part, c) for part in self.design.predictors for c in part.columns]
+        names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
+        if self._determining:
+            return unavailable(self.llf, "The groups determine the responses.")
+        problem, optimum, kept = self.problem, self.optimum, np.arange(self.optimum.psi.size)
+        if self.limits is not None:
+            problem, optimum, kept = within_limits(problem, self.limits, optimum, self.method)
+        covariance = self.covariance[np.ix_(kept, kept)]
+        held = [names[j] for j in kept]
+        return compare_with_quadrature(problem, self.method, optimum, covariance, held)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimum was reached."""
+        return self.convergence.converged
+
+
+def _shown_name(part: Predictor, column: str) -> str:
+    """Name of a fixed effect: bare for the mean, behind its predictor for others."""
+    return column if part.name == "mean" else f"{part.name}: {column}"
+
+
+def _is_constant_dispersion(part: Predictor) -> bool:
+    return part.name == "dispersion" and part.columns == ("Intercept",) and not part.random
+
+
+def _component_rows(
+    term: Term, covariance: FloatArray
+) -> list[tuple[str, str, float, float, float]]:
+    group, effects = term.block.group, term.block.effects
+    sd = np.sqrt(np.diag(covariance))
+    rows = [(group, e, float(s**2), float(s), np.nan) for e, s in zip(effects, sd, strict=True)]
+    if term.block.structure == "diag":
+        return rows
+    for i in range(len(effects)):
+        for j in range(i):
+            product = float(sd[i] * sd[j])
+            corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
+            names = f"{effects[j]}, {effects[i]}"
+            rows.append((group, names, float(covariance[i, j]), np.nan, corr))
+    return rows

@@ -1,0 +1,120 @@
+"""Sentences on parameters without a finite estimate: what is so, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixcheck.port import Limit, LimitReason
+
+__all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
+
+# Names that a sentence lists.
+_SHOWN = 5
+_OTHERS = (
+    "What is shown for them stands for infinity and has no standard error; all other estimates "
+    "and the log-likelihood are those of the limit."
+)
+_EVERY = (
+    "The groups determine the responses: within every group all responses are alike, so that the "
+    "standard deviation of {names} has no finite estimate; the fixed effects that go with it have "
+    "no finite estimate and no standard error. Take one row for each group, or leave the term out."
+)
+_MOST = (
+    "The model all but determines the responses: its random effects, with the predictors beside "
+    "them, tell nearly every group exactly, so that the standard deviation of {names} is so large "
+    "that it is not to be told from an infinite one; the fixed effects that go with it have no "
+    "finite estimate and no standard error. Leave the term out, or predictors that tell the "
+    "responses within the groups."
+)
+_PLAIN = {
+    "dispersion": (
+        "No finite estimate: {names}, because the responses vary no more than they would without "
+        "the dispersion of the family (as poisson counts or binomial successes do). Write the "
+        "family without a dispersion, or a simpler dispersion="
+    ),
+    "zero part": (
+        "No finite estimate: {names}, because the data show no zeros there beyond those that the "
+        "rest of the model explains. Leave zi= out, or write a simpler one"
+    ),
+    "flat": (
+        "No finite estimate: {names}, because the likelihood no longer changes along it where the "
+        "search ended. Remove or merge the predictors behind it"
+    ),
+}
+
+
+def _quote(names: Sequence[str], where: str = " (all in fit.convergence.runaway)") -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return shown if more <= 0 else f"{shown} and {more} more{where}"
+
+
+def _named(limits: Sequence[Limit], reason: LimitReason) -> list[str]:
+    return [limit.parameter for limit in limits if limit.reason == reason]
+
+
+def explain_limits(
+    limits: Sequence[Limit],
+    rows: int = 0,
+    every: Sequence[str] = (),
+    most: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """One sentence with its remedy for each reason.
+
+    Parameters
+    ----------
+    limits : sequence of Limit
+    rows : int
+        How many rows a separation tells exactly.
+    every, most : sequence of str
+        Random terms whose groups determine the responses, and those whose groups nearly do.
+    """
+    out = []
+    separated, unidentified = _named(limits, "separation"), _named(limits, "not identified")
+    if separated:
+        out.append(
+            f"Separation: the coefficients of {_quote(separated)} have no finite estimate, "
+            f"because they predict some responses exactly ({rows} rows). {_OTHERS} Remove or "
+            "merge predictors, or pool levels."
+        )
+    if unidentified:
+        out.append(
+            f"The coefficients of {_quote(unidentified)} cannot be told from the data: the rows "
+            "that they stand for count nothing, or another part of the model explains them "
+            f"already. {_OTHERS} Remove them, or the same term of the other part."
+        )
+    if every:
+        out.append(_EVERY.format(names=", ".join(every)))
+    if most:
+        out.append(_MOST.format(names=", ".join(most)))
+    for reason in ("dispersion", "zero part", "flat"):
+        found = _named(limits, reason)
+        if found:
+            out.append(_PLAIN[reason].format(names=_quote(found)) + ".")
+    return tuple(out)
+
+
+def explain_complete(names: Sequence[str]) -> str:
+    """Why a model whose predictors tell every response has no estimate."""
+    return (
+        f"complete separation: the predictors {_quote(names, '')} tell every response exactly, so "
+        "their coefficients have no finite estimate. Remove or merge predictors, or pool levels."
+    )
+
+
+def explain_unidentified(part: str, family: str) -> str:
+    """Why no response says anything of a whole part of a model."""
+    if part == "dispersion":
+        instead = (
+            'Write family="binomial", or give the number of trials'
+            if "betabinomial" in family
+            else "Write a family without a dispersion"
+        )
+        return (
+            f"the dispersion of the {family} family is not identified by these responses: one "
+            f"trial a row has no variation beyond its mean. {instead}."
+        )
+    return (
+        f"the {part} of the {family} family is not identified: no response says anything of it, "
+        "because all are zero. Leave that part out, or write a model of the zeros alone."
+    )

@@ -1,0 +1,101 @@
+"""How a candidate is fitted and checked, wherever that happens."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mixcheck.checks.check import Check
+from mixcheck.checks.suite import Suite, run_checks
+from mixcheck.errors import OptionError
+from mixcheck.fitting.glmm import glmm
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.options import require_flag, require_text
+from mixcheck.port import Conditioning
+from mixcheck.report.policy import Policy
+from mixcheck.report.report import Report
+from mixcheck.selection.candidates import Candidate
+from mixcheck.selection.space import Model
+
+__all__ = ["GlmmFit", "SuiteCheck", "offers", "require_likelihood"]
+
+_SEARCHED = ("formula", "data", "family", "zi", "dispersion")
+
+
+def offers(option: str) -> bool:
+    """Whether `mixcheck.glmm` takes an option."""
+    return option in inspect.signature(glmm).parameters
+
+
+def require_likelihood(options: Mapping[str, Any]) -> None:
+    """Refuse options of `mixcheck.glmm` that it has not, or that leave no common likelihood.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name in options:
+        if name in _SEARCHED or not offers(name):
+            raise OptionError(f"{name}= is no option that select passes on to glmm; leave it out")
+    if require_flag("reml", options.get("reml", False)):
+        raise OptionError(
+            "REML likelihoods of models with different fixed effects cannot be compared; leave "
+            "reml out, and fit the selected model with reml=True"
+        )
+    if require_text("method", options.get("method", "laplace"), "laplace") == "pql":
+        raise OptionError(
+            'method="pql" has no likelihood of the responses, so nothing can be selected by it; '
+            'write method="laplace"'
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class GlmmFit:
+    """A candidate fitted by `mixcheck.glmm`.
+
+    Attributes
+    ----------
+    data : DataFrame
+        With the rows that all candidates can use.
+    options : mapping
+        Other arguments of `mixcheck.glmm`.
+    """
+
+    data: pd.DataFrame
+    options: Mapping[str, Any]
+
+    def __call__(self, candidate: Candidate) -> GLMM:
+        """Fit a candidate."""
+        model: Model = candidate.content
+        parts = {"zi": model.zi, "dispersion": model.dispersion}
+        given: dict[str, Any] = {name: text for name, text in parts.items() if text is not None}
+        return glmm(model.formula, self.data, family=model.family, **given, **self.options)
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteCheck:
+    """The report of a suite; the same random streams for every model."""
+
+    suite: Suite | Check | None
+    policy: Policy | None
+    seed: int
+    draws: int | None = None
+    refits: int = 0
+    conditioning: Conditioning = "posterior"
+
+    def __call__(self, model: Any) -> Report:
+        """Run the suite on a model."""
+        return run_checks(
+            model,
+            self.suite,
+            policy=self.policy,
+            seed=self.seed,
+            draws=self.draws,
+            refits=self.refits,
+            conditioning=self.conditioning,
+            n_jobs=1,
+        )

@@ -1,0 +1,489 @@
+"""Model selection: a search, its ranking, and a gate that models must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.calls import answer_methods
+from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
+from mixcheck.comparison.record import Record
+from mixcheck.display.document import Document
+from mixcheck.display.reading import parse_json
+from mixcheck.errors import ComparisonError, MixcheckError, OptionError
+from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
+from mixcheck.parallel import Progress, map_numbers
+from mixcheck.port import Comparable
+from mixcheck.report.policy import Verdict
+from mixcheck.report.report import Report
+from mixcheck.selection.candidates import (
+    Assessment,
+    Candidate,
+    CriterionFunction,
+    Fit,
+    get_criterion,
+)
+from mixcheck.selection.exploration import (
+    Neighbours,
+    SearchName,
+    Step,
+    explore,
+    show_models,
+)
+from mixcheck.selection.explored import Explored, rank_explored
+from mixcheck.selection.page import page_of, verdict_words
+from mixcheck.selection.stored import (
+    failure_fields,
+    ranked_fields,
+    require_version,
+    selection_fields,
+)
+
+__all__ = ["Failure", "Gate", "RankedModel", "Selection", "objections_of", "search_models"]
+
+INFERENCE = (
+    "Standard errors, p-values and intervals of a selected model take no account of the selection "
+    "and are too optimistic; split the data, or decide on the model before, where they matter."
+)
+WEIGHTS = (
+    "Weights are over the models fitted here, and the importance of a term is the sum of the "
+    "weights of the models that have it; a term that fewer models may have starts lower."
+)
+
+Gate = Callable[[Report], str]
+
+
+@dataclass(frozen=True)
+class RankedModel:
+    """One model that was fitted.
+
+    Attributes
+    ----------
+    model : str
+        Its canonical name.
+    description : mapping of str to str
+        Formula, family and so on.
+    terms : tuple of str
+    df : int
+        Number of estimated parameters.
+    llf, value : float
+        Log-likelihood, and criterion.
+    delta : float
+        Criterion minus the smallest one.
+    delta_se : float or None
+        Standard error of `delta`, from pairs of group contributions; None where the criterion
+        has none.
+    weight : float
+        Share of ``exp(-delta / 2)``.
+    close : bool
+        Whether it is within 2 units, or within one standard error, of the smallest criterion.
+    admissible : bool or None
+        What the gate said; None for a model that was not checked.
+    reason : str
+        Why it is not admissible.
+    verdicts : mapping of str to str
+        The verdict of each check.
+    notes : tuple of str
+        Sentences on the fit, such as that a variance is zero.
+    step : int
+        Step of the search in which it was fitted.
+    limited : tuple of str
+        Parameters without a finite estimate.
+    """
+
+    model: str
+    description: Mapping[str, str]
+    terms: tuple[str, ...]
+    df: int
+    llf: float
+    value: float
+    delta: float
+    delta_se: float | None
+    weight: float
+    close: bool
+    admissible: bool | None
+    reason: str
+    verdicts: Mapping[str, str]
+    notes: tuple[str, ...]
+    step: int
+    limited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A candidate that is not ranked, and why.
+
+    It could not be fitted, did not converge, or is another candidate written in another way.
+    """
+
+    model: str
+    description: Mapping[str, str]
+    reason: str
+    step: int
+
+
+@answer_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection(Record):
+    """What a search found.
+
+    Attributes
+    ----------
+    models : tuple of RankedModel
+        All that were fitted, the smallest criterion first; inadmissible ones stay in place.
+    criterion : str
+    search : {"all", "greedy", "beam"}
+    path : tuple of Step
+    failures : tuple of Failure
+    importance : mapping of str to float
+        Sum of the weights of the models that have a term.
+    gated : bool
+        Whether models had to pass checks.
+    seed : int or None
+        Of the checks.
+    remarks : tuple of str
+    best_fit : fitted model or None
+        The fit of `best`; not kept in JSON.
+    reports : mapping of str to Report
+        Of the models that were checked, by name; not kept in JSON.
+    """
+
+    models: tuple[RankedModel, ...]
+    criterion: str
+    search: SearchName
+    path: tuple[Step, ...]
+    failures: tuple[Failure, ...]
+    importance: Mapping[str, float]
+    gated: bool
+    seed: int | None
+    remarks: tuple[str, ...] = ()
+    best_fit: Any = None
+    reports: Mapping[str, Report] = field(default_factory=dict)
+
+    @property
+    def best(self) -> RankedModel | None:
+        """The smallest criterion among the admissible models; None if there is none."""
+        allowed = (model for model in self.models if model.admissible or not self.gated)
+        return next(allowed, None)
+
+    @property
+    def close(self) -> tuple[RankedModel, ...]:
+        """Models within 2 units, or one standard error, of the smallest criterion."""
+        return tuple(model for model in self.models if model.close)
+
+    @property
+    def verdict(self) -> str:
+        """What was selected, in a sentence or two."""
+        return verdict_words(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each model fitted, the smallest criterion first.
+
+        Returns
+        -------
+        DataFrame
+            The parts of the description, then df, llf, criterion, delta, delta_se, weight,
+            close, admissible, reason, notes, step.
+        """
+        rows = [{**model.description, **_numbers(model)} for model in self.models]
+        frame = pd.DataFrame(rows)
+        if not rows:
+            return frame
+        return frame.astype({"delta_se": "float64", "admissible": "boolean"})
+
+    def document(self) -> Document:
+        """The selection as a page."""
+        return page_of(self)
+
+    def content(self) -> Mapping[str, Any]:
+        """All but the fit and the reports; `from_json` reads it back."""
+        return {
+            "verdict": self.verdict,
+            "best": None if self.best is None else self.best.model,
+            "criterion": self.criterion,
+            "search": self.search,
+            "gated": self.gated,
+            "seed": self.seed,
+            "models": [asdict(model) for model in self.models],
+            "failures": [asdict(failure) for failure in self.failures],
+            "path": [asdict(step) for step in self.path],
+            "importance": dict(self.importance),
+            "remarks": self.remarks,
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The selection that `to_json` wrote, without its fit and reports.
+
+        Raises
+        ------
+        DataError
+            If it is no JSON of a selection.
+        """
+        if not isinstance(text, str):
+            raise OptionError(f"a selection is read from the text of its JSON; found {shown(text)}")
+        content = parse_json(text, "selection")
+        require_version(content)
+        return cls(
+            models=tuple(RankedModel(**ranked_fields(row)) for row in content.at("models").items()),
+            failures=tuple(
+                Failure(**failure_fields(row)) for row in content.at("failures").items()
+            ),
+            **selection_fields(content),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Selection among {len(self.models)} models by {self.criterion}: {self.verdict}>"
+
+
+def _numbers(model: RankedModel) -> dict[str, Any]:
+    return {
+        "df": model.df,
+        "llf": model.llf,
+        "criterion": model.value,
+        "delta": model.delta,
+        "delta_se": model.delta_se,
+        "weight": model.weight,
+        "close": model.close,
+        "admissible": model.admissible,
+        "reason": model.reason,
+        "notes": " ".join(model.notes),
+        "step": model.step,
+    }
+
+
+def objections_of(report: Report) -> str:
+    """Why a report makes a model inadmissible: the checks that fail; empty where none does."""
+    failed = [name for name, verdict in report.verdicts.items() if verdict is Verdict.FAIL]
+    return f"fails {', '.join(failed)}" if failed else ""
+
+
+def search_models(
+    start: Sequence[Candidate],
+    neighbours: Neighbours,
+    fit: Fit,
+    *,
+    criterion: str | CriterionFunction = "aic",
+    search: SearchName = "all",
+    width: int = 5,
+    max_models: int = 4096,
+    check: Callable[[Comparable], Report] | None = None,
+    gate: Gate = objections_of,
+    checked: int | Literal["all"] = 5,
+    seed: int | None = None,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+    remarks: Sequence[str] = (),
+) -> Selection:
+    """Search among candidates of any kind.
+
+    Parameters
+    ----------
+    start : sequence of Candidate
+        Where the search begins.
+    neighbours : callable
+        Candidates one change away from a candidate.
+    fit : callable
+        Takes a candidate to a fitted model. All models must be of the same data. It must
+        pickle where processes are used, and give the same fit whenever it is called.
+    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+        A function takes a fitted model to a number, smaller for a better model, or to a record
+        with a `value`, or with log `scores` and their `total`.
+    search : {"all", "greedy", "beam"}
+        All that can be reached; or step by step from the best model so far, or from the best
+        `width` of them, until no neighbour is better.
+    width, max_models : int
+    check : callable, optional
+        Takes a fitted model to a report.
+    gate : callable
+        Takes a report to the reason why the model is not admissible, empty if it is.
+    checked : int or "all"
+        How many models, by criterion, are checked.
+    seed : int, optional
+        Of the checks, for the record.
+    n_jobs, progress
+        As in `mixcheck.check`.
+    remarks : sequence of str
+        What the record should say besides.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    OptionError
+        For an option outside its values.
+    ComparisonError
+        If no candidate can be fitted, or candidates were fitted to different data.
+    """
+    _require_options(search, width, max_models, checked)
+    require_workers(n_jobs)
+    require_progress(progress)
+    name, function = get_criterion(criterion)
+    tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
+    explored, path = explore(
+        start,
+        neighbours,
+        fit,
+        function,
+        search=search,
+        width=width,
+        max_models=max_models,
+        n_jobs=n_jobs,
+        progress=progress,
+        tie=tie,
+    )
+    _require_some(explored)
+    ranked = rank_explored(explored, tie)
+    failures = tuple(_failure(t) for t in explored if not t.assessment.usable)
+    models = _rank(ranked)
+    reports: dict[str, Report] = {}
+    if check is not None:
+        finalists = ranked if checked == "all" else ranked[:checked]
+        task = _Checked(tuple(t.candidate for t in finalists), fit, check)
+        shown = show_models(progress, "models checked")
+        results = map_numbers(task, range(len(finalists)), n_jobs=n_jobs, progress=shown)
+        models = tuple(_gated(m, r, gate) for m, r in _pairs(models, results))
+        reports = {
+            model.model: report
+            for model, report in zip(models, results, strict=False)
+            if isinstance(report, Report)
+        }
+    selection = Selection(
+        models=models,
+        criterion=name,
+        search=search,
+        path=path,
+        failures=failures,
+        importance=_importance(models),
+        gated=check is not None,
+        seed=seed,
+        remarks=(*remarks, WEIGHTS, INFERENCE),
+        reports=reports,
+    )
+    return _with_fit(selection, [t.candidate for t in ranked], fit)
+
+
+def _require_options(search: str, width: int, max_models: int, checked: int | str) -> None:
+    require_choice("search", search, get_args(SearchName))
+    require_whole("width", width)
+    require_whole("max_models", max_models)
+    if not isinstance(checked, str):
+        require_whole("checked", checked)
+    elif checked != "all":
+        raise OptionError(f'checked={shown(checked)} must be a whole number from 1, or "all"')
+
+
+def _require_some(explored: Sequence[Explored]) -> None:
+    """Refuse a search in which nothing could even be fitted: the call itself is wrong."""
+    seen = [tried.assessment for tried in explored]
+    if not any(one.usable or not one.converged for one in seen):
+        shown = "; ".join(sorted({one.reason for one in seen})[:3])
+        raise ComparisonError(
+            f"none of the {len(explored)} candidate models could be fitted: {shown}"
+        )
+
+
+def _failure(tried: Explored) -> Failure:
+    candidate = tried.candidate
+    return Failure(candidate.key, candidate.description, tried.assessment.reason, tried.step)
+
+
+def _rank(ranked: Sequence[Explored]) -> tuple[RankedModel, ...]:
+    """Models in the order of their criterion, with differences and weights."""
+    if not ranked:
+        return ()
+    scores = np.array([tried.assessment.score.value for tried in ranked if tried.assessment.score])
+    deltas, weights = akaike_weights(scores)
+    best = ranked[0].assessment
+    return tuple(
+        _ranked_model(tried, float(delta), float(weight), best)
+        for tried, delta, weight in zip(ranked, deltas, weights, strict=True)
+    )
+
+
+def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment) -> RankedModel:
+    seen = tried.assessment
+    assert seen.score is not None
+    se = _paired_error(seen, best)
+    return RankedModel(
+        model=tried.candidate.key,
+        description=dict(tried.candidate.description),
+        terms=tried.candidate.terms,
+        df=seen.df,
+        llf=seen.llf,
+        value=seen.score.value,
+        delta=delta,
+        delta_se=se,
+        weight=weight,
+        close=delta <= max(CLOSE, 0.0 if se is None else se),
+        admissible=None,
+        reason="",
+        verdicts={},
+        notes=seen.notes,
+        step=tried.step,
+        limited=seen.limited,
+    )
+
+
+def _paired_error(one: Assessment, best: Assessment) -> float | None:
+    """Standard error of a sum of differences between group contributions."""
+    left, right = one.parts, best.parts
+    if left.size < 2 or left.size != right.size:
+        return None
+    return float(np.sqrt(left.size) * np.std(left - right, ddof=1))
+
+
+def _importance(models: Sequence[RankedModel]) -> dict[str, float]:
+    terms = dict.fromkeys(term for model in models for term in model.terms)
+    sums = {term: sum(m.weight for m in models if term in m.terms) for term in terms}
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Checked:
+    """The report on candidate number k, or why there is none."""
+
+    candidates: tuple[Candidate, ...]
+    fit: Fit
+    check: Callable[[Comparable], Report]
+
+    def __call__(self, k: int) -> Report | str:
+        try:
+            report = self.check(self.fit(self.candidates[k]))
+        except OptionError:
+            raise
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return f"could not be checked: {type(error).__name__}: {error}"
+        return replace(report, model=None)
+
+
+def _pairs(
+    models: Sequence[RankedModel], results: Sequence[Report | str]
+) -> list[tuple[RankedModel, Report | str | None]]:
+    padded = [*results, *[None] * (len(models) - len(results))]
+    return list(zip(models, padded, strict=True))
+
+
+def _gated(model: RankedModel, report: Report | str | None, gate: Gate) -> RankedModel:
+    if report is None:
+        return model
+    if isinstance(report, str):
+        return replace(model, admissible=False, reason=report)
+    reason = gate(report)
+    verdicts = {name: verdict.value for name, verdict in report.verdicts.items()}
+    return replace(model, admissible=not reason, reason=reason, verdicts=verdicts)
+
+
+def _with_fit(selection: Selection, candidates: Sequence[Candidate], fit: Fit) -> Selection:
+    """The selection with its best model, fitted again: workers return numbers, not models."""
+    best = selection.best
+    if best is None:
+        return selection
+    chosen = next(candidate for candidate in candidates if candidate.key == best.model)
+    return replace(selection, best_fit=fit(chosen))

@@ -1,0 +1,355 @@
+"""The public verb: what to fit after a report with failing checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.checks.suite import Suite
+from mixcheck.comparison.record import Record
+from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
+from mixcheck.display.numerals import format_number
+from mixcheck.errors import OptionError
+from mixcheck.families import Mixture
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.options import require_progress, require_whole, require_workers, shown
+from mixcheck.parallel import Progress
+from mixcheck.report.policy import Verdict
+from mixcheck.report.report import Report
+from mixcheck.selection.candidates import CriterionFunction
+from mixcheck.selection.fits import GlmmFit, SuiteCheck, require_likelihood
+from mixcheck.selection.remedies import (
+    OBSERVATION,
+    Situation,
+    combine,
+    find_remedies,
+    has_trials,
+)
+from mixcheck.selection.selection import RankedModel, Selection, search_models
+from mixcheck.selection.space import Model, Space, model_of, one_sided
+from mixcheck.streams import choose_seed
+
+__all__ = ["Suggestions", "suggest"]
+
+HONESTY = (
+    "The candidates were made from the checks that failed on these data, so a model that passes "
+    "here has been fitted to its own test: check it on other data where you can."
+)
+
+
+@answer_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class Suggestions(Record):
+    """Models that answer failing checks, fitted and checked in the same way.
+
+    Attributes
+    ----------
+    selection : Selection or None
+        The model as it is and its alternatives, by criterion, with their verdicts; None where
+        there is no alternative.
+    current : str
+        Name of the model as it is.
+    why : mapping of str to tuple of str
+        For each alternative, which failure each of its changes answers.
+    notes : tuple of str
+        On changes that could not be tried.
+    failed, undecided : tuple of str
+        Checks of the model as it is that fail, and that could not be decided.
+    """
+
+    selection: Selection | None
+    current: str
+    why: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[RankedModel, ...]:
+        """The alternatives: those that pass first, then by criterion."""
+        if self.selection is None:
+            return ()
+        others = [model for model in self.selection.models if model.model != self.current]
+        return tuple(sorted(others, key=lambda model: not model.admissible))
+
+    @property
+    def best(self) -> RankedModel | None:
+        """The alternative with the smallest criterion among those that pass."""
+        return next((model for model in self.candidates if model.admissible), None)
+
+    @property
+    def best_fit(self) -> GLMM | None:
+        """The fit of `best`."""
+        fit: GLMM | None = None if self.selection is None else self.selection.best_fit
+        return fit if self.best is not None else None
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """Reports of all models, by name."""
+        return {} if self.selection is None else self.selection.reports
+
+    @property
+    def verdict(self) -> str:
+        """What was found, in a sentence."""
+        if not self.candidates and not self.failed:
+            return self._nothing_fails
+        if not self.candidates:
+            return f"No alternative to {self.current} is known to answer what failed."
+        if self.best is None:
+            return f"None of {len(self.candidates)} alternatives to {self.current} passes."
+        criterion = self.selection.criterion if self.selection else ""
+        words = f"{self.best.model} passes"
+        difference = self.difference(self.best)
+        if difference is None:
+            return f"{words}."
+        side = "below" if difference < 0.0 else "above"
+        return (
+            f"{words}, with {criterion} {format_number(abs(difference))} {side} that of "
+            f"{self.current}."
+        )
+
+    @property
+    def _nothing_fails(self) -> str:
+        if not self.undecided:
+            return f"No check of {self.current} fails."
+        names = ", ".join(self.undecided)
+        return (
+            f"No check of {self.current} is known to fail, and what is undecided is no pass "
+            f"({names}): check again with more draws, mixcheck.check(fit, draws=1000)."
+        )
+
+    def difference(self, model: RankedModel) -> float | None:
+        """Criterion of a model minus that of the model as it is; None where that has none."""
+        models = () if self.selection is None else self.selection.models
+        now = next((other for other in models if other.model == self.current), None)
+        return None if now is None else model.value - now.value
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each alternative, those that pass first.
+
+        Returns
+        -------
+        DataFrame
+            The parts of the description, then df, criterion, difference (to the model as it
+            is; negative is better), passes, reason, why.
+        """
+        rows = [
+            {
+                **model.description,
+                "df": model.df,
+                "criterion": model.value,
+                "difference": self.difference(model),
+                "passes": bool(model.admissible),
+                "reason": model.reason,
+                "why": "; ".join(self.why.get(model.model, ())),
+            }
+            for model in self.candidates
+        ]
+        return pd.DataFrame(rows)
+
+    def document(self) -> Document:
+        """The suggestions as a page."""
+        blocks: list[Block] = [Paragraph(self.verdict)]
+        if self.candidates:
+            blocks.append(self._table())
+        if self.selection is not None and self.selection.failures:
+            rows = tuple((failure.model, failure.reason) for failure in self.selection.failures)
+            blocks.append(Table(("not fitted", "reason"), rows))
+        remarks = (*self.notes, *((HONESTY,) if self.candidates else ()))
+        blocks += [Paragraph(remark, quiet=True) for remark in remarks]
+        return Document("Suggestions", tuple(blocks))
+
+    def _table(self) -> Table:
+        criterion = self.selection.criterion if self.selection else ""
+        rows = tuple(self._row(model) for model in self.candidates)
+        return Table(("model", "why", f"{criterion} difference", "checks"), rows)
+
+    def _row(self, model: RankedModel) -> tuple[Cell, ...]:
+        difference = self.difference(model)
+        shown = None if difference is None else Places(difference, 2)
+        why = "; ".join(self.why.get(model.model, ()))
+        checks: Cell = Badge("PASS", "good") if model.admissible else model.reason
+        return model.model, why, shown, checks
+
+    def content(self) -> Mapping[str, Any]:
+        """The selection with the reasons."""
+        return {
+            "verdict": self.verdict,
+            "current": self.current,
+            "best": None if self.best is None else self.best.model,
+            "why": {name: list(reasons) for name, reasons in self.why.items()},
+            "selection": None if self.selection is None else dict(self.selection.content()),
+            "notes": self.notes,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Suggestions: {self.verdict}>"
+
+
+@answer_calls
+def suggest(
+    report: Report,
+    model: GLMM | None = None,
+    *,
+    criterion: str | CriterionFunction = "aic",
+    most: int = 12,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Suggestions:
+    """Try the models that answer the failing checks of a report.
+
+    Each failing check has its usual remedies: for overdispersion another family or an effect
+    of each observation, for zeros a zero inflation, for a trend the predictor, its square or a
+    spline, for random effects that are not normal a slope. The models with one change, then
+    with several, are fitted, checked by the same suite, policy and random streams, and compared.
+
+    Parameters
+    ----------
+    report : Report
+        Of `mixcheck.check`, which keeps its model.
+    model : GLMM, optional
+        Needed for a report read from JSON.
+    criterion : str or callable
+        As in `mixcheck.select`.
+    most : int
+        Most alternatives that are tried.
+    n_jobs, progress
+        As in `mixcheck.check`.
+
+    Returns
+    -------
+    Suggestions
+        With the best alternative that passes, if there is one. An effect of each observation
+        is that of a column ``observation``, the numbers of the rows, which is added to the
+        data of the fit.
+
+    Raises
+    ------
+    OptionError
+        If the model is not known, or was not fitted by `mixcheck.glmm` with a likelihood.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> ticks = mc.datasets.load("grouseticks")
+    >>> fit = mc.glmm("TICKS ~ YEAR + cHEIGHT + (1 | BROOD)", ticks, family="poisson")
+    >>> report = mc.check(fit, mc.checks.Dispersion(), seed=1, draws=100)
+    >>> mc.suggest(report).best.model
+    'TICKS ~ YEAR + cHEIGHT + (1 | BROOD), nbinom2'
+    """
+    require_whole("most", most)
+    require_workers(n_jobs)
+    require_progress(progress)
+    fit = _fit_of(report, model)
+    situation, options = _situation(fit)
+    remedies, notes = find_remedies(report, situation)
+    pairs = combine(remedies, situation.model, most)
+    models = [situation.model, *(changed for changed, _ in pairs)]
+    space = _listed(situation.model, models)
+    candidates = [space.candidate(one) for one in models]
+    why = {c.key: reasons for c, (_, reasons) in zip(candidates[1:], pairs, strict=True)}
+    failed, undecided = (
+        tuple(name for name, verdict in report.verdicts.items() if verdict is kind)
+        for kind in (Verdict.FAIL, Verdict.UNDECIDED)
+    )
+    if not pairs:
+        return Suggestions(None, candidates[0].key, {}, tuple(notes), failed, undecided)
+    if any(OBSERVATION in part.group for one in models for part in one.random):
+        situation = replace(situation, frame=_numbered(situation.frame))
+        notes.append(f"The column {OBSERVATION!r} numbers the rows.")
+    selection = search_models(
+        candidates,
+        lambda _: (),
+        GlmmFit(situation.frame, options),
+        criterion=criterion,
+        check=_same_check(report),
+        checked="all",
+        seed=report.provenance.get("seed"),
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    return Suggestions(selection, candidates[0].key, why, tuple(notes), failed, undecided)
+
+
+def _fit_of(report: Report, model: GLMM | None) -> GLMM:
+    """The model of a report."""
+    if not isinstance(report, Report):
+        raise OptionError(f"suggest needs the report of mixcheck.check(fit), found {shown(report)}")
+    fit = report.model if model is None else model
+    if not isinstance(fit, GLMM):
+        found = "it holds none" if fit is None else f"it is of {type(fit).__name__}"
+        raise OptionError(
+            f"suggest needs the fit that the report is of, made by mixcheck.glmm, and {found}; "
+            "write suggest(report, fit)"
+        )
+    formula = fit.description["formula"]
+    told = dict(report.provenance.get("model") or {}).get("formula", formula)
+    if told != formula:
+        raise OptionError(f"the report is of {told!r}, and the model given is {formula!r}")
+    return fit
+
+
+def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
+    """A fit as a model that can be changed, and the options of its call."""
+    design = fit.design
+    parts = dict(design.formula.predictors)
+    texts = {name: one_sided(parts[name]) for name in ("zi", "dispersion") if name in parts}
+    if texts.get("dispersion") == "~ 1":
+        del texts["dispersion"]
+    # The fit's family has its zero part; a call names the family without it, and the part.
+    family = fit.family.base if isinstance(fit.family, Mixture) else fit.family
+    model = model_of(design.formula, family, **texts)
+    # A proportion in one column has its trials as weights.
+    weights = design.weights
+    if design.formula.response.kind == "single" and design.size is not None:
+        weights = design.size
+    options: dict[str, Any] = {"method": fit.method.name, "reml": fit.method.reml}
+    require_likelihood(options)
+    del options["reml"]
+    if fit.method.name == "agq":
+        options["nodes"] = fit.method.nodes
+    else:
+        options["hessian"] = fit.method.hessian
+    if weights is not None:
+        options["weights"] = weights
+    if design.offset_source == "":
+        # An offset given as an array: the sum of all offsets takes the place of each.
+        options["offset"] = design.predictors[0].offset
+        model = replace(model, offsets=())
+    elif design.offset_source is not None:
+        options["offset"] = design.offset_source
+    return Situation(model, design.frame, has_trials(design.size)), options
+
+
+def _listed(model: Model, models: list[Model]) -> Space:
+    """A space that names these models."""
+    return Space(
+        full=model,
+        families=tuple(dict.fromkeys(one.family for one in models)),
+        zi=tuple(dict.fromkeys(one.zi for one in models)),
+        dispersion=tuple(dict.fromkeys(one.dispersion for one in models)),
+    )
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**{OBSERVATION: np.arange(len(frame))})
+
+
+def _same_check(report: Report) -> SuiteCheck:
+    """The checks of a report, asked again in the same way."""
+    told = report.provenance
+    stored = told.get("suite")
+    return SuiteCheck(
+        suite=Suite.from_json(json.dumps({"checks": stored})) if stored else None,
+        policy=report.policy,
+        seed=choose_seed(told.get("seed")),
+        draws=told.get("draws"),
+        refits=told.get("refits", 0),
+        conditioning=told.get("conditioning", "posterior"),
+    )

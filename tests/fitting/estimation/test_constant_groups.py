@@ -1,0 +1,151 @@
+"""Responses that are constant within groups."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import ndtri
+
+import mixcheck as mc
+from mixcheck.design import build_design, parse_formula
+from mixcheck.errors import ComparisonError, SeparationWarning
+from mixcheck.families import get_family
+from mixcheck.fitting.estimation.constant_groups import determined_terms
+from mixcheck.fitting.likelihood.problem import arrange
+
+METHODS: list[dict[str, Any]] = [
+    {},
+    {"method": "agq"},
+    {"method": "agq", "nodes": 9},
+    {"method": "profiled"},
+    {"method": "pql"},
+    {"reml": True},
+]
+
+
+def fit_once(formula: str, data: pd.DataFrame, **options: Any) -> tuple[mc.GLMM, list[Any]]:
+    """A fit and the warnings that it gave."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return mc.glmm(formula, data, **options), caught
+
+
+def table(groups: int = 40, size: int = 10) -> pd.DataFrame:
+    """Every other group all ones, the others all zeros."""
+    g = np.repeat(np.arange(groups), size)
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"g": g, "b": g % 2, "x": rng.normal(size=g.size), "k": 5 * (g % 2), "m": 5, "h": g % 3}
+    )
+
+
+@pytest.mark.parametrize("options", METHODS, ids=str)
+def test_supremum(options: dict[str, Any]) -> None:
+    """Symmetric data: an intercept of zero without a standard error, and 40 log(1/2)."""
+    fit, caught = fit_once("b ~ 1 + (1 | g)", table(), family="binomial", **options)
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert "The groups determine the responses" in str(caught[0].message)
+    assert fit.converged
+    assert fit.llf == pytest.approx(40 * np.log(0.5), abs=1e-9)
+    assert fit.params["Intercept"] == pytest.approx(0.0, abs=1e-6)
+    assert np.isinf(fit.bse["Intercept"])
+    assert fit.pvalues["Intercept"] == 1.0
+    assert [(x.parameter, x.reason) for x in fit.convergence.limits] == [
+        ("(1 | g)", "groups"),
+        ("Intercept", "groups"),
+    ]
+    assert "determine the responses" in str(fit.summary())
+    np.testing.assert_allclose(fit.fittedvalues, table()["b"], atol=1e-4)
+
+
+def test_no_conditional_aic() -> None:
+    """A conditional likelihood of one says nothing, and is refused with the reason."""
+    fit, _ = fit_once("b ~ 1 + (1 | g)", table(), family="binomial")
+    with pytest.raises(ComparisonError, match="the groups determine the responses"):
+        mc.caic(fit)
+    assert fit.approximation().unavailable == "The groups determine the responses."
+
+
+@pytest.mark.parametrize(
+    ("left", "family"),
+    [
+        ("k / m", "binomial"),
+        ("k / m", "betabinomial"),
+        ("b", mc.families.Binomial(link="probit")),
+        ("b", mc.families.Binomial(link="cloglog")),
+    ],
+    ids=str,
+)
+def test_families(left: str, family: Any) -> None:
+    """Every family of successes and link has the limit of a probit regression of the groups."""
+    data = table(25, 4)
+    fit, caught = fit_once(f"{left} ~ 1 + (1 | g)", data, family=family)
+    assert [w.category for w in caught] == [SeparationWarning]
+    share = 12 / 25
+    assert fit.llf == pytest.approx(12 * np.log(share) + 13 * np.log(1 - share), abs=1e-9)
+    ratio = fit.params["Intercept"] / fit.theta.iloc[0]
+    assert ratio == pytest.approx(ndtri(share), abs=1e-7)
+    again = fit.refit(data[left.split()[0]])
+    assert again.llf == pytest.approx(fit.llf, abs=1e-9)
+
+
+def test_one_exception() -> None:
+    """One response that differs within its group: the same story, from the width of the term."""
+    data = table()
+    data.loc[3, "b"] = 1
+    for options in ({}, {"method": "agq"}, {"reml": True}):
+        fit, caught = fit_once("b ~ x + (1 | g)", data, family="binomial", **options)
+        assert [w.category for w in caught] == [SeparationWarning]
+        assert "nearly every group" in str(caught[0].message)
+        assert fit.convergence.runaway == ("(1 | g)", "Intercept")
+        assert fit.pvalues["Intercept"] == 1.0
+        assert np.isfinite(fit.bse["x"])
+
+
+def test_determined_with_predictors() -> None:
+    """Responses that a predictor tells within the groups are not said to be alike within them."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"x": rng.normal(size=240), "g": np.arange(240) % 16})
+    data["y"] = (data.x + rng.normal(size=16)[data.g] > 0.0).astype(int)
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family="binomial")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert "alike" not in str(caught[0].message)
+    assert "with the predictors beside them" in str(caught[0].message)
+    assert not np.isfinite(fit.bse["Intercept"])
+
+
+def test_zero_part() -> None:
+    """Groups that are all zero or have none are named in the zero part; the mean is as alone."""
+    data = table(20, 10)
+    data["y"] = np.where(data["b"] == 0, 0, np.random.default_rng(0).poisson(3, len(data)) + 1)
+    fit, caught = fit_once("y ~ 1 + (1 | g)", data, family="truncated_poisson", zi="~ 1 + (1 | g)")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.convergence.runaway == ("zi: (1 | g)", "zi: Intercept")
+    alone, _ = fit_once("y ~ 1 + (1 | g)", data[data["y"] > 0], family="truncated_poisson")
+    assert fit.bse["Intercept"] == pytest.approx(alone.bse["Intercept"], rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_false_alarm(seed: int) -> None:
+    """Groups with responses of both kinds are fitted without a word of it."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(15), 8)
+    eta = 0.3 + rng.normal(0, 1.2, 15)[g]
+    data = pd.DataFrame({"g": g, "b": (rng.random(g.size) < 1 / (1 + np.exp(-eta))).astype(int)})
+    fit, _ = fit_once("b ~ 1 + (1 | g)", data, family="binomial")
+    assert fit.convergence.limits == ()
+
+
+@pytest.mark.parametrize("row", [None, 0, 2_999])
+def test_any_row_decides(row: int | None) -> None:
+    """One response that differs within its group, the first or the last of many, is enough."""
+    data = table(groups=30, size=100)
+    if row is not None:
+        data.loc[row, "b"] = 1 - data["b"][row]
+    formula = parse_formula("b ~ 1 + (1 | g)")
+    problem = arrange(build_design(formula, data, ratio_is_trials=True), get_family("binomial"))
+    assert bool(determined_terms(problem)) == (row is None)

@@ -1,0 +1,136 @@
+"""The outer search, on functions whose minimum is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.optimize import differentiate_gradient, minimise
+from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+
+# The search polishes until the whitened gradient is below 1e-7.
+REACHED = 1e-6
+# Central differences of an exact gradient with a step of 4e-3.
+HESSIAN = 1e-3
+
+Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+def objective(function: Function) -> Objective:
+    """An objective without any mode."""
+
+    def evaluate(psi: np.ndarray, nearby: Evaluation | None) -> Evaluation:
+        value, gradient = function(psi)
+        return Evaluation(psi, value, gradient, None)
+
+    return evaluate
+
+
+def quadratic(psi: np.ndarray) -> tuple[float, np.ndarray]:
+    """A bowl with its minimum at (1, 2, 3)."""
+    A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])
+    d = psi - np.array([1.0, 2.0, 3.0])
+    return float(0.5 * d @ A @ d), A @ d
+
+
+def rosenbrock(psi: np.ndarray) -> tuple[float, np.ndarray]:
+    """A curved valley with its minimum at (1, 1)."""
+    x, y = psi
+    gradient = np.array([-400.0 * x * (y - x**2) - 2.0 * (1.0 - x), 200.0 * (y - x**2)])
+    return float(100.0 * (y - x**2) ** 2 + (1.0 - x) ** 2), gradient
+
+
+def face(psi: np.ndarray) -> tuple[float, np.ndarray]:
+    """Even in the second argument, a saddle on its face, minima at (0, -1) and (0, 1)."""
+    x, t = psi
+    return float(x**2 + (t**2 - 1.0) ** 2), np.array([2.0 * x, 4.0 * t * (t**2 - 1.0)])
+
+
+def barrier(psi: np.ndarray) -> tuple[float, np.ndarray]:
+    """Infinite below zero, minimum at one."""
+    if psi[0] <= 0.0:
+        return np.inf, np.array([np.nan])
+    return float(psi[0] - np.log(psi[0])), np.array([1.0 - 1.0 / psi[0]])
+
+
+@pytest.mark.parametrize("hessian", [True, False])
+def test_quadratic(hessian: bool) -> None:
+    """The minimum of a bowl, its Hessian and smallest eigenvalue."""
+    scale = np.diag([0.5, 0.7, 1.2])
+    found = minimise(objective(quadratic), np.zeros(3), scale, hessian=hessian)
+    np.testing.assert_allclose(found.psi, [1.0, 2.0, 3.0], atol=REACHED)
+    assert found.gradient < REACHED
+    if hessian:
+        A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])
+        assert found.hessian is not None
+        np.testing.assert_allclose(found.hessian, A, atol=HESSIAN)
+        smallest = np.linalg.eigvalsh(scale @ A @ scale)[0]
+        assert found.smallest_eigenvalue == pytest.approx(smallest, abs=HESSIAN)
+    else:
+        assert found.hessian is None
+        assert np.isnan(found.smallest_eigenvalue)
+
+
+def test_scale_is_no_matter_of_units() -> None:
+    """A change of units with its scale gives the same path."""
+    T = np.array([[1e3, 0.0, 0.0], [2.0, 1e-2, 0.0], [0.0, 0.0, 5.0]])
+
+    def scaled(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = quadratic(T @ psi)
+        return value, T.T @ gradient
+
+    one = minimise(objective(quadratic), np.zeros(3), np.eye(3))
+    other = minimise(objective(scaled), np.zeros(3), np.linalg.inv(T))
+    assert other.evaluations == one.evaluations
+    np.testing.assert_allclose(T @ other.psi, one.psi, atol=REACHED)
+
+
+def test_valley() -> None:
+    """A curved valley is followed to its end."""
+    found = minimise(objective(rosenbrock), np.array([-1.2, 1.0]), 0.1 * np.eye(2))
+    np.testing.assert_allclose(found.psi, [1.0, 1.0], atol=REACHED)
+    assert found.smallest_eigenvalue > 0.0
+
+
+@pytest.mark.parametrize("start", [[0.0, 0.0], [0.5, 0.0], [0.5, 1e-9]])
+def test_saddle(start: list[float]) -> None:
+    """A zero gradient on a face proves nothing: the search leaves it."""
+    found = minimise(objective(face), np.array(start), np.eye(2))
+    np.testing.assert_allclose(np.abs(found.psi), [0.0, 1.0], atol=REACHED)
+    assert found.smallest_eigenvalue > 1.0
+
+
+def test_barrier() -> None:
+    """Steps into an infinite region are shortened."""
+    found = minimise(objective(barrier), np.array([0.05]), np.array([[10.0]]))
+    assert found.psi[0] == pytest.approx(1.0, abs=REACHED)
+
+
+def test_infinite_start() -> None:
+    """An infinite start is handed back, for the caller to try another."""
+    found = minimise(objective(barrier), np.array([-1.0]), np.eye(1))
+    assert found.evaluation.deviance == np.inf
+    assert found.hessian is None
+
+
+def test_no_curvature() -> None:
+    """A minimum at the edge of an infinite region is one clear error."""
+
+    def edge(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        return (psi[0] ** 2, 2.0 * psi) if psi[0] >= 0.0 else (np.inf, np.array([np.nan]))
+
+    with pytest.raises(ConvergenceError, match="not finite next to where the search ended"):
+        minimise(objective(edge), np.array([1.0]), np.eye(1))
+
+
+def test_differentiate() -> None:
+    """The Hessian in the parameters, whatever the scale."""
+    psi = np.array([0.4, 0.3])
+    for scale in (np.eye(2), np.array([[0.3, 0.1], [0.0, 2.0]])):
+        evaluation = objective(face)(psi, None)
+        found = differentiate_gradient(objective(face), psi, scale, evaluation)
+        wanted = np.diag([2.0, 12.0 * 0.09 - 4.0])
+        np.testing.assert_allclose(found, wanted, atol=HESSIAN)

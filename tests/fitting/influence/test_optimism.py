@@ -1,0 +1,106 @@
+"""Optimism by replaced responses, against sums over refits written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.port import ConditionalLikelihood, Perturbations
+
+# Both sides are refits to 1e-6 of a standard error.
+REFITTED = 2e-4
+# The difference to the fitted distribution is a term of its own.
+SPREAD = "spread of the random effects"
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Eight groups of four: a binary response, and successes in three trials."""
+    rng = np.random.default_rng(9)
+    g, x = np.repeat(np.arange(8), 4), rng.normal(size=32)
+    p = 1.0 / (1.0 + np.exp(-0.3 - x - 2.5 * np.linspace(-1.0, 1.0, 8)[g]))
+    return pd.DataFrame(
+        {"g": g, "x": x, "b": 1.0 * (rng.random(32) < p), "k": rng.binomial(3, p), "m": 3}
+    )
+
+
+def written_out(fit: mc.GLMM, trials: int) -> float:
+    """``sum_i sum_k p_k [l(k; zeta(k)) - sum_j p_j l(j; zeta(k))]`` by refits to every k."""
+    total = 0.0
+    ks = np.arange(trials + 1.0)
+    for i in range(fit.nobs):
+        eta = []
+        for k in ks:
+            y = fit.observed.copy()
+            y[i] = k
+            again = fit if k == fit.observed[i] else fit.refit(y)
+            eta.append(again.predict(random_effects="auto", scale="link").to_numpy()[i])
+        here = np.full(ks.size, eta[int(fit.observed[i])])
+        size = np.full(ks.size, float(trials))
+        p = fit.family.probability(ks, (here,), size)
+        for k, value in zip(ks, eta, strict=True):
+            held = (np.full(ks.size, value),)
+            density = fit.family.log_density(fit.family.prepare(ks, size), held)
+            total += p[int(k)] * (density[int(k)] - p @ density)
+    return total
+
+
+def test_efron_by_refits(table):
+    """A Bernoulli response: one refit for each row."""
+    fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
+    assert fit.perturb("exact").size == fit.nobs
+    found = mc.caic(fit, method="exact")
+    assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 1), abs=REFITTED)
+
+
+def test_trials_by_refits(table):
+    """Three trials: up to three refits for each row, whatever the link."""
+    family = mc.families.Binomial(link="cloglog")
+    fit = mc.glmm("k / m ~ x + (1 | g)", table, family=family)
+    assert 2 * fit.nobs < fit.perturb("exact").size <= 3 * fit.nobs
+    found = mc.caic(fit, method="exact")
+    assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 3), abs=REFITTED)
+
+
+def test_chen_and_stein_by_refits():
+    """Counts: ``sum y [eta(y) - eta(y - 1)]`` over the rows that have one."""
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(6), 4)
+    y = rng.poisson(np.exp(0.5 + rng.normal(size=6)[g])).astype(float)
+    fit = mc.glmm("y ~ 1 + (1 | g)", pd.DataFrame({"g": g, "y": y}), family="poisson")
+    total = 0.0
+    eta = np.log(fit.fittedvalues.to_numpy())
+    for i in np.flatnonzero(y):
+        less = y.copy()
+        less[i] -= 1.0
+        total += y[i] * (eta[i] - np.log(fit.refit(less).fittedvalues.to_numpy()[i]))
+    assert mc.caic(fit, method="exact").df == pytest.approx(total, abs=REFITTED)
+
+
+def test_derivatives_of_trials_need_no_grid(table):
+    """``V d vartheta / dy`` is the same for trials and for the rows that they are made of."""
+    rows = table.loc[table.index.repeat(3)].reset_index(drop=True)
+    rows["one"] = (np.tile(np.arange(3), 32) < rows["k"]).astype(float)
+    trials = mc.glmm("k / m ~ x + (1 | g)", table, family="binomial")
+    single = mc.glmm("one ~ x + (1 | g)", rows, family="binomial")
+    assert mc.caic(trials).df == pytest.approx(mc.caic(single).df, abs=1e-6)
+
+
+def test_a_fit_meets_the_port(table):
+    """The fit and its replacements are what the comparison asks for."""
+    fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
+    assert isinstance(fit, ConditionalLikelihood)
+    assert isinstance(fit.perturb("exact"), Perturbations)
+    assert fit.perturb("onestep").size == fit.perturb("derivative").size == 0
+    failed = fit.perturb("exact").collect(["no refit"] * fit.nobs)
+    assert failed.total == pytest.approx(fit.perturb("onestep").collect([]).total)
+    assert "32 of 32" in failed.notes[0]
+
+
+def test_a_response_of_strong_groups_is_averaged(table):
+    """The spread of the random effects takes from 0/1 responses: p (1 - p) bends downwards."""
+    fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
+    for method in ("derivative", "onestep", "exact"):
+        assert -2.0 < mc.caic(fit, method=method).by_term[SPREAD] < 0.0

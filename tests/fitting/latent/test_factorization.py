@@ -1,0 +1,161 @@
+"""The latent system, against dense linear algebra."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mixcheck.fitting.latent import factorization
+from mixcheck.fitting.latent.factorization import Factorization, factorize
+from mixcheck.fitting.latent.layout import Latent
+from mixcheck.fitting.likelihood.problem import Problem
+
+# Condition numbers here are below 1e4.
+ROUNDING = 1e-10
+PATHS = {"default": None, "dense": np.inf, "sparse": 0.0}
+
+
+def flatten(parts: list[np.ndarray]) -> np.ndarray:
+    """All effects in one vector: by factor, effect, level."""
+    return np.concatenate([p.ravel() for p in parts])
+
+
+def split(latent: Latent, flat: np.ndarray) -> list[np.ndarray]:
+    """The inverse of `flatten`."""
+    ends = np.cumsum([f.q * f.m for f in latent.factors])[:-1]
+    shapes = [f.shape for f in latent.factors]
+    return [p.reshape(s) for p, s in zip(np.split(flat, ends), shapes, strict=True)]
+
+
+def dense_system(
+    problem: Problem, roots: list[np.ndarray], weights: dict[tuple[int, int], np.ndarray]
+) -> np.ndarray:
+    """``I + sum_ab M_a' W_ab M_b``, effects in the order of `flatten`."""
+    latent = problem.latent
+    maps = []
+    for e in np.eye(latent.size):
+        scaled = [root @ part for root, part in zip(roots, split(latent, e), strict=True)]
+        held = latent.gather(scaled, len(problem.X))
+        maps.append([np.zeros(problem.n) if h is None else h for h in held])
+    M = np.array(maps)
+    H = np.eye(latent.size)
+    for (a, b), w in weights.items():
+        part = np.einsum("in,n,jn->ij", M[:, a], w, M[:, b])
+        H += part if a == b else part + part.T
+    return H
+
+
+def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray]:
+    """A factorization and its dense H; the layout is checked in test_latent."""
+    family = "gaussian-identity" if layout in small.several else "poisson-log"
+    case = small.case(layout, family, 5)
+    problem, rng = case.problem, np.random.default_rng(1)
+    roots = problem.roots(case.psi[problem.n_beta :])
+    weights = {(0, 0): rng.uniform(0.2, 3.0, problem.n)}
+    if layout in small.several:
+        weights |= {(1, 1): rng.uniform(2.0, 3.0, problem.n)}
+        weights |= {(0, 1): rng.uniform(-0.5, 0.5, problem.n)}
+    held = factorize(problem.latent, problem.latent.gram(weights), roots)
+    assert held is not None
+    return held, dense_system(problem, roots, weights)
+
+
+@pytest.fixture(params=PATHS)
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The Schur complement by dense slabs, by sparse products, or as it is chosen."""
+    cost = PATHS[request.param]
+    if cost is not None:
+        monkeypatch.setattr(factorization, "_SPARSE_COST", cost)
+        # Slabs of a few rows each, so that there are several.
+        monkeypatch.setattr(factorization, "_SLAB", 200)
+    return str(request.param)
+
+
+NAMES = [
+    "one",
+    "vector",
+    "three_effects",
+    "diagonal",
+    "two_terms",
+    "per_row",
+    "nested",
+    "nested_vector",
+    "three_nested",
+    "three_nested_vector",
+    "crossed",
+    "crossed_vector",
+    "three_crossed",
+    "nested_crossed",
+    "nested_two_crossed",
+    "two_predictors",
+    "two_predictors_nested",
+    "two_predictors_crossed",
+]
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("layout", NAMES)
+def test_dense(small: SimpleNamespace, layout: str) -> None:
+    """Log determinant, solve, root and inverse entries are those of the dense H."""
+    held, H = make(small, layout)
+    latent, inverse = held.latent, np.linalg.inv(H)
+    assert held.log_det() == pytest.approx(np.linalg.slogdet(H)[1], abs=ROUNDING)
+    b = np.random.default_rng(2).normal(size=latent.size)
+    solved = flatten(held.solve(split(latent, b)))
+    np.testing.assert_allclose(solved, inverse @ b, atol=ROUNDING)
+    root = np.column_stack(
+        [flatten(held.apply_inverse_root(split(latent, e))) for e in np.eye(latent.size)]
+    )
+    np.testing.assert_allclose(root @ root.T, inverse, atol=ROUNDING)
+    begin = np.cumsum([0, *(f.q * f.m for f in latent.factors)])
+    entries = held.inverse_entries()
+    assert set(entries) == set(latent.pairs)
+    for (f, g), block in entries.items():
+        pair = latent.pairs[f, g]
+        (q, m), (r, k) = latent.factors[f].shape, latent.factors[g].shape
+        assert block.shape == (q, r, pair.left.size)
+        rows = [begin[f] + c * m + pair.left for c in range(q)]
+        columns = [begin[g] + d * k + pair.right for d in range(r)]
+        wanted = [[inverse[i, j] for j in columns] for i in rows]
+        np.testing.assert_allclose(block, wanted, atol=ROUNDING)
+
+
+def test_inputs_are_kept(small: SimpleNamespace) -> None:
+    """Neither the Gram blocks nor right-hand sides are written to."""
+    case = small.case("nested_two_crossed", "poisson-log", 5)
+    latent = case.problem.latent
+    gram = latent.gram({(0, 0): np.full(case.problem.n, 1.5)})
+    kept = {key: block.copy() for key, block in gram.items()}
+    held = factorize(latent, gram, case.problem.roots(case.psi[case.problem.n_beta :]))
+    assert held is not None
+    rhs = [np.ones(f.shape) for f in latent.factors]
+    held.solve(rhs)
+    held.apply_inverse_root(rhs)
+    held.inverse_entries()
+    assert all(np.all(part == 1.0) for part in rhs)
+    for key, block in gram.items():
+        np.testing.assert_array_equal(block, kept[key])
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested", "crossed", "nested_two_crossed"])
+def test_not_positive(small: SimpleNamespace, layout: str) -> None:
+    """Curvature that is negative enough gives None, in the chain or in the rest."""
+    case = small.case(layout, "poisson-log", 5)
+    problem = case.problem
+    gram = problem.latent.gram({(0, 0): np.full(problem.n, -50.0)})
+    roots = problem.roots(case.psi[problem.n_beta :])
+    assert factorize(problem.latent, gram, roots) is None
+
+
+def test_rest_not_positive(small: SimpleNamespace) -> None:
+    """The chain may be positive where the Schur complement is not."""
+    case = small.case("crossed", "poisson-log", 5)
+    problem = case.problem
+    # The chain has almost no variance, so only the rest feels the curvature.
+    roots = problem.roots(np.array([1e-6, 1.0]))
+    if problem.latent.factors[0].m != 6:
+        roots = roots[::-1]
+    gram = problem.latent.gram({(0, 0): np.full(problem.n, -0.2)})
+    assert factorize(problem.latent, gram, roots) is None

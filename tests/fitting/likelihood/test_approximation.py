@@ -1,0 +1,83 @@
+"""Which approximation of the likelihood, and how many nodes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import ConvergenceError, SeparationWarning
+from mixcheck.fitting.likelihood import approximation as methods
+from mixcheck.fitting.likelihood.approximation import Method, choose_nodes, objective_of
+
+# The Newton decrement at the mode is below 1e-16; log det H is off by its root.
+DEVIANCE = 1e-8
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-3, 0.05, 0.5])
+@pytest.mark.parametrize("layout", ["one", "vector", "nested", "nested_two_crossed"])
+def test_warm_start(small: SimpleNamespace, layout: str, size: float) -> None:
+    """An evaluation does not depend on the one before it, near or far."""
+    case, rng = small.case(layout, "poisson-log", 8), np.random.default_rng(0)
+    objective = objective_of(case.problem, Method())
+    before = objective(case.psi, None)
+    for _ in range(4):
+        psi = case.psi + size * rng.normal(size=case.psi.size)
+        cold, warm = objective(psi, None), objective(psi, before)
+        assert warm.deviance == pytest.approx(cold.deviance, abs=DEVIANCE)
+        np.testing.assert_allclose(warm.gradient, cold.gradient, atol=1e2 * DEVIANCE)
+        before = warm
+
+
+def test_nodes_settle(cbpp: mc.GLMM) -> None:
+    """The nodes chosen differ from many more by less than is asked."""
+    evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
+    chosen = choose_nodes(cbpp.problem, evaluation, Method("agq"))
+    assert chosen.nodes > 1
+    many = [
+        objective_of(cbpp.problem, Method("agq", nodes=k))(cbpp.optimum.psi, evaluation).deviance
+        for k in (chosen.nodes, 101)
+    ]
+    assert abs(many[0] - many[1]) < 2.0 * methods._AGREEMENT
+
+
+def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tolerance that no rule reaches is one clear error."""
+    monkeypatch.setattr(methods, "_AGREEMENT", 0.0)
+    evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
+    with pytest.raises(ConvergenceError, match="found no number of nodes up to"):
+        choose_nodes(cbpp.problem, evaluation, Method("agq"))
+
+
+def test_words() -> None:
+    """A method says what it is."""
+    assert str(Method()) == "Laplace, observed information"
+    assert str(Method("agq", nodes=7)) == "adaptive quadrature, 7 nodes"
+
+
+@pytest.mark.parametrize("family", ["gamma", "lognormal", "beta"])
+def test_unbounded_likelihood(family: str) -> None:
+    """Responses that one level, or every group, reproduces exactly end in one sentence at once."""
+    rng = np.random.default_rng(3)
+    n = 160
+    group, level = np.arange(n) % 16, np.repeat(["a", "b", "c", "d"], 40)
+    data = pd.DataFrame({"g": group, "f": level, "x": rng.normal(size=n)})
+    data["level"] = np.where(level == "b", 0.3, rng.uniform(0.1, 0.9, n))
+    data["group"] = 0.1 + group / 20
+    with pytest.raises(ConvergenceError, match="constant, also within some level"):
+        mc.glmm("level ~ f + (1 | g)", data, family=family, dispersion="~ f")
+    with pytest.raises(ConvergenceError, match=r"within the levels of \(1 \| g\)"):
+        mc.glmm("group ~ x + (1 | g)", data, family=family)
+
+
+def test_dispersion_that_vanishes() -> None:
+    """A dispersion beside a random effect of each row vanishes at a finite likelihood."""
+    rng = np.random.default_rng(4)
+    n = 80
+    data = pd.DataFrame({"y": rng.lognormal(0.0, 0.3, n), "row": np.arange(n)})
+    with pytest.warns(SeparationWarning, match="dispersion: Intercept"):
+        fit = mc.glmm("y ~ 1 + (1 | row)", data, family="gamma")
+    assert np.isfinite(fit.llf)

@@ -1,0 +1,74 @@
+"""Conditional modes of the random effects, against dense linear algebra."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
+
+# The Newton decrement at the mode is below 1e-16; predictors are off by its root.
+MODE = 1e-7
+
+
+@pytest.mark.parametrize("layout", ["vector", "nested", "crossed"])
+def test_mode(small: SimpleNamespace, layout: str) -> None:
+    """The mode gives the predictors of the dense mode, from any start, with or without a chord."""
+    case = small.case(layout, "poisson-log", 8)
+    problem = case.problem
+    wanted = small.mode(case.design, case.family, case.psi).eta[0]
+    roots = problem.roots(case.psi[problem.n_beta :])
+    base, rng = problem.fixed(case.psi), np.random.default_rng(0)
+    first = find_mode(problem, base, roots, problem.latent.zeros())
+    assert first is not None
+    chord = first.system.factorization
+    for start in (
+        problem.latent.zeros(),
+        [rng.normal(size=f.shape) for f in problem.latent.factors],
+    ):
+        for stepper in (None, chord):
+            mode = find_mode(problem, base, roots, start, chord=stepper)
+            assert mode is not None
+            found = problem.to_design(mode.point.eta[0])
+            np.testing.assert_allclose(found, wanted, atol=MODE)
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested_two_crossed", "two_predictors"])
+def test_prediction(small: SimpleNamespace, layout: str) -> None:
+    """The predicted mode is right to first order: its error falls with the square of the step."""
+    family = "gaussian-log" if layout == "two_predictors" else "poisson-log"
+    case = small.case(layout, family, 8)
+    problem, rng = case.problem, np.random.default_rng(0)
+    direction = rng.normal(size=case.psi.size)
+
+    def solve(psi: np.ndarray) -> object:
+        roots = problem.roots(psi[problem.n_beta :])
+        return find_mode(problem, problem.fixed(psi), roots, problem.latent.zeros())
+
+    before = solve(case.psi)
+    errors = []
+    for step in (1e-2, 1e-3):
+        psi = case.psi + step * direction
+        u, _ = predict_mode(problem, before, case.psi, psi)
+        after = solve(psi)
+        errors.append(max(np.abs(a - b).max() for a, b in zip(u, after.point.u, strict=True)))
+        moved = max(np.abs(a - b).max() for a, b in zip(before.point.u, after.point.u, strict=True))
+        assert errors[-1] < 0.2 * moved
+    # Second order would give 0.01.
+    assert errors[1] < 0.02 * errors[0]
+
+
+def test_nowhere(small: SimpleNamespace) -> None:
+    """Predictors outside the domain of the link have no mode."""
+    problem = small.case("one", "poisson-identity", 8).problem
+    base = [np.full(problem.n, -5.0)]
+    assert find_mode(problem, base, [np.eye(1)], problem.latent.zeros()) is None
+
+
+def test_scale() -> None:
+    """Lambda u of every level."""
+    u, root = np.arange(6.0).reshape(2, 3), np.array([[2.0, 0.0], [1.0, 3.0]])
+    np.testing.assert_array_equal(scale(root, u), root @ u)
+    np.testing.assert_array_equal(scale(np.array([[2.0]]), u[:1]), 2.0 * u[:1])
