@@ -272,7 +272,7 @@ def _settle(problem: Problem, start: FixedFit) -> tuple[Optimum, Method]:
     except ConvergenceError:
         method = Method("agq", nodes=_SOME_NODES)
         optimum = estimate(problem, method, start)
-        if not wide_terms(problem, optimum.psi[problem.n_beta :]):
+        if not wide_terms(problem, optimum):
             raise
         return optimum, method
 

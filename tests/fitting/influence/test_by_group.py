@@ -130,3 +130,14 @@ def test_reml_has_no_groups():
 def test_it_meets_the_port(cbpp):
     """A fit is a model whose likelihood is known by groups."""
     assert isinstance(cbpp, Groupwise)
+
+
+def test_group_left_out_far_from_zero() -> None:
+    """What a group left out is worth does not depend on the origin of a slope's covariate."""
+    rng = np.random.default_rng(7)
+    g, x = np.repeat(np.arange(12), 10), rng.normal(size=120)
+    y = x + rng.normal(size=12)[g] + 0.5 * rng.normal(size=12)[g] * x + rng.normal(size=120)
+    near, far = (
+        mc.glmm("y ~ x + (x | g)", {"y": y, "x": x + origin, "g": g}) for origin in (0.0, 1e6)
+    )
+    assert mc.logo(far).total == pytest.approx(mc.logo(near).total, abs=1e-6)

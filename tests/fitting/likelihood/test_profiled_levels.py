@@ -10,7 +10,7 @@ from mixcheck.fitting.likelihood.cross_products import take_moments
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import Entries, Profile, ProfiledDeviance
 from mixcheck.fitting.likelihood.profiled_jointly import evaluate_jointly
-from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels
+from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
 
 # Central differences over two pairs of points, relative to the largest derivative.
 DIFFERENCED = 1e-8
@@ -120,3 +120,27 @@ def test_sums_from_the_rows() -> None:
     left = found.square * at.moments.size**2 - within.square * alone.moments.size**2
     # What the effects themselves cost, u'u, is of the order of 12 / 1e14.
     assert 0.0 < left < 30.0 / 1e14
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_scoring_goes_to_a_stationary_point(formula: str, *, restricted: bool) -> None:
+    """Steps of scoring end where the gradient is zero, entries outside the terms held at zero."""
+    problem = problem_of(formula)
+    # Every level with much to say, so that the optimum is no boundary.
+    far = np.random.default_rng(8).normal(size=(len(problem.latent.factors[0].columns), 12))
+    held = [term.covariance.q > 1 and term.block.structure == "us" for term in problem.terms]
+    free = None if all(held) or len(far) == 1 else np.flatnonzero(np.eye(len(far)))
+    y = 3.0 * sum(problem.latent.gather([far], 1)) + problem.data.y
+    at = deviance_of(problem.with_rows(y), restricted=restricted)
+    levels, entries, root = Levels(at), entries_of(problem), np.eye(len(far))
+    for _ in range(60):
+        scored = score_levels(levels, root, free)
+        assert scored is not None
+        root = np.linalg.cholesky(scored[0])
+    theta = root[entries.rows, entries.columns]
+    here = evaluate_levels(levels, entries, theta, [root])
+    assert free is None or np.all(root[~np.eye(len(root), dtype=np.bool_)] == 0.0)
+    assert scored[1] < 1e-12
+    assert np.abs(here.gradient).max() < 1e-5

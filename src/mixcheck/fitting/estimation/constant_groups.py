@@ -89,13 +89,14 @@ def is_constant_in(problem: Problem, term: Term) -> BoolArray:
     return constant
 
 
-def wide_terms(problem: Problem, theta: FloatArray) -> tuple[Term, ...]:
+def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:
     """Random terms whose deviation is so large that levels all but determine the responses."""
     out = []
     for term in problem.terms:
         link = _two_ended(problem, term.predictor)
         if link is None:
             continue
+        theta = optimum.psi[problem.n_beta :]
         spread = term.block.Z @ term.covariance.factor(theta[term.theta])
         deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))
         if deviation > _WIDE[link]:

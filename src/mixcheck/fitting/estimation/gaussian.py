@@ -16,7 +16,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.gaussian_search import find_optimum, newton_step, to_lower
+from mixcheck.fitting.estimation.gaussian_search import find_optimum, to_lower
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.factorization import factorize
 from mixcheck.fitting.latent.layout import Gram
@@ -258,16 +258,19 @@ class GaussianFit:
         """Gradient of the profiled deviance per standard error."""
         if not self.hessian.size:
             return 0.0
-        return math.sqrt(newton_step(self.profile.gradient, self.hessian)[1])
+        return math.sqrt(self.profile.newton[1])
 
-    @cached_property
-    def smallest_curvature(self) -> float:
-        """Smallest eigenvalue of the Hessian of the profiled deviance, its diagonal made one."""
-        hessian = self.hessian
-        if not hessian.size:
-            return 1.0
-        deviations = np.sqrt(np.maximum(np.abs(hessian.diagonal()), 1e-300))
-        return float(np.linalg.eigvalsh(hessian / np.outer(deviations, deviations))[0])
+    def scaled_roots(self) -> list[FloatArray]:
+        """Lambda of the user's effects in units of the precision that one level gives of them.
+
+        Up to a rotation, which changes none of its singular values.
+        """
+        products, out = self.deviance.products, []
+        for f, (root, change) in enumerate(zip(self.profile.roots, products.changes, strict=True)):
+            back = np.linalg.inv(change)
+            mean = back.T @ products.gram[f, f].mean(axis=2) @ back
+            out.append(np.sqrt(np.maximum(mean.diagonal(), 0.0))[:, None] * (change @ root))
+        return out
 
 
 def _turn(root: FloatArray, moved: FloatArray) -> FloatArray:
@@ -296,18 +299,26 @@ def _turns_of_square(at: ProfiledDeviance, here: Profile) -> tuple[FloatArray, F
 
 
 class GaussianEvaluation(Evaluation):
-    """The deviance at the estimates; the modes are found when they are asked for."""
+    """The deviance at the estimates; whatever else is found when it is asked for."""
 
     def __init__(self, fit: GaussianFit) -> None:
-        held = {
-            "fit": fit,
-            "psi": fit.psi,
-            "deviance": fit.value,
-            "gradient": np.zeros(fit.psi.size),
-        }
-        self.__dict__.update(held)
+        self.__dict__.update(fit=fit, deviance=fit.value)
 
     fit: GaussianFit
+
+    @property
+    def psi(self) -> FloatArray:
+        """All parameters."""
+        return self.fit.psi
+
+    @cached_property
+    def gradient(self) -> FloatArray:
+        """Nothing, at the optimum."""
+        return np.zeros(self.fit.psi.size)
+
+    def scaled_roots(self, problem: Problem) -> list[FloatArray]:
+        """Lambda of each factor in units of the precision of its levels."""
+        return self.fit.scaled_roots()
 
     @property
     def mode(self) -> Mode:
@@ -321,21 +332,29 @@ class GaussianEvaluation(Evaluation):
 
 
 class GaussianOptimum(Optimum):
-    """The optimum of a linear mixed model; its scale is computed when it is asked for."""
+    """The optimum of a linear mixed model; what it says is computed when it is asked for."""
 
     def __init__(self, fit: GaussianFit, evaluations: int) -> None:
-        held = {
-            "fit": fit,
-            "psi": fit.psi,
-            "evaluation": GaussianEvaluation(fit),
-            "gradient": fit.largest_slope,
-            "hessian": None,
-            "smallest_eigenvalue": fit.smallest_curvature,
-            "evaluations": evaluations,
-        }
-        self.__dict__.update(held)
+        self.__dict__.update(
+            fit=fit, evaluation=GaussianEvaluation(fit), hessian=None, evaluations=evaluations
+        )
 
     fit: GaussianFit
+
+    @property
+    def psi(self) -> FloatArray:
+        """All parameters."""
+        return self.fit.psi
+
+    @property
+    def gradient(self) -> float:
+        """Gradient of the profiled deviance per standard error."""
+        return self.fit.largest_slope
+
+    @property
+    def smallest_eigenvalue(self) -> float:
+        """Smallest eigenvalue of the scaled Hessian of the profiled deviance."""
+        return self.fit.profile.least_curvature
 
     @cached_property
     def scale(self) -> FloatArray:

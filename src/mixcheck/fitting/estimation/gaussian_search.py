@@ -1,7 +1,7 @@
 """The search for the covariance parameters of a linear mixed model.
 
-Newton's method with one grouping factor; with several, BFGS from the average information, and
-Newton's method with a Hessian by differences at its end.
+With one grouping factor Fisher's scoring in the covariances, then Newton's method; with several,
+BFGS from the average information, and Newton's method with a Hessian by differences at its end.
 """
 
 from __future__ import annotations
@@ -13,16 +13,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import lapack
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.likelihood.problem import Problem, Term
-from mixcheck.fitting.likelihood.profiled_deviance import Entries, Profile, ProfiledDeviance
+from mixcheck.fitting.likelihood.profiled_deviance import (
+    Entries,
+    Profile,
+    ProfiledDeviance,
+    newton_step,
+)
 from mixcheck.fitting.likelihood.profiled_jointly import (
     average_information,
     evaluate_jointly,
     least_residual,
 )
-from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels
+from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
 
 __all__ = ["Chart", "find_optimum", "newton_step", "to_lower"]
 
@@ -32,6 +37,9 @@ _DECREMENT = 1e-15
 _NEAR = 1e-13
 _CLOSE = 1e-11
 _MAX_STEPS = 200
+# Fisher's scoring ends where its next step promises less, or after this many.
+_SCORED = 1.0
+_MAX_SCORINGS = 3
 _MAX_HALVINGS = 40
 _MAX_ESCAPES = 5
 _MAX_POLISH = 5
@@ -44,10 +52,6 @@ _LEAST_SHRINKAGE = 0.1
 # A starting residual variance is at least this share of the whole.
 _LEAST_LEFT = 0.01
 _TINIEST = 1e-300
-# Eigenvalues of a Hessian below this share of the largest are none.
-_FLAT = 1e-12
-# With no pivot smaller than this a Hessian is taken as it is.
-_REGULAR = 1e-4
 # Negative curvature, per unit of the scaled Hessian, that is not rounding.
 _NEGATIVE = -1e-7
 # A pivot of Lambda is this share of the largest one possible, at least.
@@ -90,7 +94,10 @@ class Chart:
         factors, rows, columns, theta = [], [], [], []
         for term in self.terms:
             before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
-            order, held = _pivot(root) if _correlated(term) else (range(len(root)), root)
+            order, held = list(range(len(root))), root
+            if _correlated(term):
+                pivots, held = _pivoted(root @ root.T)
+                order = pivots.tolist()
             down, along = term.covariance.entries
             factors += [term.factor] * len(down)
             rows += [before + order[row] for row in down.tolist()]
@@ -98,6 +105,15 @@ class Chart:
             theta += held[down, along].tolist()
         places = (np.array(part, dtype=np.intp) for part in (factors, rows, columns))
         return Entries(*places), np.array(theta)
+
+    def free_of_one(self, q: int) -> IntArray | None:
+        """Entries of S of a single factor that some term has, None where these are all."""
+        held = np.zeros((q, q), dtype=np.bool_)
+        for term in self.terms:
+            held[term.columns, term.columns] |= _correlated(term) | np.eye(
+                term.covariance.q, dtype=np.bool_
+            )
+        return None if held.all() else np.flatnonzero(held)
 
     def fits(self, here: Profile) -> bool:
         """Whether no row would be a far better pivot than the one that it stands behind."""
@@ -117,12 +133,15 @@ def _correlated(term: Term) -> bool:
     return term.block.structure == "us" and term.covariance.q > 1
 
 
-def _pivot(root: FloatArray) -> tuple[list[int], FloatArray]:
-    """Order of the rows, and lower-triangular L with ``L L' = S`` in that order."""
-    held, order, rank, _ = lapack.dpstrf(root @ root.T, lower=1)
+def _pivoted(S: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Order of the rows, and lower-triangular L with ``L L' = S`` in that order.
+
+    Of a matrix that is not positive it is a part that is.
+    """
+    held, order, rank, _ = lapack.dpstrf(S, lower=1)
     lower = np.tril(held)
     lower[:, rank:] = 0.0
-    return [int(k) - 1 for k in order], lower
+    return order - 1, lower
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,14 +185,52 @@ def find_optimum(
     ConvergenceError
         If the random effects leave nothing over.
     """
-    roots = _start(deviance) if previous is None else _restart(problem, deviance, previous)
-    search = Search(deviance, _evaluator(deviance), Chart(problem.terms))
-    found = _search_jointly if len(deviance.sizes) > 1 else _search
-    return found(search, roots)
+    least = [_least(w) for w in _diagonals(deviance)]
+    if previous is None:
+        roots = _start(deviance, least)
+    else:
+        roots = _restart(problem, deviance, previous, least)
+    levels, chart = Levels(deviance), Chart(problem.terms)
+    search = Search(deviance, _evaluator(levels), chart)
+    if len(deviance.sizes) > 1:
+        return _search_jointly(search, roots)
+    if roots:
+        roots = [_approach(levels, chart, roots[0], least[0])]
+    return _search(search, roots)
 
 
-def _evaluator(deviance: ProfiledDeviance) -> Callable[[Entries, FloatArray], Profile]:
-    sizes, levels = deviance.sizes, Levels(deviance)
+def _approach(levels: Levels, chart: Chart, root: FloatArray, least: FloatArray) -> FloatArray:
+    """Lambda by Fisher's scoring in S, made positive after each step."""
+    free = chart.free_of_one(len(root))
+    for _ in range(_MAX_SCORINGS):
+        scored = score_levels(levels, root, free)
+        if scored is None:
+            break
+        S, promise = scored
+        root = _positive_root(S, least)
+        if promise < _SCORED:
+            break
+    return root
+
+
+def _positive_root(S: FloatArray, least: FloatArray) -> FloatArray:
+    """Root of a matrix that need not be positive; what is lost is put back at `least`.
+
+    Rows and columns are in the order of those of S, so that blocks stay blocks.
+    """
+    lower, info = lapack.dpotrf(S, lower=1, clean=1)
+    if info == 0 and (lower.diagonal() >= least).all():
+        return np.asarray(lower)
+    order, lower = _pivoted(S)
+    lower.flat[:: len(S) + 1] = np.maximum(lower.diagonal(), least[order])
+    root = np.empty_like(lower)
+    root[order[:, None], order] = lower
+    return root
+
+
+def _evaluator(levels: Levels) -> Callable[[Entries, FloatArray], Profile]:
+    deviance = levels.deviance
+    sizes = deviance.sizes
 
     def evaluate(entries: Entries, theta: FloatArray) -> Profile:
         roots = entries.roots(theta, sizes)
@@ -225,7 +282,7 @@ def _least(w: FloatArray) -> FloatArray:
     return out
 
 
-def _start(deviance: ProfiledDeviance) -> list[FloatArray]:
+def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArray]:
     """Diagonal Lambda by moment estimates from the scores r of the levels.
 
     ``E sum r_a^2 = v sum g_aa + sum_b t_b sum g_ab^2`` for effects of variances t and residuals
@@ -240,26 +297,29 @@ def _start(deviance: ProfiledDeviance) -> list[FloatArray]:
         at_none, by_noise = np.linalg.solve(squares, np.array([(r * r).sum(axis=1), sums]).T).T
         share += float(sums @ np.maximum(at_none, 0.0)) / total
         noise += float(sums @ np.where(at_none > 0.0, by_noise, 0.0)) / total
-        parts.append((w, at_none, by_noise))
+        parts.append((at_none, by_noise))
     left = min(max((1.0 - share) / max(1.0 - noise, _LEAST_LEFT), _LEAST_LEFT), 1.0)
     return [
-        np.diag(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), _least(w)))
-        for w, at_none, by_noise in parts
+        np.diag(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), low))
+        for low, (at_none, by_noise) in zip(least, parts, strict=True)
     ]
 
 
 def _restart(
-    problem: Problem, deviance: ProfiledDeviance, previous: FloatArray
+    problem: Problem,
+    deviance: ProfiledDeviance,
+    previous: FloatArray,
+    least: list[FloatArray],
 ) -> list[FloatArray]:
     """Lambda of a previous fit, off the boundary."""
     log_sd = previous[problem.beta_slices[1]][0] + deviance.products.weights.shift
     theta = previous[problem.n_beta :] / math.exp(log_sd)
     roots = []
-    for root, change, w in zip(
-        problem.roots(theta), deviance.products.changes, _diagonals(deviance), strict=True
+    for root, change, least_of_factor in zip(
+        problem.roots(theta), deviance.products.changes, least, strict=True
     ):
         lower = to_lower(np.linalg.solve(change, root).astype(np.float64))[0]
-        low = np.maximum(_least(w) - lower.diagonal(), 0.0)
+        low = np.maximum(least_of_factor - lower.diagonal(), 0.0)
         roots.append(lower + np.diag(low))
     return roots
 
@@ -312,8 +372,7 @@ def _descend(search: Search, here: Profile) -> tuple[Profile, int]:
     for _ in range(_MAX_STEPS if here.theta.size else 0):
         if not search.chart.fits(here):
             here, count = search.evaluate(*search.chart.at(here.roots)), count + 1
-        assert here.hessian is not None
-        step, decrement = newton_step(here.gradient, here.hessian)
+        step, decrement = here.newton
         if decrement < _DECREMENT:
             break
         after, used = _advance(search, here, step)
@@ -324,27 +383,6 @@ def _descend(search: Search, here: Profile) -> tuple[Profile, int]:
         if here.square < floor:
             raise _explain_exact(search.deviance)
     return here, count
-
-
-def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]:
-    """The step with every curvature turned positive, and its decrement.
-
-    Curvatures are those of parameters in units in which the diagonal is one: theirs may be
-    very different.
-    """
-    units = np.sqrt(np.abs(hessian.diagonal()))
-    units[units == 0.0] = 1.0
-    scaled = hessian / units / units[:, None]
-    lower, info = lapack.dpotrf(scaled, lower=1)
-    if info == 0 and lower.diagonal().min(initial=1.0) > _REGULAR:
-        slope = gradient / units
-        solved = lapack.dpotrs(lower, slope, lower=1)[0].ravel()
-        return -solved / units, float(slope @ solved)
-    values, vectors = np.linalg.eigh(scaled)
-    sizes = np.maximum(np.abs(values), _FLAT)
-    along = vectors.T @ (gradient / units)
-    held = along / sizes
-    return -(vectors @ held) / units, float(along @ held)
 
 
 def _advance(search: Search, here: Profile, step: FloatArray) -> tuple[Profile | None, int]:
@@ -377,9 +415,9 @@ def _advance(search: Search, here: Profile, step: FloatArray) -> tuple[Profile |
 
 def _escape(search: Search, here: Profile) -> Profile | None:
     """A better point beside a saddle, or off a face that is not the optimum."""
-    assert here.hessian is not None
-    if not here.theta.size:
+    if here.least_curvature > 0.0:
         return None
+    assert here.hessian is not None
     values, vectors = np.linalg.eigh(here.hessian)
     if values[0] < _NEGATIVE * max(values[-1], 1.0):
         for length in (0.3, -0.3, 0.03, -0.03):

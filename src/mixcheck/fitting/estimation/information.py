@@ -12,7 +12,8 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.objective import scale_roots
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import require_number
 from mixcheck.port import ConvergenceFacts, Limit
 
@@ -78,24 +79,28 @@ def conditional_variances(
 
 def find_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[str, ...]:
     """Random terms with a variance of zero or a correlation of one."""
-    return tuple(problem.terms[k].block.name for k in number_singular(problem, theta, gram))
+    found = number_singular(problem, scale_roots(problem, theta, gram))
+    return tuple(problem.terms[k].block.name for k in found)
 
 
-def number_singular(problem: Problem, theta: FloatArray, gram: Gram) -> tuple[int, ...]:
-    """The same by their numbers, since terms of different parts may have one name."""
+def number_singular(problem: Problem, roots: Sequence[FloatArray]) -> tuple[int, ...]:
+    """The same by their numbers, since terms of different parts may have one name.
+
+    Parameters
+    ----------
+    problem : Problem
+    roots : sequence of (q, q)
+        Lambda of each factor in units of the precision that the data of one level give.
+    """
     return tuple(
         number
         for number, term in enumerate(problem.terms)
-        if _is_singular(problem, term, theta, gram)
+        if _is_singular(roots[term.factor][term.columns, term.columns])
     )
 
 
-def _is_singular(problem: Problem, term: Term, theta: FloatArray, gram: Gram) -> bool:
-    root = term.covariance.factor(theta[term.theta])
-    held = range(problem.latent.factors[term.factor].q)[term.columns]
-    information = np.array([gram[term.factor, term.factor][c, c].mean() for c in held])
-    scaled = np.sqrt(np.maximum(information, 0.0))[:, None] * root
-    return bool(np.linalg.svd(scaled, compute_uv=False).min() < _NO_VARIANCE)
+def _is_singular(root: FloatArray) -> bool:
+    return bool(np.linalg.svd(root, compute_uv=False).min() < _NO_VARIANCE)
 
 
 def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ over them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from mixcheck.design import Design
 from mixcheck.design.frames import missing_rows, pick_column, read_column
 from mixcheck.design.grouping import factorize
 from mixcheck.errors import OptionError
+from mixcheck.fitting.estimation.gaussian import centre_effects
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
@@ -238,5 +239,10 @@ def predict_group(
     """
     _require_likelihood(method)
     _, optimum = fit_without(problem, grouping.codes == k, psi, root, method)
-    whole = objective_of(problem, method)(optimum.psi, None)
+    psi, centred = optimum.psi, centre_effects(optimum)
+    if centred is not None:
+        # Covariances of effects far from where the data are have lost their digits.
+        problem = replace(problem, latent=centred.problem.latent)
+        psi = np.concatenate([psi[: problem.n_beta], centred.theta])
+    whole = objective_of(problem, method)(psi, None)
     return 0.5 * (optimum.evaluation.deviance - whole.deviance)

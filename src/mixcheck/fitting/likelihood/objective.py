@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.likelihood.mode import Mode
+from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["Evaluation", "Objective"]
+__all__ = ["Evaluation", "Objective", "scale_roots"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,19 @@ class Evaluation:
         """``Z' W Z`` at the mode."""
         assert self.mode is not None
         return self.mode.system.gram
+
+    def scaled_roots(self, problem: Problem) -> list[FloatArray]:
+        """Lambda of each factor in units of the precision that the data of one level give."""
+        return scale_roots(problem, self.psi[problem.n_beta :], self.gram)
+
+
+def scale_roots(problem: Problem, theta: FloatArray, gram: Gram) -> list[FloatArray]:
+    """Lambda of each factor, effects scaled by the root of their mean information, (q, q)."""
+    out = []
+    for f, root in enumerate(problem.roots(theta)):
+        information = gram[f, f].diagonal().mean(axis=0)
+        out.append(np.sqrt(np.maximum(information, 0.0))[:, None] * root)
+    return out
 
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]

@@ -23,16 +23,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.layout import FixedEffects, Gram, Latent, add_fixed_effects
 from mixcheck.fitting.likelihood.cross_products import Moments, Products
 
-__all__ = ["SMALL_SHARE", "Entries", "Profile", "ProfiledDeviance"]
+__all__ = ["SMALL_SHARE", "Entries", "Profile", "ProfiledDeviance", "newton_step"]
 
 SMALL_SHARE = 1e-5
 """Where the effects leave less than this share of a sum of squares, it is taken from the rows: a
 difference would have lost its digits."""
+
+# Eigenvalues of a Hessian below this share of the largest are none.
+_FLAT = 1e-12
+# With no pivot smaller than this a Hessian is taken as it is.
+_REGULAR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +54,14 @@ class Entries:
 
     @cached_property
     def beside(self) -> tuple[IntArray, FloatArray]:
-        """Rows as a column, (k, 1), and one where two entries share a column, (k, k)."""
-        return self.rows[:, None], (self.columns[:, None] == self.columns).astype(np.float64)
+        """Rows as a column, (k, 1), and two where two entries share a column, (k, k)."""
+        return self.rows[:, None], np.where(self.columns[:, None] == self.columns, 2.0, 0.0)
+
+    @cached_property
+    def units(self) -> FloatArray:
+        """One in the row of each entry of a single factor, (k, q, 1)."""
+        rows = np.arange(self.rows.max(initial=-1) + 1)
+        return np.where(self.rows[:, None] == rows, 1.0, 0.0)[:, :, None]
 
     def roots(self, theta: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
         """Lambda of each factor."""
@@ -98,6 +110,21 @@ class Profile:
     square: float
     information: FloatArray
     scores: list[FloatArray]
+
+    @cached_property
+    def newton(self) -> tuple[FloatArray, float]:
+        """Newton's step from here, and its decrement."""
+        assert self.hessian is not None
+        return newton_step(self.gradient, self.hessian)
+
+    @cached_property
+    def least_curvature(self) -> float:
+        """Smallest eigenvalue of the Hessian, its diagonal made one; one without parameters."""
+        assert self.hessian is not None
+        if not self.theta.size:
+            return 1.0
+        deviations = np.sqrt(np.maximum(np.abs(self.hessian.diagonal()), 1e-300))
+        return float(np.linalg.eigvalsh(self.hessian / deviations / deviations[:, None])[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +188,24 @@ class ProfiledDeviance:
                 out[f, last] = np.ascontiguousarray(block.swapaxes(0, 1))
             out[last, last] = np.eye(self.p)[:, :, None]
         return out
+
+
+def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]:
+    """The step with every curvature turned positive, and its decrement.
+
+    Curvatures are those of parameters in units in which the diagonal is one: theirs may be
+    very different.
+    """
+    units = np.sqrt(np.abs(hessian.diagonal()))
+    units[units == 0.0] = 1.0
+    scaled = hessian / units / units[:, None]
+    lower, info = lapack.dpotrf(scaled, lower=1)
+    if info == 0 and lower.diagonal().min(initial=1.0) > _REGULAR:
+        slope = gradient / units
+        solved = lapack.dpotrs(lower, slope, lower=1)[0].ravel()
+        return -solved / units, float(slope @ solved)
+    values, vectors = np.linalg.eigh(scaled)
+    sizes = np.maximum(np.abs(values), _FLAT)
+    along = vectors.T @ (gradient / units)
+    held = along / sizes
+    return -(vectors @ held) / units, float(along @ held)

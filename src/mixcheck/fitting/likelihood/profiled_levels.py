@@ -5,18 +5,29 @@ being the d of the residuals and N the matrix ``X'V^-1 X``,
 
 - ``dD/dS = sum B - nu / r^2 sum w w' [- sum d_x N^-1 d_x']``,
 - ``dB = -B dS B``, ``dd = -B dS d``, which give the second derivative.
+
+By expectation ``nu / r^2 sum w w'`` is ``sum B``, and the second derivative along dS
+``sum tr(B dS B dS) - (sum tr B dS)^2 / nu``. Fisher's scoring with it is Newton's method where
+all levels have the same G, and its single step is then all but exact: it comes near the optimum
+from anywhere, where the deviance as a function of Lambda is far from quadratic.
+
+References
+----------
+Longford (1987), Biometrika 74(4), 817-827: scoring for nested random effects.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.likelihood.profiled_deviance import (
     SMALL_SHARE,
     Entries,
@@ -24,13 +35,12 @@ from mixcheck.fitting.likelihood.profiled_deviance import (
     ProfiledDeviance,
 )
 
-__all__ = ["Levels", "absorb_levels", "evaluate_levels"]
+__all__ = ["Levels", "absorb_levels", "evaluate_levels", "score_levels"]
 
 _REFINEMENTS = 3
 
-
-_Levels = tuple[float, FloatArray, FloatArray]
-"""``log det (I + G S)``, B (q, q, m) and d (p + 1, q, m)."""
+_Answer = Callable[[FloatArray, FloatArray, FloatArray], float]
+"""Writes ``[d B]`` of all levels at Lambda and S, and returns ``log det (I + G S)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,39 +54,53 @@ class Levels:
 
     deviance: ProfiledDeviance
 
-    @property
+    @cached_property
     def p(self) -> int:
         """Number of fixed effects."""
         return self.deviance.p
 
     @cached_property
-    def answer(self) -> Callable[[FloatArray, FloatArray], _Levels]:
-        """The response of all levels of one factor to Lambda and S."""
-        gram = self.deviance.products.gram[0, 0]
-        cross = np.concatenate(
-            [self.deviance.products.fixed[0], self.deviance.moments.random[0][None]]
-        )
-        if len(gram) == 1:
-            return lambda _, S: _answer_one(gram[0, 0], cross, S)
-        if len(gram) == 2:
-            return _answer_two(gram, cross)
-        return _answer_many(gram, cross)
+    def q(self) -> int:
+        """Number of effects of a level."""
+        return len(self.deviance.products.gram[0, 0])
+
+    @cached_property
+    def total(self) -> float:
+        """``e'We``, e the residuals of least squares."""
+        return self.deviance.products.weights.total
+
+    @cached_property
+    def sides(self) -> FloatArray:
+        """``Z'W [Q e Z]``, (p + 1 + q, q, m)."""
+        products, moments = self.deviance.products, self.deviance.moments
+        return np.concatenate([products.fixed[0], moments.random[0][None], products.gram[0, 0]])
 
     @cached_property
     def cross(self) -> FloatArray:
-        """``[Q e]'W Z`` of one factor, (p + 1, q m)."""
-        held = np.concatenate(
-            [self.deviance.products.fixed[0], self.deviance.moments.random[0][None]]
-        )
-        out: FloatArray = held.reshape(len(held), -1)
-        return out
+        """``[Q e]'W Z``, (p + 1, q m)."""
+        return self.sides[: self.p + 1].reshape(self.p + 1, -1)
 
     @cached_property
     def start(self) -> FloatArray:
         """``[Q e]'W [Q e]``, (p + 1, p + 1)."""
         out = np.eye(self.p + 1)
-        out[-1, -1] = self.deviance.products.weights.total
+        out[-1, -1] = self.total
         return out
+
+    @cached_property
+    def room(self) -> FloatArray:
+        """Where every look writes ``d``, ``B``, ``w w'`` [and ``d_x N^-1 d_x'``], (.., q, m)."""
+        blocks = self.p + 1 + (3 if self.deviance.restricted else 2) * self.q
+        return np.empty((blocks, *self.sides.shape[1:]))
+
+    @cached_property
+    def answer(self) -> _Answer:
+        """The response of all levels to Lambda and S."""
+        if self.q == 1:
+            return _answer_one(self.sides)
+        if self.q == 2:
+            return _answer_two(self.sides)
+        return _answer_many(self.sides)
 
     def remainders(self, S: FloatArray, d: FloatArray) -> FloatArray:
         """``[Q e] - Z S d`` of the rows, (p + 1, n)."""
@@ -91,96 +115,55 @@ class Levels:
         return np.stack(left)
 
 
-def _answer_one(g: FloatArray, cross: FloatArray, S: FloatArray) -> _Levels:
-    grown = g * S[0, 0]
-    shrunk = 1.0 / (1.0 + grown)
-    return float(np.log1p(grown).sum()), (g * shrunk)[None, None], cross * shrunk
+def _answer_one(sides: FloatArray) -> _Answer:
+    gram = sides[-1, 0]
+
+    def answer(_: FloatArray, S: FloatArray, out: FloatArray) -> float:
+        grown = gram * S[0, 0]
+        np.multiply(sides, 1.0 / (1.0 + grown), out=out)
+        return float(np.add.reduce(np.log1p(grown)))
+
+    return answer
 
 
-def _answer_two(gram: FloatArray, cross: FloatArray) -> Callable[[FloatArray, FloatArray], _Levels]:
-    """Two effects in closed form: sums of what is positive, so that nothing cancels."""
-    flat = gram.reshape(4, -1)
-    det = flat[0] * flat[3] - flat[1] * flat[2]
-    # adj(G) Z'W[Q e]
-    turned = np.stack(
-        [
-            flat[3] * cross[:, 0] - flat[1] * cross[:, 1],
-            flat[0] * cross[:, 1] - flat[2] * cross[:, 0],
-        ],
-        axis=1,
-    )
+def _answer_two(sides: FloatArray) -> _Answer:
+    """Two effects in closed form: sums of what is positive, so that nothing cancels.
 
-    def answer(root: FloatArray, S: FloatArray) -> _Levels:
+    ``(I + G S)^-1 = (I + adj(S) adj(G)) / det(I + G S)``.
+    """
+    gram = sides[-2:]
+    det = gram[0, 0] * gram[1, 1] - gram[0, 1] * gram[1, 0]
+    basis = np.concatenate([gram.reshape(4, -1), det[None]])
+    # adj(G) Z'W[Q e Z]
+    turned = np.empty_like(sides)
+    turned[:, 0] = gram[1, 1] * sides[:, 0] - gram[0, 1] * sides[:, 1]
+    turned[:, 1] = gram[0, 0] * sides[:, 1] - gram[1, 0] * sides[:, 0]
+    turned[-2:] = np.eye(2)[:, :, None] * det
+
+    def answer(root: FloatArray, S: FloatArray, out: FloatArray) -> float:
         (a, b), (_, c) = S.tolist()
-        adjoint = np.array([[c, -b], [-b, a]])
         (r, s), (t, u) = root.tolist()
-        volume = (r * u - s * t) ** 2
-        grown = S.ravel() @ flat + volume * det
-        shrunk = 1.0 / (1.0 + grown)
-        B = (gram + adjoint[:, :, None] * det) * shrunk
-        d = (cross + adjoint @ turned) * shrunk
-        return float(np.log1p(grown).sum()), B, d
+        grown = np.array([a, b, b, c, (r * u - s * t) ** 2]) @ basis
+        np.matmul(np.array([[c, -b], [-b, a]]), turned, out=out)
+        out += sides
+        out *= 1.0 / (1.0 + grown)
+        return float(np.add.reduce(np.log1p(grown)))
 
     return answer
 
 
-def _answer_many(
-    gram: FloatArray, cross: FloatArray
-) -> Callable[[FloatArray, FloatArray], _Levels]:
-    q = len(gram)
-    by_level = np.ascontiguousarray(gram.transpose(2, 0, 1))
-    sides = np.concatenate([by_level, cross.transpose(2, 1, 0)], axis=2)
+def _answer_many(sides: FloatArray) -> _Answer:
+    q = sides.shape[1]
+    by_level = np.ascontiguousarray(sides.transpose(2, 1, 0))
+    gram = np.ascontiguousarray(by_level[:, :, -q:])
 
-    def answer(root: FloatArray, S: FloatArray) -> _Levels:
-        system = by_level @ S
+    def answer(_: FloatArray, S: FloatArray, out: FloatArray) -> float:
+        system = gram @ S
         system[:, range(q), range(q)] += 1.0
-        solved = np.linalg.solve(system, sides)
-        log_det = float(np.linalg.slogdet(system)[1].sum())
-        B = np.ascontiguousarray(solved[:, :, :q].transpose(1, 2, 0))
-        return log_det, B, np.ascontiguousarray(solved[:, :, q:].transpose(2, 1, 0))
+        out[:] = np.linalg.solve(system, by_level).transpose(2, 1, 0)
+        return float(np.linalg.slogdet(system)[1].sum())
 
     return answer
-
-
-def evaluate_levels(
-    levels: Levels, entries: Entries, theta: FloatArray, roots: list[FloatArray]
-) -> Profile:
-    """One grouping factor, with second derivatives."""
-    at = levels.deviance
-    p, nu, root = at.p, at.degrees, roots[0]
-    S = root @ root.T
-    log_det, B, d = levels.answer(root, S)
-    flat, grown = d.reshape(p + 1, -1), (S @ d).reshape(p + 1, -1)
-    shares = levels.start - levels.cross @ grown.T
-    solved = _solve_shares(shares)
-    least = float((shares.diagonal() / levels.start.diagonal()).min())
-    if solved is None or min(least, solved.square / levels.start[p, p]) < SMALL_SHARE:
-        refined = _solve_by_rows(levels, S, d)
-        if refined is None:
-            return at.nowhere(entries, theta, roots)
-        shares, solved = refined
-    information, back = shares[:p, :p], solved.back
-    square, coefficients = solved.square, solved.coefficients
-    if not square > 0.0:
-        return at.nowhere(entries, theta, roots)
-    w = (flat[p] - coefficients @ flat[:p]).reshape(d.shape[1:])
-    absorbed = (back @ flat[:p]).reshape(p, *w.shape)
-    slopes, curvature = _derive(B, w, absorbed, nu / square, nu, restricted=at.restricted)
-    gradient, hessian = _chain(entries, root, slopes, curvature)
-    if at.restricted:
-        hessian -= _turn_of_information(entries, root, absorbed)
-    return Profile(
-        entries=entries,
-        theta=theta,
-        deviance=at.profile(square, log_det - solved.log_volume(restricted=at.restricted)),
-        gradient=gradient,
-        hessian=hessian,
-        roots=roots,
-        coefficients=coefficients,
-        square=square,
-        information=information,
-        scores=[w],
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,30 +173,34 @@ class _Solved:
     Attributes
     ----------
     back : (p, p)
-        ``L^-1`` of ``Q'V^-1 Q = L L'``.
-    coefficients : (p,)
+        ``L^-1`` of ``N = Q'V^-1 Q = L L'``.
+    contrast : (p + 1,)
+        What of [Q e] the residuals are: minus the coefficients, and one.
     square : float
     """
 
     back: FloatArray
-    coefficients: FloatArray
+    contrast: FloatArray
     square: float
 
     def log_volume(self, *, restricted: bool) -> float:
-        """``-log det Q'V^-1 Q`` where it counts."""
+        """``-log det N`` where it counts."""
         return 2.0 * float(np.log(self.back.diagonal()).sum()) if restricted else 0.0
 
 
 def _solve_shares(shares: FloatArray) -> _Solved | None:
+    """By the Cholesky factor of all shares: its last row is ``[L^-1 Q'V^-1 e, r]``."""
     p = len(shares) - 1
-    if p == 0:
-        return _Solved(np.zeros((0, 0)), np.zeros(0), float(shares[0, 0]))
-    lower, info = lapack.dpotrf(shares[:p, :p], lower=1, clean=1)
-    if info != 0:
+    lower, info = lapack.dpotrf(shares, lower=1, clean=1)
+    if 0 < info <= p:
         return None
-    back: FloatArray = lapack.dtrtri(lower, lower=1)[0]
-    half = back @ shares[:p, p]
-    return _Solved(back, back.T @ half, float(shares[p, p] - half @ half))
+    square = lower[p, p] ** 2
+    if info:
+        half = lower[p, :p]
+        square = shares[p, p] - half @ half
+        lower[p, p] = 1.0
+    inverse: FloatArray = lapack.dtrtri(lower, lower=1)[0]
+    return _Solved(inverse[:p, :p], inverse[p] / inverse[p, p], float(square))
 
 
 def _solve_by_rows(
@@ -231,67 +218,193 @@ def _solve_by_rows(
     solved = _solve_shares(shares)
     if solved is None:
         return None
-    coefficients, square = solved.coefficients, solved.square
+    contrast, square = solved.contrast.copy(), solved.square
     for _ in range(_REFINEMENTS):
-        v = np.append(-coefficients, 1.0)
-        alone, w, b = v @ left, v @ flat, v @ grown
+        alone, w, b = contrast @ left, contrast @ flat, contrast @ grown
         square = float(alone @ times(alone) + w @ b)
         rest = left[:p] @ times(alone) + flat[:p] @ b
-        coefficients = coefficients + solved.back.T @ (solved.back @ rest)
-    return shares, replace(solved, coefficients=coefficients, square=square)
+        contrast[:p] -= solved.back.T @ (solved.back @ rest)
+    return shares, replace(solved, contrast=contrast, square=square)
 
 
-def _derive(
-    B: FloatArray,
-    w: FloatArray,
-    absorbed: FloatArray,
-    rate: float,
-    nu: float,
-    *,
-    restricted: bool,
-) -> tuple[FloatArray, FloatArray]:
-    """First and second derivative of D in S, (q, q) and (q, q, q, q).
+class _Look(NamedTuple):
+    """What the levels say at one S; the arrays of all levels are written anew by the next look.
 
-    `absorbed` is ``L^-1 d_x``, L a root of N. The part ``tr(N^-1 dN N^-1 dN)`` of the
-    restricted one is left out.
+    Attributes
+    ----------
+    log_det : float
+        ``log det (I + G S)``, summed.
+    shares : (p + 1, p + 1)
+        ``[Q e]'V^-1 [Q e]``.
+    solved : _Solved
+    d : (p + 1, q, m)
+    w : (q, m)
+        Its own.
+    absorbed : (p, q, m) or None
+        ``L^-1 d_x`` where the fixed effects are integrated out; its own.
+    outer : (2 or 3, q, q, m)
+        ``B``, ``w w'`` [and ``d_x N^-1 d_x'``].
+    sums : (2 or 3, q, q)
+        Over the levels.
+    rate : float
+        ``nu / r^2``.
+    slopes : (q, q)
+        ``dD/dS``.
     """
-    q, m = w.shape
-    flat = B.reshape(q * q, m)
-    pairs = (w[:, None] * w).reshape(q * q, m)
-    squares = np.add.reduce(pairs, axis=1)
-    slopes = np.add.reduce(flat, axis=1) - rate * squares
-    # [d, a, b, c] -> [a, b, c, d], and [a, d, b, c] -> [a, b, c, d].
-    traces = (flat @ flat.T).reshape(q, q, q, q).transpose(1, 2, 3, 0)
-    middle = 2.0 * rate * pairs
+
+    log_det: float
+    shares: FloatArray
+    solved: _Solved
+    d: FloatArray
+    w: FloatArray
+    absorbed: FloatArray | None
+    outer: FloatArray
+    sums: FloatArray
+    rate: float
+    slopes: FloatArray
+
+
+def _look(levels: Levels, root: FloatArray, S: FloatArray) -> _Look | None:
+    """Value and slopes at S; None where the model leaves nothing over."""
+    p, room = levels.p, levels.room
+    _, q, m = room.shape
+    d, restricted = room[: p + 1], levels.deviance.restricted
+    log_det = levels.answer(root, S, room[: p + 1 + q])
+    flat = d.reshape(p + 1, -1)
+    shares = levels.start - levels.cross @ (S @ d).reshape(p + 1, -1).T
+    solved = _solve_shares(shares)
+    if solved is None or _is_small(shares, solved, levels.total):
+        refined = _solve_by_rows(levels, S, d)
+        if refined is None:
+            return None
+        shares, solved = refined
+    if not solved.square > 0.0:
+        return None
+    w = (solved.contrast @ flat).reshape(q, m)
+    outer = room[p + 1 :].reshape(-1, q, q, m)
+    np.multiply(w[:, None], w, out=outer[1])
+    absorbed = None
     if restricted:
-        spread = (absorbed[:, :, None] * absorbed[:, None]).sum(axis=0).reshape(q * q, m)
-        slopes = slopes - spread.sum(axis=1)
-        middle += 2.0 * spread
-    curvature = (middle @ flat.T).reshape(q, q, q, q).transpose(0, 2, 3, 1) - traces
-    moved = (absorbed.reshape(-1, m) @ w.T).reshape(-1, q * q)
-    together = 2.0 * rate * (moved.T @ moved) + (rate * rate / nu) * (squares[:, None] * squares)
-    return slopes.reshape(q, q), curvature - together.reshape(q, q, q, q)
+        absorbed = (solved.back @ flat[:p]).reshape(p, q, m)
+        np.einsum("kam,kbm->abm", absorbed, absorbed, out=outer[2])
+    sums = np.add.reduce(outer, axis=3)
+    rate = levels.deviance.degrees / solved.square
+    slopes = sums[0] - rate * sums[1]
+    if restricted:
+        slopes -= sums[2]
+    return _Look(log_det, shares, solved, d, w, absorbed, outer, sums, rate, slopes)
+
+
+def _is_small(shares: FloatArray, solved: _Solved, total: float) -> bool:
+    """Whether the effects leave so little of a column that a difference has lost its digits."""
+    *columns, _ = shares.diagonal().tolist()
+    return bool(min([*columns, solved.square / total]) < SMALL_SHARE)
+
+
+def score_levels(
+    levels: Levels, root: FloatArray, free: IntArray | None
+) -> tuple[FloatArray, float] | None:
+    """One step of Fisher's scoring in S, and what it promises in units of the deviance.
+
+    Parameters
+    ----------
+    levels : Levels
+    root : (q, q)
+        Any root of S.
+    free : (k,) int or None
+        Entries of S that are not held at zero, of those in one row after another.
+
+    Returns
+    -------
+    (q, q)
+        S, which need not be positive.
+    float
+    """
+    S, q = root @ root.T, levels.q
+    look = _look(levels, root, S)
+    if look is None:
+        return None
+    flat = look.outer[0].reshape(q * q, -1)
+    sums = look.sums[0].ravel()
+    information = (flat @ flat.T).reshape((q,) * 4).swapaxes(1, 2).reshape(q * q, q * q)
+    information = information - sums[:, None] * (sums / levels.deviance.degrees)
+    slopes = look.slopes.ravel()
+    if free is not None:
+        information, slopes = information[free[:, None], free], slopes[free]
+    _, step, info = lapack.dposv(information, slopes)
+    promise = float(slopes @ step)
+    if info != 0 or not math.isfinite(promise):
+        return None
+    if free is None:
+        return S - step.reshape(q, q), promise
+    S.flat[free] -= step
+    return S, promise
+
+
+def evaluate_levels(
+    levels: Levels, entries: Entries, theta: FloatArray, roots: list[FloatArray]
+) -> Profile:
+    """One grouping factor, with second derivatives."""
+    at, root = levels.deviance, roots[0]
+    look = _look(levels, root, root @ root.T)
+    if look is None:
+        return at.nowhere(entries, theta, roots)
+    p, solved = levels.p, look.solved
+    gradient, hessian = _chain(entries, root, look.slopes, _bend(at, look))
+    if look.absorbed is not None:
+        hessian -= _turn_of_information(entries, root, look.absorbed)
+    return Profile(
+        entries=entries,
+        theta=theta,
+        deviance=at.profile(
+            solved.square, look.log_det - solved.log_volume(restricted=at.restricted)
+        ),
+        gradient=gradient,
+        hessian=hessian,
+        roots=roots,
+        coefficients=-solved.contrast[:p],
+        square=solved.square,
+        information=look.shares[:p, :p],
+        scores=[look.w],
+    )
+
+
+def _bend(at: ProfiledDeviance, look: _Look) -> FloatArray:
+    """Second derivative of D in S, (q q, q q).
+
+    The part ``tr(N^-1 dN N^-1 dN)`` of the restricted one is left out.
+    """
+    q, m = look.w.shape
+    rate, size = look.rate, q * q
+    # [a, d, b, c] -> [a, b, c, d].
+    parts = look.outer.reshape(-1, m) @ look.outer[0].reshape(size, m).T
+    parts = parts.reshape(-1, q, q, q, q).transpose(0, 1, 3, 4, 2)
+    curvature = 2.0 * rate * parts[1] - parts[0]
+    if look.absorbed is not None:
+        curvature += 2.0 * parts[2]
+    moved = look.solved.back @ (look.d[:-1].reshape(-1, m) @ look.w.T).reshape(-1, size)
+    squares = look.sums[1].ravel()
+    curvature = curvature.reshape(size, size)
+    curvature -= (2.0 * rate) * (moved.T @ moved)
+    curvature -= squares[:, None] * ((rate * rate / at.degrees) * squares)
+    return np.asarray(curvature)
 
 
 def _directions(entries: Entries, root: FloatArray) -> FloatArray:
-    """``dS / dtheta`` of one factor, (k, q, q)."""
-    k, q = entries.rows.size, len(root)
-    out = np.zeros((k, q, q))
-    out[np.arange(k), entries.rows] = root[:, entries.columns].T
-    return out + out.swapaxes(1, 2)
+    """``dS / dtheta`` of one factor, (k, q, q): ``dL L' + L dL'``."""
+    half = entries.units * root.T[entries.columns][:, None]
+    return half + half.swapaxes(1, 2)
 
 
 def _chain(
     entries: Entries, root: FloatArray, slopes: FloatArray, curvature: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient and Hessian in theta: ``dS = dL L' + L dL'``, ``d2S = 2 dL dL'``."""
-    rows, columns, q = entries.rows, entries.columns, len(root)
-    gradient = 2.0 * (slopes @ root)[rows, columns]
-    turns = _directions(entries, root).reshape(rows.size, q * q)
-    hessian = turns @ curvature.reshape(q * q, q * q) @ turns.T
+    turns = _directions(entries, root).reshape(len(entries.rows), -1)
+    hessian = turns @ curvature @ turns.T
     across, shared = entries.beside
-    hessian += 2.0 * slopes[across, rows] * shared
-    return gradient, 0.5 * (hessian + hessian.T)
+    hessian += slopes[across, entries.rows] * shared
+    return turns @ slopes.ravel(), 0.5 * (hessian + hessian.T)
 
 
 def _turn_of_information(entries: Entries, root: FloatArray, absorbed: FloatArray) -> FloatArray:
@@ -309,5 +422,7 @@ def _turn_of_information(entries: Entries, root: FloatArray, absorbed: FloatArra
 
 def absorb_levels(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
     """``Q'V^-1 Z``, (p, q, m)."""
-    root = here.roots[0]
-    return [Levels(at).answer(root, root @ root.T)[2][:-1]]
+    root, levels = here.roots[0], Levels(at)
+    answered = np.empty_like(levels.sides)
+    levels.answer(root, root @ root.T, answered)
+    return [answered[: levels.p]]

@@ -189,7 +189,7 @@ class Estimates:
     @cached_property
     def _wide(self) -> tuple[Term, ...]:
         """Random terms so wide that levels all but determine the responses."""
-        wide = wide_terms(self.problem, self._theta)
+        wide = wide_terms(self.problem, self.optimum)
         return tuple(term for term in wide if term not in self._determining)
 
     @property
@@ -389,7 +389,7 @@ class Estimates:
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
-        found = number_singular(self.problem, self._theta, self.optimum.evaluation.gram)
+        found = number_singular(self.problem, self.optimum.evaluation.scaled_roots(self.problem))
         singular = tuple(self.problem.terms[number].block.name for number in found)
         parts = self.design.predictors
         every, most = (
