@@ -14,7 +14,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck import parallel as workers
-from mixcheck.parallel import map_numbers
+from mixcheck.parallel import map_batches, map_numbers
 
 
 def _square(k: int) -> np.ndarray | str:
@@ -39,6 +39,34 @@ def test_numbered_tasks(request, shared):
     squares = [float(row[0]) for row in found if not isinstance(row, str)]
     assert squares == [25, 36, 64, 81, 100, 121]
     assert map_numbers(_square, range(3, 3)) == []
+
+
+def _squares(numbers: range) -> list[int]:
+    return [k * k for k in numbers]
+
+
+@pytest.mark.parametrize("size", [1, 4, 11, 30])
+def test_batches_are_of_consecutive_numbers(size):
+    """A task for several numbers at once gives each number its place, whatever the size."""
+    asked, seen = [], []
+
+    def task(numbers):
+        asked.append(list(numbers))
+        return _squares(numbers)
+
+    found = map_batches(
+        task, range(3, 14), size, progress=lambda done, total: seen.append((done, total))
+    )
+    assert found == [k * k for k in range(3, 14)]
+    assert [k for numbers in asked for k in numbers] == list(range(3, 14))
+    assert all(len(numbers) == size for numbers in asked[:-1])
+    assert seen[-1] == (11, 11)
+    assert [done for done, _ in seen] == np.minimum(size * np.arange(1, len(seen) + 1), 11).tolist()
+
+
+def test_batches_are_the_same_in_workers(eager):
+    """Which numbers are done together does not depend on the workers."""
+    assert map_batches(_squares, range(50), 8, n_jobs=2) == _squares(range(50))
 
 
 def test_a_backend_without_generators_gets_a_list(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mixcheck import parallel as workers
+from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
@@ -148,6 +149,42 @@ def test_draws_are_limited_by_those_given(pool):
     assert simulate(pool).size == 60
     with pytest.raises(OptionError, match="the model holds 60 draws"):
         simulate(pool, draws=61)
+
+
+@dataclass(frozen=True, eq=False)
+class ManyMeans(NormalMean):
+    """The same model, which makes many replicates at once and notes how many."""
+
+    asked: list = field(default_factory=list)
+
+    def replicate_many(self, conditioning, rngs):
+        """See new data, or say why not where a mean is large."""
+        self.asked.append(len(rngs))
+        seen = [self.replicate(conditioning, rng) for rng in rngs]
+        large = ConvergenceError("the mean is too large")
+        return [large if one.response.mean() > 0.5 else one for one in seen]
+
+
+def test_replicates_are_made_together_where_a_model_can(monkeypatch):
+    """In batches that depend on the rows alone; what fails is kept out with its reason."""
+    model = ManyMeans(np.zeros(N))
+    monkeypatch.setattr(simulation, "TOGETHER_ROWS", 8 * N)
+    together = reduce_replicates(simulate(model, seed=3, draws=100), first_numbers)
+    assert model.asked == [8] * 12 + [4]
+    plain = NormalMean(np.zeros(N))
+    means = [plain.respond(stream(3, Purpose.REPLICATE, k)).mean() for k in range(100)]
+    np.testing.assert_array_equal(together.kept, np.flatnonzero(np.array(means) <= 0.5))
+    assert together.failures == (
+        ("ConvergenceError: the mean is too large", 100 - together.kept.size),
+    )
+
+
+def test_refits_are_made_one_by_one():
+    """A model that makes replicates together is still fitted again to each of them."""
+    model = ManyMeans(np.zeros(N))
+    reduced = reduce_replicates(simulate(model, seed=3, refits=5), first_numbers)
+    assert reduced.numbers.shape == (5, 3)
+    assert model.asked == []
 
 
 def test_the_first_replicates_of_a_long_run_are_a_short_run(model):

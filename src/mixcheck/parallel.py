@@ -8,7 +8,7 @@ import math
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -19,7 +19,7 @@ from mixcheck.errors import OptionError, WorkerError
 from mixcheck.notices import quiet
 from mixcheck.options import require_progress, require_workers
 
-__all__ = ["Progress", "map_numbers"]
+__all__ = ["Progress", "map_batches", "map_numbers"]
 
 # What the first start of worker processes costs, measured with loky on two cores.
 START_SECONDS = 1.6
@@ -102,6 +102,46 @@ def map_numbers(
             "finished is lost; run it again with fewer workers, or n_jobs=1, or on fewer rows"
         ) from error
     return cast(list[Result], rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batches(Generic[Result]):
+    """A task for many numbers at once, as a task for batches of them by number."""
+
+    task: Callable[[range], Sequence[Result]]
+    numbers: range
+    size: int
+
+    def __call__(self, k: int) -> Sequence[Result]:
+        return self.task(self.numbers[k * self.size : (k + 1) * self.size])
+
+
+def map_batches(
+    task: Callable[[range], Sequence[Result]],
+    numbers: range,
+    size: int,
+    *,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> list[Result]:
+    """As `map_numbers`, of a task that does up to `size` consecutive numbers at once.
+
+    Which numbers are done together depends on nothing else.
+
+    Examples
+    --------
+    >>> map_batches(lambda some: [k * k for k in some], range(5), 2)
+    [0, 1, 4, 9, 16]
+    """
+    report = _progress(progress)
+
+    def show(done: int, total: int) -> None:
+        report(min(done * size, len(numbers)), len(numbers))
+
+    batches = range(math.ceil(len(numbers) / size))
+    whole = _Batches(task, numbers, size)
+    found = map_numbers(whole, batches, n_jobs=n_jobs, progress=show)
+    return [result for batch in found for result in batch]
 
 
 def _blocks(

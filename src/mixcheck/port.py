@@ -40,6 +40,7 @@ __all__ = [
     "Perturbations",
     "Realisation",
     "Refittable",
+    "Repeating",
     "RowLaw",
     "RowPosterior",
     "Rowwise",
@@ -140,6 +141,20 @@ class Checkable(Protocol):
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """Simulate a data set (new random effects, new response) and see it likewise."""
+        ...
+
+
+@runtime_checkable
+class Repeating(Checkable, Protocol):
+    """A model that makes many replicates at once in less time than one after another."""
+
+    def replicate_many(
+        self, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
+    ) -> Sequence[Realisation | Exception]:
+        """What `replicate` makes of each stream, or why it makes nothing.
+
+        A replicate must not depend on those beside it.
+        """
         ...
 
 

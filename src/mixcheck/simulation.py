@@ -9,7 +9,7 @@ of 250. Replicates are never stored: each is reduced to a few numbers where it w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, cast
@@ -20,7 +20,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_whole
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import Progress, map_batches
 from mixcheck.port import (
     CONDITIONINGS,
     Checkable,
@@ -29,6 +29,7 @@ from mixcheck.port import (
     Enumerable,
     Realisation,
     Refittable,
+    Repeating,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
 
@@ -41,6 +42,10 @@ __all__ = [
 ]
 
 DEFAULT_DRAWS = 1000
+# Replicates that are made together have at most so many rows: a column of them stays in the
+# processor's cache. Beyond so many replicates nothing is gained.
+TOGETHER_ROWS = 16_384
+TOGETHER = 100
 
 Statistic: TypeAlias = Callable[[Realisation], FloatArray]
 
@@ -97,6 +102,30 @@ class Simulations:
     def _listed(self) -> Enumerable | None:
         # Asking a protocol looks at every attribute: once, not for every replicate.
         return self.model if isinstance(self.model, Enumerable) else None
+
+    @property
+    def together(self) -> int:
+        """How many replicates are best made together."""
+        if self.refits or self._repeating is None:
+            return 1
+        return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.model.frame))))
+
+    def replicates(self, numbers: range) -> Sequence[Realisation | Exception]:
+        """Replicate data sets by their numbers, or why one cannot be made, in their order."""
+        if self.refits or self._repeating is None:
+            return [self._replicate_or_say(k) for k in numbers]
+        rngs = [stream(self.seed, Purpose.REPLICATE, k) for k in numbers]
+        return self._repeating.replicate_many(self.conditioning, rngs)
+
+    def _replicate_or_say(self, k: int) -> Realisation | Exception:
+        try:
+            return self.replicate(k)
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return error
+
+    @cached_property
+    def _repeating(self) -> Repeating | None:
+        return self.model if isinstance(self.model, Repeating) else None
 
     def _refitted(self, k: int) -> Realisation:
         model = cast(Refittable, self.model)
@@ -249,7 +278,13 @@ def reduce_replicates(
         If no replicate was usable.
     """
     task = _Reduction(simulations, statistic)
-    rows = map_numbers(task, range(simulations.size), n_jobs=n_jobs, progress=progress)
+    rows = map_batches(
+        task,
+        range(simulations.size),
+        simulations.together,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
     return _collect(rows, refits=bool(simulations.refits))
 
 
@@ -271,14 +306,15 @@ def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
 
 @dataclass(frozen=True, eq=False)
 class _Reduction:
-    """The numbers of a replicate, or the reason why its refit is unusable."""
+    """The numbers of some replicates, or the reasons why they are unusable."""
 
     simulations: Simulations
     statistic: Statistic
 
-    def __call__(self, k: int) -> FloatArray | str:
-        try:
-            realisation = self.simulations.replicate(k)
-        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return f"{type(error).__name__}: {error}"
-        return self.statistic(realisation)
+    def __call__(self, numbers: range) -> list[FloatArray | str]:
+        return [
+            f"{type(found).__name__}: {found}"
+            if isinstance(found, Exception)
+            else self.statistic(found)
+            for found in self.simulations.replicates(numbers)
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import OptionError
+from mixcheck.selection import fits
 
 DRAWS = 99
 
@@ -51,6 +53,20 @@ def test_overdispersion(over):
     assert tried.best_fit is not None
     assert tried.best_fit.aic == tried.best.value
     assert "varies more" in tried.why[tried.best.model][0]
+
+
+def test_each_candidate_is_fitted_once(over, monkeypatch):
+    """Its criterion, its checks and the fit that is given back are of one fit."""
+    fitted, glmm = [], fits.glmm
+
+    @functools.wraps(glmm)
+    def counted(formula, data, **options):
+        fitted.append((formula, repr(options)))
+        return glmm(formula, data, **options)
+
+    monkeypatch.setattr(fits, "glmm", counted)
+    tried = mc.suggest(over, n_jobs=1)
+    assert len(fitted) == len(set(fitted)) == len(tried.candidates) + 1
 
 
 def test_the_check_is_the_same(over):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -18,10 +18,10 @@ from mixcheck.options import require_flag, require_text
 from mixcheck.port import Conditioning
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import Candidate
+from mixcheck.selection.candidates import Candidate, Fit
 from mixcheck.selection.space import Model
 
-__all__ = ["GlmmFit", "SuiteCheck", "offers", "require_likelihood"]
+__all__ = ["GlmmFit", "KeptFits", "SuiteCheck", "offers", "require_likelihood"]
 
 _SEARCHED = ("formula", "data", "family", "zi", "dispersion")
 
@@ -74,6 +74,30 @@ class GlmmFit:
         parts = {"zi": model.zi, "dispersion": model.dispersion}
         given: dict[str, Any] = {name: text for name, text in parts.items() if text is not None}
         return glmm(model.formula, self.data, family=model.family, **given, **self.options)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptFits:
+    """Fits of a few candidates, each made once in a process.
+
+    Attributes
+    ----------
+    fit : callable
+        Gives the same fit whenever it is called.
+    """
+
+    fit: Fit
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, candidate: Candidate) -> Any:
+        """The fit of a candidate, made or kept."""
+        if candidate.key not in self._made:
+            self._made[candidate.key] = self.fit(candidate)
+        return self._made[candidate.key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers are sent what is to be done, not what is done.
+        return {"fit": self.fit, "_made": {}}
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from mixcheck.parallel import Progress
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import CriterionFunction
-from mixcheck.selection.fits import GlmmFit, SuiteCheck, require_likelihood
+from mixcheck.selection.fits import GlmmFit, KeptFits, SuiteCheck, require_likelihood
 from mixcheck.selection.remedies import (
     OBSERVATION,
     Situation,
@@ -266,7 +266,7 @@ def suggest(
     selection = search_models(
         candidates,
         lambda _: (),
-        GlmmFit(situation.frame, options),
+        KeptFits(GlmmFit(situation.frame, options)),
         criterion=criterion,
         check=_same_check(report),
         checked="all",

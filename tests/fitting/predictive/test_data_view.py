@@ -18,7 +18,8 @@ from mixcheck.families import Family
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.predictive import data_view as realisation
-from mixcheck.fitting.predictive.data_view import View, marginal_mean, observe, replicate, respond
+from mixcheck.fitting.predictive.data_view import View, marginal_mean, observe, respond
+from mixcheck.fitting.predictive.replicates import replicate
 
 # With fixed seeds: p-values of right residuals below this are one in ten thousand.
 UNLIKELY = 1e-4

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram
@@ -21,11 +22,14 @@ __all__ = [
     "Mode",
     "Point",
     "System",
+    "ascent",
     "build_system",
     "find_mode",
+    "look",
     "predict_mode",
     "predictors",
     "scale",
+    "stalls",
     "whitened",
 ]
 
@@ -153,7 +157,7 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
     return u if problem.latent.fixed is None else u[:-1]
 
 
-def _ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
+def ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``."""
     first = {k: point.derivatives.first[k] for k in problem.latent.bearing}
     scores = whitened(problem, roots, first)
@@ -200,6 +204,13 @@ def _advance(
     return None, _MAX_HALVINGS
 
 
+def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any) -> BoolArray:
+    """Whether decrements of Newton's steps are rounding: small, and hardly below the least yet."""
+    rounded = np.maximum(_ROUNDED, _ROUNDED_SHARE * np.abs(energy))
+    out: BoolArray = (0.25 * np.asarray(least) <= decrement) & (decrement < rounded)
+    return out
+
+
 def find_mode(
     problem: Problem,
     base: Sequence[FloatArray],
@@ -244,11 +255,10 @@ def find_mode(
             if fresh is None:
                 return None
             stepper = fresh.factorization
-        gradient = _ascent(problem, roots, point)
+        gradient = ascent(problem, roots, point)
         step = stepper.solve(gradient)
         previous, decrement = decrement, _inner(gradient, step)
-        rounded = max(_ROUNDED, _ROUNDED_SHARE * abs(point.energy))
-        stalled = fresh is not None and 0.25 * least <= decrement < rounded
+        stalled = fresh is not None and bool(stalls(decrement, least, point.energy))
         if decrement < _DECREMENT or stalled:
             return _settle(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:

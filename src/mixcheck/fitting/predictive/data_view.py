@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,14 @@ from numpy.polynomial.hermite_e import hermegauss
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
+from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.fitting.predictive.posterior import draw_posterior
 from mixcheck.options import require_choice
 from mixcheck.port import CONDITIONINGS, Conditioning, Realisation
 
-__all__ = ["View", "name_terms", "observe", "replicate", "respond"]
+__all__ = ["View", "name_terms", "observe", "require_conditioning", "respond", "see"]
 
 # Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
 # the predictor to what the response tells of it beyond which the integrand is too steep for it.
@@ -34,6 +35,9 @@ _MOST_NODES = 601
 _MOST_DRAWS = 500
 # Residuals are kept strictly inside (0, 1).
 _INSIDE = 1e-12
+
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,22 @@ class View:
     def roots(self) -> list[FloatArray]:
         """``Lambda`` of each factor."""
         return self.problem.roots(self.psi[self.problem.n_beta :])
+
+    @cached_property
+    def _kept(self) -> dict[Hashable, Any]:
+        return {}
+
+    def keep(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What depends on the view alone, made when it is first asked for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: Kept = self._kept[key]
+        return kept
+
+    @cached_property
+    def places(self) -> IntArray:
+        """Which row stands at each place of that order; see `ranks`."""
+        return np.argsort(self.ranks)
 
     @cached_property
     def ranks(self) -> IntArray:
@@ -129,13 +149,14 @@ def _content_ranks(problem: Problem) -> IntArray:
 def respond(view: View, u: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
     """Simulate a response given random effects, (n,) in the fitter's order."""
     problem = view.problem
-    rows = np.argsort(view.ranks)
+    rows = view.places
     eta = tuple(part[rows] for part in view.eta(u))
     size = None if problem.data.size is None else problem.data.size[rows]
     return problem.family.sample(eta, size, rng)[view.ranks]
 
 
-def _require(conditioning: str) -> None:
+def require_conditioning(conditioning: str) -> None:
+    """Refuse a conditioning that there is not."""
     require_choice("conditioning", conditioning, CONDITIONINGS)
 
 
@@ -152,45 +173,36 @@ def observe(
     conditioning : {"posterior", "marginal", "mode"}
     rng : Generator
     """
-    _require(conditioning)
+    require_conditioning(conditioning)
     u = mode.point.u
     if conditioning == "posterior":
         u = draw_posterior(view.problem, view.base, mode, rng).u
-    return _see(view, mode, u, conditioning, rng)
+    uniform = rng.random(view.problem.n)[view.ranks]
+    (seen,) = see(view, mode.point.u, u, conditioning, uniform)
+    return seen
 
 
-def replicate(view: View, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
-    """Simulate a data set from the model and see it.
-
-    The simulated random effects are an exact draw from their distribution given the
-    simulated response, so none has to be drawn again.
-    """
-    _require(conditioning)
-    u = view.new_effects(rng)
-    y = respond(view, u, rng)
-    problem = view.problem.with_rows(y)
-    mode = find_mode(problem, view.base, view.roots, u)
-    if mode is None:
-        mode = find_mode(problem, view.base, view.roots, problem.latent.zeros())
-    if mode is None:
-        raise ConvergenceError(
-            "no conditional mode was found for a simulated data set; "
-            "the model may be close to a boundary: see fit.convergence"
-        )
-    seen = View(problem, view.psi)
-    seen.__dict__.update(base=view.base, roots=view.roots, ranks=view.ranks)
-    return _see(seen, mode, u if conditioning == "posterior" else mode.point.u, conditioning, rng)
-
-
-def _see(
+def see(
     view: View,
-    mode: Mode,
+    modes: Sequence[FloatArray],
     u: Sequence[FloatArray],
     conditioning: Conditioning,
-    rng: np.random.Generator,
-) -> Realisation:
+    uniform: FloatArray,
+    copies: int = 1,
+) -> Iterator[Realisation]:
+    """See one data set, or several that stand one after another in a view.
+
+    Parameters
+    ----------
+    view : View
+    modes, u : list of (q, copies m)
+        Conditional modes of the random effects, and those that the data are seen with.
+    conditioning : {"posterior", "marginal", "mode"}
+    uniform : (copies n,)
+        Uniform numbers of the rows, in the fitter's order.
+    copies : int
+    """
     problem, family = view.problem, view.problem.family
-    uniform = rng.random(problem.n)[view.ranks]
     size = problem.data.size
     if conditioning == "marginal":
         law: _Law = _MarginalLaw(family, tuple(view.base), _random_variance(view), size)
@@ -198,33 +210,59 @@ def _see(
         law = _GivenLaw(family, view.eta(u), size)
     below, upto = law.cdf(problem.data.y)
     residuals = np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
-    at_mode = view.eta(mode.point.u)
-    to = problem.to_design
-    probability: Callable[[float], FloatArray] | None = None
+    at_mode = view.eta(modes)
+
+    def part(rows: FloatArray) -> FloatArray:
+        return problem.to_design(rows).reshape(copies, -1)
+
+    rows = {
+        "response": part(problem.data.y),
+        "residuals": part(residuals),
+        "fitted": part(family.mean(tuple(view.base), size)),
+        "mean": part(law.mean()),
+        "variance": part(law.variance()),
+        "mode_mean": part(family.mean(at_mode, size)),
+        "mode_variance": part(family.variance(at_mode, size)),
+    }
+    effects = {} if conditioning == "marginal" else name_effects(problem, u)
+    levels = {name: np.split(held, copies) for name, held in effects.items()}
+    masses = None
     if family.discrete or "zi" in family.predictors:
-        probability = _Masses(law, problem)
-    return Realisation(
-        response=to(problem.data.y),
-        residuals=to(residuals),
-        fitted=to(family.mean(tuple(view.base), size)),
-        mean=to(law.mean()),
-        variance=to(law.variance()),
-        mode_mean=to(family.mean(at_mode, size)),
-        mode_variance=to(family.variance(at_mode, size)),
-        effects={} if conditioning == "marginal" else name_effects(problem, u),
-        probability=probability,
-    )
+        masses = _Masses(law, problem, copies)
+    for k in range(copies):
+        yield Realisation(
+            **{name: held[k] for name, held in rows.items()},
+            effects={name: held[k] for name, held in levels.items()},
+            probability=None if masses is None else _CopyMasses(masses, k),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Masses:
-    """Probability of a value in each row, in the order of the design; it pickles."""
+    """Probability of a value in each row of each copy, in the order of the design, once each."""
 
     law: _Law
     problem: Problem
+    copies: int
+    known: dict[float, FloatArray] = field(default_factory=dict)
 
     def __call__(self, k: float) -> FloatArray:
-        return self.problem.to_design(self.law.probability(float(k)))
+        if k not in self.known:
+            rows = self.problem.to_design(self.law.probability(float(k)))
+            self.known[k] = rows.reshape(self.copies, -1)
+        return self.known[k]
+
+
+@dataclass(frozen=True, eq=False)
+class _CopyMasses:
+    """Probability of a value in each row of one copy; it pickles."""
+
+    masses: _Masses
+    copy: int
+
+    def __call__(self, k: float) -> FloatArray:
+        masses: FloatArray = self.masses(k)[self.copy]
+        return masses
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:

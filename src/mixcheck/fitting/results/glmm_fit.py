@@ -40,13 +40,14 @@ from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.likelihood.mode import scale
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
-from mixcheck.fitting.predictive.data_view import View, observe, replicate, respond
+from mixcheck.fitting.predictive.data_view import View, observe, respond
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
     population_mean,
     random_contribution,
     random_variance,
 )
+from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.summary import Summary, summarise
@@ -398,6 +399,19 @@ class GLMM(Estimates):
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """Simulate a data set, with new random effects, and see it likewise."""
         return replicate(self._view, conditioning, require_generator("rng", rng))
+
+    def replicate_many(
+        self, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
+    ) -> list[Realisation | Exception]:
+        """Simulate a data set from each of several streams, and see them: as `replicate` does.
+
+        Returns
+        -------
+        list of Realisation or Exception
+            An error where there is no data set.
+        """
+        streams = [require_generator("rngs", rng) for rng in rngs]
+        return replicate_many(self._view, conditioning, streams)
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response, (n,), with new random effects."""
