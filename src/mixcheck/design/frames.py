@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
@@ -238,7 +239,11 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
     if kind in "iub" and isinstance(series.dtype, np.dtype):
         return None
     if kind == "f" and isinstance(series.dtype, np.dtype):
-        missing: BoolArray = np.isnan(series.to_numpy())
+        values = series.to_numpy()
+        # The square of NaN alone is none, and a sum of squares is NaN for nothing else.
+        if not math.isnan(np.dot(values, values)):
+            return None
+        missing: BoolArray = np.isnan(values)
     else:
         missing = np.asarray(series.isna(), dtype=np.bool_)
     return missing if missing.any() else None
@@ -335,7 +340,7 @@ def check_finite(values: FloatArray, names: tuple[str, ...], frame: pd.DataFrame
         Naming the first column and row, and how many there are.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):
+        if math.isfinite(np.add.reduce(values, axis=None)):
             return
     bad = ~np.isfinite(values.reshape(len(values), -1))
     if not bad.any():

@@ -61,7 +61,8 @@ def group_rows(names: tuple[str, ...], columns: Columns) -> tuple[IntArray, Grou
     pairs = []
     for added, labels in parts[1:]:
         # Codes stay below the number of rows, so that no product of many columns overflows.
-        codes, present = _compress(codes * len(labels) + added)
+        numbers = codes * len(labels) + added
+        codes, present = _compress(numbers, int(numbers.max()) + 1)
         pairs.append(present)
     row_of = np.empty(len(pairs[-1]), dtype=np.intp)
     row_of[codes] = np.arange(len(codes))
@@ -148,15 +149,14 @@ def _factorize_integers(values: Any) -> tuple[IntArray, pd.Index[Any]]:
         codes, levels = pd.factorize(values, sort=True)
         return codes.astype(np.intp, copy=False), pd.Index(levels)
     unsigned = values.dtype == np.uint64
-    shifted = values - np.uint64(low) if unsigned else values.astype(np.intp) - low
-    codes, present = _compress(shifted.astype(np.intp, copy=False))
+    shifted = values - np.uint64(low) if unsigned else values.astype(np.intp, copy=False) - low
+    codes, present = _compress(shifted.astype(np.intp, copy=False), high - low + 1)
     found = present.astype(np.uint64) + np.uint64(low) if unsigned else present + low
-    return codes, pd.Index(found.astype(values.dtype))
+    return codes, pd.Index(found.astype(values.dtype, copy=False))
 
 
-def _compress(numbers: IntArray) -> tuple[IntArray, IntArray]:
-    """Ranks of non-negative integers among those that occur, and those that occur."""
-    top = int(numbers.max()) + 1
+def _compress(numbers: IntArray, top: int) -> tuple[IntArray, IntArray]:
+    """Ranks of non-negative integers below `top` among those that occur, and those that occur."""
     if top > _TABLE * len(numbers) + 1024:
         present, codes = np.unique(numbers, return_inverse=True)
         return codes.astype(np.intp, copy=False), present

@@ -257,13 +257,13 @@ def _names(
     """Columns that a model needs; fail for names that are nothing."""
     if len(frame) == 0:
         raise DataError("The data have no rows.")
-    variables = plan.variables(response=True)
+    variables = plan.every_variable
     groups, available = plan.group_columns, set(frame.columns)
     if not available.issuperset(groups):
         require_columns(frame, groups, ())
     if not available.issuperset(variables):
         require_columns(frame, variables, values, functions=functions)
-    if called := plan.functions(response=True):
+    if called := plan.every_function:
         require_functions(called, functions, list(frame.columns))
     return tuple(dict.fromkeys([*(v for v in variables if v in available), *groups]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mixcheck.design.formula import ModelFormula
 from mixcheck.design.recipes import Part, read_expression, read_part
@@ -19,15 +19,25 @@ class Plan:
     predictors: dict[str, Part]
     groups: tuple[tuple[str, ...], ...]
 
-    @property
+    @cached_property
     def computed(self) -> dict[str, Part]:
         """Parts of the response that are more than a column."""
         return {key: part for key, part in self.response.items() if part.plain is None}
 
-    @property
+    @cached_property
     def group_columns(self) -> tuple[str, ...]:
         """Columns of the grouping factors."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+    @cached_property
+    def every_variable(self) -> tuple[str, ...]:
+        """Names of columns and other values, those of the response too."""
+        return self.variables(response=True)
+
+    @cached_property
+    def every_function(self) -> tuple[str, ...]:
+        """Names of functions, those of the response too."""
+        return self.functions(response=True)
 
     def parts(self, *, response: bool) -> list[Part]:
         """Every part, the response's by request."""

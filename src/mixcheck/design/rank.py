@@ -31,6 +31,8 @@ def independent_columns(X: FloatArray) -> BoolArray:
         gram = X.T @ X
     squares = gram.diagonal()
     if all(0.0 < square < math.inf for square in squares.tolist()):
+        if X.shape[1] == 1:
+            return np.ones(1, dtype=np.bool_)
         lengths = np.sqrt(squares)
         factor, info = lapack.dpotrf(gram / lengths / lengths[:, None])
         if info == 0 and min(factor.diagonal().tolist()) > _CERTAIN:

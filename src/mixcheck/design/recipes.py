@@ -331,11 +331,16 @@ def make_matrices(
     """
     scene = Scene(data, n, dict(context or {}), {})
     made: dict[str, tuple[FloatArray, Recipe]] = {}
+    # Random effects are often the fixed ones: parts that are read alike are one matrix.
+    known: dict[str, tuple[FloatArray, Recipe]] = {}
     for key, part in parts.items():
         if part.expression is not None:
             shown = f"offset({part.text})" if " offset " in key else part.text
             column = ExpressionRecipe(shown, part.expression, scene.states, scene.context)
             made[key] = (column.fill(scene), column)
+            continue
+        if part.text in known:
+            made[key] = known[part.text]
             continue
         _check_lookups(part, data)
         if part.plain is not None and set(part.plain) <= set(data):
@@ -346,6 +351,7 @@ def make_matrices(
             recipe = _terms_recipe(part.terms, scene)
             require_time(n, recipe.width, recipe.widest)
             made[key] = (recipe.fill(scene), recipe)
+        known[part.text] = made[key]
     return made
 
 

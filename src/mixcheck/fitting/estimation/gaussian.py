@@ -266,10 +266,9 @@ class GaussianFit:
         Up to a rotation, which changes none of its singular values.
         """
         products, out = self.deviance.products, []
-        for f, (root, change) in enumerate(zip(self.profile.roots, products.changes, strict=True)):
-            back = np.linalg.inv(change)
-            mean = back.T @ products.gram[f, f].mean(axis=2) @ back
-            out.append(np.sqrt(np.maximum(mean.diagonal(), 0.0))[:, None] * (change @ root))
+        for f, (change, root) in enumerate(zip(products.changes, self.profile.roots, strict=True)):
+            rows = products.weights.sum / products.latent.factors[f].m
+            out.append((math.sqrt(rows) * products.sizes[f])[:, None] * (change @ root))
         return out
 
 

@@ -108,6 +108,8 @@ class Chart:
 
     def free_of_one(self, q: int) -> IntArray | None:
         """Entries of S of a single factor that some term has, None where these are all."""
+        if q == 1 or (len(self.terms) == 1 and _correlated(self.terms[0])):
+            return None
         held = np.zeros((q, q), dtype=np.bool_)
         for term in self.terms:
             held[term.columns, term.columns] |= _correlated(term) | np.eye(
@@ -120,11 +122,14 @@ class Chart:
         for term in self.terms:
             if not _correlated(term):
                 continue
-            lower = term.covariance.factor(here.theta[term.theta])
-            squares = lower * lower
-            for c in range(len(lower) - 1):
-                left = squares[c:, c:].sum(axis=1)
-                if left[0] < _PIVOT * left.max():
+            q, squares = term.covariance.q, np.square(here.theta[term.theta]).tolist()
+            # What the columns from c on give each row; theta has them one after another.
+            left, at = [0.0] * q, len(squares)
+            for c in reversed(range(q)):
+                at -= q - c
+                for row in range(c, q):
+                    left[row] += squares[at + row - c]
+                if left[c] < _PIVOT * max(left[c:]):
                     return False
         return True
 
@@ -433,6 +438,12 @@ def _settle(search: Search, here: Profile) -> Profile:
     Rows behind the last pivot, which have no variance of their own, keep the order of the
     effects: a triangular Lambda in that order is then as smooth there.
     """
+    found = here.theta.tolist()
+    diagonals = [
+        found[t.theta.start + k] for t in search.chart.terms for k in t.covariance.diagonal
+    ]
+    if all(abs(value) >= _TINY for value in diagonals):
+        return here
     rows, theta = here.entries.rows.copy(), here.theta.copy()
     for term in search.chart.terms:
         local = [np.asarray(places) for places in term.covariance.entries]

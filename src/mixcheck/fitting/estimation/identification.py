@@ -42,22 +42,21 @@ def _require_distinct(term: Term) -> None:
     """Refuse random effects of a term of which the variances cannot be told apart."""
     block = term.block
     Z = block.Z
+    keep = independent_columns(Z)
+    if keep.all():
+        return
     for name, column in zip(block.effects, Z.T, strict=True):
         if not column.any():
             raise DesignError(
                 f"the random effect {name} of {block.name} is zero in every row used, so that it "
                 "has no variance to estimate; leave it out"
             )
-    if Z.shape[1] < 2:
-        return
-    keep = independent_columns(Z)
-    if not keep.all():
-        lost = ", ".join(name for name, held in zip(block.effects, keep, strict=True) if not held)
-        raise DesignError(
-            f"the random effects of {block.name} are linear combinations of each other "
-            f"({lost} of those before), so that their variances cannot be told apart; leave "
-            f"{lost} out"
-        )
+    lost = ", ".join(name for name, held in zip(block.effects, keep, strict=True) if not held)
+    raise DesignError(
+        f"the random effects of {block.name} are linear combinations of each other "
+        f"({lost} of those before), so that their variances cannot be told apart; leave "
+        f"{lost} out"
+    )
 
 
 def _require_room(problem: Problem, term: Term) -> None:

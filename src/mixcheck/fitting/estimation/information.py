@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -100,6 +101,14 @@ def number_singular(problem: Problem, roots: Sequence[FloatArray]) -> tuple[int,
 
 
 def _is_singular(root: FloatArray) -> bool:
+    """Whether the smallest singular value is none; of two, both are told by product and squares."""
+    if root.size == 1:
+        return abs(float(root[0, 0])) < _NO_VARIANCE
+    if root.size == 4:
+        (a, b), (c, d) = root.tolist()
+        product, squares = abs(a * d - b * c), a * a + b * b + c * c + d * d
+        largest = math.sqrt(0.5 * (squares + math.sqrt(max(squares**2 - 4.0 * product**2, 0.0))))
+        return product < _NO_VARIANCE * largest or largest == 0.0
     return bool(np.linalg.svd(root, compute_uv=False).min() < _NO_VARIANCE)
 
 

@@ -58,6 +58,11 @@ class Weights:
         """``W a``."""
         return rows if self.rows is None else self.rows * rows
 
+    @property
+    def sum(self) -> float:
+        """``sum W``."""
+        return self.total if self.rows is None else float(self.rows.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class Products:
@@ -74,6 +79,8 @@ class Products:
         The random effects with standardised covariates.
     changes : tuple of (q, q)
         S of each factor: ``b = S c`` for effects c of the standardised covariates.
+    sizes : tuple of (q,)
+        Root mean square of each covariate as it was given.
     gram : Gram
         ``Z'WZ`` of these.
     fixed : tuple of (p, q, m)
@@ -85,6 +92,7 @@ class Products:
     units: FloatArray
     latent: Latent
     changes: tuple[FloatArray, ...]
+    sizes: tuple[FloatArray, ...]
     gram: Gram
     fixed: tuple[FloatArray, ...]
 
@@ -143,8 +151,8 @@ def _centre(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
     if constant is None or p == 1:
         return X, T
     height = X[0, constant]
-    rows = np.full(X.shape[0], 1.0) if weights.rows is None else weights.rows
-    means = (rows @ X) / rows.sum()
+    sums = np.add.reduce(X, axis=0) if weights.rows is None else weights.rows @ X
+    means = sums / weights.sum
     means[constant] = 0.0
     T[constant] -= means / height
     return X - means, T
@@ -194,7 +202,7 @@ def multiply_design(
     if found is None:
         return None
     Q, units = found
-    standard, changes = _standardise(latent, structures, weights)
+    standard, changes, sizes = _standardise(latent, structures, weights)
     rows = np.ones(len(Q)) if weights.rows is None else weights.rows
     gram = standard.gram({(0, 0): rows}) if standard.factors else Gram()
     crossed = [standard.scatter({0: weights.times(q)}) for q in Q.T]
@@ -202,14 +210,15 @@ def multiply_design(
         np.stack([parts[f] for parts in crossed]) if crossed else np.zeros((0, *factor.shape))
         for f, factor in enumerate(standard.factors)
     )
-    return Products(weights, Q, units, standard, changes, gram, fixed)
+    return Products(weights, Q, units, standard, changes, sizes, gram, fixed)
 
 
 def _standardise(
     latent: Latent, structures: Sequence[tuple[int, slice, str]], weights: Weights
-) -> tuple[Latent, tuple[FloatArray, ...]]:
+) -> tuple[Latent, tuple[FloatArray, ...], tuple[FloatArray, ...]]:
     """The random effects with covariates of size one, centred where a term can absorb it."""
     changes = [np.eye(f.q) for f in latent.factors]
+    sizes = tuple(np.ones(f.q) for f in latent.factors)
     columns = [list(f.columns) for f in latent.factors]
     changed = False
     for f, where, structure in structures:
@@ -222,6 +231,7 @@ def _standardise(
             if values is None:
                 continue
             mean, size = _moments_of(values, weights)
+            sizes[f][c] = math.hypot(mean, size)
             if structure != "us" or constant is None or abs(mean) <= _FAR * size:
                 mean, size = 0.0, math.hypot(mean, size)
             if size == 0.0:
@@ -232,20 +242,20 @@ def _standardise(
             if constant is not None:
                 changes[f][constant, c] = -mean / size
     if not changed:
-        return latent, tuple(changes)
+        return latent, tuple(changes), sizes
     factors = tuple(
         replace(f, columns=tuple(held)) for f, held in zip(latent.factors, columns, strict=True)
     )
     out = Latent(factors, latent.chained, latent.pairs)
     # What depends on the levels alone is found once.
     out.__dict__.update(lifts=latent.lifts, fills=latent.fills)
-    return out, tuple(changes)
+    return out, tuple(changes), sizes
 
 
 def _moments_of(values: FloatArray, weights: Weights) -> tuple[float, float]:
     """Mean and standard deviation of a column over its weights."""
     if weights.rows is None:
-        mean = float(values.mean())
+        mean = float(np.add.reduce(values)) / values.size
         centred = values - mean
         return mean, math.sqrt(float(centred @ centred) / values.size)
     total = float(weights.rows.sum())

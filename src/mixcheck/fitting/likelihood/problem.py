@@ -267,6 +267,7 @@ def arrange(design: Design, family: Family) -> Problem:
     by_group = {g: [(k, b) for k, b in blocks if b.group == g] for g in groups}
     sizes = {g: len(held[0][1].levels) for g, held in by_group.items()}
     order = _row_order(by_group, sizes, design.response.size)
+    stays = bool((order[1:] > order[:-1]).all())
     built = {g: _factor(held, sizes[g], order) for g, held in by_group.items()}
     latent = lay_out(list(built.values()))
     places = {g: _index_of(latent, built[g]) for g in groups}
@@ -274,8 +275,8 @@ def arrange(design: Design, family: Family) -> Problem:
         family=family,
         data=_prepare(family, design, order),
         weights=_rows(design.weights, order),
-        X=tuple(_matrix(part.X, order) for part in design.predictors),
-        offsets=tuple(part.offset[order] for part in design.predictors),
+        X=tuple(part.X if stays else _matrix(part.X, order) for part in design.predictors),
+        offsets=tuple(part.offset if stays else part.offset[order] for part in design.predictors),
         latent=latent,
         terms=_terms(blocks, places, by_group),
         order=order,
@@ -326,8 +327,8 @@ def _factor(held: Sequence[tuple[int, RandomBlock]], m: int, order: IntArray) ->
     columns = []
     for predictor, block in held:
         for values in block.Z.T:
-            constant = bool(np.all(values == 1.0))
-            columns.append(Column(predictor, None if constant else values[order].copy()))
+            constant = values[0] == 1.0 and bool(np.all(values == 1.0))
+            columns.append(Column(predictor, None if constant else values[order]))
     return Factor(Summation(held[0][1].codes[order], m), tuple(columns))
 
 

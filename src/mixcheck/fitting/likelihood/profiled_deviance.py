@@ -197,15 +197,14 @@ def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, 
     very different.
     """
     units = np.sqrt(np.abs(hessian.diagonal()))
-    units[units == 0.0] = 1.0
-    scaled = hessian / units / units[:, None]
-    lower, info = lapack.dpotrf(scaled, lower=1)
-    if info == 0 and lower.diagonal().min(initial=1.0) > _REGULAR:
-        slope = gradient / units
-        solved = lapack.dpotrs(lower, slope, lower=1)[0].ravel()
+    if not units.all():
+        units[units == 0.0] = 1.0
+    scaled, slope = hessian / units / units[:, None], gradient / units
+    factor, solved, info = lapack.dposv(scaled, slope)
+    if info == 0 and min(factor.diagonal().tolist(), default=1.0) > _REGULAR:
         return -solved / units, float(slope @ solved)
     values, vectors = np.linalg.eigh(scaled)
     sizes = np.maximum(np.abs(values), _FLAT)
-    along = vectors.T @ (gradient / units)
+    along = vectors.T @ slope
     held = along / sizes
     return -(vectors @ held) / units, float(along @ held)

@@ -405,6 +405,8 @@ class Estimates:
             explanations,
             lambda: measure_rounding(self.problem, self.optimum),
         )
+        if not found:
+            return facts
         names = name_terms(self.problem)
         return replace(facts, singular_effects=tuple(names[number] for number in found))
 
