@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,9 @@ from mixcheck.fitting.estimation.optimize import (
     minimise,
 )
 from mixcheck.fitting.estimation.other_starts import (
+    drawn_starts,
     ends_well,
+    has_many_maxima,
     has_several_parts,
     is_better,
     is_optimum,
@@ -234,13 +236,21 @@ def _best(
     compete = has_several_parts(problem)
     count = 0 if best is None else best.evaluations
     most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
-    for other in other_starts(problem, start):
-        if count > most or (best is not None and ends_well(best) and not compete):
-            break
-        found, used = _explore(problem, method, other, best)
-        count += used
-        if found is not None and (best is None or is_better(found, best)):
-            best = found
+
+    def explore(others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]) -> None:
+        nonlocal best, count
+        for other in others:
+            if count > most or (best is not None and enough(best)):
+                break
+            found, used = _explore(problem, method, other, best)
+            count += used
+            if found is not None and (best is None or is_better(found, best)):
+                best = found
+
+    explore(other_starts(problem, start), most, lambda end: ends_well(end) and not compete)
+    if problem.terms:
+        many = has_many_maxima(problem)
+        explore(drawn_starts(problem, start), 2 * most, lambda end: is_optimum(end) and not many)
     if best is None:
         assert failure is not None
         raise failure
@@ -433,7 +443,8 @@ def _re_estimate_joint(
     optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))
-    return _expand(joint, _rectify(joint.problem, optimum, method), method)
+    found = _expand(joint, _rectify(joint.problem, optimum, method), method)
+    return found if is_optimum(optimum) else _or_anew(problem, method, found)
 
 
 def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:

@@ -15,13 +15,34 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["ends_well", "has_several_parts", "is_better", "may_be_better", "other_starts"]
+__all__ = [
+    "drawn_starts",
+    "ends_well",
+    "has_many_maxima",
+    "has_several_parts",
+    "is_better",
+    "is_optimum",
+    "may_be_better",
+    "other_starts",
+]
 
 # A whitened gradient below this belongs to an optimum, one above to a search that has stopped.
 _GRADIENT = 1e-4
 _CURVATURE = -1e-6
+# With fewer rows than this for each parameter, models of a dispersion have several maxima.
+_FEW_ROWS = 15
 # A gain of the deviance below this is none.
 _SAME = 1e-6
+# Starts that are drawn: how many, and standard deviations of what is drawn: predictors of the
+# mean and of other parts, logarithms of deviations of random effects, and what these have in
+# common, over what they have not.
+_DRAWN = 10
+# Columns of a dispersion model that have starts of their own, and how far these are off.
+_COLUMNS = 3
+_APART = 2.5
+_SHIFT = (0.5, 1.0)
+_RESIZE = 0.7
+_CORRELATE = 1.0
 
 
 def has_several_parts(problem: Problem) -> bool:
@@ -30,6 +51,14 @@ def has_several_parts(problem: Problem) -> bool:
         return True
     spread = _place(problem, "dispersion")
     return bool(problem.terms) and spread is not None and problem.X[spread].shape[1] > 1
+
+
+def has_many_maxima(problem: Problem) -> bool:
+    """Whether rows are so few beside a dispersion's model that lower maxima are common."""
+    spread = _place(problem, "dispersion")
+    if not problem.terms or spread is None or problem.X[spread].shape[1] == 1:
+        return False
+    return problem.n < _FEW_ROWS * (problem.n_beta + problem.n_theta)
 
 
 def is_optimum(optimum: Optimum) -> bool:
@@ -92,12 +121,53 @@ def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     yield changed(forget=True, size=0.5)
     if zero is not None:
         yield changed(forget=True, size=2.0)
+    if spread is not None and all(term.predictor != spread for term in problem.terms):
+        # One level, or one end of a predictor, much more regular than the others.
+        X, first = problem.X[spread], problem.beta_slices[spread].start
+        varying = np.flatnonzero(np.ptp(X, axis=0) > 0.0)
+        for column in varying[:_COLUMNS] if problem.terms else ():
+            for far in (_APART, -_APART):
+                out = start.copy()
+                out[first + column] += far / np.sqrt(np.mean(X[:, column] ** 2))
+                yield out
     if has_several_parts(problem):
         # Groups that differ in the other parts, and hardly in the mean.
         out = changed(forget=True, size=2.0)
         for term in problem.terms:
             if term.predictor == 0:
                 out[problem.n_beta :][term.theta] *= 0.05
+        yield out
+
+
+def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
+    """Starting values around `start` that are drawn, (P,) each; the same in every run.
+
+    For searches none of which has come to rest.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        From the model without random effects.
+    """
+    for number in range(_DRAWN):
+        rng = np.random.default_rng(number)
+        out = start.copy()
+        for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+            size = np.maximum(np.sqrt(np.mean(X * X, axis=0)), 1e-300)
+            centre = out[where] if k == 0 else 0.0
+            out[where] = centre + rng.normal(0.0, _SHIFT[min(k, 1)], size.size) / size
+        for term in problem.terms:
+            held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+            root = term.covariance.factor(out[held])
+            sizes = np.abs(np.diag(root)) * np.exp(rng.normal(0.0, _RESIZE, root.shape[0]))
+            if root.shape[0] > 1 and term.block.structure != "diag":
+                root = np.tril(rng.normal(0.0, _CORRELATE, root.shape), -1) + np.eye(sizes.size)
+                root /= np.linalg.norm(root, axis=1)[:, None]
+                sizes = sizes[:, None] * root
+            else:
+                sizes = np.diag(sizes)
+            out[held] = term.covariance.pull_back(sizes)
         yield out
 
 
