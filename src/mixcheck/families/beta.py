@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.errors import FamilyError
 from mixcheck.families.beta_binomial import cumulate
 from mixcheck.families.expectation import Spread, expect
 from mixcheck.families.family import (
     FREE,
     Derivatives,
     Expected,
-    Family,
     Information,
     Observed,
     Predictors,
-    read_response,
     recede,
-    refuse_size,
-    require_support,
 )
-from mixcheck.families.links import Link, Log, ProbabilityLink
+from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
 from mixcheck.families.special import Column, log_gap, rising_logs, stirling_errors
 from mixcheck.families.tails import Tail
+from mixcheck.families.template import Template
 
 __all__ = ["Beta", "BetaBinomial"]
 
@@ -42,7 +37,7 @@ _LINKS = ("logit", "probit", "cloglog", "cauchit")
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class Beta(Family):
+class Beta(Template):
     """Proportions strictly between 0 and 1; predictors are the mean and the log precision.
 
     Parameters
@@ -73,45 +68,37 @@ class Beta(Family):
     link: ProbabilityLink
 
     name: ClassVar[str] = "beta"
-    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
-    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
-    discrete: ClassVar[bool] = False
+    mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    harmless: ClassVar[float] = 0.5
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "hurdle"
+    also_called: ClassVar[str] = "betafamily betar betaregression"
+    also_called_with_zeros: ClassVar[str] = "zibeta zeroinflatedbeta hurdlebeta"
+    support: ClassVar[tuple[str, str]] = (
+        "lie strictly between 0 and 1",
+        "For zeros write a zero part, zi=..; for counts out of trials successes / trials "
+        'with family="betabinomial".',
+    )
     allowed_links: ClassVar[tuple[str, ...]] = _LINKS
 
-    def __init__(self, link: str | Link = "logit") -> None:
-        super().__init__(link)
+    def contains(self, y: FloatArray) -> BoolArray:
+        """Whether a response lies strictly between 0 and 1, ``(n,)``."""
+        return np.asarray((y > 0.0) & (y < 1.0))
 
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean, and the log link of the precision."""
-        return self.link, Log()
+    def constant(self, y: FloatArray) -> FloatArray:
+        """``-log(y (1 - y)) - log(2 pi) / 2``, ``(n,)``."""
+        return np.asarray(-np.log(y) - np.log1p(-y) - _HALF_LOG_2PI)
 
-    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
-        """Check that the response lies strictly between 0 and 1; see `Family.prepare`."""
-        refuse_size(self.name, size)
-        values = read_response(y, "response")
-        require_support(
-            (values > 0.0) & (values < 1.0),
-            values,
-            "A beta response must lie strictly between 0 and 1",
-            "For zeros write a zero part, zi=..; for counts out of trials successes / trials "
-            'with family="betabinomial".',
-        )
-        return Observed(values, None, -np.log(values) - np.log1p(-values) - _HALF_LOG_2PI)
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where both shapes and the precision are floats, ``(n,)``."""
+        return _find_inside(self.link, eta)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log density, ``(n,)``."""
-        return self.derivatives(data, eta, 0).value
-
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log density and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive_block, data, eta, order)
-
-    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        return derive_inside(self._derive, _find_inside(self.link, eta), data, eta, order)
-
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives in predictors that are inside the domain."""
         return _beta_derivatives(data, self.link.log_tails(eta[0], order), eta[1], order)
+
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """Minus half the log precision, ``(n,)``."""
+        return -0.5 * eta[1]
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""
@@ -119,23 +106,16 @@ class Beta(Family):
         held = tuple(np.where(inside, e, 1.0) for e in eta)
         return _beta_information(self.link.log_tails(held[0], 2), held[1])
 
-    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
-        """Mean, ``(n,)``."""
-        return self.link.inverse(eta[0])
-
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance, ``(n,)``."""
         p, q = self.link.log_tails(eta[0], 0)
         return np.exp(p[0] + q[0]) / (1.0 + _hold_exp(eta[1]))
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y) twice, ``(n,)``: the response is continuous."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         alpha, beta = _shapes(self.link, eta)
         inside = np.minimum(np.maximum(y, 0.0), 1.0)
-        below = np.asarray(special.betainc(alpha, beta, inside), dtype=np.float64)
-        return below, below
+        return np.asarray(special.betainc(alpha, beta, inside), dtype=np.float64)
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -143,19 +123,6 @@ class Beta(Family):
         """One draw, ``(n,)``; what rounds to 0 or 1 is given as the nearest number inside."""
         draws = rng.beta(*_shapes(self.link, eta))
         return np.minimum(np.maximum(draws, 2.0**-1022), 1.0 - 2.0**-53)
-
-    def probability(
-        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> FloatArray:
-        """Refused: a continuous response equals no value with positive probability."""
-        raise FamilyError(
-            "The beta family is continuous and gives no value a positive probability; "
-            "use cdf or log_density."
-        )
-
-    def start(self, data: Observed) -> FloatArray:
-        """The response itself, ``(n,)``."""
-        return data.y
 
     def dispersion_start(self, data: Observed) -> float:
         """Moment estimate of the precision from the whole response, from 0.5 to 1000."""
@@ -167,7 +134,7 @@ class Beta(Family):
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class BetaBinomial(Family):
+class BetaBinomial(Template):
     """Successes whose probability varies between rows; predictors are its mean and log precision.
 
     Parameters
@@ -199,41 +166,32 @@ class BetaBinomial(Family):
     link: ProbabilityLink
 
     name: ClassVar[str] = "betabinomial"
+    mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
+    also_called: ClassVar[str] = "betabinom betabin bb betabinomialfamily"
+    also_called_with_zeros: ClassVar[str] = "zibb zeroinflatedbetabinomial"
     _simpler: ClassVar[tuple[str, ...]] = ("binomial",)
     _end: ClassVar[int] = 1
-    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
-    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     takes_trials: ClassVar[bool] = True
     allowed_links: ClassVar[tuple[str, ...]] = _LINKS
-
-    def __init__(self, link: str | Link = "logit") -> None:
-        super().__init__(link)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean probability, and the log link of the precision."""
-        return self.link, Log()
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check successes against trials; see `Family.prepare`."""
         return prepare_successes(self.name, y, size)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log probability, ``(n,)``."""
-        return self.derivatives(data, eta, 0).value
-
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log probability and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive_block, data, eta, order)
-
-    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def hold(self, data: Observed, eta: Predictors) -> Predictors:
+        """Means beyond an end at that end, where all or none are successes."""
         low = data.y == 0.0
         high = data.y == _trials(data.size, data.y)
-        held = (_hold_ends(self.link, eta, low, high), eta[1])
-        return derive_inside(self._derive, _find_inside(self.link, held), data, held, order)
+        return _hold_ends(self.link, eta, low, high), eta[1]
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where both shapes and the precision are floats, ``(n,)``."""
+        return _find_inside(self.link, eta)
+
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors that are inside the domain."""
         return _betabinomial_derivatives(data, self.link.log_tails(eta[0], order), eta[1], order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:

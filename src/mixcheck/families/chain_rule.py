@@ -16,7 +16,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives, Expected
 from mixcheck.families.links import Link
 
-__all__ = ["Inner", "compose_derivatives", "compose_expected", "take_log"]
+__all__ = ["Inner", "compose_derivatives", "compose_expected", "take_log", "take_mean"]
 
 Inner: TypeAlias = tuple[FloatArray, FloatArray, FloatArray] | None
 """First three derivatives of a parameter in its predictor, or None for the identity."""
@@ -47,6 +47,14 @@ def take_log(link: Link, eta: FloatArray) -> tuple[FloatArray, FloatArray, Inner
     slope, bend = mu1 / mu, mu2 / mu
     log2 = bend - slope * slope
     return mu, np.log(mu), (slope, log2, mu3 / mu - slope * (3.0 * bend - 2.0 * slope * slope))
+
+
+def take_mean(link: Link, eta: FloatArray) -> tuple[FloatArray, Inner]:
+    """A mean and its derivatives in the predictor; None for the identity link."""
+    if link.name == "identity":
+        return eta, None
+    mu, mu1, mu2, mu3 = link.derivatives(eta)
+    return mu, (mu1, mu2, mu3)
 
 
 def compose_derivatives(outer: Derivatives, inner: Sequence[Inner], order: int) -> Derivatives:

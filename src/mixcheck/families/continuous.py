@@ -6,24 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import FamilyError
-from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected
+from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_mean
 from mixcheck.families.family import (
     Derivatives,
     Expected,
-    Family,
     Observed,
     Predictors,
     mask_derivatives,
-    read_response,
-    refuse_size,
 )
-from mixcheck.families.links import Link, Log
-from mixcheck.families.row_chunks import derive_in_blocks
+from mixcheck.families.template import Template
 
 __all__ = ["Gaussian"]
 
@@ -35,7 +29,7 @@ LARGEST_RESIDUAL = 1e100
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class Gaussian(Family):
+class Gaussian(Template):
     """Normal response; predictors are the mean and the log standard deviation.
 
     Parameters
@@ -59,44 +53,41 @@ class Gaussian(Family):
     """
 
     name: ClassVar[str] = "gaussian"
-    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
-    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
-    discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
     precision_power: ClassVar[float | None] = -0.5
+    normal_error: ClassVar[bool] = True
+    alike: ClassVar[tuple[str, ...]] = ("t",)
+    also_called: ClassVar[str] = "normal lm lmer norm identity"
 
-    def __init__(self, link: str | Link = "identity") -> None:
-        super().__init__(link)
+    def constant(self, y: FloatArray) -> FloatArray:
+        """Log density of a standard normal at its mean, ``(n,)``."""
+        return np.full(y.shape, -_HALF_LOG_2PI)
 
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean, and the log link of the standard deviation."""
-        return self.link, Log()
+    def add_normal(self, eta: Predictors, variance: FloatArray) -> Predictors | None:
+        """With the identity link the sum of two normal distributions is one."""
+        if self.link.name != "identity":
+            return None
+        return eta[0], 0.5 * np.log(np.exp(2.0 * eta[1]) + variance)
 
-    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
-        """Check that the response is finite; see `Family.prepare`."""
-        refuse_size(self.name, size)
-        values = read_response(y, "response")
-        return Observed(values, None, np.full(values.shape, -_HALF_LOG_2PI))
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """Log of the standard deviation, ``(n,)``."""
+        return eta[1]
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log density, ``(n,)``."""
-        return derive_in_blocks(self._derive, data, eta, 0).value
+    def response_scale(self, y: FloatArray) -> float:
+        """Standard deviation of the responses, or their size where they do not vary."""
+        return float(y.std()) or float(np.abs(y).max()) or 1.0
 
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log density and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive, data, eta, order)
-
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log density and its derivatives in both predictors."""
         scale, held = _inverse_sd(eta[1])
-        mu, inner = _mean_derivatives(self.link, eta[0])
+        mu, inner = take_mean(self.link, eta[0])
         residual = data.y - mu
         residual *= scale
         if held or _exceeds(residual, LARGEST_RESIDUAL):
             inside = (np.abs(residual) <= LARGEST_RESIDUAL) & (np.abs(eta[1]) <= LOG_SD_MAX)
             harmless = tuple(np.where(inside, e, 1.0) for e in eta)
             shown = Observed(np.where(inside, data.y, 0.0), None, data.constant)
-            return mask_derivatives(self._derive(shown, harmless, order), inside)
+            return mask_derivatives(self.derive(shown, harmless, order), inside)
         outer = _normal_derivatives(data.constant - eta[1], residual, scale, order)
         return compose_derivatives(outer, (inner, None), order)
 
@@ -104,25 +95,18 @@ class Gaussian(Family):
         """Expected information: ``1 / sd^2`` for the mean, 2 for the log sd."""
         scale, _ = _inverse_sd(eta[1])
         precision = scale * scale
-        _, inner = _mean_derivatives(self.link, eta[0])
+        _, inner = take_mean(self.link, eta[0])
         information = {(0, 0): precision, (1, 1): np.full_like(precision, 2.0)}
         return compose_expected(information, {((0, 0), 1): -2.0 * precision}, (inner, None))
-
-    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
-        """Mean, ``(n,)``."""
-        return self.link.inverse(eta[0])
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Squared standard deviation, ``(n,)``."""
         return np.exp(2.0 * np.minimum(eta[1], LOG_SD_MAX))
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y) twice, ``(n,)``: the response is continuous."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         scale, _ = _inverse_sd(eta[1])
-        below = special.ndtr((y - self.link.inverse(eta[0])) * scale)
-        return below, below
+        return special.ndtr((y - self.link.inverse(eta[0])) * scale)
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -130,15 +114,6 @@ class Gaussian(Family):
         """One draw, ``(n,)``."""
         mu = self.link.inverse(eta[0])
         return mu + np.exp(np.minimum(eta[1], LOG_SD_MAX)) * rng.standard_normal(mu.shape)
-
-    def probability(
-        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> FloatArray:
-        """Refused: a continuous response equals no value with positive probability."""
-        raise FamilyError(
-            "The gaussian family is continuous and gives no value a positive probability; "
-            "use cdf or log_density."
-        )
 
     def start(self, data: Observed) -> FloatArray:
         """The response itself, raised to a positive number for other links, ``(n,)``."""
@@ -160,13 +135,6 @@ def _inverse_sd(log_sd: FloatArray) -> tuple[FloatArray, bool]:
     if _exceeds(log_sd, LOG_SD_MAX):
         return np.exp(-np.clip(log_sd, -LOG_SD_MAX, LOG_SD_MAX)), True
     return np.exp(-log_sd), False
-
-
-def _mean_derivatives(link: Link, eta: FloatArray) -> tuple[FloatArray, Inner]:
-    if link.name == "identity":
-        return eta, None
-    mu, mu1, mu2, mu3 = link.derivatives(eta)
-    return mu, (mu1, mu2, mu3)
 
 
 def _normal_derivatives(

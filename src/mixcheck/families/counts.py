@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,6 @@ from mixcheck.families.chain_rule import compose_derivatives, compose_expected
 from mixcheck.families.family import (
     Derivatives,
     Expected,
-    Family,
     Observed,
     Predictors,
     mask_derivatives,
@@ -25,9 +24,8 @@ from mixcheck.families.family import (
     refuse_size,
     require_whole,
 )
-from mixcheck.families.links import Link
-from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.tails import EXP_MAX, SMALLEST
+from mixcheck.families.template import Template
 
 __all__ = [
     "LARGEST",
@@ -50,7 +48,7 @@ LARGEST_RATE = 9.2e18
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class Poisson(Family):
+class Poisson(Template):
     """Poisson counts; the one predictor is that of the mean.
 
     Parameters
@@ -77,37 +75,34 @@ class Poisson(Family):
     name: ClassVar[str] = "poisson"
     predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    is_count: ClassVar[bool] = True
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
+    linear_in_response: ClassVar[bool] = True
+    wider: ClassVar[tuple[str, ...]] = ("nbinom2", "nbinom1")
+    narrower: ClassVar[tuple[str, ...]] = ("genpois", "compois")
+    alike: ClassVar[tuple[str, ...]] = ("nbinom2",)
+    without_zeros: ClassVar[str | None] = "truncated_poisson"
+    also_called: ClassVar[str] = "pois counts"
+    also_called_with_zeros: ClassVar[str] = "zip zipoisson zeroinflatedpoisson"
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
-
-    def __init__(self, link: str | Link = "log") -> None:
-        super().__init__(link)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean."""
-        return (self.link,)
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check that the response is made of counts; see `Family.prepare`."""
         return prepare_counts(self.name, y, size)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log probability, ``(n,)``."""
-        if self.link.name == "log":
-            return _log_link_derivatives(data, eta[0], 0).value
-        return derive_in_blocks(self._derive, data, eta, 0).value
-
     def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives; see `Family.derivatives`."""
         if self.link.name == "log":
             return _log_link_derivatives(data, eta[0], order)
-        return derive_in_blocks(self._derive, data, eta, order)
+        return super().derivatives(data, eta, order)
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors of any link."""
         mu, mu1, mu2, mu3 = self.link.derivatives(eta[0])
         inside = (mu > SMALLEST) & (mu < LARGEST)
         if not inside.all():
-            harmless = self._derive(data, (np.where(inside, eta[0], 1.0),), order)
+            harmless = self.derive(data, (np.where(inside, eta[0], 1.0),), order)
             return mask_derivatives(harmless, inside)
         outer = _mean_derivatives(data, mu, order)
         return compose_derivatives(outer, [(mu1, mu2, mu3)], order)
@@ -121,20 +116,13 @@ class Poisson(Family):
         slopes = {((0, 0), 0): -rate * rate}
         return compose_expected({(0, 0): rate}, slopes, [(mu1, mu2, mu3)])
 
-    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
-        """Mean, ``(n,)``."""
-        return self.link.inverse(eta[0])
-
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance, which is the mean, ``(n,)``."""
         return self.link.inverse(eta[0])
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y-) and F(y), each ``(n,)``."""
-        mu = self.link.inverse(eta[0])
-        return poisson_tails(np.ceil(y) - 1.0, mu)[0], poisson_tails(np.floor(y), mu)[0]
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
+        return poisson_tails(y, self.link.inverse(eta[0]))[0]
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -9,10 +9,11 @@ memory with each other and with the data, and are never to be written to.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,8 +103,8 @@ class Family(ABC):
 
     Parameters
     ----------
-    link : str or Link
-        Link of the mean.
+    link : str or Link, optional
+        Link of the mean; the first of those allowed unless given.
 
     Attributes
     ----------
@@ -127,6 +128,27 @@ class Family(ABC):
     limits : tuple of str
         Names of the families that it comes to at an end of its dispersion or of its zero part,
         the other predictors as they are.
+    mean_range : tuple of float
+        Between which numbers the mean parameter lies: infinity for a response without a bound.
+    is_count : bool
+        Whether the response is a whole number from zero without an upper bound.
+    zero_part : {"inflation", "hurdle"} or None
+        What a zero part is to it: more zeros beside its own, zeros where it has none, or nothing.
+    normal_error : bool
+        Whether the response is its mean and an independent normal error, whose standard
+        deviation is the dispersion: what a random effect of each row would be too.
+    linear_in_response : bool
+        Whether the log density is linear in the response but for its constant, so that one
+        difference in the response is its derivative.
+    wider, narrower, alike : tuple of str
+        Names of families for the same responses to try where these vary more than the family
+        says, where they vary less, and where their distribution has another shape.
+    without_zeros : str or None
+        Name of the family of its responses that are not zero.
+    also_called : str
+        Names elsewhere, separated by blanks, in small letters without other signs.
+    also_called_with_zeros : str
+        The same for the family with a zero part.
 
     Raises
     ------
@@ -138,17 +160,29 @@ class Family(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        made = cls.__dict__.get("__init__")
-        if made is not None:
-            type.__setattr__(cls, "__init__", answer_calls(made, verb=cls.__name__))
+        made = inspect.unwrap(cls.__init__)
+        type.__setattr__(cls, "__init__", answer_calls(made, verb=cls.__name__))
 
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None
+    mean_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    is_count: ClassVar[bool] = False
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
+    normal_error: ClassVar[bool] = False
+    linear_in_response: ClassVar[bool] = False
+    wider: ClassVar[tuple[str, ...]] = ()
+    narrower: ClassVar[tuple[str, ...]] = ()
+    alike: ClassVar[tuple[str, ...]] = ()
+    without_zeros: ClassVar[str | None] = None
+    also_called: ClassVar[str] = ""
+    also_called_with_zeros: ClassVar[str] = ""
+    harmless: ClassVar[float] = 1.0
+    """A response inside the support."""
     _simpler: ClassVar[tuple[str, ...]] = ()
     _end: ClassVar[int] = 0
 
-    def __init__(self, link: str | Link) -> None:
-        chosen = get_link(link)
+    def __init__(self, link: str | Link | None = None) -> None:
+        chosen = get_link(self.allowed_links[0] if link is None else link)
         if chosen.name not in self.allowed_links:
             raise FamilyError(
                 f"The {self.name} family has no {chosen.name} link; "
@@ -203,6 +237,56 @@ class Family(ABC):
     def takes_trials(self) -> bool:
         """Whether the response is successes out of a number of trials."""
         return False
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether some value has a positive probability."""
+        return self.discrete
+
+    @property
+    def two_ended(self) -> tuple[bool, ...]:
+        """Whether rows may be likeliest at either infinity of each predictor, (K,)."""
+        return (self.takes_trials, *(False for _ in self.predictors[1:]))
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether some predictor gives no mean, as a negative one with the square root."""
+        (low, high), (least, most) = self.link.image, self.mean_range
+        return low < least or high > most
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the response is its linear predictor and a normal error."""
+        return self.normal_error and self.link.name == "identity"
+
+    def add_normal(self, eta: Predictors, variance: FloatArray) -> Predictors | None:
+        """Predictors of the response where that of the mean has a normal part, if it has them.
+
+        Parameters
+        ----------
+        eta : tuple of K arrays (n,)
+            Without the normal part.
+        variance : (n,) array
+            Of the normal part.
+
+        Returns
+        -------
+        tuple of K arrays (n,) or None
+            None where the distribution is not in closed form.
+        """
+        return None
+
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """Logarithm of how far responses lie from their mean, (n,), in units of `response_scale`.
+
+        Where it goes to minus infinity the responses are reproduced exactly, and the density has
+        no bound. None for a family that has no such end.
+        """
+        return None
+
+    def response_scale(self, y: FloatArray) -> float:
+        """In what unit responses are: one, but for a family without a unit of its own."""
+        return 1.0
 
     @abstractmethod
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:

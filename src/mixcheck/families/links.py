@@ -57,6 +57,8 @@ class Link(ABC):
 
     name: ClassVar[str]
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    image: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    """Between which numbers the inverse lies, over all predictors."""
 
     def link(self, mu: FloatArray) -> FloatArray:
         """Linear predictor of a mean.
@@ -131,6 +133,7 @@ class Logit(ProbabilityLink):
 
     name: ClassVar[str] = "logit"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    image: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return special.logit(mu)
@@ -160,6 +163,7 @@ class Probit(ProbabilityLink):
 
     name: ClassVar[str] = "probit"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    image: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return special.ndtri(mu)
@@ -186,6 +190,7 @@ class Cauchit(ProbabilityLink):
 
     name: ClassVar[str] = "cauchit"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    image: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         tail = np.minimum(mu, 1.0 - mu)
@@ -216,6 +221,7 @@ class Cloglog(ProbabilityLink):
 
     name: ClassVar[str] = "cloglog"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    image: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return np.log(-np.log1p(-mu))
@@ -244,6 +250,7 @@ class Log(ProbabilityLink):
 
     name: ClassVar[str] = "log"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    image: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return np.log(mu)

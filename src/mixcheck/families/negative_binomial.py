@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import Inner, compose_expected, take_log
 from mixcheck.families.counts import (
     draw_poisson,
     observe_counts,
@@ -22,16 +22,15 @@ from mixcheck.families.expectation import expect, spread_of_counts
 from mixcheck.families.family import (
     Derivatives,
     Expected,
-    Family,
     Information,
     Observed,
     Predictors,
     recede,
 )
-from mixcheck.families.links import Link, Log
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.links import Link
 from mixcheck.families.special import gap_of_share, rising_logs
 from mixcheck.families.tails import SMALLEST
+from mixcheck.families.template import LogMeanTemplate
 
 __all__ = [
     "LOG_MAX",
@@ -56,56 +55,35 @@ _RATE_MAX = 600.0
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class NegativeBinomial(Family):
+class NegativeBinomial(LogMeanTemplate):
     """What the two negative binomial families share: all but how the variance grows.
 
     A negative binomial is a Poisson whose mean is gamma distributed with shape ``size`` and
     scale ``excess``, so that its variance is ``mean (1 + excess)``.
     """
 
-    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
-    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    is_count: ClassVar[bool] = True
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
+    narrower: ClassVar[tuple[str, ...]] = ("poisson", "genpois", "compois")
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
-
-    def __init__(self, link: str | Link = "log") -> None:
-        super().__init__(link)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean, and the log link of the dispersion."""
-        return self.link, Log()
 
     @abstractmethod
     def excess(self, mu: FloatArray, dispersion: FloatArray) -> FloatArray:
         """Variance over mean, less one; ``(n,)``."""
 
-    @abstractmethod
-    def derive_outer(
-        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
-    ) -> Derivatives:
-        """Derivatives in the log mean (0) and the log dispersion (1)."""
-
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check that the response is made of counts; see `Family.prepare`."""
         return prepare_counts(self.name, y, size)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log probability, ``(n,)``."""
-        return self.derivatives(data, eta, 0).value
+    def hold(self, data: Observed, eta: Predictors) -> Predictors:
+        """Means beyond their lower end at that end, in rows of zero."""
+        return hold_lowest(self.link, eta[0], data.y == 0.0), eta[1]
 
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log probability and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive_block, data, eta, order)
-
-    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        held = (hold_lowest(self.link, eta[0], data.y == 0.0), eta[1])
-        return derive_inside(self._derive, find_inside(self.link, held), data, held, order)
-
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        mu, log_mu, inner = take_log(self.link, eta[0])
-        outer = self.derive_outer(data, mu, log_mu, eta[1], order)
-        return compose_derivatives(outer, (inner, None), order)
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
+        return find_inside(self.link, eta)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, by summation over the counts."""
@@ -131,25 +109,15 @@ class NegativeBinomial(Family):
         mu, _, inner = take_log(self.link, np.where(inside, eta[0], 1.0))
         return mu, self.excess(mu, np.exp(np.where(inside, eta[1], 0.0))), inner
 
-    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
-        """Mean, ``(n,)``."""
-        return self.link.inverse(eta[0])
-
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance, ``(n,)``."""
         mu = self.link.inverse(eta[0])
         return mu * (1.0 + self.excess(mu, hold_exp(eta[1])))
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y-) and F(y), each ``(n,)``."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         mu = self.link.inverse(eta[0])
-        excess = self.excess(mu, hold_exp(eta[1]))
-        return (
-            accumulate_negative_binomial(np.ceil(y) - 1.0, mu, excess),
-            accumulate_negative_binomial(np.floor(y), mu, excess),
-        )
+        return accumulate_negative_binomial(y, mu, self.excess(mu, hold_exp(eta[1])))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -204,6 +172,13 @@ class NegativeBinomial1(NegativeBinomial):
     """
 
     name: ClassVar[str] = "nbinom1"
+    wider: ClassVar[tuple[str, ...]] = ("nbinom2",)
+    alike: ClassVar[tuple[str, ...]] = ("nbinom2",)
+    without_zeros: ClassVar[str | None] = "truncated_nbinom1"
+    also_called: ClassVar[str] = "nb1 negativebinomial1 negbinomial1 negbin1 nbin1 quasipoissonlike"
+    also_called_with_zeros: ClassVar[str] = (
+        "zinbinom1 zinb1 zeroinflatednbinom1 zeroinflatednegativebinomial1"
+    )
     _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
     _end: ClassVar[int] = -1
 
@@ -211,7 +186,7 @@ class NegativeBinomial1(NegativeBinomial):
         """``phi``, ``(n,)``."""
         return dispersion
 
-    def derive_outer(
+    def derive_logs(
         self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
     ) -> Derivatives:
         """Derivatives in the log mean (0) and log phi (1)."""
@@ -255,6 +230,17 @@ class NegativeBinomial2(NegativeBinomial):
     """
 
     name: ClassVar[str] = "nbinom2"
+    wider: ClassVar[tuple[str, ...]] = ("nbinom1",)
+    alike: ClassVar[tuple[str, ...]] = ("nbinom1",)
+    without_zeros: ClassVar[str | None] = "truncated_nbinom2"
+    also_called: ClassVar[str] = (
+        "negbin negativebinomial negativebinomial2 negbinomial negbinomial2 negbin2 nb nb2 "
+        "nbinom nbin nbin2 glmernb negbinp"
+    )
+    also_called_with_zeros: ClassVar[str] = (
+        "zinb zinbinom zinbinom2 zinb2 zinegbin zinegbinomial zeroinflatednegbinomial "
+        "zeroinflatednegativebinomial zeroinflatednbinom2 zeroinflatednegativebinomial2"
+    )
     _simpler: ClassVar[tuple[str, ...]] = ("poisson",)
     _end: ClassVar[int] = 1
 
@@ -262,7 +248,7 @@ class NegativeBinomial2(NegativeBinomial):
         """``mu / theta``, ``(n,)``."""
         return mu / dispersion
 
-    def derive_outer(
+    def derive_logs(
         self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
     ) -> Derivatives:
         """Derivatives in the log mean (0) and log theta (1)."""

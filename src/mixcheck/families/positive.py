@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.errors import FamilyError
-from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import compose_expected, take_log
 from mixcheck.families.family import (
     Derivatives,
     Expected,
-    Family,
     Observed,
     Predictors,
-    read_response,
-    refuse_size,
-    require_support,
 )
-from mixcheck.families.links import Link, Log
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.links import Link
 from mixcheck.families.special import log_gap, stirling_errors
+from mixcheck.families.template import LogMeanTemplate
 
 __all__ = ["Gamma", "LogNormal", "Positive"]
 
@@ -38,90 +32,49 @@ _NEAR = 0.25
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Positive(Family):
+class Positive(LogMeanTemplate):
     """What the families on the positive half line share: all but the density."""
 
-    predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
-    mean_predictors: ClassVar[tuple[str, ...]] = ("mean",)
-    discrete: ClassVar[bool] = False
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "inverse", "identity")
-
-    def __init__(self, link: str | Link = "log") -> None:
-        super().__init__(link)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the mean, and the log link of the dispersion."""
-        return self.link, Log()
-
-    @abstractmethod
-    def derive_outer(
-        self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
-    ) -> Derivatives:
-        """Derivatives in the log mean (0) and the log dispersion (1)."""
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "hurdle"
+    support: ClassVar[tuple[str, str]] = (
+        "be positive",
+        'For a response with zeros write a zero part, zi=..; for reals family="gaussian".',
+    )
 
     @abstractmethod
     def is_float(self, y: FloatArray, mu: FloatArray, log_d: FloatArray) -> BoolArray:
         """Where every derivative is a float, given a mean inside its domain, ``(n,)``."""
 
     @abstractmethod
-    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+    def expect_logs(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
         """Expected information in the same, and its derivatives in them."""
 
-    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
-        """Check that the response is positive; see `Family.prepare`."""
-        refuse_size(self.name, size)
-        values = read_response(y, "response")
-        require_support(
-            values > 0.0,
-            values,
-            f"A {self.name} response must be positive",
-            'For a response with zeros write a zero part, zi=..; for reals family="gaussian".',
-        )
-        return Observed(values, None, -np.log(values) - _HALF_LOG_2PI)
+    def contains(self, y: FloatArray) -> BoolArray:
+        """Whether a response is positive, ``(n,)``."""
+        return np.asarray(y > 0.0)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log density, ``(n,)``."""
-        return self.derivatives(data, eta, 0).value
+    def constant(self, y: FloatArray) -> FloatArray:
+        """``-log y - log(2 pi) / 2``, ``(n,)``."""
+        return np.asarray(-np.log(y) - _HALF_LOG_2PI)
 
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log density and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive_block, data, eta, order)
-
-    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where the mean is positive and every derivative a float, ``(n,)``."""
         inside = _find_inside(self.link, eta)
         mu = np.where(inside, self.link.inverse(eta[0]), 1.0)
         inside &= self.is_float(data.y, mu, eta[1])
-        return derive_inside(self._derive, inside, data, eta, order)
+        return inside
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        mu, log_mu, inner = take_log(self.link, eta[0])
-        outer = self.derive_outer(data, mu, log_mu, eta[1], order)
-        return compose_derivatives(outer, (inner, None), order)
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """Log of the coefficient of variation, ``(n,)``."""
+        return -0.5 * eta[1]
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""
         inside = _find_inside(self.link, eta)
         held = tuple(np.where(inside, e, 1.0) for e in eta)
         _, log_mu, inner = take_log(self.link, held[0])
-        return compose_expected(*self.expect_outer(log_mu, held[1]), (inner, None))
-
-    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
-        """Mean, ``(n,)``."""
-        return self.link.inverse(eta[0])
-
-    def probability(
-        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> FloatArray:
-        """Refused: a continuous response equals no value with positive probability."""
-        raise FamilyError(
-            f"The {self.name} family is continuous and gives no value a positive probability; "
-            "use cdf or log_density."
-        )
-
-    def start(self, data: Observed) -> FloatArray:
-        """The response itself, ``(n,)``."""
-        return data.y
+        return compose_expected(*self.expect_logs(log_mu, held[1]), (inner, None))
 
 
 @final
@@ -156,9 +109,12 @@ class Gamma(Positive):
     """
 
     name: ClassVar[str] = "gamma"
+    alike: ClassVar[tuple[str, ...]] = ("lognormal",)
+    also_called: ClassVar[str] = "gammafamily"
+    also_called_with_zeros: ClassVar[str] = "zigamma hurdlegamma"
     precision_power: ClassVar[float | None] = 1.0
 
-    def derive_outer(
+    def derive_logs(
         self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
     ) -> Derivatives:
         """Derivatives in the log mean (0) and the log shape (1)."""
@@ -168,7 +124,7 @@ class Gamma(Positive):
         """Where the response is not beyond ``exp(230)`` means."""
         return np.asarray(np.log(y) - np.log(mu) < LOG_MAX)
 
-    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+    def expect_logs(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
         """``shape`` in the log mean, ``shape^2 trigamma(shape) - shape`` in the log shape."""
         shape = np.exp(log_d)
         errors = stirling_errors(shape, 3)
@@ -181,13 +137,10 @@ class Gamma(Positive):
         mu = self.link.inverse(eta[0])
         return mu * mu / _hold_exp(eta[1])
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y) twice, ``(n,)``: the response is continuous."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         shape = _hold_exp(eta[1])
-        below = special.gammainc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
-        return below, below
+        return special.gammainc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -233,8 +186,16 @@ class LogNormal(Positive):
     """
 
     name: ClassVar[str] = "lognormal"
+    alike: ClassVar[tuple[str, ...]] = ("gamma",)
+    also_called: ClassVar[str] = "lnorm logn"
+    also_called_with_zeros: ClassVar[str] = "hurdlelognormal zilognormal"
 
-    def derive_outer(
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """Log of the standard deviation over the mean, ``(n,)``."""
+        mean = self.link.inverse(eta[0])
+        return eta[1] - np.log(np.where(mean > 0.0, mean, np.inf))
+
+    def derive_logs(
         self, data: Observed, mu: FloatArray, log_mu: FloatArray, log_d: FloatArray, order: int
     ) -> Derivatives:
         """Derivatives in the log mean (0) and the log standard deviation (1)."""
@@ -244,7 +205,7 @@ class LogNormal(Positive):
         """Where the standard deviation is not below ``exp(-100)`` means."""
         return np.asarray(log_d - np.log(mu) > LOG_CV_MIN)
 
-    def expect_outer(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
+    def expect_logs(self, log_mu: FloatArray, log_d: FloatArray) -> Expected:
         """Those of the normal distribution of the logarithm, turned."""
         return _lognormal_information(log_mu, log_d)
 
@@ -252,15 +213,12 @@ class LogNormal(Positive):
         """Variance, the square of the standard deviation, ``(n,)``."""
         return np.exp(2.0 * np.clip(eta[1], -LOG_MAX, LOG_MAX))
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y) twice, ``(n,)``: the response is continuous."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         center, deviation = self._normal(eta)
         with np.errstate(divide="ignore"):
             log = np.log(np.maximum(y, 0.0))
-        below = special.ndtr((log - center) / deviation)
-        return below, below
+        return special.ndtr((log - center) / deviation)
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,6 @@ from mixcheck.errors import FamilyError
 from mixcheck.families.family import (
     Derivatives,
     Expected,
-    Family,
     Observed,
     Predictors,
     read_response,
@@ -22,16 +21,16 @@ from mixcheck.families.family import (
     require_support,
     require_whole,
 )
-from mixcheck.families.links import Link, ProbabilityLink
-from mixcheck.families.row_chunks import derive_in_blocks
+from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.tails import Tail
+from mixcheck.families.template import Template
 
 __all__ = ["Binomial", "log_choose", "prepare_successes", "start_successes"]
 
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class Binomial(Family):
+class Binomial(Template):
     """Successes out of a known number of trials; without one, a 0/1 response.
 
     Parameters
@@ -61,6 +60,13 @@ class Binomial(Family):
     predictors: ClassVar[tuple[str, ...]] = ("mean",)
     discrete: ClassVar[bool] = True
     takes_trials: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
+    linear_in_response: ClassVar[bool] = True
+    wider: ClassVar[tuple[str, ...]] = ("betabinomial",)
+    alike: ClassVar[tuple[str, ...]] = ("betabinomial",)
+    also_called: ClassVar[str] = "bernoulli logistic logit binary bernoullifamily"
+    also_called_with_zeros: ClassVar[str] = "zib zibinomial zeroinflatedbinomial"
     allowed_links: ClassVar[tuple[str, ...]] = (
         "logit",
         "probit",
@@ -70,27 +76,12 @@ class Binomial(Family):
         "identity",
     )
 
-    def __init__(self, link: str | Link = "logit") -> None:
-        super().__init__(link)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Link of the probability."""
-        return (self.link,)
-
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check successes against trials; see `Family.prepare`."""
         return prepare_successes(self.name, y, size)
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log probability, ``(n,)``."""
-        return derive_in_blocks(self._derive, data, eta, 0).value
-
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log probability and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive, data, eta, order)
-
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in the predictor."""
         k, m = _counts(data)
         if self.link.name == "logit":
             return _logit_derivatives(k, m, data.constant, eta[0], order)
@@ -117,14 +108,11 @@ class Binomial(Family):
         one = np.exp(p[0] + q[0])
         return one if size is None else size * one
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y-) and F(y) of the number of successes, each ``(n,)``."""
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` successes or less, ``(n,)``."""
         _, q = self.link.log_tails(eta[0], 0)
         failure = np.exp(q[0])
-        m = np.ones_like(failure) if size is None else size
-        return _binomial_cdf(np.ceil(y) - 1.0, m, failure), _binomial_cdf(np.floor(y), m, failure)
+        return _binomial_cdf(y, np.ones_like(failure) if size is None else size, failure)
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
 
 from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
@@ -24,52 +23,24 @@ from mixcheck.options import shown
 
 __all__ = ["FAMILIES", "get_family"]
 
-FAMILIES: dict[str, Callable[[], Family]] = {
-    Gaussian.name: Gaussian,
-    Binomial.name: Binomial,
-    Poisson.name: Poisson,
-    NegativeBinomial1.name: NegativeBinomial1,
-    NegativeBinomial2.name: NegativeBinomial2,
-    Gamma.name: Gamma,
-    LogNormal.name: LogNormal,
-    Beta.name: Beta,
-    BetaBinomial.name: BetaBinomial,
-    TruncatedPoisson.name: TruncatedPoisson,
-    TruncatedNegativeBinomial1.name: TruncatedNegativeBinomial1,
-    TruncatedNegativeBinomial2.name: TruncatedNegativeBinomial2,
+FAMILIES: dict[str, type[Family]] = {
+    str(family.name): family
+    for family in (
+        Gaussian,
+        Binomial,
+        Poisson,
+        NegativeBinomial1,
+        NegativeBinomial2,
+        Gamma,
+        LogNormal,
+        Beta,
+        BetaBinomial,
+        TruncatedPoisson,
+        TruncatedNegativeBinomial1,
+        TruncatedNegativeBinomial2,
+    )
 }
 # Names elsewhere, without blanks, dots, dashes and underscores, and what to write for them.
-_SAME = {
-    "gaussian": "normal lm lmer norm identity",
-    "binomial": "bernoulli logistic logit binary bernoullifamily",
-    "poisson": "pois counts",
-    "nbinom1": "nb1 negativebinomial1 negbinomial1 negbin1 nbin1 quasipoissonlike",
-    "nbinom2": "negbin negativebinomial negativebinomial2 negbinomial negbinomial2 negbin2 nb nb2 "
-    "nbinom nbin nbin2 glmernb negbinp",
-    "gamma": "gammafamily",
-    "lognormal": "lnorm logn",
-    "beta": "betafamily betar betaregression",
-    "betabinomial": "betabinom betabin bb betabinomialfamily",
-    "truncated_poisson": "truncatedpoisson ztpoisson ztp zerotruncatedpoisson truncpoisson "
-    "pospoisson",
-    "truncated_nbinom1": "truncatednegativebinomial1 truncatednb1",
-    "truncated_nbinom2": "truncatednegativebinomial2 truncatednbinom truncatednb2 truncatednb ztnb "
-    "zerotruncatednegbinomial zerotruncatednegativebinomial posnegbinomial",
-}
-_WITH_ZEROS = {
-    "poisson": "zip zipoisson zeroinflatedpoisson",
-    "nbinom2": "zinb zinbinom zinbinom2 zinb2 zinegbin zinegbinomial zeroinflatednegbinomial "
-    "zeroinflatednegativebinomial zeroinflatednbinom2 zeroinflatednegativebinomial2",
-    "nbinom1": "zinbinom1 zinb1 zeroinflatednbinom1 zeroinflatednegativebinomial1",
-    "binomial": "zib zibinomial zeroinflatedbinomial",
-    "betabinomial": "zibb zeroinflatedbetabinomial",
-    "beta": "zibeta zeroinflatedbeta hurdlebeta",
-    "gamma": "zigamma hurdlegamma",
-    "lognormal": "hurdlelognormal zilognormal",
-    "truncated_poisson": "hurdlepoisson hurdletruncatedpoisson",
-    "truncated_nbinom2": "hurdlenegbinomial hurdlenegbin hurdlenbinom2 hurdletruncatednbinom2",
-    "truncated_nbinom1": "hurdlenbinom1 hurdletruncatednbinom1",
-}
 _LACKING = {
     "quasi quasipoisson quasibinomial quasilikelihood": "Quasi-families have no likelihood: write "
     "family='nbinom1' for 'quasipoisson', and family='betabinomial' for 'quasibinomial', or a "
@@ -118,9 +89,10 @@ def get_family(family: str | Family | type[Family]) -> Family:
     """
     if isinstance(family, Family):
         return family
-    for name, known in FAMILIES.items():
-        if family is known or (isinstance(family, str) and family == name):
-            return known()
+    if isinstance(family, str) and family in FAMILIES:
+        return FAMILIES[family]()
+    if isinstance(family, type) and issubclass(family, Family) and isinstance(family.name, str):
+        return family()
     name = family if isinstance(family, str) else _name_of(family)
     raise FamilyError(
         f"There is no family {shown(family)}; the families are {', '.join(FAMILIES)}."
@@ -141,11 +113,10 @@ def _suggest(name: str) -> str:
     if link is not None:
         return _with_link(*link.groups())
     plain = _plain(name)
-    for title, names in _SAME.items():
-        if plain == _plain(title) or plain in names.split():
+    for title, known in FAMILIES.items():
+        if plain == _plain(title) or plain in known.also_called.split():
             return f" Write family={title!r}."
-    for title, names in _WITH_ZEROS.items():
-        if plain in names.split():
+        if plain in known.also_called_with_zeros.split():
             return f" Write family={title!r}, zi='~ 1'."
     for lacking, sentence in _LACKING.items():
         if plain in map(_plain, lacking.split()):
@@ -157,13 +128,16 @@ def _suggest(name: str) -> str:
 def _with_link(name: str, link: str) -> str:
     """What to write for a family written as a call, such as ``binomial("probit")``."""
     plain = _plain(name)
-    titles = [t for t, names in _SAME.items() if plain == _plain(t) or plain in names.split()]
+    titles = [
+        title
+        for title, known in FAMILIES.items()
+        if plain == _plain(title) or plain in known.also_called.split()
+    ]
     if not titles:
         return _suggest(name)
     if not link:
         return f" Write family={titles[0]!r}."
-    made = getattr(FAMILIES[titles[0]], "__name__", titles[0])
-    return f" Write family=mc.families.{made}(link={link!r})."
+    return f" Write family=mc.families.{FAMILIES[titles[0]].__name__}(link={link!r})."
 
 
 def _plain(name: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     Poisson,
@@ -31,7 +31,6 @@ from mixcheck.families.family import (
     recede,
     require_support,
 )
-from mixcheck.families.links import Link
 from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
@@ -45,9 +44,9 @@ from mixcheck.families.negative_binomial import (
     hold_lowest,
     start_excess,
 )
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
 from mixcheck.families.special import gap_of_share, log_gap
 from mixcheck.families.tails import extreme_value_tails, one_minus
+from mixcheck.families.template import Template
 
 __all__ = [
     "Truncated",
@@ -58,17 +57,16 @@ __all__ = [
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Truncated(Family):
+class Truncated(Template):
     """A count family given that the count is not zero.
 
     Predictors are those of the untruncated distribution; `mean` is the truncated one.
     """
 
     discrete: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "hurdle"
     allowed_links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
-
-    def __init__(self, link: str | Link = "log") -> None:
-        super().__init__(link)
 
     @property
     @abstractmethod
@@ -78,15 +76,6 @@ class Truncated(Family):
     @abstractmethod
     def excess(self, mu: FloatArray, eta: Predictors) -> FloatArray:
         """Variance over mean, less one, of the untruncated distribution, ``(n,)``."""
-
-    @abstractmethod
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log probability and derivatives of predictors inside the domain."""
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """Links of the untruncated family."""
-        return self.untruncated.links
 
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
         """Check that the response is made of counts from 1; see `Family.prepare`."""
@@ -99,17 +88,13 @@ class Truncated(Family):
         )
         return data
 
-    def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
-        """Log probability, ``(n,)``."""
-        return self.derivatives(data, eta, 0).value
+    def hold(self, data: Observed, eta: Predictors) -> Predictors:
+        """Means beyond their lower end at that end, in rows of one."""
+        return (hold_lowest(self.link, eta[0], data.y == 1.0), *eta[1:])
 
-    def derivatives(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        """Log probability and its derivatives; see `Family.derivatives`."""
-        return derive_in_blocks(self._derive_block, data, eta, order)
-
-    def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        held = (hold_lowest(self.link, eta[0], data.y == 1.0), *eta[1:])
-        return derive_inside(self._derive, find_inside(self.link, held), data, held, order)
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
+        return find_inside(self.link, eta)
 
     def step_information(self, data: Observed, eta: Predictors) -> Information:
         """Exact in the mean but for nbinom1, and a bound in the dispersion.
@@ -153,22 +138,17 @@ class Truncated(Family):
         factor = rate - one_minus(_hazard_ratio(rate), rate)
         return mu / -np.expm1(-rate) * (excess + mu - (ratio + factor + ratio * factor))
 
-    def cdf(
-        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """F(y-) and F(y), each ``(n,)``."""
-        return self._cdf_whole(np.ceil(y) - 1.0, eta), self._cdf_whole(np.floor(y), eta)
-
-    def _cdf_whole(self, k: FloatArray, eta: Predictors) -> FloatArray:
+    def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
+        """Probability of ``y`` or less, ``(n,)``."""
         mu, excess, rate = self._zero_rate(eta)
         positive = -np.expm1(-rate)
         if not isinstance(self.untruncated, Poisson):
-            value = accumulate_negative_binomial(k, mu, excess, lowest=1) / positive
+            value = accumulate_negative_binomial(y, mu, excess, lowest=1) / positive
         else:
-            below, above = poisson_tails(k, mu)
+            below, above = poisson_tails(y, mu)
             low = (below - np.exp(-rate)) / positive
             value = np.where(above < 0.5, 1.0 - above / positive, low)
-        return np.where(k < 1.0, 0.0, np.clip(value, 0.0, 1.0))
+        return np.where(y < 1.0, 0.0, np.clip(value, 0.0, 1.0))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -231,6 +211,10 @@ class TruncatedPoisson(Truncated):
     """
 
     name: ClassVar[str] = "truncated_poisson"
+    also_called: ClassVar[str] = (
+        "truncatedpoisson ztpoisson ztp zerotruncatedpoisson truncpoisson pospoisson"
+    )
+    also_called_with_zeros: ClassVar[str] = "hurdlepoisson hurdletruncatedpoisson"
     predictors: ClassVar[tuple[str, ...]] = ("mean",)
 
     @property
@@ -242,7 +226,8 @@ class TruncatedPoisson(Truncated):
         """Zero, ``(n,)``."""
         return np.zeros_like(mu)
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors that are inside the domain."""
         mu, log_mu, inner = take_log(self.link, eta[0])
         base = Derivatives(
             data.y * log_mu - mu + data.constant,
@@ -257,13 +242,14 @@ class TruncatedPoisson(Truncated):
         """Expected information in closed form: in the log mean the observed one is it."""
         inside = find_inside(self.link, eta)
         _, log_mu, inner = take_log(self.link, np.where(inside, eta[0], 1.0))
-        plain = TruncatedPoisson()._derive(observe_counts(np.ones_like(log_mu)), (log_mu,), 3)
+        plain = TruncatedPoisson().derive(observe_counts(np.ones_like(log_mu)), (log_mu,), 3)
         slopes = {((0, 0), 0): -plain.third[0, 0, 0]}
         return compose_expected({(0, 0): -plain.second[0, 0]}, slopes, (inner,))
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class _TruncatedNegativeBinomial(Truncated):
+    mean_predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     predictors: ClassVar[tuple[str, ...]] = ("mean", "dispersion")
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]]
 
@@ -307,11 +293,14 @@ class TruncatedNegativeBinomial1(_TruncatedNegativeBinomial):
     """
 
     name: ClassVar[str] = "truncated_nbinom1"
+    also_called: ClassVar[str] = "truncatednegativebinomial1 truncatednb1"
+    also_called_with_zeros: ClassVar[str] = "hurdlenbinom1 hurdletruncatednbinom1"
     _simpler: ClassVar[tuple[str, ...]] = ("truncated_poisson",)
     _end: ClassVar[int] = -1
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]] = NegativeBinomial1
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors that are inside the domain."""
         mu, log_mu, inner = take_log(self.link, eta[0])
         base = derive_linear_variance(data, mu, log_mu, eta[1], order, less=1.0)
         phi = np.exp(eta[1])
@@ -349,11 +338,19 @@ class TruncatedNegativeBinomial2(_TruncatedNegativeBinomial):
     """
 
     name: ClassVar[str] = "truncated_nbinom2"
+    also_called: ClassVar[str] = (
+        "truncatednegativebinomial2 truncatednbinom truncatednb2 truncatednb ztnb "
+        "zerotruncatednegbinomial zerotruncatednegativebinomial posnegbinomial"
+    )
+    also_called_with_zeros: ClassVar[str] = (
+        "hurdlenegbinomial hurdlenegbin hurdlenbinom2 hurdletruncatednbinom2"
+    )
     _simpler: ClassVar[tuple[str, ...]] = ("truncated_poisson",)
     _end: ClassVar[int] = 1
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]] = NegativeBinomial2
 
-    def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors that are inside the domain."""
         mu, log_mu, inner = take_log(self.link, eta[0])
         base = derive_quadratic_variance(data, mu, log_mu, eta[1], order, less=1.0)
         excess = mu / np.exp(eta[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +16,7 @@ from scipy import special
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
-from mixcheck.families.beta import Beta, BetaBinomial
-from mixcheck.families.counts import Poisson, observe_counts
+from mixcheck.families.counts import observe_counts
 from mixcheck.families.expectation import Spread, expect, spread_of_counts
 from mixcheck.families.family import (
     FREE,
@@ -31,9 +30,7 @@ from mixcheck.families.family import (
     read_response,
 )
 from mixcheck.families.links import Link, Logit
-from mixcheck.families.negative_binomial import NegativeBinomial
-from mixcheck.families.positive import Positive
-from mixcheck.families.proportions import Binomial, log_choose
+from mixcheck.families.proportions import log_choose
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.truncated import Truncated
 from mixcheck.options import shown
@@ -69,7 +66,7 @@ def add_zeros(family: Family) -> Family:
     >>> add_zeros(Gamma())
     Hurdle(Gamma(link='log'))
     """
-    if isinstance(family, Truncated | Positive | Beta):
+    if isinstance(family, Family) and family.zero_part == "hurdle":
         return Hurdle(family)
     return ZeroInflated(family)
 
@@ -90,10 +87,10 @@ class Mixture(Family):
 
     base: Family
 
-    allowed_bases: ClassVar[tuple[type[Family], ...]]
+    kind: ClassVar[Literal["inflation", "hurdle"]]
 
     def __init__(self, base: Family) -> None:
-        if not isinstance(base, self.allowed_bases):
+        if not isinstance(base, Family) or base.zero_part != self.kind:
             raise FamilyError(self._refuse(base))
         object.__setattr__(self, "link", base.link)
         object.__setattr__(self, "base", base)
@@ -119,6 +116,31 @@ class Mixture(Family):
     def precision_power(self) -> float | None:  # type: ignore[override]
         """That of the base: the variance of the responses that the zero part leaves."""
         return self.base.precision_power
+
+    @property
+    def harmless(self) -> float:  # type: ignore[override]
+        """That of the base."""
+        return self.base.harmless
+
+    @property
+    def mean_range(self) -> tuple[float, float]:  # type: ignore[override]
+        """That of the base."""
+        return self.base.mean_range
+
+    @property
+    def has_atoms(self) -> bool:
+        """True: zero has a probability."""
+        return True
+
+    @property
+    def two_ended(self) -> tuple[bool, ...]:
+        """Those of the base, and the zero part."""
+        return (*self.base.two_ended, True)
+
+    def log_deviation(self, y: FloatArray, eta: Predictors) -> FloatArray | None:
+        """That of the base, in rows that are not zero, ``(n,)``."""
+        base = self.base.log_deviation(y, eta[:-1])
+        return None if base is None else np.where(y == 0.0, np.inf, base)
 
     @property
     def mean_predictors(self) -> tuple[str, ...]:
@@ -202,14 +224,9 @@ class Mixture(Family):
         rows = np.flatnonzero(data.y != 0.0)
         if rows.size == 0:
             size = None if data.size is None else np.ones(1)
-            return self.base.prepare([self._harmless], size)
+            return self.base.prepare([self.base.harmless], size)
         size = None if data.size is None else data.size[rows]
         return Observed(data.y[rows], size, data.constant[rows])
-
-    @property
-    def _harmless(self) -> float:
-        """A response inside the support of every base."""
-        return 0.5 if isinstance(self.base, Beta) else 1.0
 
 
 @final
@@ -240,12 +257,7 @@ class ZeroInflated(Mixture):
     array([0.5677])
     """
 
-    allowed_bases: ClassVar[tuple[type[Family], ...]] = (
-        Poisson,
-        NegativeBinomial,
-        Binomial,
-        BetaBinomial,
-    )
+    kind: ClassVar[Literal["inflation", "hurdle"]] = "inflation"
 
     @property
     def name(self) -> str:
@@ -294,7 +306,7 @@ class ZeroInflated(Mixture):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, by summation over the counts."""
-        if isinstance(self.base, Binomial | BetaBinomial):
+        if self.base.takes_trials:
             m = np.ones(eta[0].shape) if data.size is None else data.size
             zero = np.zeros_like(m)
 
@@ -362,7 +374,7 @@ class Hurdle(Mixture):
     array([0.5])
     """
 
-    allowed_bases: ClassVar[tuple[type[Family], ...]] = (Truncated, Positive, Beta)
+    kind: ClassVar[Literal["inflation", "hurdle"]] = "hurdle"
 
     @property
     def name(self) -> str:
@@ -396,7 +408,7 @@ class Hurdle(Mixture):
         """Zeros are allowed, other responses are checked as the base does."""
         values = read_response(y, "response") + 0.0
         zero = values == 0.0
-        data = self.base.prepare(np.where(zero, self._harmless, values), size)
+        data = self.base.prepare(np.where(zero, self.base.harmless, values), size)
         return Observed(np.where(zero, 0.0, data.y), data.size, np.where(zero, 0.0, data.constant))
 
     @property
@@ -407,12 +419,12 @@ class Hurdle(Mixture):
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """Those of the base where there is no zero, and of the zeros; see `Family.recession`."""
         zero = data.y == 0.0
-        parts = self.base.recession(replace(data, y=np.where(zero, self._harmless, data.y)))
+        parts = self.base.recession(replace(data, y=np.where(zero, self.base.harmless, data.y)))
         return (*(np.where(zero, FREE, part) for part in parts), np.where(zero, 1, -1))
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         zero = data.y == 0.0
-        shown = np.where(zero, self._harmless, data.y)
+        shown = np.where(zero, self.base.harmless, data.y)
         base = self.base.derivatives(Observed(shown, data.size, data.constant), eta[:-1], order)
         inside = base.value > -np.inf
         result = _separate(zero, base, eta[-1], order)

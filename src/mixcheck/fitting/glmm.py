@@ -345,7 +345,7 @@ def _with_trials(design: Design, family: str) -> Design:
 def _require_room(problem: Problem) -> None:
     """Refuse a model that leaves nothing to estimate the dispersion of a real response from."""
     family, X = problem.family, problem.X[0]
-    if family.discrete or "dispersion" not in family.predictors or "zi" in family.predictors:
+    if family.has_atoms or "dispersion" not in family.predictors:
         return
     counted = problem.n if problem.weights is None else int(np.count_nonzero(problem.weights))
     if X.shape[1] >= counted:
@@ -361,7 +361,7 @@ def _require_room(problem: Problem) -> None:
             "and there is no dispersion to estimate; check that the response is the column that "
             "was meant, and subtract what all of it has in common"
         )
-    for term in problem.terms if family.name != "gaussian" else ():
+    for term in problem.terms if not family.normal_error else ():
         if _is_reproduced(problem, term):
             raise ConvergenceError(
                 f"the response does not vary within the levels of {term.block.name}, so the model "
@@ -390,7 +390,7 @@ def _require_estimable(design: Design, problem: Problem, limits: Limits | None) 
         if found is None or not found.complete:
             continue
         if not found.rows.any():
-            raise DesignError(explain_unidentified(part.name, problem.family.name))
+            raise DesignError(explain_unidentified(part.name, problem.family))
         if part is design.predictors[0]:
             moving = np.flatnonzero(found.direction)
             raise SeparationError(explain_complete([part.columns[j] for j in moving]))

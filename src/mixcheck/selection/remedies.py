@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -32,9 +32,6 @@ OBSERVATION = "observation"
 SPLINE = "bs({}, df=4)"
 # Checks that fail for many reasons: what others say of the same model says more.
 _VAGUE = ("uniformity", "outliers")
-COUNTS = ("poisson", "nbinom1", "nbinom2")
-# The same family with a dispersion, which has more zeros too.
-_WIDER = {"poisson": "nbinom2", "binomial": "betabinomial"}
 
 
 @dataclass(frozen=True)
@@ -222,30 +219,30 @@ def _of_dispersion(
     if question is not None and question.column is not None:
         yield from _by_column(question.column, s)
         return
-    name = s.model.family.name
     if finding.effect.value > 1.0:
-        yield from _overdispersed(name, s, notes)
-    elif name in COUNTS:
-        names = ["genpois", "compois"] if name == "poisson" else ["poisson", "genpois", "compois"]
-        yield from _by_family(names, "counts vary less than the model says", s, notes)
+        yield from _overdispersed(s, notes)
+    else:
+        why = "counts vary less than the model says"
+        yield from _by_family(s.model.family.narrower, why, s, notes)
 
 
-def _overdispersed(name: str, s: Situation, notes: list[str]) -> Iterator[Remedy]:
-    why = "the response varies more than the model says"
-    if name in COUNTS:
-        yield from _by_family([n for n in ("nbinom2", "nbinom1") if n != name], why, s, notes)
-    if name == "binomial" and s.trials:
-        yield from _by_family(["betabinomial"], why, s, notes)
-    if name == "poisson" or (name == "binomial" and s.trials):
+def _overdispersed(s: Situation, notes: list[str]) -> Iterator[Remedy]:
+    family, why = s.model.family, "the response varies more than the model says"
+    if family.takes_trials and not s.trials:
+        if "dispersion" not in family.predictors:
+            notes.append(
+                "A response of 0 and 1 has no variance of its own: look at the mean, at "
+                "predictors and random effects that are missing."
+            )
+        return
+    yield from _by_family(family.wider, why, s, notes)
+    if not (family.is_count or family.takes_trials):
+        return
+    if "dispersion" in family.predictors:
+        yield from _zero_inflated(s, notes)
+    else:
         part = RandomPart(("1",), (OBSERVATION,))
         yield Remedy("distribution", f"{why}: an effect of each observation", added=part)
-    if name in ("nbinom1", "nbinom2") or (name == "betabinomial" and s.trials):
-        yield from _zero_inflated(s, notes)
-    if name == "binomial" and not s.trials:
-        notes.append(
-            "A response of 0 and 1 has no variance of its own: look at the mean, at predictors "
-            "and random effects that are missing."
-        )
 
 
 def _by_column(column: str, s: Situation) -> Iterator[Remedy]:
@@ -261,15 +258,20 @@ def _zero_inflated(s: Situation, notes: list[str]) -> Iterator[Remedy]:
         return
     why = "more zeros than the model expects: zero inflation"
     yield Remedy("distribution", why, zi="~ 1")
-    wider = _WIDER.get(s.model.family.name)
-    for family in _available([wider] if wider else [], s, notes):
+    for family in _available(_with_dispersion(s.model.family), s, notes):
         yield Remedy("distribution", f"{why} and {family.name}", zi="~ 1", family=family)
+
+
+def _with_dispersion(family: Family) -> tuple[str, ...]:
+    """The same family with a dispersion, which has more zeros too, if there is one."""
+    return () if "dispersion" in family.predictors else family.wider[:1]
 
 
 def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
     """Zeros that are a matter of their own, be they many or few."""
-    if s.model.zi is None:
-        for family in _available([f"truncated_{s.model.family.name}"], s, notes):
+    base = s.model.family.without_zeros
+    if s.model.zi is None and base is not None:
+        for family in _available([base], s, notes):
             why = f"fewer zeros than the model expects: a hurdle, {family.name}"
             yield Remedy("distribution", why, zi="~ 1", family=family)
 
@@ -277,38 +279,29 @@ def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
 def _of_zeros(
     finding: Finding, question: _Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
-    name = s.model.family.name
-    if name not in COUNTS and not (s.model.family.takes_trials and s.trials):
+    family = s.model.family
+    if not family.is_count and not (family.takes_trials and s.trials):
         return
     if finding.effect.value > 1.0:
-        if name in _WIDER:
-            yield from _by_family([_WIDER[name]], "more zeros than the model expects", s, notes)
+        yield from _by_family(
+            _with_dispersion(family), "more zeros than the model expects", s, notes
+        )
         yield from _zero_inflated(s, notes)
-        return
-    if name not in COUNTS:
-        return
-    yield from _hurdle(s, notes)
-    if name == "poisson":
-        why = "fewer zeros than the model expects"
-        yield from _by_family(["genpois", "compois"], why, s, notes)
+    elif family.is_count:
+        yield from _hurdle(s, notes)
+        if "dispersion" not in family.predictors:
+            why = "fewer zeros than the model expects"
+            yield from _by_family(family.narrower, why, s, notes)
 
 
 def _of_shape(
     finding: Finding, question: _Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
     """The distribution of the residuals is off, or their tails are."""
-    others: Mapping[str, Sequence[str]] = {
-        "poisson": ("nbinom2",),
-        "nbinom2": ("nbinom1",),
-        "nbinom1": ("nbinom2",),
-        "gaussian": ("t",),
-        "gamma": ("lognormal",),
-        "lognormal": ("gamma",),
-    }
-    if s.model.family.name == "binomial" and s.trials:
-        others = {"binomial": ("betabinomial",)}
-    names = others.get(s.model.family.name, ())
-    yield from _by_family(names, "the residuals have another distribution", s, notes)
+    family = s.model.family
+    if not family.takes_trials or s.trials:
+        why = "the residuals have another distribution"
+        yield from _by_family(family.alike, why, s, notes)
 
 
 def _of_trend(

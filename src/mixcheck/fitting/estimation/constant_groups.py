@@ -39,9 +39,7 @@ _FIRST_ROWS = 1000
 def _two_ended(problem: Problem, k: int) -> str | None:
     """The link of predictor k, if its mean has two ends at infinity."""
     name = problem.family.links[k].name
-    ends = "binomial" in problem.family.name or problem.family.predictors[k] == "zi"
-    counts = "nbinom" in problem.family.name or "poisson" in problem.family.name
-    return name if name in _WIDE and ends and (k > 0 or not counts) else None
+    return name if name in _WIDE and problem.family.two_ended[k] else None
 
 
 def determined_terms(problem: Problem) -> tuple[Term, ...]:

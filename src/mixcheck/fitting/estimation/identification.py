@@ -61,21 +61,21 @@ def _require_distinct(term: Term) -> None:
 
 def _require_room(problem: Problem, term: Term) -> None:
     """Refuse more random effects than the data can hold."""
-    gaussian = problem.family.name == "gaussian"
+    normal = problem.family.normal_error
     block, n = term.block, problem.n
     size = len(block.levels) * len(block.effects)
-    if size <= n and not (gaussian and size >= n):
+    if size <= n and not (normal and size >= n):
         return
-    least = f"fewer than {n}" if gaussian else f"at most {n}"
+    least = f"fewer than {n}" if normal else f"at most {n}"
     if len(block.effects) > 1:
         remedy = f"Write (1 | {block.group}) in its place, or a coarser factor"
-    elif gaussian and len(block.levels) == n:
+    elif normal and len(block.levels) == n:
         remedy = "Leave it out: the residual error is an effect of each row already"
     else:
         remedy = "Write a term with a coarser factor in its place"
     raise DesignError(
         f"the random term {block.name} has {size} random effects ({len(block.levels)} levels x "
         f"{len(block.effects)}) for {n} observations; {least} can be told apart"
-        + (" from the residual error" if gaussian else "")
+        + (" from the residual error" if normal else "")
         + f". {remedy}."
     )

@@ -166,7 +166,7 @@ def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
     family = problem.family
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
-        runs = family.ends[k] != 0 or family.predictors[k] == "zi"
+        runs = family.ends[k] != 0 or family.two_ended[k]
         if runs and problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
             wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
             beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]

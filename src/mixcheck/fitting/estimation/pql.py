@@ -54,7 +54,7 @@ def require_linearisable(problem: Problem) -> None:
     ------
     OptionError
     """
-    if len(problem.family.predictors) > 1 and problem.family.name != "gaussian":
+    if len(problem.family.predictors) > 1 and not problem.family.normal_error:
         raise OptionError(
             f'method="pql" knows the variance of gaussian, binomial and poisson responses; found '
             f'family {problem.family.name!r}. Write method="laplace"'

@@ -49,7 +49,6 @@ from mixcheck.port import Optimism, PerturbationMethod
 __all__ = ["OneAtATime", "plan_perturbations"]
 
 # Families whose log density is linear in the response, with a known dispersion.
-_LINEAR = ("poisson", "binomial")
 # What the average over the random effects adds to their degrees of freedom by derivatives.
 _AVERAGED = "spread of the random effects"
 # No single step is predicted to change the deviance by more than half the square of this: the
@@ -223,7 +222,7 @@ def plan_perturbations(
         Number of observations that each row stands for; rows of zero are not perturbed.
     """
     problem = perturbed.problem
-    linear = problem.family.name in _LINEAR
+    linear = problem.family.linear_in_response
     unit = _unit_trials(problem, counts > 0.0) if linear else None
     if unit is not None and how == "derivative":
         trials = unit
@@ -243,7 +242,7 @@ def plan_perturbations(
     jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else _no_jobs()
     free = np.arange(perturbed.evaluation.psi.size)
     shares = split_degrees(problem, perturbed.mode, lambda held: float(np.sum(slope(held))))
-    if how == "derivative" and problem.family.name == "binomial":
+    if how == "derivative" and linear and problem.family.takes_trials:
         shares[_AVERAGED] = float(_variance_gain(perturbed, everything) @ slope(free))
     return OneAtATime(
         how=how,
@@ -310,7 +309,7 @@ def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
 def _choose(perturbed: Perturbed, law: Law, wanted: BoolArray) -> _Trials:
     problem = perturbed.problem
     y, size, family = problem.data.y, problem.data.size, problem.family
-    if family.name == "poisson":
+    if family.linear_in_response and family.is_count:
         less = family.prepare(np.maximum(y - 1.0, 0.0))
         return _Trials((less,), (wanted & (y > 0.0))[None], None, None)
     nodes = place_nodes(law, y)

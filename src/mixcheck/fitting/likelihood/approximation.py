@@ -9,7 +9,6 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families import Beta, Family, Gamma, Hurdle, LogNormal
 from mixcheck.fitting.likelihood.laplace import HessianKind, evaluate
 from mixcheck.fitting.likelihood.mode import predict_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
@@ -79,9 +78,8 @@ class Method:
 
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
-    floor = _least_log_deviation(problem)
-    family = problem.family.base if isinstance(problem.family, Hurdle) else problem.family
-    relative = isinstance(family, Gamma | LogNormal | Beta)
+    certain = problem.family.normal_error
+    floor = float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
@@ -89,40 +87,22 @@ def objective_of(problem: Problem, method: Method) -> Objective:
         else:
             u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             found = _evaluate(problem, method, psi, u, nearby, close=close)
-        if floor is not None and found.mode is not None and found.mode.point.eta[1].min() < floor:
-            raise ConvergenceError(_UNBOUNDED)
-        if relative and nearby is not None and _is_unbounded(problem, family, found, nearby):
+        # A dispersion may vanish at a finite likelihood, as where each row has a random effect:
+        # there the deviance no longer falls. Beside a normal error no such effect is allowed.
+        falls = nearby is not None and found.deviance < nearby.deviance - _FALL
+        if (certain or falls) and _is_exact(problem, found, floor):
             raise ConvergenceError(_UNBOUNDED)
         return found
 
     return deviance
 
 
-def _is_unbounded(problem: Problem, family: Family, found: Evaluation, nearby: Evaluation) -> bool:
-    """Whether the deviance still falls where responses lie on their means to rounding.
-
-    A dispersion may vanish at a finite likelihood, as where each row has a random effect: there
-    the deviance no longer falls.
-    """
-    if found.mode is None or not found.deviance < nearby.deviance - _FALL:
+def _is_exact(problem: Problem, found: Evaluation, floor: float) -> bool:
+    """Whether some response lies on its mean to rounding, where the density has no bound."""
+    if found.mode is None:
         return False
-    eta = found.mode.point.eta
-    if isinstance(family, LogNormal):
-        mean = family.link.inverse(eta[0])
-        logs = eta[1] - np.log(np.where(mean > 0.0, mean, np.inf))
-    else:
-        logs = -0.5 * eta[1]
-    real = problem.data.y > 0.0
-    return bool(real.any() and logs[real].min() < np.log(_EXACT))
-
-
-def _least_log_deviation(problem: Problem) -> float | None:
-    """Log residual deviation of a Gaussian below which responses are reproduced exactly."""
-    if problem.family.name != "gaussian":
-        return None
-    y = problem.data.y
-    scale = float(y.std()) or float(np.abs(y).max()) or 1.0
-    return float(np.log(_EXACT * scale))
+    deviation = problem.family.log_deviation(problem.data.y, tuple(found.mode.point.eta))
+    return deviation is not None and bool(deviation.min() < floor)
 
 
 def _evaluate(

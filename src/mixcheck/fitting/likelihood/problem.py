@@ -217,8 +217,7 @@ def _is_linear(problem: Problem) -> bool:
 
     That of a row may differ by a known factor, an offset of the log deviation.
     """
-    family = problem.family
-    if family.name != "gaussian" or family.link.name != "identity":
+    if not problem.family.is_linear:
         return False
     constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
     return constant and problem.latent.bearing in ((), (0,))

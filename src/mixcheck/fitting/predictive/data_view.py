@@ -98,7 +98,7 @@ class View:
             If some row stays outside however often its levels are drawn.
         """
         u = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
-        if not _may_leave(self.problem.family):
+        if not self.problem.family.may_leave:
             return u
         for _ in range(_MOST_DRAWS):
             density = self.problem.family.log_density(self.problem.data, self.eta(u))
@@ -117,14 +117,6 @@ class View:
     def eta(self, u: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
         """Predictors at random effects u."""
         return tuple(predictors(self.problem, self.base, self.roots, u))
-
-
-def _may_leave(family: Family) -> bool:
-    """Whether a predictor may give no mean of the family."""
-    if family.name == "gaussian":
-        return False
-    partial = ("identity", "sqrt", "inverse", *(("log",) if "binomial" in family.name else ()))
-    return family.link.name in partial
 
 
 def _content_ranks(problem: Problem) -> IntArray:
@@ -227,7 +219,7 @@ def see(
     effects = {} if conditioning == "marginal" else name_effects(problem, u)
     levels = {name: np.split(held, copies) for name, held in effects.items()}
     masses = None
-    if family.discrete or "zi" in family.predictors:
+    if family.has_atoms:
         masses = _Masses(law, problem, copies)
     for k in range(copies):
         yield Realisation(
@@ -318,9 +310,9 @@ class _MarginalLaw:
 
     @cached_property
     def _given(self) -> list[tuple[float, _GivenLaw]]:
-        if self.family.name == "gaussian" and self.family.link.name == "identity":
-            log_sd = 0.5 * np.log(np.exp(2.0 * self.base[1]) + self.random_variance)
-            return [(1.0, _GivenLaw(self.family, (self.base[0], log_sd), self.size))]
+        closed = self.family.add_normal(self.base, self.random_variance)
+        if closed is not None:
+            return [(1.0, _GivenLaw(self.family, closed, self.size))]
         spread = np.sqrt(self.random_variance)
         nodes, weights = normal_rule(self._steepness(spread))
         return [

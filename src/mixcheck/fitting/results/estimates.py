@@ -353,7 +353,7 @@ class Estimates:
         rows: list[tuple[str, str, float, float, float]] = []
         for term in self.problem.terms:
             rows.extend(_component_rows(term, self._covariance_of(term)))
-        if self.dispersion is not None and self.family.name == "gaussian":
+        if self.dispersion is not None and self.family.normal_error:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
         return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mixcheck.families import Family
 from mixcheck.port import Limit, LimitReason
 
 __all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
@@ -102,19 +103,19 @@ def explain_complete(names: Sequence[str]) -> str:
     )
 
 
-def explain_unidentified(part: str, family: str) -> str:
+def explain_unidentified(part: str, family: Family) -> str:
     """Why no response says anything of a whole part of a model."""
     if part == "dispersion":
         instead = (
             'Write family="binomial", or give the number of trials'
-            if "betabinomial" in family
+            if family.takes_trials
             else "Write a family without a dispersion"
         )
         return (
-            f"the dispersion of the {family} family is not identified by these responses: one "
+            f"the dispersion of the {family.name} family is not identified by these responses: one "
             f"trial a row has no variation beyond its mean. {instead}."
         )
     return (
-        f"the {part} of the {family} family is not identified: no response says anything of it, "
-        "because all are zero. Leave that part out, or write a model of the zeros alone."
+        f"the {part} of the {family.name} family is not identified: no response says anything of "
+        "it, because all are zero. Leave that part out, or write a model of the zeros alone."
     )
