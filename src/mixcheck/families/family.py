@@ -239,6 +239,11 @@ class Family(ABC):
         return False
 
     @property
+    def plain(self) -> Family:
+        """The family without its zero part."""
+        return self
+
+    @property
     def has_atoms(self) -> bool:
         """Whether some value has a positive probability."""
         return self.discrete

@@ -118,6 +118,11 @@ class Mixture(Family):
         return self.base.precision_power
 
     @property
+    def plain(self) -> Family:
+        """The base."""
+        return self.base
+
+    @property
     def harmless(self) -> float:  # type: ignore[override]
         """That of the base."""
         return self.base.harmless

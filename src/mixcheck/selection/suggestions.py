@@ -16,7 +16,6 @@ from mixcheck.comparison.record import Record
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
-from mixcheck.families import Mixture
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.options import require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress
@@ -303,7 +302,7 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     if texts.get("dispersion") == "~ 1":
         del texts["dispersion"]
     # The fit's family has its zero part; a call names the family without it, and the part.
-    family = fit.family.base if isinstance(fit.family, Mixture) else fit.family
+    family = fit.family.plain
     model = model_of(design.formula, family, **texts)
     # A proportion in one column has its trials as weights.
     weights = design.weights
