@@ -81,7 +81,9 @@ class Coding:
             return [self.label]
         if self.contrasts is None:
             mark = "T." if reduced else ""
-            return [f"{self.label}[{mark}{level}]" for level in self.levels[int(reduced) :]]
+            return [
+                f"{self.label}[{mark}{level}]" for level in self.levels.tolist()[int(reduced) :]
+            ]
         levels = self.levels.tolist()
         names = self.contrasts.get_coding_column_names(levels, reduced_rank=reduced)
         shape = self.contrasts.get_factor_format(levels, reduced_rank=reduced)

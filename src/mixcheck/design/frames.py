@@ -244,6 +244,8 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
         if not math.isnan(np.dot(values, values)):
             return None
         missing: BoolArray = np.isnan(values)
+    elif isinstance(series.dtype, pd.CategoricalDtype):
+        missing = np.asarray(series.array.codes < 0)
     else:
         missing = np.asarray(series.isna(), dtype=np.bool_)
     return missing if missing.any() else None
@@ -266,8 +268,11 @@ def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return series.to_numpy()
     if isinstance(dtype, pd.CategoricalDtype):
-        categories = pd.Categorical(series).remove_unused_categories()
-        _require_unicode(series.name, categories.categories)
+        categories: pd.Categorical = series.array
+        counts = np.bincount(categories.codes + 1, minlength=len(categories.categories) + 1)
+        if not counts[1:].all():
+            categories = categories.remove_unused_categories()
+        _require_unicode(series.name, categories.categories.tolist())
         return categories
     if dtype.kind in "iufb":
         return series.to_numpy(dtype=_STORAGE[dtype.kind])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, final
 
 import numpy as np
@@ -202,7 +202,7 @@ class PlainRecipe(Recipe):
     intercept: bool
     parts: tuple[PlainColumn, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         first = ("Intercept",) if self.intercept else ()
@@ -242,7 +242,7 @@ class TermsRecipe(Recipe):
     states: dict[str, dict[str, Any]]
     context: Mapping[str, Any]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         return _distinct(

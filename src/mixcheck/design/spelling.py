@@ -77,7 +77,7 @@ def variant_notes(columns: Columns, names: Sequence[str]) -> list[str]:
         values = columns[name]
         if not isinstance(values, pd.Categorical) or len(values.categories) > _MOST_LEVELS:
             continue
-        groups = find_variants(values.categories)
+        groups = find_variants(values.categories.tolist())
         if groups:
             notes.append(_note(name, groups))
     return notes
