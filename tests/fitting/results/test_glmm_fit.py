@@ -422,3 +422,14 @@ def test_unobserved_dispersion(small: SimpleNamespace) -> None:
     assert list(modelled.params.index)[2:] == ["dispersion: Intercept", "dispersion: w"]
     assert modelled.llf > constant.llf
     assert modelled.n_parameters == constant.n_parameters + 1
+
+
+def test_labels_are_of_each_result(cbpp: mc.GLMM) -> None:
+    """What a caller calls the index of one result is the name of no other, nor of a refit."""
+    fit = cbpp.refit(cbpp.observed)
+    held = fit.params
+    held.index.name = "mine"
+    again = fit.refit(fit.observed)
+    assert fit.bse.index.name is None
+    assert again.params.index.name is None
+    assert again.params.index.equals(held.index)

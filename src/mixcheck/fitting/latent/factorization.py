@@ -162,6 +162,8 @@ class Factorization:
     def _diagonal_entries(self, f: int, out: Gram) -> FloatArray:
         latent, lower = self.latent, self.lower[f]
         q, m = latent.factors[f].shape
+        if q == 1 and f == len(latent.factors) - 1:
+            return 1.0 / (lower * lower)
         total = np.zeros((q, q, m))
         for g in range(f + 1, len(latent.factors)):
             product = multiply(self.coupling[f, g], transpose(out[f, g]))

@@ -148,7 +148,7 @@ def _root_derivatives(
 ) -> list[FloatArray]:
     """Derivatives in ``Lambda`` of each factor by group, (q, q, G)."""
     latent, point = problem.latent, mode.point
-    scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
+    scores = point.scores
     zero = np.zeros(problem.n)
     rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
     out = []

@@ -112,12 +112,10 @@ def _gradient(
     entries: Gram,
 ) -> FloatArray:
     """Gradient of the deviance in all parameters."""
-    latent, point = problem.latent, mode.point
-    first = {k: point.derivatives.first[k] for k in latent.bearing}
-    scores = latent.scatter(first)
+    point = mode.point
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
-        roots=[-2.0 * (s @ u.T) for s, u in zip(scores, point.u, strict=True)],
+        roots=[-2.0 * (s @ u.T) for s, u in zip(point.scores, point.u, strict=True)],
         u=None,
     )
     return pull_back(problem, mode, curvature, gram, entries, direct)
@@ -286,8 +284,7 @@ def _root_derivatives(
     outer = latent.scatter(rows)
     out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
     if v is not None:
-        scores = latent.scatter({k: point.derivatives.first[k] for k in latent.bearing})
-        out = [part + s @ w.T for part, s, w in zip(out, scores, v, strict=True)]
+        out = [part + s @ w.T for part, s, w in zip(out, point.scores, v, strict=True)]
     for (f, g), entry in entries.items():
         block = gram[f, g]
         # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
-from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -70,6 +71,7 @@ class Point:
         Order of the derivatives.
     energy : float
         ``h(u)``.
+    latent : Latent
     """
 
     u: list[FloatArray]
@@ -77,6 +79,13 @@ class Point:
     derivatives: Derivatives
     order: int
     energy: float
+    latent: Latent
+
+    @cached_property
+    def scores(self) -> list[FloatArray]:
+        """``sum_k Z_k' l'_k``, the derivative of the log density in the effects, (q, m)."""
+        first = self.derivatives.first
+        return self.latent.scatter({k: first[k] for k in self.latent.bearing})
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +158,8 @@ def look(
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
     held = _shrunk(problem, u)
-    return Point(u, eta, d, order, 0.5 * _inner(held, held) - float(d.value.sum()))
+    energy = 0.5 * _inner(held, held) - float(np.add.reduce(d.value))
+    return Point(u, eta, d, order, energy, problem.latent)
 
 
 def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
@@ -159,8 +169,7 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 
 def ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``."""
-    first = {k: point.derivatives.first[k] for k in problem.latent.bearing}
-    scores = whitened(problem, roots, first)
+    scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
     held = _shrunk(problem, point.u)
     return [*(a - b for a, b in zip(scores, held, strict=False)), *scores[len(held) :]]
 
@@ -321,11 +330,10 @@ def predict_mode(
             second = point.derivatives.second.get((a, k) if a <= k else (k, a))
             if second is not None:
                 slopes[a] += second * change
-    first = {k: point.derivatives.first[k] for k in latent.bearing}
     rhs = [
         scale(root.T, r) + scale(change.T, s)
         for root, change, r, s in zip(
-            roots, changes, latent.scatter(slopes), latent.scatter(first), strict=True
+            roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]
     du = mode.system.factorization.solve(rhs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -164,11 +164,7 @@ class Problem:
         """Observed information of each row."""
         return Curvature(
             {key: -value for key, value in derivatives.second.items()},
-            {
-                (min(a, b), max(a, b), c): -value
-                for key, value in derivatives.third.items()
-                for a, b, c in _orders(key)
-            },
+            {order: -value for key, value in derivatives.third.items() for order in _orders(key)},
         )
 
     def step_information(self, eta: Sequence[FloatArray]) -> Mapping[tuple[int, int], FloatArray]:
@@ -236,10 +232,11 @@ def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights
     return Weights(rows, total, 2.0 * float(held @ centred), shift)
 
 
-def _orders(key: tuple[int, int, int]) -> set[tuple[int, int, int]]:
-    """Which (pair, derivative) readings a symmetric third derivative has, pair sorted."""
+@cache
+def _orders(key: tuple[int, int, int]) -> frozenset[tuple[int, int, int]]:
+    """Which (pair, derivative) readings a symmetric third derivative has, pair sorted first."""
     a, b, c = key
-    return {(a, b, c), (a, c, b), (b, c, a)}
+    return frozenset((min(d, e), max(d, e), f) for d, e, f in ((a, b, c), (a, c, b), (b, c, a)))
 
 
 def _weigh(d: Derivatives, w: FloatArray) -> Derivatives:

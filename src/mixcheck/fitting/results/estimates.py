@@ -131,9 +131,14 @@ class Estimates:
         ]
 
     @cached_property
+    def _labels(self) -> pd.Index[str]:
+        """The names as pandas has them; views of one index go to a fit and its refits."""
+        return pd.Index(self._names)
+
+    @cached_property
     def params(self) -> pd.Series[float]:
         """Fixed effects; those of other predictors than the mean behind its name."""
-        return pd.Series(self.optimum.psi[self._shown], self._names, name="estimate")
+        return pd.Series(self.optimum.psi[self._shown], self._labels.view(), name="estimate")
 
     @cached_property
     def covariance(self) -> FloatArray:
@@ -150,12 +155,12 @@ class Estimates:
         lost = np.isinf(self._deviations)
         held[lost], held[:, lost] = np.nan, np.nan
         held[lost, lost] = np.inf
-        return pd.DataFrame(held, self._names, self._names)
+        return pd.DataFrame(held, self._labels.view(), self._labels.view())
 
     @cached_property
     def bse(self) -> pd.Series[float]:
         """Standard errors of the fixed effects."""
-        return pd.Series(self._deviations, self._names, name="std_error")
+        return pd.Series(self._deviations, self._labels.view(), name="std_error")
 
     @cached_property
     def _deviations(self) -> FloatArray:
@@ -241,7 +246,9 @@ class Estimates:
     @property
     def pvalues(self) -> pd.Series[float]:
         """Two-sided Wald p-values from the normal distribution."""
-        return pd.Series(2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._names, name="pvalue")
+        return pd.Series(
+            2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._labels.view(), name="pvalue"
+        )
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Wald intervals of the fixed effects, columns ``low`` and ``high``.
@@ -253,7 +260,7 @@ class Estimates:
         """
         estimates = self.optimum.psi[self._shown]
         held = wald_intervals(estimates, self._deviations, alpha)
-        return pd.DataFrame(held, self._names, ["low", "high"])
+        return pd.DataFrame(held, self._labels.view(), ["low", "high"])
 
     @property
     def dispersion(self) -> float | None:

@@ -324,7 +324,9 @@ class GLMM(Estimates):
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
         if has_limits(problem, optimum):
             return self._estimate_anew(problem)
-        return type(self)(self.design, problem, optimum, self.method)
+        fit = type(self)(self.design, problem, optimum, self.method)
+        fit.__dict__["_labels"] = self._labels
+        return fit
 
     def _with_response(self, response: ArrayLike) -> Problem:
         y = read_numbers(response, "the new response")
