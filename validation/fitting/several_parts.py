@@ -32,7 +32,8 @@ from mixcheck.fitting.estimation.optimize import POLE, minimise
 from mixcheck.fitting.estimation.other_starts import is_optimum
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 
 HERE = Path(__file__).parent
@@ -50,7 +51,7 @@ def problem_of(case: Case) -> Problem:
 
 def search(problem: Problem, psi: np.ndarray) -> float | None:
     """Log-likelihood where a search comes to rest; None where it does not."""
-    objective = objective_of(problem, Method())
+    objective = objective_of(problem, Laplace())
     try:
         first = objective(psi, None)
         if first.mode is None or first.spread > POLE:
@@ -81,7 +82,7 @@ def at_glmmtmb(problem: Problem, text: str) -> float:
     """Our log-likelihood at the estimates of glmmTMB."""
     beta_x, beta_y, zi_x, zi_y, dispersion, sd, sd_zi = (float(v) for v in text.split())
     psi = np.array([beta_x, beta_y, dispersion, zi_x, zi_y, np.exp(sd), np.exp(sd_zi)])
-    return -0.5 * objective_of(problem, Method())(psi, None).deviance
+    return -0.5 * objective_of(problem, Laplace())(psi, None).deviance
 
 
 def study(kind: str, k: int, theirs: pd.DataFrame | None, starts: int) -> dict[str, object]:

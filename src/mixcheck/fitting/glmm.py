@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,31 +25,27 @@ from mixcheck.errors import (
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.constant_groups import estimate_determined, wide_terms
-from mixcheck.fitting.estimation.estimate import estimate, estimate_with_settled_nodes
+from mixcheck.fitting.estimation.estimate import estimate, estimate_refined
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_identified
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits
 from mixcheck.fitting.estimation.limits import Limits, find_limits
 from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.estimation.pql import require_linearisable
 from mixcheck.fitting.estimation.sizes import require_possible
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
-from mixcheck.fitting.likelihood.approximation import Method, MethodName, choose_nodes
+from mixcheck.fitting.likelihood.approximation import Approximation, Method
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.problem import Problem, Term, arrange
-from mixcheck.fitting.likelihood.quadrature import require_quadrature
+from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.notices import warn
-from mixcheck.options import as_whole, require_choice, require_flag, shown
+from mixcheck.options import shown
 
 __all__ = ["glmm"]
 
-_MOST_NODES = 201
 # Responses that differ by a smaller share of their size differ by rounding.
 _CONSTANT = 1e-13
-# Where no number of nodes settles because a variance has no finite estimate.
-_SOME_NODES = 25
 
 
 @answer_calls
@@ -152,8 +148,7 @@ def glmm(
     >>> round(fit.llf, 4)
     -92.0263
     """
-    _require_method(method, nodes, hessian)
-    _require_restricted(method, reml=reml)
+    way = read_method(method, nodes=nodes, hessian=hessian, reml=reml)
     chosen = get_family(family)
     if zi is not None and has_terms(zi, "zi"):
         chosen = add_zeros(chosen)
@@ -169,7 +164,7 @@ def glmm(
         limits = find_limits(problem, fixed)
         _require_estimable(design, problem, limits)
     try:
-        fit = _fit(design, problem, fixed, limits, method, nodes, hessian, reml)
+        fit = _fit(design, problem, fixed, limits, way)
     except MemoryError as error:
         raise DesignError(
             f"the memory was used up by a model of {problem.n:,} rows, {problem.n_beta:,} fixed "
@@ -180,83 +175,30 @@ def glmm(
     return fit
 
 
-def _require_method(method: str, nodes: int | str, hessian: str) -> None:
-    require_choice("hessian", hessian, get_args(HessianKind))
-    require_choice("method", method, get_args(MethodName))
-    if method in ("agq", "pql") and hessian == "expected":
-        raise OptionError(
-            f'hessian="expected" belongs to the Laplace approximation; leave it out with {method}'
-        )
-    if isinstance(nodes, str) and nodes == "auto":
-        return
-    whole = as_whole(nodes)
-    if whole is None or not 1 <= whole <= _MOST_NODES:
-        raise OptionError(
-            f'nodes={shown(nodes)} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
-        )
-    if method != "agq" and whole != 1:
-        raise OptionError(
-            f'nodes={whole} needs quadrature; write method="agq" too, or leave nodes out'
-        )
-
-
-def _require_restricted(method: str, *, reml: bool) -> None:
-    require_flag("reml", reml)
-    if reml and method == "agq":
-        raise OptionError(
-            "reml=True integrates over the fixed effects too, which quadrature by groups cannot: "
-            'write method="laplace", or leave reml out'
-        )
-    if reml and method == "profiled":
-        raise OptionError(
-            "reml=True integrates over the fixed effects that profiled holds at their mode: "
-            'write method="laplace", or leave reml out'
-        )
-
-
-def _require_joint(problem: Problem, method: Method) -> None:
-    """Refuse what has no variance to estimate beside the fixed effects of the mean."""
-    if method.name == "pql":
-        require_linearisable(problem)
-    if not problem.terms and not (method.reml and len(problem.X) > 1):
-        raise OptionError(
-            f"the model has no random effects, so there is nothing to approximate by {method}; "
-            "leave method and reml out"
-        )
-
-
 def _fit(
     design: Design,
     problem: Problem,
     fixed: FixedFit | None,
     limits: Limits | None,
-    method: MethodName,
-    nodes: int | Literal["auto"],
-    hessian: HessianKind,
-    reml: bool,
+    method: Method,
 ) -> GLMM:
-    chosen = Method(method, hessian, reml=reml)
-    if method == "agq":
-        require_quadrature(problem)
-    elif chosen.joint:
-        _require_joint(problem, chosen)
+    method.require(problem)
     if fixed is None:
-        optimum = estimate(problem, chosen)
-        if method == "agq":
-            chosen = Method("agq", nodes=1 if nodes == "auto" else nodes)
-            if nodes == "auto":
-                chosen = choose_nodes(problem, optimum.evaluation, chosen)
-        return GLMM(design, problem, optimum, chosen, design.notes)
+        optimum = estimate(problem, method)
+        method = method.refine(problem, optimum.evaluation)
+        return GLMM(design, problem, optimum, method, design.notes)
+    chosen = method
 
     def search(held: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen
         determined = estimate_determined(held)
-        if method == "agq":
-            if nodes == "auto" and determined is None:
-                optimum, chosen = _settle(held, start)
-                return optimum
-            chosen = Method("agq", nodes=_SOME_NODES if nodes == "auto" else nodes)
-        return estimate(held, chosen, start) if determined is None else determined
+        if determined is not None:
+            chosen = method.settle()
+            return determined
+        if method.settled or not isinstance(method, Approximation):
+            return estimate(held, method, start)
+        optimum, chosen = _settle(held, method, start)
+        return optimum
 
     optimum, limits = estimate_at_limits(problem, limits, fixed, search)
     fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
@@ -265,12 +207,14 @@ def _fit(
     return replace(fit, notes=(*design.notes, *further)) if further else fit
 
 
-def _settle(problem: Problem, start: FixedFit) -> tuple[Optimum, Method]:
-    """Nodes until the likelihood settles; where groups all but determine responses it cannot."""
+def _settle(
+    problem: Problem, method: Approximation, start: FixedFit
+) -> tuple[Optimum, Approximation]:
+    """As fine as it takes; where groups all but determine responses nothing is fine enough."""
     try:
-        return estimate_with_settled_nodes(problem, start)
+        return estimate_refined(problem, method, start)
     except ConvergenceError:
-        method = Method("agq", nodes=_SOME_NODES)
+        method = method.settle()
         optimum = estimate(problem, method, start)
         if not wide_terms(problem, optimum):
             raise

@@ -13,6 +13,7 @@ from mixcheck.checks.check import Check
 from mixcheck.checks.suite import Suite, run_checks
 from mixcheck.errors import OptionError
 from mixcheck.fitting.glmm import glmm
+from mixcheck.fitting.methods import read_method
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.options import require_flag, require_text
 from mixcheck.port import Conditioning
@@ -46,10 +47,11 @@ def require_likelihood(options: Mapping[str, Any]) -> None:
             "REML likelihoods of models with different fixed effects cannot be compared; leave "
             "reml out, and fit the selected model with reml=True"
         )
-    if require_text("method", options.get("method", "laplace"), "laplace") == "pql":
+    method = read_method(require_text("method", options.get("method", "laplace"), "laplace"))
+    if method.kind == "pseudo":
         raise OptionError(
-            'method="pql" has no likelihood of the responses, so nothing can be selected by it; '
-            'write method="laplace"'
+            f'method="{method.spelling}" has no likelihood of the responses, so nothing can be '
+            'selected by it; write method="laplace"'
         )
 
 

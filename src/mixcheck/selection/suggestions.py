@@ -308,13 +308,9 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     weights = design.weights
     if design.formula.response.kind == "single" and design.size is not None:
         weights = design.size
-    options: dict[str, Any] = {"method": fit.method.name, "reml": fit.method.reml}
+    options = fit.method.options
     require_likelihood(options)
-    del options["reml"]
-    if fit.method.name == "agq":
-        options["nodes"] = fit.method.nodes
-    else:
-        options["hessian"] = fit.method.hessian
+    options.pop("reml", None)
     if weights is not None:
         options["weights"] = weights
     if design.offset_source == "":

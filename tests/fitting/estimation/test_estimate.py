@@ -15,7 +15,8 @@ from mixcheck.errors import BoundaryWarning, ConvergenceError
 from mixcheck.fitting.estimation.estimate import estimate, hessian_at
 from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.estimation.start import whiten
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 
 # What a refit must share with a fit from scratch.
 LLF, PARAMETERS = 1e-6, 1e-4
@@ -109,7 +110,7 @@ def test_face_is_left(cbpp: mc.GLMM) -> None:
     problem = cbpp.problem
     psi = cbpp.optimum.psi.copy()
     psi[-1] = 0.0
-    objective = objective_of(problem, Method())
+    objective = objective_of(problem, Laplace())
     scale = whiten(problem, objective(cbpp.optimum.psi, None))
     assert abs(objective(psi, None).gradient[-1]) < 1e-10
     found = minimise(objective, psi, scale)
@@ -126,7 +127,7 @@ def test_signs(cbpp: mc.GLMM, sleepstudy: mc.GLMM) -> None:
 
 def test_hessian_at(cbpp: mc.GLMM) -> None:
     """The Hessian of a refit is that of the fit."""
-    found = hessian_at(cbpp.problem, cbpp.optimum, Method())
+    found = hessian_at(cbpp.problem, cbpp.optimum, Laplace())
     assert cbpp.optimum.hessian is not None
     np.testing.assert_allclose(found, cbpp.optimum.hessian, rtol=1e-4, atol=1e-3)
 
@@ -138,4 +139,4 @@ def test_nowhere_finite(small: SimpleNamespace) -> None:
     zero = tuple(np.zeros_like(x) for x in problem.X)
     bad = replace(problem, X=zero, offsets=(np.full(problem.n, -5.0),))
     with pytest.raises(ConvergenceError, match="not finite at the starting values"):
-        estimate(bad, Method())
+        estimate(bad, Laplace())

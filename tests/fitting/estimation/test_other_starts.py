@@ -23,7 +23,8 @@ from mixcheck.fitting.estimation.other_starts import (
 )
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
 from mixcheck.fitting.glmm import _design
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 
 # glmmTMB ends at a gradient of 5e-4, and its log-likelihoods are given to four digits.
@@ -145,7 +146,7 @@ def test_starts_differ_and_have_a_finite_likelihood() -> None:
     others = list(other_starts(problem, start))
     assert has_several_parts(problem)
     assert len({tuple(np.round(psi, 6)) for psi in [start, *others]}) == len(others) + 1
-    objective = objective_of(problem, Method())
+    objective = objective_of(problem, Laplace())
     for psi in others:
         evaluation = objective(psi, None)
         assert np.isfinite(evaluation.deviance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.reml import Joint, expand, join, root_of
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
-from mixcheck.fitting.likelihood.laplace import HessianKind
+from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
+from mixcheck.fitting.likelihood.laplace import HessianKind, Laplace, Profiled
 
-CRITERIA = {"reml": Method(reml=True), "profiled": Method("profiled")}
+CRITERIA = {"reml": Laplace(restricted=True), "profiled": Profiled()}
 LAYOUTS = (
     "one",
     "vector",
@@ -114,7 +115,7 @@ def test_families(
     """Every kind of family and information gives what dense matrices give."""
     case, method = small.case("crossed", family, 3), CRITERIA[criterion]
     joint = joined(case)
-    method = Method(method.name, hessian, reml=method.reml)
+    method = replace(method, information=hessian)
     found = objective_of(joint.problem, method)(joint.outer(case.psi), None)
     wanted = dense_joint(small, case, criterion, hessian)
     assert found.deviance == pytest.approx(wanted, abs=DEVIANCE)
@@ -147,7 +148,7 @@ def test_textbook(small: SimpleNamespace, layout: str) -> None:
     np.testing.assert_allclose(root @ root.T, np.linalg.inv(inner), rtol=1e-8)
 
 
-def require_gradient(case: SimpleNamespace, method: Method) -> None:
+def require_gradient(case: SimpleNamespace, method: Approximation) -> None:
     """The gradient is that of differences."""
     joint = joined(case)
     objective, psi = objective_of(joint.problem, method), joint.outer(case.psi)
@@ -197,7 +198,7 @@ def test_gradient(
     """The gradient is that of differences, whatever the model."""
     method = CRITERIA[criterion]
     case = small.case(layout, family, seed, n=48)
-    require_gradient(case, Method(method.name, hessian, reml=method.reml))
+    require_gradient(case, replace(method, information=hessian))
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -224,7 +225,7 @@ def test_expanded(small: SimpleNamespace) -> None:
     assert found.mode is not None
     root = found.mode.system.factorization.fixed_root()
     whole = expand(joint, near, root)
-    laplace = objective_of(case.problem, Method())(whole.psi, None)
+    laplace = objective_of(case.problem, Laplace())(whole.psi, None)
     assert whole.evaluation.mode is not None
     assert laplace.mode is not None
     # The profiled deviance is the Laplace deviance at the joint mode.

@@ -12,7 +12,8 @@ from scipy.optimize import minimize
 import mixcheck as mc
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 
 # Scoring stops where the decrement, twice the loss in log-likelihood, is below 1e-3.
 LOSS = 1e-3
@@ -57,7 +58,7 @@ def test_start(small: SimpleNamespace, layout: str, family: str) -> None:
     for root in problem.roots(theta):
         assert (np.diag(root) > 0.0).all()
         np.testing.assert_array_equal(root, np.diag(np.diag(root)))
-    assert np.isfinite(objective_of(problem, Method())(start, None).deviance)
+    assert np.isfinite(objective_of(problem, Laplace())(start, None).deviance)
 
 
 @pytest.mark.parametrize("layout", ["one", "vector", "nested", "crossed"])
@@ -65,7 +66,7 @@ def test_start(small: SimpleNamespace, layout: str, family: str) -> None:
 def test_whitening(small: SimpleNamespace, layout: str, family: str) -> None:
     """In fixed effects the scale whitens the Hessian; in variances it is of its order."""
     case = small.case(layout, family, 4, n=120)
-    problem, objective = case.problem, objective_of(case.problem, Method())
+    problem, objective = case.problem, objective_of(case.problem, Laplace())
     evaluation = objective(case.psi, None)
     scale = whiten(problem, evaluation)
     hessian = differentiate_gradient(objective, case.psi, scale, evaluation)

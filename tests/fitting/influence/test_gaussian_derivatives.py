@@ -27,7 +27,7 @@ def respond(fit: mc.GLMM) -> Response:
     errors = np.sqrt((fit.optimum.scale**2).sum(axis=1))[fit.problem.n_beta :]
     theta = fit.theta.to_numpy()
     return differentiate_fitted(
-        fit.problem, theta, fit.dispersion, errors, restricted=fit.method.reml
+        fit.problem, theta, fit.dispersion, errors, restricted=fit.method.restricted
     )
 
 

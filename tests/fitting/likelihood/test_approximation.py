@@ -10,8 +10,10 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError, SeparationWarning
-from mixcheck.fitting.likelihood import approximation as methods
-from mixcheck.fitting.likelihood.approximation import Method, choose_nodes, objective_of
+from mixcheck.fitting.likelihood import quadrature
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.quadrature import GaussHermite
 
 # The Newton decrement at the mode is below 1e-16; log det H is off by its root.
 DEVIANCE = 1e-8
@@ -22,7 +24,7 @@ DEVIANCE = 1e-8
 def test_warm_start(small: SimpleNamespace, layout: str, size: float) -> None:
     """An evaluation does not depend on the one before it, near or far."""
     case, rng = small.case(layout, "poisson-log", 8), np.random.default_rng(0)
-    objective = objective_of(case.problem, Method())
+    objective = objective_of(case.problem, Laplace())
     before = objective(case.psi, None)
     for _ in range(4):
         psi = case.psi + size * rng.normal(size=case.psi.size)
@@ -34,28 +36,28 @@ def test_warm_start(small: SimpleNamespace, layout: str, size: float) -> None:
 
 def test_nodes_settle(cbpp: mc.GLMM) -> None:
     """The nodes chosen differ from many more by less than is asked."""
-    evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
-    chosen = choose_nodes(cbpp.problem, evaluation, Method("agq"))
+    evaluation = objective_of(cbpp.problem, Laplace())(cbpp.optimum.psi, None)
+    chosen = GaussHermite(settled=False).refine(cbpp.problem, evaluation)
     assert chosen.nodes > 1
     many = [
-        objective_of(cbpp.problem, Method("agq", nodes=k))(cbpp.optimum.psi, evaluation).deviance
+        objective_of(cbpp.problem, GaussHermite(k))(cbpp.optimum.psi, evaluation).deviance
         for k in (chosen.nodes, 101)
     ]
-    assert abs(many[0] - many[1]) < 2.0 * methods._AGREEMENT
+    assert abs(many[0] - many[1]) < 2.0 * quadrature._AGREEMENT
 
 
 def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tolerance that no rule reaches is one clear error."""
-    monkeypatch.setattr(methods, "_AGREEMENT", 0.0)
-    evaluation = objective_of(cbpp.problem, Method())(cbpp.optimum.psi, None)
+    monkeypatch.setattr(quadrature, "_AGREEMENT", 0.0)
+    evaluation = objective_of(cbpp.problem, Laplace())(cbpp.optimum.psi, None)
     with pytest.raises(ConvergenceError, match="found no number of nodes up to"):
-        choose_nodes(cbpp.problem, evaluation, Method("agq"))
+        GaussHermite(settled=False).refine(cbpp.problem, evaluation)
 
 
 def test_words() -> None:
     """A method says what it is."""
-    assert str(Method()) == "Laplace, observed information"
-    assert str(Method("agq", nodes=7)) == "adaptive quadrature, 7 nodes"
+    assert str(Laplace()) == "Laplace, observed information"
+    assert str(GaussHermite(7)) == "adaptive quadrature, 7 nodes"
 
 
 @pytest.mark.parametrize("family", ["gamma", "lognormal", "beta"])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.fitting.likelihood.approximation import Method
-from mixcheck.fitting.likelihood.by_group import evaluate_groups
+from mixcheck.fitting.likelihood.laplace import Laplace
 
 # Central differences of deviances over 1e-5.
 DIFFERENCE_TOLERANCE = 1e-4
@@ -17,12 +16,12 @@ DIFFERENCE_TOLERANCE = 1e-4
 def test_gradient(grouseticks, hessian):
     """The gradient of each group is the derivative of its deviance, away from the optimum."""
     problem, codes = grouseticks.problem, grouseticks.problem.latent.factors[-1].sums.index
-    method = Method("laplace", hessian)
+    method = Laplace(hessian)
     psi = grouseticks.optimum.psi + 0.1
-    at = evaluate_groups(problem, method, psi, codes)
+    at = method.evaluate_groups(problem, psi, codes)
     step = 1e-5 * np.arange(1, psi.size + 1)
     ahead, behind = (
-        evaluate_groups(problem, method, psi + side * step, codes).deviance for side in (1, -1)
+        method.evaluate_groups(problem, psi + side * step, codes).deviance for side in (1, -1)
     )
     expected = 0.5 * (ahead - behind) / 1e-5
     np.testing.assert_allclose(
@@ -37,4 +36,4 @@ def test_no_mode(cbpp):
     psi = np.full(cbpp.optimum.psi.size, 1e200)
     codes = cbpp.problem.latent.factors[0].sums.index
     with np.errstate(all="ignore"), pytest.raises(mc.ConvergenceError, match="not finite"):
-        evaluate_groups(cbpp.problem, cbpp.method, psi, codes)
+        cbpp.method.evaluate_groups(cbpp.problem, psi, codes)

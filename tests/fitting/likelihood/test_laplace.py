@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.fitting.likelihood.laplace import evaluate
+from mixcheck.fitting.likelihood.laplace import Laplace
 
 # The Newton decrement at the mode is below 1e-16, so log det H is off by its root at most.
 DEVIANCE = 1e-8
@@ -24,7 +24,7 @@ EXACT = 1e-9
 def deviance(case: Any, psi: np.ndarray, hessian: Any, start: Any = None) -> float:
     """Deviance, from a cold start by default."""
     start = case.problem.latent.zeros() if start is None else start
-    return evaluate(case.problem, psi, start, hessian=hessian).deviance
+    return Laplace(hessian).evaluate(case.problem, psi, start).deviance
 
 
 def differences(case: Any, hessian: Any, start: Any) -> np.ndarray:
@@ -45,7 +45,7 @@ def differences(case: Any, hessian: Any, start: Any) -> np.ndarray:
 
 def require_right(small: SimpleNamespace, case: Any, hessian: Any) -> None:
     """The deviance is the dense one, its gradient that of differences."""
-    found = evaluate(case.problem, case.psi, case.problem.latent.zeros(), hessian=hessian)
+    found = Laplace(hessian).evaluate(case.problem, case.psi, case.problem.latent.zeros())
     wanted = small.mode(case.design, case.family, case.psi, hessian).deviance
     assert found.deviance == pytest.approx(wanted, abs=DEVIANCE)
     assert found.mode is not None
@@ -162,7 +162,7 @@ def test_zero_variance(small: SimpleNamespace) -> None:
     case = small.case("crossed", "poisson-log", 8)
     psi = case.psi.copy()
     psi[-2:] = 0.0
-    found = evaluate(case.problem, psi, case.problem.latent.zeros())
+    found = Laplace().evaluate(case.problem, psi, case.problem.latent.zeros())
     data = case.family.prepare(case.design.response)
     eta = case.design.predictors[0].X @ psi[:2]
     assert found.deviance == pytest.approx(-2 * case.family.log_density(data, (eta,)).sum())
@@ -174,7 +174,7 @@ def test_nowhere(small: SimpleNamespace) -> None:
     case = small.case("one", "poisson-identity", 8)
     psi = case.psi.copy()
     psi[0] = -50.0
-    found = evaluate(case.problem, psi, case.problem.latent.zeros())
+    found = Laplace().evaluate(case.problem, psi, case.problem.latent.zeros())
     assert found.deviance == np.inf
     assert found.mode is None
     assert np.isnan(found.gradient).all()

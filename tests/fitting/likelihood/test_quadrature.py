@@ -12,9 +12,9 @@ from scipy.special import expit
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
-from mixcheck.fitting.likelihood.laplace import evaluate
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
-from mixcheck.fitting.likelihood.quadrature import evaluate_quadrature, require_quadrature
+from mixcheck.fitting.likelihood.quadrature import GaussHermite, require_quadrature
 
 DEVIANCE = 1e-8
 # Five-point differences of a function that is exact to 1e-12.
@@ -42,8 +42,8 @@ def test_one_node(small: SimpleNamespace, layout: str, family: str) -> None:
     """One node is the Laplace approximation, with its gradient."""
     case = small.case(layout, family, 3, weighted=True)
     zeros = case.problem.latent.zeros()
-    one = evaluate_quadrature(case.problem, case.psi, zeros, 1)
-    laplace = evaluate(case.problem, case.psi, zeros)
+    one = GaussHermite(1).evaluate(case.problem, case.psi, zeros)
+    laplace = Laplace().evaluate(case.problem, case.psi, zeros)
     assert one.deviance == pytest.approx(laplace.deviance, abs=DEVIANCE)
     np.testing.assert_allclose(one.gradient, laplace.gradient, atol=1e-6)
 
@@ -51,12 +51,12 @@ def test_one_node(small: SimpleNamespace, layout: str, family: str) -> None:
 def require_gradient(small: SimpleNamespace, layout: str, family: str, nodes: int) -> None:
     """The gradient is that of differences."""
     case = small.case(layout, family, 3, weighted=True, shifted=True)
-    found = evaluate_quadrature(case.problem, case.psi, case.problem.latent.zeros(), nodes)
+    found = GaussHermite(nodes).evaluate(case.problem, case.psi, case.problem.latent.zeros())
     assert found.mode is not None
     start = found.mode.point.u
 
     def at(psi: np.ndarray) -> float:
-        return evaluate_quadrature(case.problem, psi, start, nodes).deviance
+        return GaussHermite(nodes).evaluate(case.problem, psi, start).deviance
 
     for j in range(case.psi.size):
         e = np.zeros(case.psi.size)
@@ -90,7 +90,7 @@ def test_scalar(small: SimpleNamespace, family: str) -> None:
     case = small.case("one", family, 3, weighted=True)
     psi = case.psi.copy()
     psi[-1] = 1.5
-    found = evaluate_quadrature(case.problem, psi, case.problem.latent.zeros(), 41).deviance
+    found = GaussHermite(41).evaluate(case.problem, psi, case.problem.latent.zeros()).deviance
     u = np.linspace(-9.0, 9.0, 4001)
     data = case.family.prepare(case.design.response, case.design.size)
     base = case.design.predictors[0].X @ psi[:-1]
@@ -109,7 +109,7 @@ def test_vector(small: SimpleNamespace) -> None:
     case = small.case("vector", "poisson-log", 3)
     psi = case.psi.copy()
     psi[-3:] = [1.0, -0.6, 0.8]
-    found = evaluate_quadrature(case.problem, psi, case.problem.latent.zeros(), 25).deviance
+    found = GaussHermite(25).evaluate(case.problem, psi, case.problem.latent.zeros()).deviance
     axis = np.linspace(-7.5, 7.5, 301)
     u = np.array(np.meshgrid(axis, axis)).reshape(2, -1)
     block = case.design.predictors[0].random[0]
@@ -130,7 +130,7 @@ def test_gaussian_needs_no_nodes(small: SimpleNamespace) -> None:
     """For a Gaussian response any number of nodes gives the exact likelihood."""
     case = small.case("vector", "gaussian-identity", 3)
     zeros = case.problem.latent.zeros()
-    found = [evaluate_quadrature(case.problem, case.psi, zeros, k) for k in (1, 2, 5)]
+    found = [GaussHermite(k).evaluate(case.problem, case.psi, zeros) for k in (1, 2, 5)]
     for other in found[1:]:
         assert other.deviance == pytest.approx(found[0].deviance, abs=DEVIANCE)
         np.testing.assert_allclose(other.gradient, found[0].gradient, atol=1e-6)
@@ -153,7 +153,7 @@ def test_sixty_thousand_pairs() -> None:
     design = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": y, "g": g}, ratio_is_trials=True)
     problem = arrange(design, mc.families.Binomial())
     psi = np.array([0.3, 2.0])
-    found = evaluate_quadrature(problem, psi, problem.latent.zeros(), 51).deviance
+    found = GaussHermite(51).evaluate(problem, psi, problem.latent.zeros()).deviance
     exact = 0.0
     for successes, count in enumerate(np.bincount(y.reshape(-1, 2).sum(axis=1), minlength=3)):
 

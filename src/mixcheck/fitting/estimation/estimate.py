@@ -34,8 +34,8 @@ from mixcheck.fitting.estimation.other_starts import (
     may_be_better,
     other_starts,
 )
-from mixcheck.fitting.estimation.pql import settle
-from mixcheck.fitting.estimation.reml import Joint, expand, factor_information, join, root_of
+from mixcheck.fitting.estimation.pql import PQL, settle
+from mixcheck.fitting.estimation.reml import Joint, expand, join, root_of
 from mixcheck.fitting.estimation.standardisation import Standardised, standardise
 from mixcheck.fitting.estimation.start import (
     FixedFit,
@@ -45,7 +45,8 @@ from mixcheck.fitting.estimation.start import (
     fixed_units,
     whiten,
 )
-from mixcheck.fitting.likelihood.approximation import Method, choose_nodes, objective_of
+from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
@@ -54,10 +55,10 @@ from mixcheck.threads import single_thread
 __all__ = [
     "covariance_at",
     "estimate",
-    "estimate_with_settled_nodes",
+    "estimate_refined",
     "hessian_at",
     "re_estimate",
-    "settle_nodes",
+    "refine",
 ]
 
 # Evaluations that all searches from several starts may take: this many, and this many for
@@ -107,10 +108,11 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
         beta = start[problem.beta_slices[0]]
         joint = join(problem, beta, fixed_units(problem, fixed))
         return _estimate_joint(joint, method, joint.outer(start))
-    if method.name == "laplace":
+    preliminary = method.approximation.preliminary
+    if preliminary is None:
         return _rectify(problem, _best_of_starts(problem, method, start), method)
-    near = _near_by_laplace(problem, start)
-    return _rectify(problem, _from_laplace(problem, method, near), method)
+    near = _near(problem, preliminary, start)
+    return _rectify(problem, _from_near(problem, method, near), method)
 
 
 def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum:
@@ -120,7 +122,7 @@ def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum
     psi = held.here(optimum.psi)
     jacobian, inverse = held.jacobian(optimum.psi), held.inverse_jacobian(psi)
     scale, hessian = jacobian @ optimum.scale, optimum.hessian
-    deviance = optimum.evaluation.deviance - (held.volume if method.reml else 0.0)
+    deviance = optimum.evaluation.deviance - (held.volume if method.restricted else 0.0)
     gradient = inverse.T @ optimum.evaluation.gradient
     mode = _evaluation_at(held.alone, psi, scale, method).mode
     if mode is None:
@@ -153,55 +155,60 @@ def _evaluation_at(
 
 
 @may_overflow()
-def estimate_with_settled_nodes(problem: Problem, fixed: FixedFit) -> tuple[Optimum, Method]:
-    """Maximise the likelihood by quadrature with as many nodes as it takes to settle.
+def estimate_refined(
+    problem: Problem, method: Approximation, fixed: FixedFit
+) -> tuple[Optimum, Approximation]:
+    """Maximise the likelihood by an approximation as fine as it takes to settle.
 
-    The number is chosen at the Laplace estimates and again at the new ones.
+    How fine is found at the optimum of its preliminary approximation and again at the new one.
 
     Raises
     ------
     ConvergenceError
-        If no number of nodes settles.
+        If no fineness is enough.
     """
     held = standardise(problem)
-    if held is None:
-        return _settle(problem, _near_by_laplace(problem, find_start(problem, fixed)))
-    start = find_start(held.problem, _take(held, fixed))
-    optimum, method = _settle(held.problem, _near_by_laplace(held.problem, start))
-    return _bring_back(held, optimum, method), method
+    here, start = problem, fixed
+    if held is not None:
+        here, start = held.problem, _take(held, fixed)
+    near = _near(here, method.preliminary or method, find_start(here, start))
+    optimum, refined = _refine(here, method, near)
+    return (optimum if held is None else _bring_back(held, optimum, refined)), refined
 
 
 @may_overflow()
-def settle_nodes(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
-    """Maximise the likelihood by quadrature from another optimum; nodes until it settles."""
+def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
+    """Maximise the likelihood from another optimum, by an approximation as fine as it takes."""
     held = standardise(problem)
     if held is None:
-        return _settle(problem, near)
+        return _refine(problem, method, near)
     psi = held.there(near.psi)
-    there = replace(near, psi=psi, evaluation=objective_of(held.problem, Method())(psi, None))
-    optimum, method = _settle(held.problem, there)
-    return _bring_back(held, optimum, method), method
+    there = replace(near, psi=psi, evaluation=objective_of(held.problem, Laplace())(psi, None))
+    optimum, refined = _refine(held.problem, method, there)
+    return _bring_back(held, optimum, refined), refined
 
 
-def _settle(problem: Problem, near: Optimum) -> tuple[Optimum, Method]:
-    method = choose_nodes(problem, near.evaluation, Method("agq"))
+def _refine(
+    problem: Problem, method: Approximation, near: Optimum
+) -> tuple[Optimum, Approximation]:
+    refined = method.refine(problem, near.evaluation)
     while True:
-        optimum = _from_laplace(problem, method, near)
-        again = choose_nodes(problem, optimum.evaluation, method)
-        if again.nodes <= method.nodes:
-            return _rectify(problem, optimum, method), method
-        near, method = optimum, again
+        optimum = _from_near(problem, refined, near)
+        again = method.refine(problem, optimum.evaluation)
+        if again.fineness <= refined.fineness:
+            return _rectify(problem, optimum, refined), refined
+        near, refined = optimum, again
 
 
-def _near_by_laplace(problem: Problem, start: FloatArray) -> Optimum:
-    """Where quadrature may start: the best of the starts by Laplace's approximation."""
+def _near(problem: Problem, preliminary: Approximation, start: FloatArray) -> Optimum:
+    """Where a dearer search may begin: the best of the starts by a cheaper approximation."""
     if has_several_parts(problem):
-        return _best_of_starts(problem, Method(), start)
-    return _first_finite(problem, Method(), start, hessian=False)
+        return _best_of_starts(problem, preliminary, start)
+    return _first_finite(problem, preliminary, start, hessian=False)
 
 
-def _from_laplace(problem: Problem, method: Method, near: Optimum) -> Optimum:
-    """Maximise the likelihood by quadrature from a Laplace optimum, or from other starts."""
+def _from_near(problem: Problem, method: Method, near: Optimum) -> Optimum:
+    """Maximise the likelihood from the optimum of another approximation, or from other starts."""
 
     def first() -> Optimum:
         scale = whiten(problem, near.evaluation)
@@ -328,7 +335,7 @@ def _dense_size(problem: Problem, method: Method) -> int:
 
 def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
-    if method.name == "pql":
+    if isinstance(method, PQL):
         return settle(joint, method, start)
     optimum = _rectify(joint.problem, _best_of_starts(joint.problem, method, start), method)
     return _expand(joint, optimum, method)
@@ -337,8 +344,8 @@ def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
 def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
     mode = optimum.evaluation.mode
     assert mode is not None
-    information = factor_information(joint.problem, mode, method.hessian)
-    return expand(joint, optimum, information.fixed_root())
+    factors = method.approximation.factorize(joint.problem, mode)
+    return expand(joint, optimum, factors.fixed_root())
 
 
 @may_overflow()
@@ -438,7 +445,7 @@ def _re_estimate_joint(
 ) -> Optimum:
     joint, outer = _joined(problem, previous, scale)
     start = _nudge(joint.problem, joint.outer(previous), outer)
-    if method.name == "pql":
+    if isinstance(method, PQL):
         return settle(joint, method, start)
     optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):

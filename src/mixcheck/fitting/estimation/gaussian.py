@@ -72,7 +72,7 @@ def estimate_gaussian(
     moments = take_moments(products, problem.X[0], problem.data.y - problem.offsets[0])
     if moments.size == 0.0 or moments.noise * _ROUNDING > 1.0:
         raise ConvergenceError(_exact_by_fixed(problem))
-    deviance = ProfiledDeviance(products, moments, restricted=method.reml)
+    deviance = ProfiledDeviance(products, moments, restricted=method.restricted)
     profile, count = find_optimum(problem, deviance, previous)
     fit = GaussianFit(problem, method, deviance, profile)
     return GaussianOptimum(fit, count)
@@ -208,7 +208,7 @@ class GaussianFit:
         rate = -2.0 * square / variance
         out[p, p + 1 :] = out[p + 1 :, p] = rate
         inner = self.hessian + np.outer(rate, rate) / out[p, p]
-        if not (at.restricted or self.method.name in ("profiled", "pql")):
+        if not self.method.joint:
             mixed = 2.0 * cross / variance
             out[:p, p + 1 :], out[p + 1 :, :p] = mixed, mixed.T
             if p:

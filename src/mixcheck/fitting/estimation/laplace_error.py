@@ -8,11 +8,11 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.fitting.estimation.estimate import settle_nodes
+from mixcheck.fitting.estimation.estimate import refine
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.quadrature import require_quadrature
+from mixcheck.fitting.likelihood.quadrature import GaussHermite
 from mixcheck.port import ApproximationFacts
 
 __all__ = ["compare_with_quadrature", "unavailable"]
@@ -40,13 +40,12 @@ def compare_with_quadrature(
         Of the parameters.
     """
     llf = -0.5 * optimum.evaluation.deviance
-    if method.reml or not method.likelihood:
+    if method.kind != "full":
         return unavailable(llf, f"What {method} maximises is no marginal likelihood.")
     if not problem.terms:
         return unavailable(llf, "The model has no random effects: its likelihood is exact.")
     try:
-        require_quadrature(problem)
-        exact, quadrature = settle_nodes(problem, optimum)
+        exact, quadrature = refine(problem, GaussHermite(settled=False), optimum)
     except (OptionError, ConvergenceError) as error:
         return unavailable(llf, f"Quadrature does not apply: {error}.")
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))

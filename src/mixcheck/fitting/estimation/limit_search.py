@@ -28,7 +28,8 @@ from mixcheck.fitting.estimation.limits import (
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.separation import find_separation
 from mixcheck.fitting.estimation.start import FixedFit
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["at_simplest", "estimate_at_limits", "has_limits", "look_further"]
@@ -240,6 +241,6 @@ def _search_within(
 def _nowhere(problem: Problem) -> Optimum:
     """The optimum of a problem whose rows count nothing: a likelihood of one, no variance."""
     psi = np.zeros(problem.n_beta + problem.n_theta)
-    evaluation = objective_of(problem, Method())(psi, None)
+    evaluation = objective_of(problem, Laplace())(psi, None)
     flat = np.zeros((psi.size, psi.size))
     return Optimum(psi, evaluation, np.eye(psi.size), 0.0, flat, 0.0, 1, flat=psi.size)

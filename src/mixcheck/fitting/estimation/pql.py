@@ -19,7 +19,9 @@ Breslow & Clayton (1993), Journal of the American Statistical Association 88, 9-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,12 +31,19 @@ from mixcheck.families import Gaussian
 from mixcheck.fitting.estimation.optimize import Optimum, minimise
 from mixcheck.fitting.estimation.reml import Joint, expand
 from mixcheck.fitting.estimation.start import whiten
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.approximation import (
+    Approximation,
+    Method,
+    objective_of,
+    require_random_effects,
+)
+from mixcheck.fitting.likelihood.laplace import Laplace, Profiled
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.port import LikelihoodKind
 
-__all__ = ["generalised_chi_square", "linearise", "require_linearisable", "settle"]
+__all__ = ["PQL", "generalised_chi_square", "linearise", "settle"]
 
 # Newton's method takes over where a round moves the parameters by less, in standard errors.
 _NEAR = 0.05
@@ -47,18 +56,54 @@ _DIFFERENCE = 1e-3
 _NO_WEIGHT = 1e-60
 
 
-def require_linearisable(problem: Problem) -> None:
-    """Refuse a family whose variance has a parameter of its own.
+@dataclass(frozen=True)
+class PQL(Method):
+    """Penalised quasi-likelihood.
 
-    Raises
-    ------
-    OptionError
+    Attributes
+    ----------
+    restricted : bool
+        Whether the working model is estimated by its restricted likelihood.
     """
-    if len(problem.family.predictors) > 1 and not problem.family.normal_error:
-        raise OptionError(
-            f'method="pql" knows the variance of gaussian, binomial and poisson responses; found '
-            f'family {problem.family.name!r}. Write method="laplace"'
-        )
+
+    restricted: bool = False
+
+    spelling: ClassVar[str] = "pql"
+    takes: ClassVar[Mapping[str, str]] = {"reml": "restricted"}
+
+    def __str__(self) -> str:
+        if self.restricted:
+            return "PQL, restricted pseudo-likelihood (RSPL)"
+        return "PQL, pseudo-likelihood (MSPL)"
+
+    @property
+    def approximation(self) -> Approximation:
+        """What the working model is estimated by, which is exact for it."""
+        return Laplace(restricted=True) if self.restricted else Profiled()
+
+    @property
+    def joint(self) -> bool:
+        """The fixed effects of the mean are sought together with the random ones."""
+        return True
+
+    @property
+    def kind(self) -> LikelihoodKind:
+        """The likelihood of a working response."""
+        return "pseudo"
+
+    def require(self, problem: Problem) -> None:
+        """Refuse a family whose variance has a parameter of its own.
+
+        Raises
+        ------
+        OptionError
+        """
+        if len(problem.family.predictors) > 1 and not problem.family.normal_error:
+            raise OptionError(
+                f'method="pql" knows the variance of gaussian, binomial and poisson responses; '
+                f'found family {problem.family.name!r}. Write method="laplace"'
+            )
+        require_random_effects(problem, self)
 
 
 def _working(problem: Problem, eta: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -137,12 +182,7 @@ class _Rest:
         return float(np.abs(self.slope).max(initial=0.0))
 
 
-def _criterion(method: Method) -> Method:
-    """What the working model is fitted by: likelihood or restricted likelihood, both exact."""
-    return Method(reml=True) if method.reml else Method("profiled")
-
-
-def _at(joint: Joint, method: Method, psi: FloatArray, near: _Rest | None = None) -> _Rest:
+def _at(joint: Joint, method: PQL, psi: FloatArray, near: _Rest | None = None) -> _Rest:
     """The working model at the joint mode at `psi`; measured by the scale of the start."""
     problem = joint.problem
     u = problem.latent.zeros() if near is None else near.mode.point.u
@@ -154,20 +194,19 @@ def _at(joint: Joint, method: Method, psi: FloatArray, near: _Rest | None = None
             'write method="laplace"'
         )
     working = linearise(problem, mode.point.eta)
-    evaluation = objective_of(working, _criterion(method))(psi, None)
+    evaluation = objective_of(working, method)(psi, None)
     # A scale from the information would have no limit where a variance goes to zero.
     scale = whiten(working, evaluation) if near is None else near.scale
     return _Rest(mode, working, evaluation, scale)
 
 
-def settle(joint: Joint, method: Method, start: FloatArray) -> Optimum:
+def settle(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
     """Estimate by pseudo-likelihood.
 
     Parameters
     ----------
     joint : Joint
-    method : Method
-        "pql"; restricted where it says so.
+    method : PQL
     start : (P - p,)
         Parameters without the fixed effects of the mean.
 
@@ -200,19 +239,19 @@ def settle(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     return _finish(joint, held, replace(_minimum(method, held), evaluations=count))
 
 
-def _round(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, float, int]:
+def _round(joint: Joint, method: PQL, held: _Rest) -> tuple[_Rest, float, int]:
     """Fit the working model and find the working response anew.
 
     Returns the change of the parameters in standard errors, and the evaluations it took.
     """
-    objective, psi = objective_of(held.problem, _criterion(method)), held.evaluation.psi
+    objective, psi = objective_of(held.problem, method), held.evaluation.psi
     moved = minimise(objective, psi, held.scale, first=held.evaluation, hessian=False)
     after = _at(joint, method, moved.psi, held)
     change = np.linalg.solve(after.scale, moved.psi - psi)
     return after, float(np.abs(change).max(initial=0.0)), moved.evaluations + 1
 
 
-def _newton(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, int]:
+def _newton(joint: Joint, method: PQL, held: _Rest) -> tuple[_Rest, int]:
     """Newton steps towards a zero of the gradient, with one Jacobian, while they help."""
     psi, scale = held.evaluation.psi, held.scale
     columns = []
@@ -235,7 +274,7 @@ def _newton(joint: Joint, method: Method, held: _Rest) -> tuple[_Rest, int]:
     return held, count
 
 
-def _rectify(joint: Joint, method: Method, held: _Rest) -> _Rest:
+def _rectify(joint: Joint, method: PQL, held: _Rest) -> _Rest:
     """The same with the diagonal of every Lambda non-negative."""
     problem, psi = joint.problem, held.evaluation.psi.copy()
     psi[problem.n_beta :] = problem.rectify(psi[problem.n_beta :])
@@ -244,10 +283,10 @@ def _rectify(joint: Joint, method: Method, held: _Rest) -> _Rest:
     return replace(_at(joint, method, psi), scale=held.scale)
 
 
-def _minimum(method: Method, held: _Rest) -> Optimum:
+def _minimum(method: PQL, held: _Rest) -> Optimum:
     """The curvature of the working deviance there, and a better point if it is no minimum."""
     psi = held.evaluation.psi
-    objective = objective_of(held.problem, _criterion(method))
+    objective = objective_of(held.problem, method)
     return minimise(objective, psi, held.scale, first=held.evaluation)
 
 

@@ -20,14 +20,12 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import FixedEffects, add_fixed_effects
-from mixcheck.fitting.likelihood.laplace import HessianKind
-from mixcheck.fitting.likelihood.mode import Mode, System, build_system
+from mixcheck.fitting.likelihood.mode import Mode, System
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["Joint", "expand", "factor_information", "join", "root_of"]
+__all__ = ["Joint", "expand", "join", "root_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +78,6 @@ def join(problem: Problem, centre: FloatArray, units: FloatArray) -> Joint:
         latent=add_fixed_effects(problem.latent, FixedEffects(X, units)),
     )
     return Joint(problem, joined, centre)
-
-
-def factor_information(problem: Problem, mode: Mode, hessian: HessianKind) -> Factorization:
-    """The factors of H at a mode with the observed or the expected information."""
-    if hessian == "observed":
-        return mode.system.factorization
-    curvature = problem.expected(mode.point.eta)
-    system = build_system(problem, mode.roots, curvature, observed=False)
-    assert system is not None
-    return system.factorization
 
 
 def root_of(scale: FloatArray, held: slice) -> FloatArray:

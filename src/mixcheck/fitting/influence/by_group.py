@@ -22,7 +22,7 @@ from mixcheck.fitting.estimation.gaussian import centre_effects
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
-from mixcheck.fitting.likelihood.by_group import evaluate_groups
+from mixcheck.fitting.likelihood.objective import GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import require_text, shown
 from mixcheck.port import GroupDerivatives
@@ -163,9 +163,10 @@ def group_logliks(
     OptionError
         If the log-likelihood is not the sum of theirs.
     """
-    if psi.ndim == 1 and method.name == "laplace":
-        _require_sum(problem, method, grouping)
-        return -0.5 * evaluate_groups(problem, method, psi, grouping.codes).deviance
+    _require_sum(problem, method, grouping)
+    together = method.approximation.evaluate_groups
+    if psi.ndim == 1 and (at := together(problem, psi, grouping.codes)) is not None:
+        return -0.5 * at.deviance
     parts = split(problem, method, grouping)
     estimates = np.broadcast_to(psi, (len(parts), psi.shape[-1]))
     deviances = [
@@ -196,9 +197,10 @@ def differentiate_groups(
     OptionError
         If the log-likelihood is not the sum of those of the groups.
     """
-    if method.name == "laplace":
-        _require_sum(problem, method, grouping)
-        return _differentiate_together(problem, method, grouping, psi, scale)
+    _require_sum(problem, method, grouping)
+    at_once = method.approximation.evaluate_groups(problem, psi, grouping.codes)
+    if at_once is not None:
+        return _differentiate_together(problem, method, grouping, at_once, scale)
     parts = split(problem, method, grouping)
     scores = np.empty((len(parts), psi.size))
     information = np.empty((len(parts), psi.size, psi.size))
@@ -211,15 +213,19 @@ def differentiate_groups(
 
 
 def _differentiate_together(
-    problem: Problem, method: Method, grouping: Grouping, psi: FloatArray, scale: FloatArray
+    problem: Problem,
+    method: Method,
+    grouping: Grouping,
+    at: GroupEvaluation,
+    scale: FloatArray,
 ) -> GroupDerivatives:
-    at = evaluate_groups(problem, method, psi, grouping.codes)
+    psi, together = at.whole.psi, method.approximation.evaluate_groups
     columns = []
     for step in _STEP * scale.T:
-        ahead, behind = (
-            evaluate_groups(problem, method, psi + side * step, grouping.codes, at.whole).gradient
-            for side in (1.0, -1.0)
-        )
+        ends = [
+            together(problem, psi + side * step, grouping.codes, at.whole) for side in (1.0, -1.0)
+        ]
+        ahead, behind = (end.gradient for end in ends if end is not None)
         columns.append((ahead - behind) / (2.0 * _STEP))
     slopes = np.stack(columns, axis=-1) @ np.linalg.inv(scale)
     return GroupDerivatives(-0.5 * at.gradient, 0.25 * (slopes + slopes.swapaxes(1, 2)), psi)

@@ -74,8 +74,8 @@ def perturb(
     if not problem.terms:
         return Settled(_without_random_effects(problem))
     # For a linear mixed model fixed effects at their joint mode are the estimates.
-    if is_linear_mixed(problem) and method.name in ("laplace", "profiled", "agq"):
-        return Settled(_linear_mixed(problem, mode, optimum, restricted=method.reml))
+    if is_linear_mixed(problem) and method.kind != "pseudo":
+        return Settled(_linear_mixed(problem, mode, optimum, restricted=method.restricted))
     if method.joint:
         raise OptionError(
             f"the derivative of the estimates in the data is known for the Laplace and the "

@@ -25,7 +25,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.influence.sensitivity import Sensitivity
-from mixcheck.fitting.likelihood.laplace import find_adjoint
+from mixcheck.fitting.likelihood.adjoint import find_adjoint
 from mixcheck.fitting.likelihood.mode import Mode, scale
 from mixcheck.fitting.likelihood.problem import Problem
 

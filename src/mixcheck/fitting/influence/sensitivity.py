@@ -29,11 +29,9 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Observed
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
-from mixcheck.fitting.likelihood.laplace import find_adjoint
-from mixcheck.fitting.likelihood.mode import Mode, build_system, scale
+from mixcheck.fitting.likelihood.mode import Mode, scale
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.quadrature import expand_nodes
 from mixcheck.threads import single_thread
 
 __all__ = ["Sensitivity", "differentiate_in_data", "select_rows", "with_rows"]
@@ -119,7 +117,6 @@ def differentiate_in_data(
     ----------
     problem : Problem
     method : Method
-        Laplace or adaptive quadrature.
     evaluation : Evaluation
         At the optimum.
     scale : (P, P)
@@ -183,22 +180,10 @@ def _data_slopes(
 ) -> FloatArray:
     """First change of the deviance as each row's response is replaced, (T, n)."""
     mode = _mode_of(at)
-    if method.name == "agq":
-        expansion = expand_nodes(problem, at.psi, mode, method.nodes)
-        adjoint, nodes = expansion.adjoint, list(zip(expansion.weights, expansion.eta, strict=True))
-    else:
-        observed = method.hessian == "observed"
-        curvature = problem.observed(mode.point.derivatives)
-        system = mode.system
-        if not observed:
-            curvature = problem.expected(mode.point.eta)
-            built = build_system(problem, mode.roots, curvature, observed=False)
-            assert built is not None
-            system = built
-        entries = system.factorization.inverse_entries()
-        adjoint = find_adjoint(problem, mode, curvature, entries, None)
-        nodes = []
-    leverages = {} if method.hessian == "expected" else adjoint.leverages
+    expansion = method.approximation.expand(problem, at)
+    adjoint = expansion.adjoint
+    points = list(zip(expansion.weights, expansion.eta, expansion.values, strict=True))
+    leverages = adjoint.leverages if expansion.observed else {}
     shifts: Sequence[FloatArray | None] = []
     if adjoint.v is not None:
         moved = [scale(root, part) for root, part in zip(mode.roots, adjoint.v, strict=True)]
@@ -208,13 +193,10 @@ def _data_slopes(
     for row, target in zip(out, targets, strict=True):
         other = replace(problem, data=target)
         d = other.derivatives(mode.point.eta, 2)
-        if nodes:
-            row[:] = 0.0
-            for weight, eta in nodes:
-                gained = other.derivatives(eta, 1).value - problem.derivatives(eta, 1).value
-                row -= 2.0 * weight * gained
-        else:
-            row[:] = -2.0 * (d.value - own.value)
+        row[:] = 0.0
+        for weight, eta, value in points:
+            known = eta is mode.point.eta
+            row -= 2.0 * weight * ((d if known else other.derivatives(eta, 1)).value - value)
         for (a, b), leverage in leverages.items():
             if (a, b) in d.second:
                 change = d.second[a, b] - own.second[a, b]

@@ -1,27 +1,25 @@
-"""How the likelihood is approximated, and what is maximised in its place."""
+"""How parameters are estimated, and how the likelihood is approximated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
-from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.likelihood.laplace import HessianKind, evaluate
-from mixcheck.fitting.likelihood.mode import predict_mode
-from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.likelihood.adjoint import Adjoint
+from mixcheck.fitting.likelihood.mode import Mode, predict_mode
+from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.quadrature import MOST_EFFECTS, evaluate_quadrature
+from mixcheck.port import LikelihoodKind
 
-__all__ = ["Method", "MethodName", "choose_nodes", "objective_of"]
+__all__ = ["Approximation", "Expansion", "Method", "objective_of", "require_random_effects"]
 
-MethodName = Literal["laplace", "agq", "profiled", "pql"]
-
-# Nodes tried by nodes="auto", and how far two successive log-likelihoods may differ.
-_LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101, 151, 201)
-_AGREEMENT = 1e-5
 # Residual deviations below this share of that of the response are rounding.
 _EXACT = 1e-6
 # What the deviance of an unbounded likelihood falls by, and more, in each step.
@@ -33,60 +31,205 @@ _UNBOUNDED = (
 )
 
 
-@dataclass(frozen=True)
-class Method:
-    """An approximation of the marginal likelihood.
+class Method(ABC):
+    """A way of estimating the parameters of a mixed model.
 
     Attributes
     ----------
-    name : {"laplace", "agq", "profiled", "pql"}
-    hessian : {"observed", "expected"}
-        Information in the log determinant of the Laplace approximation.
-    nodes : int
-        Quadrature nodes per dimension; 1 for Laplace.
-    reml : bool
-        Whether the fixed effects of the mean are integrated out.
+    spelling : str
+        What is written in ``glmm(method=)``.
+    takes : mapping of str to str
+        Options of `mixcheck.glmm` that belong to it, and the attributes that hold them.
+    refusals : mapping of str to str
+        Sentences on options that do not belong to it.
     """
 
-    name: MethodName = "laplace"
-    hessian: HessianKind = "observed"
-    nodes: int = 1
-    reml: bool = False
+    spelling: ClassVar[str]
+    takes: ClassVar[Mapping[str, str]] = {}
+    refusals: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    @abstractmethod
+    def approximation(self) -> Approximation:
+        """Approximation of the likelihood whose curvature gives standard errors."""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether the fixed effects of the mean are integrated out under a flat prior (REML)."""
+        return False
 
     @property
     def joint(self) -> bool:
         """Whether the fixed effects of the mean are sought together with the random ones."""
-        return self.reml or self.name in ("profiled", "pql")
+        return self.restricted
 
     @property
-    def likelihood(self) -> bool:
-        """Whether what is maximised is a likelihood of the responses."""
-        return self.name != "pql"
+    def kind(self) -> LikelihoodKind:
+        """What is maximised."""
+        return "restricted" if self.restricted else "full"
 
-    def __str__(self) -> str:
-        if self.name == "agq":
-            return f"adaptive quadrature, {self.nodes} nodes"
-        if self.name == "pql":
-            kind = (
-                "restricted pseudo-likelihood (RSPL)" if self.reml else "pseudo-likelihood (MSPL)"
-            )
-            return f"PQL, {kind}"
-        if self.name == "profiled":
-            return f"Laplace, {self.hessian} information, fixed effects at their joint mode"
-        return f"Laplace, {self.hessian} information" + (", REML" if self.reml else "")
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of `mixcheck.glmm` that ask for this method."""
+        held = {option: getattr(self, attribute) for option, attribute in self.takes.items()}
+        return {"method": self.spelling, **held}
+
+    def require(self, problem: Problem) -> None:
+        """Refuse a model that this method cannot estimate.
+
+        Raises
+        ------
+        OptionError
+        """
+        if self.joint:
+            require_random_effects(problem, self)
+
+    def refine(self, problem: Problem, at: Evaluation) -> Self:
+        """The same method, as fine as it takes at some parameters to be exact enough.
+
+        Raises
+        ------
+        ConvergenceError
+            If no fineness is enough.
+        """
+        return self
+
+    @property
+    def fineness(self) -> int:
+        """How fine it is: points of a rule, or draws."""
+        return 1
+
+    @property
+    def settled(self) -> bool:
+        """Whether its fineness is given, not to be found by `refine`."""
+        return True
+
+    def settle(self) -> Self:
+        """The same with the fineness that it has."""
+        return self
+
+
+class Approximation(Method):
+    """An approximation of the marginal likelihood, as a function of the parameters."""
+
+    @property
+    def approximation(self) -> Approximation:
+        """Itself."""
+        return self
+
+    @property
+    def preliminary(self) -> Approximation | None:
+        """A cheaper approximation at whose optimum the search begins; None for none."""
+        return None
+
+    @abstractmethod
+    def evaluate(
+        self,
+        problem: Problem,
+        psi: FloatArray,
+        start: list[FloatArray],
+        *,
+        chord: Factorization | None = None,
+        close: bool = False,
+    ) -> Evaluation:
+        """Deviance and its exact gradient.
+
+        Parameters
+        ----------
+        problem : Problem
+        psi : (n_beta + n_theta,)
+            Fixed effects of each predictor in turn, then covariance parameters.
+        start : list of (q, m)
+            Standardised random effects to start from.
+        chord, close
+            See `mixcheck.fitting.likelihood.mode.find_mode`.
+
+        Returns
+        -------
+        Evaluation
+            Deviance inf and gradient nan where no mode exists.
+        """
+
+    def factorize(self, problem: Problem, mode: Mode) -> Factorization:
+        """The factors of the H whose log determinant is part of the deviance."""
+        return mode.system.factorization
+
+    @abstractmethod
+    def expand(self, problem: Problem, at: Evaluation) -> Expansion:
+        """Where and how much the log density of each row enters the deviance."""
+
+    def evaluate_groups(
+        self,
+        problem: Problem,
+        psi: FloatArray,
+        codes: IntArray,
+        nearby: Evaluation | None = None,
+    ) -> GroupEvaluation | None:
+        """Deviance of each group, all at once; None where each must be a problem of its own.
+
+        Parameters
+        ----------
+        problem : Problem
+        psi : (P,)
+        codes : (n,) int
+            Group of each row, 0 to G - 1; every level lies within one group.
+        nearby : Evaluation, optional
+            To start from.
+        """
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The points at which log densities enter a deviance, and how it moves with modes and H.
+
+    Attributes
+    ----------
+    weights : list of (n,)
+        Posterior weight of each point for each row; they sum to one over the points.
+    eta : list of list of (n,)
+        Predictors at each point.
+    values : list of (n,)
+        Log density of each row at each point.
+    adjoint : Adjoint
+    observed : bool
+        Whether H holds the observed information, which moves with the responses.
+    """
+
+    weights: list[FloatArray]
+    eta: list[list[FloatArray]]
+    values: list[FloatArray]
+    adjoint: Adjoint
+    observed: bool = True
+
+
+def require_random_effects(problem: Problem, method: Method) -> None:
+    """Refuse what has no variance to estimate beside the fixed effects of the mean.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not problem.terms and not (method.restricted and len(problem.X) > 1):
+        raise OptionError(
+            f"the model has no random effects, so there is nothing to approximate by {method}; "
+            "leave method and reml out"
+        )
 
 
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
     certain = problem.family.normal_error
     floor = float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
+    approximation = method.approximation
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
-            found = _evaluate(problem, method, psi, problem.latent.zeros(), None, close=False)
+            found = approximation.evaluate(problem, psi, problem.latent.zeros())
         else:
             u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
-            found = _evaluate(problem, method, psi, u, nearby, close=close)
+            chord = nearby.mode.system.factorization
+            found = approximation.evaluate(problem, psi, u, chord=chord, close=close)
         # A dispersion may vanish at a finite likelihood, as where each row has a random effect:
         # there the deviance no longer falls. Beside a normal error no such effect is allowed.
         falls = nearby is not None and found.deviance < nearby.deviance - _FALL
@@ -103,52 +246,3 @@ def _is_exact(problem: Problem, found: Evaluation, floor: float) -> bool:
         return False
     deviation = problem.family.log_deviation(problem.data.y, tuple(found.mode.point.eta))
     return deviation is not None and bool(deviation.min() < floor)
-
-
-def _evaluate(
-    problem: Problem,
-    method: Method,
-    psi: FloatArray,
-    start: list[FloatArray],
-    nearby: Evaluation | None,
-    *,
-    close: bool,
-) -> Evaluation:
-    if method.name == "agq":
-        return evaluate_quadrature(problem, psi, start, method.nodes, close=close)
-    chord = None if nearby is None or nearby.mode is None else nearby.mode.system.factorization
-    return evaluate(
-        problem,
-        psi,
-        start,
-        hessian=method.hessian,
-        restricted=method.reml,
-        chord=chord,
-        close=close,
-    )
-
-
-def choose_nodes(problem: Problem, at: Evaluation, method: Method) -> Method:
-    """Raise the nodes until two successive log-likelihoods agree, twice.
-
-    The error of adaptive quadrature does not fall monotonically with the nodes, so one
-    agreement may be an accident.
-
-    Raises
-    ------
-    ConvergenceError
-        If the largest rule has not settled.
-    """
-    before, agreed = None, 0
-    most = _LADDER[-1] if problem.latent.factors[0].q == 1 else _LADDER[-1] // MOST_EFFECTS
-    for nodes in (k for k in _LADDER if k <= most):
-        tried = replace(method, nodes=nodes)
-        llf = -0.5 * objective_of(problem, tried)(at.psi, at).deviance
-        agreed = agreed + 1 if before is not None and abs(llf - before) < _AGREEMENT else 0
-        if agreed == 2:
-            return tried
-        before = llf
-    raise ConvergenceError(
-        f'nodes="auto" found no number of nodes up to {most} at which the log-likelihood settles '
-        f"to {_AGREEMENT:g}; give a number, such as nodes=51, and compare"
-    )

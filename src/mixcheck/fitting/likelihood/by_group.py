@@ -13,71 +13,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.likelihood.approximation import Method, objective_of
-from mixcheck.fitting.likelihood.laplace import find_adjoint, through_mode
-from mixcheck.fitting.likelihood.mode import Mode, build_system
-from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
+from mixcheck.fitting.likelihood.mode import Mode, System
+from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
-__all__ = ["GroupEvaluation", "evaluate_groups"]
+__all__ = ["split_deviance"]
 
 
-@dataclass(frozen=True, eq=False)
-class GroupEvaluation:
-    """Deviance of each group at one parameter vector.
-
-    Attributes
-    ----------
-    deviance : (G,)
-    gradient : (G, P)
-    whole : Evaluation
-        Of all groups together.
-    """
-
-    deviance: FloatArray
-    gradient: FloatArray
-    whole: Evaluation
-
-
-def evaluate_groups(
-    problem: Problem,
-    method: Method,
-    psi: FloatArray,
-    codes: IntArray,
-    nearby: Evaluation | None = None,
+def split_deviance(
+    problem: Problem, whole: Evaluation, curvature: Curvature, system: System, codes: IntArray
 ) -> GroupEvaluation:
     """Laplace deviance of each group, and its gradient.
 
     Parameters
     ----------
     problem : Problem
-    method : Method
-        Laplace, with the observed or the expected information.
-    psi : (P,)
+    whole : Evaluation
+        Of all groups together.
+    curvature : Curvature
+        What H is made of.
+    system : System
+        H, factored.
     codes : (n,) int
         Group of each row, 0 to G - 1; every level lies within one group.
-    nearby : Evaluation, optional
-        To start from.
-
-    Raises
-    ------
-    ConvergenceError
-        If there is no mode at these parameters.
     """
-    whole = objective_of(problem, method)(psi, nearby)
     mode = whole.mode
-    if mode is None:
-        raise ConvergenceError("the likelihood is not finite at these parameters")
+    assert mode is not None
     places = [_first(factor.sums.index, codes, factor.m) for factor in problem.latent.factors]
     sums = _GroupSums(int(codes.max()) + 1, codes, places)
-    curvature, system = problem.observed(mode.point.derivatives), mode.system
-    if method.hessian == "expected":
-        curvature = problem.expected(mode.point.eta)
-        built = build_system(problem, mode.roots, curvature, observed=False)
-        assert built is not None
-        system = built
     deviance = sums.rows(-2.0 * mode.point.derivatives.value)
     for f, (u, lower) in enumerate(zip(mode.point.u, system.factorization.lower, strict=True)):
         log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
@@ -124,7 +89,7 @@ def _gradient(
     entries: Gram,
     sums: _GroupSums,
 ) -> FloatArray:
-    """The gradient of `mixcheck.fitting.likelihood.laplace.pull_back` by group, (G, P)."""
+    """The gradient of `mixcheck.fitting.likelihood.adjoint.pull_back` by group, (G, P)."""
     adjoint = find_adjoint(problem, mode, curvature, entries, None)
     held = through_mode(problem, mode, adjoint.t, adjoint.v)
     columns: list[FloatArray] = []

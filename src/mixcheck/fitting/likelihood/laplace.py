@@ -12,96 +12,165 @@ parameters: with leverages ``s^ab_i = m_ia' H^-1 m_ib``,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.small_matrices import sandwich
-from mixcheck.fitting.likelihood.mode import Mode, build_system, find_mode, scale, whitened
-from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.adjoint import (
+    Direct,
+    find_adjoint,
+    largest_variance,
+    pull_back,
+)
+from mixcheck.fitting.likelihood.approximation import Approximation, Expansion, objective_of
+from mixcheck.fitting.likelihood.by_group import split_deviance
+from mixcheck.fitting.likelihood.mode import Mode, System, build_system, find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
-__all__ = [
-    "Adjoint",
-    "Direct",
-    "HessianKind",
-    "evaluate",
-    "find_adjoint",
-    "largest_variance",
-    "pull_back",
-    "through_mode",
-]
+__all__ = ["HessianKind", "Laplace", "Profiled"]
 
 HessianKind = Literal["observed", "expected"]
 
 
-def evaluate(
-    problem: Problem,
-    psi: FloatArray,
-    start: list[FloatArray],
-    *,
-    hessian: HessianKind = "observed",
-    restricted: bool = False,
-    chord: Factorization | None = None,
-    close: bool = False,
-) -> Evaluation:
-    """Laplace deviance and its gradient.
+@dataclass(frozen=True)
+class Laplace(Approximation):
+    """Laplace's approximation of the likelihood, or of the restricted likelihood.
 
-    Where fixed effects of the mean are among the latent ones, this is the deviance maximised
-    over them at the conditional modes, or integrated over them.
-
-    Parameters
+    Attributes
     ----------
-    problem : Problem
-    psi : (n_beta + n_theta,)
-        Fixed effects of each predictor in turn, then covariance parameters.
-    start : list of (q, m)
-        Standardised random effects to start from.
-    hessian : {"observed", "expected"}
+    information : {"observed", "expected"}
         Which information enters ``log det H``.
     restricted : bool
-        Whether to integrate over fixed effects among the latent ones (under a flat prior).
-    chord, close
-        See `find_mode`.
-
-    Returns
-    -------
-    Evaluation
-        Deviance inf and gradient nan where no mode exists.
+        Whether to integrate over the fixed effects of the mean too, under a flat prior.
     """
-    roots = problem.roots(psi[problem.n_beta :])
-    mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord, close=close)
-    if mode is None:
-        return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
-    if hessian == "observed":
-        curvature, system = problem.observed(mode.point.derivatives), mode.system
-    else:
-        curvature = problem.expected(mode.point.eta)
-        built = build_system(problem, roots, curvature, observed=False)
-        if built is None:
+
+    information: HessianKind = "observed"
+    restricted: bool = False
+
+    spelling: ClassVar[str] = "laplace"
+    takes: ClassVar[Mapping[str, str]] = {"hessian": "information", "reml": "restricted"}
+
+    def __str__(self) -> str:
+        return f"Laplace, {self.information} information" + (", REML" if self.restricted else "")
+
+    def evaluate(
+        self,
+        problem: Problem,
+        psi: FloatArray,
+        start: list[FloatArray],
+        *,
+        chord: Factorization | None = None,
+        close: bool = False,
+    ) -> Evaluation:
+        """Deviance and its exact gradient; see `Approximation.evaluate`.
+
+        Where fixed effects of the mean are among the latent ones, this is the deviance
+        maximised over them at the conditional modes, or integrated over them.
+        """
+        roots = problem.roots(psi[problem.n_beta :])
+        mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord, close=close)
+        weighed = None if mode is None else _weigh(problem, mode, self.information)
+        if mode is None or weighed is None:
             return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
-        system = built
-    integrated = system.factorization if restricted else system.factorization.random_part()
-    deviance = 2.0 * mode.point.energy + integrated.log_det()
-    if restricted and problem.latent.fixed is not None:
-        deviance -= problem.latent.fixed.constant
-    entries = integrated.inverse_entries()
-    gradient = _gradient(problem, mode, curvature, system.gram, entries)
-    return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
+        curvature, system = weighed
+        integrated = system.factorization
+        if not self.restricted:
+            integrated = integrated.random_part()
+        deviance = 2.0 * mode.point.energy + integrated.log_det()
+        if self.restricted and problem.latent.fixed is not None:
+            deviance -= problem.latent.fixed.constant
+        entries = integrated.inverse_entries()
+        gradient = _gradient(problem, mode, curvature, system.gram, entries)
+        return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
+
+    def factorize(self, problem: Problem, mode: Mode) -> Factorization:
+        """The factors of H with the information of this approximation."""
+        return _require_weighed(problem, mode, self.information)[1].factorization
+
+    def expand(self, problem: Problem, at: Evaluation) -> Expansion:
+        """The log density enters at the modes alone."""
+        mode = at.mode
+        assert mode is not None
+        curvature, system = _require_weighed(problem, mode, self.information)
+        entries = system.factorization.inverse_entries()
+        adjoint = find_adjoint(problem, mode, curvature, entries, None)
+        return Expansion(
+            weights=[np.ones(problem.n)],
+            eta=[mode.point.eta],
+            values=[mode.point.derivatives.value],
+            adjoint=adjoint,
+            observed=self.information == "observed",
+        )
+
+    def evaluate_groups(
+        self,
+        problem: Problem,
+        psi: FloatArray,
+        codes: IntArray,
+        nearby: Evaluation | None = None,
+    ) -> GroupEvaluation | None:
+        """Laplace deviance of each group, and its gradient.
+
+        Raises
+        ------
+        ConvergenceError
+            If there is no mode at these parameters.
+        """
+        whole = objective_of(problem, self)(psi, nearby)
+        if whole.mode is None:
+            raise ConvergenceError("the likelihood is not finite at these parameters")
+        curvature, system = _require_weighed(problem, whole.mode, self.information)
+        return split_deviance(problem, whole, curvature, system, codes)
 
 
-def largest_variance(problem: Problem, entries: Gram) -> float:
-    """Largest variance of a standardised random effect, from the blocks of ``H^-1``."""
-    factors = problem.latent.factors
-    random = [f for f, factor in enumerate(factors) if factor.fixed is None]
-    if not random:
-        return 0.0
-    return max(float(entries[f, f].diagonal().max()) for f in random)
+@dataclass(frozen=True)
+class Profiled(Laplace):
+    """Laplace's approximation with the fixed effects of the mean held at their joint mode.
+
+    They are found together with the random effects (nAGQ = 0 of lme4).
+    """
+
+    spelling: ClassVar[str] = "profiled"
+    takes: ClassVar[Mapping[str, str]] = {"hessian": "information"}
+    refusals: ClassVar[Mapping[str, str]] = {
+        "reml": "reml=True integrates over the fixed effects that profiled holds at their mode: "
+        'write method="laplace", or leave reml out'
+    }
+
+    @property
+    def joint(self) -> bool:
+        """The fixed effects of the mean are sought together with the random ones."""
+        return True
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, fixed effects at their joint mode"
+
+
+def _weigh(
+    problem: Problem, mode: Mode, information: HessianKind
+) -> tuple[Curvature, System] | None:
+    """What H is made of, and its factors; None if it is not positive definite."""
+    if information == "observed":
+        return problem.observed(mode.point.derivatives), mode.system
+    curvature = problem.expected(mode.point.eta)
+    system = build_system(problem, mode.roots, curvature, observed=False)
+    return None if system is None else (curvature, system)
+
+
+def _require_weighed(
+    problem: Problem, mode: Mode, information: HessianKind
+) -> tuple[Curvature, System]:
+    """The same where it is known to be positive definite."""
+    weighed = _weigh(problem, mode, information)
+    assert weighed is not None
+    return weighed
 
 
 def _gradient(
@@ -119,187 +188,3 @@ def _gradient(
         u=None,
     )
     return pull_back(problem, mode, curvature, gram, entries, direct)
-
-
-@dataclass(frozen=True, eq=False)
-class Direct:
-    """Derivatives of the deviance with the modes and H held.
-
-    Attributes
-    ----------
-    coef : list of (n,)
-        In each predictor.
-    roots : list of (q, q)
-        In ``Lambda`` of each factor.
-    u : list of (q, m) or None
-        In the modes; None where it is zero.
-    """
-
-    coef: list[FloatArray]
-    roots: list[FloatArray]
-    u: list[FloatArray] | None
-
-
-def pull_back(
-    problem: Problem,
-    mode: Mode,
-    curvature: Curvature,
-    gram: Gram,
-    entries: Gram,
-    direct: Direct,
-) -> FloatArray:
-    """Gradient of a function of the parameters, the modes and H, in the parameters alone.
-
-    Parameters
-    ----------
-    problem : Problem
-    mode : Mode
-    curvature : Curvature
-        What H is made of.
-    gram : Gram
-        ``Z' W Z`` of that curvature.
-    entries : Gram
-        Derivative of the function in H on the pairs of levels that meet (``H^-1`` for
-        ``log det H``).
-    direct : Direct
-        Its derivatives with the modes and H held.
-
-    Returns
-    -------
-    (P,)
-    """
-    latent = problem.latent
-    adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
-    v = adjoint.v
-    held = through_mode(problem, mode, adjoint.t, v)
-    betas = [
-        x.T @ (c if h is None else c + h)
-        for x, c, h in zip(problem.X, direct.coef, held, strict=True)
-    ]
-    if not latent.factors:
-        return np.concatenate(betas)
-    d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
-    total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
-    return np.concatenate([*betas, problem.pull_back(total)])
-
-
-@dataclass(frozen=True, eq=False)
-class Adjoint:
-    """How a function of the parameters, the modes and H moves with the last two.
-
-    Attributes
-    ----------
-    leverages : mapping of (a, b), a <= b, to (n,)
-        Half its derivative in each weight W_ab for a < b, and its derivative in W_aa.
-    t : list of (n,) or None
-        Its derivative in each predictor through W.
-    v : list of (q, m) or None
-        ``H^-1`` times its derivative in the modes, W included.
-    """
-
-    leverages: Mapping[tuple[int, int], FloatArray]
-    t: list[FloatArray | None]
-    v: list[FloatArray] | None
-
-
-def find_adjoint(
-    problem: Problem,
-    mode: Mode,
-    curvature: Curvature,
-    entries: Gram,
-    u_adjoint: list[FloatArray] | None,
-) -> Adjoint:
-    """Derivatives through H and the modes; arguments as those of `pull_back`."""
-    latent, roots = problem.latent, mode.roots
-    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
-    leverages = latent.leverages(scaled)
-    t = _curvature_pull(leverages, curvature, len(problem.X))
-    return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
-
-
-def _curvature_pull(
-    leverages: Mapping[tuple[int, int], FloatArray], curvature: Curvature, n_predictors: int
-) -> list[FloatArray | None]:
-    """``t_c = sum_ab dW_ab / d eta_c s^ab``; None where identically zero."""
-    out: list[FloatArray | None] = [None] * n_predictors
-    for (a, b), leverage in leverages.items():
-        for c in range(n_predictors):
-            slope = curvature.third.get((a, b, c))
-            if slope is None:
-                continue
-            part = slope * leverage if a == b else 2.0 * slope * leverage
-            held = out[c]
-            out[c] = part if held is None else held + part
-    return out
-
-
-def _implicit(
-    problem: Problem,
-    mode: Mode,
-    t: Sequence[FloatArray | None],
-    u_adjoint: list[FloatArray] | None,
-) -> list[FloatArray] | None:
-    """``v = H^-1 (a + sum_c M_c' t_c)``, always with the observed H; None where zero."""
-    bearing = problem.latent.bearing
-    if u_adjoint is None and all(t[c] is None for c in bearing):
-        return None
-    zero = np.zeros(problem.n)
-    rows = {c: zero if (part := t[c]) is None else part for c in bearing}
-    rhs = whitened(problem, mode.roots, rows)
-    if u_adjoint is not None:
-        rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
-    return mode.system.factorization.solve(rhs)
-
-
-def through_mode(
-    problem: Problem, mode: Mode, t: Sequence[FloatArray | None], v: list[FloatArray] | None
-) -> list[FloatArray | None]:
-    """``t_k + sum_a l_ak M_a v``: what reaches each predictor through H and the modes."""
-    out = list(t)
-    if v is None:
-        return out
-    effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
-    shifts = problem.latent.gather(effects, len(problem.X))
-    for k in range(len(out)):
-        for a, shift in enumerate(shifts):
-            second = mode.point.derivatives.second.get((a, k) if a <= k else (k, a))
-            if shift is not None and second is not None:
-                part, before = second * shift, out[k]
-                out[k] = part if before is None else before + part
-    return out
-
-
-def _root_derivatives(
-    problem: Problem,
-    mode: Mode,
-    held: Sequence[FloatArray | None],
-    v: list[FloatArray] | None,
-    gram: Gram,
-    entries: Gram,
-) -> list[FloatArray]:
-    """Derivatives in ``Lambda`` through H and the modes, (q, q) per factor."""
-    latent, point = problem.latent, mode.point
-    zero = np.zeros(problem.n)
-    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
-    outer = latent.scatter(rows)
-    out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
-    if v is not None:
-        out = [part + s @ w.T for part, s, w in zip(out, point.scores, v, strict=True)]
-    for (f, g), entry in entries.items():
-        block = gram[f, g]
-        # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.
-        out[f] = out[f] + 2.0 * _contract(block, entry, mode.roots[g])
-        if f != g:
-            mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
-            out[g] = out[g] + 2.0 * _contract(*mirrored, mode.roots[f])
-    return out
-
-
-def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    """``sum_P G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s)."""
-    r, s, _ = gram.shape
-    if r == s == 1:
-        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
-    moved = np.matmul(root, inverse)
-    out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
-    return out

@@ -57,4 +57,21 @@ def scale_roots(problem: Problem, theta: FloatArray, gram: Gram) -> list[FloatAr
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class GroupEvaluation:
+    """Deviance of each group at one parameter vector.
+
+    Attributes
+    ----------
+    deviance : (G,)
+    gradient : (G, P)
+    whole : Evaluation
+        Of all groups together.
+    """
+
+    deviance: FloatArray
+    gradient: FloatArray
+    whole: Evaluation
+
+
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]

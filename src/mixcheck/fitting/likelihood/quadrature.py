@@ -19,40 +19,149 @@ Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35; Liu & Pierce (1994), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import OptionError
+from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Derivatives
+from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.small_matrices import solve_upper
-from mixcheck.fitting.likelihood.laplace import (
-    Adjoint,
-    Direct,
-    find_adjoint,
-    largest_variance,
-    pull_back,
-)
+from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
+from mixcheck.fitting.likelihood.approximation import Approximation, Expansion, objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = [
-    "MOST_EFFECTS",
-    "Expansion",
-    "evaluate_quadrature",
-    "expand_nodes",
-    "require_quadrature",
-]
+__all__ = ["GaussHermite", "require_quadrature"]
 
 # A grid over more effects of a level than this has too many nodes.
-MOST_EFFECTS = 3
+_MOST_EFFECTS = 3
+# Nodes where none are given, and tried where they are to settle; how far two successive
+# log-likelihoods may then differ.
+_SOME = 25
+_LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101, 151, 201)
+_AGREEMENT = 1e-5
+
+
+@dataclass(frozen=True)
+class GaussHermite(Approximation):
+    """Adaptive Gauss-Hermite quadrature.
+
+    Attributes
+    ----------
+    nodes : int
+        Per dimension.
+    settled : bool
+        Whether these are the nodes to take; otherwise `refine` finds them.
+    """
+
+    nodes: int = _SOME
+    settled: bool = True
+
+    spelling: ClassVar[str] = "agq"
+    takes: ClassVar[Mapping[str, str]] = {"nodes": "nodes"}
+    refusals: ClassVar[Mapping[str, str]] = {
+        "reml": "reml=True integrates over the fixed effects too, which quadrature by groups "
+        'cannot: write method="laplace", or leave reml out'
+    }
+
+    def __str__(self) -> str:
+        return f"adaptive quadrature, {self.nodes} nodes"
+
+    @property
+    def preliminary(self) -> Approximation | None:
+        """The search begins at the optimum of Laplace's approximation."""
+        return Laplace()
+
+    @property
+    def fineness(self) -> int:
+        """Nodes per dimension."""
+        return self.nodes
+
+    def settle(self) -> Self:
+        """The same with the nodes that it has."""
+        return replace(self, settled=True)
+
+    def require(self, problem: Problem) -> None:
+        """Refuse a model whose integral does not factorise; see `require_quadrature`."""
+        require_quadrature(problem)
+
+    def evaluate(
+        self,
+        problem: Problem,
+        psi: FloatArray,
+        start: list[FloatArray],
+        *,
+        chord: Factorization | None = None,
+        close: bool = False,
+    ) -> Evaluation:
+        """Deviance and its exact gradient; see `Approximation.evaluate`."""
+        base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
+        mode = find_mode(problem, base, roots, start, chord=chord, close=close)
+        if mode is None:
+            return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
+        factorization = mode.system.factorization
+        sums = _sum_nodes(problem, base, mode, self._rule(problem))
+        log_integrals = float(np.log(sums.total).sum())
+        deviance = 2.0 * mode.point.energy + factorization.log_det() - 2.0 * log_integrals
+        spread = largest_variance(problem, factorization.inverse_entries())
+        return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode, spread)
+
+    def expand(self, problem: Problem, at: Evaluation) -> Expansion:
+        """The log density enters at the nodes, and through the mode and H of each level."""
+        mode = at.mode
+        assert mode is not None
+        base, factor = problem.fixed(at.psi), problem.latent.factors[0]
+        rule = self._rule(problem)
+        sums = _sum_nodes(problem, base, mode, rule)
+        direct, entries = _differentiate(mode, sums)
+        curvature = problem.observed(mode.point.derivatives)
+        visited = list(_visit(problem, base, mode, rule))
+        return Expansion(
+            weights=[factor.sums.spread(node.weight / sums.total) for node in visited],
+            eta=[node.eta for node in visited],
+            values=[node.derivatives.value for node in visited],
+            adjoint=find_adjoint(problem, mode, curvature, entries, direct.u),
+        )
+
+    def _rule(self, problem: Problem) -> _Rule:
+        return _rule(self.nodes, problem.latent.factors[0].q)
+
+    def refine(self, problem: Problem, at: Evaluation) -> Self:
+        """Raise the nodes until two successive log-likelihoods agree, twice.
+
+        The error of adaptive quadrature does not fall monotonically with the nodes, so one
+        agreement may be an accident.
+
+        Raises
+        ------
+        ConvergenceError
+            If the largest rule has not settled.
+        """
+        if self.settled:
+            return self
+        before, agreed = None, 0
+        most = _LADDER[-1] if problem.latent.factors[0].q == 1 else _LADDER[-1] // _MOST_EFFECTS
+        for nodes in (k for k in _LADDER if k <= most):
+            tried = replace(self, nodes=nodes, settled=True)
+            llf = -0.5 * objective_of(problem, tried)(at.psi, at).deviance
+            agreed = agreed + 1 if before is not None and abs(llf - before) < _AGREEMENT else 0
+            if agreed == 2:
+                return tried
+            before = llf
+        raise ConvergenceError(
+            f'nodes="auto" found no number of nodes up to {most} at which the log-likelihood '
+            f"settles to {_AGREEMENT:g}; give a number, such as nodes=51, and compare"
+        )
 
 
 def require_quadrature(problem: Problem) -> None:
@@ -68,9 +177,9 @@ def require_quadrature(problem: Problem) -> None:
         raise OptionError(
             f'method="agq" needs exactly one grouping factor; found {found}. Write method="laplace"'
         )
-    if factors[0].q > MOST_EFFECTS:
+    if factors[0].q > _MOST_EFFECTS:
         raise OptionError(
-            f'method="agq" takes at most {MOST_EFFECTS} random effects for each level; found '
+            f'method="agq" takes at most {_MOST_EFFECTS} random effects for each level; found '
             f'{factors[0].q}. Write method="laplace", or fewer random slopes'
         )
 
@@ -115,39 +224,6 @@ class _Sums:
     roots: FloatArray
     u: FloatArray
     spread: FloatArray
-
-
-def evaluate_quadrature(
-    problem: Problem, psi: FloatArray, start: list[FloatArray], nodes: int, *, close: bool = False
-) -> Evaluation:
-    """Deviance by adaptive quadrature, and its gradient.
-
-    Parameters
-    ----------
-    problem : Problem
-        With one grouping factor; see `require_quadrature`.
-    psi : (P,)
-    start : list of (q, m)
-        Standardised random effects to start from.
-    nodes : int
-        Per dimension.
-    close : bool
-        Whether the start is expected to be the mode.
-
-    Returns
-    -------
-    Evaluation
-    """
-    base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
-    mode = find_mode(problem, base, roots, start, close=close)
-    if mode is None:
-        return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
-    factorization = mode.system.factorization
-    sums = _sum_nodes(problem, base, mode, _rule(nodes, problem.latent.factors[0].q))
-    log_integrals = float(np.log(sums.total).sum())
-    deviance = 2.0 * mode.point.energy + factorization.log_det() - 2.0 * log_integrals
-    spread = largest_variance(problem, factorization.inverse_entries())
-    return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode, spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,39 +294,6 @@ def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
     inverse = factorization.inverse_entries()[0, 0]
     lower = factorization.lower[0]
     return direct, {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
-
-
-@dataclass(frozen=True, eq=False)
-class Expansion:
-    """The nodes of a deviance and how it moves with the modes and H.
-
-    Attributes
-    ----------
-    weights : list of (n,)
-        Posterior weight of each node for each row; they sum to one over the nodes.
-    eta : list of list of (n,)
-        Predictors at each node.
-    adjoint : Adjoint
-    """
-
-    weights: list[FloatArray]
-    eta: list[list[FloatArray]]
-    adjoint: Adjoint
-
-
-def expand_nodes(problem: Problem, psi: FloatArray, mode: Mode, nodes: int) -> Expansion:
-    """Nodes and weights at a mode, (see `evaluate_quadrature`)."""
-    base, factor = problem.fixed(psi), problem.latent.factors[0]
-    rule = _rule(nodes, factor.q)
-    sums = _sum_nodes(problem, base, mode, rule)
-    direct, entries = _differentiate(mode, sums)
-    curvature = problem.observed(mode.point.derivatives)
-    visited = list(_visit(problem, base, mode, rule))
-    return Expansion(
-        [factor.sums.spread(node.weight / sums.total) for node in visited],
-        [node.eta for node in visited],
-        find_adjoint(problem, mode, curvature, entries, direct.u),
-    )
 
 
 def _root_adjoint(lower: FloatArray, spread: FloatArray) -> FloatArray:

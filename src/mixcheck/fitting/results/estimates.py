@@ -276,7 +276,7 @@ class Estimates:
     @property
     def reml(self) -> bool:
         """Whether the fixed effects of the mean were integrated out."""
-        return self.method.reml
+        return self.method.restricted
 
     @property
     def llf(self) -> float:
@@ -312,7 +312,7 @@ class Estimates:
         return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
 
     def _require_likelihood(self, criterion: str) -> None:
-        if not self.method.likelihood:
+        if self.method.kind == "pseudo":
             raise ComparisonError(
                 f"a fit by pql has no {criterion}: its pseudo-likelihood is that of a working "
                 "response, which is another one for every model. Fit the model with "

@@ -428,7 +428,7 @@ class GLMM(Estimates):
         """
         held = self.data_rows
         response = [held.response, held.size]
-        if not self.method.likelihood:
+        if self.method.kind == "pseudo":
             working = linearise(self.problem, self._mode.point.eta).data.y
             response.append(self.problem.to_design(working))
         labels = _hash_labels(self.frame.index)
@@ -463,9 +463,7 @@ class GLMM(Estimates):
     @property
     def likelihood_kind(self) -> LikelihoodKind:
         """What `llf` is the logarithm of."""
-        if not self.method.likelihood:
-            return "pseudo"
-        return "restricted" if self.reml else "full"
+        return self.method.kind
 
     @property
     def family_limits(self) -> tuple[str, ...]:
@@ -603,7 +601,7 @@ class GLMM(Estimates):
             }
         )
         remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
-        if not self.method.likelihood:
+        if self.method.kind == "pseudo":
             remarks = (*remarks, _PSEUDO)
         return summarise(
             "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
@@ -611,14 +609,14 @@ class GLMM(Estimates):
 
     @property
     def _llf_name(self) -> str:
-        if not self.method.likelihood:
+        if self.method.kind == "pseudo":
             return "pseudo-log-likelihood"
         return "restricted log-likelihood" if self.reml else "log-likelihood"
 
     @property
     def _likelihood_facts(self) -> dict[str, Cell]:
         facts: dict[str, Cell] = {self._llf_name: Places(self.llf, 4)}
-        if self.method.likelihood:
+        if self.method.kind != "pseudo":
             return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
         chi_square = generalised_chi_square(self.problem, self._mode)
         return facts | {"generalised chi-square": Places(chi_square, 4)}

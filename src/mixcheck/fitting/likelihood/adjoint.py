@@ -1,0 +1,224 @@
+"""The chain rule behind every gradient: through the modes and H to the parameters.
+
+An approximate deviance is a function of the parameters, of the conditional modes and of
+``H = I + sum_ab M_a' diag(W_ab) M_b``, where modes and weights follow the parameters. Its
+gradient needs one solve beyond the factorisation of H, whatever the number of parameters: with
+V its derivative in H and a that in the modes, ``s^ab_i = m_ia' V m_ib``,
+``t_c = sum_ab dW_ab/d eta_c s^ab`` and ``v = H^-1 (a + sum_c M_c' t_c)``, what reaches predictor
+k through both is ``t_k + sum_a l_ak M_a v``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.likelihood.mode import Mode, scale, whitened
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+
+__all__ = [
+    "Adjoint",
+    "Direct",
+    "find_adjoint",
+    "largest_variance",
+    "pull_back",
+    "through_mode",
+]
+
+
+def largest_variance(problem: Problem, entries: Gram) -> float:
+    """Largest variance of a standardised random effect, from the blocks of ``H^-1``."""
+    factors = problem.latent.factors
+    random = [f for f, factor in enumerate(factors) if factor.fixed is None]
+    if not random:
+        return 0.0
+    return max(float(entries[f, f].diagonal().max()) for f in random)
+
+
+@dataclass(frozen=True, eq=False)
+class Direct:
+    """Derivatives of the deviance with the modes and H held.
+
+    Attributes
+    ----------
+    coef : list of (n,)
+        In each predictor.
+    roots : list of (q, q)
+        In ``Lambda`` of each factor.
+    u : list of (q, m) or None
+        In the modes; None where it is zero.
+    """
+
+    coef: list[FloatArray]
+    roots: list[FloatArray]
+    u: list[FloatArray] | None
+
+
+def pull_back(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    gram: Gram,
+    entries: Gram,
+    direct: Direct,
+) -> FloatArray:
+    """Gradient of a function of the parameters, the modes and H, in the parameters alone.
+
+    Parameters
+    ----------
+    problem : Problem
+    mode : Mode
+    curvature : Curvature
+        What H is made of.
+    gram : Gram
+        ``Z' W Z`` of that curvature.
+    entries : Gram
+        Derivative of the function in H on the pairs of levels that meet (``H^-1`` for
+        ``log det H``).
+    direct : Direct
+        Its derivatives with the modes and H held.
+
+    Returns
+    -------
+    (P,)
+    """
+    latent = problem.latent
+    adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
+    v = adjoint.v
+    held = through_mode(problem, mode, adjoint.t, v)
+    betas = [
+        x.T @ (c if h is None else c + h)
+        for x, c, h in zip(problem.X, direct.coef, held, strict=True)
+    ]
+    if not latent.factors:
+        return np.concatenate(betas)
+    d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
+    total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
+    return np.concatenate([*betas, problem.pull_back(total)])
+
+
+@dataclass(frozen=True, eq=False)
+class Adjoint:
+    """How a function of the parameters, the modes and H moves with the last two.
+
+    Attributes
+    ----------
+    leverages : mapping of (a, b), a <= b, to (n,)
+        Half its derivative in each weight W_ab for a < b, and its derivative in W_aa.
+    t : list of (n,) or None
+        Its derivative in each predictor through W.
+    v : list of (q, m) or None
+        ``H^-1`` times its derivative in the modes, W included.
+    """
+
+    leverages: Mapping[tuple[int, int], FloatArray]
+    t: list[FloatArray | None]
+    v: list[FloatArray] | None
+
+
+def find_adjoint(
+    problem: Problem,
+    mode: Mode,
+    curvature: Curvature,
+    entries: Gram,
+    u_adjoint: list[FloatArray] | None,
+) -> Adjoint:
+    """Derivatives through H and the modes; arguments as those of `pull_back`."""
+    latent, roots = problem.latent, mode.roots
+    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
+    leverages = latent.leverages(scaled)
+    t = _curvature_pull(leverages, curvature, len(problem.X))
+    return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
+
+
+def _curvature_pull(
+    leverages: Mapping[tuple[int, int], FloatArray], curvature: Curvature, n_predictors: int
+) -> list[FloatArray | None]:
+    """``t_c = sum_ab dW_ab / d eta_c s^ab``; None where identically zero."""
+    out: list[FloatArray | None] = [None] * n_predictors
+    for (a, b), leverage in leverages.items():
+        for c in range(n_predictors):
+            slope = curvature.third.get((a, b, c))
+            if slope is None:
+                continue
+            part = slope * leverage if a == b else 2.0 * slope * leverage
+            held = out[c]
+            out[c] = part if held is None else held + part
+    return out
+
+
+def _implicit(
+    problem: Problem,
+    mode: Mode,
+    t: Sequence[FloatArray | None],
+    u_adjoint: list[FloatArray] | None,
+) -> list[FloatArray] | None:
+    """``v = H^-1 (a + sum_c M_c' t_c)``, always with the observed H; None where zero."""
+    bearing = problem.latent.bearing
+    if u_adjoint is None and all(t[c] is None for c in bearing):
+        return None
+    zero = np.zeros(problem.n)
+    rows = {c: zero if (part := t[c]) is None else part for c in bearing}
+    rhs = whitened(problem, mode.roots, rows)
+    if u_adjoint is not None:
+        rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
+    return mode.system.factorization.solve(rhs)
+
+
+def through_mode(
+    problem: Problem, mode: Mode, t: Sequence[FloatArray | None], v: list[FloatArray] | None
+) -> list[FloatArray | None]:
+    """``t_k + sum_a l_ak M_a v``: what reaches each predictor through H and the modes."""
+    out = list(t)
+    if v is None:
+        return out
+    effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
+    shifts = problem.latent.gather(effects, len(problem.X))
+    for k in range(len(out)):
+        for a, shift in enumerate(shifts):
+            second = mode.point.derivatives.second.get((a, k) if a <= k else (k, a))
+            if shift is not None and second is not None:
+                part, before = second * shift, out[k]
+                out[k] = part if before is None else before + part
+    return out
+
+
+def _root_derivatives(
+    problem: Problem,
+    mode: Mode,
+    held: Sequence[FloatArray | None],
+    v: list[FloatArray] | None,
+    gram: Gram,
+    entries: Gram,
+) -> list[FloatArray]:
+    """Derivatives in ``Lambda`` through H and the modes, (q, q) per factor."""
+    latent, point = problem.latent, mode.point
+    zero = np.zeros(problem.n)
+    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
+    outer = latent.scatter(rows)
+    out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
+    if v is not None:
+        out = [part + s @ w.T for part, s, w in zip(out, point.scores, v, strict=True)]
+    for (f, g), entry in entries.items():
+        block = gram[f, g]
+        # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.
+        out[f] = out[f] + 2.0 * _contract(block, entry, mode.roots[g])
+        if f != g:
+            mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
+            out[g] = out[g] + 2.0 * _contract(*mirrored, mode.roots[f])
+    return out
+
+
+def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
+    """``sum_P G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s)."""
+    r, s, _ = gram.shape
+    if r == s == 1:
+        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
+    moved = np.matmul(root, inverse)
+    out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
+    return out
