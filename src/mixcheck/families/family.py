@@ -96,6 +96,15 @@ class Derivatives:
     second: Mapping[tuple[int, int], FloatArray]
     third: Mapping[tuple[int, int, int], FloatArray]
 
+    def rows(self, some: slice) -> Derivatives:
+        """Those of some rows."""
+        return Derivatives(
+            self.value[some],
+            tuple(d[some] for d in self.first),
+            {key: d[some] for key, d in self.second.items()},
+            {key: d[some] for key, d in self.third.items()},
+        )
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Family(ABC):

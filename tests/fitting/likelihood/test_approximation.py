@@ -13,6 +13,8 @@ from mixcheck.errors import ConvergenceError, SeparationWarning
 from mixcheck.fitting.likelihood import quadrature
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.objective import Objective
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
 
 # The Newton decrement at the mode is below 1e-16; log det H is off by its root.
@@ -50,8 +52,29 @@ def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> 
     """A tolerance that no rule reaches is one clear error."""
     monkeypatch.setattr(quadrature, "_AGREEMENT", 0.0)
     evaluation = objective_of(cbpp.problem, Laplace())(cbpp.optimum.psi, None)
-    with pytest.raises(ConvergenceError, match="found no number of nodes up to"):
+    with pytest.raises(ConvergenceError, match="found no number of nodes up to 201 at which"):
         GaussHermite(settled=False).refine(cbpp.problem, evaluation)
+
+
+def test_the_most_nodes_tried_in_two_dimensions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two effects of a level the error names the last number tried, and no other."""
+    rng = np.random.default_rng(2)
+    g, x = np.repeat(np.arange(6), 5), rng.normal(size=30)
+    y = rng.poisson(np.exp(1.0 + rng.normal(size=6)[g] + rng.normal(scale=0.5, size=6)[g] * x))
+    problem = mc.glmm("y ~ x + (x || g)", {"y": y, "x": x, "g": g}, family="poisson").problem
+    tried: list[int] = []
+
+    def noted(problem: Problem, method: GaussHermite) -> Objective:
+        tried.append(method.nodes)
+        return objective_of(problem, method)
+
+    psi = np.array([1.0, 0.0, 1.0, 0.5])
+    evaluation = objective_of(problem, Laplace())(psi, None)
+    monkeypatch.setattr(quadrature, "_AGREEMENT", 0.0)
+    monkeypatch.setattr(quadrature, "objective_of", noted)
+    with pytest.raises(ConvergenceError, match=r"up to 51 at which .* nodes=41 and nodes=51"):
+        GaussHermite(settled=False).refine(problem, evaluation)
+    assert max(tried) == 51
 
 
 def test_words() -> None:

@@ -12,6 +12,7 @@ from scipy.special import expit
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
+from mixcheck.fitting.likelihood import quadrature
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.likelihood.quadrature import GaussHermite, require_quadrature
@@ -46,6 +47,21 @@ def test_one_node(small: SimpleNamespace, layout: str, family: str) -> None:
     laplace = Laplace().evaluate(case.problem, case.psi, zeros)
     assert one.deviance == pytest.approx(laplace.deviance, abs=DEVIANCE)
     np.testing.assert_allclose(one.gradient, laplace.gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 70, 10**6])
+@pytest.mark.parametrize("family", ["poisson-log", "binomial-logit"])
+def test_nodes_taken_together(
+    small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, family: str, rows: int
+) -> None:
+    """One node after another, a few at once, or all: the same deviance and gradient."""
+    case = small.case("vector", family, 3, weighted=True, shifted=True)
+    zeros = case.problem.latent.zeros()
+    whole = GaussHermite(9).evaluate(case.problem, case.psi, zeros)
+    monkeypatch.setattr(quadrature, "_ROWS", rows)
+    found = GaussHermite(9).evaluate(case.problem, case.psi, zeros)
+    assert found.deviance == pytest.approx(whole.deviance, rel=1e-13)
+    np.testing.assert_allclose(found.gradient, whole.gradient, rtol=1e-10, atol=1e-10)
 
 
 def require_gradient(small: SimpleNamespace, layout: str, family: str, nodes: int) -> None:

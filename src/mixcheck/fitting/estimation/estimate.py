@@ -178,22 +178,25 @@ def estimate_refined(
 
 @may_overflow()
 def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
-    """Maximise the likelihood from another optimum, by an approximation as fine as it takes."""
+    """Maximise the likelihood from another optimum, by an approximation as fine as it takes.
+
+    Where it ends and how high is all that is asked: as in a refit, the search has no curvature.
+    """
     held = standardise(problem)
     if held is None:
-        return _refine(problem, method, near)
+        return _refine(problem, method, near, hessian=False)
     psi = held.there(near.psi)
     there = replace(near, psi=psi, evaluation=objective_of(held.problem, Laplace())(psi, None))
-    optimum, refined = _refine(held.problem, method, there)
+    optimum, refined = _refine(held.problem, method, there, hessian=False)
     return _bring_back(held, optimum, refined), refined
 
 
 def _refine(
-    problem: Problem, method: Approximation, near: Optimum
+    problem: Problem, method: Approximation, near: Optimum, *, hessian: bool = True
 ) -> tuple[Optimum, Approximation]:
     refined = method.refine(problem, near.evaluation)
     while True:
-        optimum = _from_near(problem, refined, near)
+        optimum = _from_near(problem, refined, near, hessian=hessian)
         again = method.refine(problem, optimum.evaluation)
         if again.fineness <= refined.fineness:
             return _rectify(problem, optimum, refined), refined
@@ -207,12 +210,19 @@ def _near(problem: Problem, preliminary: Approximation, start: FloatArray) -> Op
     return _first_finite(problem, preliminary, start, hessian=False)
 
 
-def _from_near(problem: Problem, method: Method, near: Optimum) -> Optimum:
-    """Maximise the likelihood from the optimum of another approximation, or from other starts."""
+def _from_near(problem: Problem, method: Method, near: Optimum, *, hessian: bool = True) -> Optimum:
+    """Maximise the likelihood from the optimum of another approximation, or from other starts.
+
+    Where there may be several optima, curvature tells which ends of searches are one.
+    """
+    several = has_several_parts(problem) or has_many_maxima(problem)
 
     def first() -> Optimum:
-        scale = whiten(problem, near.evaluation)
-        return minimise(objective_of(problem, method), near.psi, scale)
+        scale, objective = whiten(problem, near.evaluation), objective_of(problem, method)
+        if hessian or several:
+            return minimise(objective, near.psi, scale)
+        found = minimise(objective, near.psi, scale, hessian=False)
+        return found if is_optimum(found) else minimise(objective, near.psi, scale)
 
     return _best(problem, method, near.psi, first)
 

@@ -45,7 +45,9 @@ def compare_with_quadrature(
     if not problem.terms:
         return unavailable(llf, "The model has no random effects: its likelihood is exact.")
     try:
-        exact, quadrature = refine(problem, GaussHermite(settled=False), optimum)
+        finest = GaussHermite(settled=False)
+        finest.require(problem)
+        exact, quadrature = refine(problem, finest, optimum)
     except (OptionError, ConvergenceError) as error:
         return unavailable(llf, f"Quadrature does not apply: {error}.")
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))

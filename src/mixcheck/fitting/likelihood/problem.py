@@ -160,6 +160,22 @@ class Problem:
         raw = self.family.derivatives(self.data, tuple(eta), order)
         return raw if self.weights is None else _weigh(raw, self.weights)
 
+    def derivatives_of_each(
+        self, etas: Sequence[Sequence[FloatArray]], order: int
+    ) -> list[Derivatives]:
+        """The same at several predictors at once, (n,) each."""
+        if len(etas) == 1:
+            return [self.derivatives(etas[0], order)]
+        copies, data = len(etas), self.data
+        size = None if data.size is None else np.tile(data.size, copies)
+        held = Observed(np.tile(data.y, copies), size, np.tile(data.constant, copies))
+        joined = tuple(map(np.concatenate, zip(*etas, strict=True)))
+        whole = self.family.derivatives(held, joined, order)
+        parts = (whole.rows(slice(k * self.n, (k + 1) * self.n)) for k in range(copies))
+        if self.weights is None:
+            return list(parts)
+        return [_weigh(part, self.weights) for part in parts]
+
     def observed(self, derivatives: Derivatives) -> Curvature:
         """Observed information of each row."""
         return Curvature(

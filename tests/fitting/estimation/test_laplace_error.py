@@ -1,0 +1,58 @@
+"""How far Laplace's approximation is from quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mixcheck as mc
+from mixcheck.fitting.estimation import estimate as estimation
+
+# Searches end at a gradient of 1e-6 in units of standard errors.
+STANDARD_ERRORS = 1e-5
+LLF = 1e-8
+
+
+@pytest.fixture(scope="module")
+def counts() -> mc.GLMM:
+    """Overdispersed counts with a random intercept and slope."""
+    rng = np.random.default_rng(4)
+    g, x = np.repeat(np.arange(12), 8), rng.normal(size=96)
+    mean = np.exp(0.8 + 0.3 * x + 0.6 * rng.normal(size=12)[g] + 0.3 * rng.normal(size=12)[g] * x)
+    data = {"y": rng.negative_binomial(mean / 0.8, 1.0 / 1.8), "x": x, "g": g}
+    return mc.glmm("y ~ x + (x || g)", data, family="nbinom1")
+
+
+def test_it_is_the_fit_by_quadrature(counts: mc.GLMM) -> None:
+    """Likelihood and largest shift are those of a fit with the nodes that are named."""
+    facts = counts.approximation()
+    nodes = int(facts.reference.split()[2])
+    exact = mc.glmm("y ~ x + (x || g)", counts.frame, family="nbinom1", method="agq", nodes=nodes)
+    assert facts.reference_llf == pytest.approx(exact.llf, abs=LLF)
+    units = np.sqrt(np.diag(counts.covariance))
+    shifts = np.abs(exact.optimum.psi - counts.optimum.psi) / units
+    assert facts.shift == pytest.approx(float(shifts.max()), abs=STANDARD_ERRORS)
+
+
+def test_no_curvature_is_computed(counts: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the place and the height of the optimum are asked for: no Hessian by differences."""
+    asked = []
+    minimise = estimation.minimise
+
+    def noted(*arguments, **options):
+        asked.append(options.get("hessian", True))
+        return minimise(*arguments, **options)
+
+    monkeypatch.setattr(estimation, "minimise", noted)
+    assert counts.approximation().unavailable == ""
+    assert asked
+    assert not any(asked)
+
+
+def test_crossed_factors_have_no_quadrature() -> None:
+    """With several grouping factors the comparison is not there, and says why."""
+    rng = np.random.default_rng(1)
+    g, f = np.divmod(np.arange(60), 6)
+    data = {"y": rng.poisson(np.exp(0.5 + rng.normal(size=10)[g] + rng.normal(size=6)[f]))}
+    fit = mc.glmm("y ~ 1 + (1 | g) + (1 | f)", data | {"g": g, "f": f}, family="poisson")
+    assert "exactly one grouping factor" in fit.approximation().unavailable
