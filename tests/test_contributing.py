@@ -17,6 +17,7 @@ ROOMS = (
             "display",
             "families",
             "design",
+            "design/covariances",
             "fitting",
             "fitting/latent",
             "fitting/likelihood",

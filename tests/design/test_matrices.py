@@ -12,7 +12,14 @@ import pandas as pd
 import pytest
 from formulaic import Formula
 
-from mixcheck.design import Design, apply_design, build_design, parse_formula
+from mixcheck.design import (
+    Design,
+    Diagonal,
+    Unstructured,
+    apply_design,
+    build_design,
+    parse_formula,
+)
 from mixcheck.errors import (
     DataError,
     DataWarning,
@@ -119,7 +126,7 @@ def test_random_block() -> None:
     assert block.levels.tolist() == [10, 20, 30, 40]
     np.testing.assert_array_equal(block.levels[block.codes], table()["g"])
     np.testing.assert_array_equal(block.Z, np.column_stack([np.ones(N), table()["x"]]))
-    assert block.structure == "us"
+    assert block.covariance == Unstructured(2)
 
 
 def test_crossed_groups() -> None:
@@ -135,7 +142,7 @@ def test_factor_effects() -> None:
     """A factor may vary between groups, in a diagonal term too."""
     us, diag = build("y ~ (0 + h | g) + diag(x | t)").predictor("mean").random
     assert us.effects == ("h[u]", "h[v]")
-    assert (diag.effects, diag.structure) == (("Intercept", "x"), "diag")
+    assert (diag.effects, diag.covariance) == (("Intercept", "x"), Diagonal(2))
 
 
 def test_offsets_add_up() -> None:

@@ -53,7 +53,7 @@ def test_round_trip(text: str) -> None:
         np.testing.assert_array_equal(one.X, other.X)
         np.testing.assert_array_equal(one.offset, other.offset)
         for a, b in zip(one.random, other.random, strict=True):
-            assert (a.name, a.effects, a.structure) == (b.name, b.effects, b.structure)
+            assert (a.name, a.effects, a.covariance) == (b.name, b.effects, b.covariance)
             np.testing.assert_array_equal(a.codes, b.codes)
             np.testing.assert_array_equal(a.Z, b.Z)
 

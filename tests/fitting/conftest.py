@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.design import Design, Diagonal, build_design, parse_formula
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 
@@ -102,8 +102,8 @@ def dense_maps(design: Design, theta: np.ndarray) -> list[np.ndarray]:
     for k, part in enumerate(design.predictors):
         for block in part.random:
             q, m = block.Z.shape[1], len(block.levels)
-            size = q if block.structure == "diag" else q * (q + 1) // 2
-            root = dense_root(block.structure, q, theta[at : at + size])
+            size = q if isinstance(block.covariance, Diagonal) else q * (q + 1) // 2
+            root = dense_root(block.covariance.name, q, theta[at : at + size])
             at += size
             whole = np.zeros((n, m, q))
             whole[np.arange(n), block.codes] = block.Z @ root
@@ -230,11 +230,7 @@ def make_case(
     draft = make_design(layout, frame, np.ones(n), made, **options)
     beta = [rng.normal(scale=0.3 * spread, size=p.X.shape[1]) for p in draft.predictors]
     beta[0][0] += centre
-    n_theta = sum(
-        b.Z.shape[1] * (b.Z.shape[1] + 1) // 2 if b.structure == "us" else b.Z.shape[1]
-        for p in draft.predictors
-        for b in p.random
-    )
+    n_theta = sum(b.covariance.n_theta for p in draft.predictors for b in p.random)
     theta = spread * (0.3 + 0.5 * rng.random(n_theta)) * rng.choice([-1.0, 1.0], n_theta)
     psi = np.concatenate([*beta, theta])
     maps = dense_maps(draft, theta)
@@ -276,7 +272,7 @@ def dense_covariance(problem: Problem, psi: np.ndarray) -> np.ndarray:
     for term in problem.terms:
         factor = problem.latent.factors[term.factor]
         level = np.equal.outer(factor.sums.index, factor.sums.index)
-        root = term.covariance.factor(psi[problem.n_beta :][term.theta])
+        root = term.covariance.root(psi[problem.n_beta :][term.theta])
         columns = factor.columns[term.columns]
         Z = np.stack(
             [np.ones(problem.n) if c.covariate is None else c.covariate for c in columns], axis=1

@@ -1,6 +1,6 @@
 """Data to matrices: formulas, covariance structures, and the frozen design."""
 
-from mixcheck.design.covariance import Covariance, Diagonal, Unstructured, covariance_of
+from mixcheck.design.covariances import Covariance, Diagonal, Unstructured, covariance_of
 from mixcheck.design.formula import (
     ModelFormula,
     PredictorFormula,

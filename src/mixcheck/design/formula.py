@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, Literal, NoReturn, TypeAlias, cast
+from typing import Final, Literal, NoReturn, TypeAlias
 
 from mixcheck.design.brackets import Source, brief, scan
-from mixcheck.design.covariance import STRUCTURES, Structure
+from mixcheck.design.covariances import DEFAULT, STRUCTURES
 from mixcheck.design.evaluation import names_of
 from mixcheck.design.functions import FUNCTIONS
 from mixcheck.design.nodes import NAME, Braces, Node, quote_name, unquote_name
@@ -49,13 +49,13 @@ class RandomTerm:
         Right side in canonical text with the intercept written out, ``1 + x`` or ``0 + x``.
     group : tuple of str
         Columns that, crossed, make the grouping factor.
-    structure : {"us", "diag"}
-        Covariance of the effects of one level.
+    structure : str
+        Name of the covariance structure of the effects of one level.
     """
 
     effects: str
     group: tuple[str, ...]
-    structure: Structure = "us"
+    structure: str = DEFAULT
 
     @property
     def group_name(self) -> str:
@@ -63,7 +63,7 @@ class RandomTerm:
         return ":".join(self.group)
 
     def __str__(self) -> str:
-        prefix = "" if self.structure == "us" else self.structure
+        prefix = "" if self.structure == DEFAULT else self.structure
         return f"{prefix}({self.effects} | {':'.join(map(quote_name, self.group))})"
 
 
@@ -405,7 +405,7 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
             f"A bar needs parentheses; write `({brief(source.part(item.start, item.end))})`.",
         )
     start, end = source.peel(item.start, item.end)
-    structure: Structure = "us"
+    structure: str = DEFAULT
     call = _call(source, start, end)
     if call is not None and call[0] == "offset":
         commas = source.find(*call[1], ",")
@@ -415,7 +415,7 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
     elif (start, end) != (item.start, item.end) and source.find(start, end, "|"):
         _add_terms(source, (start, end), structure, random)
     elif call is not None and _is_structure(source, start, *call):
-        structure = cast(Structure, call[0])
+        structure = call[0]
         _add_terms(source, source.peel(*call[1]), structure, random)
     else:
         return True
@@ -453,7 +453,7 @@ def _is_structure(source: Source, start: int, name: str, arguments: _Span) -> bo
     return source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
 
 
-def _add_terms(source: Source, span: _Span, structure: Structure, found: list[RandomTerm]) -> None:
+def _add_terms(source: Source, span: _Span, structure: str, found: list[RandomTerm]) -> None:
     """Append the random terms of one bar."""
     start, end = span
     bars = source.find(start, end, "|")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.covariance import Structure
+from mixcheck.design.covariances import Covariance, covariance_of
 from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.frames import (
     Columns,
@@ -60,8 +60,8 @@ class RandomBlock:
         Level of every row; -1 where a new row has a level never seen.
     Z : (n, q)
         Effects of every row.
-    structure : {"us", "diag"}
-        Covariance of the effects of one level.
+    covariance : Covariance
+        Structure of the covariance of the effects of one level.
     """
 
     name: str
@@ -70,7 +70,7 @@ class RandomBlock:
     levels: pd.Index[Any]
     codes: IntArray
     Z: FloatArray
-    structure: Structure
+    covariance: Covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,7 +355,8 @@ def _block(
 ) -> RandomBlock:
     effects = recipe.columns
     check_finite(Z, effects, frame)
-    return RandomBlock(str(term), term.group_name, effects, key.levels, codes, Z, term.structure)
+    covariance = covariance_of(term.structure, len(effects))
+    return RandomBlock(str(term), term.group_name, effects, key.levels, codes, Z, covariance)
 
 
 def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:

@@ -287,7 +287,7 @@ def _new_predictor(
             block.levels,
             codes[term.group],
             made[f"{name} random {i}"],
-            block.structure,
+            block.covariance,
         )
         for i, (term, block) in enumerate(zip(parsed.random, old.random, strict=True))
         if random != "none"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mixcheck.design import RandomTerm
+from mixcheck.design.covariances import DEFAULT, STRUCTURES
 from mixcheck.design.formula import quote_name
 from mixcheck.selection.terms import addable, droppable, split_terms
 
@@ -30,20 +31,24 @@ class RandomPart:
     group : tuple of str
         Columns that, crossed, make the grouping factor.
     structure : str
-        "us" for correlated effects, "split" for one term each, or another that the formula
-        names.
+        That of the formula, or "split" for one term each in place of correlated effects.
     """
 
     effects: tuple[str, ...]
     group: tuple[str, ...]
-    structure: str = "us"
+    structure: str = DEFAULT
 
     def __str__(self) -> str:
         effects = self.effects if self.effects[0] == INTERCEPT else ("0", *self.effects)
         bar = "||" if self.structure == SPLIT else "|"
-        prefix = "" if self.structure in ("us", SPLIT) else self.structure
+        prefix = "" if self.structure in (DEFAULT, SPLIT) else self.structure
         group = ":".join(map(quote_name, self.group))
         return f"{prefix}({' + '.join(effects)} {bar} {group})"
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether any further effect fits the structure."""
+        return self.structure != SPLIT and STRUCTURES[self.structure].unrestricted
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,8 +77,8 @@ def neighbouring_parts(
 ) -> Iterator[tuple[RandomPart, ...]]:
     """Random parts one change away: an effect less or more, correlations less or more.
 
-    An intercept goes last and comes first. Effects of a structure other than correlated and
-    diagonal stay together.
+    An intercept goes last and comes first. Effects of a structure that is not
+    divisible stay together.
 
     Parameters
     ----------
@@ -94,7 +99,7 @@ def neighbouring_parts(
     for i, (part, whole) in enumerate(zip(parts, full, strict=True)):
         group = _effects(parts, part.group)
         full_group = _effects(full, part.group)
-        if whole.structure not in ("us", "diag"):
+        if not STRUCTURES[whole.structure].divisible:
             changed = _whole_or_nothing(part, whole, kept)
         else:
             changed = [
@@ -155,9 +160,9 @@ def _plain(effects: tuple[str, ...], part: RandomPart, whole: RandomPart) -> str
 
 def _turned(part: RandomPart, whole: RandomPart, joined: Collection[str]) -> Iterator[RandomPart]:
     """The same effects without their correlations, or with them again."""
-    if whole.structure != "us" or len(part.effects) < 2:
+    if not STRUCTURES[whole.structure].unrestricted or len(part.effects) < 2:
         return
     if part.structure == SPLIT:
-        yield replace(part, structure="us")
+        yield replace(part, structure=whole.structure)
     elif not any(effect in joined for effect in part.effects):
         yield replace(part, structure=SPLIT)

@@ -352,7 +352,7 @@ def _slopes(s: Situation, why: str, group: tuple[str, ...]) -> Iterator[Remedy]:
     parts = s.model.random
     taken = {effect for part in parts if part.group == group for effect in part.effects}
     for i, part in enumerate(parts):
-        if part.group != group or part.effects[0] != "1" or part.structure != "us":
+        if part.group != group or part.effects[0] != "1" or not part.takes_more:
             continue
         for term in s.numbers:
             if term not in taken and s.varies_within(term, group):

@@ -42,7 +42,7 @@ def test_the_face_keeps_the_covariance() -> None:
     face = face_near(fit.problem, psi)
     assert face is not None
     term = fit.problem.terms[0]
-    before, after = (term.covariance.factor(p[-3:]) for p in (psi, face))
+    before, after = (term.covariance.root(p[-3:]) for p in (psi, face))
     np.testing.assert_allclose(after @ after.T, before @ before.T, atol=COVARIANCE)
     assert after[1, 1] == 0.0
 

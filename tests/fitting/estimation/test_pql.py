@@ -279,7 +279,7 @@ def working_deviance(fit: mc.GLMM, theta: np.ndarray) -> float:
     V = np.diag(1.0 / W)
     order = fit.problem.order
     for term in fit.problem.terms:
-        root = term.covariance.factor(theta[term.theta])
+        root = term.covariance.root(theta[term.theta])
         Z = term.block.Z[order]
         same = term.block.codes[order][:, None] == term.block.codes[order]
         V += (Z @ root @ root.T @ Z.T) * same

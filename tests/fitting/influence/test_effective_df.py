@@ -35,7 +35,7 @@ def dense_degrees(fit: mc.GLMM) -> list[float]:
     theta, columns, sizes = fit.theta.to_numpy(), [fit.design.predictors[0].X], []
     for term in fit.problem.terms:
         block = term.block
-        root = term.covariance.factor(theta[term.theta])
+        root = term.covariance.root(theta[term.theta])
         whole = np.zeros((fit.nobs, len(block.levels), root.shape[0]))
         whole[np.arange(fit.nobs), block.codes] = block.Z @ root
         columns.append(whole.reshape(fit.nobs, -1))

@@ -130,7 +130,7 @@ def test_scoring_goes_to_a_stationary_point(formula: str, *, restricted: bool) -
     problem = problem_of(formula)
     # Every level with much to say, so that the optimum is no boundary.
     far = np.random.default_rng(8).normal(size=(len(problem.latent.factors[0].columns), 12))
-    held = [term.covariance.q > 1 and term.block.structure == "us" for term in problem.terms]
+    held = [term.covariance.q > 1 and term.covariance.unrestricted for term in problem.terms]
     free = None if all(held) or len(far) == 1 else np.flatnonzero(np.eye(len(far)))
     y = 3.0 * sum(problem.latent.gather([far], 1)) + problem.data.y
     at = deviance_of(problem.with_rows(y), restricted=restricted)

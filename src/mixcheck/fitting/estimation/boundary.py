@@ -9,8 +9,6 @@ that has a zero at the end of the diagonal, is a point on that face to search fr
 
 from __future__ import annotations
 
-import numpy as np
-
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.problem import Problem
@@ -34,22 +32,7 @@ def face_near(problem: Problem, psi: FloatArray) -> FloatArray | None:
     out, found = psi.copy(), False
     for term in problem.terms:
         held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-        root = term.covariance.factor(psi[held])
-        if term.block.structure == "diag" or root.shape[0] == 1:
-            continue
-        values, vectors = np.linalg.eigh(root @ root.T)
-        if values[0] < _NEGLIGIBLE * values[-1]:
-            spread = vectors[:, 1:] * np.sqrt(np.maximum(values[1:], 0.0))
-            out[held] = term.covariance.pull_back(_lower_root(spread))
-            found = True
+        face = term.covariance.without_smallest(psi[held], _NEGLIGIBLE)
+        if face is not None:
+            out[held], found = face, True
     return out if found else None
-
-
-def _lower_root(spread: FloatArray) -> FloatArray:
-    """Lower-triangular (q, q) L with ``L L' = A A'`` for A (q, r), r < q; last columns zero."""
-    q, r = spread.shape
-    upper = np.linalg.qr(spread.T, mode="r")
-    signs = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
-    out = np.zeros((q, q))
-    out[:, :r] = (signs[:, None] * upper).T
-    return out

@@ -95,7 +95,7 @@ def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:
         if link is None:
             continue
         theta = optimum.psi[problem.n_beta :]
-        spread = term.block.Z @ term.covariance.factor(theta[term.theta])
+        spread = term.block.Z @ term.covariance.root(theta[term.theta])
         deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))
         if deviation > _WIDE[link]:
             out.append(term)

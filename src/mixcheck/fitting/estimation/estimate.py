@@ -110,9 +110,9 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
         return _estimate_joint(joint, method, joint.outer(start))
     preliminary = method.approximation.preliminary
     if preliminary is None:
-        return _rectify(problem, _best_of_starts(problem, method, start), method)
+        return _canonical(problem, _best_of_starts(problem, method, start), method)
     near = _near(problem, preliminary, start)
-    return _rectify(problem, _from_near(problem, method, near), method)
+    return _canonical(problem, _from_near(problem, method, near), method)
 
 
 def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum:
@@ -199,7 +199,7 @@ def _refine(
         optimum = _from_near(problem, refined, near, hessian=hessian)
         again = method.refine(problem, optimum.evaluation)
         if again.fineness <= refined.fineness:
-            return _rectify(problem, optimum, refined), refined
+            return _canonical(problem, optimum, refined), refined
         near, refined = optimum, again
 
 
@@ -309,13 +309,11 @@ def _explore(
 def _first_finite(
     problem: Problem, method: Method, start: FloatArray, *, hessian: bool = True
 ) -> Optimum:
-    shrink = np.ones(start.size)
     objective = objective_of(problem, method)
     sizes = (1.0, 0.3, 0.03)
     least = sizes[-1]
     for factor in sizes:
-        shrink[problem.n_beta :] = factor
-        first = approach(problem, objective, start * shrink)
+        first = approach(problem, objective, problem.scaled(start, factor))
         if first.mode is not None and (factor == least or first.spread < POLE):
             scale = whiten(problem, first)
             optimum = minimise(
@@ -347,7 +345,7 @@ def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if isinstance(method, PQL):
         return settle(joint, method, start)
-    optimum = _rectify(joint.problem, _best_of_starts(joint.problem, method, start), method)
+    optimum = _canonical(joint.problem, _best_of_starts(joint.problem, method, start), method)
     return _expand(joint, optimum, method)
 
 
@@ -394,7 +392,7 @@ def _re_estimate(
     optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
     if not is_optimum(optimum):
         return _or_anew(problem, method, optimum)
-    return _rectify(problem, optimum, method)
+    return _canonical(problem, optimum, method)
 
 
 def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
@@ -408,8 +406,8 @@ def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
     except ConvergenceError:
         if not finite:
             raise
-        return _rectify(problem, stalled, method)
-    return anew if not finite or is_better(anew, stalled) else _rectify(problem, stalled, method)
+        return _canonical(problem, stalled, method)
+    return anew if not finite or is_better(anew, stalled) else _canonical(problem, stalled, method)
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
@@ -460,7 +458,7 @@ def _re_estimate_joint(
     optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))
-    found = _expand(joint, _rectify(joint.problem, optimum, method), method)
+    found = _expand(joint, _canonical(joint.problem, optimum, method), method)
     return found if is_optimum(optimum) else _or_anew(problem, method, found)
 
 
@@ -479,17 +477,17 @@ def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
     out = psi.copy()
     spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     for term in problem.terms:
-        for k in term.covariance.diagonal:
+        for k in term.covariance.even:
             j = problem.n_beta + term.theta.start + k
             out[j] = max(out[j], _NUDGE * spread[j])
     return out
 
 
-def _rectify(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
-    """The same optimum with the diagonal of every Lambda non-negative."""
+def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
+    """The same optimum at the canonical parameters of its covariances."""
     signs = np.ones(optimum.psi.size)
     theta = optimum.psi[problem.n_beta :]
-    signs[problem.n_beta :] = np.where(problem.rectify(theta) == theta, 1.0, -1.0)
+    signs[problem.n_beta :] = np.where(problem.canonical(theta) == theta, 1.0, -1.0)
     if np.all(signs > 0):
         return optimum
     psi = signs * optimum.psi

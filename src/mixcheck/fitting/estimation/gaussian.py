@@ -16,7 +16,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.gaussian_search import find_optimum, to_lower
+from mixcheck.fitting.estimation.gaussian_search import entries_of, find_optimum, to_lower
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.factorization import factorize
 from mixcheck.fitting.latent.layout import Gram
@@ -136,7 +136,7 @@ class GaussianFit:
         theta = np.empty(self.problem.n_theta)
         for term in self.problem.terms:
             root = self.turned[0][term.factor][term.columns, term.columns]
-            theta[term.theta] = term.covariance.pull_back(root)
+            theta[term.theta] = root[entries_of(term)]
         return np.concatenate([beta, [log_sd], self._scale_of_theta * theta])
 
     @property
@@ -249,7 +249,7 @@ class GaussianFit:
                 unit[entries.rows[j] - before, entries.columns[j] - before] = 1.0
                 moved = change @ unit @ turn
                 out[p + 1 + term.theta.start : p + 1 + term.theta.stop, p + 1 + j] = (
-                    self._scale_of_theta * term.covariance.pull_back(_turn(root, moved))
+                    self._scale_of_theta * _turn(root, moved)[entries_of(term)]
                 )
         return out
 
@@ -400,6 +400,6 @@ def centre_effects(optimum: Optimum) -> Centred | None:
     theta = np.empty(problem.n_theta)
     for term in problem.terms:
         root = fit.profile.roots[term.factor][term.columns, term.columns]
-        theta[term.theta] = term.covariance.pull_back(to_lower(root)[0])
+        theta[term.theta] = to_lower(root)[0][entries_of(term)]
     spread = np.sqrt(2.0 / np.maximum(np.abs(fit.hessian.diagonal()), 1e-300))
     return Centred(problem, unit * theta, unit * spread)

@@ -98,7 +98,7 @@ class Chart:
             if _correlated(term):
                 pivots, held = _pivoted(root @ root.T)
                 order = pivots.tolist()
-            down, along = term.covariance.entries
+            down, along = entries_of(term)
             factors += [term.factor] * len(down)
             rows += [before + order[row] for row in down.tolist()]
             columns += [before + column for column in along.tolist()]
@@ -134,8 +134,15 @@ class Chart:
         return True
 
 
+def entries_of(term: Term) -> tuple[IntArray, IntArray]:
+    """Row and column in Lambda of every parameter of a term."""
+    entries = term.covariance.entries
+    assert entries is not None  # a problem with another structure has no cross products
+    return entries
+
+
 def _correlated(term: Term) -> bool:
-    return term.block.structure == "us" and term.covariance.q > 1
+    return term.covariance.unrestricted and term.covariance.q > 1
 
 
 def _pivoted(S: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -439,14 +446,12 @@ def _settle(search: Search, here: Profile) -> Profile:
     effects: a triangular Lambda in that order is then as smooth there.
     """
     found = here.theta.tolist()
-    diagonals = [
-        found[t.theta.start + k] for t in search.chart.terms for k in t.covariance.diagonal
-    ]
+    diagonals = [found[t.theta.start + k] for t in search.chart.terms for k in t.covariance.even]
     if all(abs(value) >= _TINY for value in diagonals):
         return here
     rows, theta = here.entries.rows.copy(), here.theta.copy()
     for term in search.chart.terms:
-        local = [np.asarray(places) for places in term.covariance.entries]
+        local = entries_of(term)
         diagonal = local[0] == local[1]
         held = theta[term.theta]
         held[diagonal & (np.abs(held) < _TINY)] = 0.0
@@ -457,7 +462,7 @@ def _settle(search: Search, here: Profile) -> Profile:
             order = rows[term.theta][diagonal]
             last = np.argsort(order[rank:])
             order = np.concatenate([np.arange(rank), rank + last])
-            lower = term.covariance.factor(held)[order]
+            lower = term.covariance.root(held)[order]
             held[:] = lower[local[0], local[1]]
             rows[term.theta] = rows[term.theta][diagonal][order][local[0]]
         theta[term.theta] = held

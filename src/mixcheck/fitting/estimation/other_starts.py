@@ -159,15 +159,15 @@ def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
             out[where] = centre + rng.normal(0.0, _SHIFT[min(k, 1)], size.size) / size
         for term in problem.terms:
             held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-            root = term.covariance.factor(out[held])
+            root = term.covariance.root(out[held])
             sizes = np.abs(np.diag(root)) * np.exp(rng.normal(0.0, _RESIZE, root.shape[0]))
-            if root.shape[0] > 1 and term.block.structure != "diag":
+            if root.shape[0] > 1 and term.covariance.correlated.all():
                 root = np.tril(rng.normal(0.0, _CORRELATE, root.shape), -1) + np.eye(sizes.size)
                 root /= np.linalg.norm(root, axis=1)[:, None]
                 sizes = sizes[:, None] * root
             else:
                 sizes = np.diag(sizes)
-            out[held] = term.covariance.pull_back(sizes)
+            out[held] = term.covariance.of_root(sizes)
         yield out
 
 

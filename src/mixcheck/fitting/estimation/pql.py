@@ -230,7 +230,7 @@ def settle(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
         held, used = _newton(joint, method, held)
         count += used
         if held.largest < _ENOUGH:
-            held = _rectify(joint, method, held)
+            held = _canonical(joint, method, held)
             optimum = _minimum(method, held)
             if np.array_equal(optimum.psi, held.evaluation.psi):
                 return _finish(joint, held, replace(optimum, evaluations=count))
@@ -274,10 +274,10 @@ def _newton(joint: Joint, method: PQL, held: _Rest) -> tuple[_Rest, int]:
     return held, count
 
 
-def _rectify(joint: Joint, method: PQL, held: _Rest) -> _Rest:
+def _canonical(joint: Joint, method: PQL, held: _Rest) -> _Rest:
     """The same with the diagonal of every Lambda non-negative."""
     problem, psi = joint.problem, held.evaluation.psi.copy()
-    psi[problem.n_beta :] = problem.rectify(psi[problem.n_beta :])
+    psi[problem.n_beta :] = problem.canonical(psi[problem.n_beta :])
     if np.array_equal(psi, held.evaluation.psi):
         return held
     return replace(_at(joint, method, psi), scale=held.scale)

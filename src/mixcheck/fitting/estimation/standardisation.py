@@ -74,8 +74,8 @@ class Standardised:
         for held, term in zip(self.terms, self.alone.terms, strict=True):
             if held is not None:
                 where = _place(self.alone, term)
-                root = (held.back if back else held.forward) @ term.covariance.factor(psi[where])
-                out[where] = term.covariance.pull_back(_lower(root))
+                root = (held.back if back else held.forward) @ term.covariance.root(psi[where])
+                out[where] = term.covariance.of_root(root)
         return out
 
     def jacobian(self, psi: FloatArray) -> FloatArray:
@@ -162,7 +162,7 @@ def _orthogonalise(X: FloatArray) -> _Orthogonal:
 
 
 def _map_of(problem: Problem, term: Term) -> _Orthogonal | None:
-    if term.block.structure == "diag" or term.covariance.q < 2:
+    if not term.covariance.unrestricted or term.covariance.q < 2:
         return None
     columns = problem.latent.factors[term.factor].columns[term.columns]
     ones = np.ones(problem.n)
@@ -199,21 +199,13 @@ def _place(problem: Problem, term: Term) -> slice:
     return slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
 
 
-def _lower(root: FloatArray) -> FloatArray:
-    """Lower-triangular L with a non-negative diagonal and ``L L' = root root'``."""
-    upper = np.linalg.qr(root.T, mode="r")
-    signs = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
-    out: FloatArray = (signs[:, None] * upper).T
-    return out
-
-
 def _differentiate(term: Term, matrix: FloatArray, theta: FloatArray) -> FloatArray:
     """Derivative of ``L = lower(matrix Lambda)`` in Lambda, (n_theta, n_theta).
 
     With ``M = L Q``: ``dL = L Phi(E + E')``, ``E = L^-1 dM Q'``, where Phi takes the lower
     triangle and half the diagonal.
     """
-    root = term.covariance.factor(theta)
+    root = term.covariance.root(theta)
     diagonal = np.diag_indices_from(root)
     least = _INSIDE * max(float(np.abs(root).max()), 1e-300)
     root[diagonal] = np.where(np.abs(root[diagonal]) < least, least, root[diagonal])
@@ -225,6 +217,6 @@ def _differentiate(term: Term, matrix: FloatArray, theta: FloatArray) -> FloatAr
     half = np.tri(q, k=-1) + 0.5 * np.eye(q)
     columns = []
     for unit in np.eye(theta.size):
-        E = np.linalg.solve(L, matrix @ term.covariance.factor(unit) @ turn.T)
-        columns.append(term.covariance.pull_back(L @ (half * (E + E.T))))
+        E = np.linalg.solve(L, matrix @ term.covariance.root(unit) @ turn.T)
+        columns.append(term.covariance.pull_back(theta, L @ (half * (E + E.T))))
     return np.column_stack(columns)

@@ -182,9 +182,7 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
         scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
         deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
         for term in problem.terms:
-            held = np.zeros(term.covariance.n_theta)
-            held[list(term.covariance.diagonal)] = deviations[term.factor][term.columns]
-            theta[term.theta] = held
+            theta[term.theta] = term.covariance.start(deviations[term.factor][term.columns])
     return np.concatenate([beta, theta])
 
 
@@ -226,17 +224,15 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
     for term in problem.terms:
         u = mode.point.u[term.factor][term.columns]
         spread = entries[term.factor, term.factor][term.columns, term.columns].sum(axis=2)
-        root = term.covariance.factor(theta[term.theta])
+        root = term.covariance.root(theta[term.theta])
         covariance = root @ ((u @ u.T + spread) / u.shape[1]) @ root.T
-        if term.block.structure == "diag":
-            covariance = np.diag(np.diag(covariance))
         if not np.isfinite(covariance).all():
             return theta
         total = float(np.trace(covariance))
         if total <= 0.0:
             continue  # at a variance of zero a step of EM stays where it is
         ridge = 1e-12 * total * np.eye(covariance.shape[0])
-        out[term.theta] = term.covariance.pull_back(np.linalg.cholesky(covariance + ridge))
+        out[term.theta] = term.covariance.nearest(covariance + ridge)
     return out
 
 
@@ -260,11 +256,11 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
         scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
     levels = _diagonals(problem, system.gram)
     for term in problem.terms:
-        root = term.covariance.factor(evaluation.psi[problem.n_beta :][term.theta])
-        spread = _theta_spread(np.abs(np.diag(root)), levels[term.factor][term.columns])
-        for k, s in enumerate(term.covariance.pull_back(spread)):
-            j = problem.n_beta + term.theta.start + k
-            scale[j, j] = s
+        theta = evaluation.psi[problem.n_beta :][term.theta]
+        deviations = np.abs(np.diag(term.covariance.root(theta)))
+        spread = _theta_spread(deviations, levels[term.factor][term.columns])
+        where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+        scale[where, where] = term.covariance.unit_steps(theta, spread)
     return scale
 
 

@@ -232,7 +232,7 @@ def _spread_latent(
         levels, index = np.unique(keys, return_inverse=True)
         columns: list[Column | None] = [None] * factor.q
         for term in (t for t in problem.terms if t.factor == f):
-            roots = np.stack([term.covariance.factor(part) for part in theta[term.theta].T])
+            roots = np.stack([term.covariance.root(part) for part in theta[term.theta].T])
             held = range(factor.q)[term.columns]
             Z = np.stack([_covariate(factor.columns[c], member) for c in held])
             for d, c in enumerate(held):

@@ -200,7 +200,7 @@ class LinearMixed:
             sums = self.problem.latent.scatter({0: column})
             for f, (root, part) in enumerate(zip(self.roots, sums, strict=True)):
                 out[f] -= 2.0 * part @ (root.T @ part).T
-        gradient: FloatArray = self.problem.pull_back(out) / self.deviation
+        gradient: FloatArray = self.problem.pull_back(self.theta, out) / self.deviation
         return gradient
 
 

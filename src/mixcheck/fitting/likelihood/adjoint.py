@@ -61,6 +61,7 @@ class Direct:
 
 def pull_back(
     problem: Problem,
+    psi: FloatArray,
     mode: Mode,
     curvature: Curvature,
     gram: Gram,
@@ -72,6 +73,8 @@ def pull_back(
     Parameters
     ----------
     problem : Problem
+    psi : (P,)
+        The parameters.
     mode : Mode
     curvature : Curvature
         What H is made of.
@@ -99,7 +102,7 @@ def pull_back(
         return np.concatenate(betas)
     d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
     total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
-    return np.concatenate([*betas, problem.pull_back(total)])
+    return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], total)])
 
 
 @dataclass(frozen=True, eq=False)

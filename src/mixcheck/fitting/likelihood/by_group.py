@@ -48,7 +48,7 @@ def split_deviance(
         log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
         deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
     entries = system.factorization.inverse_entries()
-    gradient = _gradient(problem, mode, curvature, system.gram, entries, sums)
+    gradient = _gradient(problem, whole.psi, mode, curvature, system.gram, entries, sums)
     return GroupEvaluation(deviance, gradient, whole)
 
 
@@ -83,6 +83,7 @@ class _GroupSums:
 
 def _gradient(
     problem: Problem,
+    psi: FloatArray,
     mode: Mode,
     curvature: Curvature,
     gram: Gram,
@@ -98,7 +99,7 @@ def _gradient(
         columns.extend(sums.rows(coef * x) for x in X.T)
     if problem.terms:
         roots = _root_derivatives(problem, mode, held, adjoint.v, gram, entries, sums)
-        columns.extend(_pull_back(problem, roots))
+        columns.extend(_pull_back(problem, psi[problem.n_beta :], roots))
     return np.stack(columns, axis=1)
 
 
@@ -137,7 +138,8 @@ def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatA
     return out
 
 
-def _pull_back(problem: Problem, roots: Sequence[FloatArray]) -> FloatArray:
+def _pull_back(problem: Problem, theta: FloatArray, roots: Sequence[FloatArray]) -> FloatArray:
     """The chain rule from derivatives in ``Lambda`` to those in theta by group, (n_theta, G)."""
     G = roots[0].shape[-1]
-    return np.stack([problem.pull_back([part[..., g] for part in roots]) for g in range(G)], axis=1)
+    parts = [problem.pull_back(theta, [part[..., g] for part in roots]) for g in range(G)]
+    return np.stack(parts, axis=1)

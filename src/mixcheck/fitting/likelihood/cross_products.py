@@ -185,7 +185,7 @@ def _upper_root(Q: FloatArray, weights: Weights) -> tuple[FloatArray, float] | N
 
 
 def multiply_design(
-    X: FloatArray, latent: Latent, structures: Sequence[tuple[int, slice, str]], weights: Weights
+    X: FloatArray, latent: Latent, places: Sequence[tuple[int, slice, bool]], weights: Weights
 ) -> Products | None:
     """Cross products of a design; None if its fixed effects are not identified.
 
@@ -194,15 +194,15 @@ def multiply_design(
     X : (n, p)
     latent : Latent
         All of whose random effects enter the mean.
-    structures : sequence of (factor, columns, structure)
-        Where each random term lives.
+    places : sequence of (factor, columns, unrestricted)
+        Where each random term lives, and whether its covariance may be any.
     weights : Weights
     """
     found = orthonormalise(X, weights)
     if found is None:
         return None
     Q, units = found
-    standard, changes, sizes = _standardise(latent, structures, weights)
+    standard, changes, sizes = _standardise(latent, places, weights)
     rows = np.ones(len(Q)) if weights.rows is None else weights.rows
     gram = standard.gram({(0, 0): rows}) if standard.factors else Gram()
     crossed = [standard.scatter({0: weights.times(q)}) for q in Q.T]
@@ -214,14 +214,14 @@ def multiply_design(
 
 
 def _standardise(
-    latent: Latent, structures: Sequence[tuple[int, slice, str]], weights: Weights
+    latent: Latent, places: Sequence[tuple[int, slice, bool]], weights: Weights
 ) -> tuple[Latent, tuple[FloatArray, ...], tuple[FloatArray, ...]]:
     """The random effects with covariates of size one, centred where a term can absorb it."""
     changes = [np.eye(f.q) for f in latent.factors]
     sizes = tuple(np.ones(f.q) for f in latent.factors)
     columns = [list(f.columns) for f in latent.factors]
     changed = False
-    for f, where, structure in structures:
+    for f, where, unrestricted in places:
         held = range(*where.indices(latent.factors[f].q))
         if all(columns[f][c].covariate is None for c in held):
             continue
@@ -232,7 +232,7 @@ def _standardise(
                 continue
             mean, size = _moments_of(values, weights)
             sizes[f][c] = math.hypot(mean, size)
-            if structure != "us" or constant is None or abs(mean) <= _FAR * size:
+            if not unrestricted or constant is None or abs(mean) <= _FAR * size:
                 mean, size = 0.0, math.hypot(mean, size)
             if size == 0.0:
                 continue

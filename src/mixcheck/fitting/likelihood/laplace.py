@@ -87,7 +87,7 @@ class Laplace(Approximation):
         if self.restricted and problem.latent.fixed is not None:
             deviance -= problem.latent.fixed.constant
         entries = integrated.inverse_entries()
-        gradient = _gradient(problem, mode, curvature, system.gram, entries)
+        gradient = _gradient(problem, psi, mode, curvature, system.gram, entries)
         return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
 
     def factorize(self, problem: Problem, mode: Mode) -> Factorization:
@@ -175,6 +175,7 @@ def _require_weighed(
 
 def _gradient(
     problem: Problem,
+    psi: FloatArray,
     mode: Mode,
     curvature: Curvature,
     gram: Gram,
@@ -187,4 +188,4 @@ def _gradient(
         roots=[-2.0 * (s @ u.T) for s, u in zip(point.scores, point.u, strict=True)],
         u=None,
     )
-    return pull_back(problem, mode, curvature, gram, entries, direct)
+    return pull_back(problem, psi, mode, curvature, gram, entries, direct)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design.covariance import Covariance, covariance_of
+from mixcheck.design.covariances import Covariance
 from mixcheck.design.frames import row_label
 from mixcheck.design.matrices import Design, RandomBlock
 from mixcheck.families.family import Derivatives, Family, Observed, SupportError
@@ -40,7 +40,6 @@ class Term:
         Its grouping factor in the latent system.
     columns : slice
         Its random effects among those of the factor.
-    covariance : Covariance
     theta : slice
         Its parameters among all covariance parameters.
     """
@@ -49,8 +48,12 @@ class Term:
     predictor: int
     factor: int
     columns: slice
-    covariance: Covariance
     theta: slice
+
+    @property
+    def covariance(self) -> Covariance:
+        """Structure of the covariance of its effects."""
+        return self.block.covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,22 +121,30 @@ class Problem:
             np.zeros((f.q, f.q)) if f.fixed is None else f.fixed.units for f in self.latent.factors
         ]
         for term in self.terms:
-            out[term.factor][term.columns, term.columns] = term.covariance.factor(theta[term.theta])
+            out[term.factor][term.columns, term.columns] = term.covariance.root(theta[term.theta])
         return out
 
-    def pull_back(self, d_roots: Sequence[FloatArray]) -> FloatArray:
+    def pull_back(self, theta: FloatArray, d_roots: Sequence[FloatArray]) -> FloatArray:
         """Chain rule from derivatives in ``Lambda`` to derivatives in theta."""
         out = np.empty(self.n_theta)
         for term in self.terms:
             block = d_roots[term.factor][term.columns, term.columns]
-            out[term.theta] = term.covariance.pull_back(block)
+            out[term.theta] = term.covariance.pull_back(theta[term.theta], block)
         return out
 
-    def rectify(self, theta: FloatArray) -> FloatArray:
-        """The same covariances with the diagonal of every ``Lambda`` non-negative."""
+    def canonical(self, theta: FloatArray) -> FloatArray:
+        """The representative of all theta with the same covariances."""
         out = theta.copy()
         for term in self.terms:
-            out[term.theta] = term.covariance.rectify(theta[term.theta])
+            out[term.theta] = term.covariance.canonical(theta[term.theta])
+        return out
+
+    def scaled(self, psi: FloatArray, factor: float) -> FloatArray:
+        """Parameters, (P,), with all standard deviations of random effects times `factor`."""
+        out = psi.copy()
+        theta = out[self.n_beta :]
+        for term in self.terms:
+            theta[term.theta] = term.covariance.scaled(theta[term.theta], factor)
         return out
 
     @cached_property
@@ -146,9 +157,9 @@ class Problem:
         """Cross products of a linear mixed model; None if it is none, or not identified."""
         if not _is_linear(self):
             return None
-        structures = [(t.factor, t.columns, t.block.structure) for t in self.terms]
+        places = [(t.factor, t.columns, t.covariance.unrestricted) for t in self.terms]
         weights = _residual_weights(self.weights, self.offsets[1])
-        return multiply_design(self.X[0], self.latent, structures, weights)
+        return multiply_design(self.X[0], self.latent, places, weights)
 
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
         """Each predictor with the random effects at zero, (n,)."""
@@ -230,6 +241,8 @@ def _is_linear(problem: Problem) -> bool:
     That of a row may differ by a known factor, an offset of the log deviation.
     """
     if not problem.family.is_linear:
+        return False
+    if any(term.covariance.entries is None for term in problem.terms):
         return False
     constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
     return constant and problem.latent.bearing in ((), (0,))
@@ -361,9 +374,8 @@ def _terms(
                 break
             before += other.Z.shape[1]
         q = block.Z.shape[1]
-        covariance = covariance_of(block.structure, q)
-        theta = slice(start, start + covariance.n_theta)
+        theta = slice(start, start + block.covariance.n_theta)
         start = theta.stop
         columns = slice(before, before + q)
-        out.append(Term(block, predictor, places[block.group], columns, covariance, theta))
+        out.append(Term(block, predictor, places[block.group], columns, theta))
     return tuple(out)

@@ -117,7 +117,7 @@ class GaussHermite(Approximation):
         log_integrals = float(np.log(sums.total).sum())
         deviance = 2.0 * mode.point.energy + factorization.log_det() - 2.0 * log_integrals
         spread = largest_variance(problem, factorization.inverse_entries())
-        return Evaluation(psi, deviance, _gradient(problem, mode, sums), mode, spread)
+        return Evaluation(psi, deviance, _gradient(problem, psi, mode, sums), mode, spread)
 
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """The log density enters at the nodes, and through the mode and H of each level."""
@@ -298,10 +298,10 @@ def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _
     return _Sums(total, [normal * c for c in coef], roots, u_sum / total, spread / total)
 
 
-def _gradient(problem: Problem, mode: Mode, sums: _Sums) -> FloatArray:
+def _gradient(problem: Problem, psi: FloatArray, mode: Mode, sums: _Sums) -> FloatArray:
     direct, entries = _differentiate(mode, sums)
     curvature = problem.observed(mode.point.derivatives)
-    return pull_back(problem, mode, curvature, mode.system.gram, entries, direct)
+    return pull_back(problem, psi, mode, curvature, mode.system.gram, entries, direct)
 
 
 def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:

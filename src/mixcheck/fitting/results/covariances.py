@@ -34,18 +34,16 @@ def estimate_covariances(
         whole = _products(term, theta[term.theta])
         slope = np.zeros((*whole.shape, theta.size))
         slope[:, :, term.theta] = _slopes(term, theta[term.theta])
-        diagonal = term.block.structure == "diag"
-        for i in range(whole.shape[0]):
-            for j in range(i if diagonal else 0, i + 1):
-                entries.append((name, i, j))
-                values.append(float(whole[i, j]))
-                slopes.append(slope[i, j])
+        for i, j in np.argwhere(np.tril(term.covariance.correlated)).tolist():
+            entries.append((name, i, j))
+            values.append(float(whole[i, j]))
+            slopes.append(slope[i, j])
     J = np.array(slopes).reshape(len(slopes), theta.size)
     return CovarianceEstimates(tuple(entries), np.array(values), J @ covariance @ J.T)
 
 
 def _products(term: Term, theta: FloatArray) -> FloatArray:
-    root = term.covariance.factor(theta)
+    root = term.covariance.root(theta)
     return root @ root.T
 
 

@@ -347,7 +347,7 @@ class Estimates:
         return pd.Series(self._theta, names, name="theta")
 
     def _covariance_of(self, term: Term) -> FloatArray:
-        root = term.covariance.factor(self._theta[term.theta])
+        root = term.covariance.root(self._theta[term.theta])
         return root @ root.T
 
     @cached_property
@@ -448,15 +448,12 @@ def _is_constant_dispersion(part: Predictor) -> bool:
 def _component_rows(
     term: Term, covariance: FloatArray
 ) -> list[tuple[str, str, float, float, float]]:
-    group, effects = term.block.group, term.block.effects
+    group, effects, pairs = term.block.group, term.block.effects, term.covariance.correlated
     sd = np.sqrt(np.diag(covariance))
     rows = [(group, e, float(s**2), float(s), np.nan) for e, s in zip(effects, sd, strict=True)]
-    if term.block.structure == "diag":
-        return rows
-    for i in range(len(effects)):
-        for j in range(i):
-            product = float(sd[i] * sd[j])
-            corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
-            names = f"{effects[j]}, {effects[i]}"
-            rows.append((group, names, float(covariance[i, j]), np.nan, corr))
+    for i, j in np.argwhere(np.tril(pairs, -1)).tolist():
+        product = float(sd[i] * sd[j])
+        corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
+        names = f"{effects[j]}, {effects[i]}"
+        rows.append((group, names, float(covariance[i, j]), np.nan, corr))
     return rows
