@@ -1,6 +1,6 @@
 """Covariance structures of random terms, one file a structure."""
 
-from mixcheck.design.covariances.base import Covariance, EntriesOfRoot, Quantity
+from mixcheck.design.covariances.covariance import Covariance, EntriesOfRoot, Quantity
 from mixcheck.design.covariances.diagonal import Diagonal
 from mixcheck.design.covariances.registry import DEFAULT, STRUCTURES, covariance_of
 from mixcheck.design.covariances.unstructured import Unstructured

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.covariances.base import EntriesOfRoot, Quantity
+from mixcheck.design.covariances.covariance import EntriesOfRoot, Quantity
 
 __all__ = ["Diagonal"]
 

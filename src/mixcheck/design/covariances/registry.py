@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from mixcheck.design.covariances.base import Covariance
+from mixcheck.design.covariances.covariance import Covariance
 from mixcheck.design.covariances.diagonal import Diagonal
 from mixcheck.design.covariances.unstructured import Unstructured
 from mixcheck.errors import OptionError

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design.covariances.base import Covariance, EntriesOfRoot, Quantity
+from mixcheck.design.covariances.covariance import Covariance, EntriesOfRoot, Quantity
 from mixcheck.design.covariances.diagonal import Diagonal
 
 __all__ = ["Unstructured"]
