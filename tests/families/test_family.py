@@ -677,6 +677,32 @@ plain = pytest.mark.parametrize(
     "case", [case for case in CASES if not isinstance(case.family, Mixture)], ids=str
 )
 each = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@each
+def test_derivatives_in_the_mean(case: Case) -> None:
+    """Those in the mean alone are the same; what the value leaves out is free of the mean."""
+    rng = np.random.default_rng(8)
+    low, high = np.array(case.box).T
+    eta = rng.uniform(low, high, (40, low.size)).T
+    moved = np.array([rng.uniform(low[0], high[0], 40), *eta[1:]])
+    size = None if case.size is None else np.full(40, case.size)
+    values = case.family.sample(tuple(eta), size, rng)
+    data = case.family.prepare(values, size)
+    there = []
+    for at in (tuple(eta), tuple(moved)):
+        whole, mean = (
+            case.family.derivatives(data, at, 2),
+            case.family.derivatives_in_mean(data, at),
+        )
+        np.testing.assert_allclose(mean.first[0], whole.first[0], rtol=RELATIVE)
+        np.testing.assert_allclose(mean.second[0, 0], whole.second[0, 0], rtol=RELATIVE)
+        left_out = whole.value - mean.value
+        np.testing.assert_allclose(left_out[data.y == 0.0], 0.0, atol=RELATIVE)
+        there.append(left_out)
+    np.testing.assert_allclose(there[0], there[1], rtol=RELATIVE, atol=RELATIVE)
+
+
 laws = settings(deadline=None, derandomize=True, max_examples=10)
 units = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 

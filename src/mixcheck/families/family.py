@@ -345,6 +345,22 @@ class Family(ABC):
         Derivatives
         """
 
+    def derivatives_in_mean(self, data: Observed, eta: Predictors) -> Derivatives:
+        """Two derivatives in the predictor of the mean, the others being held.
+
+        Parameters
+        ----------
+        data : Observed
+        eta : tuple of K arrays (n,)
+
+        Returns
+        -------
+        Derivatives
+            Those in other predictors may be wanting, and the value without what is free of the
+            mean, but not in rows of zero.
+        """
+        return self.derivatives(data, eta, 2)
+
     @abstractmethod
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information in the predictors and its derivatives.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.chain_rule import Inner, compose_expected, take_log
+from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     draw_poisson,
     observe_counts,
@@ -28,6 +28,7 @@ from mixcheck.families.family import (
     recede,
 )
 from mixcheck.families.links import Link
+from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
 from mixcheck.families.special import gap_of_share, rising_logs
 from mixcheck.families.tails import SMALLEST
 from mixcheck.families.template import LogMeanTemplate
@@ -253,6 +254,23 @@ class NegativeBinomial2(NegativeBinomial):
     ) -> Derivatives:
         """Derivatives in the log mean (0) and log theta (1)."""
         return derive_quadratic_variance(data, mu, log_mu, log_d, order)
+
+    def derivatives_in_mean(self, data: Observed, eta: Predictors) -> Derivatives:
+        """Those in the mean, where the gamma functions of the counts are constants."""
+        return derive_in_blocks(self._derive_mean_block, data, eta, 2)
+
+    def _derive_mean_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        held = self.hold(data, eta)
+        return derive_inside(self._derive_mean, self.find_inside(data, held), data, held, order)
+
+    def _derive_mean(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        mu, log_mu, inner = take_log(self.link, eta[0])
+        theta = np.exp(eta[1])
+        excess = mu / theta
+        top, q, p = data.y + theta, 1.0 / (1.0 + excess), mu / (mu + theta)
+        value = data.y * log_mu - top * np.log1p(excess)
+        outer = Derivatives(value, (q * (data.y - mu),), {(0, 0): -top * (p * q)}, {})
+        return compose_derivatives(outer, (inner,), order)
 
     simplest: ClassVar[tuple[int, ...]] = (0, 1)
 

@@ -300,14 +300,17 @@ class ZeroInflated(Mixture):
         return (*self.base.recession(data), np.where(data.y == 0.0, 1, -1))
 
     def _derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        base = self.base.derivatives(data, eta[:-1], order)
-        inside = base.value > -np.inf
-        if not inside.all():
-            held = Derivatives(
-                np.where(inside, base.value, 0.0), base.first, base.second, base.third
-            )
-            return mask_derivatives(_inflate(data.y == 0.0, held, eta[-1], order), inside)
-        return _inflate(data.y == 0.0, base, eta[-1], order)
+        return _add_zeros(data, self.base.derivatives(data, eta[:-1], order), eta[-1], order)
+
+    def derivatives_in_mean(self, data: Observed, eta: Predictors) -> Derivatives:
+        """Those in the mean, from those of the base; see `Family.derivatives_in_mean`."""
+        return derive_in_blocks(self._derive_mean, data, eta, 2)
+
+    def _derive_mean(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        # What the base leaves out of rows that are not zero is a constant here too.
+        base = self.base.derivatives_in_mean(data, eta[:-1])
+        found = _add_zeros(data, base, eta[-1], order)
+        return Derivatives(found.value, found.first[:1], {(0, 0): found.second[0, 0]}, {})
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, by summation over the counts."""
@@ -489,6 +492,15 @@ def _separate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> 
     if order > 2:
         third[k, k, k] = pi * other * (pi - other)
     return Derivatives(value, first, second, third)
+
+
+def _add_zeros(data: Observed, base: Derivatives, z: FloatArray, order: int) -> Derivatives:
+    """Derivatives of zero inflation, inside the domain of the base and outside."""
+    inside = base.value > -np.inf
+    if inside.all():
+        return _inflate(data.y == 0.0, base, z, order)
+    held = Derivatives(np.where(inside, base.value, 0.0), base.first, base.second, base.third)
+    return mask_derivatives(_inflate(data.y == 0.0, held, z, order), inside)
 
 
 def _inflate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> Derivatives:

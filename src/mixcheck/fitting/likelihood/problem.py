@@ -171,6 +171,11 @@ class Problem:
         raw = self.family.derivatives(self.data, tuple(eta), order)
         return raw if self.weights is None else _weigh(raw, self.weights)
 
+    def derivatives_in_mean(self, eta: Sequence[FloatArray]) -> Derivatives:
+        """Two derivatives in the predictor of the mean; see `Family.derivatives_in_mean`."""
+        raw = self.family.derivatives_in_mean(self.data, tuple(eta))
+        return raw if self.weights is None else _weigh(raw, self.weights)
+
     def derivatives_of_each(
         self, etas: Sequence[Sequence[FloatArray]], order: int
     ) -> list[Derivatives]:

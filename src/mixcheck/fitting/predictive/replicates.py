@@ -19,7 +19,14 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
 from mixcheck.families.family import Observed
 from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
-from mixcheck.fitting.likelihood.mode import ascent, build_system, find_mode, look, stalls
+from mixcheck.fitting.likelihood.mode import (
+    Point,
+    ascent,
+    build_system,
+    find_mode,
+    predictors,
+    stalls,
+)
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import View, require_conditioning, respond, see
 from mixcheck.port import Conditioning, Realisation
@@ -277,7 +284,10 @@ class _Search:
         stack = view.keep(("stack", copies), lambda: Stack(view, copies))
         problem = replace(stack.problem, data=self._rows(chosen))
         u = [part[:, chosen].reshape(len(part), -1) for part in self.u]
-        point = look(problem, stack.base, view.roots, u, 2)
+        eta = predictors(problem, stack.base, view.roots, u)
+        alone = problem.latent.bearing == (0,)
+        d = problem.derivatives_in_mean(eta) if alone else problem.derivatives(eta, 2)
+        point = Point(u, eta, d, 2, np.nan, problem.latent)
         energy = 0.5 * _by_copy([part * part for part in u], copies)
         energy = energy - point.derivatives.value.reshape(copies, -1).sum(axis=1)
         system = build_system(
