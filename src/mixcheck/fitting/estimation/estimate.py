@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
-from mixcheck.errors import ConvergenceError
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.boundary import face_near, is_settled
 from mixcheck.fitting.estimation.gaussian import (
     covariance_of_gaussian,
@@ -55,6 +55,7 @@ from mixcheck.threads import single_thread
 __all__ = [
     "covariance_at",
     "estimate",
+    "estimate_held",
     "estimate_refined",
     "hessian_at",
     "re_estimate",
@@ -408,6 +409,51 @@ def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
             raise
         return _canonical(problem, stalled, method)
     return anew if not finite or is_better(anew, stalled) else _canonical(problem, stalled, method)
+
+
+@may_overflow()
+def estimate_held(
+    problem: Problem, start: FloatArray, scale: FloatArray, method: Method, free: BoolArray
+) -> Optimum:
+    """Maximise the likelihood over some parameters, the others held, with curvature.
+
+    Over the values at which one parameter is held, the maximum is its profile likelihood.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        Values of the parameters that are held, and where the search over the others begins.
+    scale : (P, P)
+        Root of the covariance of all estimates.
+    method : Method
+    free : (P,) bool
+        Parameters to search over.
+
+    Raises
+    ------
+    OptionError
+        If a fixed effect is held that the method finds together with the random effects.
+    ConvergenceError
+        If the likelihood is not finite at the start.
+    """
+    p = problem.X[0].shape[1] if method.joint else 0
+    if isinstance(method, PQL) or not free[:p].all():
+        raise OptionError(
+            f"by {method} the fixed effects of the mean are found together with the random ones, "
+            'so that none can be held; write method="laplace" without reml=True'
+        )
+    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+        joint, outer = None, scale
+        if method.joint:
+            joint, outer = _joined(problem, start, scale)
+        here = problem if joint is None else joint.problem
+        optimum = minimise(
+            objective_of(here, method), start[p:], outer, free=free[p:], rows=problem.n
+        )
+        if not np.isfinite(optimum.evaluation.deviance):
+            raise ConvergenceError("the likelihood is not finite at the values that are held")
+        return optimum if joint is None else _expand(joint, optimum, method)
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:

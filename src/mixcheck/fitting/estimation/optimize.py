@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 
@@ -28,6 +28,7 @@ __all__ = [
     "explain_wall",
     "is_near",
     "minimise",
+    "restrict_scale",
 ]
 
 # Gradients are in units of deviance per standard error (whitened coordinates).
@@ -77,12 +78,13 @@ class Optimum:
     ----------
     psi : (P,)
     evaluation : Evaluation
-    scale : (P, P)
-        Whitening of the parameters.
+    scale : (P, P')
+        Whitening of the parameters; its rows of parameters that were held are zero.
     gradient : float
         Largest entry of the whitened gradient.
     hessian : (P, P) or None
-        Of the deviance, in psi; None if it was not asked for.
+        Of the deviance, in psi; None if it was not asked for. Zero beside parameters that were
+        held.
     smallest_eigenvalue : float
         Of the whitened Hessian; nan without it.
     evaluations : int
@@ -91,6 +93,8 @@ class Optimum:
         left out of the search because a coefficient has no finite estimate.
     curvature : (P', P') or None
         The whitened Hessian, where it is known better than from `hessian` and `scale`.
+    free : (P,) bool or None
+        Which parameters were free; None where all were.
     """
 
     psi: FloatArray
@@ -102,11 +106,12 @@ class Optimum:
     evaluations: int
     flat: int = 0
     curvature: FloatArray | None = None
+    free: BoolArray | None = None
 
     @property
     def searched(self) -> FloatArray:
         """Scale of the directions that were searched, (P, P')."""
-        return self.scale[:, : self.psi.size - self.flat]
+        return self.scale[:, : self.scale.shape[1] - self.flat]
 
     def whitened_hessian(self) -> FloatArray | None:
         """Hessian in the directions searched, (P', P'); None if there is none."""
@@ -150,6 +155,7 @@ def minimise(
     hessian: bool = True,
     rows: int = 0,
     known: Optimum | None = None,
+    free: BoolArray | None = None,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -168,17 +174,24 @@ def minimise(
         Number of rows behind the deviance; many allow cheaper differences.
     known : Optimum, optional
         Found before: the search ends where it has come into its neighbourhood.
+    free : (P,) bool, optional
+        Parameters over which to minimise; the others stay as they are at the start.
 
     Returns
     -------
     Optimum
         Its evaluation has an infinite deviance if the start has none.
     """
+    if free is not None:
+        scale = restrict_scale(scale, free)
     search = _Whitened(objective, start, scale, last=first, known=known)
-    z = np.zeros(start.size)
+    z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
-        return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count)
+        return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count, free=free)
+    if not z.size:
+        none = np.zeros((start.size,) * 2)
+        return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
     tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
@@ -186,7 +199,14 @@ def minimise(
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
     if not hessian:
         return Optimum(
-            search.psi(z), evaluation, scale, _largest(gradient), None, np.nan, search.count
+            psi=search.psi(z),
+            evaluation=evaluation,
+            scale=scale,
+            gradient=_largest(gradient),
+            hessian=None,
+            smallest_eigenvalue=np.nan,
+            evaluations=search.count,
+            free=free,
         )
     for _ in range(_MAX_RESTARTS):
         curvature = _curvature(search, z, evaluation, one_sided=many)
@@ -204,16 +224,37 @@ def minimise(
         z, evaluation, gradient = _search(search, z, evaluation, gradient, _LIMIT, metric)
         curvature = _curvature(search, z, evaluation, one_sided=False)
         values = np.linalg.eigvalsh(curvature)
-    back = np.linalg.inv(scale)
     return Optimum(
         psi=search.psi(z),
         evaluation=evaluation,
         scale=scale,
         gradient=_largest(gradient),
-        hessian=back.T @ curvature @ back,
+        hessian=_unwhiten(curvature, scale, free),
         smallest_eigenvalue=float(values[0]),
         evaluations=search.count,
+        free=free,
     )
+
+
+def restrict_scale(scale: FloatArray, free: BoolArray) -> FloatArray:
+    """Whitening of some parameters, the others held, (P, f), from that of all, (P, P).
+
+    ``S'HS = I`` gives ``H = B'B`` with ``B = S^-1``. By ``B_f = QR`` the block of the free ones
+    is ``R'R``, which ``R^-1`` whitens.
+    """
+    out = np.zeros((free.size, int(free.sum())))
+    triangle = np.linalg.qr(np.linalg.inv(scale)[:, free], mode="r")
+    out[free] = np.linalg.inv(triangle)
+    return out
+
+
+def _unwhiten(curvature: FloatArray, scale: FloatArray, free: BoolArray | None) -> FloatArray:
+    """Hessian in the parameters, (P, P), from the whitened one."""
+    held = np.ones(scale.shape[0], dtype=np.bool_) if free is None else free
+    back = np.linalg.inv(scale[held])
+    out = np.zeros((held.size, held.size))
+    out[np.ix_(held, held)] = back.T @ curvature @ back
+    return out
 
 
 def is_near(psi: FloatArray, evaluation: Evaluation, known: Optimum) -> bool:
@@ -348,9 +389,7 @@ def differentiate_gradient(
     """Hessian of the deviance at psi, (P, P)."""
     search = _Whitened(objective, psi, scale)
     curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
-    back = np.linalg.inv(scale)
-    hessian: FloatArray = back.T @ curvature @ back
-    return hessian
+    return _unwhiten(curvature, scale, None)
 
 
 def _escape(

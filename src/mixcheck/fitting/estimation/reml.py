@@ -116,14 +116,21 @@ def expand(joint: Joint, optimum: Optimum, fixed_root: FloatArray) -> Optimum:
         curvature = _block_diagonal(np.eye(beta.size), curvature)
     mode = _random_mode(joint, evaluation.mode)
     whole = Evaluation(psi, evaluation.deviance, gradient, mode)
+    free = optimum.free
     return replace(
-        optimum, psi=psi, evaluation=whole, scale=scale, hessian=hessian, curvature=curvature
+        optimum,
+        psi=psi,
+        evaluation=whole,
+        scale=scale,
+        hessian=hessian,
+        curvature=curvature,
+        free=None if free is None else np.append(np.ones(beta.size, dtype=np.bool_), free),
     )
 
 
 def _block_diagonal(first: FloatArray, second: FloatArray) -> FloatArray:
     p = first.shape[0]
-    out = np.zeros((p + second.shape[0],) * 2)
+    out = np.zeros((p + second.shape[0], p + second.shape[1]))
     out[:p, :p], out[p:, p:] = first, second
     return out
 
