@@ -237,6 +237,10 @@ class ConvergenceFacts:
         Parameters without a finite estimate: they run to a limit.
     limits : tuple of Limit
         The same with the reason of each. `converged` is judged on all other parameters.
+    integration : mapping of str to float
+        How good the integral over the random effects is, where it is known: for importance
+        sampling the smallest effective number of draws, the largest Pareto shape of the weights
+        and the Monte Carlo standard error of the log-likelihood.
     """
 
     converged: bool
@@ -248,6 +252,7 @@ class ConvergenceFacts:
     runaway: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     singular_effects: tuple[str, ...] = ()
+    integration: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -63,6 +63,8 @@ def glmm(
     nodes: int | Literal["auto"] = "auto",
     hessian: HessianKind = "observed",
     reml: bool = False,
+    draws: int | None = None,
+    seed: int | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> GLMM:
     """Fit a generalized linear mixed model by maximum likelihood.
@@ -95,9 +97,11 @@ def glmm(
         "gamma", whose shape they multiply. It is an offset of the dispersion.
     offset : str or (n,), optional
         Added to the predictor of the mean; a Series is matched by its index.
-    method : {"laplace", "agq", "profiled", "pql"}
+    method : {"laplace", "agq", "importance", "profiled", "pql"}
         Laplace approximation, or adaptive Gauss-Hermite quadrature (one grouping factor with
-        up to three random effects a level). "profiled" finds the fixed effects of the mean
+        up to three random effects a level), or importance sampling around the conditional modes
+        (any random effects, crossed ones too; a maximum likelihood fit up to the Monte Carlo
+        error in ``fit.convergence.integration``). "profiled" finds the fixed effects of the mean
         together with the random ones (nAGQ = 0 of lme4): fast, and less accurate. "pql" is
         penalised quasi-likelihood (MSPL; RSPL with ``reml=True``), for parity with SAS, SPSS
         and MATLAB: it has no likelihood of the responses.
@@ -112,6 +116,11 @@ def glmm(
         prior, which takes the bias from variances. Exact for a Gaussian response with the
         identity link; otherwise within the Laplace approximation. Standard errors of the fixed
         effects are then given the variances.
+    draws : int, optional
+        Points of importance sampling for the random effects that meet, a power of two; 1024 by
+        default. They are the same in each evaluation and in each refit.
+    seed : int, optional
+        Another scrambling of these points.
     context : mapping, optional
         Functions and constants for the formula, by name. Functions are called, and so trusted;
         values of rows are columns of the data.
@@ -129,7 +138,7 @@ def glmm(
     SeparationError
         If predictors separate the responses completely.
     ConvergenceError
-        If the likelihood is nowhere finite.
+        If the likelihood is nowhere finite, or the weights of importance sampling degenerate.
 
     Warns
     -----
@@ -148,7 +157,7 @@ def glmm(
     >>> round(fit.llf, 4)
     -92.0263
     """
-    way = read_method(method, nodes=nodes, hessian=hessian, reml=reml)
+    way = read_method(method, nodes=nodes, hessian=hessian, reml=reml, draws=draws, seed=seed)
     chosen = get_family(family)
     if zi is not None and has_terms(zi, "zi"):
         chosen = add_zeros(chosen)

@@ -8,18 +8,20 @@ from typing import Any, Literal, get_args
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.pql import PQL
 from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import HessianKind, Laplace, Profiled
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
-from mixcheck.options import as_whole, require_choice, require_flag, shown
+from mixcheck.options import as_whole, require_choice, require_flag, require_seed, shown
 
 __all__ = ["MethodName", "read_method"]
 
-MethodName = Literal["laplace", "agq", "profiled", "pql"]
+MethodName = Literal["laplace", "agq", "importance", "profiled", "pql"]
 
 _METHODS: Mapping[str, type[Method]] = {
-    cls.spelling: cls for cls in (Laplace, GaussHermite, Profiled, PQL)
+    cls.spelling: cls for cls in (Laplace, GaussHermite, Importance, Profiled, PQL)
 }
 _MOST_NODES = 201
+_FEWEST_DRAWS, _MOST_DRAWS = 64, 2**20
 
 
 def read_method(
@@ -28,6 +30,8 @@ def read_method(
     nodes: object = "auto",
     hessian: object = "observed",
     reml: object = False,
+    draws: object = None,
+    seed: object = None,
 ) -> Method:
     """The way of estimating that the arguments of a call ask for.
 
@@ -45,6 +49,8 @@ def read_method(
             ("hessian", hessian, "observed"),
             ("nodes", _read_nodes(nodes), None),
             ("reml", reml, False),
+            ("draws", _read_draws(draws), None),
+            ("seed", require_seed(seed), None),
         )
         if value != default
     }
@@ -65,6 +71,19 @@ def _read_nodes(nodes: object) -> int | None:
     if whole is None or not 1 <= whole <= _MOST_NODES:
         raise OptionError(
             f'nodes={shown(nodes)} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
+        )
+    return whole
+
+
+def _read_draws(draws: object) -> int | None:
+    """A number of draws; None where it is not given."""
+    if draws is None:
+        return None
+    whole = as_whole(draws)
+    if whole is None or whole.bit_count() != 1 or not _FEWEST_DRAWS <= whole <= _MOST_DRAWS:
+        raise OptionError(
+            f"draws={shown(draws)} must be a power of two from {_FEWEST_DRAWS} to {_MOST_DRAWS:,}, "
+            "such as 1024: the points of a Sobol sequence are even in these numbers"
         )
     return whole
 

@@ -93,8 +93,15 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         fixed = fixed or fit_without_random_effects(problem)
         held = standardise(problem)
         if held is None:
-            return _estimate(problem, method, fixed)
-        return _bring_back(held, _estimate(held.problem, method, _take(held, fixed)), method)
+            return _verified(problem, _estimate(problem, method, fixed), method)
+        optimum = _estimate(held.problem, method, _take(held, fixed))
+        return _bring_back(held, _verified(held.problem, optimum, method), method)
+
+
+def _verified(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
+    """An optimum at which the approximation of the likelihood holds."""
+    method.approximation.verify(problem, optimum.evaluation)
+    return optimum
 
 
 def _take(held: Standardised, fixed: FixedFit) -> FixedFit:
@@ -377,11 +384,10 @@ def re_estimate(
             return estimate_gaussian(problem, method, previous)
         held = standardise(problem)
         if held is None:
-            return _re_estimate(problem, previous, scale, method)
+            return _verified(problem, _re_estimate(problem, previous, scale, method), method)
         there = held.inverse_jacobian(previous) @ scale
-        return _bring_back(
-            held, _re_estimate(held.problem, held.there(previous), there, method), method
-        )
+        optimum = _re_estimate(held.problem, held.there(previous), there, method)
+        return _bring_back(held, _verified(held.problem, optimum, method), method)
 
 
 def _re_estimate(

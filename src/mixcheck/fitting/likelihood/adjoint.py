@@ -49,7 +49,7 @@ class Direct:
     coef : list of (n,)
         In each predictor.
     roots : list of (q, q)
-        In ``Lambda`` of each factor.
+        In ``Lambda`` of each factor; by level, (q, q, m), where groups are told apart.
     u : list of (q, m) or None
         In the modes; None where it is zero.
     """

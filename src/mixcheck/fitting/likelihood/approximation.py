@@ -154,6 +154,18 @@ class Approximation(Method):
         """The factors of the H whose log determinant is part of the deviance."""
         return mode.system.factorization
 
+    def verify(self, problem: Problem, at: Evaluation) -> None:
+        """Refuse estimates at which the approximation does not hold.
+
+        Raises
+        ------
+        ConvergenceError
+        """
+
+    def facts(self, problem: Problem, at: Evaluation) -> Mapping[str, float]:
+        """Numbers that tell how good the approximation is at the estimates, by their names."""
+        return {}
+
     @abstractmethod
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """Where and how much the log density of each row enters the deviance."""

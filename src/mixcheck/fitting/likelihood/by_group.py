@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
+from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode, System
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
-__all__ = ["split_deviance"]
+__all__ = ["GroupSums", "differentiate_groups", "split_deviance"]
 
 
 def split_deviance(
@@ -41,14 +42,19 @@ def split_deviance(
     """
     mode = whole.mode
     assert mode is not None
-    places = [_first(factor.sums.index, codes, factor.m) for factor in problem.latent.factors]
-    sums = _GroupSums(int(codes.max()) + 1, codes, places)
+    sums = GroupSums.of(problem, codes)
     deviance = sums.rows(-2.0 * mode.point.derivatives.value)
     for f, (u, lower) in enumerate(zip(mode.point.u, system.factorization.lower, strict=True)):
         log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
         deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
     entries = system.factorization.inverse_entries()
-    gradient = _gradient(problem, whole.psi, mode, curvature, system.gram, entries, sums)
+    first = mode.point.derivatives.first
+    scores = problem.latent.scatter({k: first[k] for k in problem.latent.bearing})
+    roots = [-2.0 * s[:, None] * u for s, u in zip(scores, mode.point.u, strict=True)]
+    direct = Direct([-2.0 * part for part in first], roots, None)
+    gradient = differentiate_groups(
+        problem, whole.psi, mode, curvature, system.gram, entries, direct, sums
+    )
     return GroupEvaluation(deviance, gradient, whole)
 
 
@@ -60,20 +66,29 @@ def _first(levels: IntArray, codes: IntArray, m: int) -> IntArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _GroupSums:
+class GroupSums:
     """Sums by group of what belongs to rows (n,) or to the levels (.., m) of a factor."""
 
     size: int
     codes: IntArray
     places: Sequence[IntArray]
 
+    @classmethod
+    def of(cls, problem: Problem, codes: IntArray) -> Self:
+        """Of a division of the rows into groups within which all levels lie."""
+        places = [_first(f.sums.index, codes, f.m) for f in problem.latent.factors]
+        return cls(int(codes.max()) + 1, codes, places)
+
     def rows(self, values: FloatArray) -> FloatArray:
+        """Of each row's value, (n,)."""
         return np.bincount(self.codes, values, self.size).astype(np.float64, copy=False)
 
     def levels(self, f: int, values: FloatArray) -> FloatArray:
+        """Of each level's value, (.., m)."""
         return self.at(self.places[f], values)
 
     def at(self, places: IntArray, values: FloatArray) -> FloatArray:
+        """Of anything whose group is known, (.., P)."""
         flat = values.reshape(-1, values.shape[-1])
         out = np.empty((flat.shape[0], self.size))
         for target, row in zip(out, flat, strict=True):
@@ -81,24 +96,25 @@ class _GroupSums:
         return out.reshape(*values.shape[:-1], self.size)
 
 
-def _gradient(
+def differentiate_groups(
     problem: Problem,
     psi: FloatArray,
     mode: Mode,
     curvature: Curvature,
     gram: Gram,
     entries: Gram,
-    sums: _GroupSums,
+    direct: Direct,
+    sums: GroupSums,
 ) -> FloatArray:
     """The gradient of `mixcheck.fitting.likelihood.adjoint.pull_back` by group, (G, P)."""
-    adjoint = find_adjoint(problem, mode, curvature, entries, None)
+    adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     held = through_mode(problem, mode, adjoint.t, adjoint.v)
     columns: list[FloatArray] = []
-    for X, first, part in zip(problem.X, mode.point.derivatives.first, held, strict=True):
-        coef = -2.0 * first if part is None else part - 2.0 * first
+    for X, coef, part in zip(problem.X, direct.coef, held, strict=True):
+        coef = coef if part is None else part + coef
         columns.extend(sums.rows(coef * x) for x in X.T)
     if problem.terms:
-        roots = _root_derivatives(problem, mode, held, adjoint.v, gram, entries, sums)
+        roots = _root_derivatives(problem, mode, held, adjoint.v, gram, entries, direct, sums)
         columns.extend(_pull_back(problem, psi[problem.n_beta :], roots))
     return np.stack(columns, axis=1)
 
@@ -110,7 +126,8 @@ def _root_derivatives(
     v: list[FloatArray] | None,
     gram: Gram,
     entries: Gram,
-    sums: _GroupSums,
+    direct: Direct,
+    sums: GroupSums,
 ) -> list[FloatArray]:
     """Derivatives in ``Lambda`` of each factor by group, (q, q, G)."""
     latent, point = problem.latent, mode.point
@@ -119,7 +136,7 @@ def _root_derivatives(
     rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
     out = []
     for f, (s, outer, u) in enumerate(zip(scores, latent.scatter(rows), point.u, strict=True)):
-        stack = (outer - 2.0 * s)[:, None] * u
+        stack = direct.roots[f] + outer[:, None] * u
         if v is not None:
             stack = stack + s[:, None] * v[f]
         out.append(sums.levels(f, stack))

@@ -415,7 +415,18 @@ class Estimates:
         if not found:
             return facts
         names = name_terms(self.problem)
-        return replace(facts, singular_effects=tuple(names[number] for number in found))
+        return replace(
+            facts,
+            singular_effects=tuple(names[number] for number in found),
+            integration=self._integration,
+        )
+
+    @cached_property
+    def _integration(self) -> Mapping[str, float]:
+        """Facts on the approximation; a refit, which knows no curvature, does not ask for them."""
+        if self.optimum.hessian is None or self._determining:
+            return {}
+        return self.method.approximation.facts(self.problem, self.optimum.evaluation)
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""

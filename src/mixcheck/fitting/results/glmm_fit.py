@@ -588,6 +588,7 @@ class GLMM(Estimates):
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
             **self._likelihood_facts,
+            **{name: Places(value, 4) for name, value in self._integration.items()},
         }
         interval = self.conf_int()
         fixed = pd.DataFrame(
