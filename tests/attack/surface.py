@@ -1083,8 +1083,8 @@ _OPTIONS: dict[str, Argument] = {
     "offset": Argument(("None", "'o'", "np.zeros(48)"), UNSURE, VECTOR_NEAR, 0.12),
     "method": Argument(
         ("'laplace'", "'profiled'"),
-        values.choice("laplace", "agq", "profiled", "pql"),
-        ("'Laplace'", "'agq'", "'pql'", "'reml'", "'mcmc'"),
+        values.choice("laplace", "agq", "importance", "profiled", "pql"),
+        ("'Laplace'", "'agq'", "'importance'", "'pql'", "'reml'", "'mcmc'"),
         0.12,
     ),
     "nodes": Argument(
@@ -1094,6 +1094,8 @@ _OPTIONS: dict[str, Argument] = {
         ("'observed'",), values.choice("observed", "expected"), ("'expected'", "'Observed'"), 0.06
     ),
     "reml": Argument(("False",), values.flag, ("True", "1", "'yes'", "None"), 0.06),
+    "draws": Argument(("None",), UNSURE, ("64", "1000", "0", "1.5", "'64'", "True"), 0.05),
+    "seed": Argument(("None",), UNSURE, ("3", "-1", "1.5", "'3'", "True"), 0.05),
     "context": Argument(
         ("None", "{'half': half}"),
         UNSURE,

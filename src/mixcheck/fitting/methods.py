@@ -20,6 +20,12 @@ MethodName = Literal["laplace", "agq", "importance", "profiled", "pql"]
 _METHODS: Mapping[str, type[Method]] = {
     cls.spelling: cls for cls in (Laplace, GaussHermite, Importance, Profiled, PQL)
 }
+# Whose an option is.
+_OWNERS = {
+    "nodes": ("quadrature", GaussHermite.spelling),
+    "draws": ("importance sampling", Importance.spelling),
+    "seed": ("importance sampling", Importance.spelling),
+}
 _MOST_NODES = 201
 _FEWEST_DRAWS, _MOST_DRAWS = 64, 2**20
 
@@ -56,7 +62,7 @@ def read_method(
     }
     for option, value in given.items():
         if option not in chosen.takes and not (option == "nodes" and value == 1):
-            raise OptionError(chosen.refusals.get(option, _refuse(option, value, method)))
+            raise OptionError(chosen.refusals.get(option) or _refuse(option, value, method))
     taken = {chosen.takes[option]: v for option, v in given.items() if option in chosen.takes}
     if "nodes" in chosen.takes and "nodes" not in given:
         taken["settled"] = False
@@ -89,8 +95,7 @@ def _read_draws(draws: object) -> int | None:
 
 
 def _refuse(option: str, value: object, method: str) -> str:
-    if option == "nodes":
-        return f'nodes={value} needs quadrature; write method="agq" too, or leave nodes out'
-    return (
-        f"{option}={shown(value)} belongs to the Laplace approximation; leave it out with {method}"
-    )
+    if option == "hessian":
+        return f'hessian="{value}" belongs to the Laplace approximation; leave it out with {method}'
+    whose, owner = _OWNERS[option]
+    return f'{option}={value} needs {whose}; write method="{owner}" too, or leave {option} out'

@@ -49,8 +49,7 @@ def split_deviance(
         deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
     entries = system.factorization.inverse_entries()
     first = mode.point.derivatives.first
-    scores = problem.latent.scatter({k: first[k] for k in problem.latent.bearing})
-    roots = [-2.0 * s[:, None] * u for s, u in zip(scores, mode.point.u, strict=True)]
+    roots = [-2.0 * s[:, None] * u for s, u in zip(mode.point.scores, mode.point.u, strict=True)]
     direct = Direct([-2.0 * part for part in first], roots, None)
     gradient = differentiate_groups(
         problem, whole.psi, mode, curvature, system.gram, entries, direct, sums

@@ -269,10 +269,10 @@ def _tail_shape(weights: FloatArray) -> float:
     )
     shape = np.log1p(-rate[:, None] * excess).mean(axis=1)
     profile = n * (np.log(-rate / shape) - shape - 1.0)
-    posterior = 1.0 / np.exp(profile - profile[:, None]).sum(axis=1)
-    best = float(rate @ posterior)
+    posterior = np.exp(profile - profile.max())
+    best = float(rate @ posterior / posterior.sum())
     found = float(np.log1p(-best * excess).mean())
-    return (n * found + 10.0 * 0.5) / (n + 10.0)
+    return float((n * found + 10.0 * 0.5) / (n + 10.0))
 
 
 # ---- components ----------------------------------------------------------------------------
@@ -432,12 +432,20 @@ def _root_components(parts: _Components, mode: Mode) -> _Roots | None:
         if f != g:
             values[mirrored] += entries
     try:
-        lower = [np.linalg.cholesky(matrix) for matrix in parts.matrices(values)]
+        lower = [_cholesky(matrix) for matrix in parts.matrices(values)]
     except np.linalg.LinAlgError:
         return None
-    steps = [np.linalg.inv(L).swapaxes(1, 2) for L in lower]
+    steps = [_invert(L).swapaxes(1, 2) for L in lower]
     log_dets = [2.0 * np.log(np.einsum("cii->ci", L)).sum(axis=1) for L in lower]
     return _Roots(lower, steps, np.concatenate(log_dets))
+
+
+def _cholesky(matrices: FloatArray) -> FloatArray:
+    return np.linalg.cholesky(matrices).astype(np.float64, copy=False)
+
+
+def _invert(matrices: FloatArray) -> FloatArray:
+    return np.linalg.inv(matrices).astype(np.float64, copy=False)
 
 
 # ---- points --------------------------------------------------------------------------------
@@ -562,7 +570,8 @@ class _Sampler:
             d = _repeat(problem, count).derivatives(eta, 1)
             joint = parts.row_sums @ d.value.reshape(-1, count) - 0.5 * (parts.effect_sums @ u**2)
             lengths = np.concatenate([np.einsum("csb,csb->cb", held, held) for held in some])
-            weight = np.exp(joint - self.at_mode[:, None] + 0.5 * lengths)
+            with np.errstate(over="ignore"):
+                weight = np.exp(joint - self.at_mode[:, None] + 0.5 * lengths)
             yield _Block(some, u, weight, eta, d)
 
     def sum(self) -> _Sums | None:
@@ -590,10 +599,10 @@ class _Sampler:
             slope = np.concatenate(pulled) - block.weight[parts.effects] * block.u
             slopes += slope.sum(axis=1)
             both = zip(self._factors(scores), self._factors(block.u), strict=True)
-            for target, ((_, a), (_, b)) in zip(roots, both, strict=True):
-                target += np.einsum("imb,jmb->ijm", a, b)
-            for target, members, z in zip(spread, parts.members, block.z, strict=True):
-                target += slope[members] @ z.swapaxes(1, 2)
+            for stack, ((_, a), (_, b)) in zip(roots, both, strict=True):
+                stack += np.einsum("imb,jmb->ijm", a, b)
+            for square, members, z in zip(spread, parts.members, block.z, strict=True):
+                square += slope[members] @ z.swapaxes(1, 2)
         if not (np.isfinite(total).all() and total.min() > 0.0):
             return None
         return _Sums(total, squares, coef, roots, slopes, spread)

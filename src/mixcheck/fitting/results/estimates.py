@@ -412,14 +412,12 @@ class Estimates:
             explanations,
             lambda: measure_rounding(self.problem, self.optimum),
         )
-        if not found:
+        integration = self._integration
+        if not (found or integration):
             return facts
         names = name_terms(self.problem)
-        return replace(
-            facts,
-            singular_effects=tuple(names[number] for number in found),
-            integration=self._integration,
-        )
+        singular_effects = tuple(names[number] for number in found)
+        return replace(facts, singular_effects=singular_effects, integration=integration)
 
     @cached_property
     def _integration(self) -> Mapping[str, float]:
