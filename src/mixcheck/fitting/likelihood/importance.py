@@ -34,7 +34,6 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.families.family import Derivatives, Observed
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.small_matrices import sandwich
@@ -144,7 +143,7 @@ class Importance(Approximation):
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """The log density enters at the points, and through the modes and H."""
         sampler, sums = self._at(problem, at)
-        mode, n = sampler.mode, problem.n
+        mode = sampler.mode
         direct, entries = sampler.differentiate(sums)
         curvature = problem.observed(mode.point.derivatives)
         weights: list[FloatArray] = []
@@ -153,9 +152,8 @@ class Importance(Approximation):
         for block in sampler.blocks():
             shares = (block.weight / sums.total[:, None])[sampler.parts.rows]
             weights.extend(np.ascontiguousarray(shares.T))
-            values.extend(np.ascontiguousarray(block.derivatives.value.reshape(n, -1).T))
-            each = [np.ascontiguousarray(part.reshape(n, -1).T) for part in block.eta]
-            eta.extend([list(point) for point in zip(*each, strict=True)])
+            values.extend(block.value)
+            eta.extend([list(point) for point in zip(*block.eta, strict=True)])
         adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
         return Expansion(weights, eta, values, adjoint)
 
@@ -475,17 +473,20 @@ class _Block:
         Standardised random effects.
     weight : (C, B)
         Relative to the joint density at the modes.
-    eta : list of (n B,)
-        Predictors, the points of a row one after the other.
-    derivatives : Derivatives
-        Of the log densities there.
+    eta : list of (B, n)
+        Predictors.
+    value : (B, n)
+        Log density of each row.
+    first : list of (B, n)
+        Its derivatives.
     """
 
     z: list[FloatArray]
     u: FloatArray
     weight: FloatArray
     eta: list[FloatArray]
-    derivatives: Derivatives
+    value: FloatArray
+    first: list[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -564,15 +565,17 @@ class _Sampler:
             effects = np.concatenate(
                 [np.tensordot(root, held, 1).reshape(-1, count) for root, held in self._factors(u)]
             )
-            eta = [np.repeat(part, count) for part in self.base]
+            eta = [np.tile(part, (count, 1)) for part in self.base]
             for k, Z in parts.maps.items():
-                eta[k] += (Z @ effects).ravel()
-            d = _repeat(problem, count).derivatives(eta, 1)
-            joint = parts.row_sums @ d.value.reshape(-1, count) - 0.5 * (parts.effect_sums @ u**2)
+                eta[k] += (Z @ effects).T
+            d = problem.derivatives_of_copies(eta, 1)
+            value = d.value.reshape(count, -1)
+            joint = parts.row_sums @ value.T - 0.5 * (parts.effect_sums @ u**2)
             lengths = np.concatenate([np.einsum("csb,csb->cb", held, held) for held in some])
             with np.errstate(over="ignore"):
                 weight = np.exp(joint - self.at_mode[:, None] + 0.5 * lengths)
-            yield _Block(some, u, weight, eta, d)
+            first = [part.reshape(count, -1) for part in d.first]
+            yield _Block(some, u, weight, eta, value, first)
 
     def sum(self) -> _Sums | None:
         """Sums over all points; None where they are not finite."""
@@ -586,7 +589,7 @@ class _Sampler:
             total += block.weight.sum(axis=1)
             squares += (block.weight**2).sum(axis=1)
             rows = block.weight[parts.rows]
-            weighted = [rows * d.reshape(rows.shape) for d in block.derivatives.first]
+            weighted = [rows * d.T for d in block.first]
             for target, d in zip(coef, weighted, strict=True):
                 target += d.sum(axis=1)
             scores = np.zeros(block.u.shape)
@@ -645,14 +648,3 @@ def _root_adjoint(lower: FloatArray, step: FloatArray, spread: FloatArray) -> Fl
     one_sided = step @ inner @ step.swapaxes(1, 2)
     out: FloatArray = 0.5 * (one_sided + one_sided.swapaxes(1, 2))
     return out
-
-
-def _repeat(problem: Problem, count: int) -> Problem:
-    """The log densities of a problem, each row as many times as there are points."""
-    data, weights = problem.data, problem.weights
-    size = None if data.size is None else np.repeat(data.size, count)
-    return replace(
-        problem,
-        data=Observed(np.repeat(data.y, count), size, np.repeat(data.constant, count)),
-        weights=None if weights is None else np.repeat(weights, count),
-    )

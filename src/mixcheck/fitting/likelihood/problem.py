@@ -182,15 +182,16 @@ class Problem:
         """The same at several predictors at once, (n,) each."""
         if len(etas) == 1:
             return [self.derivatives(etas[0], order)]
-        copies, data = len(etas), self.data
+        whole = self.derivatives_of_copies([np.stack(p) for p in zip(*etas, strict=True)], order)
+        return [whole.rows(slice(k * self.n, (k + 1) * self.n)) for k in range(len(etas))]
+
+    def derivatives_of_copies(self, etas: Sequence[FloatArray], order: int) -> Derivatives:
+        """The same at several predictors at once, (c, n) each; the rows of all, (c n,)."""
+        copies, data = etas[0].shape[0], self.data
         size = None if data.size is None else np.tile(data.size, copies)
         held = Observed(np.tile(data.y, copies), size, np.tile(data.constant, copies))
-        joined = tuple(map(np.concatenate, zip(*etas, strict=True)))
-        whole = self.family.derivatives(held, joined, order)
-        parts = (whole.rows(slice(k * self.n, (k + 1) * self.n)) for k in range(copies))
-        if self.weights is None:
-            return list(parts)
-        return [_weigh(part, self.weights) for part in parts]
+        raw = self.family.derivatives(held, tuple(eta.ravel() for eta in etas), order)
+        return raw if self.weights is None else _weigh(raw, np.tile(self.weights, copies))
 
     def observed(self, derivatives: Derivatives) -> Curvature:
         """Observed information of each row."""
