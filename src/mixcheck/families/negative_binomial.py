@@ -43,6 +43,7 @@ __all__ = [
     "derive_quadratic_variance",
     "draw_negative_binomial",
     "find_inside",
+    "hold_ends",
     "hold_exp",
     "hold_lowest",
     "start_excess",
@@ -79,8 +80,9 @@ class NegativeBinomial(LogMeanTemplate):
         return prepare_counts(self.name, y, size)
 
     def hold(self, data: Observed, eta: Predictors) -> Predictors:
-        """Means beyond their lower end at that end, in rows of zero."""
-        return hold_lowest(self.link, eta[0], data.y == 0.0), eta[1]
+        """Means beyond their lower end at that end, in rows of zero; dispersions at theirs."""
+        zero = data.y == 0.0
+        return hold_lowest(self.link, eta[0], zero), hold_ends(eta[1], self.simplest[1], zero)
 
     def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
         """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
@@ -307,6 +309,23 @@ def hold_lowest(link: Link, eta: FloatArray, rows: BoolArray | bool = True) -> F
     if link.name != "log" or not eta.size or eta.min() >= -LOG_MAX:
         return eta
     return np.where(rows, np.maximum(eta, -LOG_MAX), eta)
+
+
+def hold_ends(log: FloatArray, simplest: int, rows: BoolArray) -> FloatArray:
+    """Log dispersions beyond 230 at that, where the density has reached its limit, ``(n,)``.
+
+    Parameters
+    ----------
+    log : (n,) array
+    simplest : {-1, 1}
+        Where the family is a Poisson, for every response.
+    rows : (n,) bool array
+        Counts of zero, which have a limit at the other end too: they are certain.
+    """
+    if not log.size or np.abs(log).max() <= LOG_MAX:
+        return log
+    lowest = np.where(rows | (simplest < 0), -LOG_MAX, -np.inf)
+    return np.clip(log, lowest, np.where(rows | (simplest > 0), LOG_MAX, np.inf))
 
 
 def hold_exp(log: FloatArray) -> FloatArray:

@@ -297,3 +297,45 @@ def test_interior_dispersion_is_found() -> None:
     )
     assert not caught
     assert fit.llf == pytest.approx(-318.598684, abs=LLF)
+
+
+def regular_counts(*first: int) -> pd.DataFrame:
+    """Sixty counts that vary less than Poisson ones, but for those at the smallest x."""
+    x = np.linspace(-1.5, 1.5, 60)
+    y = np.round(np.exp(1 + 0.3 * x) + np.tile([1.2, -1.2, 0.6, -0.6], 15)).clip(0)
+    y[: len(first)] = first
+    return pd.DataFrame({"y": y, "x": x, "g": np.arange(60) % 6})
+
+
+@pytest.mark.parametrize(
+    ("first", "row"), [((8,), 0), ((5,), 0), ((0, 9), 1)], ids=["8", "5", "0 and 9"]
+)
+@pytest.mark.parametrize("family", ["nbinom1", "nbinom2"])
+def test_dispersion_at_one_end_of_a_predictor(
+    family: str, first: tuple[int, ...], row: int
+) -> None:
+    """All rows are Poisson but one, at one end of x: the fit in which this row is a level.
+
+    A count of zero beyond that row is certain, and counts nothing.
+    """
+    data = regular_counts(*first)
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family=family, dispersion="~ x")
+    level = data.assign(one=np.arange(60) == row)[row:]
+    known, _ = fit_once("y ~ x + (1 | g)", level, family=family, dispersion="~ one")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.converged
+    assert fit.convergence.runaway == ("dispersion: Intercept", "dispersion: x")
+    assert np.isinf(fit.bse.iloc[-2:]).all()
+    assert fit.llf == pytest.approx(known.llf, abs=LLF)
+    np.testing.assert_allclose(fit.params.iloc[:2], known.params.iloc[:2], atol=ESTIMATE)
+    np.testing.assert_allclose(fit.bse.iloc[:2], known.bse.iloc[:2], rtol=ERROR)
+    poisson, _ = fit_once("y ~ x + (1 | g)", data, family="poisson")
+    assert fit.llf > poisson.llf + 0.1
+
+
+def test_dispersion_at_no_end() -> None:
+    """Counts that vary less than Poisson ones everywhere: the Poisson fit."""
+    data = regular_counts(2)
+    fit, _ = fit_once("y ~ x + (1 | g)", data, family="nbinom2", dispersion="~ x")
+    poisson, _ = fit_once("y ~ x + (1 | g)", data, family="poisson")
+    assert fit.llf == pytest.approx(poisson.llf, abs=LLF)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -39,6 +40,13 @@ __all__ = ["at_simplest", "estimate_at_limits", "has_limits", "look_further"]
 _FAR = 6.0
 _NEAR = 2.0
 _NO_WORSE = 2e-6
+# A share of the rows at the simplest end beyond which that is the reason.
+_MOST = 0.5
+# Values of a column that may lie beyond the one whose rows stay.
+_MOST_BEYOND = 5
+
+
+_Ended = TypeVar("_Ended", tuple[Optimum, Limits], tuple[Optimum, Limits] | None)
 
 
 def look_further(problem: Problem, limits: Limits | None, psi: FloatArray) -> tuple[Limits, ...]:
@@ -92,6 +100,32 @@ def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
     return tuple(held for held in found if held is not known)
 
 
+def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
+    """Each part at its simplest but for the rows at one end of one of its columns.
+
+    Rows beyond those that stay may be at the other end of the part, if they are such that their
+    density is largest there (counts of zero, without end to their variation).
+    """
+    known = limits or _nothing(problem)
+    ways, ends = ways_of(problem), problem.family.simplest
+    found = []
+    for k in _simplifying(problem):
+        if ends[k] == 0:
+            continue
+        X, counted = problem.X[k], ways[k] != FREE
+        for column in X[:, np.ptp(X, axis=0) > 0.0].T:
+            for turned in (column, -column):
+                beyond = np.zeros(problem.n, dtype=np.bool_)
+                for value in np.unique(turned[counted])[:_MOST_BEYOND]:
+                    stays = turned == value
+                    side = np.where(beyond, -float(ends[k]), np.where(stays, 0.0, float(ends[k])))
+                    found.append(_with_part(problem, known, k, side))
+                    if not (ways[k][stays & counted] == -ends[k]).all():
+                        break
+                    beyond |= stays
+    return tuple(held for held in found if held is not known)
+
+
 def _simplifying(problem: Problem) -> list[int]:
     """Predictors other than the mean's, without random effects."""
     random = {term.predictor for term in problem.terms}
@@ -113,7 +147,7 @@ def _with_part(problem: Problem, known: Limits, k: int, side: FloatArray) -> Lim
         return known
     part = known.parts[k]
     new = found.rows if part is None else found.rows & ~part.rows
-    simplest = bool((side[new] == problem.family.simplest[k]).all())
+    simplest = bool(np.mean(side[new] == problem.family.simplest[k]) > _MOST)
     why = reason_at(problem.family.predictors[k], simplest=simplest)
     parts, reasons = list(known.parts), list(known.reasons)
     parts[k], reasons[k] = found, dict.fromkeys(found.columns, why) | dict(before)
@@ -154,8 +188,17 @@ def estimate_at_limits(
         except ConvergenceError:
             continue
         if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
-            return beyond, further
+            found = beyond, further
+            if not _is_at_simplest(problem, further):
+                return found
+            return _best_end(problem, limits, fixed, search, at_one_end(problem, limits), found)
     return optimum, limits
+
+
+def _is_at_simplest(problem: Problem, limits: Limits) -> bool:
+    """Whether a part of several columns is at one end in all rows."""
+    parts = zip(problem.X[1:], limits.parts[1:], strict=True)
+    return any(part is not None and part.complete and X.shape[1] > 1 for X, part in parts)
 
 
 def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
@@ -182,29 +225,53 @@ def _search_simplest(
     fixed: FixedFit,
     search: Callable[[Problem, FixedFit], Optimum],
 ) -> tuple[Optimum, Limits] | None:
-    """A part at its simplest, if the likelihood falls as it comes back from there."""
-    for further in at_simplest(problem, limits):
+    """A part at its simplest, in all rows or in most, if the likelihood falls on the way back."""
+    whole = _best_end(problem, limits, fixed, search, at_simplest(problem, limits), None)
+    return _best_end(problem, limits, fixed, search, at_one_end(problem, limits), whole)
+
+
+def _best_end(
+    problem: Problem,
+    limits: Limits | None,
+    fixed: FixedFit,
+    search: Callable[[Problem, FixedFit], Optimum],
+    candidates: tuple[Limits, ...],
+    best: _Ended,
+) -> _Ended:
+    """The best of the candidates from which the likelihood falls, or what was there before."""
+    for further in candidates:
         try:
             optimum = _search_within(problem, further, fixed, search)
         except ConvergenceError:
             continue
+        if best is not None:
+            gain = best[0].evaluation.deviance - optimum.evaluation.deviance
+            if not gain > _NO_WORSE:
+                continue
         before = (None,) * len(further.parts) if limits is None else limits.parts
         new = [k for k, part in enumerate(further.parts) if part is not before[k]]
         if all(_falls_back(problem, further, k, optimum) for k in new):
-            return optimum, further
-    return None
+            best = optimum, further
+    return best
 
 
 def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> bool:
-    """Whether the joint log density at the modes falls as predictor k comes back."""
+    """Whether the joint log density at the modes falls as predictor k comes back.
+
+    All rows at once, and along the direction, where the nearest rows come first.
+    """
     mode = optimum.evaluation.mode
     part = limits.parts[k]
     if mode is None or part is None:
         return False
     here = problem.derivatives(mode.point.eta, 1).value.sum()
-    eta = list(mode.point.eta)
-    eta[k] = np.where(part.rows, np.sign(eta[k]) * _FAR, eta[k])
-    return bool(problem.derivatives(eta, 1).value.sum() <= here)
+    along = _FAR * (problem.X[k] @ part.direction)
+    for back in (np.sign(along) * _FAR, along):
+        eta = list(mode.point.eta)
+        eta[k] = np.where(part.rows, back, eta[k])
+        if not problem.derivatives(eta, 1).value.sum() <= here:
+            return False
+    return True
 
 
 def has_limits(problem: Problem, optimum: Optimum) -> bool:
