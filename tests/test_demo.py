@@ -10,6 +10,7 @@ import pytest
 
 from mixcheck.cli import main
 from mixcheck.demo import run_demo
+from mixcheck.port import port_of
 from mixcheck.report.policy import Verdict
 
 FAILING = ("uniformity", "dispersion", "outliers", "zeros")
@@ -52,8 +53,8 @@ def test_criteria(told):
     assert found == pytest.approx(expected, abs=CRITERION_ATOL)
     assert story.comparison.best.model == "nbinom1"
     before, after = story.conditional
-    assert before.conditional_llf == story.wrong.fit.conditional_llf
-    assert after.conditional_llf == story.better.fit.conditional_llf
+    assert before.conditional_llf == port_of(story.wrong.fit).conditional_llf
+    assert after.conditional_llf == port_of(story.better.fit).conditional_llf
     assert after.value < before.value
 
 

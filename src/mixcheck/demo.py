@@ -33,6 +33,7 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.parallel import Progress
+from mixcheck.port import port_of
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
@@ -193,7 +194,7 @@ def _better_chapter(suggestions: Suggestions) -> Chapter:
     if best is None or fit is None:
         raise ConvergenceError(f"{suggestions.verdict} Try another seed, or without --quick.")
     name = fit.family.name
-    if len(fit.random_terms) > 1:
+    if len(port_of(fit).random_terms) > 1:
         name = f"{name} with an effect of each count"
     reason = f"Of the alternatives that pass it has the smallest AIC: {best.model}."
     return Chapter(name, reason, fit, suggestions.reports[best.model])

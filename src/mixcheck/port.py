@@ -38,6 +38,7 @@ __all__ = [
     "Optimism",
     "PerturbationMethod",
     "Perturbations",
+    "Ported",
     "Realisation",
     "Refittable",
     "Repeating",
@@ -45,6 +46,7 @@ __all__ = [
     "RowPosterior",
     "Rowwise",
     "Traceable",
+    "port_of",
 ]
 
 Conditioning: TypeAlias = Literal["posterior", "marginal", "mode"]
@@ -114,6 +116,14 @@ class _SomeMasses:
 
     def __call__(self, k: float) -> FloatArray:
         return self.whole(k)[self.selected]
+
+
+class Ported(Protocol):
+    """A model whose port is an object of its own."""
+
+    def __mixcheck_port__(self) -> Any:
+        """An object with the methods of the protocols below."""
+        ...
 
 
 @runtime_checkable
@@ -605,3 +615,30 @@ class Rowwise(Protocol):
     def predict_row(self, row: int) -> RowPosterior:
         """Of one row given the others, the model being fitted without it; arrays of length 1."""
         ...
+
+
+def port_of(model: object) -> Any:
+    """The port of a fitted model: the object with the methods of the protocols above.
+
+    A class whose own names are for its users hands its port out by a method
+    ``__mixcheck_port__()``, as `mixcheck.GLMM` does; any other model is its own port.
+
+    Parameters
+    ----------
+    model : object
+        Anything; whether it meets a protocol is asked of what comes back.
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> round(port_of(fit).conditional_llf, 2)
+    -78.71
+    """
+    given = getattr(type(model), "__mixcheck_port__", None)
+    return model if given is None or isinstance(model, type) else given(model)

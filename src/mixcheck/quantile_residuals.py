@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.port import Checkable, Conditioning, Realisation
+from mixcheck.port import Checkable, Conditioning, Ported, Realisation
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Simulations, simulate
 
@@ -64,7 +64,7 @@ class Residuals:
             "mean": seen.mean,
             "variance": seen.variance,
         }
-        return pd.DataFrame(columns, index=self.simulations.model.frame.index)
+        return pd.DataFrame(columns, index=self.simulations.port.frame.index)
 
     def __len__(self) -> int:
         return self.n
@@ -79,7 +79,7 @@ class Residuals:
 
 @answer_calls
 def residuals(
-    model: Checkable,
+    model: Checkable | Ported,
     *,
     conditioning: Conditioning = "posterior",
     seed: int | None = None,

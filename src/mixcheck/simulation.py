@@ -27,9 +27,11 @@ from mixcheck.port import (
     Conditioning,
     Converging,
     Enumerable,
+    Ported,
     Realisation,
     Refittable,
     Repeating,
+    port_of,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
 
@@ -56,7 +58,8 @@ class Simulations:
 
     Attributes
     ----------
-    model : Checkable
+    model : Checkable, or with a port that is
+        As it was given.
     conditioning : {"posterior", "marginal", "mode"}
         Which random effects residuals and moments are given.
     seed : int
@@ -68,11 +71,17 @@ class Simulations:
         it takes the place of `draws`.
     """
 
-    model: Checkable
+    model: Checkable | Ported
     conditioning: Conditioning
     seed: int
     draws: int
     refits: int = 0
+
+    @cached_property
+    def port(self) -> Checkable:
+        """The port of the model."""
+        found: Checkable = port_of(self.model)
+        return found
 
     @property
     def size(self) -> int:
@@ -81,7 +90,7 @@ class Simulations:
 
     def observe(self) -> Realisation:
         """The observed data, as the model sees them."""
-        return self.model.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE, 0))
+        return self.port.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE, 0))
 
     def replicate(self, k: int) -> Realisation:
         """Replicate data set `k`, seen as the observed one is.
@@ -96,19 +105,19 @@ class Simulations:
         rng = stream(self.seed, Purpose.REPLICATE, k)
         if self._listed is not None:
             return self._listed.replicate_number(k, self.conditioning, rng)
-        return self.model.replicate(self.conditioning, rng)
+        return self.port.replicate(self.conditioning, rng)
 
     @cached_property
     def _listed(self) -> Enumerable | None:
         # Asking a protocol looks at every attribute: once, not for every replicate.
-        return self.model if isinstance(self.model, Enumerable) else None
+        return self.port if isinstance(self.port, Enumerable) else None
 
     @property
     def together(self) -> int:
         """How many replicates are best made together."""
         if self.refits or self._repeating is None:
             return 1
-        return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.model.frame))))
+        return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
 
     def replicates(self, numbers: range) -> Sequence[Realisation | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
@@ -125,10 +134,10 @@ class Simulations:
 
     @cached_property
     def _repeating(self) -> Repeating | None:
-        return self.model if isinstance(self.model, Repeating) else None
+        return self.port if isinstance(self.port, Repeating) else None
 
     def _refitted(self, k: int) -> Realisation:
-        model = cast(Refittable, self.model)
+        model = cast(Refittable, self.port)
         refitted = model.refit(model.respond(stream(self.seed, Purpose.RESPOND, k)))
         if isinstance(refitted, Converging) and not refitted.convergence.converged:
             raise ConvergenceError("the refit did not converge")
@@ -137,7 +146,7 @@ class Simulations:
 
 @answer_calls
 def simulate(
-    model: Checkable,
+    model: Checkable | Ported,
     *,
     draws: int | None = None,
     conditioning: Conditioning = "posterior",
@@ -148,7 +157,7 @@ def simulate(
 
     Parameters
     ----------
-    model : Checkable
+    model : GLMM, DrawsModel, or any model whose port is `Checkable`
         A fitted model, or draws made elsewhere (`mixcheck.from_draws`).
     draws : int, optional
         Number of replicates; 1,000 by default, or as many as a model of given draws holds.
@@ -171,14 +180,15 @@ def simulate(
         If `model` is no model, a number is not positive, the conditioning is unknown, the
         model cannot be fitted again, or holds fewer draws than asked for.
     """
-    _require_model(model)
+    port = port_of(model)
+    _require_model(port)
     require_choice("conditioning", conditioning, CONDITIONINGS)
     return Simulations(
         model=model,
         conditioning=conditioning,
         seed=choose_seed(seed),
-        draws=_draws(model, draws),
-        refits=_refits(model, refits),
+        draws=_draws(port, draws),
+        refits=_refits(port, refits),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import mixcheck as mc
+from mixcheck.port import port_of
 
 
 @singledispatch
@@ -32,7 +33,7 @@ def _(fit: mc.GLMM) -> Iterator[str]:
         yield "a standard error is negative"
     if len(fit.fittedvalues) != fit.nobs or fit.fittedvalues.isna().any():
         yield "fitted values are missing"
-    if fit.nobs + fit.design.dropped < fit.nobs or fit.nobs < 1:
+    if fit.nobs + port_of(fit).design.dropped < fit.nobs or fit.nobs < 1:
         yield f"{fit.nobs} rows were used"
     if len(fit.params) > fit.n_parameters:
         yield "more estimates than parameters"

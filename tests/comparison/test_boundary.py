@@ -9,7 +9,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.boundary import boundary_reference, new_effects
-from mixcheck.port import CovarianceEstimates
+from mixcheck.port import CovarianceEstimates, port_of
 
 from .conftest import Known, N, X, fit
 
@@ -40,32 +40,34 @@ def _three(values=(1.0, 1.0, 1.0), covariance=None) -> tuple[Known, Covaried]:
 
 def test_fixed_effects_only(days):
     """Without new random effects the distribution is the chi-square."""
-    assert boundary_reference(days["constant"], days["slope"]).mixture.weights == ((1, 1.0),)
+    found = boundary_reference(port_of(days["constant"]), port_of(days["slope"]))
+    assert found.mixture.weights == ((1, 1.0),)
 
 
 def test_correlation_only(days):
     """A new correlation of known effects lies inside: chi-square with one degree of freedom."""
-    assert boundary_reference(days["uncorrelated"], days["slope"]).mixture.weights == ((1, 1.0),)
+    found = boundary_reference(port_of(days["uncorrelated"]), port_of(days["slope"]))
+    assert found.mixture.weights == ((1, 1.0),)
 
 
 def test_one_uncorrelated_slope(days):
     """One new independent variance is half a mass at zero (Self & Liang 1987, case 5)."""
-    found = boundary_reference(days["intercept"], days["uncorrelated"])
+    found = boundary_reference(port_of(days["intercept"]), port_of(days["uncorrelated"]))
     assert found.mixture.weights == ((0, 0.5), (1, 0.5))
 
 
 def test_fixed_effects_shift(days):
     """A fixed effect that is new at the same time adds one degree of freedom to each part."""
     smaller = fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)")
-    found = boundary_reference(smaller, days["slope"])
+    found = boundary_reference(port_of(smaller), port_of(days["slope"]))
     assert found.mixture.weights == ((2, 0.5), (3, 0.5))
 
 
 def test_two_variances_at_once(days):
     """Intercepts and uncorrelated slopes: the weights follow from the correlation of both."""
     smaller = fit("sleepstudy", "Reaction ~ Days")
-    found = boundary_reference(smaller, days["uncorrelated"])
-    estimates = days["uncorrelated"].covariance_estimates
+    found = boundary_reference(port_of(smaller), port_of(days["uncorrelated"]))
+    estimates = port_of(days["uncorrelated"]).covariance_estimates
     rho = estimates.covariance[0, 1] / np.sqrt(np.prod(np.diag(estimates.covariance)))
     assert dict(found.mixture.weights)[2] == pytest.approx(0.25 + np.arcsin(rho) / (2 * np.pi))
     assert "2 variances are zero" in found.reason
@@ -74,7 +76,7 @@ def test_two_variances_at_once(days):
 def test_block_at_once(days):
     """A correlated block that is new as a whole gets the largest p-value, and says so."""
     smaller = fit("sleepstudy", "Reaction ~ Days")
-    found = boundary_reference(smaller, days["slope"])
+    found = boundary_reference(port_of(smaller), port_of(days["slope"]))
     assert found.mixture.weights == ((2, 0.5), (3, 0.5))
     assert "conservative" in found.reason
 
@@ -82,14 +84,14 @@ def test_block_at_once(days):
 def test_three_independent_variances():
     """Binomial weights where the information is diagonal; the fourth parameter is free."""
     smaller, larger = _three()
-    found = boundary_reference(smaller, larger)
+    found = boundary_reference(port_of(smaller), port_of(larger))
     assert found.mixture.weights == ((1, 0.125), (2, 0.375), (3, 0.375), (4, 0.125))
 
 
 def test_simulated_weights_state_their_error():
     """Three correlated estimates need simulation, whose error is in the reason."""
     smaller, larger = _three(covariance=0.5 * np.eye(3) + 0.5)
-    found = boundary_reference(smaller, larger)
+    found = boundary_reference(port_of(smaller), port_of(larger))
     assert 0.0 < found.mixture.error < 0.002
     assert "standard error" in found.reason
 
@@ -98,7 +100,7 @@ def test_simulated_weights_state_their_error():
 def test_unknown_precision(values):
     """A new variance estimated as zero has no information: the bound is taken."""
     smaller, larger = _three(values)
-    found = boundary_reference(smaller, larger)
+    found = boundary_reference(port_of(smaller), port_of(larger))
     assert found.mixture.weights == ((3, 0.5), (4, 0.5))
     assert "estimated as zero" in found.reason
 
@@ -109,9 +111,9 @@ def test_the_bound_is_a_bound():
     for _ in range(3):
         root = rng.standard_normal((3, 3))
         smaller, larger = _three(covariance=root @ root.T + 0.1 * np.eye(3))
-        exact = boundary_reference(smaller, larger).mixture
+        exact = boundary_reference(port_of(smaller), port_of(larger)).mixture
         _, unknown = _three((1.0, 0.0, 1.0))
-        bound = boundary_reference(smaller, unknown).mixture
+        bound = boundary_reference(port_of(smaller), port_of(unknown)).mixture
         # Three standard errors of the simulated weights.
         assert all(exact.sf(t) <= bound.sf(t) + 0.005 for t in (0.5, 2.0, 5.0, 10.0))
 

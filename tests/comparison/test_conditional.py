@@ -10,6 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.influence import optimism
+from mixcheck.port import port_of
 
 # The tables below come from dense Newton refits with gradients below 1e-9, printed to five
 # decimals (exact: eight); lme4 agrees to 1e-4 at tight tolerances.
@@ -78,7 +79,7 @@ def test_poisson_and_bernoulli_values(name):
     """Chen and Stein for counts, Efron for Bernoulli responses, by all three methods."""
     llf, derivative, onestep, exact = TABLE[name]
     fit = fitted(name)
-    assert fit.conditional_llf == pytest.approx(llf, abs=1e-6)
+    assert port_of(fit).conditional_llf == pytest.approx(llf, abs=1e-6)
     assert at_modes(mc.caic(fit)) == pytest.approx(derivative, abs=PRINTED)
     assert at_modes(mc.caic(fit, method="onestep")) == pytest.approx(onestep, abs=PRINTED)
     found = mc.caic(fit, method="exact")
@@ -89,7 +90,7 @@ def test_poisson_and_bernoulli_values(name):
 def test_equal_rows_are_refitted_once():
     """The cbpp data as 842 Bernoulli rows: 13.5241 (lme4, tight), from 104 refits or fewer."""
     fit = fitted("cbpp rows")
-    assert fit.perturb("exact").size <= 2 * 56
+    assert port_of(fit).perturb("exact").size <= 2 * 56
     assert at_modes(mc.caic(fit, method="exact")) == pytest.approx(13.5241, abs=5e-5)
 
 
@@ -137,7 +138,7 @@ def test_terms_sum_to_the_whole(name, method):
     found = mc.caic(fit, method=method)
     assert sum(found.by_term.values()) == pytest.approx(found.df)
     assert found.by_term["fixed effects"] == len(fit.params)
-    term = fit.problem.terms[0].block
+    term = port_of(fit).problem.terms[0].block
     assert 0.0 < found.by_term[term.name] < len(term.levels)
     assert ("finite change" in found.by_term) == (method != "derivative")
 
@@ -371,7 +372,7 @@ def test_parallel_refits_and_progress():
     one = mc.caic(fit, method="exact", progress=lambda done, total: seen.append((done, total)))
     two = mc.caic(fit, method="exact", n_jobs=2)
     assert one.df == two.df
-    assert seen[-1] == (fit.perturb("exact").size,) * 2
+    assert seen[-1] == (port_of(fit).perturb("exact").size,) * 2
 
 
 def test_wrong_calls():

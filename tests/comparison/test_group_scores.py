@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.group_scores import newton_steps, whitening
-from mixcheck.port import GroupDerivatives
+from mixcheck.port import GroupDerivatives, port_of
 
 from .conftest import Known, fit
 
@@ -72,7 +72,7 @@ def test_against_a_fit_without_the_group(published):
     data = mc.datasets.load("sleepstudy")
     subject = data["Subject"].iloc[0]
     rest = mc.glmm("Reaction ~ Days + (Days | Subject)", data[data["Subject"] != subject])
-    own = published["sleepstudy"].group_loglik("Subject", rest.optimum.psi)
+    own = port_of(published["sleepstudy"]).group_loglik("Subject", port_of(rest).optimum.psi)
     found = mc.logo(published["sleepstudy"], method="exact")
     assert found.scores[subject] == pytest.approx(own[subject], abs=1e-5)
 

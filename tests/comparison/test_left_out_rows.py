@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.left_out_rows import LeftOutRows
-from mixcheck.port import Checkable, Refittable
+from mixcheck.port import Checkable, Refittable, port_of
 
 from .conftest import Known, fit
 
@@ -46,7 +46,7 @@ def test_row_order_changes_nothing():
 def test_continuous_residuals_need_no_draw(days):
     """Of a Gaussian model they are the normal place of each response in its prediction."""
     scores = mc.loo(days["slope"], refit_above=1.0)
-    z = (days["slope"].observed - scores.mean) / np.sqrt(scores.variance)
+    z = (port_of(days["slope"]).observed - scores.mean) / np.sqrt(scores.variance)
     np.testing.assert_allclose(scores.residuals(seed=1).normal, z, atol=1e-6)
 
 
@@ -87,15 +87,15 @@ def test_calibration():
 
 def test_it_is_a_model(ticks):
     """What checks and refits ask of a model is there."""
-    assert isinstance(LeftOutRows(ticks), Checkable)
-    assert isinstance(LeftOutRows(ticks), Refittable)
+    assert isinstance(LeftOutRows(port_of(ticks)), Checkable)
+    assert isinstance(LeftOutRows(port_of(ticks)), Refittable)
 
 
 def test_other_conditioning(ticks):
     """They are given the other rows, and nothing else can be asked for."""
     rng = np.random.default_rng(1)
     with pytest.raises(mc.OptionError, match="given the other rows"):
-        LeftOutRows(ticks).observe("marginal", rng)
+        LeftOutRows(port_of(ticks)).observe("marginal", rng)
 
 
 def test_models_that_cannot_simulate(ticks):

@@ -18,6 +18,7 @@ from mixcheck.comparison.nesting import (
     covariance_parameters,
     why_not_nested,
 )
+from mixcheck.port import port_of
 
 from .conftest import Known, N, X
 
@@ -122,7 +123,7 @@ def test_precision_is_part_of_the_model(table):
         mc.lrt(smaller, larger)
     free = mc.glmm("y ~ 1 + (1 | g)", weighted, dispersion="~ log(p)")
     assert mc.lrt(mc.glmm("y ~ 1 + (1 | g)", weighted, precision="p"), free).df == 1
-    assert contains(free, smaller)
+    assert contains(port_of(free), port_of(smaller))
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
@@ -140,12 +141,12 @@ def test_crossed_intercepts_are_effects_within_groups(effects):
     other = mc.glmm("y ~ 1 + (1 | g/h)", data)
     if effects == "0 + f + x":
         # Rows of its matrix are no cells, and a model that is held is not recognised.
-        assert not contains(larger, smaller)
+        assert not contains(port_of(larger), port_of(smaller))
         return
     assert smaller.llf <= larger.llf
-    assert contains(larger, smaller)
-    assert not contains(smaller, larger)
-    assert not contains(larger, other)
+    assert contains(port_of(larger), port_of(smaller))
+    assert not contains(port_of(smaller), port_of(larger))
+    assert not contains(port_of(larger), port_of(other))
     with pytest.raises(mc.ComparisonError, match="is a special case"):
         mc.vuong(smaller, larger)
     with pytest.raises(mc.ComparisonError, match="ties its random effects"):

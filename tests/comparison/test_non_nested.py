@@ -10,7 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison.non_nested import variance_weights
-from mixcheck.port import GroupDerivatives
+from mixcheck.port import GroupDerivatives, port_of
 
 from .conftest import Known, fit
 
@@ -28,7 +28,7 @@ def test_statistic(ticks_by_brood):
     """The z statistic is the corrected sum over its error by equation 5.6 of Vuong (1989)."""
     a, b = ticks_by_brood
     test = mc.vuong(a, b)
-    each = (a.group_loglik() - b.group_loglik()).to_numpy()
+    each = (port_of(a).group_loglik() - port_of(b).group_loglik()).to_numpy()
     assert test.group == "BROOD"
     assert test.differences.sum() == pytest.approx(a.llf - b.llf, rel=1e-6)
     # Year has three levels, altitude one slope.

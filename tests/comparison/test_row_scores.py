@@ -11,6 +11,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.comparison import row_scores
+from mixcheck.port import port_of
 
 from .conftest import Known, fit
 
@@ -33,10 +34,10 @@ def exact(cbpp):
 def test_plug_in_optimism(days):
     """Refits without a row, read at their modes, have the optimism of a dense implementation."""
     model = days["slope"]
-    whole = model.row_posterior()
+    whole = port_of(model).row_posterior()
     own = whole.law.log_density(whole.predictor)
     assert own.sum() == pytest.approx(-824.9295089, abs=1e-5)
-    found = [model.predict_row(i) for i in range(model.nobs)]
+    found = [port_of(model).predict_row(i) for i in range(model.nobs)]
     left = sum(float(row.law.log_density(row.predictor)[0]) for row in found)
     assert own.sum() - left == pytest.approx(47.1, abs=0.05)
 
@@ -95,12 +96,12 @@ def test_fixed_effects_only():
 
 def test_scores_of_predictions(cbpp, exact):
     """Dawid and Sebastiani's score is that of the moments; Brier's is for zeros and ones only."""
-    z = (cbpp.observed - exact.mean) ** 2 / exact.variance + np.log(exact.variance)
+    z = (port_of(cbpp).observed - exact.mean) ** 2 / exact.variance + np.log(exact.variance)
     assert exact.dawid_sebastiani == pytest.approx(z.mean())
     assert exact.brier is None
     bacteria = fit("bacteria", "y ~ trt + {week > 2} + (1 | ID)", "binomial")
     found = mc.loo(bacteria)
-    assert found.brier == pytest.approx(np.mean((bacteria.observed - found.mean) ** 2))
+    assert found.brier == pytest.approx(np.mean((port_of(bacteria).observed - found.mean) ** 2))
     assert found.brier < 0.25
 
 

@@ -13,6 +13,7 @@ from mixcheck.comparison.same_data import (
     require_one_likelihood,
     require_same_data,
 )
+from mixcheck.port import port_of
 
 from .conftest import Known, Traced, X
 
@@ -111,7 +112,7 @@ def _counts(rows: int = 30) -> pd.DataFrame:
 def _differing(one: pd.DataFrame, other: pd.DataFrame, **options) -> str:
     """What two fits are said to differ in; empty where they can be compared."""
     formula = "y ~ 1 + (1 | g) + (1 | h)"
-    models = [mc.glmm(formula, data, family="poisson", **options) for data in (one, other)]
+    models = [port_of(mc.glmm(formula, data, family="poisson", **options)) for data in (one, other)]
     try:
         require_same_data(dict(zip("ab", models, strict=True)))
     except mc.ComparisonError as error:
@@ -187,15 +188,15 @@ def test_weights_of_one():
     formula = "y ~ 1 + (1 | g) + (1 | h)"
     plain = mc.glmm(formula, data, family="poisson")
     ones = mc.glmm(formula, data.assign(w=1), family="poisson", weights="w")
-    require_same_data({"plain": plain, "ones": ones})
-    assert plain.data_digest == ones.data_digest
+    require_same_data({"plain": port_of(plain), "ones": port_of(ones)})
+    assert port_of(plain).data_digest == port_of(ones).data_digest
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 def test_trials(cbpp):
     """As many successes out of other numbers of trials are other data."""
     models = {
-        name: mc.glmm("incidence / size ~ 1 + (1 | herd)", data, family="binomial")
+        name: port_of(mc.glmm("incidence / size ~ 1 + (1 | herd)", data, family="binomial"))
         for name, data in (("a", cbpp), ("b", cbpp.assign(size=cbpp["size"] + 1)))
     }
     with pytest.raises(mc.ComparisonError, match="differ in their trials"):
@@ -209,15 +210,15 @@ def test_missing_value_before_and_after():
     with pytest.warns(mc.errors.DataWarning):
         before = mc.glmm("y ~ x + (1 | g)", data, family="poisson")
     after = mc.glmm("y ~ x + (1 | g)", before.frame, family="poisson")
-    require_same_data({"a": before, "b": after})
-    assert before.data_digest == after.data_digest
+    require_same_data({"a": port_of(before), "b": port_of(after)})
+    assert port_of(before).data_digest == port_of(after).data_digest
 
 
 def test_columns_that_changed():
     """A column of both formulas that holds other values is named, and only such a one."""
     data = _counts()
     fits = [
-        mc.glmm("y ~ x + (1 | g)", table, family="poisson")
+        port_of(mc.glmm("y ~ x + (1 | g)", table, family="poisson"))
         for table in (data, data.assign(x=2.0 * data["x"], w=0.0).sample(frac=1.0, random_state=1))
     ]
     assert other_values(*fits) == ("x",)
@@ -240,6 +241,7 @@ def test_names_of_levels_are_no_change():
     renamed = data.assign(g=data["g"].map(lambda k: f"level {k}"))
     permuted = data.assign(g=data["g"].to_numpy()[::-1] % 3)
     first, *others = (
-        mc.glmm("y ~ x + (1 | g)", table, family="poisson") for table in (data, renamed, permuted)
+        port_of(mc.glmm("y ~ x + (1 | g)", table, family="poisson"))
+        for table in (data, renamed, permuted)
     )
     assert [other_values(first, other) for other in others] == [(), ("g",)]

@@ -24,6 +24,7 @@ from mixcheck.errors import (
     SeparationWarning,
     UnknownColumnError,
 )
+from mixcheck.port import port_of
 
 N = 120
 LLF = 1e-8
@@ -105,7 +106,7 @@ def test_without_random_effects() -> None:
     assert plain.llf == pytest.approx(wanted, abs=LLF)
     assert plain.random_effects == {}
     assert len(plain.variance_components) == 1
-    assert fit("count ~ x").observe("posterior", np.random.default_rng(0)).effects == {}
+    assert port_of(fit("count ~ x")).observe("posterior", np.random.default_rng(0)).effects == {}
 
 
 @pytest.mark.parametrize("sd", [3.0, 10.0, 100.0])
@@ -335,7 +336,7 @@ def test_rows_outside_the_support_are_those_of_the_caller() -> None:
         fit("count ~ x + (1 | g)", data=data)
     good = fit("real ~ x + (1 | g)", "gaussian", table().sample(frac=1.0, random_state=1))
     counts = fit("count ~ x + (1 | g)", data=table().sample(frac=1.0, random_state=1))
-    wrong = counts.observed.copy()
+    wrong = port_of(counts).observed.copy()
     wrong[5] = 0.5
     with pytest.raises(FamilyError, match=rf"0.5 in row {counts.frame.index[5]} \(position 5\)"):
         counts.refit(wrong)

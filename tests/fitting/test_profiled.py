@@ -10,6 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import OptionError
+from mixcheck.port import port_of
 
 # lme4's search ends before its penalised least squares do: its minimum is too high by less
 # than this, and its estimates are off by this many standard errors or this share.
@@ -188,7 +189,7 @@ def test_rescaled(fits: dict[str, mc.GLMM]) -> None:
 def test_refit(fits: dict[str, mc.GLMM], name: str) -> None:
     """A refit is the fit from scratch."""
     fit = fits[name]
-    again = fit.refit(fit.observed)
+    again = fit.refit(port_of(fit).observed)
     assert again.llf == pytest.approx(fit.llf, abs=1e-8)
     np.testing.assert_allclose(again.bse, fit.bse, rtol=1e-6)
     y = fit.simulate(1, seed=2).iloc[:, 0].to_numpy()
@@ -211,7 +212,7 @@ def test_everything_else(fits: dict[str, mc.GLMM]) -> None:
     assert 0.05 < shift.shift < 0.5
     assert "uniformity" in set(mc.check(fit, seed=1).to_frame()["check"])
     with pytest.raises(OptionError, match="no product over groups"):
-        fit.group_loglik()
+        port_of(fit).group_loglik()
 
 
 @pytest.mark.parametrize(

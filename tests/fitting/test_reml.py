@@ -10,6 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import BoundaryWarning, ComparisonError, OptionError
+from mixcheck.port import port_of
 
 # The project's own limits for a log-likelihood and, in standard errors, for parameters.
 LLF, OF_ERROR = 1e-6, 1e-3
@@ -141,18 +142,20 @@ def test_generalized() -> None:
 
 def test_refit(slopes: mc.GLMM) -> None:
     """A refit is the fit from scratch, to the same response and to others."""
-    again = slopes.refit(slopes.observed)
+    again = slopes.refit(port_of(slopes).observed)
     assert again.llf == pytest.approx(slopes.llf, abs=1e-8)
     np.testing.assert_allclose(again.bse, slopes.bse, rtol=1e-5)
-    np.testing.assert_allclose(again.covariance, slopes.covariance, atol=1e-3 * 6.8**2)
+    np.testing.assert_allclose(
+        port_of(again).covariance, port_of(slopes).covariance, atol=1e-3 * 6.8**2
+    )
     drawn = slopes.simulate(3, seed=5)
     data = mc.datasets.load("sleepstudy")
     for y in drawn.to_numpy().T:
         one = slopes.refit(y)
         other = fit(slopes.formula, data.assign(Reaction=y), reml=True)
         assert one.llf == pytest.approx(other.llf, abs=LLF)
-        away = np.abs(one.optimum.psi - other.optimum.psi)
-        assert np.all(away <= OF_ERROR * np.sqrt(np.diag(other.covariance)) + 1e-9)
+        away = np.abs(port_of(one).optimum.psi - port_of(other).optimum.psi)
+        assert np.all(away <= OF_ERROR * np.sqrt(np.diag(port_of(other).covariance)) + 1e-9)
 
 
 def test_conditional(slopes: mc.GLMM) -> None:
@@ -184,7 +187,7 @@ def test_compared(slopes: mc.GLMM) -> None:
     ):
         with pytest.raises(ComparisonError, match=words):
             mc.compare([slopes, other])
-    assert "REML" in str(slopes.description["method"])
+    assert "REML" in str(port_of(slopes).description["method"])
     assert "restricted log-likelihood" in str(slopes.summary())
 
 

@@ -14,6 +14,7 @@ import mixcheck as mc
 from mixcheck.errors import FamilyError, MixcheckWarning, OptionError, SeparationWarning
 from mixcheck.families.registry import FAMILIES
 from mixcheck.families.zero_part import add_zeros
+from mixcheck.port import port_of
 
 N, GROUPS = 360, 18
 SAME = 1e-6
@@ -167,8 +168,8 @@ def test_trials_are_never_ignored() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixcheckWarning)  # such data have no finite estimate
         made = mc.glmm("k / n ~ 1 + (1 | g)", data, family="binomial", zi="~ 1")
-    assert made.design.size is not None
-    np.testing.assert_array_equal(made.design.size, n)
+    assert port_of(made).design.size is not None
+    np.testing.assert_array_equal(port_of(made).design.size, n)
 
 
 @pytest.mark.parametrize("zi", [None, "~ 1"])

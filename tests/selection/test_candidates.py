@@ -8,6 +8,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.port import port_of
 from mixcheck.selection.candidates import Candidate, Score, assess, get_criterion, score_of
 
 CANDIDATE = Candidate("m", {"formula": "m"})
@@ -59,7 +60,7 @@ def test_assess_says_what_a_fit_says(cbpp):
     assert seen.score is not None
     assert seen.score.value == cbpp.aic
     assert (seen.llf, seen.df) == (cbpp.llf, cbpp.n_parameters)
-    assert dict(seen.data)["rows"] == cbpp.data_digest["rows"]
+    assert dict(seen.data)["rows"] == port_of(cbpp).data_digest["rows"]
 
 
 def test_assess_keeps_the_reason(cbpp):

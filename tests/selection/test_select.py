@@ -11,6 +11,7 @@ import pytest
 import mixcheck as mc
 from mixcheck import parallel as workers
 from mixcheck.errors import DataError, DataWarning, OptionError, UnknownColumnError
+from mixcheck.port import port_of
 
 # MuMIn::dredge of R, on lme4 fits by maximum likelihood; both optimisers stop about there.
 DREDGE = {
@@ -150,7 +151,7 @@ def test_gate(counts):
         random=False,
         keep="x",
         # A criterion that prefers the Poisson, which the data contradict.
-        criterion=lambda model: 0.0 if model.description["family"] == "poisson" else 10.0,
+        criterion=lambda model: 0.0 if port_of(model).description["family"] == "poisson" else 10.0,
         suite=mc.checks.Dispersion(),
         policy=mc.Policy(negligible={"variance ratio": 0.2}),
         draws=99,

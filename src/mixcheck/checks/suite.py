@@ -25,7 +25,7 @@ from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
-from mixcheck.port import Checkable, Conditioning, Enumerable, Realisation
+from mixcheck.port import Checkable, Conditioning, Enumerable, Ported, Realisation
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
@@ -149,7 +149,7 @@ class Suite:
 
     def run(
         self,
-        subject: Residuals | Checkable,
+        subject: Residuals | Checkable | Ported,
         *,
         seed: int | None = None,
         draws: int | None = None,
@@ -201,14 +201,14 @@ class Suite:
             findings,
             policy=judge,
             provenance=provenance,
-            extra=draw_portrait(seen.simulations.model),
+            extra=draw_portrait(seen.simulations.port),
             model=seen.simulations.model,
         )
 
 
 @answer_as("check")
 def run_checks(
-    model: Residuals | Checkable,
+    model: Residuals | Checkable | Ported,
     suite: Suite | Check | None = None,
     *,
     seed: int | None = None,
@@ -300,7 +300,7 @@ def _run(
 ) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.simulations
-    scene = Scene(plan.model, seen.observed, plan.model.frame)
+    scene = Scene(plan.port, seen.observed, plan.port.frame)
     asked = [(check, outcome) for check in checks for outcome in check.plan(scene)]
     outcomes = [outcome for _, outcome in asked]
     _require_unique(outcomes)
@@ -373,9 +373,9 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
         "conditioning": "that of the draws"
-        if isinstance(plan.model, Enumerable)
+        if isinstance(plan.port, Enumerable)
         else plan.conditioning,
-        "model": dict(plan.model.description),
+        "model": dict(plan.port.description),
         "response digest": digest.hexdigest()[:16],
     }
 

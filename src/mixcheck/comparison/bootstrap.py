@@ -21,7 +21,7 @@ from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.options import require_progress, require_whole, require_workers
 from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import Comparable, Converging, Refittable
+from mixcheck.port import Comparable, Converging, Ported, Refittable
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
@@ -134,8 +134,8 @@ class BootstrapRatio(Record):
 
 @answer_calls
 def bootstrap_lrt(
-    smaller: Comparable,
-    larger: Comparable,
+    smaller: Comparable | Ported,
+    larger: Comparable | Ported,
     *,
     draws: int = 1000,
     seed: int | None = None,
@@ -196,19 +196,19 @@ def bootstrap_lrt(
     >>> mc.bootstrap_lrt(null, full, draws=19, seed=1).pvalue
     0.05
     """
-    require_nested(smaller, larger, "bootstrap_lrt")
-    for model in (smaller, larger):
+    simple, wide = require_nested(smaller, larger, "bootstrap_lrt")
+    for model in (simple, wide):
         _require_refittable(model)
     count = require_whole("draws", draws)
     require_workers(n_jobs)
     require_progress(progress)
     enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)
-    observed = likelihood_ratio(smaller, larger)
+    observed = likelihood_ratio(simple, wide)
     chosen = choose_seed(seed)
-    order = order_of(larger, smaller)
-    task = _Replicate(cast(Refittable, smaller), cast(Refittable, larger), order, chosen)
+    order = order_of(wide, simple)
+    task = _Replicate(cast(Refittable, simple), cast(Refittable, wide), order, chosen)
     rows = _run(task, count, enough, observed, n_jobs, progress)
-    return _summarise(smaller, larger, observed, rows, count, enough, chosen)
+    return _summarise(simple, wide, observed, rows, count, enough, chosen)
 
 
 def _require_refittable(model: Comparable) -> None:

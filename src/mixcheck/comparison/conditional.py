@@ -17,6 +17,8 @@ from mixcheck.port import (
     ConditionalLikelihood,
     Converging,
     PerturbationMethod,
+    Ported,
+    port_of,
 )
 
 __all__ = ["ConditionalAIC", "caic"]
@@ -73,7 +75,7 @@ def _page(result: ConditionalAIC) -> Document:
 
 @answer_calls
 def caic(
-    model: ConditionalLikelihood,
+    model: ConditionalLikelihood | Ported,
     *,
     method: PerturbationMethod = "derivative",
     n_jobs: int | None = None,
@@ -154,7 +156,8 @@ def caic(
     >>> round(result.df, 3), round(result.value, 2)
     (31.458, 1712.77)
     """
-    if isinstance(model, type) or not isinstance(model, ConditionalLikelihood):
+    port = port_of(model)
+    if isinstance(port, type) or not isinstance(port, ConditionalLikelihood):
         raise OptionError(
             "caic needs a fitted model with a likelihood given its random effects, such as the "
             f"result of mixcheck.glmm(..); found {type(model).__name__}"
@@ -162,10 +165,10 @@ def caic(
     require_choice("method", method, PERTURBATION_METHODS)
     require_workers(n_jobs)
     require_progress(progress)
-    llf = model.conditional_llf
+    llf = port.conditional_llf
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")
-    refits = model.perturb(method)
+    refits = port.perturb(method)
     results = map_numbers(refits, range(refits.size), n_jobs=n_jobs, progress=progress)
     optimism = refits.collect(results)
     if not math.isfinite(optimism.total):
@@ -180,7 +183,7 @@ def caic(
         conditional_llf=llf,
         by_term=optimism.by_term,
         method=method,
-        notes=(*optimism.notes, *_convergence_notes(model)),
+        notes=(*optimism.notes, *_convergence_notes(port)),
     )
 
 

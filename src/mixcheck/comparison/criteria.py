@@ -8,7 +8,7 @@ from mixcheck.calls import answer_calls
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
-from mixcheck.port import Comparable
+from mixcheck.port import Comparable, Ported
 
 __all__ = ["aic", "bic"]
 
@@ -16,7 +16,7 @@ _LEVELS = "levels of "
 
 
 @answer_calls
-def aic(model: Comparable) -> float:
+def aic(model: Comparable | Ported) -> float:
     """Marginal AIC: minus twice the log-likelihood plus twice the number of parameters.
 
     It estimates how well new groups of the same population are predicted. Random effects count
@@ -49,7 +49,7 @@ def aic(model: Comparable) -> float:
 
 
 @answer_calls
-def bic(model: Comparable, *, n: str = "observations") -> float:
+def bic(model: Comparable | Ported, *, n: str = "observations") -> float:
     """Marginal BIC, with the sample size that is named.
 
     Parameters

@@ -27,7 +27,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_workers, shown
 from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Traceable
+from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported, Traceable
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
 
@@ -179,7 +179,7 @@ class GroupScores(Record):
 
 @answer_calls
 def logo(
-    model: Comparable,
+    model: Comparable | Ported,
     group: str | None = None,
     *,
     method: LeaveOutMethod | None = None,

@@ -18,7 +18,7 @@ from mixcheck.comparison.cavity import (
 )
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import shown
-from mixcheck.port import Conditioning, Converging, Realisation, RowPosterior
+from mixcheck.port import Conditioning, Converging, Realisation, RowPosterior, port_of
 
 __all__ = ["LeftOutRows"]
 
@@ -47,7 +47,7 @@ class LeftOutRows:
     @property
     def discrete(self) -> bool:
         """Whether the response has probability masses."""
-        return bool(self.model.discrete)
+        return bool(port_of(self.model).discrete)
 
     @property
     def description(self) -> Mapping[str, str | int | float | bool | None]:
@@ -56,11 +56,11 @@ class LeftOutRows:
 
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """See the observed data, each row predicted from the others."""
-        return _realise(self.model.row_posterior(), self.discrete, conditioning, rng)
+        return _realise(port_of(self.model).row_posterior(), self.discrete, conditioning, rng)
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
         """Simulate a data set and see it likewise."""
-        posterior = self.model.row_posterior(self.model.respond(rng))
+        posterior = port_of(self.model).row_posterior(self.model.respond(rng))
         return _realise(posterior, self.discrete, conditioning, rng)
 
     def respond(self, rng: np.random.Generator) -> FloatArray:

@@ -28,7 +28,7 @@ from mixcheck.comparison.same_data import (
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError
 from mixcheck.options import require_choice
-from mixcheck.port import Comparable, Converging
+from mixcheck.port import Comparable, Converging, Ported
 
 __all__ = ["Boundary", "LikelihoodRatio", "likelihood_ratio", "lrt", "null_words", "require_nested"]
 
@@ -112,7 +112,10 @@ class LikelihoodRatio(Record):
 
 @answer_calls
 def lrt(
-    smaller: Comparable, larger: Comparable, *, boundary: Boundary | None = None
+    smaller: Comparable | Ported,
+    larger: Comparable | Ported,
+    *,
+    boundary: Boundary | None = None,
 ) -> LikelihoodRatio:
     """Test a model against a larger one that contains it.
 
@@ -167,26 +170,26 @@ def lrt(
     """
     if boundary is not None:
         require_choice("boundary", boundary, ("chi-bar-square", "chi-square"), ", or leave it out")
-    require_nested(smaller, larger, "lrt")
-    statistic = likelihood_ratio(smaller, larger)
-    df = larger.n_parameters - smaller.n_parameters
-    on_boundary = bool(added_random(smaller, larger))
+    simple, wide = require_nested(smaller, larger, "lrt")
+    statistic = likelihood_ratio(simple, wide)
+    df = wide.n_parameters - simple.n_parameters
+    on_boundary = bool(added_random(simple, wide))
     plain = Reference(chi_square(df), _PLAIN if on_boundary else "")
-    reference = plain if boundary == "chi-square" else boundary_reference(smaller, larger)
+    reference = plain if boundary == "chi-square" else boundary_reference(simple, wide)
     return LikelihoodRatio(
-        null=null_words(smaller, larger),
+        null=null_words(simple, wide),
         statistic=statistic,
         df=df,
         pvalue=reference.mixture.sf(statistic),
         boundary=on_boundary,
         weights=reference.mixture.weights,
         weight_error=reference.mixture.error,
-        notes=_notes(reference, smaller, larger),
+        notes=_notes(reference, simple, wide),
     )
 
 
-def require_nested(smaller: object, larger: object, what: str) -> None:
-    """Refuse models that a likelihood-ratio test cannot compare.
+def require_nested(smaller: object, larger: object, what: str) -> tuple[Comparable, Comparable]:
+    """Ports of two models, the smaller one within the larger one.
 
     Raises
     ------
@@ -197,6 +200,7 @@ def require_nested(smaller: object, larger: object, what: str) -> None:
     require_same_data(named)
     require_one_likelihood(named)
     _require_order(simple, wide, what)
+    return simple, wide
 
 
 def _require_order(smaller: Comparable, larger: Comparable, what: str) -> None:

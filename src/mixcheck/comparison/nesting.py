@@ -12,7 +12,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.column_space import extra_rank, spans
 from mixcheck.comparison.same_data import order_of
-from mixcheck.port import Comparable, Traceable
+from mixcheck.port import Comparable, Traceable, port_of
 
 __all__ = [
     "added_fixed",
@@ -54,7 +54,7 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
     covariances. Models may be equal.
     """
     held, wide = _facts(smaller, larger), _facts(larger, larger)
-    family, other = (model.description.get("family") for model in (smaller, larger))
+    family, other = (port_of(model).description.get("family") for model in (smaller, larger))
     if family != other and not (isinstance(larger, Traceable) and isinstance(family, str)):
         return False
     if family != other and isinstance(larger, Traceable):
@@ -87,7 +87,7 @@ def _is_saturated(smaller: _Facts, larger: _Facts) -> bool:
 
 def covariance_parameters(model: Comparable) -> int:
     """Number of variances and covariances that are estimated."""
-    return model.n_parameters - sum(int(X.shape[1]) for X in model.fixed_matrices.values())
+    return model.n_parameters - sum(int(X.shape[1]) for X in port_of(model).fixed_matrices.values())
 
 
 def added_fixed(smaller: Comparable, larger: Comparable) -> int:
@@ -146,7 +146,7 @@ def _facts(model: Comparable, reference: Comparable) -> _Facts:
     def arranged(values: FloatArray) -> FloatArray:
         return values if order is None else values[order]
 
-    fixed = {name: arranged(X) for name, X in model.fixed_matrices.items()}
+    fixed = {name: arranged(X) for name, X in port_of(model).fixed_matrices.items()}
     groups: Mapping[str, IntArray] = {}
     offsets: Mapping[str, FloatArray] = {}
     if isinstance(model, Traceable):
@@ -157,7 +157,7 @@ def _facts(model: Comparable, reference: Comparable) -> _Facts:
         }
     first = next(iter(fixed), "")
     terms: dict[str, _Term] = {}
-    for name, (group, Z) in model.random_terms.items():
+    for name, (group, Z) in port_of(model).random_terms.items():
         lead, separator, _ = name.partition(": ")
         predictor = lead if separator and lead in fixed else first
         factor = _division(groups[group]) if group in groups else group
@@ -185,7 +185,7 @@ def _other_likelihood(
     smaller: Comparable, larger: Comparable, items: Sequence[str] = _LIKELIHOOD
 ) -> str:
     for item in items:
-        one, other = smaller.description.get(item), larger.description.get(item)
+        one, other = port_of(smaller).description.get(item), port_of(larger).description.get(item)
         if one != other:
             return f"they differ in their {item} ({one} and {other})"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.options import require_choice
-from mixcheck.port import Comparable, GroupDerivatives, Groupwise
+from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported
 
 __all__ = ["Correction", "Vuong", "vuong"]
 
@@ -145,8 +145,8 @@ class Vuong(Record):
 
 @answer_calls
 def vuong(
-    first: Comparable,
-    second: Comparable,
+    first: Comparable | Ported,
+    second: Comparable | Ported,
     *,
     group: str | None = None,
     correction: Correction = "aic",
@@ -206,7 +206,7 @@ def vuong(
         raise OptionError(f"{name!r} has {G} level, and vuong needs several: choose another group")
     each = left - right
     variance = float(np.var(each.to_numpy()))
-    extra = first.n_parameters - second.n_parameters if correction == "aic" else 0
+    extra = one.n_parameters - other.n_parameters if correction == "aic" else 0
     difference, se = float(each.sum()) - extra, math.sqrt(G * variance)
     scores = other.group_derivatives(names[1])
     weights = variance_weights(
@@ -217,8 +217,8 @@ def vuong(
     statistic = difference / se if told_apart else math.nan
     normal = told_apart and variance_pvalue < _LEVEL
     return Vuong(
-        first=label_of(first),
-        second=label_of(second),
+        first=label_of(one),
+        second=label_of(other),
         group=name,
         differences=each.rename("difference"),
         difference=difference,
@@ -232,7 +232,11 @@ def vuong(
     )
 
 
-def _require(first: object, second: object) -> tuple[Groupwise, Groupwise]:
+class _GroupwiseModel(Comparable, Groupwise, Protocol):
+    """A model with a likelihood that is known by groups."""
+
+
+def _require(first: object, second: object) -> tuple[_GroupwiseModel, _GroupwiseModel]:
     one, other = require_comparable(first, "vuong"), require_comparable(second, "vuong")
     require_same_data({"the first model": one, "the second model": other})
     for model in (one, other):
@@ -249,7 +253,7 @@ def _require(first: object, second: object) -> tuple[Groupwise, Groupwise]:
             "vuong needs models whose likelihood is known by groups, such as results of "
             f"mixcheck.glmm(..); found {type(first).__name__} and {type(second).__name__}"
         )
-    return one, other
+    return cast(_GroupwiseModel, one), cast(_GroupwiseModel, other)
 
 
 def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,12 +28,7 @@ from mixcheck.options import (
     shown,
 )
 from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import (
-    Checkable,
-    Comparable,
-    ConditionalLikelihood,
-    Rowwise,
-)
+from mixcheck.port import Checkable, Comparable, ConditionalLikelihood, Ported, Rowwise, port_of
 from mixcheck.quantile_residuals import Residuals, residuals
 
 __all__ = ["RowMethod", "RowScores", "loo"]
@@ -227,7 +222,7 @@ class RowScores(Record):
 
 @answer_calls
 def loo(
-    model: Comparable,
+    model: Comparable | Ported,
     *,
     method: RowMethod = "cavity",
     refit_above: float = INFLUENTIAL,
@@ -287,7 +282,8 @@ def loo(
     >>> round(scores.total, 1), round(scores.p_loo, 1)
     (-101.0, 22.2)
     """
-    if isinstance(model, type) or not isinstance(model, Rowwise):
+    port = port_of(model)
+    if isinstance(port, type) or not isinstance(port, Rowwise):
         raise OptionError(
             "loo needs a model that knows the posterior of each row, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
@@ -296,17 +292,17 @@ def loo(
     limit = require_number("refit_above", refit_above, 0.0, 1.0, example=0.7, ends=True)
     require_workers(n_jobs)
     require_progress(progress)
-    posterior = model.row_posterior()
+    posterior = port.row_posterior()
     cavity = find_cavity(posterior)
     predicted = predict(posterior.law, cavity)
-    index = model.frame.index if isinstance(model, Checkable) else pd.RangeIndex(cavity.centre.size)
+    index = port.frame.index if isinstance(port, Checkable) else pd.RangeIndex(cavity.centre.size)
     rows = np.arange(index.size)
     if method == "cavity":
         rows = _most_influential(cavity.influence, limit)
-    predicted = _replace(predicted, rows, _refit(model, rows, index, n_jobs, progress))
+    predicted = _replace(predicted, rows, _refit(port, rows, index, n_jobs, progress))
     own = posterior.law.log_density(posterior.predictor)
     return RowScores(
-        model=label_of(model),
+        model=label_of(cast(Comparable, port)),
         method=method,
         scores=pd.Series(predicted.score, index, name="score"),
         total=float(predicted.score.sum()),
@@ -318,7 +314,7 @@ def loo(
         brier=_brier(posterior.response, predicted),
         influence=pd.Series(cavity.influence, index, name="influence"),
         refitted=tuple(index[rows].tolist()),
-        subject=model,
+        subject=port,
         notes=_notes(method, rows.size, int(np.sum(cavity.influence > limit)), limit),
     )
 

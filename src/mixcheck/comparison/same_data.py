@@ -11,7 +11,7 @@ from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.row_matching import match_rows, regrouped_columns, same_values
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.port import Comparable, DataRows, Traceable
+from mixcheck.port import Comparable, DataRows, Traceable, port_of
 
 __all__ = [
     "formula_of",
@@ -47,7 +47,7 @@ _REMEDIES = {
 
 
 def require_comparable(model: object, what: str) -> Comparable:
-    """The model, if it has a likelihood and an account of its data.
+    """The port of a model, if it has a likelihood and an account of its data.
 
     Raises
     ------
@@ -56,11 +56,16 @@ def require_comparable(model: object, what: str) -> Comparable:
     ComparisonError
         If its log-likelihood is not a finite number, or not one of the responses.
     """
-    if isinstance(model, type) or not isinstance(model, Comparable):
+    found = port_of(model)
+    if isinstance(found, type) or not isinstance(found, Comparable):
         raise OptionError(
             f"{what} needs a fitted model with a log-likelihood, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
+    return _require_likelihood(found, what)
+
+
+def _require_likelihood(model: Comparable, what: str) -> Comparable:
     if isinstance(model, Traceable) and model.likelihood_kind == "pseudo":
         raise ComparisonError(
             f"{formula_of(model)!r} was fitted by pseudo-likelihood, which is a likelihood of "
@@ -115,7 +120,7 @@ def _first_difference(one: Comparable, other: Comparable) -> str:
         return "rows"
     if isinstance(one, Traceable) and isinstance(other, Traceable):
         return _difference_of_rows(one.data_rows, other.data_rows)
-    left, right = one.data_digest, other.data_digest
+    left, right = port_of(one).data_digest, port_of(other).data_digest
     return next((name for name in _DATA if left.get(name) != right.get(name)), "")
 
 

@@ -29,7 +29,7 @@ from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.options import require_choice
-from mixcheck.port import Comparable, ConditionalLikelihood, Converging
+from mixcheck.port import Comparable, ConditionalLikelihood, Converging, Ported
 
 __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 
@@ -190,7 +190,9 @@ def _columns(model: ComparedModel) -> dict[str, object]:
 
 @answer_calls
 def compare(
-    models: Mapping[str, Comparable] | Sequence[Comparable], *, criterion: Criterion = "aic"
+    models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
+    *,
+    criterion: Criterion = "aic",
 ) -> Comparison:
     """Rank models that were fitted to the same data.
 
@@ -269,7 +271,10 @@ class _Test:
     reason: str = ""
 
 
-def _named(models: Mapping[str, Comparable] | Sequence[Comparable]) -> dict[str, Comparable]:
+def _named(
+    models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
+) -> dict[str, Comparable]:
+    """Ports of the models, by name."""
     if isinstance(models, Mapping):
         named = {str(label): model for label, model in models.items()}
     elif isinstance(models, Sequence) and not isinstance(models, str):
@@ -284,9 +289,7 @@ def _named(models: Mapping[str, Comparable] | Sequence[Comparable]) -> dict[str,
             f"compare needs at least two models, found {len(named)}; "
             'write compare({"first": a, "second": b})'
         )
-    for model in named.values():
-        require_comparable(model, "compare")
-    return named
+    return {label: require_comparable(model, "compare") for label, model in named.items()}
 
 
 def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:

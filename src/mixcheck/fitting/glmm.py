@@ -39,6 +39,7 @@ from mixcheck.fitting.likelihood.problem import Problem, Term, arrange
 from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.notices import warn
 from mixcheck.options import shown
 
@@ -195,7 +196,7 @@ def _fit(
     if fixed is None:
         optimum = estimate(problem, method)
         method = method.refine(problem, optimum.evaluation)
-        return GLMM(design, problem, optimum, method, design.notes)
+        return GLMM(GlmmPort(design, problem, optimum, method, design.notes))
     chosen = method
 
     def search(held: Problem, start: FixedFit) -> Optimum:
@@ -210,10 +211,10 @@ def _fit(
         return optimum
 
     optimum, limits = estimate_at_limits(problem, limits, fixed, search)
-    fit = GLMM(design, problem, optimum, chosen, design.notes, limits)
+    fit = GlmmPort(design, problem, optimum, chosen, design.notes, limits)
     # The fit itself knows its limits already; a copy would look for them again.
     further = fit.limit_notes
-    return replace(fit, notes=(*design.notes, *further)) if further else fit
+    return GLMM(replace(fit, notes=(*design.notes, *further)) if further else fit)
 
 
 def _settle(

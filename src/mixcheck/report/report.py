@@ -21,7 +21,7 @@ from mixcheck.display.reading import Reader, parse_json
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.options import listed, require_flag, require_text, shown
-from mixcheck.port import Checkable
+from mixcheck.port import Checkable, Ported
 from mixcheck.report.archive import (
     SCHEMA_VERSION,
     Extra,
@@ -96,7 +96,7 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     extra: tuple[Extra, ...] = ()
     title: str = "Model checks"
-    model: Checkable | None = None
+    model: Checkable | Ported | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", require_findings(self.findings))

@@ -8,7 +8,7 @@ from typing import Any
 
 from mixcheck.comparison.nesting import contains
 from mixcheck.notices import quiet
-from mixcheck.port import Traceable
+from mixcheck.port import Traceable, port_of
 from mixcheck.selection.candidates import Assessment, Fit
 from mixcheck.selection.explored import Explored
 
@@ -72,7 +72,9 @@ def _is_one(one: Explored, other: Explored, fit: Fit, known: dict[frozenset[str]
 
 def _span_the_same(one: Explored, other: Explored, fit: Fit) -> bool:
     with quiet():  # each was fitted before, and warned then
-        first, second = fit(one.candidate), fit(other.candidate)
+        first, second = port_of(fit(one.candidate)), port_of(fit(other.candidate))
     if not (isinstance(first, Traceable) and isinstance(second, Traceable)):
         return False
-    return contains(first, second) and contains(second, first)
+    left: Any = first
+    right: Any = second
+    return contains(left, right) and contains(right, left)

@@ -14,7 +14,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.options import shown
-from mixcheck.port import Comparable, Converging
+from mixcheck.port import Comparable, Converging, Ported
 
 __all__ = [
     "Assessment",
@@ -62,7 +62,7 @@ class Candidate:
     content: Any = field(default=None, repr=False, compare=False)
 
 
-Fit: TypeAlias = Callable[[Candidate], Comparable]
+Fit: TypeAlias = Callable[[Candidate], Comparable | Ported]
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ class Assessment:
         return np.asarray(self.score.parts, dtype=np.float64)
 
 
-def _criterion_of(model: Comparable, criterion: CriterionFunction) -> object:
+def _criterion_of(model: Comparable | Ported, criterion: CriterionFunction) -> object:
     """What the criterion says; what a function of the user raises is one of our errors."""
     try:
         return criterion(model)
@@ -223,12 +223,13 @@ def _criterion_of(model: Comparable, criterion: CriterionFunction) -> object:
 def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Assessment:
     """Fit a candidate and rate it; a failure is a reason, not an exception."""
     try:
-        model = require_comparable(fit(candidate), "a search")
+        fitted = fit(candidate)
+        model = require_comparable(fitted, "a search")
         facts = model.convergence if isinstance(model, Converging) else None
         if facts is not None and not facts.converged:
             reason = " ".join(("it did not converge.", *facts.messages))
             return Assessment(reason, converged=False)
-        score = score_of(_criterion_of(model, criterion))
+        score = score_of(_criterion_of(fitted, criterion))
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return Assessment(f"{type(error).__name__}: {error}")
     if not np.isfinite(score.value):

@@ -17,7 +17,6 @@ from mixcheck.display.reading import parse_json
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import Comparable
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import (
@@ -271,7 +270,7 @@ def search_models(
     search: SearchName = "all",
     width: int = 5,
     max_models: int = 4096,
-    check: Callable[[Comparable], Report] | None = None,
+    check: Callable[[Any], Report] | None = None,
     gate: Gate = objections_of,
     checked: int | Literal["all"] = 5,
     seed: int | None = None,
@@ -451,7 +450,7 @@ class _Checked:
 
     candidates: tuple[Candidate, ...]
     fit: Fit
-    check: Callable[[Comparable], Report]
+    check: Callable[[Any], Report]
 
     def __call__(self, k: int) -> Report | str:
         try:

@@ -13,12 +13,14 @@ import pandas as pd
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.suite import Suite
 from mixcheck.comparison.record import Record
+from mixcheck.design import Design
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.options import require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress
+from mixcheck.port import port_of
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import CriterionFunction
@@ -287,7 +289,7 @@ def _fit_of(report: Report, model: GLMM | None) -> GLMM:
             f"suggest needs the fit that the report is of, made by mixcheck.glmm, and {found}; "
             "write suggest(report, fit)"
         )
-    formula = fit.description["formula"]
+    formula = port_of(fit).description["formula"]
     told = dict(report.provenance.get("model") or {}).get("formula", formula)
     if told != formula:
         raise OptionError(f"the report is of {told!r}, and the model given is {formula!r}")
@@ -296,7 +298,7 @@ def _fit_of(report: Report, model: GLMM | None) -> GLMM:
 
 def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     """A fit as a model that can be changed, and the options of its call."""
-    design = fit.design
+    design: Design = port_of(fit).design
     parts = dict(design.formula.predictors)
     texts = {name: one_sided(parts[name]) for name in ("zi", "dispersion") if name in parts}
     if texts.get("dispersion") == "~ 1":

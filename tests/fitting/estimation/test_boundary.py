@@ -8,6 +8,7 @@ import numpy as np
 
 import mixcheck as mc
 from mixcheck.fitting.estimation.boundary import face_near
+from mixcheck.port import port_of
 
 COVARIANCE = 1e-12
 """Rounding of one small matrix product, for covariances of order one."""
@@ -37,11 +38,11 @@ def test_the_face_keeps_the_covariance() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mc.BoundaryWarning)
         fit = mc.glmm("y ~ x + (x | g)", data)
-    psi = fit.optimum.psi.copy()
+    psi = port_of(fit).optimum.psi.copy()
     psi[-3:] = 0.0, 0.3, 0.4
-    face = face_near(fit.problem, psi)
+    face = face_near(port_of(fit).problem, psi)
     assert face is not None
-    term = fit.problem.terms[0]
+    term = port_of(fit).problem.terms[0]
     before, after = (term.covariance.root(p[-3:]) for p in (psi, face))
     np.testing.assert_allclose(after @ after.T, before @ before.T, atol=COVARIANCE)
     assert after[1, 1] == 0.0
@@ -49,4 +50,4 @@ def test_the_face_keeps_the_covariance() -> None:
 
 def test_no_face_is_near_a_regular_covariance(sleepstudy: mc.GLMM) -> None:
     """Intercepts and slopes of the sleep study are far from a correlation of one."""
-    assert face_near(sleepstudy.problem, sleepstudy.optimum.psi) is None
+    assert face_near(port_of(sleepstudy).problem, port_of(sleepstudy).optimum.psi) is None

@@ -17,6 +17,7 @@ from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.port import port_of
 
 # What a refit must share with a fit from scratch.
 LLF, PARAMETERS = 1e-6, 1e-4
@@ -77,17 +78,17 @@ def test_refit(family: str, sd: float, formula: str, singular: bool) -> None:
         assert one.llf == pytest.approx(other.llf, abs=LLF)
         assert one.convergence.converged
         assert one.convergence.singular == other.convergence.singular
-        deviations = np.sqrt(np.diag(other.covariance))
-        away = np.abs(one.optimum.psi - other.optimum.psi)
+        deviations = np.sqrt(np.diag(port_of(other).covariance))
+        away = np.abs(port_of(one).optimum.psi - port_of(other).optimum.psi)
         assert np.all(away <= PARAMETERS * deviations)
-        np.testing.assert_array_equal(one.observed, y)
+        np.testing.assert_array_equal(port_of(one).observed, y)
     # Both kinds of fit are among them, so that zero is left and reached.
     assert zeros > 0 or sd >= 0.4
 
 
 def test_refit_to_the_same(cbpp: mc.GLMM) -> None:
     """A refit to the fitted response is the fit, with the same standard errors."""
-    again = cbpp.refit(cbpp.observed)
+    again = cbpp.refit(port_of(cbpp).observed)
     assert again.llf == pytest.approx(cbpp.llf, abs=1e-9)
     np.testing.assert_allclose(again.params, cbpp.params, atol=PARAMETERS)
     np.testing.assert_allclose(again.bse, cbpp.bse, rtol=1e-3)
@@ -107,29 +108,31 @@ def test_refit_in_the_order_of_the_rows() -> None:
 
 def test_face_is_left(cbpp: mc.GLMM) -> None:
     """A start on the face of no variance reaches the interior optimum."""
-    problem = cbpp.problem
-    psi = cbpp.optimum.psi.copy()
+    problem = port_of(cbpp).problem
+    psi = port_of(cbpp).optimum.psi.copy()
     psi[-1] = 0.0
     objective = objective_of(problem, Laplace())
-    scale = whiten(problem, objective(cbpp.optimum.psi, None))
+    scale = whiten(problem, objective(port_of(cbpp).optimum.psi, None))
     assert abs(objective(psi, None).gradient[-1]) < 1e-10
     found = minimise(objective, psi, scale)
     assert found.evaluation.deviance == pytest.approx(-2.0 * cbpp.llf, abs=LLF)
-    assert abs(found.psi[-1]) == pytest.approx(cbpp.optimum.psi[-1], rel=PARAMETERS)
+    assert abs(found.psi[-1]) == pytest.approx(port_of(cbpp).optimum.psi[-1], rel=PARAMETERS)
 
 
 def test_signs(cbpp: mc.GLMM, sleepstudy: mc.GLMM) -> None:
     """Every reported Lambda has a non-negative diagonal."""
     for fit in (cbpp, sleepstudy):
-        for root in fit.problem.roots(fit.optimum.psi[fit.problem.n_beta :]):
+        for root in port_of(fit).problem.roots(
+            port_of(fit).optimum.psi[port_of(fit).problem.n_beta :]
+        ):
             assert (np.diag(root) >= 0.0).all()
 
 
 def test_hessian_at(cbpp: mc.GLMM) -> None:
     """The Hessian of a refit is that of the fit."""
-    found = hessian_at(cbpp.problem, cbpp.optimum, Laplace())
-    assert cbpp.optimum.hessian is not None
-    np.testing.assert_allclose(found, cbpp.optimum.hessian, rtol=1e-4, atol=1e-3)
+    found = hessian_at(port_of(cbpp).problem, port_of(cbpp).optimum, Laplace())
+    assert port_of(cbpp).optimum.hessian is not None
+    np.testing.assert_allclose(found, port_of(cbpp).optimum.hessian, rtol=1e-4, atol=1e-3)
 
 
 def test_nowhere_finite(small: SimpleNamespace) -> None:

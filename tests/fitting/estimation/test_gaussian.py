@@ -14,6 +14,7 @@ import mixcheck as mc
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.port import port_of
 
 # Two computations of one log-likelihood in double precision.
 LLF = 1e-9
@@ -57,12 +58,12 @@ def test_law_of_the_optimum(linear: SimpleNamespace, options: str) -> None:
         if layout == "per_row":
             continue
         fit = quiet(formula, table(linear, 90, seed), **OPTIONS[options])
-        problem, psi = fit.problem, fit.optimum.psi
+        problem, psi = port_of(fit).problem, port_of(fit).optimum.psi
         dense = linear.deviance(problem, psi, restricted=fit.reml)
         assert fit.llf == pytest.approx(-0.5 * dense, abs=LLF)
         if not fit.reml:
             gradient = objective_of(problem, Laplace())(psi, None).gradient
-            errors = np.sqrt(np.diag(fit.covariance))
+            errors = np.sqrt(np.diag(port_of(fit).covariance))
             assert np.abs(0.5 * gradient * errors).max() < STATIONARY
         assert fit.convergence.converged
 
@@ -74,11 +75,11 @@ def test_standard_errors_are_those_of_the_dense_deviance(
     """Covariances of all estimates are the inverse of half its Hessian."""
     data = table(linear, 60, 5)
     fit = quiet(linear.layouts[layout], data, weights="few", precision="precise")
-    errors = np.sqrt(np.diag(fit.covariance))
-    hessian = linear.information(fit.problem, fit.optimum.psi, errors)
+    errors = np.sqrt(np.diag(port_of(fit).covariance))
+    hessian = linear.information(port_of(fit).problem, port_of(fit).optimum.psi, errors)
     expected = 2.0 * np.linalg.inv(hessian) / np.outer(errors, errors)
     np.testing.assert_allclose(
-        fit.covariance / np.outer(errors, errors), expected, atol=DIFFERENCED
+        port_of(fit).covariance / np.outer(errors, errors), expected, atol=DIFFERENCED
     )
 
 
@@ -235,7 +236,7 @@ def test_one_enormous_weight(linear: SimpleNamespace, option: str) -> None:
     data = {"y": x + rng.normal(size=8)[g] + rng.normal(size=40), "x": x, "g": g}
     weights = np.where(np.arange(40) == 3, 1e9, 1.0)
     fit = quiet("y ~ x + (1 | g)", {**data, "w": weights}, **{option: "w"})
-    dense = linear.deviance(fit.problem, fit.optimum.psi)
+    dense = linear.deviance(port_of(fit).problem, port_of(fit).optimum.psi)
     assert fit.llf == pytest.approx(-0.5 * dense, rel=1e-9)
     assert fit.convergence.converged
 

@@ -11,6 +11,7 @@ from mixcheck.fitting.estimation.estimate import estimate_held
 from mixcheck.fitting.estimation.information import invert_curvature
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.port import port_of
 
 # lme4 1.1.31: glmer(cbind(incidence, size - incidence) ~ period + (1 | herd)), one parameter held
 # and its devfun minimised over the others; validation/fitting/profile.R.
@@ -31,9 +32,12 @@ DEVIANCE, ESTIMATE = 1e-6, 1e-4
 
 def held(fit: mc.GLMM, place: int, value: float, size: float = 1.0) -> Optimum:
     """The maximum with one parameter held."""
-    start, free = fit.optimum.psi.copy(), np.ones(fit.optimum.psi.size, dtype=np.bool_)
+    start, free = (
+        port_of(fit).optimum.psi.copy(),
+        np.ones(port_of(fit).optimum.psi.size, dtype=np.bool_),
+    )
     start[place], free[place] = value, False
-    return estimate_held(fit.problem, start, size * fit._root, fit.method, free)
+    return estimate_held(port_of(fit).problem, start, size * port_of(fit)._root, fit.method, free)
 
 
 @pytest.mark.parametrize("deviation", BY_DEVIATION)
@@ -60,7 +64,7 @@ def test_curvature_in_the_free_ones(cbpp):
     assert list(np.flatnonzero(~found.free)) == [3]
     assert found.gradient < 1e-6
     assert not found.hessian[3].any()
-    objective, step = objective_of(cbpp.problem, cbpp.method), 1e-4
+    objective, step = objective_of(port_of(cbpp).problem, cbpp.method), 1e-4
     wanted = np.empty((5, 5))
     for j, e in enumerate(step * np.eye(5)):
         ahead, behind = (objective(found.psi + side * e, found.evaluation) for side in (1, -1))
@@ -74,12 +78,12 @@ def test_curvature_in_the_free_ones(cbpp):
 
 def test_all_held_and_none(cbpp):
     """With nothing free it is an evaluation; with everything free the fit."""
-    start, root = cbpp.optimum.psi + 0.1, cbpp._root
+    start, root = port_of(cbpp).optimum.psi + 0.1, port_of(cbpp)._root
     none, every = (np.full(start.size, kind) for kind in (False, True))
-    at = estimate_held(cbpp.problem, start, root, cbpp.method, none)
-    wanted = objective_of(cbpp.problem, cbpp.method)(start, None).deviance
+    at = estimate_held(port_of(cbpp).problem, start, root, cbpp.method, none)
+    wanted = objective_of(port_of(cbpp).problem, cbpp.method)(start, None).deviance
     assert at.evaluation.deviance == pytest.approx(wanted, abs=1e-9)
-    whole = estimate_held(cbpp.problem, start, root, cbpp.method, every)
+    whole = estimate_held(port_of(cbpp).problem, start, root, cbpp.method, every)
     assert whole.evaluation.deviance == pytest.approx(-2.0 * cbpp.llf, abs=1e-9)
 
 
@@ -114,5 +118,5 @@ def test_fixed_effects_that_are_latent():
     fit = mc.glmm(formula, data, family="binomial", method="profiled")
     with pytest.raises(mc.OptionError, match="so that none can be held"):
         held(fit, 1, 0.0)
-    at = held(fit, 4, fit.optimum.psi[4])
+    at = held(fit, 4, port_of(fit).optimum.psi[4])
     assert at.evaluation.deviance == pytest.approx(-2.0 * fit.llf, abs=1e-8)

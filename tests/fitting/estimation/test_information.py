@@ -19,6 +19,7 @@ from mixcheck.fitting.estimation.information import (
     wald_intervals,
 )
 from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.port import port_of
 
 ROUNDING = 1e-9
 
@@ -95,7 +96,7 @@ def test_singular_by_term(small: SimpleNamespace) -> None:
 
 def test_judgement(cbpp: mc.GLMM) -> None:
     """A large gradient, a saddle and a singular term each have their sentence and remedy."""
-    optimum, covariance = cbpp.optimum, cbpp.covariance
+    optimum, covariance = port_of(cbpp).optimum, port_of(cbpp).covariance
     good = judge_convergence(optimum, covariance, ())
     assert good.converged
     assert good.messages == ()
@@ -115,12 +116,12 @@ def test_judgement(cbpp: mc.GLMM) -> None:
 
 def test_scaled_gradient(cbpp: mc.GLMM) -> None:
     """Half the gradient of the deviance per standard error along axes, in any columns."""
-    optimum = cbpp.optimum
+    optimum = port_of(cbpp).optimum
     gradient = np.arange(1.0, 1.0 + optimum.psi.size)
     steep = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
-    found = scaled_gradient(steep, cbpp.covariance)
+    found = scaled_gradient(steep, port_of(cbpp).covariance)
     # The length of the gradient in the metric of the covariance, and its largest component.
-    length = 0.5 * np.sqrt(gradient @ cbpp.covariance @ gradient)
+    length = 0.5 * np.sqrt(gradient @ port_of(cbpp).covariance @ gradient)
     assert length / np.sqrt(gradient.size) <= found <= length
     turn = np.eye(gradient.size)
     turn[0, 1] = 1e3
@@ -134,7 +135,7 @@ def test_scaled_gradient(cbpp: mc.GLMM) -> None:
     )
     assert scaled_gradient(other, None) == pytest.approx(found, rel=1e-6)
     steep = replace(steep, hessian=None)
-    assert scaled_gradient(steep, cbpp.covariance) == pytest.approx(
-        0.5 * np.max(gradient * np.sqrt(np.diag(cbpp.covariance)))
+    assert scaled_gradient(steep, port_of(cbpp).covariance) == pytest.approx(
+        0.5 * np.max(gradient * np.sqrt(np.diag(port_of(cbpp).covariance)))
     )
     assert scaled_gradient(replace(steep, gradient=3.0), None) == 1.5

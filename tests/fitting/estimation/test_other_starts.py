@@ -26,6 +26,7 @@ from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
+from mixcheck.port import port_of
 
 # glmmTMB ends at a gradient of 5e-4, and its log-likelihoods are given to four digits.
 GLMMTMB = 2e-4
@@ -65,9 +66,9 @@ def test_a_search_from_far_away_ends_at_the_optimum(
         zi="~ 1 + (1 | site)",
         **options,
     )
-    far = fit.optimum.psi.copy()
-    far[fit.problem.beta_slices[2]] += zero_intercept
-    again = re_estimate(fit.problem, far, fit._root, fit.method)
+    far = port_of(fit).optimum.psi.copy()
+    far[port_of(fit).problem.beta_slices[2]] += zero_intercept
+    again = re_estimate(port_of(fit).problem, far, port_of(fit)._root, fit.method)
     assert -0.5 * again.evaluation.deviance == pytest.approx(fit.llf, abs=1e-6)
     assert again.gradient < 1e-6
 
@@ -84,7 +85,7 @@ def test_quadrature_reaches_the_optimum_too() -> None:
     )
     assert fit.converged
     assert -866.12 < fit.llf < -864.05
-    assert fit.optimum.psi[-1] == pytest.approx(1.9, abs=0.4)
+    assert port_of(fit).optimum.psi[-1] == pytest.approx(1.9, abs=0.4)
 
 
 def three_parts(seed: int, n: int = 3000, groups: int = 100) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from mixcheck.errors import (
     OptionError,
 )
 from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
+from mixcheck.port import port_of
 
 # The reference iterates until parameters move by 1e-8 of themselves; rounds of epil converge
 # slowly, so that this is 1e-6 of a pseudo-likelihood of 500.
@@ -237,9 +238,9 @@ def fits() -> dict[tuple[str, bool], mc.GLMM]:
 
 def chi_square(fit: mc.GLMM) -> float:
     """The generalised chi-square of a fit."""
-    mode = fit.optimum.evaluation.mode
+    mode = port_of(fit).optimum.evaluation.mode
     assert mode is not None
-    return generalised_chi_square(fit.problem, mode)
+    return generalised_chi_square(port_of(fit).problem, mode)
 
 
 @pytest.mark.parametrize("key", ROWS)
@@ -251,7 +252,7 @@ def test_published(fits: dict[tuple[str, bool], mc.GLMM], key: tuple[str, bool])
     np.testing.assert_allclose(fit.bse, row.se, rtol=SIX_DIGITS)
     theta = fit.theta.to_numpy()
     np.testing.assert_allclose(theta**2, row.variance, rtol=SIX_DIGITS)
-    errors = 2.0 * theta * np.sqrt(np.diag(fit.covariance)[-theta.size :])
+    errors = 2.0 * theta * np.sqrt(np.diag(port_of(fit).covariance)[-theta.size :])
     np.testing.assert_allclose(errors, row.se_variance, rtol=SE_VARIANCE)
     assert -2.0 * fit.llf == pytest.approx(row.deviance, rel=SIX_DIGITS)
     assert chi_square(fit) == pytest.approx(row.chi_square, rel=SIX_DIGITS)
@@ -269,16 +270,16 @@ def test_sas(fits: dict[tuple[str, bool], mc.GLMM]) -> None:
 
 def working_deviance(fit: mc.GLMM, theta: np.ndarray) -> float:
     """The textbook deviance of the working response at the fit, at other thetas, dense."""
-    mode = fit.optimum.evaluation.mode
+    mode = port_of(fit).optimum.evaluation.mode
     assert mode is not None
     eta = mode.point.eta[0]
-    first = fit.family.derivatives(fit.problem.data, (eta,), 1).first[0]
-    W = fit.family.expected(fit.problem.data, (eta,))[0][0, 0]
-    X, z = fit.problem.X[0], eta + first / W - fit.problem.offsets[0]
+    first = fit.family.derivatives(port_of(fit).problem.data, (eta,), 1).first[0]
+    W = fit.family.expected(port_of(fit).problem.data, (eta,))[0][0, 0]
+    X, z = port_of(fit).problem.X[0], eta + first / W - port_of(fit).problem.offsets[0]
     n, p = X.shape
     V = np.diag(1.0 / W)
-    order = fit.problem.order
-    for term in fit.problem.terms:
+    order = port_of(fit).problem.order
+    for term in port_of(fit).problem.terms:
         root = term.covariance.root(theta[term.theta])
         Z = term.block.Z[order]
         same = term.block.codes[order][:, None] == term.block.codes[order]
@@ -321,11 +322,11 @@ def test_at_rest(formula: str, family: Any, reml: bool) -> None:
 def test_scores(fits: dict[tuple[str, bool], mc.GLMM]) -> None:
     """Fixed effects and random effects are at the joint mode of the responses."""
     fit = fits["epil_3", True]
-    mode = fit.optimum.evaluation.mode
+    mode = port_of(fit).optimum.evaluation.mode
     assert mode is not None
     first = mode.point.derivatives.first[0]
-    np.testing.assert_allclose(fit.problem.X[0].T @ first, 0.0, atol=1e-6)
-    slopes = fit.problem.latent.scatter({0: first})
+    np.testing.assert_allclose(port_of(fit).problem.X[0].T @ first, 0.0, atol=1e-6)
+    slopes = port_of(fit).problem.latent.scatter({0: first})
     for root, slope, u in zip(mode.roots, slopes, mode.point.u, strict=True):
         np.testing.assert_allclose(root.T @ slope, u, atol=1e-7)
 
@@ -397,7 +398,7 @@ def test_no_variance() -> None:
 def test_refit(fits: dict[tuple[str, bool], mc.GLMM], key: tuple[str, bool]) -> None:
     """A refit is the fit from scratch."""
     fit = fits[key]
-    again = fit.refit(fit.observed)
+    again = fit.refit(port_of(fit).observed)
     assert again.llf == pytest.approx(fit.llf, abs=1e-7)
     np.testing.assert_allclose(again.params, fit.params, rtol=1e-7)
     np.testing.assert_allclose(again.bse, fit.bse, rtol=1e-6)
@@ -468,6 +469,6 @@ def test_unknown_variance() -> None:
 
 def test_edge() -> None:
     """A mean at the edge of its range has no working response."""
-    problem = make("multicenter", reml=False).problem
+    problem = port_of(make("multicenter", reml=False)).problem
     with pytest.raises(ConvergenceError, match="edge of its range"):
         linearise(problem, [np.full(problem.n, -800.0)])

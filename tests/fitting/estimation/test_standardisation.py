@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import mixcheck as mc
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.likelihood.problem import arrange
+from mixcheck.port import port_of
 
 # A log-likelihood is a sum of n terms of which each loses the digits of the offset.
 LLF, SHARE = 1e-7, 1e-5
@@ -141,7 +142,7 @@ def test_a_square_of_raw_years() -> None:
 
 def test_ordinary_columns_are_left_alone() -> None:
     """A problem whose columns are not far from zero is searched as it is."""
-    design = fit(data(), "poisson ~ x + (x | g)", 1.0, family="poisson").design
+    design = port_of(fit(data(), "poisson ~ x + (x | g)", 1.0, family="poisson")).design
     assert standardise(arrange(design, mc.families.Poisson())) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.errors import BoundaryWarning
 from mixcheck.fitting.influence.by_row import find_row_posterior
-from mixcheck.port import Rowwise
+from mixcheck.port import Rowwise, port_of
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +29,27 @@ def test_gaussian_rows_left_out(pastes):
     inverse = np.linalg.inv(group * (codes[:, None] == codes) + residual * np.eye(n))
     weights = inverse.sum(axis=0)
     P = inverse - np.outer(weights, weights) / weights.sum()
-    covariance = np.zeros_like(pastes.covariance)
+    covariance = np.zeros_like(port_of(pastes).covariance)
     covariance[0, 0] = 1.0 / weights.sum()
     found = find_row_posterior(
-        pastes.problem, pastes.optimum.psi, covariance, np.arange(n, dtype=np.intp)
+        port_of(pastes).problem,
+        port_of(pastes).optimum.psi,
+        covariance,
+        np.arange(n, dtype=np.intp),
     )
     wide = found.variance / (1.0 - found.information * found.variance)
     np.testing.assert_allclose(wide + residual, 1.0 / np.diag(P), rtol=1e-8)
-    error = pastes.observed - (found.predictor - found.score * wide)
-    np.testing.assert_allclose(error, P @ pastes.observed / np.diag(P), rtol=1e-7, atol=1e-9)
+    error = port_of(pastes).observed - (found.predictor - found.score * wide)
+    expected = P @ port_of(pastes).observed / np.diag(P)
+    np.testing.assert_allclose(error, expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["cbpp", "epil", "sleepstudy", "grouseticks"])
 def test_parameters_move_the_predictor(name, request):
     """The part of the variance through the estimates is that of refitted modes."""
     model: mc.GLMM = request.getfixturevalue(name)
-    problem, psi = model.problem, model.optimum.psi
-    none = np.zeros_like(model.covariance)
+    problem, psi = port_of(model).problem, port_of(model).optimum.psi
+    none = np.zeros_like(port_of(model).covariance)
     ranks = np.arange(problem.n, dtype=np.intp)
     given = find_row_posterior(problem, psi, none, ranks)
     for j in range(psi.size):
@@ -65,21 +69,21 @@ def test_parameters_move_the_predictor(name, request):
 def test_fixed_effects_only():
     """Without random effects the variance is that of the linear predictor."""
     model = mc.glmm("incidence / size ~ period", mc.datasets.load("cbpp"), family="binomial")
-    X = model.fixed_matrices["mean"]
+    X = port_of(model).fixed_matrices["mean"]
     expected = np.einsum("np,pq,nq->n", X, model.cov_params().to_numpy(), X)
-    np.testing.assert_allclose(model.row_posterior().variance, expected, rtol=1e-8)
+    np.testing.assert_allclose(port_of(model).row_posterior().variance, expected, rtol=1e-8)
 
 
 def test_law_is_that_of_the_rows(epil):
     """Density, distribution and moments are in the order of the data, at the modes."""
-    found = epil.row_posterior()
+    found = port_of(epil).row_posterior()
     mean, variance = found.law.moments(found.predictor)
     np.testing.assert_allclose(mean, epil.fittedvalues, rtol=1e-6)
     np.testing.assert_allclose(mean, variance)
     below, upto = found.law.cdf(found.predictor)
     density = np.exp(found.law.log_density(found.predictor))
     np.testing.assert_allclose(upto - below, density, rtol=1e-6, atol=1e-12)
-    np.testing.assert_array_equal(found.response, epil.observed)
+    np.testing.assert_array_equal(found.response, port_of(epil).observed)
     zeros = found.law.probability(0.0, found.predictor)
     np.testing.assert_allclose(zeros, np.exp(-mean), rtol=1e-9)
 
@@ -89,7 +93,7 @@ def test_weights_count_rows():
     data = mc.datasets.load("sleepstudy").assign(w=2.0)
     plain = mc.glmm("Reaction ~ Days + (1 | Subject)", data)
     double = mc.glmm("Reaction ~ Days + (1 | Subject)", data, weights="w")
-    found, once = double.row_posterior(), plain.row_posterior()
+    found, once = port_of(double).row_posterior(), port_of(plain).row_posterior()
     at = once.predictor
     ratio = np.exp(2.0 * (np.log(plain.dispersion) - np.log(double.dispersion)))
     np.testing.assert_allclose(found.information, 2.0 * ratio * once.information, rtol=1e-9)
@@ -98,9 +102,9 @@ def test_weights_count_rows():
 
 def test_another_response(cbpp):
     """Given another response, modes are those of a refit at the same estimates."""
-    again = cbpp.row_posterior(cbpp.observed)
-    np.testing.assert_allclose(again.predictor, cbpp.row_posterior().predictor, rtol=1e-10)
-    other = cbpp.row_posterior(cbpp.observed[::-1] * 0.0)
+    again = port_of(cbpp).row_posterior(port_of(cbpp).observed)
+    np.testing.assert_allclose(again.predictor, port_of(cbpp).row_posterior().predictor, rtol=1e-10)
+    other = port_of(cbpp).row_posterior(port_of(cbpp).observed[::-1] * 0.0)
     assert np.all(other.predictor < again.predictor)
 
 
@@ -108,12 +112,12 @@ def test_row_predicted_from_the_others(cbpp):
     """A row left out is predicted by a fit to the other rows."""
     data = mc.datasets.load("cbpp")
     rest = mc.glmm(cbpp.formula, data.drop(index=5), family="binomial")
-    found = cbpp.predict_row(5)
+    found = port_of(cbpp).predict_row(5)
     link = rest.predict(data.iloc[[5]], scale="link")
     assert found.predictor == pytest.approx(link.to_numpy(), abs=1e-5)
     assert found.response == pytest.approx(data["incidence"].to_numpy()[[5]])
     assert (found.score, found.information) == (0.0, 0.0)
-    assert found.variance[0] > cbpp.row_posterior().variance[5]
+    assert found.variance[0] > port_of(cbpp).row_posterior().variance[5]
 
 
 def test_level_of_one_row():
@@ -122,7 +126,7 @@ def test_level_of_one_row():
     data["herd"] = data["herd"].astype(str)
     data.loc[0, "herd"] = "own"
     model = mc.glmm("incidence / size ~ period + (1 | herd)", data, family="binomial")
-    found = model.predict_row(0)
+    found = port_of(model).predict_row(0)
     rest = mc.glmm(model.formula, data.drop(index=0), family="binomial")
     own = rest.predict(data.iloc[[0]], random_effects="zero", scale="link")
     assert found.predictor == pytest.approx(own.to_numpy(), abs=1e-5)
@@ -131,7 +135,7 @@ def test_level_of_one_row():
 
 def test_it_meets_the_port(cbpp):
     """A fit knows its rows."""
-    assert isinstance(cbpp, Rowwise)
+    assert isinstance(port_of(cbpp), Rowwise)
 
 
 def test_responses_of_another_magnitude():
@@ -140,6 +144,6 @@ def test_responses_of_another_magnitude():
     data = {"y": np.exp(rng.normal(0, 0.5, 48)), "g": np.arange(48) % 6}
     with pytest.warns(BoundaryWarning):
         fit = mc.glmm("y ~ 1 + (1 | g)", data, family="lognormal")
-    found = fit.row_posterior(np.full(48, 1e300))
+    found = port_of(fit).row_posterior(np.full(48, 1e300))
     assert np.isfinite(found.predictor).all()
     assert np.isfinite(found.score).all()

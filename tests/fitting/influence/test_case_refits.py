@@ -18,6 +18,7 @@ from mixcheck.fitting.influence.sensitivity import (
 )
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.port import port_of
 
 # Modes are found to a decrement of 1e-16.
 MODE = 1e-7
@@ -47,15 +48,15 @@ FORMULAS = [
 
 def prepare(fit: mc.GLMM) -> tuple[Perturbed, Sensitivity, np.ndarray]:
     """A fit to be perturbed, its response to one count less, and the rows that have one."""
-    y = fit.problem.data.y
+    y = port_of(fit).problem.data.y
     target = fit.family.prepare(np.maximum(y - 1.0, 0.0))
-    optimum = fit.optimum
+    optimum = port_of(fit).optimum
     found = differentiate_in_data(
-        fit.problem, fit.method, optimum.evaluation, optimum.scale, [target]
+        port_of(fit).problem, fit.method, optimum.evaluation, optimum.scale, [target]
     )
     metric = found.metric(np.arange(optimum.psi.size))
     perturbed = Perturbed(
-        fit.problem, fit.method, optimum.evaluation, optimum.scale, metric, singular=False
+        port_of(fit).problem, fit.method, optimum.evaluation, optimum.scale, metric, singular=False
     )
     return perturbed, found, np.flatnonzero(y > 0.0)[::7]
 
@@ -65,9 +66,9 @@ def test_modes_are_those_of_the_whole_data(formula):
     """The group of a row alone has the modes of the whole data set, each at its parameters."""
     fit = mc.glmm(formula, table(), family="poisson")
     perturbed, found, rows = prepare(fit)
-    problem = fit.problem
+    problem = port_of(fit).problem
     target = fit.family.prepare(np.maximum(problem.data.y - 1.0, 0.0))
-    psi = fit.optimum.psi[:, None] + found.moves[0][:, rows]
+    psi = port_of(fit).optimum.psi[:, None] + found.moves[0][:, rows]
     eta = settle_modes(perturbed, rows, select_rows(target, rows), psi)
     for k, row in enumerate(rows):
         one = np.array([row])
@@ -84,17 +85,17 @@ def test_refits_are_refits(formula):
     """A row's predictor is that of `GLMM.refit` to the changed response."""
     fit = mc.glmm(formula, table(), family="poisson")
     perturbed, found, rows = prepare(fit)
-    target = fit.family.prepare(np.maximum(fit.problem.data.y - 1.0, 0.0))
+    target = fit.family.prepare(np.maximum(port_of(fit).problem.data.y - 1.0, 0.0))
     for row in rows[:3]:
-        psi = fit.optimum.psi + found.moves[0][:, row]
+        psi = port_of(fit).optimum.psi + found.moves[0][:, row]
         one = select_rows(target, np.array([row]))
         eta = refit_row(perturbed, int(row), one, psi, found.effects[:, :, row])
         assert eta is not None
-        y = fit.observed.copy()
-        y[fit.problem.order[row]] -= 1.0
+        y = port_of(fit).observed.copy()
+        y[port_of(fit).problem.order[row]] -= 1.0
         again = fit.refit(y)
-        wanted = again.problem.to_design(np.asarray(again._mode.point.eta[0]))
-        assert eta[0] == pytest.approx(wanted[fit.problem.order[row]], abs=REFIT)
+        wanted = port_of(again).problem.to_design(np.asarray(port_of(again)._mode.point.eta[0]))
+        assert eta[0] == pytest.approx(wanted[port_of(fit).problem.order[row]], abs=REFIT)
 
 
 def test_refits_leave_a_boundary():
@@ -105,7 +106,7 @@ def test_refits_leave_a_boundary():
     perturbed, found, _ = prepare(fit)
     perturbed = replace(perturbed, singular=True)
     target = fit.family.prepare([60.0])
-    eta = refit_row(perturbed, 0, target, fit.optimum.psi, found.effects[:, :, 0])
+    eta = refit_row(perturbed, 0, target, port_of(fit).optimum.psi, found.effects[:, :, 0])
     assert eta is not None
     # With a common mean of (180 + 58) / 60 the predictor would be 1.38.
     assert eta[0] > 2.0
@@ -118,8 +119,8 @@ def test_estimates_that_diverge_are_no_refit():
     lone.loc[[0, 20, 40], "y"] = [1, 0, 0]
     fit = mc.glmm("y ~ cell + (1 | g)", lone, family="poisson")
     perturbed, found, _ = prepare(fit)
-    row = int(np.flatnonzero(fit.problem.order == 0)[0])
-    psi = fit.optimum.psi + found.moves[0][:, row]
+    row = int(np.flatnonzero(port_of(fit).problem.order == 0)[0])
+    psi = port_of(fit).optimum.psi + found.moves[0][:, row]
     target = fit.family.prepare([0.0])
     assert refit_row(perturbed, row, target, psi, found.effects[:, :, row]) is None
 
@@ -129,19 +130,19 @@ def test_copies_keep_the_likelihood(formula):
     """A row of weight three is one row and one of weight two, wherever it stands."""
     weights = np.tile([1.0, 3.0, 0.5], 20)
     fit = mc.glmm(formula, table(), family="poisson", weights=weights)
-    split, counts = split_copies(fit.problem)
+    split, counts = split_copies(port_of(fit).problem)
     assert split.n == 80
     assert counts.sum() == pytest.approx(weights.sum())
     assert split.weights is not None
     assert split.weights.sum() == pytest.approx(weights.sum())
-    again = objective_of(split, fit.method)(fit.optimum.psi, None)
-    assert again.deviance == pytest.approx(fit.optimum.evaluation.deviance)
-    assert again.gradient == pytest.approx(fit.optimum.evaluation.gradient, abs=1e-6)
+    again = objective_of(split, fit.method)(port_of(fit).optimum.psi, None)
+    assert again.deviance == pytest.approx(port_of(fit).optimum.evaluation.deviance)
+    assert again.gradient == pytest.approx(port_of(fit).optimum.evaluation.gradient, abs=1e-6)
 
 
 def test_nothing_to_split():
     """Without weights above one the problem stays as it is."""
     fit = mc.glmm("y ~ x + (1 | g)", table(), family="poisson")
-    split, counts = split_copies(fit.problem)
-    assert split is fit.problem
+    split, counts = split_copies(port_of(fit).problem)
+    assert split is port_of(fit).problem
     assert counts.tolist() == [1.0] * 60

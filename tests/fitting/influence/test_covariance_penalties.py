@@ -9,6 +9,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.fitting.influence.covariance_penalties import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.predictive.response_distribution import Law
+from mixcheck.port import port_of
 
 # Beyond the outer nodes squares are continued by lines: a thousandth, more in a wide law.
 TAILS, WIDE_TAILS = 2e-3, 1e-2
@@ -25,7 +26,7 @@ def fit() -> mc.GLMM:
 
 def test_a_linear_response_gains_its_leverage(fit):
     """Where the mean follows the response by h and the spread is known, the gain is h."""
-    plan = fit.perturb("onestep")
+    plan = port_of(fit).perturb("onestep")
     perturbed, nodes = plan.perturbed, plan.trials.nodes
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     h = np.linspace(0.05, 0.6, problem.n)
@@ -40,7 +41,7 @@ def test_a_linear_response_gains_its_leverage(fit):
 
 def test_components_count_by_their_variance(fit):
     """Of two laws, one of them twice as wide, each has its own gain, wherever they lie."""
-    plan = fit.perturb("onestep")
+    plan = port_of(fit).perturb("onestep")
     perturbed, nodes = plan.perturbed, plan.trials.nodes
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     changes = np.zeros((len(nodes.y), 2, problem.n))
@@ -55,7 +56,7 @@ def test_counts_gain_by_one_count_less():
     """``y (eta(y) - eta(y - 1))``, and nothing where there is no count."""
     y = np.array([0.0, 1.0, 4.0])
     problem = mc.glmm("y ~ 1 + (1 | g)", {"y": [*y, 2.0], "g": [1, 1, 2, 2]}, family="poisson")
-    held = problem.problem
+    held = port_of(problem).problem
     eta = np.zeros((1, 4))
     changes = np.full((1, 4), -0.3)
     assert chen_stein(held, eta, changes) == pytest.approx(0.3 * held.data.y)

@@ -8,6 +8,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.influence.effective_df import joint_degrees, split_degrees
+from mixcheck.port import port_of
 
 FORMULAS = [
     "y ~ x + (1 | g)",
@@ -32,8 +33,8 @@ def table() -> pd.DataFrame:
 
 def dense_degrees(fit: mc.GLMM) -> list[float]:
     """Traces of the diagonal blocks of ``J^-1 C'WC``: fixed effects, then each term."""
-    theta, columns, sizes = fit.theta.to_numpy(), [fit.design.predictors[0].X], []
-    for term in fit.problem.terms:
+    theta, columns, sizes = fit.theta.to_numpy(), [port_of(fit).design.predictors[0].X], []
+    for term in port_of(fit).problem.terms:
         block = term.block
         root = term.covariance.root(theta[term.theta])
         whole = np.zeros((fit.nobs, len(block.levels), root.shape[0]))
@@ -54,7 +55,7 @@ def dense_degrees(fit: mc.GLMM) -> list[float]:
 def test_traces_are_those_of_the_dense_matrix(formula, table):
     """Fixed effects and each random term, in the order of the model."""
     fit = mc.glmm(formula, table, family="poisson")
-    found = list(joint_degrees(fit.problem, fit._mode).values())
+    found = list(joint_degrees(port_of(fit).problem, port_of(fit)._mode).values())
     assert found == pytest.approx(dense_degrees(fit)[: len(found)], abs=1e-7)
 
 
@@ -67,7 +68,7 @@ def test_what_is_left_is_of_the_variances(table):
         seen.append(free.size)
         return 10.0 + free.size
 
-    parts = split_degrees(fit.problem, fit._mode, slope)
+    parts = split_degrees(port_of(fit).problem, port_of(fit)._mode, slope)
     assert sum(parts.values()) == pytest.approx(14.0)
     assert parts["dispersion"] == 1.0
     assert sorted(seen) == [2, 3, 4]

@@ -14,6 +14,7 @@ from mixcheck.fitting.influence.gaussian_derivatives import (
     differentiate_fitted,
     is_linear_mixed,
 )
+from mixcheck.port import port_of
 
 DATA = Path(__file__).parents[2] / "data"
 # The gradient at the estimates is below 1e-7 standard errors.
@@ -24,10 +25,10 @@ REFITTED = 1e-5
 
 def respond(fit: mc.GLMM) -> Response:
     """Derivatives of the fitted values of a fit."""
-    errors = np.sqrt((fit.optimum.scale**2).sum(axis=1))[fit.problem.n_beta :]
+    errors = np.sqrt((port_of(fit).optimum.scale ** 2).sum(axis=1))[port_of(fit).problem.n_beta :]
     theta = fit.theta.to_numpy()
     return differentiate_fitted(
-        fit.problem, theta, fit.dispersion, errors, restricted=fit.method.restricted
+        port_of(fit).problem, theta, fit.dispersion, errors, restricted=fit.method.restricted
     )
 
 
@@ -115,7 +116,7 @@ def test_brute_force_refits_agree(formula, reml):
     )
     found = respond(fit)
     step = 0.05 * fit.dispersion
-    total = fit.problem.to_design(found.held + found.estimated)
+    total = port_of(fit).problem.to_design(found.held + found.estimated)
     for row in (0, 17, 38):
         ends = []
         for side in (1.0, -1.0):
@@ -142,9 +143,9 @@ def test_what_is_a_linear_mixed_model():
     """A Gaussian response with the identity link and one residual variance."""
     data = balanced().assign(k=1.0)
     data.loc[::2, "k"] = 0.0
-    assert is_linear_mixed(mc.glmm("y ~ x + (1 | g)", data).problem)
-    assert not is_linear_mixed(mc.glmm("y ~ x + (1 | g)", data, dispersion="~ x").problem)
-    assert not is_linear_mixed(mc.glmm("y ~ x", data).problem)
+    assert is_linear_mixed(port_of(mc.glmm("y ~ x + (1 | g)", data)).problem)
+    assert not is_linear_mixed(port_of(mc.glmm("y ~ x + (1 | g)", data, dispersion="~ x")).problem)
+    assert not is_linear_mixed(port_of(mc.glmm("y ~ x", data)).problem)
     with pytest.warns(mc.BoundaryWarning):
         other = mc.glmm("k ~ 1 + (1 | g)", data, family="binomial")
-    assert not is_linear_mixed(other.problem)
+    assert not is_linear_mixed(port_of(other).problem)

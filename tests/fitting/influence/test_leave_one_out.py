@@ -16,13 +16,16 @@ from mixcheck.fitting.influence.leave_one_out import (
     visit,
 )
 from mixcheck.fitting.influence.sensitivity import differentiate_in_data
+from mixcheck.port import port_of
 
 
 def posterior_of(fit: mc.GLMM) -> Posterior:
     """Of a fit by Laplace."""
-    evaluation = fit.optimum.evaluation
-    response = differentiate_in_data(fit.problem, fit.method, evaluation, fit.optimum.scale, ())
-    return find_posterior(fit.problem, evaluation.mode, response)
+    evaluation = port_of(fit).optimum.evaluation
+    response = differentiate_in_data(
+        port_of(fit).problem, fit.method, evaluation, port_of(fit).optimum.scale, ()
+    )
+    return find_posterior(port_of(fit).problem, evaluation.mode, response)
 
 
 def at_known_parameters(posterior: Posterior) -> Posterior:
@@ -44,10 +47,10 @@ def test_normal_responses_have_the_exact_distribution():
     fit = mc.glmm("z ~ 1 + (1 | g)", counts())
     assert not fit.convergence.singular
     posterior = at_known_parameters(posterior_of(fit))
-    centre, root = leave_out(posterior, fit.optimum.evaluation.mode.point.derivatives)
-    mode = fit.optimum.evaluation.mode
+    centre, root = leave_out(posterior, port_of(fit).optimum.evaluation.mode.point.derivatives)
+    mode = port_of(fit).optimum.evaluation.mode
     noise, spread = np.exp(2.0 * mode.point.eta[1][0]), mode.roots[0][0, 0] ** 2
-    y, g = fit.problem.data.y, counts()["g"].to_numpy()[fit.problem.order]
+    y, g = port_of(fit).problem.data.y, counts()["g"].to_numpy()[port_of(fit).problem.order]
     for i in range(y.size):
         others = (g == g[i]) & (np.arange(y.size) != i)
         precision = others.sum() / noise + 1.0 / spread
@@ -59,9 +62,9 @@ def test_normal_responses_have_the_exact_distribution():
 
 def integrate(fit: mc.GLMM, row: int) -> tuple[float, float]:
     """Mean and variance of a row's predictor given the others, by a fine grid."""
-    y, g = fit.problem.data.y, counts()["g"].to_numpy()[fit.problem.order]
+    y, g = port_of(fit).problem.data.y, counts()["g"].to_numpy()[port_of(fit).problem.order]
     others = (g == g[row]) & (np.arange(y.size) != row)
-    sd = float(abs(fit.optimum.evaluation.mode.roots[0][0, 0]))
+    sd = float(abs(port_of(fit).optimum.evaluation.mode.roots[0][0, 0]))
     b = np.linspace(-8.0, 8.0, 4001) * sd
     eta = fit.params.iloc[0] + b
     log = y[others].sum() * eta - others.sum() * np.exp(eta) - 0.5 * (b / sd) ** 2
@@ -75,7 +78,7 @@ def test_counts_have_the_mean_of_the_integral():
     """The lean brings the centre most of the way from the mode to the mean."""
     fit = mc.glmm("y ~ 1 + (1 | g)", counts(), family="poisson")
     posterior = at_known_parameters(posterior_of(fit))
-    own = fit.optimum.evaluation.mode.point.derivatives
+    own = port_of(fit).optimum.evaluation.mode.point.derivatives
     centre, root = leave_out(posterior, own)
     upright = Posterior(
         posterior.mode, posterior.root, 0.0 * posterior.lean, 0.0 * posterior.leverages

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.port import ConditionalLikelihood, Perturbations
+from mixcheck.port import ConditionalLikelihood, Perturbations, port_of
 
 # Both sides are refits to 1e-6 of a standard error.
 REFITTED = 2e-4
@@ -33,11 +33,11 @@ def written_out(fit: mc.GLMM, trials: int) -> float:
     for i in range(fit.nobs):
         eta = []
         for k in ks:
-            y = fit.observed.copy()
+            y = port_of(fit).observed.copy()
             y[i] = k
-            again = fit if k == fit.observed[i] else fit.refit(y)
+            again = fit if k == port_of(fit).observed[i] else fit.refit(y)
             eta.append(again.predict(random_effects="auto", scale="link").to_numpy()[i])
-        here = np.full(ks.size, eta[int(fit.observed[i])])
+        here = np.full(ks.size, eta[int(port_of(fit).observed[i])])
         size = np.full(ks.size, float(trials))
         p = fit.family.probability(ks, (here,), size)
         for k, value in zip(ks, eta, strict=True):
@@ -50,7 +50,7 @@ def written_out(fit: mc.GLMM, trials: int) -> float:
 def test_efron_by_refits(table):
     """A Bernoulli response: one refit for each row."""
     fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
-    assert fit.perturb("exact").size == fit.nobs
+    assert port_of(fit).perturb("exact").size == fit.nobs
     found = mc.caic(fit, method="exact")
     assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 1), abs=REFITTED)
 
@@ -59,7 +59,7 @@ def test_trials_by_refits(table):
     """Three trials: up to three refits for each row, whatever the link."""
     family = mc.families.Binomial(link="cloglog")
     fit = mc.glmm("k / m ~ x + (1 | g)", table, family=family)
-    assert 2 * fit.nobs < fit.perturb("exact").size <= 3 * fit.nobs
+    assert 2 * fit.nobs < port_of(fit).perturb("exact").size <= 3 * fit.nobs
     found = mc.caic(fit, method="exact")
     assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 3), abs=REFITTED)
 
@@ -91,11 +91,11 @@ def test_derivatives_of_trials_need_no_grid(table):
 def test_a_fit_meets_the_port(table):
     """The fit and its replacements are what the comparison asks for."""
     fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")
-    assert isinstance(fit, ConditionalLikelihood)
-    assert isinstance(fit.perturb("exact"), Perturbations)
-    assert fit.perturb("onestep").size == fit.perturb("derivative").size == 0
-    failed = fit.perturb("exact").collect(["no refit"] * fit.nobs)
-    assert failed.total == pytest.approx(fit.perturb("onestep").collect([]).total)
+    assert isinstance(port_of(fit), ConditionalLikelihood)
+    assert isinstance(port_of(fit).perturb("exact"), Perturbations)
+    assert port_of(fit).perturb("onestep").size == port_of(fit).perturb("derivative").size == 0
+    failed = port_of(fit).perturb("exact").collect(["no refit"] * fit.nobs)
+    assert failed.total == pytest.approx(port_of(fit).perturb("onestep").collect([]).total)
     assert "32 of 32" in failed.notes[0]
 
 

@@ -18,6 +18,7 @@ from mixcheck.fitting.influence.sensitivity import (
     with_rows,
 )
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.port import port_of
 
 # Differences of both sides have steps near 1e-3: relative errors of 1e-5 of the largest entry.
 CLOSE = 5e-5
@@ -76,20 +77,20 @@ def shifted(data: Observed, by: np.ndarray) -> Observed:
 
 def respond(fit: mc.GLMM, targets: list[Observed]) -> Sensitivity:
     """First-order response of a fit."""
-    optimum = fit.optimum
+    optimum = port_of(fit).optimum
     return differentiate_in_data(
-        fit.problem, fit.method, optimum.evaluation, optimum.scale, targets
+        port_of(fit).problem, fit.method, optimum.evaluation, optimum.scale, targets
     )
 
 
 def refit(fit: mc.GLMM, data: Observed, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Estimates and predictors by Newton's method with a fixed Hessian, to the last digit."""
-    objective = objective_of(replace(fit.problem, data=data), fit.method)
-    at = fit.optimum.evaluation
+    objective = objective_of(replace(port_of(fit).problem, data=data), fit.method)
+    at = port_of(fit).optimum.evaluation
     for _ in range(30):
-        psi = at.psi - metric @ at.gradient if at is not fit.optimum.evaluation else at.psi
+        psi = at.psi - metric @ at.gradient if at is not port_of(fit).optimum.evaluation else at.psi
         at = objective(psi, at)
-    assert np.abs(fit.optimum.scale.T @ at.gradient).max() < 1e-7
+    assert np.abs(port_of(fit).optimum.scale.T @ at.gradient).max() < 1e-7
     return at.psi, np.stack(at.mode.point.eta)
 
 
@@ -98,18 +99,18 @@ def test_responses_are_those_of_refits(name):
     """Estimates and predictors follow a small change of a response as predicted."""
     formula, family, options = CASES[name]
     fit = mc.glmm(formula, make(), family=family, **options)
-    problem = fit.problem
+    problem = port_of(fit).problem
     step = np.full(problem.n, STEP)
     found = respond(fit, [shifted(problem.data, step), shifted(problem.data, -step)])
     psi = found.move_parameters()
     eta = found.move_predictors()
-    metric = found.metric(np.arange(fit.optimum.psi.size))
+    metric = found.metric(np.arange(port_of(fit).optimum.psi.size))
     for row in (0, 31, 50):
         by = np.zeros(problem.n)
         by[row] = STEP
         ahead, behind = (refit(fit, shifted(problem.data, s * by), metric) for s in (1.0, -1.0))
-        moved = np.linalg.solve(fit.optimum.scale, psi[0, :, row] - psi[1, :, row])
-        wanted = np.linalg.solve(fit.optimum.scale, ahead[0] - behind[0])
+        moved = np.linalg.solve(port_of(fit).optimum.scale, psi[0, :, row] - psi[1, :, row])
+        wanted = np.linalg.solve(port_of(fit).optimum.scale, ahead[0] - behind[0])
         assert moved == pytest.approx(wanted, abs=CLOSE * np.abs(wanted).max())
         own = eta[0, :, row] - eta[1, :, row]
         other = ahead[1][:, row] - behind[1][:, row]
@@ -119,7 +120,7 @@ def test_responses_are_those_of_refits(name):
 def test_rows_that_keep_their_response_stay():
     """Nothing moves where the target is the response itself."""
     fit = mc.glmm("count ~ x + (1 | g)", make(), family="poisson")
-    found = respond(fit, [fit.problem.data])
+    found = respond(fit, [port_of(fit).problem.data])
     assert not found.scores.any()
     assert not found.move_predictors().any()
 
@@ -127,7 +128,7 @@ def test_rows_that_keep_their_response_stay():
 def test_held_parameters_do_not_move():
     """Only free parameters respond; the predictors follow the rest of the way."""
     fit = mc.glmm("count ~ x + (1 | g)", make(), family="poisson")
-    found = respond(fit, [shifted(fit.problem.data, np.ones(fit.nobs))])
+    found = respond(fit, [shifted(port_of(fit).problem.data, np.ones(fit.nobs))])
     free = np.array([0, 1])
     assert not found.move_parameters(free)[:, 2].any()
     assert np.abs(found.move_parameters(free)[:, :2]).min() > 0.0
@@ -140,7 +141,7 @@ def test_a_variance_of_zero_does_not_respond():
     data = make().assign(flat=np.tile([0.0, 1.0, 2.0], 24))
     with pytest.warns(mc.BoundaryWarning):
         fit = mc.glmm("flat ~ x + (1 | g)", data, family="poisson")
-    found = respond(fit, [shifted(fit.problem.data, np.ones(fit.nobs))])
+    found = respond(fit, [shifted(port_of(fit).problem.data, np.ones(fit.nobs))])
     assert np.abs(found.move_parameters()[0, 2]).max() < 1e-6
 
 

@@ -9,23 +9,24 @@ import mixcheck as mc
 from mixcheck.fitting.influence import subset_refits as restriction
 from mixcheck.fitting.influence.subset_refits import fit_without, mute, restrict
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.port import port_of
 
 
 def test_some_rows_are_a_fit_to_those_rows(sleepstudy):
     """The deviance of some rows is that of the same model fitted to a table of them."""
-    problem = sleepstudy.problem
+    problem = port_of(sleepstudy).problem
     rows = np.flatnonzero(np.arange(problem.n) % 3 != 1)
     part = restrict(problem, rows)
     table = sleepstudy.frame.iloc[np.sort(problem.order[rows])]
     again = mc.glmm(sleepstudy.formula, table)
-    psi = again.optimum.psi
+    psi = port_of(again).optimum.psi
     found = objective_of(part, sleepstudy.method)(psi, None).deviance
     assert found == pytest.approx(-2.0 * again.llf, rel=1e-10)
 
 
 def test_levels_are_dropped(grouseticks):
     """Levels that do not occur are gone, and nested factors stay nested."""
-    problem = grouseticks.problem
+    problem = port_of(grouseticks).problem
     factor = problem.latent.factors[-1]
     part = restrict(problem, np.flatnonzero(factor.sums.index == 3))
     assert part.latent.chained == 3
@@ -35,7 +36,7 @@ def test_levels_are_dropped(grouseticks):
 
 def test_muted_rows_count_nothing(cbpp):
     """The deviance without some rows is that of the rows that are left; their levels stay."""
-    problem, psi = cbpp.problem, cbpp.optimum.psi
+    problem, psi = port_of(cbpp).problem, port_of(cbpp).optimum.psi
     left = problem.latent.factors[0].sums.index == 2
     muted = mute(problem, left)
     kept = restrict(problem, np.flatnonzero(~left))
@@ -46,19 +47,19 @@ def test_muted_rows_count_nothing(cbpp):
 
 def test_unidentified_rest(cbpp):
     """Without all rows of one period the period has no effect that could be estimated."""
-    problem = cbpp.problem
+    problem = port_of(cbpp).problem
     with pytest.raises(mc.DesignError, match="do not identify"):
         mute(problem, problem.X[0][:, 1] == 1.0)
 
 
 def test_fit_without_rows(cbpp, monkeypatch):
     """A fit to the other rows is that of a table of them; one that stops early raises."""
-    problem, psi, root = cbpp.problem, cbpp.optimum.psi, cbpp._root
+    problem, psi, root = port_of(cbpp).problem, port_of(cbpp).optimum.psi, port_of(cbpp)._root
     left = np.arange(problem.n) == 3
     _, optimum = fit_without(problem, left, psi, root, cbpp.method)
     data = mc.datasets.load("cbpp").drop(index=int(problem.order[3]))
     again = mc.glmm(cbpp.formula, data, family="binomial")
-    np.testing.assert_allclose(optimum.psi, again.optimum.psi, atol=1e-5)
+    np.testing.assert_allclose(optimum.psi, port_of(again).optimum.psi, atol=1e-5)
     monkeypatch.setattr(restriction, "_GRADIENT_LIMIT", 0.0)
     with pytest.raises(mc.ConvergenceError, match="did not converge"):
         fit_without(problem, left, psi, root, cbpp.method)

@@ -16,6 +16,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Objective
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
+from mixcheck.port import port_of
 
 # The Newton decrement at the mode is below 1e-16; log det H is off by its root.
 DEVIANCE = 1e-8
@@ -38,11 +39,13 @@ def test_warm_start(small: SimpleNamespace, layout: str, size: float) -> None:
 
 def test_nodes_settle(cbpp: mc.GLMM) -> None:
     """The nodes chosen differ from many more by less than is asked."""
-    evaluation = objective_of(cbpp.problem, Laplace())(cbpp.optimum.psi, None)
-    chosen = GaussHermite(settled=False).refine(cbpp.problem, evaluation)
+    evaluation = objective_of(port_of(cbpp).problem, Laplace())(port_of(cbpp).optimum.psi, None)
+    chosen = GaussHermite(settled=False).refine(port_of(cbpp).problem, evaluation)
     assert chosen.nodes > 1
     many = [
-        objective_of(cbpp.problem, GaussHermite(k))(cbpp.optimum.psi, evaluation).deviance
+        objective_of(port_of(cbpp).problem, GaussHermite(k))(
+            port_of(cbpp).optimum.psi, evaluation
+        ).deviance
         for k in (chosen.nodes, 101)
     ]
     assert abs(many[0] - many[1]) < 2.0 * quadrature._AGREEMENT
@@ -51,9 +54,9 @@ def test_nodes_settle(cbpp: mc.GLMM) -> None:
 def test_nodes_do_not_settle(cbpp: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tolerance that no rule reaches is one clear error."""
     monkeypatch.setattr(quadrature, "_AGREEMENT", 0.0)
-    evaluation = objective_of(cbpp.problem, Laplace())(cbpp.optimum.psi, None)
+    evaluation = objective_of(port_of(cbpp).problem, Laplace())(port_of(cbpp).optimum.psi, None)
     with pytest.raises(ConvergenceError, match="found no number of nodes up to 201 at which"):
-        GaussHermite(settled=False).refine(cbpp.problem, evaluation)
+        GaussHermite(settled=False).refine(port_of(cbpp).problem, evaluation)
 
 
 def test_the_most_nodes_tried_in_two_dimensions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +64,8 @@ def test_the_most_nodes_tried_in_two_dimensions_are_named(monkeypatch: pytest.Mo
     rng = np.random.default_rng(2)
     g, x = np.repeat(np.arange(6), 5), rng.normal(size=30)
     y = rng.poisson(np.exp(1.0 + rng.normal(size=6)[g] + rng.normal(scale=0.5, size=6)[g] * x))
-    problem = mc.glmm("y ~ x + (x || g)", {"y": y, "x": x, "g": g}, family="poisson").problem
+    fit = mc.glmm("y ~ x + (x || g)", {"y": y, "x": x, "g": g}, family="poisson")
+    problem = port_of(fit).problem
     tried: list[int] = []
 
     def noted(problem: Problem, method: GaussHermite) -> Objective:

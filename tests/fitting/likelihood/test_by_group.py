@@ -7,6 +7,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.port import port_of
 
 # Central differences of deviances over 1e-5.
 DIFFERENCE_TOLERANCE = 1e-4
@@ -15,9 +16,12 @@ DIFFERENCE_TOLERANCE = 1e-4
 @pytest.mark.parametrize("hessian", ["observed", "expected"])
 def test_gradient(grouseticks, hessian):
     """The gradient of each group is the derivative of its deviance, away from the optimum."""
-    problem, codes = grouseticks.problem, grouseticks.problem.latent.factors[-1].sums.index
+    problem, codes = (
+        port_of(grouseticks).problem,
+        port_of(grouseticks).problem.latent.factors[-1].sums.index,
+    )
     method = Laplace(hessian)
-    psi = grouseticks.optimum.psi + 0.1
+    psi = port_of(grouseticks).optimum.psi + 0.1
     at = method.evaluate_groups(problem, psi, codes)
     step = 1e-5 * np.arange(1, psi.size + 1)
     ahead, behind = (
@@ -33,7 +37,7 @@ def test_gradient(grouseticks, hessian):
 
 def test_no_mode(cbpp):
     """Parameters without a likelihood raise; they do not give numbers."""
-    psi = np.full(cbpp.optimum.psi.size, 1e200)
-    codes = cbpp.problem.latent.factors[0].sums.index
+    psi = np.full(port_of(cbpp).optimum.psi.size, 1e200)
+    codes = port_of(cbpp).problem.latent.factors[0].sums.index
     with np.errstate(all="ignore"), pytest.raises(mc.ConvergenceError, match="not finite"):
-        cbpp.method.evaluate_groups(cbpp.problem, psi, codes)
+        cbpp.method.evaluate_groups(port_of(cbpp).problem, psi, codes)

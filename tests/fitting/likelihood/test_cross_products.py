@@ -9,6 +9,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.likelihood.cross_products import Weights, orthonormalise, take_moments
+from mixcheck.port import port_of
 
 ROWS = 200
 # Orthonormality that Householder reflections have too.
@@ -68,10 +69,10 @@ def problem_of(shift: float) -> tuple[mc.GLMM, np.ndarray]:
 def test_random_slopes_are_centred(shift: float) -> None:
     """The change of effects gives back the covariates of the user."""
     fit, x = problem_of(shift)
-    products = fit.problem.products
+    products = port_of(fit).problem.products
     assert products is not None
     standard = products.latent.factors[0].columns[1].covariate
-    order = fit.problem.order
+    order = port_of(fit).problem.order
     assert standard.std() == pytest.approx(1.0, rel=1e-9)
     # Z S is the standardised covariate: a combination of one and x.
     change = products.changes[0]
@@ -83,9 +84,9 @@ def test_random_slopes_are_centred(shift: float) -> None:
 def test_moments_of_a_large_response() -> None:
     """Residuals are those of the response without its mean, as far as it is stored."""
     fit, _ = problem_of(0.0)
-    products, X = fit.problem.products, fit.problem.X[0]
+    products, X = port_of(fit).problem.products, port_of(fit).problem.X[0]
     assert products is not None
-    y = fit.problem.data.y
+    y = port_of(fit).problem.data.y
     here, there = take_moments(products, X, y), take_moments(products, X, y + 1e9)
     assert there.size == pytest.approx(here.size, rel=1e-7)
     np.testing.assert_allclose(there.residual, here.residual, atol=1e-6)

@@ -19,6 +19,7 @@ from mixcheck.fitting.likelihood.importance import Importance, _tail_shape
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
+from mixcheck.port import port_of
 
 # Newton's method leaves an error of its decrement in the mode, its root in log det H.
 DEVIANCE = 1e-8
@@ -112,21 +113,25 @@ def test_tensor_quadrature() -> None:
 
 def test_quadrature(cbpp: mc.GLMM) -> None:
     """With one factor it is quadrature up to the Monte Carlo error that it tells."""
-    psi, method = cbpp.optimum.psi, Importance(4096)
-    at = objective_of(cbpp.problem, method)(psi, None)
-    error = method.facts(cbpp.problem, at)["Monte Carlo standard error of the log-likelihood"]
-    wanted = objective_of(cbpp.problem, GaussHermite(51))(psi, None).deviance
+    psi, method = port_of(cbpp).optimum.psi, Importance(4096)
+    at = objective_of(port_of(cbpp).problem, method)(psi, None)
+    error = method.facts(port_of(cbpp).problem, at)[
+        "Monte Carlo standard error of the log-likelihood"
+    ]
+    wanted = objective_of(port_of(cbpp).problem, GaussHermite(51))(psi, None).deviance
     assert 0.0 < error < 2e-3
     assert abs(at.deviance - wanted) < 2.0 * ERRORS * error
 
 
 def test_error_of_scramblings(cbpp: mc.GLMM) -> None:
     """The Monte Carlo error told is the spread of estimates with other seeds."""
-    psi, method = cbpp.optimum.psi, Importance(64)
-    at = objective_of(cbpp.problem, method)(psi, None)
-    told = method.facts(cbpp.problem, at)["Monte Carlo standard error of the log-likelihood"]
+    psi, method = port_of(cbpp).optimum.psi, Importance(64)
+    at = objective_of(port_of(cbpp).problem, method)(psi, None)
+    told = method.facts(port_of(cbpp).problem, at)[
+        "Monte Carlo standard error of the log-likelihood"
+    ]
     others = [
-        -0.5 * objective_of(cbpp.problem, replace(method, seed=seed))(psi, at).deviance
+        -0.5 * objective_of(port_of(cbpp).problem, replace(method, seed=seed))(psi, at).deviance
         for seed in range(100, 140)
     ]
     # Deviations of 8 and of 40 numbers: their ratio leaves these limits with odds of 1e-4.
@@ -159,7 +164,7 @@ def test_what_works_with_other_methods(fit: mc.GLMM, crossed: pd.DataFrame) -> N
     test = mc.lrt(smaller, fit)
     assert test.statistic == pytest.approx(2.0 * (fit.llf - smaller.llf))
     assert len(mc.compare([smaller, fit]).to_frame()) == 2
-    assert fit.refit(fit.observed).llf == pytest.approx(fit.llf, abs=1e-8)
+    assert fit.refit(port_of(fit).observed).llf == pytest.approx(fit.llf, abs=1e-8)
     assert fit.refit(fit.simulate(seed=1)[0]).converged
     assert fit.predict(crossed.head(3)).between(0.0, 1.0).all()
     assert np.isfinite(mc.residuals(fit, seed=1).values).all()
@@ -169,8 +174,11 @@ def test_what_works_with_other_methods(fit: mc.GLMM, crossed: pd.DataFrame) -> N
 
 def test_groups(grouseticks: mc.GLMM) -> None:
     """The deviance is a sum over groups, and so is its gradient."""
-    problem, codes = grouseticks.problem, grouseticks.problem.latent.factors[-1].sums.index
-    method, psi = Importance(64), grouseticks.optimum.psi
+    problem, codes = (
+        port_of(grouseticks).problem,
+        port_of(grouseticks).problem.latent.factors[-1].sums.index,
+    )
+    method, psi = Importance(64), port_of(grouseticks).optimum.psi
     at = method.evaluate_groups(problem, psi, codes)
     assert at is not None
     assert at.deviance.sum() == pytest.approx(at.whole.deviance, rel=1e-12)

@@ -11,6 +11,7 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import Entries, Profile, ProfiledDeviance
 from mixcheck.fitting.likelihood.profiled_jointly import evaluate_jointly
 from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
+from mixcheck.port import port_of
 
 # Central differences over two pairs of points, relative to the largest derivative.
 DIFFERENCED = 1e-8
@@ -32,7 +33,7 @@ def problem_of(formula: str) -> Problem:
     g = np.concatenate([np.arange(12), rng.integers(0, 12, 60)])
     data = {"g": g, "x": rng.normal(size=72), "w": rng.uniform(-1.0, 1.0, 72)}
     data["y"] = data["x"] + rng.normal(size=12)[g] * (1.0 + data["w"]) + rng.normal(size=72)
-    return mc.glmm(formula, data).problem
+    return port_of(mc.glmm(formula, data)).problem
 
 
 def deviance_of(problem: Problem, *, restricted: bool) -> ProfiledDeviance:

@@ -20,6 +20,7 @@ from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.predictive import data_view as realisation
 from mixcheck.fitting.predictive.data_view import View, marginal_mean, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate
+from mixcheck.port import port_of
 
 # With fixed seeds: p-values of right residuals below this are one in ten thousand.
 UNLIKELY = 1e-4
@@ -265,14 +266,14 @@ def test_effects_stay_in_the_domain_of_the_link(formula):
     data = pd.DataFrame({"y": rng.poisson(eta**2), "x": x, "g": groups})
     data["h"] = rng.integers(0, 8, 300)
     fit = mc.glmm(formula, data, family=mc.families.Poisson(link="sqrt"))
-    free = View(fit.problem, fit.optimum.psi)
+    free = View(port_of(fit).problem, port_of(fit).optimum.psi)
     outside = 0
     for k in range(60):
         rng = np.random.default_rng(k)
-        normal = [rng.standard_normal(f.shape) for f in fit.problem.latent.factors]
+        normal = [rng.standard_normal(f.shape) for f in port_of(fit).problem.latent.factors]
         outside += bool((free.eta(normal)[0] < 0).any())
         assert (free.eta(free.new_effects(np.random.default_rng(k)))[0] > 0).all()
-        drawn = fit.observe("posterior", np.random.default_rng(k))
+        drawn = port_of(fit).observe("posterior", np.random.default_rng(k))
         assert np.isfinite(drawn.residuals).all()
     assert outside > 2
     report = mc.check(fit, mc.checks.Uniformity() & mc.checks.RandomEffects(), seed=1, draws=99)
@@ -285,7 +286,7 @@ def test_a_domain_that_no_effect_reaches():
     """Where some row stays outside whatever is drawn, the error names the link."""
     data = pd.DataFrame({"y": [1, 2, 3, 4] * 5, "g": np.repeat(np.arange(5), 4)})
     fit = mc.glmm("y ~ 1 + (1 | g)", data, family=mc.families.Poisson(link="sqrt"))
-    psi = fit.optimum.psi.copy()
+    psi = port_of(fit).optimum.psi.copy()
     psi[0] = -50.0
     with pytest.raises(mc.ConvergenceError, match="domain of the sqrt link"):
-        View(fit.problem, psi).new_effects(np.random.default_rng(1))
+        View(port_of(fit).problem, psi).new_effects(np.random.default_rng(1))

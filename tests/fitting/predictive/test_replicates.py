@@ -13,6 +13,7 @@ from mixcheck.errors import ConvergenceError, FamilyError
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.predictive import replicates
 from mixcheck.fitting.predictive.replicates import Stack, find_modes, replicate, replicate_many
+from mixcheck.port import port_of
 from mixcheck.streams import stream
 
 # Arithmetic is that of each data set alone; the C library may round its last digit by place.
@@ -66,8 +67,8 @@ def streams(count):
 @pytest.mark.parametrize("conditioning", ["posterior", "mode"])
 def test_together_they_are_what_they_are_alone(fit, conditioning):
     """Whatever is made beside it, a data set is the same; and so are its probabilities."""
-    together = fit.replicate_many(conditioning, streams(7))
-    alone = [fit.replicate(conditioning, rng) for rng in streams(7)]
+    together = port_of(fit).replicate_many(conditioning, streams(7))
+    alone = [port_of(fit).replicate(conditioning, rng) for rng in streams(7)]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_array_equal(one.response, other.response)
         for name in ("residuals", "fitted", "mean", "variance", "mode_mean", "mode_variance"):
@@ -84,7 +85,7 @@ def test_together_they_are_what_they_are_alone(fit, conditioning):
 
 def test_modes_are_those_of_a_search_for_each(fit):
     """Each copy ends at the mode that Newton's method with step halving finds for it alone."""
-    view, rng = fit._view, np.random.default_rng(3)
+    view, rng = port_of(fit)._view, np.random.default_rng(3)
     problem, copies = view.problem, 5
     u = [
         np.concatenate([view.new_effects(rng)[f] for _ in range(copies)], axis=1)
@@ -107,16 +108,16 @@ def test_modes_are_those_of_a_search_for_each(fit):
 def test_the_marginal_law_is_that_of_each(data):
     """Random effects integrated out: the same in a stack."""
     fit = mc.glmm("y ~ x + (1 | g)", data, family="nbinom2")
-    together = fit.replicate_many("marginal", streams(3))
+    together = port_of(fit).replicate_many("marginal", streams(3))
     for rng, one in zip(streams(3), together, strict=True):
-        other = fit.replicate("marginal", rng)
+        other = port_of(fit).replicate("marginal", rng)
         np.testing.assert_allclose(one.residuals, other.residuals, rtol=ROUNDING)
         assert one.effects == {}
 
 
 def test_a_data_set_without_a_mode_is_told_and_the_others_stay(data, monkeypatch):
     """One data set whose search ends nowhere takes no other one with it."""
-    view = mc.glmm("y ~ x + (1 | g) + (1 | f)", data, family="poisson")._view
+    view = port_of(mc.glmm("y ~ x + (1 | g) + (1 | f)", data, family="poisson"))._view
     whole = replicate_many(view, "posterior", streams(3))
     lost = whole[1].response[view.problem.order]
 
@@ -135,7 +136,7 @@ def test_a_data_set_without_a_mode_is_told_and_the_others_stay(data, monkeypatch
 
 def test_a_response_outside_the_support_is_told_and_the_others_stay(data, monkeypatch):
     """What cannot be a response of the family is the reason for one data set alone."""
-    view = mc.glmm("y ~ x + (1 | g)", data, family="poisson")._view
+    view = port_of(mc.glmm("y ~ x + (1 | g)", data, family="poisson"))._view
     whole = replicate_many(view, "posterior", streams(3))
     respond, seen = replicates.respond, []
 
@@ -151,7 +152,7 @@ def test_a_response_outside_the_support_is_told_and_the_others_stay(data, monkey
 
 def test_information_that_is_not_positive_leaves_the_others_alone(data, monkeypatch):
     """Where one copy has no Newton step, it is sought by itself, and the rest go on."""
-    view = mc.glmm("y ~ x + (1 | g)", data, family="poisson")._view
+    view = port_of(mc.glmm("y ~ x + (1 | g)", data, family="poisson"))._view
     whole = replicate_many(view, "posterior", streams(6))
     bad, calls = whole[4].response[view.problem.order], []
     build = replicates.build_system
@@ -176,4 +177,4 @@ def test_information_that_is_not_positive_leaves_the_others_alone(data, monkeypa
 def test_no_streams_no_data_sets(data):
     """Nothing asked for is nothing made."""
     fit = mc.glmm("y ~ x + (1 | g)", data, family="poisson")
-    assert fit.replicate_many("posterior", []) == []
+    assert port_of(fit).replicate_many("posterior", []) == []

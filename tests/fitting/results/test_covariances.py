@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 import mixcheck as mc
-from mixcheck.port import Covarying
+from mixcheck.port import Covarying, port_of
 
 
 def test_values(sleepstudy):
     """The entries are the variance components, each named by term and effects."""
-    found = sleepstudy.covariance_estimates
+    found = port_of(sleepstudy).covariance_estimates
     term = "mean: (1 + Days | Subject)"
     assert found.entries == ((term, 0, 0), (term, 1, 0), (term, 1, 1))
     expected = sleepstudy.variance_components["variance"].to_numpy()[[0, 2, 1]]
@@ -19,17 +19,17 @@ def test_values(sleepstudy):
 
 def test_names_are_those_of_the_terms(sleepstudy):
     """Terms are named as in the matrices of random effects."""
-    assert {term for term, _, _ in sleepstudy.covariance_estimates.entries} == set(
-        sleepstudy.random_terms
+    assert {term for term, _, _ in port_of(sleepstudy).covariance_estimates.entries} == set(
+        port_of(sleepstudy).random_terms
     )
-    assert isinstance(sleepstudy, Covarying)
+    assert isinstance(port_of(sleepstudy), Covarying)
 
 
 def test_delta_method(sleepstudy):
     """The sampling covariance is that of simulated covariance parameters, to their spread."""
-    found = sleepstudy.covariance_estimates
-    held = slice(sleepstudy.problem.n_beta, None)
-    small = 1e-6 * sleepstudy.covariance[held, held]
+    found = port_of(sleepstudy).covariance_estimates
+    held = slice(port_of(sleepstudy).problem.n_beta, None)
+    small = 1e-6 * port_of(sleepstudy).covariance[held, held]
     theta = np.random.default_rng(1).multivariate_normal(sleepstudy.theta.to_numpy(), small, 40_000)
     a, b, c = theta.T
     drawn = np.cov(np.stack([a**2, a * b, b**2 + c**2]))
@@ -45,11 +45,11 @@ def test_delta_method(sleepstudy):
 def test_uncorrelated_effects():
     """Covariances that the model sets to zero are not among the estimates."""
     model = mc.glmm("Reaction ~ Days + (Days || Subject)", mc.datasets.load("sleepstudy"))
-    assert all(i == j for _, i, j in model.covariance_estimates.entries)
+    assert all(i == j for _, i, j in port_of(model).covariance_estimates.entries)
 
 
 def test_no_random_effects():
     """Without random effects there is nothing."""
-    found = mc.glmm("Reaction ~ Days", mc.datasets.load("sleepstudy")).covariance_estimates
+    found = port_of(mc.glmm("Reaction ~ Days", mc.datasets.load("sleepstudy"))).covariance_estimates
     assert found.entries == ()
     assert found.covariance.shape == (0, 0)

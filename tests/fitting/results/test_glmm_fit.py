@@ -22,7 +22,7 @@ from mixcheck.errors import (
     UnknownColumnError,
     UnseenLevelError,
 )
-from mixcheck.port import Checkable, Comparable, Converging, Refittable
+from mixcheck.port import Checkable, Comparable, Converging, Refittable, port_of
 
 ROUNDING = 1e-10
 # Means of simulated responses within this many standard errors.
@@ -47,7 +47,7 @@ def test_tables(cbpp: mc.GLMM) -> None:
     for series in (cbpp.params, cbpp.bse, cbpp.tvalues, cbpp.pvalues):
         assert list(series.index) == names
     np.testing.assert_allclose(cbpp.bse, np.sqrt(np.diag(cbpp.cov_params())), rtol=ROUNDING)
-    np.testing.assert_allclose(cbpp.cov_params(), cbpp.covariance[:4, :4], rtol=ROUNDING)
+    np.testing.assert_allclose(cbpp.cov_params(), port_of(cbpp).covariance[:4, :4], rtol=ROUNDING)
     np.testing.assert_allclose(cbpp.tvalues, cbpp.params / cbpp.bse, rtol=ROUNDING)
     np.testing.assert_allclose(cbpp.pvalues, 2 * norm.sf(np.abs(cbpp.tvalues)), rtol=ROUNDING)
     interval = cbpp.conf_int(alpha=0.1)
@@ -144,7 +144,7 @@ def test_predict_marginal(cbpp: mc.GLMM, epil: mc.GLMM) -> None:
     for fit in (cbpp, epil):
         found = fit.predict(random_effects="marginal").to_numpy()
         theta, eta = fit.theta.to_numpy(), fit.predict(random_effects="zero", scale="link")
-        block = fit.design.predictors[0].random[0]
+        block = port_of(fit).design.predictors[0].random[0]
         q = block.Z.shape[1]
         root = theta[:1, None] if q == 1 else np.array([[theta[0], 0.0], theta[1:]])
         b = rng.normal(size=(20_000, q)) @ root.T
@@ -169,9 +169,9 @@ def test_several_predictors(dispersed: mc.GLMM) -> None:
     assert dispersed.dispersion is None
     columns = ["Intercept", "dispersion: Intercept"]
     assert list(dispersed.random_effects["g"].columns) == columns
-    seen = dispersed.observe("posterior", np.random.default_rng(0))
+    seen = port_of(dispersed).observe("posterior", np.random.default_rng(0))
     assert list(seen.effects) == ["g [Intercept]", "dispersion: g [Intercept]"]
-    assert len(dispersed.random_terms) == 2
+    assert len(port_of(dispersed).random_terms) == 2
 
 
 def test_predict_missing(cbpp: mc.GLMM) -> None:
@@ -363,29 +363,30 @@ def test_refit_input(cbpp: mc.GLMM) -> None:
 
 def test_port(cbpp: mc.GLMM) -> None:
     """A fit meets the protocols of everything that follows."""
+    port = port_of(cbpp)
     for protocol in (Checkable, Refittable, Converging, Comparable):
-        assert isinstance(cbpp, protocol)
-    assert cbpp.discrete
-    np.testing.assert_array_equal(cbpp.observed, cbpp.frame["incidence"])
-    assert cbpp.description["levels of herd"] == 15
-    assert cbpp.fixed_matrices["mean"].shape == (56, 4)
-    ((group, Z),) = cbpp.random_terms.values()
+        assert isinstance(port, protocol)
+    assert port.discrete
+    np.testing.assert_array_equal(port.observed, port.frame["incidence"])
+    assert port.description["levels of herd"] == 15
+    assert port.fixed_matrices["mean"].shape == (56, 4)
+    ((group, Z),) = port.random_terms.values()
     assert group == "herd"
     assert Z.shape == (56, 1)
     rng = np.random.default_rng(1)
-    assert cbpp.respond(rng).shape == (56,)
-    assert cbpp.observe("posterior", rng).residuals.shape == (56,)
-    assert cbpp.replicate("marginal", rng).residuals.shape == (56,)
+    assert port.respond(rng).shape == (56,)
+    assert port.observe("posterior", rng).residuals.shape == (56,)
+    assert port.replicate("marginal", rng).residuals.shape == (56,)
 
 
 def test_digest(cbpp: mc.GLMM) -> None:
     """Digests change with the response alone for a refit, and with nothing for a new formula."""
     again = mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp.frame, family="binomial")
-    assert again.data_digest == cbpp.data_digest
-    y = cbpp.observed.copy()
+    assert port_of(again).data_digest == port_of(cbpp).data_digest
+    y = port_of(cbpp).observed.copy()
     y[0] += 1
-    other = cbpp.refit(y).data_digest
-    assert [k for k in other if other[k] != cbpp.data_digest[k]] == ["response"]
+    other = port_of(cbpp.refit(y)).data_digest
+    assert [k for k in other if other[k] != port_of(cbpp).data_digest[k]] == ["response"]
 
 
 def test_pickle(cbpp: mc.GLMM) -> None:
@@ -426,10 +427,10 @@ def test_unobserved_dispersion(small: SimpleNamespace) -> None:
 
 def test_labels_are_of_each_result(cbpp: mc.GLMM) -> None:
     """What a caller calls the index of one result is the name of no other, nor of a refit."""
-    fit = cbpp.refit(cbpp.observed)
+    fit = cbpp.refit(port_of(cbpp).observed)
     held = fit.params
     held.index.name = "mine"
-    again = fit.refit(fit.observed)
+    again = fit.refit(port_of(fit).observed)
     assert fit.bse.index.name is None
     assert again.params.index.name is None
     assert again.params.index.equals(held.index)

@@ -251,13 +251,7 @@ class Estimates:
         )
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
-
-        Parameters
-        ----------
-        alpha : float
-            One minus the confidence.
-        """
+        """Wald intervals of the fixed effects, columns ``low`` and ``high``."""
         estimates = self.optimum.psi[self._shown]
         held = wald_intervals(estimates, self._deviations, alpha)
         return pd.DataFrame(held, self._labels.view(), ["low", "high"])
@@ -280,34 +274,18 @@ class Estimates:
 
     @property
     def llf(self) -> float:
-        """Log-likelihood by `method`, every constant kept.
-
-        The marginal one; with REML the restricted one; with PQL that of the working response,
-        which is no likelihood of the data.
-        """
+        """Log-likelihood by `method`, every constant kept."""
         return -0.5 * self.optimum.evaluation.deviance
 
     @property
     def aic(self) -> float:
-        """Marginal AIC.
-
-        Raises
-        ------
-        ComparisonError
-            For PQL, which has no likelihood of the responses.
-        """
+        """Marginal AIC."""
         self._require_likelihood("AIC")
         return -2.0 * self.llf + 2.0 * self.n_parameters
 
     @property
     def bic(self) -> float:
-        """Marginal BIC, with the number of observations.
-
-        Raises
-        ------
-        ComparisonError
-            For PQL, which has no likelihood of the responses.
-        """
+        """Marginal BIC, with the number of observations."""
         self._require_likelihood("BIC")
         return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
 
@@ -352,11 +330,7 @@ class Estimates:
 
     @cached_property
     def variance_components(self) -> pd.DataFrame:
-        """Variances, standard deviations and correlations of the random effects.
-
-        One row an effect, then one row a pair of correlated effects (its variance is the
-        covariance); a constant dispersion of a Gaussian model is the row ``Residual``.
-        """
+        """Variances, standard deviations and correlations of the random effects."""
         rows: list[tuple[str, str, float, float, float]] = []
         for term in self.problem.terms:
             rows.extend(_component_rows(term, self._covariance_of(term)))

@@ -1,129 +1,214 @@
-"""The frozen result of a fit."""
+"""What a user holds after a fit."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Final, Literal, Self
+from typing import Literal, final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mixcheck.alignment import align_rows, read_numbers
-from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
-from mixcheck.design import Predictor, RandomParts, apply_design
-from mixcheck.design.frames import as_frame, row_label
-from mixcheck.design.plan import plan_formula
-from mixcheck.display.document import Cell, Places
-from mixcheck.errors import ComparisonError, DataError, OptionError
-from mixcheck.families.family import SupportError
-from mixcheck.fitting.estimation.constant_groups import estimate_determined
-from mixcheck.fitting.estimation.estimate import estimate, re_estimate
-from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
-from mixcheck.fitting.estimation.limits import find_limits, within_limits
-from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
-from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
-from mixcheck.fitting.influence.by_group import (
-    Grouping,
-    differentiate_groups,
-    find_grouping,
-    group_logliks,
-    predict_group,
-)
-from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
-from mixcheck.fitting.influence.conditional_df import perturb
-from mixcheck.fitting.likelihood.mode import scale
-from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
-from mixcheck.fitting.predictive.data_view import View, observe, respond
-from mixcheck.fitting.predictive.prediction import (
-    fixed_predictors,
-    population_mean,
-    random_contribution,
-    random_variance,
-)
-from mixcheck.fitting.predictive.replicates import replicate, replicate_many
-from mixcheck.fitting.results.covariances import estimate_covariances
-from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.fitting.results.summary import Summary, summarise
-from mixcheck.options import require_choice, require_generator, require_whole
-from mixcheck.port import (
-    CONDITIONINGS,
-    PERTURBATION_METHODS,
-    Conditioning,
-    CovarianceEstimates,
-    DataRows,
-    GroupDerivatives,
-    LikelihoodKind,
-    PerturbationMethod,
-    Perturbations,
-    Realisation,
-    RowPosterior,
-)
-from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.families import Family
+from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.results.port import GlmmPort, RandomEffects, Scale
+from mixcheck.fitting.results.summary import Summary
+from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
 
-__all__ = ["GLMM", "RandomEffects", "Scale"]
-
-RandomEffects = Literal["auto", "zero", "marginal"]
-Scale = Literal["response", "link"]
-
-# What of the random terms of new data a prediction needs.
-_RANDOM_PARTS: Final[dict[RandomEffects, RandomParts]] = {
-    "auto": "levels",
-    "zero": "none",
-    "marginal": "effects",
-}
-
-_PSEUDO = (
-    "The estimates maximise a pseudo-likelihood: that of a working response, not of the responses. "
-    "There is no AIC, BIC or likelihood-ratio test of it, and variances are biased downwards where "
-    'groups hold little information. Write method="laplace" or "agq" for a likelihood.'
-)
+__all__ = ["GLMM"]
 
 
+@final
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class GLMM(Estimates):
+class GLMM:
     """A fitted generalized linear mixed model, made by :func:`mixcheck.glmm`.
 
-    Names follow statsmodels; outputs are pandas objects.
-
-    Attributes
-    ----------
-    design : Design
-        Formula and data as arrays.
-    problem : Problem
-        The same, arranged for the fitter.
-    optimum : Optimum
-        Where the optimiser stopped.
-    method : Method
-        How the likelihood was approximated.
-    notes : tuple of str
-        Sentences on what was found before fitting: rows left out, separation.
-    limits : Limits or None
-        Coefficients that the support of the family shows to have no finite estimate.
+    Names follow statsmodels; outputs are pandas objects. What checks and comparisons ask of a
+    fit beyond these names is its port, ``mixcheck.port.port_of(fit)``.
     """
 
-    # ---- prediction ----------------------------------------------------------------------
+    _port: GlmmPort
 
-    @cached_property
+    def __mixcheck_port__(self) -> GlmmPort:
+        """The port of this fit; see `mixcheck.port.port_of`."""
+        return self._port
+
+    # ---- what was fitted -----------------------------------------------------------------------
+
+    @property
+    def formula(self) -> str:
+        """The formula as it was written."""
+        return self._port.formula
+
+    @property
+    def family(self) -> Family:
+        """Distribution of the response, with the link of its mean."""
+        return self._port.family
+
+    @property
+    def method(self) -> Method:
+        """How the likelihood was approximated, and what was maximised."""
+        return self._port.method
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The caller's rows that were used, with all columns and their index."""
+        return self._port.frame
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was found before fitting: rows left out, separation."""
+        return self._port.notes
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations (rows used)."""
+        return self._port.nobs
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters: fixed effects, covariance, dispersion."""
+        return self._port.n_parameters
+
+    @property
+    def n_groups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return self._port.n_groups
+
+    # ---- estimates -----------------------------------------------------------------------------
+
+    @property
+    def params(self) -> pd.Series[float]:
+        """Fixed effects; those of other predictors than the mean behind its name."""
+        return self._port.params
+
+    @property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        return self._port.bse
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Estimates over standard errors."""
+        return self._port.tvalues
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided Wald p-values from the normal distribution."""
+        return self._port.pvalues
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+        """
+        return self._port.conf_int(alpha)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the fixed effects; NaN beside an infinite variance."""
+        return self._port.cov_params()
+
+    @property
+    def dispersion(self) -> float | None:
+        """Constant dispersion parameter (Gaussian: residual standard deviation), or None."""
+        return self._port.dispersion
+
+    @property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters: entries of each term's Cholesky factor."""
+        return self._port.theta
+
+    @property
+    def variance_components(self) -> pd.DataFrame:
+        """Variances, standard deviations and correlations of the random effects.
+
+        One row an effect, then one row a pair of correlated effects (its variance is the
+        covariance); a constant dispersion of a Gaussian model is the row ``Residual``.
+        """
+        return self._port.variance_components
+
+    @property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes, a frame of levels x effects per grouping factor."""
+        return self._port.random_effects
+
+    @property
+    def random_effects_sd(self) -> dict[str, pd.DataFrame]:
+        """Conditional standard deviations of the random effects given the estimates."""
+        return self._port.random_effects_sd
+
+    # ---- likelihood and convergence ------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood by `method`, every constant kept.
+
+        The marginal one; with REML the restricted one; with PQL that of the working response,
+        which is no likelihood of the data.
+        """
+        return self._port.llf
+
+    @property
+    def aic(self) -> float:
+        """Marginal AIC.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        return self._port.aic
+
+    @property
+    def bic(self) -> float:
+        """Marginal BIC, with the number of observations.
+
+        Raises
+        ------
+        ComparisonError
+            For PQL, which has no likelihood of the responses.
+        """
+        return self._port.bic
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus parameters."""
+        return self._port.df_resid
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fixed effects of the mean were integrated out."""
+        return self._port.reml
+
+    @property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped; a refit knows no curvature."""
+        return self._port.convergence
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimum was reached."""
+        return self._port.converged
+
+    def approximation(self) -> ApproximationFacts:
+        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        return self._port.approximation()
+
+    # ---- predictions, simulations, refits ------------------------------------------------------
+
+    @property
     def fittedvalues(self) -> pd.Series[float]:
-        """Mean response at the conditional modes (binomial: a probability)."""
-        mean = self.family.mean(tuple(self._mode.point.eta), None)
-        return pd.Series(self.problem.to_design(mean), self.frame.index, name="fitted")
+        """Mean response at the conditional modes (binomial: a probability), (n,)."""
+        return self._port.fittedvalues
 
-    @cached_property
+    @property
     def resid_pearson(self) -> pd.Series[float]:
-        """Pearson residuals at the conditional modes."""
-        eta, data = tuple(self._mode.point.eta), self.problem.data
-        mean = self.family.mean(eta, data.size)
-        held = (data.y - mean) / np.sqrt(self.family.variance(eta, data.size))
-        return pd.Series(self.problem.to_design(held), self.frame.index, name="resid_pearson")
+        """Pearson residuals at the conditional modes, (n,)."""
+        return self._port.resid_pearson
 
     def predict(
         self,
@@ -179,81 +264,9 @@ class GLMM(Estimates):
         >>> float(fit.predict(cbpp.head(1), random_effects="zero").round(3).iloc[0])
         0.198
         """
-        require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
-        require_choice("scale", scale, ("response", "link"))
-        require_choice("unseen", unseen, ("error", "zero"))
-        if random_effects == "marginal" and scale == "link":
-            raise OptionError(
-                'random_effects="marginal" averages means, not predictors: '
-                'write scale="response", or random_effects="zero"'
-            )
-        frame = self.frame if data is None else as_frame(data)
-        names = ("mean",) if scale == "link" else self.family.mean_predictors
-        with may_overflow():
-            parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
-            eta = self._linear_predictors(parts, random_effects, len(frame))
-            if scale == "link":
-                values = eta[0]
-            elif random_effects == "marginal":
-                covariances = self._covariances_by_term()
-                variances = {
-                    p.name: random_variance(p, covariances[p.name]) for p in parts if p.random
-                }
-                values = population_mean(self.family, eta, variances)
-            else:
-                values = self.family.mean(eta, None)
-        # A family need not pass on that a predictor is missing.
-        values = np.where(np.isnan(eta).any(axis=0), np.nan, values)
-        return pd.Series(values, frame.index, name="predicted")
-
-    def _parts_of(
-        self,
-        data: object,
-        names: tuple[str, ...],
-        random: RandomParts,
-        unseen: Literal["error", "zero"],
-        offset: str | ArrayLike | None,
-    ) -> tuple[Predictor, ...]:
-        """The predictors called by these names, of new data or of those of the fit."""
-        if data is None:
-            return tuple(p for p in self.design.predictors if p.name in names)
-        return apply_design(
-            self.design, data, unseen=unseen, offset=offset, predictors=names, random=random
+        return self._port.predict(
+            data, random_effects=random_effects, unseen=unseen, scale=scale, offset=offset
         )
-
-    def _linear_predictors(
-        self, parts: tuple[Predictor, ...], random_effects: RandomEffects, n: int
-    ) -> tuple[FloatArray, ...]:
-        """Every predictor of the family, (n,); zero for those that are not wanted."""
-        betas = dict(zip(self.family.predictors, self.problem.beta_slices, strict=True))
-        fixed = fixed_predictors(parts, [self.optimum.psi[betas[p.name]] for p in parts])
-        eta = dict(zip([p.name for p in parts], fixed, strict=True))
-        if random_effects == "auto":
-            held = self._modes_by_term()
-            for part in parts:
-                eta[part.name] = eta[part.name] + random_contribution(part, held[part.name])
-        return tuple(eta.get(name, np.zeros(n)) for name in self.family.predictors)
-
-    def _modes_by_term(self) -> dict[str, dict[str, FloatArray]]:
-        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
-        mode = self._mode
-        for term in self.problem.terms:
-            b = scale(mode.roots[term.factor], mode.point.u[term.factor])[term.columns].T
-            out[self.design.predictors[term.predictor].name][term.block.name] = b
-        return out
-
-    def _covariances_by_term(self) -> dict[str, dict[str, FloatArray]]:
-        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
-        for term in self.problem.terms:
-            name = self.design.predictors[term.predictor].name
-            out[name][term.block.name] = self._covariance_of(term)
-        return out
-
-    # ---- simulation and refit --------------------------------------------------------------
-
-    @cached_property
-    def _view(self) -> View:
-        return View(self.problem, self.optimum.psi)
 
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
@@ -278,28 +291,9 @@ class GLMM(Estimates):
         ------
         OptionError
         """
-        count = require_whole("draws", draws)
-        require_choice("conditioning", conditioning, CONDITIONINGS)
-        chosen = choose_seed(seed)
-        columns = {
-            k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
-            for k in range(count)
-        }
-        return pd.DataFrame(columns, index=self.frame.index)
+        return self._port.simulate(draws, seed=seed, conditioning=conditioning)
 
-    def _simulate_one(self, conditioning: Conditioning, rng: np.random.Generator) -> FloatArray:
-        from mixcheck.fitting.predictive.posterior import draw_posterior
-
-        view = self._view
-        if conditioning == "marginal":
-            u = view.new_effects(rng)
-        elif conditioning == "mode":
-            u = self._mode.point.u
-        else:
-            u = draw_posterior(self.problem, view.base, self._mode, rng).u
-        return self.problem.to_design(respond(view, u, rng))
-
-    def refit(self, response: ArrayLike) -> Self:
+    def refit(self, response: ArrayLike) -> GLMM:
         """Fit the same model to another response, starting from this fit.
 
         Parameters
@@ -316,334 +310,11 @@ class GLMM(Estimates):
         ------
         DataError, FamilyError
         """
-        aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
-        problem = self._with_response(aligned)
-        if self.limits is not None or self.optimum.flat:
-            # Another response may have its limits elsewhere.
-            return self._estimate_anew(problem)
-        optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
-        if has_limits(problem, optimum):
-            return self._estimate_anew(problem)
-        fit = type(self)(self.design, problem, optimum, self.method)
-        fit.__dict__["_labels"] = self._labels
-        return fit
-
-    def _with_response(self, response: ArrayLike) -> Problem:
-        y = read_numbers(response, "the new response")
-        if y.shape != (self.nobs,):
-            raise DataError(
-                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
-                "one value for each row used in the fit"
-            )
-        try:
-            return self.problem.with_response(y)
-        except SupportError as error:
-            raise error.named(partial(row_label, self.frame)) from None
-
-    def _estimate_anew(self, problem: Problem) -> Self:
-        fixed = fit_without_random_effects(problem)
-        limits = find_limits(problem, fixed)
-
-        def search(held: Problem, start: FixedFit) -> Optimum:
-            return estimate_determined(held) or estimate(held, self.method, start)
-
-        optimum, limits = estimate_at_limits(problem, limits, fixed, search)
-        return type(self)(self.design, problem, optimum, self.method, limits=limits)
-
-    @cached_property
-    def _root(self) -> FloatArray:
-        """Scale for a refit: whitens the deviance at this optimum."""
-        whitened = self.optimum.whitened_hessian()
-        if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
-            # The covariance itself may be singular to rounding where columns are far from zero.
-            values, vectors = np.linalg.eigh(whitened)
-            reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
-            known: FloatArray = self.optimum.scale @ (vectors * np.maximum(reach, 1e-6))
-            return known
-        values, vectors = np.linalg.eigh(0.5 * self.covariance)
-        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
-        return root
-
-    # ---- the port ------------------------------------------------------------------------
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The caller's rows that were used, with all columns and their index."""
-        return self.design.frame
-
-    @property
-    def discrete(self) -> bool:
-        """Whether the response has probability masses."""
-        return self.family.discrete
-
-    @cached_property
-    def observed(self) -> FloatArray:
-        """The response fitted, (n,); successes for a binomial."""
-        return self.problem.to_design(self.problem.data.y)
-
-    @property
-    def description(self) -> dict[str, str | int | float | bool | None]:
-        """What the model is: formula, family, link, method, numbers of rows and groups."""
-        return {
-            "formula": self._formula_words,
-            "family": self.family.name,
-            "link": self.family.link.name,
-            "method": str(self.method),
-            "nobs": self.nobs,
-            **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            self._llf_name: self.llf,
-        }
-
-    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
-        """See the data of the fit; random choices come from `rng`."""
-        return observe(self._view, self._mode, conditioning, require_generator("rng", rng))
-
-    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
-        """Simulate a data set, with new random effects, and see it likewise."""
-        return replicate(self._view, conditioning, require_generator("rng", rng))
-
-    def replicate_many(
-        self, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
-    ) -> list[Realisation | Exception]:
-        """Simulate a data set from each of several streams, and see them: as `replicate` does.
-
-        Returns
-        -------
-        list of Realisation or Exception
-            An error where there is no data set.
-        """
-        streams = [require_generator("rngs", rng) for rng in rngs]
-        return replicate_many(self._view, conditioning, streams)
-
-    def respond(self, rng: np.random.Generator) -> FloatArray:
-        """Simulate one response, (n,), with new random effects."""
-        return self._simulate_one("marginal", require_generator("rng", rng))
-
-    @cached_property
-    def data_digest(self) -> dict[str, str]:
-        """Digests of the rows, the response, the weights and the offset of the mean.
-
-        They depend on the labels of the rows and not on their order. For PQL the response is
-        the working one, whose pseudo-likelihood `llf` is.
-        """
-        held = self.data_rows
-        response = [held.response, held.size]
-        if self.method.kind == "pseudo":
-            working = linearise(self.problem, self._mode.point.eta).data.y
-            response.append(self.problem.to_design(working))
-        labels = _hash_labels(self.frame.index)
-        order = np.argsort(labels, kind="stable")
-        return {
-            "rows": _digest(labels[order]),
-            "response": _digest(*_in_order(response, order)),
-            "weights": _digest(*_in_order([held.weights], order)),
-            "offset": _digest(*_in_order([held.offsets["mean"]], order)),
-        }
-
-    @cached_property
-    def data_rows(self) -> DataRows:
-        """The rows of the fit and what they hold."""
-        size, weights, to = self.problem.data.size, self.problem.weights, self.problem.to_design
-        blocks = [block for part in self.design.predictors for block in part.random]
-        # Weights of one are no weights.
-        weighted = weights is not None and bool(np.any(weights != 1.0))
-        named = plan_formula(self.design.formula).variables(response=True)
-        grouping = tuple(dict.fromkeys(name for group in self.design.keys for name in group))
-        return DataRows(
-            frame=self.frame,
-            response=self.observed,
-            size=None if size is None else to(size),
-            weights=to(weights) if weights is not None and weighted else None,
-            offsets={part.name: part.offset for part in self.design.predictors},
-            groups={block.group: block.codes for block in blocks},
-            used=tuple(dict.fromkeys((*named, *grouping))),
-            grouping=grouping,
-        )
-
-    @property
-    def likelihood_kind(self) -> LikelihoodKind:
-        """What `llf` is the logarithm of."""
-        return self.method.kind
-
-    @property
-    def family_limits(self) -> tuple[str, ...]:
-        """Families that the model's comes to where a predictor beside the mean runs to an end."""
-        return self.family.limits
-
-    @property
-    def whole_families(self) -> tuple[str, ...]:
-        """Families that the model's is where its zero part has a value for each mean."""
-        return self.family.whole
-
-    @property
-    def fixed_matrices(self) -> dict[str, FloatArray]:
-        """Model matrix of each linear predictor, (n, p)."""
-        return {part.name: part.X for part in self.design.predictors}
-
-    @property
-    def random_terms(self) -> dict[str, tuple[str, FloatArray]]:
-        """Each random term: grouping factor, and the (n, q) matrix of its effects."""
-        return {
-            f"{part.name}: {block.name}": (block.group, block.Z)
-            for part in self.design.predictors
-            for block in part.random
-        }
-
-    @cached_property
-    def covariance_estimates(self) -> CovarianceEstimates:
-        """Variances and covariances of the random effects with their sampling covariance."""
-        held = slice(self.problem.n_beta, None)
-        return estimate_covariances(self.problem, self._theta, self.covariance[held, held])
-
-    def group_levels(self, group: str | None = None) -> pd.Index[Any]:
-        """Levels of a grouping factor or column; the coarsest grouping factor by default."""
-        return find_grouping(self.design, self.problem, group).levels
-
-    def group_loglik(
-        self, group: str | None = None, estimates: FloatArray | None = None
-    ) -> pd.Series[float]:
-        """Marginal log-likelihood of each level of a factor that contains all others, (G,).
-
-        Parameters
-        ----------
-        group : str, optional
-            A grouping factor or a column; the coarsest grouping factor by default.
-        estimates : (P,) or (G, P), optional
-            Parameters in place of the estimates, or for each level its own.
-
-        Raises
-        ------
-        OptionError
-            If the log-likelihood is no sum over these levels.
-        """
-        grouping = find_grouping(self.design, self.problem, group)
-        psi = self.optimum.psi if estimates is None else self._read_estimates(estimates, grouping)
-        values = group_logliks(self.problem, self.method, grouping, psi)
-        return pd.Series(values, grouping.levels, name="loglik")
-
-    def _read_estimates(self, estimates: ArrayLike, grouping: Grouping) -> FloatArray:
-        psi = read_numbers(estimates, "estimates")
-        allowed = (self.optimum.psi.shape, (len(grouping.levels), self.optimum.psi.size))
-        if psi.shape not in allowed or not np.isfinite(psi).all():
-            raise DataError(
-                f"estimates must be finite numbers of shape {allowed[0]}, or {allowed[1]} for "
-                f"each level its own; found shape {psi.shape}"
-            )
-        return psi
-
-    def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
-        """Gradient and information of the log-likelihood of each level."""
-        grouping = find_grouping(self.design, self.problem, group)
-        return differentiate_groups(
-            self.problem, self.method, grouping, self.optimum.psi, self._root
-        )
-
-    def predict_group(self, group: str | None, k: int) -> float:
-        """Joint log density of level number k, the model being fitted without it."""
-        grouping = find_grouping(self.design, self.problem, group)
-        level = require_whole("k", k, 0, len(grouping.levels) - 1)
-        return predict_group(
-            self.problem, self.method, grouping, level, self.optimum.psi, self._root
-        )
-
-    def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
-        """Posterior of each row's mean predictor given the data, or another response, (n,)."""
-        problem = self.problem if response is None else self._with_response(response)
-        return find_row_posterior(problem, self.optimum.psi, self.covariance, self._view.ranks)
-
-    def predict_row(self, row: int) -> RowPosterior:
-        """Posterior of one row's mean predictor, the model being fitted without that row."""
-        place = require_whole("row", row, 0, self.nobs - 1)
-        return predict_row(self.problem, self.method, place, self.optimum.psi, self._root)
-
-    @property
-    def conditional_llf(self) -> float:
-        """Log-likelihood at the conditional modes with every constant kept."""
-        return float(self._mode.point.derivatives.value.sum())
-
-    def perturb(self, method: PerturbationMethod) -> Perturbations:
-        """How the fit follows its data: derivatives, one step of a refit, or refits."""
-        require_choice("method", method, PERTURBATION_METHODS)
-        singular = bool(self.convergence.singular)
-        if self._determining:
-            raise ComparisonError(
-                "the groups determine the responses, so that the conditional likelihood is one "
-                "whatever the rest of the model: it has no conditional AIC. Leave the term "
-                f"{self._determining[0].block.name} out, or compare by aic"
-            )
-        problem, optimum = self.problem, self.optimum
-        if self.limits is not None:
-            # Responses at their limit would not have been others.
-            problem, optimum, _ = within_limits(problem, self.limits, optimum, self.method)
-        return perturb(problem, self.method, optimum, method, singular=singular)
-
-    # ---- display -------------------------------------------------------------------------
+        return GLMM(self._port.refit(response))
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
-        facts: dict[str, Cell] = {
-            "formula": self._formula_words,
-            "family": f"{self.family.name} ({self.family.link.name})",
-            "method": str(self.method),
-            "observations": self.nobs,
-            **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            **self._likelihood_facts,
-            **{name: Places(value, 4) for name, value in self._integration.items()},
-        }
-        interval = self.conf_int()
-        fixed = pd.DataFrame(
-            {
-                "estimate": self.params,
-                "std error": self.bse,
-                "z": self.tvalues,
-                "pvalue": self.pvalues,
-                "low": interval["low"],
-                "high": interval["high"],
-            }
-        )
-        remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
-        if self.method.kind == "pseudo":
-            remarks = (*remarks, _PSEUDO)
-        return summarise(
-            "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
-        )
-
-    @property
-    def _llf_name(self) -> str:
-        if self.method.kind == "pseudo":
-            return "pseudo-log-likelihood"
-        return "restricted log-likelihood" if self.reml else "log-likelihood"
-
-    @property
-    def _likelihood_facts(self) -> dict[str, Cell]:
-        facts: dict[str, Cell] = {self._llf_name: Places(self.llf, 4)}
-        if self.method.kind != "pseudo":
-            return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
-        chi_square = generalised_chi_square(self.problem, self._mode)
-        return facts | {"generalised chi-square": Places(chi_square, 4)}
+        return self._port.summary()
 
     def __repr__(self) -> str:
-        return (
-            f"<GLMM {self.formula!r}, {self.family!r}: "
-            f"{self.nobs} observations, {self._llf_name} {self.llf:.4f}>"
-        )
-
-
-def _hash_labels(index: pd.Index[Any]) -> NDArray[np.uint64]:
-    try:
-        hashes = pd.util.hash_pandas_object(index, index=False)
-    except (TypeError, ValueError):  # labels of several kinds, tuples among them
-        texts = pd.Index([repr(label) for label in index], dtype=object)
-        hashes = pd.util.hash_pandas_object(texts, index=False)
-    return np.asarray(hashes, dtype=np.uint64)
-
-
-def _digest(*arrays: object) -> str:
-    held = hashlib.sha256()
-    for array in arrays:
-        held.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-    return held.hexdigest()[:16]
-
-
-def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
-    return [None if array is None else array[order] for array in arrays]
+        return f"<GLMM {self._port.words}>"
