@@ -32,6 +32,7 @@ __all__ = [
     "Poisson",
     "draw_poisson",
     "observe_counts",
+    "poisson_below",
     "poisson_tails",
     "prepare_counts",
     "weigh_count",
@@ -122,7 +123,7 @@ class Poisson(Template):
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` or less, ``(n,)``."""
-        return poisson_tails(y, self.link.inverse(eta[0]))[0]
+        return poisson_below(y, self.link.inverse(eta[0]))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -187,11 +188,16 @@ def weigh_count(
     return np.where(possible, np.exp(log_density(data, eta)), 0.0)
 
 
+def poisson_below(k: FloatArray, mu: FloatArray) -> FloatArray:
+    """P(Y <= k) for whole ``k``, which may be negative, ``(n,)``."""
+    shape = np.maximum(k, 0.0) + 1.0
+    return np.where(k < 0.0, 0.0, special.gammaincc(shape, mu))
+
+
 def poisson_tails(k: FloatArray, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
     """P(Y <= k) and P(Y > k) for whole ``k``, which may be negative; each ``(n,)``."""
     shape = np.maximum(k, 0.0) + 1.0
-    below = np.where(k < 0.0, 0.0, special.gammaincc(shape, mu))
-    return below, np.where(k < 0.0, 1.0, special.gammainc(shape, mu))
+    return poisson_below(k, mu), np.where(k < 0.0, 1.0, special.gammainc(shape, mu))
 
 
 def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
