@@ -327,7 +327,7 @@ def _predictors(
         keep = independent_columns(X)
         whole = bool(keep.all())
         blocks = tuple(
-            _block(term, *made[f"{name} random {i}"], *groups[term.group], frame)
+            _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame)
             for i, term in enumerate(parsed.random)
         )
         _check_overlap(blocks)
@@ -347,6 +347,7 @@ def _predictors(
 
 def _block(
     term: RandomTerm,
+    X: FloatArray,
     Z: FloatArray,
     recipe: Recipe,
     codes: IntArray,
@@ -354,7 +355,8 @@ def _block(
     frame: pd.DataFrame,
 ) -> RandomBlock:
     effects = recipe.columns
-    check_finite(Z, effects, frame)
+    if Z is not X:
+        check_finite(Z, effects, frame)
     covariance = covariance_of(term.structure, len(effects))
     return RandomBlock(str(term), term.group_name, effects, key.levels, codes, Z, covariance)
 

@@ -37,9 +37,11 @@ _DECREMENT = 1e-15
 _NEAR = 1e-13
 _CLOSE = 1e-11
 _MAX_STEPS = 200
-# Fisher's scoring ends where its next step promises less, or after this many.
+# Fisher's scoring gives way to Newton's method where a step has promised less, and that ends
+# where the next step would be rounding.
 _SCORED = 1.0
-_MAX_SCORINGS = 3
+_STEPPED = 1e-7
+_MAX_SCORINGS = 6
 _MAX_HALVINGS = 40
 _MAX_ESCAPES = 5
 _MAX_POLISH = 5
@@ -206,23 +208,33 @@ def find_optimum(
     search = Search(deviance, _evaluator(levels), chart)
     if len(deviance.sizes) > 1:
         return _search_jointly(search, roots)
-    if roots:
-        roots = [_approach(levels, chart, roots[0], least[0])]
-    return _search(search, roots)
+    if not roots:
+        return _search(search, roots)
+    root, scored = _approach(levels, chart, roots[0], least[0])
+    found, count = _search(search, [root])
+    return found, scored + count
 
 
-def _approach(levels: Levels, chart: Chart, root: FloatArray, least: FloatArray) -> FloatArray:
-    """Lambda by Fisher's scoring in S, made positive after each step."""
-    free = chart.free_of_one(len(root))
-    for _ in range(_MAX_SCORINGS):
-        scored = score_levels(levels, root, free)
+def _approach(
+    levels: Levels, chart: Chart, root: FloatArray, least: FloatArray
+) -> tuple[FloatArray, int]:
+    """Lambda by Fisher's scoring and then Newton's method in S, made positive after each step.
+
+    Both have few steps to go where the optimum is inside: the search from their end looks once.
+    """
+    free, promise, count = chart.free_of_one(len(root)), math.inf, 0
+    while count < _MAX_SCORINGS:
+        before, count = promise, count + 1
+        scored = score_levels(levels, root, free, observed=before < _SCORED)
         if scored is None:
             break
         S, promise = scored
-        root = _positive_root(S, least)
-        if promise < _SCORED:
+        if promise > before:
             break
-    return root
+        root = _positive_root(S, least)
+        if promise < _STEPPED:
+            break
+    return root, count
 
 
 def _positive_root(S: FloatArray, least: FloatArray) -> FloatArray:

@@ -20,7 +20,9 @@ def require_identified(problem: Problem) -> None:
     """
     _require_dispersion(problem)
     for term in problem.terms:
-        _require_distinct(term)
+        # Columns of the fixed effects are independent already.
+        if all(term.block.Z is not X for X in problem.X):
+            _require_distinct(term)
         _require_room(problem, term)
 
 

@@ -143,12 +143,12 @@ class ProfiledDeviance:
     moments: Moments
     restricted: bool
 
-    @property
+    @cached_property
     def p(self) -> int:
         """Number of fixed effects."""
         return len(self.products.units)
 
-    @property
+    @cached_property
     def degrees(self) -> float:
         """``nu``."""
         return self.products.weights.total - (self.p if self.restricted else 0)

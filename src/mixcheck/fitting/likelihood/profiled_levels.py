@@ -302,9 +302,9 @@ def _is_small(shares: FloatArray, solved: _Solved, total: float) -> bool:
 
 
 def score_levels(
-    levels: Levels, root: FloatArray, free: IntArray | None
+    levels: Levels, root: FloatArray, free: IntArray | None, *, observed: bool = False
 ) -> tuple[FloatArray, float] | None:
-    """One step of Fisher's scoring in S, and what it promises in units of the deviance.
+    """One step of Fisher's scoring in S, or of Newton's method, and what it promises.
 
     Parameters
     ----------
@@ -313,21 +313,21 @@ def score_levels(
         Any root of S.
     free : (k,) int or None
         Entries of S that are not held at zero, of those in one row after another.
+    observed : bool
+        Whether to step by the second derivative itself, near the optimum.
 
     Returns
     -------
     (q, q)
         S, which need not be positive.
     float
+        The decrease of the deviance, about.
     """
-    S, q = root @ root.T, levels.q
+    S = root @ root.T
     look = _look(levels, root, S)
     if look is None:
         return None
-    flat = look.outer[0].reshape(q * q, -1)
-    sums = look.sums[0].ravel()
-    information = (flat @ flat.T).reshape((q,) * 4).swapaxes(1, 2).reshape(q * q, q * q)
-    information = information - sums[:, None] * (sums / levels.deviance.degrees)
+    information = _bend(levels.deviance, look) if observed else _expect(levels.deviance, look)
     slopes = look.slopes.ravel()
     if free is not None:
         information, slopes = information[free[:, None], free], slopes[free]
@@ -336,7 +336,7 @@ def score_levels(
     if info != 0 or not math.isfinite(promise):
         return None
     if free is None:
-        return S - step.reshape(q, q), promise
+        return S - step.reshape(S.shape), promise
     S.flat[free] -= step
     return S, promise
 
@@ -351,8 +351,6 @@ def evaluate_levels(
         return at.nowhere(entries, theta, roots)
     p, solved = levels.p, look.solved
     gradient, hessian = _chain(entries, root, look.slopes, _bend(at, look))
-    if look.absorbed is not None:
-        hessian -= _turn_of_information(entries, root, look.absorbed)
     return Profile(
         entries=entries,
         theta=theta,
@@ -369,25 +367,53 @@ def evaluate_levels(
     )
 
 
-def _bend(at: ProfiledDeviance, look: _Look) -> FloatArray:
-    """Second derivative of D in S, (q q, q q).
+def _expect(at: ProfiledDeviance, look: _Look) -> FloatArray:
+    """Expected second derivative of D in S, (q q, q q), the fixed effects held."""
+    size = look.slopes.size
+    flat, sums = look.outer[0].reshape(size, -1), look.sums[0].ravel()
+    out: FloatArray = _turn_pairs(flat @ flat.T) - sums[:, None] * (sums / at.degrees)
+    return out
 
-    The part ``tr(N^-1 dN N^-1 dN)`` of the restricted one is left out.
+
+def _bend(at: ProfiledDeviance, look: _Look) -> FloatArray:
+    """Second derivative of D in S, (q q, q q), symmetric for symmetric dS.
+
+    Along dS it is ``2 nu / r^2 sum w'dS B dS w - sum tr(B dS B dS)``, less what the fixed effects
+    and the residual variance take by moving along [, and, restricted, the second derivative of
+    ``log det N``, ``2 sum tr(B dS d_x N^-1 d_x' dS) - tr(N^-1 dN N^-1 dN)``].
     """
-    q, m = look.w.shape
-    rate, size = look.rate, q * q
-    # [a, d, b, c] -> [a, b, c, d].
-    parts = look.outer.reshape(-1, m) @ look.outer[0].reshape(size, m).T
-    parts = parts.reshape(-1, q, q, q, q).transpose(0, 1, 3, 4, 2)
-    curvature = 2.0 * rate * parts[1] - parts[0]
+    rate, size = look.rate, look.slopes.size
+    flat = look.outer.reshape(len(look.outer), size, -1)
+    across = rate * (flat[1] @ flat[0].T)
     if look.absorbed is not None:
-        curvature += 2.0 * parts[2]
-    moved = look.solved.back @ (look.d[:-1].reshape(-1, m) @ look.w.T).reshape(-1, size)
-    squares = look.sums[1].ravel()
-    curvature = curvature.reshape(size, size)
-    curvature -= (2.0 * rate) * (moved.T @ moved)
-    curvature -= squares[:, None] * ((rate * rate / at.degrees) * squares)
-    return np.asarray(curvature)
+        across += flat[2] @ flat[0].T
+    out = _turn_pairs(across + across.T - flat[0] @ flat[0].T)
+    if look.absorbed is not None:
+        turns = _turn_of_information(look.absorbed)
+        out -= turns @ turns.T
+    w, squares = look.w, look.sums[1].ravel()
+    moved = look.solved.back @ (look.d[:-1].reshape(-1, w.shape[1]) @ w.T).reshape(-1, size)
+    moved = moved + moved.reshape(-1, *look.slopes.shape).swapaxes(1, 2).reshape(-1, size)
+    out -= (0.5 * rate) * (moved.T @ moved)
+    out -= squares[:, None] * ((rate * rate / at.degrees) * squares)
+    return out
+
+
+def _turn_pairs(products: FloatArray) -> FloatArray:
+    """``sum X_ac Y_bd``, (q q, q q), from (ac, bd) to (ab, cd): what gives ``X dS Y``."""
+    size = len(products)
+    q = math.isqrt(size)
+    out: FloatArray = products.reshape(q, q, q, q).swapaxes(1, 2).reshape(size, size)
+    return out
+
+
+def _turn_of_information(absorbed: FloatArray) -> FloatArray:
+    """``-N^-1/2 dN N^-1/2`` for each entry of S, (q q, p p)."""
+    p, q, m = absorbed.shape
+    flat = absorbed.reshape(p * q, m)
+    products = (flat @ flat.T).reshape(p, q, p, q).transpose(1, 3, 0, 2)
+    out: FloatArray = 0.5 * (products + products.swapaxes(0, 1)).reshape(q * q, p * p)
+    return out
 
 
 def _directions(entries: Entries, root: FloatArray) -> FloatArray:
@@ -405,19 +431,6 @@ def _chain(
     across, shared = entries.beside
     hessian += slopes[across, entries.rows] * shared
     return turns @ slopes.ravel(), 0.5 * (hessian + hessian.T)
-
-
-def _turn_of_information(entries: Entries, root: FloatArray, absorbed: FloatArray) -> FloatArray:
-    """``tr(N^-1 dN_s N^-1 dN_t)``, (k, k)."""
-    p, q, m = absorbed.shape
-    if p == 0:
-        return np.zeros((entries.rows.size,) * 2)
-    flat = absorbed.reshape(p * q, m)
-    products = (flat @ flat.T).reshape(p, q, p, q)
-    turned = np.einsum("kalb,sab->skl", products, _directions(entries, root), optimize=True)
-    turned = turned.reshape(len(turned), -1)
-    out: FloatArray = turned @ turned.T
-    return out
 
 
 def absorb_levels(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
