@@ -14,7 +14,7 @@ from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
-from mixcheck.port import ConvergenceFacts, Realisation, Refittable
+from mixcheck.port import ConvergenceFacts, DataView, Refittable
 from mixcheck.simulation import reduce_replicates, simulate
 from mixcheck.streams import Purpose, stream
 
@@ -71,12 +71,12 @@ def see(y, mean, rng):
     """A realisation that knows its mean."""
     full = np.full(y.size, mean)
     one = np.ones(y.size)
-    return Realisation(y, rng.random(y.size), full, full, one, full, one)
+    return DataView(y, rng.random(y.size), full, full, one, full, one)
 
 
-def first_numbers(realisation: Realisation) -> np.ndarray:
+def first_numbers(data_view: DataView) -> np.ndarray:
     """Numbers that any change of stream would change."""
-    return np.array([realisation.response[0], realisation.residuals[-1], realisation.mean[0]])
+    return np.array([data_view.response[0], data_view.residuals[-1], data_view.mean[0]])
 
 
 @pytest.fixture
@@ -199,8 +199,8 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
     """Two workers, of either kind, give the numbers of one process, in its order."""
 
     # A function inside a test travels by value: workers cannot import the test.
-    def ends(realisation):
-        return realisation.residuals[[0, -1]]
+    def ends(data_view):
+        return data_view.residuals[[0, -1]]
 
     plan = simulate(pool, seed=4)
     alone = reduce_replicates(plan, ends)
@@ -269,7 +269,7 @@ def test_no_usable_refit_raises(model):
 def test_errors_of_the_statistic_are_not_swallowed(model):
     """A mistake in a statistic is a mistake, not a failed refit."""
 
-    def broken(realisation):
+    def broken(data_view):
         raise ZeroDivisionError("in the statistic")
 
     with pytest.raises(ZeroDivisionError, match="in the statistic"):

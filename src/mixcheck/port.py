@@ -30,6 +30,7 @@ __all__ = [
     "CovarianceEstimates",
     "Covarying",
     "DataRows",
+    "DataView",
     "Enumerable",
     "GroupDerivatives",
     "Grouped",
@@ -39,10 +40,9 @@ __all__ = [
     "PerturbationMethod",
     "Perturbations",
     "Ported",
-    "Realisation",
     "Refittable",
     "Repeating",
-    "RowLaw",
+    "RowDistribution",
     "RowPosterior",
     "Rowwise",
     "Traceable",
@@ -54,7 +54,7 @@ CONDITIONINGS: tuple[Conditioning, ...] = ("posterior", "marginal", "mode")
 
 
 @dataclass(frozen=True, eq=False)
-class Realisation:
+class DataView:
     """One data set, observed or simulated, as one model sees it.
 
     Under a correct model with known parameters, the realisation of the observed data
@@ -92,10 +92,10 @@ class Realisation:
     effects: Mapping[str, FloatArray] = field(default_factory=dict)
     probability: Callable[[float], FloatArray] | None = None
 
-    def rows(self, selected: BoolArray | IntArray) -> Realisation:
+    def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
         whole = self.probability
-        return Realisation(
+        return DataView(
             response=self.response[selected],
             residuals=self.residuals[selected],
             fitted=self.fitted[selected],
@@ -145,11 +145,11 @@ class Checkable(Protocol):
         """What the model is, for a report: formula, family, numbers of rows and groups."""
         ...
 
-    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the observed data; random choices (draws, jitter) come from `rng`."""
         ...
 
-    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a data set (new random effects, new response) and see it likewise."""
         ...
 
@@ -160,7 +160,7 @@ class Repeating(Checkable, Protocol):
 
     def replicate_many(
         self, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
-    ) -> Sequence[Realisation | Exception]:
+    ) -> Sequence[DataView | Exception]:
         """What `replicate` makes of each stream, or why it makes nothing.
 
         A replicate must not depend on those beside it.
@@ -192,7 +192,7 @@ class Enumerable(Checkable, Protocol):
 
     def replicate_number(
         self, k: int, conditioning: Conditioning, rng: np.random.Generator
-    ) -> Realisation:
+    ) -> DataView:
         """See data set `k` of the list, ``0 <= k < available``, as the observed data are seen."""
         ...
 
@@ -240,7 +240,7 @@ class ConvergenceFacts:
     singular : tuple of str
         Random terms with a variance of zero or a correlation of one.
     singular_effects : tuple of str
-        The same terms as `Realisation.effects` names them.
+        The same terms as `DataView.effects` names them.
     messages : tuple of str
         Full sentences, each with its remedy.
     runaway : tuple of str
@@ -554,7 +554,7 @@ class ConditionalLikelihood(Protocol):
         ...
 
 
-class RowLaw(Protocol):
+class RowDistribution(Protocol):
     """Distribution of each response given the linear predictor of its mean."""
 
     def log_density(self, predictor: FloatArray) -> FloatArray:
@@ -591,7 +591,7 @@ class RowPosterior:
         Mean response with every random effect at zero.
     ranks : (n,) int
         Place of each row in an order that depends on what it holds, not on where it is.
-    law : RowLaw
+    distribution : RowDistribution
     """
 
     response: FloatArray
@@ -601,7 +601,7 @@ class RowPosterior:
     information: FloatArray
     fixed_mean: FloatArray
     ranks: IntArray
-    law: RowLaw
+    distribution: RowDistribution
 
 
 @runtime_checkable

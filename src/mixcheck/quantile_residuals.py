@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.port import Checkable, Conditioning, Ported, Realisation
+from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Simulations, simulate
 
@@ -23,13 +23,13 @@ class Residuals:
 
     Attributes
     ----------
-    observed : Realisation
+    observed : DataView
         The observed data as the model sees them.
     simulations : Simulations
         The model, its conditioning, the seed, and the plan of replicate data sets.
     """
 
-    observed: Realisation
+    observed: DataView
     simulations: Simulations
 
     @property

@@ -26,9 +26,9 @@ from mixcheck.port import (
     Checkable,
     Conditioning,
     Converging,
+    DataView,
     Enumerable,
     Ported,
-    Realisation,
     Refittable,
     Repeating,
     port_of,
@@ -49,7 +49,7 @@ DEFAULT_DRAWS = 1000
 TOGETHER_ROWS = 16_384
 TOGETHER = 100
 
-Statistic: TypeAlias = Callable[[Realisation], FloatArray]
+Statistic: TypeAlias = Callable[[DataView], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +88,11 @@ class Simulations:
         """Number of replicate data sets, B."""
         return self.refits or self.draws
 
-    def observe(self) -> Realisation:
+    def observe(self) -> DataView:
         """The observed data, as the model sees them."""
         return self.port.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE, 0))
 
-    def replicate(self, k: int) -> Realisation:
+    def replicate(self, k: int) -> DataView:
         """Replicate data set `k`, seen as the observed one is.
 
         Raises
@@ -119,14 +119,14 @@ class Simulations:
             return 1
         return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
 
-    def replicates(self, numbers: range) -> Sequence[Realisation | Exception]:
+    def replicates(self, numbers: range) -> Sequence[DataView | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
         if self.refits or self._repeating is None:
             return [self._replicate_or_say(k) for k in numbers]
         rngs = [stream(self.seed, Purpose.REPLICATE, k) for k in numbers]
         return self._repeating.replicate_many(self.conditioning, rngs)
 
-    def _replicate_or_say(self, k: int) -> Realisation | Exception:
+    def _replicate_or_say(self, k: int) -> DataView | Exception:
         try:
             return self.replicate(k)
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -136,7 +136,7 @@ class Simulations:
     def _repeating(self) -> Repeating | None:
         return self.port if isinstance(self.port, Repeating) else None
 
-    def _refitted(self, k: int) -> Realisation:
+    def _refitted(self, k: int) -> DataView:
         model = cast(Refittable, self.port)
         refitted = model.refit(model.respond(stream(self.seed, Purpose.RESPOND, k)))
         if isinstance(refitted, Converging) and not refitted.convergence.converged:
@@ -272,7 +272,7 @@ def reduce_replicates(
     ----------
     simulations : Simulations
     statistic : callable
-        Takes a `Realisation` to an array (s,); it must pickle where processes are used.
+        Takes a `DataView` to an array (s,); it must pickle where processes are used.
     n_jobs : int, optional
         As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional

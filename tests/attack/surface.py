@@ -1413,6 +1413,6 @@ EXEMPT = {
     **dict.fromkeys(("GroupScores", "LikelihoodRatio", "Residuals", "RowScores"), _MADE),
     **dict.fromkeys(("ScoreDifference", "Selection", "Suggestions", "Vuong"), _MADE),
     **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset"), _MADE),
-    **dict.fromkeys(("Family", "Link", "ProbabilityLink", "Mixture", "Check"), _ABSTRACT),
+    **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check"), _ABSTRACT),
     **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs"), _WITHIN),
 }

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, ndtr, pdtr
 
-from mixcheck.port import ConvergenceFacts, Realisation
+from mixcheck.port import ConvergenceFacts, DataView
 
 GRID = np.linspace(-6.0, 6.0, 241)
 
@@ -45,11 +45,11 @@ class Intercepts:
         """Known parameters are at their optimum."""
         return ConvergenceFacts(True, 1e-9, 1.0, 7, singular=("site",))
 
-    def observe(self, conditioning: str, rng: np.random.Generator) -> Realisation:
+    def observe(self, conditioning: str, rng: np.random.Generator) -> DataView:
         """The observed data, with random effects drawn from their exact posterior."""
         return self.see(self.response, self.draw(self.response, rng), rng)
 
-    def replicate(self, conditioning: str, rng: np.random.Generator) -> Realisation:
+    def replicate(self, conditioning: str, rng: np.random.Generator) -> DataView:
         """New effects and data: the effects are themselves a draw given the data."""
         u = rng.standard_normal(self.levels)
         return self.see(self.sample(self.linear(u), rng), u, rng)
@@ -58,11 +58,11 @@ class Intercepts:
         """Linear predictor of standardised effects."""
         return self.eta + self.sd_group * u[self.group]
 
-    def see(self, y: np.ndarray, u: np.ndarray, rng: np.random.Generator) -> Realisation:
+    def see(self, y: np.ndarray, u: np.ndarray, rng: np.random.Generator) -> DataView:
         """One data set with given effects."""
         mean, variance = self.moments(self.linear(u))
         mode_mean, mode_variance = self.moments(self.linear(self.mode(y)))
-        return Realisation(
+        return DataView(
             response=y,
             residuals=self.uniform(y, mean, rng),
             fitted=self.moments(self.eta)[0],

@@ -25,7 +25,7 @@ from mixcheck.checks import (
     check_from_dict,
     known_kinds,
 )
-from mixcheck.checks.measure import Measure, Scene, ratio
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, ratio
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
@@ -51,9 +51,9 @@ EXAMPLES = [
 ]
 
 
-def scene_of(model) -> Scene:
-    """The scene of the observed data."""
-    return Scene(model, residuals(model, seed=1).observed, model.frame)
+def scene_of(model) -> CheckContext:
+    """The context of the observed data."""
+    return CheckContext(model, residuals(model, seed=1).observed, model.frame)
 
 
 @pytest.mark.parametrize("check", EXAMPLES, ids=repr)
@@ -140,7 +140,7 @@ class Impossible(Check):
     kind: ClassVar[str] = "test-impossible"
     needs: ClassVar[type] = Oracle
 
-    def measures(self, scene):
+    def measures(self, context):
         """Never asked."""
         raise AssertionError("the needs were not looked at")
 
@@ -224,7 +224,7 @@ def test_too_few_rows_are_skipped(toy):
     assert isinstance(first, Skipped)
     assert first.check == "dispersion [lone=one]"
     assert "There are 1 rows" in first.reason
-    assert isinstance(second, Measure)
+    assert isinstance(second, CheckStatistic)
 
 
 def test_named_keeps_what_tells_findings_apart(toy):

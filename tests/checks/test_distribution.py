@@ -146,7 +146,7 @@ def test_a_continuous_response_has_no_zeros(toy):
 def test_a_users_statistic_is_applied_to_responses(seen):
     """The statistic is the function of the response, here and in the replicates."""
     finding = Suite((Statistic("numpy:ptp"),)).run(seen)["statistic [ptp]"]
-    null = replicate_values(seen, lambda realisation: np.ptp(realisation.response))
+    null = replicate_values(seen, lambda data_view: np.ptp(data_view.response))
     np.testing.assert_array_equal(finding.replicates, null)
     assert finding.effect.value == pytest.approx(np.ptp(seen.observed.response) - null.mean())
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mixcheck.checks import Suite, Trend
-from mixcheck.checks.measure import Scene, thinned
 from mixcheck.checks.pattern import CURVE_RANKS, _Basis, quantile_lines, scaled_ranks
+from mixcheck.checks.statistic import CheckContext, thinned
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Finding, Skipped
 
@@ -170,7 +170,7 @@ def test_fitted_values_of_refits_are_their_own(toy):
 
 
 def _scene(seen):
-    return Scene(seen.simulations.model, seen.observed, seen.simulations.model.frame)
+    return CheckContext(seen.simulations.model, seen.observed, seen.simulations.model.frame)
 
 
 def test_the_interval_holds_the_truth(toy):

@@ -74,10 +74,12 @@ class PoissonLaw:
         return np.exp(k * predictor - np.exp(predictor) - gammaln(k + 1))
 
 
-def _posterior(law, predictor, variance, score, information) -> RowPosterior:
+def _posterior(distribution, predictor, variance, score, information) -> RowPosterior:
     n = predictor.size
     ranks = np.arange(n)
-    return RowPosterior(law.y, predictor, variance, score, information, np.zeros(n), ranks, law)
+    return RowPosterior(
+        distribution.y, predictor, variance, score, information, np.zeros(n), ranks, distribution
+    )
 
 
 @settings(deadline=None, derandomize=True, max_examples=30)
@@ -88,9 +90,9 @@ def test_conjugate_normal(n, sigma, tau, seed):
     precision = n / sigma**2 + 1.0 / tau**2
     centre = y.sum() / sigma**2 / precision
     one = np.ones(n)
-    law = NormalLaw(y, sigma)
+    distribution = NormalLaw(y, sigma)
     posterior = _posterior(
-        law, centre * one, one / precision, (y - centre) / sigma**2, one / sigma**2
+        distribution, centre * one, one / precision, (y - centre) / sigma**2, one / sigma**2
     )
     cavity = find_cavity(posterior)
     rest = precision - 1.0 / sigma**2
@@ -103,49 +105,51 @@ def test_conjugate_normal(n, sigma, tau, seed):
 def test_normal_predictions():
     """Averaged over a normal predictor, a normal response is normal with the summed variance."""
     y = np.array([-1.0, 0.3, 4.0])
-    law = NormalLaw(y, 0.7)
+    distribution = NormalLaw(y, 0.7)
     cavity = Cavity(np.array([0.0, 0.5, 1.0]), np.array([0.5, 1.0, 2.0]), np.zeros(3))
-    found = predict(law, cavity)
+    found = predict(distribution, cavity)
     total = np.sqrt(0.7**2 + cavity.deviation**2)
     z = (y - cavity.centre) / total
     exact = -0.5 * z**2 - np.log(total * np.sqrt(2 * np.pi))
     np.testing.assert_allclose(found.score, exact, atol=QUADRATURE_TOLERANCE)
     np.testing.assert_allclose(found.mean, cavity.centre, atol=QUADRATURE_TOLERANCE)
     np.testing.assert_allclose(found.variance, total**2, rtol=QUADRATURE_TOLERANCE)
-    np.testing.assert_allclose(average_cdf(law, cavity)[1], ndtr(z), atol=QUADRATURE_TOLERANCE)
+    np.testing.assert_allclose(
+        average_cdf(distribution, cavity)[1], ndtr(z), atol=QUADRATURE_TOLERANCE
+    )
 
 
 def test_poisson_predictions():
     """Poisson-lognormal mean and variance are closed; probabilities are those of the scores."""
     y = np.array([0.0, 3.0, 12.0])
-    law, sd = PoissonLaw(y), np.array([0.2, 0.7, 0.5])
+    distribution, sd = PoissonLaw(y), np.array([0.2, 0.7, 0.5])
     cavity = Cavity(np.array([0.0, 1.0, 2.0]), sd, np.zeros(3))
-    mean, variance = average_moments(law, cavity)
+    mean, variance = average_moments(distribution, cavity)
     expected = np.exp(cavity.centre + 0.5 * sd**2)
     np.testing.assert_allclose(mean, expected, rtol=QUADRATURE_TOLERANCE)
     np.testing.assert_allclose(
         variance, expected + expected**2 * np.expm1(sd**2), rtol=QUADRATURE_TOLERANCE
     )
-    score = predict(law, cavity).score
+    score = predict(distribution, cavity).score
     for i, k in enumerate(y.tolist()):
-        found = average_probability(law, cavity, k)[i]
+        found = average_probability(distribution, cavity, k)[i]
         assert found == pytest.approx(np.exp(score[i]), rel=QUADRATURE_TOLERANCE)
-    below, upto = average_cdf(law, cavity)
+    below, upto = average_cdf(distribution, cavity)
     np.testing.assert_allclose(upto - below, np.exp(score), rtol=1e-9)
 
 
 def test_far_observation():
     """A density that underflows everywhere has a finite log score."""
-    law = NormalLaw(np.array([1e4]), 1.0)
-    score = predict(law, Cavity(np.zeros(1), np.ones(1), np.zeros(1))).score
+    distribution = NormalLaw(np.array([1e4]), 1.0)
+    score = predict(distribution, Cavity(np.zeros(1), np.ones(1), np.zeros(1))).score
     assert np.isfinite(score).all()
     assert score[0] < -1e6
 
 
 def test_more_than_all_information():
     """A row that claims more than all information still has a cavity, as wide as is allowed."""
-    law = PoissonLaw(np.array([5.0]))
+    distribution = PoissonLaw(np.array([5.0]))
     one = np.ones(1)
-    cavity = find_cavity(_posterior(law, one, one, 0.0 * one, 2.0 * one))
+    cavity = find_cavity(_posterior(distribution, one, one, 0.0 * one, 2.0 * one))
     assert cavity.influence[0] == 2.0
     assert cavity.deviation[0] == pytest.approx(10.0)

@@ -8,7 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mixcheck.comparison import chi_bar_square as mixture
-from mixcheck.comparison.chi_bar_square import Mixture, chi_square, half_and_half, orthant_mixture
+from mixcheck.comparison.chi_bar_square import (
+    ChiBarSquare,
+    chi_square,
+    half_and_half,
+    orthant_mixture,
+)
 
 # Five standard errors of 100,000 draws.
 SIMULATION_TOLERANCE = 0.008
@@ -95,4 +100,4 @@ def test_simulated_weights_repeat():
     """The seed of the weights is fixed: the same test has the same p-value every time."""
     V = _correlation([0.5, 0.4, 0.3])
     assert orthant_mixture(V) == orthant_mixture(V)
-    assert isinstance(orthant_mixture(V), Mixture)
+    assert isinstance(orthant_mixture(V), ChiBarSquare)

@@ -305,7 +305,7 @@ def test_an_estimate_that_one_count_holds():
 @pytest.fixture
 def as_fitted(monkeypatch):
     """Each response averaged over its fitted distribution, as in the figures of others."""
-    monkeypatch.setattr(optimism, "_law_of_rows", optimism._fitted_law)
+    monkeypatch.setattr(optimism, "_distribution_of_rows", optimism._fitted_distribution)
 
 
 def test_a_dispersion_is_counted(as_fitted):

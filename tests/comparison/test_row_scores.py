@@ -35,10 +35,10 @@ def test_plug_in_optimism(days):
     """Refits without a row, read at their modes, have the optimism of a dense implementation."""
     model = days["slope"]
     whole = port_of(model).row_posterior()
-    own = whole.law.log_density(whole.predictor)
+    own = whole.distribution.log_density(whole.predictor)
     assert own.sum() == pytest.approx(-824.9295089, abs=1e-5)
     found = [port_of(model).predict_row(i) for i in range(model.nobs)]
-    left = sum(float(row.law.log_density(row.predictor)[0]) for row in found)
+    left = sum(float(row.distribution.log_density(row.predictor)[0]) for row in found)
     assert own.sum() - left == pytest.approx(47.1, abs=0.05)
 
 

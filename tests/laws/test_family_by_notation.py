@@ -65,8 +65,8 @@ def simulated(family: mc.families.Family) -> tuple[pd.DataFrame, np.ndarray]:
 
 def fit(family: mc.families.Family, data: pd.DataFrame, response: str, **given: Any) -> mc.GLMM:
     """The model that made the data, through the public verb."""
-    zero = isinstance(family, mc.families.Mixture)
-    base: Any = family.base if isinstance(family, mc.families.Mixture) else family
+    zero = isinstance(family, mc.families.ZeroPart)
+    base: Any = family.base if isinstance(family, mc.families.ZeroPart) else family
     formula = f"{response} ~ x + (1 | g)"
     return mc.glmm(formula, data, family=base, zi="~ 1" if zero else None, **given)
 

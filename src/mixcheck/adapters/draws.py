@@ -19,7 +19,7 @@ from mixcheck.calls import answer_calls
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import DataError
 from mixcheck.options import require_flag, require_text
-from mixcheck.port import Conditioning, Realisation
+from mixcheck.port import Conditioning, DataView
 from mixcheck.ranks import randomised_rank, rank_residuals
 
 __all__ = ["DrawsModel", "from_draws"]
@@ -95,27 +95,27 @@ class DrawsModel:
             "discrete response": self.discrete,
         }
 
-    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the observed data; the draws decide the conditioning, whatever is asked for."""
         response = self.pool[0].astype(np.float64)
         return self._see(response, rank_residuals(response, self.pool[1:], rng))
 
-    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See one draw, chosen at random, as the observed data are seen."""
         return self.replicate_number(int(rng.integers(self.available)), conditioning, rng)
 
     def replicate_number(
         self, k: int, conditioning: Conditioning, rng: np.random.Generator
-    ) -> Realisation:
+    ) -> DataView:
         """See draw `k` as the observed data are seen, ranked among the rest of the pool."""
         table = self._ranks
         equal = table.equal if isinstance(table.equal, int) else table.equal[k]
         ranks = randomised_rank(table.less[k], equal, self.available, rng)
         return self._see(self.pool[k + 1].astype(np.float64), ranks)
 
-    def _see(self, response: FloatArray, ranks: FloatArray) -> Realisation:
+    def _see(self, response: FloatArray, ranks: FloatArray) -> DataView:
         mean, variance = self._moments
-        return Realisation(
+        return DataView(
             response=response,
             residuals=ranks,
             fitted=self.fitted,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.checks.measure import Measure, Outcome, RowsMeasure, Scene, left_out
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.options import require_text, shown
 from mixcheck.port import Checkable
@@ -76,7 +76,7 @@ class Check(ABC):
         _KINDS[kind] = cls
 
     @abstractmethod
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """What to measure on these rows: one outcome or several, each with its name."""
 
     @property
@@ -86,22 +86,22 @@ class Check(ABC):
         told = [_spelled(value) for _, value in self._told()]
         return f"{words} [{', '.join(told)}]" if told else words
 
-    def plan(self, scene: Scene) -> tuple[Outcome, ...]:
+    def plan(self, context: CheckContext) -> tuple[Outcome, ...]:
         """What to measure on these rows, or why nothing can be."""
-        reason = self._reason_to_skip(scene)
+        reason = self._reason_to_skip(context)
         if reason:
             return (Skipped(self.name, self.kind, reason),)
-        return self.measures(scene)
+        return self.measures(context)
 
-    def _reason_to_skip(self, scene: Scene) -> str:
-        if not isinstance(scene.model, self.needs):
+    def _reason_to_skip(self, context: CheckContext) -> str:
+        if not isinstance(context.model, self.needs):
             wanted = (inspect.getdoc(self.needs) or self.needs.__name__).partition("\n")[0]
             wanted = wanted[:1].lower() + wanted[1:].rstrip(".")
-            return f"This check needs {wanted}, which {type(scene.model).__name__} is not."
-        if not self.about_rows and not scene.whole:
+            return f"This check needs {wanted}, which {type(context.model).__name__} is not."
+        if not self.about_rows and not context.whole:
             return "This check is about the whole model, not about some of its rows."
-        if scene.n < self.least_rows:
-            return f"There are {scene.n} rows, and this check needs at least {self.least_rows}."
+        if context.n < self.least_rows:
+            return f"There are {context.n} rows, and this check needs at least {self.least_rows}."
         return ""
 
     def by(self, column: str) -> By:
@@ -244,8 +244,8 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
 def _subset(
     outcome: Outcome, positions: IntArray, name: str, remark: str, subject: Mapping[str, str]
 ) -> Outcome:
-    if isinstance(outcome, Measure):
-        return RowsMeasure(name, outcome.kind, outcome, positions, remark, subject)
+    if isinstance(outcome, CheckStatistic):
+        return RowStatistic(name, outcome.kind, outcome, positions, remark, subject)
     told = {**outcome.subject, **subject}
     if isinstance(outcome, Finding):
         return replace(outcome, check=name, rows=positions[outcome.rows], subject=told)
@@ -253,18 +253,23 @@ def _subset(
 
 
 def _on_rows(
-    check: Check, scene: Scene, positions: IntArray, column: str, level: object, remark: str
+    check: Check,
+    context: CheckContext,
+    positions: IntArray,
+    column: str,
+    level: object,
+    remark: str,
 ) -> tuple[Outcome, ...]:
     """The outcomes of a check on the rows of a level, each with the level after its name."""
     label, subject = f"[{column}={level}]", {"column": column, "level": str(level)}
     return tuple(
         _subset(outcome, positions, f"{_outcome_name(outcome)} {label}", remark, subject)
-        for outcome in check.plan(scene.rows(positions))
+        for outcome in check.plan(context.rows(positions))
     )
 
 
 def _outcome_name(outcome: Outcome) -> str:
-    return outcome.name if isinstance(outcome, Measure) else outcome.check
+    return outcome.name if isinstance(outcome, CheckStatistic) else outcome.check
 
 
 def _plain_argument(name: str, value: object) -> Level:
@@ -313,11 +318,11 @@ class By(_Wrapper):
         """The name of the wrapped check; each finding adds its level."""
         return self.check.name
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The wrapped check, once a level."""
         if not self.check.about_rows:
-            return self.check.plan(replace(scene, whole=False))
-        codes, levels = pd.factorize(column_of(scene.frame, self.column), sort=True)
+            return self.check.plan(replace(context, whole=False))
+        codes, levels = pd.factorize(column_of(context.frame, self.column), sort=True)
         remark = left_out(int(np.count_nonzero(codes < 0)), self.column)
         order = np.argsort(codes, kind="stable")
         ends = np.searchsorted(codes[order], np.arange(len(levels) + 1))
@@ -326,7 +331,7 @@ class By(_Wrapper):
             for k, level in enumerate(levels)
             for outcome in _on_rows(
                 self.check,
-                scene,
+                context,
                 order[ends[k] : ends[k + 1]],
                 self.column,
                 level,
@@ -353,16 +358,16 @@ class Where(_Wrapper):
         """The name of the wrapped check; each finding adds its level."""
         return self.check.name
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The wrapped check, of the rows of one level."""
-        column = column_of(scene.frame, self.column)
+        column = column_of(context.frame, self.column)
         positions = np.flatnonzero((column == self.level).to_numpy(dtype=bool, na_value=False))
         if not positions.size:
             levels = ", ".join(repr(level) for level in column.dropna().unique()[:10])
             raise OptionError(
                 f"no row has {self.column} equal to {self.level!r}; its values are {levels}"
             )
-        return _on_rows(self.check, scene, positions, self.column, self.level, "")
+        return _on_rows(self.check, context, positions, self.column, self.level, "")
 
     def __repr__(self) -> str:
         return f"{self.check!r}.where({self.column!r}, {self.level!r})"
@@ -382,13 +387,13 @@ class Named(_Wrapper):
         """The given name."""
         return self.title
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The wrapped check, with its own name replaced."""
-        return tuple(self._renamed(outcome) for outcome in self.check.plan(scene))
+        return tuple(self._renamed(outcome) for outcome in self.check.plan(context))
 
     def _renamed(self, outcome: Outcome) -> Outcome:
         name = self.title + _outcome_name(outcome).removeprefix(self.check.name)
-        if isinstance(outcome, Measure):
+        if isinstance(outcome, CheckStatistic):
             return replace(outcome, name=name)
         return replace(outcome, check=name)
 

@@ -19,12 +19,12 @@ from mixcheck.checks.goodness import (
     dkw_halfwidth,
     kolmogorov_smirnov,
 )
-from mixcheck.checks.measure import (
+from mixcheck.checks.statistic import (
     ALTERNATIVES,
-    Evidence,
-    Measure,
+    CheckContext,
+    CheckStatistic,
+    NullSample,
     Outcome,
-    Scene,
     ratio,
     require_choice,
     thinned,
@@ -32,7 +32,7 @@ from mixcheck.checks.measure import (
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
 from mixcheck.options import require_number, shown
-from mixcheck.port import Realisation
+from mixcheck.port import DataView
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = ["Count", "Dispersion", "Outliers", "Statistic", "Uniformity", "Zeros"]
@@ -77,36 +77,36 @@ class Uniformity(Check):
     def __post_init__(self) -> None:
         require_choice("statistic", self.statistic, get_args(GoodnessName))
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the residuals."""
-        return (_UniformityMeasure(self.name, self.kind, self.statistic),)
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the residuals."""
+        return (_UniformityStatistic(self.name, self.kind, self.statistic),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _UniformityMeasure(Measure):
+class _UniformityStatistic(CheckStatistic):
     """Statistic, and largest distance."""
 
     statistic: GoodnessName
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        ordered = np.sort(realisation.residuals)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        ordered = np.sort(data_view.residuals)
         distance = kolmogorov_smirnov(ordered)
         if self.statistic == "ks":
             return np.array([distance, distance])
         return np.array([GOODNESS[self.statistic](ordered), distance])
 
-    def finding(self, evidence: Evidence) -> Finding:
-        ordered = np.sort(evidence.observed.residuals)
+    def finding(self, sample: NullSample) -> Finding:
+        ordered = np.sort(sample.observed.residuals)
         finding = self.found(
-            evidence,
+            sample,
             null="the quantile residuals are uniform between 0 and 1",
-            effect=distance_effect("distance from uniform", evidence.numbers[1], ordered.size),
+            effect=distance_effect("distance from uniform", sample.numbers[1], ordered.size),
             alternative="greater",
             n=ordered.size,
             references=(RESIDUALS, "Massart (1990), Ann. Probab. 18, 1269-1283"),
         )
-        return replace(finding, picture=_quantile_plot(ordered, evidence.quantile(0.95, 1)))
+        return replace(finding, picture=_quantile_plot(ordered, sample.quantile(0.95, 1)))
 
 
 def distance_effect(name: str, distance: float, n: int) -> Effect:
@@ -158,56 +158,56 @@ class Dispersion(Check):
         require_choice("statistic", self.statistic, get_args(DispersionName))
         require_choice("alternative", self.alternative, ALTERNATIVES)
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the response."""
-        return (_DispersionMeasure(self.name, self.kind, self.statistic, self.alternative),)
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the response."""
+        return (_DispersionStatistic(self.name, self.kind, self.statistic, self.alternative),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _DispersionMeasure(Measure):
+class _DispersionStatistic(CheckStatistic):
     """One number: Pearson's statistic, or a variance."""
 
     statistic: DispersionName
     alternative: Alternative
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
+    def numbers(self, data_view: DataView) -> FloatArray:
         if self.statistic == "pearson":
-            return np.array([pearson_statistic(realisation)])
-        return np.array([np.var(realisation.response - realisation.fitted, ddof=1)])
+            return np.array([pearson_statistic(data_view)])
+        return np.array([np.var(data_view.response - data_view.fitted, ddof=1)])
 
-    def finding(self, evidence: Evidence) -> Finding:
-        value = float(evidence.numbers[0])
+    def finding(self, sample: NullSample) -> Finding:
+        value = float(sample.numbers[0])
         effect = Effect(
             "variance ratio",
-            ratio(value, evidence.mean()),
-            ratio(value, evidence.quantile(0.975)),
-            ratio(value, evidence.quantile(0.025)),
+            ratio(value, sample.mean()),
+            ratio(value, sample.quantile(0.975)),
+            ratio(value, sample.quantile(0.025)),
             1.0,
         )
         finding = self.found(
-            evidence,
+            sample,
             null="the response varies around its mean as much as the model says",
             effect=effect,
             alternative=self.alternative,
-            n=evidence.observed.response.size,
+            n=sample.observed.response.size,
             references=(PEARSON,) if self.statistic == "pearson" else (),
         )
-        return replace(finding, picture=null_plot(self.name, evidence))
+        return replace(finding, picture=null_plot(self.name, sample))
 
 
-def pearson_statistic(seen: Realisation) -> float:
+def pearson_statistic(seen: DataView) -> float:
     """``sum (y - mean)^2 / variance`` given the conditional modes of the random effects."""
     deviation = seen.response - seen.mode_mean
     variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
     return float(np.sum(deviation * (deviation / variance)))
 
 
-def null_plot(name: str, evidence: Evidence) -> NullPlot:
+def null_plot(name: str, sample: NullSample) -> NullPlot:
     """The statistic in the replicates and in the observed data."""
     return NullPlot(
-        evidence.replicates[:, 0].copy(),
-        float(evidence.numbers[0]),
+        sample.replicates[:, 0].copy(),
+        float(sample.numbers[0]),
         title=f"{name}: observed and in replicate data sets",
     )
 
@@ -236,39 +236,39 @@ class Outliers(Check):
             level = require_number("level", self.level, 0.0, 0.5, example=OUTLIER_LEVEL)
             object.__setattr__(self, "level", level)
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the residuals."""
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the residuals."""
         level = OUTLIER_LEVEL if self.level is None else self.level
-        return (_OutlierMeasure(self.name, self.kind, level),)
+        return (_OutlierStatistic(self.name, self.kind, level),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _OutlierMeasure(Measure):
+class _OutlierStatistic(CheckStatistic):
     """One number: how many residuals lie in the tails."""
 
     level: float
 
-    def _outside(self, realisation: Realisation) -> BoolArray:
-        residuals = realisation.residuals
+    def _outside(self, data_view: DataView) -> BoolArray:
+        residuals = data_view.residuals
         return (residuals < self.level) | (residuals > 1.0 - self.level)
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        return np.array([np.count_nonzero(self._outside(realisation))], dtype=np.float64)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        return np.array([np.count_nonzero(self._outside(data_view))], dtype=np.float64)
 
-    def finding(self, evidence: Evidence) -> Finding:
-        rows = np.flatnonzero(self._outside(evidence.observed))
-        n = evidence.observed.residuals.size
+    def finding(self, sample: NullSample) -> Finding:
+        rows = np.flatnonzero(self._outside(sample.observed))
+        n = sample.observed.residuals.size
         low, high = clopper_pearson(rows.size, n)
         finding = self.found(
-            evidence,
+            sample,
             null=f"a share of {2.0 * self.level:.3g} of the residuals lies in the tails",
             effect=Effect("outlier share", rows.size / n, low, high, 2.0 * self.level),
             alternative="two-sided",
             n=n,
             references=(RESIDUALS, "Clopper & Pearson (1934), Biometrika 26, 404-413"),
         )
-        return replace(finding, rows=rows, picture=null_plot(self.name, evidence))
+        return replace(finding, rows=rows, picture=null_plot(self.name, sample))
 
 
 @final
@@ -283,9 +283,9 @@ class Zeros(Check):
 
     kind: ClassVar[str] = "zeros"
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the response; none where it is continuous."""
-        return _count_outcome(self, scene, 0.0, "zero ratio")
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the response; none where it is continuous."""
+        return _count_outcome(self, context, 0.0, "zero ratio")
 
 
 @final
@@ -306,50 +306,52 @@ class Count(Check):
     def __post_init__(self) -> None:
         require_number("value", self.value, example=1)
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the response; none where it is continuous."""
-        return _count_outcome(self, scene, float(self.value), "count ratio")
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the response; none where it is continuous."""
+        return _count_outcome(self, context, float(self.value), "count ratio")
 
 
-def _count_outcome(check: Check, scene: Scene, value: float, effect: str) -> tuple[Outcome, ...]:
-    if scene.observed.probability is None:
+def _count_outcome(
+    check: Check, context: CheckContext, value: float, effect: str
+) -> tuple[Outcome, ...]:
+    if context.observed.probability is None:
         reason = f"The response is continuous: no model gives the value {value:g} a probability."
         return (Skipped(check.name, check.kind, reason),)
-    return (_CountMeasure(check.name, check.kind, value, effect),)
+    return (_CountStatistic(check.name, check.kind, value, effect),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _CountMeasure(Measure):
+class _CountStatistic(CheckStatistic):
     """How often a value occurs less its expectation, and that expectation."""
 
     value: float
     effect: str
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        assert realisation.probability is not None
-        expected = float(np.sum(realisation.probability(self.value)))
-        count = np.count_nonzero(realisation.response == self.value)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        assert data_view.probability is not None
+        expected = float(np.sum(data_view.probability(self.value)))
+        count = np.count_nonzero(data_view.response == self.value)
         return np.array([count - expected, expected])
 
-    def finding(self, evidence: Evidence) -> Finding:
-        expected = float(evidence.numbers[1])
-        observed = float(np.count_nonzero(evidence.observed.response == self.value))
+    def finding(self, sample: NullSample) -> Finding:
+        expected = float(sample.numbers[1])
+        observed = float(np.count_nonzero(sample.observed.response == self.value))
         effect = Effect(
             self.effect,
             ratio(observed, expected),
-            ratio(max(0.0, observed - evidence.quantile(0.975)), expected),
-            ratio(max(0.0, observed - evidence.quantile(0.025)), expected),
+            ratio(max(0.0, observed - sample.quantile(0.975)), expected),
+            ratio(max(0.0, observed - sample.quantile(0.025)), expected),
             1.0,
         )
         finding = self.found(
-            evidence,
+            sample,
             null=f"the value {self.value:g} occurs as often as the model expects",
             effect=effect,
             alternative="two-sided",
-            n=evidence.observed.response.size,
+            n=sample.observed.response.size,
         )
-        return replace(finding, picture=null_plot(self.name, evidence))
+        return replace(finding, picture=null_plot(self.name, sample))
 
 
 @final
@@ -378,9 +380,9 @@ class Statistic(Check):
         require_choice("alternative", self.alternative, ALTERNATIVES)
         object.__setattr__(self, "function", _importable(self.function))
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the response."""
-        return (_StatisticMeasure(self.name, self.kind, self.function, self.alternative),)
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the response."""
+        return (_UserStatistic(self.name, self.kind, self.function, self.alternative),)
 
 
 def _importable(function: Any) -> Callable[[FloatArray], Any]:
@@ -421,14 +423,14 @@ def _looked_up(path: str) -> Any:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _StatisticMeasure(Measure):
+class _UserStatistic(CheckStatistic):
     """One number: a user's."""
 
     function: Callable[[FloatArray], Any]
     alternative: Alternative
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        returned = self._returned(realisation.response)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        returned = self._returned(data_view.response)
         try:
             number = np.asarray(returned, dtype=np.float64).reshape(1)
         except (TypeError, ValueError):
@@ -448,20 +450,20 @@ class _StatisticMeasure(Measure):
                 f"{self.name}: the function raised {type(error).__name__}: {shown(str(error))}"
             ) from error
 
-    def finding(self, evidence: Evidence) -> Finding:
-        value = float(evidence.numbers[0])
+    def finding(self, sample: NullSample) -> Finding:
+        value = float(sample.numbers[0])
         effect = Effect(
             "difference",
-            value - evidence.mean(),
-            value - evidence.quantile(0.975),
-            value - evidence.quantile(0.025),
+            value - sample.mean(),
+            value - sample.quantile(0.975),
+            value - sample.quantile(0.025),
             0.0,
         )
         finding = self.found(
-            evidence,
+            sample,
             null=f"{_qualified(self.function)} of the response is as in data of the model",
             effect=effect,
             alternative=self.alternative,
-            n=evidence.observed.response.size,
+            n=sample.observed.response.size,
         )
-        return replace(finding, picture=null_plot(self.name, evidence))
+        return replace(finding, picture=null_plot(self.name, sample))

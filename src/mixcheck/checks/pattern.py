@@ -12,19 +12,19 @@ from numpy.polynomial import legendre
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.checks.check import Check, column_of
-from mixcheck.checks.measure import (
-    Evidence,
-    Measure,
+from mixcheck.checks.statistic import (
+    CheckContext,
+    CheckStatistic,
+    NullSample,
     Outcome,
-    RowsMeasure,
-    Scene,
+    RowStatistic,
     left_out,
     thinned,
 )
 from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
 from mixcheck.errors import OptionError
 from mixcheck.options import shown as shown_value
-from mixcheck.port import Realisation
+from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Trend"]
@@ -85,23 +85,23 @@ class Trend(Check):
                 f"{shown_value(self.against)}"
             )
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure, of the rows where the predictor is known."""
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the rows where the predictor is known."""
         if self.against == FITTED:
-            return (self._of_numbers(scene.observed.fitted, follows=True),)
-        column = column_of(scene.frame, self.against)
+            return (self._of_numbers(context.observed.fitted, follows=True),)
+        column = column_of(context.frame, self.against)
         known = np.flatnonzero(_known(column))
-        if known.size == scene.n:
+        if known.size == context.n:
             return (self._of_column(column),)
         if not known.size:
             return (Skipped(self.name, self.kind, f"No row has a value of {self.against}."),)
         inner = self._of_column(column.iloc[known])
         if isinstance(inner, Skipped):
             return (inner,)
-        remark = left_out(scene.n - known.size, self.against)
-        return (RowsMeasure(self.name, self.kind, inner, known, remark),)
+        remark = left_out(context.n - known.size, self.against)
+        return (RowStatistic(self.name, self.kind, inner, known, remark),)
 
-    def _of_column(self, column: pd.Series[Any]) -> Measure | Skipped:
+    def _of_column(self, column: pd.Series[Any]) -> CheckStatistic | Skipped:
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             return self._of_numbers(np.asarray(column.astype("int64"), dtype=np.float64))
         if _is_number(column):
@@ -109,16 +109,16 @@ class Trend(Check):
         codes, levels = pd.factorize(column, sort=True)
         names = tuple(str(level) for level in levels)
         if 1 < len(names) < codes.size:
-            return _LevelsMeasure(self.name, self.kind, self.against, codes, names)
+            return _LevelsStatistic(self.name, self.kind, self.against, codes, names)
         what = "only one level" if len(names) < 2 else "a level for each row"
         return Skipped(self.name, self.kind, f"The factor {self.against} has {what}.")
 
-    def _of_numbers(self, x: FloatArray, *, follows: bool = False) -> Measure | Skipped:
+    def _of_numbers(self, x: FloatArray, *, follows: bool = False) -> CheckStatistic | Skipped:
         basis = _Basis.of(x)
         if basis is None:
             what = "fitted values are" if follows else f"predictor {self.against} is"
             return Skipped(self.name, self.kind, f"The {what} the same in every row.")
-        return _CurveMeasure(self.name, self.kind, self.against, x, basis, follows)
+        return _CurveStatistic(self.name, self.kind, self.against, x, basis, follows)
 
 
 def _is_number(column: pd.Series[Any]) -> bool:
@@ -181,54 +181,54 @@ def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class _TrendMeasure(Measure):
+class _TrendStatistic(CheckStatistic):
     """A regression sum of squares over 1/12, and the largest deviation of its fit."""
 
     against: str
 
     @abstractmethod
-    def picture(self, observed: Realisation) -> Picture:
+    def picture(self, observed: DataView) -> Picture:
         """The residuals against the predictor."""
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
-        largest, half = float(evidence.numbers[1]), evidence.quantile(0.95, 1)
+        largest, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
         effect = Effect(
             "largest deviation", largest, max(0.0, largest - half), min(1.0, largest + half), 0.0
         )
         what = "the fitted values" if self.against == FITTED else self.against
         finding = self.found(
-            evidence,
+            sample,
             null=f"the mean residual does not depend on {what}",
             effect=effect,
             alternative="greater",
-            n=evidence.observed.residuals.size,
+            n=sample.observed.residuals.size,
             references=("Lin, Wei & Ying (2002), Biometrics 58, 1-12",),
         )
-        return replace(finding, picture=self.picture(evidence.observed))
+        return replace(finding, picture=self.picture(sample.observed))
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _CurveMeasure(_TrendMeasure):
+class _CurveStatistic(_TrendStatistic):
     """Against a number; `follows` where each data set has fitted values of its own."""
 
     x: FloatArray
     basis: _Basis
     follows: bool
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
+    def numbers(self, data_view: DataView) -> FloatArray:
         basis: _Basis | None = self.basis
         # Only refits move the fitted values, and only then is the basis made again.
-        if self.follows and not np.array_equal(realisation.fitted, self.x):
-            basis = _Basis.of(realisation.fitted)
+        if self.follows and not np.array_equal(data_view.fitted, self.x):
+            basis = _Basis.of(data_view.fitted)
         if basis is None:
             return np.zeros(2)
-        coefficients = (realisation.residuals - 0.5) @ basis.rows
+        coefficients = (data_view.residuals - 0.5) @ basis.rows
         statistic = coefficients @ coefficients / UNIFORM_VARIANCE
         return np.array([statistic, np.max(np.abs(basis.curve @ coefficients))])
 
-    def picture(self, observed: Realisation) -> Picture:
+    def picture(self, observed: DataView) -> Picture:
         """Points and local quantiles against ranks."""
         x = observed.fitted if self.follows else self.x
         order = np.argsort(x, kind="stable")
@@ -246,20 +246,20 @@ class _CurveMeasure(_TrendMeasure):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _LevelsMeasure(_TrendMeasure):
+class _LevelsStatistic(_TrendStatistic):
     """Against a factor: codes (n,) of its levels."""
 
     codes: IntArray
     levels: tuple[str, ...]
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        deviations = realisation.residuals - np.mean(realisation.residuals)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        deviations = data_view.residuals - np.mean(data_view.residuals)
         counts = np.bincount(self.codes, minlength=len(self.levels))
         sums = np.bincount(self.codes, weights=deviations, minlength=len(self.levels))
         means = sums / counts
         return np.array([means @ sums / UNIFORM_VARIANCE, np.max(np.abs(means))])
 
-    def picture(self, observed: Realisation) -> Picture:
+    def picture(self, observed: DataView) -> Picture:
         """A box a level."""
         kept = thinned(self.codes.size, PICTURE_POINTS)
         return ResidualPlot(

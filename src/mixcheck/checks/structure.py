@@ -12,10 +12,16 @@ from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.distribution import distance_effect
 from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
-from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene, require_choice
+from mixcheck.checks.statistic import (
+    CheckContext,
+    CheckStatistic,
+    NullSample,
+    Outcome,
+    require_choice,
+)
 from mixcheck.display.document import NormalPlot
 from mixcheck.options import require_number
-from mixcheck.port import Approximate, ConvergenceFacts, Converging, Realisation
+from mixcheck.port import Approximate, ConvergenceFacts, Converging, DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 from mixcheck.report.sentences import join_words
 
@@ -58,16 +64,16 @@ class RandomEffects(Check):
     def __post_init__(self) -> None:
         require_choice("statistic", self.statistic, get_args(NormalName))
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
-        """One measure an effect of each term."""
-        effects = scene.observed.effects
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic an effect of each term."""
+        effects = context.observed.effects
         if not effects:
             reason = (
                 "There are no random effects to look at: the model has none, or they are "
                 "integrated out, or only its draws are known."
             )
             return (Skipped(self.name, self.kind, reason),)
-        model = scene.model
+        model = context.model
         facts = model.convergence if isinstance(model, Converging) else None
         singular = facts.singular_effects if facts is not None else ()
         return tuple(
@@ -87,7 +93,7 @@ class RandomEffects(Check):
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
-        return _NormalMeasure(name, self.kind, term, column, self.statistic)
+        return _NormalStatistic(name, self.kind, term, column, self.statistic)
 
 
 def _singular(term: str, effects: int) -> str:
@@ -102,36 +108,36 @@ def _singular(term: str, effects: int) -> str:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _NormalMeasure(Measure):
+class _NormalStatistic(CheckStatistic):
     """Statistic, and largest distance, of one column of one term."""
 
     term: str
     column: int
     statistic: NormalName
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
-        ordered = self._probabilities(realisation)
+    def numbers(self, data_view: DataView) -> FloatArray:
+        ordered = self._probabilities(data_view)
         distance = kolmogorov_smirnov(ordered)
         if self.statistic == "ks":
             return np.array([distance, distance])
         return np.array([GOODNESS[self.statistic](ordered), distance])
 
-    def _probabilities(self, realisation: Realisation) -> FloatArray:
+    def _probabilities(self, data_view: DataView) -> FloatArray:
         """Normal probabilities of the effects, sorted, (m,)."""
-        ordered = np.sort(ndtr(realisation.effects[self.term][:, self.column]))
+        ordered = np.sort(ndtr(data_view.effects[self.term][:, self.column]))
         return np.clip(ordered, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
 
-    def finding(self, evidence: Evidence) -> Finding:
-        values = np.sort(evidence.observed.effects[self.term][:, self.column])
+    def finding(self, sample: NullSample) -> Finding:
+        values = np.sort(sample.observed.effects[self.term][:, self.column])
         finding = self.found(
-            evidence,
+            sample,
             null=f"the random effects of {self.term} are standard normal once standardised",
-            effect=distance_effect("distance from normal", evidence.numbers[1], values.size),
+            effect=distance_effect("distance from normal", sample.numbers[1], values.size),
             alternative="greater",
             n=values.size,
             references=("Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",),
         )
-        picture = _normal_plot(self.term, values, evidence.quantile(0.95, 1))
+        picture = _normal_plot(self.term, values, sample.quantile(0.95, 1))
         return replace(finding, picture=picture, subject={"term": self.term})
 
 
@@ -163,9 +169,9 @@ class Convergence(Check):
     needs: ClassVar[type] = Converging
     about_rows: ClassVar[bool] = False
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The fact, from the model's own record."""
-        model = scene.model
+        model = context.model
         assert isinstance(model, Converging)
         facts = model.convergence
         gradient = float(facts.gradient)
@@ -178,7 +184,7 @@ class Convergence(Check):
             pvalue=None,
             alternative="greater",
             effect=Effect("scaled gradient", gradient, np.nan, np.nan, 0.0),
-            n=scene.n,
+            n=context.n,
             holds=bool(facts.converged),
             detail=" ".join(part for part in (*facts.messages, singular) if part),
             caution=_cautions(facts),
@@ -229,9 +235,9 @@ class LaplaceAdequacy(Check):
         tolerance = require_number("tolerance", self.tolerance, 0.0, example=0.25)
         object.__setattr__(self, "tolerance", tolerance)
 
-    def measures(self, scene: Scene) -> tuple[Outcome, ...]:
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The fact, from a fit by quadrature."""
-        model = scene.model
+        model = context.model
         assert isinstance(model, Approximate)
         facts = model.approximation()
         if facts.unavailable:
@@ -244,7 +250,7 @@ class LaplaceAdequacy(Check):
             pvalue=None,
             alternative="greater",
             effect=Effect("largest shift", facts.shift, np.nan, np.nan, 0.0),
-            n=scene.n,
+            n=context.n,
             holds=facts.shift <= self.tolerance,
             references=("Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074",),
             detail=(

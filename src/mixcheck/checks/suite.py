@@ -16,16 +16,16 @@ from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_as, answer_methods
 from mixcheck.checks.check import Check, check_from_dict
 from mixcheck.checks.distribution import Dispersion, Outliers, Uniformity, Zeros
-from mixcheck.checks.measure import Evidence, Measure, Outcome, Scene
 from mixcheck.checks.pattern import Trend
 from mixcheck.checks.portrait import draw_portrait
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.checks.structure import Convergence, RandomEffects
 from mixcheck.display.encoding import json_text
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
-from mixcheck.port import Checkable, Conditioning, Enumerable, Ported, Realisation
+from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
@@ -268,7 +268,7 @@ def _refuse_own_arguments(**given: int | None) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Remembered:
-    """Probability masses of one realisation, each computed once however many checks ask."""
+    """Probability masses of one data_view, each computed once however many checks ask."""
 
     masses: Callable[[float], FloatArray]
     known: dict[float, FloatArray] = field(default_factory=dict)
@@ -281,18 +281,18 @@ class _Remembered:
 
 @dataclass(frozen=True, eq=False)
 class _AllNumbers:
-    """The numbers of all measures, one after another, of one realisation."""
+    """The numbers of all measures, one after another, of one data_view."""
 
-    measures: tuple[Measure, ...]
+    measures: tuple[CheckStatistic, ...]
 
-    def __call__(self, realisation: Realisation) -> FloatArray:
-        return np.concatenate(self.parts(realisation))
+    def __call__(self, data_view: DataView) -> FloatArray:
+        return np.concatenate(self.parts(data_view))
 
-    def parts(self, realisation: Realisation) -> list[FloatArray]:
-        masses = realisation.probability
+    def parts(self, data_view: DataView) -> list[FloatArray]:
+        masses = data_view.probability
         if masses is not None:
-            realisation = replace(realisation, probability=_Remembered(masses))
-        return [measure.numbers(realisation) for measure in self.measures]
+            data_view = replace(data_view, probability=_Remembered(masses))
+        return [measure.numbers(data_view) for measure in self.measures]
 
 
 def _run(
@@ -300,11 +300,11 @@ def _run(
 ) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.simulations
-    scene = Scene(plan.port, seen.observed, plan.port.frame)
-    asked = [(check, outcome) for check in checks for outcome in check.plan(scene)]
+    context = CheckContext(plan.port, seen.observed, plan.port.frame)
+    asked = [(check, outcome) for check in checks for outcome in check.plan(context)]
     outcomes = [outcome for _, outcome in asked]
     _require_unique(outcomes)
-    measures = tuple(outcome for outcome in outcomes if isinstance(outcome, Measure))
+    measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
     if not measures:
         return _attributed(asked, iter(())), None
     numbers = _AllNumbers(measures)
@@ -314,10 +314,10 @@ def _run(
     ends = np.cumsum([part.size for part in observed])
     parts = np.split(replicates.numbers, ends[:-1], axis=1)
     found = iter(
-        measure.finding(Evidence(seen.observed, part, columns, detail))
+        measure.finding(NullSample(seen.observed, part, columns, detail))
         for measure, part, columns in zip(measures, observed, parts, strict=True)
     )
-    index = scene.frame.index
+    index = context.frame.index
     labelled = (_labelled(finding, index) for finding in found)
     return _attributed(asked, labelled), replicates
 
@@ -327,7 +327,7 @@ def _attributed(
 ) -> tuple[Finding | Skipped, ...]:
     """What was found, measures replaced by their findings, each with the check that asked."""
     outcomes = (
-        (check, next(found) if isinstance(outcome, Measure) else outcome)
+        (check, next(found) if isinstance(outcome, CheckStatistic) else outcome)
         for check, outcome in asked
     )
     return tuple(replace(outcome, asked=check.to_dict()) for check, outcome in outcomes)
@@ -341,7 +341,8 @@ def _labelled(finding: Finding, index: pd.Index[Any]) -> Finding:
 
 def _require_unique(outcomes: Iterable[Outcome]) -> None:
     names = Counter(
-        outcome.name if isinstance(outcome, Measure) else outcome.check for outcome in outcomes
+        outcome.name if isinstance(outcome, CheckStatistic) else outcome.check
+        for outcome in outcomes
     )
     twice = [name for name, count in names.items() if count > 1]
     if twice:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.comparison.chi_bar_square import Mixture, chi_square, half_and_half, orthant_mixture
+from mixcheck.comparison.chi_bar_square import (
+    ChiBarSquare,
+    chi_square,
+    half_and_half,
+    orthant_mixture,
+)
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.nesting import added_random, known_effects
 from mixcheck.port import Comparable, Covarying
@@ -24,12 +29,12 @@ class Reference:
 
     Attributes
     ----------
-    mixture : Mixture
+    mixture : ChiBarSquare
     reason : str
         A sentence on where it comes from; empty for the ordinary chi-square.
     """
 
-    mixture: Mixture
+    mixture: ChiBarSquare
     reason: str = ""
 
 

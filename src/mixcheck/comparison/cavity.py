@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.port import RowLaw, RowPosterior
+from mixcheck.port import RowDistribution, RowPosterior
 
 __all__ = [
     "Cavity",
@@ -74,12 +74,12 @@ def find_cavity(posterior: RowPosterior) -> Cavity:
     return Cavity(centre, np.sqrt(np.maximum(widening, 0.0)), influence)
 
 
-def predict(law: RowLaw, cavity: Cavity) -> Prediction:
-    """Average the law of each row over its cavity."""
+def predict(distribution: RowDistribution, cavity: Cavity) -> Prediction:
+    """Average the distribution of each row over its cavity."""
     score = np.full(cavity.centre.size, -np.inf)
     for weight, predictor in _visit(cavity, _FINE):
-        score = np.logaddexp(score, np.log(weight) + law.log_density(predictor))
-    return Prediction(score, *average_moments(law, cavity))
+        score = np.logaddexp(score, np.log(weight) + distribution.log_density(predictor))
+    return Prediction(score, *average_moments(distribution, cavity))
 
 
 def _visit(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatArray]]:
@@ -90,32 +90,32 @@ def _visit(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatArray]]:
         yield weight, cavity.centre + z * cavity.deviation
 
 
-def average_moments(law: RowLaw, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
+def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of each response given the other rows."""
     n = cavity.centre.size
     shift, square, within = np.zeros(n), np.zeros(n), np.zeros(n)
-    origin = law.moments(cavity.centre)[0]
+    origin = distribution.moments(cavity.centre)[0]
     for weight, predictor in _visit(cavity, _COARSE):
-        mean, variance = law.moments(predictor)
+        mean, variance = distribution.moments(predictor)
         shift += weight * (mean - origin)
         square += weight * (mean - origin) ** 2
         within += weight * variance
     return origin + shift, within + np.maximum(square - shift**2, 0.0)
 
 
-def average_cdf(law: RowLaw, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
+def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
     """Probability below each response, and of it or less, given the other rows."""
     below, upto = np.zeros(cavity.centre.size), np.zeros(cavity.centre.size)
     for weight, predictor in _visit(cavity, _COARSE):
-        left, right = law.cdf(predictor)
+        left, right = distribution.cdf(predictor)
         below += weight * left
         upto += weight * right
     return below, upto
 
 
-def average_probability(law: RowLaw, cavity: Cavity, k: float) -> FloatArray:
+def average_probability(distribution: RowDistribution, cavity: Cavity, k: float) -> FloatArray:
     """Probability that each response is k given the other rows."""
     out = np.zeros(cavity.centre.size)
     for weight, predictor in _visit(cavity, _COARSE):
-        out += weight * law.probability(k, predictor)
+        out += weight * distribution.probability(k, predictor)
     return out

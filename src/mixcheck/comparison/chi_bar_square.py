@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["Mixture", "chi_square", "half_and_half", "orthant_mixture"]
+__all__ = ["ChiBarSquare", "chi_square", "half_and_half", "orthant_mixture"]
 
 # Draws behind simulated weights, and where they start: the weights are the same every time.
 WEIGHT_DRAWS = 100_000
@@ -21,7 +21,7 @@ _UNCORRELATED = 1e-10
 
 
 @dataclass(frozen=True)
-class Mixture:
+class ChiBarSquare:
     """A mixture of chi-square distributions.
 
     Attributes
@@ -52,9 +52,9 @@ class Mixture:
         parts = (w * float(chdtrc(df, statistic)) for df, w in self.weights if df > 0)
         return float(sum(parts))
 
-    def shift(self, df: int) -> Mixture:
+    def shift(self, df: int) -> ChiBarSquare:
         """The distribution of the sum with an independent chi-square of `df` degrees."""
-        return Mixture(tuple((held + df, w) for held, w in self.weights), self.error)
+        return ChiBarSquare(tuple((held + df, w) for held, w in self.weights), self.error)
 
     def __str__(self) -> str:
         if len(self.weights) == 1:
@@ -62,17 +62,17 @@ class Mixture:
         return " + ".join(f"{w:.4g} chi-square({df})" for df, w in self.weights)
 
 
-def chi_square(df: int) -> Mixture:
+def chi_square(df: int) -> ChiBarSquare:
     """The chi-square distribution."""
-    return Mixture(((df, 1.0),))
+    return ChiBarSquare(((df, 1.0),))
 
 
-def half_and_half(df: int) -> Mixture:
+def half_and_half(df: int) -> ChiBarSquare:
     """Equal parts of chi-squares with `df` and ``df + 1`` degrees of freedom."""
-    return Mixture(((df, 0.5), (df + 1, 0.5)))
+    return ChiBarSquare(((df, 0.5), (df + 1, 0.5)))
 
 
-def orthant_mixture(covariance: FloatArray) -> Mixture:
+def orthant_mixture(covariance: FloatArray) -> ChiBarSquare:
     """Law of the squared length of the projection of ``N(0, V)`` on the non-negative orthant.
 
     The metric is ``V^-1``: this is the limit of the likelihood-ratio statistic for as many
@@ -85,7 +85,7 @@ def orthant_mixture(covariance: FloatArray) -> Mixture:
 
     Returns
     -------
-    Mixture
+    ChiBarSquare
         Binomial weights where V is diagonal, closed ones for two variances, simulated ones
         with their error for more.
 
@@ -103,14 +103,14 @@ def orthant_mixture(covariance: FloatArray) -> Mixture:
     scale = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(scale, scale)
     if np.abs(correlation - np.eye(k)).max(initial=0.0) < _UNCORRELATED:
-        return Mixture(tuple((j, math.comb(k, j) / 2.0**k) for j in range(k + 1)))
+        return ChiBarSquare(tuple((j, math.comb(k, j) / 2.0**k) for j in range(k + 1)))
     if k == 2:
         tilt = math.asin(float(correlation[0, 1])) / (2.0 * math.pi)
-        return Mixture(((0, 0.25 - tilt), (1, 0.5), (2, 0.25 + tilt)))
+        return ChiBarSquare(((0, 0.25 - tilt), (1, 0.5), (2, 0.25 + tilt)))
     counts = np.bincount(_positive_parts(correlation), minlength=k + 1)
     weights = counts / counts.sum()
     error = float(np.sqrt(weights * (1.0 - weights) / WEIGHT_DRAWS).max())
-    return Mixture(tuple(enumerate(weights.tolist())), error)
+    return ChiBarSquare(tuple(enumerate(weights.tolist())), error)
 
 
 def _positive_parts(covariance: FloatArray) -> IntArray:

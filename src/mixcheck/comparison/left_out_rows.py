@@ -18,7 +18,7 @@ from mixcheck.comparison.cavity import (
 )
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import shown
-from mixcheck.port import Conditioning, Converging, Realisation, RowPosterior, port_of
+from mixcheck.port import Conditioning, Converging, DataView, RowPosterior, port_of
 
 __all__ = ["LeftOutRows"]
 
@@ -54,11 +54,11 @@ class LeftOutRows:
         """That of the model, and which residuals these are."""
         return {**self.model.description, "residuals": "leave-one-out"}
 
-    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the observed data, each row predicted from the others."""
         return _realise(port_of(self.model).row_posterior(), self.discrete, conditioning, rng)
 
-    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a data set and see it likewise."""
         posterior = port_of(self.model).row_posterior(self.model.respond(rng))
         return _realise(posterior, self.discrete, conditioning, rng)
@@ -78,18 +78,18 @@ class LeftOutRows:
 
 def _realise(
     posterior: RowPosterior, discrete: bool, conditioning: Conditioning, rng: np.random.Generator
-) -> Realisation:
+) -> DataView:
     if conditioning != "posterior":
         raise OptionError(
             f"conditioning={shown(conditioning)} is not for leave-one-out residuals, which are "
             'given the other rows; leave it out or write "posterior"'
         )
-    law, cavity = posterior.law, find_cavity(posterior)
-    below, upto = average_cdf(law, cavity)
+    distribution, cavity = posterior.distribution, find_cavity(posterior)
+    below, upto = average_cdf(distribution, cavity)
     jitter = rng.random(below.size)[posterior.ranks]
-    mean, variance = average_moments(law, cavity)
-    mode_mean, mode_variance = law.moments(posterior.predictor)
-    return Realisation(
+    mean, variance = average_moments(distribution, cavity)
+    mode_mean, mode_variance = distribution.moments(posterior.predictor)
+    return DataView(
         response=posterior.response,
         residuals=np.clip(below + jitter * (upto - below), _INSIDE, 1.0 - _INSIDE),
         fitted=posterior.fixed_mean,
@@ -97,5 +97,5 @@ def _realise(
         variance=variance,
         mode_mean=mode_mean,
         mode_variance=mode_variance,
-        probability=(lambda k: average_probability(law, cavity, k)) if discrete else None,
+        probability=(lambda k: average_probability(distribution, cavity, k)) if discrete else None,
     )

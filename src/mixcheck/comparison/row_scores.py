@@ -294,13 +294,13 @@ def loo(
     require_progress(progress)
     posterior = port.row_posterior()
     cavity = find_cavity(posterior)
-    predicted = predict(posterior.law, cavity)
+    predicted = predict(posterior.distribution, cavity)
     index = port.frame.index if isinstance(port, Checkable) else pd.RangeIndex(cavity.centre.size)
     rows = np.arange(index.size)
     if method == "cavity":
         rows = _most_influential(cavity.influence, limit)
     predicted = _replace(predicted, rows, _refit(port, rows, index, n_jobs, progress))
-    own = posterior.law.log_density(posterior.predictor)
+    own = posterior.distribution.log_density(posterior.predictor)
     return RowScores(
         model=label_of(cast(Comparable, port)),
         method=method,
@@ -360,7 +360,7 @@ class _LeftOut:
     def __call__(self, k: int) -> FloatArray | str:
         try:
             posterior = self.model.predict_row(int(self.rows[k]))
-            found = predict(posterior.law, find_cavity(posterior))
+            found = predict(posterior.distribution, find_cavity(posterior))
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
             return str(error)
         return np.concatenate([found.score, found.mean, found.variance])

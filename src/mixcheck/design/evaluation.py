@@ -41,7 +41,7 @@ from mixcheck.design.values import (
 )
 from mixcheck.errors import DataError, FormulaError, MixcheckError
 
-__all__ = ["Scene", "evaluate", "names_of"]
+__all__ = ["Environment", "evaluate", "names_of"]
 
 _ARITHMETIC: Final = {
     "+": np.add,
@@ -66,7 +66,7 @@ _LONGEST_RANGE: Final = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Environment:
     """What an expression is evaluated on.
 
     Attributes
@@ -98,7 +98,7 @@ def names_of(node: Node) -> tuple[list[str], list[str]]:
     return values, functions
 
 
-def evaluate(node: Node, scene: Scene) -> Value:
+def evaluate(node: Node, environment: Environment) -> Value:
     """Value of an expression.
 
     Raises
@@ -114,17 +114,17 @@ def evaluate(node: Node, scene: Scene) -> Value:
         case Constant(name):
             return _constant(name)
         case Name(name):
-            return _named(name, scene)
+            return _named(name, environment)
         case Braces(inner):
-            return evaluate(inner, scene)
+            return evaluate(inner, environment)
         case Vector(items):
-            return tuple(evaluate(item, scene) for item in items)
+            return tuple(evaluate(item, environment) for item in items)
         case Unary(operator, operand):
-            return _unary(operator, operand, scene)
+            return _unary(operator, operand, environment)
         case Binary():
-            return _binary(node, scene)
+            return _binary(node, environment)
         case Call():
-            return _call(node, scene)
+            return _call(node, environment)
 
 
 def _constant(name: str) -> Value:
@@ -140,16 +140,16 @@ def _constant(name: str) -> Value:
     return known[name]
 
 
-def _named(name: str, scene: Scene) -> Value:
-    if name in scene.known:
-        return scene.known[name]
-    if name in scene.data:
-        value = value_of(scene.data[name], name)
-    elif name in scene.context:
-        given = scene.context[name]
-        if isinstance(given, np.ndarray) and given.ndim == 2 and len(given) != scene.n:
+def _named(name: str, environment: Environment) -> Value:
+    if name in environment.known:
+        return environment.known[name]
+    if name in environment.data:
+        value = value_of(environment.data[name], name)
+    elif name in environment.context:
+        given = environment.context[name]
+        if isinstance(given, np.ndarray) and given.ndim == 2 and len(given) != environment.n:
             return tuple(map(tuple, given.tolist()))  # contrasts
-        value = _from_outside(given, name, scene.n)
+        value = _from_outside(given, name, environment.n)
         if isinstance(value, np.ndarray | pd.Categorical | pd.Series | Matrix):
             # Rows are left out, and new data have others: only a column of the data follows.
             raise DataError(
@@ -163,12 +163,12 @@ def _named(name: str, scene: Scene) -> Value:
         return made
     else:
         raise FormulaError(f"`{name}` is a function; write `{name}(..)`.")
-    scene.known[name] = value
+    environment.known[name] = value
     return value
 
 
-def _unary(operator: str, operand: Node, scene: Scene) -> Value:
-    value = evaluate(operand, scene)
+def _unary(operator: str, operand: Node, environment: Environment) -> Value:
+    value = evaluate(operand, environment)
     text = render(operand)
     if operator == "!":
         return _plain(np.logical_not(as_logical(value, text)))
@@ -181,9 +181,9 @@ def _plain(values: Any) -> Value:
     return array if array.ndim else array.item()
 
 
-def _binary(node: Binary, scene: Scene) -> Value:
+def _binary(node: Binary, environment: Environment) -> Value:
     operator = node.operator
-    left, right = evaluate(node.left, scene), evaluate(node.right, scene)
+    left, right = evaluate(node.left, environment), evaluate(node.right, environment)
     texts = render(node.left), render(node.right)
     if operator in _ARITHMETIC:
         return _plain(_ARITHMETIC[operator](as_number(left, texts[0]), as_number(right, texts[1])))
@@ -194,7 +194,7 @@ def _binary(node: Binary, scene: Scene) -> Value:
         return _plain(function(as_logical(left, texts[0]), as_logical(right, texts[1])))
     if operator == ":":
         return _range(left, right, node)
-    return _comparison(operator, left, right, texts, scene)
+    return _comparison(operator, left, right, texts, environment)
 
 
 def _range(left: Value, right: Value, node: Binary) -> Value:
@@ -212,7 +212,7 @@ def _range(left: Value, right: Value, node: Binary) -> Value:
 
 
 def _comparison(
-    operator: str, left: Value, right: Value, texts: tuple[str, str], scene: Scene
+    operator: str, left: Value, right: Value, texts: tuple[str, str], environment: Environment
 ) -> Value:
     function = _COMPARISONS[operator]
     if isinstance(left, Coded):
@@ -271,22 +271,22 @@ def _label(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _call(node: Call, scene: Scene) -> Value:
+def _call(node: Call, environment: Environment) -> Value:
     text = render(node)
-    if text in scene.known:
-        return scene.known[text]
+    if text in environment.known:
+        return environment.known[text]
     name = node.function
-    outside = _outside_function(name, scene.context)
+    outside = _outside_function(name, environment.context)
     if outside is None and name not in FUNCTIONS:
         raise FormulaError(f"`{name}` is no function of formulas; {HINTS[name]}.")
-    arguments = [evaluate(argument, scene) for argument in node.arguments]
-    named = {key: evaluate(value, scene) for key, value in node.keywords}
-    state = scene.states.setdefault(text, {})
+    arguments = [evaluate(argument, environment) for argument in node.arguments]
+    named = {key: evaluate(value, environment) for key, value in node.keywords}
+    state = environment.states.setdefault(text, {})
     if outside is None:
-        value = call_function(name, Site(text, scene.n, state), arguments, named)
+        value = call_function(name, Site(text, environment.n, state), arguments, named)
     else:
-        value = _call_outside(outside, text, scene.n, state, arguments, named)
-    scene.known[text] = value
+        value = _call_outside(outside, text, environment.n, state, arguments, named)
+    environment.known[text] = value
     return value
 
 

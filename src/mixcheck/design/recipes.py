@@ -17,7 +17,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.coding import Coding, Piece, pieces_of, require_room, require_time
-from mixcheck.design.evaluation import Scene, evaluate, names_of
+from mixcheck.design.evaluation import Environment, evaluate, names_of
 from mixcheck.design.frames import Column, Columns
 from mixcheck.design.grouping import kind_of as label_kind
 from mixcheck.design.grouping import write_cast
@@ -262,17 +262,17 @@ class TermsRecipe(Recipe):
 
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing."""
-        return self.fill(Scene(data, n, self.context, self.states))
+        return self.fill(Environment(data, n, self.context, self.states))
 
-    def fill(self, scene: Scene) -> FloatArray:
-        """Matrix, (n, p), of a scene."""
-        require_room(scene.n, self.width, self.widest)
+    def fill(self, environment: Environment) -> FloatArray:
+        """Matrix, (n, p), of a environment."""
+        require_room(environment.n, self.width, self.widest)
         with np.errstate(all="ignore"):
             values = [
-                _coded_values(factor, coding, scene)
+                _coded_values(factor, coding, environment)
                 for factor, coding in zip(self.factors, self.codings, strict=True)
             ]
-            X = np.empty((scene.n, self.width), order="F")
+            X = np.empty((environment.n, self.width), order="F")
             at = 0
             for piece in self.pieces:
                 for column in piece.columns(self.codings, values):
@@ -298,12 +298,12 @@ class ExpressionRecipe(Recipe):
 
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Column, (n, 1), of new data with no value missing."""
-        return self.fill(Scene(data, n, self.context, self.states))
+        return self.fill(Environment(data, n, self.context, self.states))
 
-    def fill(self, scene: Scene) -> FloatArray:
-        """Column, (n, 1), of a scene."""
+    def fill(self, environment: Environment) -> FloatArray:
+        """Column, (n, 1), of a environment."""
         with np.errstate(all="ignore"):
-            value = evaluate(self.node, scene)
+            value = evaluate(self.node, environment)
         if isinstance(value, Matrix | pd.Categorical | Coded):
             raise DataError(
                 f"{self.text} must be one column of numbers, not {kind_of(value)}; a response of "
@@ -312,7 +312,7 @@ class ExpressionRecipe(Recipe):
         number = as_number(value, self.text)
         if np.ndim(number) == 0 and names_of(self.node)[0]:
             raise DataError(f"`{self.text}` is one number, where one value a row is needed.")
-        column = np.empty((scene.n, 1), order="F")
+        column = np.empty((environment.n, 1), order="F")
         column[:, 0] = number
         return column
 
@@ -329,15 +329,17 @@ def make_matrices(
     DesignError
         If a categorical predictor has one level only, or there is no room for the matrix.
     """
-    scene = Scene(data, n, dict(context or {}), {})
+    environment = Environment(data, n, dict(context or {}), {})
     made: dict[str, tuple[FloatArray, Recipe]] = {}
     # Random effects are often the fixed ones: parts that are read alike are one matrix.
     known: dict[str, tuple[FloatArray, Recipe]] = {}
     for key, part in parts.items():
         if part.expression is not None:
             shown = f"offset({part.text})" if " offset " in key else part.text
-            column = ExpressionRecipe(shown, part.expression, scene.states, scene.context)
-            made[key] = (column.fill(scene), column)
+            column = ExpressionRecipe(
+                shown, part.expression, environment.states, environment.context
+            )
+            made[key] = (column.fill(environment), column)
             continue
         if part.text in known:
             made[key] = known[part.text]
@@ -348,9 +350,9 @@ def make_matrices(
             require_time(n, plain.width, plain.widest)
             made[key] = (plain.evaluate(data, n), plain)
         else:
-            recipe = _terms_recipe(part.terms, scene)
+            recipe = _terms_recipe(part.terms, environment)
             require_time(n, recipe.width, recipe.widest)
-            made[key] = (recipe.fill(scene), recipe)
+            made[key] = (recipe.fill(environment), recipe)
         known[part.text] = made[key]
     return made
 
@@ -395,23 +397,23 @@ def _plain_recipe(names: Sequence[str], intercept: bool, data: Columns) -> Plain
     return PlainRecipe(intercept, tuple(parts))
 
 
-def _terms_recipe(terms: Sequence[Term], scene: Scene) -> TermsRecipe:
-    """Recipe of terms, the functions in them fitted to the scene."""
+def _terms_recipe(terms: Sequence[Term], environment: Environment) -> TermsRecipe:
+    """Recipe of terms, the functions in them fitted to the environment."""
     factors = tuple(dict.fromkeys(factor for term in terms for factor in term.factors))
     with np.errstate(all="ignore"):
-        codings = tuple(_coding(factor, scene) for factor in factors)
+        codings = tuple(_coding(factor, environment) for factor in factors)
     position = {factor: i for i, factor in enumerate(factors)}
     positions = [tuple(position[factor] for factor in term.factors) for term in terms]
     pieces = tuple(pieces_of(positions, codings))
-    return TermsRecipe(factors, codings, pieces, scene.states, scene.context)
+    return TermsRecipe(factors, codings, pieces, environment.states, environment.context)
 
 
-def _coding(factor: Node, scene: Scene) -> Coding:
+def _coding(factor: Node, environment: Environment) -> Coding:
     """How a factor is coded, by its value on the rows of the fit."""
     if isinstance(factor, Number):
         return Coding(factor.text, scale=float(factor.text))
     label = factor.name if isinstance(factor, Name) else render(factor)
-    value = evaluate(factor, scene)
+    value = evaluate(factor, environment)
     if isinstance(value, Coded):
         _check_levels(label, value.categories.categories.tolist())
         return Coding(label, levels=value.categories.categories, contrasts=value.contrasts)
@@ -435,15 +437,15 @@ def _coding(factor: Node, scene: Scene) -> Coding:
     )
 
 
-def _coded_values(factor: Node, coding: Coding, scene: Scene) -> Any:
+def _coded_values(factor: Node, coding: Coding, environment: Environment) -> Any:
     """Numbers, (n, width), or codes of levels, (n,), of a factor."""
     if coding.scale is not None:
-        return np.full((scene.n, 1), coding.scale)
-    value = evaluate(factor, scene)
+        return np.full((environment.n, 1), coding.scale)
+    value = evaluate(factor, environment)
     if coding.levels is not None:
         name, column = _column_of(factor, coding.label)
         if isinstance(value, np.ndarray) and coding.levels.dtype != np.bool_:
-            value = as_levels(value, coding.label, scene.n)
+            value = as_levels(value, coding.label, environment.n)
         if isinstance(value, Coded):
             value = value.categories
         if not isinstance(value, pd.Categorical | np.ndarray):
@@ -451,10 +453,10 @@ def _coded_values(factor: Node, coding: Coding, scene: Scene) -> Any:
         return level_codes(value, coding.levels, name, noun="Column" if column else "The factor")
     if isinstance(value, Matrix):
         return value.numbers
-    if isinstance(factor, Name) and factor.name in scene.data:
-        return as_numbers(scene.data[factor.name], factor.name)[:, None]
+    if isinstance(factor, Name) and factor.name in environment.data:
+        return as_numbers(environment.data[factor.name], factor.name)[:, None]
     number = np.asarray(as_number(value, coding.label))
-    return np.broadcast_to(number, (scene.n,))[:, None]
+    return np.broadcast_to(number, (environment.n,))[:, None]
 
 
 def _column_of(factor: Node, label: str) -> tuple[str, bool]:

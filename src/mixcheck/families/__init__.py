@@ -26,7 +26,7 @@ from mixcheck.families.truncated import (
     TruncatedNegativeBinomial2,
     TruncatedPoisson,
 )
-from mixcheck.families.zero_part import Hurdle, Mixture, ZeroInflated, add_zeros
+from mixcheck.families.zero_part import Hurdle, ZeroInflated, ZeroPart, add_zeros
 
 __all__ = [
     "Beta",
@@ -45,7 +45,6 @@ __all__ = [
     "Log",
     "LogNormal",
     "Logit",
-    "Mixture",
     "NegativeBinomial1",
     "NegativeBinomial2",
     "Observed",
@@ -57,6 +56,7 @@ __all__ = [
     "TruncatedNegativeBinomial2",
     "TruncatedPoisson",
     "ZeroInflated",
+    "ZeroPart",
     "add_zeros",
     "get_family",
     "get_link",

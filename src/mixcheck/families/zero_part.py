@@ -35,7 +35,7 @@ from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.truncated import Truncated
 from mixcheck.options import shown
 
-__all__ = ["Hurdle", "Mixture", "ZeroInflated", "add_zeros"]
+__all__ = ["Hurdle", "ZeroInflated", "ZeroPart", "add_zeros"]
 
 _Z_MAX = 700.0
 
@@ -76,7 +76,7 @@ def _told(base: object) -> str:
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Mixture(Family):
+class ZeroPart(Family):
     """A family with a zero part: its own predictors, then ``zi``.
 
     Parameters
@@ -236,7 +236,7 @@ class Mixture(Family):
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class ZeroInflated(Mixture):
+class ZeroInflated(ZeroPart):
     """A count family with additional zeros: ``P(0) = pi + (1 - pi) f(0)``.
 
     Parameters
@@ -354,7 +354,7 @@ class ZeroInflated(Mixture):
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
-class Hurdle(Mixture):
+class Hurdle(ZeroPart):
     """Zero with probability pi, otherwise a family without zeros.
 
     Parameters

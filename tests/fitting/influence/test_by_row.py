@@ -77,14 +77,14 @@ def test_fixed_effects_only():
 def test_law_is_that_of_the_rows(epil):
     """Density, distribution and moments are in the order of the data, at the modes."""
     found = port_of(epil).row_posterior()
-    mean, variance = found.law.moments(found.predictor)
+    mean, variance = found.distribution.moments(found.predictor)
     np.testing.assert_allclose(mean, epil.fittedvalues, rtol=1e-6)
     np.testing.assert_allclose(mean, variance)
-    below, upto = found.law.cdf(found.predictor)
-    density = np.exp(found.law.log_density(found.predictor))
+    below, upto = found.distribution.cdf(found.predictor)
+    density = np.exp(found.distribution.log_density(found.predictor))
     np.testing.assert_allclose(upto - below, density, rtol=1e-6, atol=1e-12)
     np.testing.assert_array_equal(found.response, port_of(epil).observed)
-    zeros = found.law.probability(0.0, found.predictor)
+    zeros = found.distribution.probability(0.0, found.predictor)
     np.testing.assert_allclose(zeros, np.exp(-mean), rtol=1e-9)
 
 
@@ -97,7 +97,7 @@ def test_weights_count_rows():
     at = once.predictor
     ratio = np.exp(2.0 * (np.log(plain.dispersion) - np.log(double.dispersion)))
     np.testing.assert_allclose(found.information, 2.0 * ratio * once.information, rtol=1e-9)
-    assert found.law.log_density(at).sum() < once.law.log_density(at).sum()
+    assert found.distribution.log_density(at).sum() < once.distribution.log_density(at).sum()
 
 
 def test_another_response(cbpp):

@@ -8,10 +8,10 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.influence.covariance_penalties import chen_stein, grid_excess, grid_weights
-from mixcheck.fitting.predictive.response_distribution import Law
+from mixcheck.fitting.predictive.response_distribution import ResponseDistribution
 from mixcheck.port import port_of
 
-# Beyond the outer nodes squares are continued by lines: a thousandth, more in a wide law.
+# Beyond the outer nodes squares are continued by lines: a thousandth, more in a wide distribution.
 TAILS, WIDE_TAILS = 2e-3, 1e-2
 
 
@@ -32,7 +32,7 @@ def test_a_linear_response_gains_its_leverage(fit):
     h = np.linspace(0.05, 0.6, problem.n)
     changes = np.zeros((len(nodes.y), 2, problem.n))
     changes[:, 0] = h * (nodes.y - problem.data.y)
-    fitted = Law(problem.family, np.ones(1), eta[None], None)
+    fitted = ResponseDistribution(problem.family, np.ones(1), eta[None], None)
     assert grid_excess(perturbed, fitted, nodes, changes) == pytest.approx(h, rel=TAILS)
     weights = grid_weights(perturbed, fitted, nodes)
     first_order = np.einsum("tkn,tkn->n", weights, changes)
@@ -47,9 +47,13 @@ def test_components_count_by_their_variance(fit):
     changes = np.zeros((len(nodes.y), 2, problem.n))
     changes[:, 0] = 0.2 * (nodes.y - problem.data.y)
     wide = eta + np.array([0.5, np.log(2.0)])[:, None]
-    law = Law(problem.family, np.array([0.75, 0.25]), np.stack([eta, wide]), None)
+    distribution = ResponseDistribution(
+        problem.family, np.array([0.75, 0.25]), np.stack([eta, wide]), None
+    )
     expected = np.full(problem.n, 0.2 * (0.75 + 0.25 * 4.0))
-    assert grid_excess(perturbed, law, nodes, changes) == pytest.approx(expected, rel=WIDE_TAILS)
+    assert grid_excess(perturbed, distribution, nodes, changes) == pytest.approx(
+        expected, rel=WIDE_TAILS
+    )
 
 
 def test_counts_gain_by_one_count_less():

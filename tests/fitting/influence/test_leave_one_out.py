@@ -56,7 +56,7 @@ def test_normal_responses_have_the_exact_distribution():
         precision = others.sum() / noise + 1.0 / spread
         mean = fit.params.iloc[0] + (y[others] - fit.params.iloc[0]).sum() / noise / precision
         assert root[i, 0] @ root[i, 0] == pytest.approx(1.0 / precision, rel=1e-6)
-        # The dispersion is held at its mode here, so that only the mean's law is exact.
+        # The dispersion is held at its mode here, so that only the mean's distribution is exact.
         assert centre[i, 0] == pytest.approx(mean, abs=1e-6)
 
 
@@ -106,7 +106,7 @@ def test_points_have_the_covariance_they_stand_for():
 
 
 def test_a_row_that_knows_everything_is_bounded():
-    """A row with nearly all information leaves a law of bounded width, not an infinite one."""
+    """A row with nearly all information leaves a distribution of bounded width."""
     one = np.ones(1)
     posterior = Posterior(
         np.zeros((1, 1)), np.ones((1, 1, 1)), np.zeros((1, 1)), np.ones((1, 1, 1))

@@ -17,8 +17,8 @@ from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.problem import arrange
-from mixcheck.fitting.predictive import data_view as realisation
-from mixcheck.fitting.predictive.data_view import View, marginal_mean, observe, respond
+from mixcheck.fitting.predictive import data_view
+from mixcheck.fitting.predictive.data_view import Viewpoint, marginal_mean, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate
 from mixcheck.port import port_of
 
@@ -38,7 +38,7 @@ FAMILIES: dict[str, tuple[Family, np.ndarray]] = {
 TERMS = {"(1 | g)": np.array([1.5]), "(1 + x | g)": np.array([1.0, 0.4, 0.6])}
 
 
-def make_view(kind: str, term: str, groups: int = 300, rows: int = 2, seed: int = 0) -> View:
+def make_view(kind: str, term: str, groups: int = 300, rows: int = 2, seed: int = 0) -> Viewpoint:
     """A model with known parameters and small groups; the response is a placeholder."""
     family, beta = FAMILIES[kind]
     rng = np.random.default_rng(seed)
@@ -51,21 +51,21 @@ def make_view(kind: str, term: str, groups: int = 300, rows: int = 2, seed: int 
         frame,
         ratio_is_trials=kind == "binomial",
     )
-    return View(arrange(design, family), np.concatenate([beta, TERMS[term]]))
+    return Viewpoint(arrange(design, family), np.concatenate([beta, TERMS[term]]))
 
 
-def mode_of(view: View) -> Mode:
+def mode_of(view: Viewpoint) -> Mode:
     """Conditional modes."""
     mode = find_mode(view.problem, view.base, view.roots, view.problem.latent.zeros())
     assert mode is not None
     return mode
 
 
-def simulated(view: View, seed: int) -> View:
+def simulated(view: Viewpoint, seed: int) -> Viewpoint:
     """The same model with a response drawn from it."""
     rng = np.random.default_rng(seed)
     y = respond(view, view.new_effects(rng), rng)
-    return View(view.problem.with_rows(y), view.psi)
+    return Viewpoint(view.problem.with_rows(y), view.psi)
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -109,7 +109,7 @@ def test_modes_are_not_uniform() -> None:
     assert kstest(np.concatenate(pooled), "uniform").pvalue < UNLIKELY
 
 
-def quadrature(view: View, values: Any) -> np.ndarray:
+def quadrature(view: Viewpoint, values: Any) -> np.ndarray:
     """Average of ``values(eta)`` over the normal predictor of each row, by a fine sum."""
     z = np.linspace(-9.0, 9.0, 2001)
     weight = np.exp(-0.5 * z**2)
@@ -128,7 +128,7 @@ def quadrature(view: View, values: Any) -> np.ndarray:
 def test_marginal_law(kind: str, term: str) -> None:
     """Mean, variance, probabilities and residuals with the random effects integrated out."""
     view = simulated(make_view(kind, term, groups=20), 3)
-    view = View(view.problem, np.concatenate([view.psi[:2], 0.6 * TERMS[term]]))
+    view = Viewpoint(view.problem, np.concatenate([view.psi[:2], 0.6 * TERMS[term]]))
     problem, family = view.problem, view.problem.family
     seen = observe(view, mode_of(view), "marginal", np.random.default_rng(1))
     to = problem.to_design
@@ -195,7 +195,7 @@ def test_row_order(kind: str, conditioning: Any) -> None:
             rows,
             ratio_is_trials=kind == "binomial",
         )
-        view = View(arrange(design, family), np.concatenate([beta, [0.8]]))
+        view = Viewpoint(arrange(design, family), np.concatenate([beta, [0.8]]))
         looked = observe(view, mode_of(view), conditioning, np.random.default_rng(5))
         drawn = replicate(view, conditioning, np.random.default_rng(6))
         seen.append((looked.residuals, drawn.response, drawn.residuals))
@@ -206,7 +206,7 @@ def test_row_order(kind: str, conditioning: Any) -> None:
 def test_effects_of_two_predictors(small: SimpleNamespace) -> None:
     """A term in the mean and the same term in the dispersion are told apart."""
     case = small.case("two_predictors_crossed", "gaussian-identity", 2)
-    view = View(case.problem, case.psi)
+    view = Viewpoint(case.problem, case.psi)
     seen = replicate(view, "posterior", np.random.default_rng(0))
     assert {name: part.shape for name, part in seen.effects.items()} == {
         "g [Intercept]": (6, 1),
@@ -229,7 +229,7 @@ def test_options(small: SimpleNamespace) -> None:
     with pytest.raises(OptionError, match="conditioning='x' is unknown"):
         replicate(view, "x", rng)  # type: ignore[arg-type]
     case = small.case("two_predictors", "gaussian-identity", 2)
-    view = View(case.problem, case.psi)
+    view = Viewpoint(case.problem, case.psi)
     with pytest.raises(OptionError, match="random effects in the mean only"):
         observe(view, mode_of(view), "marginal", rng)
 
@@ -247,11 +247,13 @@ def test_marginal_law_of_steep_counts(sd: float, level: float) -> None:
     rng = np.random.default_rng(1)
     base = np.full(50, level)
     y = rng.poisson(np.exp(level + sd * rng.normal(size=50))).astype(np.float64)
-    law = realisation._MarginalLaw(mc.families.Poisson(), (base,), np.full(50, sd**2), None)
+    distribution = data_view._MarginalDistribution(
+        mc.families.Poisson(), (base,), np.full(50, sd**2), None
+    )
     z = np.linspace(-9.0, 9.0, 40_001)
     weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
     exact = [float(weight @ gammaincc(k + 1.0, np.exp(level + sd * z))) for k in y]
-    np.testing.assert_allclose(law.cdf(y)[1], exact, atol=1e-5)
+    np.testing.assert_allclose(distribution.cdf(y)[1], exact, atol=1e-5)
 
 
 @pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (1 | g) + (1 | h)"])
@@ -266,7 +268,7 @@ def test_effects_stay_in_the_domain_of_the_link(formula):
     data = pd.DataFrame({"y": rng.poisson(eta**2), "x": x, "g": groups})
     data["h"] = rng.integers(0, 8, 300)
     fit = mc.glmm(formula, data, family=mc.families.Poisson(link="sqrt"))
-    free = View(port_of(fit).problem, port_of(fit).optimum.psi)
+    free = Viewpoint(port_of(fit).problem, port_of(fit).optimum.psi)
     outside = 0
     for k in range(60):
         rng = np.random.default_rng(k)
@@ -289,4 +291,4 @@ def test_a_domain_that_no_effect_reaches():
     psi = port_of(fit).optimum.psi.copy()
     psi[0] = -50.0
     with pytest.raises(mc.ConvergenceError, match="domain of the sqrt link"):
-        View(port_of(fit).problem, psi).new_effects(np.random.default_rng(1))
+        Viewpoint(port_of(fit).problem, psi).new_effects(np.random.default_rng(1))

@@ -11,8 +11,8 @@ from scipy.special import ndtr
 import mixcheck as mc
 from mixcheck.families import Family
 from mixcheck.fitting.predictive.response_distribution import (
-    Law,
     Points,
+    ResponseDistribution,
     find_quantiles,
     list_points,
 )
@@ -37,9 +37,9 @@ COUNTS = {
 OBSERVED = np.array([0.0, 1.0, 2.0, 3.0, 17.0, 200.0])
 
 
-def law_of(family: Family, eta: tuple, size: np.ndarray | None = None) -> Law:
+def law_of(family: Family, eta: tuple, size: np.ndarray | None = None) -> ResponseDistribution:
     """A single component."""
-    return Law(family, np.ones(1), np.stack(eta)[None], size)
+    return ResponseDistribution(family, np.ones(1), np.stack(eta)[None], size)
 
 
 def only(family: Family, eta: tuple, size: np.ndarray | None = None) -> tuple[Points, np.ndarray]:
@@ -151,10 +151,10 @@ def test_a_bernoulli_response_has_two_nodes():
     assert weights[:2] == pytest.approx(np.stack([np.eye(2)] * 2, axis=-1))
 
 
-def mixture(family: Family, low: tuple, high: tuple) -> Law:
+def mixture(family: Family, low: tuple, high: tuple) -> ResponseDistribution:
     """Two components, the second twice as frequent."""
     eta = np.stack([np.stack(low), np.stack(high)])
-    return Law(family, np.array([1.0, 2.0]) / 3.0, eta, None)
+    return ResponseDistribution(family, np.array([1.0, 2.0]) / 3.0, eta, None)
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,20 @@ def test_a_mixture_has_the_moments_of_its_components(name, ends):
     if family.link.name != "log":
         family = type(family)(link="log")
     low, high, first, second = ends
-    law = mixture(family, (np.array(low), np.full(2, first)), (np.array(high), np.full(2, second)))
+    distribution = mixture(
+        family, (np.array(low), np.full(2, first)), (np.array(high), np.full(2, second))
+    )
     mean, weights = np.zeros(2), 0.0
-    for points in list_points(law):
+    for points in list_points(distribution):
         for weight, mass in points.parts:
             assert mass.sum(axis=0) == pytest.approx(1.0)
             mean += weight * (mass * points.y).sum(axis=0)
             weights += weight
     assert weights == pytest.approx(1.0)
-    expected = sum(w * family.mean(eta) for w, eta in law.components())
+    expected = sum(w * family.mean(eta) for w, eta in distribution.components())
     assert mean == pytest.approx(expected, rel=1e-3)
-    nodes = place_nodes(law, np.rint(expected))
-    single = place_nodes(law_of(family, law.centre()), np.rint(expected))
+    nodes = place_nodes(distribution, np.rint(expected))
+    single = place_nodes(law_of(family, distribution.centre()), np.rint(expected))
     assert np.all(nodes.y[-1] > single.y[-1])
 
 

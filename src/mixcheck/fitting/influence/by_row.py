@@ -18,14 +18,14 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.port import RowPosterior
 
-__all__ = ["HeldLaw", "find_row_posterior", "predict_row", "require_mean_only"]
+__all__ = ["HeldDistribution", "find_row_posterior", "predict_row", "require_mean_only"]
 
 # The modes move linearly in the step, so that it only has to be far from rounding.
 _STEP = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class HeldLaw:
+class HeldDistribution:
     """Distribution of each response given the mean's predictor, in the order of the design.
 
     Attributes
@@ -110,7 +110,7 @@ def find_row_posterior(
         information=to(-second),
         fixed_mean=to(problem.family.mean(at_zero, problem.data.size)),
         ranks=_to_design_ranks(problem, ranks),
-        law=HeldLaw(problem, eta[1:]),
+        distribution=HeldDistribution(problem, eta[1:]),
     )
 
 
@@ -161,7 +161,7 @@ def predict_row(
         information=np.zeros(1),
         fixed_mean=alone.family.mean(at_zero, alone.data.size),
         ranks=np.zeros(1, dtype=np.intp),
-        law=HeldLaw(alone, tuple(eta[1:])),
+        distribution=HeldDistribution(alone, tuple(eta[1:])),
     )
 
 

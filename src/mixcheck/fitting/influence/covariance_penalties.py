@@ -18,7 +18,11 @@ from mixcheck.families.family import Family, Observed
 from mixcheck.fitting.influence.case_refits import Perturbed
 from mixcheck.fitting.influence.vanishing_parameters import bend, straighten
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.predictive.response_distribution import Law, Points, list_points
+from mixcheck.fitting.predictive.response_distribution import (
+    Points,
+    ResponseDistribution,
+    list_points,
+)
 from mixcheck.fitting.predictive.response_grid import Nodes, interpolate
 
 __all__ = ["chen_stein", "grid_excess", "grid_weights"]
@@ -35,35 +39,39 @@ def chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatA
     return shares
 
 
-def grid_excess(perturbed: Perturbed, law: Law, nodes: Nodes, changes: FloatArray) -> FloatArray:
+def grid_excess(
+    perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes, changes: FloatArray
+) -> FloatArray:
     """Each row's share of the optimism after the changes of each node, (n,)."""
     out = np.zeros(perturbed.problem.n)
-    for rows in _row_blocks(law, nodes):
-        for row in _look(perturbed, law, nodes, rows):
+    for rows in _row_blocks(distribution, nodes):
+        for row in _look(perturbed, distribution, nodes, rows):
             out[rows] += _excess(row, changes[:, :, rows])
     return out
 
 
-def grid_weights(perturbed: Perturbed, law: Law, nodes: Nodes) -> FloatArray:
+def grid_weights(
+    perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes
+) -> FloatArray:
     """Its derivative in the changes of each node, (T, K, n)."""
-    out = np.zeros((nodes.y.shape[0], law.eta.shape[1], law.eta.shape[2]))
-    for rows in _row_blocks(law, nodes):
-        for row in _look(perturbed, law, nodes, rows):
+    out = np.zeros((nodes.y.shape[0], distribution.eta.shape[1], distribution.eta.shape[2]))
+    for rows in _row_blocks(distribution, nodes):
+        for row in _look(perturbed, distribution, nodes, rows):
             out[:, :, rows] += _first_order(row)
     return out
 
 
-def _row_blocks(law: Law, nodes: Nodes) -> Iterator[IntArray]:
+def _row_blocks(distribution: ResponseDistribution, nodes: Nodes) -> Iterator[IntArray]:
     T, n = nodes.y.shape
     # A count that spreads widely has some two hundred points.
-    size = max(1, _BLOCK // (max(T, law.weights.size) * 200))
+    size = max(1, _BLOCK // (max(T, distribution.weights.size) * 200))
     for start in range(0, n, size):
         yield np.arange(start, min(start + size, n))
 
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A block of r rows with points of their law.
+    """A block of r rows with points of their distribution.
 
     Attributes
     ----------
@@ -97,11 +105,13 @@ class _Row:
         return tuple(np.broadcast_to(p, self.points.y.shape).ravel() for p in predictors)
 
 
-def _look(perturbed: Perturbed, law: Law, nodes: Nodes, rows: IntArray) -> Iterator[_Row]:
+def _look(
+    perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes, rows: IntArray
+) -> Iterator[_Row]:
     family, observed = perturbed.problem.family, perturbed.problem.data
     eta = np.stack(perturbed.mode.point.eta)[:, rows]
     held = nodes.select(rows)
-    for points in list_points(law.select(rows), held.scale):
+    for points in list_points(distribution.select(rows), held.scale):
         # Points without mass may lie outside the support.
         massive = np.any([mass > 0.0 for _, mass in points.parts], axis=0)
         y = np.where(massive, points.y, observed.y[rows])

@@ -42,7 +42,7 @@ from mixcheck.fitting.influence.leave_one_out import at_estimates, find_posterio
 from mixcheck.fitting.influence.sensitivity import Sensitivity, differentiate_in_data, select_rows
 from mixcheck.fitting.influence.vanishing_parameters import bend
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.predictive.response_distribution import Law
+from mixcheck.fitting.predictive.response_distribution import ResponseDistribution
 from mixcheck.fitting.predictive.response_grid import Nodes, place_nodes
 from mixcheck.port import Optimism, PerturbationMethod
 
@@ -67,17 +67,18 @@ class _Trials:
         Which of them differ from the observed response and are wanted.
     nodes : Nodes or None
         None for the difference to one count less or more.
-    law : Law or None
+    distribution : ResponseDistribution or None
         What the responses are averaged over; None without nodes.
-    averaged : Law or None
-        The same averaged over the random effects, where `law` is not: for binomial responses.
+    averaged : ResponseDistribution or None
+        The same averaged over the random effects, where `distribution` is not: for binomial
+        responses.
     """
 
     targets: tuple[Observed, ...]
     tried: BoolArray
     nodes: Nodes | None
-    law: Law | None
-    averaged: Law | None = None
+    distribution: ResponseDistribution | None
+    averaged: ResponseDistribution | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,11 +147,11 @@ class OneAtATime:
         t, rows = np.nonzero(self.trials.tried)
         changes = np.zeros((len(self.trials.targets), *eta.shape))
         changes[t, :, rows] = zeta - eta[:, rows].T
-        nodes, law = self.trials.nodes, self.trials.law
-        if nodes is None or law is None:
+        nodes, distribution = self.trials.nodes, self.trials.distribution
+        if nodes is None or distribution is None:
             excess = chen_stein(problem, eta, changes[0])
         else:
-            excess = grid_excess(self.perturbed, law, nodes, changes)
+            excess = grid_excess(self.perturbed, distribution, nodes, changes)
         total = float(self.counts @ excess)
         by_term = {**self.shares, "finite change": total - linear}
         if nodes is not None and self.trials.averaged is not None:
@@ -227,10 +228,14 @@ def plan_perturbations(
     if unit is not None and how == "derivative":
         trials = unit
     else:
-        law = _fitted_law(perturbed) if linear or how == "derivative" else _law_of_rows(perturbed)
-        trials = _choose(perturbed, law, counts > 0.0)
+        distribution = (
+            _fitted_distribution(perturbed)
+            if linear or how == "derivative"
+            else _distribution_of_rows(perturbed)
+        )
+        trials = _choose(perturbed, distribution, counts > 0.0)
         if trials.nodes is not None and linear:
-            trials = replace(trials, averaged=_averaged_law(perturbed))
+            trials = replace(trials, averaged=_averaged_distribution(perturbed))
     targets = list(trials.targets)
     if unit is not None and unit is not trials:
         targets.append(unit.targets[0])
@@ -262,21 +267,21 @@ def _differentiate(perturbed: Perturbed, targets: Sequence[Observed]) -> Sensiti
     )
 
 
-def _fitted_law(perturbed: Perturbed) -> Law:
+def _fitted_distribution(perturbed: Perturbed) -> ResponseDistribution:
     """Each response as fitted."""
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
-    return Law(problem.family, np.ones(1), eta[None], problem.data.size)
+    return ResponseDistribution(problem.family, np.ones(1), eta[None], problem.data.size)
 
 
-def _averaged_law(perturbed: Perturbed) -> Law:
+def _averaged_distribution(perturbed: Perturbed) -> ResponseDistribution:
     """Each response averaged over the random effects given the data."""
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
     weights, eta = visit(*at_estimates(posterior))
-    return Law(problem.family, weights, eta, problem.data.size)
+    return ResponseDistribution(problem.family, weights, eta, problem.data.size)
 
 
-def _law_of_rows(perturbed: Perturbed) -> Law:
+def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
     """Each response as the other rows predict it."""
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
@@ -284,7 +289,9 @@ def _law_of_rows(perturbed: Perturbed) -> Law:
     fitted, ends = np.stack(mode.point.eta), problem.family.ends
     # Of what comes to an end, the normal law is that of its relative change.
     moved = [bend(_first_order(held - fitted, ends), ends) for held in eta]
-    return Law(problem.family, weights, fitted + np.stack(moved), problem.data.size)
+    return ResponseDistribution(
+        problem.family, weights, fitted + np.stack(moved), problem.data.size
+    )
 
 
 def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray:
@@ -306,13 +313,13 @@ def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
     return _Trials((problem.family.prepare(other, size),), wanted[None], None, None)
 
 
-def _choose(perturbed: Perturbed, law: Law, wanted: BoolArray) -> _Trials:
+def _choose(perturbed: Perturbed, distribution: ResponseDistribution, wanted: BoolArray) -> _Trials:
     problem = perturbed.problem
     y, size, family = problem.data.y, problem.data.size, problem.family
     if family.linear_in_response and family.is_count:
         less = family.prepare(np.maximum(y - 1.0, 0.0))
         return _Trials((less,), (wanted & (y > 0.0))[None], None, None)
-    nodes = place_nodes(law, y)
+    nodes = place_nodes(distribution, y)
     tried = nodes.valid & (nodes.y != y) & wanted
     used = tried.any(axis=1)
     targets = [
@@ -321,7 +328,7 @@ def _choose(perturbed: Perturbed, law: Law, wanted: BoolArray) -> _Trials:
     ]
     # A node that no row has to be refitted at is still a value to interpolate between.
     full = [targets.pop(0) if keep else problem.data for keep in used.tolist()]
-    return _Trials(tuple(full), tried, nodes, law)
+    return _Trials(tuple(full), tried, nodes, distribution)
 
 
 def _slope_of_units(
@@ -344,7 +351,7 @@ def _slope_on_grid(
     """``sum_k p_k l'(k) dzeta(k)`` of each row where only some parameters are estimated, (n,)."""
     nodes = trials.nodes
     assert nodes is not None
-    weights = counts * grid_weights(perturbed, _fitted_law(perturbed), nodes)
+    weights = counts * grid_weights(perturbed, _fitted_distribution(perturbed), nodes)
     return lambda free: np.einsum("tkn,tkn->n", weights, sensitivity.move_predictors(free))
 
 

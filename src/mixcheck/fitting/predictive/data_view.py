@@ -19,9 +19,9 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.fitting.predictive.posterior import draw_posterior
 from mixcheck.options import require_choice
-from mixcheck.port import CONDITIONINGS, Conditioning, Realisation
+from mixcheck.port import CONDITIONINGS, Conditioning, DataView
 
-__all__ = ["View", "name_terms", "observe", "require_conditioning", "respond", "see"]
+__all__ = ["Viewpoint", "name_terms", "observe", "require_conditioning", "respond", "see"]
 
 # Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
 # the predictor to what the response tells of it beyond which the integrand is too steep for it.
@@ -41,7 +41,7 @@ Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Viewpoint:
     """A problem at fixed parameters.
 
     Attributes
@@ -138,7 +138,7 @@ def _content_ranks(problem: Problem) -> IntArray:
     return ranks
 
 
-def respond(view: View, u: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
+def respond(view: Viewpoint, u: Sequence[FloatArray], rng: np.random.Generator) -> FloatArray:
     """Simulate a response given random effects, (n,) in the fitter's order."""
     problem = view.problem
     rows = view.places
@@ -153,13 +153,13 @@ def require_conditioning(conditioning: str) -> None:
 
 
 def observe(
-    view: View, mode: Mode, conditioning: Conditioning, rng: np.random.Generator
-) -> Realisation:
+    view: Viewpoint, mode: Mode, conditioning: Conditioning, rng: np.random.Generator
+) -> DataView:
     """See the data of the problem.
 
     Parameters
     ----------
-    view : View
+    view : Viewpoint
     mode : Mode
         Conditional modes at the view's parameters.
     conditioning : {"posterior", "marginal", "mode"}
@@ -175,18 +175,18 @@ def observe(
 
 
 def see(
-    view: View,
+    view: Viewpoint,
     modes: Sequence[FloatArray],
     u: Sequence[FloatArray],
     conditioning: Conditioning,
     uniform: FloatArray,
     copies: int = 1,
-) -> Iterator[Realisation]:
+) -> Iterator[DataView]:
     """See one data set, or several that stand one after another in a view.
 
     Parameters
     ----------
-    view : View
+    view : Viewpoint
     modes, u : list of (q, copies m)
         Conditional modes of the random effects, and those that the data are seen with.
     conditioning : {"posterior", "marginal", "mode"}
@@ -197,10 +197,12 @@ def see(
     problem, family = view.problem, view.problem.family
     size = problem.data.size
     if conditioning == "marginal":
-        law: _Law = _MarginalLaw(family, tuple(view.base), _random_variance(view), size)
+        distribution: _Distribution = _MarginalDistribution(
+            family, tuple(view.base), _random_variance(view), size
+        )
     else:
-        law = _GivenLaw(family, view.eta(u), size)
-    below, upto = law.cdf(problem.data.y)
+        distribution = _ConditionalDistribution(family, view.eta(u), size)
+    below, upto = distribution.cdf(problem.data.y)
     residuals = np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
     at_mode = view.eta(modes)
 
@@ -211,8 +213,8 @@ def see(
         "response": part(problem.data.y),
         "residuals": part(residuals),
         "fitted": part(family.mean(tuple(view.base), size)),
-        "mean": part(law.mean()),
-        "variance": part(law.variance()),
+        "mean": part(distribution.mean()),
+        "variance": part(distribution.variance()),
         "mode_mean": part(family.mean(at_mode, size)),
         "mode_variance": part(family.variance(at_mode, size)),
     }
@@ -220,9 +222,9 @@ def see(
     levels = {name: np.split(held, copies) for name, held in effects.items()}
     masses = None
     if family.has_atoms:
-        masses = _Masses(law, problem, copies)
+        masses = _Masses(distribution, problem, copies)
     for k in range(copies):
-        yield Realisation(
+        yield DataView(
             **{name: held[k] for name, held in rows.items()},
             effects={name: held[k] for name, held in levels.items()},
             probability=None if masses is None else _CopyMasses(masses, k),
@@ -233,14 +235,14 @@ def see(
 class _Masses:
     """Probability of a value in each row of each copy, in the order of the design, once each."""
 
-    law: _Law
+    distribution: _Distribution
     problem: Problem
     copies: int
     known: dict[float, FloatArray] = field(default_factory=dict)
 
     def __call__(self, k: float) -> FloatArray:
         if k not in self.known:
-            rows = self.problem.to_design(self.law.probability(float(k)))
+            rows = self.problem.to_design(self.distribution.probability(float(k)))
             self.known[k] = rows.reshape(self.copies, -1)
         return self.known[k]
 
@@ -266,7 +268,7 @@ def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatAr
 
 
 def name_terms(problem: Problem) -> tuple[str, ...]:
-    """Names of the random terms, as in `Realisation.effects`, in their order."""
+    """Names of the random terms, as in `DataView.effects`, in their order."""
     prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
     return tuple(
         f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]"
@@ -275,7 +277,7 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class _GivenLaw:
+class _ConditionalDistribution:
     """Distribution of each response given its predictors."""
 
     family: Family
@@ -296,7 +298,7 @@ class _GivenLaw:
 
 
 @dataclass(frozen=True, eq=False)
-class _MarginalLaw:
+class _MarginalDistribution:
     """Distribution of each response with its random effects integrated out.
 
     The predictor of a row is normal, so Gauss-Hermite quadrature in one dimension does;
@@ -309,14 +311,19 @@ class _MarginalLaw:
     size: FloatArray | None
 
     @cached_property
-    def _given(self) -> list[tuple[float, _GivenLaw]]:
+    def _given(self) -> list[tuple[float, _ConditionalDistribution]]:
         closed = self.family.add_normal(self.base, self.random_variance)
         if closed is not None:
-            return [(1.0, _GivenLaw(self.family, closed, self.size))]
+            return [(1.0, _ConditionalDistribution(self.family, closed, self.size))]
         spread = np.sqrt(self.random_variance)
         nodes, weights = normal_rule(self._steepness(spread))
         return [
-            (w, _GivenLaw(self.family, (self.base[0] + z * spread, *self.base[1:]), self.size))
+            (
+                w,
+                _ConditionalDistribution(
+                    self.family, (self.base[0] + z * spread, *self.base[1:]), self.size
+                ),
+            )
             for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
         ]
 
@@ -325,7 +332,8 @@ class _MarginalLaw:
         upper = self.base[0] + 2.0 * spread
         step = 1e-4
         ahead, here, behind = (
-            _GivenLaw(self.family, (upper + d, *self.base[1:]), self.size) for d in (step, 0, -step)
+            _ConditionalDistribution(self.family, (upper + d, *self.base[1:]), self.size)
+            for d in (step, 0, -step)
         )
         with may_overflow():
             slope = (ahead.mean() - behind.mean()) / (2.0 * step)
@@ -334,29 +342,31 @@ class _MarginalLaw:
         # Where the mean overflows, no rule finds its average.
         return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
 
-    def _average(self, values: Callable[[_GivenLaw], FloatArray]) -> FloatArray:
+    def _average(self, values: Callable[[_ConditionalDistribution], FloatArray]) -> FloatArray:
         total = np.zeros(self.base[0].size)
-        for weight, law in self._given:
-            total += weight * values(law)
+        for weight, distribution in self._given:
+            total += weight * values(distribution)
         return total
 
     def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         below, upto = np.zeros(y.size), np.zeros(y.size)
-        for weight, law in self._given:
-            left, right = law.cdf(y)
+        for weight, distribution in self._given:
+            left, right = distribution.cdf(y)
             below += weight * left
             upto += weight * right
         return below, upto
 
     def mean(self) -> FloatArray:
-        return self._average(lambda law: law.mean())
+        return self._average(lambda distribution: distribution.mean())
 
     def variance(self) -> FloatArray:
         mean = self.mean()
-        return self._average(lambda law: law.variance() + (law.mean() - mean) ** 2)
+        return self._average(
+            lambda distribution: distribution.variance() + (distribution.mean() - mean) ** 2
+        )
 
     def probability(self, k: float) -> FloatArray:
-        return self._average(lambda law: law.probability(k))
+        return self._average(lambda distribution: distribution.probability(k))
 
 
 def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
@@ -371,10 +381,10 @@ def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
     return nodes, weights / weights.sum()
 
 
-_Law = _GivenLaw | _MarginalLaw
+_Distribution = _ConditionalDistribution | _MarginalDistribution
 
 
-def _random_variance(view: View) -> FloatArray:
+def _random_variance(view: Viewpoint) -> FloatArray:
     """Prior variance of the random part of each row's mean predictor, (n,)."""
     latent = view.problem.latent
     if latent.bearing not in ((), (0,)):
@@ -395,4 +405,4 @@ def _random_variance(view: View) -> FloatArray:
 
 def marginal_mean(family: Family, base: tuple[FloatArray, ...], variance: FloatArray) -> FloatArray:
     """Mean response with the random effects integrated out, (n,)."""
-    return _MarginalLaw(family, base, variance, None).mean()
+    return _MarginalDistribution(family, base, variance, None).mean()

@@ -28,12 +28,12 @@ from mixcheck.fitting.likelihood.mode import (
     stalls,
 )
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.predictive.data_view import View, require_conditioning, respond, see
-from mixcheck.port import Conditioning, Realisation
+from mixcheck.fitting.predictive.data_view import Viewpoint, require_conditioning, respond, see
+from mixcheck.port import Conditioning, DataView
 
 __all__ = ["Replica", "replicate", "replicate_many"]
 
-Replica: TypeAlias = Realisation | Exception
+Replica: TypeAlias = DataView | Exception
 """A replicate, or why there is none."""
 
 # Newton's method squares the decrement: a step from below this ends below 1e-16, where the
@@ -59,11 +59,11 @@ class Stack:
 
     Attributes
     ----------
-    view : View
+    view : Viewpoint
     copies : int
     """
 
-    view: View
+    view: Viewpoint
     copies: int
 
     @cached_property
@@ -90,9 +90,9 @@ class Stack:
         """Predictors without random effects, (copies n,) each."""
         return [np.tile(part, self.copies) for part in self.view.base]
 
-    def seen(self, data: Observed) -> View:
+    def seen(self, data: Observed) -> Viewpoint:
         """The view of all copies with their responses."""
-        out = View(replace(self.problem, data=data), self.view.psi)
+        out = Viewpoint(replace(self.problem, data=data), self.view.psi)
         out.__dict__.update(base=self.base, roots=self.view.roots)
         return out
 
@@ -108,7 +108,7 @@ def _stack_factor(factor: Factor, copies: int) -> Factor:
     return Factor(Summation((starts + factor.sums.index).ravel(), copies * factor.m), columns)
 
 
-def replicate(view: View, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+def replicate(view: Viewpoint, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
     """Simulate a data set from the model and see it.
 
     The simulated random effects are an exact draw from their distribution given the
@@ -126,19 +126,19 @@ def replicate(view: View, conditioning: Conditioning, rng: np.random.Generator) 
 
 
 def replicate_many(
-    view: View, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
+    view: Viewpoint, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
 ) -> list[Replica]:
     """Simulate a data set from each random stream, and see it; the same data sets as one by one.
 
     Parameters
     ----------
-    view : View
+    view : Viewpoint
     conditioning : {"posterior", "marginal", "mode"}
     rngs : sequence of Generator
 
     Returns
     -------
-    list of Realisation or Exception
+    list of DataView or Exception
         An error where a data set could not be simulated or its modes not be found.
     """
     require_conditioning(conditioning)
@@ -148,7 +148,7 @@ def replicate_many(
     return [next(found) if isinstance(one, _Drawn) else one for one in out]
 
 
-def _draw(view: View, rng: np.random.Generator) -> _Drawn | MixcheckError:
+def _draw(view: Viewpoint, rng: np.random.Generator) -> _Drawn | MixcheckError:
     try:
         u = view.new_effects(rng)
         y = respond(view, u, rng)
@@ -157,7 +157,7 @@ def _draw(view: View, rng: np.random.Generator) -> _Drawn | MixcheckError:
     return _Drawn(u, y, rng.random(view.problem.n)[view.ranks])
 
 
-def _see_or_say(view: View, conditioning: Conditioning, drawn: list[_Drawn]) -> list[Replica]:
+def _see_or_say(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]) -> list[Replica]:
     """What was drawn as the model sees it; one by one where something is wrong with some."""
     if not drawn:
         return []
@@ -169,7 +169,7 @@ def _see_or_say(view: View, conditioning: Conditioning, drawn: list[_Drawn]) -> 
     return [found for one in drawn for found in _see_or_say(view, conditioning, [one])]
 
 
-def _see_all(view: View, conditioning: Conditioning, drawn: list[_Drawn]) -> list[Replica]:
+def _see_all(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]) -> list[Replica]:
     stack = view.keep(("stack", len(drawn)), lambda: Stack(view, len(drawn)))
     y = np.concatenate([one.y for one in drawn])
     data = view.problem.family.prepare(y, stack.problem.data.size)
@@ -189,7 +189,7 @@ def _see_all(view: View, conditioning: Conditioning, drawn: list[_Drawn]) -> lis
 
 
 def find_modes(
-    view: View, data: Observed, start: list[FloatArray], copies: int
+    view: Viewpoint, data: Observed, start: list[FloatArray], copies: int
 ) -> tuple[list[FloatArray], list[int]]:
     """Conditional modes of the random effects of each copy, and the copies without.
 
@@ -198,7 +198,7 @@ def find_modes(
 
     Parameters
     ----------
-    view : View
+    view : Viewpoint
         Of one copy.
     data : Observed
         Responses of all copies, (copies n,).
@@ -226,7 +226,9 @@ class _Search:
         Where the search stands; at the mode of each copy in the end.
     """
 
-    def __init__(self, view: View, data: Observed, start: list[FloatArray], copies: int) -> None:
+    def __init__(
+        self, view: Viewpoint, data: Observed, start: list[FloatArray], copies: int
+    ) -> None:
         self.view, self.data, self.copies = view, data, copies
         self.start = [part.reshape(len(part), copies, -1) for part in start]
         self.u = [part.copy() for part in self.start]

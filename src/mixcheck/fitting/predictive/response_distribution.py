@@ -13,8 +13,8 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.family import Family, Predictors
 
 __all__ = [
-    "Law",
     "Points",
+    "ResponseDistribution",
     "find_moments",
     "find_quantiles",
     "list_points",
@@ -33,7 +33,7 @@ _WITHIN = (1e-300, 1.0 - 2.0**-53)
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class ResponseDistribution:
     """What each response may be: a mixture of Q distributions of one family.
 
     Attributes
@@ -52,10 +52,10 @@ class Law:
     eta: FloatArray
     size: FloatArray | None
 
-    def select(self, rows: IntArray) -> Law:
-        """The law of some of the rows."""
+    def select(self, rows: IntArray) -> ResponseDistribution:
+        """The distribution of some of the rows."""
         size = None if self.size is None else self.size[rows]
-        return Law(self.family, self.weights, self.eta[:, :, rows], size)
+        return ResponseDistribution(self.family, self.weights, self.eta[:, :, rows], size)
 
     def centre(self) -> Predictors:
         """Mean predictors over the components."""
@@ -69,7 +69,7 @@ class Law:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Responses to average over, for some components of a law.
+    """Responses to average over, for some components of a distribution.
 
     Attributes
     ----------
@@ -87,26 +87,26 @@ class Points:
 
 
 def list_points(
-    law: Law, scale: Predictors | None = None, number: int = _POINTS
+    distribution: ResponseDistribution, scale: Predictors | None = None, number: int = _POINTS
 ) -> Iterator[Points]:
-    """Points that represent the law of each row.
+    """Points that represent the distribution of each row.
 
-    The components of a discrete law share them, those of a continuous one have each their own,
-    as many as `number` besides zero. Their places are normal quantiles at the predictors
-    `scale`, by default the centre of the law.
+    The components of a discrete distribution share them, those of a continuous one have each
+    their own, as many as `number` besides zero. Their places are normal quantiles at the predictors
+    `scale`, by default the centre of the distribution.
     """
-    if law.family.discrete:
-        yield _count_points(law)
+    if distribution.family.discrete:
+        yield _count_points(distribution)
         return
     nodes, weights = hermegauss(number)
-    z = np.repeat(nodes[:, None], law.eta.shape[2], axis=1)
+    z = np.repeat(nodes[:, None], distribution.eta.shape[2], axis=1)
     nothing = np.zeros((1, z.shape[1]))
-    origin = law.centre() if scale is None else scale
-    for weight, eta in law.components():
-        zero = mass_at_zero(law, eta)
-        y = find_quantiles(law.family, eta, z)
+    origin = distribution.centre() if scale is None else scale
+    for weight, eta in distribution.components():
+        zero = mass_at_zero(distribution, eta)
+        y = find_quantiles(distribution.family, eta, z)
         same = all(np.array_equal(a, b) for a, b in zip(eta, origin, strict=True))
-        place = z if same else _standardise(law.family, origin, y)
+        place = z if same else _standardise(distribution.family, origin, y)
         mass = (weights / weights.sum())[:, None] * (1.0 - zero)
         yield Points(
             np.concatenate([nothing, y]),
@@ -125,32 +125,40 @@ def _standardise(family: Family, eta: Predictors, y: FloatArray) -> FloatArray:
     return z
 
 
-def _at_all(law: Law, y: FloatArray, eta: Predictors) -> FloatArray:
+def _at_all(distribution: ResponseDistribution, y: FloatArray, eta: Predictors) -> FloatArray:
     """Probability of each response, (L, n)."""
-    size = None if law.size is None else np.tile(law.size, len(y))
-    flat = law.family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), size)
+    size = None if distribution.size is None else np.tile(distribution.size, len(y))
+    flat = distribution.family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), size)
     return flat.reshape(y.shape)
 
 
-def find_moments(law: Law) -> tuple[FloatArray, FloatArray]:
+def find_moments(distribution: ResponseDistribution) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of the mixture, (n,)."""
-    parts = [(w, law.family.mean(e, law.size), e) for w, e in law.components()]
-    mean = sum((w * held for w, held, _ in parts), np.zeros(law.eta.shape[2]))
-    spread = (w * (law.family.variance(e, law.size) + (held - mean) ** 2) for w, held, e in parts)
+    parts = [
+        (w, distribution.family.mean(e, distribution.size), e) for w, e in distribution.components()
+    ]
+    mean = sum((w * held for w, held, _ in parts), np.zeros(distribution.eta.shape[2]))
+    spread = (
+        w * (distribution.family.variance(e, distribution.size) + (held - mean) ** 2)
+        for w, held, e in parts
+    )
     return mean, sum(spread, np.zeros(mean.shape))
 
 
-def mass_at_zero(law: Law, eta: Predictors) -> FloatArray:
+def mass_at_zero(distribution: ResponseDistribution, eta: Predictors) -> FloatArray:
     """Probability of zero at these predictors, (n,)."""
-    below, upto = law.family.cdf(np.zeros(eta[0].size), eta, law.size)
+    below, upto = distribution.family.cdf(np.zeros(eta[0].size), eta, distribution.size)
     return upto - below
 
 
-def _count_points(law: Law) -> Points:
+def _count_points(distribution: ResponseDistribution) -> Points:
     """Whole numbers, or the centres of blocks that are about even on the scale of the root."""
     ends = [
-        [_count_quantile(law.family, eta, law.size, p) for p in (_LEFT_OUT, 1.0 - _LEFT_OUT)]
-        for _, eta in law.components()
+        [
+            _count_quantile(distribution.family, eta, distribution.size, p)
+            for p in (_LEFT_OUT, 1.0 - _LEFT_OUT)
+        ]
+        for _, eta in distribution.components()
     ]
     low = np.min([low for low, _ in ends], axis=0)
     high = np.max([high for _, high in ends], axis=0)
@@ -165,7 +173,9 @@ def _count_points(law: Law) -> Points:
     inside = y <= high
     width = np.concatenate([np.ones((1, low.size)), widths]) * inside
     y = np.minimum(y, high)
-    parts = ((weight, _at_all(law, y, eta) * width) for weight, eta in law.components())
+    parts = (
+        (weight, _at_all(distribution, y, eta) * width) for weight, eta in distribution.components()
+    )
     return Points(y, np.sqrt(y), tuple((weight, mass / mass.sum(axis=0)) for weight, mass in parts))
 
 

@@ -15,8 +15,8 @@ from numpy.polynomial.hermite_e import hermegauss
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.family import Predictors
 from mixcheck.fitting.predictive.response_distribution import (
-    Law,
     Points,
+    ResponseDistribution,
     find_moments,
     find_quantiles,
     list_points,
@@ -59,27 +59,27 @@ class Nodes:
         return Nodes(*held, tuple(part[rows] for part in self.scale))
 
 
-def place_nodes(law: Law, y: FloatArray) -> Nodes:
+def place_nodes(distribution: ResponseDistribution, y: FloatArray) -> Nodes:
     """Nodes for each row; the observed response takes the place of the one next to it.
 
     Parameters
     ----------
-    law : Law
+    distribution : ResponseDistribution
     y : (n,)
         Observed responses, at which no refit is needed.
     """
     zero = np.zeros(y.size)
-    for weight, eta in law.components():
-        zero += weight * mass_at_zero(law, eta)
-    if law.family.discrete:
-        held = _count_nodes(*find_moments(law), law.size, y)
+    for weight, eta in distribution.components():
+        zero += weight * mass_at_zero(distribution, eta)
+    if distribution.family.discrete:
+        held = _count_nodes(*find_moments(distribution), distribution.size, y)
         places, valid = np.sqrt(held), np.ones(held.shape, dtype=bool)
-        if law.size is not None:
-            valid, held = held <= law.size, np.minimum(held, law.size)
+        if distribution.size is not None:
+            valid, held = held <= distribution.size, np.minimum(held, distribution.size)
     else:
-        places = _reach_of(law)
+        places = _reach_of(distribution)
         held, valid = (
-            find_quantiles(law.family, law.centre(), places),
+            find_quantiles(distribution.family, distribution.centre(), places),
             np.ones(places.shape, dtype=bool),
         )
     nothing = np.zeros((1, y.size))
@@ -87,14 +87,14 @@ def place_nodes(law: Law, y: FloatArray) -> Nodes:
         np.concatenate([nothing, held]),
         np.concatenate([nothing, places]),
         np.concatenate([(zero > _RARE)[None], valid]),
-        law.centre(),
+        distribution.centre(),
     )
 
 
-def _reach_of(law: Law) -> FloatArray:
-    """Places of the nodes of a continuous law: Hermite's, stretched to its width, (T, n)."""
-    total, first, second = np.zeros((3, law.eta.shape[2]))
-    for points in list_points(law, number=_NODES):
+def _reach_of(distribution: ResponseDistribution) -> FloatArray:
+    """Places of the nodes of a continuous response: Hermite's, stretched to its width, (T, n)."""
+    total, first, second = np.zeros((3, distribution.eta.shape[2]))
+    for points in list_points(distribution, number=_NODES):
         for weight, mass in points.parts:
             total += weight * mass[1:].sum(axis=0)
             first += weight * (mass * points.place).sum(axis=0)

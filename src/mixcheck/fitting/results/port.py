@@ -39,7 +39,7 @@ from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.likelihood.mode import scale
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.trial_values import may_overflow
-from mixcheck.fitting.predictive.data_view import View, observe, respond
+from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
     population_mean,
@@ -57,11 +57,11 @@ from mixcheck.port import (
     Conditioning,
     CovarianceEstimates,
     DataRows,
+    DataView,
     GroupDerivatives,
     LikelihoodKind,
     PerturbationMethod,
     Perturbations,
-    Realisation,
     RowPosterior,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -204,8 +204,8 @@ class GlmmPort(Estimates):
     # ---- simulation and refit --------------------------------------------------------------
 
     @cached_property
-    def _view(self) -> View:
-        return View(self.problem, self.optimum.psi)
+    def _view(self) -> Viewpoint:
+        return Viewpoint(self.problem, self.optimum.psi)
 
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
@@ -312,22 +312,22 @@ class GlmmPort(Estimates):
             self._llf_name: self.llf,
         }
 
-    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the data of the fit; random choices come from `rng`."""
         return observe(self._view, self._mode, conditioning, require_generator("rng", rng))
 
-    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> Realisation:
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a data set, with new random effects, and see it likewise."""
         return replicate(self._view, conditioning, require_generator("rng", rng))
 
     def replicate_many(
         self, conditioning: Conditioning, rngs: Sequence[np.random.Generator]
-    ) -> list[Realisation | Exception]:
+    ) -> list[DataView | Exception]:
         """Simulate a data set from each of several streams, and see them: as `replicate` does.
 
         Returns
         -------
-        list of Realisation or Exception
+        list of DataView or Exception
             An error where there is no data set.
         """
         streams = [require_generator("rngs", rng) for rng in rngs]

@@ -13,17 +13,17 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
-from mixcheck.port import Checkable, Realisation
+from mixcheck.port import Checkable, DataView
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = [
     "ALTERNATIVES",
-    "Evidence",
-    "Measure",
+    "CheckContext",
+    "CheckStatistic",
+    "NullSample",
     "Outcome",
-    "RowsMeasure",
-    "Scene",
+    "RowStatistic",
     "left_out",
     "ratio",
     "require_choice",
@@ -34,13 +34,13 @@ ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class CheckContext:
     """What a check sees when it decides what to measure.
 
     Attributes
     ----------
     model : Checkable
-    observed : Realisation
+    observed : DataView
         Of the rows in question.
     frame : DataFrame
         Data of the same rows.
@@ -49,7 +49,7 @@ class Scene:
     """
 
     model: Checkable
-    observed: Realisation
+    observed: DataView
     frame: pd.DataFrame
     whole: bool = True
 
@@ -58,27 +58,27 @@ class Scene:
         """Number of rows."""
         return self.observed.response.size
 
-    def rows(self, positions: IntArray) -> Scene:
-        """The scene of some rows only."""
-        return Scene(
+    def rows(self, positions: IntArray) -> CheckContext:
+        """The context of some rows only."""
+        return CheckContext(
             self.model, self.observed.rows(positions), self.frame.iloc[positions], whole=False
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class NullSample:
     """Numbers of the observed data set and of the replicates.
 
     Attributes
     ----------
-    observed : Realisation
+    observed : DataView
     numbers : (s,) array
     replicates : (B, s) array
     detail : str
         How the replicates were made, in a sentence.
     """
 
-    observed: Realisation
+    observed: DataView
     numbers: FloatArray
     replicates: FloatArray
     detail: str = ""
@@ -110,7 +110,7 @@ def ratio(numerator: float, denominator: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Measure(ABC):
+class CheckStatistic(ABC):
     """What one finding takes of every data set: it must pickle, and draws nothing.
 
     Attributes
@@ -125,16 +125,16 @@ class Measure(ABC):
     kind: str
 
     @abstractmethod
-    def numbers(self, realisation: Realisation) -> FloatArray:
+    def numbers(self, data_view: DataView) -> FloatArray:
         """The test statistic, and after it what its effect size needs, (s,)."""
 
     @abstractmethod
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
 
     def found(
         self,
-        evidence: Evidence,
+        sample: NullSample,
         *,
         null: str,
         effect: Effect,
@@ -147,29 +147,29 @@ class Measure(ABC):
             check=self.name,
             kind=self.kind,
             null=null,
-            statistic=float(evidence.numbers[0]),
-            pvalue=evidence.pvalue(alternative),
+            statistic=float(sample.numbers[0]),
+            pvalue=sample.pvalue(alternative),
             alternative=alternative,
             effect=effect,
             n=n,
-            floor=smallest_pvalue(len(evidence.replicates), alternative),
-            replicates=evidence.replicates[:, 0].copy(),
+            floor=smallest_pvalue(len(sample.replicates), alternative),
+            replicates=sample.replicates[:, 0].copy(),
             references=tuple(references),
-            detail=evidence.detail,
+            detail=sample.detail,
         )
 
 
-Outcome: TypeAlias = Measure | Finding | Skipped
+Outcome: TypeAlias = CheckStatistic | Finding | Skipped
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class RowsMeasure(Measure):
-    """Another measure, of some rows only.
+class RowStatistic(CheckStatistic):
+    """Another statistic, of some rows only.
 
     Attributes
     ----------
-    inner : Measure
+    inner : CheckStatistic
     positions : (k,) array of int
     remark : str
         A sentence on the rows left out, or "".
@@ -177,20 +177,18 @@ class RowsMeasure(Measure):
         Which rows they are, as in `Finding`.
     """
 
-    inner: Measure
+    inner: CheckStatistic
     positions: IntArray
     remark: str = ""
     subject: Mapping[str, str] = field(default_factory=dict)
 
-    def numbers(self, realisation: Realisation) -> FloatArray:
+    def numbers(self, data_view: DataView) -> FloatArray:
         """The numbers of the rows in question, (s,)."""
-        return self.inner.numbers(realisation.rows(self.positions))
+        return self.inner.numbers(data_view.rows(self.positions))
 
-    def finding(self, evidence: Evidence) -> Finding:
+    def finding(self, sample: NullSample) -> Finding:
         """The finding of the rows in question, with their positions in the whole data."""
-        inner = self.inner.finding(
-            replace(evidence, observed=evidence.observed.rows(self.positions))
-        )
+        inner = self.inner.finding(replace(sample, observed=sample.observed.rows(self.positions)))
         detail = " ".join(part for part in (inner.detail, self.remark) if part)
         rows, subject = self.positions[inner.rows], {**inner.subject, **self.subject}
         return replace(inner, check=self.name, rows=rows, detail=detail, subject=subject)
