@@ -75,3 +75,47 @@ def test_dispersion_starts_at_moments():
     y = np.array([0.0, 0.0, 6.0, 6.0])  # mean 3, variance 9
     assert NegativeBinomial1().dispersion_start(NegativeBinomial1().prepare(y)) == 2.0
     assert NegativeBinomial2().dispersion_start(NegativeBinomial2().prepare(y)) == 1.5
+
+
+# Log probability and its derivatives in both predictors, by mpmath 1.3 with 60 digits.
+LARGE = [
+    (
+        NegativeBinomial2(),
+        30000000000.0,
+        (24.3, 0.5),
+        [-24.8673567083767, -0.265433347245422, 0.524952135210882],
+    ),
+    (
+        NegativeBinomial2(),
+        2000000.0,
+        (14.0, -1.0),
+        [-16.1841104560182, 0.243925125214947, 0.610209744972148],
+    ),
+    (
+        NegativeBinomial2(),
+        5000000000000.0,
+        (29.0, 3.0),
+        [-29.2937056658048, 5.45990821710106, -0.126011629273486],
+    ),
+    (
+        NegativeBinomial1(),
+        30000000000.0,
+        (24.3, 23.0),
+        [-24.4694213887457, -0.121548673452531, -0.469184104595528],
+    ),
+    (
+        NegativeBinomial1(),
+        5000000000000.0,
+        (29.0, 25.0),
+        [-29.8738750320338, 13.6301443592476, 1.21142493222216],
+    ),
+]
+
+
+@pytest.mark.parametrize(("family", "y", "eta", "exact"), LARGE)
+def test_large_counts_do_not_cancel(family, y, eta, exact):
+    """Counts of 2e6 to 5e12, which differ from their mean by as much."""
+    data = family.prepare(np.array([y]))
+    found = family.derivatives(data, tuple(np.array([e]) for e in eta), 1)
+    both = [found.value[0], found.first[0][0], found.first[1][0]]
+    np.testing.assert_allclose(both, exact, rtol=1e-12)

@@ -48,6 +48,63 @@ def test_counts_of_billions(size: int) -> None:
     assert fit.variance_components["sd"].iloc[0] == pytest.approx(u.std(), rel=1e-3)
 
 
+def multiplied(kind: str, factor: float) -> mc.GLMM:
+    """A fit of responses, and of trials, that are `factor` times as large."""
+    data = table()
+    if kind == "binomial":
+        data = data.assign(k=data["k"] * factor, m=10.0 * factor)
+        return mc.glmm("k / m ~ x + (1 | g)", data, family="binomial")
+    data = data.assign(y=data["y"] * factor)
+    zi = {"zi": "~ x"} if kind == "inflated" else {}
+    return mc.glmm("y ~ x + (1 | g)", data, family="poisson", **zi)
+
+
+# A thousandth of a standard error of the intercept and of the deviation, which is what may be
+# lost in sums of scores of 1e12.
+LOST = 1e-4
+
+
+@pytest.mark.parametrize("kind", ["binomial", "poisson", "inflated"])
+def test_factors_of_large_responses(kind: str) -> None:
+    """Responses of 1e8 and of 1e12 tell the same, and then all of it: groups are known exactly.
+
+    Known effects have the maximum likelihood estimates of a normal sample.
+    """
+    one, other = multiplied(kind, 1e8), multiplied(kind, 1e12)
+    assert one.converged
+    assert other.converged, other.convergence.messages
+    assert other.convergence.evaluations < 50
+    moved = one.params.copy()
+    moved["Intercept"] += 0.0 if kind == "binomial" else np.log(1e4)
+    np.testing.assert_allclose(other.params, moved, atol=LOST)
+    effects = other.random_effects["g"].to_numpy()
+    assert effects.mean() == pytest.approx(0.0, abs=LOST)
+    assert other.variance_components["sd"].iloc[0] == pytest.approx(effects.std(), abs=LOST)
+
+
+def test_lost_digits_are_told() -> None:
+    """Trials of 1e15: sums of scores lose more than a thousandth of a standard error."""
+    with pytest.warns(mc.errors.ConvergenceWarning, match="cannot be told more exactly"):
+        fit = multiplied("binomial", 1e14)
+    assert fit.convergence.evaluations < 100
+
+
+def test_overdispersed_counts_of_billions() -> None:
+    """Counts times 1e10: the slope, the shape and the log-likelihood of a gamma's limit."""
+    fits = []
+    for factor in (1e6, 1e10):
+        data = table().assign(y=lambda d, factor=factor: d["y"] * factor)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mc.errors.BoundaryWarning)
+            fits.append(mc.glmm("y ~ x + (1 | g)", data, family="nbinom2"))
+    one, other = fits
+    assert other.converged, other.convergence.messages
+    assert other.params["x"] == pytest.approx(one.params["x"], abs=1e-4)
+    assert other.params["Intercept"] == pytest.approx(
+        one.params["Intercept"] + np.log(1e4), abs=1e-4
+    )
+
+
 @pytest.mark.parametrize("family", ["beta", "gamma", "lognormal"])
 def test_saturated_models_are_refused_before_the_search(family: str) -> None:
     """Numbers read as text have a level for each row; nothing is left for the dispersion."""

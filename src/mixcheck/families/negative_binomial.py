@@ -51,6 +51,9 @@ __all__ = [
 
 LOG_MAX = 230.0
 """Largest logarithm, in absolute value, of a parameter whose cube is a float."""
+_LARGE_COUNT = 1e6
+_LARGE_SHARE = 1e3
+"""Counts beyond both, the second times theta, have derivatives in which they do not cancel."""
 _SUMMED = 64
 _RATE_MAX = 600.0
 """Counts below 64 are summed, unless P(0) is below exp(-600)."""
@@ -361,13 +364,18 @@ def derive_quadratic_variance(
     rise = rising_logs(y, theta, order)
     top = y + theta
     value = rise[0] + y * log_mu - top * log + data.constant
+    if y.size and y.max() > _LARGE_COUNT:
+        value = _near_large_count(value, y, theta, theta * log, 1.0 / excess)
     if order < 1:
         return Derivatives(value, (), {}, {})
     q = 1.0 / (1.0 + excess)
     p = mu / (mu + theta)
     gap = theta * gap_of_share(excess, p, log)
     residual = y - mu
-    first = (q * ((y - less) - mu), rise[1] + y * p - gap)
+    slope = rise[1] + y * p - gap
+    if y.size and y.max() > _LARGE_COUNT:
+        slope = np.where(_is_large(y, theta), _count_terms(y, theta) - y * q - gap, slope)
+    first = (q * ((y - less) - mu), slope)
     if order < 2:
         return Derivatives(value, first, {}, {})
     product = p * q
@@ -408,12 +416,20 @@ def derive_linear_variance(
     rise = rising_logs(y, theta, order)
     zero = mu * _log1p_ratio(phi)
     value = rise[0] + y * (log_mu - log) - zero + data.constant
+    if y.size and y.max() > _LARGE_COUNT:
+        value = _near_large_count(value, y, theta, zero, 1.0 / phi)
     if order < 1:
         return Derivatives(value, (), {}, {})
     q = 1.0 / (1.0 + phi)
     p = phi * q
     gap = theta * gap_of_share(phi, p, log)
     first = (rise[1] + (y - less) - zero, gap - rise[1] - y * p)
+    if y.size and y.max() > _LARGE_COUNT:
+        large, terms = _is_large(y, theta), _count_terms(y, theta)
+        first = (
+            np.where(large, terms - less - zero, first[0]),
+            np.where(large, gap - terms + y * q, first[1]),
+        )
     if order < 2:
         return Derivatives(value, first, {}, {})
     product = y * p * q
@@ -433,6 +449,31 @@ def derive_linear_variance(
         (1, 1, 1): gap - rise[3] - product * (q - p) - 2.0 * square * p,
     }
     return Derivatives(value, first, second, third)
+
+
+def _is_large(y: FloatArray, theta: FloatArray) -> BoolArray:
+    """Counts so large, by themselves and beside theta, that differences of their size cancel."""
+    large: BoolArray = (y > _LARGE_COUNT) & (y > _LARGE_SHARE * theta)
+    return large
+
+
+def _near_large_count(
+    value: FloatArray, y: FloatArray, theta: FloatArray, zero: FloatArray, odds: FloatArray
+) -> FloatArray:
+    """Log probability, with large counts in a form in which terms of ``y log y`` do not cancel.
+
+    ``-log B(theta, y) - log y - zero - y log(1 + odds)``, where zero is minus log P(0) and the
+    odds are theta over the mean. The beta function has an asymptotic series there.
+    """
+    large = y > _LARGE_COUNT * np.maximum(theta, 1.0)
+    held = np.where(large, y, 1.0)
+    near = -special.betaln(theta, held) - np.log(held) - zero - held * np.log1p(odds)
+    return np.where(large, near, value)
+
+
+def _count_terms(y: FloatArray, theta: FloatArray) -> FloatArray:
+    """``sum over k < y of theta / (theta + k)``: y plus the derivative of A, ``(n,)``."""
+    return theta * (special.digamma(y + theta) - special.digamma(theta))
 
 
 def _log1p_ratio(x: FloatArray) -> FloatArray:

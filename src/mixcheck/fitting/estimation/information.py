@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "invert_curvature",
     "invert_information",
     "judge_convergence",
+    "measure_lost_digits",
     "measure_rounding",
     "number_singular",
     "wald_intervals",
@@ -141,6 +142,7 @@ def judge_convergence(
     limits: tuple[Limit, ...] = (),
     explanations: tuple[str, ...] = (),
     rounding: Callable[[], float] = lambda: 0.0,
+    lost: Callable[[], float] = lambda: 0.0,
 ) -> ConvergenceFacts:
     """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
 
@@ -158,6 +160,8 @@ def judge_convergence(
         Sentences on them.
     rounding : callable
         Size of a scaled gradient that is rounding; asked for where the gradient is large.
+    lost : callable
+        Size of a scaled gradient that would not be seen.
     """
     messages = list(explanations)
     if limits and optimum.hessian is not None:
@@ -165,6 +169,7 @@ def judge_convergence(
     else:
         gradient = scaled_gradient(optimum, covariance)
     reached = gradient < _GRADIENT_LIMIT or gradient < min(rounding(), _MOST_ROUNDING)
+    reached = reached and lost() < _MOST_ROUNDING
     if not reached and optimum.evaluation.spread > _BROKEN:
         messages.append(
             "The Laplace approximation breaks down where the search ended: the curvature at a "
@@ -213,18 +218,47 @@ def measure_rounding(problem: Problem, optimum: Optimum) -> float:
     A predictor is known to its last digit, and the score of a row moves with it by the row's
     information: with counts of 1e9 no gradient is smaller. Drawn at random, from a fixed stream.
     """
-    mode, whitened = optimum.evaluation.mode, optimum.whitened_hessian()
-    if mode is None or whitened is None:
+    mode = optimum.evaluation.mode
+    if mode is None:
+        return 0.0
+    second = mode.point.derivatives.second
+    return _scale_rounding(
+        problem,
+        optimum,
+        {
+            k: second[k, k] * np.spacing(np.abs(eta))
+            for k, eta in enumerate(mode.point.eta)
+            if (k, k) in second
+        },
+    )
+
+
+def measure_lost_digits(problem: Problem, optimum: Optimum) -> float:
+    """Scaled gradient that is lost in the sums of the scores of all rows.
+
+    Scores that are large and cancel, as of 1e14 trials each, hide what groups say.
+    """
+    mode = optimum.evaluation.mode
+    if mode is None:
+        return 0.0
+    digits = {k: np.spacing(np.abs(part)) for k, part in enumerate(mode.point.derivatives.first)}
+    if max(float(part.max(initial=0.0)) for part in digits.values()) < _GRADIENT_LIMIT:
+        return 0.0
+    return _scale_rounding(problem, optimum, digits)
+
+
+def _scale_rounding(problem: Problem, optimum: Optimum, digits: Mapping[int, FloatArray]) -> float:
+    """Scaled gradient of scores that are off by random numbers of these deviations."""
+    whitened = optimum.whitened_hessian()
+    if whitened is None:
         return 0.0
     rng = np.random.default_rng(0)
     found = []
     for _ in range(_PROBES):
         gradient = np.zeros(optimum.psi.size)
-        for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
-            second = mode.point.derivatives.second.get((k, k))
-            if second is not None:
-                digit = np.spacing(np.abs(mode.point.eta[k])) * rng.standard_normal(problem.n)
-                gradient[where] = 2.0 * X.T @ (second * digit)
+        for k, digit in digits.items():
+            off = digit * rng.standard_normal(problem.n)
+            gradient[problem.beta_slices[k]] = 2.0 * problem.X[k].T @ off
         moved = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
         found.append(_along_axes(moved, whitened, _FLAT))
     return 2.0 * max(found)

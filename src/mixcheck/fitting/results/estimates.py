@@ -21,6 +21,7 @@ from mixcheck.fitting.estimation.information import (
     conditional_variances,
     find_runaway,
     judge_convergence,
+    measure_lost_digits,
     measure_rounding,
     number_singular,
     wald_intervals,
@@ -385,6 +386,7 @@ class Estimates:
             self._limits,
             explanations,
             lambda: measure_rounding(self.problem, self.optimum),
+            lambda: measure_lost_digits(self.problem, self.optimum),
         )
         integration = self._integration
         if not (found or integration):
