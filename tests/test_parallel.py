@@ -252,3 +252,27 @@ def test_progress_true_uses_tqdm_where_it_is_installed(monkeypatch):
     monkeypatch.setattr(workers.importlib, "import_module", lambda name: Tqdm)
     map_numbers(_square, range(7), progress=True)
     assert [(bar.n, bar.total, bar.closed) for bar in bars] == [(7, 7, True)]
+
+
+@pytest.mark.parametrize(
+    ("progress", "kind"),
+    [(lambda *a: 1 / 0, ZeroDivisionError), (lambda: None, TypeError), (len, TypeError)],
+)
+def test_progress_that_raises(progress, kind):
+    """A mistake in the caller's function is told as such, with the mistake behind it."""
+    with pytest.raises(mc.OptionError, match=f"given as progress raised {kind.__name__}") as caught:
+        map_numbers(_square, range(3), progress=progress)
+    assert isinstance(caught.value.__cause__, kind)
+
+
+def test_progress_that_stops_the_work():
+    """What a caller raises in order to stop is passed on as it is."""
+
+    class Stop(Exception):
+        pass
+
+    def progress(done, total):
+        raise Stop
+
+    with pytest.raises(Stop):
+        map_numbers(_square, range(3), progress=progress)

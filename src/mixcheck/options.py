@@ -21,6 +21,7 @@ import numpy as np
 from mixcheck.errors import OptionError
 
 __all__ = [
+    "as_items",
     "as_whole",
     "listed",
     "require_choice",
@@ -107,6 +108,25 @@ def as_whole(value: object) -> int | None:
         return operator.index(value)
     except TypeError:  # a time difference of NumPy is stored as a whole number
         return None
+
+
+def as_items(value: object) -> tuple[Any, ...] | None:
+    """What a collection holds; None for text, and for what holds nothing that can be gone through.
+
+    An array without axes calls itself a collection, and is none.
+
+    Examples
+    --------
+    >>> as_items(["x", "z"]), as_items("x"), as_items(np.array("x"))
+    (('x', 'z'), None, None)
+    """
+    if isinstance(value, str | bytes):
+        return None
+    try:
+        items = iter(value)  # type: ignore[call-overload] # that is the question
+    except TypeError:
+        return None
+    return tuple(items)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

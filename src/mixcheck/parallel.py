@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import joblib
 
-from mixcheck.errors import OptionError, WorkerError
+from mixcheck.errors import MixcheckError, OptionError, WorkerError
 from mixcheck.notices import quiet
-from mixcheck.options import require_progress, require_workers
+from mixcheck.options import require_progress, require_workers, shown
 
 __all__ = ["Progress", "map_batches", "map_numbers"]
 
@@ -32,6 +32,9 @@ BLOCK_SECONDS = 1.0
 
 # Backends of joblib whose workers share the cores of this machine.
 _LOCAL = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend")
+
+# What a mistake in a function raises; whoever wants to stop the work raises something else.
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
 
 Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Result = TypeVar("Result")
@@ -227,10 +230,27 @@ def _executor(workers: int) -> Any:
 def _progress(progress: Progress) -> Callable[[int, int], Any]:
     chosen = require_progress(progress)
     if not isinstance(chosen, bool):
-        return chosen
+        return _answered(chosen)
     if not chosen:
         return lambda done, total: None
     return _tqdm_line() if importlib.util.find_spec("tqdm") else _plain_line
+
+
+def _answered(progress: Callable[[int, int], Any]) -> Callable[[int, int], Any]:
+    """The caller's function, whose mistakes are told as such; other exceptions stop the work."""
+
+    def report(done: int, total: int) -> None:
+        try:
+            progress(done, total)
+        except MixcheckError:
+            raise
+        except _MISTAKES as error:
+            raise OptionError(
+                f"the function given as progress raised {type(error).__name__}: "
+                f"{shown(str(error))}; it is called as progress(done, total)"
+            ) from error
+
+    return report
 
 
 def _plain_line(done: int, total: int) -> None:

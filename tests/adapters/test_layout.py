@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,3 +156,13 @@ def test_axis_names() -> None:
     """An unknown word for the axis is refused."""
     with pytest.raises(OptionError, match="draws_by='row' is unknown"):
         stack_draws(np.zeros((3, 7)), 7, "row")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+def test_short_floats(dtype: str, shape: tuple[int, ...]) -> None:
+    """Numbers of fewer bits are compared with the limit in those of Python, without a warning."""
+    values = np.full(shape, 0.5, dtype=dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert finite_numbers("fitted", values) is values

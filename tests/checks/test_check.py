@@ -238,3 +238,37 @@ def test_named_keeps_what_tells_findings_apart(toy):
 def test_ratio_has_no_nan():
     """0 / 0 is 1, x / 0 infinite."""
     assert (ratio(3.0, 2.0), ratio(0.0, 0.0), ratio(1.0, 0.0)) == (1.5, 1.0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        np.float64("nan"),
+        float("nan"),
+        np.inf,
+        -np.inf,
+        np.float32("nan"),
+        np.float16("inf"),
+        10**400,
+    ],
+)
+def test_levels_that_no_table_has(level) -> None:
+    """What JSON cannot hold is no level, of a check, of a suite, or of a description."""
+    for asked in (Zeros(), Zeros() & Dispersion()):
+        with pytest.raises(OptionError, match="level must be"):
+            asked.where("f", level)
+    content = {"kind": "where", "check": {"kind": "zeros"}, "column": "f", "level": level}
+    with pytest.raises(OptionError, match=r"level.* must be"):
+        check_from_dict(content)
+
+
+@pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), np.intp(0)])
+def test_a_number_of_numpy_is_no_name(number) -> None:
+    """A column is named by a text or a whole number of Python, and the message writes it."""
+    for ask in (Zeros().by, lambda column: Zeros().where(column, True)):
+        with pytest.raises(OptionError, match=rf"write int\({number}\)"):
+            ask(number)
+    assert Zeros().where(3, np.int64(2)) == Zeros().where(3, 2)
+    for column in (10**400, np.float64(1.0), True, np.bool_(True), None):
+        with pytest.raises(OptionError, match="column must be"):
+            Zeros().by(column)

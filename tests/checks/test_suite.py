@@ -402,3 +402,12 @@ def test_wrong_models_are_found(toy, kind, change, suite):
         for finding in suite.run(model, seed=seed, draws=99).findings:
             found[finding.check] = found.get(finding.check, 0) + (finding.pvalue <= 0.05)
     assert {check: count for check, count in found.items() if count < 9} == {}
+
+
+@pytest.mark.parametrize(
+    "checks", [np.array("x"), np.array(1.0), np.array(None), np.float64(1.0), 3, "x", b"x", [1]]
+)
+def test_no_collection_of_checks(checks) -> None:
+    """What cannot be gone through, as an array without axes, is one thing that is no check."""
+    with pytest.raises(OptionError, match="a suite holds checks, found"):
+        Suite(checks)

@@ -5,6 +5,9 @@ import pytest
 
 from mixcheck.errors import FamilyError
 from mixcheck.families import Poisson
+from mixcheck.families.counts import observe_counts
+from mixcheck.families.expectation import expect, spread_of_counts
+from mixcheck.families.family import Derivatives
 
 
 def test_negative_counts_are_refused_by_position_and_value():
@@ -47,3 +50,21 @@ def test_an_infinite_mean_is_impossible():
     assert found.value[0] == -np.inf
     assert found.second[0, 0][0] == 0.0
     assert found.second[0, 0][1] == pytest.approx(-np.e)
+
+
+def test_expected_information_of_wide_counts_takes_few_calls() -> None:
+    """Forty panels of three rows are looked at in one call of the density."""
+    mean = np.array([1e2, 1e5, 1e9])
+    calls = 0
+
+    def derive(y: np.ndarray, eta: tuple[np.ndarray, ...], rows: np.ndarray) -> Derivatives:
+        nonlocal calls
+        calls += 1
+        return poisson.derivatives(observe_counts(y), eta, 3)
+
+    poisson = Poisson()
+    eta = (np.log(mean),)
+    second, _ = expect(derive, eta, spread_of_counts(mean, mean, 0.0))
+    # The information on the log mean of a Poisson is its mean.
+    np.testing.assert_allclose(second[0, 0], mean, rtol=1e-9)
+    assert calls == 1

@@ -173,3 +173,89 @@ def test_extremes_end(name: str) -> None:
             return
     assert fit.convergence.evaluations < MOST_EVALUATIONS
     assert fit.converged or fit.convergence.messages
+
+
+def _counts(size: float) -> pd.DataFrame:
+    """Counts of about one size, eight groups that do not differ."""
+    rng = np.random.default_rng(5)
+    return pd.DataFrame(
+        {"y": np.resize([size, 2 * size, size + 1], 48), "x": rng.normal(size=48)}
+    ).assign(g=np.repeat(np.arange(8), 6))
+
+
+@pytest.mark.parametrize("family", ["nbinom1", "nbinom2"])
+def test_large_counts_are_searched_from_their_own_dispersion(family: str) -> None:
+    """Groups that do not differ: the log-likelihood of the model without them, and soon."""
+    data = _counts(1e6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.errors.BoundaryWarning)
+        fit = mc.glmm("y ~ x + (1 | g)", data, family=family)
+    assert fit.converged
+    assert fit.llf == pytest.approx(mc.glmm("y ~ x", data, family=family).llf, abs=1e-6)
+    # One search; with its start drawn in to a dispersion of exp(2) there were several hundred.
+    assert fit.convergence.evaluations < 50
+
+
+@pytest.mark.parametrize("family", ["poisson", "nbinom1", "nbinom2", "truncated_nbinom1"])
+@pytest.mark.parametrize("hessian", ["observed", "expected"])
+def test_a_search_ends_where_rounding_hides_the_deviance(family: str, hessian: str) -> None:
+    """Log y! of counts of 1e12 rounds at 0.004: no search goes on below what that hides."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        fit = mc.glmm("y ~ x + (1 | g)", _counts(1e12), family=family, hessian=hessian)
+    # There were 550 to 1100.
+    assert fit.convergence.evaluations < 200
+    # log(4/3 * 1e12): the mean of a third of 2e12 and two thirds of 1e12, at the mean of x.
+    assert fit.params["Intercept"] == pytest.approx(np.log(4e12 / 3.0), abs=0.1)
+
+
+@pytest.mark.parametrize("family", ["poisson", "nbinom1", "nbinom2", "truncated_poisson"])
+@pytest.mark.parametrize("hessian", ["observed", "expected"])
+def test_counts_whose_likelihood_is_rounding_are_refused(family: str, hessian: str) -> None:
+    """With counts of 1e15 the log-likelihood is known to tens at best."""
+    with pytest.raises(DesignError, match=r"up to 2e\+15, that their log-likelihood is known to"):
+        mc.glmm("y ~ x + (1 | g)", _counts(1e15), family=family, hessian=hessian)
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + z + (x || g)", {"family": "nbinom2", "reml": True}),
+        ("y ~ x + (x | g)", {"family": "poisson", "method": "profiled"}),
+        ("u ~ x + (1 | g)", {"family": "gamma", "reml": True}),
+        ("u ~ x + (1 | g)", {"family": "beta", "method": "profiled"}),
+    ],
+)
+@pytest.mark.parametrize("size", [1e300, 1e160, -1e200])
+def test_a_predictor_whose_square_is_infinite(
+    formula: str, options: dict[str, Any], size: float
+) -> None:
+    """One value of a predictor near the largest number: one sentence of ours, or a fit."""
+    data = table().assign(z=np.linspace(1.0, 2.0, 40))
+    data.loc[3, "x"] = size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        with pytest.raises(MixcheckError, match=r"large|rescale|Rescale|finite"):
+            mc.glmm(formula, data, **options)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300])
+@pytest.mark.parametrize("random", ["(1 | g)", "(x | g)"])
+@pytest.mark.parametrize("nodes", ["auto", 5])
+def test_quadrature_of_a_response_whose_square_is_infinite(
+    size: float, random: str, nodes: Any
+) -> None:
+    """Settling the nodes gives one sentence, or the fit, and no warning of NumPy."""
+    data = table().assign(r=lambda d: d["u"] * size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        try:
+            fit = mc.glmm(f"r ~ x + {random}", data, method="agq", nodes=nodes)
+        except MixcheckError as error:
+            assert "finite" in str(error) or "large" in str(error)  # noqa: PT017
+        else:
+            small = mc.glmm(f"u ~ x + {random}", data, method="agq", nodes=nodes)
+            expected = small.params["x"] * size
+            assert fit.params["x"] == pytest.approx(expected, rel=1e-4)

@@ -305,3 +305,68 @@ def test_spellings_are_named_once():
         chosen = mc.select("y ~ f + (1 | g)", data, random=False)
     assert len({str(one.message) for one in caught}) == 1  # Python shows a repetition once
     assert any("'Forest', 'forest '" in remark for remark in chosen.remarks)
+
+
+def _divides(fit):
+    return 1 / 0
+
+
+def _inverts(fit):
+    return np.linalg.inv(np.zeros((2, 2)))
+
+
+def _looks(fit):
+    return {}["x"]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "kind"),
+    [
+        (_divides, ZeroDivisionError),
+        (_inverts, np.linalg.LinAlgError),
+        (_looks, KeyError),
+        (lambda fit: fit.nothing, AttributeError),
+        (lambda: 0.0, TypeError),
+        (lambda fit: float(10**400), OverflowError),
+    ],
+)
+def test_a_criterion_that_raises(counts, criterion, kind):
+    """One sentence says that the caller's criterion failed, with what, and on which model."""
+    with pytest.raises(OptionError) as caught:
+        mc.select("y ~ x", counts, family="poisson", criterion=criterion)
+    text = str(caught.value)
+    assert text.startswith(f"the criterion raised {kind.__name__}: ")
+    assert "on the model 'y ~ x'" in text
+    assert isinstance(caught.value.__cause__, kind)
+
+
+def test_a_criterion_that_raises_on_some_models(counts):
+    """A criterion that has no value for one model is the reason why that model is not ranked."""
+
+    def criterion(fit):
+        return 1 / 0 if fit.n_parameters > 1 else 1.0
+
+    found = mc.select("y ~ x", counts, family="poisson", criterion=criterion)
+    assert [model.model for model in found.models] == ["y ~ 1"]
+    (failure,) = found.failures
+    assert "the criterion raised ZeroDivisionError" in failure.reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"families": np.array("poisson")},
+        {"families": 3},
+        {"families": b"poisson"},
+        {"keep": np.array("x")},
+        {"keep": np.array(1.0)},
+        {"keep": b"x"},
+        {"zi": np.array("~ 1")},
+        {"dispersion": np.array(None)},
+    ],
+)
+def test_collections_that_are_none(counts, options):
+    """An array without axes is no list of choices."""
+    (name,) = options
+    with pytest.raises(OptionError, match=f"{name}.* must be"):
+        mc.select("y ~ x + (1 | g)", counts, **options)

@@ -219,7 +219,7 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
-    if values.dtype.kind == "f" and values.size and max(-values.min(), values.max()) > _LARGEST:
+    if values.dtype.kind == "f" and values.size and float(np.abs(values).max()) > _LARGEST:
         raise DataError(f"{name} holds values beyond 1e150, whose squares are not finite; rescale")
     return values
 

@@ -16,7 +16,7 @@ from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
 from mixcheck.errors import OptionError, UnknownColumnError
-from mixcheck.options import require_text, shown
+from mixcheck.options import require_number, require_text, shown
 from mixcheck.port import Checkable
 from mixcheck.report.finding import Finding, Skipped
 
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 Level: TypeAlias = str | int | float | bool
+
+# Whole numbers from here on are no level or name of a table, whose integers have 64 bits.
+_MOST_WHOLE = 2**64
 
 _KINDS: dict[str, type[Check]] = {}
 
@@ -274,13 +277,19 @@ def _outcome_name(outcome: Outcome) -> str:
 
 def _plain_argument(name: str, value: object) -> Level:
     """A column, a level or a name as JSON has it."""
-    if isinstance(value, np.bool_ | np.number):
-        value = value.item()
     if name == "title":
         return require_text("name", value, "zeros of spring")
-    if name == "column" and isinstance(value, bool | float):
-        value = None
-    if isinstance(value, str | int | float):
+    if name == "column":
+        if isinstance(value, str) or (type(value) is int and abs(value) < _MOST_WHOLE):
+            return value
+        hint = f"; write int({value!s})" if isinstance(value, np.integer) else ""
+        kind = type(value).__name__ if isinstance(value, np.integer) else shown(value)
+        raise OptionError(f"column must be a text, or a whole number of Python, found {kind}{hint}")
+    if isinstance(value, np.bool_ | np.number):
+        value = value.item()
+    if isinstance(value, float):
+        return require_number(name, value, example=1.0)
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) < _MOST_WHOLE):
         return value
     raise OptionError(f"{name} must be a text or a number, found {shown(value)}")
 

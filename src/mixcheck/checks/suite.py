@@ -23,7 +23,7 @@ from mixcheck.checks.structure import Convergence, RandomEffects
 from mixcheck.display.encoding import json_text
 from mixcheck.display.reading import parse_json
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import require_progress, require_workers, shown
+from mixcheck.options import as_items, require_progress, require_workers, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
@@ -68,14 +68,14 @@ class Suite:
     checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
-        given = tuple(self.checks) if isinstance(self.checks, Iterable) else (self.checks,)
-        for item in given:
+        given = as_items(self.checks)
+        for item in (self.checks,) if given is None else given:
             if not isinstance(item, Check):
                 raise OptionError(
                     f"a suite holds checks, found {shown(item)}; write "
                     "Suite((Zeros(), Dispersion())) or Zeros() & Dispersion()"
                 )
-        object.__setattr__(self, "checks", tuple(dict.fromkeys(given)))
+        object.__setattr__(self, "checks", tuple(dict.fromkeys(given or ())))
 
     @classmethod
     def standard(cls) -> Suite:

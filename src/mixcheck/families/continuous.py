@@ -75,7 +75,8 @@ class Gaussian(Template):
 
     def response_scale(self, y: FloatArray) -> float:
         """Standard deviation of the responses, or their size where they do not vary."""
-        return float(y.std()) or float(np.abs(y).max()) or 1.0
+        largest = float(np.abs(y).max())
+        return largest * float((y / largest).std()) or largest if largest > 0.0 else 1.0
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log density and its derivatives in both predictors."""

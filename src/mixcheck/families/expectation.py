@@ -8,9 +8,10 @@ Chebyshev polynomials; Szego 1975, section 2.8). No node depends on the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from scipy import linalg
@@ -21,11 +22,14 @@ from mixcheck.families.family import Derivatives, Expected, Predictors
 __all__ = ["Spread", "expect", "spread_of_counts"]
 
 _NODES = 16
-_ROWS = 4096
+_ROWS = 1024
 _DEVIATIONS = 10.0
 _DECAYS = 32.0
 """Beyond ten standard deviations and 32 lengths of the exponential tail lies less than 1e-13."""
 _LARGEST = 1e15
+
+# Numbers of rows, and their nodes and weights, (rows, 16) each.
+_Panel: TypeAlias = tuple[IntArray, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +87,26 @@ def expect(
     second = {pair: np.zeros(n) for pair in pairs}
     third = {(pair, c): np.zeros(n) for pair in pairs for c in range(count)}
     for begin in range(0, n, _ROWS):
-        rows = np.arange(begin, min(begin + _ROWS, n))
-        left = np.full(rows.size, spread.lowest)
-        while rows.size:
-            y, weight, width = _panel(left, spread, rows)
-            _add_panel(derive, eta, rows, y, weight, (second, third))
-            left = np.maximum(left + width, spread.low[rows])
-            open_ = left <= spread.high[rows]
-            rows, left = rows[open_], left[open_]
+        for panels in _panels(spread, np.arange(begin, min(begin + _ROWS, n))):
+            _add_panels(derive, eta, panels, (second, third))
     return second, third
+
+
+def _panels(spread: Spread, rows: IntArray) -> Iterator[list[_Panel]]:
+    """All panels of some rows, as many at a time as one call of the density is worth."""
+    left = np.full(rows.size, spread.lowest)
+    held: list[_Panel] = []
+    while rows.size:
+        y, weight, width = _panel(left, spread, rows)
+        held.append((rows, y, weight))
+        if sum(part.size for part, _, _ in held) >= _ROWS:
+            yield held
+            held = []
+        left = np.maximum(left + width, spread.low[rows])
+        open_ = left <= spread.high[rows]
+        rows, left = rows[open_], left[open_]
+    if held:
+        yield held
 
 
 def _panel(
@@ -112,14 +127,13 @@ def _panel(
     return y, weight, np.exp2(np.maximum(power, 4))
 
 
-def _add_panel(
+def _add_panels(
     derive: Callable[[FloatArray, Predictors, IntArray], Derivatives],
     eta: Predictors,
-    rows: IntArray,
-    y: FloatArray,
-    weight: FloatArray,
+    panels: list[_Panel],
     sums: tuple[dict[tuple[int, int], FloatArray], dict[tuple[tuple[int, int], int], FloatArray]],
 ) -> None:
+    rows, y, weight = (np.concatenate(parts) for parts in zip(*panels, strict=True))
     repeated = np.repeat(rows, _NODES)
     d = derive(y.ravel(), tuple(e[repeated] for e in eta), repeated)
     mass = weight.ravel() * np.exp(d.value)
@@ -127,11 +141,13 @@ def _add_panel(
     for pair, total in second.items():
         bend = d.second.get(pair)
         if bend is not None:
-            total[rows] -= (mass * bend).reshape(weight.shape).sum(axis=1)
+            # A row has a place in several panels: each is taken off in turn.
+            np.subtract.at(total, rows, (mass * bend).reshape(weight.shape).sum(axis=1))
         for c in range(len(eta)):
             a, b, e = sorted((*pair, c))
             slope = d.third.get((a, b, e), 0.0) + (0.0 if bend is None else bend * d.first[c])
-            third[pair, c][rows] -= (mass * slope).reshape(weight.shape).sum(axis=1)
+            changes = (mass * slope).reshape(weight.shape).sum(axis=1)
+            np.subtract.at(third[pair, c], rows, changes)
 
 
 @lru_cache(maxsize=64)

@@ -184,6 +184,8 @@ class Assessment:
     limited : tuple of str
         Parameters without a finite estimate.
     converged : bool
+    failure : OptionError or None
+        What was wrong with an argument of the caller, such as the criterion.
     """
 
     reason: str = ""
@@ -194,6 +196,7 @@ class Assessment:
     data: tuple[tuple[str, str], ...] = ()
     limited: tuple[str, ...] = ()
     converged: bool = True
+    failure: OptionError | None = None
 
     @property
     def usable(self) -> bool:
@@ -208,15 +211,18 @@ class Assessment:
         return np.asarray(self.score.parts, dtype=np.float64)
 
 
-def _criterion_of(model: Comparable | Ported, criterion: CriterionFunction) -> object:
+def _criterion_of(
+    model: Comparable | Ported, criterion: CriterionFunction, candidate: Candidate
+) -> object:
     """What the criterion says; what a function of the user raises is one of our errors."""
     try:
         return criterion(model)
-    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError):
+    except MixcheckError:
         raise
     except Exception as error:
         raise OptionError(
-            f"the criterion raised {type(error).__name__}: {shown(str(error))}"
+            f"the criterion raised {type(error).__name__}: {shown(str(error))} on the model "
+            f"{shown(candidate.key)}; it must give a number for a fitted model"
         ) from error
 
 
@@ -229,7 +235,9 @@ def assess(candidate: Candidate, fit: Fit, criterion: CriterionFunction) -> Asse
         if facts is not None and not facts.converged:
             reason = " ".join(("it did not converge.", *facts.messages))
             return Assessment(reason, converged=False)
-        score = score_of(_criterion_of(fitted, criterion))
+        score = score_of(_criterion_of(fitted, criterion, candidate))
+    except OptionError as error:
+        return Assessment(f"{type(error).__name__}: {error}", failure=error)
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return Assessment(f"{type(error).__name__}: {error}")
     if not np.isfinite(score.value):

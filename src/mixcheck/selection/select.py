@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from mixcheck.errors import DataWarning, OptionError
 from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
 from mixcheck.options import (
+    as_items,
     require_flag,
     require_progress,
     require_seed,
@@ -202,12 +203,13 @@ def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) ->
     """The families, each once, of one kind of response."""
     if family is not None and families is not None:
         raise OptionError("family and families were both given; write one of them")
-    if families is not None and (isinstance(families, str) or not len(families)):
+    several = None if families is None else as_items(families)
+    if families is not None and not several:
         raise OptionError(
             f'families={shown(families)} must be a list such as ["poisson", "nbinom2"]; '
             "write family= for one"
         )
-    given = ["gaussian" if family is None else family] if families is None else list(families)
+    given = several or ["gaussian" if family is None else family]
     known = tuple(dict.fromkeys(get_family(one) for one in given))
     if len({one.discrete for one in known}) > 1:
         names = ", ".join(one.name for one in known)
@@ -219,8 +221,8 @@ def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) ->
 
 
 def _choices(name: str, given: Part) -> tuple[str | None, ...]:
-    several = isinstance(given, Sequence) and not isinstance(given, str)
-    found = tuple(given) if several else (given,)  # type: ignore[arg-type] # a sequence then
+    several = as_items(given)
+    found = (given,) if several is None else several
     choices = tuple(None if one is None else require_text(name, one, "~ 1") for one in found)
     if not choices:
         raise OptionError(f'{name}=[] leaves no choice; write {name}=[None, "~ 1"]')
@@ -320,8 +322,8 @@ def _space(
 ) -> Space:
     for name, value in (("fixed", fixed), ("random", random)):
         require_flag(name, value)
-    several = isinstance(keep, Collection) and not isinstance(keep, str)
-    texts = [require_text("keep", text, "x1") for text in (keep if several else [keep])]
+    several = as_items(keep)
+    texts = [require_text("keep", text, "x1") for text in ((keep,) if several is None else several)]
     kept_terms, kept_effects = _kept(texts, full)
     effects = {effect for part in full.random for effect in part.effects}
     return Space(
@@ -355,7 +357,7 @@ def _is_factor(effect: str, frame: pd.DataFrame) -> bool:
     return not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "b"
 
 
-def _kept(texts: Collection[str], full: Model) -> tuple[frozenset[str], frozenset[Effect]]:
+def _kept(texts: Sequence[str], full: Model) -> tuple[frozenset[str], frozenset[Effect]]:
     """Terms and effects that stay."""
     terms: set[str] = set()
     effects: set[Effect] = set()

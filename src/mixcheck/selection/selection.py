@@ -382,6 +382,9 @@ def _require_some(explored: Sequence[Explored]) -> None:
     """Refuse a search in which nothing could even be fitted: the call itself is wrong."""
     seen = [tried.assessment for tried in explored]
     if not any(one.usable or not one.converged for one in seen):
+        wrong = next((one.failure for one in seen if one.failure is not None), None)
+        if wrong is not None and wrong.__cause__ is not None:
+            raise wrong
         shown = "; ".join(sorted({one.reason for one in seen})[:3])
         raise ComparisonError(
             f"none of the {len(explored)} candidate models could be fitted: {shown}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+import mixcheck as mc
+from mixcheck.fitting.likelihood import mode
 from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
 
 # The Newton decrement at the mode is below 1e-16; predictors are off by its root.
@@ -72,3 +76,32 @@ def test_scale() -> None:
     u, root = np.arange(6.0).reshape(2, 3), np.array([[2.0, 0.0], [1.0, 3.0]])
     np.testing.assert_array_equal(scale(root, u), root @ u)
     np.testing.assert_array_equal(scale(np.array([[2.0]]), u[:1]), 2.0 * u[:1])
+
+
+def test_a_search_below_the_rounding_of_the_energy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With counts of 1e12 no mode takes many looks; they were 150 and more, for nothing."""
+    rng = np.random.default_rng(5)
+    data = {
+        "y": np.resize([1e12, 2e12, 1e12 + 1], 48),
+        "x": rng.normal(size=48),
+        "g": np.repeat(np.arange(8), 6),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        problem = mc.glmm("y ~ x + (1 | g)", data, family="nbinom1").problem
+    looks: list[int] = []
+
+    def counted(*arguments: Any) -> mode.Point:
+        looks[-1] += 1
+        return look(*arguments)
+
+    look = mode.look
+    monkeypatch.setattr(mode, "look", counted)
+    for phi in (12.0, 18.0, 24.0):
+        for deviation in (0.01, 0.1, 3.0):
+            psi = np.array([np.log(4e12 / 3.0), 0.0, phi, deviation])
+            looks.append(0)
+            roots = problem.roots(psi[problem.n_beta :])
+            found = find_mode(problem, problem.fixed(psi), roots, problem.latent.zeros())
+            assert found is not None
+    assert max(looks) < 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from mixcheck.fitting.estimation.gaussian import (
 from mixcheck.fitting.estimation.information import invert_curvature, invert_information
 from mixcheck.fitting.estimation.optimize import (
     POLE,
+    RUNAWAY,
     Optimum,
     differentiate_gradient,
     explain_wall,
@@ -71,7 +73,17 @@ _EVALUATIONS_EACH = 40
 _NUDGE = 0.5
 
 
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Where linear algebra ends with trial values that overflow, one sentence says so."""
+    try:
+        yield
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        raise ConvergenceError(explain_wall()) from error
+
+
 @may_overflow()
+@_in_words()
 def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
 
@@ -163,6 +175,7 @@ def _evaluation_at(
 
 
 @may_overflow()
+@_in_words()
 def estimate_refined(
     problem: Problem, method: Approximation, fixed: FixedFit
 ) -> tuple[Optimum, Approximation]:
@@ -185,6 +198,7 @@ def estimate_refined(
 
 
 @may_overflow()
+@_in_words()
 def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
     """Maximise the likelihood from another optimum, by an approximation as fine as it takes.
 
@@ -226,11 +240,11 @@ def _from_near(problem: Problem, method: Method, near: Optimum, *, hessian: bool
     several = has_several_parts(problem) or has_many_maxima(problem)
 
     def first() -> Optimum:
-        scale, objective = whiten(problem, near.evaluation), objective_of(problem, method)
+        scale = whiten(problem, near.evaluation)
         if hessian or several:
-            return minimise(objective, near.psi, scale)
-        found = minimise(objective, near.psi, scale, hessian=False)
-        return found if is_optimum(found) else minimise(objective, near.psi, scale)
+            return _minimise(problem, method, near.psi, scale)
+        found = _minimise(problem, method, near.psi, scale, hessian=False)
+        return found if is_optimum(found) else _minimise(problem, method, near.psi, scale)
 
     return _best(problem, method, near.psi, first)
 
@@ -272,14 +286,27 @@ def _best(
             if found is not None and (best is None or is_better(found, best)):
                 best = found
 
-    explore(other_starts(problem, start), most, lambda end: ends_well(end) and not compete)
-    if problem.terms:
+    def enough(end: Optimum) -> bool:
+        return not compete and (ends_well(end) or _is_exhausted(problem, end))
+
+    explore(other_starts(problem, start), most, enough)
+    if problem.terms and not (best is not None and _is_exhausted(problem, best)):
         many = has_many_maxima(problem)
         explore(drawn_starts(problem, start), 2 * most, lambda end: is_optimum(end) and not many)
     if best is None:
         assert failure is not None
         raise failure
+    if best.evaluation.mode is None:
+        raise ConvergenceError(explain_wall())
     return replace(best, evaluations=count)
+
+
+def _is_exhausted(problem: Problem, optimum: Optimum) -> bool:
+    """Whether a search without rest is as close, by its curvature, as rounding lets it come."""
+    if is_optimum(optimum) or not optimum.smallest_eigenvalue > RUNAWAY:
+        return False
+    gain = 0.5 * optimum.psi.size * optimum.gradient**2 / optimum.smallest_eigenvalue
+    return gain < problem.rounding
 
 
 def _explore(
@@ -300,15 +327,13 @@ def _explore(
             return None, 1
         scale = whiten(problem, first)
         known = best if best is not None and ends_well(best) else None
-        near = minimise(
-            objective, first.psi, scale, first=first, hessian=False, rows=problem.n, known=known
-        )
+        near = _minimise(problem, method, first.psi, scale, first=first, hessian=False, known=known)
         if known is not None and is_near(near.psi, near.evaluation, known):
             return None, near.evaluations
         if not may_be_better(near, best):
             return None, near.evaluations
         # A scale found anew would have no limit where a variance has gone to zero.
-        whole = minimise(objective, near.psi, scale, first=near.evaluation, rows=problem.n)
+        whole = _minimise(problem, method, near.psi, scale, first=near.evaluation)
     except (ConvergenceError, np.linalg.LinAlgError):
         return None, 1
     return whole, near.evaluations + whole.evaluations
@@ -324,13 +349,34 @@ def _first_finite(
         first = approach(problem, objective, problem.scaled(start, factor))
         if first.mode is not None and (factor == least or first.spread < POLE):
             scale = whiten(problem, first)
-            optimum = minimise(
-                objective, first.psi, scale, first=first, hessian=hessian, rows=problem.n
-            )
+            optimum = _minimise(problem, method, first.psi, scale, first=first, hessian=hessian)
             return _try_face(problem, method, optimum) if hessian else optimum
     raise ConvergenceError(
         "the likelihood is not finite at the starting values: the link may not fit these data "
         f"(family {problem.family!r}). Try another link, or rescale the predictors."
+    )
+
+
+def _minimise(
+    problem: Problem,
+    method: Method,
+    start: FloatArray,
+    scale: FloatArray,
+    *,
+    first: Evaluation | None = None,
+    hessian: bool = True,
+    known: Optimum | None = None,
+) -> Optimum:
+    """`minimise` the deviance of a problem, whose rows say how exactly it is known."""
+    return minimise(
+        objective_of(problem, method),
+        start,
+        scale,
+        first=first,
+        hessian=hessian,
+        rows=problem.n,
+        known=known,
+        rounding=2.0 * problem.rounding,
     )
 
 
@@ -339,7 +385,7 @@ def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
     face = None if is_settled(optimum) else face_near(problem, optimum.psi)
     if face is None:
         return optimum
-    again = minimise(objective_of(problem, method), face, optimum.scale, rows=problem.n)
+    again = _minimise(problem, method, face, optimum.scale)
     better = again.evaluation.deviance <= optimum.evaluation.deviance
     return again if better and is_settled(again) else optimum
 
@@ -365,6 +411,7 @@ def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
 
 
 @may_overflow()
+@_in_words()
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:
@@ -396,7 +443,7 @@ def _re_estimate(
     if method.joint:
         return _re_estimate_joint(problem, previous, scale, method)
     start = _nudge(problem, previous, scale)
-    optimum = minimise(objective_of(problem, method), start, scale, hessian=False)
+    optimum = _minimise(problem, method, start, scale, hessian=False)
     if not is_optimum(optimum):
         return _or_anew(problem, method, optimum)
     return _canonical(problem, optimum, method)
@@ -507,7 +554,7 @@ def _re_estimate_joint(
     start = _nudge(joint.problem, joint.outer(previous), outer)
     if isinstance(method, PQL):
         return settle(joint, method, start)
-    optimum = minimise(objective_of(joint.problem, method), start, outer, hessian=False)
+    optimum = _minimise(joint.problem, method, start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))
     found = _expand(joint, _canonical(joint.problem, optimum, method), method)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mixcheck.design.rank import independent_columns
 from mixcheck.errors import DesignError
+from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.likelihood.problem import Problem, Term
 
 __all__ = ["require_identified"]
+
+# Random effects are judged by log-likelihoods that differ by units.
+_MOST_ROUNDING = 1.0
 
 
 def require_identified(problem: Problem) -> None:
@@ -19,6 +25,7 @@ def require_identified(problem: Problem) -> None:
     DesignError
     """
     _require_dispersion(problem)
+    _require_precision(problem)
     for term in problem.terms:
         # Columns of the fixed effects are independent already.
         if all(term.block.Z is not X for X in problem.X):
@@ -37,6 +44,20 @@ def _require_dispersion(problem: Problem) -> None:
             f"the model has {p} fixed effects for {rows} observations that count, which they can "
             "reproduce exactly, so that nothing is left to estimate the dispersion from; write "
             "fewer fixed effects (numbers read as text count as one effect for each value)"
+        )
+
+
+def _require_precision(problem: Problem) -> None:
+    """Refuse random effects where rounding moves the log-likelihood more than they do."""
+    if not problem.terms or is_profiled(problem):
+        return
+    alone = problem if problem.weights is None else replace(problem, weights=None)
+    if alone.rounding > _MOST_ROUNDING:
+        largest = float(np.abs(problem.data.y).max())
+        raise DesignError(
+            f"the responses are so large, up to {largest:.3g}, that their log-likelihood is known "
+            f"to {alone.rounding:.2g} at best, and random effects cannot be told from rounding; "
+            "treat the response as continuous and divide it, with family='gamma' or 'gaussian'"
         )
 
 

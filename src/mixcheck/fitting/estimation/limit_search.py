@@ -204,14 +204,14 @@ def _is_at_simplest(problem: Problem, limits: Limits) -> bool:
 def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
     """The start with no part far out that may run to a limit, where a search has no scale.
 
-    A dispersion without such a limit is what the data say: the logarithm of a deviation has the
-    unit of the response.
+    A dispersion that is far out on the side without a limit is what the data say: the logarithm
+    of a deviation has the unit of the response, and large counts vary much.
     """
     family = problem.family
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
-        runs = family.ends[k] != 0 or family.two_ended[k]
-        if runs and problem.X[k].shape[1] and np.abs(eta[k]).min() > _FAR:
+        towards = np.abs(eta[k]) if family.two_ended[k] else family.ends[k] * eta[k]
+        if problem.X[k].shape[1] and towards.min() > _FAR:
             wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
             beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
     if np.array_equal(beta, fixed.beta):

@@ -68,6 +68,9 @@ _MAX_LOST = 60
 # Evaluations that one search may take: this many, and this many for each parameter.
 _EVALUATIONS = 150
 _EVALUATIONS_EACH = 10
+# Steps in a row that promise less than the rounding of the deviance and do not halve the gradient:
+# nothing tells whether they come closer.
+_IDLE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +131,7 @@ class _Whitened:
     objective: Objective
     origin: FloatArray
     scale: FloatArray
+    rounding: float = 0.0
     count: int = 0
     poles: int = 0
     lost: int = 0
@@ -156,6 +160,7 @@ def minimise(
     rows: int = 0,
     known: Optimum | None = None,
     free: BoolArray | None = None,
+    rounding: float = 0.0,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -176,6 +181,8 @@ def minimise(
         Found before: the search ends where it has come into its neighbourhood.
     free : (P,) bool, optional
         Parameters over which to minimise; the others stay as they are at the start.
+    rounding : float
+        What the deviance is known to.
 
     Returns
     -------
@@ -184,7 +191,7 @@ def minimise(
     """
     if free is not None:
         scale = restrict_scale(scale, free)
-    search = _Whitened(objective, start, scale, last=first, known=known)
+    search = _Whitened(objective, start, scale, rounding, last=first, known=known)
     z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
@@ -280,6 +287,7 @@ def _search(
     """BFGS with backtracking; the inverse Hessian starts as `metric`, or the identity."""
     inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
     most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
+    least, idle = np.inf, 0
     for _ in range(_MAX_ITERATIONS):
         if _largest(gradient) < tolerance or search.count > most:
             break
@@ -288,6 +296,11 @@ def _search(
         if search.known is not None and is_near(search.psi(z), evaluation, search.known):
             break
         direction = _bounded(-inverse @ gradient, reach)
+        blind = -float(gradient @ direction) < search.rounding
+        idle = idle + 1 if blind and _largest(gradient) > 0.5 * least else 0
+        least = min(least, _largest(gradient))
+        if idle >= _IDLE:
+            break
         moved = _backtrack(search, z, evaluation, gradient, direction)
         if moved is None:
             if np.array_equal(inverse, np.eye(z.size)):
@@ -315,7 +328,7 @@ def _backtrack(
 ) -> tuple[FloatArray, Evaluation, FloatArray] | None:
     slope = float(gradient @ direction)
     # Below this, differences of the deviance are rounding: trust the gradient instead.
-    noise = 1e-11 * (1.0 + abs(evaluation.deviance))
+    noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
     length = 1.0
     for _ in range(_MAX_HALVINGS):
         trial = z + length * direction
@@ -328,9 +341,10 @@ def _backtrack(
         elif after.deviance <= bound:
             return trial, after, after_gradient
         if np.isfinite(after.deviance) and not near_pole:
-            # Minimum of the parabola through value, slope and new value.
+            # Minimum of the parabola through value, slope and new value; rounding may leave none.
             excess = after.deviance - evaluation.deviance - length * slope
-            length = min(0.5, max(0.1, -0.5 * length * slope / excess)) * length
+            share = -0.5 * length * slope / excess if excess > 0.0 else 0.5
+            length *= min(0.5, max(0.1, share))
         else:
             length *= 0.25
     return None
@@ -399,7 +413,7 @@ def _escape(
     for length in (1.0, -1.0, 0.1, -0.1):
         trial = z + length * direction
         after, gradient = search(trial)
-        if after.deviance < evaluation.deviance - 1e-9:
+        if after.deviance < evaluation.deviance - max(1e-9, search.rounding):
             return trial, after, gradient
     return None
 

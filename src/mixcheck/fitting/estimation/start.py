@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.latent.layout import Gram
@@ -338,6 +339,11 @@ def _absorbed(
 
 def _inverse_root(matrix: FloatArray) -> FloatArray:
     """L^-T of a Cholesky factorisation, floored where the matrix is nearly singular."""
+    if not np.isfinite(matrix).all():
+        raise ConvergenceError(
+            "the information on the parameters is not finite, because predictors or weights are so "
+            "large that their squares are infinite; divide them"
+        )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     scaled = matrix / np.outer(deviations, deviations)
     values, vectors = np.linalg.eigh(scaled)

@@ -50,6 +50,9 @@ _MAX_LOOKS = 150
 # rounding: with counts of 1e9 the gradient of a level is known to no more than that.
 _ROUNDED = 1e-8
 _ROUNDED_SHARE = 1e-14
+# Steps in a row without that fall, where the decrement is below the rounding of the energy:
+# nothing then tells whether they come closer.
+_IDLE = 4
 # Standardised effects that move by more are not predicted linearly.
 _FAR = 2.0
 # Those that all move by less are predicted as well as they can be found.
@@ -202,7 +205,7 @@ def _advance(
     order: int,
 ) -> tuple[Point | None, int]:
     """Go along `step`, halving it until the energy does not rise; and how often it looked."""
-    limit = point.energy + _ROUNDING * (1.0 + abs(point.energy))
+    limit = point.energy + max(_ROUNDING * (1.0 + abs(point.energy)), problem.rounding)
     length = 1.0
     for looked in range(1, _MAX_HALVINGS + 1):
         u = [a + length * b for a, b in zip(point.u, step, strict=True)]
@@ -257,7 +260,7 @@ def find_mode(
     decrement = np.inf
     if not np.isfinite(point.energy):
         return None
-    looks, least = 1, np.inf
+    looks, least, idle = 1, np.inf, 0
     for count in range(1, _MAX_STEPS):
         if stepper is None:
             fresh = _newton_system(problem, roots, point)
@@ -267,7 +270,9 @@ def find_mode(
         gradient = ascent(problem, roots, point)
         step = stepper.solve(gradient)
         previous, decrement = decrement, _inner(gradient, step)
-        stalled = fresh is not None and bool(stalls(decrement, least, point.energy))
+        idle = idle + 1 if fresh is not None and decrement >= 0.25 * least else 0
+        blind = idle >= _IDLE and decrement < problem.rounding
+        stalled = fresh is not None and (blind or bool(stalls(decrement, least, point.energy)))
         if decrement < _DECREMENT or stalled:
             return _settle(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:

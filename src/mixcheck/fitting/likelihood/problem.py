@@ -26,6 +26,8 @@ __all__ = ["Curvature", "Problem", "Term", "arrange"]
 
 # Below this many rows a comparing sort is faster than counting.
 _FEW_ROWS = 5_000
+# Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
+_LARGE_TERMS = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,22 @@ class Problem:
     def recession(self) -> tuple[IntArray, ...]:
         """Which way each predictor may go for ever in each row; see `Family.recession`."""
         return self.family.recession(self.data)
+
+    @cached_property
+    def rounding(self) -> float:
+        """What the log likelihood is known to: the rounding of its terms, of all rows together.
+
+        The constants of counts are ``log y!``, and a few other terms of that size take nearly all
+        of it away; the errors of the rows are independent.
+        """
+        sizes = self.data.constant
+        with np.errstate(over="ignore"):
+            sizes = sizes if self.weights is None else self.weights * sizes
+        largest = float(np.abs(sizes).max(initial=0.0))
+        if not 0.0 < largest < np.inf:
+            return largest
+        errors = float(np.linalg.norm(sizes / largest)) * _LARGE_TERMS * np.finfo(np.float64).eps
+        return largest * float(errors)
 
     @cached_property
     def products(self) -> Products | None:

@@ -40,6 +40,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.trial_values import may_overflow
 
 __all__ = ["GaussHermite", "require_quadrature"]
 
@@ -139,6 +140,7 @@ class GaussHermite(Approximation):
     def _rule(self, problem: Problem) -> _Rule:
         return _rule(self.nodes, problem.latent.factors[0].q)
 
+    @may_overflow()
     def refine(self, problem: Problem, at: Evaluation) -> Self:
         """Raise the nodes until two successive log-likelihoods agree, twice.
 
@@ -166,6 +168,11 @@ class GaussHermite(Approximation):
             if agreed == 2:
                 return tried
             before = llf
+        if before is None or not np.isfinite(before):
+            raise ConvergenceError(
+                "the log-likelihood has no finite value at the estimates; divide responses, "
+                "predictors or offsets that are extremely large"
+            )
         raise ConvergenceError(
             f'nodes="auto" found no number of nodes up to {ladder[-1]} at which the log-likelihood '
             f"settles to {_AGREEMENT:g}; give two numbers, such as nodes={ladder[-2]} and "
