@@ -241,7 +241,9 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
     if kind == "f" and isinstance(series.dtype, np.dtype):
         values = series.to_numpy()
         # The square of NaN alone is none, and a sum of squares is NaN for nothing else.
-        if not math.isnan(np.dot(values, values)):
+        with np.errstate(over="ignore"):
+            square = np.dot(values, values)
+        if not math.isnan(square):
             return None
         missing: BoolArray = np.isnan(values)
     elif isinstance(series.dtype, pd.CategoricalDtype):
