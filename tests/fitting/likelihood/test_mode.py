@@ -12,6 +12,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.fitting.likelihood import mode
 from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
+from mixcheck.port import port_of
 
 # The Newton decrement at the mode is below 1e-16; predictors are off by its root.
 MODE = 1e-7
@@ -88,7 +89,7 @@ def test_a_search_below_the_rounding_of_the_energy_ends(monkeypatch: pytest.Monk
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mc.MixcheckWarning)
-        problem = mc.glmm("y ~ x + (1 | g)", data, family="nbinom1").problem
+        problem = port_of(mc.glmm("y ~ x + (1 | g)", data, family="nbinom1")).problem
     looks: list[int] = []
 
     def counted(*arguments: Any) -> mode.Point:
