@@ -197,13 +197,16 @@ class Enumerable(Checkable, Protocol):
         ...
 
 
-LimitReason = Literal["separation", "not identified", "groups", "dispersion", "zero part", "flat"]
+LimitReason = Literal[
+    "separation", "not identified", "groups", "dispersion", "zero part", "shape", "flat"
+]
 """Why a parameter has no finite estimate.
 
 "separation": predictors tell some responses exactly; "not identified": no response depends on
 it; "groups": the groups determine the responses, so that a variance grows without end;
-"dispersion" and "zero part": the data show no such variation, or no such zeros; "flat": the
-likelihood no longer changes with it.
+"dispersion" and "zero part": the data show no such variation, or no such zeros; "shape": they
+are distributed as in the simpler family that a parameter of the family has at its end; "flat":
+the likelihood no longer changes with it.
 """
 
 

@@ -55,7 +55,8 @@ def simulated(family: mc.families.Family) -> tuple[pd.DataFrame, np.ndarray]:
     beta = np.array([0.4, 0.5])
     mean = beta[0] + beta[1] * x + rng.normal(0.0, 0.8, GROUPS)[g]
     eta = {"mean": mean, "dispersion": np.full(N, 0.5), "zi": np.full(N, -0.8)}
-    y = family.sample(tuple(eta[name] for name in family.predictors), n, rng)
+    shape = np.full(N, 1.5)
+    y = family.sample(tuple(eta.get(name, shape) for name in family.predictors), n, rng)
     data = pd.DataFrame({"y": y, "x": x, "g": g, "times": 2.0 ** rng.integers(0, 3, N)})
     data["total"] = data.y * data.times
     if n is not None:

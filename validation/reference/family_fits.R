@@ -80,12 +80,16 @@ cases <- list(
   c("salamanders_hurdle_nbinom2", "Salamanders", sal, "truncated_nbinom2", "~ spp + mined + (1 | site)", ""),
   c("sleepstudy_gamma", "sleepstudy", "Reaction ~ Days + (1 | Subject)", "Gamma", "", ""),
   c("sleepstudy_beta", "sleepstudy", "share ~ Days + (1 | Subject)", "beta_family", "", ""),
-  c("sleepstudy_lognormal", "sleepstudy", "Reaction ~ Days + (1 | Subject)", "lognormal", "", "")
+  c("sleepstudy_lognormal", "sleepstudy", "Reaction ~ Days + (1 | Subject)", "lognormal", "", ""),
+  c("sleepstudy_t_slopes", "sleepstudy", "Reaction ~ Days + (Days | Subject)", "t", "", ""),
+  c("sleepstudy_t_log", "sleepstudy", "Reaction ~ Days + (1 | Subject)", "t_log", "", ""),
+  c("sleepstudy_t_dispersion", "sleepstudy", "Reaction ~ Days + (Days | Subject)", "t", "", "~ Days")
 )
 families <- list(
   poisson = poisson(), nbinom1 = nbinom1(), nbinom2 = nbinom2(), betabinomial = betabinomial(),
   truncated_poisson = truncated_poisson(), truncated_nbinom1 = truncated_nbinom1(),
-  truncated_nbinom2 = truncated_nbinom2(), Gamma = Gamma(link = "log"), beta_family = beta_family()
+  truncated_nbinom2 = truncated_nbinom2(), Gamma = Gamma(link = "log"), beta_family = beta_family(),
+  t = t_family(), t_log = t_family(link = "log")
 )
 if (packageVersion("glmmTMB") >= "1.1.8") families$lognormal <- glmmTMB::lognormal()
 names_here <- c(Gamma = "gamma", beta_family = "beta")

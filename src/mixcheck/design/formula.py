@@ -7,7 +7,7 @@ what stands beside the fixed terms: the response, ``offset()``, and the bars of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -119,12 +119,15 @@ class ModelFormula:
     response : ResponseFormula
         Left side.
     predictors : tuple of (str, PredictorFormula)
-        ``mean``, and where given ``dispersion`` and ``zi``.
+        ``mean``, those that were given, such as ``dispersion`` and ``zi``, and the shapes.
+    shapes : tuple of str
+        Names of predictors that are one number for all rows, and that nothing was written of.
     """
 
     text: str
     response: ResponseFormula
     predictors: tuple[tuple[str, PredictorFormula], ...]
+    shapes: tuple[str, ...] = ()
 
     @property
     def left_side(self) -> str:
@@ -154,7 +157,8 @@ class ModelFormula:
         return tuple(
             f"{name} ~ {' + '.join(part.terms())}"
             for name, part in self.predictors
-            if name != "mean" and not (name == "dispersion" and part == _CONSTANT)
+            if name not in ("mean", *self.shapes)
+            and not (name == "dispersion" and part == _CONSTANT)
         )
 
 
@@ -173,9 +177,7 @@ class _Item:
     end: int
 
 
-def parse_formula(
-    text: str, *, dispersion: str | None = None, zi: str | None = None
-) -> ModelFormula:
+def parse_formula(text: str, shapes: Collection[str] = (), /, **parts: str | None) -> ModelFormula:
     """Take a formula apart.
 
     Parameters
@@ -185,8 +187,11 @@ def parse_formula(
         an expression, ``k / n`` or ``cbind(k, n - k)``. The bars are lme4's: ``(x | g)``
         correlated, ``(x || g)`` independent term by term, ``(1 | a/b)`` nested, ``(1 | a:b)``
         crossed, ``diag(x | g)`` diagonal.
-    dispersion, zi : str, optional
-        One-sided formulas, ``~ x + (1 | g)``, of the dispersion and of the zero inflation.
+    shapes : collection of str, optional
+        Names of those that are one number for all rows, and that nobody wrote.
+    **parts : str, optional
+        One-sided formulas, ``~ x + (1 | g)``, by the predictor that they are of, such as
+        ``dispersion`` and ``zi``.
 
     Raises
     ------
@@ -205,10 +210,10 @@ def parse_formula(
         raise FormulaError(
             f"The formula must be a text such as 'y ~ x + (1 | g)', not {type(text).__name__}."
         )
-    for name, given in (("dispersion", dispersion), ("zi", zi)):
-        if given is not None:
-            _require_one_sided(given, name)
-    return _parse(text, dispersion, zi)
+    given = {name: part for name, part in parts.items() if part is not None}
+    for name, part in given.items():
+        _require_one_sided(part, name)
+    return _parse(text, tuple(given.items()), tuple(shapes))
 
 
 def _require_one_sided(given: object, name: str) -> None:
@@ -220,22 +225,21 @@ def _require_one_sided(given: object, name: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str, dispersion: str | None, zi: str | None) -> ModelFormula:
+def _parse(text: str, parts: tuple[tuple[str, str], ...], shapes: tuple[str, ...]) -> ModelFormula:
     source = scan(text)
     tilde = _tilde(source)
     predictors = [("mean", _predictor(source, tilde + 1))]
-    if dispersion is not None:
-        part = _one_sided(dispersion)
-        if part == _NOTHING:
+    for name, given in parts:
+        part = _one_sided(given)
+        if part != _NOTHING:
+            predictors.append((name, part))
+        elif name != "zi":
             raise FormulaError(
-                f"dispersion={dispersion!r} leaves nothing to estimate, and would fix the "
-                "dispersion at a number that nobody chose; write '~ 1' for one dispersion, or "
+                f"{name}={given!r} leaves nothing to estimate, and would fix the "
+                f"{name} at a number that nobody chose; write '~ 1' for one {name}, or "
                 "'~ 0 + offset(w)' for a column of known logarithms."
             )
-        predictors.append(("dispersion", part))
-    if zi is not None and has_terms(zi):
-        predictors.append(("zi", _one_sided(zi)))
-    return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors))
+    return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors), shapes)
 
 
 def has_terms(text: str, name: str = "zi") -> bool:

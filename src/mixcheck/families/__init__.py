@@ -21,6 +21,7 @@ from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinom
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 from mixcheck.families.registry import get_family
+from mixcheck.families.student import StudentT
 from mixcheck.families.truncated import (
     TruncatedNegativeBinomial1,
     TruncatedNegativeBinomial2,
@@ -52,6 +53,7 @@ __all__ = [
     "ProbabilityLink",
     "Probit",
     "Sqrt",
+    "StudentT",
     "TruncatedNegativeBinomial1",
     "TruncatedNegativeBinomial2",
     "TruncatedPoisson",

@@ -134,6 +134,8 @@ class Family(ABC):
         predictor of the dispersion; None where no value of it would do that.
     ends : tuple of int
         Which way each predictor runs to a simpler family, 1 or -1; 0 where none is there.
+    shapes : tuple of str
+        Those of the predictors that are one number for all rows, and that no formula speaks of.
     limits : tuple of str
         Names of the families that it comes to at an end of its dispersion or of its zero part,
         the other predictors as they are.
@@ -174,6 +176,7 @@ class Family(ABC):
 
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None
+    shapes: ClassVar[tuple[str, ...]] = ()
     mean_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     is_count: ClassVar[bool] = False
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
@@ -241,6 +244,12 @@ class Family(ABC):
     def mean_predictors(self) -> tuple[str, ...]:
         """Names of the predictors that the mean depends on; all of them unless a family says."""
         return self.predictors
+
+    @property
+    def spread(self) -> tuple[str, ...]:
+        """The dispersion and those of the shapes that the mean does not depend on."""
+        shapes = tuple(name for name in self.shapes if name not in self.mean_predictors)
+        return (*(name for name in self.predictors if name == "dispersion"), *shapes)
 
     @property
     def takes_trials(self) -> bool:
@@ -478,9 +487,13 @@ class Family(ABC):
         The links of the family map them to linear predictors.
         """
         mean = self.start(data)
-        if "dispersion" not in self.predictors:
-            return (mean,)
-        return mean, np.full(mean.shape, self.dispersion_start(data))
+        spread = [self.dispersion_start(data)] if "dispersion" in self.predictors else []
+        others = (*spread, *self.shape_starts(data))
+        return mean, *(np.full(mean.shape, value) for value in others)
+
+    def shape_starts(self, data: Observed) -> tuple[float, ...]:
+        """Each of `shapes` to start from, on its own scale (not that of its link)."""
+        return ()
 
 
 def recede(link: Link, lowest: BoolArray, highest: BoolArray | None = None) -> IntArray:

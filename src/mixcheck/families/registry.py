@@ -14,6 +14,7 @@ from mixcheck.families.family import Family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
+from mixcheck.families.student import StudentT
 from mixcheck.families.truncated import (
     TruncatedNegativeBinomial1,
     TruncatedNegativeBinomial2,
@@ -38,6 +39,7 @@ FAMILIES: dict[str, type[Family]] = {
         TruncatedPoisson,
         TruncatedNegativeBinomial1,
         TruncatedNegativeBinomial2,
+        StudentT,
     )
 }
 # Names elsewhere, without blanks, dots, dashes and underscores, and what to write for them.
@@ -47,8 +49,8 @@ _LACKING = {
     "random effect for each observation.",
     "genpois generalizedpoisson compois conwaymaxwellpoisson com com_poisson": "For counts with "
     "another variance than the Poisson there are family='nbinom1' and family='nbinom2'.",
-    "student t tfamily skewnormal skew_normal asymlaplace exgaussian gevfamily": "For a real "
-    "response there is family='gaussian' only; dispersion='~ x' lets its variance differ.",
+    "skewnormal skew_normal asymlaplace exgaussian gevfamily": "For a real response there are "
+    "family='gaussian' and family='t'; dispersion='~ x' lets its variance differ.",
     "inversegaussian invgauss weibull exponential frechet tweedie": "For a positive response there "
     "are family='gamma' and family='lognormal', and with zeros zi='~ 1'.",
     "ordinal cumulative multinomial categorical ordbeta sratio clmm": "There is no family for "

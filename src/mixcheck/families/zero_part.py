@@ -66,9 +66,13 @@ def add_zeros(family: Family) -> Family:
     >>> add_zeros(Gamma())
     Hurdle(Gamma(link='log'))
     """
-    if isinstance(family, Family) and family.zero_part == "hurdle":
-        return Hurdle(family)
-    return ZeroInflated(family)
+    kind = family.zero_part if isinstance(family, Family) else "inflation"
+    if kind is None:
+        raise FamilyError(
+            f"The {family.name} family has no place for a zero part, which belongs to counts, "
+            "successes out of trials, positive responses and proportions. Leave zi= out."
+        )
+    return Hurdle(family) if kind == "hurdle" else ZeroInflated(family)
 
 
 def _told(base: object) -> str:
@@ -121,6 +125,11 @@ class ZeroPart(Family):
     def plain(self) -> Family:
         """The base."""
         return self.base
+
+    @property
+    def shapes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the base."""
+        return self.base.shapes
 
     @property
     def harmless(self) -> float:  # type: ignore[override]
@@ -220,9 +229,13 @@ class ZeroPart(Family):
         share = 0.5 * float(np.mean(data.y == 0.0)) if data.y.size else 0.5
         zero = np.full(data.y.shape, np.clip(share, 0.05, 0.95))
         mean = self.start(data)
-        if "dispersion" not in self.predictors:
-            return mean, zero
-        return mean, np.full(mean.shape, self.dispersion_start(data)), zero
+        spread = [self.dispersion_start(data)] if "dispersion" in self.predictors else []
+        others = (*spread, *self.shape_starts(data))
+        return mean, *(np.full(mean.shape, value) for value in others), zero
+
+    def shape_starts(self, data: Observed) -> tuple[float, ...]:
+        """Those of the base, of the rows that are not zero."""
+        return self.base.shape_starts(self._take_nonzero(data))
 
     def _take_nonzero(self, data: Observed) -> Observed:
         """Rows that are not zero; where there are none, one row that stands for them."""

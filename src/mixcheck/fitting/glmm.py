@@ -80,7 +80,7 @@ def glmm(
     data : table
         pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
     family : str or Family
-        "gaussian", "binomial", "poisson", or ``mc.families.Binomial(link="probit")``.
+        "gaussian", "binomial", "poisson", "t", or ``mc.families.Binomial(link="probit")``.
     zi : str, optional
         Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
         more zeros than the family has, or, for a family without zeros (truncated counts,
@@ -242,21 +242,22 @@ def _design(
     offset: str | ArrayLike | None,
     context: Mapping[str, Any] | None,
 ) -> Design:
-    if "dispersion" in family.predictors:
-        dispersion = "~ 1" if dispersion is None else dispersion
-    elif dispersion is not None:
+    if dispersion is not None and "dispersion" not in family.predictors:
         raise OptionError(
             f"the {family.name} family has no dispersion to model; leave "
             f"dispersion={shown(dispersion)} "
             "out, or add a random effect for each observation"
         )
-    if precision is not None and (family.precision_power is None or dispersion is None):
+    if precision is not None and family.precision_power is None:
         raise OptionError(
             f"precision={shown(precision)} divides a variance, and that of the {family.name} "
             'family is not free for it: it belongs to "gaussian" and "gamma". For rows that stand '
             "for several, write weights=; for exposures, offset="
         )
-    parsed = parse_formula(formula, dispersion=dispersion, zi=zi)
+    given = {"dispersion": dispersion, "zi": zi}
+    parts = {name: given.get(name) for name in family.predictors[1:]}
+    parts = {name: "~ 1" if part is None else part for name, part in parts.items()}
+    parsed = parse_formula(formula, family.shapes, **parts)
     if precision is not None and family.precision_power is not None:
         parsed = divide_dispersion(parsed, precision, family.precision_power, data)
     design = build_design(

@@ -127,9 +127,13 @@ def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
 
 
 def _simplifying(problem: Problem) -> list[int]:
-    """Predictors other than the mean's, without random effects."""
-    random = {term.predictor for term in problem.terms}
-    return [k for k in range(1, len(problem.X)) if k not in random]
+    """Predictors other than the mean's, without random effects, that may come to an end."""
+    family, random = problem.family, {term.predictor for term in problem.terms}
+    return [
+        k
+        for k, name in enumerate(family.predictors)
+        if k and k not in random and (name not in family.shapes or family.ends[k])
+    ]
 
 
 def _nothing(problem: Problem) -> Limits:

@@ -144,7 +144,8 @@ def reason_at(predictor: str, *, simplest: bool) -> LimitReason:
     """Why a predictor other than the mean's is at an end, its simplest or the other."""
     if not simplest:
         return "flat"
-    return "zero part" if predictor == "zi" else "dispersion"
+    parts: dict[str, LimitReason] = {"zi": "zero part", "dispersion": "dispersion"}
+    return parts.get(predictor, "shape")
 
 
 def _look(problem: Problem, fixed: FixedFit, k: int, way: IntArray) -> Separation | None:

@@ -95,7 +95,7 @@ def perturb(
 def _without_random_effects(problem: Problem) -> Optimism:
     """The degrees of freedom of the AIC: the number of parameters; of the AICc if Gaussian."""
     by_term = {
-        _name(name): float(where.stop - where.start)
+        _name(problem, name): float(where.stop - where.start)
         for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
     }
     note = "The model has no random effects: the degrees of freedom are those of the AIC{}."
@@ -105,10 +105,11 @@ def _without_random_effects(problem: Problem) -> Optimism:
     return Optimism(sum(by_term.values()), by_term, (note.format("c"),))
 
 
-def _name(predictor: str) -> str:
+def _name(problem: Problem, predictor: str) -> str:
     if predictor == "mean":
         return "fixed effects"
-    return predictor if predictor == "dispersion" else f"{predictor}: fixed effects"
+    single = predictor in ("dispersion", *problem.family.shapes)
+    return predictor if single else f"{predictor}: fixed effects"
 
 
 def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted: bool) -> Optimism:

@@ -21,8 +21,9 @@ def split_degrees(
     """Degrees of freedom to first order by term; they sum to ``slope`` of all parameters.
 
     Fixed effects and random terms have theirs of the joint fit at known variances (as many as
-    there are fixed effects; a random term its effective number of effects); a dispersion and
-    the variance parameters what their estimation adds.
+    there are fixed effects; a random term its effective number of effects); a dispersion, with
+    shapes that the mean does not depend on, and the variance parameters what their estimation
+    adds.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def split_degrees(
     spread = [
         np.arange(where.start, where.stop)
         for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
-        if name == _DISPERSION
+        if name in problem.family.spread
     ]
     out = joint_degrees(problem, mode)
     total, at_known = slope(everything), slope(known)
@@ -63,7 +64,7 @@ def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
     """
     second = problem.expected(mode.point.eta).second
     names = problem.family.predictors
-    fixed = [k for k, name in enumerate(names) if name != _DISPERSION]
+    fixed = [k for k, name in enumerate(names) if name not in problem.family.spread]
     out = {_prefix(names, k) + "fixed effects": float(problem.X[k].shape[1]) for k in fixed}
     if not problem.terms:
         return out

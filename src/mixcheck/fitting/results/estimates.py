@@ -27,7 +27,7 @@ from mixcheck.fitting.estimation.information import (
     wald_intervals,
 )
 from mixcheck.fitting.estimation.laplace_error import compare_with_quadrature, unavailable
-from mixcheck.fitting.estimation.limits import Limits, mute_rows, within_limits
+from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode, scale
@@ -42,9 +42,6 @@ from mixcheck.port import (
 )
 
 __all__ = ["Estimates"]
-
-# Why a predictor other than the mean's runs to a limit.
-_PARTS: Mapping[str, LimitReason] = {"dispersion": "dispersion", "zi": "zero part"}
 
 
 @answer_methods
@@ -125,11 +122,20 @@ class Estimates:
     @cached_property
     def _names(self) -> list[str]:
         return [
-            _shown_name(part, column)
+            self._name(part, column)
             for part in self.design.predictors
             if not _is_constant_dispersion(part)
             for column in part.columns
         ]
+
+    def _name(self, part: Predictor, column: str) -> str:
+        """Name of a fixed effect: bare for the mean, behind its predictor for others."""
+        if part.name == "mean":
+            return column
+        if part.name not in self.family.shapes:
+            return f"{part.name}: {column}"
+        link = self.family.links[self.family.predictors.index(part.name)].name
+        return part.name if link == "identity" else f"{link}({part.name})"
 
     @cached_property
     def _labels(self) -> pd.Index[str]:
@@ -138,7 +144,11 @@ class Estimates:
 
     @cached_property
     def params(self) -> pd.Series[float]:
-        """Fixed effects; those of other predictors than the mean behind its name."""
+        """Fixed effects, those of other predictors than the mean behind its name; then shapes.
+
+        Shapes (degrees of freedom, thresholds) are on the scale of their link, which is in
+        their name.
+        """
         return pd.Series(self.optimum.psi[self._shown], self._labels.view(), name="estimate")
 
     @cached_property
@@ -175,7 +185,7 @@ class Estimates:
         """What has no finite estimate, and why."""
         reasons = () if self.limits is None else self.limits.reasons
         known = [
-            Limit(_shown_name(part, part.columns[j]), found[j])
+            Limit(self._name(part, part.columns[j]), found[j])
             for part, found in zip(self.design.predictors, reasons, strict=False)
             for j in sorted(found)
         ]
@@ -204,10 +214,10 @@ class Estimates:
         names = []
         for term in (*self._determining, *self._wide):
             part = self.design.predictors[term.predictor]
-            names.append(_shown_name(part, term.block.name))
+            names.append(self._name(part, term.block.name))
             lost = is_constant_in(self.problem, term) | (term in self._determining)
             names += [
-                _shown_name(part, c) for c, gone in zip(part.columns, lost, strict=True) if gone
+                self._name(part, c) for c, gone in zip(part.columns, lost, strict=True) if gone
             ]
         return names
 
@@ -217,7 +227,7 @@ class Estimates:
         if self.optimum.curvature is None and self.optimum.hessian is None:
             return []
         reasons: dict[str, LimitReason] = {
-            _shown_name(part, column): _PARTS.get(part.name, "flat")
+            self._name(part, column): reason_at(part.name, simplest=part.name != "mean")
             for part in self.design.predictors
             for column in part.columns
         }
@@ -265,6 +275,25 @@ class Estimates:
                 value = self.optimum.psi[self.problem.beta_slices[k]]
                 return float(self.family.links[k].inverse(value)[0])
         return None
+
+    @property
+    def _shape_names(self) -> list[str]:
+        """Names of the shapes in `params`."""
+        return [self._name(self.design.predictor(name), "") for name in self.family.shapes]
+
+    @property
+    def shapes(self) -> pd.DataFrame:
+        """See `GLMM.shapes`."""
+        rows, interval = {}, self.conf_int()
+        for name, shown in zip(self.family.shapes, self._shape_names, strict=True):
+            link = self.family.links[self.family.predictors.index(name)]
+            estimate, slope, *_ = link.derivatives(np.atleast_1d(self.params[shown]))
+            given = interval.loc[shown].to_numpy()
+            ends = np.where(given == np.inf, np.inf, link.inverse(given))
+            error = float(np.abs(slope[0])) * float(self.bse[shown])
+            rows[name] = [float(estimate[0]), error, *np.sort(ends).tolist()]
+        names = ["estimate", "std_error", "low", "high"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
     # ---- likelihood ----------------------------------------------------------------------
 
@@ -375,7 +404,7 @@ class Estimates:
         singular = tuple(self.problem.terms[number].block.name for number in found)
         parts = self.design.predictors
         every, most = (
-            tuple(_shown_name(parts[t.predictor], t.block.name) for t in terms)
+            tuple(self._name(parts[t.predictor], t.block.name) for t in terms)
             for terms in (self._determining, self._wide)
         )
         explanations = explain_limits(self._limits, self._separated_rows, every, most)
@@ -404,7 +433,7 @@ class Estimates:
 
     def approximation(self) -> ApproximationFacts:
         """Compare with the same model fitted by quadrature until its likelihood settles."""
-        fixed = [_shown_name(part, c) for part in self.design.predictors for c in part.columns]
+        fixed = [self._name(part, c) for part in self.design.predictors for c in part.columns]
         names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
         if self._determining:
             return unavailable(self.llf, "The groups determine the responses.")
@@ -419,11 +448,6 @@ class Estimates:
     def converged(self) -> bool:
         """Whether the optimum was reached."""
         return self.convergence.converged
-
-
-def _shown_name(part: Predictor, column: str) -> str:
-    """Name of a fixed effect: bare for the mean, behind its predictor for others."""
-    return column if part.name == "mean" else f"{part.name}: {column}"
 
 
 def _is_constant_dispersion(part: Predictor) -> bool:

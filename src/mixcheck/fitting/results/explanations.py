@@ -37,6 +37,10 @@ _PLAIN = {
         "No finite estimate: {names}, because the data show no zeros there beyond those that the "
         "rest of the model explains. Leave zi= out, or write a simpler one"
     ),
+    "shape": (
+        "No finite estimate: {names}, because the responses are distributed as in the simpler "
+        "family at its end (the Gaussian, for degrees of freedom of a t). Write that family"
+    ),
     "flat": (
         "No finite estimate: {names}, because the likelihood no longer changes along it where the "
         "search ended. Remove or merge the predictors behind it"
@@ -88,7 +92,7 @@ def explain_limits(
         out.append(_EVERY.format(names=", ".join(every)))
     if most:
         out.append(_MOST.format(names=", ".join(most)))
-    for reason in ("dispersion", "zero part", "flat"):
+    for reason in ("dispersion", "zero part", "shape", "flat"):
         found = _named(limits, reason)
         if found:
             out.append(_PLAIN[reason].format(names=_quote(found)) + ".")

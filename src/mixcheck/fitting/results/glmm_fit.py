@@ -80,7 +80,11 @@ class GLMM:
 
     @property
     def params(self) -> pd.Series[float]:
-        """Fixed effects; those of other predictors than the mean behind its name."""
+        """Fixed effects, those of other predictors than the mean behind its name; then shapes.
+
+        Shapes (degrees of freedom, thresholds) are on the scale of their link, which is in
+        their name.
+        """
         return self._port.params
 
     @property
@@ -107,6 +111,24 @@ class GLMM:
             One minus the confidence.
         """
         return self._port.conf_int(alpha)
+
+    @property
+    def shapes(self) -> pd.DataFrame:
+        """Parameters of the family that no formula speaks of, such as degrees of freedom.
+
+        Columns ``estimate``, ``std_error``, ``low`` and ``high``: on their own scale, with the
+        standard error by the delta method and the ends of the interval through the link. In
+        `params` they are on the scale of their link.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> sleep = mc.datasets.load("sleepstudy")
+        >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep, family="t")
+        >>> fit.shapes.estimate.round(1).to_dict()
+        {'df': 2.9}
+        """
+        return self._port.shapes
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the fixed effects; NaN beside an infinite variance."""

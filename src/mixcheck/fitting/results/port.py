@@ -505,6 +505,7 @@ class GlmmPort(Estimates):
             "method": str(self.method),
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
+            **self._shape_facts,
             **self._likelihood_facts,
             **{name: Places(value, 4) for name, value in self._integration.items()},
         }
@@ -519,12 +520,24 @@ class GlmmPort(Estimates):
                 "high": interval["high"],
             }
         )
+        # A test of a shape against a number nobody named says nothing.
+        fixed.loc[self._shape_names, ["z", "pvalue"]] = np.nan
         remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
         if self.method.kind == "pseudo":
             remarks = (*remarks, _PSEUDO)
         return summarise(
             "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
         )
+
+    @property
+    def _shape_facts(self) -> dict[str, Cell]:
+        """Shapes whose link is not the identity, on their own scale."""
+        links = dict(zip(self.family.predictors, self.family.links, strict=True))
+        return {
+            str(name): f"{row.estimate:.4g} (95 % from {row.low:.4g} to {row.high:.4g})"
+            for name, row in self.shapes.iterrows()
+            if links[str(name)].name != "identity"
+        }
 
     @property
     def words(self) -> str:
