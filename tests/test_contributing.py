@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md knows the house. ``python tests/test_contributing.py`` writes its list anew."""
+"""The list of files is current; ``python tests/test_contributing.py`` writes it anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "CONTRIBUTING.md"
+PAGE = ROOT / "docs" / "developers" / "files.md"
 ROOMS = (
     "mixcheck",
     *(
@@ -63,6 +63,15 @@ def test_rooms_stand_together():
     """The files of one room are listed in one place."""
     rooms = [room for room, _ in groupby(name.rpartition("/")[0] for name, _ in _listed())]
     assert len(rooms) == len(set(rooms))
+
+
+def test_links_of_the_page_lead_somewhere():
+    """CONTRIBUTING.md links to files that exist, and is a page and no more."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert len(text.splitlines()) < 60
 
 
 if __name__ == "__main__":

@@ -52,12 +52,13 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     space: dict[str, object] = {"__name__": "__docs__"}
     started = time.process_time()
     for block in _blocks(page, "python"):
-        exec(compile(block, page, "exec"), space)
+        exec(compile(block, page, "exec", dont_inherit=True), space)
     assert time.process_time() - started < LONGEST
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+# The list of files is made of docstrings.
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "developers/files.md"])
 def test_one_sentence_a_line(page):
     """A line of text, of a list too, holds one sentence."""
     plain = [re.sub(r"`[^`]*`|^\d+\.", "X", line.replace("*", "")) for line in _prose(page)]
