@@ -13,6 +13,18 @@ import pytest
 import mixcheck as mc
 from mixcheck import options
 
+FORMER = {"marginal": "conditional"}
+
+
+def test_a_former_word_is_read_with_a_warning():
+    """A word of the version before gives that of today; every other word is refused."""
+    read = {"allowed": ("conditional", "link"), "former": FORMER}
+    with pytest.warns(mc.RenamedWarning, match="scale='marginal'.*write scale='conditional'"):
+        assert options.require_choice("scale", "marginal", **read) == "conditional"
+    with pytest.raises(mc.OptionError, match="write 'conditional' or 'link'"):
+        options.require_choice("scale", "response", **read)
+
+
 ODD: tuple[Any, ...] = (
     [],
     {},

@@ -81,6 +81,7 @@ from mixcheck.errors import BoundaryWarning as BoundaryWarning
 from mixcheck.errors import ConvergenceWarning as ConvergenceWarning
 from mixcheck.errors import DataWarning as DataWarning
 from mixcheck.errors import MixcheckWarning as MixcheckWarning
+from mixcheck.errors import RenamedWarning as RenamedWarning
 from mixcheck.errors import SeparationWarning as SeparationWarning
 
 check = _run_checks

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from mixcheck.errors import UnknownArgumentError
 from mixcheck.foreign_names import find_answer, plain_name
-from mixcheck.options import shown
+from mixcheck.options import shown, tell_renamed
 
 __all__ = ["answer_as", "answer_calls", "answer_methods"]
 
@@ -23,6 +23,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+# Arguments that were called otherwise in the version before, of every function that has them.
+_FORMER = {"colour": "color"}
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -68,7 +70,13 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         and p.kind in (*_BY_POSITION, inspect.Parameter.KEYWORD_ONLY)
     )
 
+    former = {old: new for old, new in _FORMER.items() if new in named and old not in named}
+
     def require(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for old, new in former.items():
+            if old in kwargs and new not in kwargs:
+                tell_renamed(f"{old}=", f"{new}=")
+                kwargs[new] = kwargs.pop(old)
         given = kwargs.keys()
         name = type(args[0]).__name__ if constructs and args else known_as
         if not given <= named:

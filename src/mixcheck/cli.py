@@ -202,7 +202,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         quick=options.quick,
         progress=_progress_line() if options.progress else None,
         width=_width(),
-        colour=_colour(sys.stdout),
+        color=_color(sys.stdout),
     )
     return PASSED
 
@@ -227,7 +227,7 @@ def _run_check(options: argparse.Namespace) -> int:
     text = (
         f"{on_a_terminal(fit.formula)}, {fit.family.name}: {fit.nobs} observations, "
         f"log-likelihood {fit.llf:.4f}\n\n"
-        f"{report.to_text(width=_width(), colour=_colour(_speaker(options)))}\n\n"
+        f"{report.to_text(width=_width(), color=_color(_speaker(options)))}\n\n"
         f"Seed: {report.provenance['seed']}"
     )
     forms = {"report": report.to_html, "json": report.to_json, "junit": report.to_junit}
@@ -262,7 +262,7 @@ def _run_compare(options: argparse.Namespace) -> int:
     data = read_table(options.data)
     models = [_fit(options, data, formula, family) for formula, family in pairs]
     table = compare(models, criterion=options.criterion)
-    text = table.to_text(width=_width(), colour=_colour(_speaker(options)))
+    text = table.to_text(width=_width(), color=_color(_speaker(options)))
     _deliver(options, text, {"report": table.to_html, "json": table.to_json})
     return PASSED
 
@@ -457,5 +457,5 @@ def _width() -> int:
     return min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
 
 
-def _colour(stream: TextIO) -> bool:
+def _color(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ

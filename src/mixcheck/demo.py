@@ -121,7 +121,7 @@ def run_demo(
     quick: bool = False,
     progress: Progress = None,
     width: int = 100,
-    colour: bool = False,
+    color: bool = False,
 ) -> Story:
     """Tell the story on standard output and write its page.
 
@@ -132,7 +132,7 @@ def run_demo(
     seed : int
     quick : bool
         Whether to simulate fewer data sets, and to try only the first suggestions.
-    progress, width, colour
+    progress, width, color
         As in `Suite.run` and `Report.to_text`.
 
     Returns
@@ -145,7 +145,7 @@ def run_demo(
         If no suggested model could be fitted and passes its checks.
     """
     draws, most = (QUICK_DRAWS, QUICK_MOST) if quick else (DRAWS, MOST)
-    show = partial(to_text, width=width, colour=colour)
+    show = partial(to_text, width=width, color=color)
     _say(f"{TITLE}\n{'=' * len(TITLE)}")
     _tell(STORY, width)
     wrong = _wrong_chapter(seed, draws, progress, width)

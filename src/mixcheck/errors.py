@@ -21,6 +21,7 @@ __all__ = [
     "MixcheckWarning",
     "OptionError",
     "OutputError",
+    "RenamedWarning",
     "SeparationError",
     "SeparationWarning",
     "UnknownArgumentError",
@@ -119,3 +120,7 @@ class SeparationWarning(MixcheckWarning):
 
 class DataWarning(MixcheckWarning):
     """Rows or columns were left out; the message says which and why."""
+
+
+class RenamedWarning(MixcheckWarning, FutureWarning):
+    """A word of the version before, which is read for the last time; write the new one."""

@@ -12,13 +12,15 @@ import numbers
 import operator
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from mixcheck.errors import OptionError
+from mixcheck.errors import OptionError, RenamedWarning
+from mixcheck.notices import warn
 
 __all__ = [
     "as_items",
@@ -35,10 +37,12 @@ __all__ = [
     "require_whole",
     "require_workers",
     "shown",
+    "tell_renamed",
 ]
 
 # Longer values than this are cut in a message.
 _MOST_SHOWN = 60
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _PLAIN = (str, bytes, bool, int, float, complex, np.generic, type(None))
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 
@@ -141,8 +145,20 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     return f"{first} and {len(names) - most} more" if len(names) > most else first
 
 
-def require_choice(name: str, value: object, allowed: Sequence[str], hint: str = "") -> str:
-    """One of some words.
+def tell_renamed(old: str, new: str) -> None:
+    """Warn that a word of the version before is read for the last time, and say what to write."""
+    warn(f"{old} is called {new} now, and is read for the last time; write {new}", RenamedWarning)
+
+
+def require_choice(
+    name: str,
+    value: object,
+    allowed: Sequence[str],
+    hint: str = "",
+    *,
+    former: Mapping[str, str] = _NOTHING,
+) -> str:
+    """One of some words; of those of the version before (`former`) the word of today.
 
     Examples
     --------
@@ -151,6 +167,9 @@ def require_choice(name: str, value: object, allowed: Sequence[str], hint: str =
     """
     if isinstance(value, str) and value in allowed:
         return str(value)
+    if isinstance(value, str) and value in former:
+        tell_renamed(f"{name}={str(value)!r}", f"{name}={former[value]!r}")
+        return former[value]
     *first, last = map(repr, allowed)
     words = f"{', '.join(first)} or {last}" if first else last
     raise OptionError(f"{name}={shown(value)} is unknown; write {words}{hint}")

@@ -118,7 +118,7 @@ def _documents(
     for name in names.split():
         told: dict[str, Argument] = {}
         if name == "to_text":
-            told = {"width": WIDTH, "colour": Argument(("True", "False"), UNSURE)}
+            told = {"width": WIDTH, "color": Argument(("True", "False"), UNSURE)}
         if name in ("to_html", "to_json", "to_junit"):
             told = {"path": PATH}
         out.append(Target(f"{call}.{name}", told, sure=name != "to_text", weight=0.12))
@@ -292,8 +292,8 @@ TARGETS: tuple[Target, ...] = (
                 ("0.05", "np.float32(0.1)"), values.number(0.0, 1.0), ("0", "1", "1.5")
             ),
             "adjust": Argument(
-                ("'max-t'", "'holm'", "'none'"),
-                values.choice("max-t", "holm", "none"),
+                ("'min-p'", "'holm'", "'none'"),
+                values.choice("min-p", "holm", "none"),
                 ("'Holm'", "'bonferroni'"),
             ),
             "negligible": Argument(

@@ -37,6 +37,15 @@ def test_lrt_frame(test_of_days):
     assert bool(frame.loc[0, "boundary"])
 
 
+def test_former_name_of_color(test_of_days):
+    """`colour=` of the version before is read, with a warning that says what to write."""
+    with pytest.warns(FutureWarning, match="colour= is called color= now.*; write color="):
+        told = test_of_days.to_text(colour=True)
+    assert told == test_of_days.to_text(color=True)
+    with pytest.raises(mc.UnknownArgumentError, match="colour="):
+        test_of_days.to_text(colour=True, color=True)
+
+
 def test_a_record_says_what_it_holds():
     """Without page, table and content there is no record."""
     with pytest.raises(TypeError, match="abstract"):

@@ -63,7 +63,7 @@ def test_too_narrow():
 
 def test_colour_is_decoration():
     """Without the colour codes the coloured text is the plain text."""
-    coloured = to_text(PAGE, colour=True)
+    coloured = to_text(PAGE, color=True)
     assert coloured != to_text(PAGE)
     assert ANSI.sub("", coloured) == to_text(PAGE)
 

@@ -114,6 +114,13 @@ def test_mutated_reports_are_refused_or_shown(text):
     assert max(len(refusal.encode()) for refusal in refusals) < 500
 
 
+def test_a_report_of_the_former_version(text):
+    """The rule of adjustment was stored as max-t, and is read as what it is: min-p."""
+    old = text.replace('"min-p"', '"max-t"')
+    assert old != text
+    assert Report.from_json(old).to_json() == text
+
+
 def test_the_report_itself_returns(text):
     """Without a mutation the JSON returns to the last character."""
     assert Report.from_json(text).to_json() == text

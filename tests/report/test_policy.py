@@ -18,7 +18,7 @@ NULLS = np.arange(99.0)
 policies = st.builds(
     Policy,
     alpha=st.floats(0.001, 0.999),
-    adjust=st.sampled_from(["max-t", "holm", "none"]),
+    adjust=st.sampled_from(["min-p", "holm", "none"]),
     negligible=st.dictionaries(st.text(max_size=5), st.floats(1e-6, 1e6), max_size=3),
     waive=st.dictionaries(st.text(max_size=5), st.just("a reason"), max_size=3),
 )
@@ -54,7 +54,15 @@ def test_warn(finding):
     assert verdict_of(small, negligible={"slope": 0.1})[0] is Verdict.FAIL
 
 
-@pytest.mark.parametrize("adjust", ["max-t", "holm", "none"])
+def test_former_name_of_the_adjustment():
+    """The rule was called max-t: read with a warning in a call, and without one when stored."""
+    with pytest.warns(FutureWarning, match="write adjust='min-p'"):
+        policy = Policy(adjust="max-t")
+    assert policy == Policy(adjust="min-p")
+    assert Policy.from_dict({"alpha": 0.05, "adjust": "max-t"}) == policy
+
+
+@pytest.mark.parametrize("adjust", ["min-p", "holm", "none"])
 def test_undecided(finding, adjust):
     """Ten draws cannot fail a check at 5 %, whatever they show."""
     few = finding(replicates=np.arange(10.0), statistic=99.0, floor=1 / 11)
@@ -116,7 +124,7 @@ def test_impossible_pvalue(finding):
 
 
 def test_shared_replicates_cost_less_than_holm(finding):
-    """Two checks that always agree count as one under max-t, as two under Holm."""
+    """Two checks that always agree count as one under min-p, as two under Holm."""
     twins = [finding(name, replicates=NULLS, statistic=97.5) for name in ("a", "b")]
     joint = [judgement.adjusted_pvalue for judgement in Policy().judge(twins)]
     holm = [judgement.adjusted_pvalue for judgement in Policy(adjust="holm").judge(twins)]
@@ -172,7 +180,7 @@ def test_policies_are_values(first, second):
         ({"alpha": "5 %"}, "found '5 %'"),
         (
             {"adjust": "bonferroni"},
-            "'bonferroni' is unknown; write 'max-t', 'holm' or 'none'",
+            "'bonferroni' is unknown; write 'min-p', 'holm' or 'none'",
         ),
         ({"negligible": {"slope": -1}}, r"negligible\['slope'\] must be a positive number"),
         ({"waive": {"zeros": ""}}, r"waive\['zeros'\] must be the reason"),

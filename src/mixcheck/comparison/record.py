@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixcheck.calls import answer_methods
 from mixcheck.display.document import Document
 from mixcheck.display.encoding import json_text
 from mixcheck.display.files import PathLike, write_file
@@ -18,6 +19,7 @@ __all__ = ["SCHEMA_VERSION", "Record"]
 SCHEMA_VERSION = 1
 
 
+@answer_methods
 class Record(ABC):
     """A result that can be read, tabulated and stored."""
 
@@ -35,9 +37,9 @@ class Record(ABC):
     def content(self) -> Mapping[str, Any]:
         """What `to_json` writes; numbers are finite or None."""
 
-    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+    def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The result for a terminal."""
-        return to_text(self.document(), width=width, colour=colour)
+        return to_text(self.document(), width=width, color=color)
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The result as one HTML file that needs nothing else."""

@@ -152,9 +152,9 @@ class Comparison:
         ]
         return Document("Model comparison", tuple(blocks))
 
-    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+    def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The comparison for a terminal."""
-        return to_text(self.document(), width=width, colour=colour)
+        return to_text(self.document(), width=width, color=color)
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The comparison as one HTML file that needs nothing else."""

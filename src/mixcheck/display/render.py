@@ -42,7 +42,7 @@ _ANSI: dict[Tone, str] = {
 }
 
 
-def to_text(document: Document, *, width: int = 88, colour: bool = False) -> str:
+def to_text(document: Document, *, width: int = 88, color: bool = False) -> str:
     """A document for a terminal.
 
     Parameters
@@ -50,7 +50,7 @@ def to_text(document: Document, *, width: int = 88, colour: bool = False) -> str
     document : Document
     width : int
         Columns of the terminal; tables wrap their widest text column to fit.
-    colour : bool
+    color : bool
         Whether the badges take ANSI colours. The words alone say everything.
 
     Raises
@@ -71,9 +71,9 @@ def to_text(document: Document, *, width: int = 88, colour: bool = False) -> str
     zeros  < 0.001
     """
     require_whole("width", width, NARROWEST_PAGE)
-    require_flag("colour", colour)
+    require_flag("color", color)
     blocks = (Heading(document.title, 1), *document.blocks)
-    parts = [_block_text(block, width, colour) for block in blocks]
+    parts = [_block_text(block, width, color) for block in blocks]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -111,19 +111,19 @@ def _cell_text(cell: Cell) -> str:
     return _printable(format_cell(cell))
 
 
-def _block_text(block: Block, width: int, colour: bool) -> str:
+def _block_text(block: Block, width: int, color: bool) -> str:
     match block:
         case Heading(text=text, level=level):
             return _heading_text(_printable(text), level)
         case Paragraph(text=text, badge=badge):
-            lead = _badge_text(badge, colour)
+            lead = _badge_text(badge, color)
             return _filled(_printable(text), width, lead, badge)
         case Table():
-            return _table_text(block, width, colour)
+            return _table_text(block, width, color)
         case Figure(caption=caption, alt=alt):
             return _filled(_printable(f"[figure] {alt or caption}"), width, "", None)
         case Section():
-            return _section_text(block, width, colour)
+            return _section_text(block, width, color)
 
 
 def _heading_text(text: str, level: int) -> str:
@@ -131,11 +131,11 @@ def _heading_text(text: str, level: int) -> str:
     return f"{text}\n{rule * _columns_of(text)}" if rule else text
 
 
-def _badge_text(badge: Badge | None, colour: bool) -> str:
+def _badge_text(badge: Badge | None, color: bool) -> str:
     if badge is None:
         return ""
     word = _printable(badge.word)
-    return f"\x1b[{_ANSI[badge.tone]}m{word}\x1b[0m" if colour else word
+    return f"\x1b[{_ANSI[badge.tone]}m{word}\x1b[0m" if color else word
 
 
 def _filled(text: str, width: int, lead: str, badge: Badge | None) -> str:
@@ -147,12 +147,12 @@ def _filled(text: str, width: int, lead: str, badge: Badge | None) -> str:
     return lead + "  " + body[len(indent) :] if text else lead
 
 
-def _section_text(section: Section, width: int, colour: bool) -> str:
+def _section_text(section: Section, width: int, color: bool) -> str:
     title = _printable(section.heading.text)
     if section.badge is not None:
         title = f"{title}: {_printable(section.badge.word)}"
     parts = [_heading_text(title, section.heading.level)]
-    parts += [_block_text(block, width, colour) for block in section.blocks]
+    parts += [_block_text(block, width, color) for block in section.blocks]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -177,7 +177,7 @@ def _padded(text: str, width: int, right: bool) -> str:
     return padding + text if right else text + padding
 
 
-def _table_text(table: Table, width: int, colour: bool) -> str:
+def _table_text(table: Table, width: int, color: bool) -> str:
     cells = [[_cell_text(cell) for cell in row] for row in table.rows]
     heads = [_printable(column) for column in table.columns]
     right = [table.is_numeric(column) for column in range(len(heads))]
@@ -186,14 +186,14 @@ def _table_text(table: Table, width: int, colour: bool) -> str:
     lines = _table_lines([heads], widths, right)
     lines.append(_GAP.join("-" * size for size in widths))
     for row, texts in zip(table.rows, cells, strict=True):
-        painted = [_painter(cell, colour) for cell in row]
+        painted = [_painter(cell, color) for cell in row]
         lines += _table_lines([texts], widths, right, painted)
     caption = [textwrap.fill(_printable(table.caption), width)] if table.caption else []
     return "\n".join([*caption, *lines])
 
 
-def _painter(cell: Cell, colour: bool) -> Callable[[str], str] | None:
-    if not (colour and isinstance(cell, Badge)):
+def _painter(cell: Cell, color: bool) -> Callable[[str], str] | None:
+    if not (color and isinstance(cell, Badge)):
         return None
     code = _ANSI[cell.tone]
     return lambda text: f"\x1b[{code}m{text}\x1b[0m"

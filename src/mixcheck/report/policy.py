@@ -24,7 +24,9 @@ from mixcheck.report.sentences import effect_words, pvalue_words, sentence
 
 __all__ = ["Adjustment", "Judgement", "Policy", "Verdict", "departure", "require_policy"]
 
-Adjustment = Literal["max-t", "holm", "none"]
+Adjustment = Literal["min-p", "holm", "none"]
+# Older reports and calls have the name of the rule in one unit, which was never computed.
+_FORMER = {"max-t": "min-p"}
 
 
 class Verdict(Enum):
@@ -130,9 +132,9 @@ class Policy:
     ----------
     alpha : float
         Level of the whole family of checks, in (0, 1).
-    adjust : {"max-t", "holm", "none"}
-        "max-t" is the step-down rule of Westfall and Young over the statistics that the
-        findings share in the same replicate data sets; findings without replicates join by
+    adjust : {"min-p", "holm", "none"}
+        "min-p" is the step-down rule of Westfall and Young over the p-values that the
+        findings have in the same replicate data sets; findings without replicates join by
         Holm's rule. "none" raises a false alarm in one true model of five with seven checks.
     negligible : mapping of str to float
         For the name of an effect, the departure (see `departure`) below which a significant
@@ -154,13 +156,14 @@ class Policy:
     """
 
     alpha: float = 0.05
-    adjust: Adjustment = "max-t"
+    adjust: Adjustment = "min-p"
     negligible: Mapping[str, float] = field(default_factory=dict)
     waive: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_alpha(self.alpha)
-        require_choice("adjust", self.adjust, get_args(Adjustment))
+        adjust = require_choice("adjust", self.adjust, get_args(Adjustment), former=_FORMER)
+        object.__setattr__(self, "adjust", adjust)
         object.__setattr__(self, "alpha", float(self.alpha))
         object.__setattr__(self, "negligible", MappingProxyType(_sizes(self.negligible)))
         object.__setattr__(self, "waive", MappingProxyType(_reasons(self.waive)))
@@ -201,6 +204,9 @@ class Policy:
                 f"a policy has no {', '.join(sorted(map(shown, unknown)))}; "
                 "it has alpha, adjust, negligible and waive"
             )
+        adjust = content.get("adjust")
+        if isinstance(adjust, str) and adjust in _FORMER:
+            content = {**content, "adjust": _FORMER[adjust]}
         return cls(**content)
 
     def judge(self, findings: Sequence[Finding | Skipped]) -> tuple[Judgement, ...]:
@@ -299,7 +305,7 @@ def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[_Test]:
     floors = np.array([finding.floor for finding in findings], dtype=np.float64)
     if policy.adjust == "none":
         return [_Test(p, min(f, p), False) for p, f in zip(pvalues, floors, strict=True)]
-    pools = _pools(findings) if policy.adjust == "max-t" else []
+    pools = _pools(findings) if policy.adjust == "min-p" else []
     joint = np.zeros(len(findings), dtype=np.bool_)
     for pool in pools:
         joint[pool.members] = True
@@ -360,7 +366,7 @@ def _judgement(policy: Policy, finding: Finding | Skipped, test: _Test | None) -
     adjusted = test.adjusted if test is not None and policy.adjust != "none" else None
     numbers = [effect_words(finding.effect), pvalue_words(finding.pvalue, adjusted)]
     words = f"{lead}: {', '.join(part for part in numbers if part)}."
-    if test is not None and policy.adjust == "max-t" and not test.joint:
+    if test is not None and policy.adjust == "min-p" and not test.joint:
         words += " It has no shared replicates, so its p-value is adjusted by Holm's rule."
     if finding.check in policy.waive and verdict in (Verdict.PASS, Verdict.WARN) and not caution:
         words += f" Its waiver ({policy.waive[finding.check]}) is no longer needed."

@@ -255,9 +255,9 @@ class Report:
         table = (summary_table(self.findings, self.judgements),) if self.findings else ()
         return (summary_paragraph(self.judgements, self.policy), *idle, *table)
 
-    def to_text(self, *, width: int = 100, colour: bool = False) -> str:
+    def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The summary, the table and what did not pass, for a terminal."""
-        return to_text(self.short_document(), width=width, colour=colour)
+        return to_text(self.short_document(), width=width, color=color)
 
     def to_markdown(self) -> str:
         """The summary, the table and what did not pass, for a comment or a step summary."""
