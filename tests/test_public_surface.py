@@ -14,6 +14,7 @@ from mixcheck import errors
 NAMES = {
     "datasets",
     "families",
+    "priors",
     "glmm",
     "GLMM",
     "from_draws",
@@ -67,7 +68,7 @@ def test_public_names():
         name
         for name, value in vars(mc).items()
         if not name.startswith("_")
-        and (not inspect.ismodule(value) or name in ("datasets", "families", "checks"))
+        and (not inspect.ismodule(value) or name in ("datasets", "families", "priors", "checks"))
     }
     assert offered == NAMES
 

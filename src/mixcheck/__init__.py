@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 # data and families
 from mixcheck import datasets as datasets
 from mixcheck import families as families
+from mixcheck import priors as priors
 
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm as glmm

@@ -40,8 +40,8 @@ _STOPS = "leave it out: there is one optimiser, and fit.convergence tells where 
 _ROWS = 'choose rows before, such as data[data["x"] > 0]; rows with missing values are left out'
 _RANDOM = 'write random effects in the formula, such as "y ~ x + (1 | g)"'
 _BAYES = (
-    "leave it out: nothing is sampled and there are no priors; a Bayesian model fitted elsewhere "
-    "is checked by from_draws(..)"
+    "leave it out: nothing is sampled; priors= gives posterior modes, and a Bayesian model fitted "
+    "elsewhere is checked by from_draws(..)"
 )
 _ERRORS = "leave it out: predictions come without standard errors and intervals"
 
@@ -121,8 +121,13 @@ FOREIGN_NAMES: Final = (
         verbs=_FIT,
     ),
     ForeignName(
-        "prior priors chains iter cores backend warmup adapt_delta sample_prior "
-        "prior_only tune target_accept algorithm save_pars stanvars threads",
+        "prior fixef_prior cov_prior resid_prior",
+        'write priors={"x": mc.priors.normal(0, 2.5)}, the estimates being posterior modes',
+        own="priors",
+    ),
+    ForeignName(
+        "chains iter cores backend warmup adapt_delta sample_prior prior_only "
+        "tune target_accept algorithm save_pars stanvars threads",
         _BAYES,
         verbs=("glmm",),
     ),

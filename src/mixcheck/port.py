@@ -368,7 +368,7 @@ class Comparable(Protocol):
         ...
 
 
-LikelihoodKind: TypeAlias = Literal["full", "restricted", "pseudo"]
+LikelihoodKind: TypeAlias = Literal["full", "restricted", "pseudo", "penalised"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -412,7 +412,7 @@ class Traceable(Protocol):
 
     @property
     def likelihood_kind(self) -> LikelihoodKind:
-        """Of the responses; restricted (REML); or that of a working response."""
+        """Of the responses; restricted (REML); that of a working response; or not maximised."""
         ...
 
     @property

@@ -128,6 +128,9 @@ def _documents(
 RECORDS = ("lrt", "bootstrap", "vuong", "logo", "loo", "difference", "selection", "suggestions")
 
 
+# Limits of the parameters of priors.
+_ANY, _ABOVE_0, _ABOVE_1 = (-np.inf, np.inf), (0.0, np.inf), (1.0, np.inf)
+
 TARGETS: tuple[Target, ...] = (
     # ---- replicate data sets, residuals, checks
     Target(
@@ -757,6 +760,25 @@ TARGETS: tuple[Target, ...] = (
         for name in ("load", "describe")
     ),
     Target("mc.datasets.available"),
+    *(
+        Target(
+            f"mc.priors.{name}",
+            {
+                part: Argument(
+                    (right,), values.number(*limits), ("'1'", "None", "np.nan", "np.inf", "-2"), 1.0
+                )
+                for part, right, limits in parts
+            },
+            tuple(part for part, _, _ in parts),
+        )
+        for name, parts in (
+            ("normal", (("mean", "0", _ANY), ("sd", "2.5", _ABOVE_0))),
+            ("t", (("df", "3", _ABOVE_0), ("mean", "0", _ANY), ("scale", "2.5", _ABOVE_0))),
+            ("half_normal", (("sd", "1", _ABOVE_0),)),
+            ("gamma", (("shape", "2", _ABOVE_1), ("rate", "0.1", _ABOVE_0))),
+            ("lkj", (("eta", "2", _ABOVE_1),)),
+        )
+    ),
     Target(
         "mc.families.get_family",
         {
@@ -1096,6 +1118,12 @@ _OPTIONS: dict[str, Argument] = {
     "reml": Argument(("False",), values.flag, ("True", "1", "'yes'", "None"), 0.06),
     "draws": Argument(("None",), UNSURE, ("64", "1000", "0", "1.5", "'64'", "True"), 0.05),
     "seed": Argument(("None",), UNSURE, ("3", "-1", "1.5", "'3'", "True"), 0.05),
+    "priors": Argument(
+        ("None", "{'Intercept': mc.priors.normal(0, 5)}"),
+        UNSURE,
+        ("{'nope': mc.priors.t()}", "{'Intercept': 1}", "'x'", "[1]", "{1: mc.priors.t()}"),
+        0.05,
+    ),
     "context": Argument(
         ("None", "{'half': half}"),
         UNSURE,
@@ -1413,6 +1441,7 @@ EXEMPT = {
     **dict.fromkeys(("GroupScores", "LikelihoodRatio", "Residuals", "RowScores"), _MADE),
     **dict.fromkeys(("ScoreDifference", "Selection", "Suggestions", "Vuong"), _MADE),
     **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset"), _MADE),
-    **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check"), _ABSTRACT),
+    **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check", "Prior"), _ABSTRACT),
     **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs"), _WITHIN),
+    **dict.fromkeys(("information", "log_density", "slope"), _WITHIN),
 }

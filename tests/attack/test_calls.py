@@ -96,7 +96,7 @@ def test_the_whole_surface_is_called() -> None:
     text = " ".join((*calls, *surface.AFTER_FIT, *subjects.MADE_BY, "mc.glmm command from_json"))
     words = set(re.findall(r"\w+", text))
     missing = set()
-    for module in (mc, mc.checks, mc.families, mc.datasets):
+    for module in (mc, mc.checks, mc.families, mc.priors, mc.datasets):
         for name, value in _public(module).items():
             if name not in words and name not in surface.EXEMPT:
                 missing.add(name)

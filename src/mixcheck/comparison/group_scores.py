@@ -230,7 +230,7 @@ def logo(
     >>> scores.group, scores.method, round(scores.total, 1)
     ('herd', 'exact', -99.5)
     """
-    fitted = require_comparable(model, "logo")
+    fitted = require_comparable(model, "logo", maximum=False)
     if not isinstance(fitted, Groupwise):
         raise OptionError(
             f"logo needs a model whose likelihood is known by groups, such as the result of "

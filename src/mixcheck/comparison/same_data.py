@@ -46,8 +46,16 @@ _REMEDIES = {
 }
 
 
-def require_comparable(model: object, what: str) -> Comparable:
+def require_comparable(model: object, what: str, *, maximum: bool = True) -> Comparable:
     """The port of a model, if it has a likelihood and an account of its data.
+
+    Parameters
+    ----------
+    model : object
+    what : str
+        For what.
+    maximum : bool
+        Whether the likelihood must have its maximum at the estimates.
 
     Raises
     ------
@@ -62,15 +70,20 @@ def require_comparable(model: object, what: str) -> Comparable:
             f"{what} needs a fitted model with a log-likelihood, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
-    return _require_likelihood(found, what)
+    return _require_likelihood(found, what, maximum=maximum)
 
 
-def _require_likelihood(model: Comparable, what: str) -> Comparable:
+def _require_likelihood(model: Comparable, what: str, *, maximum: bool) -> Comparable:
     if isinstance(model, Traceable) and model.likelihood_kind == "pseudo":
         raise ComparisonError(
             f"{formula_of(model)!r} was fitted by pseudo-likelihood, which is a likelihood of "
             f"working responses that differ between models: {what} does not exist. Fit it by "
             'method="laplace"'
+        )
+    if maximum and isinstance(model, Traceable) and model.likelihood_kind == "penalised":
+        raise ComparisonError(
+            f"{formula_of(model)!r} was fitted with priors, so its log-likelihood is not a "
+            f"maximum: {what} does not exist. Fit it without priors=, or score it by logo or loo"
         )
     if not math.isfinite(model.llf):
         raise ComparisonError(

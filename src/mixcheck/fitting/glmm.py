@@ -35,6 +35,7 @@ from mixcheck.fitting.estimation.sizes import require_possible
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
 from mixcheck.fitting.likelihood.laplace import HessianKind
+from mixcheck.fitting.likelihood.penalty import read_priors
 from mixcheck.fitting.likelihood.problem import Problem, Term, arrange
 from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
@@ -42,6 +43,7 @@ from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.notices import warn
 from mixcheck.options import shown
+from mixcheck.priors import Prior
 
 __all__ = ["glmm"]
 
@@ -66,6 +68,7 @@ def glmm(
     reml: bool = False,
     draws: int | None = None,
     seed: int | None = None,
+    priors: Mapping[str, Prior] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> GLMM:
     """Fit a generalized linear mixed model by maximum likelihood.
@@ -122,6 +125,13 @@ def glmm(
         default. They are the same in each evaluation and in each refit.
     seed : int, optional
         Another scrambling of these points.
+    priors : mapping of str to Prior, optional
+        Distributions from `mixcheck.priors`, by the names of coefficients as `GLMM.params` has
+        them, and ``"sd(group)"``, ``"sd(group, effect)"`` or ``"cor(group)"`` for standard
+        deviations and correlations of random effects. The estimates are then posterior modes
+        (MAP): coefficients that predictors separate, and variances that would be zero, have
+        finite and positive ones. `GLMM.llf` is the likelihood without the priors, and
+        `GLMM.log_posterior` has them; there is no AIC, BIC or likelihood-ratio test.
     context : mapping, optional
         Functions and constants for the formula, by name. Functions are called, and so trusted;
         values of rows are columns of the data.
@@ -164,6 +174,10 @@ def glmm(
         chosen = add_zeros(chosen)
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     problem = arrange(design, chosen)
+    penalty = read_priors(priors, design, problem)
+    if penalty is not None:
+        _require_marginal(way)
+        problem = replace(problem, penalty=penalty)
     require_possible(problem)
     require_identified(problem)
     if is_profiled(problem):
@@ -183,6 +197,15 @@ def glmm(
         ) from error
     _warn(fit)
     return fit
+
+
+def _require_marginal(method: Method) -> None:
+    """Refuse priors where what is maximised is not a function of all parameters."""
+    if method.joint:
+        raise OptionError(
+            f"priors= belong to all parameters, and by {method} the fixed effects of the mean are "
+            "none of those that are searched; leave method and reml out"
+        )
 
 
 def _fit(

@@ -47,6 +47,11 @@ def require_likelihood(options: Mapping[str, Any]) -> None:
             "REML likelihoods of models with different fixed effects cannot be compared; leave "
             "reml out, and fit the selected model with reml=True"
         )
+    if options.get("priors"):
+        raise OptionError(
+            "priors= belong to the parameters of one model, and models with other terms are "
+            "compared by their likelihoods; leave priors out, and fit the selected model with them"
+        )
     method = read_method(require_text("method", options.get("method", "laplace"), "laplace"))
     if method.kind == "pseudo":
         raise OptionError(

@@ -311,7 +311,7 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     if design.formula.response.kind == "single" and design.size is not None:
         weights = design.size
     options = fit.method.options
-    require_likelihood(options)
+    require_likelihood({**options, "priors": fit.priors})
     options.pop("reml", None)
     if weights is not None:
         options["weights"] = weights

@@ -42,9 +42,19 @@ def _two_ended(problem: Problem, k: int) -> str | None:
     return name if name in _WIDE and problem.family.two_ended[k] else None
 
 
+def _unbounded(problem: Problem) -> list[Term]:
+    """Random terms of means with two ends whose deviation no prior keeps finite."""
+    known = problem.penalty
+    return [
+        term
+        for number, term in enumerate(problem.terms)
+        if _two_ended(problem, term.predictor) and not (known and known.bounds_term(number))
+    ]
+
+
 def determined_terms(problem: Problem) -> tuple[Term, ...]:
     """Random intercepts whose every level has responses at one end, but not all at the same."""
-    held = [t for t in problem.terms if _two_ended(problem, t.predictor) and _is_intercept(t)]
+    held = [t for t in _unbounded(problem) if _is_intercept(t)]
     if not held:
         return ()
     ways = problem.recession
@@ -90,10 +100,9 @@ def is_constant_in(problem: Problem, term: Term) -> BoolArray:
 def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:
     """Random terms whose deviation is so large that levels all but determine the responses."""
     out = []
-    for term in problem.terms:
+    for term in _unbounded(problem):
         link = _two_ended(problem, term.predictor)
-        if link is None:
-            continue
+        assert link is not None
         theta = optimum.psi[problem.n_beta :]
         spread = term.block.Z @ term.covariance.root(theta[term.theta])
         deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))

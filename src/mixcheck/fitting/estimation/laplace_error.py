@@ -39,7 +39,7 @@ def compare_with_quadrature(
     names : sequence of str, (P,)
         Of the parameters.
     """
-    llf = -0.5 * optimum.evaluation.deviance
+    llf = optimum.evaluation.llf
     if method.kind != "full":
         return unavailable(llf, f"What {method} maximises is no marginal likelihood.")
     if not problem.terms:
@@ -58,7 +58,7 @@ def compare_with_quadrature(
     return ApproximationFacts(
         reference=str(quadrature),
         llf=llf,
-        reference_llf=-0.5 * exact.evaluation.deviance,
+        reference_llf=exact.evaluation.llf,
         shift=float(shifts[largest]),
         parameter=names[largest],
     )

@@ -127,12 +127,16 @@ def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
 
 
 def _simplifying(problem: Problem) -> list[int]:
-    """Predictors other than the mean's, without random effects, that may come to an end."""
+    """Predictors other than the mean's that may come to an end: no random effects, no priors."""
     family, random = problem.family, {term.predictor for term in problem.terms}
+    known = problem.penalty
     return [
         k
         for k, name in enumerate(family.predictors)
-        if k and k not in random and (name not in family.shapes or family.ends[k])
+        if k
+        and k not in random
+        and (name not in family.shapes or family.ends[k])
+        and not (known and known.bounds(k, problem.X[k].shape[1]).any())
     ]
 
 

@@ -26,7 +26,6 @@ from mixcheck.fitting.estimation.separation import Separation, find_separation
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
-from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import LimitReason
 
@@ -149,9 +148,13 @@ def reason_at(predictor: str, *, simplest: bool) -> LimitReason:
 
 
 def _look(problem: Problem, fixed: FixedFit, k: int, way: IntArray) -> Separation | None:
-    return find_separation(
-        problem.X[k], way == -1, way == 1, way == FREE, fixed.derivatives.first[k]
-    )
+    """A coefficient with a prior has a finite estimate: no direction goes along it."""
+    X, slopes = problem.X[k], fixed.derivatives.first[k]
+    known = None if problem.penalty is None else problem.penalty.bounds(k, X.shape[1])
+    if known is None or not known.any():
+        return find_separation(X, way == -1, way == 1, way == FREE, slopes)
+    found = find_separation(X[:, ~known], way == -1, way == 1, way == FREE, slopes)
+    return None if found is None else found.among(np.flatnonzero(~known), X.shape[1])
 
 
 def _alike(before: Sequence[Separation | None], after: Sequence[Separation | None]) -> bool:
@@ -205,7 +208,13 @@ def reduce_problem(problem: Problem, limits: Limits, fixed: FixedFit) -> tuple[P
         if part is not None:
             offset = offset + np.where(limits.muted, 0.0, _reach() * _movement(X, part))
         offsets.append(offset)
-    reduced = replace(mute_rows(problem, limits), X=tuple(matrices), offsets=tuple(offsets))
+    kept = [_kept(part, X.shape[1]) for X, part in zip(problem.X, limits.parts, strict=True)]
+    reduced = replace(
+        mute_rows(problem, limits),
+        X=tuple(matrices),
+        offsets=tuple(offsets),
+        penalty=None if problem.penalty is None else problem.penalty.keep(kept),
+    )
     beta = restrict_parameters(problem, limits) @ np.append(fixed.beta, np.zeros(problem.n_theta))
     start = beta[: reduced.n_beta]
     return reduced, FixedFit(start, reduced.derivatives(reduced.fixed(start), 2))
@@ -280,7 +289,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
     gradient = onto.T @ optimum.evaluation.gradient
     return Optimum(
         psi=psi,
-        evaluation=Evaluation(psi, optimum.evaluation.deviance, gradient, mode),
+        evaluation=replace(optimum.evaluation, psi=psi, gradient=gradient, mode=mode, spread=1.0),
         scale=scale,
         gradient=optimum.gradient,
         hessian=None if hessian is None else onto.T @ hessian @ onto,

@@ -73,6 +73,22 @@ class Separation:
     direction: FloatArray
     unseen: tuple[int, ...] = ()
 
+    def among(self, places: IntArray, p: int) -> Separation:
+        """The same where X has other columns too, p in all, whose coefficients are known.
+
+        Parameters
+        ----------
+        places : (p',) int
+            Where the columns stand among all.
+        p : int
+        """
+        basis, direction = np.zeros((p, self.basis.shape[1])), np.zeros(p)
+        basis[places], direction[places] = self.basis, self.direction
+        columns, dropped, unseen = (
+            tuple(places[list(held)].tolist()) for held in (self.columns, self.dropped, self.unseen)
+        )
+        return Separation(columns, False, dropped, basis, self.rows, direction, unseen)
+
 
 def find_separation(
     X: FloatArray,

@@ -107,6 +107,8 @@ class Standardised:
 
 def standardise(problem: Problem) -> Standardised | None:
     """The problem in nearly orthogonal columns; None where its own are good enough."""
+    if problem.penalty is not None:
+        return None  # priors are those of the coefficients of these columns
     fixed = tuple(_orthogonalise(X) if _needs(X) else None for X in problem.X)
     terms = tuple(_map_of(problem, term) for term in problem.terms)
     if not any(fixed) and not any(terms):

@@ -112,10 +112,14 @@ def _score_fixed(problem: Problem) -> FixedFit:
         beta = _project(problem, [np.full(problem.n, eta.mean()) for eta in etas])
         value, eta, d = _score(problem, beta)
     for _ in range(_MAX_SCORING):
-        gradient = _gradient(problem, d)
-        step = _newton_step(_information(problem, problem.observed(d).second), gradient)
+        gradient, known = _gradient(problem, d), np.zeros((beta.size, beta.size))
+        if problem.penalty is not None:
+            gradient = gradient + problem.penalty.of_coefficients(problem, beta)[1]
+            known = np.diag(problem.penalty.information(problem, beta))
+        step = _newton_step(known + _information(problem, problem.observed(d).second), gradient)
         if step is None:
-            step = _newton_step(_information(problem, problem.step_information(eta)), gradient)
+            rough = _information(problem, problem.step_information(eta))
+            step = _newton_step(known + rough, gradient)
         if step is None or float(gradient @ step) < _SCORING_DECREMENT:
             break
         length = 1.0
@@ -134,7 +138,10 @@ def _score_fixed(problem: Problem) -> FixedFit:
 def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray], Derivatives]:
     eta = problem.fixed(beta)
     d = problem.derivatives(eta, 2)
-    return float(d.value.sum()), eta, d
+    value = float(d.value.sum())
+    if problem.penalty is not None:
+        value += problem.penalty.of_coefficients(problem, beta)[0]
+    return value, eta, d
 
 
 def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
@@ -247,6 +254,8 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     assert mode is not None
     second = problem.step_information(mode.point.eta)
     information = _information(problem, second)
+    if problem.penalty is not None:
+        information += np.diag(problem.penalty.information(problem, evaluation.psi))
     if not problem.terms:
         return _inverse_root(2.0 * information)
     system = _step_system(problem, mode, second)

@@ -47,7 +47,9 @@ def split_degrees(
         # A row that is less than an observation counts for less than its share of the hat matrix.
         out = {name: value * without / sum(out.values()) for name, value in out.items()}
     dispersion = at_known - without
-    out["variance parameters"] = total - sum(out.values()) - dispersion
+    # Priors take from the degrees of fixed effects, which are not told apart.
+    name = "variance parameters" + ("" if problem.penalty is None else " and priors")
+    out[name] = total - sum(out.values()) - dispersion
     return {**out, _DISPERSION: dispersion} if spread else out
 
 

@@ -58,7 +58,7 @@ def is_linear_mixed(problem: Problem) -> bool:
 
 def has_one_variance(problem: Problem) -> bool:
     """The same, whether or not there are random effects of the mean."""
-    if not problem.family.is_linear:
+    if not problem.family.is_linear or problem.penalty is not None:
         return False
     X = problem.X[1]
     return X.shape[1] == 1 and bool(np.ptp(X) == 0.0)

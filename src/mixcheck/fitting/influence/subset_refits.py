@@ -21,7 +21,7 @@ _GRADIENT_LIMIT = 1e-5
 
 
 def restrict(problem: Problem, rows: IntArray) -> Problem:
-    """The problem of some rows, with the levels that occur in them.
+    """The problem of some rows, with the levels that occur in them, and without priors.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ def restrict(problem: Problem, rows: IntArray) -> Problem:
         latent=latent,
         terms=tuple(replace(term, factor=places[term.factor]) for term in problem.terms),
         order=np.arange(rows.size),
+        penalty=None,
     )
 
 

@@ -247,6 +247,8 @@ def objective_of(problem: Problem, method: Method) -> Objective:
         falls = nearby is not None and found.deviance < nearby.deviance - _FALL
         if (certain or falls) and _is_exact(problem, found, floor):
             raise ConvergenceError(_UNBOUNDED)
+        if problem.penalty is not None and found.mode is not None:
+            return problem.penalty.penalise(problem, found)
         return found
 
     return deviance

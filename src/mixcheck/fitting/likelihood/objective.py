@@ -23,12 +23,15 @@ class Evaluation:
     ----------
     psi : (n_beta + n_theta,)
     deviance : float
-        Minus twice the log-likelihood; inf where there is no mode.
+        Minus twice the log-likelihood; inf where there is no mode. With priors, the penalty is
+        part of it.
     gradient : (n_beta + n_theta,)
     mode : Mode or None
     spread : float
         Largest variance of a standardised random effect by the curvature at the mode. At most
         one where the log density is concave; at a pole of the approximation it is infinite.
+    penalty : float
+        Minus twice the log prior density.
     """
 
     psi: FloatArray
@@ -36,6 +39,12 @@ class Evaluation:
     gradient: FloatArray
     mode: Mode | None
     spread: float = 1.0
+    penalty: float = 0.0
+
+    @property
+    def llf(self) -> float:
+        """The log-likelihood, without priors."""
+        return -0.5 * (self.deviance - self.penalty)
 
     @property
     def gram(self) -> Gram:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -21,6 +22,9 @@ from mixcheck.design.matrices import Design, RandomBlock
 from mixcheck.families.family import Derivatives, Family, Observed, SupportError
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
+
+if TYPE_CHECKING:
+    from mixcheck.fitting.likelihood.penalty import Penalty
 
 __all__ = ["Curvature", "Problem", "Term", "arrange"]
 
@@ -85,6 +89,8 @@ class Problem:
     terms : tuple of Term
     order : (n,) int
         Position in the design of each row here.
+    penalty : Penalty or None
+        Priors of the parameters.
     """
 
     family: Family
@@ -95,6 +101,7 @@ class Problem:
     latent: Latent
     terms: tuple[Term, ...]
     order: IntArray
+    penalty: Penalty | None = None
 
     @property
     def n(self) -> int:
@@ -172,8 +179,11 @@ class Problem:
 
     @cached_property
     def products(self) -> Products | None:
-        """Cross products of a linear mixed model; None if it is none, or not identified."""
-        if not _is_linear(self):
+        """Cross products of a linear mixed model; None if it is none, or not identified.
+
+        With priors the likelihood is not profiled over the fixed effects.
+        """
+        if self.penalty is not None or not _is_linear(self):
             return None
         places = [(t.factor, t.columns, t.covariance.unrestricted) for t in self.terms]
         weights = _residual_weights(self.weights, self.offsets[1])

@@ -305,7 +305,17 @@ class Estimates:
     @property
     def llf(self) -> float:
         """Log-likelihood by `method`, every constant kept."""
+        return self.optimum.evaluation.llf
+
+    @property
+    def log_posterior(self) -> float:
+        """Log-likelihood and log prior density, `llf` without priors; the evidence is left out."""
         return -0.5 * self.optimum.evaluation.deviance
+
+    @property
+    def priors(self) -> Mapping[str, str]:
+        """Priors of parameters, by the names under which they were given."""
+        return {} if self.problem.penalty is None else self.problem.penalty.words
 
     @property
     def aic(self) -> float:
@@ -320,6 +330,12 @@ class Estimates:
         return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_parameters
 
     def _require_likelihood(self, criterion: str) -> None:
+        if self.priors:
+            raise ComparisonError(
+                f"a fit with priors has no {criterion}: its estimates are posterior modes, and not "
+                "where the likelihood is largest. Fit the model without priors= to compare it, or "
+                "score it by logo or loo"
+            )
         if self.method.kind == "pseudo":
             raise ComparisonError(
                 f"a fit by pql has no {criterion}: its pseudo-likelihood is that of a working "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -169,10 +170,20 @@ class GLMM:
     def llf(self) -> float:
         """Log-likelihood by `method`, every constant kept.
 
-        The marginal one; with REML the restricted one; with PQL that of the working response,
-        which is no likelihood of the data.
+        The marginal one, without priors; with REML the restricted one; with PQL that of the
+        working response, which is no likelihood of the data.
         """
         return self._port.llf
+
+    @property
+    def log_posterior(self) -> float:
+        """Log-likelihood and log prior density, `llf` without priors; the evidence is left out."""
+        return self._port.log_posterior
+
+    @property
+    def priors(self) -> Mapping[str, str]:
+        """Priors of parameters, by the names under which they were given."""
+        return self._port.priors
 
     @property
     def aic(self) -> float:
@@ -181,7 +192,7 @@ class GLMM:
         Raises
         ------
         ComparisonError
-            For PQL, which has no likelihood of the responses.
+            For PQL, which has no likelihood of the responses, and with priors.
         """
         return self._port.aic
 
@@ -192,7 +203,7 @@ class GLMM:
         Raises
         ------
         ComparisonError
-            For PQL, which has no likelihood of the responses.
+            For PQL, which has no likelihood of the responses, and with priors.
         """
         return self._port.bic
 

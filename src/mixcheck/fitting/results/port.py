@@ -85,6 +85,13 @@ _PSEUDO = (
 )
 
 
+_MAP = (
+    "The estimates are posterior modes, their errors those of the curvature of the log-posterior "
+    "density, and their tests not those of a likelihood. There is no AIC, BIC or likelihood-ratio "
+    "test; logo and loo score a fit with priors as any other."
+)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GlmmPort(Estimates):
     """A fitted model as every room sees it that stands above `fitting`; see `mixcheck.port`.
@@ -306,7 +313,8 @@ class GlmmPort(Estimates):
             "formula": self._formula_words,
             "family": self.family.name,
             "link": self.family.link.name,
-            "method": str(self.method),
+            "method": self._method_words,
+            **{f"prior of {name}": words for name, words in self.priors.items()},
             "nobs": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
             self._llf_name: self.llf,
@@ -380,8 +388,8 @@ class GlmmPort(Estimates):
 
     @property
     def likelihood_kind(self) -> LikelihoodKind:
-        """What `llf` is the logarithm of."""
-        return self.method.kind
+        """What `llf` is the logarithm of, and whether it is what was maximised."""
+        return "penalised" if self.priors else self.method.kind
 
     @property
     def family_limits(self) -> tuple[str, ...]:
@@ -450,7 +458,18 @@ class GlmmPort(Estimates):
         return psi
 
     def group_derivatives(self, group: str | None = None) -> GroupDerivatives:
-        """Gradient and information of the log-likelihood of each level."""
+        """Gradient and information of the log-likelihood of each level.
+
+        Raises
+        ------
+        OptionError
+            If the log-likelihood is no sum over these levels, or is not maximised.
+        """
+        if self.priors:
+            raise OptionError(
+                "with priors the derivatives of the groups do not add up to zero at the estimates; "
+                "fit the model without priors="
+            )
         grouping = find_grouping(self.design, self.problem, group)
         return differentiate_groups(
             self.problem, self.method, grouping, self.optimum.psi, self._root
@@ -489,6 +508,11 @@ class GlmmPort(Estimates):
                 "whatever the rest of the model: it has no conditional AIC. Leave the term "
                 f"{self._determining[0].block.name} out, or compare by aic"
             )
+        if self.priors and not self.problem.terms:
+            raise ComparisonError(
+                "a model with priors and without random effects has no conditional AIC here: its "
+                "degrees of freedom are fewer than its coefficients. Fit it without priors="
+            )
         problem, optimum = self.problem, self.optimum
         if self.limits is not None:
             # Responses at their limit would not have been others.
@@ -502,7 +526,8 @@ class GlmmPort(Estimates):
         facts: dict[str, Cell] = {
             "formula": self._formula_words,
             "family": f"{self.family.name} ({self.family.link.name})",
-            "method": str(self.method),
+            "method": self._method_words,
+            **{f"prior of {name}": words for name, words in self.priors.items()},
             "observations": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
             **self._shape_facts,
@@ -525,6 +550,8 @@ class GlmmPort(Estimates):
         remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
         if self.method.kind == "pseudo":
             remarks = (*remarks, _PSEUDO)
+        if self.priors:
+            remarks = (*remarks, _MAP)
         return summarise(
             "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
         )
@@ -548,6 +575,10 @@ class GlmmPort(Estimates):
         )
 
     @property
+    def _method_words(self) -> str:
+        return f"{self.method}, posterior mode (MAP)" if self.priors else str(self.method)
+
+    @property
     def _llf_name(self) -> str:
         if self.method.kind == "pseudo":
             return "pseudo-log-likelihood"
@@ -556,6 +587,8 @@ class GlmmPort(Estimates):
     @property
     def _likelihood_facts(self) -> dict[str, Cell]:
         facts: dict[str, Cell] = {self._llf_name: Places(self.llf, 4)}
+        if self.priors:
+            return facts | {"log-posterior density": Places(self.log_posterior, 4)}
         if self.method.kind != "pseudo":
             return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
         chi_square = generalised_chi_square(self.problem, self._mode)

@@ -1,0 +1,247 @@
+"""Priors as a wrapper of the objective: its minimum is a posterior mode (MAP).
+
+Minus twice the log prior is added to the deviance. The density is that of the parameters that a
+reader knows, coefficients, standard deviations and correlations, so the mode is theirs: it does
+not depend on theta, in which the search runs. With ``s_i^2 = (Lambda Lambda')_ii`` and
+``r = (Lambda Lambda')_ij / (s_i s_j)``,
+
+``ds_i / dLambda_i = Lambda_i / s_i``,
+``dr / dLambda_i = Lambda_j / (s_i s_j) - r Lambda_i / s_i^2``,
+
+Lambda_i its row i, and the adjoint of the structure takes that to theta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.design import Design
+from mixcheck.errors import OptionError
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.options import listed, shown
+from mixcheck.priors import Prior, Target
+
+if TYPE_CHECKING:
+    from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["Penalty", "read_priors"]
+
+_WORDS: Mapping[Target, str] = {
+    "coefficient": "a coefficient: normal or t",
+    "sd": "a standard deviation: gamma or half_normal",
+    "correlation": "a correlation: lkj or normal",
+}
+
+
+@dataclass(frozen=True)
+class _OfCoefficient:
+    """The prior of one coefficient: its predictor, and its column there."""
+
+    predictor: int
+    column: int
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class _OfTerm:
+    """The prior of the deviation of one effect of a random term, or of a correlation of two."""
+
+    term: int
+    effects: tuple[int, ...]
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Priors of a problem's parameters.
+
+    Attributes
+    ----------
+    words : mapping of str to str
+        Each prior as it is written, by the name of its parameter.
+    coefficients : tuple
+    terms : tuple
+    """
+
+    words: Mapping[str, str]
+    coefficients: tuple[_OfCoefficient, ...]
+    terms: tuple[_OfTerm, ...]
+
+    def penalise(self, problem: Problem, found: Evaluation) -> Evaluation:
+        """Minus twice the log posterior density, up to the evidence, from the deviance."""
+        value, gradient = self._log_prior(problem, found.psi)
+        penalty = -2.0 * value
+        if not np.isfinite(penalty):
+            nothing = np.full(found.psi.size, np.nan)
+            return replace(found, deviance=np.inf, gradient=nothing, mode=None)
+        return replace(
+            found,
+            deviance=found.deviance + penalty,
+            gradient=found.gradient - 2.0 * gradient,
+            penalty=penalty,
+        )
+
+    def _log_prior(self, problem: Problem, psi: FloatArray) -> tuple[float, FloatArray]:
+        """Log prior density and its gradient."""
+        gradient = np.zeros(psi.size)
+        value, gradient[: problem.n_beta] = self.of_coefficients(problem, psi)
+        theta = psi[problem.n_beta :]
+        for held in self.terms:
+            term = problem.terms[held.term]
+            own = theta[term.theta]
+            x, d_root = _natural(term.covariance.root(own), held.effects)
+            density = held.prior.log_density(x, "correlation" if len(held.effects) > 1 else "sd")
+            value += density
+            if np.isfinite(density):
+                slope = held.prior.slope(x)
+                where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+                gradient[where] += term.covariance.pull_back(own, slope * d_root)
+        return value, gradient
+
+    def of_coefficients(self, problem: Problem, psi: FloatArray) -> tuple[float, FloatArray]:
+        """Log prior density of the fixed effects and its gradient, (n_beta,)."""
+        value, gradient = 0.0, np.zeros(problem.n_beta)
+        for held in self.coefficients:
+            j = problem.beta_slices[held.predictor].start + held.column
+            value += held.prior.log_density(float(psi[j]), "coefficient")
+            gradient[j] += held.prior.slope(float(psi[j]))
+        return value, gradient
+
+    def information(self, problem: Problem, psi: FloatArray) -> FloatArray:
+        """What the priors say of the fixed effects, never negative, (n_beta,)."""
+        out = np.zeros(problem.n_beta)
+        for held in self.coefficients:
+            j = problem.beta_slices[held.predictor].start + held.column
+            out[j] += held.prior.information(float(psi[j]))
+        return out
+
+    def bounds(self, predictor: int, p: int) -> BoolArray:
+        """Which columns of a predictor have a prior, and so a finite estimate, (p,)."""
+        out = np.zeros(p, dtype=np.bool_)
+        out[[held.column for held in self.coefficients if held.predictor == predictor]] = True
+        return out
+
+    def bounds_term(self, number: int) -> bool:
+        """Whether the deviations of a random term have a prior, and so finite estimates."""
+        return any(held.term == number and len(held.effects) == 1 for held in self.terms)
+
+    def keep(self, kept: Sequence[BoolArray]) -> Penalty:
+        """The priors where some columns of each predictor, (p_k,), are kept: theirs are."""
+        coefficients = tuple(
+            replace(held, column=int(kept[held.predictor][: held.column].sum()))
+            for held in self.coefficients
+            if kept[held.predictor][held.column]
+        )
+        return replace(self, coefficients=coefficients)
+
+
+def _natural(root: FloatArray, effects: tuple[int, ...]) -> tuple[float, FloatArray]:
+    """A deviation or a correlation, and its derivative in Lambda; zero where not defined."""
+    out = np.zeros_like(root)
+    sd = np.sqrt(np.einsum("ij,ij->i", root, root))
+    if not all(sd[i] > 0.0 for i in effects):
+        return 0.0, out
+    i = effects[0]
+    if len(effects) == 1:
+        out[i] = root[i] / sd[i]
+        return float(sd[i]), out
+    j = effects[1]
+    r = float(root[i] @ root[j] / (sd[i] * sd[j]))
+    out[i] = root[j] / (sd[i] * sd[j]) - r * root[i] / sd[i] ** 2
+    out[j] = root[i] / (sd[i] * sd[j]) - r * root[j] / sd[j] ** 2
+    return r, out
+
+
+# ---- as a user writes them -----------------------------------------------------------------
+
+
+def read_priors(priors: object, design: Design, problem: Problem) -> Penalty | None:
+    """Priors by the names of parameters; None where there are none.
+
+    Raises
+    ------
+    OptionError
+        If a name is not that of a parameter, or a prior does not fit its kind.
+    """
+    if priors is None:
+        return None
+    example = '{"x": mixcheck.priors.normal(0, 2.5), "sd(group)": mixcheck.priors.gamma(2, 0.1)}'
+    if not isinstance(priors, Mapping):
+        raise OptionError(f"priors must be a mapping, such as {example}; found {shown(priors)}")
+    places = _places(design, problem)
+    coefficients: list[_OfCoefficient] = []
+    terms: list[_OfTerm] = []
+    for name, prior in priors.items():
+        if not isinstance(prior, Prior):
+            raise OptionError(
+                f"the prior of {shown(name)} must be a distribution, such as "
+                f"mixcheck.priors.normal(0, 2.5); found {shown(prior)}"
+            )
+        found = places.get(name) if isinstance(name, str) else None
+        if not found:
+            raise OptionError(
+                f"{shown(name)} in priors= is not a parameter of the model; write one of "
+                f"{listed(list(places))}"
+            )
+        for place in found:
+            target = _target_of(place)
+            if target not in prior.targets:
+                raise OptionError(
+                    f"{prior} is not a prior for {shown(name)}, which is {_WORDS[target]}"
+                )
+            if target == "coefficient":
+                coefficients.append(_OfCoefficient(place[1][0], place[1][1], prior))
+            else:
+                terms.append(_OfTerm(place[0], place[1], prior))
+    if not priors:
+        return None
+    words = {str(name): str(prior) for name, prior in priors.items()}
+    return Penalty(words, tuple(coefficients), tuple(terms))
+
+
+# A random term by its number and the effects, or -1 and predictor and column.
+_Place = tuple[int, tuple[int, ...]]
+
+
+def _target_of(place: _Place) -> Target:
+    if place[0] < 0:
+        return "coefficient"
+    return "sd" if len(place[1]) == 1 else "correlation"
+
+
+def _places(design: Design, problem: Problem) -> dict[str, list[_Place]]:
+    """Every name that a prior can be given to: what it stands for."""
+    out: dict[str, list[_Place]] = {}
+    for k, part in enumerate(design.predictors):
+        behind = "" if part.name == "mean" else f"{part.name}: "
+        for j, column in enumerate(part.columns):
+            out.setdefault(f"{behind}{column}", []).append((-1, (k, j)))
+    for number, term in enumerate(problem.terms):
+        part = design.predictors[term.predictor]
+        behind = "" if part.name == "mean" else f"{part.name}: "
+        group, effects = term.block.group, term.block.effects
+        for quantity in term.covariance.quantities(effects):
+            place = number, _effects_of(term, quantity.kind == "sd", quantity.name)
+            kind = "sd" if quantity.kind == "sd" else "cor"
+            out.setdefault(f"{behind}{kind}({group})", []).append(place)
+            out.setdefault(f"{behind}{kind}({group}, {quantity.name})", []).append(place)
+    return out
+
+
+def _effects_of(term: Term, deviation: bool, name: str) -> tuple[int, ...]:
+    """Effects that a natural parameter is of; the first where it is common to all."""
+    effects = list(term.block.effects)
+    if deviation:
+        return (effects.index(name) if name in effects else 0,)
+    pairs = {
+        f"{effects[a]}, {effects[b]}": (a, b)
+        for a in range(len(effects))
+        for b in range(len(effects))
+        if a != b
+    }
+    return pairs.get(name, (0, 1))
