@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from mixcheck.fitting.latent import factorization
-from mixcheck.fitting.latent.factorization import Factorization, factorize
+from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.likelihood.problem import Problem
 
 # Condition numbers here are below 1e4.
 ROUNDING = 1e-10
+# Central differences: the error is of the square of the step, in units of Lambda, about one.
+STEP = 1e-4
+TRUNCATION = 1e-6
 PATHS = {"default": None, "dense": np.inf, "sparse": 0.0}
 
 
@@ -120,6 +123,30 @@ def test_dense(small: SimpleNamespace, layout: str) -> None:
         columns = [begin[g] + d * k + pair.right for d in range(r)]
         wanted = [[inverse[i, j] for j in columns] for i in rows]
         np.testing.assert_allclose(block, wanted, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested_vector", "crossed_vector"])
+def test_slopes_of_the_log_determinant(small: SimpleNamespace, layout: str) -> None:
+    """They are central differences of it in each entry of each Lambda."""
+    case = small.case(layout, "poisson-log", 5)
+    latent = case.problem.latent
+    roots = case.problem.roots(case.psi[case.problem.n_beta :])
+    gram = latent.gram({(0, 0): np.random.default_rng(1).uniform(0.2, 3.0, case.problem.n)})
+
+    def log_det(f: int, change: np.ndarray) -> float:
+        held = factorize(latent, gram, [r + change if r is roots[f] else r for r in roots])
+        assert held is not None
+        return held.log_det()
+
+    whole = factorize(latent, gram, roots)
+    assert whole is not None
+    slopes = log_det_slopes(gram, whole.inverse_entries(), roots)
+    for f, (root, slope) in enumerate(zip(roots, slopes, strict=True)):
+        for place in np.ndindex(root.shape):
+            step = np.zeros(root.shape)
+            step[place] = STEP
+            wanted = (log_det(f, step) - log_det(f, -step)) / (2.0 * STEP)
+            assert slope[place] == pytest.approx(wanted, rel=TRUNCATION, abs=TRUNCATION)
 
 
 def test_inputs_are_kept(small: SimpleNamespace) -> None:

@@ -56,6 +56,16 @@ def test_sandwich(r: int, s: int) -> None:
     close(blocks.sandwich(square, middle, other), [square.T @ x @ other for x in each(middle)])
 
 
+@pytest.mark.parametrize(("r", "s"), [(1, 1), (1, 3), (3, 1), (2, 3)])
+def test_weighted_products(r: int, s: int) -> None:
+    """``G L V'`` of each pair of matrices, and their sum."""
+    gram, inverse, root = stack(r, s), stack(r, s, 1), stack(s, s, 2)[..., 0]
+    wanted = [g @ root @ v.T for g, v in zip(each(gram), each(inverse), strict=True)]
+    close(blocks.weighted_products(gram, inverse, root), wanted)
+    total = blocks.sum_weighted_products(gram, inverse, root)
+    np.testing.assert_allclose(total, sum(wanted), rtol=ROUNDING, atol=ROUNDING)
+
+
 @pytest.mark.parametrize("q", [1, 2, 3, 5])
 def test_factor(q: int) -> None:
     """Cholesky factors, solves with them and the log determinant."""

@@ -30,7 +30,7 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.latent.factorization import Factorization, factorize
+from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.cross_products import take_moments
@@ -190,24 +190,13 @@ class LinearMixed:
     def log_det_gradient(self, *, restricted: bool) -> FloatArray:
         """Gradient in theta of ``log det V``, or of that plus ``log det X'V^-1 X``."""
         entries = self.factorization.inverse_entries()
-        out = [np.zeros(root.shape) for root in self.roots]
-        for (f, g), block in entries.items():
-            gram = self.gram[f, g]
-            out[f] += 2.0 * _contract(gram, block, self.roots[g])
-            if f != g:
-                out[g] += 2.0 * _contract(gram.swapaxes(0, 1), block.swapaxes(0, 1), self.roots[f])
+        out = log_det_slopes(self.gram, entries, self.roots)
         for column in self.absorbed.T if restricted else ():
             sums = self.problem.latent.scatter({0: column})
             for f, (root, part) in enumerate(zip(self.roots, sums, strict=True)):
                 out[f] -= 2.0 * part @ (root.T @ part).T
         gradient: FloatArray = self.problem.pull_back(self.theta, out) / self.deviation
         return gradient
-
-
-def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    """``sum_P G Lambda V'`` for stacks G (r, s, P) and V (r, s, P)."""
-    out: FloatArray = np.einsum("abp,bc,dcp->ad", gram, root, inverse)
-    return out
 
 
 def differentiate_fitted(

@@ -30,10 +30,11 @@ from mixcheck.fitting.latent.small_matrices import (
     sandwich,
     solve_lower,
     solve_upper,
+    sum_weighted_products,
     transpose,
 )
 
-__all__ = ["Factorization", "factorize"]
+__all__ = ["Factorization", "factorize", "log_det_slopes"]
 
 # Bytes of one dense slab of the coupling between the chain and the rest.
 _SLAB = 64_000_000
@@ -205,6 +206,31 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[FloatArray]) -> Factor
         return Factorization(latent, tuple(lower), coupling, None)
     rest = _factor_rest(latent, coupling, system)
     return None if rest is None else Factorization(latent, tuple(lower), coupling, rest)
+
+
+def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[FloatArray]) -> list[FloatArray]:
+    """Derivatives of ``log det H`` in ``Lambda`` of each factor, (q, q).
+
+    ``d log det H / d Lambda_f = 2 sum_g sum_P G_fg Lambda_g V_fg'``, over the pairs P of levels
+    that meet, with ``G = Z'WZ`` and ``V = H^-1``.
+
+    Parameters
+    ----------
+    gram : Gram
+        G on the pairs of levels that meet.
+    entries : Gram
+        V on the same pairs; see `Factorization.inverse_entries`.
+    roots : sequence of (q, q)
+        ``Lambda`` of each factor.
+    """
+    out = [np.zeros(root.shape) for root in roots]
+    for (f, g), entry in entries.items():
+        block = gram[f, g]
+        out[f] += 2.0 * sum_weighted_products(block, entry, roots[g])
+        if f != g:
+            mirrored = transpose(block), transpose(entry)
+            out[g] += 2.0 * sum_weighted_products(*mirrored, roots[f])
+    return out
 
 
 def _update_chain(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:

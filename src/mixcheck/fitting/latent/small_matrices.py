@@ -20,7 +20,9 @@ __all__ = [
     "sandwich",
     "solve_lower",
     "solve_upper",
+    "sum_weighted_products",
     "transpose",
+    "weighted_products",
 ]
 
 
@@ -47,6 +49,26 @@ def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArr
     r, s, m = stack.shape
     halfway = (left.T @ stack.reshape(r, -1)).reshape(-1, s, m)
     out: FloatArray = np.matmul(right.T, halfway)
+    return out
+
+
+def weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
+    """``G L V'`` for stacks G and V, (r, s, m), and one L, (s, s): (r, r, m).
+
+    The derivative of ``log det H`` in ``Lambda_f``, ``H = I + Lambda' Z'WZ Lambda``, is twice the
+    sum of these over all pairs of levels that meet, with G the block (f, g) of ``Z'WZ``, L
+    ``Lambda_g`` and V the block of ``H^-1``; over the pairs of a group it is the group's share.
+    """
+    return multiply(gram, transpose(np.matmul(root, inverse)))
+
+
+def sum_weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
+    """``sum_m G L V'``, (r, r): that of `weighted_products` in one matrix product."""
+    r, s, _ = gram.shape
+    if r == s == 1:
+        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
+    moved = np.matmul(root, inverse)
+    out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
     return out
 
 

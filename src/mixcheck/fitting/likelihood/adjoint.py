@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.factorization import log_det_slopes
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.mode import Mode, scale, whitened
@@ -207,21 +208,5 @@ def _root_derivatives(
     out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
     if v is not None:
         out = [part + s @ w.T for part, s, w in zip(out, point.scores, v, strict=True)]
-    for (f, g), entry in entries.items():
-        block = gram[f, g]
-        # 2 sum over pairs of G_fg Lambda_g V_gf, and its mirror image for g before f.
-        out[f] = out[f] + 2.0 * _contract(block, entry, mode.roots[g])
-        if f != g:
-            mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
-            out[g] = out[g] + 2.0 * _contract(*mirrored, mode.roots[f])
-    return out
-
-
-def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    """``sum_P G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s)."""
-    r, s, _ = gram.shape
-    if r == s == 1:
-        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
-    moved = np.matmul(root, inverse)
-    out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
-    return out
+    slopes = log_det_slopes(gram, entries, mode.roots)
+    return [part + slope for part, slope in zip(out, slopes, strict=True)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.small_matrices import weighted_products
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode, System
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
@@ -141,16 +142,10 @@ def _root_derivatives(
         out.append(sums.levels(f, stack))
     for (f, g), entry in entries.items():
         block, places = gram[f, g], sums.places[f][latent.pairs[f, g].left]
-        out[f] = out[f] + sums.at(places, _contract(block, entry, mode.roots[g]))
+        out[f] = out[f] + sums.at(places, 2.0 * weighted_products(block, entry, mode.roots[g]))
         if f != g:
             mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
-            out[g] = out[g] + sums.at(places, _contract(*mirrored, mode.roots[f]))
-    return out
-
-
-def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    """``2 G (V Lambda')'`` for stacks G, V (r, s, P) and one Lambda (s, s), (r, r, P)."""
-    out: FloatArray = 2.0 * np.einsum("itp,ts,jsp->ijp", gram, root, inverse)
+            out[g] = out[g] + sums.at(places, 2.0 * weighted_products(*mirrored, mode.roots[f]))
     return out
 
 

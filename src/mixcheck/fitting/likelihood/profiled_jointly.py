@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.small_matrices import sum_weighted_products
 from mixcheck.fitting.likelihood.cross_products import Products
 from mixcheck.fitting.likelihood.profiled_deviance import (
     SMALL_SHARE,
@@ -131,10 +132,10 @@ def _log_det_slopes(
             held = entry.shape[2] * np.eye(len(entry)) - entry.sum(axis=2)
             out[f] += 2.0 * np.linalg.solve(roots[f].T, held)
         elif not whole[f]:
-            out[f] += 2.0 * _contract(gram[f, g], entry, roots[g])
+            out[f] += 2.0 * sum_weighted_products(gram[f, g], entry, roots[g])
         if f != g and not whole[g]:
             mirrored = gram[f, g].swapaxes(0, 1), entry.swapaxes(0, 1)
-            out[g] += 2.0 * _contract(*mirrored, roots[f])
+            out[g] += 2.0 * sum_weighted_products(*mirrored, roots[f])
     return out
 
 
@@ -142,12 +143,6 @@ def _is_regular(root: FloatArray) -> bool:
     """Whether Lambda is far from singular, and the effects far from none."""
     sizes = np.linalg.svd(root, compute_uv=False)
     return bool(sizes[-1] > max(_REGULAR * sizes[0], 1.0))
-
-
-def _contract(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    moved = np.matmul(root, inverse)
-    out: FloatArray = gram.reshape(len(gram), -1) @ moved.reshape(len(moved), -1).T
-    return out
 
 
 def _subtract(products: Products, sums: list[FloatArray], b: list[FloatArray]) -> list[FloatArray]:
