@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.optimize import differentiate_gradient, minimise
+from mixcheck.fitting.estimation.optimize import (
+    differentiate_gradient,
+    minimise,
+    update_inverse,
+)
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 
 # The search polishes until the whitened gradient is below 1e-7.
 REACHED = 1e-6
 # Central differences of an exact gradient with a step of 4e-3.
 HESSIAN = 1e-3
+# Products of a few numbers near one.
+ROUNDING = 1e-12
 
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -134,3 +140,22 @@ def test_differentiate() -> None:
         found = differentiate_gradient(objective(face), psi, scale, evaluation)
         wanted = np.diag([2.0, 12.0 * 0.09 - 4.0])
         np.testing.assert_allclose(found, wanted, atol=HESSIAN)
+
+
+def test_updated_inverse_is_that_of_the_update():
+    """BFGS by its product form, which the secant equation and symmetry follow from."""
+    rng = np.random.default_rng(0)
+    root, s = rng.normal(size=(4, 4)), rng.normal(size=4)
+    inverse, y = root @ root.T, s + 0.1 * rng.normal(size=4)
+    left = np.eye(4) - np.outer(s, y) / (s @ y)
+    wanted = left @ inverse @ left.T + np.outer(s, s) / (s @ y)
+    found = update_inverse(inverse, s, y)
+    np.testing.assert_allclose(found, wanted, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_allclose(found @ y, s, rtol=ROUNDING)
+
+
+def test_no_update_without_positive_curvature():
+    """A step along which the gradient falls leaves the inverse Hessian as it is."""
+    inverse, s = np.diag([1.0, 2.0]), np.array([1.0, 0.0])
+    assert update_inverse(inverse, s, -s) is inverse
+    assert update_inverse(inverse, s, np.array([0.0, 1.0])) is inverse

@@ -15,6 +15,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.optimize import update_inverse
 from mixcheck.fitting.likelihood.problem import Problem, Term
 from mixcheck.fitting.likelihood.profiled_deviance import (
     Entries,
@@ -550,19 +551,9 @@ def _descend_jointly(search: Search, here: Profile) -> tuple[Profile, int]:
             continue
         if after.square < floor:
             raise _explain_exact(search.deviance)
-        inverse = _update(inverse, after.theta - here.theta, after.gradient - here.gradient)
+        inverse = update_inverse(inverse, after.theta - here.theta, after.gradient - here.gradient)
         here = after
     return here, count
-
-
-def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """BFGS update of an inverse Hessian; none where the curvature is not positive."""
-    sy = float(s @ y)
-    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
-        return inverse
-    left = np.eye(s.size) - np.outer(s, y) / sy
-    out: FloatArray = left @ inverse @ left.T + np.outer(s, s) / sy
-    return out
 
 
 def _scale(deviance: ProfiledDeviance, here: Profile) -> FloatArray:

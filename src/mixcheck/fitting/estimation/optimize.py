@@ -29,6 +29,7 @@ __all__ = [
     "is_near",
     "minimise",
     "restrict_scale",
+    "update_inverse",
 ]
 
 # Gradients are in units of deviance per standard error (whitened coordinates).
@@ -309,7 +310,7 @@ def _search(
             continue
         z_new, evaluation, gradient_new = moved
         reach = _GROWTH * max(float(np.linalg.norm(z_new - z)), 1.0)
-        inverse = _update(inverse, z_new - z, gradient_new - gradient)
+        inverse = update_inverse(inverse, z_new - z, gradient_new - gradient)
         z, gradient = z_new, gradient_new
     return z, evaluation, gradient
 
@@ -350,8 +351,16 @@ def _backtrack(
     return None
 
 
-def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """BFGS update of the inverse Hessian; skipped where the curvature is not positive."""
+def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of an inverse Hessian B, (P, P); skipped where the curvature is not positive.
+
+    ``(I - s y' / s'y) B (I - y s' / s'y) + s s' / s'y``, s the step and y the change of the
+    gradient, multiplied out.
+
+    References
+    ----------
+    Nocedal & Wright (2006), Numerical Optimization, equation 6.17.
+    """
     sy = float(s @ y)
     if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
         return inverse

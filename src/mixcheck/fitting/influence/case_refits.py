@@ -15,6 +15,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
+from mixcheck.fitting.estimation.optimize import update_inverse
 from mixcheck.fitting.influence.sensitivity import select_rows, with_rows
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Pair, Summation, lay_out
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
@@ -310,19 +311,9 @@ def _descend(
         after = objective(here.psi + step, here)
         if not after.deviance <= here.deviance + 1e-9 * (1.0 + abs(here.deviance)):
             return None
-        inverse = _update(inverse, step, after.gradient - here.gradient)
+        inverse = update_inverse(inverse, step, after.gradient - here.gradient)
         here = after
     return None
-
-
-def _update(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
-    """BFGS update of an inverse Hessian."""
-    sy = float(s @ y)
-    if sy <= 0.0:
-        return inverse
-    left = np.eye(s.size) - np.outer(s, y) / sy
-    out: FloatArray = left @ inverse @ left.T + np.outer(s, s) / sy
-    return out
 
 
 def _search(
