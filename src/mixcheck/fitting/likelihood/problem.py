@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Curvature", "Problem", "Term", "arrange"]
 
+# Scores of counts beyond this are known to no better than 1e-9.
+_LARGE = 1e6
 # Below this many rows a comparing sort is faster than counting.
 _FEW_ROWS = 5_000
 # Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
@@ -155,6 +157,12 @@ class Problem:
         for term in self.terms:
             theta[term.theta] = term.covariance.scaled(theta[term.theta], factor)
         return out
+
+    @cached_property
+    def has_large_counts(self) -> bool:
+        """Whether responses, trials or weights are so large that sums of scores are rounded."""
+        parts = (self.data.y, self.data.size, self.weights)
+        return any(part is not None and np.abs(part).max(initial=0.0) > _LARGE for part in parts)
 
     @cached_property
     def recession(self) -> tuple[IntArray, ...]:
