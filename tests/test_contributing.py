@@ -17,6 +17,7 @@ ROOMS = (
             "display",
             "families",
             "design",
+            "inference",
             "design/covariances",
             "fitting",
             "fitting/latent",

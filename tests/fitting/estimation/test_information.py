@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.information import (
     conditional_variances,
     find_singular,
     invert_information,
     judge_convergence,
     scaled_gradient,
-    wald_intervals,
 )
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.port import port_of
@@ -36,15 +34,6 @@ def test_flat_direction() -> None:
     """A direction without curvature contributes nothing to the others."""
     found = invert_information(np.diag([4.0, 0.0]), np.eye(2))
     np.testing.assert_allclose(found, np.diag([0.5, 0.0]), atol=ROUNDING)
-
-
-def test_wald() -> None:
-    """The normal interval, and what alpha may be."""
-    found = wald_intervals(np.array([1.0]), np.array([2.0]), 0.05)
-    np.testing.assert_allclose(found, [[1.0 - 2 * 1.959963984540054, 1.0 + 2 * 1.959963984540054]])
-    for alpha in (0.0, 1.0, -1.0, 2.0):
-        with pytest.raises(OptionError, match="must be a number between 0 and 1"):
-            wald_intervals(np.zeros(1), np.ones(1), alpha)
 
 
 @pytest.mark.parametrize("layout", ["one", "vector", "nested_vector", "nested_two_crossed"])

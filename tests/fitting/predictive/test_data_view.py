@@ -17,10 +17,10 @@ from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.problem import arrange
-from mixcheck.fitting.predictive import data_view
 from mixcheck.fitting.predictive.data_view import Viewpoint, marginal_mean, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate
 from mixcheck.port import port_of
+from mixcheck.predictive import MarginalDistribution
 
 # With fixed seeds: p-values of right residuals below this are one in ten thousand.
 UNLIKELY = 1e-4
@@ -247,9 +247,7 @@ def test_marginal_law_of_steep_counts(sd: float, level: float) -> None:
     rng = np.random.default_rng(1)
     base = np.full(50, level)
     y = rng.poisson(np.exp(level + sd * rng.normal(size=50))).astype(np.float64)
-    distribution = data_view._MarginalDistribution(
-        mc.families.Poisson(), (base,), np.full(50, sd**2), None
-    )
+    distribution = MarginalDistribution(mc.families.Poisson(), (base,), np.full(50, sd**2), None)
     z = np.linspace(-9.0, 9.0, 40_001)
     weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
     exact = [float(weight @ gammaincc(k + 1.0, np.exp(level + sd * z))) for k in y]

@@ -51,8 +51,8 @@ from mixcheck.fitting.likelihood.approximation import Approximation, Method, obj
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.threads import single_thread
+from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "covariance_at",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
@@ -15,7 +14,6 @@ from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.likelihood.objective import scale_roots
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import require_number
 from mixcheck.port import ConvergenceFacts, Limit
 
 __all__ = [
@@ -28,7 +26,6 @@ __all__ = [
     "measure_lost_digits",
     "measure_rounding",
     "number_singular",
-    "wald_intervals",
 ]
 
 _GRADIENT_LIMIT = 1e-6
@@ -59,13 +56,6 @@ def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
     root = scale @ vectors
     covariance: FloatArray = (root * inverse) @ root.T
     return covariance
-
-
-def wald_intervals(estimate: FloatArray, deviation: FloatArray, alpha: float) -> FloatArray:
-    """Wald intervals, (p, 2), at confidence ``1 - alpha``."""
-    level = require_number("alpha", alpha, 0.0, 1.0, example=0.05)
-    reach = -float(ndtri(level / 2.0)) * deviation
-    return np.column_stack([estimate - reach, estimate + reach])
 
 
 def conditional_variances(

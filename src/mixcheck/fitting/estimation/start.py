@@ -21,7 +21,7 @@ from mixcheck.fitting.likelihood.mode import Mode, System, build_system
 from mixcheck.fitting.likelihood.mode import scale as scale_effects
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "FixedFit",

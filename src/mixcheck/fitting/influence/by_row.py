@@ -15,8 +15,8 @@ from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode, scale
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.port import RowPosterior
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["HeldDistribution", "find_row_posterior", "predict_row", "require_mean_only"]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["bend", "straighten"]
 

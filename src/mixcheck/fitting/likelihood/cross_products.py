@@ -18,7 +18,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.layout import Column, Gram, Latent
-from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["Moments", "Products", "Weights", "multiply_design", "orthonormalise", "take_moments"]
 

@@ -40,7 +40,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["GaussHermite", "require_quadrature"]
 

@@ -9,32 +9,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.fitting.predictive.posterior import draw_posterior
 from mixcheck.options import require_choice
 from mixcheck.port import CONDITIONINGS, Conditioning, DataView
+from mixcheck.predictive import (
+    ConditionalDistribution,
+    Distribution,
+    MarginalDistribution,
+    quantile_residuals,
+)
 
 __all__ = ["Viewpoint", "name_terms", "observe", "require_conditioning", "respond", "see"]
 
-# Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
-# the predictor to what the response tells of it beyond which the integrand is too steep for it.
-_NODES = 31
-_STEEP = 1.5
-# The trapezoidal rule for steep integrands: reach, steps in one slope, most nodes.
-_REACH = 8.3
-_STEPS = 2.0
-_MOST_NODES = 601
 # Times that levels outside the domain of a link are drawn again.
 _MOST_DRAWS = 500
-# Residuals are kept strictly inside (0, 1).
-_INSIDE = 1e-12
 
 
 Kept = TypeVar("Kept")
@@ -197,13 +191,12 @@ def see(
     problem, family = view.problem, view.problem.family
     size = problem.data.size
     if conditioning == "marginal":
-        distribution: _Distribution = _MarginalDistribution(
+        distribution: Distribution = MarginalDistribution(
             family, tuple(view.base), _random_variance(view), size
         )
     else:
-        distribution = _ConditionalDistribution(family, view.eta(u), size)
-    below, upto = distribution.cdf(problem.data.y)
-    residuals = np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
+        distribution = ConditionalDistribution(family, view.eta(u), size)
+    residuals = quantile_residuals(distribution, problem.data.y, uniform)
     at_mode = view.eta(modes)
 
     def part(rows: FloatArray) -> FloatArray:
@@ -235,7 +228,7 @@ def see(
 class _Masses:
     """Probability of a value in each row of each copy, in the order of the design, once each."""
 
-    distribution: _Distribution
+    distribution: Distribution
     problem: Problem
     copies: int
     known: dict[float, FloatArray] = field(default_factory=dict)
@@ -276,114 +269,6 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _ConditionalDistribution:
-    """Distribution of each response given its predictors."""
-
-    family: Family
-    eta: tuple[FloatArray, ...]
-    size: FloatArray | None
-
-    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.family.cdf(y, self.eta, self.size)
-
-    def mean(self) -> FloatArray:
-        return self.family.mean(self.eta, self.size)
-
-    def variance(self) -> FloatArray:
-        return self.family.variance(self.eta, self.size)
-
-    def probability(self, k: float) -> FloatArray:
-        return self.family.probability(np.full(self.eta[0].size, k), self.eta, self.size)
-
-
-@dataclass(frozen=True, eq=False)
-class _MarginalDistribution:
-    """Distribution of each response with its random effects integrated out.
-
-    The predictor of a row is normal, so Gauss-Hermite quadrature in one dimension does;
-    for a Gaussian response with the identity link the normal distribution is closed.
-    """
-
-    family: Family
-    base: tuple[FloatArray, ...]
-    random_variance: FloatArray
-    size: FloatArray | None
-
-    @cached_property
-    def _given(self) -> list[tuple[float, _ConditionalDistribution]]:
-        closed = self.family.add_normal(self.base, self.random_variance)
-        if closed is not None:
-            return [(1.0, _ConditionalDistribution(self.family, closed, self.size))]
-        spread = np.sqrt(self.random_variance)
-        nodes, weights = normal_rule(self._steepness(spread))
-        return [
-            (
-                w,
-                _ConditionalDistribution(
-                    self.family, (self.base[0] + z * spread, *self.base[1:]), self.size
-                ),
-            )
-            for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
-        ]
-
-    def _steepness(self, spread: FloatArray) -> float:
-        """Largest spread of a predictor in units of what one response tells of it."""
-        upper = self.base[0] + 2.0 * spread
-        step = 1e-4
-        ahead, here, behind = (
-            _ConditionalDistribution(self.family, (upper + d, *self.base[1:]), self.size)
-            for d in (step, 0, -step)
-        )
-        with may_overflow():
-            slope = (ahead.mean() - behind.mean()) / (2.0 * step)
-            deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
-            steepness: FloatArray = spread * np.abs(slope) / deviation
-        # Where the mean overflows, no rule finds its average.
-        return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
-
-    def _average(self, values: Callable[[_ConditionalDistribution], FloatArray]) -> FloatArray:
-        total = np.zeros(self.base[0].size)
-        for weight, distribution in self._given:
-            total += weight * values(distribution)
-        return total
-
-    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        below, upto = np.zeros(y.size), np.zeros(y.size)
-        for weight, distribution in self._given:
-            left, right = distribution.cdf(y)
-            below += weight * left
-            upto += weight * right
-        return below, upto
-
-    def mean(self) -> FloatArray:
-        return self._average(lambda distribution: distribution.mean())
-
-    def variance(self) -> FloatArray:
-        mean = self.mean()
-        return self._average(
-            lambda distribution: distribution.variance() + (distribution.mean() - mean) ** 2
-        )
-
-    def probability(self, k: float) -> FloatArray:
-        return self._average(lambda distribution: distribution.probability(k))
-
-
-def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights for the standard normal distribution."""
-    if steepness <= _STEEP:
-        nodes, weights = hermegauss(_NODES)
-    else:
-        # The trapezoidal rule converges geometrically once its steps resolve the integrand.
-        count = int(min(2.0 * _REACH * _STEPS * steepness + 1.0, _MOST_NODES))
-        nodes = np.linspace(-_REACH, _REACH, max(count, 2 * _NODES))
-        weights = np.exp(-0.5 * nodes**2)
-    return nodes, weights / weights.sum()
-
-
-_Distribution = _ConditionalDistribution | _MarginalDistribution
-
-
 def _random_variance(view: Viewpoint) -> FloatArray:
     """Prior variance of the random part of each row's mean predictor, (n,)."""
     latent = view.problem.latent
@@ -405,4 +290,4 @@ def _random_variance(view: Viewpoint) -> FloatArray:
 
 def marginal_mean(family: Family, base: tuple[FloatArray, ...], variance: FloatArray) -> FloatArray:
     """Mean response with the random effects integrated out, (n,)."""
-    return _MarginalDistribution(family, base, variance, None).mean()
+    return MarginalDistribution(family, base, variance, None).mean()

@@ -9,7 +9,8 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.design.matrices import Predictor
 from mixcheck.families import Family
-from mixcheck.fitting.predictive.data_view import marginal_mean, normal_rule
+from mixcheck.fitting.predictive.data_view import marginal_mean
+from mixcheck.predictive import normal_rule
 
 __all__ = ["fixed_predictors", "population_mean", "random_contribution", "random_variance"]
 

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
@@ -24,7 +23,6 @@ from mixcheck.fitting.estimation.information import (
     measure_lost_digits,
     measure_rounding,
     number_singular,
-    wald_intervals,
 )
 from mixcheck.fitting.estimation.laplace_error import compare_with_quadrature, unavailable
 from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
@@ -34,6 +32,7 @@ from mixcheck.fitting.likelihood.mode import Mode, scale
 from mixcheck.fitting.likelihood.problem import Problem, Term
 from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.results.explanations import explain_limits
+from mixcheck.inference.wald import wald_intervals, wald_pvalues
 from mixcheck.port import (
     ApproximationFacts,
     ConvergenceFacts,
@@ -257,9 +256,8 @@ class Estimates:
     @property
     def pvalues(self) -> pd.Series[float]:
         """Two-sided Wald p-values from the normal distribution."""
-        return pd.Series(
-            2.0 * ndtr(-np.abs(self.tvalues.to_numpy())), self._labels.view(), name="pvalue"
-        )
+        z = np.asarray(self.tvalues, dtype=np.float64)
+        return pd.Series(wald_pvalues(z), self._labels.view(), name="pvalue")
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Wald intervals of the fixed effects, columns ``low`` and ``high``."""

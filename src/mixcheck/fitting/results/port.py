@@ -38,7 +38,6 @@ from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.likelihood.mode import scale
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.likelihood.trial_values import may_overflow
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
@@ -65,6 +64,7 @@ from mixcheck.port import (
     RowPosterior,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["GlmmPort", "RandomEffects", "Scale"]
 

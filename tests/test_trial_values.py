@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mixcheck.fitting.likelihood.trial_values import may_overflow
+from mixcheck.trial_values import may_overflow
 
 
 @may_overflow()

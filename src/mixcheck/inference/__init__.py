@@ -1,0 +1,1 @@
+"""From estimates and their uncertainty to statements; it knows arrays and no model."""

@@ -1,0 +1,197 @@
+"""The distribution of each response as a model predicts it, and its quantile residuals.
+
+Given its linear predictors, a response has the distribution of its family. With the random
+effects integrated out it has a mixture of these,
+``F(y) = int F(y | eta + s z) phi(z) dz``, s the standard deviation of the random part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families.family import Family
+from mixcheck.trial_values import may_overflow
+
+__all__ = [
+    "ConditionalDistribution",
+    "Distribution",
+    "MarginalDistribution",
+    "normal_rule",
+    "quantile_residuals",
+]
+
+# Nodes of the Gauss-Hermite rule over a row's random predictor, and the ratio of the spread of
+# the predictor to what the response tells of it beyond which the integrand is too steep for it.
+_NODES = 31
+_STEEP = 1.5
+# The trapezoidal rule for steep integrands: reach, steps in one slope, most nodes.
+_REACH = 8.3
+_STEPS = 2.0
+_MOST_NODES = 601
+# Residuals are kept strictly inside (0, 1).
+_INSIDE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalDistribution:
+    """Distribution of each response given its predictors.
+
+    Attributes
+    ----------
+    family : Family
+    eta : tuple of (n,)
+        Linear predictors in the order of the family.
+    size : (n,) or None
+        Trials.
+    """
+
+    family: Family
+    eta: tuple[FloatArray, ...]
+    size: FloatArray | None
+
+    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probability below y, and of y or less, (n,) each."""
+        return self.family.cdf(y, self.eta, self.size)
+
+    def mean(self) -> FloatArray:
+        """Mean of each response, (n,)."""
+        return self.family.mean(self.eta, self.size)
+
+    def variance(self) -> FloatArray:
+        """Variance of each response, (n,)."""
+        return self.family.variance(self.eta, self.size)
+
+    def probability(self, k: float) -> FloatArray:
+        """Probability that the response is k, (n,)."""
+        return self.family.probability(np.full(self.eta[0].size, k), self.eta, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class MarginalDistribution:
+    """Distribution of each response with its random effects integrated out.
+
+    The predictor of a row is normal, so Gauss-Hermite quadrature in one dimension does;
+    where the family is closed under a normal predictor (Gaussian with the identity link) the
+    distribution is one of the family.
+
+    Attributes
+    ----------
+    family : Family
+    base : tuple of (n,)
+        Linear predictors with the random effects at zero.
+    random_variance : (n,)
+        Variance of the random part of the predictor of the mean.
+    size : (n,) or None
+        Trials.
+    """
+
+    family: Family
+    base: tuple[FloatArray, ...]
+    random_variance: FloatArray
+    size: FloatArray | None
+
+    @cached_property
+    def _given(self) -> list[tuple[float, ConditionalDistribution]]:
+        closed = self.family.add_normal(self.base, self.random_variance)
+        if closed is not None:
+            return [(1.0, ConditionalDistribution(self.family, closed, self.size))]
+        spread = np.sqrt(self.random_variance)
+        nodes, weights = normal_rule(self._steepness(spread))
+        return [
+            (
+                w,
+                ConditionalDistribution(
+                    self.family, (self.base[0] + z * spread, *self.base[1:]), self.size
+                ),
+            )
+            for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
+        ]
+
+    def _steepness(self, spread: FloatArray) -> float:
+        """Largest spread of a predictor in units of what one response tells of it."""
+        upper = self.base[0] + 2.0 * spread
+        step = 1e-4
+        ahead, here, behind = (
+            ConditionalDistribution(self.family, (upper + d, *self.base[1:]), self.size)
+            for d in (step, 0, -step)
+        )
+        with may_overflow():
+            slope = (ahead.mean() - behind.mean()) / (2.0 * step)
+            deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
+            steepness: FloatArray = spread * np.abs(slope) / deviation
+        # Where the mean overflows, no rule finds its average.
+        return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
+
+    def _average(self, values: Callable[[ConditionalDistribution], FloatArray]) -> FloatArray:
+        total = np.zeros(self.base[0].size)
+        for weight, distribution in self._given:
+            total += weight * values(distribution)
+        return total
+
+    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probability below y, and of y or less, (n,) each."""
+        below, upto = np.zeros(y.size), np.zeros(y.size)
+        for weight, distribution in self._given:
+            left, right = distribution.cdf(y)
+            below += weight * left
+            upto += weight * right
+        return below, upto
+
+    def mean(self) -> FloatArray:
+        """Mean of each response, (n,)."""
+        return self._average(lambda distribution: distribution.mean())
+
+    def variance(self) -> FloatArray:
+        """Variance of each response, (n,)."""
+        mean = self.mean()
+        return self._average(
+            lambda distribution: distribution.variance() + (distribution.mean() - mean) ** 2
+        )
+
+    def probability(self, k: float) -> FloatArray:
+        """Probability that the response is k, (n,)."""
+        return self._average(lambda distribution: distribution.probability(k))
+
+
+def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights for the standard normal distribution."""
+    if steepness <= _STEEP:
+        nodes, weights = hermegauss(_NODES)
+    else:
+        # The trapezoidal rule converges geometrically once its steps resolve the integrand.
+        count = int(min(2.0 * _REACH * _STEPS * steepness + 1.0, _MOST_NODES))
+        nodes = np.linspace(-_REACH, _REACH, max(count, 2 * _NODES))
+        weights = np.exp(-0.5 * nodes**2)
+    return nodes, weights / weights.sum()
+
+
+Distribution: TypeAlias = ConditionalDistribution | MarginalDistribution
+
+
+def quantile_residuals(
+    distribution: Distribution, y: FloatArray, uniform: FloatArray
+) -> FloatArray:
+    """Randomised quantile residuals, (n,), strictly between 0 and 1.
+
+    ``r = F(y-) + U (F(y) - F(y-))``: uniform where the distribution is right.
+
+    Parameters
+    ----------
+    distribution : Distribution
+    y : (n,)
+    uniform : (n,)
+        Uniform numbers U, which matter where the response has probability masses.
+
+    References
+    ----------
+    Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
+    """
+    below, upto = distribution.cdf(y)
+    return np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)

@@ -1,0 +1,54 @@
+"""The distribution of a response, and its quantile residuals."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+import mixcheck as mc
+from mixcheck.predictive import (
+    ConditionalDistribution,
+    MarginalDistribution,
+    normal_rule,
+    quantile_residuals,
+)
+
+
+def test_quantile_residuals_of_counts():
+    """Between the probabilities below a count and up to it, at the uniform number."""
+    eta, y, uniform = np.log([2.0, 3.0]), np.array([0.0, 4.0]), np.array([0.25, 0.75])
+    given = ConditionalDistribution(mc.families.Poisson(), (eta,), None)
+    low, high = stats.poisson.cdf(y - 1, np.exp(eta)), stats.poisson.cdf(y, np.exp(eta))
+    found = quantile_residuals(given, y, uniform)
+    np.testing.assert_allclose(found, low + uniform * (high - low), rtol=1e-12)
+
+
+def test_quantile_residuals_stay_inside():
+    """A response in the farthest tail has a residual whose normal quantile is finite."""
+    given = ConditionalDistribution(mc.families.Poisson(), (np.zeros(1),), None)
+    found = quantile_residuals(given, np.array([1e6]), np.ones(1))
+    assert 0.0 < found[0] < 1.0
+
+
+def test_marginal_moments_of_counts():
+    """A Poisson with a log-normal mean: ``m = exp(b + s2/2)``, ``m + m^2 (exp(s2) - 1)``."""
+    base, s2 = np.array([0.3, -1.0]), np.array([0.5, 0.1])
+    found = MarginalDistribution(mc.families.Poisson(), (base,), s2, None)
+    mean = np.exp(base + 0.5 * s2)
+    np.testing.assert_allclose(found.mean(), mean, rtol=1e-10)
+    np.testing.assert_allclose(found.variance(), mean + mean**2 * np.expm1(s2), rtol=1e-8)
+
+
+def test_marginal_normal_is_closed():
+    """A Gaussian with the identity link has the variance of both parts, exactly."""
+    base = (np.array([1.0]), np.log([0.5]))
+    found = MarginalDistribution(mc.families.Gaussian(), base, np.array([2.0]), None)
+    expected = stats.norm.cdf(1.7, 1.0, np.sqrt(0.25 + 2.0))
+    np.testing.assert_allclose(found.cdf(np.array([1.7]))[1], expected, rtol=1e-12)
+
+
+def test_normal_rules_integrate_moments():
+    """Both rules know the first even moments of a standard normal."""
+    for steepness in (0.5, 4.0):
+        z, w = normal_rule(steepness)
+        np.testing.assert_allclose([w @ z**0, w @ z**2, w @ z**4], [1.0, 1.0, 3.0], rtol=1e-12)
