@@ -373,7 +373,7 @@ def _indicator(codes: IntArray, size: int) -> sparse.csr_array:
     return sparse.csr_array(entries, shape=(size, codes.size))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _components_of(latent: Latent) -> _Components:
     from scipy.sparse.csgraph import connected_components
 
@@ -449,7 +449,6 @@ def _invert(matrices: FloatArray) -> FloatArray:
 # ---- points --------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8)
 def _draw(sizes: tuple[int, ...], draws: int, seed: int) -> list[FloatArray]:
     """Standard normal points of the components of each size, (components, size, draws)."""
     from scipy.stats import qmc
@@ -460,6 +459,12 @@ def _draw(sizes: tuple[int, ...], draws: int, seed: int) -> list[FloatArray]:
         sobol = qmc.Sobol(size, bits=_BITS, seed=np.random.default_rng(stream))
         held.setdefault(size, []).append(ndtri(sobol.random(draws) + 0.5 ** (_BITS + 1)).T)
     return [np.stack(held[size]) for size in sorted(held)]
+
+
+@lru_cache(maxsize=2)
+def _draw_once(sizes: tuple[int, ...], draws: int, seed: int) -> list[FloatArray]:
+    """The same, kept for the evaluations of a search and its refits."""
+    return _draw(sizes, draws, seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -553,7 +558,11 @@ class _Sampler:
     def blocks(self, seed: int | None = None) -> Iterator[_Block]:
         """The points in turn, by the scrambling of another seed where one is given."""
         parts, problem = self.parts, self.problem
-        z = _draw(tuple(parts.sizes.tolist()), self.draws, self.seed if seed is None else seed)
+        sizes = tuple(parts.sizes.tolist())
+        if seed is None:
+            z = _draw_once(sizes, self.draws, self.seed)
+        else:
+            z = _draw(sizes, self.draws, seed)
         width = max(1, _BLOCK // problem.n)
         for start in range(0, self.draws, width):
             some = [points[:, :, start : start + width] for points in z]
