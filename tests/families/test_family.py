@@ -1158,3 +1158,20 @@ def test_predictors_of_the_mean(make, zero):
     for k, name in enumerate(family.predictors):
         moved = family.mean((*eta[:k], eta[k] + 0.5, *eta[k + 1 :]))
         assert (moved != before).all() == (name in family.mean_predictors)
+
+
+def test_rows_of_prepared_responses():
+    """Rows are selected and replaced with all that belongs to them."""
+    data = Binomial().prepare([0.0, 1.0, 2.0], [2.0, 2.0, 2.0])
+    some = data.rows(np.array([2, 0]))
+    assert some.y.tolist() == [2.0, 0.0]
+    assert some.constant.tolist() == data.constant[[2, 0]].tolist()
+    other = Binomial().prepare([1.0], [2.0])
+    changed = data.with_rows(np.array([0]), other)
+    assert changed.y.tolist() == [1.0, 1.0, 2.0]
+    assert changed.constant[0] == other.constant[0]
+    assert data.y[0] == 0.0
+    twice = data.tiled(2)
+    assert twice.y.tolist() == [0.0, 1.0, 2.0] * 2
+    assert twice.size.tolist() == [2.0] * 6
+    assert twice.constant.tolist() == data.constant.tolist() * 2

@@ -74,6 +74,22 @@ class Observed:
     size: FloatArray | None
     constant: FloatArray
 
+    def rows(self, some: IntArray | slice) -> Observed:
+        """Those of some rows."""
+        size = None if self.size is None else self.size[some]
+        return Observed(self.y[some], size, self.constant[some])
+
+    def with_rows(self, some: IntArray, other: Observed) -> Observed:
+        """The same, with other responses in some rows; numbers of trials stay."""
+        y, constant = self.y.copy(), self.constant.copy()
+        y[some], constant[some] = other.y, other.constant
+        return Observed(y, self.size, constant)
+
+    def tiled(self, copies: int) -> Observed:
+        """The same several times, one after the other."""
+        size = None if self.size is None else np.tile(self.size, copies)
+        return Observed(np.tile(self.y, copies), size, np.tile(self.constant, copies))
+
 
 @dataclass(frozen=True, eq=False)
 class Derivatives:

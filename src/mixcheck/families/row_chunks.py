@@ -40,7 +40,7 @@ def derive_in_blocks(compute: Compute, data: Observed, eta: Predictors, order: i
     joined: Derivatives | None = None
     for begin in range(0, n, ROWS):
         rows = slice(begin, begin + ROWS)
-        part = compute(_take_rows(data, rows), tuple(e[rows] for e in eta), order)
+        part = compute(data.rows(rows), tuple(e[rows] for e in eta), order)
         if joined is None:
             joined = _allocate(part, n)
         for target, source in zip(_arrays(joined), _arrays(part), strict=True):
@@ -72,11 +72,6 @@ def derive_inside(
         return compute(data, eta, order)
     harmless = tuple(np.where(inside, e, 1.0) for e in eta)
     return mask_derivatives(compute(data, harmless, order), inside)
-
-
-def _take_rows(data: Observed, rows: slice) -> Observed:
-    size = None if data.size is None else data.size[rows]
-    return Observed(data.y[rows], size, data.constant[rows])
 
 
 def _allocate(part: Derivatives, n: int) -> Derivatives:

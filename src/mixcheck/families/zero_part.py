@@ -243,8 +243,7 @@ class ZeroPart(Family):
         if rows.size == 0:
             size = None if data.size is None else np.ones(1)
             return self.base.prepare([self.base.harmless], size)
-        size = None if data.size is None else data.size[rows]
-        return Observed(data.y[rows], size, data.constant[rows])
+        return data.rows(rows)
 
 
 @final

@@ -13,8 +13,6 @@ from mixcheck.fitting.influence.case_refits import Perturbed, refit_row, settle_
 from mixcheck.fitting.influence.sensitivity import (
     Sensitivity,
     differentiate_in_data,
-    select_rows,
-    with_rows,
 )
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.mode import find_mode
@@ -69,10 +67,10 @@ def test_modes_are_those_of_the_whole_data(formula):
     problem = port_of(fit).problem
     target = fit.family.prepare(np.maximum(problem.data.y - 1.0, 0.0))
     psi = port_of(fit).optimum.psi[:, None] + found.moves[0][:, rows]
-    eta = settle_modes(perturbed, rows, select_rows(target, rows), psi)
+    eta = settle_modes(perturbed, rows, target.rows(rows), psi)
     for k, row in enumerate(rows):
         one = np.array([row])
-        changed = replace(problem, data=with_rows(problem.data, one, select_rows(target, one)))
+        changed = problem.with_data(problem.data.with_rows(one, target.rows(one)))
         held = psi[:, k]
         roots = problem.roots(held[problem.n_beta :])
         mode = find_mode(changed, problem.fixed(held), roots, problem.latent.zeros())
@@ -88,7 +86,7 @@ def test_refits_are_refits(formula):
     target = fit.family.prepare(np.maximum(port_of(fit).problem.data.y - 1.0, 0.0))
     for row in rows[:3]:
         psi = port_of(fit).optimum.psi + found.moves[0][:, row]
-        one = select_rows(target, np.array([row]))
+        one = target.rows(np.array([row]))
         eta = refit_row(perturbed, int(row), one, psi, found.effects[:, :, row])
         assert eta is not None
         y = port_of(fit).observed.copy()

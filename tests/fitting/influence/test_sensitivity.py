@@ -14,8 +14,6 @@ from mixcheck.families.family import Observed
 from mixcheck.fitting.influence.sensitivity import (
     Sensitivity,
     differentiate_in_data,
-    select_rows,
-    with_rows,
 )
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.port import port_of
@@ -143,16 +141,3 @@ def test_a_variance_of_zero_does_not_respond():
         fit = mc.glmm("flat ~ x + (1 | g)", data, family="poisson")
     found = respond(fit, [shifted(port_of(fit).problem.data, np.ones(fit.nobs))])
     assert np.abs(found.move_parameters()[0, 2]).max() < 1e-6
-
-
-def test_rows_of_prepared_responses():
-    """Rows are selected and replaced with all that belongs to them."""
-    data = mc.families.Binomial().prepare([0.0, 1.0, 2.0], [2.0, 2.0, 2.0])
-    some = select_rows(data, np.array([2, 0]))
-    assert some.y.tolist() == [2.0, 0.0]
-    assert some.constant.tolist() == data.constant[[2, 0]].tolist()
-    other = mc.families.Binomial().prepare([1.0], [2.0])
-    changed = with_rows(data, np.array([0]), other)
-    assert changed.y.tolist() == [1.0, 1.0, 2.0]
-    assert changed.constant[0] == other.constant[0]
-    assert data.y[0] == 0.0

@@ -224,8 +224,7 @@ def mute_rows(problem: Problem, limits: Limits | None) -> Problem:
     """The problem with the rows that are at their limit counting nothing."""
     if limits is None or not limits.muted.any():
         return problem
-    weights = np.ones(problem.n) if problem.weights is None else problem.weights
-    return replace(problem, weights=np.where(limits.muted, 0.0, weights))
+    return problem.without(limits.muted)
 
 
 def _reach() -> float:

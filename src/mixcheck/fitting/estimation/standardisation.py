@@ -166,9 +166,7 @@ def _orthogonalise(X: FloatArray) -> _Orthogonal:
 def _map_of(problem: Problem, term: Term) -> _Orthogonal | None:
     if not term.covariance.unrestricted or term.covariance.q < 2:
         return None
-    columns = problem.latent.factors[term.factor].columns[term.columns]
-    ones = np.ones(problem.n)
-    Z = np.column_stack([ones if c.covariate is None else c.covariate for c in columns])
+    Z = problem.latent.factors[term.factor].covariates[:, term.columns]
     return _orthogonalise(Z) if _needs(Z) else None
 
 

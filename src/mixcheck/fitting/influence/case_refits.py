@@ -16,7 +16,6 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import update_inverse
-from mixcheck.fitting.influence.sensitivity import select_rows, with_rows
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Pair, Summation, lay_out
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
@@ -92,28 +91,14 @@ def split_copies(problem: Problem) -> tuple[Problem, FloatArray]:
     source = np.repeat(np.arange(problem.n), 1 + heavy)
     first = np.concatenate([[True], np.diff(source) > 0])
     split = replace(
-        problem,
-        data=select_rows(problem.data, source),
+        problem.rows(source, _repeat_rows(problem.latent, source)),
         weights=np.where(first, np.minimum(weights, 1.0)[source], weights[source] - 1.0),
-        X=tuple(X[source] for X in problem.X),
-        offsets=tuple(offset[source] for offset in problem.offsets),
-        latent=_repeat_rows(problem.latent, source),
-        order=np.arange(source.size),
     )
     return split, np.where(first, weights[source], 0.0)
 
 
 def _repeat_rows(latent: Latent, source: IntArray) -> Latent:
-    factors = tuple(
-        Factor(
-            Summation(factor.sums.index[source], factor.m),
-            tuple(
-                Column(c.predictor, None if c.covariate is None else c.covariate[source])
-                for c in factor.columns
-            ),
-        )
-        for factor in latent.factors
-    )
+    factors = tuple(factor.rows(source) for factor in latent.factors)
     pairs = {
         key: Pair(Summation(pair.sums.index[source], pair.sums.size), pair.left, pair.right)
         for key, pair in latent.pairs.items()
@@ -145,20 +130,17 @@ def settle_modes(
     if problem.latent.rest:
         with single_thread(problem.latent.rest_size):
             for k, row in enumerate(rows.tolist()):
-                one = select_rows(target, np.array([k]))
-                out[:, k] = _settle_whole(perturbed, row, one, psi[:, k])
+                out[:, k] = _settle_whole(perturbed, row, target.rows(slice(k, k + 1)), psi[:, k])
         return out
     for part in _batches(problem, rows):
-        chosen = select_rows(target, part)
-        out[:, part] = _settle_groups(perturbed, rows[part], chosen, psi[:, part])
+        out[:, part] = _settle_groups(perturbed, rows[part], target.rows(part), psi[:, part])
     return out
 
 
 def _settle_whole(perturbed: Perturbed, row: int, target: Observed, psi: FloatArray) -> FloatArray:
     """One replacement, all modes; for crossed factors."""
     problem, mode = perturbed.problem, perturbed.mode
-    data = with_rows(problem.data, np.array([row]), target)
-    changed = replace(problem, data=data)
+    changed = problem.with_data(problem.data.with_rows(np.array([row]), target))
     u, close = predict_mode(problem, mode, perturbed.evaluation.psi, psi)
     roots = problem.roots(psi[problem.n_beta :])
     chord = mode.system.factorization
@@ -203,7 +185,7 @@ def _settle_groups(
     within = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     member = order[starts[component][owner] + within]
     own = np.flatnonzero(member == rows[owner])
-    data = with_rows(select_rows(problem.data, member), own, target)
+    data = problem.data.rows(member).with_rows(own, target)
     base = [
         offset[member] + np.einsum("np,pn->n", X[member], psi[where][:, owner])
         for offset, X, where in zip(problem.offsets, problem.X, problem.beta_slices, strict=True)
@@ -234,10 +216,9 @@ def _spread_latent(
         columns: list[Column | None] = [None] * factor.q
         for term in (t for t in problem.terms if t.factor == f):
             roots = np.stack([term.covariance.root(part) for part in theta[term.theta].T])
-            held = range(factor.q)[term.columns]
-            Z = np.stack([_covariate(factor.columns[c], member) for c in held])
-            for d, c in enumerate(held):
-                values = np.einsum("cn,nc->n", Z, roots[owner, :, d])
+            Z = factor.covariates[member, term.columns]
+            for d, c in enumerate(range(factor.q)[term.columns]):
+                values = np.einsum("nc,nc->n", Z, roots[owner, :, d])
                 columns[c] = Column(term.predictor, values)
         sums = Summation(index.reshape(-1).astype(np.intp), levels.size)
         built.append(Factor(sums, tuple(c for c in columns if c is not None)))
@@ -245,10 +226,6 @@ def _spread_latent(
     latent = lay_out(built)
     places = [next(i for i, g in enumerate(built) if g is f) for f in latent.factors]
     return latent, [start[i] for i in places]
-
-
-def _covariate(column: Column, rows: IntArray) -> FloatArray:
-    return np.ones(rows.size) if column.covariate is None else column.covariate[rows]
 
 
 def refit_row(
@@ -276,10 +253,7 @@ def refit_row(
         None where the refit does not converge.
     """
     problem = perturbed.problem
-    data = with_rows(problem.data, np.array([row]), target)
-    changed = replace(problem, data=data)
-    for name in ("beta_slices", "n_beta", "n_theta"):
-        changed.__dict__[name] = getattr(problem, name)
+    changed = problem.with_data(problem.data.with_rows(np.array([row]), target))
     with single_thread(problem.latent.rest_size):
         found = None if perturbed.singular else _descend(perturbed, changed, psi)
         if found is None:

@@ -39,7 +39,7 @@ from mixcheck.fitting.influence.case_refits import Perturbed, refit_row, settle_
 from mixcheck.fitting.influence.covariance_penalties import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.influence.effective_df import split_degrees
 from mixcheck.fitting.influence.leave_one_out import at_estimates, find_posterior, leave_out, visit
-from mixcheck.fitting.influence.sensitivity import Sensitivity, differentiate_in_data, select_rows
+from mixcheck.fitting.influence.sensitivity import Sensitivity, differentiate_in_data
 from mixcheck.fitting.influence.vanishing_parameters import bend
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.response_distribution import ResponseDistribution
@@ -119,7 +119,7 @@ class OneAtATime:
     def __call__(self, k: int) -> FloatArray | str:
         """Predictors of a row, (K,), after refit `k`; a reason where it failed."""
         t, row = self.jobs[k].tolist()
-        target = select_rows(self.trials.targets[t], np.array([row]))
+        target = self.trials.targets[t].rows(slice(row, row + 1))
         effects = self.sensitivity.effects[:, :, row]
         eta = refit_row(self.perturbed, row, target, self._psi(t)[:, row], effects)
         return "the refit did not converge" if eta is None else eta
@@ -170,7 +170,7 @@ class OneAtATime:
         missing = np.isnan(zeta[:, 0])
         for trial in np.unique(t[missing]).tolist():
             held = np.flatnonzero(missing & (t == trial))
-            target = select_rows(self.trials.targets[trial], rows[held])
+            target = self.trials.targets[trial].rows(rows[held])
             psi = self._psi(trial)[:, rows[held]]
             zeta[held] = settle_modes(self.perturbed, rows[held], target, psi).T
         if np.isnan(zeta).any():
@@ -365,19 +365,7 @@ def _unique_jobs(problem: Problem, trials: _Trials) -> tuple[IntArray, IntArray]
     Rows of one group with the same design, response and replacement have the same refit.
     """
     t, rows = np.nonzero(trials.tried)
-    columns: dict[str, FloatArray | IntArray] = {"y": problem.data.y}
-    for name, values in (("size", problem.data.size), ("weights", problem.weights)):
-        if values is not None:
-            columns[name] = values
-    for k, (X, offset) in enumerate(zip(problem.X, problem.offsets, strict=True)):
-        columns[f"offset{k}"] = offset
-        columns.update({f"x{k}.{j}": column for j, column in enumerate(X.T)})
-    for f, factor in enumerate(problem.latent.factors):
-        columns[f"level{f}"] = factor.sums.index
-        for c, held in enumerate(factor.columns):
-            if held.covariate is not None:
-                columns[f"z{f}.{c}"] = held.covariate
-    keyed = pd.DataFrame(columns).iloc[rows]
+    keyed = problem.contents().iloc[rows]
     keyed["target"] = np.stack([target.y for target in trials.targets])[t, rows]
     keys = pd.util.hash_pandas_object(keyed, index=False).to_numpy()
     _, first, job_of = np.unique(keys, return_index=True, return_inverse=True)

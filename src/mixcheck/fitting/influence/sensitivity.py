@@ -34,7 +34,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.threads import single_thread
 
-__all__ = ["Sensitivity", "differentiate_in_data", "select_rows", "with_rows"]
+__all__ = ["Sensitivity", "differentiate_in_data"]
 
 # Step of the central differences, in approximate standard errors: truncation is its square.
 _STEP = 1e-3
@@ -193,7 +193,7 @@ def _data_slopes(
     own = mode.point.derivatives
     out = np.empty((len(targets), problem.n))
     for row, target in zip(out, targets, strict=True):
-        other = replace(problem, data=target)
+        other = problem.with_data(target)
         d = other.derivatives(mode.point.eta, 2)
         alone = len(expansion.eta) == 1 and expansion.eta[0] is mode.point.eta
         gained = expansion.weights[0] * d.value if alone else _mean_value(other, expansion)
@@ -236,20 +236,7 @@ def _leverages(problem: Problem, mode: Mode) -> FloatArray:
 def _score_changes(problem: Problem, mode: Mode, targets: Sequence[Observed]) -> FloatArray:
     own = np.stack(mode.point.derivatives.first)
     changed = [
-        np.stack(replace(problem, data=target).derivatives(mode.point.eta, 1).first) - own
+        np.stack(problem.with_data(target).derivatives(mode.point.eta, 1).first) - own
         for target in targets
     ]
     return np.stack(changed) if changed else np.zeros((0, *own.shape))
-
-
-def select_rows(data: Observed, rows: IntArray) -> Observed:
-    """Some rows of prepared responses."""
-    size = None if data.size is None else data.size[rows]
-    return Observed(data.y[rows], size, data.constant[rows])
-
-
-def with_rows(data: Observed, rows: IntArray, other: Observed) -> Observed:
-    """The same responses, some rows taken from `other`, (len(rows),)."""
-    y, constant = data.y.copy(), data.constant.copy()
-    y[rows], constant[rows] = other.y, other.constant
-    return Observed(y, data.size, constant)

@@ -10,7 +10,7 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
+from mixcheck.fitting.latent.layout import lay_out
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.problem import Problem
 
@@ -29,30 +29,11 @@ def restrict(problem: Problem, rows: IntArray) -> Problem:
     rows : (r,) int
         Increasing positions in the fitter's order, which becomes that of the design.
     """
-    factors = [_restrict_factor(factor, rows) for factor in problem.latent.factors]
+    factors = [factor.levels_of(rows) for factor in problem.latent.factors]
     latent = lay_out(factors)
     places = [next(i for i, f in enumerate(latent.factors) if f is held) for held in factors]
-    size = problem.data.size
-    return replace(
-        problem,
-        data=problem.family.prepare(problem.data.y[rows], None if size is None else size[rows]),
-        weights=None if problem.weights is None else problem.weights[rows],
-        X=tuple(np.asfortranarray(X[rows]) for X in problem.X),
-        offsets=tuple(offset[rows] for offset in problem.offsets),
-        latent=latent,
-        terms=tuple(replace(term, factor=places[term.factor]) for term in problem.terms),
-        order=np.arange(rows.size),
-        penalty=None,
-    )
-
-
-def _restrict_factor(factor: Factor, rows: IntArray) -> Factor:
-    levels, codes = np.unique(factor.sums.index[rows], return_inverse=True)
-    columns = tuple(
-        Column(c.predictor, None if c.covariate is None else c.covariate[rows])
-        for c in factor.columns
-    )
-    return Factor(Summation(codes.reshape(-1).astype(np.intp), levels.size), columns)
+    terms = tuple(replace(term, factor=places[term.factor]) for term in problem.terms)
+    return replace(problem.rows(rows, latent), terms=terms)
 
 
 def mute(problem: Problem, rows: BoolArray) -> Problem:
@@ -72,8 +53,7 @@ def mute(problem: Problem, rows: BoolArray) -> Problem:
     for X in problem.X:
         if np.linalg.matrix_rank(X[~rows]) < np.linalg.matrix_rank(X):
             raise DesignError("the other rows do not identify all fixed effects")
-    whole: FloatArray = np.ones(problem.n) if problem.weights is None else problem.weights
-    return replace(problem, weights=np.where(rows, 0.0, whole))
+    return problem.without(rows)
 
 
 def fit_without(

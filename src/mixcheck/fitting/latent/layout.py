@@ -82,6 +82,10 @@ class Column:
     predictor: int
     covariate: FloatArray | None
 
+    def rows(self, some: IntArray) -> Column:
+        """The same effect in some rows."""
+        return Column(self.predictor, None if self.covariate is None else self.covariate[some])
+
 
 @dataclass(frozen=True, eq=False)
 class FixedEffects:
@@ -138,6 +142,24 @@ class Factor:
     def shape(self) -> tuple[int, int]:
         """Shape (q, m) of an array that holds one number per random effect."""
         return self.q, self.m
+
+    @property
+    def covariates(self) -> FloatArray:
+        """Covariate of each effect, (n, q)."""
+        ones = np.ones(self.sums.index.size)
+        columns = [ones if c.covariate is None else c.covariate for c in self.columns]
+        return np.column_stack(columns)
+
+    def rows(self, some: IntArray) -> Factor:
+        """The same effects in some rows, where every level occurs."""
+        columns = tuple(column.rows(some) for column in self.columns)
+        return Factor(Summation(self.sums.index[some], self.m), columns)
+
+    def levels_of(self, some: IntArray) -> Factor:
+        """The effects of the levels that occur in some rows, there."""
+        levels, codes = np.unique(self.sums.index[some], return_inverse=True)
+        columns = tuple(column.rows(some) for column in self.columns)
+        return Factor(Summation(codes.reshape(-1).astype(np.intp), levels.size), columns)
 
 
 @dataclass(frozen=True, eq=False)

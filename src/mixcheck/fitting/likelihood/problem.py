@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariances import Covariance
 from mixcheck.design.frames import row_label
 from mixcheck.design.matrices import Design, RandomBlock
@@ -223,10 +224,9 @@ class Problem:
 
     def derivatives_of_copies(self, etas: Sequence[FloatArray], order: int) -> Derivatives:
         """The same at several predictors at once, (c, n) each; the rows of all, (c n,)."""
-        copies, data = etas[0].shape[0], self.data
-        size = None if data.size is None else np.tile(data.size, copies)
-        held = Observed(np.tile(data.y, copies), size, np.tile(data.constant, copies))
-        raw = self.family.derivatives(held, tuple(eta.ravel() for eta in etas), order)
+        copies = etas[0].shape[0]
+        flat = tuple(eta.ravel() for eta in etas)
+        raw = self.family.derivatives(self.data.tiled(copies), flat, order)
         return raw if self.weights is None else _weigh(raw, np.tile(self.weights, copies))
 
     def observed(self, derivatives: Derivatives) -> Curvature:
@@ -263,12 +263,57 @@ class Problem:
 
     def with_rows(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the fitter's order."""
-        changed = replace(self, data=self.family.prepare(y, self.data.size))
+        return self.with_data(self.family.prepare(y, self.data.size))
+
+    def with_data(self, data: Observed) -> Problem:
+        """The same problem for other responses, prepared, in the fitter's order."""
+        changed = replace(self, data=data)
         # What depends on the design alone is found once.
         for name in ("beta_slices", "n_beta", "n_theta", "products"):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
         return changed
+
+    def rows(self, some: IntArray, latent: Latent) -> Problem:
+        """The problem of some rows, in an order that becomes that of the design.
+
+        Parameters
+        ----------
+        some : (r,) int
+            In the fitter's order; a row may occur several times.
+        latent : Latent
+            Of these rows.
+        """
+        return replace(
+            self,
+            data=self.data.rows(some),
+            weights=_rows(self.weights, some),
+            X=tuple(_matrix(X, some) for X in self.X),
+            offsets=tuple(offset[some] for offset in self.offsets),
+            latent=latent,
+            order=np.arange(some.size),
+        )
+
+    def without(self, rows: BoolArray) -> Problem:
+        """The problem with weights of zero in some rows, (n,); their levels stay."""
+        weights = np.ones(self.n) if self.weights is None else self.weights
+        return replace(self, weights=np.where(rows, 0.0, weights))
+
+    def contents(self) -> pd.DataFrame:
+        """All that the likelihood takes of each row, one column each."""
+        columns: dict[str, FloatArray | IntArray] = {"y": self.data.y}
+        for name, values in (("size", self.data.size), ("weights", self.weights)):
+            if values is not None:
+                columns[name] = values
+        for k, (X, offset) in enumerate(zip(self.X, self.offsets, strict=True)):
+            columns[f"offset{k}"] = offset
+            columns.update({f"x{k}.{j}": column for j, column in enumerate(X.T)})
+        for f, factor in enumerate(self.latent.factors):
+            columns[f"level{f}"] = factor.sums.index
+            for c, effect in enumerate(factor.columns):
+                if effect.covariate is not None:
+                    columns[f"z{f}.{c}"] = effect.covariate
+        return pd.DataFrame(columns)
 
     def to_design(self, rows: FloatArray) -> FloatArray:
         """Bring a row vector from the fitter's order to the design's."""
@@ -364,7 +409,7 @@ def _rows(values: FloatArray | None, order: IntArray) -> FloatArray | None:
 
 def _matrix(X: FloatArray, order: IntArray) -> FloatArray:
     """Columns contiguous: products with one vector from either side read them in order."""
-    out = np.empty(X.shape, order="F")
+    out = np.empty((order.size, X.shape[1]), order="F")
     for target, column in zip(out.T, X.T, strict=True):
         np.take(column, order, out=target)
     return out

@@ -114,19 +114,7 @@ class Viewpoint:
 
 
 def _content_ranks(problem: Problem) -> IntArray:
-    columns: dict[str, FloatArray | IntArray] = {"y": problem.data.y}
-    for name, values in (("size", problem.data.size), ("weights", problem.weights)):
-        if values is not None:
-            columns[name] = values
-    for k, (X, offset) in enumerate(zip(problem.X, problem.offsets, strict=True)):
-        columns[f"offset{k}"] = offset
-        columns.update({f"x{k}.{j}": column for j, column in enumerate(X.T)})
-    for f, factor in enumerate(problem.latent.factors):
-        columns[f"level{f}"] = factor.sums.index
-        for c, held in enumerate(factor.columns):
-            if held.covariate is not None:
-                columns[f"z{f}.{c}"] = held.covariate
-    hashes = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(problem.contents(), index=False).to_numpy()
     ranks = np.empty(problem.n, dtype=np.intp)
     ranks[np.argsort(hashes, kind="stable")] = np.arange(problem.n)
     return ranks
@@ -279,12 +267,8 @@ def _random_variance(view: Viewpoint) -> FloatArray:
         )
     out = np.zeros(view.problem.n)
     for factor, root in zip(latent.factors, view.roots, strict=True):
-        covariance = root @ root.T
-        columns = [
-            np.ones(out.size) if c.covariate is None else c.covariate for c in factor.columns
-        ]
-        Z = np.column_stack(columns)
-        out += np.einsum("nq,qr,nr->n", Z, covariance, Z)
+        Z = factor.covariates
+        out += np.einsum("nq,qr,nr->n", Z, root @ root.T, Z)
     return out
 
 

@@ -70,14 +70,11 @@ class Stack:
     def problem(self) -> Problem:
         """The problem of all copies, with the response of the fit in each."""
         one, copies = self.view.problem, self.copies
-        data = one.data
         latent = lay_out([_stack_factor(factor, copies) for factor in one.latent.factors])
         starts = np.arange(copies, dtype=np.intp)[:, None] * one.n
         return replace(
             one,
-            data=Observed(
-                np.tile(data.y, copies), _tile(data.size, copies), np.tile(data.constant, copies)
-            ),
+            data=one.data.tiled(copies),
             weights=_tile(one.weights, copies),
             X=(),
             offsets=(),
@@ -92,7 +89,7 @@ class Stack:
 
     def seen(self, data: Observed) -> Viewpoint:
         """The view of all copies with their responses."""
-        out = Viewpoint(replace(self.problem, data=data), self.view.psi)
+        out = Viewpoint(self.problem.with_data(data), self.view.psi)
         out.__dict__.update(base=self.base, roots=self.view.roots)
         return out
 
@@ -284,7 +281,7 @@ class _Search:
         """Newton's step (q, c, m) of some copies, their decrements (c,) and energies (c,)."""
         copies, view = chosen.size, self.view
         stack = view.keep(("stack", copies), lambda: Stack(view, copies))
-        problem = replace(stack.problem, data=self._rows(chosen))
+        problem = stack.problem.with_data(self._rows(chosen))
         u = [part[:, chosen].reshape(len(part), -1) for part in self.u]
         eta = predictors(problem, stack.base, view.roots, u)
         alone = problem.latent.bearing == (0,)
@@ -318,9 +315,7 @@ class _Search:
     def find_alone(self, k: int) -> bool:
         """Find the modes of one copy by themselves; whether there are any."""
         view, n = self.view, self.view.problem.n
-        rows, held = slice(k * n, (k + 1) * n), self.data
-        size = None if held.size is None else held.size[rows]
-        problem = replace(view.problem, data=Observed(held.y[rows], size, held.constant[rows]))
+        problem = view.problem.with_data(self.data.rows(slice(k * n, (k + 1) * n)))
         starts = [part[:, k] for part in self.start], problem.latent.zeros()
         for start in starts:
             mode = find_mode(problem, view.base, view.roots, list(start))
