@@ -22,6 +22,7 @@ import polars as pl
 import pyarrow as pa
 
 import mixcheck as mc
+from mixcheck.port import port_of
 from mixcheck.report.finding import Effect
 
 ROWS = 48
@@ -246,6 +247,7 @@ def namespace() -> dict[str, Any]:
         "folder": folder,
         "axes": axes,
         "half": half,
+        "port_of": port_of,
         "stored": damage.stored,
         "damaged": damage.damaged,
         "odd_table": damage.odd_table,

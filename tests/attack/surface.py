@@ -1255,7 +1255,13 @@ AFTER_FIT = (
         "_.predict(random_effects='marginal')",
         "_.random_effects",
     ),
-    *("_.conf_int()", "_.simulate(2, seed=1)", "_.refit(_.observed)", "mc.aic(_)", "mc.caic(_)"),
+    *(
+        "_.conf_int()",
+        "_.simulate(2, seed=1)",
+        "_.refit(port_of(_).observed)",
+        "mc.aic(_)",
+        "mc.caic(_)",
+    ),
     *(
         "mc.check(_, draws=6, seed=1)",
         "mc.residuals(_, seed=1).to_frame()",
@@ -1272,10 +1278,16 @@ AFTER_FIT = (
         "_.random_effects_sd",
         "_.cov_params()",
         "_.approximation()",
-        "_.covariance_estimates",
+        "port_of(_).covariance_estimates",
         "_.theta",
     ),
-    *("mc.compare([_, _])", "mc.lrt(_, _)", "mc.vuong(_, _)", "_.data_digest", "_.description"),
+    *(
+        "mc.compare([_, _])",
+        "mc.lrt(_, _)",
+        "mc.vuong(_, _)",
+        "port_of(_).data_digest",
+        "port_of(_).description",
+    ),
     "mc.suggest(mc.check(_, mc.checks.Dispersion() & mc.checks.Zeros(), draws=40, seed=1), most=2)",
 )
 
@@ -1288,8 +1300,10 @@ def _after_fit(rng: Random) -> Step:
 
 def _method_step(rng: Random, prefix: str) -> Step:
     target = rng.choices(METHODS, [target.weight for target in METHODS])[0]
+    if not hasattr(mc.GLMM, target.call.removeprefix("=")):
+        prefix = f"port_of({prefix})"  # for those who write a check or a criterion
     step = _step(rng, target, prefix)
-    return Step(step.text, None if prefix == "_" else step.expected, target=step.target)
+    return Step(step.text, None if "_" in prefix else step.expected, target=step.target)
 
 
 # ---- JSON that is not quite right --------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixcheck.port import Checkable, Comparable
+from mixcheck.port import Checkable, Comparable, port_of
 
 # True: the argument must be taken; False: it must be refused; None: either is an answer.
 Allowed = bool | None
@@ -53,6 +53,16 @@ ANYTHING: tuple[str, ...] = (
         "mc.checks.Zeros()",
         "mc.checks.Zeros",
     ),
+    *("np.float16(0.5)", "np.longdouble(0.5)", "np.array(None)", "np.array(3)", "np.array(True)"),
+    *("np.int64(-1)", "np.uint64(2**64 - 1)", "np.float64(1e300)", "np.float32('inf')", "10**400"),
+    *("memoryview(b'x')", "b'\\xff'", "np.bytes_(b'x')", "np.array([], dtype=object)", "{'x'}"),
+    *("pd.Timedelta(1, 'D')", "pd.Period('2020')", "pd.array([1, None])", "pd.Categorical([])"),
+    *("pd.Index(['x', 'g'])", "pd.MultiIndex.from_tuples([(1, 2)])", "pd.Series(['x', 'g'])"),
+    *("pd.Series(np.ones(48), index=[0] * 48)", "pd.Series(np.ones(48), index=[pd.NA] * 48)"),
+    *("pd.Series(['a', None] * 24, dtype='category')", "pd.Series(np.ones(48, dtype='f2'))"),
+    *("pd.DataFrame({1: [1.0] * 48})", "pd.DataFrame(index=range(48))", "pd.Series([pd.NA] * 48)"),
+    *("np.ones(48, dtype='f2')", "np.ones(48, dtype=object)", "np.full(48, None)", "[np.nan] * 48"),
+    *("zip([1], [2])", "map(str, [1])", "enumerate('x')", "reversed([1])", "{}.keys()"),
     *("mc.families.Poisson()", "mc.families.Poisson", "mc.Policy()", "mc.Policy", "made('policy')"),
 )
 
@@ -171,9 +181,9 @@ def unsure(value: Any) -> Allowed:
 
 def comparable(value: Any) -> Allowed:
     """Models with a likelihood."""
-    return None if isinstance(value, Comparable) and not isinstance(value, type) else False
+    return None if isinstance(port_of(value), Comparable) and not isinstance(value, type) else False
 
 
 def checkable(value: Any) -> Allowed:
     """Models that can be checked."""
-    return isinstance(value, Checkable) and not isinstance(value, type)
+    return isinstance(port_of(value), Checkable) and not isinstance(value, type)

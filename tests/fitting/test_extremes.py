@@ -259,3 +259,17 @@ def test_quadrature_of_a_response_whose_square_is_infinite(
             small = mc.glmm(f"u ~ x + {random}", data, method="agq", nodes=nodes)
             expected = small.params["x"] * size
             assert fit.params["x"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "random", ["(x | g)", "(x || g)", "(0 + x | g)", "(I(2 * x + 1) | g)", "(1 | h) + (x | g)"]
+)
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_response_that_is_its_own_random_slope(random: str, reml: bool, shuffled: bool) -> None:
+    """Random slopes in the response leave no residual, in any order of the rows."""
+    data = table().assign(h=np.arange(40) // 10)
+    if shuffled:
+        data = data.sample(frac=1.0, random_state=3)
+    with pytest.raises(ConvergenceError, match="reproduces the responses exactly"):
+        mc.glmm(f"x ~ 1 + {random}", data, reml=reml)

@@ -68,6 +68,8 @@ _ROUNDING = 8.0
 _LOST_VECTOR = 1e-15
 _LOST_SEVERAL = 1e-11
 _SOLVED = 1e-13
+# A share of the sum of squares below which it is asked whether anything need be left at all.
+_NEXT_TO_NOTHING = 1e-6
 # Step of the differences of the gradient, in standard errors, over two pairs of points.
 _STEP = 0.01
 _STENCIL = ((1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
@@ -208,12 +210,27 @@ def find_optimum(
     levels, chart = Levels(deviance), Chart(problem.terms)
     search = Search(deviance, _evaluator(levels), chart)
     if len(deviance.sizes) > 1:
-        return _search_jointly(search, roots)
-    if not roots:
+        found, count = _search_jointly(search, roots)
+    elif not roots:
         return _search(search, roots)
-    root, scored = _approach(levels, chart, roots[0], least[0])
-    found, count = _search(search, [root])
-    return found, scored + count
+    else:
+        root, scored = _approach(levels, chart, roots[0], least[0])
+        found, count = _search(search, [root])
+        count += scored
+    _require_residuals(deviance, found)
+    return found, count
+
+
+def _require_residuals(deviance: ProfiledDeviance, found: Profile) -> None:
+    """Refuse an end on the way to no residual variance, where there is nothing to stop it.
+
+    Random slopes in the response itself leave nothing over, however large their variance: the
+    deviance falls without bound, and where a search stops on its way is an accident of rounding.
+    """
+    if found.square > _NEXT_TO_NOTHING * deviance.products.weights.total:
+        return
+    if least_residual(deviance) <= max(_ROUNDING * deviance.moments.noise, _SOLVED):
+        raise ConvergenceError(_EXACT_BY_GROUPS)
 
 
 def _approach(
