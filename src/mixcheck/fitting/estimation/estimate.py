@@ -205,12 +205,12 @@ def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Opti
     Where it ends and how high is all that is asked: as in a refit, the search has no curvature.
     """
     held = standardise(problem)
-    if held is None:
-        return _refine(problem, method, near, hessian=False)
-    psi = held.there(near.psi)
-    there = replace(near, psi=psi, evaluation=objective_of(held.problem, Laplace())(psi, None))
-    optimum, refined = _refine(held.problem, method, there, hessian=False)
-    return _bring_back(held, optimum, refined), refined
+    here, psi = (problem, near.psi) if held is None else (held.problem, held.there(near.psi))
+    # The other optimum may have its fixed effects among the modes, or a search of its own.
+    at = objective_of(here, Laplace())(psi, None)
+    there = Optimum(psi, at, np.eye(psi.size), np.nan, None, np.nan, 1)
+    optimum, refined = _refine(here, method, there, hessian=False)
+    return (optimum if held is None else _bring_back(held, optimum, refined)), refined
 
 
 def _refine(
