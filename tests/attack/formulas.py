@@ -14,6 +14,7 @@ RESPONSES: dict[str, tuple[str, ...]] = {
     "beta": ("p",),
     "gamma": ("t",),
     "lognormal": ("t",),
+    "t": ("r", "log(t)"),
     "truncated_poisson": ("least",),
     "truncated_nbinom2": ("least",),
 }

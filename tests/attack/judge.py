@@ -206,7 +206,8 @@ def judge(step: Step, names: dict[str, Any]) -> Outcome:
     faults += _of_error(raised, step.text) if raised is not None else []
     if held != _prints([*arguments, *keywords.values()]):
         faults.append(Fault("an argument was changed", step.target, ""))
-    if out.getvalue() or (err.getvalue() and "progress" not in keywords):
+    printed = out.getvalue() and keywords.get("progress") is not print
+    if printed or (err.getvalue() and "progress" not in keywords):
         faults.append(Fault("printed", step.target, (out.getvalue() + err.getvalue())[:200]))
     if raised is None:
         faults += _of_rule(step, call, arguments, keywords)

@@ -813,6 +813,7 @@ TARGETS: tuple[Target, ...] = (
         Target(f"mc.families.{name}", {"link": LINK}, ("link",), sure=False, weight=0.3)
         for name in (
             *("Beta", "BetaBinomial", "Binomial", "Gamma", "Gaussian", "LogNormal", "Poisson"),
+            "StudentT",
             *("NegativeBinomial1", "NegativeBinomial2", "TruncatedPoisson"),
             *("TruncatedNegativeBinomial1", "TruncatedNegativeBinomial2"),
         )

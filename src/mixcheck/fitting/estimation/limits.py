@@ -26,6 +26,7 @@ from mixcheck.fitting.estimation.separation import Separation, find_separation
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import LimitReason
 
@@ -285,10 +286,11 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
     scale[np.ix_(keep, np.arange(int(keep.sum())))] = optimum.scale
     scale[:, int(keep.sum()) :] = np.hstack(flat)
     hessian = optimum.hessian
-    gradient = onto.T @ optimum.evaluation.gradient
+    at = optimum.evaluation
+    gradient = onto.T @ at.gradient
     return Optimum(
         psi=psi,
-        evaluation=replace(optimum.evaluation, psi=psi, gradient=gradient, mode=mode, spread=1.0),
+        evaluation=Evaluation(psi, at.deviance, gradient, mode, penalty=at.penalty),
         scale=scale,
         gradient=optimum.gradient,
         hessian=None if hessian is None else onto.T @ hessian @ onto,
