@@ -32,8 +32,10 @@ from mixcheck.fitting.estimation.optimize import Optimum, minimise
 from mixcheck.fitting.estimation.reml import Joint, expand
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.likelihood.approximation import (
+    RESTRICTED,
     Approximation,
     Method,
+    Option,
     objective_of,
     require_random_effects,
 )
@@ -69,7 +71,7 @@ class PQL(Method):
     restricted: bool = False
 
     spelling: ClassVar[str] = "pql"
-    takes: ClassVar[Mapping[str, str]] = {"reml": "restricted"}
+    takes: ClassVar[Mapping[str, Option]] = {"reml": RESTRICTED}
 
     def __str__(self) -> str:
         if self.restricted:

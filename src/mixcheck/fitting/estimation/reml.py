@@ -143,7 +143,7 @@ def _random_mode(joint: Joint, mode: Mode) -> Mode:
     latent = joint.alone.latent
     gram = {key: system.gram[key] for key in latent.pairs}
     alone = System(system.factorization.random_part(), gram, system.observed)
-    point = replace(mode.point, u=_without_last(mode.point.u))
+    point = replace(mode.point, u=_without_last(mode.point.u), latent=latent)
     return Mode(point, alone, _without_last(mode.roots), mode.steps)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,9 +16,18 @@ from mixcheck.fitting.likelihood.adjoint import Adjoint
 from mixcheck.fitting.likelihood.mode import Mode, predict_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.options import require_flag
 from mixcheck.port import LikelihoodKind
 
-__all__ = ["Approximation", "Expansion", "Method", "objective_of", "require_random_effects"]
+__all__ = [
+    "RESTRICTED",
+    "Approximation",
+    "Expansion",
+    "Method",
+    "Option",
+    "objective_of",
+    "require_random_effects",
+]
 
 # Residual deviations below this share of that of the response are rounding.
 _EXACT = 1e-6
@@ -31,6 +40,38 @@ _UNBOUNDED = (
 )
 
 
+@dataclass(frozen=True)
+class Option:
+    """An argument of `mixcheck.glmm` that belongs to a way of estimating.
+
+    Attributes
+    ----------
+    attribute : str
+        Where the method holds it.
+    read : callable
+        Takes a value, and gives None where it is what holds without it; raises `OptionError` for
+        what is not allowed.
+    refusal : str
+        Sentence for other methods, with places for ``{value}`` and ``{method}``.
+    idle : object
+        A value that means nothing to other methods, and is not refused.
+    """
+
+    attribute: str
+    read: Callable[[object], Any]
+    refusal: str
+    idle: object = None
+
+
+def _read_restricted(value: object) -> bool | None:
+    return require_flag("reml", value) or None
+
+
+RESTRICTED = Option(
+    "restricted", _read_restricted, "reml={value} is not for method={method}; leave it out"
+)
+
+
 class Method(ABC):
     """A way of estimating the parameters of a mixed model.
 
@@ -38,14 +79,14 @@ class Method(ABC):
     ----------
     spelling : str
         What is written in ``glmm(method=)``.
-    takes : mapping of str to str
-        Options of `mixcheck.glmm` that belong to it, and the attributes that hold them.
+    takes : mapping of str to Option
+        Arguments of `mixcheck.glmm` that belong to it.
     refusals : mapping of str to str
-        Sentences on options that do not belong to it.
+        Sentences of its own on arguments that do not.
     """
 
     spelling: ClassVar[str]
-    takes: ClassVar[Mapping[str, str]] = {}
+    takes: ClassVar[Mapping[str, Option]] = {}
     refusals: ClassVar[Mapping[str, str]] = {}
 
     @property
@@ -71,8 +112,13 @@ class Method(ABC):
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of `mixcheck.glmm` that ask for this method."""
-        held = {option: getattr(self, attribute) for option, attribute in self.takes.items()}
+        held = {name: getattr(self, option.attribute) for name, option in self.takes.items()}
         return {"method": self.spelling, **held}
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """The method with what was given of its attributes."""
+        return cls(**given)
 
     def require(self, problem: Problem) -> None:
         """Refuse a model that this method cannot estimate.

@@ -41,6 +41,7 @@ from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_va
 from mixcheck.fitting.likelihood.approximation import (
     Approximation,
     Expansion,
+    Option,
     objective_of,
     require_random_effects,
 )
@@ -49,6 +50,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.options import as_whole, require_seed, shown
 
 __all__ = ["Importance"]
 
@@ -64,6 +66,24 @@ _BITS = 30
 _HEAVIEST = 0.7
 # The tail is fitted to so many of the largest weights, and to no fewer than these.
 _FEWEST = 5
+_FEWEST_DRAWS, _MOST_DRAWS = 64, 2**20
+
+
+def _read_draws(value: object) -> int | None:
+    if value is None:
+        return None
+    whole = as_whole(value)
+    if whole is None or whole.bit_count() != 1 or not _FEWEST_DRAWS <= whole <= _MOST_DRAWS:
+        raise OptionError(
+            f"draws={shown(value)} must be a power of two from {_FEWEST_DRAWS} to {_MOST_DRAWS:,}, "
+            "such as 1024: the points of a Sobol sequence are even in these numbers"
+        )
+    return whole
+
+
+_NEEDS = 'needs importance sampling; write method="importance" too, or leave'
+_DRAWS = Option("draws", _read_draws, f"draws={{value}} {_NEEDS} draws out")
+_SEED = Option("seed", require_seed, f"seed={{value}} {_NEEDS} seed out")
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,7 @@ class Importance(Approximation):
     seed: int = 0
 
     spelling: ClassVar[str] = "importance"
-    takes: ClassVar[Mapping[str, str]] = {"draws": "draws", "seed": "seed"}
+    takes: ClassVar[Mapping[str, Option]] = {"draws": _DRAWS, "seed": _SEED}
     refusals: ClassVar[Mapping[str, str]] = {
         "reml": "reml=True integrates over the fixed effects too, which importance sampling of the "
         'random effects does not: write method="laplace", or leave reml out'

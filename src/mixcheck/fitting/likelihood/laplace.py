@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -32,15 +32,34 @@ from mixcheck.fitting.likelihood.adjoint import (
     largest_variance,
     pull_back,
 )
-from mixcheck.fitting.likelihood.approximation import Approximation, Expansion, objective_of
+from mixcheck.fitting.likelihood.approximation import (
+    RESTRICTED,
+    Approximation,
+    Expansion,
+    Option,
+    objective_of,
+)
 from mixcheck.fitting.likelihood.by_group import split_deviance
 from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.options import require_choice
 
 __all__ = ["HessianKind", "Laplace", "Profiled"]
 
 HessianKind = Literal["observed", "expected"]
+
+
+def _read_information(value: object) -> str | None:
+    chosen = require_choice("hessian", value, get_args(HessianKind))
+    return None if chosen == "observed" else chosen
+
+
+_INFORMATION = Option(
+    "information",
+    _read_information,
+    "hessian={value} belongs to the Laplace approximation; leave it out with {method}",
+)
 
 # A gradient at the modes below this has no part in that of the deviance.
 _EXACT = 1e-5
@@ -62,7 +81,7 @@ class Laplace(Approximation):
     restricted: bool = False
 
     spelling: ClassVar[str] = "laplace"
-    takes: ClassVar[Mapping[str, str]] = {"hessian": "information", "reml": "restricted"}
+    takes: ClassVar[Mapping[str, Option]] = {"hessian": _INFORMATION, "reml": RESTRICTED}
 
     def __str__(self) -> str:
         return f"Laplace, {self.information} information" + (", REML" if self.restricted else "")
@@ -145,7 +164,7 @@ class Profiled(Laplace):
     """
 
     spelling: ClassVar[str] = "profiled"
-    takes: ClassVar[Mapping[str, str]] = {"hessian": "information"}
+    takes: ClassVar[Mapping[str, Option]] = {"hessian": _INFORMATION}
     refusals: ClassVar[Mapping[str, str]] = {
         "reml": "reml=True integrates over the fixed effects that profiled holds at their mode: "
         'write method="laplace", or leave reml out'

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -35,11 +35,17 @@ from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
-from mixcheck.fitting.likelihood.approximation import Approximation, Expansion, objective_of
+from mixcheck.fitting.likelihood.approximation import (
+    Approximation,
+    Expansion,
+    Option,
+    objective_of,
+)
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.options import as_whole, shown
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["GaussHermite", "require_quadrature"]
@@ -54,6 +60,26 @@ _MOST_EFFECTS = 3
 _SOME = 25
 _LADDER = (1, 5, 9, 13, 17, 21, 25, 31, 41, 51, 71, 101, 151, 201)
 _AGREEMENT = 1e-5
+_MOST_NODES = 201
+
+
+def _read_nodes(value: object) -> int | None:
+    if isinstance(value, str) and value == "auto":
+        return None
+    whole = as_whole(value)
+    if whole is None or not 1 <= whole <= _MOST_NODES:
+        raise OptionError(
+            f'nodes={shown(value)} must be a whole number from 1 to {_MOST_NODES}, or "auto"'
+        )
+    return whole
+
+
+_NODES = Option(
+    "nodes",
+    _read_nodes,
+    'nodes={value} needs quadrature; write method="agq" too, or leave nodes out',
+    idle=1,
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +98,7 @@ class GaussHermite(Approximation):
     settled: bool = True
 
     spelling: ClassVar[str] = "agq"
-    takes: ClassVar[Mapping[str, str]] = {"nodes": "nodes"}
+    takes: ClassVar[Mapping[str, Option]] = {"nodes": _NODES}
     refusals: ClassVar[Mapping[str, str]] = {
         "reml": "reml=True integrates over the fixed effects too, which quadrature by groups "
         'cannot: write method="laplace", or leave reml out'
@@ -80,6 +106,11 @@ class GaussHermite(Approximation):
 
     def __str__(self) -> str:
         return f"adaptive quadrature, {self.nodes} nodes"
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """With a number of nodes, or with one to be found."""
+        return cls(**given, settled="nodes" in given)
 
     @property
     def preliminary(self) -> Approximation | None:
