@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 import pickle
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -68,7 +65,7 @@ def map_numbers(
         As in joblib, and at most as many as there are blocks of work and cores; None leaves
         it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional
-        ``progress(done, total)`` is called as blocks finish; True prints one line to stderr.
+        ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
 
     Returns
     -------
@@ -233,7 +230,7 @@ def _progress(progress: Progress) -> Callable[[int, int], Any]:
         return _answered(chosen)
     if not chosen:
         return lambda done, total: None
-    return _tqdm_line() if importlib.util.find_spec("tqdm") else _plain_line
+    return _draw_bar()
 
 
 def _answered(progress: Callable[[int, int], Any]) -> Callable[[int, int], Any]:
@@ -253,13 +250,11 @@ def _answered(progress: Callable[[int, int], Any]) -> Callable[[int, int], Any]:
     return report
 
 
-def _plain_line(done: int, total: int) -> None:
-    end = "\n" if done >= total else ""
-    print(f"\rreplicate data sets: {done} of {total}", end=end, file=sys.stderr, flush=True)
+def _draw_bar() -> Callable[[int, int], Any]:
+    # Imported only to be shown: it takes a tenth of a second, which most calls need not spend.
+    from tqdm.auto import tqdm
 
-
-def _tqdm_line() -> Callable[[int, int], Any]:
-    bar = importlib.import_module("tqdm").tqdm(desc="replicate data sets", file=sys.stderr)
+    bar = tqdm()
 
     def show(done: int, total: int) -> None:
         bar.total = total

@@ -276,7 +276,7 @@ def reduce_replicates(
     n_jobs : int, optional
         As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional
-        ``progress(done, total)`` is called as blocks finish; True prints one line to stderr.
+        ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
 
     Returns
     -------

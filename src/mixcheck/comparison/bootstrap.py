@@ -163,7 +163,7 @@ def bootstrap_lrt(
     n_jobs : int, optional
         As in joblib; the result does not depend on it.
     progress : bool or callable, optional
-        ``progress(done, total)``; True prints one line to stderr.
+        ``progress(done, total)``; True shows a bar on stderr.
 
     Returns
     -------

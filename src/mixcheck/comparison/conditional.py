@@ -108,7 +108,7 @@ def caic(
     n_jobs : int, optional
         For the refits, as in joblib; None leaves it to ``joblib.parallel_config``.
     progress : bool or callable, optional
-        ``progress(done, total)`` over the refits; True prints one line to stderr.
+        ``progress(done, total)`` over the refits; True shows a bar on stderr.
 
     Returns
     -------
