@@ -14,6 +14,7 @@ ROOMS = (
     *(
         f"mixcheck/{room}"
         for room in (
+            "codec",
             "display",
             "families",
             "design",

@@ -15,6 +15,9 @@ import pandas as pd
 from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
+from mixcheck.codec.reading import Reader
+from mixcheck.codec.shapes import ByHand, Schema, Shape
+from mixcheck.codec.writing import plain
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.options import require_number, require_text, shown
 from mixcheck.port import Checkable
@@ -67,6 +70,7 @@ class Check(ABC):
     needs: ClassVar[type] = Checkable
     about_rows: ClassVar[bool] = True
     least_rows: ClassVar[int] = 1
+    _shape: ClassVar[Shape]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -164,7 +168,7 @@ def _plain(value: Any) -> Any:
         return value.to_dict()
     if callable(value):
         return f"{value.__module__}:{value.__qualname__}"
-    return value.item() if isinstance(value, np.generic) else value
+    return plain(value)
 
 
 def answer_constructors() -> None:
@@ -224,6 +228,31 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
         raise OptionError(
             f"the arguments of a check of kind {kind!r} are {wanted}; found {names}"
         ) from error
+
+
+class _CheckShape(Shape):
+    """A check as its arguments that differ from their defaults, after its kind."""
+
+    def write(self, value: Any) -> Any:
+        """As `Check.to_dict` does."""
+        return value.to_dict()
+
+    def read(self, reader: Reader) -> Any:
+        """As `check_from_dict` does."""
+        return check_from_dict(reader.object())
+
+    def schema(self, known: dict[str, Schema]) -> Schema:
+        """A check of the library, or one of another kind with arguments of its own."""
+        own = {
+            k: cls for k, cls in sorted(_KINDS.items()) if cls.__module__.startswith("mixcheck.")
+        }
+        kind = {"type": "string", "not": {"enum": list(own)}}
+        other = {"type": "object", "properties": {"kind": kind}, "required": ["kind"]}
+        shapes = [ByHand(cls, ("kind", name)).schema(known) for name, cls in own.items()]
+        return {"anyOf": [*shapes, other]}
+
+
+Check._shape = _CheckShape()
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

@@ -29,6 +29,7 @@ from mixcheck.checks.statistic import (
     require_choice,
     thinned,
 )
+from mixcheck.codec.shapes import Finite
 from mixcheck.display.document import NullPlot, QuantilePlot
 from mixcheck.errors import OptionError
 from mixcheck.options import require_number, shown
@@ -229,7 +230,7 @@ class Outliers(Check):
 
     kind: ClassVar[str] = "outliers"
 
-    level: float | None = None
+    level: Finite | None = None
 
     def __post_init__(self) -> None:
         if self.level is not None:
@@ -301,7 +302,7 @@ class Count(Check):
 
     kind: ClassVar[str] = "count"
 
-    value: float
+    value: Finite
 
     def __post_init__(self) -> None:
         require_number("value", self.value, example=1)

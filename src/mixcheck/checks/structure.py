@@ -19,6 +19,7 @@ from mixcheck.checks.statistic import (
     Outcome,
     require_choice,
 )
+from mixcheck.codec.shapes import Finite
 from mixcheck.display.document import NormalPlot
 from mixcheck.options import require_number
 from mixcheck.port import Approximate, ConvergenceFacts, Converging, DataView
@@ -229,7 +230,7 @@ class LaplaceAdequacy(Check):
     needs: ClassVar[type] = Approximate
     about_rows: ClassVar[bool] = False
 
-    tolerance: float = 0.25
+    tolerance: Finite = 0.25
 
     def __post_init__(self) -> None:
         tolerance = require_number("tolerance", self.tolerance, 0.0, example=0.25)

@@ -14,14 +14,13 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_as, answer_methods
-from mixcheck.checks.check import Check, check_from_dict
+from mixcheck.checks.check import Check
 from mixcheck.checks.distribution import Dispersion, Outliers, Uniformity, Zeros
 from mixcheck.checks.pattern import Trend
 from mixcheck.checks.portrait import draw_portrait
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.checks.structure import Convergence, RandomEffects
-from mixcheck.display.encoding import json_text
-from mixcheck.display.reading import parse_json
+from mixcheck.codec.documents import from_json, to_json
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, require_progress, require_workers, shown
 from mixcheck.parallel import Progress
@@ -121,10 +120,7 @@ class Suite:
 
     def to_json(self) -> str:
         """The suite as JSON; see `from_json`."""
-        return json_text({"checks": self._to_list()})
-
-    def _to_list(self) -> list[dict[str, Any]]:
-        return [check.to_dict() for check in self.checks]
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Suite:
@@ -140,12 +136,11 @@ class Suite:
         if not isinstance(text, str):
             raise OptionError(f"a suite is read from the text of its JSON; found {shown(text)}")
         try:
-            items = [item.object() for item in parse_json(text, "suite").at("checks").items()]
+            return from_json(text, cls, "suite", versioned=False)
         except DataError as error:
             raise OptionError(
                 f'{error}; a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}'
             ) from None
-        return cls(tuple(check_from_dict(item) for item in items))
 
     def run(
         self,
@@ -196,7 +191,9 @@ class Suite:
                 subject, conditioning=conditioning, seed=seed, draws=draws, refits=refits
             )
         findings, numbers = _run(self.checks, seen, n_jobs, progress)
-        provenance = _provenance(seen, numbers) | {"suite": self._to_list()}
+        provenance = _provenance(seen, numbers) | {
+            "suite": [check.to_dict() for check in self.checks]
+        }
         return Report(
             findings,
             policy=judge,

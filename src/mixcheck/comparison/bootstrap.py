@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.codec.shapes import NUMBER, Finite, ListOf, stored_as
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.record import Record
@@ -79,11 +80,11 @@ class BootstrapRatio(Record):
     zeros: int
     failures: tuple[tuple[str, int], ...]
     stopped: bool
-    statistics: FloatArray
+    statistics: FloatArray = field(metadata=stored_as(ListOf(NUMBER)))
     mean: float
     asymptotic_pvalue: float
-    bartlett_statistic: float | None
-    bartlett_pvalue: float | None
+    bartlett_statistic: Finite | None
+    bartlett_pvalue: Finite | None
     seed: int
     notes: tuple[str, ...] = ()
 
@@ -123,13 +124,6 @@ class BootstrapRatio(Record):
                 "pvalue": [self.pvalue, self.asymptotic_pvalue, self.bartlett_pvalue],
             }
         ).astype({"statistic": "float64", "pvalue": "float64"})
-
-    def content(self) -> Mapping[str, Any]:
-        """All fields; failed statistics are None."""
-        held = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        held["statistics"] = [None if math.isnan(t) else t for t in self.statistics.tolist()]
-        held["mean"] = None if math.isnan(self.mean) else self.mean
-        return held
 
 
 @answer_calls

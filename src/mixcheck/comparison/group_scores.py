@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, MapOf, stored_as
 from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
@@ -81,17 +81,19 @@ class GroupScores(Record):
     model: str
     group: str
     method: LeaveOutMethod
-    scores: pd.Series[float]
+    scores: pd.Series[float] = field(metadata=stored_as(MapOf(NUMBER)))
     total: float
     se: float
-    llf: float | None
-    tic_penalty: float | None
-    refitted: tuple[Any, ...] = ()
+    llf: Finite | None
+    tic_penalty: Finite | None
+    refitted: tuple[Any, ...] = field(default=(), metadata=stored_as(ListOf(TEXT)))
     notes: tuple[str, ...] = ()
-    subject: Any = field(default=None, repr=False)
+    subject: Any = field(default=None, repr=False, metadata=NOT_STORED)
+
+    _computed: ClassVar = ("optimism",)
 
     @property
-    def optimism(self) -> float | None:
+    def optimism(self) -> Finite | None:
         """How far the log-likelihood exceeds the score: the effective number of parameters.
 
         None where the log-likelihood is no sum over the groups (crossed factors).
@@ -159,22 +161,6 @@ class GroupScores(Record):
     def to_frame(self) -> pd.DataFrame:
         """One row for each level: score."""
         return self.scores.to_frame("score")
-
-    def content(self) -> Mapping[str, Any]:
-        """Totals, and the score of each level."""
-        return {
-            "model": self.model,
-            "group": self.group,
-            "method": self.method,
-            "total": self.total,
-            "se": self.se,
-            "llf": self.llf,
-            "optimism": self.optimism,
-            "tic_penalty": self.tic_penalty,
-            "refitted": [str(level) for level in self.refitted],
-            "scores": {str(level): float(value) for level, value in self.scores.items()},
-            "notes": self.notes,
-        }
 
 
 @answer_calls

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import pandas as pd
 
@@ -104,10 +103,6 @@ class LikelihoodRatio(Record):
                 "boundary": [self.boundary],
             }
         )
-
-    def content(self) -> Mapping[str, Any]:
-        """All fields."""
-        return asdict(self)
 
 
 @answer_calls

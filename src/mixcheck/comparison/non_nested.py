@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Protocol, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.codec.shapes import NUMBER, MapOf, stored_as
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.nesting import contains, why_not_nested
@@ -73,7 +73,7 @@ class Vuong(Record):
     first: str
     second: str
     group: str
-    differences: pd.Series[float]
+    differences: pd.Series[float] = field(metadata=stored_as(MapOf(NUMBER)))
     difference: float
     se: float
     correction: Correction
@@ -82,6 +82,8 @@ class Vuong(Record):
     statistic: float
     pvalue: float
     notes: tuple[str, ...] = ()
+
+    _computed: ClassVar = ("verdict",)
 
     @property
     def verdict(self) -> str:
@@ -133,14 +135,6 @@ class Vuong(Record):
                 "pvalue": [self.variance_pvalue, self.pvalue],
             }
         )
-
-    def content(self) -> Mapping[str, Any]:
-        """All fields and the verdict."""
-        held = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        each = {str(level): float(value) for level, value in self.differences.items()}
-        for name in ("statistic", "pvalue"):
-            held[name] = held[name] if math.isfinite(held[name]) else None
-        return {**held, "differences": each, "verdict": self.verdict}
 
 
 @answer_calls

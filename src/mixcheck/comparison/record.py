@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from mixcheck.calls import answer_methods
+from mixcheck.codec.documents import to_json
+from mixcheck.codec.shapes import shape_of
 from mixcheck.display.document import Document
-from mixcheck.display.encoding import json_text
 from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.render import to_fragment, to_html, to_text
 
-__all__ = ["SCHEMA_VERSION", "Record"]
-
-SCHEMA_VERSION = 1
+__all__ = ["Record"]
 
 
 @answer_methods
@@ -33,9 +31,10 @@ class Record(ABC):
     def to_frame(self) -> pd.DataFrame:
         """The result as a table."""
 
-    @abstractmethod
-    def content(self) -> Mapping[str, Any]:
-        """What `to_json` writes; numbers are finite or None."""
+    def content(self) -> dict[str, Any]:
+        """What `to_json` writes, as plain data."""
+        content: dict[str, Any] = shape_of(cast(Any, type(self))).write(self)
+        return content
 
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The result for a terminal."""
@@ -47,8 +46,7 @@ class Record(ABC):
 
     def to_json(self, path: PathLike | None = None) -> str:
         """The result as JSON."""
-        content = {"schema_version": SCHEMA_VERSION, **self.content()}
-        return write_file(json_text(content), path)
+        return write_file(to_json(self), path)
 
     def __str__(self) -> str:
         return self.to_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast, get_args
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, stored_as
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.left_out_rows import LeftOutRows
@@ -79,17 +79,17 @@ class RowScores(Record):
 
     model: str
     method: RowMethod
-    scores: pd.Series[float]
+    scores: pd.Series[float] = field(metadata=stored_as(ListOf(NUMBER)))
     total: float
     se: float
     p_loo: float
-    mean: pd.Series[float]
-    variance: pd.Series[float]
+    mean: pd.Series[float] = field(metadata=NOT_STORED)
+    variance: pd.Series[float] = field(metadata=NOT_STORED)
     dawid_sebastiani: float
-    brier: float | None
-    influence: pd.Series[float]
-    refitted: tuple[Any, ...]
-    subject: Rowwise = field(repr=False)
+    brier: Finite | None
+    influence: pd.Series[float] = field(metadata=NOT_STORED)
+    refitted: tuple[Any, ...] = field(metadata=stored_as(ListOf(TEXT)))
+    subject: Rowwise = field(repr=False, metadata=NOT_STORED)
     notes: tuple[str, ...] = ()
 
     def minus(self, other: RowScores) -> ScoreDifference:
@@ -203,21 +203,6 @@ class RowScores(Record):
                 "influence": self.influence,
             }
         )
-
-    def content(self) -> Mapping[str, Any]:
-        """Totals, and the scores in the order of the rows."""
-        return {
-            "model": self.model,
-            "method": self.method,
-            "total": self.total,
-            "se": self.se,
-            "p_loo": self.p_loo,
-            "dawid_sebastiani": self.dawid_sebastiani,
-            "brier": self.brier,
-            "refitted": [str(label) for label in self.refitted],
-            "scores": self.scores.tolist(),
-            "notes": self.notes,
-        }
 
 
 @answer_calls

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -49,6 +48,8 @@ class ScoreDifference(Record):
     difference: float
     se: float
 
+    _computed: ClassVar = ("verdict",)
+
     @property
     def verdict(self) -> str:
         """Which model predicts better and how surely, in a sentence."""
@@ -75,10 +76,6 @@ class ScoreDifference(Record):
     def to_frame(self) -> pd.DataFrame:
         """One row: all fields."""
         return pd.DataFrame([asdict(self)])
-
-    def content(self) -> Mapping[str, Any]:
-        """All fields and the verdict."""
-        return {**asdict(self), "verdict": self.verdict}
 
 
 def subtract_scores(

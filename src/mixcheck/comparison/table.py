@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, get_args
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.codec.shapes import NOT_STORED, Finite
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
 from mixcheck.comparison.ranking import CLOSE, Standing, akaike_weights, rank_order
+from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
     formula_of,
     other_values,
@@ -23,10 +25,7 @@ from mixcheck.comparison.same_data import (
     require_same_data,
 )
 from mixcheck.display.document import Block, Document, Paragraph, Places, PValue, Table
-from mixcheck.display.encoding import json_text
-from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.numerals import format_number
-from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.options import require_choice
 from mixcheck.port import Comparable, ConditionalLikelihood, Converging, Ported
@@ -34,8 +33,6 @@ from mixcheck.port import Comparable, ConditionalLikelihood, Converging, Ported
 __all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
 
 Criterion: TypeAlias = Literal["aic", "bic", "caic"]
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -75,22 +72,22 @@ class ComparedModel:
     llf: float
     aic: float
     bic: float
-    caic: float | None
+    caic: Finite | None
     delta: float
     weight: float
     lrt_against: str | None
-    lrt_statistic: float | None
+    lrt_statistic: Finite | None
     lrt_df: int | None
-    lrt_pvalue: float | None
+    lrt_pvalue: Finite | None
     converged: bool | None
     lrt_boundary: bool | None = None
-    effective_df: float | None = None
-    limited: tuple[str, ...] = ()
+    effective_df: Finite | None = None
+    limited: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
 
 
 @answer_methods
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Record):
     """Models of one data set, the best first.
 
     Attributes
@@ -108,6 +105,8 @@ class Comparison:
     nobs: int
     remarks: tuple[str, ...] = ()
 
+    _computed: ClassVar = ("verdict", "limited")
+
     @property
     def best(self) -> ComparedModel:
         """The model with the smallest criterion; of a tie, that with fewer parameters."""
@@ -117,6 +116,11 @@ class Comparison:
     def verdict(self) -> str:
         """Which model is best and by how much, in a sentence."""
         return _verdict_words(self.models, _NAMES[self.criterion])
+
+    @property
+    def limited(self) -> dict[str, tuple[str, ...]]:
+        """Parameters without a finite estimate, by the names of the models that have any."""
+        return {model.model: model.limited for model in self.models if model.limited}
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each model, the best first.
@@ -152,35 +156,8 @@ class Comparison:
         ]
         return Document("Model comparison", tuple(blocks))
 
-    def to_text(self, *, width: int = 100, color: bool = False) -> str:
-        """The comparison for a terminal."""
-        return to_text(self.document(), width=width, color=color)
-
-    def to_html(self, path: PathLike | None = None) -> str:
-        """The comparison as one HTML file that needs nothing else."""
-        return write_file(to_html(self.document()), path)
-
-    def to_json(self, path: PathLike | None = None) -> str:
-        """The comparison as JSON."""
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "criterion": self.criterion,
-            "nobs": self.nobs,
-            "verdict": self.verdict,
-            "models": [_columns(model) for model in self.models],
-            "limited": {model.model: model.limited for model in self.models if model.limited},
-            "remarks": self.remarks,
-        }
-        return write_file(json_text(content), path)
-
-    def __str__(self) -> str:
-        return self.to_text()
-
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.models)} models by {self.criterion}: {self.verdict}>"
-
-    def _repr_html_(self) -> str:
-        return to_fragment(self.document())
 
 
 def _columns(model: ComparedModel) -> dict[str, object]:

@@ -7,8 +7,23 @@ kind of result needs one description and each format one renderer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from mixcheck.codec.reading import Reader
+from mixcheck.codec.shapes import (
+    FINITE,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Leaf,
+    Maybe,
+    Schema,
+    Shape,
+    TupleOf,
+    Wrapped,
+    choice,
+)
+from mixcheck.codec.writing import plain
 from mixcheck.display.pictures import (
     Caterpillar,
     CurvePlot,
@@ -20,7 +35,6 @@ from mixcheck.display.pictures import (
     ResidualPlot,
     picture_from_dict,
     picture_to_dict,
-    read_picture,
 )
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
@@ -48,7 +62,6 @@ __all__ = [
     "Tone",
     "picture_from_dict",
     "picture_to_dict",
-    "read_picture",
 ]
 
 Tone = Literal["good", "caution", "bad", "unclear", "muted"]
@@ -98,7 +111,48 @@ class Places:
     places: int
 
 
-Cell: TypeAlias = str | float | int | Badge | PValue | Places | None
+_PVALUE = Maybe(FINITE)
+_FLOAT = Wrapped("number", NUMBER)
+_OTHERS: dict[type, Wrapped] = {
+    Badge: Wrapped("badge", TupleOf((TEXT, choice(get_args(Tone))), Badge)),
+    PValue: Wrapped(
+        "pvalue",
+        Leaf(
+            lambda cell: _PVALUE.write(cell.value),
+            lambda reader: PValue(_PVALUE.read(reader)),
+            _PVALUE.schema({}),
+        ),
+    ),
+    Places: Wrapped("places", TupleOf((NUMBER, WHOLE), Places)),
+    float: _FLOAT,
+}
+
+
+class _CellShape(Shape):
+    # Texts, whole numbers and null are themselves; others are under the word that tells them.
+
+    nullable = True
+
+    def write(self, value: Any) -> Any:
+        for cls, shape in _OTHERS.items():
+            if isinstance(value, cls):
+                return shape.write(value)
+        return plain(value)
+
+    def read(self, reader: Reader) -> Any:
+        for shape in _OTHERS.values():
+            if reader.has(shape.name):
+                return shape.read(reader)
+        if reader.is_null or isinstance(reader.value, str | bool):
+            return reader.value
+        return WHOLE.read(reader)
+
+    def schema(self, known: dict[str, Schema]) -> Schema:
+        themselves: Schema = {"type": ["string", "boolean", "integer", "null"]}
+        return {"anyOf": [themselves, *(shape.schema(known) for shape in _OTHERS.values())]}
+
+
+Cell: TypeAlias = Annotated[str | float | int | Badge | PValue | Places | None, _CellShape()]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ another library reads the arrays.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, NamedTuple, final
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, final
 
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.display.encoding import array_to_json, number_to_json
-from mixcheck.display.reading import Reader
+from mixcheck.codec.reading import Reader
+from mixcheck.codec.shapes import NUMBER, Shape, Tagged, TupleOf, Wrapped, WrappedFloat, shape_of
 from mixcheck.errors import DataError
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "ResidualPlot",
     "picture_from_dict",
     "picture_to_dict",
-    "read_picture",
 ]
 
 
@@ -58,6 +56,7 @@ class Picture(ABC):
 
     kind: ClassVar[str]
     reading: ClassVar[str] = ""
+    _shape: ClassVar[Shape]
 
     title: str = field(default="", kw_only=True)
     x_label: str = field(default="", kw_only=True)
@@ -70,6 +69,12 @@ class QuantileLine(NamedTuple):
     level: float
     x: FloatArray
     y: FloatArray
+
+
+_LINE = TupleOf(
+    (Wrapped("number", NUMBER), shape_of(FloatArray), shape_of(FloatArray)), QuantileLine
+)
+_Line: TypeAlias = Annotated[QuantileLine, Wrapped("line", _LINE)]
 
 
 def _as_vector(values: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -157,10 +162,10 @@ class ResidualPlot(Picture):
 
     x: FloatArray
     y: FloatArray
-    lines: tuple[QuantileLine, ...] = ()
+    lines: tuple[_Line, ...] = ()
     levels: tuple[str, ...] = ()
     marked: BoolArray = field(default_factory=_no_marks)
-    references: tuple[float, ...] = (0.25, 0.5, 0.75)
+    references: tuple[WrappedFloat, ...] = (0.25, 0.5, 0.75)
     y_label: str = field(default="residual", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -200,7 +205,7 @@ class NullPlot(Picture):
     reading: ClassVar[str] = "Bars are replicates under the model; the line is the data."
 
     replicates: FloatArray
-    observed: float
+    observed: WrappedFloat
     x_label: str = field(default="statistic", kw_only=True)
     y_label: str = field(default="replicate data sets", kw_only=True)
 
@@ -232,7 +237,7 @@ class Caterpillar(Picture):
     low: FloatArray
     high: FloatArray
     highlighted: BoolArray = field(default_factory=_no_marks)
-    reference: float = 0.0
+    reference: WrappedFloat = 0.0
     x_label: str = field(default="estimate and interval", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -315,43 +320,8 @@ class CurvePlot(Picture):
         _set_vectors(self, "x", "y", optional=("band_low", "band_high", "reference"))
 
 
-_KINDS: dict[str, type[Picture]] = {
-    cls.kind: cls
-    for cls in (QuantilePlot, ResidualPlot, NullPlot, Caterpillar, NormalPlot, CurvePlot)
-}
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return array_to_json(value)
-    if isinstance(value, float):
-        return {"number": number_to_json(value)}
-    if isinstance(value, QuantileLine):
-        return {"line": [_encode(part) for part in value]}
-    if isinstance(value, tuple):
-        return [_encode(item) for item in value]
-    return value
-
-
-def _read_line(reader: Reader) -> QuantileLine:
-    parts = reader.at("line").items()
-    if len(parts) != 3:
-        reader.fail("a level, x and y")
-    level, x, y = parts
-    return QuantileLine(level.at("number").number(), x.array("float64"), y.array("float64"))
-
-
-# How a field is read, by its annotation.
-_READERS: dict[str, Callable[[Reader], Any]] = {
-    "str": Reader.text,
-    "bool": Reader.flag,
-    "float": lambda reader: reader.at("number").number(),
-    "FloatArray": lambda reader: reader.array("float64"),
-    "BoolArray": lambda reader: reader.array("bool"),
-    "tuple[str, ...]": Reader.texts,
-    "tuple[float, ...]": lambda r: tuple(item.at("number").number() for item in r.items()),
-    "tuple[QuantileLine, ...]": lambda r: tuple(_read_line(item) for item in r.items()),
-}
+_KINDS = (QuantilePlot, ResidualPlot, NullPlot, Caterpillar, NormalPlot, CurvePlot)
+Picture._shape = Tagged("kind", {cls.kind: cls for cls in _KINDS})
 
 
 def picture_to_dict(picture: Picture) -> dict[str, Any]:
@@ -362,8 +332,8 @@ def picture_to_dict(picture: Picture) -> dict[str, Any]:
     >>> picture_to_dict(NullPlot(np.array([1.0]), 2.0))["kind"]
     'null'
     """
-    content = {item.name: _encode(getattr(picture, item.name)) for item in fields(picture)}
-    return {"kind": picture.kind, **content}
+    content: dict[str, Any] = Picture._shape.write(picture)
+    return content
 
 
 def picture_from_dict(encoded: dict[str, Any]) -> Picture:
@@ -372,27 +342,12 @@ def picture_from_dict(encoded: dict[str, Any]) -> Picture:
     Raises
     ------
     DataError
-        If the kind is unknown, or a field is missing or no field of that kind.
+        If the kind is unknown, or a field is missing or of another type.
 
     Examples
     --------
     >>> picture_from_dict(picture_to_dict(NullPlot(np.array([1.0]), 2.0))).observed
     2.0
     """
-    return read_picture(Reader(encoded, "", "picture"))
-
-
-def read_picture(reader: Reader) -> Picture:
-    """The picture that JSON of `picture_to_dict` holds."""
-    cls = _KINDS[reader.at("kind").choice(tuple(_KINDS))]
-    known = {item.name: str(item.type) for item in fields(cls)}
-    unknown = set(reader.object()) - set(known) - {"kind"}
-    if unknown:
-        reader.fail(f"a picture of {', '.join(known)}")
-    content = {
-        name: _READERS[type_](reader.at(name)) for name, type_ in known.items() if reader.has(name)
-    }
-    try:
-        return cls(**content)
-    except TypeError:
-        reader.fail(f"a picture of {', '.join(known)}")
+    picture: Picture = Picture._shape.read(Reader(encoded, "", "picture"))
+    return picture

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
+from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, Tagged
 from mixcheck.display.document import Picture
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
@@ -17,7 +18,7 @@ from mixcheck.options import shown
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
 
-__all__ = ["Alternative", "Effect", "Finding", "Skipped", "require_findings"]
+__all__ = ["Alternative", "AnyFinding", "Effect", "Finding", "Skipped", "require_findings"]
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -95,21 +96,21 @@ class Finding:
     kind: str
     null: str
     statistic: float
-    pvalue: float | None
+    pvalue: Probability | None
     alternative: Alternative
     effect: Effect
-    n: int
-    floor: float = 0.0
+    n: Count
+    floor: Probability = 0.0
     replicates: FloatArray = field(default_factory=lambda: np.empty(0))
     holds: bool | None = None
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    row_labels: tuple[str, ...] = ()
+    row_labels: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
     picture: Picture | None = None
     references: tuple[str, ...] = ()
     detail: str = ""
-    caution: str = ""
-    asked: Mapping[str, Any] = field(default_factory=dict)
-    subject: Mapping[str, str] = field(default_factory=dict)
+    caution: str = field(default="", metadata=ADDED_LATER)
+    asked: Mapping[str, Any] = field(default_factory=dict, metadata=ADDED_LATER)
+    subject: Mapping[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
 
     def __bool__(self) -> NoReturn:
         """A finding is a measurement, not a verdict."""
@@ -140,8 +141,13 @@ class Skipped:
     check: str
     kind: str
     reason: str
-    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    subject: Mapping[str, str] = field(default_factory=dict, compare=False)
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False, metadata=ADDED_LATER)
+    subject: Mapping[str, str] = field(default_factory=dict, compare=False, metadata=ADDED_LATER)
+
+
+AnyFinding: TypeAlias = Annotated[
+    Finding | Skipped, Tagged("outcome", {"finding": Finding, "skipped": Skipped})
+]
 
 
 def require_findings(findings: object) -> tuple[Finding | Skipped, ...]:

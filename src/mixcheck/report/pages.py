@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+from mixcheck.codec.shapes import Tagged
+from mixcheck.codec.writing import plain
 from mixcheck.display.document import (
     Badge,
     Block,
@@ -17,12 +19,12 @@ from mixcheck.display.document import (
     Table,
 )
 from mixcheck.display.numerals import format_number
-from mixcheck.report.archive import Extra, plain
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Judgement, Policy, Verdict
 from mixcheck.report.sentences import interval_words, join_words, sentence
 
 __all__ = [
+    "Extra",
     "extra_section",
     "finding_sections",
     "is_decided",
@@ -32,6 +34,8 @@ __all__ = [
     "summary_paragraph",
     "summary_table",
 ]
+
+Extra: TypeAlias = Annotated[Figure | Table, Tagged("block", {"figure": Figure, "table": Table})]
 
 _MOST_ROWS = 12
 _MOST_NAMES = 8

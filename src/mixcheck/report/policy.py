@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_methods
+from mixcheck.codec.shapes import NOT_STORED, ByHand, Finite, Shape
 from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
@@ -80,10 +81,10 @@ class Judgement:
 
     check: str
     verdict: Verdict
-    pvalue: float | None
-    adjusted_pvalue: float | None
+    pvalue: Finite | None
+    adjusted_pvalue: Finite | None
     sentence: str
-    caution: str = ""
+    caution: str = field(default="", metadata=NOT_STORED)
 
 
 def departure(effect: Effect) -> float:
@@ -155,10 +156,12 @@ class Policy:
     True
     """
 
-    alpha: float = 0.05
+    alpha: Finite = 0.05
     adjust: Adjustment = "min-p"
-    negligible: Mapping[str, float] = field(default_factory=dict)
+    negligible: Mapping[str, Finite] = field(default_factory=dict)
     waive: Mapping[str, str] = field(default_factory=dict)
+
+    _shape: ClassVar[Shape]
 
     def __post_init__(self) -> None:
         _check_alpha(self.alpha)
@@ -183,12 +186,8 @@ class Policy:
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as a dictionary that JSON can hold."""
-        return {
-            "alpha": self.alpha,
-            "adjust": self.adjust,
-            "negligible": dict(self.negligible),
-            "waive": dict(self.waive),
-        }
+        content: dict[str, Any] = self._shape.write(self)
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Policy:
@@ -248,6 +247,9 @@ class Policy:
             for name in self.negligible
             if name not in effects
         )
+
+
+Policy._shape = ByHand(Policy, construct=Policy.from_dict)
 
 
 def require_policy(policy: object) -> Policy:

@@ -9,33 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import pandas as pd
 
 from mixcheck.calls import answer_methods
+from mixcheck.codec.documents import from_json, to_json
+from mixcheck.codec.shapes import NOT_STORED
+from mixcheck.codec.writing import plain
 from mixcheck.display.document import Block, Document, Figure, Heading, Paragraph, Section, Table
-from mixcheck.display.encoding import json_text
 from mixcheck.display.files import PathLike, write_file
-from mixcheck.display.reading import Reader, parse_json
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.options import listed, require_flag, require_text, shown
 from mixcheck.port import Checkable, Ported
-from mixcheck.report.archive import (
-    SCHEMA_VERSION,
-    Extra,
-    check_schema,
-    extra_to_dict,
-    judgement_to_dict,
-    outcome_to_dict,
-    plain,
-    read_extra,
-    read_outcome,
-)
-from mixcheck.report.finding import Finding, Skipped, require_findings
+from mixcheck.report.finding import AnyFinding, Finding, Skipped, require_findings
 from mixcheck.report.junit import to_junit
 from mixcheck.report.pages import (
+    Extra,
     extra_section,
     finding_sections,
     is_decided,
@@ -91,12 +82,14 @@ class Report:
     False
     """
 
-    findings: tuple[Finding | Skipped, ...]
+    findings: tuple[AnyFinding, ...]
     policy: Policy = field(default_factory=Policy)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     extra: tuple[Extra, ...] = ()
     title: str = "Model checks"
-    model: Checkable | Ported | None = None
+    model: Checkable | Ported | None = field(default=None, metadata=NOT_STORED)
+
+    _computed: ClassVar = ("ok", "judgements")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "findings", require_findings(self.findings))
@@ -269,17 +262,7 @@ class Report:
 
     def to_json(self, path: PathLike | None = None) -> str:
         """The whole report as JSON, which `from_json` reads back exactly."""
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "title": self.title,
-            "ok": self.ok,
-            "policy": self.policy.to_dict(),
-            "provenance": self.provenance,
-            "judgements": [judgement_to_dict(judgement) for judgement in self.judgements],
-            "findings": [outcome_to_dict(outcome) for outcome in self.findings],
-            "extra": [extra_to_dict(extra) for extra in self.extra],
-        }
-        return write_file(json_text(content), path)
+        return write_file(to_json(self), path)
 
     @classmethod
     def from_json(cls, source: PathLike) -> Report:
@@ -293,16 +276,7 @@ class Report:
         OptionError
             If `source` is neither text nor path, or its policy is outside its allowed values.
         """
-        content = _parsed(source)
-        policy = content.at("policy").object()
-        provenance = content.at("provenance").object()
-        report = cls(
-            findings=tuple(read_outcome(item) for item in content.at("findings").items()),
-            policy=Policy.from_dict(policy),
-            provenance=provenance,
-            extra=tuple(read_extra(item) for item in content.at("extra").items()),
-            title=content.at("title").text(),
-        )
+        report = from_json(_text_of(source), cls, "report")
         # What cannot be judged is refused here, and not where it is shown.
         _ = report.judgements
         return report
@@ -382,16 +356,13 @@ def _require_extra(extra: object) -> tuple[Extra, ...]:
     return given
 
 
-def _parsed(source: PathLike) -> Reader:
+def _text_of(source: PathLike) -> str:
     if not isinstance(source, str | os.PathLike):
         raise OptionError(
             "a report is read from the text of its JSON or from the path of its file; found "
             f"{shown(source)}"
         )
-    text = source if isinstance(source, str) and _is_json(source) else _file_text(source)
-    content = parse_json(text, "report")
-    check_schema(content)
-    return content
+    return source if isinstance(source, str) and _is_json(source) else _file_text(source)
 
 
 def _is_json(source: str) -> bool:

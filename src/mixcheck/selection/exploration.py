@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mixcheck.codec.shapes import Count, Finite
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.parallel import Progress, map_numbers
 from mixcheck.selection.aliases import tell_apart
@@ -49,10 +50,10 @@ class Step:
         Its criterion.
     """
 
-    number: int
+    number: Count
     fitted: tuple[str, ...]
     best: str | None
-    value: float | None
+    value: Finite | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_methods
+from mixcheck.codec.documents import from_json
+from mixcheck.codec.reading import Reader
+from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED, Count, Finite, Leaf
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.record import Record
 from mixcheck.display.document import Document
-from mixcheck.display.reading import parse_json
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress, map_numbers
@@ -35,12 +37,6 @@ from mixcheck.selection.exploration import (
 )
 from mixcheck.selection.explored import Explored, rank_explored
 from mixcheck.selection.page import page_of, verdict_words
-from mixcheck.selection.stored import (
-    failure_fields,
-    ranked_fields,
-    require_version,
-    selection_fields,
-)
 
 __all__ = ["Failure", "Gate", "RankedModel", "Selection", "objections_of", "search_models"]
 
@@ -97,19 +93,30 @@ class RankedModel:
     model: str
     description: Mapping[str, str]
     terms: tuple[str, ...]
-    df: int
-    llf: float
-    value: float
-    delta: float
-    delta_se: float | None
-    weight: float
+    df: Count
+    llf: Finite
+    value: Finite
+    delta: Finite
+    delta_se: Finite | None
+    weight: Finite
     close: bool
     admissible: bool | None
     reason: str
     verdicts: Mapping[str, str]
     notes: tuple[str, ...]
-    step: int
-    limited: tuple[str, ...] = ()
+    step: Count
+    limited: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
+
+
+# Stored by its name: the model itself is among the models.
+BestModel: TypeAlias = Annotated[
+    RankedModel | None,
+    Leaf(
+        lambda model: None if model is None else model.model,
+        Reader.text,
+        {"type": ["string", "null"]},
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class Failure:
     model: str
     description: Mapping[str, str]
     reason: str
-    step: int
+    step: Count
 
 
 @answer_methods
@@ -156,15 +163,17 @@ class Selection(Record):
     search: SearchName
     path: tuple[Step, ...]
     failures: tuple[Failure, ...]
-    importance: Mapping[str, float]
+    importance: Mapping[str, Finite]
     gated: bool
-    seed: int | None
+    seed: Count | None
     remarks: tuple[str, ...] = ()
-    best_fit: Any = None
-    reports: Mapping[str, Report] = field(default_factory=dict)
+    best_fit: Any = field(default=None, metadata=NOT_STORED)
+    reports: Mapping[str, Report] = field(default_factory=dict, metadata=NOT_STORED)
+
+    _computed: ClassVar = ("verdict", "best")
 
     @property
-    def best(self) -> RankedModel | None:
+    def best(self) -> BestModel:
         """The smallest criterion among the admissible models; None if there is none."""
         allowed = (model for model in self.models if model.admissible or not self.gated)
         return next(allowed, None)
@@ -198,22 +207,6 @@ class Selection(Record):
         """The selection as a page."""
         return page_of(self)
 
-    def content(self) -> Mapping[str, Any]:
-        """All but the fit and the reports; `from_json` reads it back."""
-        return {
-            "verdict": self.verdict,
-            "best": None if self.best is None else self.best.model,
-            "criterion": self.criterion,
-            "search": self.search,
-            "gated": self.gated,
-            "seed": self.seed,
-            "models": [asdict(model) for model in self.models],
-            "failures": [asdict(failure) for failure in self.failures],
-            "path": [asdict(step) for step in self.path],
-            "importance": dict(self.importance),
-            "remarks": self.remarks,
-        }
-
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The selection that `to_json` wrote, without its fit and reports.
@@ -225,15 +218,7 @@ class Selection(Record):
         """
         if not isinstance(text, str):
             raise OptionError(f"a selection is read from the text of its JSON; found {shown(text)}")
-        content = parse_json(text, "selection")
-        require_version(content)
-        return cls(
-            models=tuple(RankedModel(**ranked_fields(row)) for row in content.at("models").items()),
-            failures=tuple(
-                Failure(**failure_fields(row)) for row in content.at("failures").items()
-            ),
-            **selection_fields(content),
-        )
+        return from_json(text, cls, "selection")
 
     def __repr__(self) -> str:
         return f"<Selection among {len(self.models)} models by {self.criterion}: {self.verdict}>"

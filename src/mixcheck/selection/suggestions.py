@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.suite import Suite
+from mixcheck.codec.shapes import NOT_STORED
 from mixcheck.comparison.record import Record
 from mixcheck.design import Design
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
@@ -68,8 +69,10 @@ class Suggestions(Record):
     current: str
     why: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
-    failed: tuple[str, ...] = ()
-    undecided: tuple[str, ...] = ()
+    failed: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
+    undecided: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
+
+    _computed: ClassVar = ("verdict", "best")
 
     @property
     def candidates(self) -> tuple[RankedModel, ...]:
@@ -177,17 +180,6 @@ class Suggestions(Record):
         why = "; ".join(self.why.get(model.model, ()))
         checks: Cell = Badge("PASS", "good") if model.admissible else model.reason
         return model.model, why, shown, checks
-
-    def content(self) -> Mapping[str, Any]:
-        """The selection with the reasons."""
-        return {
-            "verdict": self.verdict,
-            "current": self.current,
-            "best": None if self.best is None else self.best.model,
-            "why": {name: list(reasons) for name, reasons in self.why.items()},
-            "selection": None if self.selection is None else dict(self.selection.content()),
-            "notes": self.notes,
-        }
 
     def __repr__(self) -> str:
         return f"<Suggestions: {self.verdict}>"

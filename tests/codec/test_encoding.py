@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.display.encoding import array_to_json, json_text, number_to_json
-from mixcheck.display.reading import Reader, parse_json
+from mixcheck.codec.reading import Reader, parse_json
+from mixcheck.codec.writing import array_to_json, json_text, number_to_json
 
 laws = settings(deadline=None, derandomize=True, max_examples=200)
 

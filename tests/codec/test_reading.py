@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mixcheck.display.reading import Reader, parse_json
+from mixcheck.codec.reading import Reader, parse_json
 from mixcheck.errors import DataError
 
 

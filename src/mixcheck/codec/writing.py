@@ -1,4 +1,4 @@
-"""Numbers and arrays as JSON has them: NaN is null, the infinities are words.
+"""Values as JSON has them: NaN is null, the infinities are words.
 
 JSON has neither NaN nor infinity. Finite floats are left to `json`, which writes
 their shortest ``repr``, so a round trip returns the very same bits.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["array_to_json", "json_text", "number_to_json"]
+from mixcheck.errors import DataError
 
-_PLAIN_TYPES = {"f": "float64", "b": "bool"}
+__all__ = ["array_to_json", "json_text", "number_to_json", "plain"]
+
+_STORED_TYPES = {"f": "float64", "b": "bool"}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -53,8 +56,37 @@ def array_to_json(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     >>> array_to_json(np.array([1.0, np.nan]))
     {'dtype': 'float64', 'values': [1.0, None]}
     """
-    plain = array.astype(_PLAIN_TYPES.get(array.dtype.kind, "int64"), copy=False)
-    values: list[Any] = plain.tolist()
-    if plain.dtype.kind == "f":
+    stored = array.astype(_STORED_TYPES.get(array.dtype.kind, "int64"), copy=False)
+    values: list[Any] = stored.tolist()
+    if stored.dtype.kind == "f":
         values = [number_to_json(value) for value in values]
-    return {"dtype": str(plain.dtype), "values": values}
+    return {"dtype": str(stored.dtype), "values": values}
+
+
+def plain(value: Any) -> Any:
+    """A value of no declared type, such as one of the provenance, as JSON holds it.
+
+    Raises
+    ------
+    DataError
+        If it is none of text, number, truth value, None, list, tuple, array or mapping.
+
+    Examples
+    --------
+    >>> plain({"seed": np.int64(1), "levels": (0.5, float("nan"))})
+    {'seed': 1, 'levels': [0.5, None]}
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return number_to_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    raise DataError(
+        f"the provenance of a report holds text, numbers, lists and mappings, "
+        f"found {type(value).__name__}"
+    )

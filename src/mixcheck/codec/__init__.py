@@ -1,0 +1,1 @@
+"""What is stored: records as JSON and back, by the types of their fields."""
