@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
@@ -50,3 +52,11 @@ def test_a_record_says_what_it_holds():
     """Without page, table and content there is no record."""
     with pytest.raises(TypeError, match="abstract"):
         Record()
+
+
+def test_numbers_that_json_has_not(test_of_days):
+    """An infinite statistic is a word, and one that is not a number is null."""
+    wild = replace(test_of_days, statistic=math.inf, pvalue=math.nan)
+    content = json.loads(wild.to_json())
+    assert content["statistic"] == "inf"
+    assert content["pvalue"] is None

@@ -15,6 +15,7 @@ from mixcheck.display.document import (
     Figure,
     NormalPlot,
     NullPlot,
+    Places,
     PValue,
     QuantileLine,
     QuantilePlot,
@@ -188,3 +189,12 @@ def test_lone_surrogates_survive():
     for page in (report.to_html(), report.to_text(), report.to_markdown(), report.to_junit()):
         assert "level \N{REPLACEMENT CHARACTER}" in page
     assert report.to_frame()["check"].tolist() == ["level \N{REPLACEMENT CHARACTER}"]
+
+
+def test_every_cell_of_a_table_returns():
+    """Numbers with decimals, marks, p-values, texts and nothing: each is what it was."""
+    cells = ("x", 3, 0.5, Places(0.25, 2), PValue(None), PValue(0.1), Badge("b", "bad"), None, True)
+    table = Table(tuple("abcdefghi"), (cells,))
+    again = Report.from_json(Report((), extra=(table,)).to_json()).extra[0]
+    assert again == table
+    assert [type(cell) for cell in again.rows[0]] == [type(cell) for cell in cells]
