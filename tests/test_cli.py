@@ -336,6 +336,7 @@ def test_standard_output_on_a_full_disk(tmp_path):
     assert mc.Report.from_json(path).ok
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 def test_an_interrupted_process():
     """Ctrl-C ends with 130 and one line, without a traceback."""
@@ -379,6 +380,7 @@ def test_as_a_process():
     assert found.stderr == "mixcheck: there is no file 'none.csv'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("errors", [">&-", ">/dev/full"])
 def test_standard_error_that_takes_nothing(errors):
@@ -390,6 +392,7 @@ def test_standard_error_that_takes_nothing(errors):
         assert subprocess.run(["/bin/sh", "-c", line], check=False, timeout=60).returncode == code
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="closes a stream by the shell")
 def test_standard_output_that_is_closed():
     """A report that nobody can read is told in one line, and no verdict."""

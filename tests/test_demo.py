@@ -32,6 +32,7 @@ def _require_the_story(story):
     assert story.better.name == "nbinom1"
 
 
+@pytest.mark.slow
 def test_the_first_model_fails_and_the_chosen_one_passes(told):
     """Four checks contradict the Poisson model; those of the chosen one can fail, and pass."""
     _require_the_story(told[1])
@@ -104,6 +105,7 @@ def test_headings_step_by_one(told):
     assert max(b - a for a, b in itertools.pairwise(levels)) == 1
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     """The command tells each step, and with other random numbers the same story."""
     path = tmp_path / "salamanders.html"

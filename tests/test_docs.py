@@ -45,6 +45,7 @@ def test_there_are_pages():
     assert {"index.md", "tutorial.md", "howto/failed-checks.md"} < set(PAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")])
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """The Python blocks of a page run one after another, quickly, and leave no file behind."""

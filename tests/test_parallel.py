@@ -64,6 +64,7 @@ def test_batches_are_of_consecutive_numbers(size):
     assert [done for done, _ in seen] == np.minimum(size * np.arange(1, len(seen) + 1), 11).tolist()
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_in_workers(eager):
     """Which numbers are done together does not depend on the workers."""
     assert map_batches(_squares, range(50), 8, n_jobs=2) == _squares(range(50))
@@ -141,6 +142,7 @@ def test_every_verb_refuses_a_wrong_number_of_workers_before_it_works():
                 verb(jobs)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_an_error_of_ours(eager):
     """A worker that is killed ends the run with what is lost and what to write; others follow."""
 
@@ -208,6 +210,7 @@ for backend in ("sequential", "threading"):
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_everything_in_order():
     """After Ctrl-C in a run of 100,000 refits: threads, filters and results as before."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}

@@ -11,7 +11,7 @@ from mixcheck.cli import _parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TEST_COMMAND = 'python -m pip install ".[test]" && python -m pytest'
+TEST_COMMAND = 'python -m pip install ".[test]" && python -m pytest -n auto'
 
 
 def _blocks(language: str) -> list[str]:
@@ -23,6 +23,7 @@ def _remarked(code: str) -> list[str]:
     return re.findall(r"# (?:.*: )?([-\d.]+(?: [-\d.]+)*)$", code, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_python_blocks_run(capsys, tmp_path, monkeypatch):
     """The Python blocks run one after another, and print what the text says."""
     monkeypatch.chdir(tmp_path)

@@ -194,6 +194,7 @@ def test_the_first_replicates_of_a_long_run_are_a_short_run(model):
     np.testing.assert_array_equal(long.numbers[:25], short.numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
     """Two workers, of either kind, give the numbers of one process, in its order."""

@@ -143,6 +143,7 @@ print(before == count() and max(before) > 1)
 """
 
 
+@pytest.mark.slow
 def test_fits_in_threads_leave_the_library_its_threads():
     """Six fits in three threads, as the documentation has them, and BLAS has its two threads."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}

@@ -308,6 +308,7 @@ TIED = {"outliers", "outliers [0.1]"}
 LOW, HIGH = 0.04, 0.16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gaussian", "poisson"])
 def test_false_alarms_are_at_their_level(toy, kind):
     """At 10 % every check flags 10 % of correct models: neither more nor, if continuous, fewer.
@@ -328,6 +329,7 @@ def test_false_alarms_are_at_their_level(toy, kind):
     assert low == {}
 
 
+@pytest.mark.slow
 def test_the_family_of_all_checks_is_at_its_level(toy):
     """Max-T over the standard suite raises a false alarm in 5 % of correct models, no other rate.
 
@@ -379,6 +381,7 @@ def _two_clusters(eta, frame, rng):
     return eta + 2.5 * np.where(frame["site"].cat.codes % 2 == 0, 1.0, -1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "change", "suite"),
     [

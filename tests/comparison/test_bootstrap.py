@@ -161,6 +161,7 @@ def test_workers_change_nothing(bacteria, monkeypatch):
     assert alone.pvalue == shared.pvalue
 
 
+@pytest.mark.slow
 def test_bacteria_as_in_pbkrtest(bacteria):
     """R's pbkrtest 0.5 finds p = .188 with 100 simulations; ours agrees within errors."""
     test = mc.bootstrap_lrt(*bacteria, draws=100, seed=1)
@@ -169,6 +170,7 @@ def test_bacteria_as_in_pbkrtest(bacteria):
     assert abs(test.bartlett_pvalue - 0.174078) < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 def test_uniform_under_the_null():
     """Over 30 data sets without an effect the five possible p-values are equally frequent.

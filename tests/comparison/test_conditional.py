@@ -74,6 +74,7 @@ def at_modes(found: mc.ConditionalAIC) -> float:
     return sum(value for name, value in found.by_term.items() if name != SPREAD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_poisson_and_bernoulli_values(name):
     """Chen and Stein for counts, Efron for Bernoulli responses, by all three methods."""
@@ -268,6 +269,7 @@ def test_a_dispersion_near_its_limit(family):
     assert onestep == pytest.approx(derivative, abs=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.SeparationWarning")
 def test_exact_refits_near_the_limit():
     """Refits in which the dispersion vanishes are as good as any."""
@@ -343,6 +345,7 @@ def test_other_likelihoods(options):
     assert 0.0 < abs(a - b) < 0.1
 
 
+@pytest.mark.slow
 def test_a_dispersion_with_random_effects():
     """Every predictor has its terms in the split."""
     rng = np.random.default_rng(4)
@@ -415,6 +418,7 @@ def truth(family: mc.families.Family, intercept: float, draws: int) -> np.ndarra
     return np.array(out)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 @pytest.mark.parametrize(
     ("family", "intercept"),

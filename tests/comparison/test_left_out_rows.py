@@ -66,6 +66,7 @@ def test_refits(days):
     assert report.to_frame()["pvalue"].iloc[0] >= 0.1
 
 
+@pytest.mark.slow
 def test_calibration():
     """A correct model: over 20 data sets uniformity is rejected at 10 % no more than it may be.
 

@@ -187,6 +187,7 @@ def test_weights_of_one_parameter_each():
     np.testing.assert_allclose(variance_weights(*models), 1.0 - rho**2, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
 def test_calibration():
     """Null rejections at 10 % of both tests over 30 data sets lie within four errors.

@@ -43,6 +43,7 @@ def _cases(number: int):
         yield k, m, mu * phi, (1 - mu) * phi
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turned", [False, True])
 def test_tails_to_eleven_digits(turned):
     """Sixty random cases, up to 1e5 trials and precisions of 1e14, seen from either end."""

@@ -832,6 +832,7 @@ class Differences:
         return self.known[steps]
 
 
+@pytest.mark.slow
 @each
 def test_derivatives_match_arbitrary_precision_at_the_extremes(case):
     """First to third derivatives in every predictor agree with mpmath, tails included."""
@@ -850,6 +851,7 @@ def test_derivatives_match_arbitrary_precision_at_the_extremes(case):
                 assert value == pytest.approx(expected, rel=RELATIVE, abs=within), (y, eta, index)
 
 
+@pytest.mark.slow
 @each
 @settings(deadline=None, derandomize=True, max_examples=8)
 @given(unit=units, rank=st.floats(0, 1))

@@ -160,6 +160,7 @@ EXTREMES: dict[str, tuple[str, pd.DataFrame, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXTREMES)
 def test_extremes_end(name: str) -> None:
     """Extreme counts, trials and weights end in a fit with its judgement, or in one sentence."""

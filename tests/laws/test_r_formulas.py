@@ -102,6 +102,7 @@ def same_columns(a: FloatArray, b: FloatArray) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.DataWarning")
 def test_every_expression_is_that_of_r_or_refused() -> None:
     """The span is R's for every expression, and the columns are for nine of ten."""

@@ -80,6 +80,7 @@ def test_one_pool_is_westfall_young(values, alternative):
     np.testing.assert_allclose(found, naive_step_down(pvalues), rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_no_pool_is_holm():
     """Without replicates the rule is Holm's, as statsmodels has it, ties included."""
     rng = np.random.default_rng(1)
@@ -89,6 +90,7 @@ def test_no_pool_is_holm():
         np.testing.assert_allclose(step_down(pvalues), expected, rtol=ROUNDING, atol=ROUNDING)
 
 
+@pytest.mark.slow
 @laws
 @given(statistics, pvalue_vectors)
 def test_adjusted_pvalues_keep_order_and_bounds(values, others):
@@ -101,6 +103,7 @@ def test_adjusted_pvalues_keep_order_and_bounds(values, others):
     assert np.all(np.diff(adjusted[np.argsort(pvalues, kind="stable")]) >= 0.0)
 
 
+@pytest.mark.slow
 @laws
 @given(statistics, pvalue_vectors)
 def test_floor_bounds_what_was_found(values, others):
@@ -141,6 +144,7 @@ def correlated(rng, tests, sets, correlation):
     return np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.9])
 def test_family_wise_error(correlation):
     """Over 400 true models with 8 checks a false alarm is raised in 5 % of runs.
@@ -157,6 +161,7 @@ def test_family_wise_error(correlation):
     assert abs(alarms / 400 - 0.05) <= 3 * 0.011
 
 
+@pytest.mark.slow
 def test_more_power_than_holm():
     """With correlated checks the joint rule finds clearly more than Holm's on the same data.
 

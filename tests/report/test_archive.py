@@ -94,6 +94,7 @@ def _refused(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_mutated_reports_are_refused_or_shown(text):
     """Whatever was changed: one short sentence of ours, or a report that shows itself."""
     pages, refusals = 0, []

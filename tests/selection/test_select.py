@@ -110,6 +110,7 @@ def test_keep(growth):
     assert len(chosen.models) == 3
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(growth, monkeypatch):
     """Processes give the same record, to the last bit."""
     formula = "distance ~ age + Sex + (1 | Subject)"
@@ -131,6 +132,7 @@ def counts():
     return {"y": y, "x": x, "g": g, "z": rng.normal(size=g.size)}
 
 
+@pytest.mark.slow
 def test_families(counts):
     """Families are part of the search, and failing ones are kept with their reason."""
     chosen = mc.select(
@@ -221,6 +223,7 @@ def _poisson_counts(seed: int) -> pd.DataFrame:
     return pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
 @pytest.mark.parametrize(
     "choices",

@@ -62,6 +62,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("singular", [False, True])
 @pytest.mark.parametrize(("family", "sd", "formula"), CASES)
 def test_refit(family: str, sd: float, formula: str, singular: bool) -> None:

@@ -243,6 +243,7 @@ def test_mean(response: Any, design: str) -> None:
     tell(make(response, design, number), number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["all", "none"])
 @pytest.mark.parametrize("options", ZERO_PARTS, ids=lambda o: o["family"])
 def test_zero_part(options: dict[str, Any], kind: str) -> None:

@@ -75,6 +75,7 @@ def _methods_of(options: dict[str, Any]) -> list[str]:
     return [name for name in METHODS if name != "pql" or plain]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("left", "options"), LEVELS, ids=lambda v: str(v))
 def test_level_at_the_end(left: str, options: dict[str, Any]) -> None:
     """A level at the end of the support: named once, and all else as without its rows."""
@@ -307,6 +308,7 @@ def regular_counts(*first: int) -> pd.DataFrame:
     return pd.DataFrame({"y": y, "x": x, "g": np.arange(60) % 6})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "row"), [((8,), 0), ((5,), 0), ((0, 9), 1)], ids=["8", "5", "0 and 9"]
 )

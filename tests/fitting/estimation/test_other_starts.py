@@ -39,6 +39,7 @@ SALAMANDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "llf"), SALAMANDERS.items())
 def test_zero_parts_with_random_effects_reach_the_optimum(
     model: tuple[str, str], llf: float
@@ -51,6 +52,7 @@ def test_zero_parts_with_random_effects_reach_the_optimum(
     assert fit.llf == pytest.approx(llf, abs=GLMMTMB)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "zero_intercept"),
     [({}, -6.0), ({}, 4.0), ({"method": "profiled"}, -6.0), ({"reml": True}, 4.0)],
@@ -73,6 +75,7 @@ def test_a_search_from_far_away_ends_at_the_optimum(
     assert again.gradient < 1e-6
 
 
+@pytest.mark.slow
 def test_quadrature_reaches_the_optimum_too() -> None:
     """Salamanders: the log-likelihood tends to the exact -864.05 (41 x 41 nodes) with the nodes."""
     fit = mc.glmm(
@@ -100,6 +103,7 @@ def three_parts(seed: int, n: int = 3000, groups: int = 100) -> pd.DataFrame:
     return pd.DataFrame({"x": x, "z": z, "g": g, "y": np.where(zero, 0, y)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "llf"), [(9, -5604.5429), (6, -5424.0359)])
 def test_local_maxima_are_not_returned(seed: int, llf: float) -> None:
     """Three parts: the better of two maxima, found before by a refit from another start."""
@@ -114,6 +118,7 @@ def test_local_maxima_are_not_returned(seed: int, llf: float) -> None:
     assert fit.llf == pytest.approx(llf, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_drawn_starts_bring_a_search_to_rest() -> None:
     """Every fixed start runs to a pole of Laplace's approximation.
 
@@ -154,6 +159,7 @@ def test_starts_differ_and_have_a_finite_likelihood() -> None:
         assert evaluation.spread < POLE
 
 
+@pytest.mark.slow
 def test_local_maxima_of_a_dispersion_model() -> None:
     """A dispersion model competes with random effects: no end below the best of our own starts.
 

@@ -254,6 +254,7 @@ def test_marginal_law_of_steep_counts(sd: float, level: float) -> None:
     np.testing.assert_allclose(distribution.cdf(y)[1], exact, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (1 | g) + (1 | h)"])
 def test_effects_stay_in_the_domain_of_the_link(formula):
     """With a square root link no simulated predictor is negative, and the check is decided.
