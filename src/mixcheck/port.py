@@ -438,11 +438,14 @@ class CovarianceEstimates:
     values : (k,)
     covariance : (k, k)
         Sampling covariance of `values`, from the observed information.
+    vanishing : frozenset of str
+        Terms with correlations that do not exist where their variances are zero.
     """
 
     entries: tuple[tuple[str, int, int], ...]
     values: FloatArray
     covariance: FloatArray
+    vanishing: frozenset[str] = frozenset()
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from mixcheck.comparison.chi_bar_square import (
 )
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.nesting import added_random, known_effects
+from mixcheck.errors import ComparisonError
 from mixcheck.port import Comparable, Covarying
 
 __all__ = ["Reference", "boundary_reference"]
@@ -45,19 +46,31 @@ def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
     effects of the simpler model) is free and adds degrees of freedom. The variances of the
     simpler model must be positive.
 
+    Raises
+    ------
+    ComparisonError
+        If a new term has correlations that do not exist under the null hypothesis (Davies 1977).
+
     References
     ----------
-    Self & Liang (1987), Journal of the American Statistical Association 82, 605-610; Stram &
-    Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
-    Statistics and Data Analysis 135, 107-122.
+    Davies (1977), Biometrika 64, 247-254; Self & Liang (1987), Journal of the American
+    Statistical Association 82, 605-610; Stram & Lee (1994), Biometrics 50, 1171-1177; Baey,
+    Cournede & Kuhn (2019), Computational Statistics and Data Analysis 135, 107-122.
     """
     df = larger.n_parameters - smaller.n_parameters
     if not added_random(smaller, larger):
         return Reference(chi_square(df))
     if not isinstance(larger, Covarying):
         return _bound(df, "this model does not say how its random effects covary")
-    new = new_effects(smaller, larger)
     held = larger.covariance_estimates
+    lost = [name for name in added_random(smaller, larger) if name in held.vanishing]
+    if lost:
+        raise ComparisonError(
+            f"where the variance of {lost[0].partition(': ')[2]} is zero, its correlation does not "
+            "exist, so that the likelihood ratio has no known distribution under the simpler "
+            "model; write mixcheck.bootstrap_lrt"
+        )
+    new = new_effects(smaller, larger)
     joint = {(term, frozenset((i, j))) for term, i, j in held.entries if i != j}
     if any(
         (term, frozenset((i, j))) in joint for term, i in new for other, j in new if other == term

@@ -42,8 +42,8 @@ _FLAT = 1e-6
 # A level that carries all but this share of what is known about some direction is fitted without.
 _SHARE = 0.05
 _CROSSED = (
-    "The grouping factors are crossed: each level is predicted given the random effects of the "
-    "other factors, and the scores have no log-likelihood to be held against."
+    "Grouping factors are crossed, or levels are tied to each other: each level is predicted given "
+    "the random effects of the others, and the scores have no log-likelihood to be held against."
 )
 # One Newton step longer than this many standard errors is too long to be exact.
 _LONG_STEP = 1.0

@@ -19,7 +19,7 @@ from mixcheck.design.evaluation import names_of
 from mixcheck.design.functions import FUNCTIONS
 from mixcheck.design.nodes import NAME, Braces, Node, quote_name, unquote_name
 from mixcheck.design.syntax import parse_node, read_node
-from mixcheck.design.terms import Term, expand, render_factor, render_terms
+from mixcheck.design.terms import Term, expand, render_factor, render_terms, terms_of
 from mixcheck.errors import FormulaError
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "has_terms",
     "parse_formula",
     "quote_name",
+    "time_of",
     "unquote_name",
     "with_offset",
 ]
@@ -50,12 +51,15 @@ class RandomTerm:
     group : tuple of str
         Columns that, crossed, make the grouping factor.
     structure : str
-        Name of the covariance structure of the effects of one level.
+        Name of the covariance structure.
+    arguments : tuple of str
+        What stands behind the group: the name of a matrix.
     """
 
     effects: str
     group: tuple[str, ...]
     structure: str = DEFAULT
+    arguments: tuple[str, ...] = ()
 
     @property
     def group_name(self) -> str:
@@ -64,7 +68,8 @@ class RandomTerm:
 
     def __str__(self) -> str:
         prefix = "" if self.structure == DEFAULT else self.structure
-        return f"{prefix}({self.effects} | {':'.join(map(quote_name, self.group))})"
+        inside = ", ".join([":".join(map(quote_name, self.group)), *self.arguments])
+        return f"{prefix}({self.effects} | {inside})"
 
 
 @dataclass(frozen=True)
@@ -391,7 +396,7 @@ def _has_special(source: Source, start: int, end: int) -> bool:
     for item in _split_signs(source, start, end):
         inner = source.peel(item.start, item.end)
         call = _call(source, *inner)
-        if call is not None and (call[0] == "offset" or call[0] in STRUCTURES):
+        if call is not None and (call[0] == "offset" or _is_named_term(source, *call)):
             return True
         if inner != (item.start, item.end) and (
             source.find(*inner, "|") or _has_special(source, *inner)
@@ -409,7 +414,6 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
             f"A bar needs parentheses; write `({brief(source.part(item.start, item.end))})`.",
         )
     start, end = source.peel(item.start, item.end)
-    structure: str = DEFAULT
     call = _call(source, start, end)
     if call is not None and call[0] == "offset":
         commas = source.find(*call[1], ",")
@@ -417,10 +421,10 @@ def _sort_item(source: Source, item: _Item, random: list[RandomTerm], offsets: l
             source.fail(commas[0], "`offset` takes one expression; write `offset(x) + offset(z)`.")
         offsets.append(_expression(source, *call[1]))
     elif (start, end) != (item.start, item.end) and source.find(start, end, "|"):
-        _add_terms(source, (start, end), structure, random)
+        _add_terms(source, (start, end), DEFAULT, (), random)
     elif call is not None and _is_structure(source, start, *call):
-        structure = call[0]
-        _add_terms(source, source.peel(*call[1]), structure, random)
+        span, arguments = _arguments(source, *call)
+        _add_terms(source, span, call[0], arguments, random)
     else:
         return True
     if item.sign == "-":
@@ -441,23 +445,50 @@ def _call(source: Source, start: int, end: int) -> tuple[str, _Span] | None:
 
 def _is_structure(source: Source, start: int, name: str, arguments: _Span) -> bool:
     """Whether a call is a random term with a named covariance structure."""
-    inner = source.peel(*arguments)
-    bars = source.find(*inner, "|")
-    if name in STRUCTURES:
-        if not bars:
-            source.fail(start, f"`{name}` needs a bar; write `{name}(1 + x | g)`.")
+    if _is_named_term(source, name, arguments):
         return True
-    if not bars or "." in name or source.find(*arguments, ","):
-        return False
-    if name in FUNCTIONS and name != "cs":
+    bars = source.find(*source.peel(*arguments), "|")
+    if name in STRUCTURES and name not in FUNCTIONS:
+        source.fail(start, f"`{name}` needs a bar; write `{STRUCTURES[name].example}`.")
+    if not bars or name in FUNCTIONS:
         return False
     near = get_close_matches(name, STRUCTURES, n=1)
-    known = " or ".join(f"`{structure}(1 + x | g)`" for structure in STRUCTURES)
+    known = ", ".join(f"`{structure.example}`" for structure in STRUCTURES.values())
     meant = f" (`{near[0]}`?)" if near else ""
-    return source.fail(start, f"Unknown covariance structure `{name}`{meant}; write {known}.")
+    return source.fail(start, f"Unknown covariance structure `{name}`{meant}; there are {known}.")
 
 
-def _add_terms(source: Source, span: _Span, structure: str, found: list[RandomTerm]) -> None:
+def _is_named_term(source: Source, name: str, arguments: _Span) -> bool:
+    """Whether a call has the name of a structure, and a bar."""
+    return name in STRUCTURES and bool(source.find(*source.peel(*arguments), "|"))
+
+
+def _arguments(source: Source, name: str, inside: _Span) -> tuple[_Span, tuple[str, ...]]:
+    """Effects and group of a term with a named structure, and what stands behind them."""
+    structure, commas = STRUCTURES[name], source.find(*inside, ",")
+    if len(commas) != structure.related:
+        place = commas[-1] if len(commas) > structure.related else inside[0]
+        what = "the name of a matrix behind the group" if structure.related else "no argument"
+        source.fail(place, f"`{name}` takes {what}; write `{structure.example}`.")
+    if not commas:
+        return source.peel(*inside), ()
+    matrix = source.part(commas[0] + 1, inside[1])
+    if unquote_name(matrix) is None:
+        source.fail(
+            commas[0],
+            f"`{brief(matrix)}` is no name; give the matrix in context= and write its name, "
+            f"`{structure.example}`.",
+        )
+    return source.peel(inside[0], commas[0]), (matrix,)
+
+
+def _add_terms(
+    source: Source,
+    span: _Span,
+    structure: str,
+    arguments: tuple[str, ...],
+    found: list[RandomTerm],
+) -> None:
     """Append the random terms of one bar."""
     start, end = span
     bars = source.find(start, end, "|")
@@ -469,12 +500,30 @@ def _add_terms(source: Source, span: _Span, structure: str, found: list[RandomTe
         source.fail(bars[0], "No effects before the bar; write `(1 | g)` for a random intercept.")
     if not source.part(*right):
         source.fail(bars[-1], "No grouping factor after the bar; write `(1 | g)`.")
+    if double and (STRUCTURES[structure].related or STRUCTURES[structure].sequential):
+        source.fail(
+            bars[0], f"`{structure}` takes one bar; write `{STRUCTURES[structure].example}`."
+        )
     for effects in _effects(source, left, split=double):
+        if STRUCTURES[structure].sequential and time_of(effects) is None:
+            source.fail(
+                start,
+                f"`{structure}` takes one column of times, without an intercept; write "
+                f"`{STRUCTURES[structure].example}`.",
+            )
         for group in _groups(source, *right):
-            term = RandomTerm(effects, group, structure)
+            term = RandomTerm(effects, group, structure, arguments)
             if term in found:
                 source.fail(start, f"The random term `{term}` stands here twice; remove one.")
             found.append(term)
+
+
+def time_of(effects: str) -> Node | None:
+    """The one factor of effects without an intercept, ``0 + t``; None where it is another text."""
+    terms = terms_of(effects)
+    if len(terms) != 1 or len(terms[0].factors) != 1:
+        return None
+    return terms[0].factors[0]
 
 
 def _effects(source: Source, span: _Span, *, split: bool) -> list[str]:

@@ -57,7 +57,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
             "make a column of it in the data",
         ),
         **dict.fromkeys(("cbind", "rbind"), "cbind(k, n - k) is a response, and stands left of ~"),
-        **dict.fromkeys(("ar1", "cs1", "ou", "mat", "toep"), "write (1 + x | g) or diag(x | g)"),
+        **dict.fromkeys(("ar1", "cs1", "ou", "mat", "toep"), "write (1 + x | g) or ar1(0 + t | g)"),
         **dict.fromkeys(("julian", "date"), "write days(date), the days since 1970"),
         **dict.fromkeys(("std", "zscore", "stdize", "standardise"), "write scale(x)"),
         **dict.fromkeys(("as.vector", "drop", "as.matrix"), "what it is called on stands alone"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import compress
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.covariances import Covariance, covariance_of
+from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
 from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.frames import (
     Columns,
@@ -27,17 +28,21 @@ from mixcheck.design.frames import (
 )
 from mixcheck.design.grouping import GroupKey, group_rows
 from mixcheck.design.known import known_functions, known_values, require_functions
+from mixcheck.design.levels import Related, Ties, read_relation
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import Recipe, make_matrices
 from mixcheck.design.response import make_response
 from mixcheck.design.spelling import variant_notes
-from mixcheck.errors import DataError, DataWarning, DesignError
+from mixcheck.errors import DataError, DataWarning, DesignError, UnknownColumnError
 from mixcheck.notices import warn
 from mixcheck.options import listed
 
 __all__ = ["Design", "Predictor", "RandomBlock", "build_design"]
 
+# A sequence may have this many positions for each row, and this many more.
+_POSITIONS_EACH: Final = 20
+_POSITIONS: Final = 10_000
 # Below twice this many rows, a level every second row is nothing strange.
 _MANY_ROWS: Final = 5
 
@@ -62,6 +67,10 @@ class RandomBlock:
         Effects of every row.
     covariance : Covariance
         Structure of the covariance of the effects of one level.
+    positions : (n,) or None
+        Which of the effects each row has, where it has one; Z is then a column of ones.
+    relation : Related or None
+        What relates the levels.
     """
 
     name: str
@@ -71,6 +80,43 @@ class RandomBlock:
     codes: IntArray
     Z: FloatArray
     covariance: Covariance
+    positions: IntArray | None = None
+    relation: Related | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of levels, or of positions of all levels."""
+        return len(self.levels) * (1 if self.positions is None else len(self.effects))
+
+    @property
+    def division(self) -> str:
+        """Name of what its effects belong to: the group, its times, or its levels as related."""
+        if self.positions is not None:
+            return f"{self.group} at {self.label}"
+        return self.group if self.relation is None else f"{self.group} by {self.relation.name}"
+
+    @property
+    def label(self) -> str:
+        """Its effects in a few words."""
+        if self.positions is None:
+            return ", ".join(self.effects)
+        return f"{self.effects[0]} .. {self.effects[-1]}"
+
+    @cached_property
+    def index(self) -> IntArray:
+        """Level of every row, or its position among those of all levels, (n,)."""
+        if self.positions is None:
+            return self.codes
+        return self.codes * len(self.effects) + self.positions
+
+    @cached_property
+    def ties(self) -> Ties | None:
+        """Which levels, or positions, are not independent."""
+        if self.relation is not None:
+            return self.relation.ties
+        if self.positions is None:
+            return None
+        return Ties(np.repeat(np.arange(len(self.levels)), len(self.effects)), neighbours=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +275,9 @@ def build_design(
     )
     groups = {group: group_rows(group, columns) for group in plan.groups}
     _check_groups(groups)
-    predictors, kept = _predictors(formula, made, groups, vectors["offset"], used, called["offset"])
+    predictors, kept = _predictors(
+        formula, made, groups, vectors["offset"], used, called["offset"], context or {}
+    )
     _require_parameters(predictors, formula)
     aloud = [*notes, *_alias_notes(predictors), *variant_notes(columns, names)]
     notes = [*aloud, *response.notes, *_level_notes(picked, columns)]
@@ -318,6 +366,7 @@ def _predictors(
     offset: FloatArray | None,
     frame: pd.DataFrame,
     called: str,
+    context: Mapping[str, Any],
 ) -> tuple[tuple[Predictor, ...], dict[str, BoolArray]]:
     predictors, kept = [], {}
     for name, parsed in formula.predictors:
@@ -327,7 +376,7 @@ def _predictors(
         keep = independent_columns(X)
         whole = bool(keep.all())
         blocks = tuple(
-            _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame)
+            _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame, context)
             for i, term in enumerate(parsed.random)
         )
         _check_overlap(blocks)
@@ -353,12 +402,42 @@ def _block(
     codes: IntArray,
     key: GroupKey,
     frame: pd.DataFrame,
+    context: Mapping[str, Any],
 ) -> RandomBlock:
     effects = recipe.columns
     if Z is not X:
         check_finite(Z, effects, frame)
-    covariance = covariance_of(term.structure, len(effects))
-    return RandomBlock(str(term), term.group_name, effects, key.levels, codes, Z, covariance)
+    covariance, positions, relation = covariance_of(term.structure, len(effects)), None, None
+    if isinstance(covariance, Sequential):
+        positions, Z = Z[:, 0].astype(np.intp), np.ones((len(Z), 1))
+        _require_few_positions(term, len(key.levels), len(effects), len(Z))
+    if STRUCTURES[term.structure].related:
+        relation = _relation(term, key, context)
+    return RandomBlock(
+        str(term), term.group_name, effects, key.levels, codes, Z, covariance, positions, relation
+    )
+
+
+def _relation(term: RandomTerm, key: GroupKey, context: Mapping[str, Any]) -> Related:
+    """The matrix that a term names, for the levels of its group."""
+    (name,) = term.arguments
+    if name not in context:
+        raise UnknownColumnError(
+            f"`{name}`, the matrix of `{term}`, is not in context=; write "
+            f"context={{{name!r}: frame}}, a DataFrame labelled by the levels of "
+            f"`{term.group_name}`."
+        )
+    return read_relation(context[name], name, key.levels, term.group_name)
+
+
+def _require_few_positions(term: RandomTerm, m: int, q: int, n: int) -> None:
+    """Refuse times in another unit than that of their steps."""
+    if m * q > _POSITIONS_EACH * n + _POSITIONS:
+        raise DesignError(
+            f"`{term}` has {q:,} steps from the first time to the last for {n:,} rows in {m:,} "
+            "levels: its times must be whole numbers of steps, such as year - 1990 or "
+            "minutes %/% 10. Divide them in the data."
+        )
 
 
 def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:
@@ -366,7 +445,7 @@ def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for block in blocks:
         for effect in block.effects:
-            other = seen.setdefault((block.group, effect), block.name)
+            other = seen.setdefault((block.division, effect), block.name)
             if other != block.name:
                 raise DesignError(
                     f"`{other}` and `{block.name}` both give `{effect}` to `{block.group}`; their "

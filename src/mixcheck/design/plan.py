@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from mixcheck.design.formula import ModelFormula
-from mixcheck.design.recipes import Part, read_expression, read_part
+from mixcheck.design.covariances import STRUCTURES
+from mixcheck.design.formula import ModelFormula, time_of
+from mixcheck.design.recipes import Part, read_expression, read_part, read_times
+from mixcheck.design.terms import render_factor
 
 __all__ = ["Plan", "plan_formula"]
 
@@ -70,6 +72,9 @@ def plan_formula(formula: ModelFormula) -> Plan:
         for i, text in enumerate(predictor.offsets):
             parts[f"{name} offset {i}"] = read_expression(text)
         for i, term in enumerate(predictor.random):
-            parts[f"{name} random {i}"] = read_part(term.effects)
+            times = time_of(term.effects) if STRUCTURES[term.structure].sequential else None
+            parts[f"{name} random {i}"] = (
+                read_part(term.effects) if times is None else read_times(render_factor(times))
+            )
             groups.append(term.group)
     return Plan(response, parts, tuple(dict.fromkeys(groups)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -187,7 +188,7 @@ def _evaluate(
     made = {}
     for key in parts:
         recipe = design.recipes[key]
-        whole = np.full((len(frame), len(recipe.columns)), np.nan, order="F")
+        whole = np.full((len(frame), recipe.made), np.nan, order="F")
         if len(rows):
             values = recipe.evaluate(columns, len(rows))
             check_finite(values, recipe.columns, frame.iloc[rows])
@@ -280,17 +281,18 @@ def _new_predictor(
     if name == "mean" and extra is not None:
         offset += extra
     blocks = tuple(
-        RandomBlock(
-            block.name,
-            block.group,
-            block.effects,
-            block.levels,
-            codes[term.group],
-            made[f"{name} random {i}"],
-            block.covariance,
-        )
+        _new_block(block, codes[term.group], made[f"{name} random {i}"])
         for i, (term, block) in enumerate(zip(parsed.random, old.random, strict=True))
         if random != "none"
     )
     X = X if keep.all() else np.asfortranarray(X[:, keep])
     return Predictor(name, old.columns, X, offset, blocks, old.aliased)
+
+
+def _new_block(block: RandomBlock, codes: IntArray, Z: FloatArray) -> RandomBlock:
+    """A random term on new rows; times of a sequence may lie before its first or after its last."""
+    if block.positions is None:
+        return replace(block, codes=codes, Z=Z)
+    known = np.isfinite(Z)
+    positions = np.where(known, Z, 0.0)[:, 0].astype(np.intp)
+    return replace(block, codes=codes, Z=np.where(known, 1.0, np.nan), positions=positions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Final, final
 
@@ -46,10 +46,12 @@ __all__ = [
     "PlainRecipe",
     "Recipe",
     "TermsRecipe",
+    "TimesRecipe",
     "as_numbers",
     "make_matrices",
     "read_expression",
     "read_part",
+    "read_times",
 ]
 
 _LOGICAL: Final = pd.Index([False, True])
@@ -76,6 +78,8 @@ class Part:
         Every name of a function.
     plain : tuple of str or None
         Columns, in order, where there is nothing but an intercept and columns; else None.
+    positions : bool
+        Whether the expression is times, of which positions in order are wanted.
     """
 
     text: str
@@ -85,6 +89,7 @@ class Part:
     variables: tuple[str, ...]
     functions: tuple[str, ...]
     plain: tuple[str, ...] | None
+    positions: bool = False
 
     @property
     def intercept(self) -> bool:
@@ -125,6 +130,18 @@ def read_expression(text: str) -> Part:
     return _part(text, (), node, [node], plain)
 
 
+@lru_cache(maxsize=256)
+def read_times(text: str) -> Part:
+    """Parse the times of a sequence, a column or an expression.
+
+    Examples
+    --------
+    >>> read_times("year").positions
+    True
+    """
+    return replace(read_expression(text), positions=True)
+
+
 def _part(
     text: str,
     terms: tuple[Term, ...],
@@ -153,6 +170,11 @@ class Recipe(ABC):
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
+
+    @property
+    def made(self) -> int:
+        """Number of columns of the matrix."""
+        return len(self.columns)
 
     @abstractmethod
     def evaluate(self, data: Columns, n: int) -> FloatArray:
@@ -317,6 +339,84 @@ class ExpressionRecipe(Recipe):
         return column
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class TimesRecipe(Recipe):
+    """Positions of rows in a sequence: whole numbers, or levels in their order.
+
+    Attributes
+    ----------
+    text : str
+    node : Node
+    levels : pandas.Index, (q,)
+        The times. Whole numbers from the first to the last, also those without rows.
+    """
+
+    text: str
+    node: Node
+    levels: pd.Index[Any]
+    states: dict[str, dict[str, Any]]
+    context: Mapping[str, Any]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the times."""
+        return tuple(f"{self.text}{level}" for level in self.levels)
+
+    @property
+    def made(self) -> int:
+        """One: the position."""
+        return 1
+
+    def evaluate(self, data: Columns, n: int) -> FloatArray:
+        """Position of each row, (n, 1); whole numbers of new rows may lie outside."""
+        return self.fill(Environment(data, n, self.context, self.states))
+
+    def fill(self, environment: Environment) -> FloatArray:
+        """Position of each row, (n, 1), of an environment."""
+        value = _time_of(self.node, self.text, environment)
+        if isinstance(value, pd.Categorical):
+            codes = level_codes(value, self.levels, self.text)
+        else:
+            codes = value - self.levels[0]
+        return np.asarray(codes, dtype=np.float64).reshape(-1, 1)
+
+
+def _times_recipe(node: Node, text: str, environment: Environment) -> TimesRecipe:
+    value = _time_of(node, text, environment)
+    levels: pd.Index[Any]
+    if isinstance(value, pd.Categorical):
+        levels = value.categories
+    else:
+        levels = pd.RangeIndex(int(value.min()), int(value.max()) + 1)
+    if len(levels) < 2:
+        raise DesignError(f"`{text}` is one time only, so that there is no order in time.")
+    return TimesRecipe(text, node, levels, environment.states, environment.context)
+
+
+def _time_of(node: Node, text: str, environment: Environment) -> Any:
+    """Whole numbers, (n,), or categories whose order is known."""
+    with np.errstate(all="ignore"):
+        value = evaluate(node, environment)
+    if isinstance(value, Coded):
+        value = value.categories
+    if isinstance(value, pd.Categorical) and (value.ordered or not isinstance(node, Name)):
+        return value
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
+        raise DataError(
+            f"`{text}` is {kind_of(value)}, and times of a sequence are whole numbers of steps, or "
+            "categories in a known order: write ordered=True in pd.Categorical, or make numbers "
+            "of them."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(value) & (value == np.round(value))))
+    if wrong.size:
+        raise DataError(
+            f"`{text}` has {value[wrong[0]]}, and times of a sequence are whole numbers of steps; "
+            "divide them by the length of a step and round them in the data."
+        )
+    return value.astype(np.int64)
+
+
 def make_matrices(
     parts: Mapping[str, Part], data: Columns, n: int, context: Mapping[str, Any] | None
 ) -> dict[str, tuple[FloatArray, Recipe]]:
@@ -334,6 +434,10 @@ def make_matrices(
     # Random effects are often the fixed ones: parts that are read alike are one matrix.
     known: dict[str, tuple[FloatArray, Recipe]] = {}
     for key, part in parts.items():
+        if part.positions and part.expression is not None:
+            times = _times_recipe(part.expression, part.text, environment)
+            made[key] = (times.fill(environment), times)
+            continue
         if part.expression is not None:
             shown = f"offset({part.text})" if " offset " in key else part.text
             column = ExpressionRecipe(

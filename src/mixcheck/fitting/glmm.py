@@ -77,7 +77,8 @@ def glmm(
     ----------
     formula : str
         ``"y ~ x + (1 + x | g)"`` in the language of lme4: ``(x || g)``, ``(1 | a/b)``,
-        ``(1 | a:b)``, several terms nested or crossed, ``offset(log(e))``. A binomial
+        ``(1 | a:b)``, several terms nested or crossed, ``offset(log(e))``; structures as in
+        ``ar1(0 + t | g)``, ``cs(0 + visit | g)`` and ``propto(1 | species, K)``. A binomial
         response is ``k / n``, ``cbind(k, n - k)`` or 0/1. Operators are R's. A formula is data:
         it is never executed, and has only functions of a fixed list and of `context`.
     data : table
@@ -351,7 +352,7 @@ def _require_room(problem: Problem) -> None:
 def _is_reproduced(problem: Problem, term: Term) -> bool:
     """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
     Z, m = term.block.Z, len(term.block.levels)
-    if term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
+    if term.tied or term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
         return False
     index = problem.latent.factors[term.factor].sums.index
     first = np.zeros(m, dtype=np.intp)

@@ -32,18 +32,22 @@ class RandomPart:
         Columns that, crossed, make the grouping factor.
     structure : str
         That of the formula, or "split" for one term each in place of correlated effects.
+    arguments : tuple of str
+        What the formula names behind the group.
     """
 
     effects: tuple[str, ...]
     group: tuple[str, ...]
     structure: str = DEFAULT
+    arguments: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         effects = self.effects if self.effects[0] == INTERCEPT else ("0", *self.effects)
         bar = "||" if self.structure == SPLIT else "|"
         prefix = "" if self.structure in (DEFAULT, SPLIT) else self.structure
         group = ":".join(map(quote_name, self.group))
-        return f"{prefix}({' + '.join(effects)} {bar} {group})"
+        inside = ", ".join([group, *self.arguments])
+        return f"{prefix}({' + '.join(effects)} {bar} {inside})"
 
     @property
     def takes_more(self) -> bool:
@@ -65,7 +69,7 @@ def part_of(term: RandomTerm) -> RandomPart:
     '(1 + x | g)'
     """
     effects = tuple(effect for effect in split_terms(term.effects) if effect != "0")
-    return RandomPart(effects, term.group, term.structure)
+    return RandomPart(effects, term.group, term.structure, term.arguments)
 
 
 def neighbouring_parts(

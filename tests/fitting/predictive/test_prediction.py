@@ -33,7 +33,7 @@ def test_random(small: SimpleNamespace) -> None:
     effects = {"(1 + x | g)": rng.normal(size=(6, 2)), "(1 + w | h)": rng.normal(size=(4, 2))}
     frame = small.table(8, 1).assign(g=[0, 1, 2, 3, 4, 5, 99, 0], h=[0, 1, 2, 3, 0, 1, 99, 99])
     (part,) = apply_design(case.design, frame, unseen="zero")
-    found = random_contribution(part, effects)
+    found = random_contribution(part, effects, {})
     for i, row in enumerate(frame.itertuples()):
         wanted = 0.0
         if row.g != 99:

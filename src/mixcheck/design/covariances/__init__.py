@@ -1,6 +1,12 @@
 """Covariance structures of random terms, one file a structure."""
 
-from mixcheck.design.covariances.covariance import Covariance, EntriesOfRoot, Quantity
+from mixcheck.design.covariances.covariance import (
+    Covariance,
+    EntriesOfRoot,
+    Kind,
+    Quantity,
+    Sequential,
+)
 from mixcheck.design.covariances.diagonal import Diagonal
 from mixcheck.design.covariances.registry import DEFAULT, STRUCTURES, covariance_of
 from mixcheck.design.covariances.unstructured import Unstructured
@@ -11,7 +17,9 @@ __all__ = [
     "Covariance",
     "Diagonal",
     "EntriesOfRoot",
+    "Kind",
     "Quantity",
+    "Sequential",
     "Unstructured",
     "covariance_of",
 ]

@@ -16,9 +16,10 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.levels import Dependence
 from mixcheck.errors import OptionError
 
-__all__ = ["Covariance", "EntriesOfRoot", "Kind", "Quantity"]
+__all__ = ["Covariance", "EntriesOfRoot", "Kind", "Quantity", "Sequential"]
 
 Kind: TypeAlias = Literal["sd", "correlation"]
 
@@ -35,11 +36,14 @@ class Quantity:
     ----------
     kind : {"sd", "correlation"}
     name : str
-        The effect, or the pair of effects ``x, z``.
+        The effect, the pair of effects ``x, z``, or what it has in common.
+    effects : tuple of int
+        Position of the effect, or of both; empty where it belongs to more.
     """
 
     kind: Kind
     name: str
+    effects: tuple[int, ...] = ()
 
 
 class Covariance(ABC):
@@ -70,14 +74,21 @@ class Covariance(ABC):
     name: ClassVar[str]
     unrestricted: ClassVar[bool] = False
     """Whether every covariance is one of this structure, in any basis of the effects."""
+    vanishing: ClassVar[bool] = False
+    """Whether there are correlations of a parameter of their own, where variances are zero too."""
     divisible: ClassVar[bool] = False
     """Whether some of the effects alone have a covariance of the same structure."""
 
-    def __init__(self, q: int, n_theta: int) -> None:
+    def __init__(self, q: int) -> None:
         if q < 1:
             raise OptionError(f"A random term needs at least one effect, not {q}.")
         self.q = q
-        self.n_theta = n_theta
+        self.n_theta = self._count(q)
+
+    @staticmethod
+    @abstractmethod
+    def _count(q: int) -> int:
+        """Number of parameters for q effects."""
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Covariance) and self.q == other.q
@@ -210,11 +221,13 @@ class EntriesOfRoot(Covariance):
     divisible: ClassVar[bool] = True
 
     def __init__(self, q: int) -> None:
-        if q < 1:
-            raise OptionError(f"A random term needs at least one effect, not {q}.")
+        super().__init__(q)
         self._rows, self._columns = self._entries(q)
         self._diagonal = tuple(np.flatnonzero(self._rows == self._columns).tolist())
-        super().__init__(q, len(self._rows))
+
+    @classmethod
+    def _count(cls, q: int) -> int:
+        return len(cls._entries(q)[0])
 
     @staticmethod
     @abstractmethod
@@ -268,3 +281,26 @@ class EntriesOfRoot(Covariance):
             effects[i] if i == j else f"{effects[i]},{effects[j]}"
             for i, j in zip(self._rows, self._columns, strict=True)
         )
+
+
+class Sequential(Covariance):
+    """A structure of effects at positions in order, of which a row has one.
+
+    A covariance is one standard deviation times correlations with a sparse inverse, so that
+    neither Z nor Lambda is ever written out: the positions of all levels are the levels of a
+    factor with one effect each, tied within their block.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def deviation(self, theta: FloatArray) -> float:
+        """The standard deviation, of either sign; the first parameter."""
+
+    @abstractmethod
+    def dependence(self, theta: FloatArray, m: int) -> Dependence:
+        """Correlations of m independent blocks of q positions, by the other parameters."""
+
+    @abstractmethod
+    def carry(self, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """What is left of the last known effect so many steps away from it, (n,)."""

@@ -45,7 +45,7 @@ class Diagonal(EntriesOfRoot):
 
     def quantities(self, effects: Sequence[str]) -> tuple[Quantity, ...]:
         """A standard deviation for each effect."""
-        return tuple(Quantity("sd", effect) for effect in effects)
+        return tuple(Quantity("sd", effect, (k,)) for k, effect in enumerate(effects))
 
     @property
     def correlated(self) -> BoolArray:

@@ -90,8 +90,8 @@ class Unstructured(EntriesOfRoot):
         """Standard deviations of all effects, then correlations of all pairs."""
         pairs = np.argwhere(np.tri(self.q, k=-1, dtype=np.bool_)).tolist()
         return (
-            *(Quantity("sd", effect) for effect in effects),
-            *(Quantity("correlation", f"{effects[j]}, {effects[i]}") for i, j in pairs),
+            *(Quantity("sd", effect, (k,)) for k, effect in enumerate(effects)),
+            *(Quantity("correlation", f"{effects[j]}, {effects[i]}", (i, j)) for i, j in pairs),
         )
 
     def simpler(self) -> Iterator[Covariance]:

@@ -69,7 +69,7 @@ def _counted(problem: Problem) -> BoolArray:
 
 
 def _is_intercept(term: Term) -> bool:
-    return term.block.Z.shape[1] == 1 and bool((term.block.Z == 1.0).all())
+    return not term.tied and term.block.Z.shape[1] == 1 and bool((term.block.Z == 1.0).all())
 
 
 def _levels(problem: Problem, term: Term) -> IntArray:
@@ -104,7 +104,7 @@ def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:
         link = _two_ended(problem, term.predictor)
         assert link is not None
         theta = optimum.psi[problem.n_beta :]
-        spread = term.block.Z @ term.covariance.root(theta[term.theta])
+        spread = term.block.Z @ term.units(theta[term.theta])
         deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))
         if deviation > _WIDE[link]:
             out.append(term)

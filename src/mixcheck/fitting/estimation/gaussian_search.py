@@ -16,6 +16,7 @@ from scipy.linalg import lapack
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.optimize import update_inverse
+from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.likelihood.problem import Problem, Term
 from mixcheck.fitting.likelihood.profiled_deviance import (
     Entries,
@@ -360,7 +361,7 @@ def _restart(
     for root, change, least_of_factor in zip(
         problem.roots(theta), deviance.products.changes, least, strict=True
     ):
-        lower = to_lower(np.linalg.solve(change, root).astype(np.float64))[0]
+        lower = to_lower(np.linalg.solve(change, units_of(root)).astype(np.float64))[0]
         low = np.maximum(least_of_factor - lower.diagonal(), 0.0)
         roots.append(lower + np.diag(low))
     return roots

@@ -87,6 +87,8 @@ def _require_room(problem: Problem, term: Term) -> None:
     normal = problem.family.normal_error
     block, n = term.block, problem.n
     size = len(block.levels) * len(block.effects)
+    if term.tied or (term.covariance.entries is None and not normal):
+        return  # what ties effects, or gives them one correlation, tells them from each other
     if size <= n and not (normal and size >= n):
         return
     least = f"fewer than {n}" if normal else f"at most {n}"

@@ -12,6 +12,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import Root, units_of
 from mixcheck.fitting.likelihood.objective import scale_roots
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import ConvergenceFacts, Limit
@@ -59,13 +60,14 @@ def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
 
 
 def conditional_variances(
-    problem: Problem, factorization: Factorization, roots: list[FloatArray]
+    problem: Problem, factorization: Factorization, roots: Sequence[Root]
 ) -> list[FloatArray]:
     """Variances of the random effects given the data and the estimates, (q, m) per factor."""
     entries: Gram = factorization.inverse_entries()
     out = []
     for f, root in enumerate(roots):
-        out.append(np.einsum("ab,bcm,ac->am", root, entries[f, f], root))
+        units = units_of(root)
+        out.append(np.einsum("ab,bcm,ac->am", units, entries[f, f], units))
     return out
 
 

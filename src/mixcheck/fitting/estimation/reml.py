@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Joint", "expand", "join", "root_of"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,5 +150,5 @@ def _random_mode(joint: Joint, mode: Mode) -> Mode:
     return Mode(point, alone, _without_last(mode.roots), mode.steps)
 
 
-def _without_last(parts: Sequence[FloatArray]) -> list[FloatArray]:
+def _without_last(parts: Sequence[_T]) -> list[_T]:
     return list(parts[:-1])

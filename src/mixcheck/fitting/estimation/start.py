@@ -17,8 +17,9 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import Root
+from mixcheck.fitting.latent.roots import scale as scale_effects
 from mixcheck.fitting.likelihood.mode import Mode, System, build_system
-from mixcheck.fitting.likelihood.mode import scale as scale_effects
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 from mixcheck.trial_values import may_overflow
@@ -230,6 +231,8 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
     entries = mode.system.factorization.inverse_entries()
     out = theta.copy()
     for term in problem.terms:
+        if term.tied:
+            continue  # its covariance is not that of independent levels
         u = mode.point.u[term.factor][term.columns]
         spread = entries[term.factor, term.factor][term.columns, term.columns].sum(axis=2)
         root = term.covariance.root(theta[term.theta])
@@ -267,7 +270,7 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     levels = _diagonals(problem, system.gram)
     for term in problem.terms:
         theta = evaluation.psi[problem.n_beta :][term.theta]
-        deviations = np.abs(np.diag(term.covariance.root(theta)))
+        deviations = np.abs(np.diag(term.units(theta)))
         spread = _theta_spread(deviations, levels[term.factor][term.columns])
         where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
         scale[where, where] = term.covariance.unit_steps(theta, spread)
@@ -319,7 +322,7 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
 
 def _absorbed(
     problem: Problem,
-    roots: list[FloatArray],
+    roots: Sequence[Root],
     second: Mapping[tuple[int, int], FloatArray],
     solve: Callable[[Sequence[FloatArray]], list[FloatArray]],
 ) -> FloatArray:

@@ -70,9 +70,8 @@ def find_grouping(design: Design, problem: Problem, name: str | None) -> Groupin
         name = _coarsest(problem)
     name = require_text("group", name, "site")
     if name in known:
-        term = known[name]
-        codes = problem.latent.factors[term.factor].sums.index
-        return Grouping(name, term.block.levels.rename(name), codes)
+        block = known[name].block
+        return Grouping(name, block.levels.rename(name), block.codes[problem.order])
     if name not in design.frame.columns:
         allowed = ", ".join(map(repr, known)) or "none"
         raise OptionError(
@@ -91,7 +90,10 @@ def _coarsest(problem: Problem) -> str:
     if latent.factors and latent.chained == len(latent.factors):
         last = latent.chained - 1
         return next(term.block.group for term in problem.terms if term.factor == last)
-    names = ", ".join(dict.fromkeys(repr(term.block.group) for term in problem.terms))
+    groups = list(dict.fromkeys(term.block.group for term in problem.terms))
+    if len(groups) == 1:
+        return groups[0]
+    names = ", ".join(map(repr, groups))
     if not names:
         raise OptionError("a model without random effects has no groups; write group=, a column")
     raise OptionError(
@@ -107,6 +109,13 @@ def _require_separable(problem: Problem, grouping: Grouping) -> None:
     OptionError
         Naming the grouping factor that is crossed with it.
     """
+    tied = [term.block.name for term in problem.terms if term.tied]
+    if tied:
+        raise OptionError(
+            f"the log-likelihood is not computed group by group where levels or times are tied to "
+            f"each other ({', '.join(tied)}); write mixcheck.loo or mixcheck.caic, or a term with "
+            "independent effects"
+        )
     for factor, term in zip(
         [problem.latent.factors[term.factor] for term in problem.terms], problem.terms, strict=True
     ):

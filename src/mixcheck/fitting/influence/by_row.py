@@ -11,9 +11,9 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.estimate import covariance_at
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
-from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.latent.roots import change, covariances_of_effects, scale
 from mixcheck.fitting.likelihood.approximation import Method
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode, scale
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import RowPosterior
 from mixcheck.trial_values import may_overflow
@@ -185,7 +185,7 @@ def _leverages(problem: Problem, mode: Mode) -> FloatArray:
     if not problem.latent.factors:
         return np.zeros(problem.n)
     roots, entries = mode.roots, mode.system.factorization.inverse_entries()
-    scaled = {(f, g): sandwich(roots[f].T, held, roots[g].T) for (f, g), held in entries.items()}
+    scaled = covariances_of_effects(roots, entries)
     return problem.latent.leverages(scaled)[0, 0]
 
 
@@ -216,7 +216,7 @@ def _slope(problem: Problem, mode: Mode, psi: FloatArray, step: FloatArray) -> F
     moved, _ = predict_mode(problem, mode, here, here + step)
     changes = problem.roots((here + step)[problem.n_beta :])
     effects = [
-        (scale(after - root, u) + scale(root, v - u)) / _STEP
+        (scale(change(after, root), u) + scale(root, v - u)) / _STEP
         for after, root, u, v in zip(changes, mode.roots, mode.point.u, moved, strict=True)
     ]
     part = _mean_part(problem, effects)

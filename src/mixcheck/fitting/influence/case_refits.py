@@ -127,7 +127,7 @@ def settle_modes(
     """
     problem = perturbed.problem
     out = np.full((len(problem.X), rows.size), np.nan)
-    if problem.latent.rest:
+    if problem.latent.rest or problem.latent.tied:
         with single_thread(problem.latent.rest_size):
             for k, row in enumerate(rows.tolist()):
                 out[:, k] = _settle_whole(perturbed, row, target.rows(slice(k, k + 1)), psi[:, k])

@@ -79,9 +79,12 @@ def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
     schur = _information(problem, second, fixed) - _flatten(crosses) @ _flatten(solved).T
     spread = np.linalg.pinv(schur, hermitian=True)
     for term in problem.terms:
-        held = entries[term.factor, term.factor][term.columns, term.columns]
         part = [column[term.factor][term.columns].ravel() for column in solved]
-        lost = float(np.einsum("aam->", held))
+        if term.tied:
+            lost = factorization.tied_trace(term.factor, entries)
+        else:
+            held = entries[term.factor, term.factor][term.columns, term.columns]
+            lost = float(np.einsum("aam->", held))
         if part:
             lost += float(np.einsum("pu,pq,qu->", np.stack(part), spread, np.stack(part)))
         size = len(term.block.levels) * len(term.block.effects)

@@ -23,7 +23,7 @@ second derivative W_st that the affine parametrisation does not have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,9 +32,15 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.latent.roots import (
+    Root,
+    covariances_of_effects,
+    differentiate_product,
+    resize,
+    scale,
+    units_of,
+)
 from mixcheck.fitting.likelihood.cross_products import take_moments
-from mixcheck.fitting.likelihood.mode import scale
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["LinearMixed", "Response", "differentiate_fitted", "has_one_variance", "is_linear_mixed"]
@@ -114,14 +120,14 @@ class LinearMixed:
         """``Z' R Z``."""
         return self.problem.latent.gram({(0, 0): self.weights})
 
-    def roots_at(self, theta: FloatArray) -> list[FloatArray]:
-        """Relative ``Lambda`` of each factor."""
-        return [root / self.deviation for root in self.problem.roots(theta)]
-
     @cached_property
-    def roots(self) -> list[FloatArray]:
-        """Relative ``Lambda`` here."""
-        return self.roots_at(self.theta)
+    def roots(self) -> list[Root]:
+        """Relative root of each factor."""
+        return [resize(root, 1.0 / self.deviation) for root in self.problem.roots(self.theta)]
+
+    def at(self, theta: FloatArray) -> LinearMixed:
+        """The same model at other parameters."""
+        return LinearMixed(self.problem, theta, self.deviation)
 
     @cached_property
     def factorization(self) -> Factorization:
@@ -178,10 +184,7 @@ class LinearMixed:
     def leverages(self) -> FloatArray:
         """``1 - A_ii / r_i``, (n,); zero where the weight is."""
         entries = self.factorization.inverse_entries()
-        scaled = {
-            (f, g): sandwich(self.roots[f].T, block, self.roots[g].T)
-            for (f, g), block in entries.items()
-        }
+        scaled = covariances_of_effects(self.roots, entries)
         random = self.weights * self.problem.latent.leverages(scaled)[0, 0]
         fixed = np.einsum("ip,ip->i", self.absorbed, self.absorbed)
         leverages: FloatArray = random + fixed / np.where(self.weights > 0.0, self.weights, 1.0)
@@ -189,14 +192,37 @@ class LinearMixed:
 
     def log_det_gradient(self, *, restricted: bool) -> FloatArray:
         """Gradient in theta of ``log det V``, or of that plus ``log det X'V^-1 X``."""
-        entries = self.factorization.inverse_entries()
-        out = log_det_slopes(self.gram, entries, self.roots)
+        entries, roots = self.factorization.inverse_entries(), self.roots
+        out = log_det_slopes(self.gram, entries, roots)
+        for f, slope in self.factorization.dependence_slopes(entries).items():
+            out[f][out[f].size - slope.size :] += slope
         for column in self.absorbed.T if restricted else ():
             sums = self.problem.latent.scatter({0: column})
-            for f, (root, part) in enumerate(zip(self.roots, sums, strict=True)):
-                out[f] -= 2.0 * part @ (root.T @ part).T
-        gradient: FloatArray = self.problem.pull_back(self.theta, out) / self.deviation
-        return gradient
+            for f, (root, part) in enumerate(zip(roots, sums, strict=True)):
+                out[f] -= 2.0 * differentiate_product(root, part, root.T @ part)
+        return self._pull_back(out)
+
+    def _pull_back(self, d_roots: Sequence[FloatArray]) -> FloatArray:
+        """Derivative in theta from those in the relative roots."""
+        whole = []
+        for root, part in zip(self.roots, d_roots, strict=True):
+            held = part.copy()
+            # What stands behind Lambda belongs to the dependence, which has no size.
+            held.reshape(-1)[: units_of(root).size] /= self.deviation
+            whole.append(held)
+        return self.problem.pull_back(self.theta, whole)
+
+    def spread(self, b: Sequence[FloatArray]) -> FloatArray:
+        """``Z R R' b``, (n,), for b (q, m) per factor."""
+        parts = zip(self.roots, b, strict=True)
+        return self.gather([scale(root, scale(root.T, held)) for root, held in parts])
+
+    def square_gradient(self, b: Sequence[FloatArray]) -> FloatArray:
+        """Gradient in theta of ``|R' b|^2``."""
+        parts = zip(self.roots, b, strict=True)
+        return self._pull_back(
+            [2.0 * differentiate_product(r, held, scale(r.T, held)) for r, held in parts]
+        )
 
 
 def differentiate_fitted(
@@ -235,56 +261,42 @@ def differentiate_fitted(
     e = model.project(y)
     rss = float(y @ e)
     nu = float(model.copies.sum()) - (problem.X[0].shape[1] if restricted else 0)
-    slopes = _root_slopes(problem, theta, deviation, _STEP * spread)
     b = problem.latent.scatter({0: e})
-    moved = [_vary(model, slope, b) for slope in slopes]
+    steps = _STEP * spread
+    moved = _differentiate(model, steps, lambda at: at.spread(b))
     projected = [model.project(rows) for rows in moved]
     q = np.array([float(e @ rows) for rows in moved])
     C = np.array([nu / rss * (p - q_s / rss * e) for p, q_s in zip(projected, q, strict=True)])
-    H = _hessian(
-        model, slopes, b, moved, projected, q, (nu, rss), _STEP * spread, restricted=restricted
-    )
+    H = _hessian(model, b, moved, projected, q, (nu, rss), steps, restricted=restricted)
     change = _solve_curved(H, C)
     per_weight = np.where(model.weights > 0.0, model.weights, 1.0)
     estimated = np.einsum("sn,sn->n", change, np.array(projected)) / per_weight
     return Response(model.leverages, estimated)
 
 
-Slope = list[FloatArray]
-
-
-def _root_slopes(
-    problem: Problem, theta: FloatArray, deviation: float, steps: FloatArray
-) -> list[Slope]:
-    """Derivative of every relative ``Lambda`` in each parameter."""
-    out: list[Slope] = []
-    for s, step in enumerate(np.diag(steps)):
-        # Differences of a linear map are exact; of others, to the sixth power of the step.
-        parts = [
+def _differentiate(
+    model: LinearMixed, steps: FloatArray, function: Callable[[LinearMixed], FloatArray]
+) -> list[FloatArray]:
+    """Derivative in each parameter of a function of the model, to the sixth power of the step."""
+    return [
+        np.sum(
             [
-                weight * (a - b) / (step[s] * deviation)
-                for a, b in zip(
-                    problem.roots(theta + k * step), problem.roots(theta - k * step), strict=True
+                weight
+                * (
+                    function(model.at(model.theta + k * step))
+                    - function(model.at(model.theta - k * step))
                 )
-            ]
-            for k, weight in _STENCIL
-        ]
-        out.append([np.sum([part[f] for part in parts], axis=0) for f in range(len(parts[0]))])
-    return out
-
-
-def _vary(model: LinearMixed, slope: Slope, b: Sequence[FloatArray]) -> FloatArray:
-    """``W_s e`` from ``b = Z'e``, (n,)."""
-    parts = [
-        (change @ root.T + root @ change.T) @ held
-        for change, root, held in zip(slope, model.roots, b, strict=True)
+                / step[s]
+                for k, weight in _STENCIL
+            ],
+            axis=0,
+        )
+        for s, step in enumerate(np.diag(steps))
     ]
-    return model.gather(parts)
 
 
 def _hessian(
     model: LinearMixed,
-    slopes: list[Slope],
     b: Sequence[FloatArray],
     moved: list[FloatArray],
     projected: list[FloatArray],
@@ -296,31 +308,16 @@ def _hessian(
 ) -> FloatArray:
     """Hessian in theta of the profiled deviance, halved."""
     nu, rss = scales
-    k = len(slopes)
-    out = 0.5 * _log_det_hessian(model, steps, restricted=restricted)
+    k = len(moved)
+    gradients = _differentiate(model, steps, lambda at: at.log_det_gradient(restricted=restricted))
+    out = 0.25 * (np.array(gradients) + np.array(gradients).T)
+    bent = np.array(_differentiate(model, steps, lambda at: at.square_gradient(b)))
+    bent = 0.5 * (bent + bent.T)
     for s in range(k):
         for t in range(k):
             inner = float(moved[t] @ projected[s])
-            bent = 2.0 * sum(
-                float(np.vdot(x.T @ held, y.T @ held))
-                for x, y, held in zip(slopes[s], slopes[t], b, strict=True)
-            )
-            out[s, t] += 0.5 * nu * ((2.0 * inner - bent) / rss - q[s] * q[t] / rss**2)
+            out[s, t] += 0.5 * nu * ((2.0 * inner - bent[s, t]) / rss - q[s] * q[t] / rss**2)
     return out
-
-
-def _log_det_hessian(model: LinearMixed, steps: FloatArray, *, restricted: bool) -> FloatArray:
-    theta = model.theta
-    out = np.zeros((theta.size, theta.size))
-    for s, step in enumerate(np.diag(steps)):
-        for k, weight in _STENCIL:
-            ends = [
-                LinearMixed(model.problem, theta + side * k * step, model.deviation)
-                for side in (1.0, -1.0)
-            ]
-            ahead, behind = (end.log_det_gradient(restricted=restricted) for end in ends)
-            out[s] += weight * (ahead - behind) / step[s]
-    return 0.5 * (out + out.T)
 
 
 def _solve_curved(H: FloatArray, C: FloatArray) -> FloatArray:

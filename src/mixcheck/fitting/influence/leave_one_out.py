@@ -25,8 +25,9 @@ from numpy.polynomial.hermite_e import hermegauss
 from mixcheck.arrays import FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.influence.sensitivity import Sensitivity
+from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.adjoint import find_adjoint
-from mixcheck.fitting.likelihood.mode import Mode, scale
+from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Posterior", "at_estimates", "find_posterior", "leave_out", "visit"]

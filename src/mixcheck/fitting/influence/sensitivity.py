@@ -27,9 +27,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Observed
-from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.latent.roots import covariances_of_effects, scale
 from mixcheck.fitting.likelihood.approximation import Expansion, Method, objective_of
-from mixcheck.fitting.likelihood.mode import Mode, scale
+from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.threads import single_thread
@@ -227,7 +227,7 @@ def _leverages(problem: Problem, mode: Mode) -> FloatArray:
         return out
     entries = mode.system.factorization.inverse_entries()
     roots = mode.roots
-    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
+    scaled = covariances_of_effects(roots, entries)
     for (a, b), leverage in problem.latent.leverages(scaled).items():
         out[a, b] = out[b, a] = leverage
     return out

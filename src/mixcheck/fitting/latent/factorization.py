@@ -1,9 +1,14 @@
 """Cholesky factorisation of the latent system ``H = Lambda' Z' W Z Lambda + I``.
 
-The chain of nested factors is eliminated block by block; the rest, if any, is one
-dense matrix (its Schur complement). Only entries of ``H^-1`` on pairs of levels that
-meet in some row are ever formed besides it: they are all that the gradient of
-``log det H`` needs (Takahashi's recursion).
+The chain of nested factors is eliminated block by block, or as one tridiagonal matrix where
+its first factor has levels tied to their neighbours; the rest, if any, is one
+dense matrix (its Schur complement).
+
+Where levels are tied, ``b = Lambda w`` with ``w = A u``, ``K = A A'``, the factors are those
+of ``S = Lambda' Z' W Z Lambda + K^-1`` in w, which is as sparse as ``K^-1``: ``H = A' S A``.
+
+Only entries of ``H^-1`` on pairs of levels that meet in some row are ever formed besides the
+dense matrix: they are all that the gradient of ``log det H`` needs (Takahashi's recursion).
 
 References
 ----------
@@ -12,8 +17,8 @@ Takahashi, Fagan & Chen (1973), Formation of a sparse bus impedance matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +26,9 @@ from scipy.linalg import lapack, solve_triangular
 from scipy.linalg.blas import dsyrk
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design.levels import Dependence
 from mixcheck.fitting.latent.layout import Gram, Latent, Summation
+from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
 from mixcheck.fitting.latent.small_matrices import (
     factor_blocks,
     log_determinant,
@@ -33,6 +40,7 @@ from mixcheck.fitting.latent.small_matrices import (
     sum_weighted_products,
     transpose,
 )
+from mixcheck.fitting.latent.tridiagonal import Tridiagonal, factor_tridiagonal
 
 __all__ = ["Factorization", "factorize", "log_det_slopes"]
 
@@ -49,37 +57,60 @@ class Factorization:
     Attributes
     ----------
     latent : Latent
-    lower : tuple of (q, q, m)
+    lower : tuple of (q, q, m), or Tridiagonal
         Cholesky factors of the blocks of each chain factor.
     coupling : mapping of (f, g) to (q_f, q_g, P)
         ``L_f^-1 H_fg`` for f in the chain and g after it.
     rest : (Q, Q) or None
         Lower Cholesky factor of the Schur complement of the chain.
+    dependences : mapping of int to Dependence
+        A of the factors whose levels are tied.
     """
 
     latent: Latent
-    lower: tuple[FloatArray, ...]
+    lower: tuple[FloatArray | Tridiagonal, ...]
     coupling: Gram
     rest: FloatArray | None
+    dependences: Mapping[int, Dependence] = field(default_factory=dict)
+
+    def blocks(self, f: int) -> FloatArray:
+        """Cholesky factors of the blocks of a chain factor with independent levels, (q, q, m)."""
+        held = self.lower[f]
+        assert not isinstance(held, Tridiagonal)
+        return held
 
     def log_det(self) -> float:
         """``log det H``."""
-        chain = sum(log_determinant(block) for block in self.lower)
-        return chain if self.rest is None else chain + 2.0 * float(np.log(np.diag(self.rest)).sum())
+        out = sum(
+            block.log_determinant() if isinstance(block, Tridiagonal) else log_determinant(block)
+            for block in self.lower
+        )
+        for f, held in self.dependences.items():
+            out += self.latent.factors[f].q * held.log_det()
+        return out if self.rest is None else out + 2.0 * float(np.log(np.diag(self.rest)).sum())
 
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
         latent, x = self.latent, list(rhs)
+        for f, held in self.dependences.items():
+            x[f] = held.whiten_transposed(x[f])
         for f, lower in enumerate(self.lower):
-            x[f] = solve_lower(lower, x[f][:, None])[:, 0]
+            x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
                 x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
         if self.rest is not None:
             x[latent.chained :] = _solve_rest(latent, self.rest, x[latent.chained :])
+        return self._back(x)
+
+    def _back(self, x: list[FloatArray]) -> list[FloatArray]:
+        """Substitution from the rest to the first factor, and ``A^-1 w``."""
+        latent = self.latent
         for f in range(latent.chained - 1, -1, -1):
             for g in range(f + 1, len(x)):
                 x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
-            x[f] = solve_upper(self.lower[f], x[f][:, None])[:, 0]
+            x[f] = _backward(self.lower[f], x[f])
+        for f, held in self.dependences.items():
+            x[f] = held.whiten(x[f])
         return x
 
     def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
@@ -89,11 +120,7 @@ class Factorization:
             flat = np.concatenate([part.ravel() for part in x[latent.chained :]])
             solved = lapack.dtrtrs(self.rest, flat, lower=1, trans=1)[0]
             x[latent.chained :] = _unflatten(latent, solved)
-        for f in range(latent.chained - 1, -1, -1):
-            for g in range(f + 1, len(x)):
-                x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
-            x[f] = solve_upper(self.lower[f], x[f][:, None])[:, 0]
-        return x
+        return self._back(x)
 
     def random_part(self) -> Factorization:
         """The factors of the system of the random effects alone, fixed effects held."""
@@ -106,7 +133,7 @@ class Factorization:
         }
         # The fixed effects come last, so this is the leading block of the same factor.
         rest = None if self.rest is None or size == 0 else self.rest[:size, :size]
-        return Factorization(latent, self.lower, coupling, rest)
+        return Factorization(latent, self.lower, coupling, rest, self.dependences)
 
     def fixed_root(self) -> FloatArray:
         """Root R of the covariance of the fixed effects, ``R R'``, (p, p)."""
@@ -119,7 +146,10 @@ class Factorization:
         return root
 
     def inverse_entries(self) -> Gram:
-        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
+        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram.
+
+        Where levels are tied, those of ``S^-1``: covariances of w, not of u.
+        """
         latent, out = self.latent, Gram()
         inverse = None if self.rest is None else _symmetric_inverse(self.rest)
         if inverse is not None:
@@ -142,7 +172,7 @@ class Factorization:
         for h in range(f + 1, latent.chained):
             held = out[h, r][:, :, latent.fills[f, h, r].index]
             total += multiply(self.coupling[f, h][:, :, pair.left], held)
-        return -solve_upper(self.lower[f][:, :, pair.left], total)
+        return -self._solve_pairs(f, r, total, transposed=True)
 
     def _entries_in_chain(self, f: int, g: int, out: Gram) -> FloatArray:
         latent = self.latent
@@ -158,10 +188,12 @@ class Factorization:
         for r in latent.rest:
             held = transpose(out[g, r][:, :, latent.fills[f, g, r].index])
             total += _sum_pairs(latent, f, r, multiply(self.coupling[f, r], held))
-        return -solve_upper(self.lower[f], total)
+        return -self._solve_pairs(f, g, total, transposed=True)
 
     def _diagonal_entries(self, f: int, out: Gram) -> FloatArray:
         latent, lower = self.latent, self.lower[f]
+        if isinstance(lower, Tridiagonal):
+            return self._tridiagonal_entries(f, lower, out)[0][None, None]
         q, m = latent.factors[f].shape
         if q == 1 and f == len(latent.factors) - 1:
             return 1.0 / (lower * lower)
@@ -172,8 +204,100 @@ class Factorization:
         identity = np.broadcast_to(np.eye(q)[:, :, None], (q, q, m))
         return solve_upper(lower, solve_lower(lower, identity) - total)
 
+    def _solve_pairs(self, f: int, g: int, stack: FloatArray, *, transposed: bool) -> FloatArray:
+        return _solve_pairs(self.latent, self.lower[f], f, g, stack, transposed=transposed)
 
-def factorize(latent: Latent, gram: Gram, roots: Sequence[FloatArray]) -> Factorization | None:
+    def _tridiagonal_entries(
+        self, f: int, lower: Tridiagonal, out: Gram
+    ) -> tuple[FloatArray, FloatArray]:
+        """``T^-1 - sum_g V_fg (T^-1 S_fg)'`` on the diagonal and beside it, (m,) each."""
+        latent = self.latent
+        diagonal, beside = lower.inverse()
+        for g in range(f + 1, len(latent.factors)):
+            solved = self._solve_pairs(f, g, self.coupling[f, g], transposed=True)[0]
+            held, left, m = out[f, g][0], latent.pairs[f, g].left, diagonal.size
+            runs = latent.runs.get((f, g))
+            if runs is not None:
+                solved, held, left = solved[:, runs.order], held[:, runs.order], runs.places
+            diagonal = diagonal - np.bincount(left, np.einsum("dp,dp->p", held, solved), m)
+            # What is next after the end of a block belongs to another one, and is not used.
+            after = np.einsum("dp,dp->p", held[:, :-1], solved[:, 1:])
+            beside = beside - np.bincount(left[:-1], after, m)
+        return diagonal, beside
+
+    def dependence_slopes(self, entries: Gram) -> dict[int, FloatArray]:
+        """Derivative of ``log det H`` in the parameters of each dependence, (k,).
+
+        Parameters
+        ----------
+        entries : Gram
+            `inverse_entries`.
+        """
+        out: dict[int, FloatArray] = {}
+        for f, held in self.dependences.items():
+            if not held.n_parameters:
+                out[f] = np.zeros(0)
+                continue
+            diagonal = entries[f, f][0, 0]
+            out[f] = held.log_det_slope(diagonal, self._beside(f, entries))
+        return out
+
+    def _beside(self, f: int, entries: Gram) -> FloatArray:
+        """Entries of ``S^-1`` between neighbouring levels of a tied factor, (m,)."""
+        lower = self.lower[f] if f < len(self.lower) else None
+        if isinstance(lower, Tridiagonal):
+            return self._tridiagonal_entries(f, lower, entries)[1]
+        return np.append(self._rest_inverse(f).diagonal(1), 0.0)
+
+    def _rest_inverse(self, f: int) -> FloatArray:
+        """``S^-1`` of a factor outside the chain, (q m, q m)."""
+        assert self.rest is not None
+        q, m = self.latent.factors[f].shape
+        held = slice(self.latent.offsets[f], self.latent.offsets[f] + q * m)
+        return _symmetric_inverse(self.rest)[held, held]
+
+    def tied_trace(self, f: int, entries: Gram) -> float:
+        """Trace of ``H^-1`` over the effects of a tied factor: ``tr (I x K^-1) S^-1``."""
+        precision, beside = self.dependences[f].precision()
+        if beside is not None:
+            inner = float(precision @ entries[f, f][0, 0])
+            return inner + 2.0 * float(beside @ self._beside(f, entries))
+        inverse, m = self._rest_inverse(f), len(precision)
+        starts = range(0, len(inverse), m)
+        return sum(float(np.vdot(precision, inverse[s : s + m, s : s + m])) for s in starts)
+
+
+def _forward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
+    """``L^-1 x`` for x (q, m)."""
+    if isinstance(lower, Tridiagonal):
+        return np.asarray(lower.solve(x[None], None, transposed=False)[0])
+    return solve_lower(lower, x[:, None])[:, 0]
+
+
+def _backward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
+    """``L^-T x`` for x (q, m)."""
+    if isinstance(lower, Tridiagonal):
+        return np.asarray(lower.solve(x[None], None, transposed=True)[0])
+    return solve_upper(lower, x[:, None])[:, 0]
+
+
+def _solve_pairs(
+    latent: Latent,
+    lower: FloatArray | Tridiagonal,
+    f: int,
+    g: int,
+    stack: FloatArray,
+    *,
+    transposed: bool,
+) -> FloatArray:
+    """``L^-1 B`` or ``L^-T B`` for B (q_f, q_g, P) on the pairs of two factors."""
+    if isinstance(lower, Tridiagonal):
+        return lower.solve(stack, latent.runs.get((f, g)), transposed=transposed)
+    held = lower if g < latent.chained else lower[:, :, latent.pairs[f, g].left]
+    return solve_upper(held, stack) if transposed else solve_lower(held, stack)
+
+
+def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorization | None:
     """Factor ``H``; None if it is not positive definite.
 
     Parameters
@@ -181,35 +305,46 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[FloatArray]) -> Factor
     latent : Latent
     gram : Gram
         ``Z' W Z`` on the pairs of levels that meet.
-    roots : sequence of (q, q)
-        ``Lambda`` of each factor.
+    roots : sequence of Root
+        ``Lambda`` of each factor, and A where levels are tied.
     """
     if not latent.factors:
         return Factorization(latent, (), Gram(), None)
-    system = {key: sandwich(roots[key[0]], gram[key], roots[key[1]]) for key in latent.pairs}
+    units = [units_of(root) for root in roots]
+    system = {key: sandwich(units[key[0]], gram[key], units[key[1]]) for key in latent.pairs}
+    tied = {f: root.dependence for f, root in enumerate(roots) if isinstance(root, TiedRoot)}
     for f, factor in enumerate(latent.factors):
-        if factor.fixed is None:
+        if factor.fixed is None and factor.ties is None:
             for c in range(factor.q):
                 system[f, f][c, c] += 1.0
-    lower: list[FloatArray] = []
+    lower: list[FloatArray | Tridiagonal] = []
     coupling: Gram = Gram()
     for f in range(latent.chained):
-        block = factor_blocks(system[f, f])
+        block = _factor_tied(system[f, f], tied[f]) if f in tied else factor_blocks(system[f, f])
         if block is None:
             return None
         lower.append(block)
         for g in range(f + 1, len(latent.factors)):
-            held = block if g < latent.chained else block[:, :, latent.pairs[f, g].left]
-            coupling[f, g] = solve_lower(held, system[f, g])
+            coupling[f, g] = _solve_pairs(latent, block, f, g, system[f, g], transposed=False)
         _update_chain(latent, f, coupling, system)
     if not latent.rest:
-        return Factorization(latent, tuple(lower), coupling, None)
-    rest = _factor_rest(latent, coupling, system)
-    return None if rest is None else Factorization(latent, tuple(lower), coupling, rest)
+        return Factorization(latent, tuple(lower), coupling, None, tied)
+    rest = _factor_rest(latent, coupling, system, tied)
+    return None if rest is None else Factorization(latent, tuple(lower), coupling, rest, tied)
 
 
-def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[FloatArray]) -> list[FloatArray]:
-    """Derivatives of ``log det H`` in ``Lambda`` of each factor, (q, q).
+def _factor_tied(block: FloatArray, dependence: Dependence) -> Tridiagonal | None:
+    """Factor of a diagonal Gram plus a tridiagonal precision."""
+    diagonal, beside = dependence.precision()
+    assert beside is not None
+    return factor_tridiagonal(block[0, 0] + diagonal, beside)
+
+
+def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[Root]) -> list[FloatArray]:
+    """Derivatives of ``log det H`` in the root of each factor, as of `differentiate_product`.
+
+    Those in the parameters of a dependence are left at zero; see
+    `Factorization.dependence_slopes`.
 
     ``d log det H / d Lambda_f = 2 sum_g sum_P G_fg Lambda_g V_fg'``, over the pairs P of levels
     that meet, with ``G = Z'WZ`` and ``V = H^-1``.
@@ -220,17 +355,17 @@ def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[FloatArray]) -> li
         G on the pairs of levels that meet.
     entries : Gram
         V on the same pairs; see `Factorization.inverse_entries`.
-    roots : sequence of (q, q)
-        ``Lambda`` of each factor.
+    roots : sequence of Root
     """
-    out = [np.zeros(root.shape) for root in roots]
+    units = [units_of(root) for root in roots]
+    out = [np.zeros(held.shape) for held in units]
     for (f, g), entry in entries.items():
         block = gram[f, g]
-        out[f] += 2.0 * sum_weighted_products(block, entry, roots[g])
+        out[f] += 2.0 * sum_weighted_products(block, entry, units[g])
         if f != g:
             mirrored = transpose(block), transpose(entry)
-            out[g] += 2.0 * sum_weighted_products(*mirrored, roots[f])
-    return out
+            out[g] += 2.0 * sum_weighted_products(*mirrored, units[f])
+    return [embed(root, held) for root, held in zip(roots, out, strict=True)]
 
 
 def _update_chain(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
@@ -303,12 +438,16 @@ def _positions(latent: Latent, r: int, d: int, levels: IntArray) -> IntArray:
     return latent.offsets[r] + d * latent.factors[r].m + levels
 
 
-def _factor_rest(latent: Latent, coupling: Gram, system: Gram) -> FloatArray | None:
+def _factor_rest(
+    latent: Latent, coupling: Gram, system: Gram, tied: Mapping[int, Dependence]
+) -> FloatArray | None:
     size = latent.rest_size
     schur = np.zeros((size, size), order="F")
     for r in latent.rest:
         for s in range(r, len(latent.factors)):
             _write_rest(latent, r, s, system[r, s], schur)
+        if r in tied:
+            _add_precision(latent, r, tied[r], schur)
     for f in range(latent.chained):
         schur = _subtract_chain(latent, f, coupling, schur)
     lower, info = lapack.dpotrf(schur, lower=1, clean=0, overwrite_a=1)
@@ -323,6 +462,20 @@ def _write_rest(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatA
             rows = _positions(latent, s, d, pair.right)
             columns = _positions(latent, r, c, pair.left)
             schur[rows, columns] += block[c, d]
+
+
+def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatArray) -> None:
+    """Add ``I_q x K^-1`` to the diagonal block of a factor."""
+    precision, beside = dependence.precision()
+    q, m = latent.factors[r].shape
+    for start in latent.offsets[r] + m * np.arange(q):
+        held = slice(start, start + m)
+        if beside is None:
+            schur[held, held] += precision
+        else:
+            levels = start + np.arange(m)
+            schur[levels, levels] += precision
+            schur[levels[1:], levels[:-1]] += beside[:-1]
 
 
 def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[FloatArray]:

@@ -18,6 +18,8 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design.levels import Ties
+from mixcheck.fitting.latent.tridiagonal import Runs
 
 __all__ = [
     "Column",
@@ -34,13 +36,12 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Summation:
-    """Sums of row values by a non-negative index whose every value occurs.
+    """Sums of row values by a non-negative index below `size`.
 
     Attributes
     ----------
     index : (n,) int
     size : int
-        Number of distinct values, ``index.max() + 1``.
     """
 
     index: IntArray
@@ -48,11 +49,12 @@ class Summation:
 
     @cached_property
     def _starts(self) -> IntArray | None:
-        """Starts of the runs of a sorted index; None if it is not sorted."""
+        """Starts of the runs of a sorted index without gaps; None for others."""
         steps = np.diff(self.index)
         if steps.size and steps.min() < 0:
             return None
-        return np.concatenate([[0], np.flatnonzero(steps) + 1]).astype(np.intp)
+        starts = np.concatenate([[0], np.flatnonzero(steps) + 1]).astype(np.intp)
+        return starts if starts.size == self.size else None
 
     @cached_property
     def identity(self) -> bool:
@@ -122,11 +124,27 @@ class Factor:
         The ``q`` random effects of a level.
     fixed : FixedEffects or None
         Where the effects are fixed ones.
+    ties : Ties or None
+        Which levels are not independent; such levels need not have rows.
     """
 
     sums: Summation
     columns: tuple[Column, ...]
     fixed: FixedEffects | None = None
+    ties: Ties | None = None
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether levels are tied to the ones before and after them alone."""
+        return self.ties is not None and self.ties.neighbours
+
+    @cached_property
+    def independent(self) -> Summation:
+        """Sums over the independent levels, or blocks of levels, of each row."""
+        if self.ties is None:
+            return self.sums
+        blocks = self.ties.blocks
+        return Summation(blocks[self.sums.index], int(blocks[-1]) + 1)
 
     @property
     def m(self) -> int:
@@ -153,10 +171,13 @@ class Factor:
     def rows(self, some: IntArray) -> Factor:
         """The same effects in some rows, where every level occurs."""
         columns = tuple(column.rows(some) for column in self.columns)
-        return Factor(Summation(self.sums.index[some], self.m), columns)
+        return Factor(Summation(self.sums.index[some], self.m), columns, ties=self.ties)
 
     def levels_of(self, some: IntArray) -> Factor:
-        """The effects of the levels that occur in some rows, there."""
+        """The effects of the levels that occur in some rows, there; of all levels if tied."""
+        if self.ties is not None:
+            # Levels without rows still lie between those that have some.
+            return self.rows(some)
         levels, codes = np.unique(self.sums.index[some], return_inverse=True)
         columns = tuple(column.rows(some) for column in self.columns)
         return Factor(Summation(codes.reshape(-1).astype(np.intp), levels.size), columns)
@@ -189,7 +210,8 @@ class Latent:
     Attributes
     ----------
     factors : tuple of Factor
-        The first `chained` form a chain, each nested in the next.
+        The first `chained` form a chain, each nested in the next; levels of the first one alone
+        may be tied, to their neighbours.
     chained : int
     pairs : mapping of (f, g), f <= g, to Pair
     random : Latent or None
@@ -220,6 +242,26 @@ class Latent:
     def crossed(self) -> bool:
         """Whether there are random effects outside the chain."""
         return any(self.factors[r].fixed is None for r in self.rest)
+
+    @cached_property
+    def tied(self) -> bool:
+        """Whether the levels of some factor are not independent."""
+        return any(f.ties is not None for f in self.factors)
+
+    @cached_property
+    def runs(self) -> dict[tuple[int, int], Runs]:
+        """Order of the pairs of the first factor, tied, by block and level of a factor outside."""
+        out: dict[tuple[int, int], Runs] = {}
+        if not self.chained or not self.factors[0].neighbours:
+            return out
+        ties = self.factors[0].ties
+        assert ties is not None
+        for r in self.rest:
+            if self.factors[r].fixed is None:
+                pair = self.pairs[0, r]
+                order = np.lexsort((pair.left, pair.right, ties.blocks[pair.left]))
+                out[0, r] = Runs(order, pair.left[order])
+        return out
 
     @property
     def fixed(self) -> FixedEffects | None:
@@ -436,13 +478,15 @@ def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
 def lay_out(factors: Sequence[Factor]) -> Latent:
     """Order the factors for elimination and index the pairs of levels that meet."""
     ordered = sorted(factors, key=lambda f: -f.m)
-    chain = ordered[:1]
-    rest: list[Factor] = []
-    for factor in ordered[1:]:
-        (chain if _nested(chain[-1].sums, factor.sums) else rest).append(factor)
+    chains = [f for f in ordered if f.neighbours][:1]
+    rest = [f for f in ordered if f.ties is not None and all(f is not g for g in chains)]
+    plain = [f for f in ordered if f.ties is None]
+    chain = chains or plain[:1]
+    for factor in plain if chains else plain[1:]:
+        (chain if _nested(chain[-1].independent, factor.sums) else rest).append(factor)
     all_factors = tuple(chain + rest)
     pairs = {
-        (f, g): _pair(all_factors[f].sums, all_factors[g].sums, same=f == g, nested=g < len(chain))
+        (f, g): _pair(all_factors[f], all_factors[g], same=f == g, nested=g < len(chain))
         for f in range(len(all_factors))
         for g in range(f, len(all_factors))
     }
@@ -466,7 +510,7 @@ def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
 
 
 def _first_rows(sums: Summation) -> IntArray:
-    first = np.empty(sums.size, dtype=np.intp)
+    first = np.zeros(sums.size, dtype=np.intp)
     first[sums.index[::-1]] = np.arange(sums.index.size - 1, -1, -1)
     return first
 
@@ -476,13 +520,33 @@ def _nested(inner: Summation, outer: Summation) -> bool:
     return bool(np.array_equal(outer.index[_first_rows(inner)][inner.index], outer.index))
 
 
-def _pair(left: Summation, right: Summation, *, same: bool, nested: bool) -> Pair:
+def _pair(one: Factor, other: Factor, *, same: bool, nested: bool) -> Pair:
+    left, right = one.sums, other.sums
     if same:
         levels = np.arange(left.size)
         return Pair(left, levels, levels)
     if nested:
-        return Pair(left, np.arange(left.size), right.index[_first_rows(left)])
+        within = right.index[_first_rows(one.independent)]
+        if one.ties is not None:
+            within = within[one.ties.blocks]
+        return Pair(left, np.arange(left.size), within)
+    if one.neighbours and one.ties is not None and other.fixed is None:
+        return _pair_blocks(one, one.ties, right)
     keys = left.index * right.size + right.index
     unique, index = np.unique(keys, return_inverse=True)
     sums = Summation(index.reshape(-1).astype(np.intp), unique.size)
     return Pair(sums, unique // right.size, unique % right.size)
+
+
+def _pair_blocks(one: Factor, ties: Ties, right: Summation) -> Pair:
+    """Every level of a block with each level that meets the block: eliminating it ties them."""
+    blocks = one.independent
+    met = np.unique(blocks.index * right.size + right.index)
+    block, level = met // right.size, met % right.size
+    starts = np.searchsorted(ties.blocks, np.arange(blocks.size + 1))
+    sizes = np.diff(starts)[block]
+    inside = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    positions = np.repeat(starts[block], sizes) + inside
+    keys = np.sort(positions * right.size + np.repeat(level, sizes))
+    index = np.searchsorted(keys, one.sums.index * right.size + right.index)
+    return Pair(Summation(index, keys.size), keys // right.size, keys % right.size)

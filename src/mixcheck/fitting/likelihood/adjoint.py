@@ -11,15 +11,19 @@ k through both is ``t_k + sum_a l_ak M_a v``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import log_det_slopes
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.small_matrices import sandwich
-from mixcheck.fitting.likelihood.mode import Mode, scale, whitened
+from mixcheck.fitting.latent.roots import (
+    covariances_of_effects,
+    differentiate_product,
+    scale,
+)
+from mixcheck.fitting.likelihood.mode import Mode, whitened
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -53,11 +57,14 @@ class Direct:
         In ``Lambda`` of each factor; by level, (q, q, m), where groups are told apart.
     u : list of (q, m) or None
         In the modes; None where it is zero.
+    slopes : mapping of int to (k,)
+        In the parameters of the dependence of levels of some factors, through H.
     """
 
     coef: list[FloatArray]
     roots: list[FloatArray]
     u: list[FloatArray] | None
+    slopes: Mapping[int, FloatArray] = field(default_factory=dict)
 
 
 def pull_back(
@@ -103,6 +110,8 @@ def pull_back(
         return np.concatenate(betas)
     d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
     total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
+    for f, slope in direct.slopes.items():
+        total[f][total[f].size - slope.size :] += slope
     return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], total)])
 
 
@@ -134,8 +143,7 @@ def find_adjoint(
 ) -> Adjoint:
     """Derivatives through H and the modes; arguments as those of `pull_back`."""
     latent, roots = problem.latent, mode.roots
-    scaled = {(f, g): sandwich(roots[f].T, block, roots[g].T) for (f, g), block in entries.items()}
-    leverages = latent.leverages(scaled)
+    leverages = latent.leverages(covariances_of_effects(roots, entries))
     t = _curvature_pull(leverages, curvature, len(problem.X))
     return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
 
@@ -200,13 +208,15 @@ def _root_derivatives(
     gram: Gram,
     entries: Gram,
 ) -> list[FloatArray]:
-    """Derivatives in ``Lambda`` through H and the modes, (q, q) per factor."""
+    """Derivatives in the root of each factor through H and the modes."""
     latent, point = problem.latent, mode.point
     zero = np.zeros(problem.n)
     rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
     outer = latent.scatter(rows)
-    out = [a @ u.T for a, u in zip(outer, point.u, strict=True)]
+    roots = mode.roots
+    out = [differentiate_product(*held) for held in zip(roots, outer, point.u, strict=True)]
     if v is not None:
-        out = [part + s @ w.T for part, s, w in zip(out, point.scores, v, strict=True)]
-    slopes = log_det_slopes(gram, entries, mode.roots)
+        further = zip(roots, point.scores, v, strict=True)
+        out = [part + differentiate_product(*held) for part, held in zip(out, further, strict=True)]
+    slopes = log_det_slopes(gram, entries, roots)
     return [part + slope for part, slope in zip(out, slopes, strict=True)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.latent.small_matrices import weighted_products
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode, System
@@ -45,7 +46,8 @@ def split_deviance(
     assert mode is not None
     sums = GroupSums.of(problem, codes)
     deviance = sums.rows(-2.0 * mode.point.derivatives.value)
-    for f, (u, lower) in enumerate(zip(mode.point.u, system.factorization.lower, strict=True)):
+    for f, u in enumerate(mode.point.u):
+        lower = system.factorization.blocks(f)
         log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
         deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
     entries = system.factorization.inverse_entries()
@@ -142,10 +144,14 @@ def _root_derivatives(
         out.append(sums.levels(f, stack))
     for (f, g), entry in entries.items():
         block, places = gram[f, g], sums.places[f][latent.pairs[f, g].left]
-        out[f] = out[f] + sums.at(places, 2.0 * weighted_products(block, entry, mode.roots[g]))
+        out[f] = out[f] + sums.at(
+            places, 2.0 * weighted_products(block, entry, units_of(mode.roots[g]))
+        )
         if f != g:
             mirrored = block.swapaxes(0, 1), entry.swapaxes(0, 1)
-            out[g] = out[g] + sums.at(places, 2.0 * weighted_products(*mirrored, mode.roots[f]))
+            out[g] = out[g] + sums.at(
+                places, 2.0 * weighted_products(*mirrored, units_of(mode.roots[f]))
+            )
     return out
 
 

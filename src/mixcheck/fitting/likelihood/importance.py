@@ -36,6 +36,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram, Latent
+from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
 from mixcheck.fitting.likelihood.approximation import (
@@ -129,6 +130,7 @@ class Importance(Approximation):
         OptionError
         """
         require_random_effects(problem, self)
+        problem.require_independent_levels(self.spelling)
         largest = int(_components_of(problem.latent).sizes.max())
         if largest > _MOST_EFFECTS:
             raise OptionError(
@@ -444,7 +446,7 @@ def _root_components(parts: _Components, mode: Mode) -> _Roots | None:
     for matrix in parts.matrices(values):
         matrix[:] = np.eye(matrix.shape[1])
     for (f, g), block in mode.system.gram.items():
-        entries = sandwich(mode.roots[f], block, mode.roots[g])
+        entries = sandwich(units_of(mode.roots[f]), block, units_of(mode.roots[g]))
         here, mirrored = parts.addresses((f, g))
         values[here] += entries
         if f != g:
@@ -573,7 +575,7 @@ class _Sampler:
             self.parts.starts, self.mode.roots, self.problem.latent.factors, strict=False
         ):
             held = u[start : start + factor.q * factor.m]
-            yield root, held.reshape(factor.q, factor.m, -1)
+            yield units_of(root), held.reshape(factor.q, factor.m, -1)
 
     def blocks(self, seed: int | None = None) -> Iterator[_Block]:
         """The points in turn, by the scrambling of another seed where one is given."""

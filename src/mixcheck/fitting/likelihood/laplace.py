@@ -26,6 +26,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import differentiate_product
 from mixcheck.fitting.likelihood.adjoint import (
     Direct,
     find_adjoint,
@@ -113,7 +114,8 @@ class Laplace(Approximation):
         if self.restricted and problem.latent.fixed is not None:
             deviance -= problem.latent.fixed.constant
         entries = integrated.inverse_entries()
-        gradient = _gradient(problem, psi, mode, curvature, system.gram, entries)
+        slopes = integrated.dependence_slopes(entries)
+        gradient = _gradient(problem, psi, mode, curvature, system.gram, entries, slopes)
         return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
 
     def factorize(self, problem: Problem, mode: Mode) -> Factorization:
@@ -206,6 +208,7 @@ def _gradient(
     curvature: Curvature,
     gram: Gram,
     entries: Gram,
+    slopes: Mapping[int, FloatArray],
 ) -> FloatArray:
     """Gradient of the deviance in all parameters."""
     point = mode.point
@@ -213,7 +216,11 @@ def _gradient(
     exact = all(np.abs(part).max(initial=0.0) < _EXACT for part in left)
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
-        roots=[-2.0 * (s @ u.T) for s, u in zip(point.scores, point.u, strict=True)],
+        roots=[
+            -2.0 * differentiate_product(*held)
+            for held in zip(mode.roots, point.scores, point.u, strict=True)
+        ],
         u=None if exact else [-2.0 * part for part in left],
+        slopes=slopes,
     )
     return pull_back(problem, psi, mode, curvature, gram, entries, direct)

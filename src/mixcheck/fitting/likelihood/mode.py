@@ -17,6 +17,7 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
+from mixcheck.fitting.latent.roots import Root, change, scale
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "look",
     "predict_mode",
     "predictors",
-    "scale",
     "stalls",
     "whitened",
 ]
@@ -117,14 +117,14 @@ class Mode:
 
     point: Point
     system: System
-    roots: list[FloatArray]
+    roots: Sequence[Root]
     steps: int
 
 
 def predictors(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: Sequence[FloatArray],
+    roots: Sequence[Root],
     u: Sequence[FloatArray],
 ) -> list[FloatArray]:
     """Predictors at standardised random effects u, (n,) each."""
@@ -133,17 +133,12 @@ def predictors(
     return [b if part is None else b + part for b, part in zip(base, parts, strict=True)]
 
 
-def scale(root: FloatArray, u: FloatArray) -> FloatArray:
-    """``Lambda u`` of every level: (q, q) times (q, m)."""
-    return root[0, 0] * u if root.size == 1 else root @ u
-
-
 def _inner(a: Sequence[FloatArray], b: Sequence[FloatArray]) -> float:
     return float(sum(np.vdot(x, y) for x, y in zip(a, b, strict=True)))
 
 
 def whitened(
-    problem: Problem, roots: Sequence[FloatArray], rows: Mapping[int, FloatArray]
+    problem: Problem, roots: Sequence[Root], rows: Mapping[int, FloatArray]
 ) -> list[FloatArray]:
     """``sum_k M_k' r_k`` per factor."""
     sums = problem.latent.scatter(rows)
@@ -153,7 +148,7 @@ def whitened(
 def look(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: Sequence[FloatArray],
+    roots: Sequence[Root],
     u: list[FloatArray],
     order: int,
 ) -> Point:
@@ -170,7 +165,7 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
     return u if problem.latent.fixed is None else u[:-1]
 
 
-def ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[FloatArray]:
+def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
     held = _shrunk(problem, point.u)
@@ -178,7 +173,7 @@ def ascent(problem: Problem, roots: Sequence[FloatArray], point: Point) -> list[
 
 
 def build_system(
-    problem: Problem, roots: Sequence[FloatArray], curvature: Curvature, *, observed: bool
+    problem: Problem, roots: Sequence[Root], curvature: Curvature, *, observed: bool
 ) -> System | None:
     """Factor H of a curvature; None if it is not positive definite."""
     gram = problem.latent.gram(curvature.second)
@@ -186,7 +181,7 @@ def build_system(
     return None if factorization is None else System(factorization, gram, observed)
 
 
-def _newton_system(problem: Problem, roots: Sequence[FloatArray], point: Point) -> System | None:
+def _newton_system(problem: Problem, roots: Sequence[Root], point: Point) -> System | None:
     """The observed system, or a rougher one where that is not positive definite."""
     observed = problem.observed(point.derivatives)
     system = build_system(problem, roots, observed, observed=True)
@@ -199,7 +194,7 @@ def _newton_system(problem: Problem, roots: Sequence[FloatArray], point: Point) 
 def _advance(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: Sequence[FloatArray],
+    roots: Sequence[Root],
     point: Point,
     step: Sequence[FloatArray],
     order: int,
@@ -226,7 +221,7 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
 def find_mode(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: list[FloatArray],
+    roots: Sequence[Root],
     start: list[FloatArray],
     *,
     chord: Factorization | None = None,
@@ -292,7 +287,7 @@ def find_mode(
 def _settle(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: list[FloatArray],
+    roots: Sequence[Root],
     point: Point,
     fresh: System | None,
     steps: int,
@@ -321,23 +316,24 @@ def predict_mode(
         Whether the change is so small that the prediction is as good as the mode.
     """
     roots, point, latent = mode.roots, mode.point, problem.latent
-    changes = [b - a for a, b in zip(roots, problem.roots(psi[problem.n_beta :]), strict=True)]
-    moved = [scale(change, u) for change, u in zip(changes, point.u, strict=True)]
+    moved_roots = problem.roots(psi[problem.n_beta :])
+    changes = [change(b, a) for a, b in zip(roots, moved_roots, strict=True)]
+    moved = [scale(held, u) for held, u in zip(changes, point.u, strict=True)]
     parts = latent.gather(moved, len(problem.X))
     shift = psi - before
     slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.bearing}
     for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
-        change = X @ shift[where]
+        moved_eta = X @ shift[where]
         part = parts[k]
         if part is not None:
-            change += part
+            moved_eta += part
         for a in latent.bearing:
             second = point.derivatives.second.get((a, k) if a <= k else (k, a))
             if second is not None:
-                slopes[a] += second * change
+                slopes[a] += second * moved_eta
     rhs = [
-        scale(root.T, r) + scale(change.T, s)
-        for root, change, r, s in zip(
+        scale(root.T, r) + scale(held.T, s)
+        for root, held, r, s in zip(
             roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]

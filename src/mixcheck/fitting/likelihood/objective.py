@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 
@@ -62,7 +63,7 @@ def scale_roots(problem: Problem, theta: FloatArray, gram: Gram) -> list[FloatAr
     out = []
     for f, root in enumerate(problem.roots(theta)):
         information = gram[f, f].diagonal().mean(axis=0)
-        out.append(np.sqrt(np.maximum(information, 0.0))[:, None] * root)
+        out.append(np.sqrt(np.maximum(information, 0.0))[:, None] * units_of(root))
     return out
 
 

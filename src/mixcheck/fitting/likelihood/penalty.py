@@ -27,7 +27,7 @@ from mixcheck.options import listed, shown
 from mixcheck.priors import Prior, Target
 
 if TYPE_CHECKING:
-    from mixcheck.fitting.likelihood.problem import Problem, Term
+    from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Penalty", "read_priors"]
 
@@ -226,22 +226,10 @@ def _places(design: Design, problem: Problem) -> dict[str, list[_Place]]:
         behind = "" if part.name == "mean" else f"{part.name}: "
         group, effects = term.block.group, term.block.effects
         for quantity in term.covariance.quantities(effects):
-            place = number, _effects_of(term, quantity.kind == "sd", quantity.name)
+            # Of what effects have in common the first one or two tell.
+            first = (0,) if quantity.kind == "sd" else (0, 1)
+            place = number, quantity.effects or first
             kind = "sd" if quantity.kind == "sd" else "cor"
             out.setdefault(f"{behind}{kind}({group})", []).append(place)
             out.setdefault(f"{behind}{kind}({group}, {quantity.name})", []).append(place)
     return out
-
-
-def _effects_of(term: Term, deviation: bool, name: str) -> tuple[int, ...]:
-    """Effects that a natural parameter is of; the first where it is common to all."""
-    effects = list(term.block.effects)
-    if deviation:
-        return (effects.index(name) if name in effects else 0,)
-    pairs = {
-        f"{effects[a]}, {effects[b]}": (a, b)
-        for a in range(len(effects))
-        for b in range(len(effects))
-        if a != b
-    }
-    return pairs.get(name, (0, 1))

@@ -17,11 +17,14 @@ import pandas as pd
 from scipy import sparse
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.covariances import Covariance
+from mixcheck.design.covariances import Covariance, Sequential
 from mixcheck.design.frames import row_label
+from mixcheck.design.levels import Dependence
 from mixcheck.design.matrices import Design, RandomBlock
+from mixcheck.errors import OptionError
 from mixcheck.families.family import Derivatives, Family, Observed, SupportError
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
+from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 
 if TYPE_CHECKING:
@@ -63,6 +66,39 @@ class Term:
     def covariance(self) -> Covariance:
         """Structure of the covariance of its effects."""
         return self.block.covariance
+
+    @property
+    def tied(self) -> bool:
+        """Whether it is a factor of its own, whose levels are not independent."""
+        return self.block.ties is not None
+
+    def units(self, theta: FloatArray) -> FloatArray:
+        """``Lambda`` among its columns of the factor, (c, c)."""
+        if isinstance(self.covariance, Sequential):
+            return np.full((1, 1), self.covariance.deviation(theta))
+        return self.covariance.root(theta)
+
+    def dependence(self, theta: FloatArray) -> Dependence | None:
+        """A over the levels of the factor; None where they are independent."""
+        if isinstance(self.covariance, Sequential):
+            return self.covariance.dependence(theta, len(self.block.levels))
+        relation = self.block.relation
+        return None if relation is None else relation.dependence
+
+    def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
+        """Derivative in theta from one in the root of its factor."""
+        if isinstance(self.covariance, Sequential):
+            return d_root[: self.covariance.n_theta]
+        if self.tied:
+            d_root = d_root.reshape(self.covariance.q, -1)
+        return self.covariance.pull_back(theta, d_root[self.columns, self.columns])
+
+    def by_level(self, effects: FloatArray) -> FloatArray:
+        """Its effects by level of the grouping factor, (q, m), from those of the factor, (c, M)."""
+        own = effects[self.columns]
+        if isinstance(self.covariance, Sequential):
+            return own.reshape(-1, self.covariance.q).T
+        return own
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,21 +163,32 @@ class Problem:
         """Number of covariance parameters."""
         return sum(t.covariance.n_theta for t in self.terms)
 
-    def roots(self, theta: FloatArray) -> list[FloatArray]:
-        """``Lambda`` of each factor, (q, q), block diagonal over its terms."""
-        out = [
+    def roots(self, theta: FloatArray) -> list[Root]:
+        """Root of each factor: ``Lambda``, (q, q), block diagonal over its terms, and A of ties."""
+        units = [
             np.zeros((f.q, f.q)) if f.fixed is None else f.fixed.units for f in self.latent.factors
         ]
+        out: list[Root] = list(units)
         for term in self.terms:
-            out[term.factor][term.columns, term.columns] = term.covariance.root(theta[term.theta])
+            held = theta[term.theta]
+            units[term.factor][term.columns, term.columns] = term.units(held)
+            dependence = term.dependence(held)
+            if dependence is not None:
+                out[term.factor] = TiedRoot(units[term.factor], dependence)
         return out
 
     def pull_back(self, theta: FloatArray, d_roots: Sequence[FloatArray]) -> FloatArray:
-        """Chain rule from derivatives in ``Lambda`` to derivatives in theta."""
+        """Chain rule from derivatives in the roots to derivatives in theta.
+
+        Parameters
+        ----------
+        theta : (n_theta,)
+        d_roots : sequence of arrays
+            As of `mixcheck.fitting.latent.roots.differentiate_product`.
+        """
         out = np.empty(self.n_theta)
         for term in self.terms:
-            block = d_roots[term.factor][term.columns, term.columns]
-            out[term.theta] = term.covariance.pull_back(theta[term.theta], block)
+            out[term.theta] = term.pull_back(theta[term.theta], d_roots[term.factor])
         return out
 
     def canonical(self, theta: FloatArray) -> FloatArray:
@@ -164,6 +211,20 @@ class Problem:
         """Whether responses, trials or weights are so large that sums of scores are rounded."""
         parts = (self.data.y, self.data.size, self.weights)
         return any(part is not None and np.abs(part).max(initial=0.0) > _LARGE for part in parts)
+
+    def require_independent_levels(self, method: str) -> None:
+        """Refuse levels, or times, that are tied to each other.
+
+        Raises
+        ------
+        OptionError
+        """
+        tied = [term.block.name for term in self.terms if term.tied]
+        if tied:
+            raise OptionError(
+                f'method="{method}" integrates over one level at a time, and the levels or times '
+                f'of {tied[0]} are tied to each other; write method="laplace"'
+            )
 
     @cached_property
     def recession(self) -> tuple[IntArray, ...]:
@@ -329,7 +390,7 @@ def _is_linear(problem: Problem) -> bool:
     """
     if not problem.family.is_linear:
         return False
-    if any(term.covariance.entries is None for term in problem.terms):
+    if any(term.tied or term.covariance.entries is None for term in problem.terms):
         return False
     constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
     return constant and problem.latent.bearing in ((), (0,))
@@ -375,14 +436,14 @@ def arrange(design: Design, family: Family) -> Problem:
     family : Family
     """
     blocks = [(k, b) for k, part in enumerate(design.predictors) for b in part.random]
-    groups = list(dict.fromkeys(b.group for _, b in blocks))
-    by_group = {g: [(k, b) for k, b in blocks if b.group == g] for g in groups}
-    sizes = {g: len(held[0][1].levels) for g, held in by_group.items()}
-    order = _row_order(by_group, sizes, design.response.size)
+    by_factor: dict[str, list[tuple[int, RandomBlock]]] = {}
+    for k, block in blocks:
+        by_factor.setdefault(_factor_name(k, block), []).append((k, block))
+    order = _row_order(by_factor, design.response.size)
     stays = bool((order[1:] > order[:-1]).all())
-    built = {g: _factor(held, sizes[g], order) for g, held in by_group.items()}
+    built = {g: _factor(held, order) for g, held in by_factor.items()}
     latent = lay_out(list(built.values()))
-    places = {g: _index_of(latent, built[g]) for g in groups}
+    places = {g: _index_of(latent, factor) for g, factor in built.items()}
     return Problem(
         family=family,
         data=_prepare(family, design, order),
@@ -390,7 +451,7 @@ def arrange(design: Design, family: Family) -> Problem:
         X=tuple(part.X if stays else _matrix(part.X, order) for part in design.predictors),
         offsets=tuple(part.offset if stays else part.offset[order] for part in design.predictors),
         latent=latent,
-        terms=_terms(blocks, places, by_group),
+        terms=_terms(blocks, places, by_factor),
         order=order,
     )
 
@@ -415,13 +476,16 @@ def _matrix(X: FloatArray, order: IntArray) -> FloatArray:
     return out
 
 
-def _row_order(
-    by_group: Mapping[str, list[tuple[int, RandomBlock]]], sizes: Mapping[str, int], n: int
-) -> IntArray:
-    if not by_group:
+def _factor_name(predictor: int, block: RandomBlock) -> str:
+    """Terms of one grouping factor share a factor; one with tied levels has its own."""
+    return block.group if block.ties is None else f"{predictor}: {block.name}"
+
+
+def _row_order(by_factor: Mapping[str, list[tuple[int, RandomBlock]]], n: int) -> IntArray:
+    if not by_factor:
         return np.arange(n)
-    finest = max(sizes, key=lambda g: sizes[g])
-    return _stable_order(by_group[finest][0][1].codes)
+    finest = max((held[0][1] for held in by_factor.values()), key=lambda block: block.size)
+    return _stable_order(finest.index)
 
 
 def _stable_order(codes: IntArray) -> IntArray:
@@ -435,13 +499,14 @@ def _stable_order(codes: IntArray) -> IntArray:
     return order.astype(np.intp)
 
 
-def _factor(held: Sequence[tuple[int, RandomBlock]], m: int, order: IntArray) -> Factor:
+def _factor(held: Sequence[tuple[int, RandomBlock]], order: IntArray) -> Factor:
     columns = []
     for predictor, block in held:
         for values in block.Z.T:
             constant = values[0] == 1.0 and bool(np.all(values == 1.0))
             columns.append(Column(predictor, None if constant else values[order]))
-    return Factor(Summation(held[0][1].codes[order], m), tuple(columns))
+    first = held[0][1]
+    return Factor(Summation(first.index[order], first.size), tuple(columns), ties=first.ties)
 
 
 def _index_of(latent: Latent, factor: Factor) -> int:
@@ -451,12 +516,12 @@ def _index_of(latent: Latent, factor: Factor) -> int:
 def _terms(
     blocks: Sequence[tuple[int, RandomBlock]],
     places: Mapping[str, int],
-    by_group: Mapping[str, list[tuple[int, RandomBlock]]],
+    by_factor: Mapping[str, list[tuple[int, RandomBlock]]],
 ) -> tuple[Term, ...]:
     out, start = [], 0
     for predictor, block in blocks:
-        before = 0
-        for _, other in by_group[block.group]:
+        before, name = 0, _factor_name(predictor, block)
+        for _, other in by_factor[name]:
             if other is block:
                 break
             before += other.Z.shape[1]
@@ -464,5 +529,5 @@ def _terms(
         theta = slice(start, start + block.covariance.n_theta)
         start = theta.stop
         columns = slice(before, before + q)
-        out.append(Term(block, predictor, places[block.group], columns, theta))
+        out.append(Term(block, predictor, places[name], columns, theta))
     return tuple(out)

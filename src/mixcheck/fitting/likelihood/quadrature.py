@@ -33,6 +33,7 @@ from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
+from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
 from mixcheck.fitting.likelihood.approximation import (
@@ -42,7 +43,7 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, scale
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import as_whole, shown
@@ -128,6 +129,7 @@ class GaussHermite(Approximation):
 
     def require(self, problem: Problem) -> None:
         """Refuse a model whose integral does not factorise; see `require_quadrature`."""
+        problem.require_independent_levels(self.spelling)
         require_quadrature(problem)
 
     def evaluate(
@@ -289,7 +291,7 @@ def _visit(
 ) -> Iterator[_Node]:
     """The nodes in turn; weights relative to the joint density at the mode of each level."""
     factor, centre = problem.latent.factors[0], mode.point.u[0]
-    lower = mode.system.factorization.lower[0]
+    lower = mode.system.factorization.blocks(0)
     q, m = factor.shape
     at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
         "qm,qm->m", centre, centre
@@ -347,7 +349,7 @@ def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
     factorization = mode.system.factorization
     direct = Direct([-2.0 * c for c in sums.coef], [-2.0 * sums.roots], [-2.0 * sums.u])
     inverse = factorization.inverse_entries()[0, 0]
-    lower = factorization.lower[0]
+    lower = factorization.blocks(0)
     return direct, {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
+from mixcheck.fitting.latent.roots import Root, units_of
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.posterior import draw_posterior
@@ -54,8 +55,8 @@ class Viewpoint:
         return self.problem.fixed(self.psi)
 
     @cached_property
-    def roots(self) -> list[FloatArray]:
-        """``Lambda`` of each factor."""
+    def roots(self) -> list[Root]:
+        """The root of each factor."""
         return self.problem.roots(self.psi[self.problem.n_beta :])
 
     @cached_property
@@ -101,6 +102,8 @@ class Viewpoint:
                 return u
             for effects, factor in zip(u, self.problem.latent.factors, strict=True):
                 levels = np.unique(factor.sums.index[outside])
+                if factor.ties is not None:
+                    levels = factor.ties.together(levels)
                 effects[:, levels] = rng.standard_normal((factor.q, levels.size))
         raise ConvergenceError(
             f"simulated random effects take {outside.size} predictors out of the domain of the "
@@ -252,7 +255,7 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
     """Names of the random terms, as in `DataView.effects`, in their order."""
     prefixes = ["", *(f"{name}: " for name in problem.family.predictors[1:])]
     return tuple(
-        f"{prefixes[term.predictor]}{term.block.group} [{', '.join(term.block.effects)}]"
+        f"{prefixes[term.predictor]}{term.block.group} [{term.block.label}]"
         for term in problem.terms
     )
 
@@ -267,8 +270,9 @@ def _random_variance(view: Viewpoint) -> FloatArray:
         )
     out = np.zeros(view.problem.n)
     for factor, root in zip(latent.factors, view.roots, strict=True):
-        Z = factor.covariates
-        out += np.einsum("nq,qr,nr->n", Z, root @ root.T, Z)
+        Z, units = factor.covariates, units_of(root)
+        part = np.einsum("nq,qr,nr->n", Z, units @ units.T, Z)
+        out += part if isinstance(root, np.ndarray) else part * factor.sums.spread(root.variances)
     return out
 
 

@@ -5,7 +5,14 @@ grid adapted to it and its distribution function inverted. Everything else: a dr
 the Laplace Gaussian, then Metropolis-within-Gibbs sweeps over the factors. Given the
 other factors, the levels of one factor are independent, so a whole factor is updated at
 once; each level is proposed from a multivariate t around its own conditional mode, whose
-tails bound the ratio of target and proposal.
+tails bound the ratio of target and proposal. Where levels are tied, their independent blocks
+may be long: each is moved from where it is, by an autoregression that leaves the Laplace
+Gaussian as it is, in steps short enough to be accepted (Neal 1998; Cotter et al. 2013).
+
+References
+----------
+Neal (1998), Regression and classification using Gaussian process priors, Bayesian Statistics 6;
+Cotter, Roberts, Stuart & White (2013), Statistical Science 28, 424-446.
 """
 
 from __future__ import annotations
@@ -17,6 +24,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.latent.layout import Latent, Pair
+from mixcheck.fitting.latent.roots import Root, scale
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
@@ -36,6 +44,8 @@ _MOST_HALVINGS = 40
 # Stands for the log of zero where a difference would not be a number.
 _LOWEST = -1e300
 _T_DEGREES = 6.0
+# Draws by which the length of a step of tied levels is chosen.
+_PILOT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +85,7 @@ def draw_posterior(
     latent = problem.latent
     if not latent.factors:
         return PosteriorDraw([], 1.0)
-    if len(latent.factors) == 1 and latent.factors[0].q == 1:
+    if len(latent.factors) == 1 and latent.factors[0].q == 1 and not latent.tied:
         drawn = _invert_distribution(problem, base, mode, rng)
         if drawn is not None:
             return PosteriorDraw([drawn], 1.0)
@@ -94,7 +104,7 @@ def _invert_distribution(
     cannot be interpolated there.
     """
     centre = mode.point.u[0][0]
-    width = 1.0 / mode.system.factorization.lower[0][0, 0]
+    width = 1.0 / mode.system.factorization.blocks(0)[0, 0]
     uniform = rng.random(centre.size)
     # u = centre + width sinh(reach t), t in [-1, 1]: fine near the mode, wide in the tails.
     reach = np.arcsinh(_REACH / width)
@@ -114,7 +124,7 @@ def _invert_distribution(
 
 
 def _log_posterior(
-    problem: Problem, base: Sequence[FloatArray], roots: Sequence[FloatArray], u: FloatArray
+    problem: Problem, base: Sequence[FloatArray], roots: Sequence[Root], u: FloatArray
 ) -> FloatArray:
     """Joint log density of each level of the only factor, up to a constant, (m,)."""
     values = _row_log_density(problem, predictors(problem, base, roots, [u[None]]))
@@ -160,14 +170,15 @@ class _Block:
 
     index: int
     problem: Problem
-    root: FloatArray
+    root: Root
     start: FloatArray
 
 
 def _alone(problem: Problem, f: int, mode: Mode) -> _Block:
     factor = problem.latent.factors[f]
     levels = np.arange(factor.m)
-    latent = Latent((factor,), 1, {(0, 0): Pair(factor.sums, levels, levels)})
+    chained = int(factor.ties is None or factor.neighbours)
+    latent = Latent((factor,), chained, {(0, 0): Pair(factor.sums, levels, levels)})
     return _Block(f, replace(problem, latent=latent), mode.roots[f], mode.point.u[f])
 
 
@@ -182,7 +193,8 @@ def _sweep(
     for _ in range(_SWEEPS):
         for block in blocks:
             others = _without(problem, base, mode.roots, u, block.index)
-            u[block.index], share = _update(block, others, u[block.index], rng)
+            update = _update if block.problem.latent.factors[0].ties is None else _update_tied
+            u[block.index], share = update(block, others, u[block.index], rng)
             accepted[block.index] += share / _SWEEPS
     return PosteriorDraw(u, float(accepted.min()))
 
@@ -202,14 +214,17 @@ def _started(
         if not outside.size:
             return u
         for part, factor in zip(spread, problem.latent.factors, strict=True):
-            part[:, np.unique(factor.sums.index[outside])] *= 0.5
+            levels = np.unique(factor.sums.index[outside])
+            if factor.ties is not None:
+                levels = factor.ties.together(levels)
+            part[:, levels] *= 0.5
     return [centre.copy() for centre in mode.point.u]
 
 
 def _without(
     problem: Problem,
     base: Sequence[FloatArray],
-    roots: Sequence[FloatArray],
+    roots: Sequence[Root],
     u: Sequence[FloatArray],
     f: int,
 ) -> list[FloatArray]:
@@ -231,7 +246,7 @@ def _update(
     uniform = rng.random(m)
     if mode is None:
         return u, 0.0
-    centre, lower = mode.point.u[0], mode.system.factorization.lower[0]
+    centre, lower = mode.point.u[0], mode.system.factorization.blocks(0)
     proposal = centre + solve_upper(lower, (normal / mixing)[:, None])[:, 0]
     # A draw from the Laplace Gaussian may start where the target is zero: any move leaves it.
     held = np.maximum(_log_target(block, base, u), _LOWEST)
@@ -239,6 +254,49 @@ def _update(
     ratio += _log_proposal(lower, u - centre) - _log_proposal(lower, proposal - centre)
     accept: BoolArray = np.log(uniform) < ratio
     return np.where(accept, proposal, u), float(accept.mean())
+
+
+def _update_tied(
+    block: _Block, base: Sequence[FloatArray], u: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, float]:
+    """One step ``u' = c + sqrt(1 - s^2) (u - c) + s e``, ``e ~ N(0, H^-1)``, for every block.
+
+    It is reversible for the Laplace Gaussian N(c, H^-1), so that a block is accepted by the
+    ratio of ``r(u)``, the target over that Gaussian. The variance of log r under the Gaussian
+    is taken from draws that do not depend on u; with ``3 s^2`` times it near one, steps are
+    accepted (a cubic log r has a correlation of ``(1 - s^2)^(3/2)`` along a step).
+    """
+    factor = block.problem.latent.factors[0]
+    assert factor.ties is not None
+    mode = find_mode(block.problem, base, [block.root], [block.start])
+    white = [rng.standard_normal(u.shape) for _ in range(_PILOT + 1)]
+    uniform = rng.random(int(factor.ties.blocks[-1]) + 1)
+    if mode is None:
+        return u, 0.0
+    system, centre = mode.system, mode.point.u[0]
+    *pilots, noise = (system.factorization.apply_inverse_root([part])[0] for part in white)
+    ratios = [_log_ratio(block, base, mode, centre + part) for part in pilots]
+    spread = np.nanmedian(np.var(ratios, axis=0, ddof=1)) if np.isfinite(ratios).any() else 1.0
+    step = min(1.0, 1.0 / np.sqrt(3.0 * max(float(np.nan_to_num(spread, nan=1.0)), 1e-12)))
+    proposal = centre + np.sqrt(1.0 - step * step) * (u - centre) + step * noise
+    held = np.maximum(_log_ratio(block, base, mode, u), _LOWEST)
+    accept: BoolArray = np.log(uniform) < _log_ratio(block, base, mode, proposal) - held
+    return np.where(accept[factor.ties.blocks], proposal, u), float(accept.mean())
+
+
+def _log_ratio(block: _Block, base: Sequence[FloatArray], mode: Mode, u: FloatArray) -> FloatArray:
+    """Log of target over Laplace Gaussian of every independent block, up to a constant."""
+    factor = block.problem.latent.factors[0]
+    assert factor.ties is not None
+    eta = predictors(block.problem, base, [block.root], [u])
+    density = factor.independent(_row_log_density(block.problem, eta))
+    moved = u - mode.point.u[0]
+    b = scale(block.root, moved)
+    quadratic = np.einsum("qm,qm->m", moved, moved)
+    quadratic += np.einsum("qm,qsm,sm->m", b, mode.system.gram[0, 0], b)
+    levels = 0.5 * (quadratic - np.einsum("qm,qm->m", u, u))
+    out: FloatArray = density + np.bincount(factor.ties.blocks, levels, density.size)
+    return out
 
 
 def _log_target(block: _Block, base: Sequence[FloatArray], u: FloatArray) -> FloatArray:

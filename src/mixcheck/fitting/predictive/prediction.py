@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.design.covariances import Sequential
 from mixcheck.design.matrices import Predictor
 from mixcheck.families import Family
 from mixcheck.fitting.predictive.data_view import marginal_mean
@@ -22,7 +23,9 @@ def fixed_predictors(
     return tuple(part.offset + part.X @ beta for part, beta in zip(parts, betas, strict=True))
 
 
-def random_contribution(part: Predictor, effects: Mapping[str, FloatArray]) -> FloatArray:
+def random_contribution(
+    part: Predictor, effects: Mapping[str, FloatArray], theta: Mapping[str, FloatArray]
+) -> FloatArray:
     """Sum over the random terms of one predictor of ``z'b``, (n,); unseen levels give zero.
 
     Parameters
@@ -30,11 +33,20 @@ def random_contribution(part: Predictor, effects: Mapping[str, FloatArray]) -> F
     part : Predictor
     effects : mapping of term name to (m, q)
         Random effects on the scale of the predictor.
+    theta : mapping of term name to (n_theta,)
+        Covariance parameters.
     """
     out = np.zeros(part.offset.size)
     for block in part.random:
         known = block.codes >= 0
         held = effects[block.name][np.where(known, block.codes, 0)]
+        if block.positions is not None and isinstance(block.covariance, Sequential):
+            # Beyond the times of the fit, the mean given the last effect that is known.
+            inside = np.clip(block.positions, 0, len(block.effects) - 1)
+            held = np.take_along_axis(held, inside[:, None], axis=1)
+            steps = (block.positions - inside).astype(np.float64)
+            left = block.covariance.carry(theta[block.name], steps)
+            held = held * left[:, None]
         out += np.where(known, np.einsum("nq,nq->n", block.Z, held), 0.0)
     return out
 
@@ -49,7 +61,11 @@ def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> F
     """
     out = np.zeros(part.offset.size)
     for block in part.random:
-        out += np.einsum("nq,qr,nr->n", block.Z, covariances[block.name], block.Z)
+        part_of = np.einsum("nq,qr,nr->n", block.Z, covariances[block.name], block.Z)
+        if block.relation is not None:
+            # A level like those of the data on average.
+            part_of = part_of * float(block.relation.matrix.diagonal().mean())
+        out += part_of
     return out
 
 

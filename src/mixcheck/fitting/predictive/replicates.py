@@ -100,6 +100,8 @@ def _tile(values: FloatArray | None, copies: int) -> FloatArray | None:
 
 def _stack_factor(factor: Factor, copies: int) -> Factor:
     """The same grouping factor with levels of its own in each copy."""
+    if copies == 1:
+        return factor
     starts = np.arange(copies, dtype=np.intp)[:, None] * factor.m
     columns = tuple(Column(c.predictor, _tile(c.covariate, copies)) for c in factor.columns)
     return Factor(Summation((starts + factor.sums.index).ravel(), copies * factor.m), columns)
@@ -158,6 +160,9 @@ def _see_or_say(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]
     """What was drawn as the model sees it; one by one where something is wrong with some."""
     if not drawn:
         return []
+    if len(drawn) > 1 and view.problem.latent.tied:
+        # What ties levels is laid out for one data set.
+        return [found for one in drawn for found in _see_or_say(view, conditioning, [one])]
     try:
         return _see_all(view, conditioning, drawn)
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:

@@ -1,17 +1,24 @@
-"""Covariance parameters as variances and covariances, with their sampling covariance."""
+"""Covariance parameters as a reader knows them, with their sampling covariance."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 
 from mixcheck.arrays import FloatArray
+from mixcheck.design.covariances import Kind
 from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.inference.wald import wald_intervals
 from mixcheck.port import CovarianceEstimates
 
-__all__ = ["estimate_covariances"]
+__all__ = ["describe_parameters", "estimate_covariances"]
 
 # Lambda Lambda' is quadratic where Lambda is linear in theta: central differences are exact.
 _STEP = 1e-4
+# Of other differences, relative to a parameter.
+_RELATIVE = 1e-5
 
 
 def estimate_covariances(
@@ -29,21 +36,26 @@ def estimate_covariances(
     entries: list[tuple[str, int, int]] = []
     values: list[float] = []
     slopes: list[FloatArray] = []
-    for term in problem.terms:
-        name = f"{problem.family.predictors[term.predictor]}: {term.block.name}"
+    names = {
+        f"{problem.family.predictors[term.predictor]}: {term.block.name}": term
+        for term in problem.terms
+    }
+    for name, term in names.items():
         whole = _products(term, theta[term.theta])
         slope = np.zeros((*whole.shape, theta.size))
         slope[:, :, term.theta] = _slopes(term, theta[term.theta])
-        for i, j in np.argwhere(np.tril(term.covariance.correlated)).tolist():
+        pairs = term.covariance.correlated if len(whole) == term.covariance.q else np.ones((1, 1))
+        for i, j in np.argwhere(np.tril(pairs)).tolist():
             entries.append((name, i, j))
             values.append(float(whole[i, j]))
             slopes.append(slope[i, j])
     J = np.array(slopes).reshape(len(slopes), theta.size)
-    return CovarianceEstimates(tuple(entries), np.array(values), J @ covariance @ J.T)
+    vanishing = frozenset(name for name, term in names.items() if term.covariance.vanishing)
+    return CovarianceEstimates(tuple(entries), np.array(values), J @ covariance @ J.T, vanishing)
 
 
 def _products(term: Term, theta: FloatArray) -> FloatArray:
-    root = term.covariance.root(theta)
+    root = term.units(theta)
     return root @ root.T
 
 
@@ -57,3 +69,67 @@ def _slopes(term: Term, theta: FloatArray) -> FloatArray:
         ],
         axis=-1,
     )
+
+
+def describe_parameters(
+    problem: Problem, theta: FloatArray, covariance: FloatArray, alpha: float
+) -> pd.DataFrame:
+    """Standard deviations and correlations with standard errors and intervals.
+
+    By the delta method; intervals are symmetric in the logarithm of a standard deviation and in
+    Fisher's z of a correlation.
+
+    Parameters
+    ----------
+    problem : Problem
+    theta : (n_theta,)
+    covariance : (n_theta, n_theta)
+        Sampling covariance of theta.
+    alpha : float
+        One minus the confidence.
+    """
+    rows = []
+    for term in problem.terms:
+        held = theta[term.theta]
+        values = term.covariance.natural(held)
+        J = _differentiate(term.covariance.natural, held)
+        errors = np.sqrt(np.einsum("ij,jk,ik->i", J, covariance[term.theta, term.theta], J))
+        quantities = term.covariance.quantities(term.block.effects)
+        part = problem.family.predictors[term.predictor]
+        for quantity, value, error in zip(quantities, values, errors, strict=True):
+            low, high = _interval(quantity.kind, float(value), float(error), alpha)
+            known = np.isfinite(low)
+            rows.append(
+                (
+                    part, term.block.group, quantity.kind, quantity.name, float(value),
+                    float(error) if known else np.nan, low, high,
+                )
+            )  # fmt: skip
+    names = ["part", "group", "kind", "name", "estimate", "std_error", "low", "high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _differentiate(function: Callable[[FloatArray], FloatArray], theta: FloatArray) -> FloatArray:
+    """Central differences, (k, n_theta)."""
+    steps = _RELATIVE * np.maximum(np.abs(theta), _RELATIVE)
+    return np.stack(
+        [
+            (function(theta + step) - function(theta - step)) / (2.0 * size)
+            for step, size in zip(np.diag(steps), steps, strict=True)
+        ],
+        axis=-1,
+    )
+
+
+def _interval(kind: Kind, value: float, error: float, alpha: float) -> tuple[float, float]:
+    """NaN on the boundary of the parameters, where there is no standard error."""
+    inside = value > 0.0 if kind == "sd" else abs(value) < 1.0
+    if not (inside and error > 0.0 and np.isfinite(error)):
+        return np.nan, np.nan
+    if kind == "sd":
+        centre, spread = np.log(value), error / value
+        low, high = np.exp(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
+    else:
+        centre, spread = np.arctanh(value), error / ((1.0 - value) * (1.0 + value))
+        low, high = np.tanh(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
+    return float(low), float(high)

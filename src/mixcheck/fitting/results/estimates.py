@@ -27,10 +27,12 @@ from mixcheck.fitting.estimation.information import (
 from mixcheck.fitting.estimation.laplace_error import compare_with_quadrature, unavailable
 from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
 from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.approximation import Method
-from mixcheck.fitting.likelihood.mode import Mode, scale
+from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem, Term
 from mixcheck.fitting.predictive.data_view import name_terms
+from mixcheck.fitting.results.covariances import describe_parameters
 from mixcheck.fitting.results.explanations import explain_limits
 from mixcheck.inference.wald import wald_intervals, wald_pvalues
 from mixcheck.port import (
@@ -369,7 +371,8 @@ class Estimates:
         return pd.Series(self._theta, names, name="theta")
 
     def _covariance_of(self, term: Term) -> FloatArray:
-        root = term.covariance.root(self._theta[term.theta])
+        """Covariance of the effects of its columns, at one level or one time."""
+        root = term.units(self._theta[term.theta])
         return root @ root.T
 
     @cached_property
@@ -377,16 +380,23 @@ class Estimates:
         """Variances, standard deviations and correlations of the random effects."""
         rows: list[tuple[str, str, float, float, float]] = []
         for term in self.problem.terms:
-            rows.extend(_component_rows(term, self._covariance_of(term)))
+            rows.extend(_component_rows(term, self._theta[term.theta]))
         if self.dispersion is not None and self.family.normal_error:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
         return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
+
+    def covariance_parameters(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Standard deviations and correlations of the random effects, with intervals."""
+        start = self.problem.n_beta
+        return describe_parameters(
+            self.problem, self._theta, self.covariance[start:, start:], alpha
+        )
 
     def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
         """Arrays (q, m) per factor as frames of levels x effects."""
         out: dict[str, pd.DataFrame] = {}
         for term in self.problem.terms:
-            held = values[term.factor][term.columns].T
+            held = term.by_level(values[term.factor]).T
             part = self.design.predictors[term.predictor].name
             names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
             frame = pd.DataFrame(held, index=term.block.levels, columns=names)
@@ -468,15 +478,21 @@ def _is_constant_dispersion(part: Predictor) -> bool:
     return part.name == "dispersion" and part.columns == ("Intercept",) and not part.random
 
 
-def _component_rows(
-    term: Term, covariance: FloatArray
-) -> list[tuple[str, str, float, float, float]]:
-    group, effects, pairs = term.block.group, term.block.effects, term.covariance.correlated
-    sd = np.sqrt(np.diag(covariance))
-    rows = [(group, e, float(s**2), float(s), np.nan) for e, s in zip(effects, sd, strict=True)]
-    for i, j in np.argwhere(np.tril(pairs, -1)).tolist():
-        product = float(sd[i] * sd[j])
-        corr = float(covariance[i, j]) / product if product > 0.0 else np.nan
-        names = f"{effects[j]}, {effects[i]}"
-        rows.append((group, names, float(covariance[i, j]), np.nan, corr))
+def _component_rows(term: Term, theta: FloatArray) -> list[tuple[str, str, float, float, float]]:
+    """Group, name, variance or covariance, standard deviation and correlation."""
+    group, covariance = term.block.group, term.covariance
+    values = covariance.natural(theta)
+    quantities = covariance.quantities(term.block.effects)
+    sd = values[[q.kind == "sd" for q in quantities]]
+    rows = []
+    for quantity, value in zip(quantities, values.tolist(), strict=True):
+        if quantity.kind == "sd":
+            rows.append((group, quantity.name, value**2, value, np.nan))
+            continue
+        # Of several pairs with one correlation the covariances are one where the sds are.
+        i, j = quantity.effects or (0, 0)
+        shared = quantity.effects or sd.size == 1
+        product = float(sd[i] * sd[j]) if shared else np.nan
+        joint = value * product if product != 0.0 else 0.0
+        rows.append((group, quantity.name, joint, np.nan, value))
     return rows

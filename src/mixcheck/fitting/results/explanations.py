@@ -30,7 +30,8 @@ _MOST = (
 _PLAIN = {
     "dispersion": (
         "No finite estimate: {names}, because the responses vary no more than they would without "
-        "the dispersion of the family (as poisson counts or binomial successes do). Write the "
+        "the dispersion of the family (as poisson counts or binomial successes do, or a Gaussian "
+        "response whose residual error is taken up by effects such as those of ar1). Write the "
         "family without a dispersion, or a simpler dispersion="
     ),
     "zero part": (

@@ -154,6 +154,37 @@ class GLMM:
         """
         return self._port.variance_components
 
+    def covariance_parameters(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Standard deviations and correlations of the random effects, and how well they are known.
+
+        Standard errors are those of the delta method. Intervals are symmetric in the logarithm
+        of a standard deviation and in Fisher's z of a correlation; on the boundary, where a
+        variance is zero or a correlation is one, there are none.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+
+        Returns
+        -------
+        DataFrame
+            Columns part, group, kind ("sd" or "correlation"), name, estimate, std_error, low
+            and high.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> sleep = mc.datasets.load("sleepstudy")
+        >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> fit.covariance_parameters().round(2).loc[:, "name":"std_error"]
+                      name  estimate  std_error
+        0        Intercept     23.78       5.58
+        1             Days      5.72       1.19
+        2  Intercept, Days      0.08       0.32
+        """
+        return self._port.covariance_parameters(alpha)
+
     @property
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes, a frame of levels x effects per grouping factor."""

@@ -36,7 +36,7 @@ from mixcheck.fitting.influence.by_group import (
 )
 from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
-from mixcheck.fitting.likelihood.mode import scale
+from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.prediction import (
@@ -188,17 +188,25 @@ class GlmmPort(Estimates):
         fixed = fixed_predictors(parts, [self.optimum.psi[betas[p.name]] for p in parts])
         eta = dict(zip([p.name for p in parts], fixed, strict=True))
         if random_effects == "auto":
-            held = self._modes_by_term()
+            held, theta = self._modes_by_term(), self._theta_by_term()
             for part in parts:
-                eta[part.name] = eta[part.name] + random_contribution(part, held[part.name])
+                moved = random_contribution(part, held[part.name], theta[part.name])
+                eta[part.name] = eta[part.name] + moved
         return tuple(eta.get(name, np.zeros(n)) for name in self.family.predictors)
 
     def _modes_by_term(self) -> dict[str, dict[str, FloatArray]]:
         out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
         mode = self._mode
         for term in self.problem.terms:
-            b = scale(mode.roots[term.factor], mode.point.u[term.factor])[term.columns].T
+            b = term.by_level(scale(mode.roots[term.factor], mode.point.u[term.factor])).T
             out[self.design.predictors[term.predictor].name][term.block.name] = b
+        return out
+
+    def _theta_by_term(self) -> dict[str, dict[str, FloatArray]]:
+        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
+        for term in self.problem.terms:
+            name = self.design.predictors[term.predictor].name
+            out[name][term.block.name] = self._theta[term.theta]
         return out
 
     def _covariances_by_term(self) -> dict[str, dict[str, FloatArray]]:
@@ -381,7 +389,7 @@ class GlmmPort(Estimates):
             size=None if size is None else to(size),
             weights=to(weights) if weights is not None and weighted else None,
             offsets={part.name: part.offset for part in self.design.predictors},
-            groups={block.group: block.codes for block in blocks},
+            groups={b.division: b.index for b in blocks if b.relation is None},
             used=tuple(dict.fromkeys((*named, *grouping))),
             grouping=grouping,
         )
@@ -410,7 +418,7 @@ class GlmmPort(Estimates):
     def random_terms(self) -> dict[str, tuple[str, FloatArray]]:
         """Each random term: grouping factor, and the (n, q) matrix of its effects."""
         return {
-            f"{part.name}: {block.name}": (block.group, block.Z)
+            f"{part.name}: {block.name}": (block.division, block.Z)
             for part in self.design.predictors
             for block in part.random
         }
