@@ -24,6 +24,7 @@ from mixcheck.families import (
     NegativeBinomial1,
     NegativeBinomial2,
     Observed,
+    Ordinal,
     Poisson,
     StudentT,
     TruncatedNegativeBinomial1,
@@ -121,6 +122,19 @@ def student(mean: Callable, known: float | None = None) -> Callable:
         z = (y - mean(eta)) * mp.exp(-log_scale)
         ratio = mp.loggamma((df + 1) / 2) - mp.loggamma(df / 2) - mp.log(df * mp.pi) / 2
         return ratio - log_scale - (df + 1) / 2 * mp.log(1 + z * z / df)
+
+    return log_density
+
+
+def cumulative(below: Callable, above: Callable) -> Callable:
+    """Log probability of categories 1, 2, .. by thresholds."""
+
+    def log_density(y, size, eta, *thresholds):
+        k = int(y) - 1
+        low = mp.mpf(0) if k == 0 else below(thresholds[k - 1] - eta)
+        if k == len(thresholds):
+            return mp.log(above(thresholds[-1] - eta))
+        return mp.log(below(thresholds[k] - eta) - low)
 
     return log_density
 
@@ -256,6 +270,13 @@ TAILED_POINTS = tuple(
     for y, size, eta in NORMAL_POINTS
     for df in (0.3, 4.0, 60.0, 1e6)
 )
+CATEGORY_POINTS = tuple(
+    (y, None, (eta, *thresholds))
+    for y in (1.0, 2.0, 3.0)
+    for eta in (-3.0, 0.4, 2.0)
+    for thresholds in ((-1.0, 1.5), (-4.0, -2.5), (0.5, 1.2))
+)
+ORDERED = ((-2, 2), (-1.5, -0.2), (0.2, 1.5))
 
 
 def rates(
@@ -339,6 +360,24 @@ CASES = [
     Case(StudentT("log"), student(mp.exp), TAILED_POINTS, ((-2, 2), (-2, 2), (4, 6))),
     Case(StudentT("inverse"), student(reciprocal), TAILED_POINTS, ((0.2, 3), (-2, 2), (4, 6))),
     Case(StudentT(df=70), student(same, 70), NORMAL_POINTS, ((-3, 3), (-2, 2))),
+    *(
+        Case(
+            Ordinal(link),
+            cumulative(*tails),
+            CATEGORY_POINTS,
+            ORDERED,
+            None,
+            "identity",
+            COUNTS,
+            ROUNDING,
+        )
+        for link, tails in (
+            ("logit", LOGIT),
+            ("probit", PROBIT),
+            ("cloglog", CLOGLOG),
+            ("cauchit", CAUCHIT),
+        )
+    ),
     Case(Poisson(), poisson(mp.exp), rates(np.log), ((-3, 4),)),
     Case(Poisson("identity"), poisson(same), rates(same), ((0.05, 50),)),
     Case(Poisson("sqrt"), poisson(lambda x: x * x), rates(np.sqrt), ((0.2, 7),)),
@@ -757,6 +796,9 @@ def nodes(
 def lattice(case: Case, eta: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """All counts, up to where the tail is below 1e-13; each counts once."""
     last = case.size
+    if case.family.categories:
+        y = np.array([*case.family.categories.values()])
+        return y, np.ones_like(y)
     if last is None:
         one = columns(eta, 1)
         mean, variance = case.family.mean(one)[0], case.family.variance(one)[0]

@@ -12,6 +12,7 @@ from mixcheck.design.formula import (
 from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
 from mixcheck.design.precision import divide_dispersion
 from mixcheck.design.prediction import RandomParts, Unseen, apply_design
+from mixcheck.design.shapes import with_shapes, without_intercept
 
 __all__ = [
     "Covariance",
@@ -32,4 +33,6 @@ __all__ = [
     "divide_dispersion",
     "has_terms",
     "parse_formula",
+    "with_shapes",
+    "without_intercept",
 ]

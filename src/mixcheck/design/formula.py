@@ -7,7 +7,7 @@ what stands beside the fixed terms: the response, ``offset()``, and the bars of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -163,11 +163,11 @@ class ModelFormula:
             f"{name} ~ {' + '.join(part.terms())}"
             for name, part in self.predictors
             if name not in ("mean", *self.shapes)
-            and not (name == "dispersion" and part == _CONSTANT)
+            and not (name == "dispersion" and part == CONSTANT)
         )
 
 
-_CONSTANT: Final = PredictorFormula("1", (), ())
+CONSTANT: Final = PredictorFormula("1", (), ())
 _NOTHING: Final = PredictorFormula("0", (), ())
 
 _Span: TypeAlias = tuple[int, int]
@@ -182,7 +182,7 @@ class _Item:
     end: int
 
 
-def parse_formula(text: str, shapes: Collection[str] = (), /, **parts: str | None) -> ModelFormula:
+def parse_formula(text: str, /, **parts: str | None) -> ModelFormula:
     """Take a formula apart.
 
     Parameters
@@ -192,8 +192,6 @@ def parse_formula(text: str, shapes: Collection[str] = (), /, **parts: str | Non
         an expression, ``k / n`` or ``cbind(k, n - k)``. The bars are lme4's: ``(x | g)``
         correlated, ``(x || g)`` independent term by term, ``(1 | a/b)`` nested, ``(1 | a:b)``
         crossed, ``diag(x | g)`` diagonal.
-    shapes : collection of str, optional
-        Names of those that are one number for all rows, and that nobody wrote.
     **parts : str, optional
         One-sided formulas, ``~ x + (1 | g)``, by the predictor that they are of, such as
         ``dispersion`` and ``zi``.
@@ -218,7 +216,7 @@ def parse_formula(text: str, shapes: Collection[str] = (), /, **parts: str | Non
     given = {name: part for name, part in parts.items() if part is not None}
     for name, part in given.items():
         _require_one_sided(part, name)
-    return _parse(text, tuple(given.items()), tuple(shapes))
+    return _parse(text, tuple(given.items()))
 
 
 def _require_one_sided(given: object, name: str) -> None:
@@ -230,7 +228,7 @@ def _require_one_sided(given: object, name: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str, parts: tuple[tuple[str, str], ...], shapes: tuple[str, ...]) -> ModelFormula:
+def _parse(text: str, parts: tuple[tuple[str, str], ...]) -> ModelFormula:
     source = scan(text)
     tilde = _tilde(source)
     predictors = [("mean", _predictor(source, tilde + 1))]
@@ -244,7 +242,7 @@ def _parse(text: str, parts: tuple[tuple[str, str], ...], shapes: tuple[str, ...
                 f"{name} at a number that nobody chose; write '~ 1' for one {name}, or "
                 "'~ 0 + offset(w)' for a column of known logarithms."
             )
-    return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors), shapes)
+    return ModelFormula(text.strip(), _response(source, tilde), tuple(predictors))
 
 
 def has_terms(text: str, name: str = "zi") -> bool:

@@ -179,6 +179,8 @@ class Design:
         Which columns of a predictor's recipe are in its X.
     offset_source : str or None
         Column of the offset given beside the formula; ``""`` where it was an array.
+    labels : tuple of str
+        Of a response of ordered categories.
     """
 
     formula: ModelFormula
@@ -194,6 +196,7 @@ class Design:
     keys: Mapping[tuple[str, ...], GroupKey] = field(repr=False)
     kept: Mapping[str, BoolArray] = field(repr=False)
     offset_source: str | None = None
+    labels: tuple[str, ...] = ()
 
     def predictor(self, name: str) -> Predictor:
         """Predictor called `name`."""
@@ -207,6 +210,7 @@ def build_design(
     weights: RowVector = None,
     offset: RowVector = None,
     ratio_is_trials: bool,
+    categories: bool = False,
     context: Mapping[str, Any] | None = None,
 ) -> Design:
     """Make every array of a model.
@@ -224,6 +228,8 @@ def build_design(
         Prior weights, and a vector added to the predictor of the mean.
     ratio_is_trials : bool
         Whether ``k / n`` means k successes in n trials; otherwise it is a quotient.
+    categories : bool
+        Whether the response may be ordered categories.
     context : mapping, optional
         More functions for formulas, by name. Must pickle if the design is to.
 
@@ -272,6 +278,7 @@ def build_design(
         columns,
         used,
         ratio_is_trials=ratio_is_trials,
+        categories=categories,
     )
     groups = {group: group_rows(group, columns) for group in plan.groups}
     _check_groups(groups)
@@ -296,6 +303,7 @@ def build_design(
         keys={group: key for group, (_, key) in groups.items()},
         kept=kept,
         offset_source=offset if isinstance(offset, str) else None if offset is None else "",
+        labels=response.labels,
     )
 
 

@@ -14,7 +14,7 @@ from mixcheck.design.frames import Column, Columns, check_finite, row_label
 from mixcheck.design.values import as_numbers
 from mixcheck.errors import DataError, FormulaError, UnknownColumnError
 
-__all__ = ["Response", "make_response", "two_level_response"]
+__all__ = ["Response", "make_response", "ordered_response", "two_level_response"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,14 @@ class Response:
         Trials.
     notes : tuple of str
         How text was read.
+    labels : tuple of str
+        Of ordered categories, which are numbered from 1.
     """
 
     outcome: FloatArray
     size: FloatArray | None = None
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def make_response(
@@ -43,8 +46,9 @@ def make_response(
     frame: pd.DataFrame,
     *,
     ratio_is_trials: bool,
+    categories: bool = False,
 ) -> Response:
-    """Response of the left side.
+    """Response of the left side; `categories` says whether the family is one of these.
 
     Raises
     ------
@@ -53,6 +57,10 @@ def make_response(
     FormulaError
         If ``cbind`` is written for a family without trials.
     """
+    if categories:
+        column = columns.get(unquote_name(formula.parts[0]) or formula.parts[0])
+        if isinstance(column, pd.Categorical) and formula.kind == "single":
+            return ordered_response(column, formula.parts[0])
     if formula.kind == "single":
         return _single(formula.parts[0], parts, columns, frame, binary=ratio_is_trials)
     first, second = (
@@ -87,6 +95,26 @@ def two_level_response(values: pd.Categorical, name: str) -> Response:
         raise DataError(f"A binary response has two levels; `{name}` has {len(levels)}: {shown}.")
     note = f"Response `{name}`: {levels[1]!r} is a success, {levels[0]!r} a failure."
     return Response(values.codes.astype(np.float64), None, (note,))
+
+
+def ordered_response(values: pd.Categorical, name: str) -> Response:
+    """Ordered categories as their numbers from 1.
+
+    Raises
+    ------
+    DataError
+        If they have no order.
+    """
+    labels = tuple(str(level) for level in values.categories)
+    if not values.ordered and len(labels) > 2:
+        raise DataError(
+            f"The categories of the response `{name}` have no order; write "
+            f"pd.Categorical(data[{name!r}], categories=[..], ordered=True) with the lowest first, "
+            "or whole numbers."
+        )
+    shown = " < ".join(labels)
+    note = f"Response `{name}`: {shown}."
+    return Response(values.codes.astype(np.float64) + 1.0, None, (note,), labels)
 
 
 def _single(

@@ -18,6 +18,7 @@ from mixcheck.families.links import (
     get_link,
 )
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
+from mixcheck.families.ordinal import Ordinal
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 from mixcheck.families.registry import get_family
@@ -49,6 +50,7 @@ __all__ = [
     "NegativeBinomial1",
     "NegativeBinomial2",
     "Observed",
+    "Ordinal",
     "Poisson",
     "ProbabilityLink",
     "Probit",

@@ -152,6 +152,9 @@ class Family(ABC):
         Which way each predictor runs to a simpler family, 1 or -1; 0 where none is there.
     shapes : tuple of str
         Those of the predictors that are one number for all rows, and that no formula speaks of.
+    takes_categories : bool
+        Whether the response is one of several ordered categories, which part the mean's
+        predictor by thresholds, so that it has no intercept.
     limits : tuple of str
         Names of the families that it comes to at an end of its dispersion or of its zero part,
         the other predictors as they are.
@@ -193,6 +196,7 @@ class Family(ABC):
     allowed_links: ClassVar[tuple[str, ...]]
     precision_power: ClassVar[float | None] = None
     shapes: ClassVar[tuple[str, ...]] = ()
+    takes_categories: ClassVar[bool] = False
     mean_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     is_count: ClassVar[bool] = False
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
@@ -326,6 +330,24 @@ class Family(ABC):
     def response_scale(self, y: FloatArray) -> float:
         """In what unit responses are: one, but for a family without a unit of its own."""
         return 1.0
+
+    def adapt(self, y: FloatArray, labels: tuple[str, ...]) -> Family:
+        """The family with what it must know of a response: categories, with their labels."""
+        return self
+
+    @property
+    def categories(self) -> Mapping[str, float]:
+        """Numbers of the categories of the response by their labels; none for other responses."""
+        return {}
+
+    def require_estimable(self, data: Observed) -> None:
+        """Refuse a response, inside the support, that leaves a shape without an estimate.
+
+        Raises
+        ------
+        ConvergenceError
+        """
+        return
 
     @abstractmethod
     def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:

@@ -12,6 +12,7 @@ from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Family
 from mixcheck.families.negative_binomial import NegativeBinomial1, NegativeBinomial2
+from mixcheck.families.ordinal import Ordinal
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 from mixcheck.families.student import StudentT
@@ -40,6 +41,7 @@ FAMILIES: dict[str, type[Family]] = {
         TruncatedNegativeBinomial1,
         TruncatedNegativeBinomial2,
         StudentT,
+        Ordinal,
     )
 }
 # Names elsewhere, without blanks, dots, dashes and underscores, and what to write for them.
@@ -53,8 +55,9 @@ _LACKING = {
     "family='gaussian' and family='t'; dispersion='~ x' lets its variance differ.",
     "inversegaussian invgauss weibull exponential frechet tweedie": "For a positive response there "
     "are family='gamma' and family='lognormal', and with zeros zi='~ 1'.",
-    "ordinal cumulative multinomial categorical ordbeta sratio clmm": "There is no family for "
-    "ordered or several categories; a response of two is family='binomial'.",
+    "multinomial categorical sratio acat": "There is no family for categories without an order, "
+    "nor for stages; ordered categories are family='ordinal', and two are family='binomial'.",
+    "ordbeta": "For proportions with zeros there is family='beta', zi='~ 1'.",
     "geometric": "The nearest is family='nbinom2', of which it is a special case.",
     "gee glm glmm mixedlm": "That is a kind of model: the family is the distribution of one "
     "response, such as family='poisson'.",

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.calls import answer_calls
-from mixcheck.design import Design, build_design, divide_dispersion, has_terms, parse_formula
+from mixcheck.design import (
+    Design,
+    build_design,
+    divide_dispersion,
+    has_terms,
+    parse_formula,
+    with_shapes,
+    without_intercept,
+)
 from mixcheck.design.frames import row_label
 from mixcheck.errors import (
     BoundaryWarning,
@@ -31,6 +39,7 @@ from mixcheck.fitting.estimation.identification import require_identified
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits
 from mixcheck.fitting.estimation.limits import Limits, find_limits
 from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.ordered import separated_beside_thresholds
 from mixcheck.fitting.estimation.sizes import require_possible
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
@@ -84,7 +93,7 @@ def glmm(
     data : table
         pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
     family : str or Family
-        "gaussian", "binomial", "poisson", "t", or ``mc.families.Binomial(link="probit")``.
+        "gaussian", "binomial", "poisson", "t", "ordinal", or ``mc.families.Binomial(link="probit")``.
     zi : str, optional
         Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
         more zeros than the family has, or, for a family without zeros (truncated counts,
@@ -174,6 +183,8 @@ def glmm(
     if zi is not None and has_terms(zi, "zi"):
         chosen = add_zeros(chosen)
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
+    chosen = chosen.adapt(design.response, design.labels)
+    design = with_shapes(design, chosen.shapes, chosen.predictors)
     problem = arrange(design, chosen)
     penalty = read_priors(priors, design, problem)
     if penalty is not None:
@@ -188,6 +199,8 @@ def glmm(
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
         _require_estimable(design, problem, limits)
+        if limits is None:
+            _require_overlap(design, problem, fixed)
     try:
         fit = _fit(design, problem, fixed, limits, way)
     except MemoryError as error:
@@ -279,9 +292,9 @@ def _design(
             "for several, write weights=; for exposures, offset="
         )
     given = {"dispersion": dispersion, "zi": zi}
-    parts = {name: given.get(name) for name in family.predictors[1:]}
+    parts = {name: given[name] for name in family.predictors if name in given}
     parts = {name: "~ 1" if part is None else part for name, part in parts.items()}
-    parsed = parse_formula(formula, family.shapes, **parts)
+    parsed = parse_formula(formula, **parts)
     if precision is not None and family.precision_power is not None:
         parsed = divide_dispersion(parsed, precision, family.precision_power, data)
     design = build_design(
@@ -290,8 +303,11 @@ def _design(
         weights=weights,
         offset=offset,
         ratio_is_trials=family.takes_trials,
+        categories=family.takes_categories,
         context=context,
     )
+    if family.takes_categories:
+        design = without_intercept(design)
     return _with_trials(design, family.name) if family.takes_trials else design
 
 
@@ -360,6 +376,13 @@ def _is_reproduced(problem: Problem, term: Term) -> bool:
     y, offset = problem.data.y, problem.offsets[0]
     close = np.abs(y - y[first[index]]) <= _CONSTANT * np.abs(y)
     return bool(close.all() and (offset == offset[first[index]]).all())
+
+
+def _require_overlap(design: Design, problem: Problem, fixed: FixedFit) -> None:
+    """Refuse predictors that tell ordered categories exactly with thresholds that follow."""
+    moved = separated_beside_thresholds(problem, fixed)
+    if moved:
+        raise SeparationError(explain_complete([design.predictors[0].columns[j] for j in moved]))
 
 
 def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:

@@ -248,6 +248,7 @@ def _designs(
                 parse_formula(formula, **part),
                 data,
                 ratio_is_trials=family.takes_trials,
+                categories=family.takes_categories,
                 **given,
             )
             for part in parts

@@ -11,9 +11,15 @@ from mixcheck.design.covariances import Sequential
 from mixcheck.design.matrices import Predictor
 from mixcheck.families import Family
 from mixcheck.fitting.predictive.data_view import marginal_mean
-from mixcheck.predictive import normal_rule
+from mixcheck.predictive import ConditionalDistribution, MarginalDistribution, normal_rule
 
-__all__ = ["fixed_predictors", "population_mean", "random_contribution", "random_variance"]
+__all__ = [
+    "fixed_predictors",
+    "population_mean",
+    "population_probability",
+    "random_contribution",
+    "random_variance",
+]
 
 
 def fixed_predictors(
@@ -94,6 +100,31 @@ def population_mean(
     others = [(places[name], np.sqrt(variances[name][rows])) for name in names if name != "mean"]
     mean[rows] = _average(family, taken, inner, others)
     return mean
+
+
+def population_probability(
+    family: Family, eta: Sequence[FloatArray], variance: FloatArray, k: float
+) -> FloatArray:
+    """Probability of one value with the random effects of the mean integrated out, (n,).
+
+    Parameters
+    ----------
+    family : Family
+    eta : K arrays (n,)
+        Predictors with random effects at zero, or at what they are given.
+    variance : (n,)
+        Prior variance of the random part of the mean's predictor; zero where it is given.
+    k : float
+    """
+    known = np.isfinite([*eta, variance]).all(axis=0)
+    out = np.full(known.shape, np.nan)
+    rows = np.flatnonzero(known)
+    held = tuple(e[rows] for e in eta)
+    if variance[rows].any():
+        out[rows] = MarginalDistribution(family, held, variance[rows], None).probability(k)
+    else:
+        out[rows] = ConditionalDistribution(family, held, None).probability(k)
+    return out
 
 
 def _average(

@@ -332,6 +332,54 @@ class GLMM:
             data, random_effects=random_effects, unseen=unseen, scale=scale, offset=offset
         )
 
+    def predict_probabilities(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Literal["error", "zero"] = "error",
+        offset: str | ArrayLike | None = None,
+    ) -> pd.DataFrame:
+        """Predict the probability of each category of an ordinal response.
+
+        A method of its own, because `predict` is one column of numbers for every family: for
+        ordered categories it is the mean of their numbers.
+
+        Parameters
+        ----------
+        data : table, optional
+            New rows with the columns that the prediction uses; the rows of the fit by default.
+        random_effects : {"auto", "zero", "marginal"}
+            As in `predict`; "marginal" averages the probabilities.
+        unseen : {"error", "zero"}
+            As in `predict`.
+        offset : str or array_like, optional
+            As in `predict`.
+
+        Returns
+        -------
+        DataFrame, (n, categories)
+            Aligned with `data`; NaN where a predictor is missing. Rows sum to one.
+
+        Raises
+        ------
+        OptionError
+            If the family has no categories.
+        UnseenLevelError, DataError
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp").assign(some=lambda d: d.incidence.clip(upper=2))
+        >>> fit = mc.glmm("some ~ size + (1 | herd)", cbpp, family="ordinal")
+        >>> fit.predict_probabilities({"size": [10]}, random_effects="zero").round(2)
+              0     1     2
+        0  0.35  0.26  0.39
+        """
+        return self._port.predict_probabilities(
+            data, random_effects=random_effects, unseen=unseen, offset=offset
+        )
+
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
     ) -> pd.DataFrame:

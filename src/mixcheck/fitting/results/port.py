@@ -42,6 +42,7 @@ from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
     population_mean,
+    population_probability,
     random_contribution,
     random_variance,
 )
@@ -154,16 +155,47 @@ class GlmmPort(Estimates):
             if scale == "link":
                 values = eta[0]
             elif random_effects == "marginal":
-                covariances = self._covariances_by_term()
-                variances = {
-                    p.name: random_variance(p, covariances[p.name]) for p in parts if p.random
-                }
-                values = population_mean(self.family, eta, variances)
+                values = population_mean(self.family, eta, self._variances(parts))
             else:
                 values = self.family.mean(eta, None)
         # A family need not pass on that a predictor is missing.
         values = np.where(np.isnan(eta).any(axis=0), np.nan, values)
         return pd.Series(values, frame.index, name="predicted")
+
+    def predict_probabilities(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Literal["error", "zero"] = "error",
+        offset: str | ArrayLike | None = None,
+    ) -> pd.DataFrame:
+        """See `GLMM.predict_probabilities`."""
+        require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
+        require_choice("unseen", unseen, ("error", "zero"))
+        if not self.family.categories:
+            raise OptionError(
+                "probabilities are predicted of ordered categories, and the response of the "
+                f"{self.family.name} family has none: write predict(), which for 0 and 1 is the "
+                "probability of 1"
+            )
+        frame = self.frame if data is None else as_frame(data)
+        names = self.family.predictors
+        with may_overflow():
+            parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
+            eta = self._linear_predictors(parts, random_effects, len(frame))
+            variances = self._variances(parts) if random_effects == "marginal" else {}
+            spread = variances.get("mean", np.zeros(len(frame)))
+            columns = {
+                label: population_probability(self.family, eta, spread, number)
+                for label, number in self.family.categories.items()
+            }
+        return pd.DataFrame(columns, frame.index)
+
+    def _variances(self, parts: tuple[Predictor, ...]) -> dict[str, FloatArray]:
+        """Prior variance of the random part of each predictor that has one, (n,)."""
+        covariances = self._covariances_by_term()
+        return {p.name: random_variance(p, covariances[p.name]) for p in parts if p.random}
 
     def _parts_of(
         self,
@@ -251,6 +283,7 @@ class GlmmPort(Estimates):
         """See `GLMM.refit`."""
         aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
         problem = self._with_response(aligned)
+        self.family.require_estimable(problem.data)
         if self.limits is not None or self.optimum.flat:
             # Another response may have its limits elsewhere.
             return self._estimate_anew(problem)
@@ -520,6 +553,11 @@ class GlmmPort(Estimates):
             raise ComparisonError(
                 "a model with priors and without random effects has no conditional AIC here: its "
                 "degrees of freedom are fewer than its coefficients. Fit it without priors="
+            )
+        if self.family.categories:
+            raise ComparisonError(
+                "the conditional AIC is not known for ordered categories, whose responses are no "
+                "numbers to perturb: compare by aic, mixcheck.loo or mixcheck.logo"
             )
         problem, optimum = self.problem, self.optimum
         if self.limits is not None:
