@@ -366,10 +366,8 @@ CASES = [
             cumulative(*tails),
             CATEGORY_POINTS,
             ORDERED,
-            None,
-            "identity",
-            COUNTS,
-            ROUNDING,
+            ordinary=COUNTS,
+            rounding=ROUNDING,
         )
         for link, tails in (
             ("logit", LOGIT),

@@ -93,7 +93,8 @@ def glmm(
     data : table
         pandas, polars, pyarrow, duckdb or a dict of columns; never changed.
     family : str or Family
-        "gaussian", "binomial", "poisson", "t", "ordinal", or ``mc.families.Binomial(link="probit")``.
+        "gaussian", "binomial", "poisson", "t", "ordinal", .., or
+        ``mc.families.Binomial(link="probit")``.
     zi : str, optional
         Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
         more zeros than the family has, or, for a family without zeros (truncated counts,
