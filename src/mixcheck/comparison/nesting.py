@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.column_space import extra_rank, spans
 from mixcheck.comparison.same_data import order_of
 from mixcheck.port import Comparable, Traceable, port_of
+from mixcheck.row_hashes import digest
 
 __all__ = [
     "added_fixed",
@@ -167,8 +167,7 @@ def _facts(model: Comparable, reference: Comparable) -> _Facts:
 
 def _division(codes: IntArray) -> str:
     """One text for all codings that divide the rows alike."""
-    first = pd.factorize(codes)[0].astype(np.int64)
-    return hashlib.sha256(first.tobytes()).hexdigest()
+    return digest(pd.factorize(codes)[0].astype(np.int64))
 
 
 def _effects_beside(term: _Term, known: list[_Term]) -> FloatArray:

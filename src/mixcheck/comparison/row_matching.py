@@ -23,14 +23,12 @@ from numpy.typing import NDArray
 from mixcheck.alignment import label_places
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.port import DataRows
+from mixcheck.row_hashes import Hashes, coded, combine, hash_column, hash_rows, is_number, mix
 
 __all__ = ["changed_columns", "match_rows", "regrouped_columns", "same_levels", "same_values"]
 
-_Hashes: TypeAlias = NDArray[np.uint64]
 _Keys: TypeAlias = list[NDArray[Any]]
 
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_MISSING = np.uint64(0x27D4EB2F165667C5)
 # Each refinement carries what a row holds one factor further.
 _REFINEMENTS = 3
 
@@ -76,7 +74,7 @@ def changed_columns(one: DataRows, other: DataRows, order: IntArray) -> tuple[st
         left, right = one.frame[name], other.frame[name]
         if identity and left.equals(right):
             continue
-        first, second = _hash_column(left), _hash_column(right)
+        first, second = hash_column(left), hash_column(right)
         if not np.array_equal(first, second[order]):
             out.append(str(name))
     return tuple(out)
@@ -92,9 +90,9 @@ def _same_factor(name: str, one: DataRows, other: DataRows, order: IntArray) -> 
     if name not in one.frame.columns:
         return False
     left, right = one.frame[name], other.frame[name]
-    if _is_number(left) and name not in (*one.grouping, *other.grouping):
+    if is_number(left) and name not in (*one.grouping, *other.grouping):
         return False
-    return same_levels(_coded(left)[0], _coded(right)[0][order])
+    return same_levels(coded(left)[0], coded(right)[0][order])
 
 
 def same_values(one: FloatArray | None, other: FloatArray | None, order: IntArray) -> bool:
@@ -147,7 +145,7 @@ def _by_label(one: DataRows, other: DataRows) -> IntArray | None:
 def _by_contents(one: DataRows, other: DataRows) -> Iterator[IntArray]:
     """Orders in which the rows hold the same: with the names of levels, then without them."""
     common = _common(one, other)
-    exact = [(_hash_columns(part, common), list[Any]()) for part in (one, other)]
+    exact = [(hash_rows(part.frame, common), list[Any]()) for part in (one, other)]
     # Columns that only one table has may be new; if both have some, rows that look alike in
     # what they share need not be the same.
     unlike = len(common) < min(one.frame.shape[1], other.frame.shape[1])
@@ -161,7 +159,7 @@ def _by_contents(one: DataRows, other: DataRows) -> Iterator[IntArray]:
             yield order
 
 
-def _sorted(part: DataRows, rows: _Hashes, levels: _Keys) -> tuple[_Hashes, IntArray]:
+def _sorted(part: DataRows, rows: Hashes, levels: _Keys) -> tuple[Hashes, IntArray]:
     """Hashes of the rows, and an order in which rows of the same data are alike."""
     # Of rows with the same columns, vectors given beside the table tell which is which.
     given = (part.offsets["mean"], part.weights, part.size, part.response)
@@ -169,9 +167,7 @@ def _sorted(part: DataRows, rows: _Hashes, levels: _Keys) -> tuple[_Hashes, IntA
     return rows, np.lexsort(keys)
 
 
-def _match_sorted(
-    one: tuple[_Hashes, IntArray], other: tuple[_Hashes, IntArray]
-) -> IntArray | None:
+def _match_sorted(one: tuple[Hashes, IntArray], other: tuple[Hashes, IntArray]) -> IntArray | None:
     (left, first), (right, second) = one, other
     if not np.array_equal(left[first], right[second]):
         return None
@@ -188,73 +184,30 @@ def _split_columns(
     numbers = [
         name
         for name in common
-        if name not in grouping and all(_is_number(part.frame[name]) for part in (one, other))
+        if name not in grouping and all(is_number(part.frame[name]) for part in (one, other))
     ]
     return numbers, [name for name in common if name not in numbers]
 
 
-def _refine(
-    part: DataRows, numbers: Sequence[Any], factors: Sequence[Any]
-) -> tuple[_Hashes, _Keys]:
+def _refine(part: DataRows, numbers: Sequence[Any], factors: Sequence[Any]) -> tuple[Hashes, _Keys]:
     """Hashes of the rows without names of levels, and keys that keep levels together."""
-    rows = _hash_columns(part, numbers)
-    codes = [_coded(part.frame[name])[0] for name in factors]
-    prints: list[_Hashes] = []
+    rows = hash_rows(part.frame, numbers)
+    codes = [coded(part.frame[name])[0] for name in factors]
+    prints: list[Hashes] = []
     for _ in range(_REFINEMENTS):
         prints = [_fingerprint(rows, code) for code in codes]
         for print_ in prints:
-            rows = _mix(rows * _FACTOR + print_)
+            rows = combine(rows, print_)
     coarsest_last = sorted(range(len(codes)), key=lambda k: -int(codes[k].max(initial=0)))
     return rows, [key for k in coarsest_last for key in (codes[k], prints[k])]
 
 
-def _fingerprint(rows: _Hashes, codes: IntArray) -> _Hashes:
+def _fingerprint(rows: Hashes, codes: IntArray) -> Hashes:
     """What each row's level holds, (n,): a sum, whatever the order of the rows."""
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=codes[order][:1] - 1))
-    sums = _mix(np.add.reduceat(_mix(rows)[order], starts))
+    sums = mix(np.add.reduceat(mix(rows)[order], starts))
     sizes = np.diff(starts, append=codes.size)
     out = np.empty(codes.size, dtype=np.uint64)
     out[order] = np.repeat(sums, sizes)
     return out
-
-
-def _hash_columns(part: DataRows, names: Sequence[Any]) -> _Hashes:
-    rows = np.zeros(len(part.frame), dtype=np.uint64)
-    for name in sorted(names, key=str):
-        rows = _mix(rows * _FACTOR + _hash_column(part.frame[name]))
-    return rows
-
-
-def _hash_column(column: pd.Series[Any]) -> _Hashes:
-    """A number for each value; whole numbers are the same however they are stored."""
-    if _is_number(column):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
-        return np.where(np.isnan(values), _MISSING, _mix(values.view(np.uint64)))
-    codes, levels = _coded(column)
-    hashes = pd.util.hash_array(np.array(levels, dtype=object), categorize=False)
-    return np.append(hashes, _MISSING)[codes]
-
-
-def _is_number(column: pd.Series[Any]) -> bool:
-    kind = getattr(column.dtype, "kind", "O")
-    return pd.api.types.is_numeric_dtype(column.dtype) and kind in "iufb"
-
-
-def _coded(column: pd.Series[Any]) -> tuple[IntArray, list[str]]:
-    """Codes, (n,), -1 where a value is missing, and the texts of the levels."""
-    try:
-        codes, levels = pd.factorize(column)
-    except TypeError:
-        # Values such as lists have no hash, and a text.
-        texts = column.map(str, na_action="ignore")
-        codes, levels = pd.factorize(texts)
-    return codes, [str(level) for level in levels]
-
-
-def _mix(values: _Hashes) -> _Hashes:
-    """A permutation of the 64-bit integers without pattern (the finaliser of splitmix64)."""
-    x = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: _Hashes = x ^ (x >> np.uint64(31))
-    return mixed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -10,7 +9,7 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
@@ -64,6 +63,7 @@ from mixcheck.port import (
     Perturbations,
     RowPosterior,
 )
+from mixcheck.row_hashes import digest, hash_labels
 from mixcheck.streams import Purpose, choose_seed, stream
 from mixcheck.trial_values import may_overflow
 
@@ -398,13 +398,13 @@ class GlmmPort(Estimates):
         if self.method.kind == "pseudo":
             working = linearise(self.problem, self._mode.point.eta).data.y
             response.append(self.problem.to_design(working))
-        labels = _hash_labels(self.frame.index)
+        labels = hash_labels(self.frame.index)
         order = np.argsort(labels, kind="stable")
         return {
-            "rows": _digest(labels[order]),
-            "response": _digest(*_in_order(response, order)),
-            "weights": _digest(*_in_order([held.weights], order)),
-            "offset": _digest(*_in_order([held.offsets["mean"]], order)),
+            "rows": digest(labels[order]),
+            "response": digest(*_in_order(response, order)),
+            "weights": digest(*_in_order([held.weights], order)),
+            "offset": digest(*_in_order([held.offsets["mean"]], order)),
         }
 
     @cached_property
@@ -639,22 +639,6 @@ class GlmmPort(Estimates):
             return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
         chi_square = generalised_chi_square(self.problem, self._mode)
         return facts | {"generalised chi-square": Places(chi_square, 4)}
-
-
-def _hash_labels(index: pd.Index[Any]) -> NDArray[np.uint64]:
-    try:
-        hashes = pd.util.hash_pandas_object(index, index=False)
-    except (TypeError, ValueError):  # labels of several kinds, tuples among them
-        texts = pd.Index([repr(label) for label in index], dtype=object)
-        hashes = pd.util.hash_pandas_object(texts, index=False)
-    return np.asarray(hashes, dtype=np.uint64)
-
-
-def _digest(*arrays: object) -> str:
-    held = hashlib.sha256()
-    for array in arrays:
-        held.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-    return held.hexdigest()[:16]
 
 
 def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
