@@ -222,7 +222,7 @@ class Problem:
         tied = [term.block.name for term in self.terms if term.tied]
         if tied:
             raise OptionError(
-                f'method="{method}" integrates over one level at a time, and the levels or times '
+                f'method="{method}" needs levels that are independent, and the levels or times '
                 f'of {tied[0]} are tied to each other; write method="laplace"'
             )
 
