@@ -33,11 +33,11 @@ def test_means_beyond_the_sampler_are_refused():
         Poisson().sample((np.array([50.0]),), None, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("link", ["identity", "sqrt"])
-def test_a_negative_mean_is_impossible(link):
+@pytest.mark.parametrize(("link", "outside"), [("identity", -1.0), ("sqrt", 0.0)])
+def test_a_count_at_a_mean_that_is_not_positive_is_impossible(link, outside):
     """Rows without a positive mean are -inf and flat; the others are untouched."""
     family = Poisson(link)
-    found = family.derivatives(family.prepare([2, 2]), (np.array([-1.0, 1.0]),), 3)
+    found = family.derivatives(family.prepare([2, 2]), (np.array([outside, 1.0]),), 3)
     assert found.value[0] == -np.inf
     assert np.isfinite(found.value[1])
     assert found.first[0][0] == found.second[0, 0][0] == found.third[0, 0, 0][0] == 0.0

@@ -38,7 +38,7 @@ ABOVE_CDF: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
 }
 INVERSE: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
     **BELOW_CDF,
-    "sqrt": lambda x: x * abs(x),
+    "sqrt": lambda x: x * x,
     "inverse": lambda x: 1 / x,
 }
 TAIL_POINTS = {
@@ -51,7 +51,7 @@ TAIL_POINTS = {
 }
 INVERSE_POINTS = {
     **TAIL_POINTS,
-    "sqrt": [1e-4, 0.5, 3.0, 1e4],
+    "sqrt": [-3.0, -1e-4, 0.0, 1e-4, 0.5, 3.0, 1e4],
     "inverse": [1e-4, 0.5, 3.0, 1e4],
 }
 PROBABILITY_LINKS = sorted(TAIL_POINTS)

@@ -12,11 +12,22 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives, Expected
 from mixcheck.families.links import Link
 
-__all__ = ["Inner", "compose_derivatives", "compose_expected", "take_log", "take_mean"]
+__all__ = [
+    "NEAR_ZERO",
+    "Inner",
+    "compose_derivatives",
+    "compose_expected",
+    "continue_evenly",
+    "take_log",
+    "take_mean",
+]
+
+NEAR_ZERO = 1e-4
+"""Predictors of the square root so close to zero that a parabola is exact to their square."""
 
 Inner: TypeAlias = tuple[FloatArray, FloatArray, FloatArray] | None
 """First three derivatives of a parameter in its predictor, or None for the identity."""
@@ -82,6 +93,31 @@ def compose_derivatives(outer: Derivatives, inner: Sequence[Inner], order: int) 
     second = {pair: _sum(_second_terms(outer, inner, pair)) for pair in pairs}
     third = {triple: _sum(_third_terms(outer, inner, triple)) for triple in triples}
     return Derivatives(outer.value, first, _present(second), _present(third))
+
+
+def continue_evenly(at: Derivatives, rows: BoolArray, eta: FloatArray) -> Derivatives:
+    """Derivatives near a predictor of zero, from those at `NEAR_ZERO`.
+
+    A function of ``eta^2`` that is smooth at zero is a parabola there: its derivatives of odd
+    order in ``eta`` are proportional to it, and those of even order are constant, to terms of
+    the order of ``eta^2``. The chain rule through ``log eta^2`` would lose all digits.
+
+    Parameters
+    ----------
+    at : Derivatives
+        At `NEAR_ZERO` in the given rows.
+    rows : (n,) bool array
+    eta : (n,) array
+        Predictors of the mean, the first one.
+    """
+    share = np.where(rows, eta / NEAR_ZERO, 1.0)
+    gap = np.where(rows, 0.5 * (eta * eta / NEAR_ZERO - NEAR_ZERO), 0.0)
+    return Derivatives(
+        at.value + at.first[0] * gap,
+        (at.first[0] * share, *at.first[1:]),
+        {key: d * share if key.count(0) == 1 else d for key, d in at.second.items()},
+        {key: d * share if key.count(0) in (1, 3) else d for key, d in at.third.items()},
+    )
 
 
 def compose_expected(

@@ -55,8 +55,8 @@ class Poisson(Template):
     Parameters
     ----------
     link : {"log", "identity", "sqrt"} or Link
-        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
-        a log density of ``-inf``.
+        Link of the mean. With ``identity`` a predictor at or below zero gives a log density
+        of ``-inf``; with ``sqrt`` the mean is the square of the predictor, whatever its sign.
 
     Raises
     ------
@@ -96,6 +96,8 @@ class Poisson(Template):
         """Log probability and its derivatives; see `Family.derivatives`."""
         if self.link.name == "log":
             return _log_link_derivatives(data, eta[0], order)
+        if self.link.name == "sqrt":
+            return _sqrt_link_derivatives(data, eta[0], order)
         return super().derivatives(data, eta, order)
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
@@ -113,6 +115,8 @@ class Poisson(Template):
         mu, mu1, mu2, mu3 = self.link.derivatives(eta[0])
         if self.link.name == "log":
             return {(0, 0): mu}, {((0, 0), 0): mu}
+        if self.link.name == "sqrt":
+            return {(0, 0): np.full_like(mu, 4.0)}, {}
         rate = 1.0 / np.clip(mu, SMALLEST, LARGEST)
         slopes = {((0, 0), 0): -rate * rate}
         return compose_expected({(0, 0): rate}, slopes, [(mu1, mu2, mu3)])
@@ -219,6 +223,32 @@ def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Deriva
     second = {(0, 0): mu} if order > 1 else {}
     third = {(0, 0, 0): mu} if order > 2 else {}
     return Derivatives(value, first, second, third)
+
+
+def _sqrt_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Derivatives:
+    """Derivatives of ``y log eta^2 - eta^2 - log y!``; for a zero a parabola through the origin.
+
+    For any other count the log probability falls to ``-inf`` at a predictor of zero, on either
+    side of which there is a maximum.
+    """
+    y, size = data.y, np.abs(eta)
+    zero = y == 0.0
+    inside = (zero | (size > np.sqrt(SMALLEST))) & (size < np.sqrt(LARGEST))
+    if not inside.all():
+        harmless = _sqrt_link_derivatives(data, np.where(inside, eta, 1.0), order)
+        return mask_derivatives(harmless, inside)
+    held = np.where(zero, 1.0, eta)
+    log_mean = 2.0 * np.log(np.abs(held))
+    value = y * log_mean - eta * eta + data.constant
+    if y.size and y.max() > _LARGE_COUNT:
+        value = np.where(y > _LARGE_COUNT, _near_large_count(y, log_mean), value)
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    ratio = 2.0 * y / held
+    bend = ratio / held
+    second = {(0, 0): -bend - 2.0} if order > 1 else {}
+    third = {(0, 0, 0): 2.0 * bend / held} if order > 2 else {}
+    return Derivatives(value, (ratio - 2.0 * eta,), second, third)
 
 
 def _near_large_count(y: FloatArray, eta: FloatArray) -> FloatArray:

@@ -293,7 +293,7 @@ class Family(ABC):
 
     @property
     def may_leave(self) -> bool:
-        """Whether some predictor gives no mean, as a negative one with the square root."""
+        """Whether some predictor gives no mean, as a negative one of counts with the identity."""
         (low, high), (least, most) = self.link.image, self.mean_range
         return low < least or high > most
 

@@ -53,7 +53,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Link(ABC):
-    """A monotone map from the mean of a response to its linear predictor."""
+    """A monotone map from the mean of a response to its linear predictor.
+
+    Its inverse is monotone too, but for the square root, whose mean is the square of either sign.
+    """
 
     name: ClassVar[str]
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
@@ -300,27 +303,26 @@ class Identity(ProbabilityLink):
 class Sqrt(Link):
     """Square root: ``eta = sqrt(mu)``.
 
-    Predictors beyond 1e150 are held there.
-
-    The inverse is ``eta |eta|``, so that a negative predictor gives a negative mean, which
-    every family on the positive half line refuses.
+    The inverse is ``eta^2`` on the whole line, so that a mean of zero is an interior point, at
+    which densities of zeros are smooth, and every predictor has a mean. Predictors beyond 1e150
+    are held there.
     """
 
     name: ClassVar[str] = "sqrt"
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    image: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return np.sqrt(mu)
 
     def inverse(self, eta: FloatArray) -> FloatArray:
-        """Square with the sign of ``eta``, ``(n,)``."""
+        """Square, ``(n,)``."""
         held = np.clip(eta, -1e150, 1e150)
-        return held * np.abs(held)
+        return held * held
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Signed square and its first three derivatives, each ``(n,)``."""
-        size = np.abs(eta)
-        return self.inverse(eta), 2.0 * size, 2.0 * np.sign(eta), np.zeros_like(eta)
+        """Square and its first three derivatives, each ``(n,)``."""
+        return self.inverse(eta), 2.0 * eta, np.full_like(eta, 2.0), np.zeros_like(eta)
 
 
 @final

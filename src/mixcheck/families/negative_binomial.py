@@ -28,7 +28,7 @@ from mixcheck.families.family import (
     recede,
 )
 from mixcheck.families.links import Link
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.special import gap_of_share, rising_logs
 from mixcheck.families.tails import SMALLEST
 from mixcheck.families.template import LogMeanTemplate
@@ -50,6 +50,8 @@ __all__ = [
 ]
 
 LOG_MAX = 230.0
+# Predictor of the square root whose mean is just inside.
+_LEAST_ROOT = 1e-49
 """Largest logarithm, in absolute value, of a parameter whose cube is a float."""
 _LARGE_COUNT = 1e6
 _LARGE_SHARE = 1e3
@@ -82,6 +84,11 @@ class NegativeBinomial(LogMeanTemplate):
         """Check that the response is made of counts; see `Family.prepare`."""
         return prepare_counts(self.name, y, size)
 
+    def finite_at_zero(self, data: Observed) -> BoolArray:
+        """Counts of zero, ``(n,)``."""
+        certain: BoolArray = data.y == 0.0
+        return certain
+
     def hold(self, data: Observed, eta: Predictors) -> Predictors:
         """Means beyond their lower end at that end, in rows of zero; dispersions at theirs."""
         zero = data.y == 0.0
@@ -93,6 +100,7 @@ class NegativeBinomial(LogMeanTemplate):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, by summation over the counts."""
+        eta = (hold_lowest(self.link, eta[0]), eta[1])
         spread = spread_of_counts(self.mean(eta), self.variance(eta), 0.0)
         return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
 
@@ -122,7 +130,7 @@ class NegativeBinomial(LogMeanTemplate):
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` or less, ``(n,)``."""
-        mu = self.link.inverse(eta[0])
+        mu = self.link.inverse(hold_lowest(self.link, eta[0]))
         return accumulate_negative_binomial(y, mu, self.excess(mu, hold_exp(eta[1])))
 
     def sample(
@@ -156,8 +164,8 @@ class NegativeBinomial1(NegativeBinomial):
     Parameters
     ----------
     link : {"log", "identity", "sqrt"} or Link
-        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
-        a log density of ``-inf``.
+        Link of the mean. With ``identity`` a predictor at or below zero gives a log density
+        of ``-inf``; with ``sqrt`` the mean is the square of the predictor, whatever its sign.
 
     Raises
     ------
@@ -213,8 +221,8 @@ class NegativeBinomial2(NegativeBinomial):
     Parameters
     ----------
     link : {"log", "identity", "sqrt"} or Link
-        Link of the mean. With ``identity`` and ``sqrt`` a predictor at or below zero gives
-        a log density of ``-inf``.
+        Link of the mean. With ``identity`` a predictor at or below zero gives a log density
+        of ``-inf``; with ``sqrt`` the mean is the square of the predictor, whatever its sign.
 
     Raises
     ------
@@ -265,8 +273,7 @@ class NegativeBinomial2(NegativeBinomial):
         return derive_in_blocks(self._derive_mean_block, data, eta, 2)
 
     def _derive_mean_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
-        held = self.hold(data, eta)
-        return derive_inside(self._derive_mean, self.find_inside(data, held), data, held, order)
+        return self.derive_held(self._derive_mean, data, eta, order)
 
     def _derive_mean(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         mu, log_mu, inner = take_log(self.link, eta[0])
@@ -304,11 +311,14 @@ def hold_lowest(link: Link, eta: FloatArray, rows: BoolArray | bool = True) -> F
     Parameters
     ----------
     link : Link
-        Only the log link has its lower end at infinity.
+        The log link has its lower end at infinity, and the square root at a predictor of zero.
     eta : (n,) array
     rows : (n,) bool array, optional
         Rows with the smallest response, whose log density is constant there.
     """
+    if link.name == "sqrt":
+        near = np.abs(eta) < _LEAST_ROOT
+        return np.where(near & rows, np.copysign(_LEAST_ROOT, eta), eta) if near.any() else eta
     if link.name != "log" or not eta.size or eta.min() >= -LOG_MAX:
         return eta
     return np.where(rows, np.maximum(eta, -LOG_MAX), eta)

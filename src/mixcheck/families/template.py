@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.chain_rule import (
+    NEAR_ZERO,
     compose_derivatives,
     compose_expected,
+    continue_evenly,
     take_log,
     take_mean,
 )
@@ -34,7 +36,7 @@ from mixcheck.families.family import (
     require_support,
 )
 from mixcheck.families.links import Link, Log
-from mixcheck.families.row_chunks import derive_in_blocks, derive_inside
+from mixcheck.families.row_chunks import Compute, derive_in_blocks, derive_inside
 
 __all__ = ["LogMeanTemplate", "Template"]
 
@@ -91,6 +93,10 @@ class Template(Family):
         """Predictors beyond an end at that end, where the log density is constant there."""
         return eta
 
+    def finite_at_zero(self, data: Observed) -> BoolArray:
+        """Rows that are possible at a mean of zero, ``(n,)``."""
+        return np.zeros(data.y.shape, dtype=np.bool_)
+
     # ---- what follows --------------------------------------------------------------------
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
@@ -117,11 +123,22 @@ class Template(Family):
         return derive_in_blocks(self._derive_block, data, eta, order)
 
     def _derive_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        return self.derive_held(self.derive, data, eta, order)
+
+    def derive_held(
+        self, derive: Compute, data: Observed, eta: Predictors, order: int
+    ) -> Derivatives:
+        """Derivatives by a function that is good inside the domain only."""
+        if order > 0 and self.link.name == "sqrt":
+            near = (np.abs(eta[0]) < NEAR_ZERO) & self.finite_at_zero(data)
+            if near.any():
+                moved = (np.where(near, NEAR_ZERO, eta[0]), *eta[1:])
+                return continue_evenly(self.derive_held(derive, data, moved, order), near, eta[0])
         held = self.hold(data, eta)
         inside = self.find_inside(data, held)
         if inside is None:
-            return self.derive(data, held, order)
-        return derive_inside(self.derive, inside, data, held, order)
+            return derive(data, held, order)
+        return derive_inside(derive, inside, data, held, order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_log
+from mixcheck.families.chain_rule import NEAR_ZERO, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     Poisson,
     draw_poisson,
@@ -88,9 +88,14 @@ class Truncated(Template):
         )
         return data
 
+    def finite_at_zero(self, data: Observed) -> BoolArray:
+        """Counts of one, ``(n,)``."""
+        certain: BoolArray = data.y == 1.0
+        return certain
+
     def hold(self, data: Observed, eta: Predictors) -> Predictors:
-        """Means beyond their lower end at that end, in rows of one."""
-        return (hold_lowest(self.link, eta[0], data.y == 1.0), *eta[1:])
+        """Means beyond their lower end at that end, in rows that are possible there."""
+        return (hold_lowest(self.link, eta[0], self.finite_at_zero(data)), *eta[1:])
 
     def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
         """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
@@ -240,8 +245,11 @@ class TruncatedPoisson(Truncated):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information in closed form: in the log mean the observed one is it."""
-        inside = find_inside(self.link, eta)
-        _, log_mu, inner = take_log(self.link, np.where(inside, eta[0], 1.0))
+        held = np.where(find_inside(self.link, eta), eta[0], 1.0)
+        if self.link.name == "sqrt":
+            near = np.abs(eta[0]) < NEAR_ZERO
+            held = np.where(near, np.copysign(NEAR_ZERO, eta[0]), held)
+        _, log_mu, inner = take_log(self.link, held)
         plain = TruncatedPoisson().derive(observe_counts(np.ones_like(log_mu)), (log_mu,), 3)
         slopes = {((0, 0), 0): -plain.third[0, 0, 0]}
         return compose_expected({(0, 0): -plain.second[0, 0]}, slopes, (inner,))
@@ -255,6 +263,7 @@ class _TruncatedNegativeBinomial(Truncated):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, by summation over the counts."""
+        eta = (hold_lowest(self.link, eta[0]), eta[1])
         spread = spread_of_counts(self.mean(eta), self.variance(eta), 1.0)
         return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
 
@@ -298,6 +307,10 @@ class TruncatedNegativeBinomial1(_TruncatedNegativeBinomial):
     _simpler: ClassVar[tuple[str, ...]] = ("truncated_poisson",)
     _end: ClassVar[int] = -1
     kind: ClassVar[type[NegativeBinomial1] | type[NegativeBinomial2]] = NegativeBinomial1
+
+    def finite_at_zero(self, data: Observed) -> BoolArray:
+        """All counts, ``(n,)``: at a mean of zero they have a logarithmic distribution."""
+        return np.ones(data.y.shape, dtype=np.bool_)
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives in predictors that are inside the domain."""

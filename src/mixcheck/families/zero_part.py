@@ -30,6 +30,7 @@ from mixcheck.families.family import (
     read_response,
 )
 from mixcheck.families.links import Link, Logit
+from mixcheck.families.negative_binomial import hold_lowest
 from mixcheck.families.proportions import log_choose
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.truncated import Truncated
@@ -334,6 +335,7 @@ class ZeroInflated(ZeroPart):
                 return self.derivatives(Observed(y, m[rows], log_choose(y, m[rows])), at, 3)
 
             return expect(derive, eta, Spread(0.0, zero, m, zero + 1.0))
+        eta = (hold_lowest(self.link, eta[0]), *eta[1:])
         spread = spread_of_counts(self.base.mean(eta[:-1]), self.base.variance(eta[:-1]), 0.0)
         return expect(lambda y, e, _: self.derivatives(observe_counts(y), e, 3), eta, spread)
 

@@ -83,9 +83,9 @@ class Viewpoint:
     def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
         """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
 
-        Where a link does not map the whole line to means, as the square root, the likelihood
-        gives no weight to effects whose predictors leave its domain: under it, effects are
-        normal given that they stay inside. So the levels of rows outside are drawn again.
+        Where a link does not map the whole line to means, as the identity for counts, the
+        likelihood gives no weight to effects whose predictors leave its domain: under it, effects
+        are normal given that they stay inside. So the levels of rows outside are drawn again.
 
         Raises
         ------
