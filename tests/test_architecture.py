@@ -28,6 +28,34 @@ def test_every_contract_is_kept():
     assert "4 kept, 0 broken" in found.stdout
 
 
+def _name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(path: Path, known: set[str]) -> set[str]:
+    """Files that a file imports, wherever in it: within functions and for types only, too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (below & known) or {node.module}
+    return (found & known) - {_name(path)}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Files can be read one after the other, each after all that it imports."""
+    known = {_name(path) for path in MODULES}
+    unread = {_name(path): _imported(path, known) for path in MODULES}
+    assert any(unread.values())
+    while next_ones := [name for name, needs in unread.items() if not needs & unread.keys()]:
+        for name in next_ones:
+            del unread[name]
+    assert sorted(unread) == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_modules_are_typed_and_named_well(path):
     """A module has a docstring, postponed annotations where it defines anything, and a name."""

@@ -33,7 +33,7 @@ def call(verb: str, fit: mc.GLMM, **wrong: Any) -> Any:
         "bootstrap_lrt": (fit, fit),
         "vuong": (fit, fit),
     }
-    if hasattr(mc, verb) and inspect.isfunction(getattr(mc, verb)):
+    if verb != "simulate" and inspect.isfunction(getattr(mc, verb, None)):
         return getattr(mc, verb)(*first.get(verb, (fit,)), **wrong)
     return getattr(fit, verb)(**wrong)
 
@@ -78,6 +78,7 @@ def call(verb: str, fit: mc.GLMM, **wrong: Any) -> Any:
         ("check", "random_state", "write seed=1"),
         ("check", "alpha", r"write policy=mc.Policy\(alpha=0.05\)"),
         ("residuals", "n", "write draws="),
+        ("replicate", "nsim", "write draws="),
         ("simulate", "nsim", "write draws="),
         ("simulate", "rng", "write seed=1"),
         ("refit", "newresp", "write response="),

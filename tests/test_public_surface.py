@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import subprocess
 import sys
 
@@ -18,7 +19,8 @@ NAMES = {
     "glmm",
     "GLMM",
     "from_draws",
-    "simulate",
+    "replicate",
+    "Replicates",
     "residuals",
     "Residuals",
     "checks",
@@ -63,14 +65,20 @@ NOT_LOADED = (
 
 
 def test_public_names():
-    """The table of contents holds exactly these names, beside the rooms themselves."""
-    offered = {
-        name
-        for name, value in vars(mc).items()
-        if not name.startswith("_")
-        and (not inspect.ismodule(value) or name in ("datasets", "families", "priors", "checks"))
-    }
-    assert offered == NAMES
+    """The table of contents and tab completion hold exactly these names, and no inner room."""
+    assert set(mc.__all__) == NAMES
+    assert {name for name in dir(mc) if not name.startswith("_")} == NAMES
+    assert not hasattr(mc, "run_checks")
+
+
+def test_check_is_what_it_is_called():
+    """`mc.check` has its own name wherever Python shows it, and returns from a pickle."""
+    assert (mc.check.__name__, mc.check.__qualname__) == ("check", "check")
+    assert mc.check.__module__ == "mixcheck.checks.check"
+    assert pickle.loads(pickle.dumps(mc.check)) is mc.check
+    assert str(inspect.signature(mc.check)).startswith("(model: ")
+    with pytest.raises(mc.UnknownArgumentError, match=r"^check\(\) has no argument zzz="):
+        mc.check(None, zzz=1)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -81,7 +89,7 @@ def test_public_names_are_documented(name):
 
 def test_functions_are_not_hidden_by_modules():
     """The verbs are functions, whichever rooms have been imported."""
-    for verb in (mc.glmm, mc.simulate, mc.residuals, mc.check, mc.compare, mc.lrt, mc.aic, mc.bic):
+    for verb in (mc.glmm, mc.replicate, mc.residuals, mc.check, mc.compare, mc.lrt, mc.aic, mc.bic):
         assert inspect.isfunction(verb)
 
 

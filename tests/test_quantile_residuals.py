@@ -62,7 +62,7 @@ def test_they_show_their_seed(model):
 
 
 def test_options_are_those_of_the_simulation(model):
-    """A wrong option is refused as `simulate` refuses it."""
+    """A wrong option is refused as `replicate` refuses it."""
     with pytest.raises(OptionError, match=r"conditioning=.none. is unknown"):
         residuals(model, conditioning="none")
 
@@ -85,3 +85,10 @@ def test_residuals_of_discrete_families_pickle(family):
         for one in (seen, seen.rows(np.arange(5))):
             back = pickle.loads(pickle.dumps(one))
             np.testing.assert_array_equal(back.probability(1.0), one.probability(1.0))
+
+
+def test_the_former_name_of_the_replicates(model):
+    """The plan of replicates is found under its name of the version before, with a warning."""
+    seen = residuals(model, seed=1, draws=5)
+    with pytest.warns(FutureWarning, match="write residuals.replicates"):
+        assert seen.simulations is seen.replicates

@@ -15,7 +15,7 @@ from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts, DataView, Refittable
-from mixcheck.simulation import reduce_replicates, simulate
+from mixcheck.simulation import reduce_replicates, replicate, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -109,10 +109,19 @@ def test_stream_is_philox_by_spawn_key():
 
 def test_a_missing_seed_is_drawn_and_kept(model):
     """Without a seed two plans differ, and each one can be repeated by the seed it shows."""
-    first, second = simulate(model), simulate(model)
+    first, second = replicate(model), replicate(model)
     assert first.seed != second.seed
-    again = simulate(model, seed=first.seed)
+    again = replicate(model, seed=first.seed)
     np.testing.assert_array_equal(first.observe().residuals, again.observe().residuals)
+
+
+def test_the_former_name(model):
+    """`mixcheck.simulate` plans as before, and says that it is called `replicate`."""
+    with pytest.warns(FutureWarning, match=r"write mixcheck\.replicate\(\)"):
+        plan = simulate(model, seed=3, draws=7)
+    assert (plan.seed, plan.draws, type(plan)) == (3, 7, type(replicate(model)))
+    with pytest.warns(FutureWarning), pytest.raises(OptionError, match="nsim="):
+        simulate(model, nsim=7)
 
 
 @pytest.mark.parametrize(
@@ -128,27 +137,27 @@ def test_a_missing_seed_is_drawn_and_kept(model):
 def test_wrong_options_are_refused(model, options, message):
     """A wrong option raises at once, and names what is allowed."""
     with pytest.raises(OptionError, match=message):
-        simulate(model, **options)
+        replicate(model, **options)
 
 
 def test_something_else_than_a_model_is_refused():
     """An array is no model, and the message says what is."""
     with pytest.raises(OptionError, match=r"mixcheck\.from_draws"):
-        simulate(np.zeros(3))
+        replicate(np.zeros(3))
 
 
 def test_refits_need_a_model_that_refits(pool, model):
     """A model known by draws alone cannot be fitted again."""
     assert isinstance(model, Refittable)
     with pytest.raises(OptionError, match="write refits=0"):
-        simulate(pool, refits=10)
+        replicate(pool, refits=10)
 
 
 def test_draws_are_limited_by_those_given(pool):
     """A pool of draws gives at most itself: all by default, and an error beyond."""
-    assert simulate(pool).size == 60
+    assert replicate(pool).size == 60
     with pytest.raises(OptionError, match="the model holds 60 draws"):
-        simulate(pool, draws=61)
+        replicate(pool, draws=61)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +178,7 @@ def test_replicates_are_made_together_where_a_model_can(monkeypatch):
     """In batches that depend on the rows alone; what fails is kept out with its reason."""
     model = ManyMeans(np.zeros(N))
     monkeypatch.setattr(simulation, "TOGETHER_ROWS", 8 * N)
-    together = reduce_replicates(simulate(model, seed=3, draws=100), first_numbers)
+    together = reduce_replicates(replicate(model, seed=3, draws=100), first_numbers)
     assert model.asked == [8] * 12 + [4]
     plain = NormalMean(np.zeros(N))
     means = [plain.respond(stream(3, Purpose.REPLICATE, k)).mean() for k in range(100)]
@@ -182,15 +191,15 @@ def test_replicates_are_made_together_where_a_model_can(monkeypatch):
 def test_refits_are_made_one_by_one():
     """A model that makes replicates together is still fitted again to each of them."""
     model = ManyMeans(np.zeros(N))
-    reduced = reduce_replicates(simulate(model, seed=3, refits=5), first_numbers)
+    reduced = reduce_replicates(replicate(model, seed=3, refits=5), first_numbers)
     assert reduced.numbers.shape == (5, 3)
     assert model.asked == []
 
 
 def test_the_first_replicates_of_a_long_run_are_a_short_run(model):
     """The first 25 of 100 replicates equal a run of 25."""
-    long = reduce_replicates(simulate(model, seed=3, draws=100), first_numbers)
-    short = reduce_replicates(simulate(model, seed=3, draws=25), first_numbers)
+    long = reduce_replicates(replicate(model, seed=3, draws=100), first_numbers)
+    short = reduce_replicates(replicate(model, seed=3, draws=25), first_numbers)
     np.testing.assert_array_equal(long.numbers[:25], short.numbers)
 
 
@@ -203,7 +212,7 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
     def ends(data_view):
         return data_view.residuals[[0, -1]]
 
-    plan = simulate(pool, seed=4)
+    plan = replicate(pool, seed=4)
     alone = reduce_replicates(plan, ends)
     monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
     monkeypatch.setattr(workers, "START_SECONDS", -1.0)
@@ -214,7 +223,7 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
 
 def test_the_number_of_blocks_does_not_change_the_numbers(model, monkeypatch):
     """One block or many a worker: the same numbers."""
-    plan = simulate(model, seed=4, draws=30)
+    plan = replicate(model, seed=4, draws=30)
     monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
     monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     values = []
@@ -232,22 +241,22 @@ def test_cheap_work_starts_no_workers(model, monkeypatch):
         raise AssertionError("workers were started")
 
     monkeypatch.setattr(joblib, "Parallel", refuse)
-    reduced = reduce_replicates(simulate(model, seed=1, draws=20), first_numbers, n_jobs=2)
+    reduced = reduce_replicates(replicate(model, seed=1, draws=20), first_numbers, n_jobs=2)
     assert reduced.numbers.shape == (20, 3)
 
 
 def test_refits_include_estimation(model):
     """With refits the fitted mean is that of each replicate; without, it never moves."""
-    refitted = reduce_replicates(simulate(model, seed=1, refits=20), first_numbers)
+    refitted = reduce_replicates(replicate(model, seed=1, refits=20), first_numbers)
     assert np.unique(refitted.numbers[:, 2]).size == 20
-    fixed = reduce_replicates(simulate(model, seed=1, draws=20), first_numbers)
+    fixed = reduce_replicates(replicate(model, seed=1, draws=20), first_numbers)
     assert np.unique(fixed.numbers[:, 2]).size == 1
 
 
 def test_failed_refits_are_kept_out_and_counted(model):
     """Refits that raise or do not converge leave no number, and each reason is counted."""
     model = replace(model, fails_above=1.0, stalls_below=-0.3)
-    reduced = reduce_replicates(simulate(model, seed=1, refits=200), first_numbers)
+    reduced = reduce_replicates(replicate(model, seed=1, refits=200), first_numbers)
     reasons = dict(reduced.failures)
     assert set(reasons) == {
         "ConvergenceError: the likelihood is not finite",
@@ -264,7 +273,7 @@ def test_no_usable_refit_raises(model):
     """If every refit fails there is no null distribution, and one error says why."""
     model = replace(model, fails_above=-np.inf)
     with pytest.raises(ConvergenceError, match="none of 5 refits was usable"):
-        reduce_replicates(simulate(model, seed=1, refits=5), first_numbers)
+        reduce_replicates(replicate(model, seed=1, refits=5), first_numbers)
 
 
 def test_errors_of_the_statistic_are_not_swallowed(model):
@@ -274,13 +283,13 @@ def test_errors_of_the_statistic_are_not_swallowed(model):
         raise ZeroDivisionError("in the statistic")
 
     with pytest.raises(ZeroDivisionError, match="in the statistic"):
-        reduce_replicates(simulate(model, seed=1, refits=5), broken)
+        reduce_replicates(replicate(model, seed=1, refits=5), broken)
 
 
 def test_progress_counts_to_the_end(model):
     """The callback sees every block, and ends at the total."""
     seen = []
-    plan = simulate(model, seed=1, draws=7)
+    plan = replicate(model, seed=1, draws=7)
     reduce_replicates(plan, first_numbers, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(k, 7) for k in range(1, 8)]
 
@@ -293,4 +302,4 @@ def test_a_model_of_another_library_is_told_the_way():
             return None
 
     with pytest.raises(OptionError, match=r"Results is a model of another library.*from_draws\("):
-        simulate(Results())
+        replicate(Results())

@@ -3,86 +3,143 @@
 The public names, in the order in which they are used.
 """
 
+from __future__ import annotations
+
 # ruff: noqa: I001  # this order is that of the work, not of the alphabet
 
 __version__ = "0.1.0"
 
 # data and families
-from mixcheck import datasets as datasets
-from mixcheck import families as families
-from mixcheck import priors as priors
+from mixcheck import datasets
+from mixcheck import families
+from mixcheck import priors
 
 # fit, or bring draws of a model fitted elsewhere
-from mixcheck.fitting.glmm import glmm as glmm
-from mixcheck.fitting.results.glmm_fit import GLMM as GLMM
-from mixcheck.adapters.draws import from_draws as from_draws
+from mixcheck.fitting.glmm import glmm
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.adapters.draws import from_draws
 
 # replicate data sets and residuals
-from mixcheck.simulation import simulate as simulate
-from mixcheck.quantile_residuals import residuals as residuals
-from mixcheck.quantile_residuals import Residuals as Residuals
+from mixcheck.simulation import replicate, Replicates
+from mixcheck.simulation import simulate as simulate  # replicate, by its former name
+from mixcheck.quantile_residuals import residuals, Residuals
 
 # checks
-from mixcheck import checks as checks
-from mixcheck.checks.suite import Suite as Suite
-from mixcheck.checks.suite import run_checks as _run_checks
+from mixcheck import checks
+from mixcheck.checks.check import Suite, check
 
 # what was found and how it is judged
-from mixcheck.report.finding import Finding as Finding
-from mixcheck.report.finding import Skipped as Skipped
-from mixcheck.report.policy import Policy as Policy
-from mixcheck.report.policy import Verdict as Verdict
-from mixcheck.report.report import Report as Report
+from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.policy import Policy, Verdict
+from mixcheck.report.report import Report
 
 # comparison
-from mixcheck.comparison.criteria import aic as aic
-from mixcheck.comparison.criteria import bic as bic
-from mixcheck.comparison.conditional import caic as caic
-from mixcheck.comparison.conditional import ConditionalAIC as ConditionalAIC
-from mixcheck.comparison.likelihood_ratio import lrt as lrt
-from mixcheck.comparison.likelihood_ratio import LikelihoodRatio as LikelihoodRatio
-from mixcheck.comparison.bootstrap import bootstrap_lrt as bootstrap_lrt
-from mixcheck.comparison.bootstrap import BootstrapRatio as BootstrapRatio
-from mixcheck.comparison.non_nested import vuong as vuong
-from mixcheck.comparison.non_nested import Vuong as Vuong
-from mixcheck.comparison.group_scores import logo as logo
-from mixcheck.comparison.group_scores import GroupScores as GroupScores
-from mixcheck.comparison.row_scores import loo as loo
-from mixcheck.comparison.row_scores import RowScores as RowScores
-from mixcheck.comparison.score_difference import ScoreDifference as ScoreDifference
-from mixcheck.comparison.table import compare as compare
-from mixcheck.comparison.table import Comparison as Comparison
+from mixcheck.comparison.criteria import aic, bic
+from mixcheck.comparison.conditional import caic, ConditionalAIC
+from mixcheck.comparison.likelihood_ratio import lrt, LikelihoodRatio
+from mixcheck.comparison.bootstrap import bootstrap_lrt, BootstrapRatio
+from mixcheck.comparison.non_nested import vuong, Vuong
+from mixcheck.comparison.group_scores import logo, GroupScores
+from mixcheck.comparison.row_scores import loo, RowScores
+from mixcheck.comparison.score_difference import ScoreDifference
+from mixcheck.comparison.table import compare, Comparison
 
 # model selection, and what to try after a failing check
-from mixcheck.selection.selection import Selection as Selection
-from mixcheck.selection.select import select as select
-from mixcheck.selection.suggestions import Suggestions as Suggestions
-from mixcheck.selection.suggestions import suggest as suggest
+from mixcheck.selection.selection import Selection
+from mixcheck.selection.select import select
+from mixcheck.selection.suggestions import Suggestions, suggest
 
-# errors
-from mixcheck.errors import ChecksFailed as ChecksFailed
-from mixcheck.errors import ComparisonError as ComparisonError
-from mixcheck.errors import ConvergenceError as ConvergenceError
-from mixcheck.errors import DataError as DataError
-from mixcheck.errors import DesignError as DesignError
-from mixcheck.errors import FamilyError as FamilyError
-from mixcheck.errors import FormulaError as FormulaError
-from mixcheck.errors import MixcheckError as MixcheckError
-from mixcheck.errors import OptionError as OptionError
-from mixcheck.errors import OutputError as OutputError
-from mixcheck.errors import SeparationError as SeparationError
-from mixcheck.errors import UnknownArgumentError as UnknownArgumentError
-from mixcheck.errors import UnknownCheckError as UnknownCheckError
-from mixcheck.errors import UnknownColumnError as UnknownColumnError
-from mixcheck.errors import UnseenLevelError as UnseenLevelError
-from mixcheck.errors import WorkerError as WorkerError
+# errors and warnings
+from mixcheck.errors import (
+    ChecksFailed,
+    ComparisonError,
+    ConvergenceError,
+    DataError,
+    DesignError,
+    FamilyError,
+    FormulaError,
+    MixcheckError,
+    OptionError,
+    OutputError,
+    SeparationError,
+    UnknownArgumentError,
+    UnknownCheckError,
+    UnknownColumnError,
+    UnseenLevelError,
+    WorkerError,
+    BoundaryWarning,
+    ConvergenceWarning,
+    DataWarning,
+    MixcheckWarning,
+    RenamedWarning,
+    SeparationWarning,
+)
 
-# warnings
-from mixcheck.errors import BoundaryWarning as BoundaryWarning
-from mixcheck.errors import ConvergenceWarning as ConvergenceWarning
-from mixcheck.errors import DataWarning as DataWarning
-from mixcheck.errors import MixcheckWarning as MixcheckWarning
-from mixcheck.errors import RenamedWarning as RenamedWarning
-from mixcheck.errors import SeparationWarning as SeparationWarning
+__all__ = [
+    "GLMM",
+    "BootstrapRatio",
+    "BoundaryWarning",
+    "ChecksFailed",
+    "Comparison",
+    "ComparisonError",
+    "ConditionalAIC",
+    "ConvergenceError",
+    "ConvergenceWarning",
+    "DataError",
+    "DataWarning",
+    "DesignError",
+    "FamilyError",
+    "Finding",
+    "FormulaError",
+    "GroupScores",
+    "LikelihoodRatio",
+    "MixcheckError",
+    "MixcheckWarning",
+    "OptionError",
+    "OutputError",
+    "Policy",
+    "RenamedWarning",
+    "Replicates",
+    "Report",
+    "Residuals",
+    "RowScores",
+    "ScoreDifference",
+    "Selection",
+    "SeparationError",
+    "SeparationWarning",
+    "Skipped",
+    "Suggestions",
+    "Suite",
+    "UnknownArgumentError",
+    "UnknownCheckError",
+    "UnknownColumnError",
+    "UnseenLevelError",
+    "Verdict",
+    "Vuong",
+    "WorkerError",
+    "aic",
+    "bic",
+    "bootstrap_lrt",
+    "caic",
+    "check",
+    "checks",
+    "compare",
+    "datasets",
+    "families",
+    "from_draws",
+    "glmm",
+    "logo",
+    "loo",
+    "lrt",
+    "priors",
+    "replicate",
+    "residuals",
+    "select",
+    "suggest",
+    "vuong",
+]
 
-check = _run_checks
+
+def __dir__() -> list[str]:
+    """The public names: the rooms behind them are no part of the table of contents."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

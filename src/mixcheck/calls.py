@@ -17,7 +17,7 @@ from mixcheck.errors import UnknownArgumentError
 from mixcheck.foreign_names import find_answer, plain_name
 from mixcheck.options import shown, tell_renamed
 
-__all__ = ["answer_as", "answer_calls", "answer_methods"]
+__all__ = ["answer_calls", "answer_methods"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,11 +107,6 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         call.__closure__,
     )
     return cast("Callable[P, R]", functools.wraps(function)(made))
-
-
-def answer_as(verb: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """`answer_calls` of a function that users call by another name."""
-    return functools.partial(answer_calls, verb=verb)
 
 
 def answer_methods(cls: type[T]) -> type[T]:

@@ -208,14 +208,14 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from mixcheck.checks.suite import run_checks
+    from mixcheck.checks.check import check
     from mixcheck.report.policy import Policy
 
     policy = Policy(alpha=options.alpha)
     _require_numbers(options)
     data = read_table(options.data)
     fit = _fit(options, data, options.formula, options.family)
-    report = run_checks(
+    report = check(
         fit,
         seed=options.seed,
         draws=options.draws,

@@ -164,7 +164,7 @@ FOREIGN_NAMES: Final = (
     ForeignName("random_only", "leave it out: see fit.random_effects", verbs=("predict",)),
     ForeignName(
         "ndraws nsim probs draw_ids",
-        "leave it out: predictions are no draws; see simulate(..)",
+        "leave it out: predictions are no draws; see fit.simulate(..)",
         verbs=("predict",),
     ),
     ForeignName(

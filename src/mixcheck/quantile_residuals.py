@@ -9,9 +9,10 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.options import tell_renamed
 from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
-from mixcheck.simulation import Simulations, simulate
+from mixcheck.simulation import Replicates, replicate
 
 __all__ = ["Residuals", "rank_residuals", "residuals"]
 
@@ -25,12 +26,18 @@ class Residuals:
     ----------
     observed : DataView
         The observed data as the model sees them.
-    simulations : Simulations
+    replicates : Replicates
         The model, its conditioning, the seed, and the plan of replicate data sets.
     """
 
     observed: DataView
-    simulations: Simulations
+    replicates: Replicates
+
+    @property
+    def simulations(self) -> Replicates:
+        """`replicates`, by its name of the version before."""
+        tell_renamed("residuals.simulations", "residuals.replicates")
+        return self.replicates
 
     @property
     def values(self) -> FloatArray:
@@ -51,7 +58,7 @@ class Residuals:
     @property
     def seed(self) -> int:
         """The seed that reproduces them."""
-        return self.simulations.seed
+        return self.replicates.seed
 
     def to_frame(self) -> pd.DataFrame:
         """The residuals beside response, fitted values and moments, with the caller's index."""
@@ -64,13 +71,13 @@ class Residuals:
             "mean": seen.mean,
             "variance": seen.variance,
         }
-        return pd.DataFrame(columns, index=self.simulations.port.frame.index)
+        return pd.DataFrame(columns, index=self.replicates.port.frame.index)
 
     def __len__(self) -> int:
         return self.n
 
     def __repr__(self) -> str:
-        plan = self.simulations
+        plan = self.replicates
         return (
             f"Residuals(n={self.n}, conditioning={plan.conditioning!r}, seed={plan.seed}, "
             f"draws={plan.draws}, refits={plan.refits})"
@@ -93,7 +100,7 @@ def residuals(
     model : Checkable
         A fitted model, or draws made elsewhere (`mixcheck.from_draws`).
     conditioning : {"posterior", "marginal", "mode"}
-        Which random effects they are given; see `mixcheck.simulate`.
+        Which random effects they are given; see `mixcheck.replicate`.
     seed : int, optional
         Without one it is drawn, stored and shown.
     draws, refits : int
@@ -106,11 +113,11 @@ def residuals(
     Raises
     ------
     OptionError
-        As `mixcheck.simulate`.
+        As `mixcheck.replicate`.
 
     References
     ----------
     Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
     """
-    plan = simulate(model, draws=draws, conditioning=conditioning, seed=seed, refits=refits)
+    plan = replicate(model, draws=draws, conditioning=conditioning, seed=seed, refits=refits)
     return Residuals(plan.observe(), plan)

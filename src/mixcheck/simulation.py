@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls
+from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_whole
+from mixcheck.options import require_choice, require_whole, tell_renamed
 from mixcheck.parallel import Progress, map_batches
 from mixcheck.port import (
     CONDITIONINGS,
@@ -38,8 +38,9 @@ from mixcheck.streams import Purpose, choose_seed, stream
 __all__ = [
     "DEFAULT_DRAWS",
     "ReplicateNumbers",
-    "Simulations",
+    "Replicates",
     "reduce_replicates",
+    "replicate",
     "simulate",
 ]
 
@@ -52,8 +53,9 @@ TOGETHER = 100
 Statistic: TypeAlias = Callable[[DataView], FloatArray]
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False)
-class Simulations:
+class Replicates:
     """A plan of replicate data sets; nothing is drawn until it is used.
 
     Attributes
@@ -119,7 +121,7 @@ class Simulations:
             return 1
         return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
 
-    def replicates(self, numbers: range) -> Sequence[DataView | Exception]:
+    def batch(self, numbers: range) -> Sequence[DataView | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
         if self.refits or self._repeating is None:
             return [self._replicate_or_say(k) for k in numbers]
@@ -145,14 +147,14 @@ class Simulations:
 
 
 @answer_calls
-def simulate(
+def replicate(
     model: Checkable | Ported,
     *,
     draws: int | None = None,
     conditioning: Conditioning = "posterior",
     seed: int | None = None,
     refits: int = 0,
-) -> Simulations:
+) -> Replicates:
     """Plan replicate data sets of a model.
 
     Parameters
@@ -172,7 +174,7 @@ def simulate(
 
     Returns
     -------
-    Simulations
+    Replicates
 
     Raises
     ------
@@ -183,13 +185,19 @@ def simulate(
     port = port_of(model)
     _require_model(port)
     require_choice("conditioning", conditioning, CONDITIONINGS)
-    return Simulations(
+    return Replicates(
         model=model,
         conditioning=conditioning,
         seed=choose_seed(seed),
         draws=_draws(port, draws),
         refits=_refits(port, refits),
     )
+
+
+def simulate(model: Checkable | Ported, **options: Any) -> Replicates:
+    """`replicate`, by its name of the version before; the `simulate` of a fit draws responses."""
+    tell_renamed("mixcheck.simulate()", "mixcheck.replicate()")
+    return replicate(model, **options)
 
 
 def _require_model(model: object) -> None:
@@ -257,7 +265,7 @@ class ReplicateNumbers:
 
 
 def reduce_replicates(
-    simulations: Simulations,
+    replicates: Replicates,
     statistic: Statistic,
     *,
     n_jobs: int | None = None,
@@ -270,7 +278,7 @@ def reduce_replicates(
 
     Parameters
     ----------
-    simulations : Simulations
+    replicates : Replicates
     statistic : callable
         Takes a `DataView` to an array (s,); it must pickle where processes are used.
     n_jobs : int, optional
@@ -287,15 +295,15 @@ def reduce_replicates(
     ConvergenceError
         If no replicate was usable.
     """
-    task = _Reduction(simulations, statistic)
+    task = _Reduction(replicates, statistic)
     rows = map_batches(
         task,
-        range(simulations.size),
-        simulations.together,
+        range(replicates.size),
+        replicates.together,
         n_jobs=n_jobs,
         progress=progress,
     )
-    return _collect(rows, refits=bool(simulations.refits))
+    return _collect(rows, refits=bool(replicates.refits))
 
 
 def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
@@ -318,7 +326,7 @@ def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
 class _Reduction:
     """The numbers of some replicates, or the reasons why they are unusable."""
 
-    simulations: Simulations
+    replicates: Replicates
     statistic: Statistic
 
     def __call__(self, numbers: range) -> list[FloatArray | str]:
@@ -326,5 +334,5 @@ class _Reduction:
             f"{type(found).__name__}: {found}"
             if isinstance(found, Exception)
             else self.statistic(found)
-            for found in self.simulations.replicates(numbers)
+            for found in self.replicates.batch(numbers)
         ]

@@ -13,7 +13,7 @@ from mixcheck.adapters.draws import from_draws, pool_moments
 from mixcheck.checks import Convergence, RandomEffects, Suite, Zeros
 from mixcheck.errors import DataError, OptionError
 from mixcheck.port import Checkable, Enumerable, Refittable
-from mixcheck.simulation import simulate
+from mixcheck.simulation import replicate
 
 
 def counts(n: int, m: int, seed: int = 1, mean: float = 2.0):
@@ -137,7 +137,7 @@ def test_replicates_are_the_draws_in_order():
     """Replicate k is draw k, and one chosen at random is some draw."""
     y, draws = counts(7, 11)
     model = from_draws(y, draws)
-    plan = simulate(model, seed=1)
+    plan = replicate(model, seed=1)
     for k in range(11):
         np.testing.assert_array_equal(plan.replicate(k).response, draws[k])
     some = model.replicate("posterior", np.random.default_rng(1)).response
@@ -147,7 +147,7 @@ def test_replicates_are_the_draws_in_order():
 def test_it_pickles_with_its_ranks():
     """A copy sent to a worker sees the same replicates."""
     model = from_draws(*counts(7, 11))
-    plan = simulate(model, seed=1)
+    plan = replicate(model, seed=1)
     expected = plan.replicate(2).residuals
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(plan)).replicate(2).residuals, expected)
 

@@ -131,7 +131,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "drawn": lambda: mc.check(made("draws"), seed=1),
     "empty": lambda: mc.Report(()),
     "residuals": lambda: mc.residuals(fit("poisson"), seed=1, draws=20),
-    "simulations": lambda: mc.simulate(fit("poisson"), seed=1, draws=20),
+    "replicates": lambda: mc.replicate(fit("poisson"), seed=1, draws=20),
     "draws": lambda: mc.from_draws(
         base()["y"], np.random.default_rng(1).poisson(3.0, (60, ROWS)), frame=base()
     ),

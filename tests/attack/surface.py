@@ -134,7 +134,7 @@ _ANY, _ABOVE_0, _ABOVE_1 = (-np.inf, np.inf), (0.0, np.inf), (1.0, np.inf)
 TARGETS: tuple[Target, ...] = (
     # ---- replicate data sets, residuals, checks
     Target(
-        "mc.simulate",
+        "mc.replicate",
         {
             "model": MODEL,
             "draws": DRAWS,

@@ -34,7 +34,7 @@ def counts(toy) -> Residuals:
 
 def replicate_values(seen: Residuals, function) -> np.ndarray:
     """A function of every replicate."""
-    plan = seen.simulations
+    plan = seen.replicates
     return np.array([function(plan.replicate(k)) for k in range(plan.size)])
 
 

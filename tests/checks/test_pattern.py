@@ -170,7 +170,7 @@ def test_fitted_values_of_refits_are_their_own(toy):
 
 
 def _scene(seen):
-    return CheckContext(seen.simulations.model, seen.observed, seen.simulations.model.frame)
+    return CheckContext(seen.replicates.model, seen.observed, seen.replicates.model.frame)
 
 
 def test_the_interval_holds_the_truth(toy):

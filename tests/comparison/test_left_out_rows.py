@@ -28,7 +28,7 @@ def test_residuals_are_reproducible(ticks):
     np.testing.assert_array_equal(one.values, two.values)
     assert one.n == ticks.nobs
     assert np.all(np.isfinite(one.normal))
-    assert one.simulations.model.description["residuals"] == "leave-one-out"
+    assert one.replicates.model.description["residuals"] == "leave-one-out"
 
 
 def test_row_order_changes_nothing():

@@ -18,7 +18,8 @@ from mixcheck.port import ConvergenceFacts
 from mixcheck.report.finding import Effect, Finding
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Candidate, Score
-from mixcheck.selection.selection import Selection, objections_of, search_models
+from mixcheck.selection.search import objections_of, search_models
+from mixcheck.selection.selection import Selection
 
 LETTERS = "abcd"
 # Gains in log-likelihood: a and b matter, c hardly, d not at all.

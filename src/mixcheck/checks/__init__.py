@@ -1,6 +1,6 @@
 """Questions about a model: residuals to findings."""
 
-from mixcheck.checks.check import Check, answer_constructors, check_from_dict, known_kinds
+from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
 from mixcheck.checks.distribution import (
     Count,
     Dispersion,
@@ -11,7 +11,6 @@ from mixcheck.checks.distribution import (
 )
 from mixcheck.checks.pattern import Trend
 from mixcheck.checks.structure import Convergence, LaplaceAdequacy, RandomEffects
-from mixcheck.checks.suite import Suite
 
 __all__ = [
     "Check",

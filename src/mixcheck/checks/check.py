@@ -1,4 +1,8 @@
-"""A check is a question about a model: its constructor arguments are its whole identity."""
+"""The algebra of checks: a question about a model, its variants, and several of them as one.
+
+The arguments of its constructor are the whole identity of a check. ``a & b`` is a suite, an
+ordered set of checks that is run over one pass of replicates.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,36 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
+from mixcheck.codec.documents import from_json, to_json
 from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import ByHand, Schema, Shape
 from mixcheck.codec.writing import plain
-from mixcheck.errors import OptionError, UnknownColumnError
-from mixcheck.options import require_number, require_text, shown
-from mixcheck.port import Checkable
+from mixcheck.errors import DataError, OptionError, UnknownColumnError
+from mixcheck.options import as_items, require_number, require_text, shown
+from mixcheck.parallel import Progress
+from mixcheck.port import Checkable, Conditioning, Ported
+from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Finding, Skipped
-
-if TYPE_CHECKING:
-    from mixcheck.checks.suite import Suite
+from mixcheck.report.policy import Policy
+from mixcheck.report.report import Report
 
 __all__ = [
     "By",
     "Check",
     "Named",
+    "Suite",
     "Where",
     "answer_constructors",
+    "check",
     "check_from_dict",
     "column_of",
     "known_kinds",
@@ -41,6 +50,17 @@ Level: TypeAlias = str | int | float | bool
 
 # Whole numbers from here on are no level or name of a table, whose integers have 64 bits.
 _MOST_WHOLE = 2**64
+
+# The checks of `Suite.standard`, by their kinds: the algebra does not know its elements.
+STANDARD = (
+    {"kind": "uniformity"},
+    {"kind": "dispersion"},
+    {"kind": "outliers"},
+    {"kind": "zeros"},
+    {"kind": "trend", "against": "fitted"},
+    {"kind": "random-effects"},
+    {"kind": "convergence"},
+)
 
 _KINDS: dict[str, type[Check]] = {}
 
@@ -131,9 +151,6 @@ class Check(ABC):
         return Named(self, name)
 
     def __and__(self, other: Check | Suite) -> Suite:
-        # Suite is made of checks, and & makes suites: one of both must look up the other late.
-        from mixcheck.checks.suite import Suite
-
         return Suite((self,)) & other
 
     def _told(self) -> Iterator[tuple[Field[Any], Any]]:
@@ -437,3 +454,202 @@ class Named(_Wrapper):
 
     def __repr__(self) -> str:
         return f"{self.check!r}.named({self.title!r})"
+
+
+@answer_methods
+@dataclass(frozen=True, repr=False)
+class Suite:
+    """An ordered set of checks.
+
+    ``a & b`` holds the checks of `a`, then those of `b` that `a` has not. The operation is
+    associative and idempotent, and ``Suite()`` is its identity.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+        Equal checks are kept once, where they come first.
+
+    Raises
+    ------
+    OptionError
+        If something is no check.
+
+    Examples
+    --------
+    >>> from mixcheck.checks import Dispersion, Outliers, Uniformity, Zeros
+    >>> Uniformity() & Dispersion() & Uniformity()
+    Uniformity() & Dispersion()
+    >>> Suite.from_json((Zeros() & Outliers()).to_json()) == Zeros() & Outliers()
+    True
+    """
+
+    checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = as_items(self.checks)
+        for item in (self.checks,) if given is None else given:
+            if not isinstance(item, Check):
+                raise OptionError(
+                    f"a suite holds checks, found {shown(item)}; write "
+                    "Suite((Zeros(), Dispersion())) or Zeros() & Dispersion()"
+                )
+        object.__setattr__(self, "checks", tuple(dict.fromkeys(given or ())))
+
+    @classmethod
+    def standard(cls) -> Suite:
+        """What every mixed model should answer to."""
+        return cls(tuple(map(check_from_dict, STANDARD)))
+
+    def __and__(self, other: Check | Suite) -> Suite:
+        if isinstance(other, Check):
+            return Suite((*self.checks, other))
+        if isinstance(other, Suite):
+            return Suite(self.checks + other.checks)
+        return NotImplemented
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def __len__(self) -> int:
+        return len(self.checks)
+
+    def __contains__(self, check: object) -> bool:
+        return check in self.checks
+
+    def __repr__(self) -> str:
+        if len(self) > 1:
+            return " & ".join(map(repr, self.checks))
+        return f"Suite(({self.checks[0]!r},))" if self.checks else "Suite()"
+
+    def by(self, column: str) -> Suite:
+        """Each check for each level of a column."""
+        return Suite(tuple(check.by(column) for check in self.checks))
+
+    def where(self, column: str, level: str | int | float | bool) -> Suite:
+        """Each check for the rows of one level."""
+        return Suite(tuple(check.where(column, level) for check in self.checks))
+
+    def to_json(self) -> str:
+        """The suite as JSON; see `from_json`."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Suite:
+        """The suite that `to_json` wrote.
+
+        A user's function is found by importing its module, so read only text that you trust.
+
+        Raises
+        ------
+        OptionError
+            If it is no JSON of a suite, or holds a kind of check that is unknown.
+        """
+        if not isinstance(text, str):
+            raise OptionError(f"a suite is read from the text of its JSON; found {shown(text)}")
+        try:
+            return from_json(text, cls, "suite", versioned=False)
+        except DataError as error:
+            raise OptionError(
+                f'{error}; a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}'
+            ) from None
+
+    def run(
+        self,
+        subject: Residuals | Checkable | Ported,
+        *,
+        seed: int | None = None,
+        draws: int | None = None,
+        refits: int = 0,
+        conditioning: Conditioning = "posterior",
+        policy: Policy | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> Report:
+        """Run all checks over one pass of replicate data sets.
+
+        Parameters
+        ----------
+        subject : Residuals or model
+            Residuals bring their own seed, draws, refits and conditioning.
+        seed, draws, refits, conditioning
+            As in `mixcheck.replicate`, for a model.
+        policy : Policy, optional
+            How the findings are judged; judge them again with ``report.judge``.
+        n_jobs : int, optional
+            As in joblib; None leaves it to ``joblib.parallel_config``.
+        progress : bool or callable, optional
+            ``progress(done, total)``; True prints one line to stderr.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        OptionError
+            If two findings would have one name, or residuals come with arguments of their own.
+        UnknownColumnError
+            If a check names a column that the data have not.
+        """
+        return run_checks(
+            self.checks,
+            subject,
+            seed=seed,
+            draws=draws,
+            refits=refits,
+            conditioning=conditioning,
+            policy=policy,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+
+
+@answer_calls
+def check(
+    model: Residuals | Checkable | Ported,
+    suite: Suite | Check | None = None,
+    *,
+    seed: int | None = None,
+    draws: int | None = None,
+    refits: int = 0,
+    conditioning: Conditioning = "posterior",
+    policy: Policy | None = None,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Report:
+    """Check a model: the standard suite, or another.
+
+    Parameters
+    ----------
+    model : Checkable or Residuals
+    suite : Suite or Check, optional
+        `Suite.standard()` by default.
+    seed, draws, refits, conditioning, policy, n_jobs, progress
+        As in `Suite.run`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    OptionError
+        As `Suite.run`, or if `suite` is neither a suite nor a check.
+    """
+    chosen = Suite.standard() if suite is None else suite
+    if isinstance(chosen, Check):
+        chosen = Suite((chosen,))
+    if not isinstance(chosen, Suite):
+        raise OptionError(
+            f"suite must be a Suite or a Check, found {shown(chosen)}; write Zeros() & Dispersion()"
+        )
+    return chosen.run(
+        model,
+        seed=seed,
+        draws=draws,
+        refits=refits,
+        conditioning=conditioning,
+        policy=policy,
+        n_jobs=n_jobs,
+        progress=progress,
+    )

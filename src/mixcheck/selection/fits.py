@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixcheck.checks.check import Check
-from mixcheck.checks.suite import Suite, run_checks
+from mixcheck.checks.check import Check, Suite, check
 from mixcheck.errors import OptionError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.methods import read_method
@@ -120,7 +119,7 @@ class SuiteCheck:
 
     def __call__(self, model: Any) -> Report:
         """Run the suite on a model."""
-        return run_checks(
+        return check(
             model,
             self.suite,
             policy=self.policy,

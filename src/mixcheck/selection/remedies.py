@@ -10,9 +10,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mixcheck.checks.check import By, Check, Named, Where, check_from_dict
+from mixcheck.checks.check import By, Check, Named, Suite, Where, check_from_dict
 from mixcheck.checks.pattern import FITTED, Trend
-from mixcheck.checks.suite import Suite
 from mixcheck.design.formula import quote_name, unquote_name
 from mixcheck.errors import FamilyError
 from mixcheck.families import Family, get_family

@@ -11,8 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls
-from mixcheck.checks.check import Check
-from mixcheck.checks.suite import Suite
+from mixcheck.checks.check import Check, Suite
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
@@ -37,7 +36,8 @@ from mixcheck.selection.candidates import CriterionFunction
 from mixcheck.selection.exploration import SearchName
 from mixcheck.selection.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.selection.random_parts import Effect, RandomPart, part_of
-from mixcheck.selection.selection import Selection, search_models
+from mixcheck.selection.search import search_models
+from mixcheck.selection.selection import Selection
 from mixcheck.selection.space import Model, Space, model_of
 from mixcheck.selection.terms import factors_of, split_terms, with_contained
 from mixcheck.streams import choose_seed

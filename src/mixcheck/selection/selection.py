@@ -1,55 +1,39 @@
-"""Model selection: a search, its ranking, and a gate that models must pass."""
+"""What a search found: a record, its table, its page and its JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_methods
 from mixcheck.codec.documents import from_json
 from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED, Count, Finite, Leaf
-from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.record import Record
-from mixcheck.display.document import Document
-from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
-from mixcheck.parallel import Progress, map_numbers
-from mixcheck.report.policy import Verdict
+from mixcheck.display.document import (
+    Badge,
+    Block,
+    Cell,
+    Document,
+    Heading,
+    Paragraph,
+    Places,
+    PValue,
+    Section,
+    Table,
+)
+from mixcheck.display.numerals import format_number
+from mixcheck.errors import OptionError
+from mixcheck.options import shown
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import (
-    Assessment,
-    Candidate,
-    CriterionFunction,
-    Fit,
-    get_criterion,
-)
-from mixcheck.selection.exploration import (
-    Neighbours,
-    SearchName,
-    Step,
-    explore,
-    show_models,
-)
-from mixcheck.selection.explored import Explored, rank_explored
-from mixcheck.selection.page import page_of, verdict_words
+from mixcheck.selection.exploration import SearchName, Step
 
-__all__ = ["Failure", "Gate", "RankedModel", "Selection", "objections_of", "search_models"]
+__all__ = ["Failure", "RankedModel", "Selection"]
 
-INFERENCE = (
-    "Standard errors, p-values and intervals of a selected model take no account of the selection "
-    "and are too optimistic; split the data, or decide on the model before, where they matter."
-)
-WEIGHTS = (
-    "Weights are over the models fitted here, and the importance of a term is the sum of the "
-    "weights of the models that have it; a term that fewer models may have starts lower."
-)
-
-Gate = Callable[[Report], str]
+ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -186,7 +170,7 @@ class Selection(Record):
     @property
     def verdict(self) -> str:
         """What was selected, in a sentence or two."""
-        return verdict_words(self)
+        return _verdict_words(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each model fitted, the smallest criterion first.
@@ -205,7 +189,7 @@ class Selection(Record):
 
     def document(self) -> Document:
         """The selection as a page."""
-        return page_of(self)
+        return _page_of(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -240,237 +224,142 @@ def _numbers(model: RankedModel) -> dict[str, Any]:
     }
 
 
-def objections_of(report: Report) -> str:
-    """Why a report makes a model inadmissible: the checks that fail; empty where none does."""
-    failed = [name for name, verdict in report.verdicts.items() if verdict is Verdict.FAIL]
-    return f"fails {', '.join(failed)}" if failed else ""
+# ---- the page ---------------------------------------------------------------------------
 
 
-def search_models(
-    start: Sequence[Candidate],
-    neighbours: Neighbours,
-    fit: Fit,
-    *,
-    criterion: str | CriterionFunction = "aic",
-    search: SearchName = "all",
-    width: int = 5,
-    max_models: int = 4096,
-    check: Callable[[Any], Report] | None = None,
-    gate: Gate = objections_of,
-    checked: int | Literal["all"] = 5,
-    seed: int | None = None,
-    n_jobs: int | None = None,
-    progress: Progress = None,
-    remarks: Sequence[str] = (),
-) -> Selection:
-    """Search among candidates of any kind.
-
-    Parameters
-    ----------
-    start : sequence of Candidate
-        Where the search begins.
-    neighbours : callable
-        Candidates one change away from a candidate.
-    fit : callable
-        Takes a candidate to a fitted model. All models must be of the same data. It must
-        pickle where processes are used, and give the same fit whenever it is called.
-    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
-        A function takes a fitted model to a number, smaller for a better model, or to a record
-        with a `value`, or with log `scores` and their `total`.
-    search : {"all", "greedy", "beam"}
-        All that can be reached; or step by step from the best model so far, or from the best
-        `width` of them, until no neighbour is better.
-    width, max_models : int
-    check : callable, optional
-        Takes a fitted model to a report.
-    gate : callable
-        Takes a report to the reason why the model is not admissible, empty if it is.
-    checked : int or "all"
-        How many models, by criterion, are checked.
-    seed : int, optional
-        Of the checks, for the record.
-    n_jobs, progress
-        As in `mixcheck.check`.
-    remarks : sequence of str
-        What the record should say besides.
-
-    Returns
-    -------
-    Selection
-
-    Raises
-    ------
-    OptionError
-        For an option outside its values.
-    ComparisonError
-        If no candidate can be fitted, or candidates were fitted to different data.
-    """
-    _require_options(search, width, max_models, checked)
-    require_workers(n_jobs)
-    require_progress(progress)
-    name, function = get_criterion(criterion)
-    tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
-    explored, path = explore(
-        start,
-        neighbours,
-        fit,
-        function,
-        search=search,
-        width=width,
-        max_models=max_models,
-        n_jobs=n_jobs,
-        progress=progress,
-        tie=tie,
-    )
-    _require_some(explored)
-    ranked = rank_explored(explored, tie)
-    failures = tuple(_failure(t) for t in explored if not t.assessment.usable)
-    models = _rank(ranked)
-    reports: dict[str, Report] = {}
-    if check is not None:
-        finalists = ranked if checked == "all" else ranked[:checked]
-        task = _Checked(tuple(t.candidate for t in finalists), fit, check)
-        shown = show_models(progress, "models checked")
-        results = map_numbers(task, range(len(finalists)), n_jobs=n_jobs, progress=shown)
-        models = tuple(_gated(m, r, gate) for m, r in _pairs(models, results))
-        reports = {
-            model.model: report
-            for model, report in zip(models, results, strict=False)
-            if isinstance(report, Report)
-        }
-    selection = Selection(
-        models=models,
-        criterion=name,
-        search=search,
-        path=path,
-        failures=failures,
-        importance=_importance(models),
-        gated=check is not None,
-        seed=seed,
-        remarks=(*remarks, WEIGHTS, INFERENCE),
-        reports=reports,
-    )
-    return _with_fit(selection, [t.candidate for t in ranked], fit)
-
-
-def _require_options(search: str, width: int, max_models: int, checked: int | str) -> None:
-    require_choice("search", search, get_args(SearchName))
-    require_whole("width", width)
-    require_whole("max_models", max_models)
-    if not isinstance(checked, str):
-        require_whole("checked", checked)
-    elif checked != "all":
-        raise OptionError(f'checked={shown(checked)} must be a whole number from 1, or "all"')
-
-
-def _require_some(explored: Sequence[Explored]) -> None:
-    """Refuse a search in which nothing could even be fitted: the call itself is wrong."""
-    seen = [tried.assessment for tried in explored]
-    if not any(one.usable or not one.converged for one in seen):
-        wrong = next((one.failure for one in seen if one.failure is not None), None)
-        if wrong is not None and wrong.__cause__ is not None:
-            raise wrong
-        shown = "; ".join(sorted({one.reason for one in seen})[:3])
-        raise ComparisonError(
-            f"none of the {len(explored)} candidate models could be fitted: {shown}"
-        )
-
-
-def _failure(tried: Explored) -> Failure:
-    candidate = tried.candidate
-    return Failure(candidate.key, candidate.description, tried.assessment.reason, tried.step)
-
-
-def _rank(ranked: Sequence[Explored]) -> tuple[RankedModel, ...]:
-    """Models in the order of their criterion, with differences and weights."""
-    if not ranked:
-        return ()
-    scores = np.array([tried.assessment.score.value for tried in ranked if tried.assessment.score])
-    deltas, weights = akaike_weights(scores)
-    best = ranked[0].assessment
-    return tuple(
-        _ranked_model(tried, float(delta), float(weight), best)
-        for tried, delta, weight in zip(ranked, deltas, weights, strict=True)
-    )
-
-
-def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment) -> RankedModel:
-    seen = tried.assessment
-    assert seen.score is not None
-    se = _paired_error(seen, best)
-    return RankedModel(
-        model=tried.candidate.key,
-        description=dict(tried.candidate.description),
-        terms=tried.candidate.terms,
-        df=seen.df,
-        llf=seen.llf,
-        value=seen.score.value,
-        delta=delta,
-        delta_se=se,
-        weight=weight,
-        close=delta <= max(CLOSE, 0.0 if se is None else se),
-        admissible=None,
-        reason="",
-        verdicts={},
-        notes=seen.notes,
-        step=tried.step,
-        limited=seen.limited,
-    )
-
-
-def _paired_error(one: Assessment, best: Assessment) -> float | None:
-    """Standard error of a sum of differences between group contributions."""
-    left, right = one.parts, best.parts
-    if left.size < 2 or left.size != right.size:
-        return None
-    return float(np.sqrt(left.size) * np.std(left - right, ddof=1))
-
-
-def _importance(models: Sequence[RankedModel]) -> dict[str, float]:
-    terms = dict.fromkeys(term for model in models for term in model.terms)
-    sums = {term: sum(m.weight for m in models if term in m.terms) for term in terms}
-    return dict(sorted(sums.items(), key=lambda item: -item[1]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Checked:
-    """The report on candidate number k, or why there is none."""
-
-    candidates: tuple[Candidate, ...]
-    fit: Fit
-    check: Callable[[Any], Report]
-
-    def __call__(self, k: int) -> Report | str:
-        try:
-            report = self.check(self.fit(self.candidates[k]))
-        except OptionError:
-            raise
-        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return f"could not be checked: {type(error).__name__}: {error}"
-        return replace(report, model=None)
-
-
-def _pairs(
-    models: Sequence[RankedModel], results: Sequence[Report | str]
-) -> list[tuple[RankedModel, Report | str | None]]:
-    padded = [*results, *[None] * (len(models) - len(results))]
-    return list(zip(models, padded, strict=True))
-
-
-def _gated(model: RankedModel, report: Report | str | None, gate: Gate) -> RankedModel:
-    if report is None:
-        return model
-    if isinstance(report, str):
-        return replace(model, admissible=False, reason=report)
-    reason = gate(report)
-    verdicts = {name: verdict.value for name, verdict in report.verdicts.items()}
-    return replace(model, admissible=not reason, reason=reason, verdicts=verdicts)
-
-
-def _with_fit(selection: Selection, candidates: Sequence[Candidate], fit: Fit) -> Selection:
-    """The selection with its best model, fitted again: workers return numbers, not models."""
-    best = selection.best
+def _verdict_words(selection: Selection) -> str:
+    """What was selected, in a sentence or two."""
+    models, best = selection.models, selection.best
+    if not models:
+        return f"None of {len(selection.failures)} models converged, so none is selected."
     if best is None:
-        return selection
-    chosen = next(candidate for candidate in candidates if candidate.key == best.model)
-    return replace(selection, best_fit=fit(chosen))
+        return _none_admissible(selection)
+    better = models[: models.index(best)]
+    among = f"of {len(models)} models" if len(models) > 1 else "as the only model fitted"
+    if better:
+        words = (
+            f"{best.model} has the lowest {selection.criterion} of the models that fail no check; "
+            f"{_count(better, 'model')} with a lower one {_fail(better)} the checks."
+        )
+    else:
+        passing = ", and fails none of the checks" if selection.gated else ""
+        words = f"{best.model} has the lowest {selection.criterion} {among}{passing}."
+    if best.delta > 0.0 and not better:
+        words = f"{words[:-1]}, in a tie with {models[_lowest(models)].model}, which has more."
+    if best.limited:
+        words += f" It has no finite estimate of {', '.join(best.limited)}: see its notes."
+    others = [model for model in selection.close if model is not best]
+    if not others:
+        return words
+    are = "is" if len(others) == 1 else "are"
+    return f"{words} {_count(others, 'other')} {are} close to the lowest: {_names(others)}."
+
+
+def _lowest(models: Sequence[RankedModel]) -> int:
+    return min(range(len(models)), key=lambda k: models[k].value)
+
+
+def _none_admissible(selection: Selection) -> str:
+    checked = [model for model in selection.models if model.admissible is not None]
+    left = len(selection.models) - len(checked)
+    words = (
+        f"No model is admissible: {_count(checked, 'model')} with the lowest "
+        f"{selection.criterion} {_fail(checked)} the checks, so none is selected."
+    )
+    return f"{words} {left} with a higher one were not checked." if left else words
+
+
+def _fail(models: Sequence[RankedModel]) -> str:
+    return "fails" if len(models) == 1 else "fail"
+
+
+def _count(models: Sequence[RankedModel], noun: str) -> str:
+    return f"1 {noun}" if len(models) == 1 else f"{len(models)} {noun}s"
+
+
+def _names(models: Sequence[RankedModel], most: int = 3) -> str:
+    names = "; ".join(model.model for model in models[:most])
+    return names if len(models) <= most else f"{names}; and {len(models) - most} more"
+
+
+def _page_of(selection: Selection) -> Document:
+    """The whole page."""
+    blocks: list[Block] = [Paragraph(selection.verdict)]
+    if selection.best is not None:
+        blocks += [Paragraph(note) for note in selection.best.notes]
+    if selection.models:
+        blocks.append(_ranking(selection))
+    if selection.importance:
+        blocks.append(_importance(selection))
+    if len(selection.path) > 1:
+        blocks.append(_path(selection))
+    if selection.failures:
+        blocks.append(_failures(selection))
+    blocks += [Paragraph(remark, quiet=True) for remark in selection.remarks]
+    return Document("Model selection", tuple(blocks))
+
+
+def _ranking(selection: Selection) -> Table:
+    shown = selection.models[:ROWS_SHOWN]
+    with_se = any(model.delta_se is not None for model in shown)
+    columns = ["model", "parameters", "log-lik.", selection.criterion, "difference"]
+    columns += ["s.e."] if with_se else []
+    columns += ["weight", *(["checks"] if selection.gated else [])]
+    rows = tuple(_ranking_row(model, with_se, selection) for model in shown)
+    hidden = len(selection.models) - len(shown)
+    caption = f"{hidden} more in to_frame()." if hidden else ""
+    return Table(tuple(columns), rows, caption)
+
+
+def _ranking_row(model: RankedModel, with_se: bool, selection: Selection) -> tuple[Cell, ...]:
+    cells: list[Cell] = [
+        model.model,
+        model.df,
+        *map(_places, (model.llf, model.value, model.delta)),
+    ]
+    if with_se:
+        cells.append(None if model.delta_se is None else _places(model.delta_se))
+    cells.append(PValue(model.weight))
+    if selection.gated:
+        cells.append(_checks(model))
+    return tuple(cells)
+
+
+def _places(value: float) -> Places:
+    return Places(value, 2)
+
+
+def _checks(model: RankedModel) -> Cell:
+    if model.admissible is None:
+        return "not checked"
+    undecided = [name for name, verdict in model.verdicts.items() if verdict == "UNDECIDED"]
+    if undecided and not model.reason:
+        return f"too few draws to fail {', '.join(undecided)}"
+    return model.reason or Badge("PASS", "good")
+
+
+def _importance(selection: Selection) -> Table:
+    rows = tuple((term, PValue(weight)) for term, weight in selection.importance.items())
+    return Table(("term", "importance"), rows)
+
+
+def _path(selection: Selection) -> Section:
+    rows = tuple(
+        (
+            step.number,
+            len(step.fitted),
+            step.best or "",
+            None if step.value is None else _places(step.value),
+        )
+        for step in selection.path
+    )
+    table = Table(("step", "models fitted", "best so far", selection.criterion), rows)
+    return Section(Heading("Path", 2), (table,))
+
+
+def _failures(selection: Selection) -> Section:
+    shown = selection.failures[:ROWS_SHOWN]
+    rows = tuple((failure.model, failure.reason) for failure in shown)
+    hidden = len(selection.failures) - len(shown)
+    caption = f"{format_number(float(hidden))} more in `failures`." if hidden else ""
+    return Section(Heading("Not ranked", 2), (Table(("model", "reason"), rows, caption),))

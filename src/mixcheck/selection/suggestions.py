@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.checks.suite import Suite
+from mixcheck.checks.check import Suite
 from mixcheck.codec.shapes import NOT_STORED
 from mixcheck.comparison.record import Record
 from mixcheck.design import Design
@@ -33,7 +33,8 @@ from mixcheck.selection.remedies import (
     find_remedies,
     has_trials,
 )
-from mixcheck.selection.selection import RankedModel, Selection, search_models
+from mixcheck.selection.search import search_models
+from mixcheck.selection.selection import RankedModel, Selection
 from mixcheck.selection.space import Model, Space, model_of, one_sided
 from mixcheck.streams import choose_seed
 

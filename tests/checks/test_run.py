@@ -24,8 +24,7 @@ from mixcheck.checks import (
     Uniformity,
     Zeros,
 )
-from mixcheck.checks.check import check_from_dict
-from mixcheck.checks.suite import run_checks
+from mixcheck.checks.check import check, check_from_dict
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.adjustment import pool_pvalues
@@ -103,7 +102,7 @@ def test_only_checks_go_in():
     with pytest.raises(OptionError, match="write Suite"):
         Suite((Zeros,))
     with pytest.raises(OptionError, match="suite must be a Suite or a Check"):
-        run_checks(None, suite="standard")
+        check(None, suite="standard")
 
 
 def test_the_standard_suite(toy):
@@ -120,8 +119,8 @@ def test_one_pass_serves_all_checks(toy):
     """A check finds the same alone, in a suite, and in another order."""
     seen = residuals(toy("poisson", 3), seed=5, draws=30)
     whole = Suite.standard().run(seen)
-    for check in Suite.standard():
-        alone = Suite((check,)).run(seen).findings[0]
+    for one in Suite.standard():
+        alone = Suite((one,)).run(seen).findings[0]
         together = next(f for f in whole.findings if f.check == alone.check)
         assert alone.statistic == together.statistic
         np.testing.assert_array_equal(alone.replicates, together.replicates)
@@ -133,16 +132,16 @@ def test_residuals_bring_their_own_seed(toy):
     """A run of residuals equals a run of the model with their seed; other arguments are refused."""
     model = toy("poisson", 3)
     seen = residuals(model, seed=5, draws=30)
-    report = run_checks(seen, Zeros())
-    again = run_checks(model, Zeros(), seed=5, draws=30)
+    report = check(seen, Zeros())
+    again = check(model, Zeros(), seed=5, draws=30)
     assert report["zeros"].pvalue == again["zeros"].pvalue
     with pytest.raises(OptionError, match=r"write residuals\(model, seed=1\)"):
-        run_checks(seen, Zeros(), seed=1)
+        check(seen, Zeros(), seed=1)
 
 
 def test_findings_follow_their_definitions(toy):
     """The p-value is (b + 1)/(B + 1) of the stored replicates, and floor the least it could be."""
-    report = run_checks(toy("poisson", 3), seed=5, draws=99)
+    report = check(toy("poisson", 3), seed=5, draws=99)
     tested = [f for f in report.findings if f.pvalue is not None]
     assert len(tested) == 6
     for finding in tested:
@@ -168,7 +167,7 @@ def test_names_are_unique_before_work_starts(toy):
 
 def test_exact_facts_need_no_replicates(toy):
     """A suite of facts alone draws nothing."""
-    report = run_checks(toy("poisson", 3), Convergence(), seed=1, progress=lambda d, t: 1 / 0)
+    report = check(toy("poisson", 3), Convergence(), seed=1, progress=lambda d, t: 1 / 0)
     finding = report["convergence"]
     assert finding.holds is True
     assert finding.pvalue is None
@@ -182,13 +181,13 @@ def test_an_empty_suite_gives_an_empty_report(toy):
 
 def test_provenance_says_how_to_repeat_it(toy):
     """Seed, draws, model, digest and suite are in the report, and survive JSON."""
-    report = run_checks(toy("poisson", 3), Zeros(), draws=20)
+    report = check(toy("poisson", 3), Zeros(), draws=20)
     told = report.provenance
     assert Suite.from_json(json.dumps({"checks": told["suite"]})) == Suite((Zeros(),))
-    again = run_checks(toy("poisson", 3), Zeros(), draws=20, seed=told["seed"])
+    again = check(toy("poisson", 3), Zeros(), draws=20, seed=told["seed"])
     assert again["zeros"].pvalue == report["zeros"].pvalue
     assert again.provenance["response digest"] == told["response digest"]
-    other = run_checks(toy("poisson", 4), Zeros(), draws=20)
+    other = check(toy("poisson", 4), Zeros(), draws=20)
     assert other.provenance["response digest"] != told["response digest"]
     assert told["model"]["model"] == "Poisson"
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
@@ -213,18 +212,18 @@ def test_findings_say_who_asked_and_of_what(toy):
 
 def test_the_whole_report_survives_json(toy):
     """Findings, pictures and verdicts of the standard suite come back exactly."""
-    report = run_checks(toy("poisson", 3), Suite.standard() & Trend("half"), seed=1, draws=30)
+    report = check(toy("poisson", 3), Suite.standard() & Trend("half"), seed=1, draws=30)
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
 
 
 def test_threads_change_nothing(toy, monkeypatch):
     """The report of two threads is that of one process, to the last character."""
     model = toy("poisson", 3)
-    alone = run_checks(model, seed=2, draws=60).to_json()
+    alone = check(model, seed=2, draws=60).to_json()
     monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
     monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     with joblib.parallel_config(backend="threading"):
-        assert run_checks(model, seed=2, draws=60, n_jobs=2).to_json() == alone
+        assert check(model, seed=2, draws=60, n_jobs=2).to_json() == alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,7 +271,7 @@ class Stubborn:
 
 def test_failed_refits_are_reported(toy):
     """Refits kept out are counted in every finding and in the provenance."""
-    report = run_checks(Stubborn(toy("poisson", 3)), Zeros() & Uniformity(), seed=1, refits=60)
+    report = check(Stubborn(toy("poisson", 3)), Zeros() & Uniformity(), seed=1, refits=60)
     kept = report.provenance["replicates used"]
     assert 0 < kept < 60
     assert report.provenance["refits kept out"] == {
@@ -337,7 +336,7 @@ def test_the_family_of_all_checks_is_at_its_level(toy):
     as the data against 1,400 others.
     """
     turns, others = 600, 1400
-    report = run_checks(toy("poisson", 9), seed=9, draws=turns + others)
+    report = check(toy("poisson", 9), seed=9, draws=turns + others)
     findings = [f for f in report.findings if f.pvalue is not None]
     alarms = single = 0
     for k in range(turns):

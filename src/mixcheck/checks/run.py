@@ -1,0 +1,199 @@
+"""Checks run: one pass of replicate data sets, reduced to the numbers of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray
+from mixcheck.checks.portrait import draw_portrait
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
+from mixcheck.errors import OptionError
+from mixcheck.options import require_progress, require_workers, shown
+from mixcheck.parallel import Progress
+from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
+from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.policy import Policy, require_policy
+from mixcheck.report.report import Report
+from mixcheck.simulation import ReplicateNumbers, Replicates, reduce_replicates
+
+__all__ = ["run_checks"]
+
+
+class Asked(Protocol):
+    """What is asked of a check when it is run."""
+
+    def plan(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """What to measure, or why nothing can be."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as plain data."""
+
+
+def run_checks(
+    checks: Sequence[Asked],
+    subject: Residuals | Checkable | Ported,
+    *,
+    seed: int | None,
+    draws: int | None,
+    refits: int,
+    conditioning: Conditioning,
+    policy: Policy | None,
+    n_jobs: int | None,
+    progress: Progress,
+) -> Report:
+    """Run checks over one pass of replicate data sets; see `Suite.run`."""
+    require_workers(n_jobs)
+    require_progress(progress)
+    judge = Policy() if policy is None else require_policy(policy)
+    if isinstance(subject, Residuals):
+        _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
+        seen = subject
+    else:
+        seen = residuals(subject, conditioning=conditioning, seed=seed, draws=draws, refits=refits)
+    findings, numbers = _run(checks, seen, n_jobs, progress)
+    provenance = _provenance(seen, numbers) | {"suite": [check.to_dict() for check in checks]}
+    return Report(
+        findings,
+        policy=judge,
+        provenance=provenance,
+        extra=draw_portrait(seen.replicates.port),
+        model=seen.replicates.model,
+    )
+
+
+def _refuse_own_arguments(**given: int | None) -> None:
+    named = [f"{name}={shown(value)}" for name, value in given.items() if value is not None]
+    if named:
+        raise OptionError(
+            f"residuals have their own seed, draws and refits, and {', '.join(named)} was given; "
+            f"write residuals(model, {', '.join(named)}) instead"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Remembered:
+    """Probability masses of one data_view, each computed once however many checks ask."""
+
+    masses: Callable[[float], FloatArray]
+    known: dict[float, FloatArray] = field(default_factory=dict)
+
+    def __call__(self, k: float) -> FloatArray:
+        if k not in self.known:
+            self.known[k] = self.masses(k)
+        return self.known[k]
+
+
+@dataclass(frozen=True, eq=False)
+class _AllNumbers:
+    """The numbers of all measures, one after another, of one data_view."""
+
+    measures: tuple[CheckStatistic, ...]
+
+    def __call__(self, data_view: DataView) -> FloatArray:
+        return np.concatenate(self.parts(data_view))
+
+    def parts(self, data_view: DataView) -> list[FloatArray]:
+        masses = data_view.probability
+        if masses is not None:
+            data_view = replace(data_view, probability=_Remembered(masses))
+        return [measure.numbers(data_view) for measure in self.measures]
+
+
+def _run(
+    checks: Iterable[Asked], seen: Residuals, n_jobs: int | None, progress: Progress
+) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
+    """The outcomes of all checks, in their order, from one pass over the replicates."""
+    plan = seen.replicates
+    context = CheckContext(plan.port, seen.observed, plan.port.frame)
+    asked = [(check, outcome) for check in checks for outcome in check.plan(context)]
+    outcomes = [outcome for _, outcome in asked]
+    _require_unique(outcomes)
+    measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
+    if not measures:
+        return _attributed(asked, iter(())), None
+    numbers = _AllNumbers(measures)
+    observed = numbers.parts(seen.observed)
+    replicates = reduce_replicates(plan, numbers, n_jobs=n_jobs, progress=progress)
+    detail = _detail(plan, replicates)
+    ends = np.cumsum([part.size for part in observed])
+    parts = np.split(replicates.numbers, ends[:-1], axis=1)
+    found = iter(
+        measure.finding(NullSample(seen.observed, part, columns, detail))
+        for measure, part, columns in zip(measures, observed, parts, strict=True)
+    )
+    index = context.frame.index
+    labelled = (_labelled(finding, index) for finding in found)
+    return _attributed(asked, labelled), replicates
+
+
+def _attributed(
+    asked: Iterable[tuple[Asked, Outcome]], found: Iterator[Finding]
+) -> tuple[Finding | Skipped, ...]:
+    """What was found, measures replaced by their findings, each with the check that asked."""
+    outcomes = (
+        (check, next(found) if isinstance(outcome, CheckStatistic) else outcome)
+        for check, outcome in asked
+    )
+    return tuple(replace(outcome, asked=check.to_dict()) for check, outcome in outcomes)
+
+
+def _labelled(finding: Finding, index: pd.Index[Any]) -> Finding:
+    """The finding with what the index of the data calls its rows."""
+    labels = tuple(str(index[row]) for row in finding.rows.tolist())
+    return replace(finding, row_labels=labels) if labels else finding
+
+
+def _require_unique(outcomes: Iterable[Outcome]) -> None:
+    names = Counter(
+        outcome.name if isinstance(outcome, CheckStatistic) else outcome.check
+        for outcome in outcomes
+    )
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise OptionError(
+            f"more than one check would be called {', '.join(map(repr, twice))}; "
+            'give one another name with check.named("...")'
+        )
+
+
+def _detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
+    """How the null distribution was made, in a sentence or two."""
+    made = f"The null distribution is that of {len(replicates.numbers)} replicate data sets"
+    how = ", to each of which the model was fitted again." if plan.refits else "."
+    if not replicates.failed:
+        return made + how
+    kind = "refits" if plan.refits else "replicates"
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
+    return f"{made}{how} {replicates.failed} of {plan.size} {kind} were kept out: {reasons}"
+
+
+def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[str, Any]:
+    plan = seen.replicates
+    digest = hashlib.sha256(np.ascontiguousarray(seen.observed.response).tobytes())
+    return {
+        "mixcheck": _version(),
+        "seed": plan.seed,
+        "draws": plan.draws,
+        "refits": plan.refits,
+        "replicates used": 0 if replicates is None else len(replicates.numbers),
+        "refits kept out": {} if replicates is None else dict(replicates.failures),
+        "conditioning": "that of the draws"
+        if isinstance(plan.port, Enumerable)
+        else plan.conditioning,
+        "model": dict(plan.port.description),
+        "response digest": digest.hexdigest()[:16],
+    }
+
+
+def _version() -> str:
+    # Importing the package by name would make every room depend on every other.
+    return str(getattr(sys.modules.get("mixcheck"), "__version__", "unknown"))
