@@ -115,8 +115,8 @@ def _score_fixed(problem: Problem) -> FixedFit:
     for _ in range(_MAX_SCORING):
         gradient, known = _gradient(problem, d), np.zeros((beta.size, beta.size))
         if problem.penalty is not None:
-            gradient = gradient + problem.penalty.of_coefficients(problem, beta)[1]
-            known = np.diag(problem.penalty.information(problem, beta))
+            gradient = gradient + problem.penalty.of_coefficients(problem.beta_slices, beta)[1]
+            known = np.diag(problem.penalty.information(problem.beta_slices, beta))
         step = _newton_step(known + _information(problem, problem.observed(d).second), gradient)
         if step is None:
             rough = _information(problem, problem.step_information(eta))
@@ -141,7 +141,7 @@ def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray],
     d = problem.derivatives(eta, 2)
     value = float(d.value.sum())
     if problem.penalty is not None:
-        value += problem.penalty.of_coefficients(problem, beta)[0]
+        value += problem.penalty.of_coefficients(problem.beta_slices, beta)[0]
     return value, eta, d
 
 
@@ -258,7 +258,7 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     second = problem.step_information(mode.point.eta)
     information = _information(problem, second)
     if problem.penalty is not None:
-        information += np.diag(problem.penalty.information(problem, evaluation.psi))
+        information += np.diag(problem.penalty.information(problem.beta_slices, evaluation.psi))
     if not problem.terms:
         return _inverse_root(2.0 * information)
     system = _step_system(problem, mode, second)

@@ -15,6 +15,7 @@ from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.likelihood.adjoint import Adjoint
 from mixcheck.fitting.likelihood.mode import Mode, predict_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Objective
+from mixcheck.fitting.likelihood.penalty import penalise
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import require_flag
 from mixcheck.port import LikelihoodKind
@@ -294,7 +295,7 @@ def objective_of(problem: Problem, method: Method) -> Objective:
         if (certain or falls) and _is_exact(problem, found, floor):
             raise ConvergenceError(_UNBOUNDED)
         if problem.penalty is not None and found.mode is not None:
-            return problem.penalty.penalise(problem, found)
+            return penalise(problem, problem.penalty, found)
         return found
 
     return deviance

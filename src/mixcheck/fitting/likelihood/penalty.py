@@ -13,23 +13,21 @@ Lambda_i its row i, and the adjoint of the structure takes that to theta.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import FloatArray
 from mixcheck.design import Design
 from mixcheck.errors import OptionError
+from mixcheck.fitting.likelihood.log_prior import LogPrior, OfCoefficient, OfTerm
 from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import listed, shown
 from mixcheck.priors import Prior, Target
 
-if TYPE_CHECKING:
-    from mixcheck.fitting.likelihood.problem import Problem
-
-__all__ = ["Penalty", "read_priors"]
+__all__ = ["penalise", "read_priors"]
 
 _WORDS: Mapping[Target, str] = {
     "coefficient": "a coefficient: normal or t",
@@ -38,106 +36,37 @@ _WORDS: Mapping[Target, str] = {
 }
 
 
-@dataclass(frozen=True)
-class _OfCoefficient:
-    """The prior of one coefficient: its predictor, and its column there."""
-
-    predictor: int
-    column: int
-    prior: Prior
-
-
-@dataclass(frozen=True)
-class _OfTerm:
-    """The prior of the deviation of one effect of a random term, or of a correlation of two."""
-
-    term: int
-    effects: tuple[int, ...]
-    prior: Prior
+def penalise(problem: Problem, prior: LogPrior, found: Evaluation) -> Evaluation:
+    """Minus twice the log posterior density, up to the evidence, from the deviance."""
+    value, gradient = _log_prior(problem, prior, found.psi)
+    penalty = -2.0 * value
+    if not np.isfinite(penalty):
+        nothing = np.full(found.psi.size, np.nan)
+        return replace(found, deviance=np.inf, gradient=nothing, mode=None)
+    return replace(
+        found,
+        deviance=found.deviance + penalty,
+        gradient=found.gradient - 2.0 * gradient,
+        penalty=penalty,
+    )
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """Priors of a problem's parameters.
-
-    Attributes
-    ----------
-    words : mapping of str to str
-        Each prior as it is written, by the name of its parameter.
-    coefficients : tuple
-    terms : tuple
-    """
-
-    words: Mapping[str, str]
-    coefficients: tuple[_OfCoefficient, ...]
-    terms: tuple[_OfTerm, ...]
-
-    def penalise(self, problem: Problem, found: Evaluation) -> Evaluation:
-        """Minus twice the log posterior density, up to the evidence, from the deviance."""
-        value, gradient = self._log_prior(problem, found.psi)
-        penalty = -2.0 * value
-        if not np.isfinite(penalty):
-            nothing = np.full(found.psi.size, np.nan)
-            return replace(found, deviance=np.inf, gradient=nothing, mode=None)
-        return replace(
-            found,
-            deviance=found.deviance + penalty,
-            gradient=found.gradient - 2.0 * gradient,
-            penalty=penalty,
-        )
-
-    def _log_prior(self, problem: Problem, psi: FloatArray) -> tuple[float, FloatArray]:
-        """Log prior density and its gradient."""
-        gradient = np.zeros(psi.size)
-        value, gradient[: problem.n_beta] = self.of_coefficients(problem, psi)
-        theta = psi[problem.n_beta :]
-        for held in self.terms:
-            term = problem.terms[held.term]
-            own = theta[term.theta]
-            x, d_root = _natural(term.covariance.root(own), held.effects)
-            density = held.prior.log_density(x, "correlation" if len(held.effects) > 1 else "sd")
-            value += density
-            if np.isfinite(density):
-                slope = held.prior.slope(x)
-                where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-                gradient[where] += term.covariance.pull_back(own, slope * d_root)
-        return value, gradient
-
-    def of_coefficients(self, problem: Problem, psi: FloatArray) -> tuple[float, FloatArray]:
-        """Log prior density of the fixed effects and its gradient, (n_beta,)."""
-        value, gradient = 0.0, np.zeros(problem.n_beta)
-        for held in self.coefficients:
-            j = problem.beta_slices[held.predictor].start + held.column
-            value += held.prior.log_density(float(psi[j]), "coefficient")
-            gradient[j] += held.prior.slope(float(psi[j]))
-        return value, gradient
-
-    def information(self, problem: Problem, psi: FloatArray) -> FloatArray:
-        """What the priors say of the fixed effects, never negative, (n_beta,)."""
-        out = np.zeros(problem.n_beta)
-        for held in self.coefficients:
-            j = problem.beta_slices[held.predictor].start + held.column
-            out[j] += held.prior.information(float(psi[j]))
-        return out
-
-    def bounds(self, predictor: int, p: int) -> BoolArray:
-        """Which columns of a predictor have a prior, and so a finite estimate, (p,)."""
-        out = np.zeros(p, dtype=np.bool_)
-        out[[held.column for held in self.coefficients if held.predictor == predictor]] = True
-        return out
-
-    def bounds_term(self, number: int) -> bool:
-        """Whether the deviations of a random term have a prior, and so finite estimates."""
-        return any(held.term == number and len(held.effects) == 1 for held in self.terms)
-
-    def keep(self, kept: Sequence[BoolArray]) -> Penalty:
-        """The priors where some columns of each predictor, (p_k,), are kept: theirs are."""
-        coefficients = tuple(
-            replace(held, column=int(kept[held.predictor][: held.column].sum()))
-            for held in self.coefficients
-            if kept[held.predictor][held.column]
-        )
-        return replace(self, coefficients=coefficients)
+def _log_prior(problem: Problem, prior: LogPrior, psi: FloatArray) -> tuple[float, FloatArray]:
+    """Log prior density and its gradient."""
+    gradient = np.zeros(psi.size)
+    value, gradient[: problem.n_beta] = prior.of_coefficients(problem.beta_slices, psi)
+    theta = psi[problem.n_beta :]
+    for held in prior.terms:
+        term = problem.terms[held.term]
+        own = theta[term.theta]
+        x, d_root = _natural(term.covariance.root(own), held.effects)
+        density = held.prior.log_density(x, "correlation" if len(held.effects) > 1 else "sd")
+        value += density
+        if np.isfinite(density):
+            slope = held.prior.slope(x)
+            where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+            gradient[where] += term.covariance.pull_back(own, slope * d_root)
+    return value, gradient
 
 
 def _natural(root: FloatArray, effects: tuple[int, ...]) -> tuple[float, FloatArray]:
@@ -160,7 +89,7 @@ def _natural(root: FloatArray, effects: tuple[int, ...]) -> tuple[float, FloatAr
 # ---- as a user writes them -----------------------------------------------------------------
 
 
-def read_priors(priors: object, design: Design, problem: Problem) -> Penalty | None:
+def read_priors(priors: object, design: Design, problem: Problem) -> LogPrior | None:
     """Priors by the names of parameters; None where there are none.
 
     Raises
@@ -174,8 +103,8 @@ def read_priors(priors: object, design: Design, problem: Problem) -> Penalty | N
     if not isinstance(priors, Mapping):
         raise OptionError(f"priors must be a mapping, such as {example}; found {shown(priors)}")
     places = _places(design, problem)
-    coefficients: list[_OfCoefficient] = []
-    terms: list[_OfTerm] = []
+    coefficients: list[OfCoefficient] = []
+    terms: list[OfTerm] = []
     for name, prior in priors.items():
         if not isinstance(prior, Prior):
             raise OptionError(
@@ -195,13 +124,13 @@ def read_priors(priors: object, design: Design, problem: Problem) -> Penalty | N
                     f"{prior} is not a prior for {shown(name)}, which is {_WORDS[target]}"
                 )
             if target == "coefficient":
-                coefficients.append(_OfCoefficient(place[1][0], place[1][1], prior))
+                coefficients.append(OfCoefficient(place[1][0], place[1][1], prior))
             else:
-                terms.append(_OfTerm(place[0], place[1], prior))
+                terms.append(OfTerm(place[0], place[1], prior))
     if not priors:
         return None
     words = {str(name): str(prior) for name, prior in priors.items()}
-    return Penalty(words, tuple(coefficients), tuple(terms))
+    return LogPrior(words, tuple(coefficients), tuple(terms))
 
 
 # A random term by its number and the effects, or -1 and predictor and column.

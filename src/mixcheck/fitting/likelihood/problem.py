@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,9 +25,7 @@ from mixcheck.families.family import Derivatives, Family, Observed, SupportError
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
-
-if TYPE_CHECKING:
-    from mixcheck.fitting.likelihood.penalty import Penalty
+from mixcheck.fitting.likelihood.log_prior import LogPrior
 
 __all__ = ["Curvature", "Problem", "Term", "arrange"]
 
@@ -128,7 +125,7 @@ class Problem:
     terms : tuple of Term
     order : (n,) int
         Position in the design of each row here.
-    penalty : Penalty or None
+    penalty : LogPrior or None
         Priors of the parameters.
     """
 
@@ -140,7 +137,7 @@ class Problem:
     latent: Latent
     terms: tuple[Term, ...]
     order: IntArray
-    penalty: Penalty | None = None
+    penalty: LogPrior | None = None
 
     @property
     def n(self) -> int:

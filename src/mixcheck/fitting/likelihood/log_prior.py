@@ -1,0 +1,87 @@
+"""Priors of the parameters of a problem: which parameter has which, and what it says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.priors import Prior
+
+__all__ = ["LogPrior", "OfCoefficient", "OfTerm"]
+
+
+@dataclass(frozen=True)
+class OfCoefficient:
+    """The prior of one coefficient: its predictor, and its column there."""
+
+    predictor: int
+    column: int
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class OfTerm:
+    """The prior of the deviation of one effect of a random term, or of a correlation of two."""
+
+    term: int
+    effects: tuple[int, ...]
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class LogPrior:
+    """Priors of the parameters of a problem.
+
+    Attributes
+    ----------
+    words : mapping of str to str
+        Each prior as it is written, by the name of its parameter.
+    coefficients : tuple
+    terms : tuple
+    """
+
+    words: Mapping[str, str]
+    coefficients: tuple[OfCoefficient, ...]
+    terms: tuple[OfTerm, ...]
+
+    def of_coefficients(self, places: Sequence[slice], psi: FloatArray) -> tuple[float, FloatArray]:
+        """Log prior density of the fixed effects and its gradient, (n_beta,).
+
+        `places` are those of each predictor's coefficients in `psi`.
+        """
+        value, gradient = 0.0, np.zeros(places[-1].stop)
+        for held in self.coefficients:
+            j = places[held.predictor].start + held.column
+            value += held.prior.log_density(float(psi[j]), "coefficient")
+            gradient[j] += held.prior.slope(float(psi[j]))
+        return value, gradient
+
+    def information(self, places: Sequence[slice], psi: FloatArray) -> FloatArray:
+        """What the priors say of the fixed effects, never negative, (n_beta,)."""
+        out = np.zeros(places[-1].stop)
+        for held in self.coefficients:
+            j = places[held.predictor].start + held.column
+            out[j] += held.prior.information(float(psi[j]))
+        return out
+
+    def bounds(self, predictor: int, p: int) -> BoolArray:
+        """Which columns of a predictor have a prior, and so a finite estimate, (p,)."""
+        out = np.zeros(p, dtype=np.bool_)
+        out[[held.column for held in self.coefficients if held.predictor == predictor]] = True
+        return out
+
+    def bounds_term(self, number: int) -> bool:
+        """Whether the deviations of a random term have a prior, and so finite estimates."""
+        return any(held.term == number and len(held.effects) == 1 for held in self.terms)
+
+    def keep(self, kept: Sequence[BoolArray]) -> LogPrior:
+        """The priors where some columns of each predictor, (p_k,), are kept: theirs are."""
+        coefficients = tuple(
+            replace(held, column=int(kept[held.predictor][: held.column].sum()))
+            for held in self.coefficients
+            if kept[held.predictor][held.column]
+        )
+        return replace(self, coefficients=coefficients)
