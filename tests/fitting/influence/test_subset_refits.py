@@ -34,6 +34,18 @@ def test_levels_are_dropped(grouseticks):
     assert part.terms[0].block is problem.terms[0].block
 
 
+def test_priors_are_no_part_of_some_rows():
+    """The deviances of all groups sum to that of the likelihood, without the priors."""
+    priors = {"Intercept": mc.priors.normal(0.0, 1.0)}
+    formula = "incidence / size ~ period + (1 | herd)"
+    fit = mc.glmm(formula, mc.datasets.load("cbpp"), family="binomial", priors=priors)
+    problem, psi = port_of(fit).problem, port_of(fit).optimum.psi
+    herds = problem.latent.factors[0].sums.index
+    parts = [restrict(problem, np.flatnonzero(herds == k)) for k in range(herds.max() + 1)]
+    total = sum(objective_of(part, fit.method)(psi, None).deviance for part in parts)
+    assert total == pytest.approx(-2.0 * fit.llf, rel=1e-10)
+
+
 def test_muted_rows_count_nothing(cbpp):
     """The deviance without some rows is that of the rows that are left; their levels stay."""
     problem, psi = port_of(cbpp).problem, port_of(cbpp).optimum.psi

@@ -33,7 +33,7 @@ def restrict(problem: Problem, rows: IntArray) -> Problem:
     latent = lay_out(factors)
     places = [next(i for i, f in enumerate(latent.factors) if f is held) for held in factors]
     terms = tuple(replace(term, factor=places[term.factor]) for term in problem.terms)
-    return replace(problem.rows(rows, latent), terms=terms)
+    return replace(problem.rows(rows, latent), terms=terms, penalty=None)
 
 
 def mute(problem: Problem, rows: BoolArray) -> Problem:
