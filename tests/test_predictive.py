@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import integrate, stats
 
 import mixcheck as mc
 from mixcheck.predictive import (
@@ -52,3 +52,16 @@ def test_normal_rules_integrate_moments():
     for steepness in (0.5, 4.0):
         z, w = normal_rule(steepness)
         np.testing.assert_allclose([w @ z**0, w @ z**2, w @ z**4], [1.0, 1.0, 3.0], rtol=1e-12)
+
+
+def test_marginal_distribution_of_heavy_tails():
+    """A t without a variance, much narrower than the random effects, is integrated as well."""
+    df, scale, spread = 1.3, 0.05, 2.0
+    eta = tuple(np.full(1, part) for part in (0.3, np.log(scale), np.log(df)))
+    found = MarginalDistribution(mc.families.StudentT(), eta, np.full(1, spread**2), None)
+
+    def below(z: float) -> float:
+        return float(stats.t.cdf((0.7 - spread * z) / scale, df) * stats.norm.pdf(z))
+
+    exact, _ = integrate.quad(below, -9.0, 9.0, limit=500, points=[0.35], epsabs=1e-12)
+    np.testing.assert_allclose(found.cdf(np.ones(1))[1], exact, atol=1e-5)

@@ -125,6 +125,10 @@ class MarginalDistribution:
         with may_overflow():
             slope = (ahead.mean() - behind.mean()) / (2.0 * step)
             deviation = np.sqrt(np.maximum(here.variance(), 1e-300))
+            own = self.family.log_deviation(upper, here.eta)
+            if own is not None:
+                # Heavy tails may have a scale where they have no variance.
+                deviation = np.where(np.isinf(deviation), np.exp(own), deviation)
             steepness: FloatArray = spread * np.abs(slope) / deviation
         # Where the mean overflows, no rule finds its average.
         return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))

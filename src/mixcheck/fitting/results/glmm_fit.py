@@ -370,11 +370,14 @@ class GLMM:
         Examples
         --------
         >>> import mixcheck as mc
-        >>> cbpp = mc.datasets.load("cbpp").assign(some=lambda d: d.incidence.clip(upper=2))
-        >>> fit = mc.glmm("some ~ size + (1 | herd)", cbpp, family="ordinal")
-        >>> fit.predict_probabilities({"size": [10]}, random_effects="zero").round(2)
-              0     1     2
-        0  0.35  0.26  0.39
+        >>> sleep = mc.datasets.load("sleepstudy")
+        >>> slow = 1 + (sleep.Reaction > 270).astype(int) + (sleep.Reaction > 330)
+        >>> data = sleep.assign(slow=slow)
+        >>> fit = mc.glmm("slow ~ Days + (1 | Subject)", data, family="ordinal")
+        >>> fit.predict_probabilities({"Days": [0, 9]}, random_effects="zero").round(2)
+              1     2     3
+        0  0.86  0.14  0.01
+        1  0.01  0.25  0.74
         """
         return self._port.predict_probabilities(
             data, random_effects=random_effects, unseen=unseen, offset=offset
