@@ -42,6 +42,7 @@ from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.ordered import separated_beside_thresholds
 from mixcheck.fitting.estimation.sizes import require_possible
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
+from mixcheck.fitting.estimation.wide_groups import integrate_wide
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.penalty import read_priors
@@ -244,8 +245,13 @@ def _fit(
             chosen = method.settle()
             return determined
         if method.settled or not isinstance(method, Approximation):
-            return estimate(held, method, start)
-        optimum, chosen = _settle(held, method, start)
+            optimum = estimate(held, method, start)
+        else:
+            optimum, chosen = _settle(held, method, start)
+        exact = None if method.joint else integrate_wide(held, optimum)
+        if exact is not None:
+            chosen = method.settle()
+            return exact
         return optimum
 
     optimum, limits = estimate_at_limits(problem, limits, fixed, search)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import ndtri
+from scipy.integrate import quad
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, ndtr, ndtri
+from scipy.stats import poisson
 
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
@@ -127,6 +131,98 @@ def test_zero_part() -> None:
     assert fit.convergence.runaway == ("zi: (1 | g)", "zi: Intercept")
     alone, _ = fit_once("y ~ 1 + (1 | g)", data[data["y"] > 0], family="truncated_poisson")
     assert fit.bse["Intercept"] == pytest.approx(alone.bse["Intercept"], rel=1e-4)
+
+
+def nearly() -> pd.DataFrame:
+    """Twenty groups of five, all alike but in one group, which has a single success."""
+    data = table(20, 5)
+    data["y"] = data["b"]
+    data.loc[2, "y"] = 1
+    # Neither the smallest nor the largest value goes with the success.
+    data.loc[:4, "x"] = [-1.0, 0.5, 0.1, 1.2, -0.4]
+    return data
+
+
+def log_likelihood(data: pd.DataFrame, intercept: float, sd: float) -> float:
+    """Of a logistic random intercept, by adaptive integration over the predictor."""
+    total = 0.0
+    for _, y in data.groupby("g")["y"]:
+        s, n = int(y.sum()), len(y)
+
+        def density(t: float, s: int = s, n: int = n) -> float:
+            likelihood = np.exp(s * log_expit(t) + (n - s) * log_expit(-t))
+            return float(likelihood * np.exp(-0.5 * ((t - intercept) / sd) ** 2) / sd)
+
+        edges = [-12.0 * sd, -60.0, -20.0, -4.0, 0.0, 4.0, 20.0, 60.0, 12.0 * sd]
+        parts = [quad(density, a, b, epsabs=1e-14)[0] for a, b in pairwise(edges)]
+        total += np.log(sum(parts) / np.sqrt(2.0 * np.pi))
+    return float(total)
+
+
+@pytest.mark.parametrize("options", METHODS[:3], ids=str)
+def test_nearly_determined(options: dict[str, Any]) -> None:
+    """The maximum of the likelihood itself, whichever approximation was asked for.
+
+    One group of both kinds makes the likelihood fall as 1 / sd, so that its maximum is finite.
+    """
+    data = nearly()
+    fit, caught = fit_once("y ~ 1 + (1 | g)", data, family="binomial", **options)
+    assert "by integration" in str(caught[0].message)
+    at = np.array([fit.params["Intercept"], fit.theta.iloc[0]])
+    assert fit.llf == pytest.approx(log_likelihood(data, *at), abs=1e-8)
+    for step in ([0.3, 0.0], [-0.3, 0.0], [0.0, 1.0], [0.0, -1.0]):
+        assert log_likelihood(data, *(at + step)) < fit.llf
+    assert [(x.parameter, x.reason) for x in fit.convergence.limits] == [
+        ("(1 | g)", "groups"),
+        ("Intercept", "groups"),
+    ]
+    assert np.isinf(fit.bse["Intercept"])
+    assert fit.approximation().unavailable == "The likelihood is integrated exactly."
+    assert fit.refit(data["y"]).llf == pytest.approx(fit.llf, abs=1e-8)
+
+
+def test_nearly_determined_beside_a_predictor() -> None:
+    """What the groups do not determine has its estimate and its standard error."""
+    data = nearly()
+    one, _ = fit_once("y ~ x + (1 | g)", data, family="binomial")
+    other, _ = fit_once("y ~ x + (1 | g)", data, family="binomial", method="agq", nodes=31)
+    assert np.isfinite(one.bse["x"])
+    np.testing.assert_allclose(one.params, other.params, rtol=1e-4)
+    assert one.bse["x"] == pytest.approx(other.bse["x"], rel=1e-4)
+    assert one.llf == pytest.approx(other.llf, abs=1e-8)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("options", METHODS[:2], ids=str)
+def test_supremum_of_a_zero_part(options: dict[str, Any], zeros: bool) -> None:
+    """Groups that are all zero or counts: at an infinite deviation two kinds of groups.
+
+    The likelihood of a group of zeros is p + (1 - p) f(0)^n, that of another (1 - p) prod f(y);
+    with zeros among the counts, too, which the Poisson explains.
+    """
+    data = table(20, 5)
+    counts = np.random.default_rng(1).poisson(2.5, len(data)) + (0 if zeros else 1)
+    data["y"] = np.where(data["b"] == 0, 0, counts)
+    assert ((data["y"] == 0) & (data["b"] == 1)).any() == zeros
+
+    def minus(at: np.ndarray) -> float:
+        p, logs = expit(at[0]), poisson.logpmf(data["y"], np.exp(at[1]))
+        sums = np.bincount(data["g"], logs)
+        none = np.bincount(data["g"], data["y"]) == 0
+        return -float(np.log(np.where(none, p, 0.0) + (1.0 - p) * np.exp(sums)).sum())
+
+    best = minimize(
+        minus, [0.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}
+    )
+    fit, caught = fit_once("y ~ 1", data, family="poisson", zi="~ 1 + (1 | g)", **options)
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.llf == pytest.approx(-best.fun, abs=1e-6)
+    assert fit.params["Intercept"] == pytest.approx(best.x[1], abs=1e-6)
+    share = ndtr(fit.params["zi: Intercept"] / fit.theta.iloc[0])
+    assert share == pytest.approx(expit(best.x[0]), abs=1e-5)
+    assert fit.convergence.runaway == ("zi: (1 | g)", "zi: Intercept")
+    assert np.isfinite(fit.bse["Intercept"])
+    assert np.isinf(fit.bse["zi: Intercept"])
 
 
 @pytest.mark.parametrize("seed", range(8))

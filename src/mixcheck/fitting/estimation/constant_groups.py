@@ -24,14 +24,21 @@ from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem, Term
 
-__all__ = ["determined_terms", "estimate_determined", "is_constant_in", "wide_terms"]
+__all__ = [
+    "INFINITE",
+    "determined_terms",
+    "estimate_determined",
+    "is_constant_in",
+    "is_intercept",
+    "wide_terms",
+]
 
 # Standard deviations of a random effect beyond which a group determines its responses all but
 # exactly, in units of the link: where a step of one deviation takes a mean of one half to
 # within 5e-5 of its end.
 _WIDE = {"logit": 10.0, "probit": 3.9, "cloglog": 10.0}
-# What stands for an infinite standard deviation.
-_INFINITE = 1e3
+INFINITE = 1e3
+"""What stands for an infinite standard deviation."""
 _STEPS = 100
 _FIRST_ROWS = 1000
 
@@ -54,7 +61,7 @@ def _unbounded(problem: Problem) -> list[Term]:
 
 def determined_terms(problem: Problem) -> tuple[Term, ...]:
     """Random intercepts whose every level has responses at one end, but not all at the same."""
-    held = [t for t in _unbounded(problem) if _is_intercept(t)]
+    held = [t for t in _unbounded(problem) if is_intercept(t)]
     if not held:
         return ()
     ways = problem.recession
@@ -68,7 +75,8 @@ def _counted(problem: Problem) -> BoolArray:
     return problem.weights > 0.0
 
 
-def _is_intercept(term: Term) -> bool:
+def is_intercept(term: Term) -> bool:
+    """Whether a random term is an intercept of every row, its levels being independent."""
     return not term.tied and term.block.Z.shape[1] == 1 and bool((term.block.Z == 1.0).all())
 
 
@@ -137,11 +145,11 @@ def estimate_determined(problem: Problem) -> Optimum | None:
     level = is_constant_in(problem, term)
     ratio = np.zeros(level.size)
     ratio[level], value = _probit(problem.X[0][rows][:, level], way[rows].astype(np.float64))
-    psi = _INFINITE * np.concatenate([ratio, np.ones(1)])
+    psi = INFINITE * np.concatenate([ratio, np.ones(1)])
     base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
     # Close to the modes: every group a few units beyond the edge.
     wanted = np.zeros(problem.latent.factors[term.factor].m)
-    wanted[codes[rows]] = (15.0 * way[rows] - base[0][rows]) / _INFINITE
+    wanted[codes[rows]] = (15.0 * way[rows] - base[0][rows]) / INFINITE
     mode = find_mode(problem, base, roots, [wanted[None, :]])
     if mode is None:
         return None

@@ -297,6 +297,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
         smallest_eigenvalue=optimum.smallest_eigenvalue,
         evaluations=optimum.evaluations,
         flat=optimum.flat + keep.size - int(keep.sum()),
+        integrated=optimum.integrated,
     )
 
 

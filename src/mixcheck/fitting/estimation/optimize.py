@@ -99,6 +99,8 @@ class Optimum:
         The whitened Hessian, where it is known better than from `hessian` and `scale`.
     free : (P,) bool or None
         Which parameters were free; None where all were.
+    integrated : bool
+        Whether the likelihood is integrated exactly, in place of the approximation asked for.
     """
 
     psi: FloatArray
@@ -111,6 +113,7 @@ class Optimum:
     flat: int = 0
     curvature: FloatArray | None = None
     free: BoolArray | None = None
+    integrated: bool = False
 
     @property
     def searched(self) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -424,14 +424,20 @@ class Estimates:
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
-        found = number_singular(self.problem, self.optimum.evaluation.scaled_roots(self.problem))
+        found: Sequence[int] = ()
+        if not self.optimum.integrated:
+            # Beside wide groups the information of a level at its mode is none.
+            scaled = self.optimum.evaluation.scaled_roots(self.problem)
+            found = number_singular(self.problem, scaled)
         singular = tuple(self.problem.terms[number].block.name for number in found)
         parts = self.design.predictors
         every, most = (
             tuple(self._name(parts[t.predictor], t.block.name) for t in terms)
             for terms in (self._determining, self._wide)
         )
-        explanations = explain_limits(self._limits, self._separated_rows, every, most)
+        explanations = explain_limits(
+            self._limits, self._separated_rows, every, most, integrated=self.optimum.integrated
+        )
         facts = judge_convergence(
             self.optimum,
             covariance,
@@ -451,7 +457,7 @@ class Estimates:
     @cached_property
     def _integration(self) -> Mapping[str, float]:
         """Facts on the approximation; a refit, which knows no curvature, does not ask for them."""
-        if self.optimum.hessian is None or self._determining:
+        if self.optimum.hessian is None or self._determining or self.optimum.integrated:
             return {}
         return self.method.approximation.facts(self.problem, self.optimum.evaluation)
 
@@ -461,6 +467,8 @@ class Estimates:
         names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
         if self._determining:
             return unavailable(self.llf, "The groups determine the responses.")
+        if self.optimum.integrated:
+            return unavailable(self.llf, "The likelihood is integrated exactly.")
         problem, optimum, kept = self.problem, self.optimum, np.arange(self.optimum.psi.size)
         if self.limits is not None:
             problem, optimum, kept = within_limits(problem, self.limits, optimum, self.method)

@@ -24,8 +24,19 @@ _MOST = (
     "The model all but determines the responses: its random effects, with the predictors beside "
     "them, tell nearly every group exactly, so that the standard deviation of {names} is so large "
     "that it is not to be told from an infinite one; the fixed effects that go with it have no "
-    "finite estimate and no standard error. Leave the term out, or predictors that tell the "
-    "responses within the groups."
+    "finite estimate and no standard error. The numbers shown for them are where the search "
+    "stopped, and no estimates; nor is the log-likelihood the largest, since its approximation "
+    "does not hold for such groups. Leave the term out, or predictors that tell the responses "
+    "within the groups."
+)
+_STANDS = " The numbers shown for them stand for infinity, and are no estimates."
+_NEARLY = (
+    "The model all but determines the responses: its random effects, with the predictors beside "
+    "them, tell nearly every group exactly, so that of the standard deviation of {names} no more "
+    "than the order is known, if it is finite; the fixed effects that go with it are known in "
+    "units of it only and have no standard error. What is shown is where the likelihood itself "
+    "is largest, by integration, since the approximation asked for does not hold for such "
+    "groups. Leave the term out, or predictors that tell the responses within the groups."
 )
 _PLAIN = {
     "dispersion": (
@@ -64,6 +75,8 @@ def explain_limits(
     rows: int = 0,
     every: Sequence[str] = (),
     most: Sequence[str] = (),
+    *,
+    integrated: bool = False,
 ) -> tuple[str, ...]:
     """One sentence with its remedy for each reason.
 
@@ -74,6 +87,8 @@ def explain_limits(
         How many rows a separation tells exactly.
     every, most : sequence of str
         Random terms whose groups determine the responses, and those whose groups nearly do.
+    integrated : bool
+        Whether the likelihood of the latter was integrated exactly.
     """
     out = []
     separated, unidentified = _named(limits, "separation"), _named(limits, "not identified")
@@ -90,9 +105,9 @@ def explain_limits(
             f"already. {_OTHERS} Remove them, or the same term of the other part."
         )
     if every:
-        out.append(_EVERY.format(names=", ".join(every)))
+        out.append(_EVERY.format(names=", ".join(every)) + _STANDS)
     if most:
-        out.append(_MOST.format(names=", ".join(most)))
+        out.append((_NEARLY if integrated else _MOST).format(names=", ".join(most)))
     for reason in ("dispersion", "zero part", "shape", "flat"):
         found = _named(limits, reason)
         if found:

@@ -26,6 +26,7 @@ from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
+from mixcheck.fitting.estimation.wide_groups import integrate_wide
 from mixcheck.fitting.influence.by_group import (
     Grouping,
     differentiate_groups,
@@ -290,6 +291,8 @@ class GlmmPort(Estimates):
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
         if has_limits(problem, optimum):
             return self._estimate_anew(problem)
+        exact = None if self.method.joint else integrate_wide(problem, optimum)
+        optimum = exact or optimum
         fit = type(self)(self.design, problem, optimum, self.method)
         fit.__dict__["_labels"] = self._labels
         return fit
@@ -311,7 +314,12 @@ class GlmmPort(Estimates):
         limits = find_limits(problem, fixed)
 
         def search(held: Problem, start: FixedFit) -> Optimum:
-            return estimate_determined(held) or estimate(held, self.method, start)
+            determined = estimate_determined(held)
+            if determined is not None:
+                return determined
+            found = estimate(held, self.method, start)
+            exact = None if self.method.joint else integrate_wide(held, found)
+            return exact or found
 
         optimum, limits = estimate_at_limits(problem, limits, fixed, search)
         return type(self)(self.design, problem, optimum, self.method, limits=limits)

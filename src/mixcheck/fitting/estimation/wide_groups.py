@@ -1,0 +1,232 @@
+"""The likelihood of groups that all but determine their responses, integrated exactly.
+
+Where nearly all groups have all responses at one end, the posterior of a group's random
+intercept is half of its normal prior, with an edge of unit width in the predictor and a
+standard deviation of tens. No expansion around a mode describes it: Laplace's approximation
+and adaptive quadrature have maxima of their own, far from that of the likelihood.
+
+With one random intercept the likelihood of a group is an integral over one number,
+``int phi(u) f(y | X beta + sd u) du``. In ``t = sd u + c``, with c the mean predictor of the
+group, the density of the responses varies only for t of moderate size and is constant beyond;
+so panels of Gauss-Legendre nodes between two ends, and normal probabilities of what lies outside
+of them, give it to rounding, whatever the standard deviation is.
+
+With groups of both kinds of responses the maximum is at a finite standard deviation: the
+probability of such a group falls as ``1 / sd``, while that of the others grows by
+``O(1 / sd)``. Without any the likelihood rises to its limit, which is computed at a standard
+deviation that is infinite to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.constant_groups import (
+    INFINITE,
+    determined_terms,
+    is_constant_in,
+    is_intercept,
+    wide_terms,
+)
+from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.other_starts import is_optimum
+from mixcheck.fitting.likelihood.mode import Mode, find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["GroupIntegral", "integrate_wide"]
+
+# Between these predictors the density of the responses varies; beyond it has reached its limit.
+_END = 40.0
+_NODES = 16
+# A standard deviation beside which every predictor that counts is zero.
+_LIMIT = 1e9
+# A search that goes beyond it may go on for ever.
+_FAR = 300.0
+# Numbers that one evaluation may hold, for each predictor.
+_MOST_NUMBERS = 5_000_000
+# A panel of unit length must resolve the likelihood of a group.
+_MOST_TRIALS = 200.0
+
+
+class GroupIntegral:
+    """Deviance of a model whose only random effect is an intercept, by integration.
+
+    Parameters
+    ----------
+    problem : Problem
+    term : Term
+        The random intercept.
+    mode : Mode
+        Handed on by the evaluations, which need none.
+
+    Attributes
+    ----------
+    along : (P,) bool
+        Fixed effects beside the random intercept whose columns do not vary within groups.
+    """
+
+    def __init__(self, problem: Problem, term: Term, mode: Mode) -> None:
+        self.problem, self.term, self.mode = problem, term, mode
+        factor = problem.latent.factors[term.factor]
+        self.codes, self.m = factor.sums.index, factor.m
+        self.sizes = np.bincount(self.codes, minlength=self.m)
+        self.along = np.zeros(problem.n_beta + problem.n_theta, dtype=np.bool_)
+        self.along[problem.beta_slices[term.predictor]] = is_constant_in(problem, term)
+        x, w = np.polynomial.legendre.leggauss(_NODES)
+        centres = np.arange(-_END, _END) + 0.5
+        inner = (centres[:, None] + 0.5 * x).ravel()
+        self.t = np.concatenate([[-_END - 5.0], inner, [_END + 5.0]])
+        self.log_w = np.log(np.tile(0.5 * w, centres.size))
+
+    def __call__(self, psi: FloatArray, _: Evaluation | None) -> Evaluation:
+        """Minus twice the log-likelihood, and its gradient."""
+        problem, k = self.problem, self.term.predictor
+        sd = abs(float(psi[problem.n_beta]))
+        base = problem.fixed(psi)
+        centre = np.bincount(self.codes, base[k], self.m) / np.maximum(self.sizes, 1)
+        within = base[k] - centre[self.codes]
+        etas = [np.broadcast_to(b, (self.t.size, problem.n)) for b in base]
+        etas[k] = within + self.t[:, None]
+        d = problem.derivatives_of_copies([np.ascontiguousarray(e) for e in etas], 1)
+        u = (self.t[:, None] - centre) / sd
+        prior = np.empty_like(u)
+        prior[1:-1] = self.log_w[:, None] - 0.5 * u[1:-1] ** 2 - np.log(sd * np.sqrt(2.0 * np.pi))
+        prior[0] = log_ndtr((-_END - centre) / sd)
+        prior[-1] = log_ndtr((centre - _END) / sd)
+        logs = prior + self._sum(d.value.reshape(-1, problem.n))
+        highest = logs.max(axis=0)
+        share = np.exp(logs - np.where(np.isfinite(highest), highest, 0.0))
+        total = share.sum(axis=0)
+        with np.errstate(divide="ignore"):
+            value = float((highest + np.log(total)).sum())
+        if not np.isfinite(value):
+            return Evaluation(psi, np.inf, np.zeros_like(psi), None)
+        share /= total
+        gradient = np.zeros_like(psi)
+        for j, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
+            first = d.first[j].reshape(-1, problem.n)
+            gradient[where] = X.T @ np.einsum("ti,ti->i", share[:, self.codes], first)
+        slope = self._sum(d.first[k].reshape(-1, problem.n))
+        gradient[problem.n_beta] = np.sign(psi[problem.n_beta]) * float((share * u * slope).sum())
+        return Evaluation(psi, -2.0 * value, -2.0 * gradient, self.mode)
+
+    def _sum(self, rows: FloatArray) -> FloatArray:
+        """Sums over the rows of each group, (nodes, m)."""
+        out = np.zeros((rows.shape[0], self.m))
+        order = np.argsort(self.codes, kind="stable")
+        held = np.flatnonzero(self.sizes)
+        starts = np.concatenate([[0], np.cumsum(self.sizes[held])[:-1]])
+        out[:, held] = np.add.reduceat(rows[:, order], starts, axis=1)
+        return out
+
+
+def integrate_wide(problem: Problem, optimum: Optimum) -> Optimum | None:
+    """The maximum of the likelihood itself, where a random intercept is the wide and only one.
+
+    Parameters
+    ----------
+    problem : Problem
+    optimum : Optimum
+        Of an approximation of the likelihood.
+
+    Returns
+    -------
+    Optimum or None
+        None where the approximation may stand, or the integral is not one over one number or
+        too large.
+    """
+    mode = optimum.evaluation.mode
+    if (
+        mode is None
+        or problem.penalty is not None
+        or len(problem.terms) != 1
+        or problem.n_theta != 1
+    ):
+        return None
+    term = problem.terms[0]
+    if not wide_terms(problem, optimum) or not is_intercept(term):
+        return None
+    determined = bool(determined_terms(problem))
+    integral = GroupIntegral(problem, term, mode)
+    if integral.t.size * problem.n > _MOST_NUMBERS or _trials(problem, integral) > _MOST_TRIALS:
+        return None
+    found = None
+    if not determined:
+        found = _search(integral, optimum, abs(float(optimum.psi[-1])), held=False)
+        if found is None or not wide_terms(problem, found):
+            return None
+        if is_optimum(found) and abs(found.psi[-1]) < _FAR:
+            return _with_mode(problem, found)
+        if not is_constant_in(problem, term).all():
+            return None
+    limit = _search(integral, optimum, _LIMIT, held=True)
+    if limit is None or not is_optimum(limit):
+        return None
+    if found is not None and found.evaluation.deviance < limit.evaluation.deviance:
+        return _with_mode(problem, found) if is_optimum(found) else None
+    return _with_mode(problem, _at_infinity(integral, limit))
+
+
+def _search(integral: GroupIntegral, optimum: Optimum, sd: float, *, held: bool) -> Optimum | None:
+    """Maximise the likelihood from a standard deviation, which may be held where it is."""
+    problem, along = integral.problem, integral.along
+    within = problem.beta_slices[integral.term.predictor]
+    start = optimum.psi.copy()
+    start[along], start[-1] = 0.0, sd
+    units = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))
+    columns = np.sqrt(np.mean(problem.X[integral.term.predictor] ** 2, axis=0))
+    units[along] = 0.3 * sd / np.maximum(columns, 1e-300)[along[within]]
+    units[-1] = 0.7 * sd
+    free = np.ones(start.size, dtype=np.bool_)
+    if held:
+        # Beside an infinite deviation only what goes with the groups counts.
+        free[within], free[-1] = along[within], False
+        start[within] = 0.0
+    found = minimise(integral, start, np.diag(units), free=free if held else None, rows=problem.n)
+    return found if np.isfinite(found.evaluation.deviance) else None
+
+
+def _trials(problem: Problem, integral: GroupIntegral) -> float:
+    """The most trials, or rows, that one group has."""
+    size = np.ones(problem.n) if problem.data.size is None else problem.data.size
+    if problem.weights is not None:
+        size = size * problem.weights
+    return float(np.bincount(integral.codes, size, integral.m).max())
+
+
+def _at_infinity(integral: GroupIntegral, found: Optimum) -> Optimum:
+    """The limit, with numbers of moderate size for what is infinite."""
+    shrink = np.where(integral.along, INFINITE / _LIMIT, 1.0)
+    shrink[-1] = INFINITE / _LIMIT
+    hessian = found.hessian
+    return replace(
+        found,
+        psi=shrink * found.psi,
+        scale=shrink[:, None] * found.scale,
+        hessian=None if hessian is None else hessian / np.outer(shrink, shrink),
+    )
+
+
+def _with_mode(problem: Problem, found: Optimum) -> Optimum | None:
+    """The optimum with the conditional modes at its parameters."""
+    signs = np.ones(found.psi.size)
+    signs[-1] = 1.0 if found.psi[-1] >= 0.0 else -1.0
+    psi = signs * found.psi
+    start = [np.zeros(f.shape) for f in problem.latent.factors]
+    mode = find_mode(problem, problem.fixed(psi), problem.roots(psi[problem.n_beta :]), start)
+    if mode is None:
+        return None
+    at, hessian = found.evaluation, found.hessian
+    return replace(
+        found,
+        psi=psi,
+        evaluation=replace(at, psi=psi, gradient=signs * at.gradient, mode=mode),
+        scale=signs[:, None] * found.scale,
+        hessian=None if hessian is None else signs[:, None] * hessian * signs,
+        integrated=True,
+    )
