@@ -64,7 +64,7 @@ def call(verb: str, fit: mc.GLMM, **wrong: Any) -> Any:
         ("glmm", "cov_type", "standard errors are those of the likelihood"),
         ("predict", "ndraws", "predictions are no draws"),
         ("residuals", "type", "quantile residuals; see fit.resid_pearson"),
-        ("caic", "nsim", 'write method="exact"'),
+        ("caic", "nsim", 'write method="refit"'),
         ("loo", "reloo", "write refit_above="),
         ("predict", "newdata", "write data="),
         ("predict", "re_form", 'write random_effects="zero"'),

@@ -273,7 +273,7 @@ FOREIGN_NAMES: Final = (
         "write larger=",
         own="larger",
     ),
-    ForeignName("nsim B", 'write method="exact" for a refit of each row', verbs=("caic",)),
+    ForeignName("nsim B", 'write method="refit"', verbs=("caic",)),
     ForeignName("reloo", "write refit_above=0.7", own="refit_above"),
     ForeignName(
         "REML refit",

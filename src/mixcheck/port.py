@@ -504,8 +504,8 @@ class Groupwise(Protocol):
         ...
 
 
-PerturbationMethod: TypeAlias = Literal["derivative", "onestep", "exact"]
-PERTURBATION_METHODS: tuple[PerturbationMethod, ...] = ("derivative", "onestep", "exact")
+PerturbationMethod: TypeAlias = Literal["analytic", "one-step", "refit"]
+PERTURBATION_METHODS: tuple[PerturbationMethod, ...] = ("analytic", "one-step", "refit")
 
 
 @dataclass(frozen=True)

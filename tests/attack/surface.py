@@ -444,7 +444,7 @@ TARGETS: tuple[Target, ...] = (
         {
             "model": Argument(LIKELY, values.comparable, (), 1.0),
             "method": Argument(
-                ("'derivative'",), values.choice(*get_args(PerturbationMethod)), ("'exactly'",), 0.3
+                ("'analytic'",), values.choice(*get_args(PerturbationMethod)), ("'refits'",), 0.3
             ),
             "n_jobs": JOBS,
             "progress": PROGRESS,
@@ -503,7 +503,9 @@ TARGETS: tuple[Target, ...] = (
         "mc.loo",
         {
             "model": Argument(LIKELY, values.comparable, (), 1.0),
-            "method": Argument(("'cavity'",), values.choice("cavity", "exact"), ("'loo'",), 0.3),
+            "method": Argument(
+                ("'analytic'",), values.choice("analytic", "refit"), ("'loo'",), 0.3
+            ),
             "refit_above": Argument(("0.7", "0.9"), UNSURE, ("0", "-1", "2", "'0.7'", "True"), 0.3),
             "n_jobs": JOBS,
             "progress": PROGRESS,
@@ -518,7 +520,10 @@ TARGETS: tuple[Target, ...] = (
             "model": Argument(LIKELY, values.comparable, (), 1.0),
             "group": GROUP,
             "method": Argument(
-                ("'newton'",), values.optional(values.choice("newton", "exact")), ("'Newton'",), 0.8
+                ("'one-step'",),
+                values.optional(values.choice("one-step", "refit")),
+                ("'Refit'",),
+                0.8,
             ),
             "n_jobs": JOBS,
         },
@@ -1052,7 +1057,7 @@ METHODS: tuple[Target, ...] = (
         "perturb",
         {
             "method": Argument(
-                ("'derivative'",), values.choice(*get_args(PerturbationMethod)), ("'Exact'",), 1.0
+                ("'analytic'",), values.choice(*get_args(PerturbationMethod)), ("'Refit'",), 1.0
             )
         },
         ("method",),
@@ -1269,7 +1274,13 @@ AFTER_FIT = (
         "mc.loo(_)",
         "mc.bic(_)",
     ),
-    *("mc.logo(_, method='newton')", "_.variance_components", "_.convergence", "repr(_)", "_.bse"),
+    *(
+        "mc.logo(_, method='one-step')",
+        "_.variance_components",
+        "_.convergence",
+        "repr(_)",
+        "_.bse",
+    ),
     *(
         "mc.check(_, draws=6, seed=1).to_html()",
         "mc.check(_, draws=6, seed=1).to_json()",

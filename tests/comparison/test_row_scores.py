@@ -28,7 +28,7 @@ def cbpp():
 @pytest.fixture(scope="module")
 def exact(cbpp):
     """Every row left out by a refit."""
-    return mc.loo(cbpp, method="exact", n_jobs=1)
+    return mc.loo(cbpp, method="refit", n_jobs=1)
 
 
 def test_plug_in_optimism(days):
@@ -149,7 +149,7 @@ def test_record(exact):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "psis"}, "write 'cavity' or 'exact'"),
+        ({"method": "psis"}, "write 'analytic' or 'refit'"),
         ({"refit_above": 1.5}, "between 0 and 1"),
     ],
 )
@@ -170,3 +170,11 @@ def test_bad_models():
     )
     with pytest.raises(mc.OptionError, match="random effects in the mean only"):
         mc.loo(model)
+
+
+@pytest.mark.parametrize(("former", "method"), [("cavity", "analytic"), ("exact", "refit")])
+def test_former_methods(cbpp, former, method):
+    """A method of the version before is read, with a warning that says what to write."""
+    with pytest.warns(FutureWarning, match=f"write method='{method}'"):
+        found = mc.loo(cbpp, method=former)
+    assert (found.method, found.total) == (method, mc.loo(cbpp, method=method).total)

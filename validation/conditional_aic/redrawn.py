@@ -30,7 +30,7 @@ from scipy.special import expit
 import mixcheck as mc
 
 RESULTS = Path(__file__).with_name("redrawn.json")
-METHODS = ("derivative", "onestep")
+METHODS = ("analytic", "one-step")
 
 
 @dataclass(frozen=True)

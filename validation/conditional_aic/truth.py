@@ -32,7 +32,7 @@ import mixcheck as mc
 
 RESULTS = Path(__file__).with_name("truth.json")
 GROUPS, ROWS = 20, 8
-METHODS = ("derivative", "onestep")
+METHODS = ("analytic", "one-step")
 SEED = 11
 
 
@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--exact", action="store_true", help="refits as well (slow)")
     parser.add_argument("--only", help="scenarios whose name starts so")
     options = parser.parse_args(arguments)
-    methods = (*METHODS, "exact") if options.exact else METHODS
+    methods = (*METHODS, "refit") if options.exact else METHODS
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for scenario in scenarios():
         if not scenario.name.startswith(options.only or ""):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from mixcheck.calls import answer_calls
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
@@ -22,6 +23,8 @@ from mixcheck.port import (
 )
 
 __all__ = ["ConditionalAIC", "caic"]
+
+_FORMER = {"derivative": "analytic", "onestep": "one-step", "exact": "refit"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,7 +44,7 @@ class ConditionalAIC:
         each random term as of a fit at known variances, what the estimation of the
         variances and of a dispersion adds, and (except for derivatives) the difference that a
         replaced response makes to an infinitesimal change.
-    method : {"derivative", "onestep", "exact"}
+    method : {"analytic", "one-step", "refit"}
     notes : tuple of str
         Sentences on how the degrees of freedom were computed.
     """
@@ -77,7 +80,7 @@ def _page(result: ConditionalAIC) -> Document:
 def caic(
     model: ConditionalLikelihood | Ported,
     *,
-    method: PerturbationMethod = "derivative",
+    method: PerturbationMethod = "analytic",
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> ConditionalAIC:
@@ -102,9 +105,10 @@ def caic(
     ----------
     model : ConditionalLikelihood
         Such as the result of `mixcheck.glmm`.
-    method : {"derivative", "onestep", "exact"}
-        Derivatives of the estimates in the responses (no refits; some milliseconds); one step
-        of each refit, the random effects found anew; or a refit for each row.
+    method : {"analytic", "one-step", "refit"}
+        How the fit is followed when a response changes. ``"analytic"``: by derivatives of the
+        estimates in the responses, without refits (some milliseconds); ``"one-step"``: by one
+        step of each refit, the random effects found anew; ``"refit"``: by a refit for each row.
     n_jobs : int, optional
         For the refits, as in joblib; None leaves it to ``joblib.parallel_config``.
     progress : bool or callable, optional
@@ -136,7 +140,7 @@ def caic(
       of 7 to 27, most at a standard deviation of 0.3 (0.5 and 0.6 too small). Derivatives are
       right there, and too large where groups differ much: by 0.7 and 0.9 of 19 at a standard
       deviation of 1 in groups of 5, by 1.8 and 2.2 of 24 at 1.5, by 4.4 and 4.1 of 25 at 2.5.
-      Write ``method="onestep"`` there. Efron's own estimate, without the term
+      Write ``method="one-step"`` there. Efron's own estimate, without the term
       ``"spread of the random effects"``, is too large by 1 to 3 in the same designs.
     - Zero-inflated counts: both are too large (single steps by 1.3 of 17, derivatives by 1.9).
     - A dispersion with random effects: derivatives are too small (26 of 35 in groups of 8).
@@ -162,7 +166,9 @@ def caic(
             "caic needs a fitted model with a likelihood given its random effects, such as the "
             f"result of mixcheck.glmm(..); found {type(model).__name__}"
         )
-    require_choice("method", method, PERTURBATION_METHODS)
+    method = cast(
+        PerturbationMethod, require_choice("method", method, PERTURBATION_METHODS, former=_FORMER)
+    )
     require_workers(n_jobs)
     require_progress(progress)
     llf = port.conditional_llf
@@ -174,7 +180,7 @@ def caic(
     if not math.isfinite(optimism.total):
         raise ConvergenceError(
             f"the degrees of freedom are {optimism.total}: without some response the estimates "
-            'are not finite. Write method="derivative", or look for a fixed effect that a single '
+            'are not finite. Write method="analytic", or look for a fixed effect that a single '
             "response determines"
         )
     return ConditionalAIC(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,8 @@ from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported, Trace
 
 __all__ = ["GroupScores", "LeaveOutMethod", "logo"]
 
-LeaveOutMethod: TypeAlias = Literal["newton", "exact"]
+LeaveOutMethod: TypeAlias = Literal["one-step", "refit"]
+_FORMER = {"newton": "one-step", "exact": "refit"}
 
 # Up to so many groups the model is fitted again without each of them, unless told otherwise.
 EXACT_GROUPS = 100
@@ -58,7 +59,7 @@ class GroupScores(Record):
     ----------
     model, group : str
         Formula and family, and the factor whose levels were left out.
-    method : {"newton", "exact"}
+    method : {"one-step", "refit"}
     scores : Series, (G,)
         Log density of all rows of a level given all other rows.
     total : float
@@ -69,10 +70,10 @@ class GroupScores(Record):
         Marginal log-likelihood of the model; `total` is below it by the optimism. None where it
         is no sum over the groups.
     tic_penalty : float or None
-        Trace penalty of Takeuchi's criterion, the first-order optimism; None with the exact
-        method.
+        Trace penalty of Takeuchi's criterion, the first-order optimism; None with
+        refits.
     refitted : tuple
-        Levels that the exact method was used for.
+        Levels that were predicted by a refit.
     notes : tuple of str
     subject : object
         The model.
@@ -184,11 +185,12 @@ def logo(
         Such as the result of `mixcheck.glmm`, fitted by maximum likelihood.
     group : str, optional
         A grouping factor or a column of the data; the coarsest grouping factor by default.
-    method : {"newton", "exact"}, optional
-        One Newton step from the estimates for each level, or the model fitted again without it.
-        By default exact up to 100 levels. With ``"exact"`` the grouping factors may be crossed.
+    method : {"one-step", "refit"}, optional
+        ``"one-step"``: the estimates without a level are one Newton step from those of all;
+        ``"refit"``: the model is fitted again without it, and the grouping factors may be
+        crossed. By default refits up to 100 levels.
     n_jobs, progress
-        As in `mixcheck.bootstrap_lrt`; for the exact method.
+        As in `mixcheck.bootstrap_lrt`; for refits.
 
     Returns
     -------
@@ -214,7 +216,7 @@ def logo(
     >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     >>> scores = mc.logo(fit)
     >>> scores.group, scores.method, round(scores.total, 1)
-    ('herd', 'exact', -99.5)
+    ('herd', 'refit', -99.5)
     """
     fitted = require_comparable(model, "logo", maximum=False)
     if not isinstance(fitted, Groupwise):
@@ -228,14 +230,15 @@ def logo(
             "groups; fit it by maximum likelihood, reml=False"
         )
     if method is not None:
-        require_choice("method", method, get_args(LeaveOutMethod))
+        known = require_choice("method", method, get_args(LeaveOutMethod), former=_FORMER)
+        method = cast(LeaveOutMethod, known)
     require_workers(n_jobs)
     require_progress(progress)
     levels = fitted.group_levels(group)
     if len(levels) < 2:
         raise OptionError(f"{levels.name!r} has {len(levels)} level; logo needs at least two")
-    chosen: LeaveOutMethod = method or ("exact" if len(levels) <= EXACT_GROUPS else "newton")
-    if chosen == "exact":
+    chosen: LeaveOutMethod = method or ("refit" if len(levels) <= EXACT_GROUPS else "one-step")
+    if chosen == "refit":
         values = _refit(fitted, str(levels.name), levels, range(len(levels)), n_jobs, progress)
         notes = () if _is_separable(fitted, group) else (_CROSSED,)
         return _collect(fitted, levels, chosen, values, None, (), notes)
@@ -290,7 +293,7 @@ def _newton(model: Groupwise, levels: pd.Index[Any]) -> GroupScores:
     try:
         derivatives = model.group_derivatives(group)
     except OptionError as error:
-        raise OptionError(f'{error}; or write method="exact"') from error
+        raise OptionError(f'{error}; or write method="refit"') from error
     basis = whitening(derivatives.information.sum(axis=0))
     steps, shares = newton_steps(derivatives, basis)
     moved = derivatives.estimates + steps @ basis.T
@@ -304,12 +307,12 @@ def _newton(model: Groupwise, levels: pd.Index[Any]) -> GroupScores:
         names = ", ".join(str(level) for level in levels[long][:5])
         notes.append(
             f"One Newton step is long for {int(long.sum())} of {len(levels)} levels ({names}), "
-            'which are influential; method="exact" is safer.'
+            'which are influential; method="refit" is safer.'
         )
     whitened = derivatives.scores @ basis
     penalty = float(np.sum(whitened**2))
     kept = tuple(levels[refitted].tolist())
-    return _collect(model, levels, "newton", values, penalty, kept, tuple(notes))
+    return _collect(model, levels, "one-step", values, penalty, kept, tuple(notes))
 
 
 def whitening(information: FloatArray) -> FloatArray:

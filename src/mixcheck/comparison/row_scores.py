@@ -33,7 +33,8 @@ from mixcheck.quantile_residuals import Residuals, residuals
 
 __all__ = ["RowMethod", "RowScores", "loo"]
 
-RowMethod: TypeAlias = Literal["cavity", "exact"]
+RowMethod: TypeAlias = Literal["analytic", "refit"]
+_FORMER = {"cavity": "analytic", "exact": "refit"}
 
 # Rows with more influence than this on their own predictor are refitted without: below it the
 # cavity was within 0.3 of refits for each row of four data sets, and above it up to 1.2 off.
@@ -53,7 +54,7 @@ class RowScores(Record):
     ----------
     model : str
         Formula and family.
-    method : {"cavity", "exact"}
+    method : {"analytic", "refit"}
     scores : Series, (n,)
         Log density of each row given all others, with the caller's index.
     total : float
@@ -209,7 +210,7 @@ class RowScores(Record):
 def loo(
     model: Comparable | Ported,
     *,
-    method: RowMethod = "cavity",
+    method: RowMethod = "analytic",
     refit_above: float = INFLUENTIAL,
     n_jobs: int | None = None,
     progress: Progress = None,
@@ -223,11 +224,12 @@ def loo(
     ----------
     model : Comparable and Rowwise
         Such as the result of `mixcheck.glmm`, with random effects in the mean only.
-    method : {"cavity", "exact"}
-        Take each row's own information out of the posterior of its predictor, or fit the model
-        again without each row.
+    method : {"analytic", "refit"}
+        ``"analytic"``: each row's own information is taken out of the posterior of its
+        predictor, which leaves the cavity of expectation propagation; ``"refit"``: the model is
+        fitted again without each row.
     refit_above : float
-        With ``"cavity"``, fit the model again without those rows whose influence on their own
+        With ``"analytic"``, fit the model again without those rows whose influence on their own
         predictor, between 0 and 1, is larger: at most 500 of them; 1 refits none.
     n_jobs, progress
         As in `mixcheck.bootstrap_lrt`; for refits.
@@ -273,7 +275,7 @@ def loo(
             "loo needs a model that knows the posterior of each row, such as the result of "
             f"mixcheck.glmm(..); found {type(model).__name__}"
         )
-    require_choice("method", method, get_args(RowMethod))
+    method = cast(RowMethod, require_choice("method", method, get_args(RowMethod), former=_FORMER))
     limit = require_number("refit_above", refit_above, 0.0, 1.0, example=0.7, ends=True)
     require_workers(n_jobs)
     require_progress(progress)
@@ -282,7 +284,7 @@ def loo(
     predicted = predict(posterior.distribution, cavity)
     index = port.frame.index if isinstance(port, Checkable) else pd.RangeIndex(cavity.centre.size)
     rows = np.arange(index.size)
-    if method == "cavity":
+    if method == "analytic":
         rows = _most_influential(cavity.influence, limit)
     predicted = _replace(predicted, rows, _refit(port, rows, index, n_jobs, progress))
     own = posterior.distribution.log_density(posterior.predictor)
@@ -324,14 +326,14 @@ def _brier(response: FloatArray, predicted: Prediction) -> float | None:
 
 
 def _notes(method: RowMethod, refitted: int, influential: int, limit: float) -> tuple[str, ...]:
-    if method == "exact" or not influential:
+    if method == "refit" or not influential:
         return ()
     some = f"{influential} rows largely determine their own prediction (influence above {limit:g})"
     if refitted == influential:
         return (f"{some}, and the model was fitted again without each of them.",)
     return (
         f"{some}. The model was fitted again without each of the {refitted} most influential; the "
-        'cavity scores the others somewhat too low. method="exact" refits all rows.',
+        'cavity scores the others somewhat too low. method="refit" refits all rows.',
     )
 
 

@@ -172,7 +172,7 @@ def test_refit_finds_limits() -> None:
     assert np.isinf(again.bse["f[T.c]"])
 
 
-@pytest.mark.parametrize("method", ["derivative", "onestep"])
+@pytest.mark.parametrize("method", ["analytic", "one-step"])
 def test_conditional_aic(method: Any) -> None:
     """The conditional AIC and the check of the approximation are those of the smaller model."""
     data = level_table()

@@ -26,7 +26,7 @@ def fit() -> mc.GLMM:
 
 def test_a_linear_response_gains_its_leverage(fit):
     """Where the mean follows the response by h and the spread is known, the gain is h."""
-    plan = port_of(fit).perturb("onestep")
+    plan = port_of(fit).perturb("one-step")
     perturbed, nodes = plan.perturbed, plan.trials.nodes
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     h = np.linspace(0.05, 0.6, problem.n)
@@ -41,7 +41,7 @@ def test_a_linear_response_gains_its_leverage(fit):
 
 def test_components_count_by_their_variance(fit):
     """Of two laws, one of them twice as wide, each has its own gain, wherever they lie."""
-    plan = port_of(fit).perturb("onestep")
+    plan = port_of(fit).perturb("one-step")
     perturbed, nodes = plan.perturbed, plan.trials.nodes
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     changes = np.zeros((len(nodes.y), 2, problem.n))

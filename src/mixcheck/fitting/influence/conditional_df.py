@@ -60,7 +60,7 @@ def perturb(
     problem : Problem
     method : Method
     optimum : Optimum
-    how : {"derivative", "onestep", "exact"}
+    how : {"analytic", "one-step", "refit"}
     singular : bool
         Whether covariance parameters lie on their boundary.
 

@@ -87,7 +87,7 @@ class OneAtATime:
 
     Attributes
     ----------
-    how : {"derivative", "onestep", "exact"}
+    how : {"analytic", "one-step", "refit"}
     perturbed : Perturbed
     sensitivity : Sensitivity
         To the responses of `trials`.
@@ -114,7 +114,7 @@ class OneAtATime:
     @property
     def size(self) -> int:
         """Number of refits."""
-        return len(self.jobs) if self.how == "exact" else 0
+        return len(self.jobs) if self.how == "refit" else 0
 
     def __call__(self, k: int) -> FloatArray | str:
         """Predictors of a row, (K,), after refit `k`; a reason where it failed."""
@@ -140,7 +140,7 @@ class OneAtATime:
     def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
         """The optimism, from the results of all refits in their order."""
         linear = sum(self.shares.values())
-        if self.how == "derivative":
+        if self.how == "analytic":
             return Optimism(linear, self.shares)
         zeta, failed = self._predictors(results)
         problem, eta = self.perturbed.problem, np.stack(self.perturbed.mode.point.eta)
@@ -163,7 +163,7 @@ class OneAtATime:
         """Predictors after each replacement, (R, K), and how many have those of one step only."""
         t, rows = np.nonzero(self.trials.tried)
         zeta = np.full((t.size, len(self.perturbed.problem.X)), np.nan)
-        for k, job in enumerate(self.job_of.tolist() if self.how == "exact" else ()):
+        for k, job in enumerate(self.job_of.tolist() if self.how == "refit" else ()):
             result = results[job]
             if not isinstance(result, str):
                 zeta[k] = result
@@ -177,9 +177,9 @@ class OneAtATime:
             raise ConvergenceError(
                 f"no conditional modes were found for {int(np.isnan(zeta[:, 0]).sum())} of "
                 f"{t.size} replaced responses; the model may be close to a boundary: see "
-                'fit.convergence, or write method="derivative"'
+                'fit.convergence, or write method="analytic"'
             )
-        return zeta, int(missing.sum()) if self.how == "exact" else 0
+        return zeta, int(missing.sum()) if self.how == "refit" else 0
 
 
 def _bending(X: FloatArray, moves: FloatArray, end: int) -> FloatArray:
@@ -205,7 +205,7 @@ def _note_failures(failed: int, total: int) -> tuple[str, ...]:
         return ()
     return (
         f"{failed} of {total} refits did not converge; for those the value of "
-        'method="onestep" was taken.',
+        'method="one-step" was taken.',
     )
 
 
@@ -218,19 +218,19 @@ def plan_perturbations(
     ----------
     perturbed : Perturbed
         Its metric is replaced by that of the sensitivity.
-    how : {"derivative", "onestep", "exact"}
+    how : {"analytic", "one-step", "refit"}
     counts : (n,)
         Number of observations that each row stands for; rows of zero are not perturbed.
     """
     problem = perturbed.problem
     linear = problem.family.linear_in_response
     unit = _unit_trials(problem, counts > 0.0) if linear else None
-    if unit is not None and how == "derivative":
+    if unit is not None and how == "analytic":
         trials = unit
     else:
         distribution = (
             _fitted_distribution(perturbed)
-            if linear or how == "derivative"
+            if linear or how == "analytic"
             else _distribution_of_rows(perturbed)
         )
         trials = _choose(perturbed, distribution, counts > 0.0)
@@ -244,10 +244,10 @@ def plan_perturbations(
         slope = _slope_on_grid(perturbed, trials, counts, everything)
     else:
         slope = _slope_of_units(perturbed, unit, counts, everything.select(slice(-1, None)))
-    jobs, job_of = _unique_jobs(problem, trials) if how == "exact" else _no_jobs()
+    jobs, job_of = _unique_jobs(problem, trials) if how == "refit" else _no_jobs()
     free = np.arange(perturbed.evaluation.psi.size)
     shares = split_degrees(problem, perturbed.mode, lambda held: float(np.sum(slope(held))))
-    if how == "derivative" and linear and problem.family.takes_trials:
+    if how == "analytic" and linear and problem.family.takes_trials:
         shares[_AVERAGED] = float(_variance_gain(perturbed, everything) @ slope(free))
     return OneAtATime(
         how=how,
