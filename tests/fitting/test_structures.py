@@ -169,6 +169,23 @@ def test_times_of_any_kind() -> None:
     assert text.llf == pytest.approx(whole.llf, abs=1e-9)
 
 
+def test_one_series() -> None:
+    """A group of one level is a series: the likelihood is the multivariate normal density."""
+    rng = np.random.default_rng(4)
+    t = np.delete(np.arange(400), [3, 50, 51])
+    w = np.empty(400)
+    w[0] = rng.normal()
+    for k in range(1, 400):
+        w[k] = 0.8 * w[k - 1] + 0.6 * rng.normal()
+    frame = pd.DataFrame({"t": t, "all": 1, "z": 1.0 + w[t] + 0.5 * rng.normal(size=t.size)})
+    fit = mc.glmm("z ~ 1 + ar1(0 + t | all)", frame, family="gaussian")
+    sd, phi = fit.covariance_parameters()["estimate"]
+    V = sd**2 * phi ** np.abs(t[:, None] - t) + fit.dispersion**2 * np.eye(t.size)
+    density = multivariate_normal(np.full(t.size, fit.params.iloc[0]), V).logpdf(frame["z"])
+    assert fit.llf == pytest.approx(float(density), abs=1e-8)
+    assert (sd, phi) == pytest.approx((1.0, 0.8), abs=0.25)
+
+
 def test_gaps_are_steps() -> None:
     """A time that no row has lies between its neighbours."""
     frame = make_series()
@@ -244,6 +261,7 @@ def test_simulation() -> None:
     assert np.abs(np.cov(draws) - V).max() < 6 * V.max() * np.sqrt(2 / 4000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gaussian", "poisson"])
 def test_posterior_draws_are_calibrated(family: str) -> None:
     """Effects drawn given simulated responses are distributed as those that made them.

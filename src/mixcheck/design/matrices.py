@@ -281,7 +281,7 @@ def build_design(
         categories=categories,
     )
     groups = {group: group_rows(group, columns) for group in plan.groups}
-    _check_groups(groups)
+    _check_groups(groups, formula)
     predictors, kept = _predictors(
         formula, made, groups, vectors["offset"], used, called["offset"], context or {}
     )
@@ -357,9 +357,18 @@ def _check_weights(weights: FloatArray | None, frame: pd.DataFrame) -> None:
         raise DataError("All weights are zero; no row counts.")
 
 
-def _check_groups(groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]]) -> None:
+def _check_groups(
+    groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]], formula: ModelFormula
+) -> None:
+    """Refuse one level only, save for one series, which varies in time."""
+    compared = {
+        term.group
+        for _, part in formula.predictors
+        for term in part.random
+        if not STRUCTURES[term.structure].sequential
+    }
     for names, (_, key) in groups.items():
-        if len(key.levels) < 2:
+        if len(key.levels) < 2 and names in compared:
             raise DesignError(
                 f"The grouping factor `{':'.join(names)}` has one level only "
                 f"({key.levels.tolist()[0]!r}) in the rows used; the variance between levels "

@@ -87,4 +87,4 @@ def factor_tridiagonal(diagonal: FloatArray, beside: FloatArray) -> Tridiagonal 
     if info != 0:
         return None
     a = np.sqrt(d)
-    return Tridiagonal(np.stack([a, np.append(e * a[:-1], 0.0)]))
+    return Tridiagonal(np.asfortranarray(np.stack([a, np.append(e * a[:-1], 0.0)])))
