@@ -54,12 +54,16 @@ def test_pull_back(pair: tuple[Covariance, np.ndarray], seed: int) -> None:
 @given(covariances())
 @laws
 def test_canonical(pair: tuple[Covariance, np.ndarray]) -> None:
-    """The representative has the same covariance, other signs at most, and is its own."""
+    """The representative has the same covariance, slopes of 1 and -1, and is its own."""
     covariance, theta = pair
     held = covariance.canonical(theta)
-    np.testing.assert_allclose(whole(covariance, held), whole(covariance, theta), rtol=1e-14)
-    np.testing.assert_array_equal(np.abs(held), np.abs(theta))
+    np.testing.assert_allclose(
+        whole(covariance, held), whole(covariance, theta), rtol=1e-12, atol=1e-14
+    )
     np.testing.assert_array_equal(covariance.canonical(held), held)
+    away = np.where(theta < 0.0, -STEP, STEP)
+    slopes = (covariance.canonical(theta + away) - held) / away
+    np.testing.assert_allclose(np.abs(slopes), 1.0, rtol=1e-6)
 
 
 @given(covariances())

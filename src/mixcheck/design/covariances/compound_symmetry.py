@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.special import expit
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances.covariance import Covariance, Quantity
@@ -20,8 +19,8 @@ from mixcheck.design.covariances.diagonal import Diagonal
 
 __all__ = ["CompoundSymmetry", "HomogeneousCompoundSymmetry"]
 
-# Correlations this close to an end of their range, and variances this small beside the largest,
-# stand for the end, which theta does not reach.
+# Standard deviations this small beside the largest stand for zero, which a logarithm does not
+# reach.
 _INSIDE = 1e-10
 
 
@@ -115,8 +114,10 @@ class HomogeneousCompoundSymmetry(Covariance):
 class CompoundSymmetry(Covariance):
     """A standard deviation for each effect and one correlation: ``cs(x | g)``.
 
-    That is ``cs`` of glmmTMB 1.1.5. Theta is the logarithms of the standard deviations, and
-    ``log((1 + (q - 1) r) / (1 - r))`` for the correlation r, zero where it is.
+    That is ``cs`` of glmmTMB 1.1.5. Theta is the logarithms of the standard deviations, and the
+    angle w of the roots ``a = sqrt(q) cos w`` and ``b = sqrt(q / (q - 1)) sin w`` of the
+    eigenvalues of the correlations, ``r = (a^2 - b^2) / q``: 1 at zero and ``-1 / (q - 1)`` at a
+    right angle, across which the likelihood is even.
 
     Examples
     --------
@@ -135,24 +136,22 @@ class CompoundSymmetry(Covariance):
     def _count(q: int) -> int:
         return q + (q > 1)
 
-    def _parts(self, theta: FloatArray) -> tuple[FloatArray, float, float, float]:
-        """Standard deviations, the roots a and b of the correlation, and ``e^t/(e^t + q - 1)``."""
+    def _parts(self, theta: FloatArray) -> tuple[FloatArray, float, float]:
+        """Standard deviations, and the roots a and b."""
         sd = np.exp(theta[: self.q])
         if self.q == 1:
-            return sd, 1.0, 1.0, 1.0
-        t, others = float(theta[-1]), self.q - 1.0
-        share = float(expit(t - math.log(others)))
-        rest = float(expit(math.log(others) - t)) / others
-        return sd, math.sqrt(self.q * share), math.sqrt(self.q * rest), share
+            return sd, 1.0, 1.0
+        w, q = float(theta[-1]), self.q
+        return sd, math.sqrt(q) * math.cos(w), math.sqrt(q / (q - 1.0)) * math.sin(w)
 
     def root(self, theta: FloatArray) -> FloatArray:
         """Lambda, (q, q): standard deviations times the symmetric root of the correlations."""
-        sd, a, b, _ = self._parts(theta)
+        sd, a, b = self._parts(theta)
         return sd[:, None] * _symmetric_root(self.q, a, b)
 
     def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
-        """Derivative in theta; ``da/dt = a (1 - s) / 2`` and ``db/dt = -b s / 2``."""
-        sd, a, b, share = self._parts(theta)
+        """Derivative in theta; ``da/dw = -b sqrt(q - 1)`` and ``db/dw = a / sqrt(q - 1)``."""
+        sd, a, b = self._parts(theta)
         R = _symmetric_root(self.q, a, b)
         d_log = sd * np.einsum("ij,ij->i", R, d_root)
         if self.q == 1:
@@ -160,7 +159,8 @@ class CompoundSymmetry(Covariance):
         inner = sd[:, None] * d_root
         along = float(inner.sum()) / self.q
         across = float(np.trace(inner)) - along
-        return np.append(d_log, 0.5 * (a * (1.0 - share) * along - b * share * across))
+        others = math.sqrt(self.q - 1.0)
+        return np.append(d_log, a * across / others - b * others * along)
 
     def nearest(self, covariance: FloatArray) -> FloatArray:
         """The standard deviations, and the mean of the correlations."""
@@ -179,19 +179,32 @@ class CompoundSymmetry(Covariance):
         out[: self.q] += math.log(factor)
         return out
 
+    def canonical(self, theta: FloatArray) -> FloatArray:
+        """The angle between zero and a right one."""
+        out = theta.copy()
+        if self.q > 1:
+            w = float(theta[-1]) % math.pi
+            out[-1] = min(w, math.pi - w)
+        return out
+
+    @property
+    def even(self) -> tuple[int, ...]:
+        """The angle."""
+        return (self.q,) if self.q > 1 else ()
+
     def natural(self, theta: FloatArray) -> FloatArray:
         """Standard deviations and the correlation."""
-        sd, a, b, _ = self._parts(theta)
+        sd, a, b = self._parts(theta)
         return sd if self.q == 1 else np.append(sd, (a * a - b * b) / self.q)
 
     def of_natural(self, natural: FloatArray) -> FloatArray:
-        """Logarithms; a correlation at an end of its range, or beyond, lies just inside."""
+        """Logarithms and angle; a correlation beyond an end of its range is that end."""
         log_sd = np.log(np.maximum(natural[: self.q], 1e-150))
         if self.q == 1:
             return log_sd
-        least, r = -1.0 / (self.q - 1), float(np.nan_to_num(natural[-1]))
-        r = min(max(r, least + _INSIDE), 1.0 - _INSIDE)
-        return np.append(log_sd, math.log1p((self.q - 1) * r) - math.log1p(-r))
+        r, others = float(np.nan_to_num(natural[-1])), self.q - 1.0
+        along, across = max(1.0 + others * r, 0.0), max(others * (1.0 - r), 0.0)
+        return np.append(log_sd, math.atan2(math.sqrt(across), math.sqrt(along)))
 
     def quantities(self, effects: Sequence[str]) -> tuple[Quantity, ...]:
         """A standard deviation for each effect, one correlation."""
@@ -200,9 +213,9 @@ class CompoundSymmetry(Covariance):
         return each if self.q == 1 else (*each, Quantity("correlation", every))
 
     def names(self, effects: Sequence[str]) -> tuple[str, ...]:
-        """``log sd`` of each effect, and that of the ratio of eigenvalues of the correlations."""
+        """``log sd`` of each effect, and the angle of the roots of the correlations."""
         each = tuple(f"log sd {effect}" for effect in effects)
-        return each if self.q == 1 else (*each, "log ratio of eigenvalues")
+        return each if self.q == 1 else (*each, "angle")
 
     def simpler(self) -> Iterator[Covariance]:
         """One standard deviation; no correlation."""

@@ -134,7 +134,7 @@ class Covariance(ABC):
     def canonical(self, theta: FloatArray) -> FloatArray:
         """The representative, (n_theta,), of the thetas with the same covariance.
 
-        It differs from `theta` by signs alone.
+        Each of its entries is one of `theta` with a slope of 1 or -1: turned round, or shifted.
         """
         return theta.copy()
 

@@ -71,6 +71,8 @@ _EVALUATIONS_EACH = 40
 # A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
 # this many approximate standard errors.
 _NUDGE = 0.5
+# Of parameters, to see which way a map of theta to itself goes.
+_STEP = 1e-8
 
 
 @contextmanager
@@ -584,12 +586,15 @@ def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
 
 def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     """The same optimum at the canonical parameters of its covariances."""
-    signs = np.ones(optimum.psi.size)
+    signs, psi = np.ones(optimum.psi.size), optimum.psi.copy()
     theta = optimum.psi[problem.n_beta :]
-    signs[problem.n_beta :] = np.where(problem.canonical(theta) == theta, 1.0, -1.0)
-    if np.all(signs > 0):
+    psi[problem.n_beta :] = problem.canonical(theta)
+    if np.array_equal(psi, optimum.psi):
         return optimum
-    psi = signs * optimum.psi
+    # The map has slopes of 1 and -1; steps away from zero turn no sign.
+    away = np.where(theta < 0.0, -_STEP, _STEP) * (1.0 + np.abs(theta))
+    slopes = (problem.canonical(theta + away) - psi[problem.n_beta :]) / away
+    signs[problem.n_beta :] = np.where(slopes < 0.0, -1.0, 1.0)
     evaluation = objective_of(problem, method)(psi, None)
     turned_hessian = optimum.hessian
     if turned_hessian is not None:
