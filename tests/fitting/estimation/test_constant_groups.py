@@ -179,6 +179,8 @@ def test_nearly_determined(options: dict[str, Any]) -> None:
     assert np.isinf(fit.bse["Intercept"])
     assert fit.approximation().unavailable == "The likelihood is integrated exactly."
     assert fit.refit(data["y"]).llf == pytest.approx(fit.llf, abs=1e-8)
+    with pytest.raises(ComparisonError, match="all but determine"):
+        mc.caic(fit)
 
 
 def test_nearly_determined_beside_a_predictor() -> None:

@@ -557,6 +557,12 @@ class GlmmPort(Estimates):
                 "whatever the rest of the model: it has no conditional AIC. Leave the term "
                 f"{self._determining[0].block.name} out, or compare by aic"
             )
+        if self.optimum.integrated:
+            raise ComparisonError(
+                "the groups all but determine the responses, and the likelihood was integrated "
+                "exactly in place of the approximation that a conditional AIC differentiates. "
+                f"Leave the term {self.problem.terms[0].block.name} out, or compare by aic"
+            )
         if self.priors and not self.problem.terms:
             raise ComparisonError(
                 "a model with priors and without random effects has no conditional AIC here: its "
