@@ -280,8 +280,10 @@ def _best(
 
     def explore(others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]) -> None:
         nonlocal best, count
-        for other in others:
-            if count > most or (best is not None and enough(best)):
+        # A start is made only where one more is wanted.
+        while count <= most and not (best is not None and enough(best)):
+            other = next(others, None)
+            if other is None:
                 break
             found, used = _explore(problem, method, other, best)
             count += used
