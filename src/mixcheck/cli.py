@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from mixcheck import __version__
+from mixcheck.comparison.registry import CRITERIA
 from mixcheck.display.files import require_writable
 from mixcheck.display.terminal import Output, on_a_terminal
 from mixcheck.errors import DataError, MixcheckError, OptionError, OutputError
@@ -165,7 +166,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--family", action="append", required=True, help="once, or once for each formula"
     )
     _add_model(parser)
-    parser.add_argument("--criterion", choices=("aic", "bic"), default="aic")
+    parser.add_argument("--criterion", choices=tuple(CRITERIA), default="aic")
     to_file = 'write the table as {}; "-" for standard output'
     for name, form in (("report", "HTML"), ("json", "JSON")):
         parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=to_file.format(form))

@@ -7,6 +7,7 @@ as anybody else's.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
@@ -124,6 +125,18 @@ class Ported(Protocol):
     def __mixcheck_port__(self) -> Any:
         """An object with the methods of the protocols below."""
         ...
+
+
+def asked_words(protocol: type) -> str:
+    """What a protocol asks a model to be, within a sentence.
+
+    Examples
+    --------
+    >>> asked_words(Refittable)
+    'a model that can be fitted again to another response'
+    """
+    words = (inspect.getdoc(protocol) or protocol.__name__).partition("\n")[0]
+    return words[:1].lower() + words[1:].rstrip(".")
 
 
 @runtime_checkable

@@ -559,9 +559,9 @@ TARGETS: tuple[Target, ...] = (
                 1.0,
             ),
             "criterion": Argument(
-                ("'aic'", "'bic'", "'caic'"),
-                values.choice("aic", "bic", "caic"),
-                ("'AIC'", "mc.aic"),
+                ("'aic'", "'bic'", "'caic'", "'loo'", "mc.aic"),
+                UNSURE,
+                ("'AIC'", "len", "lambda fit: 'a'", "3", "None"),
             ),
         },
         ("models",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ COLUMNS = [
     "converged",
     "lrt_boundary",
     "effective_df",
+    "criterion",
+    "delta_se",
 ]
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=8)
 
@@ -166,7 +168,7 @@ def test_no_models(wrong):
 
 def test_unknown_criterion():
     """Another criterion raises and the known ones are named."""
-    with pytest.raises(mc.OptionError, match="write 'aic', 'bic' or 'caic'"):
+    with pytest.raises(mc.OptionError, match="write one of 'aic', 'bic', 'caic', 'logo', 'loo'"):
         mc.compare([Known(), Known()], criterion="dic")
 
 
@@ -218,10 +220,61 @@ def test_other_predictors_are_in_the_formula():
 
 
 @pytest.mark.parametrize("name", ["loo", "logo"])
-def test_scores_are_compared_in_pairs(days, name):
-    """A score of what is left out is no column of the table: the message says where it is."""
-    with pytest.raises(mc.OptionError, match=rf"write mixcheck.{name}\(a\).minus"):
-        mc.compare(days, criterion=name)
+def test_scores_have_errors_of_their_differences(days, name):
+    """Differences and their standard errors are twice those of the scores in pairs."""
+    table = mc.compare(days, criterion=name)
+    best, *others = table.models
+    score = getattr(mc, name)
+    first = score(days[best.model])
+    assert best.criterion == -2.0 * first.total
+    assert (best.delta, best.delta_se) == (0.0, 0.0)
+    for row in others:
+        pair = first.minus(score(days[row.model]))
+        assert row.delta == pytest.approx(2.0 * pair.difference, abs=1e-9)
+        assert row.delta_se == pytest.approx(2.0 * pair.se)
+    assert first.total == max(score(model).total for model in days.values())
+    assert f"-2 {name.upper()} score" in table.verdict
+    assert "s.e." in table.to_text()
+    assert table.to_frame()["delta_se"].tolist() == [row.delta_se for row in table.models]
+
+
+def test_rows_in_another_order_are_the_same_pairs():
+    """A model of shuffled rows is compared with one of the rows as they were, row by row."""
+    cbpp = mc.datasets.load("cbpp")
+    seasonal, constant = (
+        mc.glmm(f"incidence / size ~ {x} + (1 | herd)", data, family="binomial")
+        for x, data in (("period", cbpp), ("1", cbpp.sample(frac=1.0, random_state=1)))
+    )
+    again = mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial")
+    shuffled, straight = (
+        mc.compare([seasonal, other], criterion="loo").models[1] for other in (constant, again)
+    )
+    assert shuffled.delta_se == pytest.approx(straight.delta_se, rel=1e-6)
+
+
+def test_within_one_standard_error(days):
+    """A difference below its standard error hardly tells models apart, and is said not to."""
+    table = mc.compare({name: days[name] for name in ("slope", "uncorrelated")}, criterion="logo")
+    best, other = table.models
+    assert "units above" in table.verdict
+    close = replace(table, models=(best, replace(other, delta_se=other.delta + 0.1)))
+    assert "slope is within 2 units or one standard error" in close.verdict
+
+
+def test_a_function_as_criterion():
+    """Any function of a model ranks, and what it raises is an error that names the model."""
+
+    def hannan_quinn(model: Known) -> float:
+        return -2.0 * model.llf + 2.0 * model.n_parameters * np.log(np.log(model.nobs))
+
+    models = {"a": Known(llf=-11.0), "b": Known(llf=-10.0)}
+    table = mc.compare(models, criterion=hannan_quinn)
+    assert (table.criterion, table.best.model) == ("hannan_quinn", "b")
+    assert table.best.criterion == pytest.approx(hannan_quinn(models["b"]))
+    assert table.best.delta_se is None
+    assert "lowest hannan_quinn" in table.verdict
+    with pytest.raises(mc.OptionError, match=r"raised ZeroDivisionError.*on the model 'a'"):
+        mc.compare(models, criterion=lambda model: 1 / 0)
 
 
 def poisson_counts(seed: int) -> pd.DataFrame:

@@ -13,11 +13,12 @@ import pytest
 
 import mixcheck as mc
 from mixcheck import parallel as workers
+from mixcheck.comparison.criterion import Score
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
 from mixcheck.port import ConvergenceFacts
 from mixcheck.report.finding import Effect, Finding
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import Candidate, Score
+from mixcheck.selection.candidates import Candidate
 from mixcheck.selection.search import objections_of, search_models
 from mixcheck.selection.selection import Selection
 

@@ -27,7 +27,7 @@ from mixcheck.codec.writing import plain
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.options import as_items, require_number, require_text, shown
 from mixcheck.parallel import Progress
-from mixcheck.port import Checkable, Conditioning, Ported
+from mixcheck.port import Checkable, Conditioning, Ported, asked_words
 from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy
@@ -122,9 +122,8 @@ class Check(ABC):
 
     def _reason_to_skip(self, context: CheckContext) -> str:
         if not isinstance(context.model, self.needs):
-            wanted = (inspect.getdoc(self.needs) or self.needs.__name__).partition("\n")[0]
-            wanted = wanted[:1].lower() + wanted[1:].rstrip(".")
-            return f"This check needs {wanted}, which {type(context.model).__name__} is not."
+            found = type(context.model).__name__
+            return f"This check needs {asked_words(self.needs)}, which {found} is not."
         if not self.about_rows and not context.whole:
             return "This check is about the whole model, not about some of its rows."
         if context.n < self.least_rows:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mixcheck.calls import answer_calls
+from mixcheck.comparison.criterion import Criterion
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
@@ -22,7 +23,7 @@ from mixcheck.port import (
     port_of,
 )
 
-__all__ = ["ConditionalAIC", "caic"]
+__all__ = ["CAIC", "ConditionalAIC", "caic"]
 
 _FORMER = {"derivative": "analytic", "onestep": "one-step", "exact": "refit"}
 
@@ -208,3 +209,6 @@ def _convergence_notes(model: object) -> tuple[str, ...]:
         "fit.convergence."
     )
     return (*singular, lost)
+
+
+CAIC = Criterion("caic", "cAIC", caic, needs=ConditionalLikelihood, effective="df")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from mixcheck.calls import answer_calls
+from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.same_data import require_comparable
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
 from mixcheck.port import Comparable, Ported
 
-__all__ = ["aic", "bic"]
+__all__ = ["AIC", "BIC", "aic", "bic"]
 
 _LEVELS = "levels of "
 
@@ -92,3 +93,7 @@ def _sample_size(model: Comparable, n: str) -> int:
         allowed = ", ".join(map(repr, ("observations", *sizes)))
         raise OptionError(f"n={shown(n)} is no sample size of this model; write one of {allowed}")
     return size
+
+
+AIC = Criterion("aic", "AIC", aic)
+BIC = Criterion("bic", "BIC", bic)

@@ -12,6 +12,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, MapOf, stored_as
+from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
@@ -29,7 +30,7 @@ from mixcheck.options import require_choice, require_progress, require_workers, 
 from mixcheck.parallel import Progress, map_numbers
 from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported, Traceable
 
-__all__ = ["GroupScores", "LeaveOutMethod", "logo"]
+__all__ = ["LOGO", "GroupScores", "LeaveOutMethod", "logo"]
 
 LeaveOutMethod: TypeAlias = Literal["one-step", "refit"]
 _FORMER = {"newton": "one-step", "exact": "refit"}
@@ -380,3 +381,8 @@ def _collect(
 
 def _total_se(values: FloatArray) -> float:
     return math.sqrt(values.size * float(values.var(ddof=1)))
+
+
+LOGO = Criterion(
+    "logo", "LOGO score", logo, needs=Groupwise, larger=True, paired=True, effective="optimism"
+)

@@ -14,6 +14,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, stored_as
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
+from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.left_out_rows import LeftOutRows
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import label_of, order_of, require_same_data
@@ -31,7 +32,7 @@ from mixcheck.parallel import Progress, map_numbers
 from mixcheck.port import Checkable, Comparable, ConditionalLikelihood, Ported, Rowwise, port_of
 from mixcheck.quantile_residuals import Residuals, residuals
 
-__all__ = ["RowMethod", "RowScores", "loo"]
+__all__ = ["LOO", "RowMethod", "RowScores", "loo"]
 
 RowMethod: TypeAlias = Literal["analytic", "refit"]
 _FORMER = {"cavity": "analytic", "exact": "refit"}
@@ -380,3 +381,6 @@ def _replace(predicted: Prediction, rows: IntArray, values: FloatArray) -> Predi
     held = np.stack([predicted.score, predicted.mean, predicted.variance])
     held[:, rows] = values
     return Prediction(*held)
+
+
+LOO = Criterion("loo", "LOO score", loo, needs=Rowwise, larger=True, paired=True, effective="p_loo")

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Literal, TypeAlias, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite
-from mixcheck.comparison.conditional import caic
-from mixcheck.comparison.criteria import aic, bic
+from mixcheck.comparison.criteria import AIC, BIC, aic, bic
+from mixcheck.comparison.criterion import Criterion, CriterionFunction, Score, paired_error
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
-from mixcheck.comparison.ranking import CLOSE, Standing, akaike_weights, rank_order
+from mixcheck.comparison.ranking import (
+    CLOSE,
+    SMALLEST_TIE,
+    TIE,
+    Standing,
+    akaike_weights,
+    rank_order,
+)
 from mixcheck.comparison.record import Record
+from mixcheck.comparison.registry import get_criterion
 from mixcheck.comparison.same_data import (
     formula_of,
     other_values,
@@ -27,12 +35,12 @@ from mixcheck.comparison.same_data import (
 from mixcheck.display.document import Block, Document, Paragraph, Places, PValue, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice
-from mixcheck.port import Comparable, ConditionalLikelihood, Converging, Ported
+from mixcheck.port import Comparable, Converging, Ported
 
-__all__ = ["ComparedModel", "Comparison", "Criterion", "compare"]
+__all__ = ["ComparedModel", "Comparison", "compare"]
 
-Criterion: TypeAlias = Literal["aic", "bic", "caic"]
+# Criteria that every table shows.
+_SHOWN = (AIC.heading, BIC.heading)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,13 @@ class ComparedModel:
     lrt_boundary : bool or None
         Whether the p-value of the test is that of a mixture of chi-squares.
     effective_df : float or None
-        Degrees of freedom that the conditional AIC counts, where that is the criterion.
+        Degrees of freedom that the criterion counts, where it counts them: those of the
+        conditional AIC, and the optimism of the log-likelihood where a score is the criterion.
+    criterion : float
+        What the models are ranked by; a log score times -2.
+    delta_se : float or None
+        Standard error of the difference to the best model, over pairs of rows or groups; None
+        where the criterion has none.
     limited : tuple of str
         Parameters without a finite estimate.
     """
@@ -82,6 +96,8 @@ class ComparedModel:
     converged: bool | None
     lrt_boundary: bool | None = None
     effective_df: Finite | None = None
+    criterion: Finite = np.nan
+    delta_se: Finite | None = None
     limited: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
 
 
@@ -93,17 +109,21 @@ class Comparison(Record):
     Attributes
     ----------
     models : tuple of ComparedModel
-    criterion : {"aic", "bic", "caic"}
+    criterion : str
+        Its name: "aic", "bic", "caic", "logo", "loo", or that of a function.
     nobs : int
         Number of observations, which is also the sample size of the BIC.
     remarks : tuple of str
         Sentences on what the table rests on.
+    heading : str
+        The criterion as pages show it.
     """
 
     models: tuple[ComparedModel, ...]
-    criterion: Criterion
+    criterion: str
     nobs: int
     remarks: tuple[str, ...] = ()
+    heading: str = field(default="", metadata=NOT_STORED)
 
     _computed: ClassVar = ("verdict", "limited")
 
@@ -115,7 +135,7 @@ class Comparison(Record):
     @property
     def verdict(self) -> str:
         """Which model is best and by how much, in a sentence."""
-        return _verdict_words(self.models, _NAMES[self.criterion])
+        return _verdict_words(self.models, self.heading or self.criterion)
 
     @property
     def limited(self) -> dict[str, tuple[str, ...]]:
@@ -129,14 +149,15 @@ class Comparison(Record):
         -------
         DataFrame
             model, formula, family, df, llf, aic, bic, caic, delta, weight, lrt_against,
-            lrt_statistic, lrt_df, lrt_pvalue, converged, lrt_boundary, effective_df. What does
-            not apply is missing.
+            lrt_statistic, lrt_df, lrt_pvalue, converged, lrt_boundary, effective_df, criterion,
+            delta_se. What does not apply is missing.
         """
         frame = pd.DataFrame([_columns(model) for model in self.models])
         return frame.astype(
             {
                 "lrt_boundary": "boolean",
                 "effective_df": "float64",
+                "delta_se": "float64",
                 "caic": "float64",
                 "lrt_against": "str",
                 "lrt_statistic": "float64",
@@ -150,7 +171,7 @@ class Comparison(Record):
         """The comparison as a page: verdict, ranking, formulas, remarks."""
         blocks: list[Block] = [
             Paragraph(self.verdict),
-            _ranking(self.models),
+            _ranking(self.models, self.heading or self.criterion),
             _formulas(self.models),
             *(Paragraph(remark, quiet=True) for remark in self.remarks),
         ]
@@ -169,7 +190,7 @@ def _columns(model: ComparedModel) -> dict[str, object]:
 def compare(
     models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
     *,
-    criterion: Criterion = "aic",
+    criterion: str | CriterionFunction = "aic",
 ) -> Comparison:
     """Rank models that were fitted to the same data.
 
@@ -177,9 +198,14 @@ def compare(
     ----------
     models : mapping of name to Comparable, or sequence of Comparable
         At least two; those of a sequence are called "model 1", "model 2" and so on.
-    criterion : {"aic", "bic", "caic"}
-        Of the marginal likelihood: it judges predictions for new groups. The BIC takes the
-        number of observations.
+    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+        AIC and BIC are those of the marginal likelihood and judge predictions for new groups,
+        as does ``"logo"``, the score of groups left out; ``"caic"`` and ``"loo"``, the score of
+        rows left out, judge predictions for the groups of the data. The BIC takes the number of
+        observations. Scores are ranked by minus twice their total, the scale of the AIC, and
+        their differences have standard errors over pairs of rows or groups. A function takes
+        a fitted model to a number, smaller for a better model, or to a record with a `value`,
+        or with log `scores` and their `total`.
 
     Returns
     -------
@@ -196,7 +222,8 @@ def compare(
     References
     ----------
     Burnham & Anderson (2002), Model Selection and Multimodel Inference, 2nd edition, sections
-    2.6 and 2.9.
+    2.6 and 2.9; Vehtari, Gelman & Gabry (2017), Statistics and Computing 27, 1413-1432, eq. 24,
+    for the standard error of a difference.
 
     Examples
     --------
@@ -207,36 +234,52 @@ def compare(
     >>> mc.compare({"constant": constant, "seasonal": seasonal}).verdict
     'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
     """
-    if isinstance(criterion, str) and criterion in _PAIRWISE:
-        raise OptionError(
-            f"criterion={criterion!r} scores what is left out, in pairs of models: write "
-            f"mixcheck.{criterion}(a).minus(mixcheck.{criterion}(b)), or criterion='aic', 'bic' or "
-            "'caic' for one table"
-        )
-    require_choice("criterion", criterion, get_args(Criterion))
-    named = _named(models)
+    ranked_by = get_criterion(criterion)
+    given = _given(models)
+    named = {label: require_comparable(model, "compare") for label, model in given.items()}
     require_same_data(named)
     require_one_likelihood(named)
-    found = [_CRITERIA[criterion](model) for model in named.values()]
-    scores = [value for value, _ in found]
-    deltas, weights = akaike_weights(np.array(scores))
+    results = [ranked_by.rate(model, label) for label, model in given.items()]
+    scores = [ranked_by.score(result) for result in results]
     tests = {label: _test_against_simpler(label, named) for label in named}
-    rows = [
-        _row(label, model, tests[label], pair, delta, weight)
-        for (label, model), pair, delta, weight in zip(
-            named.items(), found, deltas.tolist(), weights.tolist(), strict=True
-        )
-    ]
-    standings = [
-        Standing(score, row.df, row.llf, bool(row.limited))
-        for score, row in zip(scores, rows, strict=True)
-    ]
+    rows = _rows(named, ranked_by, scores, tests)
+    standings = [Standing(row.criterion, row.df, row.llf, bool(row.limited)) for row in rows]
+    order = rank_order(standings, TIE if isinstance(criterion, str) else SMALLEST_TIE)
+    errors = _errors(ranked_by, results, scores, order[0])
     return Comparison(
-        models=tuple(rows[k] for k in rank_order(standings)),
-        criterion=criterion,
+        models=tuple(replace(rows[k], delta_se=errors[k]) for k in order),
+        criterion=ranked_by.name,
         nobs=next(iter(named.values())).nobs,
-        remarks=_remarks(rows, named, tests),
+        remarks=(*_remarks(rows, named, tests), *_notes(named, results, errors)),
+        heading=ranked_by.heading,
     )
+
+
+def _errors(
+    criterion: Criterion, results: Sequence[Any], scores: Sequence[Score], best: int
+) -> list[float | None]:
+    """Standard errors of the differences to the best model, unit by unit."""
+    if not criterion.paired:
+        return [paired_error(score, scores[best]) for score in scores]
+    factor = 2.0 if criterion.larger else 1.0
+    return [factor * float(result.minus(results[best]).se) for result in results]
+
+
+def _notes(
+    named: Mapping[str, Comparable], results: Sequence[Any], errors: Sequence[float | None]
+) -> list[str]:
+    """What the results say of themselves, and of their differences."""
+    notes = [
+        f"{label}: {note}"
+        for label, result in zip(named, results, strict=True)
+        for note in getattr(result, "notes", ())
+    ]
+    if any(error is not None for error in errors):
+        notes.append(
+            "The standard errors are those of the differences to the best model, over pairs of "
+            "rows or groups; the weights take no account of them."
+        )
+    return notes
 
 
 @dataclass(frozen=True)
@@ -248,10 +291,10 @@ class _Test:
     reason: str = ""
 
 
-def _named(
+def _given(
     models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
-) -> dict[str, Comparable]:
-    """Ports of the models, by name."""
+) -> dict[str, Comparable | Ported]:
+    """The models, by name."""
     if isinstance(models, Mapping):
         named = {str(label): model for label, model in models.items()}
     elif isinstance(models, Sequence) and not isinstance(models, str):
@@ -266,7 +309,7 @@ def _named(
             f"compare needs at least two models, found {len(named)}; "
             'write compare({"first": a, "second": b})'
         )
-    return {label: require_comparable(model, "compare") for label, model in named.items()}
+    return named
 
 
 def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
@@ -286,30 +329,28 @@ def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
         return _Test(reason=f"{label} has no likelihood-ratio test against {against}: {error}.")
 
 
-def _conditional(model: Comparable) -> tuple[float, float | None]:
-    if not isinstance(model, ConditionalLikelihood):
-        raise OptionError(
-            f"{formula_of(model)!r} has no conditional likelihood; write criterion='aic'"
+def _rows(
+    named: Mapping[str, Comparable],
+    criterion: Criterion,
+    scores: Sequence[Score],
+    tests: Mapping[str, _Test],
+) -> list[ComparedModel]:
+    """A row for each model, in the order given."""
+    deltas, weights = akaike_weights(np.array([score.value for score in scores]))
+    return [
+        _row(label, model, tests[label], criterion, score, delta, weight)
+        for (label, model), score, delta, weight in zip(
+            named.items(), scores, deltas.tolist(), weights.tolist(), strict=True
         )
-    result = caic(model)
-    return result.value, result.df
-
-
-_PAIRWISE = ("loo", "logo")
-_NAMES = {"aic": "AIC", "bic": "BIC", "caic": "cAIC"}
-# Value, and the degrees of freedom where they are no number of parameters.
-_CRITERIA: dict[str, Callable[[Comparable], tuple[float, float | None]]] = {
-    "aic": lambda model: (aic(model), None),
-    "bic": lambda model: (bic(model), None),
-    "caic": _conditional,
-}
+    ]
 
 
 def _row(
     label: str,
     model: Comparable,
     test: _Test,
-    criterion: tuple[float, float | None],
+    criterion: Criterion,
+    score: Score,
     delta: float,
     weight: float,
 ) -> ComparedModel:
@@ -323,7 +364,7 @@ def _row(
         llf=model.llf,
         aic=aic(model),
         bic=bic(model),
-        caic=None if criterion[1] is None else criterion[0],
+        caic=score.value if criterion.name == "caic" else None,
         delta=delta,
         weight=weight,
         lrt_against=test.against,
@@ -332,7 +373,8 @@ def _row(
         lrt_pvalue=None if ratio is None else ratio.pvalue,
         converged=model.convergence.converged if isinstance(model, Converging) else None,
         lrt_boundary=None if ratio is None else ratio.boundary,
-        effective_df=criterion[1],
+        effective_df=score.effective_df,
+        criterion=score.value,
         limited=tuple(model.convergence.runaway) if isinstance(model, Converging) else (),
     )
 
@@ -385,7 +427,7 @@ def _verdict_words(models: Sequence[ComparedModel], criterion: str) -> str:
 
 
 def _order_words(best: ComparedModel, others: Sequence[ComparedModel], criterion: str) -> str:
-    close = [model.model for model in others if model.delta <= CLOSE]
+    close = [model.model for model in others if model.delta <= max(CLOSE, model.delta_se or 0.0)]
     if not close:
         units = format_number(others[0].delta)
         return (
@@ -398,20 +440,26 @@ def _order_words(best: ComparedModel, others: Sequence[ComparedModel], criterion
             f"{best.model} and {lowest.model} tie for the lowest {criterion}, and {best.model} "
             "has fewer parameters."
         )
+    error = "" if best.delta_se is None else " or one standard error"
     names = close[0] if len(close) == 1 else f"{', '.join(close[:-1])} and {close[-1]}"
     return (
         f"{best.model} has the lowest {criterion}, but {names} "
-        f"{'is' if len(close) == 1 else 'are'} within {format_number(CLOSE)} units: the data "
-        "hardly tell them apart."
+        f"{'is' if len(close) == 1 else 'are'} within {format_number(CLOSE)} units{error}: the "
+        "data hardly tell them apart."
     )
 
 
-def _ranking(models: Sequence[ComparedModel]) -> Table:
-    conditional = models[0].caic is not None
+def _ranking(models: Sequence[ComparedModel], criterion: str) -> Table:
+    own = criterion not in _SHOWN
+    counted = any(model.effective_df is not None for model in models)
+    paired = any(model.delta_se is not None for model in models)
     columns = (
-        *("model", "df", "log-lik.", "AIC", "BIC"),
-        *(("effective df", "cAIC") if conditional else ()),
-        *("difference", "weight", "test against", "p"),
+        *("model", "df", "log-lik.", *_SHOWN),
+        *(("effective df",) if counted else ()),
+        *((criterion,) if own else ()),
+        "difference",
+        *(("s.e.",) if paired else ()),
+        *("weight", "test against", "p"),
     )
     rows = tuple(
         (
@@ -420,8 +468,10 @@ def _ranking(models: Sequence[ComparedModel]) -> Table:
             Places(model.llf, 2),
             Places(model.aic, 2),
             Places(model.bic, 2),
-            *((_places(model.effective_df), _places(model.caic)) if conditional else ()),
+            *((_places(model.effective_df),) if counted else ()),
+            *((_places(model.criterion),) if own else ()),
             Places(model.delta, 2),
+            *((_places(model.delta_se),) if paired else ()),
             PValue(model.weight),
             _test_words(model),
             PValue(model.lrt_pvalue),

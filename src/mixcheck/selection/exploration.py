@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mixcheck.codec.shapes import Count, Finite
+from mixcheck.comparison.criterion import Criterion
 from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.parallel import Progress, map_numbers
 from mixcheck.selection.aliases import tell_apart
-from mixcheck.selection.candidates import (
-    Assessment,
-    Candidate,
-    CriterionFunction,
-    Fit,
-    assess,
-)
+from mixcheck.selection.candidates import Assessment, Candidate, Fit, assess
 from mixcheck.selection.explored import Explored, rank_explored
 
 __all__ = [
@@ -62,7 +57,7 @@ class _Task:
 
     candidates: tuple[Candidate, ...]
     fit: Fit
-    criterion: CriterionFunction
+    criterion: Criterion
 
     def __call__(self, k: int) -> Assessment:
         return assess(self.candidates[k], self.fit, self.criterion)
@@ -72,7 +67,7 @@ def explore(
     start: Sequence[Candidate],
     neighbours: Neighbours,
     fit: Fit,
-    criterion: CriterionFunction,
+    criterion: Criterion,
     *,
     search: SearchName,
     width: int,

@@ -8,19 +8,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from mixcheck.comparison.criterion import CriterionFunction, paired_error
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
+from mixcheck.comparison.registry import get_criterion
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress, map_numbers
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import (
-    Assessment,
-    Candidate,
-    CriterionFunction,
-    Fit,
-    get_criterion,
-)
+from mixcheck.selection.candidates import Assessment, Candidate, Fit
 from mixcheck.selection.exploration import (
     Neighbours,
     SearchName,
@@ -112,13 +108,13 @@ def search_models(
     _require_options(search, width, max_models, checked)
     require_workers(n_jobs)
     require_progress(progress)
-    name, function = get_criterion(criterion)
+    ranked_by = get_criterion(criterion)
     tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
     explored, path = explore(
         start,
         neighbours,
         fit,
-        function,
+        ranked_by,
         search=search,
         width=width,
         max_models=max_models,
@@ -144,7 +140,7 @@ def search_models(
         }
     selection = Selection(
         models=models,
-        criterion=name,
+        criterion=ranked_by.heading,
         search=search,
         path=path,
         failures=failures,
@@ -201,7 +197,8 @@ def _rank(ranked: Sequence[Explored]) -> tuple[RankedModel, ...]:
 def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment) -> RankedModel:
     seen = tried.assessment
     assert seen.score is not None
-    se = _paired_error(seen, best)
+    assert best.score is not None
+    se = paired_error(seen.score, best.score)
     return RankedModel(
         model=tried.candidate.key,
         description=dict(tried.candidate.description),
@@ -220,14 +217,6 @@ def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment
         step=tried.step,
         limited=seen.limited,
     )
-
-
-def _paired_error(one: Assessment, best: Assessment) -> float | None:
-    """Standard error of a sum of differences between group contributions."""
-    left, right = one.parts, best.parts
-    if left.size < 2 or left.size != right.size:
-        return None
-    return float(np.sqrt(left.size) * np.std(left - right, ddof=1))
 
 
 def _importance(models: Sequence[RankedModel]) -> dict[str, float]:

@@ -12,6 +12,7 @@ import pandas as pd
 from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls
 from mixcheck.checks.check import Check, Suite
+from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.design import Design, build_design, parse_formula
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
@@ -32,7 +33,6 @@ from mixcheck.options import (
 )
 from mixcheck.parallel import Progress
 from mixcheck.report.policy import Policy, require_policy
-from mixcheck.selection.candidates import CriterionFunction
 from mixcheck.selection.exploration import SearchName
 from mixcheck.selection.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.selection.random_parts import Effect, RandomPart, part_of

@@ -13,6 +13,7 @@ import pandas as pd
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.check import Suite
 from mixcheck.codec.shapes import NOT_STORED
+from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.comparison.record import Record
 from mixcheck.design import Design
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
@@ -24,7 +25,6 @@ from mixcheck.parallel import Progress
 from mixcheck.port import port_of
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import CriterionFunction
 from mixcheck.selection.fits import GlmmFit, KeptFits, SuiteCheck, require_likelihood
 from mixcheck.selection.remedies import (
     OBSERVATION,

@@ -1,0 +1,168 @@
+"""A criterion: what a table needs to know of it, and what it says of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.errors import MixcheckError, OptionError
+from mixcheck.options import shown
+from mixcheck.port import Comparable, asked_words, port_of
+
+__all__ = ["Criterion", "CriterionFunction", "Score", "paired_error", "score_of"]
+
+CriterionFunction: TypeAlias = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The value of a criterion, smaller for a better model.
+
+    Attributes
+    ----------
+    value : float
+    parts : Series or None
+        Contributions that add up to it, one for each row or group; pairs of them give the
+        standard error of a difference.
+    effective_df : float or None
+        Degrees of freedom that the criterion counts, where they are not the number of
+        parameters.
+    """
+
+    value: float
+    parts: pd.Series[float] | None = None
+    effective_df: float | None = None
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What models are ranked by.
+
+    Attributes
+    ----------
+    name : str
+        As it is written in a call.
+    title : str
+        As pages show it.
+    function : callable
+        Takes a fitted model to a number, or to a record with a `value`, or with log `scores`
+        and their `total`.
+    needs : type
+        The protocol that a model must meet.
+    larger : bool
+        Whether a larger result is better, as of a log score: it is ranked by minus twice it,
+        the scale of a deviance.
+    paired : bool
+        Whether two results have a standard error of their difference, ``first.minus(second)``.
+    effective : str
+        Attribute of the result that counts degrees of freedom.
+    """
+
+    name: str
+    title: str
+    function: CriterionFunction
+    needs: type = Comparable
+    larger: bool = False
+    paired: bool = False
+    effective: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The quantity that is ranked, smaller for a better model."""
+        return f"-2 {self.title}" if self.larger else self.title
+
+    def rate(self, model: object, name: str) -> Any:
+        """The result of the function for a model, which messages call `name`.
+
+        Raises
+        ------
+        OptionError
+            If the model has not what the criterion needs, or a function of the user raised
+            something.
+        """
+        if not isinstance(port_of(model), self.needs):
+            raise OptionError(
+                f"criterion={self.name!r} needs {asked_words(self.needs)}, which "
+                f"{type(model).__name__} is not; write criterion='aic'"
+            )
+        try:
+            return self.function(model)
+        except MixcheckError:
+            raise
+        except Exception as error:
+            raise OptionError(
+                f"the criterion raised {type(error).__name__}: {shown(str(error))} on the model "
+                f"{shown(name)}; it must give a number for a fitted model"
+            ) from error
+
+    def score(self, result: object) -> Score:
+        """A result on the scale of the ranking."""
+        found = score_of(result)
+        if self.larger and not isinstance(result, _Scored | Score):
+            found = Score(-2.0 * found.value)
+        counted = getattr(result, self.effective) if self.effective else found.effective_df
+        return Score(found.value, found.parts, counted)
+
+
+@runtime_checkable
+class _Valued(Protocol):
+    @property
+    def value(self) -> float: ...
+
+
+@runtime_checkable
+class _Scored(Protocol):
+    @property
+    def total(self) -> float: ...
+
+    @property
+    def scores(self) -> pd.Series[float]: ...
+
+
+def score_of(result: object) -> Score:
+    """What a criterion returned, as a `Score`.
+
+    Parameters
+    ----------
+    result : float, Score, or record
+        A record has a `value`, or log scores with their `total`, which are taken minus twice.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> score_of(12.5).value
+    12.5
+    """
+    if isinstance(result, Score):
+        return result
+    if isinstance(result, int | float | np.number):
+        return Score(float(result))
+    if isinstance(result, _Scored):
+        return Score(-2.0 * result.total, -2.0 * result.scores)
+    if isinstance(result, _Valued):
+        return Score(float(result.value))
+    raise OptionError(
+        f"a criterion returns a number, smaller for a better model; found {type(result).__name__}"
+    )
+
+
+def paired_error(one: Score, other: Score) -> float | None:
+    r"""Standard error of a difference of scores, from pairs of contributions; None without them.
+
+    With the differences :math:`d_i` of N contributions it is :math:`\sqrt{N}` times their
+    standard deviation (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27, eq. 24).
+    """
+    if one.parts is None or other.parts is None:
+        return None
+    left, right = one.parts.to_numpy(), other.parts.to_numpy()
+    if left.size < 2 or left.size != right.size:
+        return None
+    return float(np.sqrt(left.size) * np.std(left - right, ddof=1))
