@@ -31,7 +31,7 @@ from mixcheck.options import shown
 from mixcheck.report.report import Report
 from mixcheck.selection.exploration import SearchName, Step
 
-__all__ = ["Failure", "RankedModel", "Selection"]
+__all__ = ["BestModel", "Failure", "RankedModel", "Selection"]
 
 ROWS_SHOWN = 20
 

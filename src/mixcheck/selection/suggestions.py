@@ -34,7 +34,7 @@ from mixcheck.selection.remedies import (
     has_trials,
 )
 from mixcheck.selection.search import search_models
-from mixcheck.selection.selection import RankedModel, Selection
+from mixcheck.selection.selection import BestModel, RankedModel, Selection
 from mixcheck.selection.space import Model, Space, model_of, one_sided
 from mixcheck.streams import choose_seed
 
@@ -84,7 +84,7 @@ class Suggestions(Record):
         return tuple(sorted(others, key=lambda model: not model.admissible))
 
     @property
-    def best(self) -> RankedModel | None:
+    def best(self) -> BestModel:
         """The alternative with the smallest criterion among those that pass."""
         return next((model for model in self.candidates if model.admissible), None)
 
