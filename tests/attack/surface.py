@@ -1466,8 +1466,8 @@ EXEMPT = {
     **dict.fromkeys(("BootstrapRatio", "Comparison", "ConditionalAIC", "GLMM"), _MADE),
     **dict.fromkeys(("GroupScores", "LikelihoodRatio", "Residuals", "RowScores"), _MADE),
     **dict.fromkeys(("ScoreDifference", "Selection", "Suggestions", "Vuong"), _MADE),
-    **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset"), _MADE),
+    **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset", "Replicates"), _MADE),
     **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check", "Prior"), _ABSTRACT),
-    **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs"), _WITHIN),
+    **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs", "batch"), _WITHIN),
     **dict.fromkeys(("information", "log_density", "slope"), _WITHIN),
 }
