@@ -90,16 +90,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_LIMIT.forget)
 
 
-def single_thread(rest_size: int, entries: int = 0) -> AbstractContextManager[Any]:
+def single_thread(schur_size: int, entries: int = 0) -> AbstractContextManager[Any]:
     """Hold BLAS to one thread where more gain nothing.
 
     Parameters
     ----------
-    rest_size : int
+    schur_size : int
         Rows of the Schur complement.
     entries : int
         Entries of the model matrices.
     """
-    if rest_size >= _LARGE or (rest_size == 0 and entries < _SMALL):
+    if schur_size >= _LARGE or (schur_size == 0 and entries < _SMALL):
         return nullcontext()
     return _LIMIT.hold()

@@ -29,7 +29,7 @@ def test_levels_are_dropped(grouseticks):
     problem = port_of(grouseticks).problem
     factor = problem.latent.factors[-1]
     part = restrict(problem, np.flatnonzero(factor.sums.index == 3))
-    assert part.latent.chained == 3
+    assert part.latent.n_nested == 3
     assert sorted(f.m for f in part.latent.factors)[0] == 1
     assert part.terms[0].block is problem.terms[0].block
 

@@ -66,22 +66,22 @@ def starts(latent: Latent) -> np.ndarray:
 def test_order() -> None:
     """The chain is the nested factors, finest first; the others follow."""
     latent = make()
-    assert latent.chained == 3
+    assert latent.n_nested == 3
     assert [f.m for f in latent.factors] == [12, 4, 2, 4, 3]
-    assert latent.rest == (3, 4)
-    assert latent.bearing == (0, 1)
+    assert latent.schur_factors == (3, 4)
+    assert latent.random_predictors == (0, 1)
     assert latent.size == 12 * 2 + 4 * 3 + 2 + 4 * 2 + 3
-    assert latent.rest_size == 4 * 2 + 3
-    assert latent.offsets == {3: 0, 4: 8}
+    assert latent.schur_size == 4 * 2 + 3
+    assert latent.schur_offsets == {3: 0, 4: 8}
 
 
 def test_equal_partitions_are_nested() -> None:
     """Two factors with the same partition form a chain; crossed ones do not."""
     index = np.repeat(np.arange(5), 6)
     same = lay_out([factor(index, (Column(0, None),)), factor(4 - index, (Column(0, None),))])
-    assert same.chained == 2
+    assert same.n_nested == 2
     crossed = [factor(np.tile(np.arange(6), 5), (Column(0, None),))]
-    assert lay_out([factor(index, (Column(0, None),)), *crossed]).chained == 1
+    assert lay_out([factor(index, (Column(0, None),)), *crossed]).n_nested == 1
 
 
 @pytest.mark.parametrize("kind", ["sorted", "unsorted", "identity", "backwards"])
@@ -161,12 +161,14 @@ def test_leverages() -> None:
 def test_fills_and_lifts() -> None:
     """Each level (pair) of an inner factor points at the level (pair) that holds it."""
     latent = make()
-    assert set(latent.lifts) == {(0, 1), (0, 2), (1, 2)}
-    for (f, g), sums in latent.lifts.items():
+    assert set(latent.nested_sums) == {(0, 1), (0, 2), (1, 2)}
+    for (f, g), sums in latent.nested_sums.items():
         inner, outer = latent.factors[f].sums.index, latent.factors[g].sums.index
         np.testing.assert_array_equal(sums.index[inner], outer)
-    assert set(latent.fills) == {(f, g, r) for f, g in latent.lifts for r in latent.rest}
-    for (f, g, r), sums in latent.fills.items():
+    assert set(latent.crossed_sums) == {
+        (f, g, r) for f, g in latent.nested_sums for r in latent.schur_factors
+    }
+    for (f, g, r), sums in latent.crossed_sums.items():
         inner, outer = latent.pairs[f, r], latent.pairs[g, r]
         np.testing.assert_array_equal(sums.index[inner.sums.index], outer.sums.index)
 
@@ -174,5 +176,10 @@ def test_fills_and_lifts() -> None:
 def test_without_factors(small: SimpleNamespace) -> None:
     """A model without random effects has an empty layout."""
     latent = lay_out([])
-    assert (latent.size, latent.factors, latent.rest, latent.bearing) == (0, (), (), ())
+    assert (latent.size, latent.factors, latent.schur_factors, latent.random_predictors) == (
+        0,
+        (),
+        (),
+        (),
+    )
     assert latent.gather([], 1) == [None]

@@ -396,7 +396,7 @@ def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
 
 def _dense_size(problem: Problem, method: Method) -> int:
     """Rows of the Schur complement."""
-    return problem.latent.rest_size + (problem.X[0].shape[1] if method.joint else 0)
+    return problem.latent.schur_size + (problem.X[0].shape[1] if method.joint else 0)
 
 
 def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:

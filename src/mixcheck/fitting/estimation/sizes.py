@@ -28,7 +28,7 @@ def require_possible(problem: Problem) -> None:
     DesignError
         With the size in GB, or the hours.
     """
-    size = problem.latent.rest_size
+    size = problem.latent.schur_size
     if size <= _SMALL:
         return
     need, have = 8.0 * _COPIES * size**2, available_memory()
@@ -52,7 +52,9 @@ _ADVICE = (
 
 
 def _crossed(problem: Problem, size: int) -> str:
-    groups = {t.block.group: None for t in problem.terms if t.factor in problem.latent.rest}
+    groups = {
+        t.block.group: None for t in problem.terms if t.factor in problem.latent.schur_factors
+    }
     names = " and ".join(repr(group) for group in groups)
     return (
         f"the {size:,} random effects of {names} are crossed with those of a larger grouping "

@@ -188,7 +188,7 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
     if problem.terms:
         gram = problem.latent.gram(problem.observed(d).second)
         information = [np.maximum(w, 1e-12) for w in _diagonals(problem, gram)]
-        scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.bearing})
+        scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.random_predictors})
         deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
         for term in problem.terms:
             theta[term.theta] = term.covariance.start(deviations[term.factor][term.columns])
@@ -282,7 +282,12 @@ def _step_system(
 ) -> System:
     """H with information that is never negative; for canonical links that of the mode."""
     observed = problem.observed(mode.point.derivatives).second
-    pairs = [(a, b) for a in problem.latent.bearing for b in problem.latent.bearing if a <= b]
+    pairs = [
+        (a, b)
+        for a in problem.latent.random_predictors
+        for b in problem.latent.random_predictors
+        if a <= b
+    ]
     if all(_alike(observed.get(key), second.get(key)) for key in pairs):
         return mode.system
     system = build_system(problem, mode.roots, Curvature(second, {}), observed=False)
@@ -332,7 +337,7 @@ def _absorbed(
     for k, X in enumerate(problem.X):
         for x in X.T:
             rows = {}
-            for a in latent.bearing:
+            for a in latent.random_predictors:
                 weight = second.get((a, k) if a <= k else (k, a))
                 rows[a] = np.zeros(problem.n) if weight is None else weight * x
             parts = latent.scatter(rows)

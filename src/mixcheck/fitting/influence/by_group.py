@@ -87,8 +87,8 @@ def find_grouping(design: Design, problem: Problem, name: str | None) -> Groupin
 
 def _coarsest(problem: Problem) -> str:
     latent = problem.latent
-    if latent.factors and latent.chained == len(latent.factors):
-        last = latent.chained - 1
+    if latent.factors and latent.n_nested == len(latent.factors):
+        last = latent.n_nested - 1
         return next(term.block.group for term in problem.terms if term.factor == last)
     groups = list(dict.fromkeys(term.block.group for term in problem.terms))
     if len(groups) == 1:

@@ -73,8 +73,10 @@ def require_mean_only(problem: Problem) -> None:
     ------
     OptionError
     """
-    if problem.latent.bearing not in ((), (0,)):
-        names = ", ".join(problem.family.predictors[k] for k in problem.latent.bearing if k > 0)
+    if problem.latent.random_predictors not in ((), (0,)):
+        names = ", ".join(
+            problem.family.predictors[k] for k in problem.latent.random_predictors if k > 0
+        )
         raise OptionError(
             f"leaving out single rows needs random effects in the mean only; this model has some "
             f"in its {names}. Write mixcheck.logo(fit), which leaves out groups"

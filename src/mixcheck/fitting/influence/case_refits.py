@@ -103,7 +103,7 @@ def _repeat_rows(latent: Latent, source: IntArray) -> Latent:
         key: Pair(Summation(pair.sums.index[source], pair.sums.size), pair.left, pair.right)
         for key, pair in latent.pairs.items()
     }
-    return Latent(factors, latent.chained, pairs)
+    return Latent(factors, latent.n_nested, pairs)
 
 
 def settle_modes(
@@ -127,8 +127,8 @@ def settle_modes(
     """
     problem = perturbed.problem
     out = np.full((len(problem.X), rows.size), np.nan)
-    if problem.latent.rest or problem.latent.tied:
-        with single_thread(problem.latent.rest_size):
+    if problem.latent.schur_factors or problem.latent.tied:
+        with single_thread(problem.latent.schur_size):
             for k, row in enumerate(rows.tolist()):
                 out[:, k] = _settle_whole(perturbed, row, target.rows(slice(k, k + 1)), psi[:, k])
         return out
@@ -254,7 +254,7 @@ def refit_row(
     """
     problem = perturbed.problem
     changed = problem.with_data(problem.data.with_rows(np.array([row]), target))
-    with single_thread(problem.latent.rest_size):
+    with single_thread(problem.latent.schur_size):
         found = None if perturbed.singular else _descend(perturbed, changed, psi)
         if found is None:
             found = _search(perturbed, changed, psi)

@@ -126,7 +126,7 @@ def _scatter_column(
 ) -> list[FloatArray]:
     """``M' W x`` for a column x of the design of predictor k, (q, m) per factor."""
     rows = {}
-    for a in problem.latent.bearing:
+    for a in problem.latent.random_predictors:
         weight = second.get((a, k) if a <= k else (k, a))
         rows[a] = np.zeros(problem.n) if weight is None else weight * x
     return whitened(problem, mode.roots, rows)

@@ -59,7 +59,7 @@ def is_linear_mixed(problem: Problem) -> bool:
     An offset of the log standard deviation, such as a precision weight makes, may be there: it
     says in which known ratios the variances of rows are.
     """
-    return has_one_variance(problem) and problem.latent.bearing == (0,)
+    return has_one_variance(problem) and problem.latent.random_predictors == (0,)
 
 
 def has_one_variance(problem: Problem) -> bool:

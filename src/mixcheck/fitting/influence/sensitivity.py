@@ -132,7 +132,7 @@ def differentiate_in_data(
         If the deviance is not finite next to the optimum.
     """
     mode = _mode_of(evaluation)
-    with single_thread(problem.latent.rest_size):
+    with single_thread(problem.latent.schur_size):
         columns = [
             _differentiate(problem, method, evaluation, step, targets) for step in _STEP * scale.T
         ]

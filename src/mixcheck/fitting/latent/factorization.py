@@ -1,7 +1,7 @@
 """Cholesky factorisation of the latent system ``H = Lambda' Z' W Z Lambda + I``.
 
-The chain of nested factors is eliminated block by block, or as one tridiagonal matrix where
-its first factor has levels tied to their neighbours; the rest, if any, is one
+The nested factors are eliminated block by block, or as one tridiagonal matrix where
+its first factor has levels tied to their neighbours; what is left, if anything, is one
 dense matrix (its Schur complement).
 
 Where levels are tied, ``b = Lambda w`` with ``w = A u``, ``K = A A'``, the factors are those
@@ -44,7 +44,7 @@ from mixcheck.fitting.latent.tridiagonal import Tridiagonal, factor_tridiagonal
 
 __all__ = ["Factorization", "factorize", "log_det_slopes"]
 
-# Bytes of one dense slab of the coupling between the chain and the rest.
+# Bytes of one dense slab of the coupling between nested factors and the Schur complement.
 _SLAB = 64_000_000
 # A multiplication in a sparse product costs about this many in a dense one.
 _SPARSE_COST = 60.0
@@ -58,11 +58,11 @@ class Factorization:
     ----------
     latent : Latent
     lower : tuple of (q, q, m), or Tridiagonal
-        Cholesky factors of the blocks of each chain factor.
+        Cholesky factors of the blocks of each nested factor.
     coupling : mapping of (f, g) to (q_f, q_g, P)
-        ``L_f^-1 H_fg`` for f in the chain and g after it.
-    rest : (Q, Q) or None
-        Lower Cholesky factor of the Schur complement of the chain.
+        ``L_f^-1 H_fg`` for a nested factor f and g after it.
+    schur : (Q, Q) or None
+        Lower Cholesky factor of the Schur complement of the nested factors.
     dependences : mapping of int to Dependence
         A of the factors whose levels are tied.
     """
@@ -70,11 +70,11 @@ class Factorization:
     latent: Latent
     lower: tuple[FloatArray | Tridiagonal, ...]
     coupling: Gram
-    rest: FloatArray | None
+    schur: FloatArray | None
     dependences: Mapping[int, Dependence] = field(default_factory=dict)
 
     def blocks(self, f: int) -> FloatArray:
-        """Cholesky factors of the blocks of a chain factor with independent levels, (q, q, m)."""
+        """Cholesky factors of the blocks of a nested factor with independent levels, (q, q, m)."""
         held = self.lower[f]
         assert not isinstance(held, Tridiagonal)
         return held
@@ -87,7 +87,7 @@ class Factorization:
         )
         for f, held in self.dependences.items():
             out += self.latent.factors[f].q * held.log_det()
-        return out if self.rest is None else out + 2.0 * float(np.log(np.diag(self.rest)).sum())
+        return out if self.schur is None else out + 2.0 * float(np.log(np.diag(self.schur)).sum())
 
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
@@ -98,14 +98,14 @@ class Factorization:
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
                 x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
-        if self.rest is not None:
-            x[latent.chained :] = _solve_rest(latent, self.rest, x[latent.chained :])
+        if self.schur is not None:
+            x[latent.n_nested :] = _solve_schur(latent, self.schur, x[latent.n_nested :])
         return self._back(x)
 
     def _back(self, x: list[FloatArray]) -> list[FloatArray]:
-        """Substitution from the rest to the first factor, and ``A^-1 w``."""
+        """Substitution from the Schur complement to the first factor, and ``A^-1 w``."""
         latent = self.latent
-        for f in range(latent.chained - 1, -1, -1):
+        for f in range(latent.n_nested - 1, -1, -1):
             for g in range(f + 1, len(x)):
                 x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
             x[f] = _backward(self.lower[f], x[f])
@@ -116,10 +116,10 @@ class Factorization:
     def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
         """``L^-T e``: white noise to draws from N(0, H^-1)."""
         latent, x = self.latent, list(white)
-        if self.rest is not None:
-            flat = np.concatenate([part.ravel() for part in x[latent.chained :]])
-            solved = lapack.dtrtrs(self.rest, flat, lower=1, trans=1)[0]
-            x[latent.chained :] = _unflatten(latent, solved)
+        if self.schur is not None:
+            flat = np.concatenate([part.ravel() for part in x[latent.n_nested :]])
+            solved = lapack.dtrtrs(self.schur, flat, lower=1, trans=1)[0]
+            x[latent.n_nested :] = _unflatten(latent, solved)
         return self._back(x)
 
     def random_part(self) -> Factorization:
@@ -127,21 +127,21 @@ class Factorization:
         latent = self.latent.random
         if latent is None:
             return self
-        size = latent.rest_size
+        size = latent.schur_size
         coupling = {
             (f, g): held for (f, g), held in self.coupling.items() if (f, g) in latent.pairs
         }
         # The fixed effects come last, so this is the leading block of the same factor.
-        rest = None if self.rest is None or size == 0 else self.rest[:size, :size]
-        return Factorization(latent, self.lower, coupling, rest, self.dependences)
+        schur = None if self.schur is None or size == 0 else self.schur[:size, :size]
+        return Factorization(latent, self.lower, coupling, schur, self.dependences)
 
     def fixed_root(self) -> FloatArray:
         """Root R of the covariance of the fixed effects, ``R R'``, (p, p)."""
         fixed = self.latent.fixed
-        if fixed is None or self.rest is None:
+        if fixed is None or self.schur is None:
             return np.zeros((0, 0))
         p = fixed.units.shape[0]
-        inverse = solve_triangular(self.rest[-p:, -p:], np.eye(p), lower=True)
+        inverse = solve_triangular(self.schur[-p:, -p:], np.eye(p), lower=True)
         root: FloatArray = fixed.units @ inverse.T
         return root
 
@@ -151,42 +151,40 @@ class Factorization:
         Where levels are tied, those of ``S^-1``: covariances of w, not of u.
         """
         latent, out = self.latent, Gram()
-        inverse = None if self.rest is None else _symmetric_inverse(self.rest)
+        inverse = None if self.schur is None else _symmetric_inverse(self.schur)
         if inverse is not None:
-            _read_rest(latent, inverse, out)
-        for f in range(latent.chained - 1, -1, -1):
-            for r in latent.rest:
-                out[f, r] = self._entries_with_rest(f, r, out, inverse)
-            for g in range(latent.chained - 1, f, -1):
-                out[f, g] = self._entries_in_chain(f, g, out)
+            _read_schur(latent, inverse, out)
+        for f in range(latent.n_nested - 1, -1, -1):
+            for r in latent.schur_factors:
+                out[f, r] = self._crossed_entries(f, r, out, inverse)
+            for g in range(latent.n_nested - 1, f, -1):
+                out[f, g] = self._nested_entries(f, g, out)
             out[f, f] = self._diagonal_entries(f, out)
         return out
 
-    def _entries_with_rest(
-        self, f: int, r: int, out: Gram, inverse: FloatArray | None
-    ) -> FloatArray:
+    def _crossed_entries(self, f: int, r: int, out: Gram, inverse: FloatArray | None) -> FloatArray:
         latent = self.latent
         pair = latent.pairs[f, r]
         assert inverse is not None
-        total = _rest_product(latent, f, r, self.coupling, inverse)
-        for h in range(f + 1, latent.chained):
-            held = out[h, r][:, :, latent.fills[f, h, r].index]
+        total = _schur_product(latent, f, r, self.coupling, inverse)
+        for h in range(f + 1, latent.n_nested):
+            held = out[h, r][:, :, latent.crossed_sums[f, h, r].index]
             total += multiply(self.coupling[f, h][:, :, pair.left], held)
         return -self._solve_pairs(f, r, total, transposed=True)
 
-    def _entries_in_chain(self, f: int, g: int, out: Gram) -> FloatArray:
+    def _nested_entries(self, f: int, g: int, out: Gram) -> FloatArray:
         latent = self.latent
         up = latent.pairs[f, g].right
         total = np.zeros((latent.factors[f].q, latent.factors[g].q, latent.factors[f].m))
-        for h in range(f + 1, latent.chained):
+        for h in range(f + 1, latent.n_nested):
             # V_hg at the levels that hold each level of f.
             if h <= g:
                 block = out[h, g][:, :, latent.pairs[f, h].right]
             else:
                 block = transpose(out[g, h][:, :, up])
             total += multiply(self.coupling[f, h], block)
-        for r in latent.rest:
-            held = transpose(out[g, r][:, :, latent.fills[f, g, r].index])
+        for r in latent.schur_factors:
+            held = transpose(out[g, r][:, :, latent.crossed_sums[f, g, r].index])
             total += _sum_pairs(latent, f, r, multiply(self.coupling[f, r], held))
         return -self._solve_pairs(f, g, total, transposed=True)
 
@@ -200,7 +198,7 @@ class Factorization:
         total = np.zeros((q, q, m))
         for g in range(f + 1, len(latent.factors)):
             product = multiply(self.coupling[f, g], transpose(out[f, g]))
-            total += product if g < latent.chained else _sum_pairs(latent, f, g, product)
+            total += product if g < latent.n_nested else _sum_pairs(latent, f, g, product)
         identity = np.broadcast_to(np.eye(q)[:, :, None], (q, q, m))
         return solve_upper(lower, solve_lower(lower, identity) - total)
 
@@ -250,11 +248,11 @@ class Factorization:
         return np.append(self._rest_inverse(f).diagonal(1), 0.0)
 
     def _rest_inverse(self, f: int) -> FloatArray:
-        """``S^-1`` of a factor outside the chain, (q m, q m)."""
-        assert self.rest is not None
+        """``S^-1`` of a factor of the Schur complement, (q m, q m)."""
+        assert self.schur is not None
         q, m = self.latent.factors[f].shape
-        held = slice(self.latent.offsets[f], self.latent.offsets[f] + q * m)
-        return _symmetric_inverse(self.rest)[held, held]
+        held = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
+        return _symmetric_inverse(self.schur)[held, held]
 
     def tied_trace(self, f: int, entries: Gram) -> float:
         """Trace of ``H^-1`` over the effects of a tied factor: ``tr (I x K^-1) S^-1``."""
@@ -293,7 +291,7 @@ def _solve_pairs(
     """``L^-1 B`` or ``L^-T B`` for B (q_f, q_g, P) on the pairs of two factors."""
     if isinstance(lower, Tridiagonal):
         return lower.solve(stack, latent.runs.get((f, g)), transposed=transposed)
-    held = lower if g < latent.chained else lower[:, :, latent.pairs[f, g].left]
+    held = lower if g < latent.n_nested else lower[:, :, latent.pairs[f, g].left]
     return solve_upper(held, stack) if transposed else solve_lower(held, stack)
 
 
@@ -319,18 +317,18 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorizatio
                 system[f, f][c, c] += 1.0
     lower: list[FloatArray | Tridiagonal] = []
     coupling: Gram = Gram()
-    for f in range(latent.chained):
+    for f in range(latent.n_nested):
         block = _factor_tied(system[f, f], tied[f]) if f in tied else factor_blocks(system[f, f])
         if block is None:
             return None
         lower.append(block)
         for g in range(f + 1, len(latent.factors)):
             coupling[f, g] = _solve_pairs(latent, block, f, g, system[f, g], transposed=False)
-        _update_chain(latent, f, coupling, system)
-    if not latent.rest:
+        _update_nested(latent, f, coupling, system)
+    if not latent.schur_factors:
         return Factorization(latent, tuple(lower), coupling, None, tied)
-    rest = _factor_rest(latent, coupling, system, tied)
-    return None if rest is None else Factorization(latent, tuple(lower), coupling, rest, tied)
+    schur = _factor_schur(latent, coupling, system, tied)
+    return None if schur is None else Factorization(latent, tuple(lower), coupling, schur, tied)
 
 
 def _factor_tied(block: FloatArray, dependence: Dependence) -> Tridiagonal | None:
@@ -368,17 +366,17 @@ def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[Root]) -> list[Flo
     return [embed(root, held) for root, held in zip(roots, out, strict=True)]
 
 
-def _update_chain(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
-    """Subtract the eliminated factor from the blocks of the later chain factors."""
-    for g in range(f + 1, latent.chained):
-        lift = latent.lifts[f, g]
-        for h in range(g, latent.chained):
+def _update_nested(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
+    """Subtract the eliminated factor from the blocks of the later nested factors."""
+    for g in range(f + 1, latent.n_nested):
+        sums = latent.nested_sums[f, g]
+        for h in range(g, latent.n_nested):
             product = multiply_transposed(coupling[f, g], coupling[f, h])
-            system[g, h] = system[g, h] - _sum_last(lift, product)
-        for r in latent.rest:
+            system[g, h] = system[g, h] - _sum_last(sums, product)
+        for r in latent.schur_factors:
             held = coupling[f, g][:, :, latent.pairs[f, r].left]
             product = multiply_transposed(held, coupling[f, r])
-            system[g, r] = system[g, r] - _sum_last(latent.fills[f, g, r], product)
+            system[g, r] = system[g, r] - _sum_last(latent.crossed_sums[f, g, r], product)
 
 
 def _sum_last(sums: Summation, stack: FloatArray) -> FloatArray:
@@ -406,7 +404,7 @@ def _sum_pairs(latent: Latent, f: int, g: int, stack: FloatArray) -> FloatArray:
 def _push(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -> FloatArray:
     """``W_fg' x_f``, (q_g, m_g)."""
     pair, m = latent.pairs[f, g], latent.factors[g].m
-    held = x if g < latent.chained else x[:, pair.left]
+    held = x if g < latent.n_nested else x[:, pair.left]
     product = multiply_transposed(coupling, held[:, None])[:, 0]
     return np.stack([np.bincount(pair.right, row, m) for row in product])
 
@@ -415,46 +413,46 @@ def _pull(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -
     """``W_fg x_g``, (q_f, m_f)."""
     pair = latent.pairs[f, g]
     product = multiply(coupling, x[:, None, pair.right])[:, 0]
-    if g < latent.chained:
+    if g < latent.n_nested:
         return product
     return np.stack([np.bincount(pair.left, row, latent.factors[f].m) for row in product])
 
 
-# ---- the rest: factors crossed with the chain -------------------------------------------
+# ---- the Schur complement: factors crossed with the nested ones ---------------------------
 
 
 def _unflatten(latent: Latent, flat: FloatArray) -> list[FloatArray]:
-    shapes = [latent.factors[r].shape for r in latent.rest]
+    shapes = [latent.factors[r].shape for r in latent.schur_factors]
     ends = np.cumsum([q * m for q, m in shapes])[:-1]
     return [part.reshape(s) for part, s in zip(np.split(flat, ends), shapes, strict=True)]
 
 
-def _solve_rest(latent: Latent, lower: FloatArray, rhs: Sequence[FloatArray]) -> list[FloatArray]:
+def _solve_schur(latent: Latent, lower: FloatArray, rhs: Sequence[FloatArray]) -> list[FloatArray]:
     flat = np.concatenate([part.ravel() for part in rhs])
     return _unflatten(latent, lapack.dpotrs(lower, flat, lower=1)[0])
 
 
 def _positions(latent: Latent, r: int, d: int, levels: IntArray) -> IntArray:
-    return latent.offsets[r] + d * latent.factors[r].m + levels
+    return latent.schur_offsets[r] + d * latent.factors[r].m + levels
 
 
-def _factor_rest(
+def _factor_schur(
     latent: Latent, coupling: Gram, system: Gram, tied: Mapping[int, Dependence]
 ) -> FloatArray | None:
-    size = latent.rest_size
+    size = latent.schur_size
     schur = np.zeros((size, size), order="F")
-    for r in latent.rest:
+    for r in latent.schur_factors:
         for s in range(r, len(latent.factors)):
-            _write_rest(latent, r, s, system[r, s], schur)
+            _write_schur(latent, r, s, system[r, s], schur)
         if r in tied:
             _add_precision(latent, r, tied[r], schur)
-    for f in range(latent.chained):
-        schur = _subtract_chain(latent, f, coupling, schur)
+    for f in range(latent.n_nested):
+        schur = _subtract_nested(latent, f, coupling, schur)
     lower, info = lapack.dpotrf(schur, lower=1, clean=0, overwrite_a=1)
     return None if info != 0 else lower
 
 
-def _write_rest(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatArray) -> None:
+def _write_schur(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatArray) -> None:
     """Write a block below the diagonal (rows s, columns r)."""
     pair = latent.pairs[r, s]
     for c in range(block.shape[0]):
@@ -468,7 +466,7 @@ def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatA
     """Add ``I_q x K^-1`` to the diagonal block of a factor."""
     precision, beside = dependence.precision()
     q, m = latent.factors[r].shape
-    for start in latent.offsets[r] + m * np.arange(q):
+    for start in latent.schur_offsets[r] + m * np.arange(q):
         held = slice(start, start + m)
         if beside is None:
             schur[held, held] += precision
@@ -479,14 +477,14 @@ def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatA
 
 
 def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[FloatArray]:
-    """Dense slabs of ``W_fR``: rows are (component, level) of f, columns the rest."""
+    """Dense slabs of ``W_fR``: rows are (component, level) of f, columns all of R."""
     q, m = latent.factors[f].shape
     out = []
     for a in range(q):
         for start in range(0, m, rows_per_slab):
             stop = min(start + rows_per_slab, m)
-            slab = np.zeros((stop - start, latent.rest_size))
-            for r in latent.rest:
+            slab = np.zeros((stop - start, latent.schur_size))
+            for r in latent.schur_factors:
                 pair = latent.pairs[f, r]
                 inside = slice(*np.searchsorted(pair.left, [start, stop]))
                 for d in range(latent.factors[r].q):
@@ -499,29 +497,29 @@ def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[F
 def _sparse_coupling(latent: Latent, f: int, coupling: Gram, a: int) -> sparse.csr_array:
     """Component a of ``W_fR`` as a sparse (m_f, Q) matrix."""
     rows, columns, values = [], [], []
-    for r in latent.rest:
+    for r in latent.schur_factors:
         pair = latent.pairs[f, r]
         for d in range(latent.factors[r].q):
             rows.append(pair.left)
             columns.append(_positions(latent, r, d, pair.right))
             values.append(coupling[f, r][a, d])
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.csr_array(entries, shape=(latent.factors[f].m, latent.rest_size))
+    return sparse.csr_array(entries, shape=(latent.factors[f].m, latent.schur_size))
 
 
 def _dense_pays(latent: Latent, f: int) -> bool:
     """Whether ``W' W`` is cheaper as a dense product."""
     degrees = sum(
         np.bincount(latent.pairs[f, r].left, minlength=latent.factors[f].m) * latent.factors[r].q
-        for r in latent.rest
+        for r in latent.schur_factors
     )
-    dense = 0.5 * latent.factors[f].m * float(latent.rest_size) ** 2
+    dense = 0.5 * latent.factors[f].m * float(latent.schur_size) ** 2
     return dense < _SPARSE_COST * float(np.square(degrees, dtype=float).sum())
 
 
-def _subtract_chain(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
+def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
     if _dense_pays(latent, f):
-        for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.rest_size))):
+        for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.schur_size))):
             schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
         return schur
     for a in range(latent.factors[f].q):
@@ -539,8 +537,8 @@ def _symmetric_inverse(lower: FloatArray) -> FloatArray:
     return out
 
 
-def _read_rest(latent: Latent, inverse: FloatArray, out: Gram) -> None:
-    for r in latent.rest:
+def _read_schur(latent: Latent, inverse: FloatArray, out: Gram) -> None:
+    for r in latent.schur_factors:
         for s in range(r, len(latent.factors)):
             pair = latent.pairs[r, s]
             rows = [_positions(latent, r, c, pair.left) for c in range(latent.factors[r].q)]
@@ -548,14 +546,14 @@ def _read_rest(latent: Latent, inverse: FloatArray, out: Gram) -> None:
             out[r, s] = np.stack([[inverse[i, j] for j in columns] for i in rows])
 
 
-def _rest_product(
+def _schur_product(
     latent: Latent, f: int, r: int, coupling: Gram, inverse: FloatArray
 ) -> FloatArray:
     """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P)."""
     pair = latent.pairs[f, r]
     q_f, q_r = latent.factors[f].q, latent.factors[r].q
     out = np.empty((q_f, q_r, pair.left.size))
-    rows_per_slab = max(1, _SLAB // (8 * latent.rest_size))
+    rows_per_slab = max(1, _SLAB // (8 * latent.schur_size))
     for a in range(q_f):
         whole = _sparse_coupling(latent, f, coupling, a)
         for start in range(0, latent.factors[f].m, rows_per_slab):

@@ -2,9 +2,9 @@
 
 The random effects of one grouping factor form blocks, one per level. A factor whose
 levels each lie within one level of the next (nested) can be eliminated level by level;
-a chain of such factors is eliminated in turn. What is left (factors crossed with the
-chain, and fixed effects where they are sought together with the random ones) is one
-matrix of its own. All index sets are found here, once per design; the
+several such factors are eliminated in turn. What is left (factors crossed with these,
+and fixed effects where they are sought together with the random ones) is one matrix of
+its own, their Schur complement. All index sets are found here, once per design; the
 numbers are in :mod:`mixcheck.fitting.latent.factorization`.
 """
 
@@ -210,21 +210,21 @@ class Latent:
     Attributes
     ----------
     factors : tuple of Factor
-        The first `chained` form a chain, each nested in the next; levels of the first one alone
+        The first `n_nested` are each nested in the next; levels of the first one alone
         may be tied, to their neighbours.
-    chained : int
+    n_nested : int
     pairs : mapping of (f, g), f <= g, to Pair
     random : Latent or None
         The same without fixed effects, where the last factor holds those.
     """
 
     factors: tuple[Factor, ...]
-    chained: int
+    n_nested: int
     pairs: Mapping[tuple[int, int], Pair]
     random: Latent | None = None
 
     @cached_property
-    def bearing(self) -> tuple[int, ...]:
+    def random_predictors(self) -> tuple[int, ...]:
         """Predictors that have random effects."""
         return tuple(sorted({c.predictor for f in self.factors for c in f.columns}))
 
@@ -234,14 +234,14 @@ class Latent:
         return sum(f.q * f.m for f in self.factors)
 
     @cached_property
-    def rest(self) -> tuple[int, ...]:
-        """Factors outside the chain."""
-        return tuple(range(self.chained, len(self.factors)))
+    def schur_factors(self) -> tuple[int, ...]:
+        """Factors whose effects make up the Schur complement: all but the nested ones."""
+        return tuple(range(self.n_nested, len(self.factors)))
 
     @cached_property
     def crossed(self) -> bool:
-        """Whether there are random effects outside the chain."""
-        return any(self.factors[r].fixed is None for r in self.rest)
+        """Whether some factor of random effects is crossed with the nested ones."""
+        return any(self.factors[r].fixed is None for r in self.schur_factors)
 
     @cached_property
     def tied(self) -> bool:
@@ -252,11 +252,11 @@ class Latent:
     def runs(self) -> dict[tuple[int, int], Runs]:
         """Order of the pairs of the first factor, tied, by block and level of a factor outside."""
         out: dict[tuple[int, int], Runs] = {}
-        if not self.chained or not self.factors[0].neighbours:
+        if not self.n_nested or not self.factors[0].neighbours:
             return out
         ties = self.factors[0].ties
         assert ties is not None
-        for r in self.rest:
+        for r in self.schur_factors:
             if self.factors[r].fixed is None:
                 pair = self.pairs[0, r]
                 order = np.lexsort((pair.left, pair.right, ties.blocks[pair.left]))
@@ -282,35 +282,41 @@ class Latent:
         return out
 
     @cached_property
-    def lifts(self) -> dict[tuple[int, int], Summation]:
-        """Sums over the levels of chain factor f within each level of a later factor g."""
-        chain = range(self.chained)
+    def nested_sums(self) -> dict[tuple[int, int], Summation]:
+        """Sums over the levels of nested factor f within each level of a later factor g."""
+        nested = range(self.n_nested)
         return {
             (f, g): Summation(self.pairs[f, g].right, self.factors[g].m)
-            for f in chain
-            for g in chain[f + 1 :]
+            for f in nested
+            for g in nested[f + 1 :]
         }
 
     @cached_property
-    def fills(self) -> dict[tuple[int, int, int], Summation]:
+    def crossed_sums(self) -> dict[tuple[int, int, int], Summation]:
         """Sums over the pairs (f, r) within the pair (g, r) that holds them, f nested in g."""
-        return {(f, g, r): self._fill(f, g, r) for f, g in self.lifts for r in self.rest}
+        return {
+            (f, g, r): self._sums_of_pairs(f, g, r)
+            for f, g in self.nested_sums
+            for r in self.schur_factors
+        }
 
-    def _fill(self, f: int, g: int, r: int) -> Summation:
+    def _sums_of_pairs(self, f: int, g: int, r: int) -> Summation:
         inner, outer, m = self.pairs[f, r], self.pairs[g, r], self.factors[r].m
         wanted = self.pairs[f, g].right[inner.left] * m + inner.right
         return Summation(np.searchsorted(outer.left * m + outer.right, wanted), outer.left.size)
 
     @cached_property
-    def offsets(self) -> dict[int, int]:
-        """Where each factor outside the chain starts in the matrix of the rest."""
-        sizes = [self.factors[r].q * self.factors[r].m for r in self.rest]
-        return dict(zip(self.rest, np.concatenate([[0], np.cumsum(sizes)]).tolist(), strict=False))
+    def schur_offsets(self) -> dict[int, int]:
+        """Where each factor starts in the Schur complement."""
+        sizes = [self.factors[r].q * self.factors[r].m for r in self.schur_factors]
+        return dict(
+            zip(self.schur_factors, np.concatenate([[0], np.cumsum(sizes)]).tolist(), strict=False)
+        )
 
     @cached_property
-    def rest_size(self) -> int:
-        """Number of random effects outside the chain."""
-        return sum(self.factors[r].q * self.factors[r].m for r in self.rest)
+    def schur_size(self) -> int:
+        """Order of the Schur complement."""
+        return sum(self.factors[r].q * self.factors[r].m for r in self.schur_factors)
 
     def zeros(self) -> list[FloatArray]:
         """One zero per random effect, an array (q, m) per factor."""
@@ -478,23 +484,23 @@ def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
 def lay_out(factors: Sequence[Factor]) -> Latent:
     """Order the factors for elimination and index the pairs of levels that meet."""
     ordered = sorted(factors, key=lambda f: -f.m)
-    chains = [f for f in ordered if f.neighbours][:1]
-    rest = [f for f in ordered if f.ties is not None and all(f is not g for g in chains)]
+    tied = [f for f in ordered if f.neighbours][:1]
+    others = [f for f in ordered if f.ties is not None and all(f is not g for g in tied)]
     plain = [f for f in ordered if f.ties is None]
-    chain = chains or plain[:1]
-    for factor in plain if chains else plain[1:]:
-        (chain if _nested(chain[-1].independent, factor.sums) else rest).append(factor)
-    all_factors = tuple(chain + rest)
+    nested = tied or plain[:1]
+    for factor in plain if tied else plain[1:]:
+        (nested if _nested(nested[-1].independent, factor.sums) else others).append(factor)
+    all_factors = tuple(nested + others)
     pairs = {
-        (f, g): _pair(all_factors[f], all_factors[g], same=f == g, nested=g < len(chain))
+        (f, g): _pair(all_factors[f], all_factors[g], same=f == g, nested=g < len(nested))
         for f in range(len(all_factors))
         for g in range(f, len(all_factors))
     }
-    return Latent(all_factors, len(chain), pairs)
+    return Latent(all_factors, len(nested), pairs)
 
 
 def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
-    """The same system with fixed effects of the mean as its last factor, outside the chain."""
+    """The same system with fixed effects of the mean as its last factor."""
     n, last = fixed.X.shape[0], len(latent.factors)
     columns = tuple(Column(0, x) for x in fixed.X.T)
     factor = Factor(Summation(np.zeros(n, dtype=np.intp), 1), columns, fixed)
@@ -503,9 +509,9 @@ def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
         (f, last): Pair(held.sums, np.arange(held.m), np.zeros(held.m, dtype=np.intp))
         for f, held in enumerate(factors)
     }
-    out = Latent(factors, latent.chained, {**latent.pairs, **meeting}, latent)
+    out = Latent(factors, latent.n_nested, {**latent.pairs, **meeting}, latent)
     # What depends on the random effects alone is found once.
-    out.__dict__.update(_products=latent._products, lifts=latent.lifts)
+    out.__dict__.update(_products=latent._products, nested_sums=latent.nested_sums)
     return out
 
 

@@ -171,11 +171,11 @@ def _implicit(
     u_adjoint: list[FloatArray] | None,
 ) -> list[FloatArray] | None:
     """``v = H^-1 (a + sum_c M_c' t_c)``, always with the observed H; None where zero."""
-    bearing = problem.latent.bearing
-    if u_adjoint is None and all(t[c] is None for c in bearing):
+    random_predictors = problem.latent.random_predictors
+    if u_adjoint is None and all(t[c] is None for c in random_predictors):
         return None
     zero = np.zeros(problem.n)
-    rows = {c: zero if (part := t[c]) is None else part for c in bearing}
+    rows = {c: zero if (part := t[c]) is None else part for c in random_predictors}
     rhs = whitened(problem, mode.roots, rows)
     if u_adjoint is not None:
         rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
@@ -211,7 +211,7 @@ def _root_derivatives(
     """Derivatives in the root of each factor through H and the modes."""
     latent, point = problem.latent, mode.point
     zero = np.zeros(problem.n)
-    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
+    rows = {k: zero if (part := held[k]) is None else part for k in latent.random_predictors}
     outer = latent.scatter(rows)
     roots = mode.roots
     out = [differentiate_product(*held) for held in zip(roots, outer, point.u, strict=True)]

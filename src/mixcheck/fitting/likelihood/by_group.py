@@ -135,7 +135,7 @@ def _root_derivatives(
     latent, point = problem.latent, mode.point
     scores = point.scores
     zero = np.zeros(problem.n)
-    rows = {k: zero if (part := held[k]) is None else part for k in latent.bearing}
+    rows = {k: zero if (part := held[k]) is None else part for k in latent.random_predictors}
     out = []
     for f, (s, outer, u) in enumerate(zip(scores, latent.scatter(rows), point.u, strict=True)):
         stack = direct.roots[f] + outer[:, None] * u

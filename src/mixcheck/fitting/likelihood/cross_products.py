@@ -246,9 +246,9 @@ def _standardise(
     factors = tuple(
         replace(f, columns=tuple(held)) for f, held in zip(latent.factors, columns, strict=True)
     )
-    out = Latent(factors, latent.chained, latent.pairs)
+    out = Latent(factors, latent.n_nested, latent.pairs)
     # What depends on the levels alone is found once.
-    out.__dict__.update(lifts=latent.lifts, fills=latent.fills)
+    out.__dict__.update(nested_sums=latent.nested_sums, crossed_sums=latent.crossed_sums)
     return out, tuple(changes), sizes
 
 

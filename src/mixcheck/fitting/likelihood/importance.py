@@ -366,7 +366,7 @@ class _Components:
         """Z of each predictor in all random effects, (n, N)."""
         n = self.rows.size
         out = {}
-        for k in self.latent.bearing:
+        for k in self.latent.random_predictors:
             columns, values = [], []
             for start, factor in zip(self.starts, self.latent.factors, strict=False):
                 for c, column in enumerate(factor.columns):

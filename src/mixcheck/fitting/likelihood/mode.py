@@ -88,7 +88,7 @@ class Point:
     def scores(self) -> list[FloatArray]:
         """``sum_k Z_k' l'_k``, the derivative of the log density in the effects, (q, m)."""
         first = self.derivatives.first
-        return self.latent.scatter({k: first[k] for k in self.latent.bearing})
+        return self.latent.scatter({k: first[k] for k in self.latent.random_predictors})
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,13 +321,13 @@ def predict_mode(
     moved = [scale(held, u) for held, u in zip(changes, point.u, strict=True)]
     parts = latent.gather(moved, len(problem.X))
     shift = psi - before
-    slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.bearing}
+    slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.random_predictors}
     for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
         moved_eta = X @ shift[where]
         part = parts[k]
         if part is not None:
             moved_eta += part
-        for a in latent.bearing:
+        for a in latent.random_predictors:
             second = point.derivatives.second.get((a, k) if a <= k else (k, a))
             if second is not None:
                 slopes[a] += second * moved_eta

@@ -390,7 +390,7 @@ def _is_linear(problem: Problem) -> bool:
     if any(term.tied or term.covariance.entries is None for term in problem.terms):
         return False
     constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
-    return constant and problem.latent.bearing in ((), (0,))
+    return constant and problem.latent.random_predictors in ((), (0,))
 
 
 def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights:

@@ -67,11 +67,11 @@ def evaluate_jointly(
             for f, a, c in zip(entries.factors, entries.rows, entries.columns, strict=True)
         ]
     )
-    rest = factorization.rest
+    schur = factorization.schur
     information = np.zeros((0, 0))
     if p:
-        assert rest is not None
-        lower = np.tril(rest[-p:, -p:])
+        assert schur is not None
+        lower = np.tril(schur[-p:, -p:])
         information = lower @ lower.T
     deviance = at.profile(square, integrated.log_det())
     return Profile(
@@ -108,10 +108,10 @@ def _refine(
         weighted = products.weights.times(left)
         square = float(left @ weighted) + sum(float(np.vdot(a, a)) for a in u)
         scores = products.latent.scatter({0: weighted})
-        rest = [root.T @ w - x for root, w, x in zip(roots, scores, u, strict=True)]
+        gradient = [root.T @ w - x for root, w, x in zip(roots, scores, u, strict=True)]
         if at.p:
-            rest.append((products.Q.T @ weighted)[:, None])
-        step = factorization.solve(rest)
+            gradient.append((products.Q.T @ weighted)[:, None])
+        step = factorization.solve(gradient)
         u = [a + b for a, b in zip(u, step[:last], strict=True)]
         coefficients = coefficients + (step[last][:, 0] if at.p else 0.0)
     return u, coefficients, square, scores

@@ -323,7 +323,7 @@ def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _
     parts = []
     for node in _visit(problem, base, mode, rule):
         u, weight, d = node.u, node.weight, node.derivatives
-        scores = latent.scatter({k: d.first[k] for k in latent.bearing})[0]
+        scores = latent.scatter({k: d.first[k] for k in latent.random_predictors})[0]
         slope = weight * (scale(root.T, scores) - u)
         total += weight
         u_sum += slope

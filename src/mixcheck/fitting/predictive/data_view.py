@@ -263,7 +263,7 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
 def _random_variance(view: Viewpoint) -> FloatArray:
     """Prior variance of the random part of each row's mean predictor, (n,)."""
     latent = view.problem.latent
-    if latent.bearing not in ((), (0,)):
+    if latent.random_predictors not in ((), (0,)):
         raise OptionError(
             'conditioning="marginal" needs random effects in the mean only; '
             'write conditioning="posterior"'

@@ -214,7 +214,7 @@ def find_modes(
         Copies without a finite mode; their `u` is the start.
     """
     search = _Search(view, data, start, copies)
-    hard = list(range(copies)) if view.problem.latent.rest else search.run()
+    hard = list(range(copies)) if view.problem.latent.schur_factors else search.run()
     lost = [k for k in hard if not search.find_alone(k)]
     return search.joined(), lost
 
@@ -289,7 +289,7 @@ class _Search:
         problem = stack.problem.with_data(self._rows(chosen))
         u = [part[:, chosen].reshape(len(part), -1) for part in self.u]
         eta = predictors(problem, stack.base, view.roots, u)
-        alone = problem.latent.bearing == (0,)
+        alone = problem.latent.random_predictors == (0,)
         d = problem.derivatives_in_mean(eta) if alone else problem.derivatives(eta, 2)
         point = Point(u, eta, d, 2, np.nan, problem.latent)
         energy = 0.5 * _by_copy([part * part for part in u], copies)
