@@ -183,3 +183,16 @@ def test_outliers_are_named_by_the_index_of_the_data():
         assert "150" in found.row_labels
     assert "Rows, by their index: 150" in report.to_html()
     assert mc.Report.from_json(report.to_json())["outliers"].row_labels == found.row_labels
+
+
+def test_counts_without_probabilities_are_not_called_continuous(toy):
+    """A model of counts whose views give no probabilities is skipped, with that reason."""
+    model = toy("poisson", 1)
+    observe = model.observe
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(model), "observe", lambda self, *how: replace(observe(*how), probability=None)
+        )
+        (skipped,) = Suite((Zeros(),)).run(model, seed=1, draws=5).findings
+    assert isinstance(skipped, Skipped)
+    assert skipped.reason.startswith("The probability of the value 0 is not known")

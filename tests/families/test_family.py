@@ -36,6 +36,7 @@ from mixcheck.families import (
     get_link,
 )
 from mixcheck.families.registry import FAMILIES
+from mixcheck.families.template import Template
 
 RELATIVE = 1e-9
 """Of derivatives against mpmath; the formulas lose at most a few digits near a zero."""
@@ -1185,6 +1186,29 @@ def test_prepare_copies_what_it_is_given(case):
     data = case.family.prepare(y)
     y[0] = 5.0
     assert data.y[0] == case.ordinary[0]
+
+
+def test_every_family_has_a_case():
+    """No family is in the registry whose derivatives are not verified here."""
+    assert set(FAMILIES.values()) <= {type(case.family) for case in CASES}
+
+
+def test_a_dispersion_without_a_start_names_the_method_to_write():
+    """A family that declares a dispersion and does not start it says so."""
+
+    class Unstarted(Template):
+        name = "unstarted"
+        allowed_links = ("log",)
+
+        def variance(self, eta, size=None):
+            return np.exp(eta[1])
+
+        def sample(self, eta, size, rng):
+            return rng.normal(size=eta[0].size)
+
+    family = Unstarted()
+    with pytest.raises(FamilyError, match="a dispersion and no value to start it from; write"):
+        family.start_parameters(family.prepare(np.ones(3)))
 
 
 @pytest.mark.parametrize("make", FAMILIES.values(), ids=list(FAMILIES))

@@ -316,7 +316,11 @@ def _count_outcome(
     check: Check, context: CheckContext, value: float, effect: str
 ) -> tuple[Outcome, ...]:
     if context.observed.probability is None:
-        reason = f"The response is continuous: no model gives the value {value:g} a probability."
+        reason = (
+            f"The probability of the value {value:g} is not known: the model gives its views none."
+            if context.model.discrete
+            else f"The response is continuous: no model gives the value {value:g} a probability."
+        )
         return (Skipped(check.name, check.kind, reason),)
     return (_CountStatistic(check.name, check.kind, value, effect),)
 

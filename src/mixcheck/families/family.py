@@ -492,8 +492,13 @@ class Family(ABC):
         Raises
         ------
         FamilyError
-            If the family has no dispersion.
+            If the family has no dispersion, or does not say where its search begins.
         """
+        if "dispersion" in self.predictors:
+            raise FamilyError(
+                f"The {self.name} family has a dispersion and no value to start it from; write "
+                "its method dispersion_start, such as a moment estimate from data.y."
+            )
         raise FamilyError(f"The {self.name} family has no dispersion parameter.")
 
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
