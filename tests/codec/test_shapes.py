@@ -20,10 +20,10 @@ from mixcheck.codec.shapes import (
     NUMBER,
     Count,
     Finite,
-    ListOf,
-    Tagged,
+    list_of,
     shape_of,
     stored_as,
+    tagged,
 )
 from mixcheck.errors import DataError
 
@@ -50,7 +50,7 @@ class Dog:
     bark: str = field(default="woof", metadata=ADDED_LATER)
 
 
-Pet = Annotated[Cat | Dog, Tagged("pet", {"cat": Cat, "dog": Dog})]
+Pet = Annotated[Cat | Dog, tagged("pet", {"cat": Cat, "dog": Dog})]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class House:
     open: bool | None
     heights: FloatArray
     marks: BoolArray
-    series: pd.Series[float] = field(metadata=stored_as(ListOf(NUMBER)))
+    series: pd.Series[float] = field(metadata=stored_as(list_of(NUMBER)))
     secret: object = field(default=None, metadata=NOT_STORED)
     anything: Any = None
 

@@ -4,23 +4,26 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from mixcheck.codec.reading import Reader
+from mixcheck.codec.shapes import shape_of
 from mixcheck.display.pictures import (
     Caterpillar,
     NormalPlot,
+    Picture,
     QuantilePlot,
     ResidualPlot,
-    picture_from_dict,
-    picture_to_dict,
 )
 from mixcheck.errors import DataError
+
+PICTURE = shape_of(Picture)
 
 
 def test_round_trip(picture):
     """A picture returns from strict JSON: kind, labels and every array with its dtype."""
-    encoded = picture_to_dict(picture)
-    back = picture_from_dict(json.loads(json.dumps(encoded, allow_nan=False)))
+    encoded = PICTURE.write(picture)
+    back = PICTURE.read(Reader(json.loads(json.dumps(encoded, allow_nan=False)), "", "picture"))
     assert type(back) is type(picture)
-    assert picture_to_dict(back) == encoded
+    assert PICTURE.write(back) == encoded
     for item in fields(picture):
         before, after = getattr(picture, item.name), getattr(back, item.name)
         if isinstance(before, np.ndarray):
@@ -31,7 +34,7 @@ def test_round_trip(picture):
 def test_unknown_kind():
     """A kind that does not exist is refused with the list of those that do."""
     with pytest.raises(DataError, match=r"kind must be one of 'quantiles'.*found 'pie'"):
-        picture_from_dict({"kind": "pie"})
+        PICTURE.read(Reader({"kind": "pie"}, "", "picture"))
 
 
 @pytest.mark.parametrize(

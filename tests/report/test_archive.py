@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+import jsonschema
 import numpy as np
 import pytest
 
+from mixcheck.codec.documents import json_schema
 from mixcheck.display.document import (
     Badge,
     Caterpillar,
@@ -87,6 +89,15 @@ def text():
     return report.to_json()
 
 
+_SCHEMA = jsonschema.Draft202012Validator(json_schema(Report))
+
+
+def _schema_errors(content):
+    """What the schema says against the items that are read: the others are for human readers."""
+    read = {name: content[name] for name in content if name not in ("ok", "judgements")}
+    return _SCHEMA.iter_errors(read)
+
+
 def _refused(text: str) -> str:
     with pytest.raises(MixcheckError) as caught:
         Report.from_json(text)
@@ -96,7 +107,7 @@ def _refused(text: str) -> str:
 
 @pytest.mark.slow
 def test_mutated_reports_are_refused_or_shown(text):
-    """Whatever was changed: one short sentence of ours, or a report that shows itself."""
+    """Whatever was changed: one short sentence, or a report that is valid and shows itself."""
     pages, refusals = 0, []
     for mutant in mutations(text, NUMBER, seed=20):
         try:
@@ -104,6 +115,7 @@ def test_mutated_reports_are_refused_or_shown(text):
         except (DataError, OptionError) as error:
             refusals.append(str(error))
             continue
+        assert not any(_schema_errors(json.loads(mutant)))
         for shown in (report.to_text(), report.to_markdown(), report.to_junit()):
             shown.encode()
         assert Report.from_json(report.to_json()).to_json() == report.to_json()

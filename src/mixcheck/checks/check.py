@@ -21,8 +21,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
 from mixcheck.codec.documents import from_json, to_json
-from mixcheck.codec.reading import Reader
-from mixcheck.codec.shapes import ByHand, Schema, Shape
+from mixcheck.codec.shapes import Schema, Shape, by_hand
 from mixcheck.codec.writing import plain
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.options import as_items, require_number, require_text, shown
@@ -246,29 +245,21 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
         ) from error
 
 
-class _CheckShape(Shape):
-    """A check as its arguments that differ from their defaults, after its kind."""
-
-    def write(self, value: Any) -> Any:
-        """As `Check.to_dict` does."""
-        return value.to_dict()
-
-    def read(self, reader: Reader) -> Any:
-        """As `check_from_dict` does."""
-        return check_from_dict(reader.object())
-
-    def schema(self, known: dict[str, Schema]) -> Schema:
-        """A check of the library, or one of another kind with arguments of its own."""
-        own = {
-            k: cls for k, cls in sorted(_KINDS.items()) if cls.__module__.startswith("mixcheck.")
-        }
-        kind = {"type": "string", "not": {"enum": list(own)}}
-        other = {"type": "object", "properties": {"kind": kind}, "required": ["kind"]}
-        shapes = [ByHand(cls, ("kind", name)).schema(known) for name, cls in own.items()]
-        return {"anyOf": [*shapes, other]}
+def _schema_of_checks(known: dict[str, Schema]) -> Schema:
+    """A check of the library, or one of another kind with arguments of its own."""
+    kinds = sorted(_KINDS.items())
+    own = {name: cls for name, cls in kinds if cls.__module__.startswith("mixcheck.")}
+    kind = {"type": "string", "not": {"enum": list(own)}}
+    other = {"type": "object", "properties": {"kind": kind}, "required": ["kind"]}
+    shapes = [by_hand(cls, check_from_dict, kind=name) for name, cls in own.items()]
+    return {"anyOf": [*(shape.schema(known) for shape in shapes), other]}
 
 
-Check._shape = _CheckShape()
+Check._shape = Shape(
+    lambda check: check.to_dict(),
+    lambda reader: check_from_dict(reader.object()),
+    _schema_of_checks,
+)
 
 
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

@@ -57,7 +57,7 @@ def _require_version(content: Reader) -> None:
         )
 
 
-def json_schema(cls: type) -> Schema:
+def json_schema(cls: type, *, versioned: bool = True) -> Schema:
     """JSON Schema (draft 2020-12) of the documents that `to_json` writes of a type.
 
     Examples
@@ -71,6 +71,7 @@ def json_schema(cls: type) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{cls.__name__} of mixcheck, schema version {SCHEMA_VERSION}",
         "properties": {"schema_version": {"const": SCHEMA_VERSION}},
+        "required": ["schema_version"] if versioned else [],
         **shape_of(cls).schema(known),
         "$defs": known,
     }

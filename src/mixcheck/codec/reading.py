@@ -193,10 +193,6 @@ class Reader:
         """A list of texts."""
         return tuple(item.text() for item in self.items())
 
-    def texts_by_name(self) -> dict[str, str]:
-        """An object of texts."""
-        return {name: self.at(name).text() for name in self.object()}
-
     def array(self, dtype: str) -> np.ndarray[Any, Any]:
         """A one-dimensional array of float64, int64 or bool, as `array_to_json` writes it."""
         self.at("dtype").choice((dtype,))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NUMBER, Finite, ListOf, stored_as
+from mixcheck.codec.shapes import NUMBER, Finite, list_of, stored_as
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.record import Record
@@ -80,7 +80,7 @@ class BootstrapRatio(Record):
     zeros: int
     failures: tuple[tuple[str, int], ...]
     stopped: bool
-    statistics: FloatArray = field(metadata=stored_as(ListOf(NUMBER)))
+    statistics: FloatArray = field(metadata=stored_as(list_of(NUMBER)))
     mean: float
     asymptotic_pvalue: float
     bartlett_statistic: Finite | None

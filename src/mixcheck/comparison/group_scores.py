@@ -11,7 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, MapOf, stored_as
+from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, list_of, map_of, stored_as
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.record import Record
@@ -83,12 +83,12 @@ class GroupScores(Record):
     model: str
     group: str
     method: LeaveOutMethod
-    scores: pd.Series[float] = field(metadata=stored_as(MapOf(NUMBER)))
+    scores: pd.Series[float] = field(metadata=stored_as(map_of(NUMBER)))
     total: float
     se: float
     llf: Finite | None
     tic_penalty: Finite | None
-    refitted: tuple[Any, ...] = field(default=(), metadata=stored_as(ListOf(TEXT)))
+    refitted: tuple[Any, ...] = field(default=(), metadata=stored_as(list_of(TEXT)))
     notes: tuple[str, ...] = ()
     subject: Any = field(default=None, repr=False, metadata=NOT_STORED)
 

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NUMBER, MapOf, stored_as
+from mixcheck.codec.shapes import NUMBER, map_of, stored_as
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.level_matching import level_places
 from mixcheck.comparison.nesting import contains, why_not_nested
@@ -73,7 +73,7 @@ class Vuong(Record):
     first: str
     second: str
     group: str
-    differences: pd.Series[float] = field(metadata=stored_as(MapOf(NUMBER)))
+    differences: pd.Series[float] = field(metadata=stored_as(map_of(NUMBER)))
     difference: float
     se: float
     correction: Correction

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, ListOf, stored_as
+from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, list_of, stored_as
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criterion import Criterion
@@ -81,7 +81,7 @@ class RowScores(Record):
 
     model: str
     method: RowMethod
-    scores: pd.Series[float] = field(metadata=stored_as(ListOf(NUMBER)))
+    scores: pd.Series[float] = field(metadata=stored_as(list_of(NUMBER)))
     total: float
     se: float
     p_loo: float
@@ -90,7 +90,7 @@ class RowScores(Record):
     dawid_sebastiani: float
     brier: Finite | None
     influence: pd.Series[float] = field(metadata=NOT_STORED)
-    refitted: tuple[Any, ...] = field(metadata=stored_as(ListOf(TEXT)))
+    refitted: tuple[Any, ...] = field(metadata=stored_as(list_of(TEXT)))
     subject: Rowwise = field(repr=False, metadata=NOT_STORED)
     notes: tuple[str, ...] = ()
 

@@ -15,13 +15,12 @@ from mixcheck.codec.shapes import (
     NUMBER,
     TEXT,
     WHOLE,
-    Leaf,
-    Maybe,
     Schema,
     Shape,
-    TupleOf,
-    Wrapped,
     choice,
+    maybe,
+    tuple_of,
+    wrapped,
 )
 from mixcheck.codec.writing import plain
 from mixcheck.display.pictures import (
@@ -33,8 +32,6 @@ from mixcheck.display.pictures import (
     QuantileLine,
     QuantilePlot,
     ResidualPlot,
-    picture_from_dict,
-    picture_to_dict,
 )
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
@@ -60,8 +57,6 @@ __all__ = [
     "Section",
     "Table",
     "Tone",
-    "picture_from_dict",
-    "picture_to_dict",
 ]
 
 Tone = Literal["good", "caution", "bad", "unclear", "muted"]
@@ -111,48 +106,48 @@ class Places:
     places: int
 
 
-_PVALUE = Maybe(FINITE)
-_FLOAT = Wrapped("number", NUMBER)
-_OTHERS: dict[type, Wrapped] = {
-    Badge: Wrapped("badge", TupleOf((TEXT, choice(get_args(Tone))), Badge)),
-    PValue: Wrapped(
-        "pvalue",
-        Leaf(
+_PVALUE = maybe(FINITE)
+_UNDER_A_WORD = {
+    "badge": (Badge, tuple_of(TEXT, choice(get_args(Tone)), made=Badge)),
+    "pvalue": (
+        PValue,
+        Shape(
             lambda cell: _PVALUE.write(cell.value),
             lambda reader: PValue(_PVALUE.read(reader)),
-            _PVALUE.schema({}),
+            _PVALUE.schema,
         ),
     ),
-    Places: Wrapped("places", TupleOf((NUMBER, WHOLE), Places)),
-    float: _FLOAT,
+    "places": (Places, tuple_of(NUMBER, WHOLE, made=Places)),
+    "number": (float, NUMBER),
 }
 
 
-class _CellShape(Shape):
-    # Texts, whole numbers and null are themselves; others are under the word that tells them.
-
-    nullable = True
-
-    def write(self, value: Any) -> Any:
-        for cls, shape in _OTHERS.items():
-            if isinstance(value, cls):
-                return shape.write(value)
-        return plain(value)
-
-    def read(self, reader: Reader) -> Any:
-        for shape in _OTHERS.values():
-            if reader.has(shape.name):
-                return shape.read(reader)
-        if reader.is_null or isinstance(reader.value, str | bool):
-            return reader.value
-        return WHOLE.read(reader)
-
-    def schema(self, known: dict[str, Schema]) -> Schema:
-        themselves: Schema = {"type": ["string", "boolean", "integer", "null"]}
-        return {"anyOf": [themselves, *(shape.schema(known) for shape in _OTHERS.values())]}
+def _write_cell(cell: Any) -> Any:
+    """Texts, whole numbers and null are themselves; others stand under the word that tells them."""
+    for word, (cls, shape) in _UNDER_A_WORD.items():
+        if isinstance(cell, cls):
+            return {word: shape.write(cell)}
+    return plain(cell)
 
 
-Cell: TypeAlias = Annotated[str | float | int | Badge | PValue | Places | None, _CellShape()]
+def _read_cell(reader: Reader) -> Any:
+    for word, (_, shape) in _UNDER_A_WORD.items():
+        if reader.has(word):
+            return shape.read(reader.at(word))
+    if reader.is_null or isinstance(reader.value, str | bool):
+        return reader.value
+    return WHOLE.read(reader)
+
+
+def _schema_of_cells(known: dict[str, Schema]) -> Schema:
+    others = [wrapped(word, shape).schema(known) for word, (_, shape) in _UNDER_A_WORD.items()]
+    return {"anyOf": [{"type": ["string", "boolean", "integer", "null"]}, *others]}
+
+
+Cell: TypeAlias = Annotated[
+    str | float | int | Badge | PValue | Places | None,
+    Shape(_write_cell, _read_cell, _schema_of_cells),
+]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, final
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.codec.reading import Reader
-from mixcheck.codec.shapes import NUMBER, Shape, Tagged, TupleOf, Wrapped, WrappedFloat, shape_of
+from mixcheck.codec.shapes import NUMBER, Shape, WrappedFloat, shape_of, tagged, tuple_of, wrapped
 from mixcheck.errors import DataError
 
 __all__ = [
@@ -27,8 +26,6 @@ __all__ = [
     "QuantileLine",
     "QuantilePlot",
     "ResidualPlot",
-    "picture_from_dict",
-    "picture_to_dict",
 ]
 
 
@@ -71,10 +68,9 @@ class QuantileLine(NamedTuple):
     y: FloatArray
 
 
-_LINE = TupleOf(
-    (Wrapped("number", NUMBER), shape_of(FloatArray), shape_of(FloatArray)), QuantileLine
-)
-_Line: TypeAlias = Annotated[QuantileLine, Wrapped("line", _LINE)]
+_FLOATS = shape_of(FloatArray)
+_LINE = tuple_of(wrapped("number", NUMBER), _FLOATS, _FLOATS, made=QuantileLine)
+_Line: TypeAlias = Annotated[QuantileLine, wrapped("line", _LINE)]
 
 
 def _as_vector(values: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -321,33 +317,4 @@ class CurvePlot(Picture):
 
 
 _KINDS = (QuantilePlot, ResidualPlot, NullPlot, Caterpillar, NormalPlot, CurvePlot)
-Picture._shape = Tagged("kind", {cls.kind: cls for cls in _KINDS})
-
-
-def picture_to_dict(picture: Picture) -> dict[str, Any]:
-    """A picture as a dictionary that JSON can hold, keyed by the stable name of its kind.
-
-    Examples
-    --------
-    >>> picture_to_dict(NullPlot(np.array([1.0]), 2.0))["kind"]
-    'null'
-    """
-    content: dict[str, Any] = Picture._shape.write(picture)
-    return content
-
-
-def picture_from_dict(encoded: dict[str, Any]) -> Picture:
-    """The picture that `picture_to_dict` was given.
-
-    Raises
-    ------
-    DataError
-        If the kind is unknown, or a field is missing or of another type.
-
-    Examples
-    --------
-    >>> picture_from_dict(picture_to_dict(NullPlot(np.array([1.0]), 2.0))).observed
-    2.0
-    """
-    picture: Picture = Picture._shape.read(Reader(encoded, "", "picture"))
-    return picture
+Picture._shape = tagged("kind", {cls.kind: cls for cls in _KINDS})

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
-from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, Tagged
+from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, tagged
 from mixcheck.display.document import Picture
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
@@ -146,7 +146,7 @@ class Skipped:
 
 
 AnyFinding: TypeAlias = Annotated[
-    Finding | Skipped, Tagged("outcome", {"finding": Finding, "skipped": Skipped})
+    Finding | Skipped, tagged("outcome", {"finding": Finding, "skipped": Skipped})
 ]
 
 

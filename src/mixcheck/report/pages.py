@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
-from mixcheck.codec.shapes import Tagged
+from mixcheck.codec.shapes import tagged
 from mixcheck.codec.writing import plain
 from mixcheck.display.document import (
     Badge,
@@ -35,7 +35,7 @@ __all__ = [
     "summary_table",
 ]
 
-Extra: TypeAlias = Annotated[Figure | Table, Tagged("block", {"figure": Figure, "table": Table})]
+Extra: TypeAlias = Annotated[Figure | Table, tagged("block", {"figure": Figure, "table": Table})]
 
 _MOST_ROWS = 12
 _MOST_NAMES = 8

@@ -14,7 +14,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_methods
-from mixcheck.codec.shapes import NOT_STORED, ByHand, Finite, Shape
+from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
 from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
@@ -249,7 +249,7 @@ class Policy:
         )
 
 
-Policy._shape = ByHand(Policy, construct=Policy.from_dict)
+Policy._shape = by_hand(Policy, Policy.from_dict)
 
 
 def require_policy(policy: object) -> Policy:

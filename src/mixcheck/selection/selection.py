@@ -11,7 +11,7 @@ import pandas as pd
 from mixcheck.calls import answer_methods
 from mixcheck.codec.documents import from_json
 from mixcheck.codec.reading import Reader
-from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED, Count, Finite, Leaf
+from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED, Count, Finite, leaf
 from mixcheck.comparison.record import Record
 from mixcheck.display.document import (
     Badge,
@@ -95,7 +95,7 @@ class RankedModel:
 # Stored by its name: the model itself is among the models.
 BestModel: TypeAlias = Annotated[
     RankedModel | None,
-    Leaf(
+    leaf(
         lambda model: None if model is None else model.model,
         Reader.text,
         {"type": ["string", "null"]},
