@@ -77,12 +77,12 @@ def find_cavity(posterior: RowPosterior) -> Cavity:
 def predict(distribution: RowDistribution, cavity: Cavity) -> Prediction:
     """Average the distribution of each row over its cavity."""
     score = np.full(cavity.centre.size, -np.inf)
-    for weight, predictor in _visit(cavity, _FINE):
+    for weight, predictor in _iterate_points(cavity, _FINE):
         score = np.logaddexp(score, np.log(weight) + distribution.log_density(predictor))
     return Prediction(score, *average_moments(distribution, cavity))
 
 
-def _visit(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatArray]]:
+def _iterate_points(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatArray]]:
     """Weights, which sum to one, and predictors (n,) of the trapezoidal rule."""
     nodes = np.arange(-_REACH, _REACH + 0.5 * step, step)
     weights = np.exp(-0.5 * nodes**2)
@@ -95,7 +95,7 @@ def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[Floa
     n = cavity.centre.size
     shift, square, within = np.zeros(n), np.zeros(n), np.zeros(n)
     origin = distribution.moments(cavity.centre)[0]
-    for weight, predictor in _visit(cavity, _COARSE):
+    for weight, predictor in _iterate_points(cavity, _COARSE):
         mean, variance = distribution.moments(predictor)
         shift += weight * (mean - origin)
         square += weight * (mean - origin) ** 2
@@ -106,7 +106,7 @@ def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[Floa
 def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
     """Probability below each response, and of it or less, given the other rows."""
     below, upto = np.zeros(cavity.centre.size), np.zeros(cavity.centre.size)
-    for weight, predictor in _visit(cavity, _COARSE):
+    for weight, predictor in _iterate_points(cavity, _COARSE):
         left, right = distribution.cdf(predictor)
         below += weight * left
         upto += weight * right
@@ -116,6 +116,6 @@ def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArr
 def average_probability(distribution: RowDistribution, cavity: Cavity, k: float) -> FloatArray:
     """Probability that each response is k given the other rows."""
     out = np.zeros(cavity.centre.size)
-    for weight, predictor in _visit(cavity, _COARSE):
+    for weight, predictor in _iterate_points(cavity, _COARSE):
         out += weight * distribution.probability(k, predictor)
     return out

@@ -247,7 +247,7 @@ def _fit(
         if method.settled or not isinstance(method, Approximation):
             optimum = estimate(held, method, start)
         else:
-            optimum, chosen = _settle(held, method, start)
+            optimum, chosen = _estimate_finely(held, method, start)
         exact = None if method.joint else integrate_wide(held, optimum)
         if exact is not None:
             chosen = method.settle()
@@ -261,7 +261,7 @@ def _fit(
     return GLMM(replace(fit, notes=(*design.notes, *further)) if further else fit)
 
 
-def _settle(
+def _estimate_finely(
     problem: Problem, method: Approximation, start: FixedFit
 ) -> tuple[Optimum, Approximation]:
     """As fine as it takes; where groups all but determine responses nothing is fine enough."""

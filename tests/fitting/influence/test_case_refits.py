@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.fitting.influence.case_refits import Perturbed, refit_row, settle_modes, split_copies
+from mixcheck.fitting.influence.case_refits import (
+    Perturbed,
+    find_predictors,
+    refit_row,
+    split_copies,
+)
 from mixcheck.fitting.influence.sensitivity import (
     Sensitivity,
     differentiate_in_data,
@@ -67,7 +72,7 @@ def test_modes_are_those_of_the_whole_data(formula):
     problem = port_of(fit).problem
     target = fit.family.prepare(np.maximum(problem.data.y - 1.0, 0.0))
     psi = port_of(fit).optimum.psi[:, None] + found.moves[0][:, rows]
-    eta = settle_modes(perturbed, rows, target.rows(rows), psi)
+    eta = find_predictors(perturbed, rows, target.rows(rows), psi)
     for k, row in enumerate(rows):
         one = np.array([row])
         changed = problem.with_data(problem.data.with_rows(one, target.rows(one)))

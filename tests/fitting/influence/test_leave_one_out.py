@@ -13,7 +13,7 @@ from mixcheck.fitting.influence.leave_one_out import (
     at_estimates,
     find_posterior,
     leave_out,
-    visit,
+    normal_points,
 )
 from mixcheck.fitting.influence.sensitivity import differentiate_in_data
 from mixcheck.port import port_of
@@ -97,7 +97,7 @@ def test_points_have_the_covariance_they_stand_for():
     rng = np.random.default_rng(5)
     for K in (1, 3):
         centre, root = rng.normal(size=(4, K)), rng.normal(size=(4, K, K))
-        weights, eta = visit(centre, root)
+        weights, eta = normal_points(centre, root)
         assert weights.sum() == pytest.approx(1.0)
         assert pytest.approx(centre) == np.tensordot(weights, eta, axes=1).T
         away = eta - centre.T

@@ -96,8 +96,8 @@ def test_a_search_below_the_rounding_of_the_energy_ends(monkeypatch: pytest.Monk
         looks[-1] += 1
         return look(*arguments)
 
-    look = mode.look
-    monkeypatch.setattr(mode, "look", counted)
+    look = mode.evaluate_density
+    monkeypatch.setattr(mode, "evaluate_density", counted)
     for phi in (12.0, 18.0, 24.0):
         for deviation in (0.01, 0.1, 3.0):
             psi = np.array([np.log(4e12 / 3.0), 0.0, phi, deviation])

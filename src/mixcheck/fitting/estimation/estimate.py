@@ -36,15 +36,15 @@ from mixcheck.fitting.estimation.other_starts import (
     may_be_better,
     other_starts,
 )
-from mixcheck.fitting.estimation.pql import PQL, settle
+from mixcheck.fitting.estimation.pql import PQL, estimate_by_pql
 from mixcheck.fitting.estimation.reml import Joint, expand, join, root_of
 from mixcheck.fitting.estimation.standardisation import Standardised, standardise
 from mixcheck.fitting.estimation.start import (
     FixedFit,
-    approach,
     find_start,
     fit_without_random_effects,
     fixed_units,
+    improve_start,
     whiten,
 )
 from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
@@ -326,7 +326,7 @@ def _explore(
     """
     objective = objective_of(problem, method)
     try:
-        first = approach(problem, objective, start)
+        first = improve_start(problem, objective, start)
         if first.mode is None or first.spread > POLE:
             return None, 1
         scale = whiten(problem, first)
@@ -350,7 +350,7 @@ def _first_finite(
     sizes = (1.0, 0.3, 0.03)
     least = sizes[-1]
     for factor in sizes:
-        first = approach(problem, objective, problem.scaled(start, factor))
+        first = improve_start(problem, objective, problem.scaled(start, factor))
         if first.mode is not None and (factor == least or first.spread < POLE):
             scale = whiten(problem, first)
             optimum = _minimise(problem, method, first.psi, scale, first=first, hessian=hessian)
@@ -402,7 +402,7 @@ def _dense_size(problem: Problem, method: Method) -> int:
 def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if isinstance(method, PQL):
-        return settle(joint, method, start)
+        return estimate_by_pql(joint, method, start)
     optimum = _canonical(joint.problem, _best_of_starts(joint.problem, method, start), method)
     return _expand(joint, optimum, method)
 
@@ -557,7 +557,7 @@ def _re_estimate_joint(
     joint, outer = _joined(problem, previous, scale)
     start = _nudge(joint.problem, joint.outer(previous), outer)
     if isinstance(method, PQL):
-        return settle(joint, method, start)
+        return estimate_by_pql(joint, method, start)
     optimum = _minimise(joint.problem, method, start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))

@@ -22,7 +22,7 @@ from mixcheck.fitting.latent.factorization import factorize
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.cross_products import take_moments
-from mixcheck.fitting.likelihood.mode import Mode, System, look
+from mixcheck.fitting.likelihood.mode import Mode, System, evaluate_density
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import Profile, ProfiledDeviance
@@ -164,7 +164,7 @@ class GaussianFit:
                 self.profile.roots, self.profile.scores, rotations, strict=True
             )
         ]
-        point = look(problem, problem.fixed(self.psi), roots, u, 3)
+        point = evaluate_density(problem, problem.fixed(self.psi), roots, u, 3)
         products = self.deviance.products
         turned = [root @ turn for root, turn in zip(self.profile.roots, rotations, strict=True)]
         factorization = factorize(problem.latent, products.gram, turned)

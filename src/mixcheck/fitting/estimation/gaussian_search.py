@@ -215,7 +215,7 @@ def find_optimum(
     elif not roots:
         return _search(search, roots)
     else:
-        root, scored = _approach(levels, chart, roots[0], least[0])
+        root, scored = _start_by_scoring(levels, chart, roots[0], least[0])
         found, count = _search(search, [root])
         count += scored
     _require_residuals(deviance, found)
@@ -234,7 +234,7 @@ def _require_residuals(deviance: ProfiledDeviance, found: Profile) -> None:
         raise ConvergenceError(_EXACT_BY_GROUPS)
 
 
-def _approach(
+def _start_by_scoring(
     levels: Levels, chart: Chart, root: FloatArray, least: FloatArray
 ) -> tuple[FloatArray, int]:
     """Lambda by Fisher's scoring and then Newton's method in S, made positive after each step.
@@ -377,7 +377,7 @@ def _search(search: Search, roots: list[FloatArray]) -> tuple[Profile, int]:
         if away is None:
             break
         here = away
-    return _settle(search, here), count
+    return _zero_tiny_pivots(search, here), count
 
 
 def _first(search: Search, roots: list[FloatArray]) -> tuple[Profile, int]:
@@ -470,7 +470,7 @@ def _escape(search: Search, here: Profile) -> Profile | None:
     return None
 
 
-def _settle(search: Search, here: Profile) -> Profile:
+def _zero_tiny_pivots(search: Search, here: Profile) -> Profile:
     """The same with tiny entries of the diagonal of Lambda at zero, where that is as good.
 
     Rows behind the last pivot, which have no variance of their own, keep the order of the
@@ -513,7 +513,7 @@ def _search_jointly(search: Search, roots: list[FloatArray]) -> tuple[Profile, i
             if search.chart.fits(here):
                 break
             here = search.evaluate(*search.chart.at(here.roots))
-        here = _settle(search, here)
+        here = _zero_tiny_pivots(search, here)
         here, used = _newton_jointly(search, here)
         count += used
         away = _escape(search, here)

@@ -33,7 +33,7 @@ from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["at_simplest", "estimate_at_limits", "has_limits", "look_further"]
+__all__ = ["at_simplest", "estimate_at_limits", "find_near_limits", "has_limits"]
 
 # Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
 # are if the deviance there is larger by no more than what follows.
@@ -49,7 +49,9 @@ _MOST_BEYOND = 5
 _Ended = TypeVar("_Ended", tuple[Optimum, Limits], tuple[Optimum, Limits] | None)
 
 
-def look_further(problem: Problem, limits: Limits | None, psi: FloatArray) -> tuple[Limits, ...]:
+def find_near_limits(
+    problem: Problem, limits: Limits | None, psi: FloatArray
+) -> tuple[Limits, ...]:
     """Limits of predictors other than the mean's that a search has all but reached.
 
     Where the data show no variation or no zeros beyond the mean's part, the likelihood rises,
@@ -188,7 +190,7 @@ def estimate_at_limits(
         if found is None:
             raise
         return found
-    for further in look_further(problem, limits, optimum.psi):
+    for further in find_near_limits(problem, limits, optimum.psi):
         d = problem.derivatives(problem.fixed(optimum.psi), 2)
         start = FixedFit(optimum.psi[: problem.n_beta], d)
         try:

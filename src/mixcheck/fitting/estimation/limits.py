@@ -98,7 +98,7 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
     for _ in range(_MAX_PASSES):
         before = list(parts)
         for k in range(len(ways)):
-            parts[k] = _look(
+            parts[k] = _separation_along(
                 problem, fixed, k, np.where(freed[k], FREE, ways[k]) if freed[k].any() else ways[k]
             )
             for j, rows in enumerate(_freed(problem, fixed, k, parts[k], ways[k])):
@@ -148,7 +148,9 @@ def reason_at(predictor: str, *, simplest: bool) -> LimitReason:
     return parts.get(predictor, "shape")
 
 
-def _look(problem: Problem, fixed: FixedFit, k: int, way: IntArray) -> Separation | None:
+def _separation_along(
+    problem: Problem, fixed: FixedFit, k: int, way: IntArray
+) -> Separation | None:
     """A coefficient with a prior has a finite estimate: no direction goes along it."""
     X, slopes = problem.X[k], fixed.derivatives.first[k]
     known = None if problem.penalty is None else problem.penalty.bounds(k, X.shape[1])
@@ -281,7 +283,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
             column = np.zeros((onto.shape[1], len(part.dropped)))
             column[where] = part.basis
             flat.append(column)
-    psi, mode = _settle_outside(problem, limits, optimum, keep, inner)
+    psi, mode = _place_outside(problem, limits, optimum, keep, inner)
     scale = np.zeros((keep.size, keep.size))
     scale[np.ix_(keep, np.arange(int(keep.sum())))] = optimum.scale
     scale[:, int(keep.sum()) :] = np.hstack(flat)
@@ -301,7 +303,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
     )
 
 
-def _settle_outside(
+def _place_outside(
     problem: Problem, limits: Limits, optimum: Optimum, keep: BoolArray, inner: Mode
 ) -> tuple[FloatArray, Mode]:
     """Parameters far enough out, and the modes there."""

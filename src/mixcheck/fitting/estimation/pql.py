@@ -45,7 +45,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import LikelihoodKind
 
-__all__ = ["PQL", "generalised_chi_square", "linearise", "settle"]
+__all__ = ["PQL", "estimate_by_pql", "generalised_chi_square", "linearise"]
 
 # Newton's method takes over where a round moves the parameters by less, in standard errors.
 _NEAR = 0.05
@@ -202,7 +202,7 @@ def _at(joint: Joint, method: PQL, psi: FloatArray, near: _Rest | None = None) -
     return _Rest(mode, working, evaluation, scale)
 
 
-def settle(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
+def estimate_by_pql(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
     """Estimate by pseudo-likelihood.
 
     Parameters

@@ -26,10 +26,10 @@ from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "FixedFit",
-    "approach",
     "find_start",
     "fit_without_random_effects",
     "fixed_units",
+    "improve_start",
     "whiten",
 ]
 
@@ -202,7 +202,7 @@ def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
     return _inverse_root((X * weight[:, None]).T @ X)
 
 
-def approach(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:
+def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:
     """Evaluate at `psi`, and come closer while an EM step moves the variances much.
 
     With many observations a level, a moment estimate can be many standard errors off,

@@ -23,7 +23,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.threads import single_thread
 
-__all__ = ["Perturbed", "refit_row", "settle_modes", "split_copies"]
+__all__ = ["Perturbed", "find_predictors", "refit_row", "split_copies"]
 
 # Rows of one batch of groups.
 _BATCH = 200_000
@@ -106,7 +106,7 @@ def _repeat_rows(latent: Latent, source: IntArray) -> Latent:
     return Latent(factors, latent.n_nested, pairs)
 
 
-def settle_modes(
+def find_predictors(
     perturbed: Perturbed, rows: IntArray, target: Observed, psi: FloatArray
 ) -> FloatArray:
     """Predictors of some rows, each with its response replaced, at parameters of its own.
@@ -130,14 +130,14 @@ def settle_modes(
     if problem.latent.schur_factors or problem.latent.tied:
         with single_thread(problem.latent.schur_size):
             for k, row in enumerate(rows.tolist()):
-                out[:, k] = _settle_whole(perturbed, row, target.rows(slice(k, k + 1)), psi[:, k])
+                out[:, k] = _find_whole(perturbed, row, target.rows(slice(k, k + 1)), psi[:, k])
         return out
     for part in _batches(problem, rows):
-        out[:, part] = _settle_groups(perturbed, rows[part], target.rows(part), psi[:, part])
+        out[:, part] = _find_in_groups(perturbed, rows[part], target.rows(part), psi[:, part])
     return out
 
 
-def _settle_whole(perturbed: Perturbed, row: int, target: Observed, psi: FloatArray) -> FloatArray:
+def _find_whole(perturbed: Perturbed, row: int, target: Observed, psi: FloatArray) -> FloatArray:
     """One replacement, all modes; for crossed factors."""
     problem, mode = perturbed.problem, perturbed.mode
     changed = problem.with_data(problem.data.with_rows(np.array([row]), target))
@@ -172,7 +172,7 @@ def _batches(problem: Problem, rows: IntArray) -> Iterator[IntArray]:
         yield np.flatnonzero(batch == k)
 
 
-def _settle_groups(
+def _find_in_groups(
     perturbed: Perturbed, rows: IntArray, target: Observed, psi: FloatArray
 ) -> FloatArray:
     """Many replacements, each with the modes of its own group."""

@@ -45,7 +45,7 @@ def grid_excess(
     """Each row's share of the optimism after the changes of each node, (n,)."""
     out = np.zeros(perturbed.problem.n)
     for rows in _row_blocks(distribution, nodes):
-        for row in _look(perturbed, distribution, nodes, rows):
+        for row in _evaluate_nodes(perturbed, distribution, nodes, rows):
             out[rows] += _excess(row, changes[:, :, rows])
     return out
 
@@ -56,7 +56,7 @@ def grid_weights(
     """Its derivative in the changes of each node, (T, K, n)."""
     out = np.zeros((nodes.y.shape[0], distribution.eta.shape[1], distribution.eta.shape[2]))
     for rows in _row_blocks(distribution, nodes):
-        for row in _look(perturbed, distribution, nodes, rows):
+        for row in _evaluate_nodes(perturbed, distribution, nodes, rows):
             out[:, :, rows] += _first_order(row)
     return out
 
@@ -105,7 +105,7 @@ class _Row:
         return tuple(np.broadcast_to(p, self.points.y.shape).ravel() for p in predictors)
 
 
-def _look(
+def _evaluate_nodes(
     perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes, rows: IntArray
 ) -> Iterator[_Row]:
     family, observed = perturbed.problem.family, perturbed.problem.data

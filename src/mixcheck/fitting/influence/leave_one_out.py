@@ -30,7 +30,7 @@ from mixcheck.fitting.likelihood.adjoint import find_adjoint
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["Posterior", "at_estimates", "find_posterior", "leave_out", "visit"]
+__all__ = ["Posterior", "at_estimates", "find_posterior", "leave_out", "normal_points"]
 
 # Nodes for each predictor: of one predictor, and of each of several.
 _ALONE, _AMONG = 7, 3
@@ -78,12 +78,12 @@ def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Po
     return Posterior(
         mode=np.stack(mode.point.eta, axis=-1),
         root=_root(leverages + spread),
-        lean=_lean(problem, mode),
+        lean=_predictors_of_adjoint(problem, mode),
         leverages=leverages,
     )
 
 
-def _lean(problem: Problem, mode: Mode) -> FloatArray:
+def _predictors_of_adjoint(problem: Problem, mode: Mode) -> FloatArray:
     """``M_a v`` for each predictor, (n, K)."""
     out = np.zeros((problem.n, len(problem.X)))
     if not problem.latent.factors:
@@ -155,7 +155,7 @@ def _matrices(second: Mapping[tuple[int, int], FloatArray], K: int, n: int) -> F
     return out
 
 
-def visit(centre: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+def normal_points(centre: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Points of a normal distribution of each row's predictors (Gauss-Hermite).
 
     Returns

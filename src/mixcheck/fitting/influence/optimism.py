@@ -35,10 +35,15 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Observed
-from mixcheck.fitting.influence.case_refits import Perturbed, refit_row, settle_modes
+from mixcheck.fitting.influence.case_refits import Perturbed, find_predictors, refit_row
 from mixcheck.fitting.influence.covariance_penalties import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.influence.effective_df import split_degrees
-from mixcheck.fitting.influence.leave_one_out import at_estimates, find_posterior, leave_out, visit
+from mixcheck.fitting.influence.leave_one_out import (
+    at_estimates,
+    find_posterior,
+    leave_out,
+    normal_points,
+)
 from mixcheck.fitting.influence.sensitivity import Sensitivity, differentiate_in_data
 from mixcheck.fitting.influence.vanishing_parameters import bend
 from mixcheck.fitting.likelihood.problem import Problem
@@ -172,7 +177,7 @@ class OneAtATime:
             held = np.flatnonzero(missing & (t == trial))
             target = self.trials.targets[trial].rows(rows[held])
             psi = self._psi(trial)[:, rows[held]]
-            zeta[held] = settle_modes(self.perturbed, rows[held], target, psi).T
+            zeta[held] = find_predictors(self.perturbed, rows[held], target, psi).T
         if np.isnan(zeta).any():
             raise ConvergenceError(
                 f"no conditional modes were found for {int(np.isnan(zeta[:, 0]).sum())} of "
@@ -277,7 +282,7 @@ def _averaged_distribution(perturbed: Perturbed) -> ResponseDistribution:
     """Each response averaged over the random effects given the data."""
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
-    weights, eta = visit(*at_estimates(posterior))
+    weights, eta = normal_points(*at_estimates(posterior))
     return ResponseDistribution(problem.family, weights, eta, problem.data.size)
 
 
@@ -285,7 +290,7 @@ def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
     """Each response as the other rows predict it."""
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
-    weights, eta = visit(*leave_out(posterior, mode.point.derivatives))
+    weights, eta = normal_points(*leave_out(posterior, mode.point.derivatives))
     fitted, ends = np.stack(mode.point.eta), problem.family.ends
     # Of what comes to an end, the normal law is that of its relative change.
     moved = [bend(_first_order(held - fitted, ends), ends) for held in eta]
@@ -299,7 +304,7 @@ def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray
     problem, mode = perturbed.problem, perturbed.mode
     family, size = problem.family, problem.data.size
     fitted = family.variance(tuple(mode.point.eta), size)
-    weights, eta = visit(*at_estimates(find_posterior(problem, mode, sensitivity)))
+    weights, eta = normal_points(*at_estimates(find_posterior(problem, mode, sensitivity)))
     average = weights @ np.stack([family.variance(tuple(e), size) for e in eta])
     # A variance of zero has no average but itself.
     gain: FloatArray = np.where(fitted > 0.0, average / np.where(fitted > 0.0, fitted, 1.0), 1.0)

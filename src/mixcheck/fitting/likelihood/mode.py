@@ -26,8 +26,8 @@ __all__ = [
     "System",
     "ascent",
     "build_system",
+    "evaluate_density",
     "find_mode",
-    "look",
     "predict_mode",
     "predictors",
     "stalls",
@@ -145,7 +145,7 @@ def whitened(
     return [scale(root.T, part) for root, part in zip(roots, sums, strict=True)]
 
 
-def look(
+def evaluate_density(
     problem: Problem,
     base: Sequence[FloatArray],
     roots: Sequence[Root],
@@ -204,7 +204,7 @@ def _advance(
     length = 1.0
     for looked in range(1, _MAX_HALVINGS + 1):
         u = [a + length * b for a, b in zip(point.u, step, strict=True)]
-        after = look(problem, base, roots, u, order)
+        after = evaluate_density(problem, base, roots, u, order)
         if after.energy <= limit:
             return after, looked
         length *= 0.5
@@ -251,7 +251,7 @@ def find_mode(
     crossed = problem.latent.crossed
     stepper = chord if crossed else None
     fresh: System | None = None
-    point = look(problem, base, roots, start, 3 if close else 2)
+    point = evaluate_density(problem, base, roots, start, 3 if close else 2)
     decrement = np.inf
     if not np.isfinite(point.energy):
         return None
@@ -269,7 +269,7 @@ def find_mode(
         blind = idle >= _IDLE and decrement < problem.rounding
         stalled = fresh is not None and (blind or bool(stalls(decrement, least, point.energy)))
         if decrement < _DECREMENT or stalled:
-            return _settle(problem, base, roots, point, fresh, count)
+            return _complete_mode(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf
             continue
@@ -284,7 +284,7 @@ def find_mode(
     return None
 
 
-def _settle(
+def _complete_mode(
     problem: Problem,
     base: Sequence[FloatArray],
     roots: Sequence[Root],
@@ -294,7 +294,7 @@ def _settle(
 ) -> Mode | None:
     """Complete a mode: third derivatives and the observed system there."""
     if point.order < 3:
-        point = look(problem, base, roots, point.u, 3)
+        point = evaluate_density(problem, base, roots, point.u, 3)
     if fresh is None or not fresh.observed:
         curvature = problem.observed(point.derivatives)
         fresh = build_system(problem, roots, curvature, observed=True)

@@ -89,7 +89,7 @@ class Levels:
 
     @cached_property
     def room(self) -> FloatArray:
-        """Where every look writes ``d``, ``B``, ``w w'`` [and ``d_x N^-1 d_x'``], (.., q, m)."""
+        """Evaluations write here ``d``, ``B``, ``w w'`` [and ``d_x N^-1 d_x'``], (.., q, m)."""
         blocks = self.p + 1 + (3 if self.deviance.restricted else 2) * self.q
         return np.empty((blocks, *self.sides.shape[1:]))
 
@@ -227,8 +227,8 @@ def _solve_by_rows(
     return shares, replace(solved, contrast=contrast, square=square)
 
 
-class _Look(NamedTuple):
-    """What the levels say at one S; the arrays of all levels are written anew by the next look.
+class _Evaluated(NamedTuple):
+    """What the levels say at one S; the arrays of all levels are written anew by the next one.
 
     Attributes
     ----------
@@ -264,7 +264,7 @@ class _Look(NamedTuple):
     slopes: FloatArray
 
 
-def _look(levels: Levels, root: FloatArray, S: FloatArray) -> _Look | None:
+def _evaluate_at(levels: Levels, root: FloatArray, S: FloatArray) -> _Evaluated | None:
     """Value and slopes at S; None where the model leaves nothing over."""
     p, room = levels.p, levels.room
     _, q, m = room.shape
@@ -292,7 +292,7 @@ def _look(levels: Levels, root: FloatArray, S: FloatArray) -> _Look | None:
     slopes = sums[0] - rate * sums[1]
     if restricted:
         slopes -= sums[2]
-    return _Look(log_det, shares, solved, d, w, absorbed, outer, sums, rate, slopes)
+    return _Evaluated(log_det, shares, solved, d, w, absorbed, outer, sums, rate, slopes)
 
 
 def _is_small(shares: FloatArray, solved: _Solved, total: float) -> bool:
@@ -324,11 +324,11 @@ def score_levels(
         The decrease of the deviance, about.
     """
     S = root @ root.T
-    look = _look(levels, root, S)
-    if look is None:
+    value = _evaluate_at(levels, root, S)
+    if value is None:
         return None
-    information = _bend(levels.deviance, look) if observed else _expect(levels.deviance, look)
-    slopes = look.slopes.ravel()
+    information = _bend(levels.deviance, value) if observed else _expect(levels.deviance, value)
+    slopes = value.slopes.ravel()
     if free is not None:
         information, slopes = information[free[:, None], free], slopes[free]
     _, step, info = lapack.dposv(information, slopes)
@@ -346,54 +346,54 @@ def evaluate_levels(
 ) -> Profile:
     """One grouping factor, with second derivatives."""
     at, root = levels.deviance, roots[0]
-    look = _look(levels, root, root @ root.T)
-    if look is None:
+    value = _evaluate_at(levels, root, root @ root.T)
+    if value is None:
         return at.nowhere(entries, theta, roots)
-    p, solved = levels.p, look.solved
-    gradient, hessian = _chain(entries, root, look.slopes, _bend(at, look))
+    p, solved = levels.p, value.solved
+    gradient, hessian = _chain(entries, root, value.slopes, _bend(at, value))
     return Profile(
         entries=entries,
         theta=theta,
         deviance=at.profile(
-            solved.square, look.log_det - solved.log_volume(restricted=at.restricted)
+            solved.square, value.log_det - solved.log_volume(restricted=at.restricted)
         ),
         gradient=gradient,
         hessian=hessian,
         roots=roots,
         coefficients=-solved.contrast[:p],
         square=solved.square,
-        information=look.shares[:p, :p],
-        scores=[look.w],
+        information=value.shares[:p, :p],
+        scores=[value.w],
     )
 
 
-def _expect(at: ProfiledDeviance, look: _Look) -> FloatArray:
+def _expect(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
     """Expected second derivative of D in S, (q q, q q), the fixed effects held."""
-    size = look.slopes.size
-    flat, sums = look.outer[0].reshape(size, -1), look.sums[0].ravel()
+    size = value.slopes.size
+    flat, sums = value.outer[0].reshape(size, -1), value.sums[0].ravel()
     out: FloatArray = _turn_pairs(flat @ flat.T) - sums[:, None] * (sums / at.degrees)
     return out
 
 
-def _bend(at: ProfiledDeviance, look: _Look) -> FloatArray:
+def _bend(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
     """Second derivative of D in S, (q q, q q), symmetric for symmetric dS.
 
     Along dS it is ``2 nu / r^2 sum w'dS B dS w - sum tr(B dS B dS)``, less what the fixed effects
     and the residual variance take by moving along [, and, restricted, the second derivative of
     ``log det N``, ``2 sum tr(B dS d_x N^-1 d_x' dS) - tr(N^-1 dN N^-1 dN)``].
     """
-    rate, size = look.rate, look.slopes.size
-    flat = look.outer.reshape(len(look.outer), size, -1)
+    rate, size = value.rate, value.slopes.size
+    flat = value.outer.reshape(len(value.outer), size, -1)
     across = rate * (flat[1] @ flat[0].T)
-    if look.absorbed is not None:
+    if value.absorbed is not None:
         across += flat[2] @ flat[0].T
     out = _turn_pairs(across + across.T - flat[0] @ flat[0].T)
-    if look.absorbed is not None:
-        turns = _turn_of_information(look.absorbed)
+    if value.absorbed is not None:
+        turns = _turn_of_information(value.absorbed)
         out -= turns @ turns.T
-    w, squares = look.w, look.sums[1].ravel()
-    moved = look.solved.back @ (look.d[:-1].reshape(-1, w.shape[1]) @ w.T).reshape(-1, size)
-    moved = moved + moved.reshape(-1, *look.slopes.shape).swapaxes(1, 2).reshape(-1, size)
+    w, squares = value.w, value.sums[1].ravel()
+    moved = value.solved.back @ (value.d[:-1].reshape(-1, w.shape[1]) @ w.T).reshape(-1, size)
+    moved = moved + moved.reshape(-1, *value.slopes.shape).swapaxes(1, 2).reshape(-1, size)
     out -= (0.5 * rate) * (moved.T @ moved)
     out -= squares[:, None] * ((rate * rate / at.degrees) * squares)
     return out

@@ -162,7 +162,7 @@ class GaussHermite(Approximation):
         sums = _sum_nodes(problem, base, mode, rule)
         direct, entries = _differentiate(mode, sums)
         curvature = problem.observed(mode.point.derivatives)
-        visited = list(_visit(problem, base, mode, rule))
+        visited = list(_iterate_nodes(problem, base, mode, rule))
         return Expansion(
             weights=[factor.sums.spread(node.weight / sums.total) for node in visited],
             eta=[node.eta for node in visited],
@@ -286,7 +286,7 @@ class _Node:
     derivatives: Derivatives
 
 
-def _visit(
+def _iterate_nodes(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule
 ) -> Iterator[_Node]:
     """The nodes in turn; weights relative to the joint density at the mode of each level."""
@@ -321,7 +321,7 @@ def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _
     coef = [np.zeros(problem.n) for _ in base]
     roots = np.zeros((q, q))
     parts = []
-    for node in _visit(problem, base, mode, rule):
+    for node in _iterate_nodes(problem, base, mode, rule):
         u, weight, d = node.u, node.weight, node.derivatives
         scores = latent.scatter({k: d.first[k] for k in latent.random_predictors})[0]
         slope = weight * (scale(root.T, scores) - u)
