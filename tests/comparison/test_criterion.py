@@ -58,3 +58,6 @@ def test_the_error_of_a_difference_is_over_pairs():
     assert paired_error(one, other) == pytest.approx(math.sqrt(21.0))
     assert paired_error(one, Score(0.0)) is None
     assert paired_error(one, Score(0.0, pd.Series([1.0, 2.0]))) is None
+    others = pd.Series([0.0, 0.0, 0.0], ["a", "b", "c"])
+    assert paired_error(one, Score(0.0, others)) is None
+    assert paired_error(one, Score(0.0, pd.Series([0.0, 0.0, 0.0]).rename_axis("herd"))) is None

@@ -155,14 +155,16 @@ def score_of(result: object) -> Score:
 
 
 def paired_error(one: Score, other: Score) -> float | None:
-    r"""Standard error of a difference of scores, from pairs of contributions; None without them.
+    r"""Standard error of a difference of scores, from pairs of contributions of the same units.
 
-    With the differences :math:`d_i` of N contributions it is :math:`\sqrt{N}` times their
-    standard deviation (Vehtari, Gelman & Gabry 2017, Statistics and Computing 27, eq. 24).
+    None where there are none. With the differences :math:`d_i` of N contributions it is
+    :math:`\sqrt{N}` times their standard deviation (Vehtari, Gelman & Gabry 2017, Statistics and
+    Computing 27, eq. 24).
     """
-    if one.parts is None or other.parts is None:
+    if one.parts is None or other.parts is None or one.parts.size < 2:
         return None
-    left, right = one.parts.to_numpy(), other.parts.to_numpy()
-    if left.size < 2 or left.size != right.size:
+    units, others = one.parts.index, other.parts.index
+    if units.name != others.name or not units.equals(others):
         return None
-    return float(np.sqrt(left.size) * np.std(left - right, ddof=1))
+    differences = one.parts.to_numpy() - other.parts.to_numpy()
+    return float(np.sqrt(differences.size) * np.std(differences, ddof=1))

@@ -259,10 +259,10 @@ def _errors(
     criterion: Criterion, results: Sequence[Any], scores: Sequence[Score], best: int
 ) -> list[float | None]:
     """Standard errors of the differences to the best model, unit by unit."""
-    if not criterion.paired:
-        return [paired_error(score, scores[best]) for score in scores]
-    factor = 2.0 if criterion.larger else 1.0
-    return [factor * float(result.minus(results[best]).se) for result in results]
+    if criterion.paired:
+        factor = 2.0 if criterion.larger else 1.0
+        return [factor * float(result.minus(results[best]).se) for result in results]
+    return [paired_error(score, scores[best]) for score in scores]
 
 
 def _notes(
