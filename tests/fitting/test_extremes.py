@@ -274,3 +274,21 @@ def test_a_response_that_is_its_own_random_slope(random: str, reml: bool, shuffl
         data = data.sample(frac=1.0, random_state=3)
     with pytest.raises(ConvergenceError, match="reproduces the responses exactly"):
         mc.glmm(f"x ~ 1 + {random}", data, reml=reml)
+
+
+@pytest.mark.parametrize("unit", [1e-153, 1e-160, 1e-200, 1e-300, 5e-324])
+@pytest.mark.parametrize("family", ["gaussian", "t"])
+@pytest.mark.parametrize("formula", ["r ~ x + (1 | g)", "r ~ x", "r ~ x + (x | g)"])
+def test_responses_whose_squares_are_zero(unit: float, family: str, formula: str) -> None:
+    """A response in an all too large unit is refused at once, with what to write."""
+    data = table().assign(r=lambda d: np.round(10.0 * d["u"]) * unit)
+    with pytest.raises(DesignError, match=r"whose square is zero.*multiply the response"):
+        mc.glmm(formula, data, family=family)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_a_response_in_a_large_unit() -> None:
+    """Above that, a Gaussian response is fitted in any unit."""
+    data = table().assign(small=lambda d: d["u"] * 1e-140)
+    large, small = (mc.glmm(f"{name} ~ x + (1 | g)", data) for name in ("u", "small"))
+    assert small.params["x"] == pytest.approx(large.params["x"] * 1e-140, rel=1e-8)

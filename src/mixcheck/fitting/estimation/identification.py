@@ -15,6 +15,8 @@ __all__ = ["require_identified"]
 
 # Random effects are judged by log-likelihoods that differ by units.
 _MOST_ROUNDING = 1.0
+# The square of less is zero, or has lost its digits.
+_LEAST_SPREAD = 1e-150
 
 
 def require_identified(problem: Problem) -> None:
@@ -26,6 +28,7 @@ def require_identified(problem: Problem) -> None:
     """
     _require_dispersion(problem)
     _require_precision(problem)
+    _require_unit(problem)
     for term in problem.terms:
         # Columns of the fixed effects are independent already.
         if all(term.block.Z is not X for X in problem.X):
@@ -44,6 +47,19 @@ def _require_dispersion(problem: Problem) -> None:
             f"the model has {p} fixed effects for {rows} observations that count, which they can "
             "reproduce exactly, so that nothing is left to estimate the dispersion from; write "
             "fewer fixed effects (numbers read as text count as one effect for each value)"
+        )
+
+
+def _require_unit(problem: Problem) -> None:
+    """Refuse responses on the whole line whose squares are zero to the computer."""
+    if problem.family.name not in ("gaussian", "t"):
+        return
+    y = problem.data.y - problem.offsets[0]
+    largest = float(np.abs(y - y[0]).max(initial=0.0))
+    if 0.0 < largest < _LEAST_SPREAD:
+        raise DesignError(
+            f"the responses differ by no more than {largest:.1g}, whose square is zero in double "
+            "precision; multiply the response, as in I(1e200 * y)"
         )
 
 
