@@ -59,6 +59,7 @@ def _base() -> pd.DataFrame:
             "flag": rng.random(ROWS) < 0.5,
             "day": pd.date_range("2020-01-01", periods=ROWS),
             "row": np.arange(ROWS),
+            "grade": 1 + (mean > 2.0).astype(int) + (mean > 4.0) * (rng.random(ROWS) < 0.8),
         }
     )
 
@@ -73,6 +74,7 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "slopes": ("r ~ x + (x | g)", {}),
     "reml": ("r ~ x + (1 | g)", {"reml": True}),
     "poisson": ("y ~ x + (1 | g)", {"family": "poisson"}),
+    "ordinal": ("grade ~ x + (1 | g)", {"family": "ordinal"}),
     "constant": ("y ~ 1 + (1 | g)", {"family": "poisson"}),
     "larger": ("y ~ x + z + (1 | g)", {"family": "poisson"}),
     "other": ("y ~ z + (1 | g)", {"family": "poisson"}),

@@ -818,7 +818,7 @@ TARGETS: tuple[Target, ...] = (
         Target(f"mc.families.{name}", {"link": LINK}, ("link",), sure=False, weight=0.3)
         for name in (
             *("Beta", "BetaBinomial", "Binomial", "Gamma", "Gaussian", "LogNormal", "Poisson"),
-            "StudentT",
+            *("StudentT", "Ordinal"),
             *("NegativeBinomial1", "NegativeBinomial2", "TruncatedPoisson"),
             *("TruncatedNegativeBinomial1", "TruncatedNegativeBinomial2"),
         )
@@ -1009,6 +1009,35 @@ METHODS: tuple[Target, ...] = (
         },
         ("alpha",),
         weight=2,
+    ),
+    Target(
+        "covariance_parameters",
+        {
+            "alpha": Argument(
+                ("0.05", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9
+            )
+        },
+        ("alpha",),
+        sure=False,
+        weight=2,
+    ),
+    Target(
+        "predict_probabilities",
+        {
+            "data": Argument(_NEW, UNSURE, _NEW_ODD, 0.8),
+            "random_effects": Argument(
+                ("'auto'", "'zero'", "'marginal'"),
+                values.choice("auto", "zero", "marginal"),
+                ("'Auto'", "None", "True", "'conditional'"),
+            ),
+            "unseen": Argument(
+                ("'error'", "'zero'"), values.choice("error", "zero"), ("'allow'", "True")
+            ),
+            "offset": Argument(("None", "'o'", "np.zeros(48)"), UNSURE, VECTOR_NEAR, 0.15),
+        },
+        ("data",),
+        sure=False,
+        weight=4,
     ),
     Target("cov_params"),
     Target("summary", weight=2),
