@@ -84,7 +84,8 @@ def traps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def outcome(parts: dict[str, str]) -> str:
     """What is said of a formula on the table; nothing where it has a meaning."""
     try:
-        build_design(parse_formula(**parts), table(), ratio_is_trials=False)
+        others = {name: part for name, part in parts.items() if name != "text"}
+        build_design(parse_formula(parts["text"], **others), table(), ratio_is_trials=False)
     except MixcheckError as error:
         return str(error)
     return ""
