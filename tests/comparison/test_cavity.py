@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,3 +154,20 @@ def test_more_than_all_information():
     cavity = find_cavity(_posterior(distribution, one, one, 0.0 * one, 2.0 * one))
     assert cavity.influence[0] == 2.0
     assert cavity.deviation[0] == pytest.approx(10.0)
+
+
+def test_a_row_that_the_others_hardly_tell() -> None:
+    """The variance of a gamma response may be infinite there, without a warning of NumPy."""
+
+    def moments(eta):
+        mean = np.exp(eta)
+        return mean, mean * mean
+
+    wide = Cavity(np.array([0.0, 0.0]), np.array([200.0, 0.1]), np.array([0.99, 0.1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mean, variance = average_moments(SimpleNamespace(moments=moments), wide)
+    # Of a lognormal mean m with v = 0.01: E m = exp(v/2), E m^2 = exp(2v).
+    assert mean[1] == pytest.approx(np.exp(0.005), rel=1e-6)
+    assert variance[1] == pytest.approx(2.0 * np.exp(0.02) - np.exp(0.01), rel=1e-5)
+    assert not np.isfinite(variance[0])

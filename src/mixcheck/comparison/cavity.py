@@ -90,8 +90,12 @@ def _iterate_points(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatA
         yield weight, cavity.centre + z * cavity.deviation
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of each response given the other rows."""
+    """Mean and variance of each response given the other rows.
+
+    Where the other rows hardly tell its predictor they may be infinite, or have no value.
+    """
     n = cavity.centre.size
     shift, square, within = np.zeros(n), np.zeros(n), np.zeros(n)
     origin = distribution.moments(cavity.centre)[0]
