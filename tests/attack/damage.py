@@ -274,8 +274,8 @@ ODD: dict[str, Callable[[], Any]] = {
         pd.Index([*base().columns[:-1], "\ud800"], dtype=object), axis=1
     ),
     "columns in levels": lambda: pd.concat({"a": base(), "b": base()}, axis=1),
-    "numbered columns": lambda: base().set_axis(range(19), axis=1),
-    "columns without names": lambda: base().set_axis([None] * 19, axis=1),
+    "numbered columns": lambda: base().set_axis(range(base().shape[1]), axis=1),
+    "columns without names": lambda: base().set_axis([None] * base().shape[1], axis=1),
     "a series": lambda: base()["y"],
     "an array": lambda: base()[["y", "x", "g"]].to_numpy(),
     "records": lambda: base()[["y", "x", "g"]].to_records(index=False),
