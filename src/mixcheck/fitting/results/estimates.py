@@ -16,6 +16,7 @@ from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.estimation.constant_groups import determined_terms, is_constant_in, wide_terms
 from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.information import (
     conditional_variances,
     find_runaway,
@@ -438,6 +439,7 @@ class Estimates:
         explanations = explain_limits(
             self._limits, self._separated_rows, every, most, integrated=self.optimum.integrated
         )
+        linear = is_profiled(self.problem)
         facts = judge_convergence(
             self.optimum,
             covariance,
@@ -445,7 +447,8 @@ class Estimates:
             self._limits,
             explanations,
             lambda: measure_rounding(self.problem, self.optimum),
-            lambda: measure_lost_digits(self.problem, self.optimum),
+            # Standard errors of a linear mixed model shrink as its scores grow.
+            lambda: 0.0 if linear else measure_lost_digits(self.problem, self.optimum),
         )
         integration = self._integration
         if not (found or integration):
