@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 import mixcheck as mc
+from mixcheck.port import port_of
 
 RESULTS = Path(__file__).with_name("truth.json")
 GROUPS, ROWS = 20, 8
@@ -120,8 +121,9 @@ def fit(world: World, y: np.ndarray) -> mc.GLMM:
 def true_excess(world: World, model: mc.GLMM, y: np.ndarray, fresh: np.ndarray) -> float:
     """Log-likelihood of y less that of fresh responses (S, n), at the fit and at the truth."""
     family = world.scenario.family
-    held = model.problem.to_design
-    eta = tuple(held(part) for part in model.optimum.evaluation.mode.point.eta)
+    port = port_of(model)
+    held = port.problem.to_design
+    eta = tuple(held(part) for part in port.optimum.evaluation.mode.point.eta)
     n = len(world.frame)
 
     def gain(predictors: tuple[np.ndarray, ...]) -> float:
