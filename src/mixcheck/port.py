@@ -22,6 +22,7 @@ __all__ = [
     "PERTURBATION_METHODS",
     "Approximate",
     "ApproximationFacts",
+    "BatchRefittable",
     "Checkable",
     "Comparable",
     "ConditionalLikelihood",
@@ -191,6 +192,21 @@ class Refittable(Checkable, Protocol):
 
     def refit(self, response: FloatArray) -> Self:
         """Fit the same model to `response`, (n,)."""
+        ...
+
+
+@runtime_checkable
+class BatchRefittable(Refittable, Protocol):
+    """A model that can be fitted to many responses at once in less time than one after another."""
+
+    def refit_many(
+        self, responses: FloatArray, *, one_step: bool = False
+    ) -> Sequence[Self | Exception]:
+        """What `refit` makes of each column of `responses`, (n, B), or why it makes nothing.
+
+        A refit must not depend on those beside it. With `one_step` a refit may end after one
+        Newton step from the estimates of this model, if that takes less time.
+        """
         ...
 
 

@@ -22,7 +22,7 @@ from mixcheck.errors import (
     UnknownColumnError,
     UnseenLevelError,
 )
-from mixcheck.port import Checkable, Comparable, Converging, Refittable, port_of
+from mixcheck.port import BatchRefittable, Checkable, Comparable, Converging, port_of
 
 ROUNDING = 1e-10
 # Means of simulated responses within this many standard errors.
@@ -361,10 +361,22 @@ def test_refit_input(cbpp: mc.GLMM) -> None:
         cbpp.refit(np.full(56, 99.0))
 
 
+def test_refit_many(cbpp: mc.GLMM) -> None:
+    """Many responses at once are fitted as one by one, and what has no fit is an error there."""
+    port = port_of(cbpp)
+    responses = cbpp.simulate(4, seed=2).to_numpy(copy=True)
+    responses[0, 2] = np.nan
+    found = port.refit_many(responses)
+    assert isinstance(found[2], FamilyError)
+    for k in (0, 1, 3):
+        alone = port.refit(responses[:, k]).optimum
+        np.testing.assert_allclose(found[k].optimum.psi, alone.psi, atol=1e-5)
+
+
 def test_port(cbpp: mc.GLMM) -> None:
     """A fit meets the protocols of everything that follows."""
     port = port_of(cbpp)
-    for protocol in (Checkable, Refittable, Converging, Comparable):
+    for protocol in (Checkable, BatchRefittable, Converging, Comparable):
         assert isinstance(port, protocol)
     assert port.discrete
     np.testing.assert_array_equal(port.observed, port.frame["incidence"])

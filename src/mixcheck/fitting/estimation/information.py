@@ -168,6 +168,11 @@ def judge_convergence(
             "conditional mode vanishes, and no optimum was found away from there. Simplify the "
             'random part, or write method="agq" where there is one grouping factor.'
         )
+    elif optimum.one_step:
+        messages.append(
+            "The estimates are one Newton step from those of the fit to another response, and "
+            "are no optimum. Write refit(response) for the optimum."
+        )
     elif not reached and rounding() > _GRADIENT_LIMIT:
         messages.append(
             f"The scaled gradient is {gradient:.1e}, of which up to {rounding():.0e} is rounding: "

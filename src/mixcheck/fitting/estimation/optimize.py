@@ -101,6 +101,8 @@ class Optimum:
         Which parameters were free; None where all were.
     integrated : bool
         Whether the likelihood is integrated exactly, in place of the approximation asked for.
+    one_step : bool
+        Whether this is where one Newton step from another fit has led, and no optimum.
     """
 
     psi: FloatArray
@@ -114,6 +116,7 @@ class Optimum:
     curvature: FloatArray | None = None
     free: BoolArray | None = None
     integrated: bool = False
+    one_step: bool = False
 
     @property
     def searched(self) -> FloatArray:

@@ -17,12 +17,14 @@ from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame, row_label
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
-from mixcheck.errors import ComparisonError, DataError, OptionError
+from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
 from mixcheck.families.family import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
 from mixcheck.fitting.estimation.estimate import estimate, re_estimate
+from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
+from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
@@ -296,6 +298,36 @@ class GlmmPort(Estimates):
         fit = type(self)(self.design, problem, optimum, self.method)
         fit.__dict__["_labels"] = self._labels
         return fit
+
+    def refit_many(
+        self, responses: FloatArray, *, one_step: bool = False
+    ) -> list[Self | Exception]:
+        """Fit the same model to each column of `responses`, (n, B); see `refit`.
+
+        With `one_step` a refit ends after one Newton step from these estimates. Where the
+        estimates have a limit, or are found in another way than by such steps (restricted and
+        pseudo-likelihoods, linear mixed models), it is a whole refit.
+        """
+        return [self._refit_or_say(response, one_step) for response in responses.T]
+
+    def _refit_or_say(self, response: FloatArray, one_step: bool) -> Self | Exception:
+        try:
+            return self._step(response) if one_step and self._takes_steps else self.refit(response)
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return error
+
+    @property
+    def _takes_steps(self) -> bool:
+        """Whether the estimates of a response may be approximated by a step from these."""
+        whole = self.limits is None and not self.optimum.flat and not self.optimum.integrated
+        return whole and not self.method.joint and not is_profiled(self.problem)
+
+    def _step(self, response: FloatArray) -> Self:
+        """The fit after one Newton step from these estimates towards those of a response."""
+        problem = self._with_response(response)
+        self.family.require_estimable(problem.data)
+        optimum = step_from(problem, self.optimum.psi, self._root, self.method.approximation)
+        return type(self)(self.design, problem, optimum, self.method)
 
     def _with_response(self, response: ArrayLike) -> Problem:
         y = read_numbers(response, "the new response")

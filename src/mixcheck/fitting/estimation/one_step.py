@@ -1,0 +1,72 @@
+"""One Newton step from a previous fit: a cheap approximation of the fit to another response.
+
+Two responses of one model have nearly the same Hessian at the estimates of one of them, and the
+step by it is what their estimates differ by, to first order. The random effects are found anew.
+
+References
+----------
+Davison & Hinkley (1997), Bootstrap Methods and their Application, on one-step estimates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.trial_values import may_overflow
+
+__all__ = ["step_from"]
+
+# Halvings of a step along which the deviance does not fall.
+_MAX_HALVINGS = 10
+
+
+@may_overflow()
+def step_from(
+    problem: Problem, previous: FloatArray, scale: FloatArray, method: Approximation
+) -> Optimum:
+    """Step from the estimates of a previous fit towards those of a new response.
+
+    ``psi - R R' g`` with the gradient g of the new deviance there, halved until the deviance
+    falls. A standard deviation stays at zero or above: below, it would be one above.
+
+    Parameters
+    ----------
+    problem : Problem
+    previous : (P,)
+        Estimates of the previous fit.
+    scale : (P, P)
+        Root R of the inverse of the Hessian of its deviance.
+    method : Approximation
+
+    Raises
+    ------
+    ConvergenceError
+        If the likelihood is not finite at the previous estimates, or falls on the way.
+    """
+    objective = objective_of(problem, method)
+    first = objective(previous, None)
+    step = -scale @ (scale.T @ first.gradient)
+    for k in range(_MAX_HALVINGS if np.isfinite(first.deviance) else 0):
+        found = objective(_within(problem, previous + 0.5**k * step), first)
+        if found.deviance <= first.deviance:
+            gradient = float(np.abs(scale.T @ found.gradient).max(initial=0.0))
+            return Optimum(found.psi, found, scale, gradient, None, np.nan, k + 2, one_step=True)
+    raise ConvergenceError(
+        "the likelihood of a response falls along the step from the estimates of the fit, or is "
+        "not finite at them"
+    )
+
+
+def _within(problem: Problem, psi: FloatArray) -> FloatArray:
+    """The nearest parameters whose standard deviations are not below zero."""
+    out = psi.copy()
+    for term in problem.terms:
+        for k in term.covariance.even:
+            j = problem.n_beta + term.theta.start + k
+            out[j] = max(out[j], 0.0)
+    return out
