@@ -1,16 +1,18 @@
 """Questions about a model: residuals to findings."""
 
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
-from mixcheck.checks.distribution import (
-    Count,
-    Dispersion,
-    Outliers,
-    Statistic,
-    Uniformity,
-    Zeros,
-)
-from mixcheck.checks.pattern import Trend
-from mixcheck.checks.structure import Convergence, LaplaceAdequacy, RandomEffects
+from mixcheck.checks.convergence import Convergence
+from mixcheck.checks.counts import Count, Zeros
+from mixcheck.checks.dispersion import Dispersion
+from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
+from mixcheck.checks.outliers import Outliers
+from mixcheck.checks.random_effects import RandomEffects
+from mixcheck.checks.trend import Trend
+from mixcheck.checks.uniformity import Uniformity
+from mixcheck.checks.user_statistic import Statistic
+from mixcheck.checks.wrappers import By as By
+from mixcheck.checks.wrappers import Named as Named
+from mixcheck.checks.wrappers import Where as Where
 
 __all__ = [
     "Check",

@@ -6,49 +6,38 @@ ordered set of checks that is run over one pass of replicates.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import Any, ClassVar, TypeAlias, final
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-import pandas as pd
-
-from mixcheck.arrays import IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.run import run_checks
-from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
+from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.documents import from_json, to_json
 from mixcheck.codec.shapes import Schema, Shape, by_hand
 from mixcheck.codec.writing import plain
-from mixcheck.errors import DataError, OptionError, UnknownColumnError
-from mixcheck.options import as_items, require_number, require_text, shown
+from mixcheck.errors import DataError, OptionError
+from mixcheck.options import as_items, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, Ported, asked_words
 from mixcheck.quantile_residuals import Residuals
-from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
 
 __all__ = [
-    "By",
     "Check",
-    "Named",
+    "Level",
     "Suite",
-    "Where",
     "answer_constructors",
     "check",
     "check_from_dict",
-    "column_of",
     "known_kinds",
 ]
 
 Level: TypeAlias = str | int | float | bool
-
-# Whole numbers from here on are no level or name of a table, whose integers have 64 bits.
-_MOST_WHOLE = 2**64
 
 # The checks of `Suite.standard`, by their kinds: the algebra does not know its elements.
 STANDARD = (
@@ -129,24 +118,24 @@ class Check(ABC):
             return f"There are {context.n} rows, and this check needs at least {self.least_rows}."
         return ""
 
-    def by(self, column: str) -> By:
+    def by(self, column: str) -> Check:
         """The same question for each level of a column, one finding a level.
 
         Examples
         --------
-        >>> from mixcheck.checks.distribution import Zeros
+        >>> from mixcheck.checks import Zeros
         >>> Zeros().by("site")
         Zeros().by('site')
         """
-        return By(self, column)
+        return _variant("by", self, column)
 
-    def where(self, column: str, level: Level) -> Where:
+    def where(self, column: str, level: Level) -> Check:
         """The same question for the rows of one level of a column."""
-        return Where(self, column, level)
+        return _variant("where", self, column, level)
 
-    def named(self, name: str) -> Named:
+    def named(self, name: str) -> Check:
         """The same question under another name."""
-        return Named(self, name)
+        return _variant("named", self, name)
 
     def __and__(self, other: Check | Suite) -> Suite:
         return Suite((self,)) & other
@@ -168,6 +157,13 @@ class Check(ABC):
     def to_dict(self) -> dict[str, Any]:
         """The check as plain data, keyed by its kind; see `check_from_dict`."""
         return {"kind": self.kind} | {item.name: _plain(value) for item, value in self._told()}
+
+
+def _variant(kind: str, *arguments: Any) -> Check:
+    """A check made from a check. Its class is defined after all checks: asked for by its kind."""
+    make: Any = _KINDS[kind]
+    made: Check = make(*arguments)
+    return made
 
 
 def _spelled(value: Any) -> str:
@@ -211,7 +207,7 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
 
     Examples
     --------
-    >>> from mixcheck.checks.distribution import Dispersion
+    >>> from mixcheck.checks import Dispersion
     >>> check_from_dict({"kind": "dispersion", "statistic": "variance"})
     Dispersion(statistic='variance')
     """
@@ -260,190 +256,6 @@ Check._shape = Shape(
     lambda reader: check_from_dict(reader.object()),
     _schema_of_checks,
 )
-
-
-def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """A column of the data, by name.
-
-    Raises
-    ------
-    UnknownColumnError
-        If there is none; the message lists near names.
-    """
-    if name in frame.columns:
-        return frame[name]
-    names = [str(column) for column in frame.columns]
-    near = difflib.get_close_matches(str(name), names) or names[:10]
-    raise UnknownColumnError(
-        f"no column is called {shown(name)} in the data of the model; did you mean "
-        f"{', '.join(map(shown, near))}?"
-    )
-
-
-def _subset(
-    outcome: Outcome, positions: IntArray, name: str, remark: str, subject: Mapping[str, str]
-) -> Outcome:
-    if isinstance(outcome, CheckStatistic):
-        return RowStatistic(name, outcome.kind, outcome, positions, remark, subject)
-    told = {**outcome.subject, **subject}
-    if isinstance(outcome, Finding):
-        return replace(outcome, check=name, rows=positions[outcome.rows], subject=told)
-    return replace(outcome, check=name, subject=told)
-
-
-def _on_rows(
-    check: Check,
-    context: CheckContext,
-    positions: IntArray,
-    column: str,
-    level: object,
-    remark: str,
-) -> tuple[Outcome, ...]:
-    """The outcomes of a check on the rows of a level, each with the level after its name."""
-    label, subject = f"[{column}={level}]", {"column": column, "level": str(level)}
-    return tuple(
-        _subset(outcome, positions, f"{_outcome_name(outcome)} {label}", remark, subject)
-        for outcome in check.plan(context.rows(positions))
-    )
-
-
-def _outcome_name(outcome: Outcome) -> str:
-    return outcome.name if isinstance(outcome, CheckStatistic) else outcome.check
-
-
-def _plain_argument(name: str, value: object) -> Level:
-    """A column, a level or a name as JSON has it."""
-    if name == "title":
-        return require_text("name", value, "zeros of spring")
-    if name == "column":
-        if isinstance(value, str) or (type(value) is int and abs(value) < _MOST_WHOLE):
-            return value
-        hint = f"; write int({value!s})" if isinstance(value, np.integer) else ""
-        kind = type(value).__name__ if isinstance(value, np.integer) else shown(value)
-        raise OptionError(f"column must be a text, or a whole number of Python, found {kind}{hint}")
-    if isinstance(value, np.bool_ | np.number):
-        value = value.item()
-    if isinstance(value, float):
-        return require_number(name, value, example=1.0)
-    if isinstance(value, str) or (isinstance(value, int) and abs(value) < _MOST_WHOLE):
-        return value
-    raise OptionError(f"{name} must be a text or a number, found {shown(value)}")
-
-
-@dataclass(frozen=True, repr=False)
-class _Wrapper(Check, ABC):
-    """A check that asks another one."""
-
-    check: Check
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.check, Check):
-            raise OptionError(f"{type(self).__name__} wraps a check, found {shown(self.check)}")
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name != "check":
-                object.__setattr__(self, item.name, _plain_argument(item.name, value))
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class By(_Wrapper):
-    """A check of each level of a column; made by ``check.by(column)``.
-
-    A level is a data set of its own, with its own number of rows. Rows without a value are
-    left out, and the findings say how many.
-    """
-
-    kind: ClassVar[str] = "by"
-
-    column: str
-
-    @property
-    def name(self) -> str:
-        """The name of the wrapped check; each finding adds its level."""
-        return self.check.name
-
-    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The wrapped check, once a level."""
-        if not self.check.about_rows:
-            return self.check.plan(replace(context, whole=False))
-        codes, levels = pd.factorize(column_of(context.frame, self.column), sort=True)
-        remark = left_out(int(np.count_nonzero(codes < 0)), self.column)
-        order = np.argsort(codes, kind="stable")
-        ends = np.searchsorted(codes[order], np.arange(len(levels) + 1))
-        return tuple(
-            outcome
-            for k, level in enumerate(levels)
-            for outcome in _on_rows(
-                self.check,
-                context,
-                order[ends[k] : ends[k + 1]],
-                self.column,
-                level,
-                remark,
-            )
-        )
-
-    def __repr__(self) -> str:
-        return f"{self.check!r}.by({self.column!r})"
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Where(_Wrapper):
-    """A check of the rows of one level; made by ``check.where(column, level)``."""
-
-    kind: ClassVar[str] = "where"
-
-    column: str
-    level: Level
-
-    @property
-    def name(self) -> str:
-        """The name of the wrapped check; each finding adds its level."""
-        return self.check.name
-
-    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The wrapped check, of the rows of one level."""
-        column = column_of(context.frame, self.column)
-        positions = np.flatnonzero((column == self.level).to_numpy(dtype=bool, na_value=False))
-        if not positions.size:
-            levels = ", ".join(repr(level) for level in column.dropna().unique()[:10])
-            raise OptionError(
-                f"no row has {self.column} equal to {self.level!r}; its values are {levels}"
-            )
-        return _on_rows(self.check, context, positions, self.column, self.level, "")
-
-    def __repr__(self) -> str:
-        return f"{self.check!r}.where({self.column!r}, {self.level!r})"
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Named(_Wrapper):
-    """A check under another name; made by ``check.named(name)``."""
-
-    kind: ClassVar[str] = "named"
-
-    title: str
-
-    @property
-    def name(self) -> str:
-        """The given name."""
-        return self.title
-
-    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The wrapped check, with its own name replaced."""
-        return tuple(self._renamed(outcome) for outcome in self.check.plan(context))
-
-    def _renamed(self, outcome: Outcome) -> Outcome:
-        name = self.title + _outcome_name(outcome).removeprefix(self.check.name)
-        if isinstance(outcome, CheckStatistic):
-            return replace(outcome, name=name)
-        return replace(outcome, check=name)
-
-    def __repr__(self) -> str:
-        return f"{self.check!r}.named({self.title!r})"
 
 
 @answer_methods

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from mixcheck.arrays import FloatArray
+from mixcheck.report.finding import Effect
 
 __all__ = [
     "GOODNESS",
@@ -18,6 +19,7 @@ __all__ = [
     "clopper_pearson",
     "cramer_von_mises",
     "distance_band",
+    "distance_effect",
     "dkw_halfwidth",
     "kolmogorov_smirnov",
 ]
@@ -91,6 +93,13 @@ def distance_band(n: int, distance: float) -> tuple[FloatArray, FloatArray]:
     """Where all n sorted numbers lie if D is at most `distance`: lower and upper bound, (n,)."""
     steps = np.arange(n + 1) / n
     return np.maximum(steps[1:] - distance, 0.0), np.minimum(steps[:-1] + distance, 1.0)
+
+
+def distance_effect(name: str, distance: float, n: int) -> Effect:
+    """A largest distance between distribution functions, with its interval."""
+    half = dkw_halfwidth(n)
+    value = float(distance)
+    return Effect(name, value, max(0.0, value - half), min(1.0, value + half), 0.0)
 
 
 def clopper_pearson(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:

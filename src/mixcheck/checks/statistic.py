@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.errors import OptionError
+from mixcheck.display.document import NullPlot
+from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.options import shown
 from mixcheck.port import Checkable, DataView
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
@@ -19,18 +21,23 @@ from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = [
     "ALTERNATIVES",
+    "RESIDUALS",
     "CheckContext",
     "CheckStatistic",
     "NullSample",
     "Outcome",
     "RowStatistic",
+    "column_of",
     "left_out",
+    "null_plot",
     "ratio",
     "require_choice",
     "thinned",
 ]
 
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
+
+RESIDUALS = "Dunn & Smyth (1996), J. Comput. Graph. Stat. 5, 236-244"
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,3 +224,30 @@ def thinned(n: int, most: int) -> IntArray:
     """
     kept: IntArray = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
     return kept
+
+
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A column of the data, by name.
+
+    Raises
+    ------
+    UnknownColumnError
+        If there is none; the message lists near names.
+    """
+    if name in frame.columns:
+        return frame[name]
+    names = [str(column) for column in frame.columns]
+    near = difflib.get_close_matches(str(name), names) or names[:10]
+    raise UnknownColumnError(
+        f"no column is called {shown(name)} in the data of the model; did you mean "
+        f"{', '.join(map(shown, near))}?"
+    )
+
+
+def null_plot(name: str, sample: NullSample) -> NullPlot:
+    """The statistic in the replicates and in the observed data."""
+    return NullPlot(
+        sample.replicates[:, 0].copy(),
+        float(sample.numbers[0]),
+        title=f"{name}: observed and in replicate data sets",
+    )

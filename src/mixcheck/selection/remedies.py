@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mixcheck.checks.check import By, Check, Named, Suite, Where, check_from_dict
-from mixcheck.checks.pattern import FITTED, Trend
+from mixcheck.checks.check import Check, Suite, check_from_dict
+from mixcheck.checks.trend import FITTED, Trend
+from mixcheck.checks.wrappers import By, Named, Where
 from mixcheck.design.formula import quote_name, unquote_name
 from mixcheck.errors import FamilyError
 from mixcheck.families import Family, get_family

@@ -7,19 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from mixcheck.checks import Suite, Trend
-from mixcheck.checks.pattern import CURVE_RANKS, _Basis, quantile_lines, scaled_ranks
+from mixcheck.checks.rank_basis import CURVE_RANKS
 from mixcheck.checks.statistic import CheckContext, thinned
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Finding, Skipped
-
-LAWS = settings(deadline=None, derandomize=True, max_examples=50)
-# Whitening of up to four polynomials loses few digits where no level dwarfs the others.
-ORTHONORMAL = 1e-8
 
 
 def with_column(model, values, name="z"):
@@ -30,35 +23,6 @@ def with_column(model, values, name="z"):
 def trend(model, against="z", seed=1, draws=19):
     """The outcome of one trend."""
     return Suite((Trend(against),)).run(model, seed=seed, draws=draws).findings[0]
-
-
-@LAWS
-@given(arrays(np.float64, st.integers(2, 60), elements=st.integers(-3, 3).map(float)))
-def test_ranks_are_mean_ranks(x):
-    """Ranks keep order and ties, lie inside (-1, 1) and have mean 0."""
-    ranks, distinct = scaled_ranks(x)
-    assert distinct == np.unique(x).size
-    if distinct == 1:
-        return
-    assert np.abs(ranks).max() < 1.0
-    assert abs(ranks.mean()) < 1e-12
-    order = np.sign(x[:, None] - x[None, :])
-    np.testing.assert_array_equal(np.sign(ranks[:, None] - ranks[None, :]), order)
-
-
-@LAWS
-@given(arrays(np.float64, st.integers(5, 60), elements=st.floats(-3, 3)))
-def test_the_basis_is_orthonormal_and_centred(x):
-    """Columns are centred and orthonormal; there are at most four, and fewer than values."""
-    basis = _Basis.of(x)
-    distinct = scaled_ranks(x)[1]
-    if distinct == 1:
-        assert basis is None
-        return
-    d = basis.rows.shape[1]
-    assert 1 <= d <= min(4, distinct - 1)
-    np.testing.assert_allclose(basis.rows.T @ basis.rows, np.eye(d), atol=ORTHONORMAL)
-    np.testing.assert_allclose(basis.rows.sum(axis=0), 0.0, atol=ORTHONORMAL)
 
 
 def test_the_statistic_is_a_regression_sum_of_squares(toy):
@@ -189,14 +153,6 @@ def test_the_interval_holds_the_truth(toy):
         inside += effect.low <= 0.2021 <= effect.high
     # Simultaneous 95 % for one deviation: Binomial(40, 0.95), P(below 33) < 1e-3.
     assert inside >= 33
-
-
-def test_quartile_lines_follow_the_data():
-    """The three lines are the local quartiles."""
-    x = np.linspace(0.0, 1.0, 2001)
-    y = 0.5 * x + 0.5 * np.random.default_rng(1).random(2001)
-    for line in quantile_lines(x, y):
-        np.testing.assert_allclose(line.y, 0.5 * line.x + 0.5 * line.level, atol=0.05)
 
 
 def test_pictures_of_many_rows_are_thinned(toy):

@@ -1,4 +1,4 @@
-"""Is the machinery sound? Random effects, and the end of the optimiser."""
+"""Whether the random effects are normal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.distribution import distance_effect
-from mixcheck.checks.goodness import GOODNESS, distance_band, kolmogorov_smirnov
+from mixcheck.checks.goodness import GOODNESS, distance_band, distance_effect, kolmogorov_smirnov
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -19,19 +18,15 @@ from mixcheck.checks.statistic import (
     Outcome,
     require_choice,
 )
-from mixcheck.codec.shapes import Finite
 from mixcheck.display.document import NormalPlot
-from mixcheck.options import require_number
-from mixcheck.port import Approximate, ConvergenceFacts, Converging, DataView
-from mixcheck.report.finding import Effect, Finding, Skipped
-from mixcheck.report.sentences import join_words
+from mixcheck.port import Converging, DataView
+from mixcheck.report.finding import Finding, Skipped
 
-__all__ = ["Convergence", "LaplaceAdequacy", "RandomEffects"]
+__all__ = ["RandomEffects"]
 
 LEAST_LEVELS = 5
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
 SMALLEST_PROBABILITY = 1e-15
-
 NormalName = Literal["ks", "ad"]
 
 
@@ -154,109 +149,3 @@ def _normal_plot(term: str, values: FloatArray, distance: float) -> NormalPlot:
         ndtri(np.clip(high, edge, 1.0 - edge)),
         title=f"Random effects of {term} against normal quantiles",
     )
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class Convergence(Check):
-    """Whether the optimiser ended at an optimum.
-
-    An exact fact, without a p-value: the gradient, scaled by standard errors, is small and the
-    curvature positive. Effect: "scaled gradient". It warns where the optimum lies on a boundary:
-    the fit is singular, or some parameter has no finite estimate.
-    """
-
-    kind: ClassVar[str] = "convergence"
-    needs: ClassVar[type] = Converging
-    about_rows: ClassVar[bool] = False
-
-    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The fact, from the model's own record."""
-        model = context.model
-        assert isinstance(model, Converging)
-        facts = model.convergence
-        gradient = float(facts.gradient)
-        singular = f"Singular terms: {', '.join(facts.singular)}." if facts.singular else ""
-        finding = Finding(
-            check=self.name,
-            kind=self.kind,
-            null="the estimates are at an optimum of the likelihood",
-            statistic=gradient,
-            pvalue=None,
-            alternative="greater",
-            effect=Effect("scaled gradient", gradient, np.nan, np.nan, 0.0),
-            n=context.n,
-            holds=bool(facts.converged),
-            detail=" ".join(part for part in (*facts.messages, singular) if part),
-            caution=_cautions(facts),
-        )
-        return (finding,)
-
-
-def _cautions(facts: ConvergenceFacts) -> str:
-    """What should be known of an optimum that was reached."""
-    cautions = []
-    if facts.singular:
-        cautions.append(f"the fit is singular in {join_words(facts.singular)}")
-    lost = tuple(dict.fromkeys(facts.runaway))
-    if lost:
-        cautions.append(f"there is no finite estimate of {join_words(lost)}")
-    return ", and ".join(cautions)
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class LaplaceAdequacy(Check):
-    """Whether the approximation of the likelihood is good enough for the estimates.
-
-    An exact fact, without a p-value: the model is fitted again by adaptive quadrature with
-    as many nodes as it takes for the log-likelihood to settle. Effect: "largest shift" of a
-    parameter (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0
-    for an exact likelihood. The finding also gives both log-likelihoods. Skipped where
-    quadrature does not apply (several grouping factors).
-
-    Parameters
-    ----------
-    tolerance : float
-        Shift, in standard errors, up to which the approximation is good enough.
-
-    References
-    ----------
-    Joe (2008), Accuracy of Laplace approximation for discrete response mixed models,
-    Comput. Stat. Data Anal. 52, 5066-5074.
-    """
-
-    kind: ClassVar[str] = "laplace-adequacy"
-    needs: ClassVar[type] = Approximate
-    about_rows: ClassVar[bool] = False
-
-    tolerance: Finite = 0.25
-
-    def __post_init__(self) -> None:
-        tolerance = require_number("tolerance", self.tolerance, 0.0, example=0.25)
-        object.__setattr__(self, "tolerance", tolerance)
-
-    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The fact, from a fit by quadrature."""
-        model = context.model
-        assert isinstance(model, Approximate)
-        facts = model.approximation()
-        if facts.unavailable:
-            return (Skipped(self.name, self.kind, facts.unavailable),)
-        finding = Finding(
-            check=self.name,
-            kind=self.kind,
-            null=f"no estimate is off by more than {self.tolerance:g} standard errors",
-            statistic=facts.shift,
-            pvalue=None,
-            alternative="greater",
-            effect=Effect("largest shift", facts.shift, np.nan, np.nan, 0.0),
-            n=context.n,
-            holds=facts.shift <= self.tolerance,
-            references=("Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074",),
-            detail=(
-                f"Against {facts.reference}: {facts.parameter} moves most; the log-likelihood is "
-                f"{facts.llf:.4f} here and {facts.reference_llf:.4f} there."
-            ),
-        )
-        return (finding,)

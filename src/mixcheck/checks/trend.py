@@ -1,4 +1,4 @@
-"""Is anything left over? Residuals against the fitted values or a predictor."""
+"""Whether the residuals move with the fitted values, or with a predictor."""
 
 from __future__ import annotations
 
@@ -8,42 +8,30 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
-from numpy.polynomial import legendre
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.check import Check
+from mixcheck.checks.rank_basis import RankBasis, scaled_ranks
+from mixcheck.checks.residual_plots import PICTURE_POINTS, quantile_lines, told_thinned
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
     RowStatistic,
+    column_of,
     left_out,
     thinned,
 )
-from mixcheck.display.document import Picture, QuantileLine, ResidualPlot
+from mixcheck.display.document import Picture, ResidualPlot
 from mixcheck.errors import OptionError
-from mixcheck.options import shown as shown_value
+from mixcheck.options import shown
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 
-__all__ = ["Trend"]
+__all__ = ["FITTED", "Trend"]
 
 FITTED = "fitted"
-DEGREES = 4
-# Relative differences of a predictor below this are rounding, not information.
-ROUNDING = 1e-12
-# Directions of the basis with less than this share of the largest are dropped.
-RANK_TOLERANCE = 1e-9
-# Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
-# rests on few rows.
-CURVE_RANKS = np.linspace(-0.9, 0.9, 37)
-QUANTILE_LEVELS = (0.25, 0.5, 0.75)
-LINE_POINTS = 25
-LEAST_WINDOW = 20
-WINDOW_SHARE = 0.2
-# Points of a picture; more are thinned evenly along the predictor.
-PICTURE_POINTS = 5000
 # Variance of a uniform number.
 UNIFORM_VARIANCE = 1.0 / 12.0
 
@@ -81,8 +69,7 @@ class Trend(Check):
     def __post_init__(self) -> None:
         if not isinstance(self.against, str) or not self.against:
             raise OptionError(
-                'against must be "fitted" or the name of a column, found '
-                f"{shown_value(self.against)}"
+                f'against must be "fitted" or the name of a column, found {shown(self.against)}'
             )
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
@@ -114,7 +101,7 @@ class Trend(Check):
         return Skipped(self.name, self.kind, f"The factor {self.against} has {what}.")
 
     def _of_numbers(self, x: FloatArray, *, follows: bool = False) -> CheckStatistic | Skipped:
-        basis = _Basis.of(x)
+        basis = RankBasis.of(x)
         if basis is None:
             what = "fitted values are" if follows else f"predictor {self.against} is"
             return Skipped(self.name, self.kind, f"The {what} the same in every row.")
@@ -132,52 +119,6 @@ def _known(column: pd.Series[Any]) -> BoolArray:
         finite: BoolArray = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
         return known & finite
     return known
-
-
-@dataclass(frozen=True, eq=False)
-class _Basis:
-    """Orthonormal functions of the ranks of a predictor.
-
-    Attributes
-    ----------
-    rows : (n, d) array
-        Their values in the rows: centred, with ``rows' rows = I``.
-    curve : (g, d) array
-        Their values along the curve from which the effect size is read.
-    """
-
-    rows: FloatArray
-    curve: FloatArray
-
-    @classmethod
-    def of(cls, x: FloatArray) -> _Basis | None:
-        """The basis of a predictor (n,), or None if it is constant."""
-        ranks, distinct = scaled_ranks(x)
-        degree = min(DEGREES, distinct - 1)
-        if degree < 1:
-            return None
-        raw = legendre.legvander(ranks, degree)[:, 1:]
-        centre = raw.mean(axis=0)
-        raw -= centre
-        values, vectors = np.linalg.eigh(raw.T @ raw)
-        kept = values > RANK_TOLERANCE * values[-1]
-        whiten = vectors[:, kept] / np.sqrt(values[kept])
-        points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
-        curve = legendre.legvander(points, degree)[:, 1:] - centre
-        return cls(raw @ whiten, curve @ whiten)
-
-
-def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
-    """Mean ranks of a vector (n,), scaled to (-1, 1), and how many distinct values it has."""
-    size = float(np.max(np.abs(x)))
-    if size == 0.0 or np.ptp(x) <= ROUNDING * size:
-        return np.zeros(x.size), 1
-    digits = np.rint(x / (ROUNDING * size))
-    _, inverse, counts = np.unique(digits, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    middle = last - 0.5 * counts
-    ranks: FloatArray = 2.0 * middle[inverse] / x.size - 1.0
-    return ranks, counts.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,14 +155,14 @@ class _CurveStatistic(_TrendStatistic):
     """Against a number; `follows` where each data set has fitted values of its own."""
 
     x: FloatArray
-    basis: _Basis
+    basis: RankBasis
     follows: bool
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        basis: _Basis | None = self.basis
+        basis: RankBasis | None = self.basis
         # Only refits move the fitted values, and only then is the basis made again.
         if self.follows and not np.array_equal(data_view.fitted, self.x):
-            basis = _Basis.of(data_view.fitted)
+            basis = RankBasis.of(data_view.fitted)
         if basis is None:
             return np.zeros(2)
         coefficients = (data_view.residuals - 0.5) @ basis.rows
@@ -239,7 +180,7 @@ class _CurveStatistic(_TrendStatistic):
             ranks[kept],
             residuals[kept],
             lines=quantile_lines(ranks, residuals),
-            title=f"Residuals against {self.against}" + shown(kept.size, x.size),
+            title=f"Residuals against {self.against}" + told_thinned(kept.size, x.size),
             x_label=f"{self.against} (rank)",
         )
 
@@ -266,24 +207,6 @@ class _LevelsStatistic(_TrendStatistic):
             self.codes[kept].astype(np.float64),
             observed.residuals[kept],
             levels=self.levels,
-            title=f"Residuals by {self.against}" + shown(kept.size, self.codes.size),
+            title=f"Residuals by {self.against}" + told_thinned(kept.size, self.codes.size),
             x_label=self.against,
         )
-
-
-def shown(kept: int, n: int) -> str:
-    """What to say of a thinned picture."""
-    return f" ({kept:,} of {n:,} rows shown)" if kept < n else ""
-
-
-def quantile_lines(x: FloatArray, y: FloatArray) -> tuple[QuantileLine, ...]:
-    """Quartiles of y among the nearest fifth of the rows, along sorted x, both (n,)."""
-    n = x.size
-    window = min(n, max(LEAST_WINDOW, int(WINDOW_SHARE * n)))
-    starts = np.unique(np.linspace(0, n - window, LINE_POINTS).round().astype(np.intp))
-    windows = starts[:, None] + np.arange(window)
-    centres = np.median(x[windows], axis=1)
-    quartiles = np.quantile(y[windows], QUANTILE_LEVELS, axis=1)
-    return tuple(
-        QuantileLine(level, centres, quartiles[k]) for k, level in enumerate(QUANTILE_LEVELS)
-    )

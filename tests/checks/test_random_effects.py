@@ -1,4 +1,4 @@
-"""Random effects and convergence."""
+"""Normality of the random effects."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from scipy.special import ndtr
 
 import mixcheck as mc
-from mixcheck.checks import Convergence, LaplaceAdequacy, RandomEffects, Suite
-from mixcheck.errors import OptionError
-from mixcheck.port import ConvergenceFacts
+from mixcheck.checks import Convergence, RandomEffects, Suite
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Verdict
@@ -72,28 +69,6 @@ def test_no_effects_are_skipped(toy):
     assert "no random effects to look at" in outcome.reason
 
 
-@pytest.mark.parametrize("converged", [True, False])
-def test_convergence_is_an_exact_fact(toy, converged):
-    """It has no p-value; it holds or not, and says the optimiser's own sentences."""
-
-    @dataclass(frozen=True, eq=False)
-    class Ended(type(toy("gaussian", 1))):
-        @property
-        def convergence(self):
-            return ConvergenceFacts(converged, 0.3, 1.0, 9, ("site",), ("Start elsewhere.",))
-
-    base = toy("gaussian", 1)
-    model = Ended(base.frame, base.eta, base.group, base.response)
-    report = Suite((Convergence(),)).run(model, seed=1)
-    finding = report["convergence"]
-    assert finding.pvalue is None
-    assert finding.holds is converged
-    assert finding.effect.value == finding.statistic == 0.3
-    assert finding.detail == "Start elsewhere. Singular terms: site."
-    assert report.verdicts["convergence"] is (Verdict.WARN if converged else Verdict.FAIL)
-    assert "the fit is singular in site" in _first_words(report)
-
-
 @pytest.fixture(scope="module")
 def flat():
     """Counts without any difference between twelve groups: their variance is zero."""
@@ -130,57 +105,6 @@ def test_a_singular_fit_is_told(flat, formula, skipped):
     assert waived.verdicts["convergence"] is Verdict.WAIVED
 
 
-@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
-@pytest.mark.filterwarnings("ignore::mixcheck.errors.SeparationWarning")
-def test_an_estimate_without_a_finite_value_is_told(flat):
-    """A separated level is named, and the verdict on convergence is a warning."""
-    fit = mc.glmm("z ~ f + (1 | g)", flat, family="binomial")
-    report = (Convergence() & RandomEffects()).run(fit, seed=1, draws=40)
-    assert report.verdicts["convergence"] is Verdict.WARN
-    assert "no finite estimate of Intercept and f[T.q]" in _first_words(report)
-
-
-def test_a_regular_fit_has_no_caution(flat):
-    """Where nothing is at a boundary, convergence passes without a word."""
-    fit = mc.glmm("incidence / size ~ 1 + (1 | herd)", mc.datasets.load("cbpp"), family="binomial")
-    report = Suite((Convergence(),)).run(fit, seed=1)
-    assert report["convergence"].caution == ""
-    assert report.verdict is Verdict.PASS
-
-
 def _first_words(report):
     """The paragraph with the verdict, on one line."""
     return " ".join(report.to_text().split("\n\n")[1].split())
-
-
-@pytest.mark.filterwarnings("ignore::mixcheck.errors.DataWarning")
-def test_laplace_is_adequate_for_herds_and_not_for_binary_fours():
-    """The herds move by 0.03 standard errors; binary fours of large variance by half of one."""
-    herds = mc.glmm(
-        "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
-    )
-    rng = np.random.default_rng(5)
-    site = np.repeat(np.arange(150), 4)
-    data = {"y": rng.binomial(1, ndtr(1.0 + 1.5 * rng.normal(size=150)[site])), "site": site}
-    fours = mc.glmm("y ~ 1 + (1 | site)", data, family="binomial")
-    good = Suite((LaplaceAdequacy(),)).run(herds, seed=1, draws=1)
-    bad = Suite((LaplaceAdequacy(),)).run(fours, seed=1, draws=1)
-    assert good.verdicts["laplace adequacy"] is Verdict.PASS
-    assert good["laplace adequacy"].effect.value < 0.05
-    assert bad.verdicts["laplace adequacy"] is Verdict.FAIL
-    assert "quadrature" in bad["laplace adequacy"].detail
-
-
-def test_laplace_adequacy_says_why_it_does_not_apply():
-    """Several grouping factors have no product of integrals."""
-    ticks = mc.datasets.load("grouseticks")
-    fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD) + (1 | LOCATION)", ticks, family="poisson")
-    report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1)
-    assert isinstance(report.findings[0], Skipped)
-    assert "one grouping factor" in report.findings[0].reason
-
-
-def test_laplace_adequacy_refuses_a_tolerance_of_zero():
-    """No approximation would be good enough."""
-    with pytest.raises(OptionError, match="tolerance must be a positive number"):
-        LaplaceAdequacy(tolerance=0.0)

@@ -1,0 +1,104 @@
+"""Whether the response varies as much as the model says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, final, get_args
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.checks.check import Check
+from mixcheck.checks.statistic import (
+    ALTERNATIVES,
+    CheckContext,
+    CheckStatistic,
+    NullSample,
+    Outcome,
+    null_plot,
+    ratio,
+    require_choice,
+)
+from mixcheck.port import DataView
+from mixcheck.report.finding import Alternative, Effect, Finding
+
+__all__ = ["Dispersion"]
+
+DispersionName = Literal["pearson", "variance"]
+# A variance below this is the underflow of one; its row then weighs infinitely, as it should.
+SMALLEST_VARIANCE = 1e-300
+PEARSON = "McCullagh & Nelder (1989), Generalized Linear Models, section 4.5"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Dispersion(Check):
+    """Whether the response varies as much as the model says.
+
+    Null hypothesis: the spread of the response around its means is that of the model.
+    Effect: "variance ratio", the statistic over its mean in replicate data sets, with the
+    interval that its 2.5 % and 97.5 % quantiles there give; 1 under the model.
+
+    Parameters
+    ----------
+    statistic : {"pearson", "variance"}
+        "pearson": sum of ``(y - mean)^2 / variance`` given the modes of the random effects,
+        which are found again in each replicate. "variance": variance of ``y - fitted``
+        with random effects at zero, as in DHARMa; large means dominate it.
+    alternative : {"two-sided", "greater", "less"}
+        Of "greater", only overdispersion counts.
+    """
+
+    kind: ClassVar[str] = "dispersion"
+    least_rows: ClassVar[int] = 2
+
+    statistic: DispersionName = "pearson"
+    alternative: Alternative = "two-sided"
+
+    def __post_init__(self) -> None:
+        require_choice("statistic", self.statistic, get_args(DispersionName))
+        require_choice("alternative", self.alternative, ALTERNATIVES)
+
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the response."""
+        return (_DispersionStatistic(self.name, self.kind, self.statistic, self.alternative),)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _DispersionStatistic(CheckStatistic):
+    """One number: Pearson's statistic, or a variance."""
+
+    statistic: DispersionName
+    alternative: Alternative
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        if self.statistic == "pearson":
+            return np.array([pearson_statistic(data_view)])
+        return np.array([np.var(data_view.response - data_view.fitted, ddof=1)])
+
+    def finding(self, sample: NullSample) -> Finding:
+        value = float(sample.numbers[0])
+        effect = Effect(
+            "variance ratio",
+            ratio(value, sample.mean()),
+            ratio(value, sample.quantile(0.975)),
+            ratio(value, sample.quantile(0.025)),
+            1.0,
+        )
+        finding = self.found(
+            sample,
+            null="the response varies around its mean as much as the model says",
+            effect=effect,
+            alternative=self.alternative,
+            n=sample.observed.response.size,
+            references=(PEARSON,) if self.statistic == "pearson" else (),
+        )
+        return replace(finding, picture=null_plot(self.name, sample))
+
+
+def pearson_statistic(seen: DataView) -> float:
+    """``sum (y - mean)^2 / variance`` given the conditional modes of the random effects."""
+    deviation = seen.response - seen.mode_mean
+    variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
+    return float(np.sum(deviation * (deviation / variance)))

@@ -1,0 +1,67 @@
+"""Smooth functions of the ranks of a predictor: what a curve of residuals is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from mixcheck.arrays import FloatArray
+
+__all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
+
+DEGREES = 4
+# Relative differences of a predictor below this are rounding, not information.
+ROUNDING = 1e-12
+# Directions of the basis with less than this share of the largest are dropped.
+RANK_TOLERANCE = 1e-9
+# Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
+# rests on few rows.
+CURVE_RANKS = np.linspace(-0.9, 0.9, 37)
+
+
+@dataclass(frozen=True, eq=False)
+class RankBasis:
+    """Orthonormal functions of the ranks of a predictor.
+
+    Attributes
+    ----------
+    rows : (n, d) array
+        Their values in the rows: centred, with ``rows' rows = I``.
+    curve : (g, d) array
+        Their values along the curve from which the effect size is read.
+    """
+
+    rows: FloatArray
+    curve: FloatArray
+
+    @classmethod
+    def of(cls, x: FloatArray) -> RankBasis | None:
+        """The basis of a predictor (n,), or None if it is constant."""
+        ranks, distinct = scaled_ranks(x)
+        degree = min(DEGREES, distinct - 1)
+        if degree < 1:
+            return None
+        raw = legendre.legvander(ranks, degree)[:, 1:]
+        centre = raw.mean(axis=0)
+        raw -= centre
+        values, vectors = np.linalg.eigh(raw.T @ raw)
+        kept = values > RANK_TOLERANCE * values[-1]
+        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
+        curve = legendre.legvander(points, degree)[:, 1:] - centre
+        return cls(raw @ whiten, curve @ whiten)
+
+
+def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
+    """Mean ranks of a vector (n,), scaled to (-1, 1), and how many distinct values it has."""
+    size = float(np.max(np.abs(x)))
+    if size == 0.0 or np.ptp(x) <= ROUNDING * size:
+        return np.zeros(x.size), 1
+    digits = np.rint(x / (ROUNDING * size))
+    _, inverse, counts = np.unique(digits, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    middle = last - 0.5 * counts
+    ranks: FloatArray = 2.0 * middle[inverse] / x.size - 1.0
+    return ranks, counts.size
