@@ -53,6 +53,15 @@ def naive_step_down(pvalues):
     return adjusted
 
 
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_rounding_decides_no_tie(alternative):
+    """Data sets that are equal up to rounding are tied, whichever way they were rounded."""
+    noise = np.random.default_rng(1).normal(0.0, 1e-11, 40)
+    assert (pool_pvalues(0.5 + noise, alternative) == 1.0).all()
+    apart = np.array([0.5 * (1.0 + 1e-6), *(0.5 + noise)])
+    assert pool_pvalues(apart, "greater")[0] == 1 / 41
+
+
 @laws
 @given(arrays(float, 12, elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.nan])))
 def test_pool_pvalues_are_their_definition(values):

@@ -30,6 +30,10 @@ from mixcheck.report.finding import Alternative
 
 __all__ = ["Pool", "attainable", "pool_pvalues", "smallest_pvalue", "step_down"]
 
+# Statistics that differ by less, relative to themselves, differ by rounding alone: what is
+# computed at the modes of random effects is known to about 1e-8.
+TIE = 1e-7
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:
@@ -50,8 +54,8 @@ class Pool:
 def pool_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArray:
     """The p-value of each data set among all of them.
 
-    A tie counts against the model, and a statistic that is not a number counts as the most
-    extreme one on either side.
+    A tie counts as no smaller and no larger: another data set that is equal, up to rounding, is
+    as extreme. A statistic that is not a number counts as the most extreme one on either side.
 
     Parameters
     ----------
@@ -70,8 +74,9 @@ def pool_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArray
     """
     undefined = np.isnan(statistics)
     known = np.sort(statistics[~undefined])
-    above = known.size - np.searchsorted(known, statistics, side="left")
-    below = np.searchsorted(known, statistics, side="right")
+    slack = TIE * np.abs(np.where(np.isfinite(statistics), statistics, 0.0))
+    above = known.size - np.searchsorted(known, statistics - slack, side="left")
+    below = np.searchsorted(known, statistics + slack, side="right")
     extra = int(undefined.sum())
     above = np.where(undefined, extra, above + extra)
     below = np.where(undefined, extra, below + extra)
