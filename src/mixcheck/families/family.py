@@ -298,6 +298,14 @@ class Family(ABC):
         return low < least or high > most
 
     @property
+    def domain(self) -> tuple[float, float]:
+        """Between which predictors of the mean there is one; the whole line for most links."""
+        if not self.may_leave:
+            return -np.inf, np.inf
+        low, high = np.sort(self.link.link(np.array(self.mean_range)))
+        return float(low), float(high)
+
+    @property
     def is_linear(self) -> bool:
         """Whether the response is its linear predictor and a normal error."""
         return self.normal_error and self.link.name == "identity"

@@ -19,6 +19,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
 from mixcheck.families.family import Observed
 from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
+from mixcheck.fitting.latent.roots import Root
 from mixcheck.fitting.likelihood.mode import (
     Point,
     ascent,
@@ -27,6 +28,7 @@ from mixcheck.fitting.likelihood.mode import (
     predictors,
     stalls,
 )
+from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint, require_conditioning, respond, see
 from mixcheck.port import Conditioning, DataView
@@ -322,15 +324,24 @@ class _Search:
         view, n = self.view, self.view.problem.n
         problem = view.problem.with_data(self.data.rows(slice(k * n, (k + 1) * n)))
         starts = [part[:, k] for part in self.start], problem.latent.zeros()
-        for start in starts:
-            mode = find_mode(problem, view.base, view.roots, list(start))
-            if mode is not None:
-                for part, u in zip(self.u, mode.point.u, strict=True):
-                    part[:, k] = u
-                return True
+        for search in (_inner_mode, find_mode_at_edge):
+            for start in starts:
+                found = search(problem, view.base, view.roots, list(start))
+                if found is not None:
+                    for part, u in zip(self.u, found, strict=True):
+                        part[:, k] = u
+                    return True
         for part, begun in zip(self.u, self.start, strict=True):
             part[:, k] = begun[:, k]
         return False
+
+
+def _inner_mode(
+    problem: Problem, base: Sequence[FloatArray], roots: Sequence[Root], start: list[FloatArray]
+) -> list[FloatArray] | None:
+    """Modes at which the gradient is zero, (q, m) per factor; None where none is found."""
+    mode = find_mode(problem, base, roots, start)
+    return None if mode is None else mode.point.u
 
 
 def _by_copy(parts: Sequence[FloatArray], copies: int) -> FloatArray:
