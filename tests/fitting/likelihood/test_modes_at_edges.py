@@ -14,9 +14,9 @@ from mixcheck.fitting.likelihood.mode import find_mode, predictors
 from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
 from mixcheck.port import port_of
 
-# The last barrier weighs 1e-9: h lies above its constrained minimum by that for each edge, and
-# the search that it is compared with ends at 1e-14 of some thousands.
-BARRIER = 1e-8
+# The last barrier weighs this: h lies above its constrained minimum by that for each row at its
+# edge, and the search that it is compared with ends within as much.
+BARRIER = 1e-9
 # The root of it, over the curvature of h, which is one or more.
 EFFECTS = 1e-5
 
@@ -72,9 +72,10 @@ def test_a_group_of_zeros(formula: str) -> None:
         energy, np.zeros(size), jac=slope, method="SLSQP", constraints=[inside], options=options
     )
     u = np.concatenate([part.ravel() for part in found])
-    assert abs(energy(u) - exact.fun) < BARRIER
+    zeros = np.count_nonzero(problem.data.y == 0.0)
+    assert abs(energy(u) - exact.fun) < (zeros + 1) * BARRIER
     np.testing.assert_allclose(u, exact.x, atol=EFFECTS)
-    assert 0.0 < (base[0] + Z @ u).min() < BARRIER
+    assert 0.0 < (base[0] + Z @ u).min() < 10.0 * BARRIER
 
 
 def test_both_ends() -> None:
@@ -94,7 +95,7 @@ def test_both_ends() -> None:
     found = find_mode_at_edge(problem, base, roots, problem.latent.zeros())
     assert found is not None
     mean = base[0][0] + found[0][0]
-    np.testing.assert_allclose(mean[:2], [0.0, 1.0], atol=BARRIER)
+    np.testing.assert_allclose(mean[:2], [0.0, 1.0], atol=10.0 * BARRIER)
     # Of the others the mode has a gradient of zero: the score of the group is u.
     k = np.bincount(data["g"], y)[2:]
     np.testing.assert_allclose(
