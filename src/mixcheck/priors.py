@@ -295,8 +295,7 @@ def gamma(shape: float = 2.0, rate: float = 0.1) -> Prior:
     >>> print(mc.priors.gamma(2, 0.1))
     gamma(2, 0.1)
     """
-    held = require_number("shape", shape, 1.0, math.inf, example=2)
-    return Gamma(held, _positive("rate", rate))
+    return Gamma(require_number("shape", shape, 1.0, math.inf, example=2), _positive("rate", rate))
 
 
 @answer_calls

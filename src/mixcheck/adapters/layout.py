@@ -104,11 +104,11 @@ def _one_variable(draws: Any, n: int) -> Any:
     variables = draws if isinstance(draws, dict) else getattr(draws, "data_vars", None)
     if not isinstance(variables, Mapping):
         return draws
-    held = {name: _observations(variables[name]) for name in variables}
-    fitting = [name for name, size in held.items() if size == n]
+    observations = {name: _observations(variables[name]) for name in variables}
+    fitting = [name for name, size in observations.items() if size == n]
     if len(fitting) == 1:
         return variables[fitting[0]]
-    sizes = ", ".join(f"{name} ({size})" for name, size in held.items())
+    sizes = ", ".join(f"{name} ({size})" for name, size in observations.items())
     if not fitting:
         raise DataError(
             f"no variable of draws has {n} observations; found, each with its number: "

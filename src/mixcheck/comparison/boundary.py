@@ -62,8 +62,8 @@ def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
         return Reference(chi_square(df))
     if not isinstance(larger, Covarying):
         return _bound(df, "this model does not say how its random effects covary")
-    held = larger.covariance_estimates
-    lost = [name for name in added_random(smaller, larger) if name in held.vanishing]
+    estimates = larger.covariance_estimates
+    lost = [name for name in added_random(smaller, larger) if name in estimates.vanishing]
     if lost:
         raise ComparisonError(
             f"where the variance of {lost[0].partition(': ')[2]} is zero, its correlation does not "
@@ -71,16 +71,16 @@ def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
             "model; write mixcheck.bootstrap_lrt"
         )
     new = new_effects(smaller, larger)
-    joint = {(term, frozenset((i, j))) for term, i, j in held.entries if i != j}
+    joint = {(term, frozenset((i, j))) for term, i, j in estimates.entries if i != j}
     if any(
         (term, frozenset((i, j))) in joint for term, i in new for other, j in new if other == term
     ):
         return _bound(df, "several correlated random effects are new at once")
     if len(new) == 1:
         return Reference(half_and_half(df - 1), "One variance is zero under the null hypothesis")
-    places = [held.entries.index((term, i, i)) for term, i in new]
-    covariance = held.covariance[np.ix_(places, places)]
-    if not _is_regular(held.values[places], covariance):
+    places = [estimates.entries.index((term, i, i)) for term, i in new]
+    covariance = estimates.covariance[np.ix_(places, places)]
+    if not _is_regular(estimates.values[places], covariance):
         return _bound(df, "a new variance is estimated as zero, so its precision is unknown")
     mixture = orthant_mixture(covariance).shift(df - len(new))
     reason = (

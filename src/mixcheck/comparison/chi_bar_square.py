@@ -54,7 +54,7 @@ class ChiBarSquare:
 
     def shift(self, df: int) -> ChiBarSquare:
         """The distribution of the sum with an independent chi-square of `df` degrees."""
-        return ChiBarSquare(tuple((held + df, w) for held, w in self.weights), self.error)
+        return ChiBarSquare(tuple((degrees + df, w) for degrees, w in self.weights), self.error)
 
     def __str__(self) -> str:
         if len(self.weights) == 1:
@@ -127,10 +127,10 @@ def _positive_parts(covariance: FloatArray) -> IntArray:
     subsets = chain.from_iterable(combinations(range(k), r) for r in range(k + 1))
     for subset in subsets:
         free = np.array(subset, dtype=np.intp)
-        held = np.setdiff1d(np.arange(k), free)
-        x = z[:, free] + z[:, held] @ np.linalg.solve(P[np.ix_(free, free)], P[free][:, held]).T
+        zero = np.setdiff1d(np.arange(k), free)
+        x = z[:, free] + z[:, zero] @ np.linalg.solve(P[np.ix_(free, free)], P[free][:, zero]).T
         off = z.copy()
         off[:, free] -= x
-        optimal = np.all(x > 0.0, axis=1) & np.all((off @ P)[:, held] <= 0.0, axis=1)
+        optimal = np.all(x > 0.0, axis=1) & np.all((off @ P)[:, zero] <= 0.0, axis=1)
         size[optimal] = free.size
     return size

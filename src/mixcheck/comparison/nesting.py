@@ -35,11 +35,11 @@ def why_not_nested(smaller: Comparable, larger: Comparable) -> str:
     divides the rows alike. Names of columns, factors, levels and terms play no part, and neither
     does the order of the rows.
     """
-    held, wide = _facts(smaller, larger), _facts(larger, larger)
+    narrow, wide = _facts(smaller, larger), _facts(larger, larger)
     return (
         _other_likelihood(smaller, larger)
-        or _fixed_outside(held, wide)
-        or _random_outside(held, wide)
+        or _fixed_outside(narrow, wide)
+        or _random_outside(narrow, wide)
         or _not_larger(smaller, larger)
     )
 
@@ -50,25 +50,25 @@ def contains(larger: Comparable, smaller: Comparable) -> bool:
     A family may be the limit of another, as its dispersion or its zero part runs to an end:
     that needs a predictor that can run there in all rows at once. A hurdle holds the family that
     it truncates where its zero part has a value for each mean. An intercept for each level of f
-    in g, ``(1 | g:f)``, is held by an effect of f in g, ``(0 + f | g)``, as one of its
+    in g, ``(1 | g:f)``, is contained in an effect of f in g, ``(0 + f | g)``, as one of its
     covariances. Models may be equal.
     """
-    held, wide = _facts(smaller, larger), _facts(larger, larger)
+    narrow, wide = _facts(smaller, larger), _facts(larger, larger)
     family, other = (port_of(model).description.get("family") for model in (smaller, larger))
     if family != other and not (isinstance(larger, Traceable) and isinstance(family, str)):
         return False
     if family != other and isinstance(larger, Traceable):
-        saturated = family in larger.whole_families and _is_saturated(held, wide)
+        saturated = family in larger.whole_families and _is_saturated(narrow, wide)
         if family not in larger.family_limits and not saturated:
             return False
-    further = [X for name, X in wide.fixed.items() if name not in held.fixed]
+    further = [X for name, X in wide.fixed.items() if name not in narrow.fixed]
     return (
         not _other_likelihood(smaller, larger, _BESIDE_FAMILY)
         and all(spans(X, np.ones((len(X), 1))) for X in further)
-        and not _fixed_outside(held, wide)
+        and not _fixed_outside(narrow, wide)
         and all(
             _within(term, wide.terms) or _crosses_within(term, wide.terms)
-            for term in held.terms.values()
+            for term in narrow.terms.values()
         )
         and covariance_parameters(larger) >= covariance_parameters(smaller)
     )
@@ -150,10 +150,10 @@ def _facts(model: Comparable, reference: Comparable) -> _Facts:
     groups: Mapping[str, IntArray] = {}
     offsets: Mapping[str, FloatArray] = {}
     if isinstance(model, Traceable):
-        held = model.data_rows
-        offsets = {name: arranged(values) for name, values in held.offsets.items()}
+        data = model.data_rows
+        offsets = {name: arranged(values) for name, values in data.offsets.items()}
         groups = {
-            name: codes if order is None else codes[order] for name, codes in held.groups.items()
+            name: codes if order is None else codes[order] for name, codes in data.groups.items()
         }
     first = next(iter(fixed), "")
     terms: dict[str, _Term] = {}

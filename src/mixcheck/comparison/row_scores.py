@@ -365,22 +365,22 @@ def _refit(
     task = _LeftOut(model, rows)
     found = map_numbers(task, range(rows.size), n_jobs=n_jobs, progress=progress)
     out = np.empty((3, rows.size))
-    for k, held in enumerate(found):
-        if isinstance(held, str) or not np.isfinite(held).all():
-            why = held if isinstance(held, str) else "its log score is not finite"
+    for k, result in enumerate(found):
+        if isinstance(result, str) or not np.isfinite(result).all():
+            why = result if isinstance(result, str) else "its log score is not finite"
             raise ComparisonError(
                 f"the model cannot predict row {shown(index[rows[k]])} from the others: {why}. "
                 "Leave that row out of the data, or merge predictors that occur in it alone"
             )
-        out[:, k] = held
+        out[:, k] = result
     return out
 
 
 def _replace(predicted: Prediction, rows: IntArray, values: FloatArray) -> Prediction:
     """The same predictions, those of some rows from `values`, (3, r)."""
-    held = np.stack([predicted.score, predicted.mean, predicted.variance])
-    held[:, rows] = values
-    return Prediction(*held)
+    table = np.stack([predicted.score, predicted.mean, predicted.variance])
+    table[:, rows] = values
+    return Prediction(*table)
 
 
 LOO = Criterion("loo", "LOO score", loo, needs=Rowwise, larger=True, paired=True, effective="p_loo")

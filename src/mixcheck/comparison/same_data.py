@@ -147,7 +147,7 @@ def _difference_of_rows(one: DataRows, other: DataRows) -> str:
         "weights": (one.weights, other.weights),
         "offset": (one.offsets["mean"], other.offsets["mean"]),
     }
-    return next((name for name, held in pairs.items() if not same_values(*held, order)), "")
+    return next((name for name, pair in pairs.items() if not same_values(*pair, order)), "")
 
 
 def order_of(reference: Comparable, model: Comparable) -> IntArray | None:

@@ -43,15 +43,15 @@ def weighted_chi_square_sf(statistic: float, weights: FloatArray) -> float:
     largest = float(weights.max(initial=0.0))
     if largest <= 0.0:
         return 0.0
-    held = weights[weights > _NEGLIGIBLE * largest] / largest
+    relative = weights[weights > _NEGLIGIBLE * largest] / largest
     x = statistic / largest
-    if np.all(held == held[0]):
-        return float(chdtrc(held.size, x))
-    step = 2.0 * np.pi / (2.0 * (x + float(held.sum()) + _REACH))
+    if np.all(relative == relative[0]):
+        return float(chdtrc(relative.size, x))
+    step = 2.0 * np.pi / (2.0 * (x + float(relative.sum()) + _REACH))
     total = 0.0
     for start in range(0, _MOST_TERMS, _CHUNK):
         k = np.arange(start, start + _CHUNK) + 0.5
-        log_phi = -0.5 * np.log(1.0 - 2.0j * np.multiply.outer(k * step, held)).sum(axis=1)
+        log_phi = -0.5 * np.log(1.0 - 2.0j * np.multiply.outer(k * step, relative)).sum(axis=1)
         terms = np.exp(log_phi - 1.0j * k * step * x)
         total += float((terms.imag / k).sum())
         if abs(terms[-1]) / k[-1] < _TAIL:

@@ -43,15 +43,15 @@ def with_shapes(design: Design, shapes: Collection[str], order: Sequence[str]) -
     )
     parts = plan_formula(formula).predictors
     made = make_matrices({name: parts[name] for name in shapes}, {}, n, None)
-    held = {part.name: part for part in design.predictors}
-    held |= {
+    by_name = {part.name: part for part in design.predictors}
+    by_name |= {
         name: Predictor(name, recipe.columns, X, np.zeros(n), (), ())
         for name, (X, recipe) in made.items()
     }
     return replace(
         design,
         formula=formula,
-        predictors=tuple(held[name] for name in order),
+        predictors=tuple(by_name[name] for name in order),
         recipes={**design.recipes, **{name: recipe for name, (_, recipe) in made.items()}},
         kept={**design.kept, **dict.fromkeys(shapes, np.ones(1, dtype=np.bool_))},
     )

@@ -103,8 +103,8 @@ class Beta(Template):
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""
         inside = _find_inside(self.link, eta)
-        held = tuple(np.where(inside, e, 1.0) for e in eta)
-        return _beta_information(self.link.log_tails(held[0], 2), held[1])
+        safe = tuple(np.where(inside, e, 1.0) for e in eta)
+        return _beta_information(self.link.log_tails(safe[0], 2), safe[1])
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance, ``(n,)``."""
@@ -234,9 +234,9 @@ class BetaBinomial(Template):
         m = _trials(size, eta[0])
         k = np.floor(y)
         inside = (k >= 0.0) & (k <= m)
-        held = np.clip(k, 0.0, m)
-        mass = self.probability(held, eta, m)
-        below, upto = cumulate(held, m, *_shapes(self.link, eta), mass)
+        count = np.clip(k, 0.0, m)
+        mass = self.probability(count, eta, m)
+        below, upto = cumulate(count, m, *_shapes(self.link, eta), mass)
         outside = np.where(k < 0.0, 0.0, 1.0)
         upto = np.where(inside, np.where(k == m, 1.0, upto), outside)
         return np.where(inside & (k == y), below, upto), upto
@@ -304,8 +304,8 @@ def _hold_ends(
         return eta[0]
     # A precision far below one takes the shapes further out.
     near = np.clip(1.0 + np.minimum(eta[1], 0.0) / 200.0, 0.1, 1.0)
-    held = np.where(low, np.maximum(eta[0], below * near), eta[0])
-    return np.where(high, np.minimum(held, above * near), held)
+    bounded = np.where(low, np.maximum(eta[0], below * near), eta[0])
+    return np.where(high, np.minimum(bounded, above * near), bounded)
 
 
 def _find_inside(link: ProbabilityLink, eta: Predictors) -> BoolArray:
@@ -317,8 +317,8 @@ def _find_inside(link: ProbabilityLink, eta: Predictors) -> BoolArray:
 
 
 def _hold_exp(log: FloatArray) -> FloatArray:
-    held: FloatArray = np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
-    return held
+    bounded: FloatArray = np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
+    return bounded
 
 
 def _shapes(link: ProbabilityLink, eta: Predictors) -> tuple[FloatArray, FloatArray]:

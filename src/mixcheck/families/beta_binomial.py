@@ -78,9 +78,9 @@ def _below(
         over_a = variance[0] + variance[1] < variance[2] + variance[3]
         narrow = np.where(over_a, np.minimum(shapes[0], shapes[1]), shapes[2:].min(axis=0))
         for chosen, swapped in ((over_a, True), (~over_a, False)):
-            held = chosen & (narrow >= LEAST_SHAPE)
-            if held.any():
-                total[rows[held]] = _integral(*shapes[:, held], over_a=swapped)
+            integrable = chosen & (narrow >= LEAST_SHAPE)
+            if integrable.any():
+                total[rows[integrable]] = _integral(*shapes[:, integrable], over_a=swapped)
         # A far tail is the end of an integrand, but few terms of a sum that falls ever faster.
         far = (total[rows] < _FAR_TAIL) & (a[rows] >= 1.0)
         many[rows[far | (narrow < LEAST_SHAPE)]] = False

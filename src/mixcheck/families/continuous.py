@@ -80,11 +80,11 @@ class Gaussian(Template):
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log density and its derivatives in both predictors."""
-        scale, held = _inverse_sd(eta[1])
+        scale, clipped = _inverse_sd(eta[1])
         mu, inner = take_mean(self.link, eta[0])
         residual = data.y - mu
         residual *= scale
-        if held or _exceeds(residual, LARGEST_RESIDUAL):
+        if clipped or _exceeds(residual, LARGEST_RESIDUAL):
             inside = (np.abs(residual) <= LARGEST_RESIDUAL) & (np.abs(eta[1]) <= LOG_SD_MAX)
             harmless = tuple(np.where(inside, e, 1.0) for e in eta)
             shown = Observed(np.where(inside, data.y, 0.0), None, data.constant)

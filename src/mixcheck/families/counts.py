@@ -237,17 +237,17 @@ def _sqrt_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Deriv
     if not inside.all():
         harmless = _sqrt_link_derivatives(data, np.where(inside, eta, 1.0), order)
         return mask_derivatives(harmless, inside)
-    held = np.where(zero, 1.0, eta)
-    log_mean = 2.0 * np.log(np.abs(held))
+    root = np.where(zero, 1.0, eta)
+    log_mean = 2.0 * np.log(np.abs(root))
     value = y * log_mean - eta * eta + data.constant
     if y.size and y.max() > _LARGE_COUNT:
         value = np.where(y > _LARGE_COUNT, _near_large_count(y, log_mean), value)
     if order < 1:
         return Derivatives(value, (), {}, {})
-    ratio = 2.0 * y / held
-    bend = ratio / held
+    ratio = 2.0 * y / root
+    bend = ratio / root
     second = {(0, 0): -bend - 2.0} if order > 1 else {}
-    third = {(0, 0, 0): 2.0 * bend / held} if order > 2 else {}
+    third = {(0, 0, 0): 2.0 * bend / root} if order > 2 else {}
     return Derivatives(value, (ratio - 2.0 * eta,), second, third)
 
 

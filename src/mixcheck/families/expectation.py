@@ -95,18 +95,18 @@ def expect(
 def _panels(spread: Spread, rows: IntArray) -> Iterator[list[_Panel]]:
     """All panels of some rows, as many at a time as one call of the density is worth."""
     left = np.full(rows.size, spread.lowest)
-    held: list[_Panel] = []
+    batch: list[_Panel] = []
     while rows.size:
         y, weight, width = _panel(left, spread, rows)
-        held.append((rows, y, weight))
-        if sum(part.size for part, _, _ in held) >= _ROWS:
-            yield held
-            held = []
+        batch.append((rows, y, weight))
+        if sum(part.size for part, _, _ in batch) >= _ROWS:
+            yield batch
+            batch = []
         left = np.maximum(left + width, spread.low[rows])
         open_ = left <= spread.high[rows]
         rows, left = rows[open_], left[open_]
-    if held:
-        yield held
+    if batch:
+        yield batch
 
 
 def _panel(

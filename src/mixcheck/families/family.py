@@ -524,8 +524,8 @@ class Family(ABC):
             -1 for minus infinity, 1 for infinity, 0 for neither, and ``FREE`` where the log
             density does not depend on the predictor.
         """
-        held = np.zeros(data.y.shape, dtype=np.intp)
-        return (held,) * len(self.predictors)
+        direction = np.zeros(data.y.shape, dtype=np.intp)
+        return (direction,) * len(self.predictors)
 
     @property
     def simplest(self) -> tuple[int, ...]:

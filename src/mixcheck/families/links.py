@@ -317,8 +317,8 @@ class Sqrt(Link):
 
     def inverse(self, eta: FloatArray) -> FloatArray:
         """Square, ``(n,)``."""
-        held = np.clip(eta, -1e150, 1e150)
-        return held * held
+        bounded = np.clip(eta, -1e150, 1e150)
+        return bounded * bounded
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Square and its first three derivatives, each ``(n,)``."""

@@ -476,8 +476,8 @@ def _near_large_count(
     odds are theta over the mean. The beta function has an asymptotic series there.
     """
     large = y > _LARGE_COUNT * np.maximum(theta, 1.0)
-    held = np.where(large, y, 1.0)
-    near = -special.betaln(theta, held) - np.log(held) - zero - held * np.log1p(odds)
+    count = np.where(large, y, 1.0)
+    near = -special.betaln(theta, count) - np.log(count) - zero - count * np.log1p(odds)
     return np.where(large, near, value)
 
 

@@ -238,9 +238,9 @@ class Ordinal(Template):
         for code, value in enumerate(self.values):
             d = self.derivatives(Observed(np.full(zero.shape, value), None, zero), eta, 1)
             mass = np.exp(d.value)
-            held = [0, *(k for k in (code, code + 1) if 0 < k < len(eta))]
-            for i, a in enumerate(held):
-                for b in held[i:]:
+            places = [0, *(k for k in (code, code + 1) if 0 < k < len(eta))]
+            for i, a in enumerate(places):
+                for b in places[i:]:
                     out[a, b] = out.get((a, b), zero) + mass * d.first[a] * d.first[b]
         return out
 

@@ -72,9 +72,9 @@ class Positive(LogMeanTemplate):
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""
         inside = _find_inside(self.link, eta)
-        held = tuple(np.where(inside, e, 1.0) for e in eta)
-        _, log_mu, inner = take_log(self.link, held[0])
-        return compose_expected(*self.expect_logs(log_mu, held[1]), (inner, None))
+        safe = tuple(np.where(inside, e, 1.0) for e in eta)
+        _, log_mu, inner = take_log(self.link, safe[0])
+        return compose_expected(*self.expect_logs(log_mu, safe[1]), (inner, None))
 
 
 @final

@@ -136,8 +136,8 @@ def log_gap(z: FloatArray, log: FloatArray) -> FloatArray:
     if not near.any():
         return z - log
     s = z / (2.0 + z)
-    held = np.where(near, s, 0.0)
-    return np.where(near, s * z - _atanh_rest(held), z - log)
+    small = np.where(near, s, 0.0)
+    return np.where(near, s * z - _atanh_rest(small), z - log)
 
 
 def _atanh_rest(s: FloatArray) -> FloatArray:
@@ -200,15 +200,15 @@ def _rise_by_steps(counts: NDArray[np.int8], theta: FloatArray, order: int) -> C
     rank = np.argsort(-counts, kind="stable")
     left = np.searchsorted(-counts[rank], -np.arange(1, _STEPS), side="left")
     t = theta[rank]
-    held = np.minimum(t, 1.0)
-    inverse, offset = 1.0 / np.maximum(t, 1.0), held - 1.0
+    least = np.minimum(t, 1.0)
+    inverse, offset = 1.0 / np.maximum(t, 1.0), least - 1.0
     sums = [np.zeros_like(t) for _ in range(order + 1)]
     for k in range(1, int(counts.max(initial=0))):
         rows = slice(0, int(left[k - 1]))
         excess = k * inverse[rows] + offset[rows]  # the factor less one, or theta + k - 1
         sums[0][rows] += excess + excess * sums[0][rows]
         _add_step(k, t[rows], [column[rows] for column in sums[1:]])
-    sums[0] = np.log1p(sums[0]) - np.maximum(counts[rank] - 1.0, 0.0) * np.log(held)
+    sums[0] = np.log1p(sums[0]) - np.maximum(counts[rank] - 1.0, 0.0) * np.log(least)
     for column in sums:
         t = column.copy()
         column[rank] = t
@@ -257,5 +257,5 @@ def gap_of_share(x: FloatArray, share: FloatArray, log: FloatArray) -> FloatArra
     """``log(1 + x) - x / (1 + x)``, which is the gap at minus the share ``x / (1 + x)``."""
     near = x < _NEAR
     s = x / (2.0 + x)
-    held = np.where(near, s, 0.0)
-    return np.where(near, s * share + _atanh_rest(held), log - share)
+    small = np.where(near, s, 0.0)
+    return np.where(near, s * share + _atanh_rest(small), log - share)

@@ -134,11 +134,11 @@ class Template(Family):
             if near.any():
                 moved = (np.where(near, NEAR_ZERO, eta[0]), *eta[1:])
                 return continue_evenly(self.derive_held(derive, data, moved, order), near, eta[0])
-        held = self.hold(data, eta)
-        inside = self.find_inside(data, held)
+        bounded = self.hold(data, eta)
+        inside = self.find_inside(data, bounded)
         if inside is None:
-            return derive(data, held, order)
-        return derive_inside(derive, inside, data, held, order)
+            return derive(data, bounded, order)
+        return derive_inside(derive, inside, data, bounded, order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""

@@ -184,8 +184,8 @@ class Truncated(Template):
 
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """A count of one, likeliest at a mean of zero; see `Family.recession`."""
-        held = np.zeros(data.y.shape, dtype=np.intp)
-        return (recede(self.link, data.y == 1.0), *(held for _ in self.predictors[1:]))
+        direction = np.zeros(data.y.shape, dtype=np.intp)
+        return (recede(self.link, data.y == 1.0), *(direction for _ in self.predictors[1:]))
 
     def start(self, data: Observed) -> FloatArray:
         """Untruncated mean: counts less one half, ``(n,)``."""
@@ -245,11 +245,11 @@ class TruncatedPoisson(Truncated):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information in closed form: in the log mean the observed one is it."""
-        held = np.where(find_inside(self.link, eta), eta[0], 1.0)
+        predictor = np.where(find_inside(self.link, eta), eta[0], 1.0)
         if self.link.name == "sqrt":
             near = np.abs(eta[0]) < NEAR_ZERO
-            held = np.where(near, np.copysign(NEAR_ZERO, eta[0]), held)
-        _, log_mu, inner = take_log(self.link, held)
+            predictor = np.where(near, np.copysign(NEAR_ZERO, eta[0]), predictor)
+        _, log_mu, inner = take_log(self.link, predictor)
         plain = TruncatedPoisson().derive(observe_counts(np.ones_like(log_mu)), (log_mu,), 3)
         slopes = {((0, 0), 0): -plain.third[0, 0, 0]}
         return compose_expected({(0, 0): -plain.second[0, 0]}, slopes, (inner,))

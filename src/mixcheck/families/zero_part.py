@@ -513,8 +513,8 @@ def _add_zeros(data: Observed, base: Derivatives, z: FloatArray, order: int) -> 
     inside = base.value > -np.inf
     if inside.all():
         return _inflate(data.y == 0.0, base, z, order)
-    held = Derivatives(np.where(inside, base.value, 0.0), base.first, base.second, base.third)
-    return mask_derivatives(_inflate(data.y == 0.0, held, z, order), inside)
+    finite = Derivatives(np.where(inside, base.value, 0.0), base.first, base.second, base.third)
+    return mask_derivatives(_inflate(data.y == 0.0, finite, z, order), inside)
 
 
 def _inflate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> Derivatives:
@@ -529,9 +529,9 @@ def _inflate(zero: BoolArray, base: Derivatives, z: FloatArray, order: int) -> D
     value = np.where(zero, np.logaddexp(_log_expit(z), value), value)
     if order < 1:
         return Derivatives(value, (), {}, {})
-    held = np.clip(z, -_Z_MAX, _Z_MAX) - base.value
-    w = np.where(zero, special.expit(held), 0.0)
-    v = np.where(zero, special.expit(-held), 1.0)
+    log_odds = np.clip(z, -_Z_MAX, _Z_MAX) - base.value
+    w = np.where(zero, special.expit(log_odds), 0.0)
+    v = np.where(zero, special.expit(-log_odds), 1.0)
     scores = tuple(np.where(v > 0.0, d, 0.0) for d in base.first)
     rise = np.where(zero, w * other * -np.expm1(np.minimum(base.value, 0.0)), -pi)
     first = (*(v * d for d in scores), rise)

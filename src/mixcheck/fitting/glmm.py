@@ -238,17 +238,17 @@ def _fit(
         return GLMM(GlmmPort(design, problem, optimum, method, design.notes))
     chosen = method
 
-    def search(held: Problem, start: FixedFit) -> Optimum:
+    def search(known: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen
-        determined = estimate_determined(held)
+        determined = estimate_determined(known)
         if determined is not None:
             chosen = method.settle()
             return determined
         if method.settled or not isinstance(method, Approximation):
-            optimum = estimate(held, method, start)
+            optimum = estimate(known, method, start)
         else:
-            optimum, chosen = _estimate_finely(held, method, start)
-        exact = None if method.joint else integrate_wide(held, optimum)
+            optimum, chosen = _estimate_finely(known, method, start)
+        exact = None if method.joint else integrate_wide(known, optimum)
         if exact is not None:
             chosen = method.settle()
             return exact

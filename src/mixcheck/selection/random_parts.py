@@ -124,8 +124,8 @@ def _whole_or_nothing(
 ) -> list[RandomPart]:
     if not part.effects:
         return [whole]
-    held = any((part.group, effect) in kept for effect in part.effects)
-    return [] if held else [replace(part, effects=())]
+    keeps = any((part.group, effect) in kept for effect in part.effects)
+    return [] if keeps else [replace(part, effects=())]
 
 
 def _smaller(

@@ -155,8 +155,8 @@ def combine(
     for remedy in remedies:
         by_aspect[remedy.aspect].append(remedy)
     sets: list[tuple[Remedy, ...]] = [()]
-    for held in by_aspect.values():
-        sets += [(*chosen, remedy) for chosen in sets for remedy in held]
+    for same_aspect in by_aspect.values():
+        sets += [(*chosen, remedy) for chosen in sets for remedy in same_aspect]
     ordered = sorted(sets[1:], key=len)
     models: dict[Model, tuple[str, ...]] = {}
     for chosen in ordered:

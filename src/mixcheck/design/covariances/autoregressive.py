@@ -71,11 +71,11 @@ class Autoregressive(Sequential):
 
     def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
         """Derivative in theta from one in every entry of Lambda."""
-        held = self.dependence(theta, 1)
+        dependence = self.dependence(theta, 1)
         unit = np.eye(self.q)
-        w = held.spread(unit)
+        w = dependence.spread(unit)
         d_sd = float(np.vdot(d_root, w.T))
-        d_r = self.deviation(theta) * held.outer(d_root.T, unit, w)
+        d_r = self.deviation(theta) * dependence.outer(d_root.T, unit, w)
         return np.append(d_sd, d_r)[: self.n_theta]
 
     def nearest(self, covariance: FloatArray) -> FloatArray:

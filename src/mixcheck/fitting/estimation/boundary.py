@@ -31,8 +31,8 @@ def face_near(problem: Problem, psi: FloatArray) -> FloatArray | None:
     """Parameters on the face nearest to `psi`, (P,); None if no term is close to one."""
     out, found = psi.copy(), False
     for term in problem.terms:
-        held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-        face = term.covariance.without_smallest(psi[held], _NEGLIGIBLE)
+        place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+        face = term.covariance.without_smallest(psi[place], _NEGLIGIBLE)
         if face is not None:
-            out[held], found = face, True
+            out[place], found = face, True
     return out if found else None

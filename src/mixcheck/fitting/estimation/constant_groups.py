@@ -61,12 +61,12 @@ def _unbounded(problem: Problem) -> list[Term]:
 
 def determined_terms(problem: Problem) -> tuple[Term, ...]:
     """Random intercepts whose every level has responses at one end, but not all at the same."""
-    held = [t for t in _unbounded(problem) if is_intercept(t)]
-    if not held:
+    intercepts = [t for t in _unbounded(problem) if is_intercept(t)]
+    if not intercepts:
         return ()
     ways = problem.recession
     counted = _counted(problem)
-    return tuple(t for t in held if _is_determined(problem, t, ways[t.predictor], counted))
+    return tuple(t for t in intercepts if _is_determined(problem, t, ways[t.predictor], counted))
 
 
 def _counted(problem: Problem) -> BoolArray:
@@ -87,9 +87,9 @@ def _levels(problem: Problem, term: Term) -> IntArray:
 def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArray) -> bool:
     codes = _levels(problem, term)
     # Most data show in their first rows already that they are not.
-    for held in (slice(_FIRST_ROWS), slice(None)):
-        rows = counted[held] & (np.abs(way[held]) <= 1)
-        side, level = way[held][rows], codes[held][rows]
+    for some in (slice(_FIRST_ROWS), slice(None)):
+        rows = counted[some] & (np.abs(way[some]) <= 1)
+        side, level = way[some][rows], codes[some][rows]
         total, size = np.bincount(level, side), np.bincount(level)
         if (side == 0).any() or not (np.abs(total) == size).all():
             return False

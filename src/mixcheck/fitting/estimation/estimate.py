@@ -105,11 +105,11 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         if is_profiled(problem):
             return estimate_gaussian(problem, method)
         fixed = fixed or fit_without_random_effects(problem)
-        held = standardise(problem)
-        if held is None:
+        standard = standardise(problem)
+        if standard is None:
             return _verified(problem, _estimate(problem, method, fixed), method)
-        optimum = _estimate(held.problem, method, _take(held, fixed))
-        return _bring_back(held, _verified(held.problem, optimum, method), method)
+        optimum = _estimate(standard.problem, method, _take(standard, fixed))
+        return _bring_back(standard, _verified(standard.problem, optimum, method), method)
 
 
 def _verified(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
@@ -118,10 +118,10 @@ def _verified(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     return optimum
 
 
-def _take(held: Standardised, fixed: FixedFit) -> FixedFit:
+def _take(standard: Standardised, fixed: FixedFit) -> FixedFit:
     """The model without random effects in the columns of a standardised problem."""
-    psi = held.there(np.append(fixed.beta, np.zeros(held.alone.n_theta)))
-    return FixedFit(psi[: held.alone.n_beta], fixed.derivatives)
+    psi = standard.there(np.append(fixed.beta, np.zeros(standard.alone.n_theta)))
+    return FixedFit(psi[: standard.alone.n_beta], fixed.derivatives)
 
 
 def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
@@ -137,16 +137,16 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
     return _canonical(problem, _from_near(problem, method, near), method)
 
 
-def _bring_back(held: Standardised, optimum: Optimum, method: Method) -> Optimum:
+def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Optimum:
     """The optimum of a standardised problem as one of the problem that it stands for."""
     if optimum.evaluation.mode is None:
         return optimum
-    psi = held.here(optimum.psi)
-    jacobian, inverse = held.jacobian(optimum.psi), held.inverse_jacobian(psi)
+    psi = standard.here(optimum.psi)
+    jacobian, inverse = standard.jacobian(optimum.psi), standard.inverse_jacobian(psi)
     scale, hessian = jacobian @ optimum.scale, optimum.hessian
-    deviance = optimum.evaluation.deviance - (held.volume if method.restricted else 0.0)
+    deviance = optimum.evaluation.deviance - (standard.volume if method.restricted else 0.0)
     gradient = inverse.T @ optimum.evaluation.gradient
-    mode = _evaluation_at(held.alone, psi, scale, method).mode
+    mode = _evaluation_at(standard.alone, psi, scale, method).mode
     if mode is None:
         raise ConvergenceError(
             "a predictor lies so far from zero beside its spread that the likelihood cannot be "
@@ -190,13 +190,13 @@ def estimate_refined(
     ConvergenceError
         If no fineness is enough.
     """
-    held = standardise(problem)
+    standard = standardise(problem)
     here, start = problem, fixed
-    if held is not None:
-        here, start = held.problem, _take(held, fixed)
+    if standard is not None:
+        here, start = standard.problem, _take(standard, fixed)
     near = _near(here, method.preliminary or method, find_start(here, start))
     optimum, refined = _refine(here, method, near)
-    return (optimum if held is None else _bring_back(held, optimum, refined)), refined
+    return (optimum if standard is None else _bring_back(standard, optimum, refined)), refined
 
 
 @may_overflow()
@@ -206,13 +206,15 @@ def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Opti
 
     Where it ends and how high is all that is asked: as in a refit, the search has no curvature.
     """
-    held = standardise(problem)
-    here, psi = (problem, near.psi) if held is None else (held.problem, held.there(near.psi))
+    standard = standardise(problem)
+    here, psi = (
+        (problem, near.psi) if standard is None else (standard.problem, standard.there(near.psi))
+    )
     # The other optimum may have its fixed effects among the modes, or a search of its own.
     at = objective_of(here, Laplace())(psi, None)
     there = Optimum(psi, at, np.eye(psi.size), np.nan, None, np.nan, 1)
     optimum, refined = _refine(here, method, there, hessian=False)
-    return (optimum if held is None else _bring_back(held, optimum, refined)), refined
+    return (optimum if standard is None else _bring_back(standard, optimum, refined)), refined
 
 
 def _refine(
@@ -433,12 +435,12 @@ def re_estimate(
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if is_profiled(problem):
             return estimate_gaussian(problem, method, previous)
-        held = standardise(problem)
-        if held is None:
+        standard = standardise(problem)
+        if standard is None:
             return _verified(problem, _re_estimate(problem, previous, scale, method), method)
-        there = held.inverse_jacobian(previous) @ scale
-        optimum = _re_estimate(held.problem, held.there(previous), there, method)
-        return _bring_back(held, _verified(held.problem, optimum, method), method)
+        there = standard.inverse_jacobian(previous) @ scale
+        optimum = _re_estimate(standard.problem, standard.there(previous), there, method)
+        return _bring_back(standard, _verified(standard.problem, optimum, method), method)
 
 
 def _re_estimate(
@@ -521,15 +523,15 @@ def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatAr
     whitened = optimum.whitened_hessian()
     if whitened is not None:
         return invert_curvature(whitened, optimum.searched)
-    held = standardise(problem)
-    if held is None:
+    standard = standardise(problem)
+    if standard is None:
         return invert_information(hessian_at(problem, optimum, method), optimum.scale)
-    psi = held.there(optimum.psi)
-    scale = held.inverse_jacobian(optimum.psi) @ optimum.scale
-    at = _evaluation_at(held.problem, psi, scale, method)
+    psi = standard.there(optimum.psi)
+    scale = standard.inverse_jacobian(optimum.psi) @ optimum.scale
+    at = _evaluation_at(standard.problem, psi, scale, method)
     there = replace(optimum, psi=psi, evaluation=at, scale=scale)
-    jacobian = held.jacobian(psi)
-    covariance = invert_information(hessian_at(held.problem, there, method), scale)
+    jacobian = standard.jacobian(psi)
+    covariance = invert_information(hessian_at(standard.problem, there, method), scale)
     out: FloatArray = jacobian @ covariance @ jacobian.T
     return out
 

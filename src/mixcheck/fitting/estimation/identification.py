@@ -90,7 +90,7 @@ def _require_distinct(term: Term) -> None:
                 f"the random effect {name} of {block.name} is zero in every row used, so that it "
                 "has no variance to estimate; leave it out"
             )
-    lost = ", ".join(name for name, held in zip(block.effects, keep, strict=True) if not held)
+    lost = ", ".join(name for name, kept in zip(block.effects, keep, strict=True) if not kept)
     raise DesignError(
         f"the random effects of {block.name} are linear combinations of each other "
         f"({lost} of those before), so that their variances cannot be told apart; leave "

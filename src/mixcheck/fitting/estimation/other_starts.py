@@ -158,8 +158,8 @@ def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
             centre = out[where] if k == 0 else 0.0
             out[where] = centre + rng.normal(0.0, _SHIFT[min(k, 1)], size.size) / size
         for term in problem.terms:
-            held = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-            root = term.covariance.root(out[held])
+            place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+            root = term.covariance.root(out[place])
             sizes = np.abs(np.diag(root)) * np.exp(rng.normal(0.0, _RESIZE, root.shape[0]))
             if root.shape[0] > 1 and term.covariance.correlated.all():
                 root = np.tril(rng.normal(0.0, _CORRELATE, root.shape), -1) + np.eye(sizes.size)
@@ -167,7 +167,7 @@ def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
                 sizes = sizes[:, None] * root
             else:
                 sizes = np.diag(sizes)
-            out[held] = term.covariance.of_root(sizes)
+            out[place] = term.covariance.of_root(sizes)
         yield out
 
 

@@ -222,81 +222,81 @@ def estimate_by_pql(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
     ------
     ConvergenceError
     """
-    held = _at(joint, method, start)
+    at = _at(joint, method, start)
     count = 1
     for _ in range(_MAX_ROUNDS):
-        held, change, used = _round(joint, method, held)
+        at, change, used = _round(joint, method, at)
         count += used
         if change >= _NEAR:
             continue
-        held, used = _newton(joint, method, held)
+        at, used = _newton(joint, method, at)
         count += used
-        if held.largest < _ENOUGH:
-            held = _canonical(joint, method, held)
-            optimum = _minimum(method, held)
-            if np.array_equal(optimum.psi, held.evaluation.psi):
-                return _finish(joint, held, replace(optimum, evaluations=count))
+        if at.largest < _ENOUGH:
+            at = _canonical(joint, method, at)
+            optimum = _minimum(method, at)
+            if np.array_equal(optimum.psi, at.evaluation.psi):
+                return _finish(joint, at, replace(optimum, evaluations=count))
             # Minus the pseudo-likelihood had no minimum there, but a saddle.
-            held = _at(joint, method, optimum.psi, held)
-    return _finish(joint, held, replace(_minimum(method, held), evaluations=count))
+            at = _at(joint, method, optimum.psi, at)
+    return _finish(joint, at, replace(_minimum(method, at), evaluations=count))
 
 
-def _round(joint: Joint, method: PQL, held: _Rest) -> tuple[_Rest, float, int]:
+def _round(joint: Joint, method: PQL, at: _Rest) -> tuple[_Rest, float, int]:
     """Fit the working model and find the working response anew.
 
     Returns the change of the parameters in standard errors, and the evaluations it took.
     """
-    objective, psi = objective_of(held.problem, method), held.evaluation.psi
-    moved = minimise(objective, psi, held.scale, first=held.evaluation, hessian=False)
-    after = _at(joint, method, moved.psi, held)
+    objective, psi = objective_of(at.problem, method), at.evaluation.psi
+    moved = minimise(objective, psi, at.scale, first=at.evaluation, hessian=False)
+    after = _at(joint, method, moved.psi, at)
     change = np.linalg.solve(after.scale, moved.psi - psi)
     return after, float(np.abs(change).max(initial=0.0)), moved.evaluations + 1
 
 
-def _newton(joint: Joint, method: PQL, held: _Rest) -> tuple[_Rest, int]:
+def _newton(joint: Joint, method: PQL, at: _Rest) -> tuple[_Rest, int]:
     """Newton steps towards a zero of the gradient, with one Jacobian, while they help."""
-    psi, scale = held.evaluation.psi, held.scale
+    psi, scale = at.evaluation.psi, at.scale
     columns = []
     for j in range(psi.size):
         step = _DIFFERENCE * scale[:, j]
-        ahead = _at(joint, method, psi + step, held).slope
-        behind = _at(joint, method, psi - step, held).slope
+        ahead = _at(joint, method, psi + step, at).slope
+        behind = _at(joint, method, psi - step, at).slope
         columns.append((ahead - behind) / (2.0 * _DIFFERENCE))
     inverse = np.linalg.pinv(np.column_stack(columns))
     count = 2 * psi.size
     for _ in range(_MAX_NEWTON):
-        if held.largest < _TOLERANCE:
+        if at.largest < _TOLERANCE:
             break
-        step = -scale @ (inverse @ held.slope)
-        after = _at(joint, method, held.evaluation.psi + step, held)
+        step = -scale @ (inverse @ at.slope)
+        after = _at(joint, method, at.evaluation.psi + step, at)
         count += 1
-        if not after.largest < held.largest:
+        if not after.largest < at.largest:
             break
-        held = after
-    return held, count
+        at = after
+    return at, count
 
 
-def _canonical(joint: Joint, method: PQL, held: _Rest) -> _Rest:
+def _canonical(joint: Joint, method: PQL, at: _Rest) -> _Rest:
     """The same with the diagonal of every Lambda non-negative."""
-    problem, psi = joint.problem, held.evaluation.psi.copy()
+    problem, psi = joint.problem, at.evaluation.psi.copy()
     psi[problem.n_beta :] = problem.canonical(psi[problem.n_beta :])
-    if np.array_equal(psi, held.evaluation.psi):
-        return held
-    return replace(_at(joint, method, psi), scale=held.scale)
+    if np.array_equal(psi, at.evaluation.psi):
+        return at
+    return replace(_at(joint, method, psi), scale=at.scale)
 
 
-def _minimum(method: PQL, held: _Rest) -> Optimum:
+def _minimum(method: PQL, at: _Rest) -> Optimum:
     """The curvature of the working deviance there, and a better point if it is no minimum."""
-    psi = held.evaluation.psi
-    objective = objective_of(held.problem, method)
-    return minimise(objective, psi, held.scale, first=held.evaluation)
+    psi = at.evaluation.psi
+    objective = objective_of(at.problem, method)
+    return minimise(objective, psi, at.scale, first=at.evaluation)
 
 
-def _finish(joint: Joint, held: _Rest, optimum: Optimum) -> Optimum:
+def _finish(joint: Joint, at: _Rest, optimum: Optimum) -> Optimum:
     """The optimum in all parameters: deviance of the working model, modes of the responses."""
-    working = held.evaluation.mode
+    working = at.evaluation.mode
     assert working is not None
     fixed_root = working.system.factorization.fixed_root()
-    evaluation = replace(held.evaluation, mode=held.mode)
-    at_rest = replace(optimum, psi=evaluation.psi, evaluation=evaluation, gradient=held.largest)
+    evaluation = replace(at.evaluation, mode=at.mode)
+    at_rest = replace(optimum, psi=evaluation.psi, evaluation=evaluation, gradient=at.largest)
     return expand(joint, at_rest, fixed_root)

@@ -83,9 +83,9 @@ def join(problem: Problem, centre: FloatArray, units: FloatArray) -> Joint:
     return Joint(problem, joined, centre)
 
 
-def root_of(scale: FloatArray, held: slice) -> FloatArray:
+def root_of(scale: FloatArray, where: slice) -> FloatArray:
     """Root of a block of the covariance ``S S'``."""
-    rows = scale[held]
+    rows = scale[where]
     values, vectors = np.linalg.eigh(rows @ rows.T)
     root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-300))
     return root

@@ -85,7 +85,7 @@ class Separation:
         basis, direction = np.zeros((p, self.basis.shape[1])), np.zeros(p)
         basis[places], direction[places] = self.basis, self.direction
         columns, dropped, unseen = (
-            tuple(places[list(held)].tolist()) for held in (self.columns, self.dropped, self.unseen)
+            tuple(places[list(part)].tolist()) for part in (self.columns, self.dropped, self.unseen)
         )
         return Separation(columns, False, dropped, basis, self.rows, direction, unseen)
 
@@ -178,8 +178,8 @@ def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
     basis = np.zeros((p, dropped.size))
     basis[dropped, np.arange(dropped.size)] = 1.0
     if dropped.size and kept.any():
-        held = X[:, kept] / scale[kept]
-        weights = np.linalg.lstsq(held, X[:, dropped], rcond=None)[0]
+        units = X[:, kept] / scale[kept]
+        weights = np.linalg.lstsq(units, X[:, dropped], rcond=None)[0]
         size = np.abs(weights).max(axis=0, initial=0.0)
         weights[np.abs(weights) < _NEGLIGIBLE * np.maximum(size, 1e-300)] = 0.0
         basis[kept] = -weights / scale[kept, None]
@@ -268,13 +268,13 @@ def _widest(margins: FloatArray) -> FloatArray:
         return 1.0 / nearest
     distinct = np.unique(margins, axis=0)
     scale = np.maximum(np.abs(distinct).max(axis=0), 1e-300)
-    held = distinct / scale
-    ones = np.ones((held.shape[0], 1))
+    scaled = distinct / scale
+    ones = np.ones((scaled.shape[0], 1))
     # Largest t with t <= margin <= 1 in every row.
     solution = linprog(
         np.append(np.zeros(r), -1.0),
-        A_ub=np.vstack([np.hstack([-held, ones]), np.hstack([held, 0.0 * ones])]),
-        b_ub=np.repeat([0.0, 1.0], held.shape[0]),
+        A_ub=np.vstack([np.hstack([-scaled, ones]), np.hstack([scaled, 0.0 * ones])]),
+        b_ub=np.repeat([0.0, 1.0], scaled.shape[0]),
         bounds=[(None, None)] * r + [(None, 1.0)],
         method="highs",
         options={"primal_feasibility_tolerance": _FEASIBLE},

@@ -79,8 +79,8 @@ def available_memory() -> float | None:
 def _free_of_machine() -> float | None:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        held = {name: value for name, _, value in (line.partition(":") for line in lines)}
-        return 1024.0 * float(held["MemAvailable"].split()[0])
+        sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return 1024.0 * float(sizes["MemAvailable"].split()[0])
     except (OSError, ValueError, KeyError, IndexError):
         return None
 

@@ -68,13 +68,13 @@ class Standardised:
 
     def _carried(self, psi: FloatArray, *, back: bool) -> FloatArray:
         out = psi.copy()
-        for held, where in zip(self.fixed, self.alone.beta_slices, strict=True):
-            if held is not None:
-                out[where] = (held.back if back else held.forward) @ psi[where]
-        for held, term in zip(self.terms, self.alone.terms, strict=True):
-            if held is not None:
+        for basis, where in zip(self.fixed, self.alone.beta_slices, strict=True):
+            if basis is not None:
+                out[where] = (basis.back if back else basis.forward) @ psi[where]
+        for basis, term in zip(self.terms, self.alone.terms, strict=True):
+            if basis is not None:
                 where = _place(self.alone, term)
-                root = (held.back if back else held.forward) @ term.covariance.root(psi[where])
+                root = (basis.back if back else basis.forward) @ term.covariance.root(psi[where])
                 out[where] = term.covariance.of_root(root)
         return out
 
@@ -88,21 +88,21 @@ class Standardised:
 
     def _jacobian(self, psi: FloatArray, *, back: bool) -> FloatArray:
         out = np.eye(psi.size)
-        for held, where in zip(self.fixed, self.alone.beta_slices, strict=True):
-            if held is not None:
-                out[where, where] = held.back if back else held.forward
-        for held, term in zip(self.terms, self.alone.terms, strict=True):
-            if held is not None:
+        for basis, where in zip(self.fixed, self.alone.beta_slices, strict=True):
+            if basis is not None:
+                out[where, where] = basis.back if back else basis.forward
+        for basis, term in zip(self.terms, self.alone.terms, strict=True):
+            if basis is not None:
                 where = _place(self.alone, term)
-                matrix = held.back if back else held.forward
+                matrix = basis.back if back else basis.forward
                 out[where, where] = _differentiate(term, matrix, psi[where])
         return out
 
     @property
     def volume(self) -> float:
         """Twice the log determinant of the map of the mean's fixed effects."""
-        held = self.fixed[0]
-        return 0.0 if held is None else 2.0 * float(np.linalg.slogdet(held.forward)[1])
+        basis = self.fixed[0]
+        return 0.0 if basis is None else 2.0 * float(np.linalg.slogdet(basis.forward)[1])
 
 
 def standardise(problem: Problem) -> Standardised | None:
@@ -114,8 +114,8 @@ def standardise(problem: Problem) -> Standardised | None:
     if not any(fixed) and not any(terms):
         return None
     X = tuple(
-        x if held is None else np.asfortranarray(held.columns)
-        for x, held in zip(problem.X, fixed, strict=True)
+        x if basis is None else np.asfortranarray(basis.columns)
+        for x, basis in zip(problem.X, fixed, strict=True)
     )
     latent, places = problem.latent, {f: f for f in range(len(problem.latent.factors))}
     if any(terms):
@@ -129,8 +129,8 @@ def standardise(problem: Problem) -> Standardised | None:
     return Standardised(
         changed,
         problem,
-        tuple(None if held is None else held.map for held in fixed),
-        tuple(None if held is None else held.map for held in terms),
+        tuple(None if basis is None else basis.map for basis in fixed),
+        tuple(None if basis is None else basis.map for basis in terms),
     )
 
 
@@ -176,10 +176,10 @@ def _changed(
     """The latent system with new columns, and where each factor went."""
     latent = problem.latent
     columns = [list(factor.columns) for factor in latent.factors]
-    for held, term in zip(terms, problem.terms, strict=True):
-        if held is not None:
-            new = [Column(term.predictor, values.copy()) for values in held.columns.T]
-            if np.ptp(held.columns[:, 0]) < 1e-9:
+    for basis, term in zip(terms, problem.terms, strict=True):
+        if basis is not None:
+            new = [Column(term.predictor, values.copy()) for values in basis.columns.T]
+            if np.ptp(basis.columns[:, 0]) < 1e-9:
                 new[0] = Column(term.predictor, None)
             columns[term.factor][term.columns] = new
     factors = [

@@ -95,11 +95,11 @@ def fit_without_random_effects(problem: Problem) -> FixedFit:
 
     Where the observed information is not positive definite, a step uses a rougher one.
     """
-    held = standardise(problem)
-    if held is None:
+    standard = standardise(problem)
+    if standard is None:
         return _score_fixed(problem)
-    found = _score_fixed(held.problem)
-    beta = held.here(np.append(found.beta, np.zeros(problem.n_theta)))[: problem.n_beta]
+    found = _score_fixed(standard.problem)
+    beta = standard.here(np.append(found.beta, np.zeros(problem.n_theta)))[: problem.n_beta]
     return FixedFit(beta, found.derivatives)
 
 

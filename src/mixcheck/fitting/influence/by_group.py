@@ -119,9 +119,9 @@ def _require_separable(problem: Problem, grouping: Grouping) -> None:
     for factor, term in zip(
         [problem.latent.factors[term.factor] for term in problem.terms], problem.terms, strict=True
     ):
-        held = np.full(factor.m, -1)
-        held[factor.sums.index] = grouping.codes
-        if not np.array_equal(held[factor.sums.index], grouping.codes):
+        group = np.full(factor.m, -1)
+        group[factor.sums.index] = grouping.codes
+        if not np.array_equal(group[factor.sums.index], grouping.codes):
             raise OptionError(
                 f"the log-likelihood is no sum over the levels of {grouping.name!r}, because "
                 f"levels of the grouping factor {term.block.group!r} occur in several of them; "

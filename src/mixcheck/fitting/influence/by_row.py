@@ -202,8 +202,8 @@ def _parameter_part(
     slopes = np.column_stack(
         [_slope(problem, mode, psi, _STEP * step) for step in np.diag(units)[moving]]
     )
-    held = np.ix_(moving, moving)
-    scaled = covariance[held] / np.outer(units[moving], units[moving])
+    square = np.ix_(moving, moving)
+    scaled = covariance[square] / np.outer(units[moving], units[moving])
     variance: FloatArray = np.einsum("np,pq,nq->n", slopes, scaled, slopes)
     return variance
 

@@ -125,9 +125,9 @@ def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted:
         )
     # A weight below one is less than an observation; above, each of its copies counts.
     counts = np.ones(problem.n) if problem.weights is None else np.minimum(problem.weights, 1.0)
-    held = float(counts @ response.held)
+    degrees = float(counts @ response.held)
     shares = joint_degrees(problem, mode)
-    sized = {name: value * held / sum(shares.values()) for name, value in shares.items()}
+    sized = {name: value * degrees / sum(shares.values()) for name, value in shares.items()}
     by_term = {
         **sized,
         "variance parameters": float(counts @ response.estimated),

@@ -110,14 +110,14 @@ def _evaluate_nodes(
 ) -> Iterator[_Row]:
     family, observed = perturbed.problem.family, perturbed.problem.data
     eta = np.stack(perturbed.mode.point.eta)[:, rows]
-    held = nodes.select(rows)
-    for points in list_points(distribution.select(rows), held.scale):
+    chosen = nodes.select(rows)
+    for points in list_points(distribution.select(rows), chosen.scale):
         # Points without mass may lie outside the support.
         massive = np.any([mass > 0.0 for _, mass in points.parts], axis=0)
         y = np.where(massive, points.y, observed.y[rows])
         size = None if observed.size is None else np.tile(observed.size[rows], len(y))
         data = family.prepare(y.ravel(), size)
-        yield _Row(family, data, points, eta, interpolate(held, points))
+        yield _Row(family, data, points, eta, interpolate(chosen, points))
 
 
 def _excess(row: _Row, changes: FloatArray) -> FloatArray:
@@ -137,8 +137,8 @@ def _excess(row: _Row, changes: FloatArray) -> FloatArray:
 
 def _average(mass: FloatArray, values: FloatArray) -> FloatArray:
     """Sum over the points; those without mass count for nothing, whatever they are."""
-    held: FloatArray = np.sum(mass * np.where(mass > 0.0, values, 0.0), axis=0)
-    return held
+    mean: FloatArray = np.sum(mass * np.where(mass > 0.0, values, 0.0), axis=0)
+    return mean
 
 
 def _first_order(row: _Row) -> FloatArray:

@@ -83,8 +83,8 @@ def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
         if term.tied:
             lost = factorization.tied_trace(term.factor, entries)
         else:
-            held = entries[term.factor, term.factor][term.columns, term.columns]
-            lost = float(np.einsum("aam->", held))
+            inverse = entries[term.factor, term.factor][term.columns, term.columns]
+            lost = float(np.einsum("aam->", inverse))
         if part:
             lost += float(np.einsum("pu,pq,qu->", np.stack(part), spread, np.stack(part)))
         size = len(term.block.levels) * len(term.block.effects)
@@ -111,8 +111,8 @@ def _information(
         row = []
         for b in fixed:
             weight = second.get((a, b) if a <= b else (b, a))
-            held = np.zeros(problem.n) if weight is None else weight
-            row.append((problem.X[a] * held[:, None]).T @ problem.X[b])
+            W = np.zeros(problem.n) if weight is None else weight
+            row.append((problem.X[a] * W[:, None]).T @ problem.X[b])
         blocks.append(row)
     return np.block(blocks)
 

@@ -106,8 +106,8 @@ class LinearMixed:
     @cached_property
     def copies(self) -> FloatArray:
         """Number of observations that each row is, (n,)."""
-        held = self.problem.weights
-        return np.ones(self.problem.n) if held is None else held
+        weights = self.problem.weights
+        return np.ones(self.problem.n) if weights is None else weights
 
     @cached_property
     def weights(self) -> FloatArray:
@@ -132,9 +132,9 @@ class LinearMixed:
     @cached_property
     def factorization(self) -> Factorization:
         """Factors of ``I + Lambda' Z' R Z Lambda``."""
-        held = factorize(self.problem.latent, self.gram, self.roots)
-        assert held is not None
-        return held
+        found = factorize(self.problem.latent, self.gram, self.roots)
+        assert found is not None
+        return found
 
     def gather(self, effects: Sequence[FloatArray]) -> FloatArray:
         """``Z b``, (n,)."""
@@ -206,22 +206,22 @@ class LinearMixed:
         """Derivative in theta from those in the relative roots."""
         whole = []
         for root, part in zip(self.roots, d_roots, strict=True):
-            held = part.copy()
+            scaled = part.copy()
             # What stands behind Lambda belongs to the dependence, which has no size.
-            held.reshape(-1)[: units_of(root).size] /= self.deviation
-            whole.append(held)
+            scaled.reshape(-1)[: units_of(root).size] /= self.deviation
+            whole.append(scaled)
         return self.problem.pull_back(self.theta, whole)
 
     def spread(self, b: Sequence[FloatArray]) -> FloatArray:
         """``Z R R' b``, (n,), for b (q, m) per factor."""
         parts = zip(self.roots, b, strict=True)
-        return self.gather([scale(root, scale(root.T, held)) for root, held in parts])
+        return self.gather([scale(root, scale(root.T, effects)) for root, effects in parts])
 
     def square_gradient(self, b: Sequence[FloatArray]) -> FloatArray:
         """Gradient in theta of ``|R' b|^2``."""
         parts = zip(self.roots, b, strict=True)
         return self._pull_back(
-            [2.0 * differentiate_product(r, held, scale(r.T, held)) for r, held in parts]
+            [2.0 * differentiate_product(r, effects, scale(r.T, effects)) for r, effects in parts]
         )
 
 

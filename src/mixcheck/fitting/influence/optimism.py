@@ -174,10 +174,10 @@ class OneAtATime:
                 zeta[k] = result
         missing = np.isnan(zeta[:, 0])
         for trial in np.unique(t[missing]).tolist():
-            held = np.flatnonzero(missing & (t == trial))
-            target = self.trials.targets[trial].rows(rows[held])
-            psi = self._psi(trial)[:, rows[held]]
-            zeta[held] = find_predictors(self.perturbed, rows[held], target, psi).T
+            places = np.flatnonzero(missing & (t == trial))
+            target = self.trials.targets[trial].rows(rows[places])
+            psi = self._psi(trial)[:, rows[places]]
+            zeta[places] = find_predictors(self.perturbed, rows[places], target, psi).T
         if np.isnan(zeta).any():
             raise ConvergenceError(
                 f"no conditional modes were found for {int(np.isnan(zeta[:, 0]).sum())} of "
@@ -251,7 +251,7 @@ def plan_perturbations(
         slope = _slope_of_units(perturbed, unit, counts, everything.select(slice(-1, None)))
     jobs, job_of = _unique_jobs(problem, trials) if how == "refit" else _no_jobs()
     free = np.arange(perturbed.evaluation.psi.size)
-    shares = split_degrees(problem, perturbed.mode, lambda held: float(np.sum(slope(held))))
+    shares = split_degrees(problem, perturbed.mode, lambda places: float(np.sum(slope(places))))
     if how == "analytic" and linear and problem.family.takes_trials:
         shares[_AVERAGED] = float(_variance_gain(perturbed, everything) @ slope(free))
     return OneAtATime(
@@ -293,7 +293,7 @@ def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
     weights, eta = normal_points(*leave_out(posterior, mode.point.derivatives))
     fitted, ends = np.stack(mode.point.eta), problem.family.ends
     # Of what comes to an end, the normal law is that of its relative change.
-    moved = [bend(_first_order(held - fitted, ends), ends) for held in eta]
+    moved = [bend(_first_order(predictor - fitted, ends), ends) for predictor in eta]
     return ResponseDistribution(
         problem.family, weights, fitted + np.stack(moved), problem.data.size
     )

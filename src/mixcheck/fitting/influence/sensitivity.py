@@ -83,9 +83,9 @@ class Sensitivity:
 
     def move_parameters(self, free: IntArray | None = None) -> FloatArray:
         """Changes of the parameters, (T, P, n), where only those in `free` may change."""
-        held = np.arange(self.hessian.shape[0]) if free is None else free
+        places = np.arange(self.hessian.shape[0]) if free is None else free
         out = np.zeros(self.slopes.shape)
-        out[:, held] = -np.einsum("pq,tqn->tpn", self.metric(held), self.slopes[:, held])
+        out[:, places] = -np.einsum("pq,tqn->tpn", self.metric(places), self.slopes[:, places])
         return out
 
     @cached_property

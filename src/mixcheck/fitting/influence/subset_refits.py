@@ -31,7 +31,7 @@ def restrict(problem: Problem, rows: IntArray) -> Problem:
     """
     factors = [factor.levels_of(rows) for factor in problem.latent.factors]
     latent = lay_out(factors)
-    places = [next(i for i, f in enumerate(latent.factors) if f is held) for held in factors]
+    places = [next(i for i, f in enumerate(latent.factors) if f is kept) for kept in factors]
     terms = tuple(replace(term, factor=places[term.factor]) for term in problem.terms)
     return replace(problem.rows(rows, latent), terms=terms, penalty=None)
 

@@ -75,9 +75,9 @@ class Factorization:
 
     def blocks(self, f: int) -> FloatArray:
         """Cholesky factors of the blocks of a nested factor with independent levels, (q, q, m)."""
-        held = self.lower[f]
-        assert not isinstance(held, Tridiagonal)
-        return held
+        lower = self.lower[f]
+        assert not isinstance(lower, Tridiagonal)
+        return lower
 
     def log_det(self) -> float:
         """``log det H``."""
@@ -85,15 +85,15 @@ class Factorization:
             block.log_determinant() if isinstance(block, Tridiagonal) else log_determinant(block)
             for block in self.lower
         )
-        for f, held in self.dependences.items():
-            out += self.latent.factors[f].q * held.log_det()
+        for f, dependence in self.dependences.items():
+            out += self.latent.factors[f].q * dependence.log_det()
         return out if self.schur is None else out + 2.0 * float(np.log(np.diag(self.schur)).sum())
 
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
         latent, x = self.latent, list(rhs)
-        for f, held in self.dependences.items():
-            x[f] = held.whiten_transposed(x[f])
+        for f, dependence in self.dependences.items():
+            x[f] = dependence.whiten_transposed(x[f])
         for f, lower in enumerate(self.lower):
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
@@ -109,8 +109,8 @@ class Factorization:
             for g in range(f + 1, len(x)):
                 x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
             x[f] = _backward(self.lower[f], x[f])
-        for f, held in self.dependences.items():
-            x[f] = held.whiten(x[f])
+        for f, dependence in self.dependences.items():
+            x[f] = dependence.whiten(x[f])
         return x
 
     def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
@@ -129,7 +129,7 @@ class Factorization:
             return self
         size = latent.schur_size
         coupling = {
-            (f, g): held for (f, g), held in self.coupling.items() if (f, g) in latent.pairs
+            (f, g): block for (f, g), block in self.coupling.items() if (f, g) in latent.pairs
         }
         # The fixed effects come last, so this is the leading block of the same factor.
         schur = None if self.schur is None or size == 0 else self.schur[:size, :size]
@@ -168,8 +168,8 @@ class Factorization:
         assert inverse is not None
         total = _schur_product(latent, f, r, self.coupling, inverse)
         for h in range(f + 1, latent.n_nested):
-            held = out[h, r][:, :, latent.crossed_sums[f, h, r].index]
-            total += multiply(self.coupling[f, h][:, :, pair.left], held)
+            entries = out[h, r][:, :, latent.crossed_sums[f, h, r].index]
+            total += multiply(self.coupling[f, h][:, :, pair.left], entries)
         return -self._solve_pairs(f, r, total, transposed=True)
 
     def _nested_entries(self, f: int, g: int, out: Gram) -> FloatArray:
@@ -184,8 +184,8 @@ class Factorization:
                 block = transpose(out[g, h][:, :, up])
             total += multiply(self.coupling[f, h], block)
         for r in latent.schur_factors:
-            held = transpose(out[g, r][:, :, latent.crossed_sums[f, g, r].index])
-            total += _sum_pairs(latent, f, r, multiply(self.coupling[f, r], held))
+            entries = transpose(out[g, r][:, :, latent.crossed_sums[f, g, r].index])
+            total += _sum_pairs(latent, f, r, multiply(self.coupling[f, r], entries))
         return -self._solve_pairs(f, g, total, transposed=True)
 
     def _diagonal_entries(self, f: int, out: Gram) -> FloatArray:
@@ -213,13 +213,13 @@ class Factorization:
         diagonal, beside = lower.inverse()
         for g in range(f + 1, len(latent.factors)):
             solved = self._solve_pairs(f, g, self.coupling[f, g], transposed=True)[0]
-            held, left, m = out[f, g][0], latent.pairs[f, g].left, diagonal.size
+            coupled, left, m = out[f, g][0], latent.pairs[f, g].left, diagonal.size
             runs = latent.runs.get((f, g))
             if runs is not None:
-                solved, held, left = solved[:, runs.order], held[:, runs.order], runs.places
-            diagonal = diagonal - np.bincount(left, np.einsum("dp,dp->p", held, solved), m)
+                solved, coupled, left = solved[:, runs.order], coupled[:, runs.order], runs.places
+            diagonal = diagonal - np.bincount(left, np.einsum("dp,dp->p", coupled, solved), m)
             # What is next after the end of a block belongs to another one, and is not used.
-            after = np.einsum("dp,dp->p", held[:, :-1], solved[:, 1:])
+            after = np.einsum("dp,dp->p", coupled[:, :-1], solved[:, 1:])
             beside = beside - np.bincount(left[:-1], after, m)
         return diagonal, beside
 
@@ -232,12 +232,12 @@ class Factorization:
             `inverse_entries`.
         """
         out: dict[int, FloatArray] = {}
-        for f, held in self.dependences.items():
-            if not held.n_parameters:
+        for f, dependence in self.dependences.items():
+            if not dependence.n_parameters:
                 out[f] = np.zeros(0)
                 continue
             diagonal = entries[f, f][0, 0]
-            out[f] = held.log_det_slope(diagonal, self._beside(f, entries))
+            out[f] = dependence.log_det_slope(diagonal, self._beside(f, entries))
         return out
 
     def _beside(self, f: int, entries: Gram) -> FloatArray:
@@ -251,8 +251,8 @@ class Factorization:
         """``S^-1`` of a factor of the Schur complement, (q m, q m)."""
         assert self.schur is not None
         q, m = self.latent.factors[f].shape
-        held = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
-        return _symmetric_inverse(self.schur)[held, held]
+        where = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
+        return _symmetric_inverse(self.schur)[where, where]
 
     def tied_trace(self, f: int, entries: Gram) -> float:
         """Trace of ``H^-1`` over the effects of a tied factor: ``tr (I x K^-1) S^-1``."""
@@ -291,8 +291,8 @@ def _solve_pairs(
     """``L^-1 B`` or ``L^-T B`` for B (q_f, q_g, P) on the pairs of two factors."""
     if isinstance(lower, Tridiagonal):
         return lower.solve(stack, latent.runs.get((f, g)), transposed=transposed)
-    held = lower if g < latent.n_nested else lower[:, :, latent.pairs[f, g].left]
-    return solve_upper(held, stack) if transposed else solve_lower(held, stack)
+    root = lower if g < latent.n_nested else lower[:, :, latent.pairs[f, g].left]
+    return solve_upper(root, stack) if transposed else solve_lower(root, stack)
 
 
 def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorization | None:
@@ -356,14 +356,14 @@ def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[Root]) -> list[Flo
     roots : sequence of Root
     """
     units = [units_of(root) for root in roots]
-    out = [np.zeros(held.shape) for held in units]
+    out = [np.zeros(unit.shape) for unit in units]
     for (f, g), entry in entries.items():
         block = gram[f, g]
         out[f] += 2.0 * sum_weighted_products(block, entry, units[g])
         if f != g:
             mirrored = transpose(block), transpose(entry)
             out[g] += 2.0 * sum_weighted_products(*mirrored, units[f])
-    return [embed(root, held) for root, held in zip(roots, out, strict=True)]
+    return [embed(root, slope) for root, slope in zip(roots, out, strict=True)]
 
 
 def _update_nested(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
@@ -374,8 +374,8 @@ def _update_nested(latent: Latent, f: int, coupling: Gram, system: Gram) -> None
             product = multiply_transposed(coupling[f, g], coupling[f, h])
             system[g, h] = system[g, h] - _sum_last(sums, product)
         for r in latent.schur_factors:
-            held = coupling[f, g][:, :, latent.pairs[f, r].left]
-            product = multiply_transposed(held, coupling[f, r])
+            beside = coupling[f, g][:, :, latent.pairs[f, r].left]
+            product = multiply_transposed(beside, coupling[f, r])
             system[g, r] = system[g, r] - _sum_last(latent.crossed_sums[f, g, r], product)
 
 
@@ -404,8 +404,8 @@ def _sum_pairs(latent: Latent, f: int, g: int, stack: FloatArray) -> FloatArray:
 def _push(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -> FloatArray:
     """``W_fg' x_f``, (q_g, m_g)."""
     pair, m = latent.pairs[f, g], latent.factors[g].m
-    held = x if g < latent.n_nested else x[:, pair.left]
-    product = multiply_transposed(coupling, held[:, None])[:, 0]
+    moved = x if g < latent.n_nested else x[:, pair.left]
+    product = multiply_transposed(coupling, moved[:, None])[:, 0]
     return np.stack([np.bincount(pair.right, row, m) for row in product])
 
 
@@ -467,9 +467,9 @@ def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatA
     precision, beside = dependence.precision()
     q, m = latent.factors[r].shape
     for start in latent.schur_offsets[r] + m * np.arange(q):
-        held = slice(start, start + m)
+        where = slice(start, start + m)
         if beside is None:
-            schur[held, held] += precision
+            schur[where, where] += precision
         else:
             levels = start + np.arange(m)
             schur[levels, levels] += precision

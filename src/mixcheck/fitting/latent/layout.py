@@ -506,8 +506,8 @@ def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
     factor = Factor(Summation(np.zeros(n, dtype=np.intp), 1), columns, fixed)
     factors = (*latent.factors, factor)
     meeting = {
-        (f, last): Pair(held.sums, np.arange(held.m), np.zeros(held.m, dtype=np.intp))
-        for f, held in enumerate(factors)
+        (f, last): Pair(random.sums, np.arange(random.m), np.zeros(random.m, dtype=np.intp))
+        for f, random in enumerate(factors)
     }
     out = Latent(factors, latent.n_nested, {**latent.pairs, **meeting}, latent)
     # What depends on the random effects alone is found once.

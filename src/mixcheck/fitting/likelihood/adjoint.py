@@ -101,14 +101,14 @@ def pull_back(
     latent = problem.latent
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     v = adjoint.v
-    held = through_mode(problem, mode, adjoint.t, v)
+    through = through_mode(problem, mode, adjoint.t, v)
     betas = [
         x.T @ (c if h is None else c + h)
-        for x, c, h in zip(problem.X, direct.coef, held, strict=True)
+        for x, c, h in zip(problem.X, direct.coef, through, strict=True)
     ]
     if not latent.factors:
         return np.concatenate(betas)
-    d_roots = _root_derivatives(problem, mode, held, v, gram, entries)
+    d_roots = _root_derivatives(problem, mode, through, v, gram, entries)
     total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
     for f, slope in direct.slopes.items():
         total[f][total[f].size - slope.size :] += slope
@@ -159,8 +159,8 @@ def _curvature_pull(
             if slope is None:
                 continue
             part = slope * leverage if a == b else 2.0 * slope * leverage
-            held = out[c]
-            out[c] = part if held is None else held + part
+            before = out[c]
+            out[c] = part if before is None else before + part
     return out
 
 
@@ -203,7 +203,7 @@ def through_mode(
 def _root_derivatives(
     problem: Problem,
     mode: Mode,
-    held: Sequence[FloatArray | None],
+    through: Sequence[FloatArray | None],
     v: list[FloatArray] | None,
     gram: Gram,
     entries: Gram,
@@ -211,12 +211,14 @@ def _root_derivatives(
     """Derivatives in the root of each factor through H and the modes."""
     latent, point = problem.latent, mode.point
     zero = np.zeros(problem.n)
-    rows = {k: zero if (part := held[k]) is None else part for k in latent.random_predictors}
+    rows = {k: zero if (part := through[k]) is None else part for k in latent.random_predictors}
     outer = latent.scatter(rows)
     roots = mode.roots
-    out = [differentiate_product(*held) for held in zip(roots, outer, point.u, strict=True)]
+    out = [differentiate_product(*parts) for parts in zip(roots, outer, point.u, strict=True)]
     if v is not None:
         further = zip(roots, point.scores, v, strict=True)
-        out = [part + differentiate_product(*held) for part, held in zip(out, further, strict=True)]
+        out = [
+            part + differentiate_product(*parts) for part, parts in zip(out, further, strict=True)
+        ]
     slopes = log_det_slopes(gram, entries, roots)
     return [part + slope for part, slope in zip(out, slopes, strict=True)]

@@ -113,8 +113,8 @@ class Method(ABC):
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of `mixcheck.glmm` that ask for this method."""
-        held = {name: getattr(self, option.attribute) for name, option in self.takes.items()}
-        return {"method": self.spelling, **held}
+        values = {name: getattr(self, option.attribute) for name, option in self.takes.items()}
+        return {"method": self.spelling, **values}
 
     @classmethod
     def of(cls, **given: Any) -> Self:

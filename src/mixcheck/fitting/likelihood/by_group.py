@@ -110,13 +110,13 @@ def differentiate_groups(
 ) -> FloatArray:
     """The gradient of `mixcheck.fitting.likelihood.adjoint.pull_back` by group, (G, P)."""
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
-    held = through_mode(problem, mode, adjoint.t, adjoint.v)
+    through = through_mode(problem, mode, adjoint.t, adjoint.v)
     columns: list[FloatArray] = []
-    for X, coef, part in zip(problem.X, direct.coef, held, strict=True):
+    for X, coef, part in zip(problem.X, direct.coef, through, strict=True):
         coef = coef if part is None else part + coef
         columns.extend(sums.rows(coef * x) for x in X.T)
     if problem.terms:
-        roots = _root_derivatives(problem, mode, held, adjoint.v, gram, entries, direct, sums)
+        roots = _root_derivatives(problem, mode, through, adjoint.v, gram, entries, direct, sums)
         columns.extend(_pull_back(problem, psi[problem.n_beta :], roots))
     return np.stack(columns, axis=1)
 
@@ -124,7 +124,7 @@ def differentiate_groups(
 def _root_derivatives(
     problem: Problem,
     mode: Mode,
-    held: Sequence[FloatArray | None],
+    through: Sequence[FloatArray | None],
     v: list[FloatArray] | None,
     gram: Gram,
     entries: Gram,
@@ -135,7 +135,7 @@ def _root_derivatives(
     latent, point = problem.latent, mode.point
     scores = point.scores
     zero = np.zeros(problem.n)
-    rows = {k: zero if (part := held[k]) is None else part for k in latent.random_predictors}
+    rows = {k: zero if (part := through[k]) is None else part for k in latent.random_predictors}
     out = []
     for f, (s, outer, u) in enumerate(zip(scores, latent.scatter(rows), point.u, strict=True)):
         stack = direct.roots[f] + outer[:, None] * u

@@ -222,11 +222,11 @@ def _standardise(
     columns = [list(f.columns) for f in latent.factors]
     changed = False
     for f, where, unrestricted in places:
-        held = range(*where.indices(latent.factors[f].q))
-        if all(columns[f][c].covariate is None for c in held):
+        own = range(*where.indices(latent.factors[f].q))
+        if all(columns[f][c].covariate is None for c in own):
             continue
-        constant = next((c for c in held if columns[f][c].covariate is None), None)
-        for c in held:
+        constant = next((c for c in own if columns[f][c].covariate is None), None)
+        for c in own:
             values = columns[f][c].covariate
             if values is None:
                 continue
@@ -244,7 +244,7 @@ def _standardise(
     if not changed:
         return latent, tuple(changes), sizes
     factors = tuple(
-        replace(f, columns=tuple(held)) for f, held in zip(latent.factors, columns, strict=True)
+        replace(f, columns=tuple(new)) for f, new in zip(latent.factors, columns, strict=True)
     )
     out = Latent(factors, latent.n_nested, latent.pairs)
     # What depends on the levels alone is found once.

@@ -217,8 +217,8 @@ def _gradient(
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
         roots=[
-            -2.0 * differentiate_product(*held)
-            for held in zip(mode.roots, point.scores, point.u, strict=True)
+            -2.0 * differentiate_product(*parts)
+            for parts in zip(mode.roots, point.scores, point.u, strict=True)
         ],
         u=None if exact else [-2.0 * part for part in left],
         slopes=slopes,

@@ -53,35 +53,43 @@ class LogPrior:
         `places` are those of each predictor's coefficients in `psi`.
         """
         value, gradient = 0.0, np.zeros(places[-1].stop)
-        for held in self.coefficients:
-            j = places[held.predictor].start + held.column
-            value += held.prior.log_density(float(psi[j]), "coefficient")
-            gradient[j] += held.prior.slope(float(psi[j]))
+        for coefficient in self.coefficients:
+            j = places[coefficient.predictor].start + coefficient.column
+            value += coefficient.prior.log_density(float(psi[j]), "coefficient")
+            gradient[j] += coefficient.prior.slope(float(psi[j]))
         return value, gradient
 
     def information(self, places: Sequence[slice], psi: FloatArray) -> FloatArray:
         """What the priors say of the fixed effects, never negative, (n_beta,)."""
         out = np.zeros(places[-1].stop)
-        for held in self.coefficients:
-            j = places[held.predictor].start + held.column
-            out[j] += held.prior.information(float(psi[j]))
+        for coefficient in self.coefficients:
+            j = places[coefficient.predictor].start + coefficient.column
+            out[j] += coefficient.prior.information(float(psi[j]))
         return out
 
     def bounds(self, predictor: int, p: int) -> BoolArray:
         """Which columns of a predictor have a prior, and so a finite estimate, (p,)."""
         out = np.zeros(p, dtype=np.bool_)
-        out[[held.column for held in self.coefficients if held.predictor == predictor]] = True
+        out[
+            [
+                coefficient.column
+                for coefficient in self.coefficients
+                if coefficient.predictor == predictor
+            ]
+        ] = True
         return out
 
     def bounds_term(self, number: int) -> bool:
         """Whether the deviations of a random term have a prior, and so finite estimates."""
-        return any(held.term == number and len(held.effects) == 1 for held in self.terms)
+        return any(term.term == number and len(term.effects) == 1 for term in self.terms)
 
     def keep(self, kept: Sequence[BoolArray]) -> LogPrior:
         """The priors where some columns of each predictor, (p_k,), are kept: theirs are."""
         coefficients = tuple(
-            replace(held, column=int(kept[held.predictor][: held.column].sum()))
-            for held in self.coefficients
-            if kept[held.predictor][held.column]
+            replace(
+                coefficient, column=int(kept[coefficient.predictor][: coefficient.column].sum())
+            )
+            for coefficient in self.coefficients
+            if kept[coefficient.predictor][coefficient.column]
         )
         return replace(self, coefficients=coefficients)

@@ -155,8 +155,8 @@ def evaluate_density(
     """Evaluate the joint log density at u."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
-    held = _shrunk(problem, u)
-    energy = 0.5 * _inner(held, held) - float(np.add.reduce(d.value))
+    shrunk = _shrunk(problem, u)
+    energy = 0.5 * _inner(shrunk, shrunk) - float(np.add.reduce(d.value))
     return Point(u, eta, d, order, energy, problem.latent)
 
 
@@ -168,8 +168,8 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
-    held = _shrunk(problem, point.u)
-    return [*(a - b for a, b in zip(scores, held, strict=False)), *scores[len(held) :]]
+    shrunk = _shrunk(problem, point.u)
+    return [*(a - b for a, b in zip(scores, shrunk, strict=False)), *scores[len(shrunk) :]]
 
 
 def build_system(
@@ -318,7 +318,7 @@ def predict_mode(
     roots, point, latent = mode.roots, mode.point, problem.latent
     moved_roots = problem.roots(psi[problem.n_beta :])
     changes = [change(b, a) for a, b in zip(roots, moved_roots, strict=True)]
-    moved = [scale(held, u) for held, u in zip(changes, point.u, strict=True)]
+    moved = [scale(d_root, u) for d_root, u in zip(changes, point.u, strict=True)]
     parts = latent.gather(moved, len(problem.X))
     shift = psi - before
     slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.random_predictors}
@@ -332,8 +332,8 @@ def predict_mode(
             if second is not None:
                 slopes[a] += second * moved_eta
     rhs = [
-        scale(root.T, r) + scale(held.T, s)
-        for root, held, r, s in zip(
+        scale(root.T, r) + scale(d_root.T, s)
+        for root, d_root, r, s in zip(
             roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]

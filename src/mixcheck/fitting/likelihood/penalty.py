@@ -56,14 +56,14 @@ def _log_prior(problem: Problem, prior: LogPrior, psi: FloatArray) -> tuple[floa
     gradient = np.zeros(psi.size)
     value, gradient[: problem.n_beta] = prior.of_coefficients(problem.beta_slices, psi)
     theta = psi[problem.n_beta :]
-    for held in prior.terms:
-        term = problem.terms[held.term]
+    for given in prior.terms:
+        term = problem.terms[given.term]
         own = theta[term.theta]
-        x, d_root = _natural(term.covariance.root(own), held.effects)
-        density = held.prior.log_density(x, "correlation" if len(held.effects) > 1 else "sd")
+        x, d_root = _natural(term.covariance.root(own), given.effects)
+        density = given.prior.log_density(x, "correlation" if len(given.effects) > 1 else "sd")
         value += density
         if np.isfinite(density):
-            slope = held.prior.slope(x)
+            slope = given.prior.slope(x)
             where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
             gradient[where] += term.covariance.pull_back(own, slope * d_root)
     return value, gradient

@@ -167,9 +167,9 @@ class Problem:
         ]
         out: list[Root] = list(units)
         for term in self.terms:
-            held = theta[term.theta]
-            units[term.factor][term.columns, term.columns] = term.units(held)
-            dependence = term.dependence(held)
+            own = theta[term.theta]
+            units[term.factor][term.columns, term.columns] = term.units(own)
+            dependence = term.dependence(own)
             if dependence is not None:
                 out[term.factor] = TiedRoot(units[term.factor], dependence)
         return out
@@ -399,11 +399,11 @@ def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights
     total = float(n) if weights is None else float(weights.sum())
     if not log_sd.any():
         return Weights(weights, total, 0.0, 0.0)
-    held = np.ones(n) if weights is None else weights
-    shift = float(held @ log_sd) / total
+    counts = np.ones(n) if weights is None else weights
+    shift = float(counts @ log_sd) / total
     centred = log_sd - shift
-    rows = held * np.exp(-2.0 * centred)
-    return Weights(rows, total, 2.0 * float(held @ centred), shift)
+    rows = counts * np.exp(-2.0 * centred)
+    return Weights(rows, total, 2.0 * float(counts @ centred), shift)
 
 
 @cache
@@ -438,7 +438,7 @@ def arrange(design: Design, family: Family) -> Problem:
         by_factor.setdefault(_factor_name(k, block), []).append((k, block))
     order = _row_order(by_factor, design.response.size)
     stays = bool((order[1:] > order[:-1]).all())
-    built = {g: _factor(held, order) for g, held in by_factor.items()}
+    built = {g: _factor(members, order) for g, members in by_factor.items()}
     latent = lay_out(list(built.values()))
     places = {g: _index_of(latent, factor) for g, factor in built.items()}
     return Problem(
@@ -481,7 +481,7 @@ def _factor_name(predictor: int, block: RandomBlock) -> str:
 def _row_order(by_factor: Mapping[str, list[tuple[int, RandomBlock]]], n: int) -> IntArray:
     if not by_factor:
         return np.arange(n)
-    finest = max((held[0][1] for held in by_factor.values()), key=lambda block: block.size)
+    finest = max((blocks[0][1] for blocks in by_factor.values()), key=lambda block: block.size)
     return _stable_order(finest.index)
 
 
@@ -496,13 +496,13 @@ def _stable_order(codes: IntArray) -> IntArray:
     return order.astype(np.intp)
 
 
-def _factor(held: Sequence[tuple[int, RandomBlock]], order: IntArray) -> Factor:
+def _factor(blocks: Sequence[tuple[int, RandomBlock]], order: IntArray) -> Factor:
     columns = []
-    for predictor, block in held:
+    for predictor, block in blocks:
         for values in block.Z.T:
             constant = values[0] == 1.0 and bool(np.all(values == 1.0))
             columns.append(Column(predictor, None if constant else values[order]))
-    first = held[0][1]
+    first = blocks[0][1]
     return Factor(Summation(first.index[order], first.size), tuple(columns), ties=first.ties)
 
 

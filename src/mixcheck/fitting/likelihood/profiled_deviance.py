@@ -70,8 +70,8 @@ class Entries:
             out[0][self.rows, self.columns] = theta
             return out
         for f, root in enumerate(out):
-            held = self.factors == f
-            root[self.rows[held], self.columns[held]] = theta[held]
+            own = self.factors == f
+            root[self.rows[own], self.columns[own]] = theta[own]
         return out
 
 
@@ -206,5 +206,5 @@ def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, 
     values, vectors = np.linalg.eigh(scaled)
     sizes = np.maximum(np.abs(values), _FLAT)
     along = vectors.T @ slope
-    held = along / sizes
-    return -(vectors @ held) / units, float(along @ held)
+    step = along / sizes
+    return -(vectors @ step) / units, float(along @ step)

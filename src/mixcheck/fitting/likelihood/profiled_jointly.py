@@ -129,8 +129,8 @@ def _log_det_slopes(
     out = [np.zeros_like(root) for root in roots]
     for (f, g), entry in entries.items():
         if f == g and whole[f]:
-            held = entry.shape[2] * np.eye(len(entry)) - entry.sum(axis=2)
-            out[f] += 2.0 * np.linalg.solve(roots[f].T, held)
+            lost = entry.shape[2] * np.eye(len(entry)) - entry.sum(axis=2)
+            out[f] += 2.0 * np.linalg.solve(roots[f].T, lost)
         elif not whole[f]:
             out[f] += 2.0 * sum_weighted_products(gram[f, g], entry, roots[g])
         if f != g and not whole[g]:
@@ -197,8 +197,8 @@ def average_information(at: ProfiledDeviance, here: Profile) -> FloatArray:
             ]
         moved.append(np.concatenate([part.ravel() for part in x]))
         answers.append(np.concatenate([part.ravel() for part in gx]))
-    held = np.stack(moved) @ np.stack(answers).T
-    out: FloatArray = (at.degrees / here.square) * (held + held.T)
+    product = np.stack(moved) @ np.stack(answers).T
+    out: FloatArray = (at.degrees / here.square) * (product + product.T)
     return out
 
 

@@ -203,14 +203,14 @@ def see(
         "mode_variance": part(family.variance(at_mode, size)),
     }
     effects = {} if conditioning == "marginal" else name_effects(problem, u)
-    levels = {name: np.split(held, copies) for name, held in effects.items()}
+    levels = {name: np.split(values, copies) for name, values in effects.items()}
     masses = None
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
     for k in range(copies):
         yield DataView(
-            **{name: held[k] for name, held in rows.items()},
-            effects={name: held[k] for name, held in levels.items()},
+            **{name: values[k] for name, values in rows.items()},
+            effects={name: values[k] for name, values in levels.items()},
             probability=None if masses is None else _CopyMasses(masses, k),
         )
 

@@ -117,8 +117,8 @@ def _invert_distribution(
         return None
     drawn = np.empty(centre.size)
     for start in range(0, centre.size, _BLOCK):
-        held = slice(start, start + _BLOCK)
-        drawn[held] = _invert_table(nodes, table[:, held], uniform[held])
+        levels = slice(start, start + _BLOCK)
+        drawn[levels] = _invert_table(nodes, table[:, levels], uniform[levels])
     out: FloatArray = centre + width * np.sinh(reach * drawn)
     return out[None]
 
@@ -231,8 +231,8 @@ def _without(
     """Predictors with the random effects of factor f at zero."""
     if len(u) == 1:
         return list(base)
-    held = [np.zeros_like(part) if g == f else part for g, part in enumerate(u)]
-    return predictors(problem, base, roots, held)
+    others = [np.zeros_like(part) if g == f else part for g, part in enumerate(u)]
+    return predictors(problem, base, roots, others)
 
 
 def _update(
@@ -249,8 +249,8 @@ def _update(
     centre, lower = mode.point.u[0], mode.system.factorization.blocks(0)
     proposal = centre + solve_upper(lower, (normal / mixing)[:, None])[:, 0]
     # A draw from the Laplace Gaussian may start where the target is zero: any move leaves it.
-    held = np.maximum(_log_target(block, base, u), _LOWEST)
-    ratio = _log_target(block, base, proposal) - held
+    current = np.maximum(_log_target(block, base, u), _LOWEST)
+    ratio = _log_target(block, base, proposal) - current
     ratio += _log_proposal(lower, u - centre) - _log_proposal(lower, proposal - centre)
     accept: BoolArray = np.log(uniform) < ratio
     return np.where(accept, proposal, u), float(accept.mean())
@@ -279,8 +279,8 @@ def _update_tied(
     spread = np.nanmedian(np.var(ratios, axis=0, ddof=1)) if np.isfinite(ratios).any() else 1.0
     step = min(1.0, 1.0 / np.sqrt(3.0 * max(float(np.nan_to_num(spread, nan=1.0)), 1e-12)))
     proposal = centre + np.sqrt(1.0 - step * step) * (u - centre) + step * noise
-    held = np.maximum(_log_ratio(block, base, mode, u), _LOWEST)
-    accept: BoolArray = np.log(uniform) < _log_ratio(block, base, mode, proposal) - held
+    current = np.maximum(_log_ratio(block, base, mode, u), _LOWEST)
+    accept: BoolArray = np.log(uniform) < _log_ratio(block, base, mode, proposal) - current
     return np.where(accept[factor.ties.blocks], proposal, u), float(accept.mean())
 
 

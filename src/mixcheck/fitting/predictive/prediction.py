@@ -45,15 +45,15 @@ def random_contribution(
     out = np.zeros(part.offset.size)
     for block in part.random:
         known = block.codes >= 0
-        held = effects[block.name][np.where(known, block.codes, 0)]
+        b = effects[block.name][np.where(known, block.codes, 0)]
         if block.positions is not None and isinstance(block.covariance, Sequential):
             # Beyond the times of the fit, the mean given the last effect that is known.
             inside = np.clip(block.positions, 0, len(block.effects) - 1)
-            held = np.take_along_axis(held, inside[:, None], axis=1)
+            b = np.take_along_axis(b, inside[:, None], axis=1)
             steps = (block.positions - inside).astype(np.float64)
             left = block.covariance.carry(theta[block.name], steps)
-            held = held * left[:, None]
-        out += np.where(known, np.einsum("nq,nq->n", block.Z, held), 0.0)
+            b = b * left[:, None]
+        out += np.where(known, np.einsum("nq,nq->n", block.Z, b), 0.0)
     return out
 
 
@@ -119,11 +119,11 @@ def population_probability(
     known = np.isfinite([*eta, variance]).all(axis=0)
     out = np.full(known.shape, np.nan)
     rows = np.flatnonzero(known)
-    held = tuple(e[rows] for e in eta)
+    predictors = tuple(e[rows] for e in eta)
     if variance[rows].any():
-        out[rows] = MarginalDistribution(family, held, variance[rows], None).probability(k)
+        out[rows] = MarginalDistribution(family, predictors, variance[rows], None).probability(k)
     else:
-        out[rows] = ConditionalDistribution(family, held, None).probability(k)
+        out[rows] = ConditionalDistribution(family, predictors, None).probability(k)
     return out
 
 

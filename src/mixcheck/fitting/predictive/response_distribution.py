@@ -137,10 +137,10 @@ def find_moments(distribution: ResponseDistribution) -> tuple[FloatArray, FloatA
     parts = [
         (w, distribution.family.mean(e, distribution.size), e) for w, e in distribution.components()
     ]
-    mean = sum((w * held for w, held, _ in parts), np.zeros(distribution.eta.shape[2]))
+    mean = sum((w * m for w, m, _ in parts), np.zeros(distribution.eta.shape[2]))
     spread = (
-        w * (distribution.family.variance(e, distribution.size) + (held - mean) ** 2)
-        for w, held, e in parts
+        w * (distribution.family.variance(e, distribution.size) + (m - mean) ** 2)
+        for w, m, e in parts
     )
     return mean, sum(spread, np.zeros(mean.shape))
 
@@ -214,8 +214,8 @@ def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray
         # Small positive quantiles are found to a relative error.
         return mean * np.exp(x) if positive else mean + x * reach
 
-    def excess(x: FloatArray, p: FloatArray, *held: FloatArray) -> FloatArray:
-        return family.cdf(response(x, *held[:2]), held[2:])[1] - p
+    def excess(x: FloatArray, p: FloatArray, *row: FloatArray) -> FloatArray:
+        return family.cdf(response(x, *row[:2]), row[2:])[1] - p
 
     low, high = _bracket(lambda x: excess(x, p, mean, reach, *flat), p.size)
     found = find_root(

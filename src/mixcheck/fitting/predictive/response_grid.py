@@ -55,8 +55,8 @@ class Nodes:
 
     def select(self, rows: IntArray) -> Nodes:
         """The nodes of some of the rows."""
-        held = self.y[:, rows], self.place[:, rows], self.valid[:, rows]
-        return Nodes(*held, tuple(part[rows] for part in self.scale))
+        chosen = self.y[:, rows], self.place[:, rows], self.valid[:, rows]
+        return Nodes(*chosen, tuple(part[rows] for part in self.scale))
 
 
 def place_nodes(distribution: ResponseDistribution, y: FloatArray) -> Nodes:
@@ -72,19 +72,22 @@ def place_nodes(distribution: ResponseDistribution, y: FloatArray) -> Nodes:
     for weight, eta in distribution.components():
         zero += weight * mass_at_zero(distribution, eta)
     if distribution.family.discrete:
-        held = _count_nodes(*find_moments(distribution), distribution.size, y)
-        places, valid = np.sqrt(held), np.ones(held.shape, dtype=bool)
+        responses = _count_nodes(*find_moments(distribution), distribution.size, y)
+        places, valid = np.sqrt(responses), np.ones(responses.shape, dtype=bool)
         if distribution.size is not None:
-            valid, held = held <= distribution.size, np.minimum(held, distribution.size)
+            valid, responses = (
+                responses <= distribution.size,
+                np.minimum(responses, distribution.size),
+            )
     else:
         places = _reach_of(distribution)
-        held, valid = (
+        responses, valid = (
             find_quantiles(distribution.family, distribution.centre(), places),
             np.ones(places.shape, dtype=bool),
         )
     nothing = np.zeros((1, y.size))
     return Nodes(
-        np.concatenate([nothing, held]),
+        np.concatenate([nothing, responses]),
         np.concatenate([nothing, places]),
         np.concatenate([(zero > _RARE)[None], valid]),
         distribution.centre(),

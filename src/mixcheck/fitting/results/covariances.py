@@ -90,9 +90,9 @@ def describe_parameters(
     """
     rows = []
     for term in problem.terms:
-        held = theta[term.theta]
-        values = term.covariance.natural(held)
-        J = _differentiate(term.covariance.natural, held)
+        own = theta[term.theta]
+        values = term.covariance.natural(own)
+        J = _differentiate(term.covariance.natural, own)
         errors = np.sqrt(np.einsum("ij,jk,ik->i", J, covariance[term.theta, term.theta], J))
         quantities = term.covariance.quantities(term.block.effects)
         part = problem.family.predictors[term.predictor]

@@ -164,11 +164,11 @@ class Estimates:
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the fixed effects; NaN beside an infinite variance."""
-        held = self.covariance[np.ix_(self._shown, self._shown)]
+        covariance = self.covariance[np.ix_(self._shown, self._shown)]
         lost = np.isinf(self._deviations)
-        held[lost], held[:, lost] = np.nan, np.nan
-        held[lost, lost] = np.inf
-        return pd.DataFrame(held, self._labels.view(), self._labels.view())
+        covariance[lost], covariance[:, lost] = np.nan, np.nan
+        covariance[lost, lost] = np.inf
+        return pd.DataFrame(covariance, self._labels.view(), self._labels.view())
 
     @cached_property
     def bse(self) -> pd.Series[float]:
@@ -191,12 +191,12 @@ class Estimates:
             for part, found in zip(self.design.predictors, reasons, strict=False)
             for j in sorted(found)
         ]
-        held = {limit.parameter for limit in known}
+        named = {limit.parameter for limit in known}
         others: list[tuple[str, LimitReason]] = [(name, "groups") for name in self._beside_groups]
         for name, reason in (*others, *self._runaway):
-            if name not in held:
+            if name not in named:
                 known.append(Limit(name, reason))
-                held.add(name)
+                named.add(name)
         return tuple(known)
 
     @cached_property
@@ -265,8 +265,8 @@ class Estimates:
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Wald intervals of the fixed effects, columns ``low`` and ``high``."""
         estimates = self.optimum.psi[self._shown]
-        held = wald_intervals(estimates, self._deviations, alpha)
-        return pd.DataFrame(held, self._labels.view(), ["low", "high"])
+        interval = wald_intervals(estimates, self._deviations, alpha)
+        return pd.DataFrame(interval, self._labels.view(), ["low", "high"])
 
     @property
     def dispersion(self) -> float | None:
@@ -397,10 +397,10 @@ class Estimates:
         """Arrays (q, m) per factor as frames of levels x effects."""
         out: dict[str, pd.DataFrame] = {}
         for term in self.problem.terms:
-            held = term.by_level(values[term.factor]).T
+            by_level = term.by_level(values[term.factor]).T
             part = self.design.predictors[term.predictor].name
             names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
-            frame = pd.DataFrame(held, index=term.block.levels, columns=names)
+            frame = pd.DataFrame(by_level, index=term.block.levels, columns=names)
             before = out.get(term.block.group)
             out[term.block.group] = frame if before is None else before.join(frame)
         return out
@@ -409,15 +409,15 @@ class Estimates:
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes, a frame of levels x effects per grouping factor."""
         mode = self._mode
-        held = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
-        return self._by_group(dict(enumerate(held)))
+        effects = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+        return self._by_group(dict(enumerate(effects)))
 
     @cached_property
     def random_effects_sd(self) -> dict[str, pd.DataFrame]:
         """Conditional standard deviations of the random effects given the estimates."""
         mode = self._mode
-        held = conditional_variances(self.problem, mode.system.factorization, mode.roots)
-        return self._by_group({f: np.sqrt(v) for f, v in enumerate(held)})
+        variances = conditional_variances(self.problem, mode.system.factorization, mode.roots)
+        return self._by_group({f: np.sqrt(v) for f, v in enumerate(variances)})
 
     # ---- convergence ---------------------------------------------------------------------
 
@@ -476,8 +476,8 @@ class Estimates:
         if self.limits is not None:
             problem, optimum, kept = within_limits(problem, self.limits, optimum, self.method)
         covariance = self.covariance[np.ix_(kept, kept)]
-        held = [names[j] for j in kept]
-        return compare_with_quadrature(problem, self.method, optimum, covariance, held)
+        kept_names = [names[j] for j in kept]
+        return compare_with_quadrature(problem, self.method, optimum, covariance, kept_names)
 
     @property
     def converged(self) -> bool:

@@ -129,8 +129,8 @@ class GlmmPort(Estimates):
         """Pearson residuals at the conditional modes."""
         eta, data = tuple(self._mode.point.eta), self.problem.data
         mean = self.family.mean(eta, data.size)
-        held = (data.y - mean) / np.sqrt(self.family.variance(eta, data.size))
-        return pd.Series(self.problem.to_design(held), self.frame.index, name="resid_pearson")
+        residuals = (data.y - mean) / np.sqrt(self.family.variance(eta, data.size))
+        return pd.Series(self.problem.to_design(residuals), self.frame.index, name="resid_pearson")
 
     def predict(
         self,
@@ -223,9 +223,9 @@ class GlmmPort(Estimates):
         fixed = fixed_predictors(parts, [self.optimum.psi[betas[p.name]] for p in parts])
         eta = dict(zip([p.name for p in parts], fixed, strict=True))
         if random_effects == "auto":
-            held, theta = self._modes_by_term(), self._theta_by_term()
+            modes, theta = self._modes_by_term(), self._theta_by_term()
             for part in parts:
-                moved = random_contribution(part, held[part.name], theta[part.name])
+                moved = random_contribution(part, modes[part.name], theta[part.name])
                 eta[part.name] = eta[part.name] + moved
         return tuple(eta.get(name, np.zeros(n)) for name in self.family.predictors)
 
@@ -345,12 +345,12 @@ class GlmmPort(Estimates):
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
 
-        def search(held: Problem, start: FixedFit) -> Optimum:
-            determined = estimate_determined(held)
+        def search(known: Problem, start: FixedFit) -> Optimum:
+            determined = estimate_determined(known)
             if determined is not None:
                 return determined
-            found = estimate(held, self.method, start)
-            exact = None if self.method.joint else integrate_wide(held, found)
+            found = estimate(known, self.method, start)
+            exact = None if self.method.joint else integrate_wide(known, found)
             return exact or found
 
         optimum, limits = estimate_at_limits(problem, limits, fixed, search)
@@ -433,8 +433,8 @@ class GlmmPort(Estimates):
         They depend on the labels of the rows and not on their order. For PQL the response is
         the working one, whose pseudo-likelihood `llf` is.
         """
-        held = self.data_rows
-        response = [held.response, held.size]
+        data = self.data_rows
+        response = [data.response, data.size]
         if self.method.kind == "pseudo":
             working = linearise(self.problem, self._mode.point.eta).data.y
             response.append(self.problem.to_design(working))
@@ -443,8 +443,8 @@ class GlmmPort(Estimates):
         return {
             "rows": digest(labels[order]),
             "response": digest(*_in_order(response, order)),
-            "weights": digest(*_in_order([held.weights], order)),
-            "offset": digest(*_in_order([held.offsets["mean"]], order)),
+            "weights": digest(*_in_order([data.weights], order)),
+            "offset": digest(*_in_order([data.offsets["mean"]], order)),
         }
 
     @cached_property
@@ -499,8 +499,8 @@ class GlmmPort(Estimates):
     @cached_property
     def covariance_estimates(self) -> CovarianceEstimates:
         """Variances and covariances of the random effects with their sampling covariance."""
-        held = slice(self.problem.n_beta, None)
-        return estimate_covariances(self.problem, self._theta, self.covariance[held, held])
+        place = slice(self.problem.n_beta, None)
+        return estimate_covariances(self.problem, self._theta, self.covariance[place, place])
 
     def group_levels(self, group: str | None = None) -> pd.Index[Any]:
         """Levels of a grouping factor or column; the coarsest grouping factor by default."""

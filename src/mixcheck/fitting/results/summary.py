@@ -48,9 +48,9 @@ def _coefficients(frame: pd.DataFrame) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, estimate, error, z, p, low, high in frame.itertuples(name=None):
         places = _places(error)
-        held = (Places(v, places) for v in (estimate, error))
+        estimated = (Places(v, places) for v in (estimate, error))
         bounds = (Places(v, places) for v in (low, high))
-        rows.append((str(name), *held, Places(z, 2), PValue(p), *bounds))
+        rows.append((str(name), *estimated, Places(z, 2), PValue(p), *bounds))
     return Table(("", *map(str, frame.columns)), tuple(rows))
 
 
@@ -65,8 +65,8 @@ def _components(frame: pd.DataFrame) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for group, name, variance, sd, corr in frame.itertuples(index=False, name=None):
         places = _places(abs(sd if math.isfinite(sd) else variance))
-        held = (Places(v, places) for v in (variance, sd))
-        rows.append((str(group), str(name), *held, Places(corr, 3)))
+        estimated = (Places(v, places) for v in (variance, sd))
+        rows.append((str(group), str(name), *estimated, Places(corr, 3)))
     return Table(tuple(map(str, frame.columns)), tuple(rows))
 
 
