@@ -8,7 +8,7 @@ as anybody else's.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -47,6 +47,8 @@ __all__ = [
     "RowDistribution",
     "RowPosterior",
     "Rowwise",
+    "ScoreProjection",
+    "Scored",
     "Traceable",
     "port_of",
 ]
@@ -82,6 +84,11 @@ class DataView:
     probability : callable or None
         ``probability(k)`` is the (n,) array of P(Y = k) under the same random effects
         as `mean`; None for a response without probability masses.
+    predictors : mapping of part to (n,)
+        Linear predictors ("mean", "dispersion", "zi" ..) at the conditional modes of the random
+        effects; empty where only draws are known.
+    scores : mapping of part to (n,)
+        Derivative of each row's log density in that linear predictor, at the same modes.
     """
 
     response: FloatArray
@@ -93,6 +100,8 @@ class DataView:
     mode_variance: FloatArray
     effects: Mapping[str, FloatArray] = field(default_factory=dict)
     probability: Callable[[float], FloatArray] | None = None
+    predictors: Mapping[str, FloatArray] = field(default_factory=dict)
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
@@ -106,6 +115,8 @@ class DataView:
             mode_mean=self.mode_mean[selected],
             mode_variance=self.mode_variance[selected],
             probability=None if whole is None else _SomeMasses(whole, selected),
+            predictors=_SomeRows(self.predictors, selected),
+            scores=_SomeRows(self.scores, selected),
         )
 
 
@@ -118,6 +129,23 @@ class _SomeMasses:
 
     def __call__(self, k: float) -> FloatArray:
         return self.whole(k)[self.selected]
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeRows(Mapping[str, FloatArray]):
+    """Some rows of each vector of a mapping, taken when they are asked for."""
+
+    whole: Mapping[str, FloatArray]
+    selected: BoolArray | IntArray
+
+    def __getitem__(self, part: str) -> FloatArray:
+        return self.whole[part][self.selected]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole)
+
+    def __len__(self) -> int:
+        return len(self.whole)
 
 
 class Ported(Protocol):
@@ -394,6 +422,36 @@ class Comparable(Protocol):
     @property
     def description(self) -> Mapping[str, str | int | float | bool | None]:
         """What the model is: formula, family, method."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreProjection:
+    """What the estimates of the fixed effects take of the scores of a data set.
+
+    With the scores s of all parts at the modes, the model matrix X of all parts and the covariance
+    V of s under the model, ``s - V X (X'V X)^-1 X's`` are, to first order, the scores at the
+    estimates from the same data set.
+
+    Attributes
+    ----------
+    matrices : mapping of part to (n, p)
+        Model matrix of each linear predictor; P columns in all.
+    slopes : mapping of part to (n, P)
+        Rows of ``V X (X'V X)^-1``.
+    """
+
+    matrices: Mapping[str, FloatArray]
+    slopes: Mapping[str, FloatArray]
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A model that knows the scores of its rows, and what estimation takes of them."""
+
+    @property
+    def score_projection(self) -> ScoreProjection:
+        """What the estimates of the fixed effects take of the scores."""
         ...
 
 

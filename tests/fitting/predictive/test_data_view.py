@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,8 @@ QUADRATURE = 1e-6
 # A distribution function of counts is steep in the predictor where the count is large.
 CDF = 1e-4
 ROUNDING = 1e-10
+# Of a difference quotient, whose error is of the order of its square.
+STEP = 1e-5
 
 FAMILIES: dict[str, tuple[Family, np.ndarray]] = {
     "gaussian": (mc.families.Gaussian(), np.array([0.3, 0.5, -0.2])),
@@ -293,3 +296,28 @@ def test_a_domain_that_no_effect_reaches():
     psi[0] = -50.0
     with pytest.raises(mc.ConvergenceError, match="domain of the identity link"):
         Viewpoint(port_of(fit).problem, psi).new_effects(np.random.default_rng(1))
+
+
+def test_scores_are_derivatives_at_the_modes(small: SimpleNamespace) -> None:
+    """By differences of the log density in each predictor; of some rows, those of the whole."""
+    case = small.case("two_predictors_crossed", "gaussian-identity", 2)
+    view = Viewpoint(case.problem, case.psi)
+    mode, problem = mode_of(view), case.problem
+    seen = observe(view, mode, "posterior", np.random.default_rng(0))
+    assert list(seen.scores) == list(seen.predictors) == ["mean", "dispersion"]
+    for k, part in enumerate(seen.scores):
+        np.testing.assert_array_equal(seen.predictors[part], problem.to_design(mode.point.eta[k]))
+        moved = [
+            problem.family.log_density(
+                problem.data, tuple(eta + step * (j == k) for j, eta in enumerate(mode.point.eta))
+            )
+            for step in (-STEP, STEP)
+        ]
+        differences = problem.to_design((moved[1] - moved[0]) / (2.0 * STEP))
+        np.testing.assert_allclose(seen.scores[part], differences, rtol=STEP, atol=STEP)
+        some = seen.rows(np.array([3, 1]))
+        np.testing.assert_array_equal(some.scores[part], seen.scores[part][[3, 1]])
+    assert "zi" not in seen.scores
+    assert len(some.scores) == 2
+    again = pickle.loads(pickle.dumps(some))
+    np.testing.assert_array_equal(again.scores["mean"], seen.scores["mean"][[3, 1]])

@@ -73,6 +73,9 @@ def test_together_they_are_what_they_are_alone(fit, conditioning):
         np.testing.assert_array_equal(one.response, other.response)
         for name in ("residuals", "fitted", "mean", "variance", "mode_mean", "mode_variance"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=ROUNDING)
+        for part, rows in one.scores.items():
+            np.testing.assert_allclose(rows, other.scores[part], rtol=ROUNDING, atol=ROUNDING)
+            np.testing.assert_allclose(one.predictors[part], other.predictors[part], atol=ROUNDING)
         assert list(one.effects) == list(other.effects)
         for name, values in one.effects.items():
             np.testing.assert_allclose(values, other.effects[name], rtol=0, atol=ROUNDING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -207,11 +207,14 @@ def see(
     masses = None
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
+    rates = _Rates(at_mode, problem, copies)
     for k in range(copies):
         yield DataView(
             **{name: values[k] for name, values in rows.items()},
             effects={name: values[k] for name, values in levels.items()},
             probability=None if masses is None else _CopyMasses(masses, k),
+            predictors=_CopyRows(rates.predictors, k, family.predictors),
+            scores=_CopyRows(rates.scores, k, family.predictors),
         )
 
 
@@ -241,6 +244,55 @@ class _CopyMasses:
     def __call__(self, k: float) -> FloatArray:
         masses: FloatArray = self.masses(k)[self.copy]
         return masses
+
+
+@dataclass(frozen=True, eq=False)
+class _Rates:
+    """Predictors at the modes and derivatives in them, of each copy, in the order of the design."""
+
+    eta: tuple[FloatArray, ...]
+    problem: Problem
+    copies: int
+
+    def predictors(self, part: int) -> FloatArray:
+        """One linear predictor, (copies, n)."""
+        return self._eta_of_copies[part]
+
+    def scores(self, part: int) -> FloatArray:
+        """The derivative of the log density in it, (copies, n)."""
+        return self._scores_of_copies[part]
+
+    @cached_property
+    def _eta_of_copies(self) -> list[FloatArray]:
+        return [self._of_copies(rows) for rows in self.eta]
+
+    @cached_property
+    def _scores_of_copies(self) -> list[FloatArray]:
+        return [self._of_copies(rows) for rows in self.problem.derivatives(self.eta, 1).first]
+
+    def _of_copies(self, rows: FloatArray) -> FloatArray:
+        return self.problem.to_design(rows).reshape(self.copies, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _CopyRows(Mapping[str, FloatArray]):
+    """Vectors of one copy by part of the model, made when one is asked for; it pickles."""
+
+    of_part: Callable[[int], FloatArray]
+    copy: int
+    parts: tuple[str, ...]
+
+    def __getitem__(self, part: str) -> FloatArray:
+        if part not in self.parts:
+            raise KeyError(part)
+        rows: FloatArray = self.of_part(self.parts.index(part))[self.copy]
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:

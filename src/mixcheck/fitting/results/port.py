@@ -49,6 +49,7 @@ from mixcheck.fitting.predictive.prediction import (
     random_variance,
 )
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
+from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.summary import Summary, summarise
@@ -65,6 +66,7 @@ from mixcheck.port import (
     PerturbationMethod,
     Perturbations,
     RowPosterior,
+    ScoreProjection,
 )
 from mixcheck.row_hashes import digest, hash_labels
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -421,6 +423,11 @@ class GlmmPort(Estimates):
         """
         streams = [require_generator("rngs", rng) for rng in rngs]
         return replicate_many(self._view, conditioning, streams)
+
+    @cached_property
+    def score_projection(self) -> ScoreProjection:
+        """What the estimates of the fixed effects take of the scores of the rows."""
+        return project_scores(self.problem, self._view.roots, self._mode.point.eta)
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response, (n,), with new random effects."""

@@ -1,0 +1,103 @@
+"""What the estimates of the fixed effects take of the scores of a data set.
+
+At the modes of the random effects, which follow the data, the scores of the rows have the
+covariance ``V = W - W Z Lambda H^-1 Lambda' Z' W`` with the expected information W: that of the
+linear model that Laplace's approximation comes to. In a Gaussian model it is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.roots import Root, scale
+from mixcheck.fitting.likelihood.mode import build_system, whitened
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.port import ScoreProjection
+
+__all__ = ["project_scores"]
+
+# Directions of the fixed effects with less than this share of the largest information are not
+# estimated, and take nothing: their parameters are at a limit.
+_RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class _ScoreCovariance:
+    """V as a linear map; `information` is W by pairs of predictors."""
+
+    problem: Problem
+    roots: Sequence[Root]
+    information: Mapping[tuple[int, int], FloatArray]
+    factorization: Factorization
+
+    def times(self, part: int, column: FloatArray) -> FloatArray:
+        """V times a column, (n,), of one part: a row for each part, (K, n)."""
+        latent = self.problem.latent
+        count = len(self.problem.X)
+        weighted = [self._weigh(part, b, column) for b in range(count)]
+        rows = {k: weighted[k] for k in latent.random_predictors}
+        solved = self.factorization.solve(whitened(self.problem, self.roots, rows))
+        effects = [scale(root, held) for root, held in zip(self.roots, solved, strict=True)]
+        for a, moved in enumerate(latent.gather(effects, count)):
+            if moved is not None:
+                weighted = [weighted[b] - self._weigh(a, b, moved) for b in range(count)]
+        return np.stack(weighted)
+
+    def _weigh(self, a: int, b: int, values: FloatArray) -> FloatArray:
+        held = self.information.get((min(a, b), max(a, b)))
+        return np.zeros(self.problem.n) if held is None else held * values
+
+
+def project_scores(
+    problem: Problem, roots: Sequence[Root], eta: Sequence[FloatArray]
+) -> ScoreProjection:
+    """The projection at given predictors.
+
+    Parameters
+    ----------
+    problem : Problem
+    roots : list of (q, q)
+        ``Lambda`` of each factor.
+    eta : list of (n,)
+        Predictors at the conditional modes.
+
+    Raises
+    ------
+    ConvergenceError
+        If the information has no finite value there.
+    """
+    information = problem.expected(eta).second
+    system = build_system(problem, roots, Curvature(information, {}), observed=False)
+    if system is None:
+        raise ConvergenceError(
+            "the information of the rows is not finite at the estimates, so that it is not known "
+            "what estimation takes of their scores; see fit.convergence"
+        )
+    covariance = _ScoreCovariance(problem, roots, information, system.factorization)
+    columns = [(k, column) for k, X in enumerate(problem.X) for column in X.T]
+    moved = np.empty((len(problem.X), problem.n, len(columns)))
+    inner = np.empty((len(columns), len(columns)))
+    for j, (k, column) in enumerate(columns):
+        moved[:, :, j] = covariance.times(k, column)
+        inner[:, j] = [other @ moved[a, :, j] for a, other in columns]
+    slopes = moved @ _pseudo_inverse(inner)
+    order, names = problem.to_design, problem.family.predictors
+    return ScoreProjection(
+        {name: order(X) for name, X in zip(names, problem.X, strict=True)},
+        {name: order(held) for name, held in zip(names, slopes, strict=True)},
+    )
+
+
+def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
+    """Inverse of a positive semi-definite matrix on the directions that hold information."""
+    root = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    unit = np.where(root > 0.0, root, 1.0)
+    inverse = np.linalg.pinv(matrix / np.outer(unit, unit), rcond=_RANK_TOLERANCE, hermitian=True)
+    out: FloatArray = inverse / np.outer(unit, unit)
+    return out
