@@ -50,6 +50,7 @@ __all__ = [
     "ScoreProjection",
     "Scored",
     "Traceable",
+    "Weighted",
     "port_of",
 ]
 
@@ -234,6 +235,18 @@ class BatchRefittable(Refittable, Protocol):
 
         A refit must not depend on those beside it. With `one_step` a refit may end after one
         Newton step from the estimates of this model, if that takes less time.
+        """
+        ...
+
+
+@runtime_checkable
+class Weighted(Checkable, Protocol):
+    """A model of rows that may each stand for several rows, which are what its data are."""
+
+    def by_single_rows(self) -> tuple[Checkable, IntArray | None]:
+        """The same model with each of these rows as one, and which row of `frame` each is.
+
+        The model itself, and None, where each row is one already.
         """
         ...
 

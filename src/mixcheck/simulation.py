@@ -31,6 +31,7 @@ from mixcheck.port import (
     Ported,
     Refittable,
     Repeating,
+    Weighted,
     port_of,
 )
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -79,11 +80,20 @@ class Replicates:
     draws: int
     refits: int = 0
 
-    @cached_property
+    @property
     def port(self) -> Checkable:
-        """The port of the model."""
+        """The port of the model, of which each row is one row."""
+        return self._single_rows[0]
+
+    @property
+    def origin(self) -> IntArray | None:
+        """Which row of the model each row is, (n,), where rows of it stand for several."""
+        return self._single_rows[1]
+
+    @cached_property
+    def _single_rows(self) -> tuple[Checkable, IntArray | None]:
         found: Checkable = port_of(self.model)
-        return found
+        return found.by_single_rows() if isinstance(found, Weighted) else (found, None)
 
     @property
     def size(self) -> int:

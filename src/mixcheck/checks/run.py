@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.portrait import draw_portrait
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.errors import OptionError
@@ -131,7 +131,7 @@ def _run(
         for measure, part, columns in zip(measures, observed, parts, strict=True)
     )
     index = context.frame.index
-    labelled = (_labelled(finding, index) for finding in found)
+    labelled = (_labelled(finding, index, plan.origin) for finding in found)
     return _attributed(asked, labelled), replicates
 
 
@@ -146,10 +146,19 @@ def _attributed(
     return tuple(replace(outcome, asked=check.to_dict()) for check, outcome in outcomes)
 
 
-def _labelled(finding: Finding, index: pd.Index[Any]) -> Finding:
-    """The finding with what the index of the data calls its rows."""
-    labels = tuple(str(index[row]) for row in finding.rows.tolist())
-    return replace(finding, row_labels=labels) if labels else finding
+def _labelled(finding: Finding, index: pd.Index[Any], origin: IntArray | None) -> Finding:
+    """The finding with what the index of the data calls its rows.
+
+    Where rows of the model stand for several, `origin` says which each is: it is told once.
+    """
+    rows = finding.rows
+    if not rows.size:
+        return finding
+    labels = np.array([str(label) for label in index[rows]], dtype=object)
+    if origin is not None:
+        rows, first = np.unique(origin[rows], return_index=True)
+        labels = labels[first]
+    return replace(finding, rows=rows, row_labels=tuple(labels.tolist()))
 
 
 def _require_unique(outcomes: Iterable[Outcome]) -> None:
@@ -189,9 +198,17 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "conditioning": "that of the draws"
         if isinstance(plan.port, Enumerable)
         else plan.conditioning,
-        "model": dict(plan.port.description),
+        "model": dict(plan.port.description) | _weights_words(plan),
         "response digest": digest.hexdigest()[:16],
     }
+
+
+def _weights_words(plan: Replicates) -> dict[str, str]:
+    """What to say of rows that stand for several."""
+    if plan.origin is None:
+        return {}
+    held = np.unique(plan.origin).size
+    return {"weights": f"{held:,} rows stand for {plan.origin.size:,}, each of which is looked at"}
 
 
 def _version() -> str:

@@ -12,6 +12,7 @@ from mixcheck.design.formula import (
 from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
 from mixcheck.design.precision import divide_dispersion
 from mixcheck.design.prediction import RandomParts, Unseen, apply_design
+from mixcheck.design.repetition import read_counts, repeat_rows
 from mixcheck.design.shapes import with_shapes, without_intercept
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "divide_dispersion",
     "has_terms",
     "parse_formula",
+    "read_counts",
+    "repeat_rows",
     "with_shapes",
     "without_intercept",
 ]

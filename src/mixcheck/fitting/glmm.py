@@ -104,9 +104,9 @@ def glmm(
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional
         Multipliers of each row's log density: a row of weight two is two rows (frequency
-        weights), save that ``nobs`` and BIC count it as one. For a binomial response in one
-        column, the number of trials of the proportion. A Series is matched with `data` by its
-        index.
+        weights), save that ``nobs`` and BIC count it as one; residuals and checks have both
+        rows, and need whole numbers. For a binomial response in one column, the number of trials
+        of the proportion. A Series is matched with `data` by its index.
     precision : str, optional
         Column of positive numbers by which the variance of each row is divided, such as the
         number of measurements behind a mean (``weights`` of lme4's lmer): "gaussian", and

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixcheck.errors import DesignError
+from mixcheck.errors import DataError, DesignError
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["available_memory", "require_possible"]
+__all__ = ["available_memory", "require_possible", "require_room_for_rows"]
 
 # Dense matrices of the size of the Schur complement that stand side by side, measured with
 # 5,000 crossed levels a side: the matrix, its factor, its inverse, and copies of these.
@@ -16,6 +16,9 @@ _COPIES = 9
 _SECONDS = 1.3e-10
 _EVALUATIONS = 15
 _MOST_HOURS = 4.0
+# Vectors of all rows that stand beside the model matrices while a data set is looked at.
+_ROW_COLUMNS = 60
+_MOST_BYTES = 16e9
 # Below this many rows the dense matrix is never a question.
 _SMALL = 3000
 
@@ -42,6 +45,22 @@ def require_possible(problem: Problem) -> None:
         raise DesignError(
             f"{_crossed(problem, size)} {_gigabytes(need)} GB of memory and some {hours:.0f} hours "
             f"of work; {_ADVICE}"
+        )
+
+
+def require_room_for_rows(problem: Problem, rows: float) -> None:
+    """Refuse so many rows in the place of those of a problem, if they have no room in memory.
+
+    Raises
+    ------
+    DataError
+    """
+    columns = sum(X.shape[1] for X in problem.X) + _ROW_COLUMNS
+    need, have = 8.0 * rows * columns, available_memory()
+    if need > _MOST_BYTES or (have is not None and need > have):
+        raise DataError(
+            f"weights= stand for {rows:,.0f} rows, and checks look at each of them: that takes "
+            f"{_gigabytes(need)} GB of memory; fit the model to fewer rows to check it"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final, Literal, Self
 
@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design import Predictor, RandomParts, apply_design
+from mixcheck.design import Predictor, RandomParts, apply_design, read_counts, repeat_rows
 from mixcheck.design.frames import as_frame, row_label
 from mixcheck.design.plan import plan_formula
 from mixcheck.display.document import Cell, Places
-from mixcheck.errors import ComparisonError, DataError, MixcheckError, OptionError
+from mixcheck.errors import ComparisonError, ConvergenceError, DataError, MixcheckError, OptionError
 from mixcheck.families.family import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
 from mixcheck.fitting.estimation.estimate import estimate, re_estimate
@@ -27,6 +27,7 @@ from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
+from mixcheck.fitting.estimation.sizes import require_room_for_rows
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.estimation.wide_groups import integrate_wide
 from mixcheck.fitting.influence.by_group import (
@@ -39,7 +40,8 @@ from mixcheck.fitting.influence.by_group import (
 from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.latent.roots import scale
-from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
@@ -432,6 +434,50 @@ class GlmmPort(Estimates):
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response, (n,), with new random effects."""
         return self._simulate_one("marginal", require_generator("rng", rng))
+
+    def by_single_rows(self) -> tuple[GlmmPort, IntArray | None]:
+        """The same fit with a row of weight w as w rows, and which row of `frame` each is.
+
+        Its estimates are these, since the likelihoods are one. Rows of weight zero are none.
+
+        Raises
+        ------
+        DataError
+            If a weight is no whole number, or the rows have no room in memory.
+        """
+        counts = read_counts(self.design)
+        if counts is None:
+            return self, None
+        return self._by_single_rows
+
+    @cached_property
+    def _by_single_rows(self) -> tuple[GlmmPort, IntArray]:
+        counts = read_counts(self.design)
+        assert counts is not None
+        require_room_for_rows(self.problem, float(counts.sum(dtype=np.float64)))
+        rows = np.repeat(np.arange(counts.size), counts)
+        design = repeat_rows(self.design, rows)
+        problem = replace(arrange(design, self.family), penalty=self.problem.penalty)
+        optimum = self._optimum_of(problem)
+        limits = None
+        if self.limits is not None:
+            limits = find_limits(problem, fit_without_random_effects(problem))
+        fit = GlmmPort(design, problem, optimum, self.method, self.notes, limits)
+        fit.__dict__["convergence"] = self.convergence
+        return fit, rows
+
+    def _optimum_of(self, problem: Problem) -> Optimum:
+        """These estimates as those of the same likelihood, written with other rows."""
+        if is_profiled(problem):
+            return estimate(problem, self.method)
+        view = Viewpoint(problem, self.optimum.psi)
+        mode = find_mode(problem, view.base, view.roots, list(self._mode.point.u), close=True)
+        if mode is None:
+            raise ConvergenceError(
+                "no conditional mode was found with each row by itself; check the model by a fit "
+                "to a table with one line for each row, without weights="
+            )
+        return replace(self.optimum, evaluation=replace(self.optimum.evaluation, mode=mode))
 
     @cached_property
     def data_digest(self) -> dict[str, str]:
