@@ -97,7 +97,7 @@ def test_refits_are_refits(formula):
         y = port_of(fit).observed.copy()
         y[port_of(fit).problem.order[row]] -= 1.0
         again = fit.refit(y)
-        wanted = port_of(again).problem.to_design(np.asarray(port_of(again)._mode.point.eta[0]))
+        wanted = port_of(again).problem.to_design(np.asarray(port_of(again).mode.point.eta[0]))
         assert eta[0] == pytest.approx(wanted[port_of(fit).problem.order[row]], abs=REFIT)
 
 

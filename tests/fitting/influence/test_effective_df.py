@@ -55,7 +55,7 @@ def dense_degrees(fit: mc.GLMM) -> list[float]:
 def test_traces_are_those_of_the_dense_matrix(formula, table):
     """Fixed effects and each random term, in the order of the model."""
     fit = mc.glmm(formula, table, family="poisson")
-    found = list(joint_degrees(port_of(fit).problem, port_of(fit)._mode).values())
+    found = list(joint_degrees(port_of(fit).problem, port_of(fit).mode).values())
     assert found == pytest.approx(dense_degrees(fit)[: len(found)], abs=1e-7)
 
 
@@ -68,7 +68,7 @@ def test_what_is_left_is_of_the_variances(table):
         seen.append(free.size)
         return 10.0 + free.size
 
-    parts = split_degrees(port_of(fit).problem, port_of(fit)._mode, slope)
+    parts = split_degrees(port_of(fit).problem, port_of(fit).mode, slope)
     assert sum(parts.values()) == pytest.approx(14.0)
     assert parts["dispersion"] == 1.0
     assert sorted(seen) == [2, 3, 4]

@@ -40,7 +40,7 @@ def data():
 def written_out(fit):
     """V of all parts, (K n, K n), and X, (K n, P), with Woodbury's formula turned round."""
     port = port_of(fit)
-    problem, view, mode = port.problem, port._view, port._mode
+    problem, view, mode = port.problem, port._view, port.mode
     count, n = len(problem.X), problem.n
     second = problem.expected(mode.point.eta).second
     W = np.zeros((count * n, count * n))

@@ -49,11 +49,7 @@ __all__ = ["Estimates"]
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Estimates:
-    """Parameters of a fitted model and what is known of them.
-
-    The part of :class:`mixcheck.GLMM` that looks at no new data.
-
-    Names follow statsmodels; outputs are pandas objects.
+    """Parameters of a fitted model and what is known of them, by the names of `mixcheck.GLMM`.
 
     Attributes
     ----------
@@ -91,9 +87,19 @@ class Estimates:
         return self.design.formula.text
 
     @property
-    def _formula_words(self) -> str:
+    def formula_words(self) -> str:
         """The formula with those of the other predictors that were asked for."""
         return "; ".join([self.formula, *self.design.formula.others])
+
+    @property
+    def method_words(self) -> str:
+        """How the likelihood was approximated, and what was maximised."""
+        return f"{self.method}, posterior mode (MAP)" if self.priors else str(self.method)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The caller's rows that were used, with all columns and their index."""
+        return self.design.frame
 
     @property
     def nobs(self) -> int:
@@ -146,11 +152,7 @@ class Estimates:
 
     @cached_property
     def params(self) -> pd.Series[float]:
-        """Fixed effects, those of other predictors than the mean behind its name; then shapes.
-
-        Shapes (degrees of freedom, thresholds) are on the scale of their link, which is in
-        their name.
-        """
+        """Fixed effects, then shapes on the scale of their link; see `GLMM.params`."""
         return pd.Series(self.optimum.psi[self._shown], self._labels.view(), name="estimate")
 
     @cached_property
@@ -278,7 +280,7 @@ class Estimates:
         return None
 
     @property
-    def _shape_names(self) -> list[str]:
+    def shape_names(self) -> list[str]:
         """Names of the shapes in `params`."""
         return [self._name(self.design.predictor(name), "") for name in self.family.shapes]
 
@@ -286,7 +288,7 @@ class Estimates:
     def shapes(self) -> pd.DataFrame:
         """See `GLMM.shapes`."""
         rows, interval = {}, self.conf_int()
-        for name, shown in zip(self.family.shapes, self._shape_names, strict=True):
+        for name, shown in zip(self.family.shapes, self.shape_names, strict=True):
             link = self.family.links[self.family.predictors.index(name)]
             estimate, slope, *_ = link.derivatives(np.atleast_1d(self.params[shown]))
             given = interval.loc[shown].to_numpy()
@@ -307,6 +309,13 @@ class Estimates:
     def llf(self) -> float:
         """Log-likelihood by `method`, every constant kept."""
         return self.optimum.evaluation.llf
+
+    @property
+    def llf_name(self) -> str:
+        """What `llf` is."""
+        if self.method.kind == "pseudo":
+            return "pseudo-log-likelihood"
+        return "restricted log-likelihood" if self.reml else "log-likelihood"
 
     @property
     def log_posterior(self) -> float:
@@ -356,7 +365,8 @@ class Estimates:
         return self.optimum.psi[self.problem.n_beta :]
 
     @property
-    def _mode(self) -> Mode:
+    def mode(self) -> Mode:
+        """Conditional modes at the estimates."""
         mode = self.optimum.evaluation.mode
         assert mode is not None
         return mode
@@ -371,17 +381,16 @@ class Estimates:
         ]
         return pd.Series(self._theta, names, name="theta")
 
-    def _covariance_of(self, term: Term) -> FloatArray:
-        """Covariance of the effects of its columns, at one level or one time."""
-        root = term.units(self._theta[term.theta])
-        return root @ root.T
+    def theta_of(self, term: Term) -> FloatArray:
+        """Covariance parameters of one term, (k,)."""
+        return self._theta[term.theta]
 
     @cached_property
     def variance_components(self) -> pd.DataFrame:
         """Variances, standard deviations and correlations of the random effects."""
         rows: list[tuple[str, str, float, float, float]] = []
         for term in self.problem.terms:
-            rows.extend(_component_rows(term, self._theta[term.theta]))
+            rows.extend(_component_rows(term, self.theta_of(term)))
         if self.dispersion is not None and self.family.normal_error:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
         return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
@@ -408,14 +417,14 @@ class Estimates:
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes, a frame of levels x effects per grouping factor."""
-        mode = self._mode
+        mode = self.mode
         effects = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
         return self._by_group(dict(enumerate(effects)))
 
     @cached_property
     def random_effects_sd(self) -> dict[str, pd.DataFrame]:
         """Conditional standard deviations of the random effects given the estimates."""
-        mode = self._mode
+        mode = self.mode
         variances = conditional_variances(self.problem, mode.system.factorization, mode.roots)
         return self._by_group({f: np.sqrt(v) for f, v in enumerate(variances)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -12,8 +12,17 @@ from numpy.typing import ArrayLike
 from mixcheck.calls import answer_methods
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
-from mixcheck.fitting.results.port import GlmmPort, RandomEffects, Scale
-from mixcheck.fitting.results.summary import Summary
+from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.fitting.results.predictions import (
+    RandomEffects,
+    Scale,
+    Unseen,
+    fitted_means,
+    pearson_residuals,
+    predict,
+    predict_probabilities,
+)
+from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
 
 __all__ = ["GLMM"]
@@ -267,19 +276,19 @@ class GLMM:
     @property
     def fittedvalues(self) -> pd.Series[float]:
         """Mean response at the conditional modes (binomial: a probability), (n,)."""
-        return self._port.fittedvalues
+        return fitted_means(self._port)
 
     @property
     def resid_pearson(self) -> pd.Series[float]:
         """Pearson residuals at the conditional modes, (n,)."""
-        return self._port.resid_pearson
+        return pearson_residuals(self._port)
 
     def predict(
         self,
         data: object = None,
         *,
         random_effects: RandomEffects = "auto",
-        unseen: Literal["error", "zero"] = "error",
+        unseen: Unseen = "error",
         scale: Scale = "response",
         offset: str | ArrayLike | None = None,
     ) -> pd.Series[float]:
@@ -328,16 +337,14 @@ class GLMM:
         >>> float(fit.predict(cbpp.head(1), random_effects="zero").round(3).iloc[0])
         0.198
         """
-        return self._port.predict(
-            data, random_effects=random_effects, unseen=unseen, scale=scale, offset=offset
-        )
+        return predict(self._port, data, random_effects, unseen, scale, offset)
 
     def predict_probabilities(
         self,
         data: object = None,
         *,
         random_effects: RandomEffects = "auto",
-        unseen: Literal["error", "zero"] = "error",
+        unseen: Unseen = "error",
         offset: str | ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Predict the probability of each category of an ordinal response.
@@ -379,9 +386,7 @@ class GLMM:
         0  0.86  0.14  0.01
         1  0.01  0.25  0.74
         """
-        return self._port.predict_probabilities(
-            data, random_effects=random_effects, unseen=unseen, offset=offset
-        )
+        return predict_probabilities(self._port, data, random_effects, unseen, offset)
 
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
@@ -429,7 +434,8 @@ class GLMM:
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
-        return self._port.summary()
+        return summarise(self._port)
 
     def __repr__(self) -> str:
-        return f"<GLMM {self._port.words}>"
+        llf = f"{self._port.llf_name} {self.llf:.4f}"
+        return f"<GLMM {self.formula!r}, {self.family!r}: {self.nobs} observations, {llf}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Final, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,9 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design import Predictor, RandomParts, apply_design, read_counts, repeat_rows
-from mixcheck.design.frames import as_frame, row_label
+from mixcheck.design import read_counts, repeat_rows
+from mixcheck.design.frames import row_label
 from mixcheck.design.plan import plan_formula
-from mixcheck.display.document import Cell, Places
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, MixcheckError, OptionError
 from mixcheck.families.family import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
@@ -26,7 +25,7 @@ from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_lim
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.estimation.pql import generalised_chi_square, linearise
+from mixcheck.fitting.estimation.pql import linearise
 from mixcheck.fitting.estimation.sizes import require_room_for_rows
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.estimation.wide_groups import integrate_wide
@@ -39,22 +38,13 @@ from mixcheck.fitting.influence.by_group import (
 )
 from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
-from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
-from mixcheck.fitting.predictive.prediction import (
-    fixed_predictors,
-    population_mean,
-    population_probability,
-    random_contribution,
-    random_variance,
-)
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     CONDITIONINGS,
@@ -72,188 +62,16 @@ from mixcheck.port import (
 )
 from mixcheck.row_hashes import digest, hash_labels
 from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.trial_values import may_overflow
 
-__all__ = ["GlmmPort", "RandomEffects", "Scale"]
-
-RandomEffects = Literal["auto", "zero", "marginal"]
-Scale = Literal["response", "link"]
-
-# What of the random terms of new data a prediction needs.
-_RANDOM_PARTS: Final[dict[RandomEffects, RandomParts]] = {
-    "auto": "levels",
-    "zero": "none",
-    "marginal": "effects",
-}
-
-_PSEUDO = (
-    "The estimates maximise a pseudo-likelihood: that of a working response, not of the responses. "
-    "There is no AIC, BIC or likelihood-ratio test of it, and variances are biased downwards where "
-    'groups hold little information. Write method="laplace" or "agq" for a likelihood.'
-)
-
-
-_MAP = (
-    "The estimates are posterior modes, their errors those of the curvature of the log-posterior "
-    "density, and their tests not those of a likelihood. There is no AIC, BIC or likelihood-ratio "
-    "test; logo and loo score a fit with priors as any other."
-)
+__all__ = ["GlmmPort"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GlmmPort(Estimates):
     """A fitted model as every room sees it that stands above `fitting`; see `mixcheck.port`.
 
-    Attributes
-    ----------
-    design : Design
-        Formula and data as arrays.
-    problem : Problem
-        The same, arranged for the fitter.
-    optimum : Optimum
-        Where the optimiser stopped.
-    method : Method
-        How the likelihood was approximated.
-    notes : tuple of str
-        Sentences on what was found before fitting: rows left out, separation.
-    limits : Limits or None
-        Coefficients that the support of the family shows to have no finite estimate.
+    Its attributes are those of `Estimates`.
     """
-
-    # ---- prediction ----------------------------------------------------------------------
-
-    @cached_property
-    def fittedvalues(self) -> pd.Series[float]:
-        """Mean response at the conditional modes (binomial: a probability)."""
-        mean = self.family.mean(tuple(self._mode.point.eta), None)
-        return pd.Series(self.problem.to_design(mean), self.frame.index, name="fitted")
-
-    @cached_property
-    def resid_pearson(self) -> pd.Series[float]:
-        """Pearson residuals at the conditional modes."""
-        eta, data = tuple(self._mode.point.eta), self.problem.data
-        mean = self.family.mean(eta, data.size)
-        residuals = (data.y - mean) / np.sqrt(self.family.variance(eta, data.size))
-        return pd.Series(self.problem.to_design(residuals), self.frame.index, name="resid_pearson")
-
-    def predict(
-        self,
-        data: object = None,
-        *,
-        random_effects: RandomEffects = "auto",
-        unseen: Literal["error", "zero"] = "error",
-        scale: Scale = "response",
-        offset: str | ArrayLike | None = None,
-    ) -> pd.Series[float]:
-        """See `GLMM.predict`."""
-        require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
-        require_choice("scale", scale, ("response", "link"))
-        require_choice("unseen", unseen, ("error", "zero"))
-        if random_effects == "marginal" and scale == "link":
-            raise OptionError(
-                'random_effects="marginal" averages means, not predictors: '
-                'write scale="response", or random_effects="zero"'
-            )
-        frame = self.frame if data is None else as_frame(data)
-        names = ("mean",) if scale == "link" else self.family.mean_predictors
-        with may_overflow():
-            parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
-            eta = self._linear_predictors(parts, random_effects, len(frame))
-            if scale == "link":
-                values = eta[0]
-            elif random_effects == "marginal":
-                values = population_mean(self.family, eta, self._variances(parts))
-            else:
-                values = self.family.mean(eta, None)
-        # A family need not pass on that a predictor is missing.
-        values = np.where(np.isnan(eta).any(axis=0), np.nan, values)
-        return pd.Series(values, frame.index, name="predicted")
-
-    def predict_probabilities(
-        self,
-        data: object = None,
-        *,
-        random_effects: RandomEffects = "auto",
-        unseen: Literal["error", "zero"] = "error",
-        offset: str | ArrayLike | None = None,
-    ) -> pd.DataFrame:
-        """See `GLMM.predict_probabilities`."""
-        require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
-        require_choice("unseen", unseen, ("error", "zero"))
-        if not self.family.categories:
-            raise OptionError(
-                "probabilities are predicted of ordered categories, and the response of the "
-                f"{self.family.name} family has none: write predict(), which for 0 and 1 is the "
-                "probability of 1"
-            )
-        frame = self.frame if data is None else as_frame(data)
-        names = self.family.predictors
-        with may_overflow():
-            parts = self._parts_of(data, names, _RANDOM_PARTS[random_effects], unseen, offset)
-            eta = self._linear_predictors(parts, random_effects, len(frame))
-            variances = self._variances(parts) if random_effects == "marginal" else {}
-            spread = variances.get("mean", np.zeros(len(frame)))
-            columns = {
-                label: population_probability(self.family, eta, spread, number)
-                for label, number in self.family.categories.items()
-            }
-        return pd.DataFrame(columns, frame.index)
-
-    def _variances(self, parts: tuple[Predictor, ...]) -> dict[str, FloatArray]:
-        """Prior variance of the random part of each predictor that has one, (n,)."""
-        covariances = self._covariances_by_term()
-        return {p.name: random_variance(p, covariances[p.name]) for p in parts if p.random}
-
-    def _parts_of(
-        self,
-        data: object,
-        names: tuple[str, ...],
-        random: RandomParts,
-        unseen: Literal["error", "zero"],
-        offset: str | ArrayLike | None,
-    ) -> tuple[Predictor, ...]:
-        """The predictors called by these names, of new data or of those of the fit."""
-        if data is None:
-            return tuple(p for p in self.design.predictors if p.name in names)
-        return apply_design(
-            self.design, data, unseen=unseen, offset=offset, predictors=names, random=random
-        )
-
-    def _linear_predictors(
-        self, parts: tuple[Predictor, ...], random_effects: RandomEffects, n: int
-    ) -> tuple[FloatArray, ...]:
-        """Every predictor of the family, (n,); zero for those that are not wanted."""
-        betas = dict(zip(self.family.predictors, self.problem.beta_slices, strict=True))
-        fixed = fixed_predictors(parts, [self.optimum.psi[betas[p.name]] for p in parts])
-        eta = dict(zip([p.name for p in parts], fixed, strict=True))
-        if random_effects == "auto":
-            modes, theta = self._modes_by_term(), self._theta_by_term()
-            for part in parts:
-                moved = random_contribution(part, modes[part.name], theta[part.name])
-                eta[part.name] = eta[part.name] + moved
-        return tuple(eta.get(name, np.zeros(n)) for name in self.family.predictors)
-
-    def _modes_by_term(self) -> dict[str, dict[str, FloatArray]]:
-        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
-        mode = self._mode
-        for term in self.problem.terms:
-            b = term.by_level(scale(mode.roots[term.factor], mode.point.u[term.factor])).T
-            out[self.design.predictors[term.predictor].name][term.block.name] = b
-        return out
-
-    def _theta_by_term(self) -> dict[str, dict[str, FloatArray]]:
-        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
-        for term in self.problem.terms:
-            name = self.design.predictors[term.predictor].name
-            out[name][term.block.name] = self._theta[term.theta]
-        return out
-
-    def _covariances_by_term(self) -> dict[str, dict[str, FloatArray]]:
-        out: dict[str, dict[str, FloatArray]] = {p.name: {} for p in self.design.predictors}
-        for term in self.problem.terms:
-            name = self.design.predictors[term.predictor].name
-            out[name][term.block.name] = self._covariance_of(term)
-        return out
 
     # ---- simulation and refit --------------------------------------------------------------
 
@@ -281,9 +99,9 @@ class GlmmPort(Estimates):
         if conditioning == "marginal":
             u = view.new_effects(rng)
         elif conditioning == "mode":
-            u = self._mode.point.u
+            u = self.mode.point.u
         else:
-            u = draw_posterior(self.problem, view.base, self._mode, rng).u
+            u = draw_posterior(self.problem, view.base, self.mode, rng).u
         return self.problem.to_design(respond(view, u, rng))
 
     def refit(self, response: ArrayLike) -> Self:
@@ -377,11 +195,6 @@ class GlmmPort(Estimates):
     # ---- the port ------------------------------------------------------------------------
 
     @property
-    def frame(self) -> pd.DataFrame:
-        """The caller's rows that were used, with all columns and their index."""
-        return self.design.frame
-
-    @property
     def discrete(self) -> bool:
         """Whether the response has probability masses."""
         return self.family.discrete
@@ -395,19 +208,19 @@ class GlmmPort(Estimates):
     def description(self) -> dict[str, str | int | float | bool | None]:
         """What the model is: formula, family, link, method, numbers of rows and groups."""
         return {
-            "formula": self._formula_words,
+            "formula": self.formula_words,
             "family": self.family.name,
             "link": self.family.link.name,
-            "method": self._method_words,
+            "method": self.method_words,
             **{f"prior of {name}": words for name, words in self.priors.items()},
             "nobs": self.nobs,
             **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            self._llf_name: self.llf,
+            self.llf_name: self.llf,
         }
 
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the data of the fit; random choices come from `rng`."""
-        return observe(self._view, self._mode, conditioning, require_generator("rng", rng))
+        return observe(self._view, self.mode, conditioning, require_generator("rng", rng))
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a data set, with new random effects, and see it likewise."""
@@ -429,7 +242,7 @@ class GlmmPort(Estimates):
     @cached_property
     def score_projection(self) -> ScoreProjection:
         """What the estimates of the fixed effects take of the scores of the rows."""
-        return project_scores(self.problem, self._view.roots, self._mode.point.eta)
+        return project_scores(self.problem, self._view.roots, self.mode.point.eta)
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response, (n,), with new random effects."""
@@ -471,7 +284,7 @@ class GlmmPort(Estimates):
         if is_profiled(problem):
             return estimate(problem, self.method)
         view = Viewpoint(problem, self.optimum.psi)
-        mode = find_mode(problem, view.base, view.roots, list(self._mode.point.u), close=True)
+        mode = find_mode(problem, view.base, view.roots, list(self.mode.point.u), close=True)
         if mode is None:
             raise ConvergenceError(
                 "no conditional mode was found with each row by itself; check the model by a fit "
@@ -489,7 +302,7 @@ class GlmmPort(Estimates):
         data = self.data_rows
         response = [data.response, data.size]
         if self.method.kind == "pseudo":
-            working = linearise(self.problem, self._mode.point.eta).data.y
+            working = linearise(self.problem, self.mode.point.eta).data.y
             response.append(self.problem.to_design(working))
         labels = hash_labels(self.frame.index)
         order = np.argsort(labels, kind="stable")
@@ -630,7 +443,7 @@ class GlmmPort(Estimates):
     @property
     def conditional_llf(self) -> float:
         """Log-likelihood at the conditional modes with every constant kept."""
-        return float(self._mode.point.derivatives.value.sum())
+        return float(self.mode.point.derivatives.value.sum())
 
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
@@ -663,81 +476,6 @@ class GlmmPort(Estimates):
             # Responses at their limit would not have been others.
             problem, optimum, _ = within_limits(problem, self.limits, optimum, self.method)
         return perturb(problem, self.method, optimum, method, singular=singular)
-
-    # ---- display -------------------------------------------------------------------------
-
-    def summary(self) -> Summary:
-        """See `GLMM.summary`."""
-        facts: dict[str, Cell] = {
-            "formula": self._formula_words,
-            "family": f"{self.family.name} ({self.family.link.name})",
-            "method": self._method_words,
-            **{f"prior of {name}": words for name, words in self.priors.items()},
-            "observations": self.nobs,
-            **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            **self._shape_facts,
-            **self._likelihood_facts,
-            **{name: Places(value, 4) for name, value in self._integration.items()},
-        }
-        interval = self.conf_int()
-        fixed = pd.DataFrame(
-            {
-                "estimate": self.params,
-                "std error": self.bse,
-                "z": self.tvalues,
-                "pvalue": self.pvalues,
-                "low": interval["low"],
-                "high": interval["high"],
-            }
-        )
-        # A test of a shape against a number nobody named says nothing.
-        fixed.loc[self._shape_names, ["z", "pvalue"]] = np.nan
-        remarks = tuple(dict.fromkeys((*self.notes, *self.convergence.messages)))
-        if self.method.kind == "pseudo":
-            remarks = (*remarks, _PSEUDO)
-        if self.priors:
-            remarks = (*remarks, _MAP)
-        return summarise(
-            "Generalized linear mixed model", facts, self.variance_components, fixed, remarks
-        )
-
-    @property
-    def _shape_facts(self) -> dict[str, Cell]:
-        """Shapes whose link is not the identity, on their own scale."""
-        links = dict(zip(self.family.predictors, self.family.links, strict=True))
-        return {
-            str(name): f"{row.estimate:.4g} (95 % from {row.low:.4g} to {row.high:.4g})"
-            for name, row in self.shapes.iterrows()
-            if links[str(name)].name != "identity"
-        }
-
-    @property
-    def words(self) -> str:
-        """Formula, family, size and likelihood in one line."""
-        return (
-            f"{self.formula!r}, {self.family!r}: "
-            f"{self.nobs} observations, {self._llf_name} {self.llf:.4f}"
-        )
-
-    @property
-    def _method_words(self) -> str:
-        return f"{self.method}, posterior mode (MAP)" if self.priors else str(self.method)
-
-    @property
-    def _llf_name(self) -> str:
-        if self.method.kind == "pseudo":
-            return "pseudo-log-likelihood"
-        return "restricted log-likelihood" if self.reml else "log-likelihood"
-
-    @property
-    def _likelihood_facts(self) -> dict[str, Cell]:
-        facts: dict[str, Cell] = {self._llf_name: Places(self.llf, 4)}
-        if self.priors:
-            return facts | {"log-posterior density": Places(self.log_posterior, 4)}
-        if self.method.kind != "pseudo":
-            return facts | {"AIC": Places(self.aic, 4), "BIC": Places(self.bic, 4)}
-        chi_square = generalised_chi_square(self.problem, self._mode)
-        return facts | {"generalised chi-square": Places(chi_square, 4)}
 
 
 def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:

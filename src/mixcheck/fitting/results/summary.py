@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,8 +18,21 @@ from mixcheck.display.document import (
     Table,
 )
 from mixcheck.display.render import to_fragment, to_text
+from mixcheck.fitting.estimation.pql import generalised_chi_square
+from mixcheck.fitting.results.estimates import Estimates
 
 __all__ = ["Summary", "summarise"]
+
+_PSEUDO = (
+    "The estimates maximise a pseudo-likelihood: that of a working response, not of the responses. "
+    "There is no AIC, BIC or likelihood-ratio test of it, and variances are biased downwards where "
+    'groups hold little information. Write method="laplace" or "agq" for a likelihood.'
+)
+_MAP = (
+    "The estimates are posterior modes, their errors those of the curvature of the log-posterior "
+    "density, and their tests not those of a likelihood. There is no AIC, BIC or likelihood-ratio "
+    "test; logo and loo score a fit with priors as any other."
+)
 
 
 @dataclass(frozen=True)
@@ -43,15 +55,20 @@ class Summary:
         return to_fragment(self.document)
 
 
-def _coefficients(frame: pd.DataFrame) -> Table:
+def _coefficients(fit: Estimates) -> Table:
     """Estimates, errors and intervals to one number of decimals a row, Wald tests."""
     rows: list[tuple[Cell, ...]] = []
-    for name, estimate, error, z, p, low, high in frame.itertuples(name=None):
+    interval = fit.conf_int()
+    columns = (fit.params, fit.bse, fit.tvalues, fit.pvalues, interval["low"], interval["high"])
+    for name, estimate, error, z, p, low, high in zip(fit.params.index, *columns, strict=True):
         places = _places(error)
         estimated = (Places(v, places) for v in (estimate, error))
         bounds = (Places(v, places) for v in (low, high))
-        rows.append((str(name), *estimated, Places(z, 2), PValue(p), *bounds))
-    return Table(("", *map(str, frame.columns)), tuple(rows))
+        # A test of a shape against a number nobody named says nothing.
+        tested = (math.nan, math.nan) if name in fit.shape_names else (z, p)
+        test = (Places(tested[0], 2), PValue(tested[1]))
+        rows.append((str(name), *estimated, *test, *bounds))
+    return Table(("", "estimate", "std error", "z", "pvalue", "low", "high"), tuple(rows))
 
 
 def _places(error: float) -> int:
@@ -70,32 +87,51 @@ def _components(frame: pd.DataFrame) -> Table:
     return Table(tuple(map(str, frame.columns)), tuple(rows))
 
 
-def summarise(
-    title: str,
-    facts: Mapping[str, Cell],
-    random: pd.DataFrame,
-    fixed: pd.DataFrame,
-    messages: tuple[str, ...],
-) -> Summary:
-    """Lay out a fit: what was fitted, random part, fixed part, remarks.
-
-    Parameters
-    ----------
-    title : str
-    facts : mapping of str to Cell
-    random : DataFrame
-        Columns group, name, variance, sd, corr.
-    fixed : DataFrame
-        Columns estimate, std error, z, pvalue, low, high.
-    messages : tuple of str
-    """
+def summarise(fit: Estimates) -> Summary:
+    """Lay out a fit: what was fitted, random part, fixed part, remarks."""
+    facts: dict[str, Cell] = {
+        "formula": fit.formula_words,
+        "family": f"{fit.family.name} ({fit.family.link.name})",
+        "method": fit.method_words,
+        **{f"prior of {name}": words for name, words in fit.priors.items()},
+        "observations": fit.nobs,
+        **{f"levels of {group}": m for group, m in fit.n_groups.items()},
+        **_shape_facts(fit),
+        **_likelihood_facts(fit),
+        **{name: Places(value, 4) for name, value in fit.convergence.integration.items()},
+    }
     sections = [
         Section(Heading("Fit"), (Table(("", ""), tuple(facts.items())),)),
-        Section(Heading("Fixed effects"), (_coefficients(fixed),)),
+        Section(Heading("Fixed effects"), (_coefficients(fit),)),
     ]
-    if len(random):
-        sections.insert(1, Section(Heading("Random effects"), (_components(random),)))
-    if messages:
-        remarks = tuple(Paragraph(message) for message in messages)
-        sections.append(Section(Heading("Remarks"), remarks))
-    return Summary(Document(title, tuple(sections)))
+    if len(fit.variance_components):
+        random = _components(fit.variance_components)
+        sections.insert(1, Section(Heading("Random effects"), (random,)))
+    remarks = dict.fromkeys((*fit.notes, *fit.convergence.messages))
+    if fit.method.kind == "pseudo":
+        remarks[_PSEUDO] = None
+    if fit.priors:
+        remarks[_MAP] = None
+    if remarks:
+        sections.append(Section(Heading("Remarks"), tuple(map(Paragraph, remarks))))
+    return Summary(Document("Generalized linear mixed model", tuple(sections)))
+
+
+def _shape_facts(fit: Estimates) -> dict[str, Cell]:
+    """Shapes whose link is not the identity, on their own scale."""
+    links = dict(zip(fit.family.predictors, fit.family.links, strict=True))
+    return {
+        str(name): f"{row.estimate:.4g} (95 % from {row.low:.4g} to {row.high:.4g})"
+        for name, row in fit.shapes.iterrows()
+        if links[str(name)].name != "identity"
+    }
+
+
+def _likelihood_facts(fit: Estimates) -> dict[str, Cell]:
+    facts: dict[str, Cell] = {fit.llf_name: Places(fit.llf, 4)}
+    if fit.priors:
+        return facts | {"log-posterior density": Places(fit.log_posterior, 4)}
+    if fit.method.kind != "pseudo":
+        return facts | {"AIC": Places(fit.aic, 4), "BIC": Places(fit.bic, 4)}
+    chi_square = generalised_chi_square(fit.problem, fit.mode)
+    return facts | {"generalised chi-square": Places(chi_square, 4)}
