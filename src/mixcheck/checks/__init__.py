@@ -7,6 +7,7 @@ from mixcheck.checks.dispersion import Dispersion
 from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
 from mixcheck.checks.outliers import Outliers
 from mixcheck.checks.random_effects import RandomEffects
+from mixcheck.checks.spread import Spread
 from mixcheck.checks.trend import Trend
 from mixcheck.checks.uniformity import Uniformity
 from mixcheck.checks.user_statistic import Statistic
@@ -22,6 +23,7 @@ __all__ = [
     "LaplaceAdequacy",
     "Outliers",
     "RandomEffects",
+    "Spread",
     "Statistic",
     "Suite",
     "Trend",

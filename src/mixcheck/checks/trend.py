@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
-import pandas as pd
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.rank_basis import RankBasis, scaled_ranks
 from mixcheck.checks.residual_plots import PICTURE_POINTS, quantile_lines, told_thinned
@@ -18,20 +18,14 @@ from mixcheck.checks.statistic import (
     CheckStatistic,
     NullSample,
     Outcome,
-    RowStatistic,
-    column_of,
-    left_out,
     thinned,
 )
 from mixcheck.display.document import Picture, ResidualPlot
-from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.port import DataView
-from mixcheck.report.finding import Effect, Finding, Skipped
+from mixcheck.report.finding import Effect, Finding
 
 __all__ = ["FITTED", "Trend"]
 
-FITTED = "fitted"
 # Variance of a uniform number.
 UNIFORM_VARIANCE = 1.0 / 12.0
 
@@ -67,58 +61,19 @@ class Trend(Check):
     against: str = FITTED
 
     def __post_init__(self) -> None:
-        if not isinstance(self.against, str) or not self.against:
-            raise OptionError(
-                f'against must be "fitted" or the name of a column, found {shown(self.against)}'
-            )
+        require_against(self.against)
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows where the predictor is known."""
-        if self.against == FITTED:
-            return (self._of_numbers(context.observed.fitted, follows=True),)
-        column = column_of(context.frame, self.against)
-        known = np.flatnonzero(_known(column))
-        if known.size == context.n:
-            return (self._of_column(column),)
-        if not known.size:
-            return (Skipped(self.name, self.kind, f"No row has a value of {self.against}."),)
-        inner = self._of_column(column.iloc[known])
-        if isinstance(inner, Skipped):
-            return (inner,)
-        remark = left_out(context.n - known.size, self.against)
-        return (RowStatistic(self.name, self.kind, inner, known, remark),)
+        return ask_against(self, context)
 
-    def _of_column(self, column: pd.Series[Any]) -> CheckStatistic | Skipped:
-        if pd.api.types.is_datetime64_any_dtype(column.dtype):
-            return self._of_numbers(np.asarray(column.astype("int64"), dtype=np.float64))
-        if _is_number(column):
-            return self._of_numbers(np.asarray(column, dtype=np.float64))
-        codes, levels = pd.factorize(column, sort=True)
-        names = tuple(str(level) for level in levels)
-        if 1 < len(names) < codes.size:
-            return _LevelsStatistic(self.name, self.kind, self.against, codes, names)
-        what = "only one level" if len(names) < 2 else "a level for each row"
-        return Skipped(self.name, self.kind, f"The factor {self.against} has {what}.")
-
-    def _of_numbers(self, x: FloatArray, *, follows: bool = False) -> CheckStatistic | Skipped:
-        basis = RankBasis.of(x)
-        if basis is None:
-            what = "fitted values are" if follows else f"predictor {self.against} is"
-            return Skipped(self.name, self.kind, f"The {what} the same in every row.")
+    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
+        """The statistic of a curve."""
         return _CurveStatistic(self.name, self.kind, self.against, x, basis, follows)
 
-
-def _is_number(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "b"
-
-
-def _known(column: pd.Series[Any]) -> BoolArray:
-    """Where the column has a value, and a finite one if it holds numbers."""
-    known: BoolArray = column.notna().to_numpy(dtype=np.bool_)
-    if _is_number(column):
-        finite: BoolArray = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        return known & finite
-    return known
+    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
+        """The statistic of a factor."""
+        return _LevelsStatistic(self.name, self.kind, self.against, codes, levels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,65 @@
+"""Statistics of a data set among all of a pool: the observed data and the replicates together.
+
+Means and covariances are those of the pool, to which all data sets contribute alike, so that
+under the model they stay exchangeable, and p-values valid for any number of replicates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.checks.statistic import NullSample
+
+__all__ = ["pool_of", "quadratic_form", "simultaneous_band", "standardised", "with_statistic"]
+
+# Directions of a covariance with less than this share of the largest are rounding.
+_RANK_TOLERANCE = 1e-10
+# A standard deviation below this share of the largest number is rounding.
+_ROUNDING = 1e-12
+
+
+def pool_of(sample: NullSample) -> FloatArray:
+    """All numbers of a sample, (B + 1, s), the observed ones first."""
+    return np.concatenate([sample.numbers[None], sample.replicates])
+
+
+def standardised(pool: FloatArray) -> FloatArray:
+    """Each number, less its mean and over its standard deviation in the pool, (B + 1, s).
+
+    What is the same in all data sets is zero.
+
+    Examples
+    --------
+    >>> standardised(np.array([[1.0, 2.0], [3.0, 2.0]])).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    deviation = pool.std(axis=0)
+    known = deviation > _ROUNDING * np.abs(pool).max(axis=0)
+    out: FloatArray = np.where(known, pool - pool.mean(axis=0), 0.0)
+    return out / np.where(known, deviation, 1.0)
+
+
+def quadratic_form(pool: FloatArray) -> tuple[FloatArray, int]:
+    """``(x - m)' S^-1 (x - m)`` of each data set, (B + 1,), and the rank of the covariance S."""
+    unit = standardised(pool)
+    values, vectors = np.linalg.eigh(unit.T @ unit / len(unit))
+    kept = values > _RANK_TOLERANCE * max(values[-1], 1.0)
+    scores = unit @ (vectors[:, kept] / np.sqrt(values[kept]))
+    return np.einsum("bk,bk->b", scores, scores), int(kept.sum())
+
+
+def with_statistic(sample: NullSample, statistics: FloatArray) -> NullSample:
+    """The sample with one more number before all others: the statistic of each, (B + 1,)."""
+    whole = np.column_stack([statistics, pool_of(sample)])
+    return NullSample(sample.observed, whole[0], whole[1:], sample.detail)
+
+
+def simultaneous_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper edge, (g,), between which a share `level` of curves (B, g) lies entirely.
+
+    The edges are the same number of standard deviations from the mean everywhere.
+    """
+    reach = float(np.quantile(np.abs(standardised(curves)).max(axis=1), level))
+    mean, half = curves.mean(axis=0), reach * curves.std(axis=0)
+    return mean - half, mean + half

@@ -1,0 +1,210 @@
+"""Whether the residuals spread as the model says along the fitted values, or a predictor."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.against import FITTED, ask_against, require_against
+from mixcheck.checks.check import Check
+from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
+from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
+from mixcheck.checks.statistic import (
+    CheckContext,
+    CheckStatistic,
+    NullSample,
+    Outcome,
+    thinned,
+)
+from mixcheck.display.document import Caterpillar, CurvePlot, Picture
+from mixcheck.port import DataView
+from mixcheck.report.finding import Effect, Finding, Skipped
+
+__all__ = ["Spread"]
+
+# A fitted curve of spreads below this share of the mean spread is read as this share.
+SMALLEST_SHARE = 0.05
+# A variance below this is the underflow of one.
+SMALLEST_VARIANCE = 1e-300
+# Levels in a picture.
+MOST_LEVELS = 60
+GLEJSER = "Glejser (1969), J. Am. Stat. Assoc. 64, 316-323"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Spread(Check):
+    """Whether the residuals spread as the model says along the fitted values, or a predictor.
+
+    Null hypothesis: the absolute Pearson residuals given the conditional modes of the random
+    effects depend on the predictor as in data of the model. In units of their mean they are
+    regressed on the polynomials in ranks of `Trend`, or on the levels of a factor; the statistic
+    is the sum of squares of the coefficients, each less its mean in the replicates and over its
+    standard deviation there. A spread that is too large everywhere is left to `Dispersion`.
+    Effect: "spread ratio" of the widest to the narrowest place of the fitted curve (between the
+    5 % and the 95 % quantile of the predictor), or of the levels, both relative to the replicates;
+    1 under the model. Skipped for a response of two values, whose spread its mean prescribes.
+
+    Parameters
+    ----------
+    against : str
+        "fitted" for the fitted values (random effects at zero), or the name of a column of the
+        data, which need not be in the model.
+
+    References
+    ----------
+    Glejser (1969), A new test for heteroskedasticity, J. Am. Stat. Assoc. 64, 316-323.
+    """
+
+    kind: ClassVar[str] = "spread"
+    least_rows: ClassVar[int] = 3
+
+    against: str = FITTED
+
+    def __post_init__(self) -> None:
+        require_against(self.against)
+
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the rows where the predictor is known."""
+        if context.model.discrete and np.unique(context.observed.response).size <= 2:
+            reason = "A response of two values spreads as its mean prescribes."
+            return (Skipped(self.name, self.kind, reason),)
+        return ask_against(self, context)
+
+    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
+        """The statistic of a curve."""
+        return _CurveSpread(self.name, self.kind, self.against, x, basis, follows)
+
+    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
+        """The statistic of a factor."""
+        return _LevelSpread(self.name, self.kind, self.against, codes, levels)
+
+
+@dataclass(frozen=True, eq=False)
+class _SpreadStatistic(CheckStatistic):
+    """Coefficients of absolute residuals, and the spreads that they give."""
+
+    against: str
+
+    @property
+    @abstractmethod
+    def points(self) -> int:
+        """At how many places spreads are read."""
+
+    @abstractmethod
+    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
+        """Coefficients of centred sizes, (d,), and their fit where spreads are read, (g,)."""
+
+    @abstractmethod
+    def picture(self, spread: FloatArray, null: FloatArray) -> Picture:
+        """Spreads relative to the replicates, (g,), and those of the replicates, (B, g)."""
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        variance = np.maximum(data_view.mode_variance, SMALLEST_VARIANCE)
+        sizes = np.abs(data_view.response - data_view.mode_mean) / np.sqrt(variance)
+        mean = float(np.mean(sizes))
+        sizes = sizes / mean - 1.0 if mean > 0.0 else np.zeros(sizes.size)
+        coefficients, fit = self.regress(sizes, data_view)
+        return np.concatenate([coefficients, np.maximum(1.0 + fit, SMALLEST_SHARE)])
+
+    def finding(self, sample: NullSample) -> Finding:
+        """What the numbers say."""
+        pool = pool_of(sample)
+        squares = (standardised(pool[:, : -self.points]) ** 2).sum(axis=1)
+        curves = pool[:, -self.points :]
+        curves = curves / curves[1:].mean(axis=0)
+        ratios = curves.max(axis=1) / curves.min(axis=1)
+        ratio, noise = float(ratios[0]), float(np.quantile(ratios[1:], 0.95))
+        what = "the fitted values" if self.against == FITTED else self.against
+        finding = self.found(
+            with_statistic(sample, squares),
+            null=f"the residuals spread along {what} as in data of the model",
+            effect=Effect("spread ratio", ratio, max(1.0, ratio / noise), ratio * noise, 1.0),
+            alternative="greater",
+            n=sample.observed.response.size,
+            references=(GLEJSER,),
+        )
+        subject = {} if self.against == FITTED else {"column": self.against}
+        return replace(finding, picture=self.picture(curves[0], curves[1:]), subject=subject)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _CurveSpread(_SpreadStatistic):
+    """Against a number; `follows` where each data set has fitted values of its own."""
+
+    x: FloatArray
+    basis: RankBasis
+    follows: bool
+
+    @property
+    def points(self) -> int:
+        """Ranks at which the curve is read."""
+        return CURVE_RANKS.size
+
+    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
+        """Polynomials in ranks."""
+        basis: RankBasis | None = self.basis
+        # Only refits move the fitted values, and only then is the basis made again.
+        if self.follows and not np.array_equal(data_view.fitted, self.x):
+            basis = RankBasis.of(data_view.fitted)
+        coefficients = np.zeros(self.basis.rows.shape[1])
+        if basis is None:
+            return coefficients, np.zeros(self.points)
+        found = sizes @ basis.rows
+        kept = min(found.size, coefficients.size)
+        coefficients[:kept] = found[:kept]
+        return coefficients, basis.curve @ found
+
+    def picture(self, spread: FloatArray, null: FloatArray) -> CurvePlot:
+        """The curve with a simultaneous band."""
+        low, high = simultaneous_band(null)
+        return CurvePlot(
+            (CURVE_RANKS + 1.0) / 2.0,
+            spread,
+            low,
+            high,
+            np.ones(self.points),
+            title=f"Spread of the residuals against {self.against}",
+            x_label=f"{self.against} (rank)",
+            y_label="spread, relative to the model",
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _LevelSpread(_SpreadStatistic):
+    """Against a factor: codes (n,) of its levels."""
+
+    codes: IntArray
+    levels: tuple[str, ...]
+
+    @property
+    def points(self) -> int:
+        """Levels."""
+        return len(self.levels)
+
+    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
+        """Means of the levels."""
+        sums = np.bincount(self.codes, weights=sizes, minlength=self.points)
+        means = sums / np.bincount(self.codes, minlength=self.points)
+        return means, means
+
+    def picture(self, spread: FloatArray, null: FloatArray) -> Caterpillar:
+        """Spread of each level, with how far it may be off."""
+        low, high = simultaneous_band(null)
+        kept = thinned(self.points, MOST_LEVELS)
+        return Caterpillar(
+            tuple(self.levels[k] for k in kept),
+            spread[kept],
+            (spread - (high - 1.0))[kept],
+            (spread + (1.0 - low))[kept],
+            ((spread < low) | (spread > high))[kept],
+            1.0,
+            title=f"Spread of the residuals by {self.against}",
+            x_label="spread, relative to the model",
+        )
