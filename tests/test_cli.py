@@ -21,7 +21,7 @@ CBPP = ["dataset:cbpp", "--formula", "incidence / size ~ period + (1 | herd)"]
 CBPP += ["--family", "binomial"]
 TICKS = ["dataset:grouseticks", "--formula", "TICKS ~ YEAR + cHEIGHT + (1 | BROOD)"]
 TICKS += ["--family", "poisson"]
-FEW = ["--seed", "1", "--draws", "200"]
+FEW = ["--seed", "1", "--draws", "200", "--calibration", "plug-in"]
 
 
 def _check(*words: str) -> int:
@@ -72,7 +72,7 @@ def test_nothing_decided_is_no_pass(capsys):
 def test_strict(capsys):
     """With --strict nothing but PASS ends with 0: skipped and undecided checks are failures."""
     sleep = ["dataset:sleepstudy", "--formula", "Reaction ~ Days + (Days | Subject)"]
-    enough = ["--seed", "1", "--draws", "400"]
+    enough = ["--seed", "1", "--draws", "400", "--calibration", "plug-in"]
     assert _check(*sleep, "--family", "gaussian", *enough) == 0
     assert _check(*sleep, "--family", "gaussian", *enough, "--strict") == 1
     assert _check(*CBPP, *enough, "--strict") == 0
@@ -85,10 +85,10 @@ def test_strict(capsys):
 def test_seed_reproduces(tmp_path):
     """One seed gives one report; without it the seed that was drawn is in the report."""
     paths = [tmp_path / name for name in ("a.json", "b.json", "c.json")]
-    assert _check(*CBPP, "--draws", "200", "--json", str(paths[0])) == 0
+    assert _check(*CBPP, *FEW[2:], "--json", str(paths[0])) == 0
     seed = json.loads(paths[0].read_text())["provenance"]["seed"]
     for path, number in zip(paths[1:], (seed, seed + 1), strict=True):
-        _check(*CBPP, "--draws", "200", "--seed", str(number), "--json", str(path))
+        _check(*CBPP, *FEW[2:], "--seed", str(number), "--json", str(path))
     texts = [path.read_text() for path in paths]
     assert texts[0] == texts[1] != texts[2]
 
@@ -96,10 +96,19 @@ def test_seed_reproduces(tmp_path):
 def test_refits_and_link(tmp_path):
     """The link and the refits reach the fit and the checks."""
     path = tmp_path / "r.json"
-    _check(*CBPP, "--link", "probit", "--refits", "30", "--seed", "1", "--json", str(path))
+    words = ["--link", "probit", "--seed", "1", "--json", str(path)]
+    _check(*CBPP, *words, "--calibration", "refit", "--draws", "30")
     provenance = json.loads(path.read_text())["provenance"]
-    assert provenance["refits"] == 30
+    assert (provenance["calibration"], provenance["draws"]) == ("refit", 30)
     assert provenance["model"]["link"] == "probit"
+
+
+def test_the_earlier_spelling_of_refits(tmp_path, capsys):
+    """``--refits N`` is read once more, with a warning that says what to write."""
+    path = tmp_path / "r.json"
+    _check(*CBPP, "--refits", "9", "--seed", "1", "--json", str(path))
+    assert "write --calibration refit --draws 9" in capsys.readouterr().err
+    assert json.loads(path.read_text())["provenance"]["replicates used"] == 9
 
 
 def test_precision_reaches_the_fit(tmp_path, capsys):

@@ -125,7 +125,7 @@ def test_every_verb_refuses_a_wrong_number_of_workers_before_it_works():
     cbpp = mc.datasets.load("cbpp")
     small = mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial")
     large = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
-    report = mc.check(large, mc.checks.Convergence(), seed=1, draws=5)
+    report = mc.check(large, mc.checks.Convergence(), seed=1, draws=5, calibration="plug-in")
     formula = "incidence / size ~ period + (1 | herd)"
     verbs = [
         lambda jobs: mc.check(large, mc.checks.Convergence(), n_jobs=jobs),
@@ -196,16 +196,17 @@ workers.TRIAL_SECONDS, workers.START_SECONDS = 0.0, -1.0
 cbpp = mc.datasets.load("cbpp")
 fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
 count = lambda: [pool["num_threads"] for pool in threadpool_info()]
-before = (count(), list(warnings.filters), mc.check(fit, seed=1, draws=5).to_json())
+few = lambda: mc.check(fit, seed=1, draws=5, calibration="plug-in").to_json()
+before = (count(), list(warnings.filters), few())
 def stop(done, total):
     if done >= 30:
         signal.raise_signal(signal.SIGINT)
 for backend in ("sequential", "threading"):
     try:
         with joblib.parallel_config(backend=backend, n_jobs=2):
-            mc.check(fit, seed=1, refits=100_000, progress=stop)
+            mc.check(fit, seed=1, calibration="refit", draws=100_000, progress=stop)
     except KeyboardInterrupt:
-        after = (count(), list(warnings.filters), mc.check(fit, seed=1, draws=5).to_json())
+        after = (count(), list(warnings.filters), few())
         print(after == before)
 """
 

@@ -122,7 +122,7 @@ def test_fitting_and_checking_do_not_draw():
         "import mixcheck as mc\n"
         "fit = mc.glmm('Yield ~ 1 + (1 | Batch)', mc.datasets.load('Pastes')"
         ".rename(columns={'strength': 'Yield', 'batch': 'Batch'}))\n"
-        "report = mc.check(fit, seed=1, draws=50)\n"
+        "report = mc.check(fit, seed=1, draws=50, calibration='plug-in')\n"
         "report.to_text(), report.to_json(), report.to_junit()"
     )
     loaded = _loaded(code)

@@ -67,6 +67,18 @@ class NormalMean:
         return replace(self, response=response, mean=float(response.mean()))
 
 
+@dataclass(frozen=True, eq=False)
+class SteppingMean(NormalMean):
+    """A normal sample that is fitted to many responses at once, and says how it was asked."""
+
+    asked: list = field(default_factory=list)
+
+    def refit_many(self, responses, *, one_step=False):
+        """The mean of each column."""
+        self.asked.append((*responses.shape, one_step))
+        return [self.refit(response) for response in responses.T]
+
+
 def see(y, mean, rng):
     """A realisation that knows its mean."""
     full = np.full(y.size, mean)
@@ -77,6 +89,16 @@ def see(y, mean, rng):
 def first_numbers(data_view: DataView) -> np.ndarray:
     """Numbers that any change of stream would change."""
     return np.array([data_view.response[0], data_view.residuals[-1], data_view.mean[0]])
+
+
+def plug_in(model, **options):
+    """A plan of replicates that are seen by the parameters of the model."""
+    return replicate(model, calibration="plug-in", **options)
+
+
+def refitted(model, **options):
+    """A plan of replicates to which the model is fitted again."""
+    return replicate(model, calibration="refit", **options)
 
 
 @pytest.fixture
@@ -130,7 +152,7 @@ def test_the_former_name(model):
         ({"seed": -1}, "seed must be a non-negative integer"),
         ({"seed": 1.5}, "seed must be a non-negative integer"),
         ({"draws": 0}, "draws must be a whole number of at least 1"),
-        ({"refits": -2}, "refits must be a whole number of at least 0"),
+        ({"calibration": "exact"}, "'refit', 'one-step' or 'plug-in'"),
         ({"conditioning": "modes"}, "'posterior', 'marginal' or 'mode'"),
     ],
 )
@@ -149,8 +171,8 @@ def test_something_else_than_a_model_is_refused():
 def test_refits_need_a_model_that_refits(pool, model):
     """A model known by draws alone cannot be fitted again."""
     assert isinstance(model, Refittable)
-    with pytest.raises(OptionError, match="write refits=0"):
-        replicate(pool, refits=10)
+    with pytest.raises(OptionError, match='write calibration="plug-in"'):
+        replicate(pool, calibration="refit")
 
 
 def test_draws_are_limited_by_those_given(pool):
@@ -178,7 +200,7 @@ def test_replicates_are_made_together_where_a_model_can(monkeypatch):
     """In batches that depend on the rows alone; what fails is kept out with its reason."""
     model = ManyMeans(np.zeros(N))
     monkeypatch.setattr(simulation, "TOGETHER_ROWS", 8 * N)
-    together = reduce_replicates(replicate(model, seed=3, draws=100), first_numbers)
+    together = reduce_replicates(plug_in(model, seed=3, draws=100), first_numbers)
     assert model.asked == [8] * 12 + [4]
     plain = NormalMean(np.zeros(N))
     means = [plain.respond(stream(3, Purpose.REPLICATE, k)).mean() for k in range(100)]
@@ -191,15 +213,15 @@ def test_replicates_are_made_together_where_a_model_can(monkeypatch):
 def test_refits_are_made_one_by_one():
     """A model that makes replicates together is still fitted again to each of them."""
     model = ManyMeans(np.zeros(N))
-    reduced = reduce_replicates(replicate(model, seed=3, refits=5), first_numbers)
+    reduced = reduce_replicates(refitted(model, seed=3, draws=5), first_numbers)
     assert reduced.numbers.shape == (5, 3)
     assert model.asked == []
 
 
 def test_the_first_replicates_of_a_long_run_are_a_short_run(model):
     """The first 25 of 100 replicates equal a run of 25."""
-    long = reduce_replicates(replicate(model, seed=3, draws=100), first_numbers)
-    short = reduce_replicates(replicate(model, seed=3, draws=25), first_numbers)
+    long = reduce_replicates(plug_in(model, seed=3, draws=100), first_numbers)
+    short = reduce_replicates(plug_in(model, seed=3, draws=25), first_numbers)
     np.testing.assert_array_equal(long.numbers[:25], short.numbers)
 
 
@@ -223,7 +245,7 @@ def test_workers_do_not_change_the_numbers(pool, monkeypatch, backend):
 
 def test_the_number_of_blocks_does_not_change_the_numbers(model, monkeypatch):
     """One block or many a worker: the same numbers."""
-    plan = replicate(model, seed=4, draws=30)
+    plan = plug_in(model, seed=4, draws=30)
     monkeypatch.setattr(workers, "TRIAL_SECONDS", 0.0)
     monkeypatch.setattr(workers, "START_SECONDS", -1.0)
     values = []
@@ -241,22 +263,22 @@ def test_cheap_work_starts_no_workers(model, monkeypatch):
         raise AssertionError("workers were started")
 
     monkeypatch.setattr(joblib, "Parallel", refuse)
-    reduced = reduce_replicates(replicate(model, seed=1, draws=20), first_numbers, n_jobs=2)
+    reduced = reduce_replicates(plug_in(model, seed=1, draws=20), first_numbers, n_jobs=2)
     assert reduced.numbers.shape == (20, 3)
 
 
 def test_refits_include_estimation(model):
     """With refits the fitted mean is that of each replicate; without, it never moves."""
-    refitted = reduce_replicates(replicate(model, seed=1, refits=20), first_numbers)
-    assert np.unique(refitted.numbers[:, 2]).size == 20
-    fixed = reduce_replicates(replicate(model, seed=1, draws=20), first_numbers)
+    again = reduce_replicates(refitted(model, seed=1, draws=20), first_numbers)
+    assert np.unique(again.numbers[:, 2]).size == 20
+    fixed = reduce_replicates(plug_in(model, seed=1, draws=20), first_numbers)
     assert np.unique(fixed.numbers[:, 2]).size == 1
 
 
 def test_failed_refits_are_kept_out_and_counted(model):
     """Refits that raise or do not converge leave no number, and each reason is counted."""
     model = replace(model, fails_above=1.0, stalls_below=-0.3)
-    reduced = reduce_replicates(replicate(model, seed=1, refits=200), first_numbers)
+    reduced = reduce_replicates(refitted(model, seed=1, draws=200), first_numbers)
     reasons = dict(reduced.failures)
     assert set(reasons) == {
         "ConvergenceError: the likelihood is not finite",
@@ -273,7 +295,7 @@ def test_no_usable_refit_raises(model):
     """If every refit fails there is no null distribution, and one error says why."""
     model = replace(model, fails_above=-np.inf)
     with pytest.raises(ConvergenceError, match="none of 5 refits was usable"):
-        reduce_replicates(replicate(model, seed=1, refits=5), first_numbers)
+        reduce_replicates(refitted(model, seed=1, draws=5), first_numbers)
 
 
 def test_errors_of_the_statistic_are_not_swallowed(model):
@@ -283,13 +305,13 @@ def test_errors_of_the_statistic_are_not_swallowed(model):
         raise ZeroDivisionError("in the statistic")
 
     with pytest.raises(ZeroDivisionError, match="in the statistic"):
-        reduce_replicates(replicate(model, seed=1, refits=5), broken)
+        reduce_replicates(refitted(model, seed=1, draws=5), broken)
 
 
 def test_progress_counts_to_the_end(model):
     """The callback sees every block, and ends at the total."""
     seen = []
-    plan = replicate(model, seed=1, draws=7)
+    plan = plug_in(model, seed=1, draws=7)
     reduce_replicates(plan, first_numbers, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(k, 7) for k in range(1, 8)]
 
@@ -303,3 +325,29 @@ def test_a_model_of_another_library_is_told_the_way():
 
     with pytest.raises(OptionError, match=r"Results is a model of another library.*from_draws\("):
         replicate(Results())
+
+
+def test_refits_are_read_as_draws_with_a_calibration(model):
+    """The earlier ``refits=N`` is N draws by refits, and 0 the plug-in, each with a warning."""
+    with pytest.warns(FutureWarning, match='write calibration="refit", draws=7'):
+        plan = replicate(model, seed=1, refits=7)
+    assert (plan.calibration, plan.draws) == ("refit", 7)
+    with pytest.warns(FutureWarning, match="replicates.calibration"):
+        assert plan.refits == 7
+    with pytest.warns(FutureWarning, match='write calibration="plug-in"'):
+        plan = replicate(model, seed=1, draws=5, refits=0)
+    assert (plan.calibration, plan.draws) == ("plug-in", 5)
+
+
+def test_the_calibration_suits_the_model(model, pool, monkeypatch):
+    """Refits where there may be, one step beyond some rows, and the plug-in for given draws."""
+    assert replicate(model).calibration == "refit"
+    assert replicate(pool).calibration == "plug-in"
+    assert "cannot be fitted again" in replicate(pool).reason
+    monkeypatch.setattr("mixcheck.simulation.REFIT_ROWS", 3)
+    assert replicate(model).calibration == "refit"
+    stepping = SteppingMean(np.zeros(N))
+    assert replicate(stepping).calibration == "one-step"
+    reduced = reduce_replicates(replicate(stepping, seed=1, draws=5), first_numbers)
+    assert reduced.numbers.shape == (5, 3)
+    assert stepping.asked == [(N, 5, True)]

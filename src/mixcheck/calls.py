@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # Arguments that were called otherwise in the version before, of every function that has them.
 _FORMER = {"colour": "color"}
+# Of the version before: so many refits are now so many draws, calibrated by refits.
+_REFITS = "refits"
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -77,6 +79,8 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
             if old in kwargs and new not in kwargs:
                 tell_renamed(f"{old}=", f"{new}=")
                 kwargs[new] = kwargs.pop(old)
+        if _REFITS in kwargs and "calibration" in named:
+            _read_refits(kwargs)
         given = kwargs.keys()
         name = type(args[0]).__name__ if constructs and args else known_as
         if not given <= named:
@@ -107,6 +111,17 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         call.__closure__,
     )
     return cast("Callable[P, R]", functools.wraps(function)(made))
+
+
+def _read_refits(kwargs: dict[str, Any]) -> None:
+    """Read ``refits=``, an argument of the version before, as what it means today."""
+    count = kwargs.pop(_REFITS)
+    if count is None or (isinstance(count, int) and count == 0):
+        tell_renamed(f"{_REFITS}={shown(count)}", 'calibration="plug-in"')
+        kwargs.setdefault("calibration", "plug-in")
+        return
+    tell_renamed(f"{_REFITS}={shown(count)}", f'calibration="refit", draws={shown(count)}')
+    kwargs.update(calibration="refit", draws=count)
 
 
 def answer_methods(cls: type[T]) -> type[T]:

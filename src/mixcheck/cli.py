@@ -24,7 +24,8 @@ from mixcheck.display.files import require_writable
 from mixcheck.display.terminal import Output, on_a_terminal
 from mixcheck.errors import DataError, MixcheckError, OptionError, OutputError
 from mixcheck.notices import heard_by
-from mixcheck.options import require_seed, require_whole, require_workers
+from mixcheck.options import require_seed, require_whole, require_workers, tell_renamed
+from mixcheck.simulation import CALIBRATIONS
 from mixcheck.table_files import ENDINGS, read_file, read_stream
 
 if TYPE_CHECKING:
@@ -138,10 +139,15 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, help="of all random numbers; drawn and shown if left out"
     )
-    parser.add_argument("--draws", type=int, help="simulated data sets (default 1000)")
     parser.add_argument(
-        "--refits", type=int, default=0, help="fit the model again to so many of them"
+        "--draws", type=int, help="simulated data sets (default: as many as decide, 999 at most)"
     )
+    parser.add_argument(
+        "--calibration",
+        choices=CALIBRATIONS,
+        help="whether the model is fitted again to each of them (default: by the rows)",
+    )
+    parser.add_argument("--refits", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, help="processes; -1 for all cores")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of all checks together")
     parser.add_argument(
@@ -220,7 +226,7 @@ def _run_check(options: argparse.Namespace) -> int:
         fit,
         seed=options.seed,
         draws=options.draws,
-        refits=options.refits,
+        calibration=options.calibration,
         policy=policy,
         n_jobs=options.jobs,
         progress=_progress_line() if options.progress else None,
@@ -238,9 +244,14 @@ def _run_check(options: argparse.Namespace) -> int:
 
 def _require_numbers(options: argparse.Namespace) -> None:
     """Refuse wrong numbers before the model is fitted."""
+    if options.refits is not None:
+        count = require_whole("--refits", options.refits, least=0)
+        today = f"--calibration refit --draws {count}" if count else "--calibration plug-in"
+        tell_renamed(f"--refits {count}", today)
+        options.calibration = "refit" if count else "plug-in"
+        options.draws = count or options.draws
     if options.draws is not None:
         require_whole("--draws", options.draws)
-    require_whole("--refits", options.refits, least=0)
     require_seed(options.seed)
     require_workers(options.jobs, "--jobs")
 

@@ -173,7 +173,7 @@ def _wrong_chapter(seed: int, draws: int, progress: Progress, width: int) -> Cha
     fitted = time.perf_counter()
     print(f"  {FORMULA}\n  fitted in {fitted - started:.2f} s, log-likelihood {fit.llf:.2f}")
     print(f"  checking it against {draws:,} simulated data sets ..", flush=True)
-    report = check(fit, seed=seed, draws=draws, progress=progress)
+    report = check(fit, seed=seed, draws=draws, calibration="plug-in", progress=progress)
     print(f"  checked in {time.perf_counter() - fitted:.1f} s\n")
     return Chapter(WRONG, WHY_WRONG, fit, report)
 

@@ -228,7 +228,7 @@ FOREIGN_NAMES: Final = (
         "write policy=mc.Policy(alpha=0.05)",
         verbs=("check",),
     ),
-    ForeignName("refit", "write refits=250", own="refits"),
+    ForeignName("refit", 'write calibration="refit"', own="calibration"),
     ForeignName(
         "type scaled",
         "leave it out: they are quantile residuals; see fit.resid_pearson",

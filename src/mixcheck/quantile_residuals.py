@@ -12,7 +12,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.options import tell_renamed
 from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
-from mixcheck.simulation import Replicates, replicate
+from mixcheck.simulation import Calibration, Replicates, replicate
 
 __all__ = ["Residuals", "rank_residuals", "residuals"]
 
@@ -80,7 +80,7 @@ class Residuals:
         plan = self.replicates
         return (
             f"Residuals(n={self.n}, conditioning={plan.conditioning!r}, seed={plan.seed}, "
-            f"draws={plan.draws}, refits={plan.refits})"
+            f"draws={plan.draws}, calibration={plan.calibration!r})"
         )
 
 
@@ -91,7 +91,7 @@ def residuals(
     conditioning: Conditioning = "posterior",
     seed: int | None = None,
     draws: int | None = None,
-    refits: int = 0,
+    calibration: Calibration | None = None,
 ) -> Residuals:
     """Scaled quantile residuals of a model.
 
@@ -103,8 +103,9 @@ def residuals(
         Which random effects they are given; see `mixcheck.replicate`.
     seed : int, optional
         Without one it is drawn, stored and shown.
-    draws, refits : int
-        The replicate data sets that checks of these residuals will use.
+    draws, calibration
+        The replicate data sets that checks of these residuals will use, as in
+        `mixcheck.replicate`.
 
     Returns
     -------
@@ -119,5 +120,7 @@ def residuals(
     ----------
     Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
     """
-    plan = replicate(model, draws=draws, conditioning=conditioning, seed=seed, refits=refits)
+    plan = replicate(
+        model, draws=draws, conditioning=conditioning, seed=seed, calibration=calibration
+    )
     return Residuals(plan.observe(), plan)

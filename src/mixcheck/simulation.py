@@ -9,20 +9,21 @@ of 250. Replicates are never stored: each is reduced to a few numbers where it w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_whole, tell_renamed
+from mixcheck.options import require_choice, require_whole, shown, tell_renamed
 from mixcheck.parallel import Progress, map_batches
 from mixcheck.port import (
     CONDITIONINGS,
+    BatchRefittable,
     Checkable,
     Conditioning,
     Converging,
@@ -37,7 +38,9 @@ from mixcheck.port import (
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = [
+    "CALIBRATIONS",
     "DEFAULT_DRAWS",
+    "Calibration",
     "ReplicateNumbers",
     "Replicates",
     "reduce_replicates",
@@ -45,13 +48,18 @@ __all__ = [
     "simulate",
 ]
 
-DEFAULT_DRAWS = 1000
+# Replicates at most, where their number is decided as they come.
+DEFAULT_DRAWS = 199
+# Rows up to which the model is fitted again to each replicate; beyond, one step is taken.
+REFIT_ROWS = 2_000
 # Replicates that are made together have at most so many rows: a column of them stays in the
 # processor's cache. Beyond so many replicates nothing is gained.
 TOGETHER_ROWS = 16_384
 TOGETHER = 100
 
 Statistic: TypeAlias = Callable[[DataView], FloatArray]
+Calibration: TypeAlias = Literal["refit", "one-step", "plug-in"]
+CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 
 
 @answer_methods
@@ -67,18 +75,21 @@ class Replicates:
         Which random effects residuals and moments are given.
     seed : int
         Non-negative; all random numbers follow from it.
-    draws : int
-        Number of replicate data sets without refits.
-    refits : int
-        Where positive, the number of replicate data sets to which the model is fitted again;
-        it takes the place of `draws`.
+    draws : int or None
+        Number of replicate data sets; None where it is decided as they come.
+    calibration : {"refit", "one-step", "plug-in"}
+        By which parameters a replicate is seen: those of the model fitted again to it, those
+        after one Newton step towards that fit, or those of the model, by which it was made.
+    reason : str
+        Why this calibration, as words that follow "since"; "" where it was asked for.
     """
 
     model: Checkable | Ported
     conditioning: Conditioning
     seed: int
-    draws: int
-    refits: int = 0
+    draws: int | None
+    calibration: Calibration = "plug-in"
+    reason: str = ""
 
     @property
     def port(self) -> Checkable:
@@ -97,8 +108,14 @@ class Replicates:
 
     @property
     def size(self) -> int:
-        """Number of replicate data sets, B."""
-        return self.refits or self.draws
+        """Number of replicate data sets, B; the most where it is decided as they come."""
+        return _most(self.port) if self.draws is None else self.draws
+
+    @property
+    def refits(self) -> int:
+        """Number of refits, by its name of the version before."""
+        tell_renamed("replicates.refits", "replicates.calibration")
+        return 0 if self.calibration == "plug-in" else self.size
 
     def observe(self) -> DataView:
         """The observed data, as the model sees them."""
@@ -110,50 +127,80 @@ class Replicates:
         Raises
         ------
         ConvergenceError
-            If refits were asked for and this one failed or did not converge.
+            If the model was to be fitted again, and that failed or did not converge.
         """
-        if self.refits:
-            return self._refitted(k)
-        rng = stream(self.seed, Purpose.REPLICATE, k)
-        if self._listed is not None:
-            return self._listed.replicate_number(k, self.conditioning, rng)
-        return self.port.replicate(self.conditioning, rng)
-
-    @cached_property
-    def _listed(self) -> Enumerable | None:
-        # Asking a protocol looks at every attribute: once, not for every replicate.
-        return self.port if isinstance(self.port, Enumerable) else None
+        (found,) = self.batch(range(k, k + 1))
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     @property
     def together(self) -> int:
         """How many replicates are best made together."""
-        if self.refits or self._repeating is None:
+        batched = Repeating if self.calibration == "plug-in" else BatchRefittable
+        if not isinstance(self.port, batched):
             return 1
         return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
 
     def batch(self, numbers: range) -> Sequence[DataView | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
-        if self.refits or self._repeating is None:
-            return [self._replicate_or_say(k) for k in numbers]
+        if self.calibration != "plug-in":
+            fits = zip(numbers, self._refitted(numbers), strict=True)
+            return [_or_say(self._seen_again, k, fit) for k, fit in fits]
         rngs = [stream(self.seed, Purpose.REPLICATE, k) for k in numbers]
-        return self._repeating.replicate_many(self.conditioning, rngs)
+        if self._repeating is not None:
+            return self._repeating.replicate_many(self.conditioning, rngs)
+        return [_or_say(self._made, k, rng) for k, rng in zip(numbers, rngs, strict=True)]
 
-    def _replicate_or_say(self, k: int) -> DataView | Exception:
-        try:
-            return self.replicate(k)
-        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return error
+    def _made(self, k: int, rng: np.random.Generator) -> DataView:
+        if self._listed is not None:
+            return self._listed.replicate_number(k, self.conditioning, rng)
+        return self.port.replicate(self.conditioning, rng)
+
+    # Asking a protocol looks at every attribute: once, not for every replicate.
+    @cached_property
+    def _listed(self) -> Enumerable | None:
+        return self.port if isinstance(self.port, Enumerable) else None
 
     @cached_property
     def _repeating(self) -> Repeating | None:
         return self.port if isinstance(self.port, Repeating) else None
 
-    def _refitted(self, k: int) -> DataView:
+    def _refitted(self, numbers: range) -> Sequence[Checkable | Exception]:
         model = cast(Refittable, self.port)
-        refitted = model.refit(model.respond(stream(self.seed, Purpose.RESPOND, k)))
-        if isinstance(refitted, Converging) and not refitted.convergence.converged:
+        responses = [_or_say(model.respond, stream(self.seed, Purpose.RESPOND, k)) for k in numbers]
+        usable = [one for one in responses if not isinstance(one, Exception)]
+        fits: Iterator[Checkable | Exception]
+        if usable and isinstance(model, BatchRefittable):
+            one_step = self.calibration == "one-step"
+            fits = iter(model.refit_many(np.column_stack(usable), one_step=one_step))
+        else:
+            fits = (_or_say(model.refit, response) for response in usable)
+        return [one if isinstance(one, Exception) else next(fits) for one in responses]
+
+    def _seen_again(self, k: int, fit: Checkable | Exception) -> DataView:
+        """A replicate as the model sees it that was fitted to it."""
+        if isinstance(fit, Exception):
+            raise fit
+        # One step is judged by where it leads, and that is no optimum.
+        if (
+            self.calibration == "refit"
+            and isinstance(fit, Converging)
+            and not fit.convergence.converged
+        ):
             raise ConvergenceError("the refit did not converge")
-        return refitted.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE_REFIT, k))
+        return fit.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE_REFIT, k))
+
+
+Made = TypeVar("Made")
+
+
+def _or_say(make: Callable[..., Made], *arguments: Any) -> Made | Exception:
+    """What is made, or the error that says why there is nothing."""
+    try:
+        return make(*arguments)
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return error
 
 
 @answer_calls
@@ -163,7 +210,7 @@ def replicate(
     draws: int | None = None,
     conditioning: Conditioning = "posterior",
     seed: int | None = None,
-    refits: int = 0,
+    calibration: Calibration | None = None,
 ) -> Replicates:
     """Plan replicate data sets of a model.
 
@@ -172,15 +219,20 @@ def replicate(
     model : GLMM, DrawsModel, or any model whose port is `Checkable`
         A fitted model, or draws made elsewhere (`mixcheck.from_draws`).
     draws : int, optional
-        Number of replicates; 1,000 by default, or as many as a model of given draws holds.
+        Number of replicates. Without one it is decided as they come, so that no further one
+        would change a verdict, and is at most 999 or what a model of given draws holds.
     conditioning : {"posterior", "marginal", "mode"}
         Which random effects the residuals are given: one exact draw from their distribution
         given the data, none (integrated out), or their modes.
     seed : int, optional
         Without one it is drawn from the operating system, stored and shown.
-    refits : int
-        Where positive, that many replicates with the model fitted again to each, so that
-        null distributions include the estimation of parameters.
+    calibration : {"refit", "one-step", "plug-in"}, optional
+        Whether null distributions include the estimation of the parameters. "refit": the
+        model is fitted again to each replicate and sees it with its new estimates, as the data
+        are seen (the parametric bootstrap). "one-step": these are one Newton step from the
+        estimates, with random effects found anew. "plug-in": the estimates are taken for the
+        truth, which makes most checks cautious. Without one it is "refit" up to 2,000 rows and
+        "one-step" beyond, and "plug-in" for models that cannot be fitted again.
 
     Returns
     -------
@@ -189,18 +241,24 @@ def replicate(
     Raises
     ------
     OptionError
-        If `model` is no model, a number is not positive, the conditioning is unknown, the
-        model cannot be fitted again, or holds fewer draws than asked for.
+        If `model` is no model, a number is not positive, conditioning or calibration are
+        unknown, the model cannot be fitted again, or holds fewer draws than asked for.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, section 4.2.
     """
     port = port_of(model)
     _require_model(port)
     require_choice("conditioning", conditioning, CONDITIONINGS)
+    chosen, reason = _calibration(port, calibration)
     return Replicates(
         model=model,
         conditioning=conditioning,
         seed=choose_seed(seed),
         draws=_draws(port, draws),
-        refits=_refits(port, refits),
+        calibration=chosen,
+        reason=reason,
     )
 
 
@@ -227,11 +285,16 @@ def _require_model(model: object) -> None:
     )
 
 
-def _draws(model: Checkable, draws: int | None) -> int:
-    available = model.available if isinstance(model, Enumerable) else None
+def _most(model: Checkable) -> int:
+    """Replicates at most, where no number was given."""
+    return min(DEFAULT_DRAWS, model.available) if isinstance(model, Enumerable) else DEFAULT_DRAWS
+
+
+def _draws(model: Checkable, draws: int | None) -> int | None:
     if draws is None:
-        return DEFAULT_DRAWS if available is None else min(DEFAULT_DRAWS, available)
+        return None
     count = require_whole("draws", draws)
+    available = model.available if isinstance(model, Enumerable) else None
     if available is not None and count > available:
         raise OptionError(
             f"draws={count} was asked for, and the model holds {available} draws; leave draws "
@@ -240,14 +303,22 @@ def _draws(model: Checkable, draws: int | None) -> int:
     return count
 
 
-def _refits(model: Checkable, refits: int) -> int:
-    count = require_whole("refits", refits, 0)
-    if count and not isinstance(model, Refittable):
-        raise OptionError(
-            f"refits={count} needs a model that can be fitted again, and {type(model).__name__} "
-            "has no refit and respond; write refits=0"
-        )
-    return count
+def _calibration(model: Checkable, asked: Calibration | None) -> tuple[Calibration, str]:
+    """The calibration asked for, or the one that suits the model, with the reason."""
+    refittable = isinstance(model, Refittable)
+    if asked is not None:
+        require_choice("calibration", asked, CALIBRATIONS)
+        if asked != "plug-in" and not refittable:
+            raise OptionError(
+                f"calibration={shown(asked)} needs a model that can be fitted again, and "
+                f'{type(model).__name__} has no refit and respond; write calibration="plug-in"'
+            )
+        return asked, ""
+    if not refittable:
+        return "plug-in", f"{type(model).__name__} cannot be fitted again"
+    if len(model.frame) <= REFIT_ROWS or not isinstance(model, BatchRefittable):
+        return "refit", ""
+    return "one-step", f"there are more than {REFIT_ROWS:,} rows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,7 +384,7 @@ def reduce_replicates(
         n_jobs=n_jobs,
         progress=progress,
     )
-    return _collect(rows, refits=bool(replicates.refits))
+    return _collect(rows, refits=replicates.calibration != "plug-in")
 
 
 def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
@@ -321,7 +392,7 @@ def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
     failures = Counter(row for row in rows if isinstance(row, str))
     if not kept:
         made, remedy = (
-            ("refits", "Simplify the model, or check it with refits=0")
+            ("refits", 'Simplify the model, or check it with calibration="plug-in"')
             if refits
             else ("replicate data sets", "Simplify the model")
         )

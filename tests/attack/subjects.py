@@ -125,15 +125,21 @@ def _effect() -> Effect:
 
 
 _MAKERS: dict[str, Callable[[], Any]] = {
-    "report": lambda: mc.check(fit("poisson"), seed=1, draws=40),
+    "report": lambda: mc.check(fit("poisson"), seed=1, draws=40, calibration="plug-in"),
     "failed": lambda: mc.check(
-        fit("constant"), mc.checks.Trend("x") & mc.checks.Dispersion(), seed=1, draws=60
+        fit("constant"),
+        mc.checks.Trend("x") & mc.checks.Dispersion(),
+        seed=1,
+        draws=60,
+        calibration="plug-in",
     ),
-    "levels": lambda: mc.check(fit("poisson"), mc.checks.Zeros().by("f"), seed=1, draws=20),
+    "levels": lambda: mc.check(
+        fit("poisson"), mc.checks.Zeros().by("f"), seed=1, draws=20, calibration="plug-in"
+    ),
     "drawn": lambda: mc.check(made("draws"), seed=1),
     "empty": lambda: mc.Report(()),
-    "residuals": lambda: mc.residuals(fit("poisson"), seed=1, draws=20),
-    "replicates": lambda: mc.replicate(fit("poisson"), seed=1, draws=20),
+    "residuals": lambda: mc.residuals(fit("poisson"), seed=1, draws=20, calibration="plug-in"),
+    "replicates": lambda: mc.replicate(fit("poisson"), seed=1, draws=20, calibration="plug-in"),
     "draws": lambda: mc.from_draws(
         base()["y"], np.random.default_rng(1).poisson(3.0, (60, ROWS)), frame=base()
     ),
@@ -146,7 +152,13 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "conditional": lambda: mc.compare([fit("constant"), fit("poisson")], criterion="caic"),
     "selection": lambda: mc.select("y ~ x + z + (1 | g)", base(), family="poisson"),
     "gated": lambda: mc.select(
-        "y ~ x + (1 | g)", base(), family="poisson", suite=made("suite"), draws=20, seed=1
+        "y ~ x + (1 | g)",
+        base(),
+        family="poisson",
+        suite=made("suite"),
+        draws=20,
+        seed=1,
+        calibration="plug-in",
     ),
     "suggestions": lambda: mc.suggest(made("failed"), most=3),
     "loo": lambda: mc.loo(fit("poisson")),

@@ -65,7 +65,12 @@ SEED = Argument(("1", "0", "np.int64(7)", "2**40"), values.seed, ("-1", "1.0", "
 DRAWS = Argument(
     ("5", "12", "np.int32(8)", "1"), values.whole(1, 60), ("0", "-5", "2.5", "'10'", "True")
 )
-REFITS = Argument(("0", "2"), values.whole(0, 6), ("-1", "1.5", "None", "True"), 0.1)
+CALIBRATION = Argument(
+    ("'refit'", "'one-step'", "'plug-in'", "None"),
+    values.optional(values.choice("refit", "one-step", "plug-in")),
+    ("'exact'", "0", "True"),
+    0.1,
+)
 CONDITIONING = Argument(
     ("'posterior'", "'marginal'", "'mode'"),
     values.choice("posterior", "marginal", "mode"),
@@ -140,7 +145,7 @@ TARGETS: tuple[Target, ...] = (
             "draws": DRAWS,
             "conditioning": CONDITIONING,
             "seed": SEED,
-            "refits": REFITS,
+            "calibration": CALIBRATION,
         },
         ("model",),
         sure=False,
@@ -153,7 +158,7 @@ TARGETS: tuple[Target, ...] = (
             "draws": DRAWS,
             "conditioning": CONDITIONING,
             "seed": SEED,
-            "refits": REFITS,
+            "calibration": CALIBRATION,
         },
         ("model",),
         sure=False,
@@ -170,7 +175,7 @@ TARGETS: tuple[Target, ...] = (
             ),
             "draws": Argument(DRAWS.right, DRAWS.domain, DRAWS.near, 0.95),
             "seed": SEED,
-            "refits": REFITS,
+            "calibration": CALIBRATION,
             "conditioning": CONDITIONING,
             "policy": POLICY,
             "n_jobs": JOBS,
@@ -590,7 +595,7 @@ TARGETS: tuple[Target, ...] = (
         {
             "seed": SEED,
             "draws": DRAWS,
-            "refits": Argument(("0",), UNSURE, ("-1", "'1'", "1.5"), 0.1),
+            "calibration": Argument(("'plug-in'",), UNSURE, ("-1", "'1'", "1.5"), 0.1),
         },
         sure=False,
     ),
@@ -1429,6 +1434,7 @@ def _spoil(rng: Random, content: Any) -> None:
 _WORDS: dict[str, tuple[str, ...]] = {
     "--seed": ("1", "-1", "x", "1.5", ""),
     "--draws": ("5", "0", "-1", "x", "1.5", "10"),
+    "--calibration": ("refit", "one-step", "plug-in", "x"),
     "--refits": ("0", "1", "-1", "x"),
     "--jobs": ("1", "0", "x", "-2"),
     "--alpha": ("0.05", "0", "1", "2", "nan", "x", "-0.1"),

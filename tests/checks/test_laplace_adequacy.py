@@ -23,8 +23,8 @@ def test_laplace_is_adequate_for_herds_and_not_for_binary_fours():
     site = np.repeat(np.arange(150), 4)
     data = {"y": rng.binomial(1, ndtr(1.0 + 1.5 * rng.normal(size=150)[site])), "site": site}
     fours = mc.glmm("y ~ 1 + (1 | site)", data, family="binomial")
-    good = Suite((LaplaceAdequacy(),)).run(herds, seed=1, draws=1)
-    bad = Suite((LaplaceAdequacy(),)).run(fours, seed=1, draws=1)
+    good = Suite((LaplaceAdequacy(),)).run(herds, seed=1, draws=1, calibration="plug-in")
+    bad = Suite((LaplaceAdequacy(),)).run(fours, seed=1, draws=1, calibration="plug-in")
     assert good.verdicts["laplace adequacy"] is Verdict.PASS
     assert good["laplace adequacy"].effect.value < 0.05
     assert bad.verdicts["laplace adequacy"] is Verdict.FAIL
@@ -35,7 +35,7 @@ def test_laplace_adequacy_says_why_it_does_not_apply():
     """Several grouping factors have no product of integrals."""
     ticks = mc.datasets.load("grouseticks")
     fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD) + (1 | LOCATION)", ticks, family="poisson")
-    report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1)
+    report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1, calibration="plug-in")
     assert isinstance(report.findings[0], Skipped)
     assert "one grouping factor" in report.findings[0].reason
 

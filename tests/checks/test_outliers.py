@@ -49,7 +49,13 @@ def test_outliers_are_named_by_the_index_of_the_data():
     data.loc[150, "y"] = 60.0
     data.loc[:29, "y"] = np.nan
     fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
-    report = mc.check(fit, Outliers() & Outliers().where("g", 15).named("group"), seed=1, draws=99)
+    report = mc.check(
+        fit,
+        Outliers() & Outliers().where("g", 15).named("group"),
+        seed=1,
+        draws=99,
+        calibration="plug-in",
+    )
     for name in ("outliers", "group [g=15]"):
         found = report[name]
         assert list(found.row_labels) == [str(fit.frame.index[row]) for row in found.rows]

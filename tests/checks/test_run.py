@@ -271,7 +271,9 @@ class Stubborn:
 
 def test_failed_refits_are_reported(toy):
     """Refits kept out are counted in every finding and in the provenance."""
-    report = check(Stubborn(toy("poisson", 3)), Zeros() & Uniformity(), seed=1, refits=60)
+    report = check(
+        Stubborn(toy("poisson", 3)), Zeros() & Uniformity(), seed=1, calibration="refit", draws=60
+    )
     kept = report.provenance["replicates used"]
     assert 0 < kept < 60
     assert report.provenance["refits kept out"] == {

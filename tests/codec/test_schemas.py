@@ -62,13 +62,22 @@ def _results() -> dict[str, str]:
         & mc.checks.Statistic(max, "less")
         & mc.checks.Count(3)
     )
-    report = mc.check(counts, suite, seed=1, draws=99, policy=mc.Policy(negligible={"a": 0.1}))
+    report = mc.check(
+        counts,
+        suite,
+        seed=1,
+        draws=99,
+        calibration="plug-in",
+        policy=mc.Policy(negligible={"a": 0.1}),
+    )
     scores = mc.logo(simple)
     return {
         "report": report.to_json(),
         "suite": suite.to_json(),
         "policy": json.dumps(report.policy.to_dict()),
-        "selection": mc.select(line, sleep, seed=1, checked=1, draws=19).to_json(),
+        "selection": mc.select(
+            line, sleep, seed=1, checked=1, draws=19, calibration="plug-in"
+        ).to_json(),
         "suggestions": mc.suggest(report, counts, most=1).to_json(),
         "comparison": mc.compare({"a": simple, "b": wide}).to_json(),
         "likelihood-ratio": mc.lrt(simple, wide).to_json(),

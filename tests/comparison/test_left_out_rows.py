@@ -52,7 +52,7 @@ def test_continuous_residuals_need_no_draw(days):
 
 def test_checks_find_overdispersion(ticks):
     """Checks run on them as on any residuals; the ticks are overdispersed."""
-    residuals = mc.loo(ticks, refit_above=1.0).residuals(seed=1, draws=39)
+    residuals = mc.loo(ticks, refit_above=1.0).residuals(seed=1, draws=39, calibration="plug-in")
     report = (mc.checks.Dispersion() & mc.checks.Zeros()).run(residuals)
     found = report.to_frame().set_index("check")
     assert found.loc["dispersion", "pvalue"] == pytest.approx(2 / 40)
@@ -61,7 +61,9 @@ def test_checks_find_overdispersion(ticks):
 
 def test_refits(days):
     """Null distributions may include refits."""
-    residuals = mc.loo(days["intercept"], refit_above=1.0).residuals(seed=1, refits=9)
+    residuals = mc.loo(days["intercept"], refit_above=1.0).residuals(
+        seed=1, calibration="refit", draws=9
+    )
     report = mc.Suite([mc.checks.Uniformity()]).run(residuals)
     assert report.to_frame()["pvalue"].iloc[0] >= 0.1
 
@@ -79,7 +81,9 @@ def test_calibration():
         effects = 0.8 * rng.standard_normal(12)[g]
         data = pd.DataFrame({"g": g, "y": rng.poisson(np.exp(1.0 + effects))})
         model = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
-        residuals = mc.loo(model, refit_above=1.0).residuals(seed=seed, draws=19)
+        residuals = mc.loo(model, refit_above=1.0).residuals(
+            seed=seed, draws=19, calibration="plug-in"
+        )
         report = mc.Suite([mc.checks.Uniformity()]).run(residuals)
         rejected += report.to_frame()["pvalue"].iloc[0] <= 0.1
     # Four standard errors above 10 %.

@@ -154,7 +154,7 @@ def test_goes_through_everything() -> None:
     assert (np.abs(again.params - fit.params) < 5.0 * fit.bse).all()
     uniform = mc.residuals(fit, seed=1)
     assert len(uniform.values) == 400
-    assert mc.check(fit, seed=1).verdict.name == "PASS"
+    assert mc.check(fit, seed=1, calibration="plug-in").verdict.name == "PASS"
     smaller = mc.glmm("o ~ f + (1 | g)", data, family="ordinal")
     assert mc.lrt(smaller, fit).pvalue < 1e-6
     assert mc.loo(fit).scores.sum() > mc.loo(smaller).scores.sum()
@@ -173,7 +173,7 @@ def test_wrong_models_are_caught() -> None:
     cuts = tuple(np.full(800, cut) for cut in (0.0, 1.0, 2.0))
     data["y"] = Ordinal(values=[1, 2, 3, 4]).sample((eta.to_numpy(), *cuts), None, rng)
     fit = mc.glmm("y ~ x", data, family="ordinal")
-    report = mc.check(fit, mc.checks.Trend("x"), seed=1)
+    report = mc.check(fit, mc.checks.Trend("x"), seed=1, calibration="plug-in")
     assert report.verdict.name == "FAIL"
 
 

@@ -30,7 +30,7 @@ def data():
 def checked(formula, data, suite, family="poisson", **options):
     """A report with few draws."""
     fit = mc.glmm(formula, data, family=family, **options)
-    return mc.check(fit, suite, seed=1, draws=DRAWS)
+    return mc.check(fit, suite, seed=1, draws=DRAWS, calibration="plug-in")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,9 @@ def test_the_check_is_the_same(over):
     """A candidate is asked what the report asked, with the same random streams."""
     tried = mc.suggest(over, most=1)
     assert tried.best is not None
-    again = mc.check(tried.best_fit, mc.checks.Dispersion(), seed=1, draws=DRAWS)
+    again = mc.check(
+        tried.best_fit, mc.checks.Dispersion(), seed=1, draws=DRAWS, calibration="plug-in"
+    )
     report = tried.reports[tried.best.model]
     assert report["dispersion"].pvalue == again["dispersion"].pvalue
 
@@ -128,7 +130,7 @@ def test_undecided_is_no_pass(data):
     """With too few draws nothing fails and nothing passes: the verdict says so and names them."""
     fit = mc.glmm("over ~ x + I(x ** 2) + w + (1 | g)", data, family="poisson")
     suite = mc.checks.Dispersion() & mc.checks.Convergence()
-    tried = mc.suggest(mc.check(fit, suite, seed=1, draws=5))
+    tried = mc.suggest(mc.check(fit, suite, seed=1, draws=5, calibration="plug-in"))
     assert tried.undecided == ("dispersion",)
     assert "undecided is no pass (dispersion)" in tried.verdict
     assert "fails" not in tried.verdict
@@ -245,7 +247,9 @@ def test_suggested_fits_are_of_the_same_data(data):
     table.loc["row 0", "over"] = np.nan
     with pytest.warns(mc.errors.DataWarning):
         fit = mc.glmm("over ~ x + I(x ** 2) + w + (1 | g)", table, family="poisson")
-    better = mc.suggest(mc.check(fit, mc.checks.Dispersion(), seed=1, draws=DRAWS), most=1).best_fit
+    better = mc.suggest(
+        mc.check(fit, mc.checks.Dispersion(), seed=1, draws=DRAWS, calibration="plug-in"), most=1
+    ).best_fit
     assert better is not None
     assert mc.compare({"a": fit, "b": better}).best.model == "b"
     with pytest.raises(mc.ComparisonError, match="a limit of"):

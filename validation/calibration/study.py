@@ -43,24 +43,24 @@ STUDIES = {
 }
 
 
-def p_values(scenario: Scenario, seed: int, draws: int, refits: int) -> dict[str, float]:
+def p_values(scenario: Scenario, seed: int, draws: int, calibration: str) -> dict[str, float]:
     """P-value of each check of one data set, and the smallest adjusted one."""
     data = scenario.make(np.random.default_rng([seed, len(scenario.name)]))
     with warnings.catch_warnings():
         for category in (mc.BoundaryWarning, mc.SeparationWarning, mc.ConvergenceWarning):
             warnings.simplefilter("ignore", category)
         fit = mc.glmm(scenario.formula, data, family=scenario.family, zi=scenario.zi)
-        report = mc.check(fit, seed=seed, draws=draws, refits=refits)
+        report = mc.check(fit, seed=seed, draws=draws, calibration=calibration)
     frame = report.to_frame().dropna(subset=["pvalue"])
     found = dict(zip(frame["check"], frame["pvalue"].astype(float), strict=True))
     return found | {"suite": float(frame["adjusted_pvalue"].min())}
 
 
 def study(
-    scenario: Scenario, datasets: int, draws: int, refits: int, jobs: int
+    scenario: Scenario, datasets: int, draws: int, calibration: str, jobs: int
 ) -> dict[str, list[float]]:
     """P-values over many data sets, by check."""
-    tasks = (delayed(p_values)(scenario, s, draws, refits) for s in range(datasets))
+    tasks = (delayed(p_values)(scenario, s, draws, calibration) for s in range(datasets))
     rows: list[dict[str, float]] = list(Parallel(n_jobs=jobs)(tasks))
     return {name: [row[name] for row in rows if name in row] for name in rows[0]}
 
@@ -101,12 +101,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="scenarios whose name holds this text")
     options = parser.parse_args()
-    refits = options.draws if options.kind in ("refits", "power") else 0
+    calibration = "refit" if options.kind in ("refits", "power") else "plug-in"
     scenarios = STUDIES[options.kind]
     content: dict[str, Any] = {"datasets": options.datasets, "draws": options.draws}
     for scenario in scenarios:
         if options.only in scenario.name:
-            found = study(scenario, options.datasets, options.draws, refits, options.jobs)
+            found = study(scenario, options.datasets, options.draws, calibration, options.jobs)
             content[scenario.name] = show(scenario.name, found)
             store(options.kind, content)
 

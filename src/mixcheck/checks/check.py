@@ -26,6 +26,7 @@ from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
+from mixcheck.simulation import Calibration
 
 __all__ = [
     "Check",
@@ -361,7 +362,7 @@ class Suite:
         *,
         seed: int | None = None,
         draws: int | None = None,
-        refits: int = 0,
+        calibration: Calibration | None = None,
         conditioning: Conditioning = "posterior",
         policy: Policy | None = None,
         n_jobs: int | None = None,
@@ -372,8 +373,8 @@ class Suite:
         Parameters
         ----------
         subject : Residuals or model
-            Residuals bring their own seed, draws, refits and conditioning.
-        seed, draws, refits, conditioning
+            Residuals bring their own seed, draws, calibration and conditioning.
+        seed, draws, calibration, conditioning
             As in `mixcheck.replicate`, for a model.
         policy : Policy, optional
             How the findings are judged; judge them again with ``report.judge``.
@@ -398,7 +399,7 @@ class Suite:
             subject,
             seed=seed,
             draws=draws,
-            refits=refits,
+            calibration=calibration,
             conditioning=conditioning,
             policy=policy,
             n_jobs=n_jobs,
@@ -413,7 +414,7 @@ def check(
     *,
     seed: int | None = None,
     draws: int | None = None,
-    refits: int = 0,
+    calibration: Calibration | None = None,
     conditioning: Conditioning = "posterior",
     policy: Policy | None = None,
     n_jobs: int | None = None,
@@ -426,7 +427,7 @@ def check(
     model : Checkable or Residuals
     suite : Suite or Check, optional
         `Suite.standard()` by default.
-    seed, draws, refits, conditioning, policy, n_jobs, progress
+    seed, draws, calibration, conditioning, policy, n_jobs, progress
         As in `Suite.run`.
 
     Returns
@@ -449,7 +450,7 @@ def check(
         model,
         seed=seed,
         draws=draws,
-        refits=refits,
+        calibration=calibration,
         conditioning=conditioning,
         policy=policy,
         n_jobs=n_jobs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -23,7 +23,12 @@ from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
-from mixcheck.simulation import ReplicateNumbers, Replicates, reduce_replicates
+from mixcheck.simulation import (
+    Calibration,
+    ReplicateNumbers,
+    Replicates,
+    reduce_replicates,
+)
 
 __all__ = ["run_checks"]
 
@@ -44,7 +49,7 @@ def run_checks(
     *,
     seed: int | None,
     draws: int | None,
-    refits: int,
+    calibration: Calibration | None,
     conditioning: Conditioning,
     policy: Policy | None,
     n_jobs: int | None,
@@ -55,10 +60,12 @@ def run_checks(
     require_progress(progress)
     judge = Policy() if policy is None else require_policy(policy)
     if isinstance(subject, Residuals):
-        _refuse_own_arguments(seed=seed, draws=draws, refits=refits or None)
+        _refuse_own_arguments(seed=seed, draws=draws, calibration=calibration)
         seen = subject
     else:
-        seen = residuals(subject, conditioning=conditioning, seed=seed, draws=draws, refits=refits)
+        seen = residuals(
+            subject, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
+        )
     findings, numbers = _run(checks, seen, n_jobs, progress)
     provenance = _provenance(seen, numbers) | {"suite": [check.to_dict() for check in checks]}
     return Report(
@@ -70,12 +77,12 @@ def run_checks(
     )
 
 
-def _refuse_own_arguments(**given: int | None) -> None:
+def _refuse_own_arguments(**given: object) -> None:
     named = [f"{name}={shown(value)}" for name, value in given.items() if value is not None]
     if named:
         raise OptionError(
-            f"residuals have their own seed, draws and refits, and {', '.join(named)} was given; "
-            f"write residuals(model, {', '.join(named)}) instead"
+            "residuals have their own seed, draws and calibration, and "
+            f"{', '.join(named)} was given; write residuals(model, {', '.join(named)}) instead"
         )
 
 
@@ -174,13 +181,20 @@ def _require_unique(outcomes: Iterable[Outcome]) -> None:
         )
 
 
+_HOW: Mapping[Calibration, str] = {
+    "refit": ", to each of which the model was fitted again.",
+    "one-step": ", each seen one Newton step from the estimates.",
+    "plug-in": ".",
+}
+
+
 def _detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
     """How the null distribution was made, in a sentence or two."""
     made = f"The null distribution is that of {len(replicates.numbers)} replicate data sets"
-    how = ", to each of which the model was fitted again." if plan.refits else "."
+    how = _HOW[plan.calibration]
     if not replicates.failed:
         return made + how
-    kind = "refits" if plan.refits else "replicates"
+    kind = "replicates" if plan.calibration == "plug-in" else "refits"
     reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
     return f"{made}{how} {replicates.failed} of {plan.size} {kind} were kept out: {reasons}"
 
@@ -192,7 +206,7 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "mixcheck": _version(),
         "seed": plan.seed,
         "draws": plan.draws,
-        "refits": plan.refits,
+        "calibration": plan.calibration,
         "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
         "conditioning": "that of the draws"

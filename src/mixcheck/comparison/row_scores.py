@@ -29,8 +29,17 @@ from mixcheck.options import (
     shown,
 )
 from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import Checkable, Comparable, ConditionalLikelihood, Ported, Rowwise, port_of
+from mixcheck.port import (
+    Checkable,
+    Comparable,
+    ConditionalLikelihood,
+    Ported,
+    Refittable,
+    Rowwise,
+    port_of,
+)
 from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.simulation import Calibration
 
 __all__ = ["LOO", "RowMethod", "RowScores", "loo"]
 
@@ -137,7 +146,11 @@ class RowScores(Record):
         return self.p_loo / caic(self.subject).df
 
     def residuals(
-        self, *, seed: int | None = None, draws: int | None = None, refits: int = 0
+        self,
+        *,
+        seed: int | None = None,
+        draws: int | None = None,
+        calibration: Calibration | None = None,
     ) -> Residuals:
         """Leave-one-out quantile residuals, for any check.
 
@@ -148,7 +161,7 @@ class RowScores(Record):
 
         Parameters
         ----------
-        seed, draws, refits
+        seed, draws, calibration
             As in `mixcheck.residuals`.
 
         Raises
@@ -161,7 +174,9 @@ class RowScores(Record):
                 f"residuals need a model that can simulate data, and "
                 f"{type(self.subject).__name__} cannot"
             )
-        return residuals(LeftOutRows(self.subject), seed=seed, draws=draws, refits=refits)
+        if calibration is None and not isinstance(self.subject, Refittable):
+            calibration = "plug-in"
+        return residuals(LeftOutRows(self.subject), seed=seed, draws=draws, calibration=calibration)
 
     def __repr__(self) -> str:
         return (

@@ -20,6 +20,7 @@ from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Candidate, Fit
 from mixcheck.selection.space import Model
+from mixcheck.simulation import Calibration
 
 __all__ = ["GlmmFit", "KeptFits", "SuiteCheck", "offers", "require_likelihood"]
 
@@ -114,7 +115,7 @@ class SuiteCheck:
     policy: Policy | None
     seed: int
     draws: int | None = None
-    refits: int = 0
+    calibration: Calibration | None = None
     conditioning: Conditioning = "posterior"
 
     def __call__(self, model: Any) -> Report:
@@ -125,7 +126,7 @@ class SuiteCheck:
             policy=self.policy,
             seed=self.seed,
             draws=self.draws,
-            refits=self.refits,
+            calibration=self.calibration,
             conditioning=self.conditioning,
             n_jobs=1,
         )

@@ -23,6 +23,7 @@ from mixcheck.families import Family, get_family
 from mixcheck.notices import quiet, warn
 from mixcheck.options import (
     as_items,
+    require_choice,
     require_flag,
     require_progress,
     require_seed,
@@ -40,6 +41,7 @@ from mixcheck.selection.search import search_models
 from mixcheck.selection.selection import Selection
 from mixcheck.selection.space import Model, Space, model_of
 from mixcheck.selection.terms import factors_of, split_terms, with_contained
+from mixcheck.simulation import CALIBRATIONS, Calibration
 from mixcheck.streams import choose_seed
 
 __all__ = ["select"]
@@ -72,7 +74,7 @@ def select(
     policy: Policy | None = None,
     checked: int | Literal["all"] = 5,
     draws: int | None = None,
-    refits: int = 0,
+    calibration: Calibration | None = None,
     max_models: int = 4096,
     n_jobs: int | None = None,
     progress: Progress = None,
@@ -118,7 +120,7 @@ def select(
         is one on the standard suite.
     checked : int or "all"
         How many of the best models, by criterion, are checked, with the same random streams.
-    draws, refits
+    draws, calibration
         As in `mixcheck.check`.
     max_models : int
         More candidates than this raise.
@@ -180,7 +182,7 @@ def select(
     rows, notes = _common_rows(designs, choices)
     notes = (*notes, *_spellings(designs))
     space = _space(full, known, choices, designs[0], fixed, random, keep)
-    check, chosen_seed, gate_notes = _check(suite, policy, seed, draws, refits)
+    check, chosen_seed, gate_notes = _check(suite, policy, seed, draws, calibration)
     fit = GlmmFit(_rows_of(designs[0], rows), _options_of(options, rows))
     return search_models(
         (space.start,),
@@ -396,7 +398,7 @@ def _check(
     policy: Policy | None,
     seed: int | None,
     draws: int | None,
-    refits: int,
+    calibration: Calibration | None,
 ) -> tuple[SuiteCheck | None, int | None, tuple[str, ...]]:
     """What each finalist is asked, its seed, and what the record says of it."""
     require_seed(seed)
@@ -408,7 +410,8 @@ def _check(
         require_policy(policy)
     if draws is not None:
         require_whole("draws", draws)
-    require_whole("refits", refits, 0)
+    if calibration is not None:
+        require_choice("calibration", calibration, CALIBRATIONS)
     if suite is None and policy is None:
         return None, None, ()
     chosen = choose_seed(seed)
@@ -416,7 +419,7 @@ def _check(
     notes = [f"Models had to pass {used!r} under {_policy_words(policy or Policy())}."]
     if policy is None or not policy.negligible:
         notes.append(P_VALUES)
-    return SuiteCheck(used, policy, chosen, draws, refits), chosen, tuple(notes)
+    return SuiteCheck(used, policy, chosen, draws, calibration), chosen, tuple(notes)
 
 
 def _policy_words(policy: Policy) -> str:

@@ -233,7 +233,7 @@ def suggest(
     >>> import mixcheck as mc
     >>> ticks = mc.datasets.load("grouseticks")
     >>> fit = mc.glmm("TICKS ~ YEAR + cHEIGHT + (1 | BROOD)", ticks, family="poisson")
-    >>> report = mc.check(fit, mc.checks.Dispersion(), seed=1, draws=100)
+    >>> report = mc.check(fit, mc.checks.Dispersion(), seed=1, draws=100, calibration="plug-in")
     >>> mc.suggest(report).best.model
     'TICKS ~ YEAR + cHEIGHT + (1 | BROOD), nbinom2'
     """
@@ -334,12 +334,15 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
 def _same_check(report: Report) -> SuiteCheck:
     """The checks of a report, asked again in the same way."""
     told = report.provenance
+    # Reports of the version before have refits, that took the place of draws where there were any.
+    refits = told.get("refits")
+    former = "refit" if refits else "plug-in"
     stored = told.get("suite")
     return SuiteCheck(
         suite=Suite.from_json(json.dumps({"checks": stored})) if stored else None,
         policy=report.policy,
         seed=choose_seed(told.get("seed")),
-        draws=told.get("draws"),
-        refits=told.get("refits", 0),
+        draws=refits or told.get("draws"),
+        calibration=told.get("calibration", former),
         conditioning=told.get("conditioning", "posterior"),
     )
