@@ -10,13 +10,17 @@ import pandas as pd
 import pytest
 
 from mixcheck.checks import (
+    Autocorrelation,
     Check,
     Convergence,
     Count,
     Dispersion,
+    Groups,
     LaplaceAdequacy,
     Outliers,
+    Phylogenetic,
     RandomEffects,
+    Spatial,
     Statistic,
     Suite,
     Trend,
@@ -47,6 +51,10 @@ EXAMPLES = [
     RandomEffects("ad"),
     Convergence(),
     LaplaceAdequacy(tolerance=0.2),
+    Autocorrelation("t", "site", lags=2),
+    Spatial("x", "y", metric="great-circle"),
+    Phylogenetic("site", "((a:1,b:1):1,c:2);"),
+    Groups("site", aspect="spread"),
     Zeros().by("site"),
     Zeros().where("site", "s1").named("zeros at home"),
 ]

@@ -45,7 +45,10 @@ def test_correlations_are_means_over_the_pairs_of_each_band(m, seed):
     ends = np.append(bands.starts[1:], first.size)
     seen = set()
     for k, (start, end) in enumerate(zip(bands.starts, ends, strict=True)):
-        pairs = [(int(i), int(j)) for i, j in zip(bands.first[start:end], bands.second[start:end])]
+        pairs = [
+            (int(i), int(j))
+            for i, j in zip(bands.first[start:end], bands.second[start:end], strict=True)
+        ]
         apart = {abs(at[i] - at[j]) for i, j in pairs}
         assert not apart & seen
         seen |= apart

@@ -60,7 +60,9 @@ def test_kilometres_are_along_the_surface():
     spread = 1e-4 * rng.normal(size=(40, 2))
     ends = np.array([[2.3522, 48.8566], [-0.1276, 51.5072]])[np.arange(40) % 2]
     lon, lat = (ends + spread).T
-    data = pd.DataFrame({"y": rng.poisson(3, 40), "g": np.arange(40) // 4, "lon": lon, "lat": lat})
+    group = np.arange(40) // 4
+    y = rng.poisson(np.exp(1.0 + 0.9 * rng.normal(size=10)[group]))
+    data = pd.DataFrame({"y": y, "g": group, "lon": lon, "lat": lat})
     picture = found(data, Spatial("lon", "lat", metric="great-circle"), draws=19).picture
     assert picture.x_label == "distance in km"
     assert picture.x.max() < 1.0

@@ -1,12 +1,16 @@
 """Questions about a model: residuals to findings."""
 
+from mixcheck.checks.autocorrelation import Autocorrelation
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
 from mixcheck.checks.convergence import Convergence
 from mixcheck.checks.counts import Count, Zeros
 from mixcheck.checks.dispersion import Dispersion
+from mixcheck.checks.groups import Groups
 from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
 from mixcheck.checks.outliers import Outliers
+from mixcheck.checks.phylogenetic import Phylogenetic
 from mixcheck.checks.random_effects import RandomEffects
+from mixcheck.checks.spatial import Spatial
 from mixcheck.checks.spread import Spread
 from mixcheck.checks.trend import Trend
 from mixcheck.checks.uniformity import Uniformity
@@ -16,13 +20,17 @@ from mixcheck.checks.wrappers import Named as Named
 from mixcheck.checks.wrappers import Where as Where
 
 __all__ = [
+    "Autocorrelation",
     "Check",
     "Convergence",
     "Count",
     "Dispersion",
+    "Groups",
     "LaplaceAdequacy",
     "Outliers",
+    "Phylogenetic",
     "RandomEffects",
+    "Spatial",
     "Spread",
     "Statistic",
     "Suite",

@@ -9,9 +9,16 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import BandedStatistic, Bands, Places, cut_into_bands
-from mixcheck.checks.statistic import CheckContext, CheckStatistic, Outcome, RowStatistic, left_out
+from mixcheck.checks.statistic import (
+    CheckContext,
+    CheckStatistic,
+    Outcome,
+    RowStatistic,
+    column_of,
+    left_out,
+)
 from mixcheck.errors import OptionError
 from mixcheck.options import require_whole, shown
 from mixcheck.report.finding import Skipped

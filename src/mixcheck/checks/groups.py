@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import pearson_residuals
 from mixcheck.checks.statistic import (
     CheckContext,
@@ -18,6 +18,7 @@ from mixcheck.checks.statistic import (
     NullSample,
     Outcome,
     RowStatistic,
+    column_of,
     left_out,
     require_choice,
 )

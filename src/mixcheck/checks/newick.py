@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
 
@@ -21,9 +22,23 @@ _COMMENT = re.compile(r"\[[^\]]*\]")
 
 @dataclass(eq=False)
 class _Clade:
-    """The leaves below a node, by position, while the tree is read."""
+    """A node while the tree is read: the leaves below it are `start` to `end`.
 
-    leaves: list[int] = field(default_factory=list)
+    Attributes
+    ----------
+    start, end : int
+    length : float
+        Of the branch above it.
+    children : list of _Clade
+    depth : float
+        Length of the way from the root.
+    """
+
+    start: int
+    end: int = 0
+    length: float = 0.0
+    children: list[_Clade] = field(default_factory=list)
+    depth: float = 0.0
 
 
 def read_newick(text: str) -> pd.DataFrame:
@@ -59,17 +74,31 @@ def read_newick(text: str) -> pd.DataFrame:
     b  0.5  1.0  0.0
     c  0.0  0.0  1.0
     """
-    names, branches = _branches(_tokens(text))
+    names, root = _grow(_tokens(text))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise OptionError(f"two leaves of the tree are called {shown(twice)}")
-    shared = np.zeros((len(names), len(names)))
-    for leaves, length in branches:
-        shared[np.ix_(leaves, leaves)] += length
+    shared = _share(root, len(names))
     largest = float(shared.max(initial=0.0))
     if largest <= 0.0:
         raise OptionError("the branches of the tree need lengths, such as '((a:1,b:1):1,c:2);'")
     return pd.DataFrame(shared / largest, index=names, columns=names)
+
+
+def _share(root: _Clade, leaves: int) -> FloatArray:
+    """Depth of the last common node of each pair: every pair is written once."""
+    shared = np.zeros((leaves, leaves))
+    waiting = [root]
+    while waiting:
+        clade = waiting.pop()
+        if not clade.children:
+            shared[clade.start, clade.start] = clade.depth
+        for child in clade.children:
+            child.depth = clade.depth + child.length
+            shared[clade.start : child.start, child.start : child.end] = clade.depth
+            shared[child.start : child.end, clade.start : child.start] = clade.depth
+            waiting.append(child)
+    return shared
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -88,38 +117,35 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _branches(tokens: list[tuple[str, str]]) -> tuple[list[str], list[tuple[list[int], float]]]:
-    """Names of the leaves, and for each branch the leaves above it and its length.
-
-    Read with a stack of open clades, so that the depth of a tree is no matter.
-    """
+def _grow(tokens: list[tuple[str, str]]) -> tuple[list[str], _Clade]:
+    """Names of the leaves, and the root; with a list of open clades, however deep the tree."""
     names: list[str] = []
-    branches: list[tuple[list[int], float]] = []
-    stack: list[_Clade] = [_Clade()]
-    last: list[int] = []
+    opened = [_Clade(0)]
+    last: _Clade | None = None
     expects_length = False
     for kind, told in tokens:
-        if kind == "mark":
-            if told == "(":
-                stack.append(_Clade())
-            elif told in "),":
-                stack[-1].leaves += last
-                last = []
-                if told == ")":
-                    if len(stack) < 2:
-                        raise _refused(told)
-                    last = stack.pop().leaves
-            elif told == ":":
-                expects_length = True
-        elif expects_length:
-            branches.append((last, _length(told)))
+        if kind != "mark":
+            if expects_length and last is not None:
+                last.length = _length(told)
+            elif last is None:
+                names.append(told)
+                last = _Clade(len(names) - 1, len(names))
             expects_length = False
-        elif not last:
-            names.append(told)
-            last = [len(names) - 1]
-    if len(stack) != 1 or len(names) < 2:
+        elif told == "(":
+            opened.append(_Clade(len(names)))
+        elif told in "),":
+            if last is None or (told == ")" and len(opened) < 2):
+                raise _refused(told)
+            opened[-1].children.append(last)
+            last = None
+            if told == ")":
+                last = opened.pop()
+                last.end = len(names)
+        else:
+            expects_length = told == ":"
+    if len(opened) != 1 or last is None or len(names) < 2:
         raise _refused("".join(told for _, told in tokens)[:20])
-    return names, branches
+    return names, last
 
 
 def _length(told: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import Places, pearson_residuals
 from mixcheck.checks.newick import read_newick
 from mixcheck.checks.statistic import (
@@ -19,6 +19,7 @@ from mixcheck.checks.statistic import (
     NullSample,
     Outcome,
     RowStatistic,
+    column_of,
     left_out,
 )
 from mixcheck.display.document import NullPlot

@@ -10,12 +10,13 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.check import Check, column_of
+from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import BandedStatistic, Bands, Places, cut_into_bands
 from mixcheck.checks.statistic import (
     CheckContext,
     Outcome,
     RowStatistic,
+    column_of,
     left_out,
     require_choice,
     thinned,
