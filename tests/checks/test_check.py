@@ -21,6 +21,7 @@ from mixcheck.checks import (
     Phylogenetic,
     RandomEffects,
     Spatial,
+    Spread,
     Statistic,
     Suite,
     Trend,
@@ -55,6 +56,7 @@ EXAMPLES = [
     Spatial("x", "y", metric="great-circle"),
     Phylogenetic("site", "((a:1,b:1):1,c:2);"),
     Groups("site", aspect="spread"),
+    Spread("x"),
     Zeros().by("site"),
     Zeros().where("site", "s1").named("zeros at home"),
 ]
