@@ -5,12 +5,19 @@ Running this file writes the table of the documentation anew.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 
 import mixcheck as mc
-from mixcheck.foreign_names import FOREIGN_NAMES, find_answer, plain_name
+from mixcheck.foreign_names import (
+    FOREIGN_ATTRIBUTES,
+    FOREIGN_NAMES,
+    find_answer,
+    find_attribute,
+    plain_name,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "howto" / "from-r.md"
 START, END = "| argument elsewhere | of | here |", "\n\n"
@@ -70,6 +77,26 @@ def test_spelling_does_not_count() -> None:
         assert find_answer(name, "predict", offered).startswith('write random_effects="zero"')
     assert find_answer("RE_ML", "anything", offered).startswith("write reml=")
     assert find_answer("nothing_like_it", "predict", offered) == ""
+
+
+@pytest.mark.parametrize("names", FOREIGN_ATTRIBUTES)
+def test_a_fit_answers_names_that_it_does_not_have(names: str, cbpp: mc.GLMM) -> None:
+    """What to write in their place can be written, and is no such name itself."""
+    answers = FOREIGN_ATTRIBUTES[names].replace("mixcheck.lrt(smaller, fit)", "mixcheck.lrt")
+    for answer in answers.split(", or "):
+        eval(answer, {"mixcheck": mc, "fit": cbpp})
+    for name in names.split():
+        assert find_attribute(name)
+        with pytest.raises(AttributeError, match=f"a fit has no {name}; write "):
+            getattr(cbpp, name)
+
+
+def test_a_name_that_nobody_knows_is_answered_as_python_does(cbpp: mc.GLMM) -> None:
+    """`hasattr`, copies and pickles ask for names that are not there."""
+    assert not hasattr(cbpp, "nothing_like_it")
+    assert copy.deepcopy(cbpp).llf == cbpp.llf
+    with pytest.raises(AttributeError, match="'GLMM' object has no attribute 'nothing_like_it'"):
+        _ = cbpp.nothing_like_it
 
 
 def _write() -> None:

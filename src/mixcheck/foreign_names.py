@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FOREIGN_NAMES", "ForeignName", "find_answer", "plain_name"]
+__all__ = [
+    "FOREIGN_ATTRIBUTES",
+    "FOREIGN_NAMES",
+    "ForeignName",
+    "find_answer",
+    "find_attribute",
+    "plain_name",
+]
 
 
 @dataclass(frozen=True)
@@ -302,6 +309,29 @@ FOREIGN_NAMES: Final = (
 )
 
 
+# What a fit has under other names: in R, in statsmodels, or for programs in its port.
+FOREIGN_ATTRIBUTES: Final = {
+    "theta": "mixcheck.port.port_of(fit).theta, or fit.variance_components",
+    "priors": "mixcheck.port.port_of(fit).priors",
+    "reml": "fit.method.restricted",
+    "df_resid df_residual": "fit.nobs - fit.n_parameters",
+    "coef coefficients coef_ fixef fe_params beta": "fit.params",
+    "std_errors se bse_fe": "fit.bse",
+    "zvalues": "fit.tvalues",
+    "confint": "fit.conf_int()",
+    "vcov cov": "fit.cov_params()",
+    "varcorr cov_re vcomp": "fit.variance_components",
+    "ranef": "fit.random_effects",
+    "loglik loglike": "fit.llf",
+    "deviance": "-2 * fit.llf",
+    "sigma": "fit.dispersion",
+    "fitted fitted_values": "fit.fittedvalues",
+    "resid residuals": "fit.resid_pearson, or mixcheck.residuals(fit)",
+    "anova": "mixcheck.lrt(smaller, fit)",
+    "df_model npar": "fit.n_parameters",
+}
+
+
 def plain_name(name: str) -> str:
     """A name without what programs spell differently: capitals, dots and underscores."""
     return name.replace(".", "").replace("_", "").casefold()
@@ -327,3 +357,16 @@ def find_answer(name: str, verb: str, offered: tuple[str, ...]) -> str:
         if wanted == plain_name(own):
             return f"write {own}="
     return ""
+
+
+def find_attribute(name: str) -> str:
+    """What a fit has in place of an attribute that it does not have; empty where nobody knows.
+
+    Examples
+    --------
+    >>> find_attribute("fixef")
+    'fit.params'
+    """
+    wanted = plain_name(name)
+    rows = FOREIGN_ATTRIBUTES.items()
+    return next((ours for names, ours in rows if wanted in map(plain_name, names.split())), "")

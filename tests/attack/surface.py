@@ -913,8 +913,6 @@ PROPERTIES = (
         "formula",
         "family",
         "dispersion",
-        "reml",
-        "df_resid",
         "theta",
         "variance_components",
         "frame",
@@ -1325,7 +1323,7 @@ AFTER_FIT = (
         "_.cov_params()",
         "_.approximation()",
         "port_of(_).covariance_estimates",
-        "_.theta",
+        "port_of(_).theta",
     ),
     *(
         "mc.compare([_, _])",

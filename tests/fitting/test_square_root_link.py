@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.port import port_of
 
 LIKELIHOOD = 1e-6
 ESTIMATES = 2e-5
@@ -109,7 +110,7 @@ def test_quadrature() -> None:
     errors = [0.0944983943, 0.1126927884, 0.1125061605, 0.1375160286, 0.0561527678]
     np.testing.assert_allclose(fit.params, expected, atol=2e-5)
     np.testing.assert_allclose(fit.bse, errors, rtol=2e-4)
-    assert fit.theta.iloc[0] == pytest.approx(0.22530767, abs=2e-5)
+    assert port_of(fit).theta.iloc[0] == pytest.approx(0.22530767, abs=2e-5)
 
 
 @pytest.mark.parametrize("family", [POISSON, NBINOM2], ids=lambda f: f.name)

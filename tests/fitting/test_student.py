@@ -12,6 +12,7 @@ from scipy import integrate, stats
 import mixcheck as mc
 from mixcheck.errors import OptionError, SeparationWarning
 from mixcheck.families import StudentT
+from mixcheck.port import port_of
 
 INTEGRAL = 1e-9
 """Of adaptive quadrature; 25 nodes of Gauss-Hermite leave less."""
@@ -51,7 +52,7 @@ def test_likelihood_is_the_integral() -> None:
     """By quadrature it is the product over groups of the integral over their intercepts."""
     data = tailed(80)
     fit = mc.glmm("y ~ x + (1 | g)", data, family="t", method="agq", nodes=25)
-    df, scale, sd = fit.shapes.estimate.iloc[0], fit.dispersion, fit.theta.iloc[0]
+    df, scale, sd = fit.shapes.estimate.iloc[0], fit.dispersion, port_of(fit).theta.iloc[0]
     base = fit.params["Intercept"] + fit.params["x"] * data.x
     total = 0.0
     for _, rows in data.groupby("g").groups.items():

@@ -304,7 +304,7 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
     if design.formula.response.kind == "single" and design.size is not None:
         weights = design.size
     options = fit.method.options
-    require_likelihood({**options, "priors": fit.priors})
+    require_likelihood({**options, "priors": port_of(fit).priors})
     options.pop("reml", None)
     if weights is not None:
         options["weights"] = weights

@@ -20,6 +20,7 @@ from mixcheck.errors import ComparisonError, SeparationWarning
 from mixcheck.families import get_family
 from mixcheck.fitting.estimation.constant_groups import determined_terms
 from mixcheck.fitting.likelihood.problem import arrange
+from mixcheck.port import port_of
 
 METHODS: list[dict[str, Any]] = [
     {},
@@ -91,7 +92,7 @@ def test_families(left: str, family: Any) -> None:
     assert [w.category for w in caught] == [SeparationWarning]
     share = 12 / 25
     assert fit.llf == pytest.approx(12 * np.log(share) + 13 * np.log(1 - share), abs=1e-9)
-    ratio = fit.params["Intercept"] / fit.theta.iloc[0]
+    ratio = fit.params["Intercept"] / port_of(fit).theta.iloc[0]
     assert ratio == pytest.approx(ndtri(share), abs=1e-7)
     again = fit.refit(data[left.split()[0]])
     assert again.llf == pytest.approx(fit.llf, abs=1e-9)
@@ -168,7 +169,7 @@ def test_nearly_determined(options: dict[str, Any]) -> None:
     data = nearly()
     fit, caught = fit_once("y ~ 1 + (1 | g)", data, family="binomial", **options)
     assert "by integration" in str(caught[0].message)
-    at = np.array([fit.params["Intercept"], fit.theta.iloc[0]])
+    at = np.array([fit.params["Intercept"], port_of(fit).theta.iloc[0]])
     assert fit.llf == pytest.approx(log_likelihood(data, *at), abs=1e-8)
     for step in ([0.3, 0.0], [-0.3, 0.0], [0.0, 1.0], [0.0, -1.0]):
         assert log_likelihood(data, *(at + step)) < fit.llf
@@ -220,7 +221,7 @@ def test_supremum_of_a_zero_part(options: dict[str, Any], zeros: bool) -> None:
     assert [w.category for w in caught] == [SeparationWarning]
     assert fit.llf == pytest.approx(-best.fun, abs=1e-6)
     assert fit.params["Intercept"] == pytest.approx(best.x[1], abs=1e-6)
-    share = ndtr(fit.params["zi: Intercept"] / fit.theta.iloc[0])
+    share = ndtr(fit.params["zi: Intercept"] / port_of(fit).theta.iloc[0])
     assert share == pytest.approx(expit(best.x[0]), abs=1e-5)
     assert fit.convergence.runaway == ("zi: (1 | g)", "zi: Intercept")
     assert np.isfinite(fit.bse["Intercept"])

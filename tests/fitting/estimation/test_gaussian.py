@@ -59,9 +59,9 @@ def test_law_of_the_optimum(linear: SimpleNamespace, options: str) -> None:
             continue
         fit = quiet(formula, table(linear, 90, seed), **OPTIONS[options])
         problem, psi = port_of(fit).problem, port_of(fit).optimum.psi
-        dense = linear.deviance(problem, psi, restricted=fit.reml)
+        dense = linear.deviance(problem, psi, restricted=fit.method.restricted)
         assert fit.llf == pytest.approx(-0.5 * dense, abs=LLF)
-        if not fit.reml:
+        if not fit.method.restricted:
             gradient = objective_of(problem, Laplace())(psi, None).gradient
             errors = np.sqrt(np.diag(port_of(fit).covariance))
             assert np.abs(0.5 * gradient * errors).max() < STATIONARY

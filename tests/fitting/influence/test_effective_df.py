@@ -33,7 +33,7 @@ def table() -> pd.DataFrame:
 
 def dense_degrees(fit: mc.GLMM) -> list[float]:
     """Traces of the diagonal blocks of ``J^-1 C'WC``: fixed effects, then each term."""
-    theta, columns, sizes = fit.theta.to_numpy(), [port_of(fit).design.predictors[0].X], []
+    theta, columns, sizes = port_of(fit).theta.to_numpy(), [port_of(fit).design.predictors[0].X], []
     for term in port_of(fit).problem.terms:
         block = term.block
         root = term.covariance.root(theta[term.theta])

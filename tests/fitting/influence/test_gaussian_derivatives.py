@@ -26,7 +26,7 @@ REFITTED = 1e-5
 def respond(fit: mc.GLMM) -> Response:
     """Derivatives of the fitted values of a fit."""
     errors = np.sqrt((port_of(fit).optimum.scale ** 2).sum(axis=1))[port_of(fit).problem.n_beta :]
-    theta = fit.theta.to_numpy()
+    theta = port_of(fit).theta.to_numpy()
     return differentiate_fitted(
         port_of(fit).problem, theta, fit.dispersion, errors, restricted=fit.method.restricted
     )

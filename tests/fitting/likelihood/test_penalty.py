@@ -224,7 +224,7 @@ def test_what_a_fit_says() -> None:
     for words in ("posterior mode (MAP)", "prior of period[T.2]", "normal(0, 0.5)", "gamma(2, 4)"):
         assert words in text
     assert "AIC  " not in text
-    assert fit.priors == {"period[T.2]": "normal(0, 0.5)", "sd(herd)": "gamma(2, 4)"}
+    assert port_of(fit).priors == {"period[T.2]": "normal(0, 0.5)", "sd(herd)": "gamma(2, 4)"}
     other = mc.glmm(CBPP, data, family="binomial")
     assert other.log_posterior == other.llf
     for call in (lambda: fit.aic, lambda: fit.bic, lambda: mc.aic(fit), lambda: mc.lrt(other, fit),
@@ -286,5 +286,5 @@ def test_wrong_priors(priors: object, options: dict[str, object], sentence: str)
 def test_no_priors() -> None:
     """An empty mapping is none."""
     fit = mc.glmm(CBPP, mc.datasets.load("cbpp"), family="binomial", priors={})
-    assert fit.priors == {}
+    assert port_of(fit).priors == {}
     assert np.isfinite(fit.aic)

@@ -30,7 +30,9 @@ def test_delta_method(sleepstudy):
     found = port_of(sleepstudy).covariance_estimates
     held = slice(port_of(sleepstudy).problem.n_beta, None)
     small = 1e-6 * port_of(sleepstudy).covariance[held, held]
-    theta = np.random.default_rng(1).multivariate_normal(sleepstudy.theta.to_numpy(), small, 40_000)
+    theta = np.random.default_rng(1).multivariate_normal(
+        port_of(sleepstudy).theta.to_numpy(), small, 40_000
+    )
     a, b, c = theta.T
     drawn = np.cov(np.stack([a**2, a * b, b**2 + c**2]))
     scale = np.sqrt(np.diag(drawn))

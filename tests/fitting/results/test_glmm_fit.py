@@ -59,7 +59,6 @@ def test_counts(cbpp: mc.GLMM, sleepstudy: mc.GLMM) -> None:
     """Observations, parameters, groups and the criteria made of them."""
     assert (cbpp.nobs, cbpp.n_parameters, cbpp.n_groups) == (56, 5, {"herd": 15})
     assert (sleepstudy.nobs, sleepstudy.n_parameters) == (180, 6)
-    assert cbpp.df_resid == 51
     assert cbpp.aic == pytest.approx(-2 * cbpp.llf + 10)
     assert cbpp.bic == pytest.approx(-2 * cbpp.llf + 5 * np.log(56))
     assert cbpp.converged
@@ -71,7 +70,7 @@ def test_counts(cbpp: mc.GLMM, sleepstudy: mc.GLMM) -> None:
 
 def test_components(sleepstudy: mc.GLMM, cbpp: mc.GLMM) -> None:
     """Variances, deviations and correlations of one covariance matrix."""
-    theta = sleepstudy.theta
+    theta = port_of(sleepstudy).theta
     assert list(theta.index) == ["Subject.Intercept", "Subject.Days,Intercept", "Subject.Days"]
     root = np.array([[theta.iloc[0], 0.0], [theta.iloc[1], theta.iloc[2]]])
     covariance = root @ root.T
@@ -87,7 +86,7 @@ def test_components(sleepstudy: mc.GLMM, cbpp: mc.GLMM) -> None:
 
 def test_random_effects(sleepstudy: mc.GLMM) -> None:
     """Modes and their deviations are those of the exact Gaussian posterior."""
-    data, theta = sleepstudy.frame, sleepstudy.theta.to_numpy()
+    data, theta = sleepstudy.frame, port_of(sleepstudy).theta.to_numpy()
     root = np.array([[theta[0], 0.0], [theta[1], theta[2]]])
     modes, deviations = (
         sleepstudy.random_effects["Subject"],
@@ -143,7 +142,7 @@ def test_predict_marginal(cbpp: mc.GLMM, epil: mc.GLMM) -> None:
     rng = np.random.default_rng(1)
     for fit in (cbpp, epil):
         found = fit.predict(random_effects="marginal").to_numpy()
-        theta, eta = fit.theta.to_numpy(), fit.predict(random_effects="zero", scale="link")
+        theta, eta = port_of(fit).theta.to_numpy(), fit.predict(random_effects="zero", scale="link")
         block = port_of(fit).design.predictors[0].random[0]
         q = block.Z.shape[1]
         root = theta[:1, None] if q == 1 else np.array([[theta[0], 0.0], theta[1:]])
@@ -267,7 +266,7 @@ def test_predict_marginal_over_every_part() -> None:
     zero = rng.random(600) < 1.0 / (1.0 + np.exp(0.5 - rng.normal(0.0, 1.5, 30)[g]))
     y = np.where(zero, 0, rng.poisson(np.exp(1.0 + rng.normal(0.0, 0.5, 30)[g])))
     fit = mc.glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, family="poisson", zi="~ 1 + (1 | g)")
-    mean, inflated = fit.theta.to_numpy()
+    mean, inflated = port_of(fit).theta.to_numpy()
     u = rng.normal(size=(2, 200_000))
     b = fit.params.to_numpy()
     draws = np.exp(b[0] + mean * u[0]) / (1.0 + np.exp(b[1] + inflated * u[1]))

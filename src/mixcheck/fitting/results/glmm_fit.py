@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, NoReturn, final
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -23,6 +22,7 @@ from mixcheck.fitting.results.predictions import (
     predict_probabilities,
 )
 from mixcheck.fitting.results.summary import Summary, summarise
+from mixcheck.foreign_names import find_attribute
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
 
 __all__ = ["GLMM"]
@@ -39,6 +39,18 @@ class GLMM:
     """
 
     _port: GlmmPort
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            answer = find_attribute(name)
+            raise AttributeError(
+                f"a fit has no {name}; write {answer}"
+                if answer
+                else f"{type(self).__name__!r} object has no attribute {name!r}",
+                name=name,
+                obj=self,
+            )
 
     def __mixcheck_port__(self) -> GlmmPort:
         """The port of this fit; see `mixcheck.port.port_of`."""
@@ -150,11 +162,6 @@ class GLMM:
         return self._port.dispersion
 
     @property
-    def theta(self) -> pd.Series[float]:
-        """Covariance parameters: entries of each term's Cholesky factor."""
-        return self._port.theta
-
-    @property
     def variance_components(self) -> pd.DataFrame:
         """Variances, standard deviations and correlations of the random effects.
 
@@ -221,11 +228,6 @@ class GLMM:
         return self._port.log_posterior
 
     @property
-    def priors(self) -> Mapping[str, str]:
-        """Priors of parameters, by the names under which they were given."""
-        return self._port.priors
-
-    @property
     def aic(self) -> float:
         """Marginal AIC.
 
@@ -246,16 +248,6 @@ class GLMM:
             For PQL, which has no likelihood of the responses, and with priors.
         """
         return self._port.bic
-
-    @property
-    def df_resid(self) -> int:
-        """Observations minus parameters."""
-        return self._port.df_resid
-
-    @property
-    def reml(self) -> bool:
-        """Whether the fixed effects of the mean were integrated out."""
-        return self._port.reml
 
     @property
     def convergence(self) -> ConvergenceFacts:
