@@ -99,6 +99,51 @@ def test_reference(name: str) -> None:
         assert last["std_error"] == pytest.approx(slope * errors[-1], rel=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize("seed", [0, 2, 4, 9, 10])
+def test_effects_without_variance(seed: int) -> None:
+    """Where standard deviations of ``cs`` are zero, the fit is that without these effects."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(20), 8)})
+    visit = np.tile(np.repeat(np.arange(4), 2), 20)
+    b = (0.7 * rng.normal(size=20) + 0.7 * rng.normal(size=(4, 20))).T * [0.0, 0.8, 0.5, 0.0]
+    frame["y"] = rng.poisson(np.exp(0.8 + b[frame["g"], visit]))
+    frame = frame.assign(v=pd.Categorical(visit), **{f"d{k}": 1.0 * (visit == k) for k in range(4)})
+    fit = mc.glmm("y ~ 1 + cs(0 + v | g)", frame, family="poisson")
+    held = fit.covariance_parameters()
+    sd = held["estimate"].to_numpy()[:4]
+    there = np.flatnonzero(sd > 1e-8)
+    assert there.size < 4
+    assert fit.converged
+    assert fit.convergence.singular == ("cs(0 + v | g)",)
+    np.testing.assert_array_equal(held["std_error"].isna()[:4], sd <= 1e-8)
+    effects = " + ".join(f"d{k}" for k in there)
+    alone = mc.glmm(f"y ~ 1 + cs(0 + {effects} | g)", frame, family="poisson")
+    assert fit.llf == pytest.approx(alone.llf, abs=1e-7)
+    np.testing.assert_allclose(
+        held["estimate"].to_numpy()[[*there, 4]],
+        alone.covariance_parameters()["estimate"],
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize("seed", [1, 3])
+def test_no_effect_has_a_variance(seed: int) -> None:
+    """Where all of them are zero, the likelihood is that without random effects."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(15), 6), "v": np.tile([*"aabbcc"], 15)})
+    # Less variation between groups than chance gives: shares of one total.
+    frame["y"] = rng.multinomial(12, np.full(6, 1 / 6), size=15).ravel()
+    fit = mc.glmm("y ~ 1 + cs(0 + v | g)", frame, family="poisson")
+    assert fit.converged
+    assert fit.convergence.singular == ("cs(0 + v | g)",)
+    assert fit.llf == pytest.approx(mc.glmm("y ~ 1", frame, family="poisson").llf, abs=1e-8)
+    held = fit.covariance_parameters()
+    assert held["estimate"].iloc[:3].max() < 1e-6
+    assert held["std_error"].isna().all()
+
+
 def make_series(seed: int = 1, m: int = 15, q: int = 6) -> pd.DataFrame:
     """Groups at whole times, some of them lost, and species that are related."""
     rng = np.random.default_rng(seed)

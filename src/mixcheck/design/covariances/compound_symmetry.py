@@ -19,14 +19,23 @@ from mixcheck.design.covariances.diagonal import Diagonal
 
 __all__ = ["CompoundSymmetry", "HomogeneousCompoundSymmetry"]
 
-# Standard deviations this small beside the largest stand for zero, which a logarithm does not
-# reach.
-_INSIDE = 1e-10
+# Below these standard deviations, beside the largest, nothing is known of a correlation.
+_NOTHING = 1e-10
 
 
 def _symmetric_root(q: int, a: float, b: float) -> FloatArray:
     """``a J + b (I - J)``, (q, q)."""
     return np.full((q, q), (a - b) / q) + b * np.eye(q)
+
+
+def _pull_back_deviations(t: FloatArray, d_sd: FloatArray) -> FloatArray:
+    """Derivative in t from one in ``t_j^2 / |t|``, (q,); at zero that of either way on average."""
+    size = float(np.linalg.norm(t))
+    if size == 0.0:
+        return np.zeros_like(t)
+    unit = t / size
+    out: FloatArray = 2.0 * unit * d_sd - unit * float(unit**2 @ d_sd)
+    return out
 
 
 @final
@@ -114,10 +123,14 @@ class HomogeneousCompoundSymmetry(Covariance):
 class CompoundSymmetry(Covariance):
     """A standard deviation for each effect and one correlation: ``cs(x | g)``.
 
-    That is ``cs`` of glmmTMB 1.1.5. Theta is the logarithms of the standard deviations, and the
-    angle w of the roots ``a = sqrt(q) cos w`` and ``b = sqrt(q / (q - 1)) sin w`` of the
-    eigenvalues of the correlations, ``r = (a^2 - b^2) / q``: 1 at zero and ``-1 / (q - 1)`` at a
-    right angle, across which the likelihood is even.
+    That is ``cs`` of glmmTMB 1.1.5. Theta is a vector t with the standard deviations
+    ``t_j^2 / |t|``, and the angle w of the roots ``a = sqrt(q) cos w`` and
+    ``b = sqrt(q / (q - 1)) sin w`` of the eigenvalues of the correlations, ``r = (a^2 - b^2) / q``:
+    1 at zero and ``-1 / (q - 1)`` at a right angle, across which the likelihood is even.
+
+    Where one standard deviation is zero beside others that are not, the likelihood has a slope in
+    it. In t that is a curvature: a minimum of the deviance at zero where it rises from there, and
+    a maximum where it falls. Where all go to zero together, the deviance is quadratic in t.
 
     Examples
     --------
@@ -138,7 +151,8 @@ class CompoundSymmetry(Covariance):
 
     def _parts(self, theta: FloatArray) -> tuple[FloatArray, float, float]:
         """Standard deviations, and the roots a and b."""
-        sd = np.exp(theta[: self.q])
+        t = theta[: self.q]
+        sd = t**2 / max(float(np.linalg.norm(t)), 1e-300)
         if self.q == 1:
             return sd, 1.0, 1.0
         w, q = float(theta[-1]), self.q
@@ -153,35 +167,47 @@ class CompoundSymmetry(Covariance):
         """Derivative in theta; ``da/dw = -b sqrt(q - 1)`` and ``db/dw = a / sqrt(q - 1)``."""
         sd, a, b = self._parts(theta)
         R = _symmetric_root(self.q, a, b)
-        d_log = sd * np.einsum("ij,ij->i", R, d_root)
+        d_t = _pull_back_deviations(theta[: self.q], np.einsum("ij,ij->i", R, d_root))
         if self.q == 1:
-            return np.asarray(d_log)
+            return d_t
         inner = sd[:, None] * d_root
         along = float(inner.sum()) / self.q
         across = float(np.trace(inner)) - along
         others = math.sqrt(self.q - 1.0)
-        return np.append(d_log, a * across / others - b * others * along)
+        return np.append(d_t, a * across / others - b * others * along)
 
     def nearest(self, covariance: FloatArray) -> FloatArray:
         """The standard deviations, and the mean of the correlations."""
-        variance = np.diag(covariance)
-        least = max(_INSIDE**2 * float(variance.max(initial=0.0)), 1e-300)
-        sd = np.sqrt(np.maximum(variance, least))
-        if self.q == 1:
-            return np.log(sd)
-        R = covariance / np.outer(sd, sd)
-        mean = float(R.sum() - np.trace(R)) / (self.q * (self.q - 1))
+        sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        known = sd > _NOTHING * sd.max(initial=0.0)
+        count = np.count_nonzero(known)
+        if self.q == 1 or count < 2:
+            return self.of_natural(np.append(sd, np.zeros(self.n_theta - self.q)))
+        R = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
+        mean = float(R.sum() - np.trace(R)) / (count * (count - 1))
         return self.of_natural(np.append(sd, mean))
 
     def scaled(self, theta: FloatArray, factor: float) -> FloatArray:
-        """Logarithms moved by that of `factor`."""
+        """Deviations, and with them t, times `factor`."""
         out = theta.copy()
-        out[: self.q] += math.log(factor)
+        out[: self.q] *= factor
         return out
 
+    def unit_steps(self, theta: FloatArray, spread: FloatArray) -> FloatArray:
+        """Diagonal, as at standard deviations that are at least as large as they are known.
+
+        Where all are zero, the deviance has second derivatives along the axes of t alone.
+        """
+        there, known = theta.copy(), np.sqrt(np.diag(spread) * np.diag(spread).sum())
+        there[: self.q] = np.maximum(np.abs(theta[: self.q]), known)
+        units = np.eye(self.q**2).reshape(-1, self.q, self.q)
+        slopes = np.stack([self.pull_back(there, unit) for unit in units])
+        information = np.sum((slopes / spread.reshape(-1, 1)) ** 2, axis=0)
+        return np.diag(1.0 / np.sqrt(np.maximum(information, 1e-12 * information.max())))
+
     def canonical(self, theta: FloatArray) -> FloatArray:
-        """The angle between zero and a right one."""
-        out = theta.copy()
+        """No negative t, and the angle between zero and a right one."""
+        out = np.abs(theta)
         if self.q > 1:
             w = float(theta[-1]) % math.pi
             out[-1] = min(w, math.pi - w)
@@ -189,8 +215,8 @@ class CompoundSymmetry(Covariance):
 
     @property
     def even(self) -> tuple[int, ...]:
-        """The angle."""
-        return (self.q,) if self.q > 1 else ()
+        """All parameters."""
+        return tuple(range(self.n_theta))
 
     def natural(self, theta: FloatArray) -> FloatArray:
         """Standard deviations and the correlation."""
@@ -198,13 +224,17 @@ class CompoundSymmetry(Covariance):
         return sd if self.q == 1 else np.append(sd, (a * a - b * b) / self.q)
 
     def of_natural(self, natural: FloatArray) -> FloatArray:
-        """Logarithms and angle; a correlation beyond an end of its range is that end."""
-        log_sd = np.log(np.maximum(natural[: self.q], 1e-150))
+        """``t_j = sqrt(sd_j |t|)`` with ``|t| = sum_j sd_j``, and the angle.
+
+        A correlation beyond an end of its range is that end.
+        """
+        sd = natural[: self.q]
+        t: FloatArray = np.sqrt(sd) * math.sqrt(float(sd.sum()))
         if self.q == 1:
-            return log_sd
+            return t
         r, others = float(np.nan_to_num(natural[-1])), self.q - 1.0
         along, across = max(1.0 + others * r, 0.0), max(others * (1.0 - r), 0.0)
-        return np.append(log_sd, math.atan2(math.sqrt(across), math.sqrt(along)))
+        return np.append(t, math.atan2(math.sqrt(across), math.sqrt(along)))
 
     def quantities(self, effects: Sequence[str]) -> tuple[Quantity, ...]:
         """A standard deviation for each effect, one correlation."""
@@ -213,8 +243,8 @@ class CompoundSymmetry(Covariance):
         return each if self.q == 1 else (*each, Quantity("correlation", every))
 
     def names(self, effects: Sequence[str]) -> tuple[str, ...]:
-        """``log sd`` of each effect, and the angle of the roots of the correlations."""
-        each = tuple(f"log sd {effect}" for effect in effects)
+        """``t`` of each effect, and the angle of the roots of the correlations."""
+        each = tuple(f"t {effect}" for effect in effects)
         return each if self.q == 1 else (*each, "angle")
 
     def simpler(self) -> Iterator[Covariance]:

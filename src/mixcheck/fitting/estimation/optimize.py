@@ -232,8 +232,9 @@ def minimise(
             break
         z, evaluation, gradient = _search(search, *escaped, tolerance)
     z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
-    if 0.0 < values[0] < RUNAWAY and _largest(gradient) > _TOLERANCE:
-        # A parameter runs to a limit, where the deviance falls exponentially: follow it.
+    if -_FLAT < values[0] < RUNAWAY and _largest(gradient) > _TOLERANCE:
+        # A parameter runs to a limit, where the deviance falls exponentially, or a correlation
+        # is lost with its variances: follow it.
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
         z, evaluation, gradient = _search(search, z, evaluation, gradient, _LIMIT, metric)
         curvature = _curvature(search, z, evaluation, one_sided=False)

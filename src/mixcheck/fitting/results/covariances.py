@@ -19,6 +19,9 @@ __all__ = ["describe_parameters", "estimate_covariances"]
 _STEP = 1e-4
 # Of other differences, relative to a parameter.
 _RELATIVE = 1e-5
+# Fisher's z of m groups has a standard error of 1 / sqrt(m) about; one below this is that of a
+# correlation at an end of its own, or of effects without variance.
+_NO_CURVATURE = 1e-4
 
 
 def estimate_covariances(
@@ -98,7 +101,8 @@ def describe_parameters(
         part = problem.family.predictors[term.predictor]
         for quantity, value, error in zip(quantities, values, errors, strict=True):
             low, high = _interval(quantity.kind, float(value), float(error), alpha)
-            known = np.isfinite(low)
+            known = np.isfinite(low) and np.isfinite(high)
+            low, high = (low, high) if known else (np.nan, np.nan)
             rows.append(
                 (
                     part, term.block.group, quantity.kind, quantity.name, float(value),
@@ -128,8 +132,11 @@ def _interval(kind: Kind, value: float, error: float, alpha: float) -> tuple[flo
         return np.nan, np.nan
     if kind == "sd":
         centre, spread = np.log(value), error / value
-        low, high = np.exp(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
+        with np.errstate(over="ignore"):
+            low, high = np.exp(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
     else:
         centre, spread = np.arctanh(value), error / ((1.0 - value) * (1.0 + value))
+        if spread < _NO_CURVATURE:
+            return np.nan, np.nan
         low, high = np.tanh(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
     return float(low), float(high)
