@@ -34,11 +34,13 @@ __all__ = [
     "DataRows",
     "DataView",
     "Enumerable",
+    "Estimating",
     "GroupDerivatives",
     "Grouped",
     "Groupwise",
     "LikelihoodKind",
     "Optimism",
+    "PartEstimates",
     "PerturbationMethod",
     "Perturbations",
     "Ported",
@@ -380,6 +382,36 @@ class Approximate(Protocol):
 
     def approximation(self) -> ApproximationFacts:
         """Compare with a more exact fit to the same data."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PartEstimates:
+    """Coefficients of one linear predictor.
+
+    Attributes
+    ----------
+    names : tuple of str, (p,)
+    terms : tuple of tuple of str, (p,)
+        The factors whose product each coefficient belongs to; () for the intercept.
+    estimates : (p,) array
+    covariance : (p, p) array
+        NaN beside an infinite variance.
+    """
+
+    names: tuple[str, ...]
+    terms: tuple[tuple[str, ...], ...]
+    estimates: FloatArray
+    covariance: FloatArray
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A model with coefficients, their terms and their covariance."""
+
+    @property
+    def part_estimates(self) -> Mapping[str, PartEstimates]:
+        """By linear predictor: "mean", "dispersion", "zi" .."""
         ...
 
 

@@ -12,6 +12,7 @@ import pytest
 from mixcheck.checks import (
     Autocorrelation,
     Check,
+    Collinearity,
     Convergence,
     Count,
     Dispersion,
@@ -20,6 +21,8 @@ from mixcheck.checks import (
     Outliers,
     Phylogenetic,
     RandomEffects,
+    Separation,
+    Singularity,
     Spatial,
     Spread,
     Statistic,
@@ -57,6 +60,9 @@ EXAMPLES = [
     Phylogenetic("site", "((a:1,b:1):1,c:2);"),
     Groups("site", aspect="spread"),
     Spread("x"),
+    Collinearity(5.0),
+    Separation(),
+    Singularity(),
     Zeros().by("site"),
     Zeros().where("site", "s1").named("zeros at home"),
 ]

@@ -2,6 +2,7 @@
 
 from mixcheck.checks.autocorrelation import Autocorrelation
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
+from mixcheck.checks.collinearity import Collinearity
 from mixcheck.checks.convergence import Convergence
 from mixcheck.checks.counts import Count, Zeros
 from mixcheck.checks.dispersion import Dispersion
@@ -10,6 +11,8 @@ from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
 from mixcheck.checks.outliers import Outliers
 from mixcheck.checks.phylogenetic import Phylogenetic
 from mixcheck.checks.random_effects import RandomEffects
+from mixcheck.checks.separation import Separation
+from mixcheck.checks.singularity import Singularity
 from mixcheck.checks.spatial import Spatial
 from mixcheck.checks.spread import Spread
 from mixcheck.checks.trend import Trend
@@ -22,6 +25,7 @@ from mixcheck.checks.wrappers import Where as Where
 __all__ = [
     "Autocorrelation",
     "Check",
+    "Collinearity",
     "Convergence",
     "Count",
     "Dispersion",
@@ -30,6 +34,8 @@ __all__ = [
     "Outliers",
     "Phylogenetic",
     "RandomEffects",
+    "Separation",
+    "Singularity",
     "Spatial",
     "Spread",
     "Statistic",

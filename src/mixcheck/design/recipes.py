@@ -172,6 +172,11 @@ class Recipe(ABC):
         """Names of the columns."""
 
     @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """The factors whose product each column belongs to; () for the intercept."""
+        return tuple((column,) for column in self.columns)
+
+    @property
     def made(self) -> int:
         """Number of columns of the matrix."""
         return len(self.columns)
@@ -231,6 +236,12 @@ class PlainRecipe(Recipe):
         return _distinct((*first, *(label for part in self.parts for label in part.labels)))
 
     @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """The factor that each column belongs to; () for the intercept."""
+        first = ((),) if self.intercept else ()
+        return (*first, *((part.name,) for part in self.parts for _ in range(part.width)))
+
+    @property
     def width(self) -> int:
         """Number of columns."""
         return int(self.intercept) + sum(part.width for part in self.parts)
@@ -269,6 +280,15 @@ class TermsRecipe(Recipe):
         """Names of the columns."""
         return _distinct(
             tuple(label for piece in self.pieces for label in piece.labels(self.codings))
+        )
+
+    @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """The factors whose product each column belongs to; () for the intercept."""
+        return tuple(
+            tuple(self.codings[i].label for i, _ in piece.factors)
+            for piece in self.pieces
+            for _ in range(piece.width(self.codings))
         )
 
     @property

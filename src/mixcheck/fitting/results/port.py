@@ -43,6 +43,7 @@ from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
+from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.options import require_choice, require_generator, require_whole
@@ -55,6 +56,7 @@ from mixcheck.port import (
     DataView,
     GroupDerivatives,
     LikelihoodKind,
+    PartEstimates,
     PerturbationMethod,
     Perturbations,
     RowPosterior,
@@ -360,6 +362,22 @@ class GlmmPort(Estimates):
             f"{part.name}: {block.name}": (block.division, block.Z)
             for part in self.design.predictors
             for block in part.random
+        }
+
+    @property
+    def part_estimates(self) -> dict[str, PartEstimates]:
+        """Coefficients of each linear predictor that has predictors, by term."""
+        lost = dict(zip(self._names, np.isinf(self._deviations).tolist(), strict=True))
+        return {
+            part.name: gather_part(
+                self.design,
+                part,
+                self.optimum.psi[where],
+                self.covariance[where, where],
+                [lost.get(self._name(part, column), False) for column in part.columns],
+            )
+            for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=False)
+            if part.name in self.design.recipes
         }
 
     @cached_property
