@@ -47,7 +47,12 @@ from mixcheck.fitting.estimation.start import (
     improve_start,
     whiten,
 )
-from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
+from mixcheck.fitting.likelihood.approximation import (
+    Approximation,
+    Method,
+    hessian_of,
+    objective_of,
+)
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
@@ -383,6 +388,7 @@ def _minimise(
         rows=problem.n,
         known=known,
         rounding=2.0 * problem.rounding,
+        exact=hessian_of(problem, method),
     )
 
 
@@ -508,7 +514,12 @@ def estimate_held(
             joint, outer = _joined(problem, start, scale)
         here = problem if joint is None else joint.problem
         optimum = minimise(
-            objective_of(here, method), start[p:], outer, free=free[p:], rows=problem.n
+            objective_of(here, method),
+            start[p:],
+            outer,
+            free=free[p:],
+            rows=problem.n,
+            exact=hessian_of(here, method),
         )
         if not np.isfinite(optimum.evaluation.deviance):
             raise ConvergenceError("the likelihood is not finite at the values that are held")
@@ -541,6 +552,9 @@ def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if method.joint:
             return _joint_hessian(problem, optimum, method)
+        exact = hessian_of(problem, method)
+        if exact is not None:
+            return exact(optimum.evaluation)
         return differentiate_gradient(
             objective_of(problem, method), optimum.psi, optimum.scale, optimum.evaluation
         )

@@ -18,7 +18,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
 
 __all__ = [
     "POLE",
@@ -46,6 +46,8 @@ _DIFFERENCE = 4e-3
 _MANY_ROWS = 50_000
 _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
+# An exact Hessian is worth a point as close to the optimum.
+_EXACT_TOLERANCE = 1e-5
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
 # An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
@@ -143,6 +145,7 @@ class _Whitened:
     poles: int = 0
     lost: int = 0
     known: Optimum | None = field(default=None, repr=False)
+    exact: Hessian | None = None
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
@@ -168,6 +171,7 @@ def minimise(
     known: Optimum | None = None,
     free: BoolArray | None = None,
     rounding: float = 0.0,
+    exact: Hessian | None = None,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -190,6 +194,8 @@ def minimise(
         Parameters over which to minimise; the others stay as they are at the start.
     rounding : float
         What the deviance is known to.
+    exact : callable, optional
+        The Hessian; differences tell it otherwise.
 
     Returns
     -------
@@ -198,7 +204,7 @@ def minimise(
     """
     if free is not None:
         scale = restrict_scale(scale, free)
-    search = _Whitened(objective, start, scale, rounding, last=first, known=known)
+    search = _Whitened(objective, start, scale, rounding, last=first, known=known, exact=exact)
     z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
@@ -208,6 +214,8 @@ def minimise(
         return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
     tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
+    if exact is not None and not many:
+        tolerance = _EXACT_TOLERANCE
     if not hessian:
         tolerance = _REFIT_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
@@ -268,7 +276,7 @@ def _unwhiten(curvature: FloatArray, scale: FloatArray, free: BoolArray | None) 
     held = np.ones(scale.shape[0], dtype=np.bool_) if free is None else free
     back = np.linalg.inv(scale[held])
     out = np.zeros((held.size, held.size))
-    out[np.ix_(held, held)] = back.T @ curvature @ back
+    out[np.ix_(held, held)] = _finite(back.T @ curvature @ back)
     return out
 
 
@@ -383,7 +391,9 @@ def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatAr
 def _curvature(
     search: _Whitened, z: FloatArray, evaluation: Evaluation, *, one_sided: bool
 ) -> FloatArray:
-    """Whitened Hessian by differences of the exact gradient."""
+    """Whitened Hessian; by differences of the exact gradient where it is not known."""
+    if search.exact is not None:
+        return _finite(search.scale.T @ search.exact(evaluation) @ search.scale)
     here = search.scale.T @ evaluation.gradient
     length = _ONE_SIDED if one_sided else _DIFFERENCE
     columns = []
@@ -397,10 +407,21 @@ def _curvature(
         behind = search(z - step)[1]
         columns.append((ahead - behind) / (2.0 * length))
     search.last = evaluation
-    raw = np.column_stack(columns)
-    if not np.isfinite(raw).all():
-        raise ConvergenceError(explain_wall())
+    raw = _finite(np.column_stack(columns))
     return 0.5 * (raw + raw.T)
+
+
+def _finite(curvature: FloatArray) -> FloatArray:
+    """The same curvature.
+
+    Raises
+    ------
+    ConvergenceError
+        If some of it is not finite.
+    """
+    if not np.isfinite(curvature).all():
+        raise ConvergenceError(explain_wall())
+    return curvature
 
 
 def explain_wall() -> str:

@@ -69,6 +69,14 @@ class Summation:
             return np.add.reduceat(values, self._starts)
         return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
 
+    def each(self, values: FloatArray) -> FloatArray:
+        """Sum each of several rows of values, (r, n) to (r, size)."""
+        if self.identity:
+            return values
+        if self._starts is not None:
+            return np.add.reduceat(values, self._starts, axis=1)
+        return np.stack([self(row) for row in values])
+
     def spread(self, values: FloatArray) -> FloatArray:
         """Give each row the value of its index, (size,) to (n,)."""
         return values if self.identity else values[self.index]
@@ -84,7 +92,7 @@ class Column:
     predictor: int
     covariate: FloatArray | None
 
-    def rows(self, some: IntArray) -> Column:
+    def rows(self, some: IntArray | slice) -> Column:
         """The same effect in some rows."""
         return Column(self.predictor, None if self.covariate is None else self.covariate[some])
 
@@ -269,7 +277,7 @@ class Latent:
         return self.factors[-1].fixed if self.factors else None
 
     @cached_property
-    def _products(self) -> dict[tuple[int, int, int, int], FloatArray | None]:
+    def products(self) -> dict[tuple[int, int, int, int], FloatArray | None]:
         """Products of two covariates, by (factor, factor, column, column)."""
         out: dict[tuple[int, int, int, int], FloatArray | None] = {}
         for f, g in self.pairs:
@@ -383,7 +391,7 @@ class Latent:
         weight = weights.get((a, b) if a <= b else (b, a))
         if weight is None:
             return np.zeros(sums.size)
-        product = self._products[f, g, c, d]
+        product = self.products[f, g, c, d]
         return sums(weight if product is None else weight * product)
 
     def leverages(self, inverse: Gram) -> dict[tuple[int, int], FloatArray]:
@@ -406,7 +414,7 @@ class Latent:
                         continue
                     a, b = left.predictor, right.predictor
                     part = self.pairs[f, g].sums.spread(block[c, d])
-                    product = self._products[f, g, c, d]
+                    product = self.products[f, g, c, d]
                     if product is not None:
                         part = part * product
                     # An off-diagonal entry occurs twice in z_a' V z_a, once in z_a' V z_b.
@@ -511,7 +519,7 @@ def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
     }
     out = Latent(factors, latent.n_nested, {**latent.pairs, **meeting}, latent)
     # What depends on the random effects alone is found once.
-    out.__dict__.update(_products=latent._products, nested_sums=latent.nested_sums)
+    out.__dict__.update(products=latent.products, nested_sums=latent.nested_sums)
     return out
 
 

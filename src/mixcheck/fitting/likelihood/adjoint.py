@@ -144,11 +144,11 @@ def find_adjoint(
     """Derivatives through H and the modes; arguments as those of `pull_back`."""
     latent, roots = problem.latent, mode.roots
     leverages = latent.leverages(covariances_of_effects(roots, entries))
-    t = _curvature_pull(leverages, curvature, len(problem.X))
+    t = pull_weights(leverages, curvature, len(problem.X))
     return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
 
 
-def _curvature_pull(
+def pull_weights(
     leverages: Mapping[tuple[int, int], FloatArray], curvature: Curvature, n_predictors: int
 ) -> list[FloatArray | None]:
     """``t_c = sum_ab dW_ab / d eta_c s^ab``; None where identically zero."""

@@ -14,7 +14,12 @@ from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.likelihood.adjoint import Adjoint
 from mixcheck.fitting.likelihood.mode import Mode, predict_mode
-from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Objective
+from mixcheck.fitting.likelihood.objective import (
+    Evaluation,
+    GroupEvaluation,
+    Hessian,
+    Objective,
+)
 from mixcheck.fitting.likelihood.penalty import penalise
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import require_flag
@@ -26,6 +31,7 @@ __all__ = [
     "Expansion",
     "Method",
     "Option",
+    "hessian_of",
     "objective_of",
     "require_random_effects",
 ]
@@ -213,6 +219,10 @@ class Approximation(Method):
         """Numbers that tell how good the approximation is at the estimates, by their names."""
         return {}
 
+    def hessian(self, problem: Problem) -> Hessian | None:
+        """Hessian of the deviance without priors; None where it has no formula here."""
+        return None
+
     @abstractmethod
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """Where and how much the log density of each row enters the deviance."""
@@ -299,6 +309,11 @@ def objective_of(problem: Problem, method: Method) -> Objective:
         return found
 
     return deviance
+
+
+def hessian_of(problem: Problem, method: Method) -> Hessian | None:
+    """Hessian of that deviance; None where only differences of its gradient tell it."""
+    return None if problem.penalty is not None else method.approximation.hessian(problem)
 
 
 def _is_exact(problem: Problem, found: Evaluation, floor: float) -> bool:

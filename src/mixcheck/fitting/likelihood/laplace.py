@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -41,8 +42,9 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.by_group import split_deviance
+from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has_hessian
 from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, find_mode
-from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
+from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Hessian
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 from mixcheck.options import require_choice
 
@@ -121,6 +123,11 @@ class Laplace(Approximation):
     def factorize(self, problem: Problem, mode: Mode) -> Factorization:
         """The factors of H with the information of this approximation."""
         return _require_weighed(problem, mode, self.information)[1].factorization
+
+    def hessian(self, problem: Problem) -> Hessian | None:
+        """Hessian by the implicit function theorem, for nested factors and the observed H."""
+        known = self.information == "observed" and has_hessian(problem)
+        return partial(differentiate_twice, problem) if known else None
 
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """The log density enters at the modes alone."""

@@ -13,7 +13,7 @@ from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["Evaluation", "Objective", "scale_roots"]
+__all__ = ["Evaluation", "Hessian", "Objective", "scale_roots"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +85,6 @@ class GroupEvaluation:
 
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
+
+Hessian = Callable[[Evaluation], FloatArray]
+"""The Hessian of an objective, (P, P), at one of its evaluations that has a mode."""
