@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import integrate, stats
 
 import mixcheck as mc
@@ -19,15 +20,40 @@ def test_quantile_residuals_of_counts():
     eta, y, uniform = np.log([2.0, 3.0]), np.array([0.0, 4.0]), np.array([0.25, 0.75])
     given = ConditionalDistribution(mc.families.Poisson(), (eta,), None)
     low, high = stats.poisson.cdf(y - 1, np.exp(eta)), stats.poisson.cdf(y, np.exp(eta))
-    found = quantile_residuals(given, y, uniform)
+    found, tails = quantile_residuals(given, y, uniform)
     np.testing.assert_allclose(found, low + uniform * (high - low), rtol=1e-12)
+    np.testing.assert_allclose(tails, np.minimum(found, 1.0 - found), rtol=1e-12)
 
 
 def test_quantile_residuals_stay_inside():
     """A response in the farthest tail has a residual whose normal quantile is finite."""
     given = ConditionalDistribution(mc.families.Poisson(), (np.zeros(1),), None)
-    found = quantile_residuals(given, np.array([1e6]), np.ones(1))
+    found, tails = quantile_residuals(given, np.array([1e6]), np.ones(1))
     assert 0.0 < found[0] < 1.0
+    assert 0.0 < tails[0] < 1e-200
+
+
+@pytest.mark.parametrize("deviations", [-30.0, -7.5, -1.0, 1.0, 7.5, 30.0])
+def test_tails_are_measured_on_both_sides_alike(deviations):
+    """A response 30 standard deviations above its mean has the tail of one as far below."""
+    eta = (np.array([2.0]), np.log([0.5]))
+    for given in (
+        ConditionalDistribution(mc.families.Gaussian(), eta, None),
+        MarginalDistribution(mc.families.Gaussian(), eta, np.zeros(1), None),
+    ):
+        y = np.array([2.0 + 0.5 * deviations])
+        _, tails = quantile_residuals(given, y, np.array([0.3]))
+        np.testing.assert_allclose(tails, stats.norm.sf(abs(deviations)), rtol=1e-10)
+
+
+def test_upper_tails_of_counts_are_randomised():
+    """``1 - r`` is the probability above, and a share of that of the value itself."""
+    mu, y, uniform = np.array([2.0]), np.array([40.0]), np.array([0.3])
+    conditional = ConditionalDistribution(mc.families.Poisson(), (np.log(mu),), None)
+    marginal = MarginalDistribution(mc.families.Poisson(), (np.log(mu),), np.zeros(1), None)
+    exact = stats.poisson.sf(y, mu) + 0.7 * stats.poisson.pmf(y, mu)
+    for given in (conditional, marginal):
+        np.testing.assert_allclose(quantile_residuals(given, y, uniform)[1], exact, rtol=1e-10)
 
 
 def test_marginal_moments_of_counts():

@@ -44,8 +44,8 @@ __all__ = ["Chapter", "Story", "run_demo"]
 
 # A negative binomial replicate of these data takes some ten milliseconds.
 DRAWS = 400
-# With 200 draws most checks of the alternatives could not fail, and are UNDECIDED.
-QUICK_DRAWS = 250
+# With 250 draws some checks of the alternatives could not fail, and are UNDECIDED.
+QUICK_DRAWS = 400
 MOST = 12
 # The first two are the two negative binomials.
 QUICK_MOST = 2

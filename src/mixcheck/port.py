@@ -87,6 +87,11 @@ class DataView:
     probability : callable or None
         ``probability(k)`` is the (n,) array of P(Y = k) under the same random effects
         as `mean`; None for a response without probability masses.
+    tails : (n,) or None
+        Probability of what lies beyond each residual on its side, ``min(r, 1 - r)``, to its own
+        digits; None where residuals are ranks among draws, which know no tails.
+    mode_probability : callable or None
+        As `probability`, given the conditional modes.
     predictors : mapping of part to (n,)
         Linear predictors ("mean", "dispersion", "zi" ..) at the conditional modes of the random
         effects; empty where only draws are known.
@@ -103,12 +108,13 @@ class DataView:
     mode_variance: FloatArray
     effects: Mapping[str, FloatArray] = field(default_factory=dict)
     probability: Callable[[float], FloatArray] | None = None
+    tails: FloatArray | None = None
+    mode_probability: Callable[[float], FloatArray] | None = None
     predictors: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
-        whole = self.probability
         return DataView(
             response=self.response[selected],
             residuals=self.residuals[selected],
@@ -117,10 +123,18 @@ class DataView:
             variance=self.variance[selected],
             mode_mean=self.mode_mean[selected],
             mode_variance=self.mode_variance[selected],
-            probability=None if whole is None else _SomeMasses(whole, selected),
+            probability=_some_masses(self.probability, selected),
+            tails=None if self.tails is None else self.tails[selected],
+            mode_probability=_some_masses(self.mode_probability, selected),
             predictors=_SomeRows(self.predictors, selected),
             scores=_SomeRows(self.scores, selected),
         )
+
+
+def _some_masses(
+    whole: Callable[[float], FloatArray] | None, selected: BoolArray | IntArray
+) -> _SomeMasses | None:
+    return None if whole is None else _SomeMasses(whole, selected)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Family
 from mixcheck.trial_values import may_overflow
 
@@ -35,8 +35,11 @@ _STEEP = 1.5
 _REACH = 8.3
 _STEPS = 2.0
 _MOST_NODES = 601
-# Residuals are kept strictly inside (0, 1).
+# Residuals are kept strictly inside (0, 1), and the probabilities of their tails above zero.
 _INSIDE = 1e-12
+_LEAST_TAIL = 1e-300
+# From here on a residual is measured from above: below, 1 - r has ten digits.
+_ABOVE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,15 @@ class ConditionalDistribution:
         """Probability below y, and of y or less, (n,) each."""
         return self.family.cdf(y, self.eta, self.size)
 
+    def survival(self, y: FloatArray) -> FloatArray:
+        """Probability of more than y, (n,), to its own digits."""
+        return self.family.survival(y, self.eta, self.size)
+
+    def rows(self, some: IntArray) -> ConditionalDistribution:
+        """The distribution of some responses."""
+        size = None if self.size is None else self.size[some]
+        return ConditionalDistribution(self.family, tuple(e[some] for e in self.eta), size)
+
     def mean(self) -> FloatArray:
         """Mean of each response, (n,)."""
         return self.family.mean(self.eta, self.size)
@@ -68,9 +80,13 @@ class ConditionalDistribution:
         """Variance of each response, (n,)."""
         return self.family.variance(self.eta, self.size)
 
+    def mass(self, y: FloatArray) -> FloatArray:
+        """Probability of each y, (n,)."""
+        return self.family.probability(y, self.eta, self.size)
+
     def probability(self, k: float) -> FloatArray:
         """Probability that the response is k, (n,)."""
-        return self.family.probability(np.full(self.eta[0].size, k), self.eta, self.size)
+        return self.mass(np.full(self.eta[0].size, k))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +164,16 @@ class MarginalDistribution:
             upto += weight * right
         return below, upto
 
+    def survival(self, y: FloatArray) -> FloatArray:
+        """Probability of more than y, (n,), to its own digits."""
+        return self._average(lambda distribution: distribution.survival(y))
+
+    def rows(self, some: IntArray) -> MarginalDistribution:
+        """The distribution of some responses."""
+        size = None if self.size is None else self.size[some]
+        base = tuple(part[some] for part in self.base)
+        return MarginalDistribution(self.family, base, self.random_variance[some], size)
+
     def mean(self) -> FloatArray:
         """Mean of each response, (n,)."""
         return self._average(lambda distribution: distribution.mean())
@@ -159,9 +185,13 @@ class MarginalDistribution:
             lambda distribution: distribution.variance() + (distribution.mean() - mean) ** 2
         )
 
+    def mass(self, y: FloatArray) -> FloatArray:
+        """Probability of each y, (n,)."""
+        return self._average(lambda distribution: distribution.mass(y))
+
     def probability(self, k: float) -> FloatArray:
         """Probability that the response is k, (n,)."""
-        return self._average(lambda distribution: distribution.probability(k))
+        return self.mass(np.full(self.base[0].size, k))
 
 
 def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
@@ -181,8 +211,8 @@ Distribution: TypeAlias = ConditionalDistribution | MarginalDistribution
 
 def quantile_residuals(
     distribution: Distribution, y: FloatArray, uniform: FloatArray
-) -> FloatArray:
-    """Randomised quantile residuals, (n,), strictly between 0 and 1.
+) -> tuple[FloatArray, FloatArray]:
+    """Randomised quantile residuals, and the probabilities of their tails.
 
     ``r = F(y-) + U (F(y) - F(y-))``: uniform where the distribution is right.
 
@@ -193,9 +223,34 @@ def quantile_residuals(
     uniform : (n,)
         Uniform numbers U, which matter where the response has probability masses.
 
+    Returns
+    -------
+    residuals : (n,)
+        Strictly between 0 and 1.
+    tails : (n,)
+        The smaller of r and ``1 - r``, the latter from the survival function: to its own digits,
+        where r is 1 to rounding.
+
     References
     ----------
     Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
     """
     below, upto = distribution.cdf(y)
-    return np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
+    raw = below + uniform * (upto - below)
+    tails = np.minimum(raw, 1.0 - raw)
+    far = np.flatnonzero(raw > _ABOVE)
+    if far.size:
+        tails[far] = _upper_tails(distribution.rows(far), y[far], uniform[far], (upto - below)[far])
+    return np.clip(raw, _INSIDE, 1.0 - _INSIDE), np.clip(tails, _LEAST_TAIL, 0.5)
+
+
+def _upper_tails(
+    distribution: Distribution, y: FloatArray, uniform: FloatArray, mass: FloatArray
+) -> FloatArray:
+    """``1 - r = P(Y > y) + (1 - U) P(Y = y)``, (n,), without cancellation."""
+    above: FloatArray = distribution.survival(y)
+    if not distribution.family.has_atoms:
+        return above
+    if distribution.family.discrete:
+        mass = distribution.mass(y)
+    return above + (1.0 - uniform) * mass

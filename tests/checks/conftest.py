@@ -62,9 +62,10 @@ class Intercepts:
         """One data set with given effects."""
         mean, variance = self.moments(self.linear(u))
         mode_mean, mode_variance = self.moments(self.linear(self.mode(y)))
+        residuals = self.uniform(y, mean, rng)
         return DataView(
             response=y,
-            residuals=self.uniform(y, mean, rng),
+            residuals=residuals,
             fitted=self.moments(self.eta)[0],
             mean=mean,
             variance=variance,
@@ -72,6 +73,8 @@ class Intercepts:
             mode_variance=mode_variance,
             effects={"site": u[:, None]},
             probability=self.masses(mean),
+            tails=np.minimum(residuals, 1.0 - residuals),
+            mode_probability=self.masses(mode_mean),
         )
 
 

@@ -33,10 +33,38 @@ def test_outliers_are_counted_and_named(seen):
     assert finding.effect.low == pytest.approx(share.low, abs=1e-9)
 
 
-def test_the_default_outlier_bound_is_that_of_250_simulations(seen):
-    """Each tail has the probability 1/251."""
-    finding = Suite((Outliers(),)).run(seen).findings[0]
+def test_the_largest_normal_score_is_the_statistic(seen):
+    """Statistic and effect are the largest normal score; the null is the median of replicates."""
+    finding = Suite((Outliers(),)).run(seen)["outliers"]
+    assert finding.statistic == pytest.approx(np.abs(seen.normal).max(), rel=1e-9)
+    assert finding.effect.name == "largest residual"
+    assert finding.effect.value == finding.statistic
+    assert finding.effect.null == pytest.approx(np.median(finding.replicates))
+    bound = np.quantile(finding.replicates, 0.95)
+    np.testing.assert_array_equal(finding.rows, np.flatnonzero(np.abs(seen.normal) > bound))
+    assert finding.picture.x_label == "largest residual, in standard deviations"
+
+
+def test_ranks_among_draws_are_counted():
+    """Residuals that are ranks know no tails: they are counted, by the bound of 250 draws."""
+    rng = np.random.default_rng(1)
+    model = mc.from_draws(rng.normal(size=40), rng.normal(size=(200, 40)))
+    finding = Suite((Outliers(),)).run(model, seed=1)["outliers"]
+    assert finding.effect.name == "outlier share"
     assert finding.effect.null == pytest.approx(2 / 251)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_one_residual_far_out_is_found(side):
+    """A row of 200 beyond nine standard deviations fails, is named, and its distance is told."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"x": rng.normal(size=200), "g": np.repeat(np.arange(20), 10)})
+    data["y"] = 0.5 * data["x"] + 0.5 * rng.normal(size=20)[data["g"]] + rng.normal(size=200)
+    data.loc[50, "y"] = side * 14.0
+    finding = mc.check(mc.glmm("y ~ x + (1 | g)", data), Outliers(), seed=1, draws=199)["outliers"]
+    assert finding.pvalue == finding.floor
+    assert finding.effect.value > 9.0
+    assert finding.rows.tolist() == [50]
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.errors.DataWarning")
@@ -61,4 +89,6 @@ def test_outliers_are_named_by_the_index_of_the_data():
         assert list(found.row_labels) == [str(fit.frame.index[row]) for row in found.rows]
         assert "150" in found.row_labels
     assert "Rows, by their index: 150" in report.to_html()
-    assert mc.Report.from_json(report.to_json())["outliers"].row_labels == found.row_labels
+    assert report["outliers"].rows.tolist() == [120]
+    again = mc.Report.from_json(report.to_json())
+    assert again["outliers"].row_labels == report["outliers"].row_labels

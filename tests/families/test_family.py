@@ -1017,6 +1017,19 @@ def test_cdf_accumulates_the_density(case, unit):
 @each
 @laws
 @given(unit=units)
+def test_survival_is_what_the_cdf_leaves(case, unit):
+    """``P(Y > y)`` and ``F(y)`` add up to one, on the support, between its values and below it."""
+    eta = inside(case, unit)
+    data, rows, _ = nodes(case, eta)
+    for y in (data.y, data.y - 0.5, np.full(data.y.size, -1.0)):
+        size = trials(case, data.y.size)
+        above, upto = case.family.survival(y, rows, size), case.family.cdf(y, rows, size)[1]
+        np.testing.assert_allclose(above, 1.0 - upto, atol=1e-12)
+
+
+@each
+@laws
+@given(unit=units)
 def test_cdf_between_the_values_of_a_discrete_response(case, unit):
     """Off the support F(y-) and F(y) are equal; below it both are zero."""
     if not case.family.discrete:

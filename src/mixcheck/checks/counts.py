@@ -109,4 +109,5 @@ class _CountStatistic(CheckStatistic):
             alternative="two-sided",
             n=sample.observed.response.size,
         )
-        return replace(finding, picture=null_plot(self.name, sample))
+        what = "zeros" if self.value == 0.0 else f"values of {self.value:g}"
+        return replace(finding, picture=null_plot(self.name, sample, f"{what} less expected"))

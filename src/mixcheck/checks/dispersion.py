@@ -94,7 +94,11 @@ class _DispersionStatistic(CheckStatistic):
             n=sample.observed.response.size,
             references=(PEARSON,) if self.statistic == "pearson" else (),
         )
-        return replace(finding, picture=null_plot(self.name, sample))
+        label = {
+            "pearson": "sum of squared Pearson residuals",
+            "variance": "variance of response less fitted",
+        }[self.statistic]
+        return replace(finding, picture=null_plot(self.name, sample, label))
 
 
 def pearson_statistic(seen: DataView) -> float:

@@ -1,4 +1,4 @@
-"""Whether the tails hold more residuals, or fewer, than they should."""
+"""Whether the largest residual, or the number of those in the tails, is that of the model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.check import Check
@@ -32,16 +33,23 @@ OUTLIER_LEVEL = 1.0 / 251.0
 @final
 @dataclass(frozen=True, repr=False)
 class Outliers(Check):
-    """Whether the tails hold more residuals, or fewer, than they should.
+    """Whether some residual is larger than it should be.
 
-    Null hypothesis: a residual lies within `level` of 0 or of 1 with probability
-    ``2 level``. Effect: "outlier share" with a Clopper-Pearson interval. The finding names
-    the rows.
+    Null hypothesis: the largest residual is that of so many rows. The statistic is the largest
+    absolute normal score of the quantile residuals, which counts how far a row is out; effect
+    "largest residual", in standard deviations of a normal distribution, with an interval from the
+    replicates; under the model, their median. The finding names the rows beyond what the largest
+    of 19 in 20 replicates comes to.
+
+    With a `level`, and where residuals are ranks among draws, which know no tails, the statistic
+    is the number of residuals within `level` of 0 or of 1; effect "outlier share", with a
+    Clopper-Pearson interval; ``2 level`` under the model. The finding names these rows.
 
     Parameters
     ----------
     level : float, optional
-        Probability of one tail; 1 / 251 by default, the bound of 250 simulations.
+        Probability of one tail, to count the residuals in both; for models known by their draws
+        1 / 251, the bound of 250 simulations.
     """
 
     kind: ClassVar[str] = "outliers"
@@ -55,13 +63,48 @@ class Outliers(Check):
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the residuals."""
+        if self.level is None and context.observed.tails is not None:
+            return (_LargestStatistic(self.name, self.kind),)
         level = OUTLIER_LEVEL if self.level is None else self.level
-        return (_OutlierStatistic(self.name, self.kind, level),)
+        return (_ShareStatistic(self.name, self.kind, level),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _OutlierStatistic(CheckStatistic):
+class _LargestStatistic(CheckStatistic):
+    """One number: the largest absolute normal score."""
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        assert data_view.tails is not None
+        return np.array([-ndtri(np.min(data_view.tails))])
+
+    def finding(self, sample: NullSample) -> Finding:
+        tails = sample.observed.tails
+        assert tails is not None
+        largest, middle = float(sample.numbers[0]), sample.quantile(0.5)
+        effect = Effect(
+            "largest residual",
+            largest,
+            max(0.0, largest + middle - sample.quantile(0.975)),
+            largest + middle - sample.quantile(0.025),
+            middle,
+        )
+        finding = self.found(
+            sample,
+            null="the largest residual is that of so many rows of the model",
+            effect=effect,
+            alternative="greater",
+            n=tails.size,
+            references=(RESIDUALS,),
+        )
+        rows = np.flatnonzero(tails < ndtr(-sample.quantile(0.95)))
+        label = "largest residual, in standard deviations"
+        return replace(finding, rows=rows, picture=null_plot(self.name, sample, label))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _ShareStatistic(CheckStatistic):
     """One number: how many residuals lie in the tails."""
 
     level: float
@@ -85,4 +128,5 @@ class _OutlierStatistic(CheckStatistic):
             n=n,
             references=(RESIDUALS, "Clopper & Pearson (1934), Biometrika 26, 404-413"),
         )
-        return replace(finding, rows=rows, picture=null_plot(self.name, sample))
+        label = "residuals in the tails"
+        return replace(finding, rows=rows, picture=null_plot(self.name, sample, label))

@@ -99,6 +99,10 @@ class _Remembered:
         return self.known[k]
 
 
+def _remembered(masses: Callable[[float], FloatArray] | None) -> _Remembered | None:
+    return None if masses is None else _Remembered(masses)
+
+
 @dataclass(frozen=True, eq=False)
 class _AllNumbers:
     """The numbers of all measures, one after another, of one data_view."""
@@ -109,9 +113,11 @@ class _AllNumbers:
         return np.concatenate(self.parts(data_view))
 
     def parts(self, data_view: DataView) -> list[FloatArray]:
-        masses = data_view.probability
-        if masses is not None:
-            data_view = replace(data_view, probability=_Remembered(masses))
+        data_view = replace(
+            data_view,
+            probability=_remembered(data_view.probability),
+            mode_probability=_remembered(data_view.mode_probability),
+        )
         return [measure.numbers(data_view) for measure in self.measures]
 
 

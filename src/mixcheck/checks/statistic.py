@@ -244,10 +244,11 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     )
 
 
-def null_plot(name: str, sample: NullSample) -> NullPlot:
-    """The statistic in the replicates and in the observed data."""
+def null_plot(name: str, sample: NullSample, label: str) -> NullPlot:
+    """The statistic in the replicates and in the observed data, and what it is."""
     return NullPlot(
         sample.replicates[:, 0].copy(),
         float(sample.numbers[0]),
         title=f"{name}: observed and in replicate data sets",
+        x_label=label,
     )

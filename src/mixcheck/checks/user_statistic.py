@@ -140,4 +140,5 @@ class _UserStatistic(CheckStatistic):
             alternative=self.alternative,
             n=sample.observed.response.size,
         )
-        return replace(finding, picture=null_plot(self.name, sample))
+        label = f"{_qualified(self.function)} of the response"
+        return replace(finding, picture=null_plot(self.name, sample, label))

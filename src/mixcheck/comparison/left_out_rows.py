@@ -24,6 +24,8 @@ __all__ = ["LeftOutRows"]
 
 # Residuals are kept strictly inside (0, 1).
 _INSIDE = 1e-12
+# What one minus a residual is known to.
+_LEAST_TAIL = 1e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +89,13 @@ def _realise(
     distribution, cavity = posterior.distribution, find_cavity(posterior)
     below, upto = average_cdf(distribution, cavity)
     jitter = rng.random(below.size)[posterior.ranks]
+    raw = below + jitter * (upto - below)
     mean, variance = average_moments(distribution, cavity)
     mode_mean, mode_variance = distribution.moments(posterior.predictor)
     return DataView(
         response=posterior.response,
-        residuals=np.clip(below + jitter * (upto - below), _INSIDE, 1.0 - _INSIDE),
+        residuals=np.clip(raw, _INSIDE, 1.0 - _INSIDE),
+        tails=np.clip(np.minimum(raw, 1.0 - raw), _LEAST_TAIL, 0.5),
         fitted=posterior.fixed_mean,
         mean=mean,
         variance=variance,

@@ -117,6 +117,14 @@ class Beta(Template):
         inside = np.minimum(np.maximum(y, 0.0), 1.0)
         return np.asarray(special.betainc(alpha, beta, inside), dtype=np.float64)
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        alpha, beta = _shapes(self.link, eta)
+        inside = np.minimum(np.maximum(y, 0.0), 1.0)
+        return np.asarray(special.betaincc(alpha, beta, inside), dtype=np.float64)
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:
@@ -240,6 +248,18 @@ class BetaBinomial(Template):
         outside = np.where(k < 0.0, 0.0, 1.0)
         upto = np.where(inside, np.where(k == m, 1.0, upto), outside)
         return np.where(inside & (k == y), below, upto), upto
+
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        m = _trials(size, eta[0])
+        failures = m - np.floor(y)
+        inside = (failures > 0.0) & (failures <= m)
+        count = np.clip(failures, 0.0, m)
+        alpha, beta = _shapes(self.link, eta)
+        below, _ = cumulate(count, m, beta, alpha, self.probability(m - count, eta, m))
+        return np.where(inside, below, np.where(failures > 0.0, 1.0, 0.0))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -109,6 +109,13 @@ class Gaussian(Template):
         scale, _ = _inverse_sd(eta[1])
         return special.ndtr((y - self.link.inverse(eta[0])) * scale)
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        scale, _ = _inverse_sd(eta[1])
+        return special.ndtr((self.link.inverse(eta[0]) - y) * scale)
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:

@@ -129,6 +129,12 @@ class Poisson(Template):
         """Probability of ``y`` or less, ``(n,)``."""
         return poisson_below(y, self.link.inverse(eta[0]))
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        return poisson_tails(np.floor(y), self.link.inverse(eta[0]))[1]
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:

@@ -469,6 +469,15 @@ class Family(ABC):
     ) -> tuple[FloatArray, FloatArray]:
         """Probability below ``y`` and of ``y`` or less: F(y-) and F(y), each ``(n,)``."""
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``, without the cancellation of ``1 - F(y)``.
+
+        Here it is that difference, known to 1e-16: a family with long upper tails has its own.
+        """
+        return 1.0 - self.cdf(y, eta, size)[1]
+
     @abstractmethod
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -47,6 +47,7 @@ __all__ = [
     "hold_exp",
     "hold_lowest",
     "start_excess",
+    "surpass_negative_binomial",
 ]
 
 LOG_MAX = 230.0
@@ -132,6 +133,13 @@ class NegativeBinomial(LogMeanTemplate):
         """Probability of ``y`` or less, ``(n,)``."""
         mu = self.link.inverse(hold_lowest(self.link, eta[0]))
         return accumulate_negative_binomial(y, mu, self.excess(mu, hold_exp(eta[1])))
+
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        mu = self.link.inverse(hold_lowest(self.link, eta[0]))
+        return surpass_negative_binomial(np.floor(y), mu, self.excess(mu, hold_exp(eta[1])))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
@@ -536,6 +544,16 @@ def _incomplete_beta(k: FloatArray, mu: FloatArray, excess: FloatArray) -> Float
     below[rare] = special.betaincc(k[rare] + 1.0, size[rare], p[rare])
     below[~rare] = special.betainc(size[~rare], k[~rare] + 1.0, q[~rare])
     return below
+
+
+def surpass_negative_binomial(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:
+    """P(Y > k) for whole ``k``, which may be negative, ``(n,)``."""
+    count, rare = np.maximum(k, 0.0) + 1.0, excess < 1.0
+    size, above = mu / np.maximum(excess, SMALLEST), np.empty_like(mu)
+    p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
+    above[rare] = special.betainc(count[rare], size[rare], p[rare])
+    above[~rare] = special.betaincc(size[~rare], count[~rare], q[~rare])
+    return np.where(k < 0.0, 1.0, above)
 
 
 def draw_negative_binomial(

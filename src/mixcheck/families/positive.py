@@ -142,6 +142,13 @@ class Gamma(Positive):
         shape = _hold_exp(eta[1])
         return special.gammainc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        shape = _hold_exp(eta[1])
+        return special.gammaincc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:
@@ -219,6 +226,15 @@ class LogNormal(Positive):
         with np.errstate(divide="ignore"):
             log = np.log(np.maximum(y, 0.0))
         return special.ndtr((log - center) / deviation)
+
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        center, deviation = self._normal(eta)
+        with np.errstate(divide="ignore"):
+            log = np.log(np.maximum(y, 0.0))
+        return special.ndtr((center - log) / deviation)
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

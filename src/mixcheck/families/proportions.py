@@ -114,6 +114,16 @@ class Binomial(Template):
         failure = np.exp(q[0])
         return _binomial_cdf(y, np.ones_like(failure) if size is None else size, failure)
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        p, _ = self.link.log_tails(eta[0], 0)
+        success = np.exp(p[0])
+        trials = np.ones_like(success) if size is None else size
+        # More than k successes are fewer than m - k failures.
+        return _binomial_cdf(trials - np.floor(y) - 1.0, trials, success)
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:

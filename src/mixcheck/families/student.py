@@ -169,6 +169,13 @@ class StudentT(Template):
         held = np.minimum(df, 1e10)
         return np.where(df > 1e10, special.ndtr(residual), special.stdtr(held, residual))
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        # It is symmetric about its mean.
+        return self.cumulate(2.0 * self.link.inverse(eta[0]) - y, eta, size)
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:

@@ -43,6 +43,7 @@ from mixcheck.families.negative_binomial import (
     hold_exp,
     hold_lowest,
     start_excess,
+    surpass_negative_binomial,
 )
 from mixcheck.families.special import gap_of_share, log_gap
 from mixcheck.families.tails import extreme_value_tails, one_minus
@@ -154,6 +155,18 @@ class Truncated(Template):
             low = (below - np.exp(-rate)) / positive
             value = np.where(above < 0.5, 1.0 - above / positive, low)
         return np.where(y < 1.0, 0.0, np.clip(value, 0.0, 1.0))
+
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        mu, excess, rate = self._zero_rate(eta)
+        k = np.floor(y)
+        if isinstance(self.untruncated, Poisson):
+            above = poisson_tails(k, mu)[1]
+        else:
+            above = surpass_negative_binomial(k, mu, excess)
+        return np.where(k < 1.0, 1.0, above / -np.expm1(-rate))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator

@@ -205,6 +205,13 @@ class ZeroPart(Family):
             other * upto + np.where(y >= 0.0, zero, 0.0),
         )
 
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        zero, other = special.expit(eta[-1]), special.expit(-eta[-1])
+        return other * self.base.survival(y, eta[:-1], size) + np.where(y < 0.0, zero, 0.0)
+
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:

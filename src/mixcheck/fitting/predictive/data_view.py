@@ -187,7 +187,7 @@ def see(
         )
     else:
         distribution = ConditionalDistribution(family, view.eta(u), size)
-    residuals = quantile_residuals(distribution, problem.data.y, uniform)
+    residuals, tails = quantile_residuals(distribution, problem.data.y, uniform)
     at_mode = view.eta(modes)
 
     def part(rows: FloatArray) -> FloatArray:
@@ -196,6 +196,7 @@ def see(
     rows = {
         "response": part(problem.data.y),
         "residuals": part(residuals),
+        "tails": part(tails),
         "fitted": part(family.mean(tuple(view.base), size)),
         "mean": part(distribution.mean()),
         "variance": part(distribution.variance()),
@@ -204,15 +205,17 @@ def see(
     }
     effects = {} if conditioning == "marginal" else name_effects(problem, u)
     levels = {name: np.split(values, copies) for name, values in effects.items()}
-    masses = None
+    masses = mode_masses = None
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
+        mode_masses = _Masses(ConditionalDistribution(family, at_mode, size), problem, copies)
     rates = _Rates(at_mode, problem, copies)
     for k in range(copies):
         yield DataView(
             **{name: values[k] for name, values in rows.items()},
             effects={name: values[k] for name, values in levels.items()},
             probability=None if masses is None else _CopyMasses(masses, k),
+            mode_probability=None if mode_masses is None else _CopyMasses(mode_masses, k),
             predictors=_CopyRows(rates.predictors, k, family.predictors),
             scores=_CopyRows(rates.scores, k, family.predictors),
         )
