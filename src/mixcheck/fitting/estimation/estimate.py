@@ -65,8 +65,10 @@ __all__ = [
     "estimate_held",
     "estimate_refined",
     "hessian_at",
+    "nudge",
     "re_estimate",
     "refine",
+    "turn",
 ]
 
 # Evaluations that all searches from several starts may take: this many, and this many for
@@ -454,7 +456,7 @@ def _re_estimate(
 ) -> Optimum:
     if method.joint:
         return _re_estimate_joint(problem, previous, scale, method)
-    start = _nudge(problem, previous, scale)
+    start = nudge(problem, previous, scale)
     optimum = _minimise(problem, method, start, scale, hessian=False)
     if not is_optimum(optimum):
         return _or_anew(problem, method, optimum)
@@ -571,7 +573,7 @@ def _re_estimate_joint(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:
     joint, outer = _joined(problem, previous, scale)
-    start = _nudge(joint.problem, joint.outer(previous), outer)
+    start = nudge(joint.problem, joint.outer(previous), outer)
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
     optimum = _minimise(joint.problem, method, start, outer, hessian=False)
@@ -592,7 +594,8 @@ def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatA
     return whole.hessian
 
 
-def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
+def nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
+    """Where a refit begins: at the estimates of a fit, off the zeros of its deviations."""
     out = psi.copy()
     spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     for term in problem.terms:
@@ -604,15 +607,10 @@ def _nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
 
 def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     """The same optimum at the canonical parameters of its covariances."""
-    signs, psi = np.ones(optimum.psi.size), optimum.psi.copy()
-    theta = optimum.psi[problem.n_beta :]
-    psi[problem.n_beta :] = problem.canonical(theta)
-    if np.array_equal(psi, optimum.psi):
+    turned = turn(problem, optimum.psi)
+    if turned is None:
         return optimum
-    # The map has slopes of 1 and -1; steps away from zero turn no sign.
-    away = np.where(theta < 0.0, -_STEP, _STEP) * (1.0 + np.abs(theta))
-    slopes = (problem.canonical(theta + away) - psi[problem.n_beta :]) / away
-    signs[problem.n_beta :] = np.where(slopes < 0.0, -1.0, 1.0)
+    psi, signs = turned
     evaluation = objective_of(problem, method)(psi, None)
     turned_hessian = optimum.hessian
     if turned_hessian is not None:
@@ -624,3 +622,16 @@ def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
         hessian=turned_hessian,
         scale=signs[:, None] * optimum.scale,
     )
+
+
+def turn(problem: Problem, psi: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Canonical parameters and their slopes in those given, (P,) each; None for the same."""
+    signs, theta = np.ones(psi.size), psi[problem.n_beta :]
+    canonical = problem.canonical(theta)
+    if np.array_equal(canonical, theta):
+        return None
+    # The map has slopes of 1 and -1; steps away from zero turn no sign.
+    away = np.where(theta < 0.0, -_STEP, _STEP) * (1.0 + np.abs(theta))
+    slopes = (problem.canonical(theta + away) - canonical) / away
+    signs[problem.n_beta :] = np.where(slopes < 0.0, -1.0, 1.0)
+    return np.concatenate([psi[: problem.n_beta], canonical]), signs

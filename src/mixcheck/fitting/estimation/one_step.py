@@ -19,7 +19,7 @@ from mixcheck.fitting.likelihood.approximation import Approximation, objective_o
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["step_from"]
+__all__ = ["step_from", "within"]
 
 # Halvings of a step along which the deviance does not fall.
 _MAX_HALVINGS = 10
@@ -52,7 +52,7 @@ def step_from(
     first = objective(previous, None)
     step = -scale @ (scale.T @ first.gradient)
     for k in range(_MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        found = objective(_within(problem, previous + 0.5**k * step), first)
+        found = objective(within(problem, previous + 0.5**k * step), first)
         if found.deviance <= first.deviance:
             gradient = float(np.abs(scale.T @ found.gradient).max(initial=0.0))
             return Optimum(found.psi, found, scale, gradient, None, np.nan, k + 2, one_step=True)
@@ -62,7 +62,7 @@ def step_from(
     )
 
 
-def _within(problem: Problem, psi: FloatArray) -> FloatArray:
+def within(problem: Problem, psi: FloatArray) -> FloatArray:
     """The nearest parameters whose standard deviations are not below zero."""
     out = psi.copy()
     for term in problem.terms:

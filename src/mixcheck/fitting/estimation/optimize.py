@@ -22,6 +22,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
 
 __all__ = [
     "POLE",
+    "REFIT_TOLERANCE",
     "RUNAWAY",
     "Optimum",
     "differentiate_gradient",
@@ -35,7 +36,7 @@ __all__ = [
 # Gradients are in units of deviance per standard error (whitened coordinates).
 _SEARCH_TOLERANCE = 1e-4
 _TOLERANCE = 1e-7
-_REFIT_TOLERANCE = 1e-6
+REFIT_TOLERANCE = 1e-6
 _MAX_ITERATIONS = 500
 _MAX_POLISH = 12
 _MAX_RESTARTS = 4
@@ -217,7 +218,7 @@ def minimise(
     if exact is not None and not many:
         tolerance = _EXACT_TOLERANCE
     if not hessian:
-        tolerance = _REFIT_TOLERANCE
+        tolerance = REFIT_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
     if not hessian:
         return Optimum(

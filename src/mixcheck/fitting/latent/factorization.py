@@ -295,7 +295,9 @@ def _solve_pairs(
     return solve_upper(root, stack) if transposed else solve_lower(root, stack)
 
 
-def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorization | None:
+def factorize(
+    latent: Latent, gram: Gram, roots: Sequence[Root], *, each: bool = False
+) -> Factorization | None:
     """Factor ``H``; None if it is not positive definite.
 
     Parameters
@@ -305,6 +307,8 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorizatio
         ``Z' W Z`` on the pairs of levels that meet.
     roots : sequence of Root
         ``Lambda`` of each factor, and A where levels are tied.
+    each : bool
+        Whether blocks of levels that are not positive definite have factors that are not numbers.
     """
     if not latent.factors:
         return Factorization(latent, (), Gram(), None)
@@ -318,7 +322,8 @@ def factorize(latent: Latent, gram: Gram, roots: Sequence[Root]) -> Factorizatio
     lower: list[FloatArray | Tridiagonal] = []
     coupling: Gram = Gram()
     for f in range(latent.n_nested):
-        block = _factor_tied(system[f, f], tied[f]) if f in tied else factor_blocks(system[f, f])
+        held = system[f, f]
+        block = _factor_tied(held, tied[f]) if f in tied else factor_blocks(held, each=each)
         if block is None:
             return None
         lower.append(block)

@@ -13,7 +13,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 
 __all__ = [
+    "by_copy",
     "factor_blocks",
+    "join_copies",
     "log_determinant",
     "multiply",
     "multiply_transposed",
@@ -43,7 +45,13 @@ def multiply_transposed(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArray:
-    """``L' A R`` for one L (r, a), one R (s, b) and a stack A (r, s, m)."""
+    """``L' A R`` for one L (r, a), one R (s, b) and a stack A (r, s, m).
+
+    Or for as many L (r, a, c) and R (s, b, c) as there are copies of a stack A (r, s, c m).
+    """
+    if left.ndim == 3:
+        held = by_copy(stack, left.shape[2])
+        return join_copies(multiply(multiply(transpose(left)[..., None], held), right[..., None]))
     if left.shape == right.shape == (1, 1):
         return stack * float(left[0, 0] * right[0, 0])
     r, s, m = stack.shape
@@ -63,8 +71,18 @@ def weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArray) -
 
 
 def sum_weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArray) -> FloatArray:
-    """``sum_m G L V'``, (r, r): that of `weighted_products` in one matrix product."""
+    """``sum_m G L V'``, (r, r): that of `weighted_products` in one matrix product.
+
+    Or (r, r, c) for a root (s, s, c) of each copy.
+    """
     r, s, _ = gram.shape
+    if root.ndim == 3:
+        G, V = (by_copy(held, root.shape[2]) for held in (gram, inverse))
+        if r == s == 1:
+            return root * np.einsum("cm,cm->c", G[0, 0], V[0, 0])
+        turned = np.einsum("asc,tscm->tacm", root, V)
+        whole: FloatArray = np.einsum("racm,tacm->rtc", G, turned)
+        return whole
     if r == s == 1:
         return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
     moved = np.matmul(root, inverse)
@@ -72,19 +90,29 @@ def sum_weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArra
     return out
 
 
-def factor_blocks(a: FloatArray) -> FloatArray | None:
-    """Lower Cholesky factors of a stack (q, q, m); None if some matrix is not positive."""
+def by_copy(stack: FloatArray, copies: int) -> FloatArray:
+    """A stack (r, s, c m), copy after copy, as (r, s, c, m)."""
+    return stack.reshape(*stack.shape[:-1], copies, -1)
+
+
+def join_copies(held: FloatArray) -> FloatArray:
+    """A stack (r, s, c, m) as (r, s, c m)."""
+    return held.reshape(*held.shape[:-2], -1)
+
+
+def factor_blocks(a: FloatArray, *, each: bool = False) -> FloatArray | None:
+    """Lower Cholesky factors of a stack (q, q, m); None if some matrix is not positive.
+
+    With `each`, a matrix that is not positive has a factor that is not a number.
+    """
     q = a.shape[0]
-    if q == 1:
-        if not a.min(initial=np.inf) > 0.0:
-            return None
-        root: FloatArray = np.sqrt(a)
-        return root
     lower = np.zeros_like(a)
     for j in range(q):
-        pivot = a[j, j] - np.einsum("km,km->m", lower[j, :j], lower[j, :j])
+        pivot = a[j, j] - np.einsum("km,km->m", lower[j, :j], lower[j, :j]) if j else a[j, j]
         if not pivot.min(initial=np.inf) > 0.0:
-            return None
+            if not each:
+                return None
+            pivot = np.where(pivot > 0.0, pivot, np.nan)
         lower[j, j] = np.sqrt(pivot)
         for i in range(j + 1, q):
             inner = np.einsum("km,km->m", lower[i, :j], lower[j, :j])

@@ -32,6 +32,7 @@ __all__ = [
     "find_adjoint",
     "largest_variance",
     "pull_back",
+    "pull_through",
     "through_mode",
 ]
 
@@ -98,21 +99,26 @@ def pull_back(
     -------
     (P,)
     """
-    latent = problem.latent
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
-    v = adjoint.v
-    through = through_mode(problem, mode, adjoint.t, v)
-    betas = [
-        x.T @ (c if h is None else c + h)
-        for x, c, h in zip(problem.X, direct.coef, through, strict=True)
-    ]
-    if not latent.factors:
+    rows, roots = pull_through(problem, mode, adjoint, gram, entries, direct)
+    betas = [x.T @ row for x, row in zip(problem.X, rows, strict=True)]
+    if not roots:
         return np.concatenate(betas)
-    d_roots = _root_derivatives(problem, mode, through, v, gram, entries)
-    total = [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
     for f, slope in direct.slopes.items():
-        total[f][total[f].size - slope.size :] += slope
-    return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], total)])
+        roots[f][roots[f].size - slope.size :] += slope
+    return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], roots)])
+
+
+def pull_through(
+    problem: Problem, mode: Mode, adjoint: Adjoint, gram: Gram, entries: Gram, direct: Direct
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Derivatives through the modes and H in each predictor, (n,), and in each root."""
+    through = through_mode(problem, mode, adjoint.t, adjoint.v)
+    rows = [c if h is None else c + h for c, h in zip(direct.coef, through, strict=True)]
+    if not problem.latent.factors:
+        return rows, []
+    d_roots = _root_derivatives(problem, mode, through, adjoint.v, gram, entries)
+    return rows, [a + b for a, b in zip(direct.roots, d_roots, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +150,7 @@ def find_adjoint(
     """Derivatives through H and the modes; arguments as those of `pull_back`."""
     latent, roots = problem.latent, mode.roots
     leverages = latent.leverages(covariances_of_effects(roots, entries))
-    t = pull_weights(leverages, curvature, len(problem.X))
+    t = pull_weights(leverages, curvature, len(mode.point.eta))
     return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
 
 
@@ -190,7 +196,7 @@ def through_mode(
     if v is None:
         return out
     effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
-    shifts = problem.latent.gather(effects, len(problem.X))
+    shifts = problem.latent.gather(effects, len(out))
     for k in range(len(out)):
         for a, shift in enumerate(shifts):
             second = mode.point.derivatives.second.get((a, k) if a <= k else (k, a))

@@ -31,6 +31,7 @@ __all__ = [
     "Expansion",
     "Method",
     "Option",
+    "floor_of",
     "hessian_of",
     "objective_of",
     "require_random_effects",
@@ -289,7 +290,7 @@ def require_random_effects(problem: Problem, method: Method) -> None:
 def objective_of(problem: Problem, method: Method) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started."""
     certain = problem.family.normal_error
-    floor = float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
+    floor = floor_of(problem)
     approximation = method.approximation
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
@@ -314,6 +315,11 @@ def objective_of(problem: Problem, method: Method) -> Objective:
 def hessian_of(problem: Problem, method: Method) -> Hessian | None:
     """Hessian of that deviance; None where only differences of its gradient tell it."""
     return None if problem.penalty is not None else method.approximation.hessian(problem)
+
+
+def floor_of(problem: Problem) -> float:
+    """The logarithm of a deviation from the mean below which a response is reproduced exactly."""
+    return float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
 
 
 def _is_exact(problem: Problem, found: Evaluation, floor: float) -> bool:

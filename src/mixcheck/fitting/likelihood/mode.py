@@ -173,11 +173,16 @@ def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatA
 
 
 def build_system(
-    problem: Problem, roots: Sequence[Root], curvature: Curvature, *, observed: bool
+    problem: Problem,
+    roots: Sequence[Root],
+    curvature: Curvature,
+    *,
+    observed: bool,
+    each: bool = False,
 ) -> System | None:
-    """Factor H of a curvature; None if it is not positive definite."""
+    """Factor H of a curvature; None if it is not positive definite, but see `factorize`."""
     gram = problem.latent.gram(curvature.second)
-    factorization = factorize(problem.latent, gram, roots)
+    factorization = factorize(problem.latent, gram, roots, each=each)
     return None if factorization is None else System(factorization, gram, observed)
 
 

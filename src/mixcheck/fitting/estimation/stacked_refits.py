@@ -1,0 +1,207 @@
+"""Refits of one model to many responses at once.
+
+They are those of :mod:`mixcheck.fitting.estimation.estimate` one by one: the same start, the same
+whitening and search, the same end. What the stacked search gives up, and what it is not for
+(:func:`stacks`), has no optimum here and is left to a single refit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.family import Observed
+from mixcheck.fitting.estimation.estimate import nudge, turn
+from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.one_step import within
+from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE, Optimum
+from mixcheck.fitting.estimation.stacked_search import search_copies
+from mixcheck.fitting.estimation.standardisation import Standardised, standardise
+from mixcheck.fitting.likelihood.approximation import Method, floor_of
+from mixcheck.fitting.likelihood.copies import Batch, Copies, choose_copies, merge_copies
+from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.mode import stalls
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.stacked_laplace import Look, follow, look_at
+from mixcheck.trial_values import may_overflow
+
+__all__ = ["Refits", "stacks"]
+
+# The modes of a refit are found where the decrement is this small, as those of a single fit.
+_DECREMENT = 1e-16
+_MOST_LOOKS = 12
+
+
+def stacks(problem: Problem, method: Method) -> bool:
+    """Whether responses of a problem can be fitted together.
+
+    For Laplace's approximation of the likelihood itself, with independent levels and grouping
+    factors that are nested, and without priors.
+    """
+    latent = problem.latent
+    return (
+        type(method) is Laplace
+        and not method.restricted
+        and not is_profiled(problem)
+        and problem.penalty is None
+        and not latent.tied
+        and not latent.schur_factors
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """A fit to be made again.
+
+    Attributes
+    ----------
+    problem : Problem
+        That of the fit, whose likelihood `stacks`.
+    psi : (P,)
+        Its estimates.
+    scale : (P, P)
+        Root of the inverse of the Hessian of its deviance.
+    method : Laplace
+    """
+
+    problem: Problem
+    psi: FloatArray
+    scale: FloatArray
+    method: Laplace
+
+    @cached_property
+    def _held(self) -> Standardised | None:
+        return standardise(self.problem)
+
+    @cached_property
+    def _copies(self) -> Copies:
+        return Copies(self.problem)
+
+    @cached_property
+    def _searched(self) -> Copies:
+        """Those in whose columns the search goes."""
+        return self._copies if self._held is None else Copies(self._held.problem)
+
+    @may_overflow()
+    def fit(self, data: Observed, count: int) -> list[Optimum | None]:
+        """The optimum of each of several responses; None where a single refit has to find it.
+
+        Parameters
+        ----------
+        data : Observed
+            One response after another, in the fitter's order.
+        count : int
+        """
+        held, psi, scale = self._held, self.psi, self.scale
+        if held is not None:
+            psi, scale = held.there(psi), held.inverse_jacobian(psi) @ scale
+        batch = Batch(self._searched, data, count)
+        start = nudge(self._searched.one, psi, scale)
+        ends = search_copies(batch, start, scale, self.method.information)
+        found = np.flatnonzero(ends.found)
+        places = [self._place(end, scale) for end in ends.psi[found]]
+        u = None
+        if held is None and found.size:
+            after = np.array([end for end, _ in places])
+            u = self._copies.turn(ends.psi[found], after, choose_copies(ends.u, count, found))
+        out: list[Optimum | None] = [None] * count
+        for k, optimum in zip(found, self._finish(data, count, found, places, u), strict=True):
+            if optimum is not None and optimum.gradient < REFIT_TOLERANCE:
+                out[k] = replace(optimum, evaluations=int(ends.evaluations[k]) + 1)
+        return out
+
+    @may_overflow()
+    def step(self, data: Observed, count: int) -> list[Optimum | None]:
+        """One Newton step towards the optimum of each, as `one_step.step_from`."""
+        batch, every = Batch(self._copies, data, count), np.arange(count)
+        first = self._settle(batch, every, np.tile(self.psi, (count, 1)), None)
+        inverse = self.scale @ self.scale.T
+        step = np.matmul(inverse, first.gradient[:, :, None])[:, :, 0]
+        psi = np.array([within(self.problem, end) for end in first.psi - step])
+        psi[~np.isfinite(psi).all(axis=1)] = self.psi
+        u = follow(self._copies, batch.problem(every), first, psi)
+        ends = self._finish(data, count, every, [(end, self.scale) for end in psi], u)
+        return [
+            None
+            if end is None or not end.evaluation.deviance <= first.deviance[k]
+            else replace(end, one_step=True, evaluations=2)
+            for k, end in enumerate(ends)
+        ]
+
+    def _place(self, psi: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Canonical parameters of the problem where a search has ended, and their whitening."""
+        turned = turn(self._searched.one, psi)
+        if turned is not None:
+            psi, scale = turned[0], turned[1][:, None] * scale
+        if self._held is None:
+            return psi, scale
+        return self._held.here(psi), self._held.jacobian(psi) @ scale
+
+    def _finish(
+        self,
+        data: Observed,
+        count: int,
+        chosen: IntArray,
+        places: list[tuple[FloatArray, FloatArray]],
+        u: list[FloatArray] | None,
+    ) -> list[Optimum | None]:
+        """An optimum at the parameters of each chosen response; None without usable modes."""
+        if not chosen.size:
+            return []
+        batch = Batch(self._copies, data, count)
+        look = self._settle(batch, chosen, np.array([end for end, _ in places]), u)
+        usable = _is_settled(look) & ~self._are_exact(batch, chosen, look)
+        out: list[Optimum | None] = []
+        for k, (psi, scale) in enumerate(places):
+            if not usable[k]:
+                out.append(None)
+                continue
+            mode = self._copies.mode_of(look.mode, k)
+            at = Evaluation(
+                psi, float(look.deviance[k]), look.gradient[k], mode, float(look.spread[k])
+            )
+            gradient = float(np.abs(scale.T @ at.gradient).max(initial=0.0))
+            out.append(Optimum(psi, at, scale, gradient, None, np.nan, 1))
+        return out
+
+    def _settle(
+        self, batch: Batch, chosen: IntArray, psi: FloatArray, u: list[FloatArray] | None
+    ) -> Look:
+        """A look at the modes of some copies."""
+        problem, rounding = batch.problem(chosen), batch.rounding[chosen]
+        here = problem.latent.zeros() if u is None else u
+        before, energy = here, np.full(chosen.size, np.inf)
+        least = np.full(chosen.size, np.inf)
+        for _ in range(_MOST_LOOKS):
+            look = look_at(self._copies, problem, psi, here, self.method.information)
+            over = look.overshoots(energy, rounding)
+            there = (look.decrement < _DECREMENT) | stalls(look.decrement, least, look.energy)
+            if not (np.isfinite(look.decrement) & ~there).any():
+                break
+            ahead = follow(self._copies, problem, look, psi)
+            back = [0.5 * (a + b) for a, b in zip(before, here, strict=True)]
+            before = merge_copies(over, before, here)
+            here = merge_copies(over, back, ahead)
+            energy = np.where(over, energy, look.energy)
+            least = np.minimum(least, look.decrement)
+        return look
+
+    def _are_exact(self, batch: Batch, chosen: IntArray, look: Look) -> BoolArray:
+        """Whether some response of a copy is reproduced exactly, where no density has a bound."""
+        family, eta = self.problem.family, tuple(look.mode.point.eta)
+        deviation = family.log_deviation(batch.problem(chosen).data.y, eta)
+        if deviation is None:
+            return np.zeros(chosen.size, dtype=np.bool_)
+        floors = np.array([floor_of(batch.alone(int(k))) for k in chosen])
+        exact: BoolArray = deviation.reshape(chosen.size, -1).min(axis=1) < floors
+        return exact
+
+
+def _is_settled(look: Look) -> BoolArray:
+    """Which copies are at their modes, with a finite likelihood."""
+    settled: BoolArray = look.usable & stalls(look.decrement, 0.0, look.energy)
+    return settled

@@ -1,0 +1,228 @@
+"""Copies of one problem, one after another: one problem whose coarsest grouping factor they are.
+
+A data set of a few hundred rows is small beside what a call of NumPy costs. So the rows of many
+responses of one design stand one after another, each copy with levels of its own, and with
+parameters of its own where it has any. Sums over a copy are the same numbers whatever stands
+beside it: nothing is summed across copies, nor by a product whose shape depends on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.family import Observed
+from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
+from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
+from mixcheck.fitting.latent.small_matrices import by_copy
+from mixcheck.fitting.likelihood.mode import Mode, Point, System
+from mixcheck.fitting.likelihood.problem import Problem, Term
+
+__all__ = ["Batch", "Copies", "choose_copies", "merge_copies", "sum_copies"]
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The design of one problem, as often as it is asked for.
+
+    Attributes
+    ----------
+    one : Problem
+        With independent levels.
+    """
+
+    one: Problem
+
+    @cached_property
+    def _stacks(self) -> dict[int, Problem]:
+        return {}
+
+    def stack(self, count: int) -> Problem:
+        """The problem of so many copies, with the response of the one in each; without X."""
+        if count not in self._stacks:
+            self._stacks[count] = _stack(self.one, count)
+        return self._stacks[count]
+
+    def fixed(self, psi: FloatArray) -> list[FloatArray]:
+        """Each predictor with the random effects at zero, (c n,), at parameters (c, P)."""
+        parts = zip(self.one.offsets, self.one.X, self.one.beta_slices, strict=True)
+        return [(o + _multiply(X, psi[:, where])).ravel() for o, X, where in parts]
+
+    def shift(self, change: FloatArray) -> list[FloatArray]:
+        """What a change of parameters (c, P) does to each of them, (c n,)."""
+        parts = zip(self.one.X, self.one.beta_slices, strict=True)
+        return [_multiply(X, change[:, where]).ravel() for X, where in parts]
+
+    def roots(self, psi: FloatArray) -> list[Root]:
+        """Root of each factor at parameters (c, P)."""
+        theta = psi[:, self.one.n_beta :]
+        units = [np.zeros((f.q, f.q, len(psi))) for f in self.one.latent.factors]
+        for term in self.one.terms:
+            held = units[term.factor][term.columns, term.columns]
+            held[:] = _roots_of(term, theta[:, term.theta])
+        return [RootOfCopies(held) for held in units]
+
+    def pull_back(
+        self, psi: FloatArray, rows: Sequence[FloatArray], d_roots: Sequence[FloatArray]
+    ) -> FloatArray:
+        """Gradients, (c, P), from derivatives in the predictors (c n,) and in the roots."""
+        out = np.empty(psi.shape)
+        for X, row, where in zip(self.one.X, rows, self.one.beta_slices, strict=True):
+            out[:, where] = np.matmul(row.reshape(len(psi), 1, -1), X)[:, 0]
+        theta = psi[:, self.one.n_beta :]
+        for term in self.one.terms:
+            held = d_roots[term.factor][term.columns, term.columns]
+            where = slice(self.one.n_beta + term.theta.start, self.one.n_beta + term.theta.stop)
+            out[:, where] = _pull_back_roots(term, theta[:, term.theta], held)
+        return out
+
+    def turn(
+        self, before: FloatArray, after: FloatArray, u: Sequence[FloatArray]
+    ) -> list[FloatArray]:
+        """Effects u with the signs that their columns of Lambda have at other parameters."""
+        out = []
+        for old, new, held in zip(self.roots(before), self.roots(after), u, strict=True):
+            signs = np.sign(np.einsum("ijc,ijc->jc", units_of(old), units_of(new)))
+            signs = np.where(signs == 0.0, 1.0, signs)
+            out.append((signs[:, :, None] * by_copy(held, len(before))).reshape(held.shape))
+        return out
+
+    def mode_of(self, mode: Mode, k: int) -> Mode:
+        """Those of one copy, from the modes of c copies."""
+        n, latent = self.one.n, self.one.latent
+
+        def pick(held: FloatArray, m: int) -> FloatArray:
+            return held[..., k * m : (k + 1) * m]
+
+        point, factors = mode.point, mode.system.factorization
+        u = [pick(part, f.m) for part, f in zip(point.u, latent.factors, strict=True)]
+        sizes = {key: pair.sums.size for key, pair in latent.pairs.items()}
+        lower = [pick(factors.blocks(f), latent.factors[f].m) for f in range(len(factors.lower))]
+        coupling = {key: pick(held, sizes[key]) for key, held in factors.coupling.items()}
+        gram = {key: pick(held, sizes[key]) for key, held in mode.system.gram.items()}
+        alone = Factorization(latent, tuple(lower), coupling, None)
+        eta = [pick(part, n) for part in point.eta]
+        derivatives = point.derivatives.rows(slice(k * n, (k + 1) * n))
+        energy = 0.5 * sum(float(np.vdot(part, part)) for part in u)
+        energy -= float(np.add.reduce(derivatives.value))
+        roots = [units_of(root)[:, :, k] for root in mode.roots]
+        here = Point(u, eta, derivatives, point.order, energy, latent)
+        return Mode(here, System(alone, gram, mode.system.observed), roots, mode.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Responses of one design, with the same numbers of trials.
+
+    Attributes
+    ----------
+    copies : Copies
+    data : Observed
+        Of all copies, in the fitter's order, (count n,).
+    count : int
+    """
+
+    copies: Copies
+    data: Observed
+    count: int
+
+    def problem(self, chosen: IntArray) -> Problem:
+        """The problem of some copies."""
+        stack = self.copies.stack(chosen.size)
+        if chosen.size == self.count:
+            return stack.with_data(self.data)
+        held = self.data
+        y, constant = (v.reshape(self.count, -1)[chosen].ravel() for v in (held.y, held.constant))
+        size = None if held.size is None else held.size[: y.size]
+        return stack.with_data(Observed(y, size, constant))
+
+    @cached_property
+    def rounding(self) -> FloatArray:
+        """What the log likelihood of each copy is known to, (count,); see `Problem.rounding`."""
+        return np.array([self.alone(k).rounding for k in range(self.count)])
+
+    def alone(self, k: int) -> Problem:
+        """The problem of one copy."""
+        n = self.copies.one.n
+        return self.copies.one.with_data(self.data.rows(slice(k * n, (k + 1) * n)))
+
+
+def choose_copies(u: Sequence[FloatArray], count: int, chosen: IntArray) -> list[FloatArray]:
+    """The effects of some of so many copies, (q, c m)."""
+    return [by_copy(part, count)[:, chosen].reshape(len(part), -1) for part in u]
+
+
+def merge_copies(
+    first: BoolArray, one: Sequence[FloatArray], other: Sequence[FloatArray]
+) -> list[FloatArray]:
+    """Effects of the one list in some copies, and of the other in the rest."""
+    out = []
+    for a, b in zip(one, other, strict=True):
+        held = np.where(first[:, None], by_copy(a, first.size), by_copy(b, first.size))
+        out.append(held.reshape(a.shape))
+    return out
+
+
+def sum_copies(parts: Sequence[FloatArray], copies: int) -> FloatArray:
+    """Sums over all entries of each copy, (c,), of arrays (.., c m)."""
+    out = np.zeros(copies)
+    for part in parts:
+        for row in part.reshape(-1, copies, part.shape[-1] // copies):
+            out += row.sum(axis=1)
+    return out
+
+
+def _multiply(X: FloatArray, beta: FloatArray) -> FloatArray:
+    """``X beta`` of each copy, (c, n)."""
+    out: FloatArray = np.matmul(X, beta[:, :, None])[:, :, 0]
+    return out
+
+
+def _roots_of(term: Term, theta: FloatArray) -> FloatArray:
+    """Lambda of each copy, (q, q, c)."""
+    q, entries = term.covariance.q, term.covariance.entries
+    if entries is None:
+        return np.stack([term.covariance.root(held) for held in theta], axis=2)
+    out = np.zeros((q, q, len(theta)))
+    out[entries] = theta.T
+    return out
+
+
+def _pull_back_roots(term: Term, theta: FloatArray, d_root: FloatArray) -> FloatArray:
+    """Derivatives in theta, (c, k), from those in Lambda, (q, q, c)."""
+    if term.covariance.entries is not None:
+        out: FloatArray = d_root[term.covariance.entries].T
+        return out
+    parts = zip(theta, np.moveaxis(d_root, 2, 0), strict=True)
+    return np.stack([term.covariance.pull_back(held, part) for held, part in parts])
+
+
+def _stack(one: Problem, count: int) -> Problem:
+    latent = lay_out([_stack_factor(factor, count) for factor in one.latent.factors])
+    starts = np.arange(count, dtype=np.intp)[:, None] * one.n
+    return replace(
+        one,
+        data=one.data.tiled(count),
+        weights=None if one.weights is None else np.tile(one.weights, count),
+        X=(),
+        offsets=(),
+        latent=latent,
+        order=(starts + one.order).ravel(),
+    )
+
+
+def _stack_factor(factor: Factor, count: int) -> Factor:
+    """The same grouping factor with levels of its own in each copy."""
+    if count == 1:
+        return factor
+    starts = np.arange(count, dtype=np.intp)[:, None] * factor.m
+    tiled = [None if c.covariate is None else np.tile(c.covariate, count) for c in factor.columns]
+    columns = tuple(
+        Column(c.predictor, held) for c, held in zip(factor.columns, tiled, strict=True)
+    )
+    return Factor(Summation((starts + factor.sums.index).ravel(), count * factor.m), columns)
