@@ -95,3 +95,32 @@ def test_not_a_number(q: int) -> None:
     a = positive(q)
     a[-1, -1, 2] = np.nan
     assert blocks.factor_blocks(a) is None
+
+
+def test_what_is_not_positive_has_no_factor() -> None:
+    """With `each`, a matrix that is not positive changes no factor of the others."""
+    a = np.stack([np.eye(2), np.diag([1.0, -1.0]), np.array([[2.0, 1.0], [1.0, 2.0]])], axis=2)
+    assert blocks.factor_blocks(a) is None
+    found = blocks.factor_blocks(a, each=True)
+    assert found is not None
+    assert np.isnan(found[1, 1, 1])
+    for k in (0, 2):
+        np.testing.assert_allclose(found[:, :, k], np.linalg.cholesky(a[:, :, k]))
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_each_copy_has_its_own_matrices(q: int) -> None:
+    """Products with a matrix for each copy are those of the copies alone."""
+    rng, copies, m = np.random.default_rng(1), 3, 4
+    left, right = rng.normal(size=(2, q, q, copies))
+    matrices, inverse = rng.normal(size=(2, q, q, copies * m))
+    whole = blocks.sandwich(left, matrices, right)
+    sums = blocks.sum_weighted_products(matrices, inverse, right)
+    for k in range(copies):
+        rows = slice(k * m, (k + 1) * m)
+        alone = blocks.sandwich(left[:, :, k], matrices[:, :, rows], right[:, :, k])
+        np.testing.assert_allclose(whole[:, :, rows], alone)
+        alone = blocks.sum_weighted_products(
+            matrices[:, :, rows], inverse[:, :, rows], right[:, :, k]
+        )
+        np.testing.assert_allclose(sums[:, :, k], alone)

@@ -20,7 +20,7 @@ from mixcheck.fitting.estimation.one_step import within
 from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE, Optimum
 from mixcheck.fitting.estimation.stacked_search import search_copies
 from mixcheck.fitting.estimation.standardisation import Standardised, standardise
-from mixcheck.fitting.likelihood.approximation import Method, floor_of
+from mixcheck.fitting.likelihood.approximation import floor_of
 from mixcheck.fitting.likelihood.copies import Batch, Copies, choose_copies, merge_copies
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import stalls
@@ -29,14 +29,14 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.stacked_laplace import Look, follow, look_at
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["Refits", "stacks"]
+__all__ = ["StackedRefits", "stacks"]
 
 # The modes of a refit are found where the decrement is this small, as those of a single fit.
 _DECREMENT = 1e-16
 _MOST_LOOKS = 12
 
 
-def stacks(problem: Problem, method: Method) -> bool:
+def stacks(problem: Problem, method: Laplace) -> bool:
     """Whether responses of a problem can be fitted together.
 
     For Laplace's approximation of the likelihood itself, with independent levels and grouping
@@ -44,8 +44,7 @@ def stacks(problem: Problem, method: Method) -> bool:
     """
     latent = problem.latent
     return (
-        type(method) is Laplace
-        and not method.restricted
+        not method.joint
         and not is_profiled(problem)
         and problem.penalty is None
         and not latent.tied
@@ -54,7 +53,7 @@ def stacks(problem: Problem, method: Method) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Refits:
+class StackedRefits:
     """A fit to be made again.
 
     Attributes

@@ -155,7 +155,8 @@ class _Search:
         arrived = known & going & ~lost
         self.evaluations[chosen[arrived]] += 1
         self.found[chosen[rest]] = True
-        return chosen[lost | rest]
+        ended: IntArray = chosen[lost | rest]
+        return ended
 
     # ---- the modes at one point -------------------------------------------------------------
 

@@ -50,8 +50,8 @@ def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArr
     Or for as many L (r, a, c) and R (s, b, c) as there are copies of a stack A (r, s, c m).
     """
     if left.ndim == 3:
-        held = by_copy(stack, left.shape[2])
-        return join_copies(multiply(multiply(transpose(left)[..., None], held), right[..., None]))
+        halfway = multiply(transpose(left)[..., None], by_copy(stack, left.shape[2]))
+        return join_copies(multiply(halfway, right[..., None]))
     if left.shape == right.shape == (1, 1):
         return stack * float(left[0, 0] * right[0, 0])
     r, s, m = stack.shape
@@ -77,12 +77,10 @@ def sum_weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArra
     """
     r, s, _ = gram.shape
     if root.ndim == 3:
-        G, V = (by_copy(held, root.shape[2]) for held in (gram, inverse))
-        if r == s == 1:
-            return root * np.einsum("cm,cm->c", G[0, 0], V[0, 0])
-        turned = np.einsum("asc,tscm->tacm", root, V)
-        whole: FloatArray = np.einsum("racm,tacm->rtc", G, turned)
-        return whole
+        G, V = by_copy(gram, root.shape[2]), by_copy(inverse, root.shape[2])
+        turned = root[..., None] * V if s == 1 else np.einsum("asc,tscm->tacm", root, V)
+        sums: FloatArray = np.einsum("racm,tacm->rtc", G, turned)
+        return sums
     if r == s == 1:
         return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
     moved = np.matmul(root, inverse)

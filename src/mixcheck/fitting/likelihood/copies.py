@@ -23,7 +23,7 @@ from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.mode import Mode, Point, System
 from mixcheck.fitting.likelihood.problem import Problem, Term
 
-__all__ = ["Batch", "Copies", "choose_copies", "merge_copies", "sum_copies"]
+__all__ = ["Batch", "Copies", "choose_copies", "join_responses", "merge_copies", "sum_copies"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +150,16 @@ class Batch:
         """The problem of one copy."""
         n = self.copies.one.n
         return self.copies.one.with_data(self.data.rows(slice(k * n, (k + 1) * n)))
+
+
+def join_responses(data: Sequence[Observed]) -> Observed:
+    """Responses of one design, one after another."""
+    size = data[0].size
+    return Observed(
+        np.concatenate([one.y for one in data]),
+        None if size is None else np.tile(size, len(data)),
+        np.concatenate([one.constant for one in data]),
+    )
 
 
 def choose_copies(u: Sequence[FloatArray], count: int, chosen: IntArray) -> list[FloatArray]:

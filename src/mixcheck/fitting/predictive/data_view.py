@@ -13,7 +13,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
-from mixcheck.fitting.latent.roots import Root, units_of
+from mixcheck.fitting.latent.roots import Root, RootOfCopies, TiedRoot, units_of
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.posterior import draw_posterior
@@ -44,10 +44,17 @@ class Viewpoint:
     problem : Problem
     psi : (P,)
         Estimates.
+    like : Viewpoint or None
+        That of the fit of which this is a refit; its rows have the same ranks.
     """
 
     problem: Problem
     psi: FloatArray
+    like: Viewpoint | None = None
+
+    def of_refit(self, problem: Problem, psi: FloatArray) -> Viewpoint:
+        """The view of the same rows with another response and its estimates."""
+        return Viewpoint(problem, psi, self.like or self)
 
     @cached_property
     def base(self) -> list[FloatArray]:
@@ -78,7 +85,7 @@ class Viewpoint:
     @cached_property
     def ranks(self) -> IntArray:
         """Place of each row in an order that depends on what the rows hold, not where they are."""
-        return _content_ranks(self.problem)
+        return _content_ranks(self.problem) if self.like is None else self.like.ranks
 
     def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
         """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
@@ -326,8 +333,12 @@ def _random_variance(view: Viewpoint) -> FloatArray:
     out = np.zeros(view.problem.n)
     for factor, root in zip(latent.factors, view.roots, strict=True):
         Z, units = factor.covariates, units_of(root)
+        if isinstance(root, RootOfCopies):
+            spread = np.einsum("cnq,qrc->cnr", Z.reshape(units.shape[2], -1, factor.q), units)
+            out += np.einsum("cnr,cnr->cn", spread, spread).ravel()
+            continue
         part = np.einsum("nq,qr,nr->n", Z, units @ units.T, Z)
-        out += part if isinstance(root, np.ndarray) else part * factor.sums.spread(root.variances)
+        out += part * factor.sums.spread(root.variances) if isinstance(root, TiedRoot) else part
     return out
 
 

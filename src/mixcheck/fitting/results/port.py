@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, Self
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.alignment import align_rows, read_numbers
+from mixcheck.alignment import read_numbers
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import read_counts, repeat_rows
-from mixcheck.design.frames import row_label
 from mixcheck.design.plan import plan_formula
-from mixcheck.errors import ComparisonError, ConvergenceError, DataError, MixcheckError, OptionError
-from mixcheck.families.family import SupportError
-from mixcheck.fitting.estimation.constant_groups import estimate_determined
-from mixcheck.fitting.estimation.estimate import estimate, re_estimate
+from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
+from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
-from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
-from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.pql import linearise
 from mixcheck.fitting.estimation.sizes import require_room_for_rows
-from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
-from mixcheck.fitting.estimation.wide_groups import integrate_wide
+from mixcheck.fitting.estimation.start import fit_without_random_effects
 from mixcheck.fitting.influence.by_group import (
     Grouping,
     differentiate_groups,
@@ -40,15 +34,14 @@ from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.problem import Problem, arrange
-from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
+from mixcheck.fitting.predictive.data_view import Viewpoint, observe
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
-from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.fitting.results.refits import Refits
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
-    CONDITIONINGS,
     PERTURBATION_METHODS,
     Conditioning,
     CovarianceEstimates,
@@ -63,136 +56,16 @@ from mixcheck.port import (
     ScoreProjection,
 )
 from mixcheck.row_hashes import digest, hash_labels
-from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["GlmmPort"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmPort(Estimates):
+class GlmmPort(Refits):
     """A fitted model as every room sees it that stands above `fitting`; see `mixcheck.port`.
 
     Its attributes are those of `Estimates`.
     """
-
-    # ---- simulation and refit --------------------------------------------------------------
-
-    @cached_property
-    def _view(self) -> Viewpoint:
-        return Viewpoint(self.problem, self.optimum.psi)
-
-    def simulate(
-        self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
-    ) -> pd.DataFrame:
-        """See `GLMM.simulate`."""
-        count = require_whole("draws", draws)
-        require_choice("conditioning", conditioning, CONDITIONINGS)
-        chosen = choose_seed(seed)
-        columns = {
-            k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
-            for k in range(count)
-        }
-        return pd.DataFrame(columns, index=self.frame.index)
-
-    def _simulate_one(self, conditioning: Conditioning, rng: np.random.Generator) -> FloatArray:
-        from mixcheck.fitting.predictive.posterior import draw_posterior
-
-        view = self._view
-        if conditioning == "marginal":
-            u = view.new_effects(rng)
-        elif conditioning == "mode":
-            u = self.mode.point.u
-        else:
-            u = draw_posterior(self.problem, view.base, self.mode, rng).u
-        return self.problem.to_design(respond(view, u, rng))
-
-    def refit(self, response: ArrayLike) -> Self:
-        """See `GLMM.refit`."""
-        aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
-        problem = self._with_response(aligned)
-        self.family.require_estimable(problem.data)
-        if self.limits is not None or self.optimum.flat:
-            # Another response may have its limits elsewhere.
-            return self._estimate_anew(problem)
-        optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
-        if has_limits(problem, optimum):
-            return self._estimate_anew(problem)
-        exact = None if self.method.joint else integrate_wide(problem, optimum)
-        optimum = exact or optimum
-        fit = type(self)(self.design, problem, optimum, self.method)
-        fit.__dict__["_labels"] = self._labels
-        return fit
-
-    def refit_many(
-        self, responses: FloatArray, *, one_step: bool = False
-    ) -> list[Self | Exception]:
-        """Fit the same model to each column of `responses`, (n, B); see `refit`.
-
-        With `one_step` a refit ends after one Newton step from these estimates. Where the
-        estimates have a limit, or are found in another way than by such steps (restricted and
-        pseudo-likelihoods, linear mixed models), it is a whole refit.
-        """
-        return [self._refit_or_say(response, one_step) for response in responses.T]
-
-    def _refit_or_say(self, response: FloatArray, one_step: bool) -> Self | Exception:
-        try:
-            return self._step(response) if one_step and self._takes_steps else self.refit(response)
-        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return error
-
-    @property
-    def _takes_steps(self) -> bool:
-        """Whether the estimates of a response may be approximated by a step from these."""
-        whole = self.limits is None and not self.optimum.flat and not self.optimum.integrated
-        return whole and not self.method.joint and not is_profiled(self.problem)
-
-    def _step(self, response: FloatArray) -> Self:
-        """The fit after one Newton step from these estimates towards those of a response."""
-        problem = self._with_response(response)
-        self.family.require_estimable(problem.data)
-        optimum = step_from(problem, self.optimum.psi, self._root, self.method.approximation)
-        return type(self)(self.design, problem, optimum, self.method)
-
-    def _with_response(self, response: ArrayLike) -> Problem:
-        y = read_numbers(response, "the new response")
-        if y.shape != (self.nobs,):
-            raise DataError(
-                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
-                "one value for each row used in the fit"
-            )
-        try:
-            return self.problem.with_response(y)
-        except SupportError as error:
-            raise error.named(partial(row_label, self.frame)) from None
-
-    def _estimate_anew(self, problem: Problem) -> Self:
-        fixed = fit_without_random_effects(problem)
-        limits = find_limits(problem, fixed)
-
-        def search(known: Problem, start: FixedFit) -> Optimum:
-            determined = estimate_determined(known)
-            if determined is not None:
-                return determined
-            found = estimate(known, self.method, start)
-            exact = None if self.method.joint else integrate_wide(known, found)
-            return exact or found
-
-        optimum, limits = estimate_at_limits(problem, limits, fixed, search)
-        return type(self)(self.design, problem, optimum, self.method, limits=limits)
-
-    @cached_property
-    def _root(self) -> FloatArray:
-        """Scale for a refit: whitens the deviance at this optimum."""
-        whitened = self.optimum.whitened_hessian()
-        if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
-            # The covariance itself may be singular to rounding where columns are far from zero.
-            values, vectors = np.linalg.eigh(whitened)
-            reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
-            known: FloatArray = self.optimum.scale @ (vectors * np.maximum(reach, 1e-6))
-            return known
-        values, vectors = np.linalg.eigh(0.5 * self.covariance)
-        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
-        return root
 
     # ---- the port ------------------------------------------------------------------------
 
@@ -245,10 +118,6 @@ class GlmmPort(Estimates):
     def score_projection(self) -> ScoreProjection:
         """What the estimates of the fixed effects take of the scores of the rows."""
         return project_scores(self.problem, self._view.roots, self.mode.point.eta)
-
-    def respond(self, rng: np.random.Generator) -> FloatArray:
-        """Simulate one response, (n,), with new random effects."""
-        return self._simulate_one("marginal", require_generator("rng", rng))
 
     def by_single_rows(self) -> tuple[GlmmPort, IntArray | None]:
         """The same fit with a row of weight w as w rows, and which row of `frame` each is.
