@@ -1,16 +1,20 @@
 """Questions about a model: residuals to findings."""
 
 from mixcheck.checks.autocorrelation import Autocorrelation
+from mixcheck.checks.calibration import Calibration
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
 from mixcheck.checks.collinearity import Collinearity
 from mixcheck.checks.convergence import Convergence
 from mixcheck.checks.counts import Count, Zeros
 from mixcheck.checks.dispersion import Dispersion
 from mixcheck.checks.groups import Groups
+from mixcheck.checks.heaping import Heaping
+from mixcheck.checks.hurdle_zeros import HurdleZeros
 from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
 from mixcheck.checks.outliers import Outliers
 from mixcheck.checks.phylogenetic import Phylogenetic
 from mixcheck.checks.random_effects import RandomEffects
+from mixcheck.checks.rootogram import Rootogram
 from mixcheck.checks.separation import Separation
 from mixcheck.checks.singularity import Singularity
 from mixcheck.checks.spatial import Spatial
@@ -24,16 +28,20 @@ from mixcheck.checks.wrappers import Where as Where
 
 __all__ = [
     "Autocorrelation",
+    "Calibration",
     "Check",
     "Collinearity",
     "Convergence",
     "Count",
     "Dispersion",
     "Groups",
+    "Heaping",
+    "HurdleZeros",
     "LaplaceAdequacy",
     "Outliers",
     "Phylogenetic",
     "RandomEffects",
+    "Rootogram",
     "Separation",
     "Singularity",
     "Spatial",
