@@ -108,8 +108,6 @@ class _MultipleStatistic(CheckStatistic):
             n=sample.observed.response.size,
             references=("Heitjan & Rubin (1990), J. Am. Stat. Assoc. 85, 304-314",),
         )
-        picture = replace(
-            null_plot(self.name, sample), x_label=f"multiples of {self.multiple} less expected"
-        )
+        picture = null_plot(self.name, sample, f"multiples of {self.multiple} less expected")
         detail = f"{observed:.0f} multiples where {expected:.1f} are expected."
         return replace(finding, picture=picture, detail=f"{finding.detail} {detail}".strip())
