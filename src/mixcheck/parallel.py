@@ -16,7 +16,7 @@ from mixcheck.errors import MixcheckError, OptionError, WorkerError
 from mixcheck.notices import quiet
 from mixcheck.options import require_progress, require_workers, shown
 
-__all__ = ["Progress", "map_batches", "map_numbers"]
+__all__ = ["Progress", "map_batches", "map_numbers", "reporter"]
 
 # What the first start of worker processes costs, measured with loky on two cores.
 START_SECONDS = 1.6
@@ -80,7 +80,7 @@ def map_numbers(
         If a worker was lost, or the memory is used up.
     """
     jobs = require_workers(n_jobs)
-    report = _progress(progress)
+    report = reporter(progress)
     rows: list[Result | None] = [None] * len(numbers)
     done = 0
     try:
@@ -133,7 +133,7 @@ def map_batches(
     >>> map_batches(lambda some: [k * k for k in some], range(5), 2)
     [0, 1, 4, 9, 16]
     """
-    report = _progress(progress)
+    report = reporter(progress)
 
     def show(done: int, total: int) -> None:
         report(min(done * size, len(numbers)), len(numbers))
@@ -224,7 +224,8 @@ def _executor(workers: int) -> Any:
         return joblib.Parallel(n_jobs=workers)
 
 
-def _progress(progress: Progress) -> Callable[[int, int], Any]:
+def reporter(progress: Progress) -> Callable[[int, int], Any]:
+    """What is told how far the work is, ``report(done, total)``: a bar, a function, or nobody."""
     chosen = require_progress(progress)
     if not isinstance(chosen, bool):
         return _answered(chosen)

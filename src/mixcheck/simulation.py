@@ -9,7 +9,7 @@ of 250. Replicates are never stored: each is reduced to a few numbers where it w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
@@ -20,7 +20,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_whole, shown, tell_renamed
-from mixcheck.parallel import Progress, map_batches
+from mixcheck.parallel import Progress, map_batches, reporter
 from mixcheck.port import (
     CONDITIONINGS,
     BatchRefittable,
@@ -43,21 +43,28 @@ __all__ = [
     "Calibration",
     "ReplicateNumbers",
     "Replicates",
+    "Views",
+    "average",
     "reduce_replicates",
+    "reduce_views",
     "replicate",
     "simulate",
 ]
 
 # Replicates at most, where their number is decided as they come.
-DEFAULT_DRAWS = 199
+DEFAULT_DRAWS = 999
 # Rows up to which the model is fitted again to each replicate; beyond, one step is taken.
 REFIT_ROWS = 2_000
+# How often each data set is seen, with other draws of the random effects and other jitter.
+RANDOMISATIONS = 5
 # Replicates that are made together have at most so many rows: a column of them stays in the
 # processor's cache. Beyond so many replicates nothing is gained.
 TOGETHER_ROWS = 16_384
 TOGETHER = 100
 
 Statistic: TypeAlias = Callable[[DataView], FloatArray]
+Views: TypeAlias = tuple[DataView, ...]
+"""One data set, seen once for each randomisation."""
 Calibration: TypeAlias = Literal["refit", "one-step", "plug-in"]
 CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 
@@ -82,6 +89,8 @@ class Replicates:
         after one Newton step towards that fit, or those of the model, by which it was made.
     reason : str
         Why this calibration, as words that follow "since"; "" where it was asked for.
+    randomisations : int
+        How often each data set is seen, with other draws of the random effects and other jitter.
     """
 
     model: Checkable | Ported
@@ -90,6 +99,7 @@ class Replicates:
     draws: int | None
     calibration: Calibration = "plug-in"
     reason: str = ""
+    randomisations: int = 1
 
     @property
     def port(self) -> Checkable:
@@ -118,8 +128,12 @@ class Replicates:
         return 0 if self.calibration == "plug-in" else self.size
 
     def observe(self) -> DataView:
-        """The observed data, as the model sees them."""
+        """The observed data, as the model sees them first."""
         return self.port.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE, 0))
+
+    def observe_again(self) -> Views:
+        """The observed data, seen as often as there are randomisations; first as `observe`."""
+        return self._views(self.port, stream(self.seed, Purpose.OBSERVE, 0))
 
     def replicate(self, k: int) -> DataView:
         """Replicate data set `k`, seen as the observed one is.
@@ -132,7 +146,7 @@ class Replicates:
         (found,) = self.batch(range(k, k + 1))
         if isinstance(found, Exception):
             raise found
-        return found
+        return found[0]
 
     @property
     def together(self) -> int:
@@ -142,20 +156,28 @@ class Replicates:
             return 1
         return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
 
-    def batch(self, numbers: range) -> Sequence[DataView | Exception]:
+    def batch(self, numbers: range) -> Sequence[Views | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
         if self.calibration != "plug-in":
             fits = zip(numbers, self._refitted(numbers), strict=True)
             return [_or_say(self._seen_again, k, fit) for k, fit in fits]
         rngs = [stream(self.seed, Purpose.REPLICATE, k) for k in numbers]
         if self._repeating is not None:
-            return self._repeating.replicate_many(self.conditioning, rngs)
+            found = self._repeating.replicate_many(self.conditioning, rngs)
+            return [one if isinstance(one, Exception) else (one,) for one in found]
         return [_or_say(self._made, k, rng) for k, rng in zip(numbers, rngs, strict=True)]
 
-    def _made(self, k: int, rng: np.random.Generator) -> DataView:
-        if self._listed is not None:
-            return self._listed.replicate_number(k, self.conditioning, rng)
-        return self.port.replicate(self.conditioning, rng)
+    def _made(self, k: int, rng: np.random.Generator) -> Views:
+        listed = self._listed
+        if listed is None:
+            return (self.port.replicate(self.conditioning, rng),)
+        return tuple(
+            listed.replicate_number(k, self.conditioning, rng) for _ in range(self.randomisations)
+        )
+
+    def _views(self, port: Checkable, rng: np.random.Generator) -> Views:
+        """A data set as a model sees it, each time with the next random numbers."""
+        return tuple(port.observe(self.conditioning, rng) for _ in range(self.randomisations))
 
     # Asking a protocol looks at every attribute: once, not for every replicate.
     @cached_property
@@ -178,7 +200,7 @@ class Replicates:
             fits = (_or_say(model.refit, response) for response in usable)
         return [one if isinstance(one, Exception) else next(fits) for one in responses]
 
-    def _seen_again(self, k: int, fit: Checkable | Exception) -> DataView:
+    def _seen_again(self, k: int, fit: Checkable | Exception) -> Views:
         """A replicate as the model sees it that was fitted to it."""
         if isinstance(fit, Exception):
             raise fit
@@ -189,7 +211,7 @@ class Replicates:
             and not fit.convergence.converged
         ):
             raise ConvergenceError("the refit did not converge")
-        return fit.observe(self.conditioning, stream(self.seed, Purpose.OBSERVE_REFIT, k))
+        return self._views(fit, stream(self.seed, Purpose.OBSERVE_REFIT, k))
 
 
 Made = TypeVar("Made")
@@ -259,6 +281,7 @@ def replicate(
         draws=_draws(port, draws),
         calibration=chosen,
         reason=reason,
+        randomisations=_randomisations(port, conditioning, chosen),
     )
 
 
@@ -303,6 +326,13 @@ def _draws(model: Checkable, draws: int | None) -> int | None:
     return count
 
 
+def _randomisations(model: Checkable, conditioning: Conditioning, calibration: Calibration) -> int:
+    """How often a data set is seen: once where that is not random, or replicates are seen once."""
+    repeatable = calibration != "plug-in" or isinstance(model, Enumerable)
+    random = conditioning == "posterior" or model.discrete
+    return RANDOMISATIONS if repeatable and random else 1
+
+
 def _calibration(model: Checkable, asked: Calibration | None) -> tuple[Calibration, str]:
     """The calibration asked for, or the one that suits the model, with the reason."""
     refittable = isinstance(model, Refittable)
@@ -327,17 +357,22 @@ class ReplicateNumbers:
 
     Attributes
     ----------
-    numbers : (B, s) array
-        One row a usable replicate, in their order.
+    single : (B, K, s) array
+        Numbers of each usable replicate, in their order, for each randomisation.
     kept : (B,) array of int
         Which replicates they are.
     failures : tuple of (str, int)
         Why replicates were kept out, and how many for each reason.
     """
 
-    numbers: FloatArray
+    single: FloatArray
     kept: IntArray
     failures: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def numbers(self) -> FloatArray:
+        """The mean over the randomisations, (B, s)."""
+        return average(self.single)
 
     @property
     def failed(self) -> int:
@@ -345,10 +380,24 @@ class ReplicateNumbers:
         return sum(count for _, count in self.failures)
 
 
+def average(single: FloatArray) -> FloatArray:
+    """Mean over randomisations of numbers (.., K, s); infinite where one of them is."""
+    with np.errstate(invalid="ignore"):
+        mean: FloatArray = single.mean(axis=-2)
+    return mean
+
+
+def reduce_views(views: Views, statistic: Statistic) -> FloatArray:
+    """The numbers of one data set for each randomisation, (K, s)."""
+    return np.array([statistic(view) for view in views], dtype=np.float64)
+
+
 def reduce_replicates(
     replicates: Replicates,
     statistic: Statistic,
     *,
+    enough: Callable[[ReplicateNumbers], bool] | None = None,
+    stops: Iterable[int] = (),
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> ReplicateNumbers:
@@ -362,6 +411,11 @@ def reduce_replicates(
     replicates : Replicates
     statistic : callable
         Takes a `DataView` to an array (s,); it must pickle where processes are used.
+    enough : callable, optional
+        Whether what there is suffices.
+    stops : iterable of int, optional
+        Numbers of replicates at which that is asked; the last one is the most that are made. By
+        default the number of the plan.
     n_jobs : int, optional
         As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional
@@ -377,24 +431,38 @@ def reduce_replicates(
         If no replicate was usable.
     """
     task = _Reduction(replicates, statistic)
-    rows = map_batches(
-        task,
-        range(replicates.size),
-        replicates.together,
-        n_jobs=n_jobs,
-        progress=progress,
-    )
-    return _collect(rows, refits=replicates.calibration != "plug-in")
+    report = reporter(progress)
+    ends = tuple(stops) or (replicates.size,)
+    most = ends[-1]
+    rows: list[FloatArray | str] = []
+    for stop in ends:
+        start = len(rows)
+        rows += map_batches(
+            task,
+            range(start, stop),
+            replicates.together,
+            n_jobs=n_jobs,
+            progress=_onward(report, start, most),
+        )
+        if stop < most and enough is not None and enough(_collect(rows, replicates)):
+            report(stop, stop)
+            break
+    return _collect(rows, replicates)
 
 
-def _collect(rows: list[FloatArray | str], *, refits: bool) -> ReplicateNumbers:
+def _onward(report: Callable[[int, int], Any], start: int, most: int) -> Callable[[int, int], Any]:
+    """Progress of some replicates as that of all."""
+    return lambda done, _: report(start + done, most)
+
+
+def _collect(rows: list[FloatArray | str], replicates: Replicates) -> ReplicateNumbers:
     kept = [k for k, row in enumerate(rows) if not isinstance(row, str)]
     failures = Counter(row for row in rows if isinstance(row, str))
     if not kept:
         made, remedy = (
-            ("refits", 'Simplify the model, or check it with calibration="plug-in"')
-            if refits
-            else ("replicate data sets", "Simplify the model")
+            ("replicate data sets", "Simplify the model")
+            if replicates.calibration == "plug-in"
+            else ("refits", 'Simplify the model, or check it with calibration="plug-in"')
         )
         raise ConvergenceError(
             f"none of {len(rows)} {made} was usable: {'; '.join(failures)}. {remedy}"
@@ -414,6 +482,6 @@ class _Reduction:
         return [
             f"{type(found).__name__}: {found}"
             if isinstance(found, Exception)
-            else self.statistic(found)
+            else reduce_views(found, self.statistic)
             for found in self.replicates.batch(numbers)
         ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +25,14 @@ from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
+from mixcheck.report.stopping import are_settled, most_draws, stops
 from mixcheck.simulation import (
     Calibration,
     ReplicateNumbers,
     Replicates,
+    average,
     reduce_replicates,
+    reduce_views,
 )
 
 __all__ = ["run_checks"]
@@ -66,7 +71,7 @@ def run_checks(
         seen = residuals(
             subject, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
         )
-    findings, numbers = _run(checks, seen, n_jobs, progress)
+    findings, numbers = _run(checks, seen, judge, n_jobs, progress)
     provenance = _provenance(seen, numbers) | {"suite": [check.to_dict() for check in checks]}
     return Report(
         findings,
@@ -122,7 +127,11 @@ class _AllNumbers:
 
 
 def _run(
-    checks: Iterable[Asked], seen: Residuals, n_jobs: int | None, progress: Progress
+    checks: Iterable[Asked],
+    seen: Residuals,
+    policy: Policy,
+    n_jobs: int | None,
+    progress: Progress,
 ) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.replicates
@@ -133,19 +142,75 @@ def _run(
     measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
     if not measures:
         return _attributed(asked, iter(())), None
-    numbers = _AllNumbers(measures)
-    observed = numbers.parts(seen.observed)
-    replicates = reduce_replicates(plan, numbers, n_jobs=n_jobs, progress=progress)
-    detail = _detail(plan, replicates)
-    ends = np.cumsum([part.size for part in observed])
-    parts = np.split(replicates.numbers, ends[:-1], axis=1)
-    found = iter(
-        measure.finding(NullSample(seen.observed, part, columns, detail))
-        for measure, part, columns in zip(measures, observed, parts, strict=True)
+    compared = _Comparison(seen, measures)
+    ends = _stops(plan, policy, len(measures))
+    replicates = reduce_replicates(
+        plan,
+        compared.numbers,
+        enough=lambda numbers: are_settled(compared.findings(numbers), policy, ends[-1]),
+        stops=ends,
+        n_jobs=n_jobs,
+        progress=progress,
     )
     index = context.frame.index
+    found = compared.findings(replicates)
     labelled = (_labelled(finding, index, plan.origin) for finding in found)
     return _attributed(asked, labelled), replicates
+
+
+def _stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
+    """Numbers of replicates after which verdicts are looked at; the last is the most."""
+    if plan.draws is not None:
+        return [plan.draws]
+    most = most_draws(policy.alpha, tests if policy.adjust == "holm" else 1)
+    if isinstance(plan.port, Enumerable):
+        most = min(most, plan.port.available)
+    return list(stops(most))
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """The observed data, to be compared with replicates by some measures."""
+
+    seen: Residuals
+    measures: tuple[CheckStatistic, ...]
+
+    @cached_property
+    def numbers(self) -> _AllNumbers:
+        """What is computed of every data set."""
+        return _AllNumbers(self.measures)
+
+    @cached_property
+    def _observed(self) -> FloatArray:
+        """Numbers of the observed data for each randomisation, (K, s)."""
+        plan = self.seen.replicates
+        views = plan.observe_again() if plan.randomisations > 1 else (self.seen.observed,)
+        return reduce_views(views, self.numbers)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where the numbers of each measure but the last end."""
+        parts = self.numbers.parts(self.seen.observed)
+        return list(itertools.accumulate(part.size for part in parts))[:-1]
+
+    def findings(self, replicates: ReplicateNumbers) -> list[Finding]:
+        """What each measure finds beside these replicates."""
+        detail = _detail(self.seen.replicates, replicates)
+        observed = np.split(self._observed, self._ends, axis=1)
+        made = np.split(replicates.single, self._ends, axis=2)
+        samples = (
+            NullSample(
+                self.seen.observed,
+                average(one),
+                average(many),
+                detail,
+                np.concatenate([one[None, :, 0], many[:, :, 0]]),
+            )
+            for one, many in zip(observed, made, strict=True)
+        )
+        return [
+            measure.finding(sample) for measure, sample in zip(self.measures, samples, strict=True)
+        ]
 
 
 def _attributed(
@@ -200,9 +265,10 @@ def _detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
     how = _HOW[plan.calibration]
     if not replicates.failed:
         return made + how
+    made_in_all = len(replicates.numbers) + replicates.failed
     kind = "replicates" if plan.calibration == "plug-in" else "refits"
     reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
-    return f"{made}{how} {replicates.failed} of {plan.size} {kind} were kept out: {reasons}"
+    return f"{made}{how} {replicates.failed} of {made_in_all} {kind} were kept out: {reasons}"
 
 
 def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[str, Any]:

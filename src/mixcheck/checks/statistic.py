@@ -83,12 +83,16 @@ class NullSample:
     replicates : (B, s) array
     detail : str
         How the replicates were made, in a sentence.
+    single : (B + 1, K) array or None
+        The test statistic of each data set, the observed one first, for each of several
+        randomisations; the numbers above are means over them.
     """
 
     observed: DataView
     numbers: FloatArray
     replicates: FloatArray
     detail: str = ""
+    single: FloatArray | None = None
 
     def quantile(self, level: float, column: int = 0) -> float:
         """A quantile of one of the numbers over the replicates."""
@@ -107,6 +111,12 @@ class NullSample:
         """
         statistics = np.concatenate([self.numbers[:1], self.replicates[:, 0]])
         return float(pool_pvalues(statistics, alternative)[0])
+
+    def single_pvalues(self, alternative: Alternative) -> tuple[float, ...]:
+        """The p-value that each randomisation alone would have; none where there is but one."""
+        if self.single is None or self.single.shape[1] == 1:
+            return ()
+        return tuple(float(pool_pvalues(one, alternative)[0]) for one in self.single.T)
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -156,6 +166,7 @@ class CheckStatistic(ABC):
             null=null,
             statistic=float(sample.numbers[0]),
             pvalue=sample.pvalue(alternative),
+            single_pvalues=sample.single_pvalues(alternative),
             alternative=alternative,
             effect=effect,
             n=n,

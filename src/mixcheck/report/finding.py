@@ -73,6 +73,9 @@ class Finding:
         The statistic in the replicate data sets, in their order; empty where none were used.
     holds : bool or None
         For exact facts (convergence, singularity): whether the null holds.
+    single_pvalues : tuple of float
+        The p-value of each randomisation of the data alone (draws of the random effects, jitter
+        of counts), where the statistic is a mean over several.
     rows : array of int
         Positions of observations implicated, in the data of the model.
     row_labels : tuple of str
@@ -111,6 +114,7 @@ class Finding:
     caution: str = field(default="", metadata=ADDED_LATER)
     asked: Mapping[str, Any] = field(default_factory=dict, metadata=ADDED_LATER)
     subject: Mapping[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
+    single_pvalues: tuple[Probability, ...] = field(default=(), metadata=ADDED_LATER)
 
     def __bool__(self) -> NoReturn:
         """A finding is a measurement, not a verdict."""

@@ -19,11 +19,27 @@ from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_choice, require_number, shown
-from mixcheck.report.adjustment import Pool, attainable, pool_pvalues, smallest_pvalue, step_down
+from mixcheck.report.adjustment import (
+    Pool,
+    attainable,
+    graded_pvalues,
+    pool_pvalues,
+    smallest_pvalue,
+    step_down,
+)
 from mixcheck.report.finding import Effect, Finding, Skipped, require_findings
 from mixcheck.report.sentences import effect_words, pvalue_words, sentence
 
-__all__ = ["Adjustment", "Judgement", "Policy", "Verdict", "departure", "require_policy"]
+__all__ = [
+    "AdjustedTest",
+    "Adjustment",
+    "Judgement",
+    "Policy",
+    "Verdict",
+    "adjust_pvalues",
+    "departure",
+    "require_policy",
+]
 
 Adjustment = Literal["min-p", "holm", "none"]
 # Older reports and calls have the name of the rule in one unit, which was never computed.
@@ -116,8 +132,18 @@ def _is_tested(finding: Finding | Skipped) -> bool:
 
 
 @dataclass(frozen=True)
-class _Test:
-    """What the adjustment says of one finding."""
+class AdjustedTest:
+    """What the adjustment says of one finding.
+
+    Attributes
+    ----------
+    adjusted : float
+        Adjusted p-value.
+    attainable : float
+        The smallest that these draws could have given, the other findings being as they are.
+    joint : bool
+        Whether it was adjusted over replicates that it shares with others.
+    """
 
     adjusted: float
     attainable: float
@@ -226,11 +252,9 @@ class Policy:
             If a p-value is outside [0, 1].
         """
         findings = require_findings(findings)
-        positions = [row for row, finding in enumerate(findings) if _is_tested(finding)]
-        tests = _adjusted([cast(Finding, findings[row]) for row in positions], self)
-        tested = dict(zip(positions, tests, strict=True))
         return tuple(
-            _judgement(self, finding, tested.get(row)) for row, finding in enumerate(findings)
+            _judgement(self, finding, test)
+            for finding, test in zip(findings, adjust_pvalues(findings, self), strict=True)
         )
 
     def idle(self, findings: Sequence[Finding | Skipped]) -> tuple[str, ...]:
@@ -299,27 +323,47 @@ def _reasons(waive: Mapping[str, str]) -> dict[str, str]:
     return dict(waive)
 
 
-def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[_Test]:
+def adjust_pvalues(
+    findings: Sequence[Finding | Skipped], policy: Policy
+) -> list[AdjustedTest | None]:
+    """What the adjustment says of each finding; None of those without a p-value."""
+    positions = [row for row, finding in enumerate(findings) if _is_tested(finding)]
+    tests = _adjusted([cast(Finding, findings[row]) for row in positions], policy)
+    found: list[AdjustedTest | None] = [None] * len(findings)
+    for row, test in zip(positions, tests, strict=True):
+        found[row] = test
+    return found
+
+
+def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]:
     """The adjusted p-value of each finding and the smallest one it could have had."""
     if not findings:
         return []
     pvalues = _raw_pvalues(findings)
     floors = np.array([finding.floor for finding in findings], dtype=np.float64)
     if policy.adjust == "none":
-        return [_Test(p, min(f, p), False) for p, f in zip(pvalues, floors, strict=True)]
+        return [AdjustedTest(p, min(f, p), False) for p, f in zip(pvalues, floors, strict=True)]
     pools = _pools(findings) if policy.adjust == "min-p" else []
     joint = np.zeros(len(findings), dtype=np.bool_)
+    # A pooled test has its place by a graded p-value, which can be as small as one likes.
+    places, least_places, least = pvalues.copy(), np.minimum(floors, pvalues), floors.copy()
     for pool in pools:
         joint[pool.members] = True
-        pvalues[pool.members] = np.maximum(pvalues[pool.members], pool.pvalues[:, 0])
-        for row in pool.members:
+        for row, graded in zip(pool.members, pool.pvalues[:, 0], strict=True):
             finding = findings[row]
-            least = smallest_pvalue(finding.replicates.size, finding.alternative)
-            floors[row] = max(floors[row], least)
-    adjusted = step_down(pvalues, pools)
-    least_adjusted = attainable(pvalues, np.minimum(floors, pvalues), pools, policy.alpha)
+            own = _own_pvalue(finding)
+            pvalues[row] = max(pvalues[row], own)
+            places[row] = graded if pvalues[row] == own else pvalues[row]
+            least_places[row] = 0.0
+            least[row] = max(
+                floors[row], smallest_pvalue(finding.replicates.size, finding.alternative)
+            )
+    adjusted = np.maximum(step_down(places, pools), pvalues)
+    least_adjusted = np.maximum(
+        attainable(places, least_places, pools, policy.alpha), np.minimum(least, pvalues)
+    )
     rows = zip(adjusted.tolist(), least_adjusted.tolist(), joint.tolist(), strict=True)
-    return [_Test(*row) for row in rows]
+    return [AdjustedTest(*row) for row in rows]
 
 
 def _raw_pvalues(findings: Sequence[Finding]) -> FloatArray:
@@ -341,19 +385,27 @@ def _pools(findings: Sequence[Finding]) -> list[Pool]:
     return [
         Pool(
             np.array(rows, dtype=np.intp),
-            np.stack([_finding_pvalues(findings[row]) for row in rows]),
+            np.stack(
+                [
+                    graded_pvalues(_data_sets(findings[row]), findings[row].alternative)
+                    for row in rows
+                ]
+            ),
         )
         for rows in groups.values()
     ]
 
 
-def _finding_pvalues(finding: Finding) -> FloatArray:
-    return pool_pvalues(
-        np.concatenate([[finding.statistic], finding.replicates]), finding.alternative
-    )
+def _data_sets(finding: Finding) -> FloatArray:
+    """The statistic of the data and of the replicates, (B + 1,)."""
+    return np.concatenate([[finding.statistic], finding.replicates])
 
 
-def _judgement(policy: Policy, finding: Finding | Skipped, test: _Test | None) -> Judgement:
+def _own_pvalue(finding: Finding) -> float:
+    return float(pool_pvalues(_data_sets(finding), finding.alternative)[0])
+
+
+def _judgement(policy: Policy, finding: Finding | Skipped, test: AdjustedTest | None) -> Judgement:
     if isinstance(finding, Skipped):
         words = sentence(finding.reason)
         return Judgement(finding.check, Verdict.SKIPPED, None, None, words)
@@ -386,7 +438,7 @@ def _exact_verdict(finding: Finding) -> tuple[Verdict, str]:
     return Verdict.FAIL, "This does not hold"
 
 
-def _tested_verdict(policy: Policy, test: _Test) -> tuple[Verdict, str]:
+def _tested_verdict(policy: Policy, test: AdjustedTest) -> tuple[Verdict, str]:
     if test.adjusted <= policy.alpha:
         return Verdict.FAIL, "The data contradict the model"
     if test.attainable > policy.alpha:
