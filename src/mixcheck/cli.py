@@ -1,6 +1,6 @@
 """The command ``mixcheck``: demo, check and compare.
 
-Its exit code is the verdict: 0 if no check fails, 1 if one does, 3 if nothing could be decided.
+Its exit code is the verdict: 0 if no check fails, 1 if one does, 3 if some could not be decided.
 2 means that it could not run, and 130 that it was interrupted.
 """
 
@@ -47,7 +47,7 @@ _DATA_HELP = (
 )
 _EXIT_HELP = (
     "exit code: 0 no check fails, 1 a check fails (with --strict: or does not pass), 2 could not "
-    "run, 3 nothing was decided: every check is UNDECIDED (more --draws) or SKIPPED, "
+    "run, 3 a check is UNDECIDED (more --draws), or every one SKIPPED, "
     "130 interrupted"
 )
 
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit code: 0 if no check fails, 1 if one fails (or, with ``--strict``, does not
-        pass), 2 if it could not run, 3 if nothing was decided, 130 if it was interrupted.
+        pass), 2 if it could not run, 3 if a check is undecided or nothing was decided, 130 if
+        it was interrupted.
 
     Examples
     --------
@@ -259,11 +260,12 @@ def _require_numbers(options: argparse.Namespace) -> None:
 def _verdict_code(report: Report, *, strict: bool) -> int:
     """The exit code that says what the report found."""
     from mixcheck.errors import ChecksFailed
+    from mixcheck.report.policy import Verdict
 
     try:
         report.assert_ok(strict=strict)
     except ChecksFailed:
-        return FAILED
+        return FAILED if strict or Verdict.FAIL in report.verdicts.values() else UNDECIDED
     return PASSED if report.decided else UNDECIDED
 
 

@@ -119,7 +119,7 @@ class Replicates:
     @property
     def size(self) -> int:
         """Number of replicate data sets, B; the most where it is decided as they come."""
-        return _most(self.port) if self.draws is None else self.draws
+        return DEFAULT_DRAWS if self.draws is None else self.draws
 
     @property
     def refits(self) -> int:
@@ -241,8 +241,9 @@ def replicate(
     model : GLMM, DrawsModel, or any model whose port is `Checkable`
         A fitted model, or draws made elsewhere (`mixcheck.from_draws`).
     draws : int, optional
-        Number of replicates. Without one it is decided as they come, so that no further one
-        would change a verdict, and is at most 999 or what a model of given draws holds.
+        Number of replicates. Without one it is decided as they come: so many that further ones
+        would hardly change a verdict (`mixcheck.report.stopping`), 999 at most where alpha is
+        0.05. Of a model of given draws it is all that there are, or 999.
     conditioning : {"posterior", "marginal", "mode"}
         Which random effects the residuals are given: one exact draw from their distribution
         given the data, none (integrated out), or their modes.
@@ -308,16 +309,11 @@ def _require_model(model: object) -> None:
     )
 
 
-def _most(model: Checkable) -> int:
-    """Replicates at most, where no number was given."""
-    return min(DEFAULT_DRAWS, model.available) if isinstance(model, Enumerable) else DEFAULT_DRAWS
-
-
 def _draws(model: Checkable, draws: int | None) -> int | None:
-    if draws is None:
-        return None
-    count = require_whole("draws", draws)
     available = model.available if isinstance(model, Enumerable) else None
+    if draws is None:
+        return None if available is None else min(DEFAULT_DRAWS, available)
+    count = require_whole("draws", draws)
     if available is not None and count > available:
         raise OptionError(
             f"draws={count} was asked for, and the model holds {available} draws; leave draws "

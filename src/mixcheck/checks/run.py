@@ -162,10 +162,7 @@ def _stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
     """Numbers of replicates after which verdicts are looked at; the last is the most."""
     if plan.draws is not None:
         return [plan.draws]
-    most = most_draws(policy.alpha, tests if policy.adjust == "holm" else 1)
-    if isinstance(plan.port, Enumerable):
-        most = min(most, plan.port.available)
-    return list(stops(most))
+    return list(stops(most_draws(policy.alpha, tests if policy.adjust == "holm" else 1)))
 
 
 @dataclass(frozen=True, eq=False)

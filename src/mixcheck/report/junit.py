@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from mixcheck.report.finding import Finding, Skipped
-from mixcheck.report.policy import Judgement, Verdict
+from mixcheck.report.policy import Judgement, Verdict, refuses
 
 __all__ = ["to_junit"]
 
@@ -20,8 +20,9 @@ def to_junit(
 ) -> str:
     """One test case for each outcome; there is a failure exactly where a verdict is FAIL.
 
-    SKIPPED, WAIVED and UNDECIDED are skipped test cases, with the verdict in the message: none
-    of them fails a report, and none has been passed. WARN passes, its sentence being the output.
+    A p-value that is UNDECIDED is an error. SKIPPED, WAIVED and what is UNDECIDED without a
+    p-value are skipped test cases, with the verdict in the message: none of them fails a report,
+    and none has been passed. WARN passes, its sentence being the output.
 
     Parameters
     ----------
@@ -31,14 +32,16 @@ def to_junit(
     name : str
         Name of the test suite.
     """
-    verdicts = [judgement.verdict for judgement in judgements]
+    failures = sum(judgement.verdict is Verdict.FAIL for judgement in judgements)
+    errors = sum(map(refuses, judgements)) - failures
+    skipped = sum(judgement.verdict in _SKIPPED for judgement in judgements) - errors
     suite = ElementTree.Element(
         "testsuite",
         name=_clean(name),
-        tests=str(len(verdicts)),
-        failures=str(verdicts.count(Verdict.FAIL)),
-        errors="0",
-        skipped=str(sum(verdict in _SKIPPED for verdict in verdicts)),
+        tests=str(len(judgements)),
+        failures=str(failures),
+        errors=str(errors),
+        skipped=str(skipped),
     )
     for outcome, judgement in zip(outcomes, judgements, strict=True):
         _add_case(suite, outcome, judgement)
@@ -65,6 +68,8 @@ def _add_case(suite: ElementTree.Element, outcome: Finding | Skipped, judgement:
     words = _clean(judgement.sentence)
     if judgement.verdict is Verdict.FAIL:
         ElementTree.SubElement(case, "failure", message=words, type="FAIL").text = words
+    elif refuses(judgement):
+        ElementTree.SubElement(case, "error", message=words, type="UNDECIDED").text = words
     elif judgement.verdict in _SKIPPED:
         ElementTree.SubElement(case, "skipped", message=f"{judgement.verdict.value}: {words}")
     elif judgement.verdict is Verdict.WARN:

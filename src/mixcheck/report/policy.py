@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
 from mixcheck.display.document import Tone
@@ -38,6 +38,7 @@ __all__ = [
     "Verdict",
     "adjust_pvalues",
     "departure",
+    "refuses",
     "require_policy",
 ]
 
@@ -51,8 +52,8 @@ class Verdict(Enum):
 
     ``PASS``: the data do not contradict the model. ``WARN``: they do, but by less than what
     matters; or an exact fact holds, with something to be known beside it. ``FAIL``: they do.
-    ``UNDECIDED``: these draws could not have failed it. ``SKIPPED``: the check does not apply.
-    ``WAIVED``: it fails, for a reason known before.
+    ``UNDECIDED``: these draws, fixed by ``draws=``, could not have failed it. ``SKIPPED``: the
+    check does not apply. ``WAIVED``: it fails, for a reason known before.
     """
 
     PASS = "PASS"
@@ -103,6 +104,12 @@ class Judgement:
     caution: str = field(default="", metadata=NOT_STORED)
 
 
+def refuses(judgement: Judgement) -> bool:
+    """Whether a verdict keeps a report from being ok: FAIL, or a p-value that decides nothing."""
+    undecided = judgement.verdict is Verdict.UNDECIDED and judgement.pvalue is not None
+    return undecided or judgement.verdict is Verdict.FAIL
+
+
 def departure(effect: Effect) -> float:
     """How far an effect is from its value under the model, in the unit of `Policy.negligible`.
 
@@ -143,11 +150,14 @@ class AdjustedTest:
         The smallest that these draws could have given, the other findings being as they are.
     joint : bool
         Whether it was adjusted over replicates that it shares with others.
+    enough : int or None
+        Replicates with which the smallest would be alpha at most; None where there are none.
     """
 
     adjusted: float
     attainable: float
     joint: bool
+    enough: int | None = None
 
 
 @answer_methods
@@ -342,7 +352,8 @@ def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]
     pvalues = _raw_pvalues(findings)
     floors = np.array([finding.floor for finding in findings], dtype=np.float64)
     if policy.adjust == "none":
-        return [AdjustedTest(p, min(f, p), False) for p, f in zip(pvalues, floors, strict=True)]
+        least = np.minimum(floors, pvalues)
+        return _tests(findings, policy, pvalues, least, np.zeros(len(findings), dtype=np.bool_))
     pools = _pools(findings) if policy.adjust == "min-p" else []
     joint = np.zeros(len(findings), dtype=np.bool_)
     # A pooled test has its place by a graded p-value, which can be as small as one likes.
@@ -362,8 +373,27 @@ def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]
     least_adjusted = np.maximum(
         attainable(places, least_places, pools, policy.alpha), np.minimum(least, pvalues)
     )
-    rows = zip(adjusted.tolist(), least_adjusted.tolist(), joint.tolist(), strict=True)
-    return [AdjustedTest(*row) for row in rows]
+    return _tests(findings, policy, adjusted, least_adjusted, joint)
+
+
+def _tests(
+    findings: Sequence[Finding],
+    policy: Policy,
+    adjusted: FloatArray,
+    least: FloatArray,
+    joint: BoolArray,
+) -> list[AdjustedTest]:
+    rows = zip(findings, adjusted.tolist(), least.tolist(), joint.tolist(), strict=True)
+    return [
+        AdjustedTest(pvalue, floor, shared, _enough(finding, floor, policy.alpha))
+        for finding, pvalue, floor, shared in rows
+    ]
+
+
+def _enough(finding: Finding, attainable: float, alpha: float) -> int | None:
+    """Replicates with which a test can fail: what is attainable goes down as their number."""
+    draws = finding.replicates.size
+    return math.ceil(attainable * (draws + 1) / alpha - 1e-9) - 1 if draws else None
 
 
 def _raw_pvalues(findings: Sequence[Finding]) -> FloatArray:
@@ -418,7 +448,10 @@ def _judgement(policy: Policy, finding: Finding | Skipped, test: AdjustedTest | 
     elif caution:
         lead = f"{lead}, and {caution}"
     adjusted = test.adjusted if test is not None and policy.adjust != "none" else None
-    numbers = [effect_words(finding.effect), pvalue_words(finding.pvalue, adjusted)]
+    numbers = [
+        effect_words(finding.effect),
+        pvalue_words(finding.pvalue, adjusted, finding.single_pvalues),
+    ]
     words = f"{lead}: {', '.join(part for part in numbers if part)}."
     if test is not None and policy.adjust == "min-p" and not test.joint:
         words += " It has no shared replicates, so its p-value is adjusted by Holm's rule."
@@ -443,9 +476,10 @@ def _tested_verdict(policy: Policy, test: AdjustedTest) -> tuple[Verdict, str]:
         return Verdict.FAIL, "The data contradict the model"
     if test.attainable > policy.alpha:
         least, alpha = format_number(test.attainable), format_number(policy.alpha)
+        more = "use more draws" if test.enough is None else f"write draws={test.enough} or more"
         return Verdict.UNDECIDED, (
             f"These draws could not have failed the model, since their smallest attainable "
-            f"p-value is {least} where {alpha} is needed; use more draws"
+            f"p-value is {least} where {alpha} is needed; {more}"
         )
     return Verdict.PASS, "The data do not contradict the model"
 

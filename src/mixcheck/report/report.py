@@ -36,7 +36,7 @@ from mixcheck.report.pages import (
     summary_paragraph,
     summary_table,
 )
-from mixcheck.report.policy import Judgement, Policy, Verdict, require_policy
+from mixcheck.report.policy import Judgement, Policy, Verdict, refuses, require_policy
 
 __all__ = ["Report"]
 
@@ -122,8 +122,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no verdict is FAIL; see `decided` for whether anything could have been."""
-        return Verdict.FAIL not in self.verdicts.values()
+        """Whether no verdict is FAIL, and no check with a p-value is UNDECIDED.
+
+        See `decided` for whether anything was.
+        """
+        return not any(map(refuses, self.judgements))
 
     @property
     def verdict(self) -> Verdict:
@@ -152,15 +155,15 @@ class Report:
         Parameters
         ----------
         strict : bool
-            Whether to refuse WARN, UNDECIDED and SKIPPED too.
+            Whether to refuse WARN and SKIPPED too, and what is UNDECIDED without a p-value.
 
         Raises
         ------
         ChecksFailed
             An ``AssertionError`` whose message is the table and the sentences.
         """
-        refused = _STRICTLY_REFUSED if require_flag("strict", strict) else (Verdict.FAIL,)
-        if any(judgement.verdict in refused for judgement in self.judgements):
+        refused = _STRICTLY_REFUSED if require_flag("strict", strict) else ()
+        if not self.ok or any(judgement.verdict in refused for judgement in self.judgements):
             raise ChecksFailed(self.to_text())
 
     def __getitem__(self, check: str) -> Finding:
@@ -284,8 +287,9 @@ class Report:
     def to_junit(self, path: PathLike | None = None) -> str:
         """JUnit XML with one test case a check; a failure exactly where a verdict is FAIL.
 
-        SKIPPED, WAIVED and UNDECIDED are skipped test cases: as in `ok`, none of them fails
-        a report. Call ``assert_ok(strict=True)`` where they should.
+        UNDECIDED with a p-value is an error. SKIPPED, WAIVED and descriptions are skipped test
+        cases: as in `ok`, none of them fails a report. Call ``assert_ok(strict=True)`` where
+        they should.
         """
         return write_file(to_junit(self.findings, self.judgements, name=self.title), path)
 

@@ -52,19 +52,23 @@ def _relation(pvalue: float) -> str:
     return shown if shown.startswith("<") else f"= {shown}"
 
 
-def pvalue_words(pvalue: float | None, adjusted: float | None) -> str:
-    """The p-values within a sentence.
+def pvalue_words(pvalue: float | None, adjusted: float | None, single: Sequence[float] = ()) -> str:
+    """The p-values within a sentence, with the span of those of single randomisations.
 
     Examples
     --------
     >>> pvalue_words(0.0002, 0.0123)
     'p < 0.001, adjusted p = 0.012'
+    >>> pvalue_words(0.21, None, (0.16, 0.33, 0.2))
+    'p = 0.210 (0.160 to 0.330 by each of 3 randomisations)'
     """
     if pvalue is None or math.isnan(pvalue):
         return ""
-    if adjusted is None:
-        return f"p {_relation(pvalue)}"
-    return f"p {_relation(pvalue)}, adjusted p {_relation(adjusted)}"
+    words = f"p {_relation(pvalue)}"
+    if single and min(single) < max(single):
+        low, high = format_pvalue(min(single)), format_pvalue(max(single))
+        words += f" ({low} to {high} by each of {len(single)} randomisations)"
+    return words if adjusted is None else f"{words}, adjusted p {_relation(adjusted)}"
 
 
 def join_words(words: Sequence[str]) -> str:
