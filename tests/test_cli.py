@@ -76,10 +76,12 @@ def test_strict(capsys):
     assert _check(*pastes, "--family", "gaussian", *enough) == 0
     assert _check(*pastes, "--family", "gaussian", *enough, "--strict") == 1
     assert _check(*CBPP, *enough, "--strict") == 0
-    assert _check(*CBPP, *FEW) == 0
+    few = ["--seed", "1", "--draws", "30", "--calibration", "plug-in"]
+    assert _check(*CBPP, *few) == 3
     words = " ".join(capsys.readouterr().out.split())
     assert "2 checks are undecided: dispersion and zeros" in words
-    assert _check(*CBPP, *FEW, "--strict") == 1
+    assert "write draws=39 or more" in words
+    assert _check(*CBPP, *few, "--strict") == 1
 
 
 def test_seed_reproduces(tmp_path):

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from mixcheck.report.adjustment import (
     Pool,
     attainable,
+    graded_pvalues,
     pool_pvalues,
     smallest_pvalue,
     step_down,
@@ -77,6 +78,47 @@ def test_undefined_replicates_count_against_the_model():
     values = np.array([1.0, 0.0, 2.0, np.nan])
     assert pool_pvalues(values, "greater").tolist() == [0.75, 1.0, 0.5, 0.25]
     assert pool_pvalues(values, "less").tolist() == [0.75, 0.5, 1.0, 0.25]
+
+
+@laws
+@given(
+    arrays(float, 40, elements=st.floats(-50.0, 50.0) | st.sampled_from([0.0, np.inf, np.nan])),
+    st.sampled_from(ALTERNATIVES),
+)
+def test_graded_pvalues_stay_within_their_rank(values, alternative):
+    """They are above the p-value of the next rank, at most their own, and in its order."""
+    shares, graded = pool_pvalues(values, alternative), graded_pvalues(values, alternative)
+    step = (2 if alternative == "two-sided" else 1) / values.size
+    assert np.all(graded <= shares)
+    assert np.all(graded > shares - step)
+    assert np.all(np.diff(graded[np.argsort(shares, kind="stable")]) >= -step)
+    for one in range(values.size if alternative != "two-sided" else 0):
+        assert np.mean(graded <= graded[one]) >= np.mean(shares <= shares[one]) - ROUNDING
+
+
+def test_far_data_are_told_apart_from_the_largest_replicate():
+    """Of 60 two-sided tests one far out has an adjusted p-value of 1 / (B + 1), not of a tie."""
+    values = np.random.default_rng(5).normal(size=(60, 100))
+    values[7, 0] = 12.0
+    graded = np.stack([graded_pvalues(row, "two-sided") for row in values])
+    assert step_down(graded[:, 0], [Pool(np.arange(60), graded)])[7] == 0.01
+    tied = np.stack([pool_pvalues(row, "two-sided") for row in values])
+    assert step_down(tied[:, 0], [Pool(np.arange(60), tied)])[7] > 0.6
+
+
+@pytest.mark.slow
+def test_graded_pvalues_have_the_level_of_the_family():
+    """Under the null the smallest adjusted p-value of 20 tests, light and heavy tailed, is valid."""
+    rng, runs, failed = np.random.default_rng(6), 1500, np.zeros(3)
+    for _ in range(runs):
+        values = rng.standard_t(3, size=(20, 60)) + rng.normal(size=(1, 60))
+        values[::3] = np.round(values[::3])
+        values[1::3] = rng.exponential(size=values[1::3].shape)
+        graded = np.stack([graded_pvalues(row, "two-sided") for row in values])
+        smallest = step_down(graded[:, 0], [Pool(np.arange(20), graded)]).min()
+        failed += smallest <= np.array([0.05, 0.1, 0.3])
+    levels = np.array([0.05, 0.1, 0.3])
+    assert np.all(failed / runs <= levels + 3.0 * np.sqrt(levels * (1.0 - levels) / runs))
 
 
 @laws

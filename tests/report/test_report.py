@@ -94,13 +94,15 @@ def test_one_property_drives_every_output(report):
     for judged in (report, report.judge(Policy(alpha=1e-6))):
         verdicts = [verdict.value for verdict in judged.verdicts.values()]
         failures = verdicts.count("FAIL")
-        assert judged.ok == (failures == 0)
+        undecided = verdicts.count("UNDECIDED")
+        assert judged.ok == (failures + undecided == 0)
         content = json.loads(judged.to_json())
         assert [item["verdict"] for item in content["judgements"]] == verdicts
         assert content["ok"] is judged.ok
         assert judged.to_frame()["verdict"].tolist() == verdicts
         suite = ElementTree.fromstring(judged.to_junit()).find("testsuite")
         assert suite.attrib["failures"] == str(failures) == str(len(suite.findall(".//failure")))
+        assert suite.attrib["errors"] == str(undecided) == str(len(suite.findall(".//error")))
         assert judged.to_html().count("</span>FAIL</span>") == (2 * failures + (failures > 0))
 
 
@@ -138,11 +140,14 @@ def test_assert_ok(report):
     with pytest.raises(ChecksFailed, match=r"dispersion +FAIL") as raised:
         report.assert_ok()
     assert str(raised.value) == report.to_text()
-    for name in ("slope", "influence", "spatial"):
+    for name in ("slope", "spatial"):
         weak = Report(tuple(item for item in report.findings if item.check == name), report.policy)
         weak.assert_ok()
         with pytest.raises(AssertionError):
             weak.assert_ok(strict=True)
+    open_ = Report(tuple(item for item in report.findings if item.check == "influence"))
+    with pytest.raises(ChecksFailed, match="could not have failed the model"):
+        open_.assert_ok()
     for name in ("zeros", "convergence", "outliers"):
         sound = Report(tuple(item for item in report.findings if item.check == name), report.policy)
         sound.assert_ok(strict=True)
@@ -233,13 +238,13 @@ def test_pickle(report):
 
 
 def test_junit(report):
-    """WARN passes with its output; SKIPPED, WAIVED and UNDECIDED are skipped by name."""
+    """WARN passes with its output; SKIPPED and WAIVED are skipped, and UNDECIDED is an error."""
     suite = ElementTree.fromstring(report.to_junit()).find("testsuite")
     cases = {case.attrib["name"]: case for case in suite}
     assert suite.attrib["tests"] == "7"
-    assert suite.attrib["skipped"] == "3"
+    assert (suite.attrib["skipped"], suite.attrib["errors"]) == ("2", "1")
     assert cases["slope"].find("system-out").text.startswith("WARN: ")
-    assert cases["influence"].find("skipped").attrib["message"].startswith("UNDECIDED: ")
+    assert cases["influence"].find("error").attrib["type"] == "UNDECIDED"
     assert list(cases["zeros"]) == []
 
 
