@@ -108,7 +108,7 @@ def test_far_data_are_told_apart_from_the_largest_replicate():
 
 @pytest.mark.slow
 def test_graded_pvalues_have_the_level_of_the_family():
-    """Under the null the smallest adjusted p-value of 20 tests, light and heavy tailed, is valid."""
+    """Under the null the smallest adjusted p-value of 20 tests, of several tails, is valid."""
     rng, runs, failed = np.random.default_rng(6), 1500, np.zeros(3)
     for _ in range(runs):
         values = rng.standard_t(3, size=(20, 60)) + rng.normal(size=(1, 60))

@@ -127,8 +127,10 @@ def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArr
 
     Examples
     --------
-    >>> graded_pvalues(np.array([9.0, *range(20)]), "greater")[:2].round(3)
-    array([0.524, 1.   ])
+    >>> graded_pvalues(np.array([20.0, *range(19)]), "greater")[:2].round(4)
+    array([0.0223, 1.    ])
+    >>> graded_pvalues(np.array([40.0, *range(19)]), "greater")[:2].round(4)
+    array([0.0147, 1.    ])
     """
     if alternative == "two-sided":
         above, below = (graded_pvalues(statistics, side) for side in ("greater", "less"))
