@@ -33,12 +33,15 @@ def test_a_report():
             then[key] for key in ("check", "verdict", "pvalue")
         ]
     for before, after in zip(old["findings"], new["findings"], strict=True):
-        added = {name: after.pop(name) for name in ("row_labels", "caution", "asked", "subject")}
-        assert added == {"row_labels": [], "caution": "", "asked": {}, "subject": {}}
+        later = ("row_labels", "caution", "asked", "subject", "single_pvalues")
+        assert [after.pop(name) for name in later] == [[], "", {}, {}, []]
         assert after == before
-    assert {k: new[k] for k in new if k not in ("findings", "policy")} == {
-        k: old[k] for k in old if k not in ("findings", "policy")
+    changed = ("findings", "policy", "judgements", "ok")
+    assert {k: new[k] for k in new if k not in changed} == {
+        k: old[k] for k in old if k not in changed
     }
+    # Nothing of it was decided, which is no longer ok.
+    assert (old["ok"], new["ok"]) == (True, False)
 
 
 def test_a_suite():
