@@ -235,3 +235,25 @@ def test_too_many_effects_that_meet() -> None:
     data["h"] = rng.permutation(6000) % 1501
     with pytest.raises(mc.OptionError, match="at most 2,000"):
         mc.glmm("y ~ 1 + (1 | g) + (1 | h)", data, family="poisson", method="importance")
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize("rest", ["", " + (1 | h)"])
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_variance_of_zero(seed: int, rest: str) -> None:
+    """At a variance of zero the fit converges, and is that without the term."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"g": np.tile(np.arange(10), 20), "h": rng.integers(0, 8, 200)})
+    # As many ones in each group: less variation between them than chance gives.
+    data["y"] = ((np.arange(200) // 10 + 7 * data["g"]) % 20 < 9).astype(int)
+    swap = rng.random(200) < 0.05 + 0.3 * expit(0.8 * rng.normal(size=8)[data["h"]])
+    data["y"] = np.where(swap, 1 - data["y"], data["y"])
+    options = {"family": "binomial", "method": "importance", "draws": 256}
+    fit = mc.glmm(f"y ~ 1 + (1 | g){rest}", data, **options)
+    assert fit.converged
+    assert "(1 | g)" in fit.convergence.singular
+    held = fit.covariance_parameters()
+    assert held["estimate"].iloc[0] < 1e-3
+    without = mc.glmm(f"y ~ 1{rest}", data, **(options if rest else {"family": "binomial"}))
+    error = fit.convergence.integration["Monte Carlo standard error of the log-likelihood"]
+    assert abs(fit.llf - without.llf) < 2.0 * ERRORS * error + 1e-8

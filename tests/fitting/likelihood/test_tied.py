@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.polynomial.hermite_e import hermegauss
+from scipy.special import logsumexp
 
 from mixcheck.design import build_design, parse_formula
 from mixcheck.design.covariances import Sequential
-from mixcheck.families import Gaussian, Poisson
+from mixcheck.families import Binomial, Gaussian, Poisson
 from mixcheck.fitting.estimation.reml import join
 from mixcheck.fitting.latent.roots import scale
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 
@@ -206,3 +211,52 @@ def test_inverse(formula: str) -> None:
             own = slice(starts[f], starts[f + 1])
             trace = np.trace(inverse[own, own])
             np.testing.assert_allclose(held.tied_trace(f, entries), trace, rtol=1e-8)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_importance_sampling_gradient(formula: str) -> None:
+    """With points drawn in the effects of tied levels the gradient is exact for the points."""
+    problem = make_problem(formula, Poisson())
+    psi, method = start(problem), Importance(64)
+    objective = objective_of(problem, method)
+    found, step = objective(psi, None), 1e-3
+    weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * step)
+    for j, e in enumerate(step * np.eye(psi.size)):
+        at = [objective(psi + k * e, found).deviance for k in (-2, -1, 1, 2)]
+        assert found.gradient[j] == pytest.approx(weights @ at, abs=1e-5 + 1e-6 * abs(at[0]))
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_importance_sampling_of_a_normal_response(formula: str) -> None:
+    """There each weight is one, and the deviance and its gradient are Laplace's."""
+    problem = make_problem(formula, Gaussian(), dispersion="~ 1")
+    psi, zeros = start(problem), problem.latent.zeros()
+    found, laplace = (m.evaluate(problem, psi, zeros) for m in (Importance(64), Laplace()))
+    assert found.deviance == pytest.approx(laplace.deviance, abs=1e-7)
+    np.testing.assert_allclose(found.gradient, laplace.gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("formula", ["y ~ 1 + ar1(0 + t | g)", "y ~ 1 + propto(1 | s, K)"])
+def test_importance_sampling_is_the_integral(formula: str) -> None:
+    """Four effects that are tied, a product rule for their integral in place of points."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"y": rng.integers(0, 2, 16), "g": 0, "t": np.tile(range(4), 4)})
+    frame["s"] = frame["t"].map(dict(enumerate("abcd")))
+    A = rng.normal(size=(4, 6))
+    K = pd.DataFrame(A @ A.T / 6.0, list("abcd"), list("abcd"))
+    design = build_design(parse_formula(formula), frame, ratio_is_trials=True, context={"K": K})
+    problem = arrange(design, Binomial())
+    psi = np.array([0.2, 1.4, 0.8])[: problem.n_beta + problem.n_theta]
+    z, w = hermegauss(25)
+    nodes = np.array(list(product(z, repeat=4)))
+    weights = np.log(np.array(list(product(w, repeat=4)))).sum(axis=1) - 2.0 * np.log(2 * np.pi)
+    eta = psi[0] + nodes @ dense_map(problem, psi[1:]).T
+    sign = 2.0 * problem.data.y - 1.0
+    wanted = logsumexp(-np.logaddexp(0.0, -sign * eta).sum(axis=1) + weights)
+    method = Importance(4096)
+    at = objective_of(problem, method)(psi, None)
+    error = method.facts(problem, at)["Monte Carlo standard error of the log-likelihood"]
+    # More than four standard errors have odds of 1e-4.
+    assert abs(-0.5 * at.deviance - wanted) < 4.0 * error
+    laplace = objective_of(problem, Laplace())(psi, None)
+    assert abs(-0.5 * laplace.deviance - wanted) > 10.0 * error

@@ -17,6 +17,7 @@ from mixcheck.fitting.estimation.gaussian import (
     is_profiled,
 )
 from mixcheck.fitting.estimation.information import invert_curvature, invert_information
+from mixcheck.fitting.estimation.one_side import end_on_one_side
 from mixcheck.fitting.estimation.optimize import (
     POLE,
     RUNAWAY,
@@ -611,6 +612,8 @@ def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     if turned is None:
         return optimum
     psi, signs = turned
+    if not method.approximation.even:
+        return end_on_one_side(problem, optimum, psi, method)
     evaluation = objective_of(problem, method)(psi, None)
     turned_hessian = optimum.hessian
     if turned_hessian is not None:

@@ -164,7 +164,15 @@ class Method(ABC):
 
 
 class Approximation(Method):
-    """An approximation of the marginal likelihood, as a function of the parameters."""
+    """An approximation of the marginal likelihood, as a function of the parameters.
+
+    Attributes
+    ----------
+    even : bool
+        Whether it is the same for all parameters of one covariance.
+    """
+
+    even: ClassVar[bool] = True
 
     @property
     def approximation(self) -> Approximation:

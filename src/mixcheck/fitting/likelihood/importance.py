@@ -12,6 +12,9 @@ stay the same however the parameters move: the deviance is a smooth function of 
 gradient is that of this very expression, points moving with the modes and with L. Other
 scramblings say how large the Monte Carlo error of the log-likelihood is.
 
+Levels that are tied, ``w = A u`` with ``K = A A'``, are one component too. Points are then drawn in
+w, where H is ``S = Lambda' Z'WZ Lambda + K^-1`` and ``log det H = log det S + log det K``.
+
 References
 ----------
 Pinheiro & Bates (1995), Journal of Computational and Graphical Statistics 4, 12-35, for the
@@ -33,10 +36,11 @@ from scipy import sparse
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design.levels import Dependence
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
-from mixcheck.fitting.latent.layout import Gram, Latent
-from mixcheck.fitting.latent.roots import units_of
+from mixcheck.fitting.latent.layout import Factor, Gram, Latent
+from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
 from mixcheck.fitting.likelihood.approximation import (
@@ -103,6 +107,7 @@ class Importance(Approximation):
     seed: int = 0
 
     spelling: ClassVar[str] = "importance"
+    even: ClassVar[bool] = False
     takes: ClassVar[Mapping[str, Option]] = {"draws": _DRAWS, "seed": _SEED}
     refusals: ClassVar[Mapping[str, str]] = {
         "reml": "reml=True integrates over the fixed effects too, which importance sampling of the "
@@ -130,7 +135,6 @@ class Importance(Approximation):
         OptionError
         """
         require_random_effects(problem, self)
-        problem.require_independent_levels(self.spelling)
         largest = int(_components_of(problem.latent).sizes.max())
         if largest > _MOST_EFFECTS:
             raise OptionError(
@@ -156,7 +160,8 @@ class Importance(Approximation):
             return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
         deviance = float(sampler.deviances(sums.total).sum())
         direct, entries = sampler.differentiate(sums)
-        direct = replace(direct, roots=[stack.sum(axis=2) for stack in direct.roots])
+        sums_of_levels = zip(mode.roots, direct.roots, strict=True)
+        direct = replace(direct, roots=[embed(r, stack.sum(axis=2)) for r, stack in sums_of_levels])
         curvature = problem.observed(mode.point.derivatives)
         gradient = pull_back(problem, psi, mode, curvature, mode.system.gram, entries, direct)
         spread = largest_variance(problem, mode.system.factorization.inverse_entries())
@@ -356,10 +361,19 @@ class _Components:
         (q, m), (r, k) = self.latent.factors[f].shape, self.latent.factors[g].shape
         left = (self.starts[f] + np.arange(q)[:, None] * m + pair.left)[:, None]
         right = (self.starts[g] + np.arange(r)[:, None] * k + pair.right)[None]
+        return self.places_of(left, right), self.places_of(right, left)
+
+    def places_of(self, left: IntArray, right: IntArray) -> IntArray:
+        """Where the entries of random effects of one component stand in the matrices."""
         component = self.effects[left]
         start, size = self.matrix_starts[component], self.sizes[component]
-        i, j = self.place[left], self.place[right]
-        return start + i * size + j, start + j * size + i
+        return start + self.place[left] * size + self.place[right]
+
+    def ties_of(self, f: int, levels: IntArray, others: IntArray) -> IntArray:
+        """Where the entries of levels of a factor with others stand, for each of its effects."""
+        q, m = self.latent.factors[f].shape
+        first = self.starts[f] + m * np.arange(q)[:, None]
+        return self.places_of(first + levels, first + others)
 
     @cached_property
     def maps(self) -> dict[int, sparse.csr_array]:
@@ -395,6 +409,13 @@ def _indicator(codes: IntArray, size: int) -> sparse.csr_array:
     return sparse.csr_array(entries, shape=(size, codes.size))
 
 
+def _first_tied(factor: Factor) -> IntArray:
+    """The first of the levels that each level is tied to."""
+    assert factor.ties is not None
+    first: IntArray = np.searchsorted(factor.ties.blocks, factor.ties.blocks)
+    return first
+
+
 @lru_cache(maxsize=2)
 def _components_of(latent: Latent) -> _Components:
     from scipy.sparse.csgraph import connected_components
@@ -404,6 +425,9 @@ def _components_of(latent: Latent) -> _Components:
     pairs = [(key, pair) for key, pair in latent.pairs.items() if key[0] < key[1]]
     left = np.concatenate([[0], *(firsts[f] + pair.left for (f, _), pair in pairs)])
     right = np.concatenate([[0], *(firsts[g] + pair.right for (_, g), pair in pairs)])
+    tied = [(a + _first_tied(f), a, f.m) for a, f in zip(firsts, factors, strict=False) if f.ties]
+    left = np.concatenate([left, *(first for first, _, _ in tied)])
+    right = np.concatenate([right, *(a + np.arange(m) for _, a, m in tied)])
     entries = np.ones(left.size), (left.astype(np.intp), right.astype(np.intp))
     links = sparse.csr_array(entries, shape=(firsts[-1], firsts[-1]))
     count, labels = connected_components(links, directed=False)
@@ -423,7 +447,7 @@ def _components_of(latent: Latent) -> _Components:
 
 @dataclass(frozen=True, eq=False)
 class _Roots:
-    """Square roots of H of the components of each size, (components, size, size).
+    """Square roots of H, or S, of the components of each size, (components, size, size).
 
     Attributes
     ----------
@@ -432,7 +456,7 @@ class _Roots:
     steps : list of array
         ``T = L^-T``.
     log_dets : (C,)
-        ``log det H``.
+        ``log det S`` and, shared among components, ``log det K``.
     """
 
     lower: list[FloatArray]
@@ -443,8 +467,15 @@ class _Roots:
 def _root_components(parts: _Components, mode: Mode) -> _Roots | None:
     """None if H is not positive definite to rounding."""
     values = np.zeros(parts.matrix_starts[-1])
-    for matrix in parts.matrices(values):
-        matrix[:] = np.eye(matrix.shape[1])
+    shared = 0.0
+    for f, (factor, root) in enumerate(zip(parts.latent.factors, mode.roots, strict=True)):
+        levels = np.arange(factor.m)
+        if not isinstance(root, TiedRoot):
+            values[parts.ties_of(f, levels, levels)] = 1.0
+            continue
+        shared += factor.q * root.dependence.log_det() / parts.sizes.size
+        for here, others, entries in _precision_entries(root.dependence, levels):
+            values[parts.ties_of(f, here, others)] = entries
     for (f, g), block in mode.system.gram.items():
         entries = sandwich(units_of(mode.roots[f]), block, units_of(mode.roots[g]))
         here, mirrored = parts.addresses((f, g))
@@ -457,7 +488,23 @@ def _root_components(parts: _Components, mode: Mode) -> _Roots | None:
         return None
     steps = [_invert(L).swapaxes(1, 2) for L in lower]
     log_dets = [2.0 * np.log(np.einsum("cii->ci", L)).sum(axis=1) for L in lower]
-    return _Roots(lower, steps, np.concatenate(log_dets))
+    return _Roots(lower, steps, np.concatenate(log_dets) + shared)
+
+
+def _precision_entries(
+    dependence: Dependence, levels: IntArray
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """``K^-1``: levels, others, and its entries there; nothing where they are independent."""
+    precision, beside = dependence.precision()
+    if beside is None:
+        here, others = (part.ravel() for part in np.meshgrid(levels, levels, indexing="ij"))
+        yield here, others, precision.ravel()
+        return
+    yield levels, levels, precision
+    # The last of a block has nothing beside it, and the next level is in another component.
+    inner = np.flatnonzero(beside[:-1])
+    yield inner, inner + 1, beside[inner]
+    yield inner + 1, inner, beside[inner]
 
 
 def _cholesky(matrices: FloatArray) -> FloatArray:
@@ -497,7 +544,9 @@ class _Block:
     ----------
     z : list of (components, size, B)
     u : (N, B)
-        Standardised random effects.
+        Standardised random effects; w where levels are tied.
+    pull : (N, B)
+        Derivative of half their squares, u, or ``K^-1 w`` of ``w'K^-1 w / 2``.
     weight : (C, B)
         Relative to the joint density at the modes.
     eta : list of (B, n)
@@ -510,6 +559,7 @@ class _Block:
 
     z: list[FloatArray]
     u: FloatArray
+    pull: FloatArray
     weight: FloatArray
     eta: list[FloatArray]
     value: FloatArray
@@ -532,6 +582,8 @@ class _Sums:
         ``sum_k w_k df/du (u_k)``.
     spread : list of (components, size, size)
         ``sum_k w_k df/du (u_k) z_k'``.
+    ties : mapping of int to (2, m)
+        ``sum_k w_k w_jk^2`` and ``sum_k w_k w_jk w_(j+1)k`` of tied levels whose K has parameters.
     """
 
     total: FloatArray
@@ -540,6 +592,7 @@ class _Sums:
     roots: list[FloatArray]
     u: FloatArray
     spread: list[FloatArray]
+    ties: dict[int, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -557,25 +610,41 @@ class _Sampler:
     @cached_property
     def centre(self) -> FloatArray:
         """Modes, (N,)."""
-        return np.concatenate([u.ravel() for u in self.mode.point.u])
+        parts = zip(self.mode.roots, self.mode.point.u, strict=True)
+        return np.concatenate([_spread(root, u).ravel() for root, u in parts])
 
     @cached_property
     def at_mode(self) -> FloatArray:
         """Joint log density of each component at its mode, (C,)."""
         rows: FloatArray = self.parts.row_sums @ self.mode.point.derivatives.value
-        return rows - 0.5 * (self.parts.effect_sums @ self.centre**2)
+        u = np.concatenate([part.ravel() for part in self.mode.point.u])
+        held: FloatArray = rows - 0.5 * (self.parts.effect_sums @ u**2)
+        return held
+
+    def _pull(self, u: FloatArray) -> FloatArray:
+        """``K^-1 w`` where levels are tied, u elsewhere, (N, B)."""
+        out = []
+        for root, held in zip(self.mode.roots, self._by_level(u), strict=True):
+            if isinstance(root, TiedRoot):
+                A, flat = root.dependence, held.transpose(0, 2, 1).reshape(-1, held.shape[1])
+                flat = A.whiten_transposed(A.whiten(flat))
+                held = flat.reshape(len(held), -1, held.shape[1]).transpose(0, 2, 1)
+            out.append(held.reshape(-1, u.shape[1]))
+        return np.concatenate(out)
 
     def deviances(self, total: FloatArray) -> FloatArray:
         """Deviance of each component, (C,)."""
         return self.roots.log_dets - 2.0 * (self.at_mode + np.log(total / self.draws))
 
+    def _by_level(self, u: FloatArray) -> Iterator[FloatArray]:
+        """The effects (q, m, B) of each factor."""
+        for start, factor in zip(self.parts.starts, self.problem.latent.factors, strict=False):
+            yield u[start : start + factor.q * factor.m].reshape(factor.q, factor.m, -1)
+
     def _factors(self, u: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Lambda and the effects (q, m, B) of each factor."""
-        for start, root, factor in zip(
-            self.parts.starts, self.mode.roots, self.problem.latent.factors, strict=False
-        ):
-            held = u[start : start + factor.q * factor.m]
-            yield units_of(root), held.reshape(factor.q, factor.m, -1)
+        for root, held in zip(self.mode.roots, self._by_level(u), strict=True):
+            yield units_of(root), held
 
     def blocks(self, seed: int | None = None) -> Iterator[_Block]:
         """The points in turn, by the scrambling of another seed where one is given."""
@@ -601,12 +670,13 @@ class _Sampler:
                 eta[k] += (Z @ effects).T
             d = problem.derivatives_of_copies(eta, 1)
             value = d.value.reshape(count, -1)
-            joint = parts.row_sums @ value.T - 0.5 * (parts.effect_sums @ u**2)
+            pull = self._pull(u)
+            joint = parts.row_sums @ value.T - 0.5 * (parts.effect_sums @ (u * pull))
             lengths = np.concatenate([np.einsum("csb,csb->cb", held, held) for held in some])
             with np.errstate(over="ignore"):
                 weight = np.exp(joint - self.at_mode[:, None] + 0.5 * lengths)
             first = [part.reshape(count, -1) for part in d.first]
-            yield _Block(some, u, weight, eta, value, first)
+            yield _Block(some, u, pull, weight, eta, value, first)
 
     def sum(self) -> _Sums | None:
         """Sums over all points; None where they are not finite."""
@@ -616,6 +686,8 @@ class _Sampler:
         roots = [np.zeros((factor.q, *factor.shape)) for factor in latent.factors]
         slopes = np.zeros(self.centre.size)
         spread = [np.zeros((*held.shape, held.shape[1])) for held in parts.members]
+        tied = _with_parameters(self.mode.roots)
+        ties = {f: np.zeros((2, latent.factors[f].m)) for f in tied}
         for block in self.blocks():
             total += block.weight.sum(axis=1)
             squares += (block.weight**2).sum(axis=1)
@@ -630,16 +702,21 @@ class _Sampler:
                 np.tensordot(root.T, held, 1).reshape(-1, rows.shape[1])
                 for root, held in self._factors(scores)
             ]
-            slope = np.concatenate(pulled) - block.weight[parts.effects] * block.u
+            slope = np.concatenate(pulled) - block.weight[parts.effects] * block.pull
             slopes += slope.sum(axis=1)
             both = zip(self._factors(scores), self._factors(block.u), strict=True)
             for stack, ((_, a), (_, b)) in zip(roots, both, strict=True):
                 stack += np.einsum("imb,jmb->ijm", a, b)
             for square, members, z in zip(spread, parts.members, block.z, strict=True):
                 square += slope[members] @ z.swapaxes(1, 2)
+            for f, squares_of in ties.items():
+                where = slice(parts.starts[f], parts.starts[f + 1])
+                w, shares = block.u[where], block.weight[parts.effects[where]]
+                squares_of[0] += (shares * w * w).sum(axis=1)
+                squares_of[1, :-1] += (shares[:-1] * w[:-1] * w[1:]).sum(axis=1)
         if not (np.isfinite(total).all() and total.min() > 0.0):
             return None
-        return _Sums(total, squares, coef, roots, slopes, spread)
+        return _Sums(total, squares, coef, roots, slopes, spread, ties)
 
     def differentiate(self, sums: _Sums) -> tuple[Direct, Gram]:
         """Derivatives of the deviance with the modes and H held, by level, and in H."""
@@ -652,7 +729,8 @@ class _Sampler:
             for start, stack in zip(parts.starts, sums.roots, strict=False)
         ]
         slopes = -2.0 * shares * sums.u
-        u = [held[:, :, 0] for _, held in self._factors(slopes)]
+        w = [held[:, :, 0] for held in self._by_level(slopes)]
+        u = [_spread_transposed(root, held) for root, held in zip(self.mode.roots, w, strict=True)]
         values = np.empty(parts.matrix_starts[-1])
         done = 0
         for target, lower, step, spread in zip(
@@ -663,7 +741,49 @@ class _Sampler:
             target[:] = step @ step.swapaxes(1, 2)
             target += _root_adjoint(lower, step, -2.0 * each * spread)
         entries = Gram({key: values[parts.addresses(key)[0]] for key in latent.pairs})
-        return Direct(coef, roots, u), entries
+        moved = {
+            f: self._slopes(f, A, w[f], values, shares, sums)
+            for f, A in _with_parameters(self.mode.roots).items()
+        }
+        return Direct(coef, roots, u, moved), entries
+
+    def _slopes(
+        self,
+        f: int,
+        A: Dependence,
+        d_w: FloatArray,
+        values: FloatArray,
+        shares: FloatArray,
+        sums: _Sums,
+    ) -> FloatArray:
+        """Derivative in the parameters of K: through ``S``, the density of w, and ``w = A u``."""
+        parts, levels = self.parts, np.arange(d_w.shape[1])
+        known = shares[parts.starts[f] : parts.starts[f + 1]] * sums.ties[f]
+        diagonal = values[parts.ties_of(f, levels, levels)[0]]
+        beside = np.zeros(levels.size)
+        known_beside = A.precision()[1]
+        assert known_beside is not None
+        inner = np.flatnonzero(known_beside[:-1])
+        beside[inner] = values[parts.ties_of(f, inner, inner + 1)[0]]
+        slopes = A.log_det_slope(diagonal + known[0], beside + known[1])
+        u = self.mode.point.u[f]
+        return slopes + A.outer(d_w, u, A.spread(u))
+
+
+def _with_parameters(roots: Sequence[Root]) -> dict[int, Dependence]:
+    """How levels are tied, for each factor of which that has parameters."""
+    tied = {f: root.dependence for f, root in enumerate(roots) if isinstance(root, TiedRoot)}
+    return {f: A for f, A in tied.items() if A.n_parameters}
+
+
+def _spread(root: Root, u: FloatArray) -> FloatArray:
+    """``w = A u``, (q, m)."""
+    return root.dependence.spread(u) if isinstance(root, TiedRoot) else u
+
+
+def _spread_transposed(root: Root, s: FloatArray) -> FloatArray:
+    """``A' s``, (q, m)."""
+    return root.dependence.spread_transposed(s) if isinstance(root, TiedRoot) else s
 
 
 def _root_adjoint(lower: FloatArray, step: FloatArray, spread: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
-from mixcheck.fitting.latent.roots import Root, change, scale
+from mixcheck.fitting.latent.roots import Root, change, scale, units_of
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -37,6 +37,10 @@ __all__ = [
 # The mode is accepted where the Newton decrement falls below this: through log det H
 # the errors of the deviance and of its gradient are of the order of its square root.
 _DECREMENT = 1e-16
+# The gradient in a deviation of random effects moves with the modes, in units of their own
+# precision, by the root of what a row says of its effects: beyond this much, modes are sought
+# more closely.
+_STEEP = 1e4
 # A step this small is probably the last one: third derivatives are then wanted.
 _NEARLY = 1e-3
 # Chord steps must shrink the decrement by this much, or H is factored again.
@@ -223,6 +227,16 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
     return out
 
 
+def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
+    """The decrement to end at, by the largest information of a row on its standardised effects."""
+    second, random = point.derivatives.second, problem.latent.random_predictors
+    largest = max(
+        (float(np.abs(second[k, k]).max()) for k in random if (k, k) in second), default=0
+    )
+    largest *= max((float(np.abs(units_of(root)).max()) ** 2 for root in roots), default=0.0)
+    return _DECREMENT * _STEEP / max(largest, _STEEP)
+
+
 def find_mode(
     problem: Problem,
     base: Sequence[FloatArray],
@@ -273,7 +287,7 @@ def find_mode(
         idle = idle + 1 if fresh is not None and decrement >= 0.25 * least else 0
         blind = idle >= _IDLE and decrement < problem.rounding
         stalled = fresh is not None and (blind or bool(stalls(decrement, least, point.energy)))
-        if decrement < _DECREMENT or stalled:
+        if stalled or (decrement < _DECREMENT and decrement < _finest(problem, roots, point)):
             return _complete_mode(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf

@@ -220,7 +220,7 @@ class Problem:
         if tied:
             raise OptionError(
                 f'method="{method}" needs levels that are independent, and the levels or times '
-                f'of {tied[0]} are tied to each other; write method="laplace"'
+                f'of {tied[0]} are tied to each other; write method="laplace" or "importance"'
             )
 
     @cached_property
