@@ -508,8 +508,7 @@ class ScoreProjection:
 class Scored(Protocol):
     """A model that knows the scores of its rows, and what estimation takes of them."""
 
-    @property
-    def score_projection(self) -> ScoreProjection:
+    def project_scores(self) -> ScoreProjection:
         """What the estimates of the fixed effects take of the scores."""
         ...
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from mixcheck.checks.pooled import (
+    distance_from_others,
+    moments_of_others,
     pool_of,
     quadratic_form,
     simultaneous_band,
@@ -42,10 +44,31 @@ def test_the_quadratic_form_is_that_of_the_free_directions(pool):
     assert rank == 3
 
 
+def test_the_distance_is_that_from_all_others(pool):
+    """Written out; numbers that follow from others add nothing, and the rank says how many do."""
+    found, rank = distance_from_others(pool)
+    assert rank == 3
+    for k in (0, 17):
+        others = np.delete(pool[:, :3], k, axis=0)
+        apart = pool[k, :3] - others.mean(axis=0)
+        expected = apart @ np.linalg.inv(np.cov(others, rowvar=False, bias=True)) @ apart
+        assert found[k] == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_moments_are_those_of_all_others(pool):
+    """Mean and variance without the data set itself."""
+    mean, variance = moments_of_others(pool[:, 0])
+    for k in (0, 17):
+        others = np.delete(pool[:, 0], k)
+        assert mean[k] == pytest.approx(others.mean(), rel=ROUNDING)
+        assert variance[k] == pytest.approx(others.var(), rel=ROUNDING)
+
+
 def test_the_order_of_the_data_sets_does_not_matter(pool):
     """Data and replicates are treated alike: what is permuted stays permuted."""
     order = np.random.default_rng(2).permutation(50)
-    np.testing.assert_allclose(quadratic_form(pool[order])[0], quadratic_form(pool)[0][order])
+    moved = distance_from_others(pool[order])[0]
+    np.testing.assert_allclose(moved, distance_from_others(pool)[0][order])
 
 
 def test_a_statistic_comes_before_other_numbers(pool):

@@ -10,7 +10,12 @@ from mixcheck.checks.dispersion import Dispersion
 from mixcheck.checks.groups import Groups
 from mixcheck.checks.heaping import Heaping
 from mixcheck.checks.hurdle_zeros import HurdleZeros
+from mixcheck.checks.interaction import Interaction
 from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
+from mixcheck.checks.link import Link
+from mixcheck.checks.missing_group import MissingGroup
+from mixcheck.checks.missing_predictor import MissingPredictor
+from mixcheck.checks.missing_slope import MissingSlope
 from mixcheck.checks.outliers import Outliers
 from mixcheck.checks.phylogenetic import Phylogenetic
 from mixcheck.checks.random_effects import RandomEffects
@@ -37,7 +42,12 @@ __all__ = [
     "Groups",
     "Heaping",
     "HurdleZeros",
+    "Interaction",
     "LaplaceAdequacy",
+    "Link",
+    "MissingGroup",
+    "MissingPredictor",
+    "MissingSlope",
     "Outliers",
     "Phylogenetic",
     "RandomEffects",

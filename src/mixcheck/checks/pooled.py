@@ -11,7 +11,15 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.statistic import NullSample
 
-__all__ = ["pool_of", "quadratic_form", "simultaneous_band", "standardised", "with_statistic"]
+__all__ = [
+    "distance_from_others",
+    "moments_of_others",
+    "pool_of",
+    "quadratic_form",
+    "simultaneous_band",
+    "standardised",
+    "with_statistic",
+]
 
 # Directions of a covariance with less than this share of the largest are rounding.
 _RANK_TOLERANCE = 1e-10
@@ -47,6 +55,28 @@ def quadratic_form(pool: FloatArray) -> tuple[FloatArray, int]:
     kept = values > _RANK_TOLERANCE * max(values[-1], 1.0)
     scores = unit @ (vectors[:, kept] / np.sqrt(values[kept]))
     return np.einsum("bk,bk->b", scores, scores), int(kept.sum())
+
+
+def distance_from_others(pool: FloatArray) -> tuple[FloatArray, int]:
+    """``(x - m)' S^-1 (x - m)`` of each data set, (B + 1,), and the rank of the covariance S.
+
+    Mean and covariance (divisor B) are those of all other data sets. With D the same form in the
+    pool of all N = B + 1, it is ``N D / (N - 1 - D)``, by the formula of Sherman and Morrison.
+    """
+    within, rank = quadratic_form(pool)
+    size = len(pool)
+    with np.errstate(divide="ignore"):
+        out: FloatArray = size * within / np.maximum(size - 1.0 - within, 0.0)
+    return out, rank
+
+
+def moments_of_others(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance (divisor B) of all other data sets, (B + 1,) each."""
+    size = values.size
+    apart = values - values.mean()
+    mean = values.mean() - apart / (size - 1.0)
+    variance = size * values.var() / (size - 1.0) - size * (apart / (size - 1.0)) ** 2
+    return mean, np.maximum(variance, 0.0)
 
 
 def with_statistic(sample: NullSample, statistics: FloatArray) -> NullSample:

@@ -77,7 +77,7 @@ def test_the_slopes_are_those_of_matrices_written_out(data, formula, options):
     port = port_of(mc.glmm(formula, data, **options))
     V, X = written_out(port)
     expected = V @ X @ np.linalg.inv(X.T @ V @ X)
-    projection, n = port.score_projection, len(data)
+    projection, n = port.project_scores(), len(data)
     for k, name in enumerate(port.family.predictors):
         rows = port.problem.to_design(expected[k * n : (k + 1) * n])
         np.testing.assert_allclose(projection.slopes[name], rows, atol=ROUNDING)
@@ -89,7 +89,7 @@ def test_in_a_gaussian_model_they_lead_to_the_scores_at_the_estimates(data):
     port = port_of(mc.glmm("v ~ x + (1 | g)", data))
     assert isinstance(port, Scored)
     (seen,) = port.replicate_many("posterior", [stream(1, 1, 0)])
-    projection = port.score_projection
+    projection = port.project_scores()
     total = {name: X.T @ seen.scores[name] for name, X in projection.matrices.items()}
     moved = seen.scores["mean"] - projection.slopes["mean"] @ np.concatenate(list(total.values()))
     V, X = written_out(port)

@@ -114,10 +114,10 @@ class GlmmPort(Refits):
         streams = [require_generator("rngs", rng) for rng in rngs]
         return replicate_many(self._view, conditioning, streams)
 
-    @cached_property
-    def score_projection(self) -> ScoreProjection:
+    def project_scores(self) -> ScoreProjection:
         """What the estimates of the fixed effects take of the scores of the rows."""
-        return project_scores(self.problem, self._view.roots, self.mode.point.eta)
+        view, eta = self._view, self.mode.point.eta
+        return view.keep("scores", lambda: project_scores(self.problem, view.roots, eta))
 
     def by_single_rows(self) -> tuple[GlmmPort, IntArray | None]:
         """The same fit with a row of weight w as w rows, and which row of `frame` each is.

@@ -1,0 +1,116 @@
+"""Columns of the data as what they could be in a model: numbers, factors, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.against import is_number, known_rows
+from mixcheck.checks.rank_basis import scaled_ranks
+from mixcheck.port import DataRows
+
+__all__ = [
+    "MOST_LEVELS",
+    "coded_columns",
+    "follows_response",
+    "is_identifier",
+    "level_codes",
+    "predictors_of",
+    "same_partition",
+]
+
+# Levels of a factor whose means are looked at; of more, ask for effects of groups.
+MOST_LEVELS = 12
+# A column whose ranks follow those of the response by more than this is another form of it.
+FOLLOWS = 0.95
+
+
+def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
+    """A column as columns of a model matrix, (n, d), NaN where it is missing; or why it has none.
+
+    A number, and a date, is itself; a factor has an indicator of each level but the first.
+    """
+    known = known_rows(column)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.astype("int64")
+    if is_number(column):
+        values = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
+        if np.unique(values[known]).size < 2:
+            return "it has one value"
+        out: FloatArray = values[:, None]
+        return out
+    codes, levels = pd.factorize(column, sort=True)
+    if len(levels) < 2:
+        return "it has one level"
+    if len(levels) > MOST_LEVELS:
+        return f"it has {len(levels)} levels, which are a question of groups"
+    indicators: FloatArray = (codes[:, None] == np.arange(1, len(levels))).astype(np.float64)
+    indicators[codes < 0] = np.nan
+    return indicators
+
+
+def level_codes(column: pd.Series[Any]) -> IntArray | None:
+    """Codes (n,) of a column as a factor, -1 where it is missing; None for fractions and dates."""
+    if column.dtype.kind == "M" or column.dtype.kind == "b":
+        return None
+    if is_number(column):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        known = np.isfinite(values)
+        if not known.any() or np.any(values[known] != np.rint(values[known])):
+            return None
+    codes, _ = pd.factorize(column, sort=True)
+    return np.asarray(codes, dtype=np.intp)
+
+
+def is_identifier(column: pd.Series[Any]) -> bool:
+    """Whether it names rows: a text for each, or whole numbers one after the other."""
+    if column.nunique() < column.size:
+        return False
+    if not is_number(column):
+        return column.dtype.kind != "M"
+    values = column.to_numpy(dtype=np.float64)
+    return bool(np.all(values == np.rint(values)) and np.ptp(values) == column.size - 1)
+
+
+def follows_response(column: pd.Series[Any], response: FloatArray) -> bool:
+    """Whether a column is the response in another form.
+
+    The ranks of a number are then all but those of the response, or their reverse; the levels of
+    a factor part the rows as its values do.
+    """
+    known = known_rows(column)
+    other = response[known]
+    if not is_number(column):
+        return same_partition(pd.factorize(column[known])[0], pd.factorize(other)[0])
+    one = column.to_numpy(dtype=np.float64, na_value=np.nan)[known]
+    if one.size < 3 or np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
+        return False
+    ranks = scaled_ranks(one)[0], scaled_ranks(other)[0]
+    return abs(float(np.corrcoef(*ranks)[0, 1])) > FOLLOWS
+
+
+def same_partition(one: IntArray, other: IntArray) -> bool:
+    """Whether two factors, of codes (n,), part the rows alike.
+
+    Examples
+    --------
+    >>> same_partition(np.array([0, 0, 1]), np.array([5, 5, 2]))
+    True
+    """
+    pairs = pd.MultiIndex.from_arrays([one, other]).nunique()
+    return bool(pairs == np.unique(one).size == np.unique(other).size)
+
+
+def predictors_of(rows: DataRows) -> Iterator[str]:
+    """Columns that the formula names, but for groups, the response and its trials."""
+    for name in rows.used:
+        if name in rows.grouping or name not in rows.frame.columns:
+            continue
+        column = rows.frame[name]
+        same = rows.size is not None and is_number(column) and np.array_equal(column, rows.size)
+        if not same and not follows_response(column, rows.response):
+            yield name
