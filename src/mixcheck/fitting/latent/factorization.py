@@ -163,6 +163,7 @@ class Factorization:
         return out
 
     def _crossed_entries(self, f: int, r: int, out: Gram, inverse: FloatArray | None) -> FloatArray:
+        """``V_fr = -L_f^-T (W_fR V_Rr + sum_h W_fh V_hr)`` over nested h after f (Takahashi)."""
         latent = self.latent
         pair = latent.pairs[f, r]
         assert inverse is not None
@@ -173,6 +174,7 @@ class Factorization:
         return -self._solve_pairs(f, r, total, transposed=True)
 
     def _nested_entries(self, f: int, g: int, out: Gram) -> FloatArray:
+        """``V_fg = -L_f^-T sum_h W_fh V_hg`` over all h after f (Takahashi)."""
         latent = self.latent
         up = latent.pairs[f, g].right
         total = np.zeros((latent.factors[f].q, latent.factors[g].q, latent.factors[f].m))
@@ -189,6 +191,7 @@ class Factorization:
         return -self._solve_pairs(f, g, total, transposed=True)
 
     def _diagonal_entries(self, f: int, out: Gram) -> FloatArray:
+        """``V_ff = L_f^-T (L_f^-1 - sum_g W_fg V_gf)`` over all g after f (Takahashi)."""
         latent, lower = self.latent, self.lower[f]
         if isinstance(lower, Tridiagonal):
             return self._tridiagonal_entries(f, lower, out)[0][None, None]
@@ -337,7 +340,7 @@ def factorize(
 
 
 def _factor_tied(block: FloatArray, dependence: Dependence) -> Tridiagonal | None:
-    """Factor of a diagonal Gram plus a tridiagonal precision."""
+    """Factor of ``Lambda^2 G + K^-1``, G diagonal and ``K^-1`` tridiagonal."""
     diagonal, beside = dependence.precision()
     assert beside is not None
     return factor_tridiagonal(block[0, 0] + diagonal, beside)
@@ -372,7 +375,7 @@ def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[Root]) -> list[Flo
 
 
 def _update_nested(latent: Latent, f: int, coupling: Gram, system: Gram) -> None:
-    """Subtract the eliminated factor from the blocks of the later nested factors."""
+    """``H_gh - W_fg' W_fh``: later blocks after factor f is eliminated, ``W_fg = L_f^-1 H_fg``."""
     for g in range(f + 1, latent.n_nested):
         sums = latent.nested_sums[f, g]
         for h in range(g, latent.n_nested):
@@ -385,6 +388,7 @@ def _update_nested(latent: Latent, f: int, coupling: Gram, system: Gram) -> None
 
 
 def _sum_last(sums: Summation, stack: FloatArray) -> FloatArray:
+    """A stack (r, s, P) summed over its last axis by an index."""
     r, s, _ = stack.shape
     if (r, s) == (1, 1):
         return sums(stack[0, 0])[None, None]
@@ -433,6 +437,7 @@ def _unflatten(latent: Latent, flat: FloatArray) -> list[FloatArray]:
 
 
 def _solve_schur(latent: Latent, lower: FloatArray, rhs: Sequence[FloatArray]) -> list[FloatArray]:
+    """``(L L')^-1 b``."""
     flat = np.concatenate([part.ravel() for part in rhs])
     return _unflatten(latent, lapack.dpotrs(lower, flat, lower=1)[0])
 
@@ -444,6 +449,7 @@ def _positions(latent: Latent, r: int, d: int, levels: IntArray) -> IntArray:
 def _factor_schur(
     latent: Latent, coupling: Gram, system: Gram, tied: Mapping[int, Dependence]
 ) -> FloatArray | None:
+    """Lower Cholesky factor of ``H_RR - sum_f W_fR' W_fR``; None if it is not positive definite."""
     size = latent.schur_size
     schur = np.zeros((size, size), order="F")
     for r in latent.schur_factors:
@@ -523,6 +529,7 @@ def _dense_pays(latent: Latent, f: int) -> bool:
 
 
 def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
+    """``S - W_fR' W_fR``, by dense slabs or by sparse products, whichever is cheaper."""
     if _dense_pays(latent, f):
         for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.schur_size))):
             schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
@@ -535,6 +542,7 @@ def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) 
 
 
 def _symmetric_inverse(lower: FloatArray) -> FloatArray:
+    """``(L L')^-1``, both triangles."""
     inverse, info = lapack.dpotri(lower, lower=1)
     if info != 0:
         raise np.linalg.LinAlgError("singular Schur complement")

@@ -116,7 +116,7 @@ Root: TypeAlias = FloatArray | TiedRoot | RootOfCopies
 
 
 def scale(root: Root | _Difference, u: FloatArray) -> FloatArray:
-    """Effects b (q, m) of standard normal u (q, m)."""
+    """``b = Lambda u A'``: effects (q, m) of standard normal u (q, m)."""
     if isinstance(root, np.ndarray) and root.size == 1:
         out: FloatArray = root[0, 0] * u
         return out

@@ -38,7 +38,7 @@ __all__ = [
 
 
 def largest_variance(problem: Problem, entries: Gram) -> float:
-    """Largest variance of a standardised random effect, from the blocks of ``H^-1``."""
+    """``max diag H^-1`` over the standardised random effects, from its blocks."""
     factors = problem.latent.factors
     random = [f for f, factor in enumerate(factors) if factor.fixed is None]
     if not random:
@@ -78,6 +78,9 @@ def pull_back(
     direct: Direct,
 ) -> FloatArray:
     """Gradient of a function of the parameters, the modes and H, in the parameters alone.
+
+    In the fixed effects of predictor k ``X_k' (c_k + h_k)``, c the direct derivative and h what
+    reaches the predictor through H and the modes; in each Lambda the sum of both, likewise.
 
     Parameters
     ----------
@@ -147,7 +150,7 @@ def find_adjoint(
     entries: Gram,
     u_adjoint: list[FloatArray] | None,
 ) -> Adjoint:
-    """Derivatives through H and the modes; arguments as those of `pull_back`."""
+    """The s, t and v of the head of this module; arguments as those of `pull_back`."""
     latent, roots = problem.latent, mode.roots
     leverages = latent.leverages(covariances_of_effects(roots, entries))
     t = pull_weights(leverages, curvature, len(mode.point.eta))
@@ -214,7 +217,11 @@ def _root_derivatives(
     gram: Gram,
     entries: Gram,
 ) -> list[FloatArray]:
-    """Derivatives in the root of each factor through H and the modes."""
+    """Derivatives in the root of each factor through H and the modes.
+
+    With h what reaches the predictors, E the derivative in H and G = Z'WZ, that in Lambda_f is
+    ``Z_f' h u_f' + Z_f' l' v_f' + 2 sum_g G_fg Lambda_g E_fg'``, summed over the levels.
+    """
     latent, point = problem.latent, mode.point
     zero = np.zeros(problem.n)
     rows = {k: zero if (part := through[k]) is None else part for k in latent.random_predictors}

@@ -30,6 +30,9 @@ def split_deviance(
 ) -> GroupEvaluation:
     """Laplace deviance of each group, and its gradient.
 
+    ``D_g = -2 sum_i l_i + sum_j (u_j'u_j + log det H_j)`` over its rows i and levels j, and over
+    all nested factors: H has a Cholesky factor block by block.
+
     Parameters
     ----------
     problem : Problem
@@ -131,7 +134,10 @@ def _root_derivatives(
     direct: Direct,
     sums: GroupSums,
 ) -> list[FloatArray]:
-    """Derivatives in ``Lambda`` of each factor by group, (q, q, G)."""
+    """Derivatives in ``Lambda`` of each factor by group, (q, q, G).
+
+    The terms of `mixcheck.fitting.likelihood.adjoint._root_derivatives`, added up within groups.
+    """
     latent, point = problem.latent, mode.point
     scores = point.scores
     zero = np.zeros(problem.n)

@@ -145,6 +145,7 @@ def orthonormalise(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatAr
 
 
 def _centre(X: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
+    """``X T`` with ``T = I - e_c m' / h``: columns less their means m, column c constantly h."""
     p = X.shape[1]
     T = np.eye(p)
     constant = next((j for j, x in enumerate(X.T) if _is_constant(x)), None)
@@ -216,7 +217,10 @@ def multiply_design(
 def _standardise(
     latent: Latent, places: Sequence[tuple[int, slice, bool]], weights: Weights
 ) -> tuple[Latent, tuple[FloatArray, ...], tuple[FloatArray, ...]]:
-    """The random effects with covariates of size one, centred where a term can absorb it."""
+    """The random effects in columns ``(z - mean) / size``, centred where a term can absorb it.
+
+    What is subtracted goes to the intercept of the term: old effects are ``T`` times the new.
+    """
     changes = [np.eye(f.q) for f in latent.factors]
     sizes = tuple(np.ones(f.q) for f in latent.factors)
     columns = [list(f.columns) for f in latent.factors]
@@ -253,7 +257,7 @@ def _standardise(
 
 
 def _moments_of(values: FloatArray, weights: Weights) -> tuple[float, float]:
-    """Mean and standard deviation of a column over its weights."""
+    """``sum w z / sum w`` and the root of ``sum w (z - mean)^2 / sum w``."""
     if weights.rows is None:
         mean = float(np.add.reduce(values)) / values.size
         centred = values - mean
@@ -264,7 +268,10 @@ def _moments_of(values: FloatArray, weights: Weights) -> tuple[float, float]:
 
 
 def take_moments(products: Products, X: FloatArray, y: FloatArray) -> Moments:
-    """Cross products of a response (n,), offsets subtracted, with a design."""
+    """Cross products of a response (n,), offsets subtracted, with a design.
+
+    ``e = y - Q Q'W y``, projected more than once against rounding; then ``Z'W e / size``.
+    """
     weights, Q = products.weights, products.Q
     base, residual = np.zeros(X.shape[1]), y
     for _ in range(_ROUNDS if X.shape[1] else 0):

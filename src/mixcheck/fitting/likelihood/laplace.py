@@ -100,6 +100,8 @@ class Laplace(Approximation):
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`.
 
+        ``D = 2 h(u_hat) + log det H``.
+
         Where fixed effects of the mean are among the latent ones, this is the deviance
         maximised over them at the conditional modes, or integrated over them.
         """
@@ -191,7 +193,7 @@ class Profiled(Laplace):
 def _weigh(
     problem: Problem, mode: Mode, information: HessianKind
 ) -> tuple[Curvature, System] | None:
-    """What H is made of, and its factors; None if it is not positive definite."""
+    """The W of H, ``-l''`` or ``E (-l'')``, and its factors; None if H is not positive definite."""
     if information == "observed":
         return problem.observed(mode.point.derivatives), mode.system
     curvature = problem.expected(mode.point.eta)
@@ -217,7 +219,11 @@ def _gradient(
     entries: Gram,
     slopes: Mapping[int, FloatArray],
 ) -> FloatArray:
-    """Gradient of the deviance in all parameters."""
+    """Gradient of ``2 h + log det H`` in all parameters.
+
+    Direct are ``-2 l'_k`` in each predictor, ``-2 Z'l' u'`` in Lambda, and ``-2 (Lambda'Z'l' - u)``
+    in the modes, which is zero but for rounding.
+    """
     point = mode.point
     left = ascent(problem, mode.roots, point) if problem.has_large_counts else []
     exact = all(np.abs(part).max(initial=0.0) < _EXACT for part in left)

@@ -48,7 +48,7 @@ class LogPrior:
     terms: tuple[OfTerm, ...]
 
     def of_coefficients(self, places: Sequence[slice], psi: FloatArray) -> tuple[float, FloatArray]:
-        """Log prior density of the fixed effects and its gradient, (n_beta,).
+        """``sum_j log p_j(beta_j)`` and its gradient, (n_beta,).
 
         `places` are those of each predictor's coefficients in `psi`.
         """
@@ -60,7 +60,7 @@ class LogPrior:
         return value, gradient
 
     def information(self, places: Sequence[slice], psi: FloatArray) -> FloatArray:
-        """What the priors say of the fixed effects, never negative, (n_beta,)."""
+        """``-d2 log p / d beta^2`` of the fixed effects, or a positive number for it, (n_beta,)."""
         out = np.zeros(places[-1].stop)
         for coefficient in self.coefficients:
             j = places[coefficient.predictor].start + coefficient.column

@@ -131,7 +131,7 @@ def predictors(
     roots: Sequence[Root],
     u: Sequence[FloatArray],
 ) -> list[FloatArray]:
-    """Predictors at standardised random effects u, (n,) each."""
+    """``eta_k = base_k + Z_k Lambda u``: predictors at standardised random effects u, (n,) each."""
     effects = [scale(root, part) for root, part in zip(roots, u, strict=True)]
     parts = problem.latent.gather(effects, len(base))
     return [b if part is None else b + part for b, part in zip(base, parts, strict=True)]
@@ -156,7 +156,7 @@ def evaluate_density(
     u: list[FloatArray],
     order: int,
 ) -> Point:
-    """Evaluate the joint log density at u."""
+    """``h(u) = u'u / 2 - sum_i l_i`` and derivatives of l; ``u'u`` without fixed effects."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
     shrunk = _shrunk(problem, u)
@@ -170,7 +170,7 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 
 
 def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
-    """Gradient of ``-h``."""
+    """Gradient of ``-h``, (q, m) per factor: ``Lambda' Z' l' - u``, for fixed effects without u."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
     shrunk = _shrunk(problem, point.u)
     return [*(a - b for a, b in zip(scores, shrunk, strict=False)), *scores[len(shrunk) :]]
@@ -184,7 +184,7 @@ def build_system(
     observed: bool,
     each: bool = False,
 ) -> System | None:
-    """Factor H of a curvature; None if it is not positive definite, but see `factorize`."""
+    """``H = Lambda' Z' W Z Lambda + I``, factored; None if not positive definite; see `factorize`."""
     gram = problem.latent.gram(curvature.second)
     factorization = factorize(problem.latent, gram, roots, each=each)
     return None if factorization is None else System(factorization, gram, observed)
@@ -208,7 +208,7 @@ def _advance(
     step: Sequence[FloatArray],
     order: int,
 ) -> tuple[Point | None, int]:
-    """Go along `step`, halving it until the energy does not rise; and how often it looked."""
+    """The first of ``u + s / 2^k`` where the energy does not rise; and how often it looked."""
     limit = point.energy + max(_ROUNDING * (1.0 + abs(point.energy)), problem.rounding)
     length = 1.0
     for looked in range(1, _MAX_HALVINGS + 1):
@@ -247,6 +247,8 @@ def find_mode(
     close: bool = False,
 ) -> Mode | None:
     """Minimise ``h`` over the random effects by Newton's method with step halving.
+
+    ``u <- u + H^-1 g`` with ``g = Lambda' Z' l' - u``, until the decrement ``g' H^-1 g`` is 1e-16.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def llf(self) -> float:
-        """The log-likelihood, without priors."""
+        """The log-likelihood, without priors: ``-(D - penalty) / 2``."""
         return -0.5 * (self.deviance - self.penalty)
 
     @property
@@ -59,7 +59,7 @@ class Evaluation:
 
 
 def scale_roots(problem: Problem, theta: FloatArray, gram: Gram) -> list[FloatArray]:
-    """Lambda of each factor, effects scaled by the root of their mean information, (q, q)."""
+    """``diag(c)^1/2 Lambda`` of each factor, c the mean over levels of ``diag Z'WZ``, (q, q)."""
     out = []
     for f, root in enumerate(problem.roots(theta)):
         information = gram[f, f].diagonal().mean(axis=0)

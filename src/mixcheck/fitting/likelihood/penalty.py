@@ -37,7 +37,7 @@ _WORDS: Mapping[Target, str] = {
 
 
 def penalise(problem: Problem, prior: LogPrior, found: Evaluation) -> Evaluation:
-    """Minus twice the log posterior density, up to the evidence, from the deviance."""
+    """``D - 2 log p(psi)``: minus twice the log posterior density, up to the evidence."""
     value, gradient = _log_prior(problem, prior, found.psi)
     penalty = -2.0 * value
     if not np.isfinite(penalty):
@@ -52,7 +52,7 @@ def penalise(problem: Problem, prior: LogPrior, found: Evaluation) -> Evaluation
 
 
 def _log_prior(problem: Problem, prior: LogPrior, psi: FloatArray) -> tuple[float, FloatArray]:
-    """Log prior density and its gradient."""
+    """``sum_j log p_j(x_j)`` over the parameters x with a prior, as a user knows them; gradient."""
     gradient = np.zeros(psi.size)
     value, gradient[: problem.n_beta] = prior.of_coefficients(problem.beta_slices, psi)
     theta = psi[problem.n_beta :]
@@ -70,7 +70,11 @@ def _log_prior(problem: Problem, prior: LogPrior, psi: FloatArray) -> tuple[floa
 
 
 def _natural(root: FloatArray, effects: tuple[int, ...]) -> tuple[float, FloatArray]:
-    """A deviation or a correlation, and its derivative in Lambda; zero where not defined."""
+    """A deviation or a correlation, and its derivative in Lambda; zero where not defined.
+
+    ``sd_i = |Lambda_i|`` of the row i, and ``r = Lambda_i Lambda_j' / (sd_i sd_j)`` with
+    ``dr / dLambda_i = Lambda_j / (sd_i sd_j) - r Lambda_i / sd_i^2``.
+    """
     out = np.zeros_like(root)
     sd = np.sqrt(np.einsum("ij,ij->i", root, root))
     if not all(sd[i] > 0.0 for i in effects):

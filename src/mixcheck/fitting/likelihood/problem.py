@@ -175,7 +175,7 @@ class Problem:
         return out
 
     def pull_back(self, theta: FloatArray, d_roots: Sequence[FloatArray]) -> FloatArray:
-        """Chain rule from derivatives in the roots to derivatives in theta.
+        """``dD/dtheta = sum_ij dD/dLambda_ij dLambda_ij/dtheta``, from derivatives in the roots.
 
         Parameters
         ----------
@@ -257,7 +257,7 @@ class Problem:
         return multiply_design(self.X[0], self.latent, places, weights)
 
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
-        """Each predictor with the random effects at zero, (n,)."""
+        """``offset_k + X_k beta_k``: each predictor with the random effects at zero, (n,)."""
         parts = zip(self.offsets, self.X, self.beta_slices, strict=True)
         return [offset + x @ psi[where] for offset, x, where in parts]
 
@@ -288,7 +288,7 @@ class Problem:
         return raw if self.weights is None else _weigh(raw, np.tile(self.weights, copies))
 
     def observed(self, derivatives: Derivatives) -> Curvature:
-        """Observed information of each row."""
+        """Observed information of each row, ``-l''``, with its derivatives ``-l'''``."""
         return Curvature(
             {key: -value for key, value in derivatives.second.items()},
             {order: -value for key, value in derivatives.third.items() for order in _orders(key)},
@@ -302,7 +302,7 @@ class Problem:
         return {key: self.weights * value for key, value in second.items()}
 
     def expected(self, eta: Sequence[FloatArray]) -> Curvature:
-        """Expected information of each row."""
+        """Expected information of each row, ``E (-l'')``, and its derivatives in predictors."""
         second, third = self.family.expected(self.data, tuple(eta))
         flat = {(a, b, c): value for ((a, b), c), value in third.items()}
         if self.weights is None:
@@ -394,7 +394,12 @@ def _is_linear(problem: Problem) -> bool:
 
 
 def _residual_weights(weights: FloatArray | None, log_sd: FloatArray) -> Weights:
-    """What each squared residual weighs, and the constants that this brings."""
+    """What each squared residual weighs, and the constants that this brings.
+
+    With counts c and offsets s of the log deviation a row weighs ``c exp(-2 (s - s_bar))``; to
+    the deviance comes ``2 sum c (s - s_bar)``, zero but for rounding, and to the log deviation
+    ``s_bar``.
+    """
     n = log_sd.size
     total = float(n) if weights is None else float(weights.sum())
     if not log_sd.any():
@@ -414,6 +419,7 @@ def _orders(key: tuple[int, int, int]) -> frozenset[tuple[int, int, int]]:
 
 
 def _weigh(d: Derivatives, w: FloatArray) -> Derivatives:
+    """``w l`` and its derivatives."""
     return Derivatives(
         # A row of weight zero says nothing, even where it is impossible.
         w * np.where(w > 0.0, d.value, 0.0),

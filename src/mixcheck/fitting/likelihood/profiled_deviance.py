@@ -150,7 +150,7 @@ class ProfiledDeviance:
 
     @cached_property
     def degrees(self) -> float:
-        """``nu``."""
+        """``nu``: observations, less the fixed effects that are integrated out."""
         return self.products.weights.total - (self.p if self.restricted else 0)
 
     @cached_property
@@ -165,7 +165,7 @@ class ProfiledDeviance:
         return Profile(entries, theta, np.inf, lost, None, roots, none, 0.0, none, [])
 
     def profile(self, square: float, log_det: float) -> float:
-        """The deviance from its parts."""
+        """``log det + nu (1 + log(2 pi r^2 / nu))``: the deviance from its parts."""
         nu = self.degrees
         return log_det + nu * (1.0 + math.log(2.0 * math.pi * square / nu))
 
@@ -192,6 +192,8 @@ class ProfiledDeviance:
 
 def newton_step(gradient: FloatArray, hessian: FloatArray) -> tuple[FloatArray, float]:
     """The step with every curvature turned positive, and its decrement.
+
+    With ``H = Q diag(c) Q'`` it is ``s = -Q diag(1 / |c|) Q' g``, and its decrement ``-g's``.
 
     Curvatures are those of parameters in units in which the diagonal is one: theirs may be
     very different.

@@ -33,7 +33,13 @@ _REGULAR = 1e-4
 def evaluate_jointly(
     at: ProfiledDeviance, entries: Entries, theta: FloatArray, roots: list[FloatArray]
 ) -> Profile:
-    """Several grouping factors: one system, factored as a whole."""
+    """Several grouping factors: one system, factored as a whole.
+
+    ``H [u; b] = [Lambda'Z'We; 0]`` for the residuals e of least squares has the effects u and, in
+    the orthonormal columns, what is added to the coefficients; ``r^2 = e'We - (Lambda'Z'We)'u``,
+    ``w = Z'W(e - Q b - Z Lambda u)``, and ``dD/dLambda`` is that of ``log det H`` less
+    ``2 nu / r^2 w u'``.
+    """
     p, nu, last = at.p, at.degrees, len(roots)
     whole = [*roots, np.eye(p)] if p else roots
     factorization = factorize(at.joint, at.joint_gram, whole)
@@ -218,7 +224,10 @@ def absorb_jointly(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
 
 
 def least_residual(at: ProfiledDeviance) -> float:
-    """Root mean square of what all effects leave by least squares, the fixed ones leaving one."""
+    """Root mean square of what all effects leave by least squares, the fixed ones leaving one.
+
+    ``min |W^1/2 (e - Q b - Z c)| / sqrt(N)`` over all b and c, by LSMR.
+    """
     latent, weights, p = at.products.latent, at.products.weights, at.p
     shapes = [f.shape for f in latent.factors]
     ends = np.cumsum([p, *(q * m for q, m in shapes)])

@@ -116,6 +116,7 @@ class Levels:
 
 
 def _answer_one(sides: FloatArray) -> _Answer:
+    """One effect: ``x / (1 + g s)``, and ``sum log(1 + g s)``."""
     gram = sides[-1, 0]
 
     def answer(_: FloatArray, S: FloatArray, out: FloatArray) -> float:
@@ -153,6 +154,7 @@ def _answer_two(sides: FloatArray) -> _Answer:
 
 
 def _answer_many(sides: FloatArray) -> _Answer:
+    """``(I + G S)^-1 X`` level by level."""
     q = sides.shape[1]
     by_level = np.ascontiguousarray(sides.transpose(2, 1, 0))
     gram = np.ascontiguousarray(by_level[:, :, -q:])
@@ -306,6 +308,9 @@ def score_levels(
 ) -> tuple[FloatArray, float] | None:
     """One step of Fisher's scoring in S, or of Newton's method, and what it promises.
 
+    ``S - (d2D/dS2)^-1 dD/dS``, with the second derivative or its expectation, restricted to the
+    free entries; it promises the decrement.
+
     Parameters
     ----------
     levels : Levels
@@ -368,7 +373,10 @@ def evaluate_levels(
 
 
 def _expect(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
-    """Expected second derivative of D in S, (q q, q q), the fixed effects held."""
+    """``sum B (x) B - (sum B)(sum B)' / nu``, (q q, q q): expected second derivative of D in S.
+
+    The fixed effects are held.
+    """
     size = value.slopes.size
     flat, sums = value.outer[0].reshape(size, -1), value.sums[0].ravel()
     out: FloatArray = _turn_pairs(flat @ flat.T) - sums[:, None] * (sums / at.degrees)

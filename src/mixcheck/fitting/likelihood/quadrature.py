@@ -141,7 +141,10 @@ class GaussHermite(Approximation):
         chord: Factorization | None = None,
         close: bool = False,
     ) -> Evaluation:
-        """Deviance and its exact gradient; see `Approximation.evaluate`."""
+        """Deviance and its exact gradient; see `Approximation.evaluate`.
+
+        ``D = 2 h(u_hat) + log det H - 2 sum_j log I_j``, I_j the `_Sums.total` of level j.
+        """
         base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
         mode = find_mode(problem, base, roots, start, chord=chord, close=close)
         if mode is None:
@@ -289,7 +292,11 @@ class _Node:
 def _iterate_nodes(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule
 ) -> Iterator[_Node]:
-    """The nodes in turn; weights relative to the joint density at the mode of each level."""
+    """The nodes ``u_k = u_hat + L^-T z_k`` in turn, ``H = L L'``.
+
+    Their weights are ``w_k exp(f(u_k) - f(u_hat) + z_k'z_k / 2)``, f the joint log density of the
+    responses and effects of a level.
+    """
     factor, centre = problem.latent.factors[0], mode.point.u[0]
     lower = mode.system.factorization.blocks(0)
     q, m = factor.shape
@@ -314,6 +321,7 @@ def _iterate_nodes(
 
 
 def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule) -> _Sums:
+    """The sums of `_Sums`, ``p_jk`` being the weight of a node over their sum."""
     latent, root = problem.latent, mode.roots[0]
     factor = latent.factors[0]
     q, m = factor.shape
@@ -345,7 +353,10 @@ def _gradient(problem: Problem, psi: FloatArray, mode: Mode, sums: _Sums) -> Flo
 
 
 def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
-    """Derivatives of the deviance with the modes and H held, and in H."""
+    """Derivatives of the deviance with the modes and H held, and in H.
+
+    In H, ``V`` of ``log det H``, and ``-2 sum_k p_jk f'(u_k) z_k'`` in ``T = L^-T`` brought to H.
+    """
     factorization = mode.system.factorization
     direct = Direct([-2.0 * c for c in sums.coef], [-2.0 * sums.roots], [-2.0 * sums.u])
     inverse = factorization.inverse_entries()[0, 0]
