@@ -31,7 +31,7 @@ def posterior_of(fit: mc.GLMM) -> Posterior:
 def at_known_parameters(posterior: Posterior) -> Posterior:
     """Without what the estimates add to the covariance."""
     _, root = at_estimates(posterior)
-    return Posterior(posterior.mode, root, posterior.lean, posterior.leverages)
+    return Posterior(posterior.mode, root, posterior.skew_shift, posterior.leverages)
 
 
 def counts(sd: float = 0.6) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def test_counts_have_the_mean_of_the_integral():
     own = port_of(fit).optimum.evaluation.mode.point.derivatives
     centre, root = leave_out(posterior, own)
     upright = Posterior(
-        posterior.mode, posterior.root, 0.0 * posterior.lean, 0.0 * posterior.leverages
+        posterior.mode, posterior.root, 0.0 * posterior.skew_shift, 0.0 * posterior.leverages
     )
     unmoved, _ = leave_out(upright, own)
     exact = np.array([integrate(fit, i) for i in range(36)])

@@ -168,7 +168,10 @@ def predict_row(
 
 
 def _spread(problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray) -> FloatArray:
-    """Variance of each mean predictor given the data, (n,)."""
+    """``m' H^-1 m + g' C g``, (n,): variance of each mean predictor given the data.
+
+    g is its derivative in the estimates, C their covariance.
+    """
     return _leverages(problem, mode) + _parameter_part(problem, mode, psi, covariance)
 
 
@@ -209,6 +212,7 @@ def _parameter_part(
 
 
 def _slope(problem: Problem, mode: Mode, psi: FloatArray, step: FloatArray) -> FloatArray:
+    """``x' s + z' (dLambda u + Lambda du)`` for a unit of a step s: move of each mean, (n,)."""
     direct: FloatArray = problem.X[0] @ step[problem.beta_slices[0]] / _STEP
     if not problem.latent.factors:
         return direct

@@ -268,7 +268,10 @@ def refit_row(
 def _descend(
     perturbed: Perturbed, problem: Problem, psi: FloatArray
 ) -> tuple[Evaluation, FloatArray] | None:
-    """Quasi-Newton steps; the last evaluation and the step that is left."""
+    """Quasi-Newton steps; the last evaluation and the step that is left.
+
+    ``psi <- psi - B D'``, B being updated by each step (BFGS).
+    """
     objective = objective_of(problem, perturbed.method)
     inverse = perturbed.metric
     whiten = np.linalg.inv(perturbed.scale)

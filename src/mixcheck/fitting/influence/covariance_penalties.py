@@ -32,7 +32,10 @@ _BLOCK = 4_000_000
 
 
 def chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatArray:
-    """Each row's share of the optimism of a Poisson model, (n,)."""
+    """``y (log mu(y) - log mu(y - 1))``: each row's share of the optimism of a Poisson model, (n,).
+
+    The mean ``mu(y - 1)`` is that of the fit to one event less: `changes` are from y to y - 1.
+    """
     y, family = problem.data.y, problem.family
     before, after = family.mean(tuple(eta)), family.mean(tuple(eta + changes))
     shares: FloatArray = y * (np.log(before) - np.log(after))

@@ -48,20 +48,23 @@ class Posterior:
     mode : (n, K)
     root : (n, K, K)
         ``V = L L'``.
-    lean : (n, K)
-        Twice the distance of the mean below the mode.
+    skew_shift : (n, K)
+        Twice the distance of the mean below the mode, by the skewness of the densities.
     leverages : (n, K, K)
         Covariance at given estimates.
     """
 
     mode: FloatArray
     root: FloatArray
-    lean: FloatArray
+    skew_shift: FloatArray
     leverages: FloatArray
 
 
 def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Posterior:
     """The predictors of each row given all rows, to second order around the modes.
+
+    ``V = m_a' H^-1 m_b + E C E'``, E the derivative of the predictors in the parameters and C the
+    covariance of the estimates, twice the inverse Hessian of the deviance.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Po
     return Posterior(
         mode=np.stack(mode.point.eta, axis=-1),
         root=_root(leverages + spread),
-        lean=_predictors_of_adjoint(problem, mode),
+        skew_shift=_predictors_of_adjoint(problem, mode),
         leverages=leverages,
     )
 
@@ -100,11 +103,12 @@ def _predictors_of_adjoint(problem: Problem, mode: Mode) -> FloatArray:
 
 
 def at_estimates(posterior: Posterior) -> tuple[FloatArray, FloatArray]:
-    """Centre (n, K) and root (n, K, K) of the covariance at the estimates, given all rows."""
-    return posterior.mode - 0.5 * posterior.lean, _root(posterior.leverages)
+    """``mode - M v / 2``, (n, K), and the root of ``m_a' H^-1 m_b``, (n, K, K): given all rows."""
+    return posterior.mode - 0.5 * posterior.skew_shift, _root(posterior.leverages)
 
 
 def _root(covariance: FloatArray) -> FloatArray:
+    """``Q diag(c)^1/2`` of ``Q diag(c) Q'``, rounding below zero left out."""
     values, vectors = np.linalg.eigh(covariance)
     root: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     return root
@@ -112,6 +116,9 @@ def _root(covariance: FloatArray) -> FloatArray:
 
 def leave_out(posterior: Posterior, own: Derivatives) -> tuple[FloatArray, FloatArray]:
     """Take what each row itself says out of the posterior of its predictors.
+
+    ``V = L L'``, ``L'W L = U diag(c) U'``: the root is ``L U diag(1 - c)^-1/2``, c no larger than
+    0.7, C its square, and the centre ``mode - C s - (I + C W) (M v - own) / 2``.
 
     Parameters
     ----------
@@ -131,12 +138,12 @@ def leave_out(posterior: Posterior, own: Derivatives) -> tuple[FloatArray, Float
     rest = 1.0 - np.minimum(values, _MOST)
     wider = (root @ vectors) / np.sqrt(rest)[:, None, :]
     covariance = wider @ np.swapaxes(wider, 1, 2)
-    own_lean = np.einsum("nab,nb->na", posterior.leverages, _own_pull(posterior.leverages, own))
-    lean = posterior.lean - own_lean
+    own_shift = np.einsum("nab,nb->na", posterior.leverages, _own_pull(posterior.leverages, own))
+    shift = posterior.skew_shift - own_shift
     # (I - V W)^-1 = I + C W takes what all rows say to what the others say.
-    lean += np.einsum("nab,nbc,nc->na", covariance, weight, lean)
+    shift += np.einsum("nab,nbc,nc->na", covariance, weight, shift)
     step = np.einsum("nab,nb->na", covariance, np.stack(own.first, axis=-1))
-    return posterior.mode - step - 0.5 * lean, wider
+    return posterior.mode - step - 0.5 * shift, wider
 
 
 def _own_pull(leverages: FloatArray, own: Derivatives) -> FloatArray:
@@ -156,7 +163,7 @@ def _matrices(second: Mapping[tuple[int, int], FloatArray], K: int, n: int) -> F
 
 
 def normal_points(centre: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Points of a normal distribution of each row's predictors (Gauss-Hermite).
+    """Points ``centre + L z_q`` of a normal distribution of each row's predictors (Gauss-Hermite).
 
     Returns
     -------

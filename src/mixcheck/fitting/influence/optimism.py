@@ -130,7 +130,10 @@ class OneAtATime:
         return "the refit did not converge" if eta is None else eta
 
     def _psi(self, t: int) -> FloatArray:
-        """First-order estimates after each replacement of trial t, (P, n); long steps shortened."""
+        """First-order estimates after each replacement of trial t, (P, n); long steps shortened.
+
+        ``psi + min(1, c / |d|) d`` with ``|d|^2 = d' D'' d``.
+        """
         moves = self.sensitivity.moves[t]
         squared = np.einsum("pn,pq,qn->n", moves, self.sensitivity.hessian, moves)
         length = np.sqrt(np.maximum(squared, 0.0))
@@ -300,7 +303,7 @@ def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
 
 
 def _variance_gain(perturbed: Perturbed, sensitivity: Sensitivity) -> FloatArray:
-    """Variance of each response averaged over the random effects, over that at their modes, -1."""
+    """``E Var(y | b) / Var(y | b_hat) - 1``, the expectation over b given the data, (n,)."""
     problem, mode = perturbed.problem, perturbed.mode
     family, size = problem.family, problem.data.size
     fitted = family.variance(tuple(mode.point.eta), size)

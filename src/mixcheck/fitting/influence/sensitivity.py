@@ -73,7 +73,10 @@ class Sensitivity:
     slopes: FloatArray
 
     def metric(self, free: IntArray) -> FloatArray:
-        """Inverse of the Hessian of some parameters, (f, f), without its flat directions."""
+        """Inverse of the Hessian of some parameters, (f, f), without its flat directions.
+
+        ``S U diag(1 / c) U' S'`` where ``S' D'' S = U diag(c) U'`` and S is the scale.
+        """
         scale = self.scale[np.ix_(free, free)]
         values, vectors = np.linalg.eigh(scale.T @ self.hessian[np.ix_(free, free)] @ scale)
         inverse = np.where(values > _FLAT, 1.0 / np.maximum(values, _FLAT), 0.0)
@@ -82,7 +85,7 @@ class Sensitivity:
         return metric
 
     def move_parameters(self, free: IntArray | None = None) -> FloatArray:
-        """Changes of the parameters, (T, P, n), where only those in `free` may change."""
+        """``-D''^-1 dD'``: changes of the parameters in `free`, others at zero, (T, P, n)."""
         places = np.arange(self.hessian.shape[0]) if free is None else free
         out = np.zeros(self.slopes.shape)
         out[:, places] = -np.einsum("pq,tqn->tpn", self.metric(places), self.slopes[:, places])
@@ -98,7 +101,7 @@ class Sensitivity:
         return replace(self, scores=self.scores[targets], slopes=self.slopes[targets])
 
     def move_predictors(self, free: IntArray | None = None) -> FloatArray:
-        """Changes of the row's own predictors, (T, K, n)."""
+        """``m_a' H^-1 m_b dl'_b + E dpsi``: changes of the row's own predictors, (T, K, n)."""
         direct = np.einsum("abn,tbn->tan", self.leverages, self.scores)
         moved: FloatArray = direct + np.einsum(
             "apn,tpn->tan", self.effects, self.move_parameters(free)
@@ -165,7 +168,10 @@ def _differentiate(
     step: FloatArray,
     targets: Sequence[Observed],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Derivatives along one step: of the gradient (P,), predictors (K, n), slopes (T, n)."""
+    """Derivatives along one step: of the gradient (P,), predictors (K, n), slopes (T, n).
+
+    ``(f(psi + step) - f(psi - step)) / (2 h)``, h the length of the step in standard errors.
+    """
     objective = objective_of(problem, method)
     ends = []
     for side in (1.0, -1.0):
@@ -180,7 +186,10 @@ def _differentiate(
 def _data_slopes(
     problem: Problem, method: Method, at: Evaluation, targets: Sequence[Observed]
 ) -> FloatArray:
-    """First change of the deviance as each row's response is replaced, (T, n)."""
+    """First change of the deviance as each row's response is replaced, (T, n).
+
+    That of the head of this module: ``-2 delta - sum_ab s^ab delta_ab + sum_a delta_a M_a v``.
+    """
     mode = _mode_of(at)
     expansion = method.approximation.expand(problem, at)
     adjoint = expansion.adjoint

@@ -22,7 +22,7 @@ _LEAST = 1e-4
 
 
 def straighten(changes: FloatArray, ends: Sequence[int]) -> FloatArray:
-    """Changes of predictors, (.., K, n), as relative changes of what comes to an end.
+    """``exp(-end d) - 1`` for changes d, (.., K, n), of what comes to an end; others as they are.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def straighten(changes: FloatArray, ends: Sequence[int]) -> FloatArray:
 
 
 def bend(straight: FloatArray, ends: Sequence[int]) -> FloatArray:
-    """Changes of predictors, (K, .., n), from relative ones; beyond an end they stop before it.
+    """``-end log(1 + c)``: changes of predictors, (K, .., n), from relative ones c > -1.
 
     Examples
     --------

@@ -126,7 +126,7 @@ def _invert_distribution(
 def _log_posterior(
     problem: Problem, base: Sequence[FloatArray], roots: Sequence[Root], u: FloatArray
 ) -> FloatArray:
-    """Joint log density of each level of the only factor, up to a constant, (m,)."""
+    """``sum_i l_i - u^2 / 2`` of each level of the only factor, (m,)."""
     values = _row_log_density(problem, predictors(problem, base, roots, [u[None]]))
     out: FloatArray = problem.latent.factors[0].sums(values) - 0.5 * u**2
     return out
@@ -138,7 +138,10 @@ def _row_log_density(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray:
 
 
 def _invert_table(nodes: FloatArray, table: FloatArray, uniform: FloatArray) -> FloatArray:
-    """Invert the distribution with tabulated log density at `uniform`, one per column."""
+    """Invert the distribution with tabulated log density at `uniform`, one per column.
+
+    Trapezoids under a cubic spline of the log density are added up to a share of their sum.
+    """
     from scipy.interpolate import CubicSpline
 
     fine = np.linspace(-1.0, 1.0, (nodes.size - 1) * _REFINEMENT + 1)
@@ -238,7 +241,11 @@ def _without(
 def _update(
     block: _Block, base: Sequence[FloatArray], u: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, float]:
-    """One independence Metropolis step for every level of a factor."""
+    """One independence Metropolis step for every level of a factor.
+
+    Proposed is ``u' = c + L^-T t``, t multivariate t and ``H = L L'``; it is accepted with
+    probability ``min(1, p(u') q(u) / (p(u) q(u')))``.
+    """
     q, m = u.shape
     mode = find_mode(block.problem, base, [block.root], [block.start])
     normal = rng.standard_normal((q, m))
@@ -285,7 +292,7 @@ def _update_tied(
 
 
 def _log_ratio(block: _Block, base: Sequence[FloatArray], mode: Mode, u: FloatArray) -> FloatArray:
-    """Log of target over Laplace Gaussian of every independent block, up to a constant."""
+    """``sum_i l_i - u'u / 2 + (u - c)' H (u - c) / 2`` by block: target over Gaussian."""
     factor = block.problem.latent.factors[0]
     assert factor.ties is not None
     eta = predictors(block.problem, base, [block.root], [u])
@@ -300,6 +307,7 @@ def _log_ratio(block: _Block, base: Sequence[FloatArray], mode: Mode, u: FloatAr
 
 
 def _log_target(block: _Block, base: Sequence[FloatArray], u: FloatArray) -> FloatArray:
+    """``sum_i l_i - u'u / 2`` of each level, (m,)."""
     eta = predictors(block.problem, base, [block.root], [u])
     values = block.problem.latent.factors[0].sums(_row_log_density(block.problem, eta))
     out: FloatArray = values - 0.5 * np.einsum("qm,qm->m", u, u)
@@ -307,7 +315,7 @@ def _log_target(block: _Block, base: Sequence[FloatArray], u: FloatArray) -> Flo
 
 
 def _log_proposal(lower: FloatArray, centred: FloatArray) -> FloatArray:
-    """Log density of the multivariate t with precision L L', up to a constant, (m,)."""
+    """``-(nu + q) / 2 log(1 + |L' x|^2 / nu)``: multivariate t with precision L L', (m,)."""
     q = centred.shape[0]
     white = np.einsum("ijm,im->jm", lower, centred)
     distance = np.einsum("qm,qm->m", white, white)

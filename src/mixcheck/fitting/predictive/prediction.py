@@ -25,7 +25,7 @@ __all__ = [
 def fixed_predictors(
     parts: Sequence[Predictor], betas: Sequence[FloatArray]
 ) -> tuple[FloatArray, ...]:
-    """Each predictor with random effects at zero, (n,)."""
+    """``offset + X beta`` of each predictor, random effects at zero, (n,)."""
     return tuple(part.offset + part.X @ beta for part, beta in zip(parts, betas, strict=True))
 
 
@@ -58,7 +58,7 @@ def random_contribution(
 
 
 def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> FloatArray:
-    """Prior variance of the random part of one predictor, (n,).
+    """``sum z' Sigma z`` over the random terms of one predictor: prior variance of its part, (n,).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> F
 def population_mean(
     family: Family, eta: Sequence[FloatArray], variances: Mapping[str, FloatArray]
 ) -> FloatArray:
-    """Mean response with the random effects of every predictor integrated out, (n,).
+    """``E mu(eta + z'b)``, the mean with random effects of every predictor integrated out, (n,).
 
     Random effects of different predictors are independent, so that their averages are nested.
 

@@ -133,7 +133,7 @@ def _at_all(distribution: ResponseDistribution, y: FloatArray, eta: Predictors) 
 
 
 def find_moments(distribution: ResponseDistribution) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of the mixture, (n,)."""
+    """``mu = sum w m`` and ``sum w (v + (m - mu)^2)`` over the components of the mixture, (n,)."""
     parts = [
         (w, distribution.family.mean(e, distribution.size), e) for w, e in distribution.components()
     ]
