@@ -184,7 +184,7 @@ def build_system(
     observed: bool,
     each: bool = False,
 ) -> System | None:
-    """``H = Lambda' Z' W Z Lambda + I``, factored; None if not positive definite; see `factorize`."""
+    """``H = Lambda' Z' W Z Lambda + I``, factored; None if not positive; see `factorize`."""
     gram = problem.latent.gram(curvature.second)
     factorization = factorize(problem.latent, gram, roots, each=each)
     return None if factorization is None else System(factorization, gram, observed)
