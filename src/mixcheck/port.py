@@ -22,6 +22,7 @@ __all__ = [
     "PERTURBATION_METHODS",
     "Approximate",
     "ApproximationFacts",
+    "BatchObservable",
     "BatchRefittable",
     "Checkable",
     "Comparable",
@@ -252,6 +253,20 @@ class BatchRefittable(Refittable, Protocol):
         A refit must not depend on those beside it. With `one_step` a refit may end after one
         Newton step from the estimates of this model, if that takes less time.
         """
+        ...
+
+
+@runtime_checkable
+class BatchObservable(BatchRefittable, Protocol):
+    """A model that sees the data of many of its refits at once, in less time than one by one."""
+
+    def observe_many(
+        self,
+        fits: Sequence[Self],
+        conditioning: Conditioning,
+        rngs: Sequence[np.random.Generator],
+    ) -> Sequence[DataView | Exception]:
+        """What `observe` of each of some of these refits sees, or why it sees nothing."""
         ...
 
 

@@ -23,6 +23,7 @@ from mixcheck.options import require_choice, require_whole, shown, tell_renamed
 from mixcheck.parallel import Progress, map_batches, reporter
 from mixcheck.port import (
     CONDITIONINGS,
+    BatchObservable,
     BatchRefittable,
     Checkable,
     Conditioning,
@@ -159,8 +160,7 @@ class Replicates:
     def batch(self, numbers: range) -> Sequence[Views | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
         if self.calibration != "plug-in":
-            fits = zip(numbers, self._refitted(numbers), strict=True)
-            return [_or_say(self._seen_again, k, fit) for k, fit in fits]
+            return self._seen_again(numbers, self._refitted(numbers))
         rngs = [stream(self.seed, Purpose.REPLICATE, k) for k in numbers]
         if self._repeating is not None:
             found = self._repeating.replicate_many(self.conditioning, rngs)
@@ -200,8 +200,37 @@ class Replicates:
             fits = (_or_say(model.refit, response) for response in usable)
         return [one if isinstance(one, Exception) else next(fits) for one in responses]
 
-    def _seen_again(self, k: int, fit: Checkable | Exception) -> Views:
-        """A replicate as the model sees it that was fitted to it."""
+    def _seen_again(
+        self, numbers: range, fits: Sequence[Checkable | Exception]
+    ) -> list[Views | Exception]:
+        """Replicates as the models see them that were fitted to them."""
+        usable = [_or_say(self._require_rest, fit) for fit in fits]
+        streams = zip(numbers, usable, strict=True)
+        chosen = [k for k, fit in streams if not isinstance(fit, Exception)]
+        rngs = [stream(self.seed, Purpose.OBSERVE_REFIT, k) for k in chosen]
+        models = [fit for fit in usable if not isinstance(fit, Exception)]
+        if isinstance(self.port, BatchObservable):
+            seen = iter(self._views_of_all(self.port, models, rngs))
+        else:
+            pairs = zip(models, rngs, strict=True)
+            seen = iter([_or_say(self._views, model, rng) for model, rng in pairs])
+        return [fit if isinstance(fit, Exception) else next(seen) for fit in usable]
+
+    def _views_of_all(
+        self, port: BatchObservable, fits: list[Any], rngs: list[np.random.Generator]
+    ) -> list[Views | Exception]:
+        """What `_views` of each of some refits is."""
+        passes = [
+            port.observe_many(fits, self.conditioning, rngs) for _ in range(self.randomisations)
+        ]
+        out: list[Views | Exception] = []
+        for views in zip(*passes, strict=True):
+            failure = next((view for view in views if isinstance(view, Exception)), None)
+            out.append(failure or cast(Views, views))
+        return out
+
+    def _require_rest(self, fit: Checkable | Exception) -> Checkable:
+        """A refit that has come to rest."""
         if isinstance(fit, Exception):
             raise fit
         # One step is judged by where it leads, and that is no optimum.
@@ -211,7 +240,7 @@ class Replicates:
             and not fit.convergence.converged
         ):
             raise ConvergenceError("the refit did not converge")
-        return self._views(fit, stream(self.seed, Purpose.OBSERVE_REFIT, k))
+        return fit
 
 
 Made = TypeVar("Made")

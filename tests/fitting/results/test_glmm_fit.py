@@ -22,7 +22,7 @@ from mixcheck.errors import (
     UnknownColumnError,
     UnseenLevelError,
 )
-from mixcheck.port import BatchRefittable, Checkable, Comparable, Converging, port_of
+from mixcheck.port import BatchObservable, Checkable, Comparable, Converging, port_of
 
 ROUNDING = 1e-10
 # Means of simulated responses within this many standard errors.
@@ -375,7 +375,7 @@ def test_refit_many(cbpp: mc.GLMM) -> None:
 def test_port(cbpp: mc.GLMM) -> None:
     """A fit meets the protocols of everything that follows."""
     port = port_of(cbpp)
-    for protocol in (Checkable, BatchRefittable, Converging, Comparable):
+    for protocol in (Checkable, BatchObservable, Converging, Comparable):
         assert isinstance(port, protocol)
     assert port.discrete
     np.testing.assert_array_equal(port.observed, port.frame["incidence"])

@@ -58,8 +58,8 @@ class StackedRefits:
 
     Attributes
     ----------
-    problem : Problem
-        That of the fit, whose likelihood `stacks`.
+    copies : Copies
+        Of the problem of the fit, whose likelihood `stacks`.
     psi : (P,)
         Its estimates.
     scale : (P, P)
@@ -67,23 +67,24 @@ class StackedRefits:
     method : Laplace
     """
 
-    problem: Problem
+    copies: Copies
     psi: FloatArray
     scale: FloatArray
     method: Laplace
+
+    @property
+    def problem(self) -> Problem:
+        """That of the fit."""
+        return self.copies.one
 
     @cached_property
     def _held(self) -> Standardised | None:
         return standardise(self.problem)
 
     @cached_property
-    def _copies(self) -> Copies:
-        return Copies(self.problem)
-
-    @cached_property
     def _searched(self) -> Copies:
         """Those in whose columns the search goes."""
-        return self._copies if self._held is None else Copies(self._held.problem)
+        return self.copies if self._held is None else Copies(self._held.problem)
 
     @may_overflow()
     def fit(self, data: Observed, count: int) -> list[Optimum | None]:
@@ -106,7 +107,7 @@ class StackedRefits:
         u = None
         if held is None and found.size:
             after = np.array([end for end, _ in places])
-            u = self._copies.turn(ends.psi[found], after, choose_copies(ends.u, count, found))
+            u = self.copies.turn(ends.psi[found], after, choose_copies(ends.u, count, found))
         out: list[Optimum | None] = [None] * count
         for k, optimum in zip(found, self._finish(data, count, found, places, u), strict=True):
             if optimum is not None and optimum.gradient < REFIT_TOLERANCE:
@@ -116,13 +117,13 @@ class StackedRefits:
     @may_overflow()
     def step(self, data: Observed, count: int) -> list[Optimum | None]:
         """One Newton step towards the optimum of each, as `one_step.step_from`."""
-        batch, every = Batch(self._copies, data, count), np.arange(count)
+        batch, every = Batch(self.copies, data, count), np.arange(count)
         first = self._settle(batch, every, np.tile(self.psi, (count, 1)), None)
         inverse = self.scale @ self.scale.T
         step = np.matmul(inverse, first.gradient[:, :, None])[:, :, 0]
         psi = np.array([within(self.problem, end) for end in first.psi - step])
         psi[~np.isfinite(psi).all(axis=1)] = self.psi
-        u = follow(self._copies, batch.problem(every), first, psi)
+        u = follow(self.copies, batch.problem(every), first, psi)
         ends = self._finish(data, count, every, [(end, self.scale) for end in psi], u)
         return [
             None
@@ -151,7 +152,7 @@ class StackedRefits:
         """An optimum at the parameters of each chosen response; None without usable modes."""
         if not chosen.size:
             return []
-        batch = Batch(self._copies, data, count)
+        batch = Batch(self.copies, data, count)
         look = self._settle(batch, chosen, np.array([end for end, _ in places]), u)
         usable = _is_settled(look) & ~self._are_exact(batch, chosen, look)
         out: list[Optimum | None] = []
@@ -159,7 +160,7 @@ class StackedRefits:
             if not usable[k]:
                 out.append(None)
                 continue
-            mode = self._copies.mode_of(look.mode, k)
+            mode = self.copies.mode_of(look.mode, k)
             at = Evaluation(
                 psi, float(look.deviance[k]), look.gradient[k], mode, float(look.spread[k])
             )
@@ -176,12 +177,12 @@ class StackedRefits:
         before, energy = here, np.full(chosen.size, np.inf)
         least = np.full(chosen.size, np.inf)
         for _ in range(_MOST_LOOKS):
-            look = look_at(self._copies, problem, psi, here, self.method.information)
+            look = look_at(self.copies, problem, psi, here, self.method.information)
             over = look.overshoots(energy, rounding)
             there = (look.decrement < _DECREMENT) | stalls(look.decrement, least, look.energy)
             if not (np.isfinite(look.decrement) & ~there).any():
                 break
-            ahead = follow(self._copies, problem, look, psi)
+            ahead = follow(self.copies, problem, look, psi)
             back = [0.5 * (a + b) for a, b in zip(before, here, strict=True)]
             before = merge_copies(over, before, here)
             here = merge_copies(over, back, ahead)

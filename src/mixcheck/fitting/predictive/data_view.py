@@ -14,6 +14,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, TiedRoot, units_of
+from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.posterior import draw_posterior
@@ -65,6 +66,11 @@ class Viewpoint:
     def roots(self) -> list[Root]:
         """The root of each factor."""
         return self.problem.roots(self.psi[self.problem.n_beta :])
+
+    @cached_property
+    def copies(self) -> Copies:
+        """The design of the problem, as often as it is asked for."""
+        return Copies(self.problem) if self.like is None else self.like.copies
 
     @cached_property
     def _kept(self) -> dict[Hashable, Any]:

@@ -29,7 +29,14 @@ from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["PosteriorDraw", "draw_posterior"]
+__all__ = [
+    "Peak",
+    "PosteriorDraw",
+    "draw_posterior",
+    "has_scalar_levels",
+    "invert_distributions",
+    "sweep",
+]
 
 # Half width of the grid, in prior standard deviations: with a log-concave likelihood the
 # density has fallen by more than exp(-32) there.
@@ -82,14 +89,19 @@ def draw_posterior(
     -------
     PosteriorDraw
     """
-    latent = problem.latent
-    if not latent.factors:
+    if not problem.latent.factors:
         return PosteriorDraw([], 1.0)
-    if len(latent.factors) == 1 and latent.factors[0].q == 1 and not latent.tied:
+    if has_scalar_levels(problem):
         drawn = _invert_distribution(problem, base, mode, rng)
         if drawn is not None:
             return PosteriorDraw([drawn], 1.0)
-    return _sweep(problem, base, mode, rng)
+    return sweep(problem, base, mode, rng)
+
+
+def has_scalar_levels(problem: Problem) -> bool:
+    """Whether random effects are one for each of the independent levels of one factor."""
+    latent = problem.latent
+    return len(latent.factors) == 1 and latent.factors[0].q == 1 and not latent.tied
 
 
 # ---- one scalar effect: inversion on a grid ----------------------------------------------
@@ -103,24 +115,55 @@ def _invert_distribution(
     None where a density ends inside the grid, as at the edge of the domain of a link: it
     cannot be interpolated there.
     """
-    centre = mode.point.u[0][0]
-    width = 1.0 / mode.system.factorization.blocks(0)[0, 0]
-    uniform = rng.random(centre.size)
+    uniform = rng.random(mode.point.u[0].size)
+    found = invert_distributions(problem, base, mode.roots, Peak.of(mode), uniform)
+    return found[None] if np.isfinite(found).all() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Peak:
+    """Where the density of each level is highest, and how wide it is there.
+
+    Attributes
+    ----------
+    centre, width : (m,)
+    """
+
+    centre: FloatArray
+    width: FloatArray
+
+    @staticmethod
+    def of(mode: Mode) -> Peak:
+        """Those of the only factor, with one effect a level."""
+        return Peak(mode.point.u[0][0], 1.0 / mode.system.factorization.blocks(0)[0, 0])
+
+
+def invert_distributions(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[Root],
+    peak: Peak,
+    uniform: FloatArray,
+) -> FloatArray:
+    """The effect of each level of the only factor at which its distribution is `uniform`, (m,).
+
+    Not a number where a density ends inside the grid.
+    """
+    centre, width = peak.centre, peak.width
     # u = centre + width sinh(reach t), t in [-1, 1]: fine near the mode, wide in the tails.
     reach = np.arcsinh(_REACH / width)
     nodes = np.linspace(-1.0, 1.0, _NODES)
     table = np.empty((_NODES, centre.size))
     for row, t in zip(table, nodes, strict=True):
         u = centre + width * np.sinh(reach * t)
-        row[:] = _log_posterior(problem, base, mode.roots, u) + np.log(np.cosh(reach * t))
-    if not np.isfinite(table).all():
-        return None
-    drawn = np.empty(centre.size)
-    for start in range(0, centre.size, _BLOCK):
-        levels = slice(start, start + _BLOCK)
+        row[:] = _log_posterior(problem, base, roots, u) + np.log(np.cosh(reach * t))
+    drawn = np.full(centre.size, np.nan)
+    whole = np.flatnonzero(np.isfinite(table).all(axis=0))
+    for start in range(0, whole.size, _BLOCK):
+        levels = whole[start : start + _BLOCK]
         drawn[levels] = _invert_table(nodes, table[:, levels], uniform[levels])
     out: FloatArray = centre + width * np.sinh(reach * drawn)
-    return out[None]
+    return out
 
 
 def _log_posterior(
@@ -185,9 +228,10 @@ def _alone(problem: Problem, f: int, mode: Mode) -> _Block:
     return _Block(f, replace(problem, latent=latent), mode.roots[f], mode.point.u[f])
 
 
-def _sweep(
+def sweep(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rng: np.random.Generator
 ) -> PosteriorDraw:
+    """A draw by Metropolis within Gibbs, as `draw_posterior` where nothing can be inverted."""
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
     u = _started(problem, base, mode, spread)

@@ -9,7 +9,7 @@ on those beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
@@ -18,7 +18,6 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
 from mixcheck.families.family import Observed
-from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root
 from mixcheck.fitting.likelihood.mode import (
     Point,
@@ -68,21 +67,10 @@ class Stack:
     view: Viewpoint
     copies: int
 
-    @cached_property
+    @property
     def problem(self) -> Problem:
         """The problem of all copies, with the response of the fit in each."""
-        one, copies = self.view.problem, self.copies
-        latent = lay_out([_stack_factor(factor, copies) for factor in one.latent.factors])
-        starts = np.arange(copies, dtype=np.intp)[:, None] * one.n
-        return replace(
-            one,
-            data=one.data.tiled(copies),
-            weights=_tile(one.weights, copies),
-            X=(),
-            offsets=(),
-            latent=latent,
-            order=(starts + one.order).ravel(),
-        )
+        return self.view.copies.stack(self.copies)
 
     @cached_property
     def base(self) -> list[FloatArray]:
@@ -94,19 +82,6 @@ class Stack:
         out = Viewpoint(self.problem.with_data(data), self.view.psi)
         out.__dict__.update(base=self.base, roots=self.view.roots)
         return out
-
-
-def _tile(values: FloatArray | None, copies: int) -> FloatArray | None:
-    return None if values is None else np.tile(values, copies)
-
-
-def _stack_factor(factor: Factor, copies: int) -> Factor:
-    """The same grouping factor with levels of its own in each copy."""
-    if copies == 1:
-        return factor
-    starts = np.arange(copies, dtype=np.intp)[:, None] * factor.m
-    columns = tuple(Column(c.predictor, _tile(c.covariate, copies)) for c in factor.columns)
-    return Factor(Summation((starts + factor.sums.index).ravel(), copies * factor.m), columns)
 
 
 def replicate(view: Viewpoint, conditioning: Conditioning, rng: np.random.Generator) -> DataView:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -35,11 +35,12 @@ from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe
+from mixcheck.fitting.predictive.observations import Seen, observe_many
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
-from mixcheck.fitting.results.refits import Refits
+from mixcheck.fitting.results.refits import TOGETHER_ROWS, Refits
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     PERTURBATION_METHODS,
@@ -96,6 +97,30 @@ class GlmmPort(Refits):
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the data of the fit; random choices come from `rng`."""
         return observe(self._view, self.mode, conditioning, require_generator("rng", rng))
+
+    def observe_many(
+        self,
+        fits: Sequence[Self],
+        conditioning: Conditioning,
+        rngs: Sequence[np.random.Generator],
+    ) -> list[DataView | Exception]:
+        """See the data of each of some refits of this fit, as its `observe` does.
+
+        Returns
+        -------
+        list of DataView or Exception
+            An error where data could not be seen.
+        """
+        streams = [require_generator("rngs", rng) for rng in rngs]
+        size = max(1, TOGETHER_ROWS // self.nobs)
+        if self.problem.latent.tied or size < 2:
+            size = 1
+        seen = [Seen(fit._view, fit.mode) for fit in fits]
+        out: list[DataView | Exception] = []
+        for start in range(0, len(seen), size):
+            some = slice(start, start + size)
+            out += observe_many(self._view.copies, seen[some], conditioning, streams[some])
+        return out
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a data set, with new random effects, and see it likewise."""

@@ -35,11 +35,11 @@ from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import CONDITIONINGS, Conditioning
 from mixcheck.streams import Purpose, choose_seed, stream
 
-__all__ = ["Refits"]
+__all__ = ["TOGETHER_ROWS", "Refits"]
 
 # Responses that are fitted together have at most so many rows: a column of them stays in the
 # processor's cache. Beyond so many responses nothing is gained, and with fewer than two it is lost.
-_TOGETHER_ROWS = 16_384
+TOGETHER_ROWS = 16_384
 _TOGETHER = 256
 
 
@@ -118,7 +118,7 @@ class Refits(Estimates):
         estimates have a limit, or are found in another way than by such steps (restricted and
         pseudo-likelihoods, linear mixed models), it is a whole refit.
         """
-        size = min(_TOGETHER, _TOGETHER_ROWS // max(1, self.nobs))
+        size = min(_TOGETHER, TOGETHER_ROWS // max(1, self.nobs))
         if size < 2 or self._stacked is None:
             return [self._refit_or_say(response, one_step) for response in responses.T]
         out: list[Self | Exception] = []
@@ -134,7 +134,7 @@ class Refits(Estimates):
             return None
         if not stacks(self.problem, method):
             return None
-        return StackedRefits(self.problem, self.optimum.psi, self._root, method)
+        return StackedRefits(self._view.copies, self.optimum.psi, self._root, method)
 
     def _refit_together(self, responses: FloatArray, one_step: bool) -> list[Self | Exception]:
         """Refits to each row of responses, (b, n); alone where the stacked search has no end."""

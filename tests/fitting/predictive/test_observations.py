@@ -1,0 +1,96 @@
+"""Several fits see their data at once as each by itself."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import OptionError
+from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.port import CONDITIONINGS, DataView, port_of
+
+# The same sums in another order; marginal moments, by nodes for all rows, are known to 1e-8.
+ROUNDING = 1e-7
+ROWS = ("response", "residuals", "fitted", "mean", "variance", "mode_mean", "mode_variance")
+
+
+def fit_model(formula: str, family: Any, **options: Any) -> GlmmPort:
+    """A port, of counts or reals in groups."""
+    rng = np.random.default_rng(2)
+    g, x = np.repeat(np.arange(12), 8), rng.normal(size=96)
+    h = np.tile(np.arange(8), 12)
+    b = rng.normal(size=(12, 2)) * [0.6, 0.5]
+    eta = 0.8 + b[g, 0] + (0.3 + b[g, 1]) * x + 0.4 * rng.normal(size=8)[h]
+    frame = pd.DataFrame({"x": x, "g": g, "h": h, "real": eta + rng.normal(size=96)})
+    frame["count"] = rng.poisson(np.exp(eta))
+    frame["root"] = rng.poisson((2.0 + 0.5 * b[g, 0]) ** 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        port: GlmmPort = port_of(mc.glmm(formula, frame, family=family, **options))
+    return port
+
+
+def refit_some(port: GlmmPort, count: int = 5) -> list[Any]:
+    """Refits to simulated responses."""
+    return port.refit_many(port.simulate(count, seed=3).to_numpy())
+
+
+def require_same(one: DataView, other: DataView) -> None:
+    """Two views hold the same numbers."""
+    for name in ROWS:
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=ROUNDING)
+    assert list(one.effects) == list(other.effects)
+    for name, effects in one.effects.items():
+        np.testing.assert_allclose(effects, other.effects[name], rtol=ROUNDING, atol=ROUNDING)
+    for part in one.scores:
+        np.testing.assert_allclose(one.scores[part], other.scores[part], atol=1e-7)
+    assert (one.probability is None) == (other.probability is None)
+    if one.probability is not None and other.probability is not None:
+        np.testing.assert_allclose(one.probability(1.0), other.probability(1.0), rtol=ROUNDING)
+
+
+MODELS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "scalar": ("count ~ x + (1 | g)", "poisson", {}),
+    "vector": ("count ~ x + (1 + x | g)", "nbinom2", {}),
+    "crossed": ("count ~ x + (1 | g) + (1 | h)", "poisson", {}),
+    "linear": ("real ~ x + (1 | g)", "gaussian", {}),
+    "edge of a link": ("root ~ 1 + (1 | g)", mc.families.Poisson(link="identity"), {}),
+    "no random effect": ("count ~ x", "poisson", {}),
+}
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+@pytest.mark.parametrize("name", MODELS)
+def test_fits_see_their_data_at_once(name, conditioning):
+    """What many fits see together is what each sees with its stream."""
+    formula, family, options = MODELS[name]
+    port = fit_model(formula, family, **options)
+    fits = refit_some(port)
+    together = port.observe_many(
+        fits, conditioning, [np.random.default_rng(k) for k in range(len(fits))]
+    )
+    for k, (fit, seen) in enumerate(zip(fits, together, strict=True)):
+        assert isinstance(seen, DataView)
+        require_same(seen, fit.observe(conditioning, np.random.default_rng(k)))
+
+
+def test_what_cannot_be_seen_is_an_error_of_each():
+    """Moments that are not known are an error in the place of each fit."""
+    port = fit_model("count ~ x + (1 | g)", "poisson", zi="~ 1 + (1 | g)")
+    fits = refit_some(port, 2)
+    rngs = [np.random.default_rng(k) for k in range(2)]
+    assert all(isinstance(e, OptionError) for e in port.observe_many(fits, "marginal", rngs))
+    assert port.observe_many([], "marginal", []) == []
+
+
+def test_refits_break_ties_as_their_fit():
+    """A refit to the response of the fit sees it as the fit does: rows have the same ranks."""
+    port = fit_model("count ~ x + (1 | g)", "poisson")
+    again = port.refit(port.observed)
+    one, other = (p.observe("mode", np.random.default_rng(1)) for p in (port, again))
+    np.testing.assert_allclose(one.residuals, other.residuals, atol=1e-5)
