@@ -39,6 +39,7 @@ __all__ = [
     "GroupDerivatives",
     "Grouped",
     "Groupwise",
+    "Levelled",
     "LikelihoodKind",
     "Optimism",
     "PartEstimates",
@@ -52,6 +53,7 @@ __all__ = [
     "Rowwise",
     "ScoreProjection",
     "Scored",
+    "TermLevels",
     "Traceable",
     "Weighted",
     "port_of",
@@ -98,6 +100,8 @@ class DataView:
         effects; empty where only draws are known.
     scores : mapping of part to (n,)
         Derivative of each row's log density in that linear predictor, at the same modes.
+    modes : mapping of term name to (m, q)
+        Conditional modes of the random effects, by the names of `effects`.
     """
 
     response: FloatArray
@@ -113,6 +117,7 @@ class DataView:
     mode_probability: Callable[[float], FloatArray] | None = None
     predictors: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
+    modes: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
@@ -426,12 +431,15 @@ class PartEstimates:
     estimates : (p,) array
     covariance : (p, p) array
         NaN beside an infinite variance.
+    matrix : (n, p) array
+        The model matrix.
     """
 
     names: tuple[str, ...]
     terms: tuple[tuple[str, ...], ...]
     estimates: FloatArray
     covariance: FloatArray
+    matrix: FloatArray
 
 
 @runtime_checkable
@@ -456,6 +464,34 @@ class Grouped(Protocol):
     @property
     def random_effects_sd(self) -> Mapping[str, pd.DataFrame]:
         """Their conditional standard deviations, frames alike."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class TermLevels:
+    """Levels of a random term, and how much their conditional modes vary.
+
+    Attributes
+    ----------
+    labels : Index, (m,)
+    effects : tuple of str, (q,)
+    deviations : (m, q)
+        Standard deviation of the modes over data of the model, of the variance that the data
+        explain: ``(prior variance - conditional variance)^(1/2)``.
+    """
+
+    labels: pd.Index[Any]
+    effects: tuple[str, ...]
+    deviations: FloatArray
+
+
+@runtime_checkable
+class Levelled(Protocol):
+    """A model that knows how its conditional modes vary."""
+
+    @property
+    def term_levels(self) -> Mapping[str, TermLevels]:
+        """By the names of `DataView.modes`; without terms whose levels are related."""
         ...
 
 

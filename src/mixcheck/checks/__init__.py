@@ -10,6 +10,7 @@ from mixcheck.checks.dispersion import Dispersion
 from mixcheck.checks.groups import Groups
 from mixcheck.checks.heaping import Heaping
 from mixcheck.checks.hurdle_zeros import HurdleZeros
+from mixcheck.checks.influence import Influence
 from mixcheck.checks.interaction import Interaction
 from mixcheck.checks.laplace_adequacy import LaplaceAdequacy
 from mixcheck.checks.link import Link
@@ -17,6 +18,7 @@ from mixcheck.checks.missing_group import MissingGroup
 from mixcheck.checks.missing_predictor import MissingPredictor
 from mixcheck.checks.missing_slope import MissingSlope
 from mixcheck.checks.outliers import Outliers
+from mixcheck.checks.outlying_groups import OutlyingGroups
 from mixcheck.checks.phylogenetic import Phylogenetic
 from mixcheck.checks.random_effects import RandomEffects
 from mixcheck.checks.rootogram import Rootogram
@@ -42,6 +44,7 @@ __all__ = [
     "Groups",
     "Heaping",
     "HurdleZeros",
+    "Influence",
     "Interaction",
     "LaplaceAdequacy",
     "Link",
@@ -49,6 +52,7 @@ __all__ = [
     "MissingPredictor",
     "MissingSlope",
     "Outliers",
+    "OutlyingGroups",
     "Phylogenetic",
     "RandomEffects",
     "Rootogram",

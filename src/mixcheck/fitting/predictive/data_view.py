@@ -13,7 +13,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
-from mixcheck.fitting.latent.roots import Root, RootOfCopies, TiedRoot, units_of
+from mixcheck.fitting.latent.roots import Root, RootOfCopies, TiedRoot, scale, units_of
 from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
@@ -218,6 +218,10 @@ def see(
     }
     effects = {} if conditioning == "marginal" else name_effects(problem, u)
     levels = {name: np.split(values, copies) for name, values in effects.items()}
+    scaled = [scale(root, part) for root, part in zip(view.roots, modes, strict=True)]
+    at_levels = {
+        name: np.split(values, copies) for name, values in name_effects(problem, scaled).items()
+    }
     masses = mode_masses = None
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
@@ -231,6 +235,7 @@ def see(
             mode_probability=None if mode_masses is None else _CopyMasses(mode_masses, k),
             predictors=_CopyRows(rates.predictors, k, family.predictors),
             scores=_CopyRows(rates.scores, k, family.predictors),
+            modes={name: values[k] for name, values in at_levels.items()},
         )
 
 

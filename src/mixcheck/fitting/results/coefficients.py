@@ -36,4 +36,4 @@ def gather_part(
     shown = covariance.copy()
     shown[infinite], shown[:, infinite] = np.nan, np.nan
     shown[infinite, infinite] = np.inf
-    return PartEstimates(part.columns, tuple(terms), estimates.copy(), shown)
+    return PartEstimates(part.columns, tuple(terms), estimates.copy(), shown, part.X)

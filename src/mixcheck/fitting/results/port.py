@@ -18,6 +18,7 @@ from mixcheck.design.plan import plan_formula
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.information import conditional_variances
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.pql import linearise
@@ -40,6 +41,7 @@ from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
+from mixcheck.fitting.results.levels import describe_levels
 from mixcheck.fitting.results.refits import TOGETHER_ROWS, Refits
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
@@ -55,6 +57,7 @@ from mixcheck.port import (
     Perturbations,
     RowPosterior,
     ScoreProjection,
+    TermLevels,
 )
 from mixcheck.row_hashes import digest, hash_labels
 
@@ -143,6 +146,13 @@ class GlmmPort(Refits):
         """What the estimates of the fixed effects take of the scores of the rows."""
         view, eta = self._view, self.mode.point.eta
         return view.keep("scores", lambda: project_scores(self.problem, view.roots, eta))
+
+    @property
+    def term_levels(self) -> dict[str, TermLevels]:
+        """How the conditional modes of each term vary over data of the model."""
+        mode = self.mode
+        given = conditional_variances(self.problem, mode.system.factorization, mode.roots)
+        return describe_levels(self.problem, mode.roots, given)
 
     def by_single_rows(self) -> tuple[GlmmPort, IntArray | None]:
         """The same fit with a row of weight w as w rows, and which row of `frame` each is.
