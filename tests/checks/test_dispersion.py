@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mixcheck.checks import Dispersion, Suite
-from mixcheck.checks.dispersion import pearson_statistic
+from mixcheck.checks.pearson import pearson_statistic
 from mixcheck.quantile_residuals import Residuals, residuals
 
 DRAWS = 79

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 import mixcheck as mc
 from mixcheck.checks.portrait import MOST_LEVELS, draw_portrait
+from mixcheck.checks.statistic import thinned
 from mixcheck.display.document import Caterpillar
+from mixcheck.port import port_of
 
 
 def test_a_caterpillar_for_each_effect():
     """Modes and conditional deviations of the fit, in ascending order."""
     cbpp = mc.datasets.load("cbpp")
     fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
-    (figure,) = draw_portrait(fit)
+    (_, figure) = draw_portrait(port_of(fit), mc.residuals(fit, seed=1).observed)
     picture = figure.picture
     assert isinstance(picture, Caterpillar)
     modes = fit.random_effects["herd"]["Intercept"].sort_values()
@@ -27,12 +31,26 @@ def test_of_many_levels_the_extremes():
     """118 broods: the lowest and the highest are shown, and the caption says so."""
     ticks = mc.datasets.load("grouseticks")
     fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD)", ticks, family="poisson")
-    (figure,) = draw_portrait(fit)
+    (_, figure) = draw_portrait(port_of(fit), mc.residuals(fit, seed=1).observed)
     modes = np.sort(fit.random_effects["BROOD"]["Intercept"].to_numpy())
     assert len(figure.picture.labels) == MOST_LEVELS
     assert figure.picture.estimate[0] == modes[0]
     assert figure.picture.estimate[-1] == modes[-1]
     assert "of 118 levels" in figure.caption
+
+
+def test_residuals_against_fitted_values(toy):
+    """At most 5,000 rows are shown, and the title says how many there are; constants have none."""
+    assert thinned(7, 100).tolist() == list(range(7))
+    kept = thinned(10_000, 11)
+    assert (kept[0], kept[-1], kept.size) == (0, 9_999, 11)
+    model = toy("gaussian", 1, levels=600, per_level=10)
+    observed = mc.residuals(model, seed=1).observed
+    (figure,) = draw_portrait(model, observed)
+    assert figure.picture.x.size == 5000
+    assert "(5,000 of 6,000 rows shown)" in figure.caption
+    assert np.isin(figure.picture.y, observed.residuals).all()
+    assert draw_portrait(model, replace(observed, fitted=np.ones(6000))) == ()
 
 
 def test_the_report_shows_it():
@@ -41,10 +59,11 @@ def test_the_report_shows_it():
     fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     report = mc.check(fit, mc.checks.Convergence(), seed=1)
     assert "herd, Intercept: levels by their mode" in report.to_html()
-    assert len(mc.Report.from_json(report.to_json()).extra) == 1
+    assert len(mc.Report.from_json(report.to_json()).extra) == 2
 
 
 def test_draws_have_no_portrait():
     """A model known by its draws has no random effects to show."""
     draws = np.random.default_rng(1).poisson(2.0, size=(30, 20))
-    assert draw_portrait(mc.from_draws(observed=draws[0], draws=draws[1:])) == ()
+    model = mc.from_draws(observed=draws[0], draws=draws[1:])
+    assert draw_portrait(model, mc.residuals(model, seed=1).observed)[1:] == ()

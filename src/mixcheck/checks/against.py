@@ -21,9 +21,19 @@ from mixcheck.errors import OptionError
 from mixcheck.options import shown
 from mixcheck.report.finding import Skipped
 
-__all__ = ["FITTED", "Against", "ask_against", "is_number", "known_rows", "require_against"]
+__all__ = [
+    "FITTED",
+    "Against",
+    "ask_against",
+    "is_number",
+    "known_rows",
+    "remark_on",
+    "require_against",
+]
 
 FITTED = "fitted"
+# Fewer whole numbers than this are two levels, or one, whatever they are taken for.
+FEW_CODES = 3
 
 
 class Against(Protocol):
@@ -53,20 +63,49 @@ class Against(Protocol):
         ...
 
 
-def require_against(against: object) -> None:
-    """Refuse what is neither "fitted" nor the name of a column."""
+def require_against(against: object, factor: object = False) -> None:
+    """Refuse what is neither "fitted" nor the name of a column, and levels of what has none."""
     if not isinstance(against, str) or not against:
         raise OptionError(
             f'against must be "fitted" or the name of a column, found {shown(against)}'
         )
+    if not isinstance(factor, bool):
+        raise OptionError(f"factor must be True or False, found {shown(factor)}")
+    if factor and against == FITTED:
+        raise OptionError("factor=True is for a column of codes, and fitted values have no levels")
 
 
-def ask_against(check: Against, context: CheckContext) -> tuple[Outcome, ...]:
+def remark_on(against: str, context: CheckContext) -> str:
+    """What a column may be taken for that it is not: codes for numbers, fitted values for it."""
+    if against == FITTED:
+        if FITTED not in context.frame.columns:
+            return ""
+        return (
+            "This is against the fitted values of the model. The data have a column called "
+            '"fitted" too: rename it to look at it.'
+        )
+    column = column_of(context.frame, against)
+    if not pd.api.types.is_integer_dtype(column.dtype):
+        return ""
+    distinct = int(column.nunique())
+    if not FEW_CODES <= distinct <= context.n // 2:
+        return ""
+    return (
+        f"The {distinct} whole numbers of {against} are taken as amounts; if they are codes of "
+        f"levels, write Trend({against!r}, factor=True)."
+    )
+
+
+def ask_against(
+    check: Against, context: CheckContext, *, factor: bool = False
+) -> tuple[Outcome, ...]:
     """One statistic, of the rows where the predictor is known, or why there is none."""
     if check.against == FITTED:
         return (_of_numbers(check, context.observed.fitted, follows=True),)
     column = column_of(context.frame, check.against)
     known = np.flatnonzero(known_rows(column))
+    if factor:
+        column = column.astype(object)
     if known.size == context.n:
         return (_of_column(check, column),)
     if not known.size:

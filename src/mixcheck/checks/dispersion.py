@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
+from mixcheck.checks.pearson import pearson_statistic
 from mixcheck.checks.statistic import (
     ALTERNATIVES,
     CheckContext,
@@ -25,8 +26,6 @@ from mixcheck.report.finding import Alternative, Effect, Finding
 __all__ = ["Dispersion"]
 
 DispersionName = Literal["pearson", "variance"]
-# A variance below this is the underflow of one; its row then weighs infinitely, as it should.
-SMALLEST_VARIANCE = 1e-300
 PEARSON = "McCullagh & Nelder (1989), Generalized Linear Models, section 4.5"
 
 
@@ -99,10 +98,3 @@ class _DispersionStatistic(CheckStatistic):
             "variance": "variance of response less fitted",
         }[self.statistic]
         return replace(finding, picture=null_plot(self.name, sample, label))
-
-
-def pearson_statistic(seen: DataView) -> float:
-    """``sum (y - mean)^2 / variance`` given the conditional modes of the random effects."""
-    deviation = seen.response - seen.mode_mean
-    variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
-    return float(np.sum(deviation * (deviation / variance)))

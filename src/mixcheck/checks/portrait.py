@@ -7,8 +7,11 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.display.document import Caterpillar, Figure
-from mixcheck.port import Checkable, Grouped
+from mixcheck.checks.rank_basis import scaled_ranks
+from mixcheck.checks.residual_plots import PICTURE_POINTS, quantile_lines, told_thinned
+from mixcheck.checks.statistic import thinned
+from mixcheck.display.document import Caterpillar, Figure, ResidualPlot
+from mixcheck.port import Checkable, DataView, Grouped
 
 __all__ = ["draw_portrait"]
 
@@ -17,21 +20,40 @@ MOST_LEVELS = 40
 _REACH = -float(ndtri(0.025))
 
 
-def draw_portrait(model: Checkable) -> tuple[Figure, ...]:
-    """A caterpillar of each random effect: conditional modes with 95 % intervals.
+def draw_portrait(model: Checkable, observed: DataView) -> tuple[Figure, ...]:
+    """Residuals against fitted values, and a caterpillar of each random effect.
 
     Parameters
     ----------
     model : Checkable
-        Without random effects of its own (a model known by draws) there are no pictures.
+        Without random effects of its own (a model known by draws) it has no caterpillars: those
+        are conditional modes with 95 % intervals.
+    observed : DataView
     """
+    residuals = _residual_figure(observed)
     if not isinstance(model, Grouped):
-        return ()
-    return tuple(
+        return residuals
+    return residuals + tuple(
         _caterpillar(group, effect, modes[effect], model.random_effects_sd[group][effect])
         for group, modes in model.random_effects.items()
         for effect in modes.columns
     )
+
+
+def _residual_figure(observed: DataView) -> tuple[Figure, ...]:
+    """Quantile residuals against the ranks of the fitted values, where these differ."""
+    ranks, distinct = scaled_ranks(observed.fitted)
+    if distinct < 2:
+        return ()
+    order = np.argsort(ranks, kind="stable")
+    x, y = (ranks[order] + 1.0) / 2.0, observed.residuals[order]
+    kept = thinned(x.size, PICTURE_POINTS)
+    title = "Quantile residuals against fitted values" + told_thinned(kept.size, x.size)
+    picture = ResidualPlot(
+        x[kept], y[kept], lines=quantile_lines(x, y), title=title, x_label="fitted (rank)"
+    )
+    caption = f"{title}: {picture.reading}"
+    return (Figure(picture, caption, caption),)
 
 
 def _caterpillar(

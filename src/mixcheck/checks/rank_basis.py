@@ -14,8 +14,8 @@ __all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
 DEGREES = 4
 # Relative differences of a predictor below this are rounding, not information.
 ROUNDING = 1e-12
-# Directions of the basis with less than this share of the largest are dropped.
-RANK_TOLERANCE = 1e-9
+# Columns that add less than this, per row, to those before them are dropped.
+RANK_TOLERANCE = 1e-5
 # Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
 # rests on few rows.
 CURVE_RANKS = np.linspace(-0.9, 0.9, 37)
@@ -46,9 +46,12 @@ class RankBasis:
         raw = legendre.legvander(ranks, degree)[:, 1:]
         centre = raw.mean(axis=0)
         raw -= centre
-        values, vectors = np.linalg.eigh(raw.T @ raw)
-        kept = values > RANK_TOLERANCE * values[-1]
-        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        # Column by column, so that it moves continuously where fitted values do, signs included.
+        kept = np.abs(np.diag(np.linalg.qr(raw, mode="r"))) > RANK_TOLERANCE * np.sqrt(x.size)
+        upper = np.linalg.qr(raw[:, kept], mode="r")
+        upper *= np.sign(np.diag(upper))[:, None]
+        whiten = np.zeros((degree, upper.shape[0]))
+        whiten[kept] = np.linalg.inv(upper)
         points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
         curve = legendre.legvander(points, degree)[:, 1:] - centre
         return cls(raw @ whiten, curve @ whiten)

@@ -77,7 +77,7 @@ def run_checks(
         findings,
         policy=judge,
         provenance=provenance,
-        extra=draw_portrait(seen.replicates.port),
+        extra=draw_portrait(seen.replicates.port, seen.observed),
         model=seen.replicates.model,
     )
 

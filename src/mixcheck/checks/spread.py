@@ -11,6 +11,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
+from mixcheck.checks.pearson import pearson_residuals
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
 from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
 from mixcheck.checks.statistic import (
@@ -28,8 +29,6 @@ __all__ = ["Spread"]
 
 # A fitted curve of spreads below this share of the mean spread is read as this share.
 SMALLEST_SHARE = 0.05
-# A variance below this is the underflow of one.
-SMALLEST_VARIANCE = 1e-300
 # Levels in a picture.
 MOST_LEVELS = 60
 GLEJSER = "Glejser (1969), J. Am. Stat. Assoc. 64, 316-323"
@@ -104,8 +103,7 @@ class _SpreadStatistic(CheckStatistic):
         """Spreads relative to the replicates, (g,), and those of the replicates, (B, g)."""
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        variance = np.maximum(data_view.mode_variance, SMALLEST_VARIANCE)
-        sizes = np.abs(data_view.response - data_view.mode_mean) / np.sqrt(variance)
+        sizes = np.abs(pearson_residuals(data_view))
         mean = float(np.mean(sizes))
         sizes = sizes / mean - 1.0 if mean > 0.0 else np.zeros(sizes.size)
         coefficients, fit = self.regress(sizes, data_view)

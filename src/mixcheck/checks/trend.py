@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, final
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.against import FITTED, ask_against, require_against
+from mixcheck.checks.against import FITTED, ask_against, remark_on, require_against
 from mixcheck.checks.check import Check
-from mixcheck.checks.rank_basis import RankBasis, scaled_ranks
-from mixcheck.checks.residual_plots import PICTURE_POINTS, quantile_lines, told_thinned
+from mixcheck.checks.pearson import mean_residuals
+from mixcheck.checks.pooled import pool_of, with_statistic
+from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
-    thinned,
+    RowStatistic,
 )
-from mixcheck.display.document import Picture, ResidualPlot
+from mixcheck.display.document import Caterpillar, CurvePlot, Picture
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
 
 __all__ = ["FITTED", "Trend"]
 
-# Variance of a uniform number.
-UNIFORM_VARIANCE = 1.0 / 12.0
+# Levels in a picture; of more, those that are furthest off are shown.
+MOST_LEVELS = 40
+# What a picture shows as its band: all of so many correct data sets stay in it everywhere.
+BAND = 0.95
 
 
 @final
@@ -35,19 +38,25 @@ UNIFORM_VARIANCE = 1.0 / 12.0
 class Trend(Check):
     """Whether the residuals move with the fitted values, or with a predictor.
 
-    Null hypothesis: the mean of the residuals is the same whatever the predictor. A number is
-    replaced by its ranks, and the residuals regressed on Legendre polynomials of these, of
-    degree 1 to min(4, distinct values - 1); the statistic is the regression sum of squares over
-    the variance 1/12 of a uniform number. A factor (text, categories, booleans) gives the sum
-    of squares between its levels. Effect: "largest deviation" of the fitted curve, or of a
-    level, from the mean residual, with a simultaneous interval from the replicates; 0 under
-    the model.
+    Null hypothesis: the mean of the Pearson residuals, given the conditional modes of the random
+    effects, depends on the predictor as in data of the model. A number is replaced by its ranks,
+    and the residuals regressed on Legendre polynomials of these, of degree 1 to min(4, distinct
+    values - 1); the statistic is the sum of squares of the coefficients, each less its mean in the
+    replicates. A factor (text, categories, booleans) gives the sum of squares between its levels.
+    Effect: "largest deviation" of the fitted curve, or of a level, from the replicates, in
+    standard deviations of a residual, with a simultaneous interval; 0 under the model.
+
+    Modes leave in the residuals what a predictor of whole groups explains; a draw of the random
+    effects would take it away. Residuals of a continuous response are cut at 3, so that no single
+    row makes a trend; `Outliers` is for these.
 
     Parameters
     ----------
     against : str
         "fitted" for the fitted values (random effects at zero), or the name of a column of the
         data, which need not be in the model.
+    factor : bool
+        Whether a column of numbers holds codes of levels, such as numbers of plots.
 
     References
     ----------
@@ -59,13 +68,23 @@ class Trend(Check):
     least_rows: ClassVar[int] = 3
 
     against: str = FITTED
+    factor: bool = False
 
     def __post_init__(self) -> None:
-        require_against(self.against)
+        require_against(self.against, self.factor)
+
+    @property
+    def name(self) -> str:
+        """Name of its finding, with the column."""
+        if self.against == FITTED:
+            return self.kind
+        return f"{self.kind} [{self.against}{' as factor' if self.factor else ''}]"
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows where the predictor is known."""
-        return ask_against(self, context)
+        outcomes = ask_against(self, context, factor=self.factor)
+        remark = "" if self.factor else remark_on(self.against, context)
+        return tuple(_remarked(outcome, remark) for outcome in outcomes)
 
     def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
         """The statistic of a curve."""
@@ -76,32 +95,47 @@ class Trend(Check):
         return _LevelsStatistic(self.name, self.kind, self.against, codes, levels)
 
 
+def _remarked(outcome: Outcome, remark: str) -> Outcome:
+    if isinstance(outcome, RowStatistic):
+        return replace(outcome, remark=f"{outcome.remark} {remark}".strip())
+    return replace(outcome, remark=remark) if isinstance(outcome, _TrendStatistic) else outcome
+
+
 @dataclass(frozen=True, eq=False)
 class _TrendStatistic(CheckStatistic):
-    """A regression sum of squares over 1/12, and the largest deviation of its fit."""
+    """Coefficients of mean residuals, and their fit where deviations are read."""
 
     against: str
+    remark: str = field(default="", kw_only=True)
+
+    @property
+    @abstractmethod
+    def points(self) -> int:
+        """At how many places the fit is read."""
 
     @abstractmethod
-    def picture(self, observed: DataView) -> Picture:
-        """The residuals against the predictor."""
+    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
+        """The fit, (g,), its mean under the model, and half the width of its band."""
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
-        largest, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
-        effect = Effect(
-            "largest deviation", largest, max(0.0, largest - half), min(1.0, largest + half), 0.0
-        )
+        pool = pool_of(sample)
+        coefficients, fits = pool[:, : -self.points], pool[:, -self.points :]
+        squares = ((coefficients - coefficients.mean(axis=0)) ** 2).sum(axis=1)
+        mean = fits[1:].mean(axis=0)
+        largest = np.abs(fits - mean).max(axis=1)
+        value, half = float(largest[0]), float(np.quantile(largest[1:], BAND))
         what = "the fitted values" if self.against == FITTED else self.against
         finding = self.found(
-            sample,
-            null=f"the mean residual does not depend on {what}",
-            effect=effect,
+            with_statistic(sample, squares),
+            null=f"the mean residual given the modes follows {what} as in data of the model",
+            effect=Effect("largest deviation", value, max(0.0, value - half), value + half, 0.0),
             alternative="greater",
             n=sample.observed.residuals.size,
             references=("Lin, Wei & Ying (2002), Biometrics 58, 1-12",),
         )
-        return replace(finding, picture=self.picture(sample.observed))
+        detail = f"{finding.detail} {self.remark}".strip()
+        return replace(finding, picture=self.picture(fits[0], mean, half), detail=detail)
 
 
 @final
@@ -113,30 +147,35 @@ class _CurveStatistic(_TrendStatistic):
     basis: RankBasis
     follows: bool
 
+    @property
+    def points(self) -> int:
+        """Ranks at which the curve is read."""
+        return CURVE_RANKS.size
+
     def numbers(self, data_view: DataView) -> FloatArray:
         basis: RankBasis | None = self.basis
         # Only refits move the fitted values, and only then is the basis made again.
         if self.follows and not np.array_equal(data_view.fitted, self.x):
             basis = RankBasis.of(data_view.fitted)
+        coefficients = np.zeros(self.basis.rows.shape[1])
         if basis is None:
-            return np.zeros(2)
-        coefficients = (data_view.residuals - 0.5) @ basis.rows
-        statistic = coefficients @ coefficients / UNIFORM_VARIANCE
-        return np.array([statistic, np.max(np.abs(basis.curve @ coefficients))])
+            return np.concatenate([coefficients, np.zeros(self.points)])
+        found = mean_residuals(data_view) @ basis.rows
+        kept = min(found.size, coefficients.size)
+        coefficients[:kept] = found[:kept]
+        return np.concatenate([coefficients, basis.curve @ found])
 
-    def picture(self, observed: DataView) -> Picture:
-        """Points and local quantiles against ranks."""
-        x = observed.fitted if self.follows else self.x
-        order = np.argsort(x, kind="stable")
-        ranks = (scaled_ranks(x)[0][order] + 1.0) / 2.0
-        residuals = observed.residuals[order]
-        kept = thinned(x.size, PICTURE_POINTS)
-        return ResidualPlot(
-            ranks[kept],
-            residuals[kept],
-            lines=quantile_lines(ranks, residuals),
-            title=f"Residuals against {self.against}" + told_thinned(kept.size, x.size),
+    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
+        """The curve with its band."""
+        return CurvePlot(
+            (CURVE_RANKS + 1.0) / 2.0,
+            fit,
+            mean - half,
+            mean + half,
+            mean,
+            title=f"Mean residual against {self.against}",
             x_label=f"{self.against} (rank)",
+            y_label="mean residual, in standard deviations",
         )
 
 
@@ -148,20 +187,29 @@ class _LevelsStatistic(_TrendStatistic):
     codes: IntArray
     levels: tuple[str, ...]
 
-    def numbers(self, data_view: DataView) -> FloatArray:
-        deviations = data_view.residuals - np.mean(data_view.residuals)
-        counts = np.bincount(self.codes, minlength=len(self.levels))
-        sums = np.bincount(self.codes, weights=deviations, minlength=len(self.levels))
-        means = sums / counts
-        return np.array([means @ sums / UNIFORM_VARIANCE, np.max(np.abs(means))])
+    @property
+    def points(self) -> int:
+        """Levels."""
+        return len(self.levels)
 
-    def picture(self, observed: DataView) -> Picture:
-        """A box a level."""
-        kept = thinned(self.codes.size, PICTURE_POINTS)
-        return ResidualPlot(
-            self.codes[kept].astype(np.float64),
-            observed.residuals[kept],
-            levels=self.levels,
-            title=f"Residuals by {self.against}" + told_thinned(kept.size, self.codes.size),
-            x_label=self.against,
+    def numbers(self, data_view: DataView) -> FloatArray:
+        residuals = mean_residuals(data_view)
+        counts = np.bincount(self.codes, minlength=self.points)
+        weights = residuals - np.mean(residuals)
+        means = np.bincount(self.codes, weights=weights, minlength=self.points) / counts
+        return np.concatenate([np.sqrt(counts) * means, means])
+
+    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
+        """The mean of each level less that of the replicates, with its band."""
+        deviation = fit - mean
+        kept = np.sort(np.argsort(-np.abs(deviation), kind="stable")[:MOST_LEVELS])
+        more = f" ({kept.size} of {self.points} levels)" if kept.size < self.points else ""
+        return Caterpillar(
+            tuple(self.levels[k] for k in kept),
+            deviation[kept],
+            deviation[kept] - half,
+            deviation[kept] + half,
+            np.abs(deviation[kept]) > half,
+            title=f"Mean residual by {self.against}{more}",
+            x_label="mean residual, in standard deviations",
         )
