@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.checks import Count, Suite, Zeros
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
@@ -21,15 +23,43 @@ def counts(toy) -> Residuals:
 
 
 def test_zeros_compare_with_their_probability(counts):
-    """The statistic is zeros less their expectation, the effect their ratio."""
+    """The statistic is zeros less their expectation given the modes; the effect is a ratio."""
     finding = Suite((Zeros(),)).run(counts)["zeros"]
     observed = counts.observed
-    zeros, expected = (observed.response == 0).sum(), observed.probability(0).sum()
-    assert finding.statistic == pytest.approx(zeros - expected)
-    assert finding.effect.value == pytest.approx(zeros / expected)
-    excess = np.quantile(finding.replicates, [0.975, 0.025])
-    assert finding.effect.low == pytest.approx(max(0.0, zeros - excess[0]) / expected)
-    assert finding.effect.high == pytest.approx((zeros - excess[1]) / expected)
+    zeros, given = (observed.response == 0).sum(), observed.mode_probability(0).sum()
+    assert finding.statistic == pytest.approx(zeros - given)
+    mean = finding.replicates.mean()
+    assert finding.effect.value == pytest.approx(zeros / (given + mean))
+    low, high = zeros + mean - np.quantile(finding.replicates, [0.975, 0.025])
+    assert finding.effect.low == pytest.approx(max(0.0, low) / (given + mean))
+    assert finding.effect.high == pytest.approx(high / (given + mean))
+    assert f"{zeros} zeros are there, where " in finding.detail
+    assert finding.picture.x_label == "zeros less expected"
+
+
+def test_zeros_that_cannot_be_are_infinitely_many(toy):
+    """Zeros among counts whose probabilities of zero underflow have no ratio of 1e285."""
+    model = toy("poisson", 11)
+    model = replace(model, eta=model.eta + 11.0)
+    response = np.where(np.arange(40) < 4, 0.0, np.exp(model.eta).round())
+    finding = Suite((Zeros(),)).run(replace(model, response=response), seed=1, draws=9)["zeros"]
+    assert finding.effect.value == np.inf
+    assert finding.detail.startswith("4 zeros are there, where 0 are expected.")
+
+
+def test_zeros_of_two_values_are_skipped_but_by_levels():
+    """A response of 0 and 1 has as many zeros as its mean says; within levels it may not."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": np.repeat(np.arange(10), 12), "f": np.tile(["p", "q"], 60)})
+    rate = np.where(data["f"] == "p", 0.2, 0.8)
+    data["y"] = (rng.random(120) < rate).astype(int)
+    with pytest.warns(mc.errors.BoundaryWarning):
+        fit = mc.glmm("y ~ 1 + (1 | g)", data, family="binomial")
+    report = mc.check(fit, Zeros() & Count(1) & Zeros().by("f").named("each"), seed=1, draws=199)
+    skipped = [found for found in report.findings if isinstance(found, Skipped)]
+    assert [found.check for found in skipped] == ["zeros", "count [1]"]
+    assert all("cannot fail" in found.reason for found in skipped)
+    assert report["each [f=p]"].pvalue == report["each [f=p]"].floor
 
 
 def test_count_of_zero_is_zeros(counts):

@@ -14,15 +14,20 @@ from mixcheck.checks.statistic import (
     CheckStatistic,
     NullSample,
     Outcome,
+    has_two_values,
     null_plot,
     ratio,
 )
 from mixcheck.codec.shapes import Finite
+from mixcheck.display.numerals import format_number
 from mixcheck.options import require_number
-from mixcheck.port import DataView
+from mixcheck.port import DataView, Enumerable
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Count", "Zeros"]
+
+# An expected number below this is the underflow of one: any that are there are too many.
+NEVER = 1e-9
 
 
 @final
@@ -31,8 +36,9 @@ class Zeros(Check):
     """Whether there are as many zeros as the model expects.
 
     Null hypothesis: the number of zeros is that of the model. The statistic is that number
-    less its expectation given the random effects; effect "zero ratio", observed over expected,
-    with an interval from the replicates; 1 under the model.
+    less its expectation given the conditional modes of the random effects; effect "zero ratio",
+    observed over expected, with an interval from the replicates; 1 under the model. Of a response
+    of 0 and 1 it is asked by levels alone, since its mean is fitted.
     """
 
     kind: ClassVar[str] = "zeros"
@@ -68,38 +74,57 @@ class Count(Check):
 def _count_outcome(
     check: Check, context: CheckContext, value: float, effect: str
 ) -> tuple[Outcome, ...]:
-    if context.observed.probability is None:
-        reason = (
-            f"The probability of the value {value:g} is not known: the model gives its views none."
-            if context.model.discrete
-            else f"The response is continuous: no model gives the value {value:g} a probability."
-        )
+    reason = _reason_to_skip(context, value)
+    if reason:
         return (Skipped(check.name, check.kind, reason),)
     return (_CountStatistic(check.name, check.kind, value, effect),)
+
+
+def _reason_to_skip(context: CheckContext, value: float) -> str:
+    observed, value_words = context.observed, f"the value {value:g}"
+    if observed.probability is None and context.model.discrete:
+        return f"The probability of {value_words} is not known: the model gives its views none."
+    if observed.probability is None:
+        reason = f"The response is continuous: no model gives {value_words} a probability."
+        if isinstance(context.model, Enumerable):
+            reason += " Of draws of shares of few values, write from_draws(.., discrete=True)."
+        return reason
+    if context.whole and has_two_values(observed):
+        return (
+            "The mean of a response of 0 and 1 is the share of ones, to which the model was "
+            "fitted: this cannot fail. Ask by the levels of a column, .by(..)."
+        )
+    return ""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _CountStatistic(CheckStatistic):
-    """How often a value occurs less its expectation, and that expectation."""
+    """How often a value occurs less its expectation given the modes, and that expectation."""
 
     value: float
     effect: str
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        assert data_view.probability is not None
-        expected = float(np.sum(data_view.probability(self.value)))
+        masses = data_view.mode_probability or data_view.probability
+        assert masses is not None
+        expected = float(np.sum(masses(self.value)))
         count = np.count_nonzero(data_view.response == self.value)
         return np.array([count - expected, expected])
 
     def finding(self, sample: NullSample) -> Finding:
-        expected = float(sample.numbers[1])
         observed = float(np.count_nonzero(sample.observed.response == self.value))
+        # Given the modes, which have followed the data, the mean excess is not quite zero.
+        expected = float(sample.numbers[1]) + sample.mean()
+        expected = expected if expected > NEVER else 0.0
+        low, high = (
+            max(0.0, observed + sample.mean() - sample.quantile(level)) for level in (0.975, 0.025)
+        )
         effect = Effect(
             self.effect,
             ratio(observed, expected),
-            ratio(max(0.0, observed - sample.quantile(0.975)), expected),
-            ratio(max(0.0, observed - sample.quantile(0.025)), expected),
+            ratio(low, expected),
+            ratio(high, expected),
             1.0,
         )
         finding = self.found(
@@ -110,4 +135,6 @@ class _CountStatistic(CheckStatistic):
             n=sample.observed.response.size,
         )
         what = "zeros" if self.value == 0.0 else f"values of {self.value:g}"
-        return replace(finding, picture=null_plot(self.name, sample, f"{what} less expected"))
+        told = f"{observed:,.0f} {what} are there, where {format_number(expected)} are expected."
+        picture = null_plot(self.name, sample, f"{what} less expected")
+        return replace(finding, picture=picture, detail=f"{told} {finding.detail}".strip())

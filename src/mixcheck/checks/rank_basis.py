@@ -50,11 +50,12 @@ class RankBasis:
         kept = np.abs(np.diag(np.linalg.qr(raw, mode="r"))) > RANK_TOLERANCE * np.sqrt(x.size)
         upper = np.linalg.qr(raw[:, kept], mode="r")
         upper *= np.sign(np.diag(upper))[:, None]
-        whiten = np.zeros((degree, upper.shape[0]))
+        whiten: FloatArray = np.zeros((degree, upper.shape[0]))
         whiten[kept] = np.linalg.inv(upper)
+        rows: FloatArray = raw @ whiten
         points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
-        curve = legendre.legvander(points, degree)[:, 1:] - centre
-        return cls(raw @ whiten, curve @ whiten)
+        curve: FloatArray = legendre.legvander(points, degree)[:, 1:] - centre
+        return cls(rows, curve @ whiten)
 
 
 def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:

@@ -28,6 +28,7 @@ __all__ = [
     "Outcome",
     "RowStatistic",
     "column_of",
+    "has_two_values",
     "left_out",
     "null_plot",
     "ratio",
@@ -210,6 +211,16 @@ class RowStatistic(CheckStatistic):
         detail = " ".join(part for part in (inner.detail, self.remark) if part)
         rows, subject = self.positions[inner.rows], {**inner.subject, **self.subject}
         return replace(inner, check=self.name, rows=rows, detail=detail, subject=subject)
+
+
+def has_two_values(observed: DataView) -> bool:
+    """Whether a response is 0 or 1 in every row, and the model knows no other value.
+
+    Its mean then tells its whole distribution.
+    """
+    if observed.probability is None or not np.isin(observed.response, (0.0, 1.0)).all():
+        return False
+    return bool(np.allclose(observed.probability(0.0) + observed.probability(1.0), 1.0))
 
 
 def require_choice(argument: str, value: object, allowed: Sequence[str]) -> None:
