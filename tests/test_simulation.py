@@ -351,3 +351,38 @@ def test_the_calibration_suits_the_model(model, pool, monkeypatch):
     reduced = reduce_replicates(replicate(stepping, seed=1, draws=5), first_numbers)
     assert reduced.numbers.shape == (5, 3)
     assert stepping.asked == [(N, 5, True)]
+
+
+def test_data_sets_are_seen_several_times(model, pool):
+    """Five times where that is random and replicates can be: by refits, and of given draws."""
+    for plan in (refitted(model, seed=1, draws=4), replicate(pool, seed=1, draws=4)):
+        reduced = reduce_replicates(plan, first_numbers)
+        assert reduced.single.shape == (4, 5, 3)
+        np.testing.assert_allclose(reduced.numbers, reduced.single.mean(axis=1))
+        views = plan.observe_again()
+        np.testing.assert_array_equal(views[0].residuals, plan.observe().residuals)
+        assert len({view.residuals[0] for view in views}) == 5
+    assert plug_in(model, seed=1).randomisations == 1
+    assert refitted(model, seed=1, conditioning="mode").randomisations == 1
+
+
+def test_drawing_stops_once_there_is_enough(model):
+    """At the first of the stops that suffices, with the numbers of a longer run; progress ends."""
+    seen, asked = [], []
+
+    def enough(numbers):
+        asked.append(len(numbers.numbers))
+        return len(numbers.numbers) >= 20
+
+    plan = plug_in(model, seed=3)
+    found = reduce_replicates(
+        plan,
+        first_numbers,
+        enough=enough,
+        stops=[10, 20, 40],
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert asked == [10, 20]
+    assert seen[-2:] == [(20, 40), (20, 20)]
+    fixed = reduce_replicates(plug_in(model, seed=3, draws=20), first_numbers)
+    np.testing.assert_array_equal(found.numbers, fixed.numbers)

@@ -58,6 +58,8 @@ DEFAULT_DRAWS = 999
 REFIT_ROWS = 2_000
 # How often each data set is seen, with other draws of the random effects and other jitter.
 RANDOMISATIONS = 5
+# Beyond so many rows it is seen once: there it costs as much as one step of a refit.
+_ROWS_SEEN_AGAIN = 20_000
 # Replicates that are made together have at most so many rows: a column of them stays in the
 # processor's cache. Beyond so many replicates nothing is gained.
 TOGETHER_ROWS = 16_384
@@ -355,7 +357,8 @@ def _randomisations(model: Checkable, conditioning: Conditioning, calibration: C
     """How often a data set is seen: once where that is not random, or replicates are seen once."""
     repeatable = calibration != "plug-in" or isinstance(model, Enumerable)
     random = conditioning == "posterior" or model.discrete
-    return RANDOMISATIONS if repeatable and random else 1
+    few = len(model.frame) <= _ROWS_SEEN_AGAIN
+    return RANDOMISATIONS if repeatable and random and few else 1
 
 
 def _calibration(model: Checkable, asked: Calibration | None) -> tuple[Calibration, str]:

@@ -190,8 +190,14 @@ def test_two_effects(kind: str) -> None:
     require_moments(found.u[0], points, log_density)
 
 
-def test_crossed() -> None:
-    """Two by two crossed effects: moments of draws are those on a grid in four dimensions."""
+@pytest.mark.parametrize("rows", [0, 20], ids=["one Newton step", "mode"])
+def test_crossed(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Two by two crossed effects: moments of draws are those on a grid in four dimensions.
+
+    Whether proposals are made around the mode or one Newton step towards it, which is what
+    levels of many rows have.
+    """
+    monkeypatch.setattr(posterior, "_MANY_ROWS", rows)
     copies_ = 500
     cells = [(0, 0, 0.0), (0, 1, 3.0), (1, 0, 1.0), (1, 1, 0.0), (1, 1, 6.0)]
     g, h, y = (np.array(part) for part in zip(*cells, strict=True))

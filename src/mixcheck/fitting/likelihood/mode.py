@@ -31,6 +31,7 @@ __all__ = [
     "predict_mode",
     "predictors",
     "stalls",
+    "step_to_mode",
     "whitened",
 ]
 
@@ -303,6 +304,21 @@ def find_mode(
         point, fresh = advanced, None
         stepper = stepper if crossed else None
     return None
+
+
+def step_to_mode(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[Root],
+    start: list[FloatArray],
+) -> tuple[list[FloatArray], System] | None:
+    """One Newton step towards the mode, and the system at the start; None where there is none."""
+    point = evaluate_density(problem, base, roots, start, 2)
+    system = _newton_system(problem, roots, point) if np.isfinite(point.energy) else None
+    if system is None:
+        return None
+    step = system.factorization.solve(ascent(problem, roots, point))
+    return [a + b for a, b in zip(start, step, strict=True)], system
 
 
 def _complete_mode(

@@ -26,7 +26,7 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.latent.layout import Latent, Pair
 from mixcheck.fitting.latent.roots import Root, scale
 from mixcheck.fitting.latent.small_matrices import solve_upper
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, step_to_mode
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = [
@@ -47,6 +47,10 @@ _REFINEMENT = 8
 # Levels per block: bounds the memory of the refined table.
 _BLOCK = 4096
 _SWEEPS = 16
+# Share of levels that no sweep has moved at which sweeps end.
+_UNMOVED = 1e-4
+# Rows for each level from which on a level is as good as normal around its mode.
+_MANY_ROWS = 20
 _MOST_HALVINGS = 40
 # Stands for the log of zero where a difference would not be a number.
 _LOWEST = -1e300
@@ -231,19 +235,27 @@ def _alone(problem: Problem, f: int, mode: Mode) -> _Block:
 def sweep(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rng: np.random.Generator
 ) -> PosteriorDraw:
-    """A draw by Metropolis within Gibbs, as `draw_posterior` where nothing can be inverted."""
+    """A draw by Metropolis within Gibbs, as `draw_posterior` where nothing can be inverted.
+
+    A level that has moved is a draw given the other factors. So sweeps end once the share of
+    levels that never moved, were moves independent, is below `_UNMOVED`; tied levels move in
+    short steps, and have all `_SWEEPS`.
+    """
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
     u = _started(problem, base, mode, spread)
     blocks = [_alone(problem, f, mode) for f in range(len(u))]
-    accepted = np.zeros(len(u))
-    for _ in range(_SWEEPS):
+    shares: list[list[float]] = []
+    unmoved = np.ones(len(u))
+    while len(shares) < _SWEEPS and (problem.latent.tied or unmoved.max() > _UNMOVED):
+        shares.append([])
         for block in blocks:
             others = _without(problem, base, mode.roots, u, block.index)
             update = _update if block.problem.latent.factors[0].ties is None else _update_tied
             u[block.index], share = update(block, others, u[block.index], rng)
-            accepted[block.index] += share / _SWEEPS
-    return PosteriorDraw(u, float(accepted.min()))
+            shares[-1].append(share)
+        unmoved *= 1.0 - np.array(shares[-1])
+    return PosteriorDraw(u, float(np.mean(shares, axis=0).min()))
 
 
 def _started(
@@ -291,13 +303,13 @@ def _update(
     probability ``min(1, p(u') q(u) / (p(u) q(u')))``.
     """
     q, m = u.shape
-    mode = find_mode(block.problem, base, [block.root], [block.start])
+    found = _normal_approximation(block, base)
     normal = rng.standard_normal((q, m))
     mixing = np.sqrt(rng.chisquare(_T_DEGREES, m) / _T_DEGREES)
     uniform = rng.random(m)
-    if mode is None:
+    if found is None:
         return u, 0.0
-    centre, lower = mode.point.u[0], mode.system.factorization.blocks(0)
+    centre, lower = found
     proposal = centre + solve_upper(lower, (normal / mixing)[:, None])[:, 0]
     # A draw from the Laplace Gaussian may start where the target is zero: any move leaves it.
     current = np.maximum(_log_target(block, base, u), _LOWEST)
@@ -305,6 +317,21 @@ def _update(
     ratio += _log_proposal(lower, u - centre) - _log_proposal(lower, proposal - centre)
     accept: BoolArray = np.log(uniform) < ratio
     return np.where(accept, proposal, u), float(accept.mean())
+
+
+def _normal_approximation(
+    block: _Block, base: Sequence[FloatArray]
+) -> tuple[FloatArray, FloatArray] | None:
+    """Centre (q, m) and Cholesky factors (q, q, m) of what the levels of a factor look like.
+
+    The conditional mode; of many rows a level one Newton step towards it from the joint mode is
+    as good. Neither depends on where the levels are.
+    """
+    if block.problem.n < _MANY_ROWS * block.start.shape[1]:
+        mode = find_mode(block.problem, base, [block.root], [block.start])
+        return None if mode is None else (mode.point.u[0], mode.system.factorization.blocks(0))
+    stepped = step_to_mode(block.problem, base, [block.root], [block.start])
+    return None if stepped is None else (stepped[0][0], stepped[1].factorization.blocks(0))
 
 
 def _update_tied(
