@@ -16,17 +16,52 @@ from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Verdict
 
 
-def test_the_statistic_is_a_distance_from_normal(toy):
-    """KS of the drawn effects against the standard normal distribution, over the groups."""
+@pytest.mark.parametrize("name", ["ad", "ks"])
+def test_the_statistic_is_that_of_unknown_mean_and_variance(toy, name):
+    """The drawn effects are standardised by their own mean and deviation, in every data set."""
     seen = residuals(toy("poisson", 2, levels=12), seed=1, draws=19)
-    finding = Suite((RandomEffects(),)).run(seen)["random effects [site]"]
-    drawn = seen.observed.effects["site"][:, 0]
-    assert finding.statistic == pytest.approx(stats.kstest(drawn, "norm").statistic, rel=1e-10)
+    label = "random effects [site]" if name == "ad" else "random effects [ks] [site]"
+    finding = Suite((RandomEffects(name),)).run(seen)[label]
+    views = [seen.observed, *(seen.replicates.replicate(k) for k in range(19))]
+    drawn = [stats.zscore(np.sort(view.effects["site"][:, 0])) for view in views]
+    if name == "ks":
+        expected = [stats.kstest(values, "norm").statistic for values in drawn]
+    else:
+        expected = [
+            stats.goodness_of_fit(
+                stats.norm,
+                values,
+                statistic="ad",
+                n_mc_samples=1,
+                known_params={"loc": 0.0, "scale": 1.0},
+            ).statistic
+            for values in drawn
+        ]
+    np.testing.assert_allclose([finding.statistic, *finding.replicates], expected, rtol=1e-9)
+    distance = stats.kstest(drawn[0], "norm").statistic
+    assert finding.effect.value == pytest.approx(distance, rel=1e-9)
     assert finding.n == 12
-    assert finding.effect.name == "distance from normal"
-    np.testing.assert_array_equal(finding.picture.observed, np.sort(drawn))
-    assert np.isfinite(finding.picture.band_low).all()
-    assert np.isfinite(finding.picture.band_high).all()
+    np.testing.assert_allclose(finding.picture.observed, drawn[0], rtol=1e-12)
+    assert (finding.picture.band_low < finding.picture.band_high).all()
+
+
+def test_two_kinds_of_groups_are_found():
+    """Effects of -0.9 and 0.9 have the mean and variance of normal ones, and not their shape."""
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(60), 15)
+    data = {
+        "g": g,
+        "y": rng.permutation(np.repeat([-0.9, 0.9], 30))[g] + 0.4 * rng.normal(size=900),
+    }
+    report = mc.check(
+        mc.glmm("y ~ 1 + (1 | g)", data), RandomEffects(), seed=1, draws=199, calibration="plug-in"
+    )
+    (finding,) = report.findings
+    assert finding.pvalue == finding.floor
+    outside = (finding.picture.observed < finding.picture.band_low) | (
+        finding.picture.observed > finding.picture.band_high
+    )
+    assert outside.sum() > 5
 
 
 def test_each_effect_of_each_term_has_its_finding(toy):

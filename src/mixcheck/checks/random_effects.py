@@ -10,21 +10,25 @@ from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.goodness import GOODNESS, distance_band, distance_effect, kolmogorov_smirnov
+from mixcheck.checks.goodness import GOODNESS, kolmogorov_smirnov
+from mixcheck.checks.pooled import simultaneous_band
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
     require_choice,
+    thinned,
 )
 from mixcheck.display.document import NormalPlot
 from mixcheck.port import Converging, DataView
-from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["RandomEffects"]
 
 LEAST_LEVELS = 5
+# Points of a picture; more are thinned evenly in their sorted order.
+PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
 SMALLEST_PROBABILITY = 1e-15
 NormalName = Literal["ks", "ad"]
@@ -36,26 +40,30 @@ class RandomEffects(Check):
     """Whether the random effects are normal.
 
     One finding for each random term and effect. Null hypothesis: the effects, drawn from their
-    exact distribution given the data and standardised, are independent standard normal.
-    (Their modes are not, whatever the model: they are shrunken.) Effect: "distance from
-    normal" between distribution functions, with a Dvoretzky-Kiefer-Wolfowitz interval; 0 under
-    the model. A term with fewer than 5 levels is skipped.
+    exact distribution given the data, are normal. (Their modes are not, whatever the model: they
+    are shrunken.) They are taken less their mean and over their standard deviation, in the data
+    and in the replicates alike, since the model has both from the same data. Effect: "distance
+    from normal" between distribution functions, with a simultaneous interval from the replicates;
+    0 under the model. The band of the picture holds all effects of 95 % of the replicates. A term
+    with fewer than 5 levels is skipped.
 
     Parameters
     ----------
-    statistic : {"ks", "ad"}
-        Kolmogorov-Smirnov, or Anderson-Darling, which weighs outlying groups.
+    statistic : {"ad", "ks"}
+        Anderson-Darling, which weighs outlying groups, or Kolmogorov-Smirnov.
 
     References
     ----------
     Thygesen et al. (2017), Validation of ecological state space models using the Laplace
     approximation, Environ. Ecol. Stat. 24, 317-339.
+    Lilliefors (1967), On the Kolmogorov-Smirnov test for normality with mean and variance unknown,
+    J. Am. Stat. Assoc. 62, 399-402.
     """
 
     kind: ClassVar[str] = "random-effects"
     about_rows: ClassVar[bool] = False
 
-    statistic: NormalName = "ks"
+    statistic: NormalName = "ad"
 
     def __post_init__(self) -> None:
         require_choice("statistic", self.statistic, get_args(NormalName))
@@ -112,40 +120,45 @@ class _NormalStatistic(CheckStatistic):
     statistic: NormalName
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        ordered = self._probabilities(data_view)
-        distance = kolmogorov_smirnov(ordered)
-        if self.statistic == "ks":
-            return np.array([distance, distance])
-        return np.array([GOODNESS[self.statistic](ordered), distance])
+        ordered = self._ordered(data_view)
+        inside = np.clip(ndtr(ordered), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+        statistics = [GOODNESS[self.statistic](inside), kolmogorov_smirnov(inside)]
+        return np.concatenate([statistics, ordered[thinned(ordered.size, PICTURE_POINTS)]])
 
-    def _probabilities(self, data_view: DataView) -> FloatArray:
-        """Normal probabilities of the effects, sorted, (m,)."""
-        ordered = np.sort(ndtr(data_view.effects[self.term][:, self.column]))
-        return np.clip(ordered, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+    def _ordered(self, data_view: DataView) -> FloatArray:
+        """The effects less their mean and over their standard deviation, sorted, (m,)."""
+        values = np.sort(data_view.effects[self.term][:, self.column])
+        spread = float(np.std(values))
+        centred: FloatArray = values - np.mean(values)
+        return centred / spread if spread > 0.0 else centred
 
     def finding(self, sample: NullSample) -> Finding:
-        values = np.sort(sample.observed.effects[self.term][:, self.column])
+        m = sample.observed.effects[self.term].shape[0]
+        distance, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
         finding = self.found(
             sample,
-            null=f"the random effects of {self.term} are standard normal once standardised",
-            effect=distance_effect("distance from normal", sample.numbers[1], values.size),
+            null=f"the random effects of {self.term} are normal",
+            effect=Effect(
+                "distance from normal",
+                distance,
+                max(0.0, distance - half),
+                min(1.0, distance + half),
+                0.0,
+            ),
             alternative="greater",
-            n=values.size,
-            references=("Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",),
+            n=m,
+            references=(
+                "Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",
+                "Lilliefors (1967), J. Am. Stat. Assoc. 62, 399-402",
+            ),
         )
-        picture = _normal_plot(self.term, values, sample.quantile(0.95, 1))
+        low, high = simultaneous_band(sample.replicates[:, 2:])
+        kept = thinned(m, PICTURE_POINTS)
+        picture = NormalPlot(
+            sample.numbers[2:],
+            ndtri((kept + 0.5) / m),
+            low,
+            high,
+            title=f"Random effects of {self.term} against normal quantiles",
+        )
         return replace(finding, picture=picture, subject={"term": self.term})
-
-
-def _normal_plot(term: str, values: FloatArray, distance: float) -> NormalPlot:
-    m = values.size
-    low, high = distance_band(m, distance)
-    # Where the band is unbounded, it is cut a tenth of a step inside (0, 1).
-    edge = 0.1 / m
-    return NormalPlot(
-        values,
-        ndtri((np.arange(m) + 0.5) / m),
-        ndtri(np.clip(low, edge, 1.0 - edge)),
-        ndtri(np.clip(high, edge, 1.0 - edge)),
-        title=f"Random effects of {term} against normal quantiles",
-    )
