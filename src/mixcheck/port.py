@@ -270,8 +270,12 @@ class BatchObservable(BatchRefittable, Protocol):
         fits: Sequence[Self],
         conditioning: Conditioning,
         rngs: Sequence[np.random.Generator],
-    ) -> Sequence[DataView | Exception]:
-        """What `observe` of each of some of these refits sees, or why it sees nothing."""
+        times: int = 1,
+    ) -> Sequence[tuple[DataView, ...] | Exception]:
+        """What each of some of these refits sees, or why it sees nothing.
+
+        The views are those of `observe`, called so many times with the stream of the refit.
+        """
         ...
 
 

@@ -211,25 +211,15 @@ class Replicates:
         chosen = [k for k, fit in streams if not isinstance(fit, Exception)]
         rngs = [stream(self.seed, Purpose.OBSERVE_REFIT, k) for k in chosen]
         models = [fit for fit in usable if not isinstance(fit, Exception)]
+        seen: Iterator[Views | Exception]
         if isinstance(self.port, BatchObservable):
-            seen = iter(self._views_of_all(self.port, models, rngs))
+            refits = cast(list[BatchObservable], models)
+            views = self.port.observe_many(refits, self.conditioning, rngs, self.randomisations)
+            seen = iter(views)
         else:
             pairs = zip(models, rngs, strict=True)
-            seen = iter([_or_say(self._views, model, rng) for model, rng in pairs])
+            seen = (_or_say(self._views, model, rng) for model, rng in pairs)
         return [fit if isinstance(fit, Exception) else next(seen) for fit in usable]
-
-    def _views_of_all(
-        self, port: BatchObservable, fits: list[Any], rngs: list[np.random.Generator]
-    ) -> list[Views | Exception]:
-        """What `_views` of each of some refits is."""
-        passes = [
-            port.observe_many(fits, self.conditioning, rngs) for _ in range(self.randomisations)
-        ]
-        out: list[Views | Exception] = []
-        for views in zip(*passes, strict=True):
-            failure = next((view for view in views if isinstance(view, Exception)), None)
-            out.append(failure or cast(Views, views))
-        return out
 
     def _require_rest(self, fit: Checkable | Exception) -> Checkable:
         """A refit that has come to rest."""

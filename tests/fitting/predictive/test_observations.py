@@ -71,12 +71,13 @@ def test_fits_see_their_data_at_once(name, conditioning):
     formula, family, options = MODELS[name]
     port = fit_model(formula, family, **options)
     fits = refit_some(port)
-    together = port.observe_many(
-        fits, conditioning, [np.random.default_rng(k) for k in range(len(fits))]
-    )
+    rngs = [np.random.default_rng(k) for k in range(len(fits))]
+    together = port.observe_many(fits, conditioning, rngs, 2)
     for k, (fit, seen) in enumerate(zip(fits, together, strict=True)):
-        assert isinstance(seen, DataView)
-        require_same(seen, fit.observe(conditioning, np.random.default_rng(k)))
+        assert not isinstance(seen, Exception)
+        rng = np.random.default_rng(k)
+        for view in seen:
+            require_same(view, fit.observe(conditioning, rng))
 
 
 def test_what_cannot_be_seen_is_an_error_of_each():

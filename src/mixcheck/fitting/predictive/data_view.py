@@ -27,7 +27,16 @@ from mixcheck.predictive import (
     quantile_residuals,
 )
 
-__all__ = ["Viewpoint", "name_terms", "observe", "require_conditioning", "respond", "see"]
+__all__ = [
+    "Viewpoint",
+    "name_terms",
+    "observe",
+    "require_conditioning",
+    "respond",
+    "see",
+    "see_modes",
+    "see_with",
+]
 
 # Times that levels outside the domain of a link are drawn again.
 _MOST_DRAWS = 500
@@ -192,7 +201,62 @@ def see(
         Uniform numbers of the rows, in the fitter's order.
     copies : int
     """
-    problem, family = view.problem, view.problem.family
+    return see_with(view, see_modes(view, modes, copies), u, conditioning, uniform)
+
+
+@dataclass(frozen=True, eq=False)
+class AtModes:
+    """What of a view does not depend on the effects that data are seen with.
+
+    Attributes
+    ----------
+    copies : int
+    rows : mapping of str to (copies, n)
+        The response, and moments at zero and at the modes, by their names in a data view.
+    rates : _Rates
+        Predictors at the modes and derivatives in them.
+    masses : _Masses or None
+        Probabilities of values at the modes; None without any.
+    levels : mapping of str to list of (m, q)
+        The modes of each copy by term.
+    """
+
+    copies: int
+    rows: Mapping[str, FloatArray]
+    rates: _Rates
+    masses: _Masses | None
+    levels: Mapping[str, list[FloatArray]]
+
+
+def see_modes(view: Viewpoint, modes: Sequence[FloatArray], copies: int = 1) -> AtModes:
+    """The part of what `see` sees that needs the modes alone."""
+    problem, family, size = view.problem, view.problem.family, view.problem.data.size
+    at_mode = view.eta(modes)
+    rows = {
+        "response": problem.data.y,
+        "fitted": family.mean(tuple(view.base), size),
+        "mode_mean": family.mean(at_mode, size),
+        "mode_variance": family.variance(at_mode, size),
+    }
+    ordered = {name: problem.to_design(values).reshape(copies, -1) for name, values in rows.items()}
+    masses = None
+    if family.has_atoms:
+        masses = _Masses(ConditionalDistribution(family, at_mode, size), problem, copies)
+    effects = [scale(root, part) for root, part in zip(view.roots, modes, strict=True)]
+    named = name_effects(problem, effects)
+    levels = {name: np.split(values, copies) for name, values in named.items()}
+    return AtModes(copies, ordered, _Rates(at_mode, problem, copies), masses, levels)
+
+
+def see_with(
+    view: Viewpoint,
+    at_modes: AtModes,
+    u: Sequence[FloatArray],
+    conditioning: Conditioning,
+    uniform: FloatArray,
+) -> Iterator[DataView]:
+    """See data sets of which the part at the modes is known, with random effects u."""
+    problem, family, copies = view.problem, view.problem.family, at_modes.copies
     size = problem.data.size
     if conditioning == "marginal":
         distribution: Distribution = MarginalDistribution(
@@ -201,41 +265,27 @@ def see(
     else:
         distribution = ConditionalDistribution(family, view.eta(u), size)
     residuals, tails = quantile_residuals(distribution, problem.data.y, uniform)
-    at_mode = view.eta(modes)
-
-    def part(rows: FloatArray) -> FloatArray:
-        return problem.to_design(rows).reshape(copies, -1)
-
-    rows = {
-        "response": part(problem.data.y),
-        "residuals": part(residuals),
-        "tails": part(tails),
-        "fitted": part(family.mean(tuple(view.base), size)),
-        "mean": part(distribution.mean()),
-        "variance": part(distribution.variance()),
-        "mode_mean": part(family.mean(at_mode, size)),
-        "mode_variance": part(family.variance(at_mode, size)),
+    given = {
+        "residuals": residuals,
+        "tails": tails,
+        "mean": distribution.mean(),
+        "variance": distribution.variance(),
     }
+    rows = {name: problem.to_design(part).reshape(copies, -1) for name, part in given.items()}
     effects = {} if conditioning == "marginal" else name_effects(problem, u)
     levels = {name: np.split(values, copies) for name, values in effects.items()}
-    scaled = [scale(root, part) for root, part in zip(view.roots, modes, strict=True)]
-    at_levels = {
-        name: np.split(values, copies) for name, values in name_effects(problem, scaled).items()
-    }
-    masses = mode_masses = None
+    masses, mode_masses = None, at_modes.masses
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
-        mode_masses = _Masses(ConditionalDistribution(family, at_mode, size), problem, copies)
-    rates = _Rates(at_mode, problem, copies)
     for k in range(copies):
         yield DataView(
-            **{name: values[k] for name, values in rows.items()},
+            **{name: values[k] for name, values in (*at_modes.rows.items(), *rows.items())},
             effects={name: values[k] for name, values in levels.items()},
             probability=None if masses is None else _CopyMasses(masses, k),
             mode_probability=None if mode_masses is None else _CopyMasses(mode_masses, k),
-            predictors=_CopyRows(rates.predictors, k, family.predictors),
-            scores=_CopyRows(rates.scores, k, family.predictors),
-            modes={name: values[k] for name, values in at_levels.items()},
+            predictors=_CopyRows(at_modes.rates.predictors, k, family.predictors),
+            scores=_CopyRows(at_modes.rates.scores, k, family.predictors),
+            modes={name: values[k] for name, values in at_modes.levels.items()},
         )
 
 

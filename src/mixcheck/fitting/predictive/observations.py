@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,18 +16,26 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.mode import Mode
-from mixcheck.fitting.predictive.data_view import Viewpoint, require_conditioning, see
+from mixcheck.fitting.predictive.data_view import (
+    Viewpoint,
+    observe,
+    require_conditioning,
+    see,
+    see_modes,
+    see_with,
+)
 from mixcheck.fitting.predictive.posterior import (
     Peak,
     draw_posterior,
     has_scalar_levels,
     invert_distributions,
-    sweep,
 )
-from mixcheck.fitting.predictive.replicates import Replica
-from mixcheck.port import Conditioning
+from mixcheck.port import Conditioning, DataView
 
 __all__ = ["Seen", "observe_many"]
+
+Views: TypeAlias = tuple[DataView, ...]
+"""One data set, seen several times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +59,9 @@ def observe_many(
     fits: Sequence[Seen],
     conditioning: Conditioning,
     rngs: Sequence[np.random.Generator],
-) -> list[Replica]:
-    """See the data of each fit, as `data_view.observe` does.
+    times: int = 1,
+) -> list[Views | Exception]:
+    """See the data of each fit, as often as `data_view.observe` does with its stream.
 
     Parameters
     ----------
@@ -61,37 +71,92 @@ def observe_many(
     conditioning : {"posterior", "marginal", "mode"}
     rngs : sequence of Generator
         One for each fit.
+    times : int
+        How often, each time with the next random numbers.
 
     Returns
     -------
-    list of DataView or Exception
+    list of tuple of DataView, or Exception
         An error where data could not be seen.
     """
     require_conditioning(conditioning)
     if not fits:
         return []
-    modes = [fit.mode.point.u for fit in fits]
-    joined = _stacked_view(copies, fits)
-    drawn = _draw(joined, fits, rngs) if conditioning == "posterior" else modes
-    uniform = [
-        rng.random(copies.one.n)[fit.view.ranks] for fit, rng in zip(fits, rngs, strict=True)
+    joined, posterior = _stacked_view(copies, fits), conditioning == "posterior"
+    invert = posterior and has_scalar_levels(joined.problem)
+    before = [rng.bit_generator.state for rng in rngs]
+    chances = [
+        [_draw_chance(fit, rng, posterior, invert) for _ in range(times)]
+        for fit, rng in zip(fits, rngs, strict=True)
     ]
+    lost = _invert(joined, fits, chances) if invert else []
+    found = _see_all(joined, fits, chances, conditioning)
+    for k in lost:
+        # What cannot be inverted takes its random numbers in another way.
+        rngs[k].bit_generator.state = before[k]
+        found[k] = _observe_alone(fits[k], conditioning, rngs[k], times)
+    return found
+
+
+def _see_all(
+    joined: Viewpoint,
+    fits: Sequence[Seen],
+    chances: Sequence[Sequence[_Chance]],
+    conditioning: Conditioning,
+) -> list[Views | Exception]:
+    """What is seen by these chances; one by one where something is wrong with some."""
     try:
-        at = _join(modes), _join(drawn)
-        return list(see(joined, *at, conditioning, np.concatenate(uniform), len(fits)))
+        at_modes = see_modes(joined, _join([fit.mode.point.u for fit in fits]), len(fits))
+        passes = []
+        for chance in zip(*chances, strict=True):
+            uniform = np.concatenate([one.rows for one in chance])
+            u = _join([one.u for one in chance])
+            passes.append(list(see_with(joined, at_modes, u, conditioning, uniform)))
+        return list(zip(*passes, strict=True))
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError):
-        parts = zip(fits, drawn, uniform, strict=True)
-        return [_see_alone(fit, u, conditioning, numbers) for fit, u, numbers in parts]
+        pairs = zip(fits, chances, strict=True)
+        return [_see_alone(fit, chance, conditioning) for fit, chance in pairs]
+
+
+@dataclass(eq=False)
+class _Chance:
+    """What is random of one look at a data set.
+
+    Attributes
+    ----------
+    u : list of (q, m)
+        Random effects that the data are seen with.
+    levels : (m,)
+        Uniform numbers by which they are drawn, where distributions are inverted.
+    rows : (n,)
+        Uniform numbers of the rows.
+    """
+
+    u: list[FloatArray]
+    levels: FloatArray
+    rows: FloatArray
+
+
+def _draw_chance(fit: Seen, rng: np.random.Generator, posterior: bool, invert: bool) -> _Chance:
+    """The random numbers of a look, in the order in which `data_view.observe` takes them."""
+    u, levels = fit.mode.point.u, np.zeros(0)
+    if invert:
+        levels = rng.random(u[0].size)
+    elif posterior:
+        u = draw_posterior(fit.view.problem, fit.view.base, fit.mode, rng).u
+    return _Chance(u, levels, rng.random(fit.view.problem.n)[fit.view.ranks])
 
 
 def _see_alone(
-    fit: Seen, u: list[FloatArray], conditioning: Conditioning, uniform: FloatArray
-) -> Replica:
+    fit: Seen, chances: Sequence[_Chance], conditioning: Conditioning
+) -> Views | Exception:
+    views: list[DataView] = []
     try:
-        (seen,) = see(fit.view, fit.mode.point.u, u, conditioning, uniform)
+        for chance in chances:
+            views += see(fit.view, fit.mode.point.u, chance.u, conditioning, chance.rows)
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return error
-    return seen
+    return tuple(views)
 
 
 def _join(effects: Sequence[Sequence[FloatArray]]) -> list[FloatArray]:
@@ -108,22 +173,30 @@ def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:
     return out
 
 
-def _draw(
-    joined: Viewpoint, fits: Sequence[Seen], rngs: Sequence[np.random.Generator]
-) -> list[list[FloatArray]]:
-    """A draw of the random effects of each fit, given its data."""
-    if not has_scalar_levels(joined.problem):
-        parts = zip(fits, rngs, strict=True)
-        return [draw_posterior(f.view.problem, f.view.base, f.mode, rng).u for f, rng in parts]
+def _observe_alone(
+    fit: Seen, conditioning: Conditioning, rng: np.random.Generator, times: int
+) -> Views | Exception:
+    try:
+        return tuple(observe(fit.view, fit.mode, conditioning, rng) for _ in range(times))
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return error
+
+
+def _invert(
+    joined: Viewpoint, fits: Sequence[Seen], chances: Sequence[Sequence[_Chance]]
+) -> list[int]:
+    """Draw the effects of all fits from their distributions given the data; and where one fails."""
     peaks = [Peak.of(fit.mode) for fit in fits]
     peak = Peak(
         np.concatenate([one.centre for one in peaks]), np.concatenate([one.width for one in peaks])
     )
-    uniform = np.concatenate([rng.random(peaks[0].centre.size) for rng in rngs])
+    uniform = np.concatenate([[one.levels for one in some] for some in chances], axis=1)
     found = invert_distributions(joined.problem, joined.base, joined.roots, peak, uniform)
-    return [
-        [u[None]]
-        if np.isfinite(u).all()
-        else sweep(fit.view.problem, fit.view.base, fit.mode, rng).u
-        for u, fit, rng in zip(np.split(found, len(fits)), fits, rngs, strict=True)
-    ]
+    lost = []
+    for k, drawn in enumerate(np.split(found, len(fits), axis=1)):
+        if not np.isfinite(drawn).all():
+            lost.append(k)
+            continue
+        for chance, u in zip(chances[k], drawn, strict=True):
+            chance.u = [u[None]]
+    return lost

@@ -35,7 +35,6 @@ __all__ = [
     "draw_posterior",
     "has_scalar_levels",
     "invert_distributions",
-    "sweep",
 ]
 
 # Half width of the grid, in prior standard deviations: with a log-concave likelihood the
@@ -99,7 +98,7 @@ def draw_posterior(
         drawn = _invert_distribution(problem, base, mode, rng)
         if drawn is not None:
             return PosteriorDraw([drawn], 1.0)
-    return sweep(problem, base, mode, rng)
+    return _sweep(problem, base, mode, rng)
 
 
 def has_scalar_levels(problem: Problem) -> bool:
@@ -119,9 +118,9 @@ def _invert_distribution(
     None where a density ends inside the grid, as at the edge of the domain of a link: it
     cannot be interpolated there.
     """
-    uniform = rng.random(mode.point.u[0].size)
+    uniform = rng.random(mode.point.u[0].size)[None]
     found = invert_distributions(problem, base, mode.roots, Peak.of(mode), uniform)
-    return found[None] if np.isfinite(found).all() else None
+    return found if np.isfinite(found).all() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +148,7 @@ def invert_distributions(
     peak: Peak,
     uniform: FloatArray,
 ) -> FloatArray:
-    """The effect of each level of the only factor at which its distribution is `uniform`, (m,).
+    """Effects of the levels of the only factor at which their distributions are `uniform`, (k, m).
 
     Not a number where a density ends inside the grid.
     """
@@ -161,11 +160,11 @@ def invert_distributions(
     for row, t in zip(table, nodes, strict=True):
         u = centre + width * np.sinh(reach * t)
         row[:] = _log_posterior(problem, base, roots, u) + np.log(np.cosh(reach * t))
-    drawn = np.full(centre.size, np.nan)
+    drawn = np.full(uniform.shape, np.nan)
     whole = np.flatnonzero(np.isfinite(table).all(axis=0))
     for start in range(0, whole.size, _BLOCK):
         levels = whole[start : start + _BLOCK]
-        drawn[levels] = _invert_table(nodes, table[:, levels], uniform[levels])
+        drawn[:, levels] = _invert_table(nodes, table[:, levels], uniform[:, levels])
     out: FloatArray = centre + width * np.sinh(reach * drawn)
     return out
 
@@ -185,10 +184,7 @@ def _row_log_density(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray:
 
 
 def _invert_table(nodes: FloatArray, table: FloatArray, uniform: FloatArray) -> FloatArray:
-    """Invert the distribution with tabulated log density at `uniform`, one per column.
-
-    Trapezoids under a cubic spline of the log density are added up to a share of their sum.
-    """
+    """Invert distributions with tabulated log densities, one per column, at rows of uniforms."""
     from scipy.interpolate import CubicSpline
 
     fine = np.linspace(-1.0, 1.0, (nodes.size - 1) * _REFINEMENT + 1)
@@ -196,12 +192,12 @@ def _invert_table(nodes: FloatArray, table: FloatArray, uniform: FloatArray) -> 
     log_density = CubicSpline(nodes, np.maximum(table, floor), axis=0)(fine)
     density = np.exp(log_density - log_density.max(axis=0))
     mass = np.cumsum(0.5 * (density[1:] + density[:-1]), axis=0)
-    target = uniform * mass[-1]
-    cell = np.sum(mass < target, axis=0)
-    columns = np.arange(uniform.size)
-    before = np.where(cell > 0, mass[cell - 1, columns], 0.0)
-    inside = _invert_trapezoid(density[cell, columns], density[cell + 1, columns], target - before)
-    out: FloatArray = fine[cell] + inside * (fine[1] - fine[0])
+    out, columns = np.empty(uniform.shape), np.arange(table.shape[1])
+    for row, target in zip(out, uniform * mass[-1], strict=True):
+        cell = np.sum(mass < target, axis=0)
+        before = np.where(cell > 0, mass[cell - 1, columns], 0.0)
+        ends = density[cell, columns], density[cell + 1, columns]
+        row[:] = fine[cell] + _invert_trapezoid(*ends, target - before) * (fine[1] - fine[0])
     return out
 
 
@@ -232,7 +228,7 @@ def _alone(problem: Problem, f: int, mode: Mode) -> _Block:
     return _Block(f, replace(problem, latent=latent), mode.roots[f], mode.point.u[f])
 
 
-def sweep(
+def _sweep(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rng: np.random.Generator
 ) -> PosteriorDraw:
     """A draw by Metropolis within Gibbs, as `draw_posterior` where nothing can be inverted.

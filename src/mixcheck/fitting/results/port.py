@@ -106,12 +106,13 @@ class GlmmPort(Refits):
         fits: Sequence[Self],
         conditioning: Conditioning,
         rngs: Sequence[np.random.Generator],
-    ) -> list[DataView | Exception]:
-        """See the data of each of some refits of this fit, as its `observe` does.
+        times: int = 1,
+    ) -> list[tuple[DataView, ...] | Exception]:
+        """See the data of each of some refits of this fit, as often as `observe` with its stream.
 
         Returns
         -------
-        list of DataView or Exception
+        list of tuple of DataView, or Exception
             An error where data could not be seen.
         """
         streams = [require_generator("rngs", rng) for rng in rngs]
@@ -119,10 +120,10 @@ class GlmmPort(Refits):
         if self.problem.latent.tied or size < 2:
             size = 1
         seen = [Seen(fit._view, fit.mode) for fit in fits]
-        out: list[DataView | Exception] = []
+        out: list[tuple[DataView, ...] | Exception] = []
         for start in range(0, len(seen), size):
             some = slice(start, start + size)
-            out += observe_many(self._view.copies, seen[some], conditioning, streams[some])
+            out += observe_many(self._view.copies, seen[some], conditioning, streams[some], times)
         return out
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
