@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ import mixcheck as mc
 
 REFERENCE = Path(__file__).parent / "data" / "reference.json"
 CASES: dict[str, dict[str, Any]] = json.loads(REFERENCE.read_text())["cases"]
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

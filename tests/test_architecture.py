@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,11 @@ def test_every_contract_is_kept():
     assert "4 kept, 0 broken" in found.stdout
 
 
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(SOURCE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -36,7 +42,7 @@ def _name(path: Path) -> str:
 def _imported(path: Path, known: set[str]) -> set[str]:
     """Files that a file imports, wherever in it: within functions and for types only, too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -64,7 +70,7 @@ def test_no_files_import_each_other_in_a_circle():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_modules_are_typed_and_named_well(path):
     """A module has a docstring, postponed annotations where it defines anything, and a name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     assert ast.get_docstring(tree)
     assert path.stem not in FORBIDDEN_NAMES
     defines = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
@@ -75,7 +81,7 @@ def test_modules_are_typed_and_named_well(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_no_function_is_long(path):
     """No function has more than 60 lines of code, its docstring left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     lengths = {
         node.name: _code_lines(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
     }

@@ -322,6 +322,7 @@ def _process(*words: str, **options) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes and signals are those of POSIX")
 def test_a_reader_that_leaves(tmp_path):
     """Where nobody reads standard output, the files are written and the verdict is the code."""
@@ -335,6 +336,7 @@ def test_a_reader_that_leaves(tmp_path):
     assert mc.Report.from_json(path).ok
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
 def test_standard_output_on_a_full_disk(tmp_path):
     """What cannot be printed is an error of the command; the files asked for are written."""

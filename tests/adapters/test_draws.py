@@ -161,6 +161,7 @@ def test_what_draws_cannot_tell_is_skipped():
     assert "knows how its optimiser ended" in skipped[Convergence().name]
 
 
+@pytest.mark.slow
 def test_false_alarms_of_exchangeable_draws_are_at_their_level():
     """Data that are one draw more are flagged at 10 % in 10 % of pools, for a continuous check."""
     alarms = 0

@@ -1,6 +1,4 @@
 import re
-import sys
-from subprocess import run
 from xml.etree import ElementTree
 
 import matplotlib
@@ -116,12 +114,3 @@ def test_points_outside_the_band_differ_in_shape():
     plain, marked = ax.collections[-2:]
     assert len(marked.get_offsets()) == 10
     assert len(plain.get_paths()[0].vertices) != len(marked.get_paths()[0].vertices)
-
-
-def test_matplotlib_is_loaded_on_demand():
-    """Documents, pictures and renderers do not import matplotlib."""
-    code = (
-        "import sys, mixcheck.display.render, mixcheck.display.document\n"
-        "sys.exit('matplotlib' in sys.modules)"
-    )
-    assert run([sys.executable, "-c", code], check=False).returncode == 0

@@ -98,6 +98,7 @@ for ending, write in writers.items():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits are those of POSIX")
 def test_a_full_disk_leaves_the_old_file(tmp_path):
     """Every form of a report, on a disk that fills up: the old file whole, nothing beside it."""

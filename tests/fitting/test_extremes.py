@@ -198,7 +198,7 @@ def test_large_counts_are_searched_from_their_own_dispersion(family: str) -> Non
 
 
 @pytest.mark.parametrize("family", ["poisson", "nbinom1", "nbinom2", "truncated_nbinom1"])
-@pytest.mark.parametrize("hessian", ["observed", "expected"])
+@pytest.mark.parametrize("hessian", ["observed", pytest.param("expected", marks=pytest.mark.slow)])
 def test_a_search_ends_where_rounding_hides_the_deviance(family: str, hessian: str) -> None:
     """Log y! of counts of 1e12 rounds at 0.004: no search goes on below what that hides."""
     with warnings.catch_warnings():
@@ -265,8 +265,8 @@ def test_quadrature_of_a_response_whose_square_is_infinite(
 @pytest.mark.parametrize(
     "random", ["(x | g)", "(x || g)", "(0 + x | g)", "(I(2 * x + 1) | g)", "(1 | h) + (x | g)"]
 )
-@pytest.mark.parametrize("reml", [False, True])
-@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("reml", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("shuffled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_response_that_is_its_own_random_slope(random: str, reml: bool, shuffled: bool) -> None:
     """Random slopes in the response leave no residual, in any order of the rows."""
     data = table().assign(h=np.arange(40) // 10)

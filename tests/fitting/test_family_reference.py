@@ -37,7 +37,14 @@ def data_of(name: str) -> pd.DataFrame:
     return data
 
 
-@pytest.mark.parametrize("name", FITS)
+# Those that take a second or more.
+LONG = ("sleepstudy_t_dispersion", "salamanders_hurdle_nbinom2", "owls_hurdle_nbinom2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in FITS],
+)
 def test_log_likelihood(name: str) -> None:
     """At or above that of glmmTMB, at a true optimum."""
     case: dict[str, Any] = FITS[name]

@@ -139,6 +139,7 @@ def test_probabilities_and_means_of_new_rows() -> None:
     np.testing.assert_allclose(unseen, first, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_goes_through_everything() -> None:
     """Refit, simulate, check, residuals, tests and scores; no conditional AIC, in a sentence."""
     data = made()

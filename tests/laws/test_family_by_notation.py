@@ -145,6 +145,7 @@ def test_single_trials(zi: str | None) -> None:
     np.testing.assert_allclose(values, values[0], rtol=SAME)
 
 
+@pytest.mark.slow
 def test_zero_inflated_trials_of_glmm_tmb() -> None:
     """Zero-inflated binomial data have the log-likelihood -811.6581, as in glmmTMB 1.1.5."""
     rng = np.random.default_rng(0)

@@ -51,7 +51,9 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    "options", ["weights", *(pytest.param(o, marks=pytest.mark.slow) for o in ("ml", "reml"))]
+)
 def test_law_of_the_optimum(linear: SimpleNamespace, options: str) -> None:
     """The deviance is that of the dense normal density, and the Laplace gradient is zero there."""
     for seed, (layout, formula) in enumerate(linear.layouts.items()):

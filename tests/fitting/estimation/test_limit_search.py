@@ -235,8 +235,21 @@ def tell(case: Case, number: int) -> None:
     assert {x.reason for x in healthy.convergence.limits} <= {"dispersion", "zero part"}
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.parametrize("response", RESPONSES, ids=lambda r: r.name)
+def pairs() -> list[Any]:
+    """Every response in every design; a third of them, with every method, in the inner loop."""
+    return [
+        pytest.param(
+            response,
+            design,
+            id=f"{response.name}-{design}",
+            marks=[pytest.mark.slow] if (i + j) % 3 else [],
+        )
+        for i, response in enumerate(RESPONSES)
+        for j, design in enumerate(DESIGNS)
+    ]
+
+
+@pytest.mark.parametrize(("response", "design"), pairs())
 def test_mean(response: Any, design: str) -> None:
     """A separated mean: named once, and all else as without the rows at the end."""
     number = RESPONSES.index(response) + DESIGNS.index(design)

@@ -198,6 +198,7 @@ def few_rows(seed: int) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_one_level_of_a_dispersion_far_from_the_others() -> None:
     """The best of ten random starts is -159.2639; the fixed starts end at -160.6601 or there."""
     with warnings.catch_warnings():

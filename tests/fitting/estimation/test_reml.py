@@ -179,6 +179,7 @@ def test_gradient_of_several(small: SimpleNamespace, layout: str, criterion: str
     require_gradient(small.case(layout, "gaussian-log", 6, n=60), CRITERIA[criterion])
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),

@@ -57,6 +57,7 @@ print(available_memory() < 2e9, free is None or free > 0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the limit is read from /proc")
 def test_the_limit_of_the_address_space_counts():
     """What the process may still take is no more than its own limit leaves."""

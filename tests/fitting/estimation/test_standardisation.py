@@ -110,7 +110,9 @@ def test_a_refit_has_the_standard_errors_of_a_fit() -> None:
     np.testing.assert_allclose(refit.bse, fresh.bse, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["poisson", "binomial", "nbinom2"])
+@pytest.mark.parametrize(
+    "family", ["poisson", "binomial", pytest.param("nbinom2", marks=pytest.mark.slow)]
+)
 def test_raw_years_raise_no_false_alarm(family: str) -> None:
     """Calendar years from 1990 to 2019 as slopes: all converge, as centred ones do."""
     for seed in range(5):

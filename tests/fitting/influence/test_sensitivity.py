@@ -92,7 +92,13 @@ def refit(fit: mc.GLMM, data: Observed, metric: np.ndarray) -> tuple[np.ndarray,
     return at.psi, np.stack(at.mode.point.eta)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "two predictors" else [])
+        for name in CASES
+    ],
+)
 def test_responses_are_those_of_refits(name):
     """Estimates and predictors follow a small change of a response as predicted."""
     formula, family, options = CASES[name]

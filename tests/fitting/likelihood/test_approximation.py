@@ -87,7 +87,9 @@ def test_words() -> None:
     assert str(GaussHermite(7)) == "adaptive quadrature, 7 nodes"
 
 
-@pytest.mark.parametrize("family", ["gamma", "lognormal", "beta"])
+@pytest.mark.parametrize(
+    "family", ["gamma", "lognormal", pytest.param("beta", marks=pytest.mark.slow)]
+)
 def test_unbounded_likelihood(family: str) -> None:
     """Responses that one level, or every group, reproduces exactly end in one sentence at once."""
     rng = np.random.default_rng(3)

@@ -63,6 +63,7 @@ def test_ridge() -> None:
     assert variance == pytest.approx(np.mean((y - X @ wanted) ** 2), rel=1e-7)
 
 
+@pytest.mark.slow
 def test_quadrature_posterior() -> None:
     """A binomial model is that of an independent search over a posterior by quadrature."""
     data = mc.datasets.load("cbpp")
@@ -123,7 +124,10 @@ def test_singular_fit_of_a_linear_model() -> None:
     assert fit.log_posterior == pytest.approx(-found.fun, abs=1e-7)
 
 
-@pytest.mark.parametrize("layout", ["vector", "crossed_vector", "two_predictors"])
+@pytest.mark.parametrize(
+    "layout",
+    ["vector", "crossed_vector", pytest.param("two_predictors", marks=pytest.mark.slow)],
+)
 def test_gradient(layout: str) -> None:
     """The gradient with priors of everything is that of differences."""
     rng = np.random.default_rng(3)
