@@ -39,7 +39,10 @@ def pictures() -> dict[str, Picture]:
     }
 
 
-@pytest.fixture(params=list(pictures()))
+PICTURES = pictures()
+
+
+@pytest.fixture(params=list(PICTURES))
 def picture(request) -> Picture:
     """One picture of every kind."""
-    return pictures()[request.param]
+    return PICTURES[request.param]

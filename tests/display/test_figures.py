@@ -1,3 +1,4 @@
+import functools
 import re
 from xml.etree import ElementTree
 
@@ -9,6 +10,12 @@ from matplotlib.figure import Figure
 from mixcheck.display.document import NullPlot, QuantilePlot, ResidualPlot
 from mixcheck.display.figures import MOST_POINTS, RASTERISE_ABOVE, draw, to_svg
 from mixcheck.errors import OptionError
+
+
+@functools.cache
+def drawn(picture, **options):
+    """An SVG that several tests look at."""
+    return to_svg(picture, **options)
 
 
 def ids_of(svg):
@@ -23,7 +30,7 @@ def references_of(svg):
 
 def test_svg_is_deterministic_and_themable(picture):
     """The same picture gives the same well-formed SVG, its text in the page's colour."""
-    svg = to_svg(picture, prefix="f1")
+    svg = drawn(picture, prefix="f1")
     assert svg == to_svg(picture, prefix="f1")
     ElementTree.fromstring(svg)
     assert "currentColor" in svg
@@ -33,7 +40,7 @@ def test_svg_is_deterministic_and_themable(picture):
 
 def test_svg_ids_are_its_own(picture):
     """Every id has the prefix, is unique, and no reference dangles."""
-    svg = to_svg(picture, prefix="f1")
+    svg = drawn(picture, prefix="f1")
     ids = ids_of(svg)
     assert len(ids) == len(set(ids)) > 0
     assert all(name.startswith("f1-") for name in ids)
@@ -42,7 +49,7 @@ def test_svg_ids_are_its_own(picture):
 
 def test_svg_is_self_contained(picture):
     """No style sheet, no metadata and nothing to fetch; text stays text."""
-    svg = to_svg(picture)
+    svg = drawn(picture)
     assert "<style" not in svg
     assert "<metadata" not in svg
     assert "<text" in svg
@@ -51,7 +58,7 @@ def test_svg_is_self_contained(picture):
 
 def test_svg_does_not_depend_on_the_users_style(picture):
     """A user's rcParams neither change the SVG nor are changed."""
-    plain = to_svg(picture)
+    plain = drawn(picture)
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20.0, "text.color": "blue"}):
         before = dict(matplotlib.rcParams)
         assert to_svg(picture) == plain
