@@ -51,6 +51,7 @@ def test_pairs_are_exactly_so_many_steps_apart_within_a_series():
         assert pairs == wanted
 
 
+@pytest.mark.slow
 def test_memory_is_found_and_its_absence_is_not():
     """Autoregressive errors of 0.5 fail at the smallest p-value; independent ones pass."""
     check = Autocorrelation("t", "g")

@@ -46,6 +46,7 @@ def test_a_group_that_scatters_more_is_found_by_its_spread():
     assert spread.effect.low > 1.2
 
 
+@pytest.mark.slow
 def test_correct_models_pass():
     """Six data sets of a Gaussian model and six of counts."""
     pvalues = [f.pvalue for s in range(6) for f in found(gaussian(seed=s))]

@@ -36,6 +36,7 @@ def found(data, check, draws=199):
     return mc.checks.Suite((check,)).run(fit, seed=1, draws=draws).findings[0]
 
 
+@pytest.mark.slow
 def test_relatives_alike_are_found_behind_effects_of_species():
     """And species without relatives pass."""
     related = clades()

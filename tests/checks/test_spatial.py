@@ -46,6 +46,7 @@ def test_a_field_between_sites_is_found_behind_their_random_intercepts():
     assert finding.pvalue < 0.01
 
 
+@pytest.mark.slow
 def test_independent_rows_and_sites_pass():
     """Six correct data sets of each kind."""
     pvalues = [found(field(0, seed=s)).pvalue for s in range(6)]
