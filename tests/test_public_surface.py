@@ -18,7 +18,6 @@ NAMES = {
     "priors",
     "glmm",
     "GLMM",
-    "Refits",
     "from_draws",
     "replicate",
     "Replicates",

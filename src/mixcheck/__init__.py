@@ -17,7 +17,6 @@ from mixcheck import priors
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
 
 # replicate data sets and residuals
@@ -99,7 +98,6 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Policy",
-    "Refits",
     "RenamedWarning",
     "Replicates",
     "Report",

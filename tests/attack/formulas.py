@@ -15,6 +15,7 @@ RESPONSES: dict[str, tuple[str, ...]] = {
     "gamma": ("t",),
     "lognormal": ("t",),
     "t": ("r", "log(t)"),
+    "ordinal": ("grade", "factor(f)", "y"),
     "truncated_poisson": ("least",),
     "truncated_nbinom2": ("least",),
 }
@@ -23,6 +24,10 @@ _FIXED = (
     *("I(z**2)", "x + offset(o)", "C(h)", "scale(z)", "flag", "np.log(z)", "exp(x)"),
 )
 _RANDOM = ("(1 | g)", "(1 | h)", "(1 | g) + (1 | h)", "(x | g)", "(x || g)", "(0 + x | g)")
+_STRUCTURED = (
+    *("cs(0 + f | g)", "homcs(0 + f | g)", "ar1(0 + row | g)", "homcs(0 + f | h)"),
+    *("propto(1 | h, K)", "propto(1 | h, K) + (1 | g)", "diag(0 + f | g)"),
+)
 _STRANGE = (
     *("", " ", "~", "y", "y ~", "~ x", "y ~ ~ x", "y ~ x ~ z", "y ~ x +", "y ~ + x", "y ~ - 1"),
     *(
@@ -221,7 +226,8 @@ _TOKENS = (
 def right(rng: Random, family: str) -> str:
     """A formula that fits the family and the table."""
     response = rng.choice(RESPONSES[family])
-    fixed, random = rng.choice(_FIXED), rng.choice(_RANDOM)
+    fixed = rng.choice(_FIXED)
+    random = rng.choice(_RANDOM if rng.random() < 0.85 else _STRUCTURED)
     return f"{response} ~ {fixed}" + (f" + {random}" if rng.random() < 0.9 else "")
 
 

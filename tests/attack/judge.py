@@ -206,7 +206,7 @@ def judge(step: Step, names: dict[str, Any]) -> Outcome:
     faults += _of_error(raised, step.text) if raised is not None else []
     if held != _prints([*arguments, *keywords.values()]):
         faults.append(Fault("an argument was changed", step.target, ""))
-    printed = out.getvalue() and keywords.get("progress") is not print
+    printed = out.getvalue() and not any(value is print for value in keywords.values())
     if printed or (err.getvalue() and "progress" not in keywords):
         faults.append(Fault("printed", step.target, (out.getvalue() + err.getvalue())[:200]))
     if raised is None:

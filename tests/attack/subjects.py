@@ -69,6 +69,10 @@ def base() -> pd.DataFrame:
     return _base().copy()
 
 
+# Correlations of the levels of h, and their tree.
+KINSHIP = pd.DataFrame(0.5 * np.eye(6) + 0.5, index=list("pqrstu"), columns=list("pqrstu"))
+TREE = "((p:1,q:1):1,((r:1,s:1):0.5,(t:1,u:1):0.5):0.5);"
+
 FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "gaussian": ("r ~ x + (1 | g)", {}),
     "slopes": ("r ~ x + (x | g)", {}),
@@ -100,6 +104,13 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "weights": ("y ~ x + (1 | g)", {"family": "poisson", "weights": "w"}),
     "precision": ("r ~ x + (1 | g)", {"precision": "z"}),
     "missing": ("y ~ x + (1 | g)", {"family": "poisson", "missing": True}),
+    "t": ("r ~ x + (1 | g)", {"family": "t"}),
+    "hurdle": ("y ~ x + (1 | g)", {"family": "truncated_poisson", "zi": "~ 1"}),
+    "symmetric": ("r ~ x + homcs(0 + f | g)", {}),
+    "serial": ("y ~ x + ar1(0 + row | g)", {"family": "poisson"}),
+    "related": ("y ~ x + propto(1 | h, K)", {"family": "poisson", "kinship": True}),
+    "importance": ("y ~ x + (1 | g)", {"family": "poisson", "method": "importance", "draws": 256}),
+    "prior": ("y ~ x + (1 | g)", {"family": "poisson", "prior": True}),
 }
 LIKELIHOODS = tuple(name for name in FITS if name != "pql")
 COUNTS = ("poisson", "constant", "larger", "other", "crossed", "nbinom2", "factor", "fixed")
@@ -113,6 +124,10 @@ def fit(name: str) -> Any:
     data = base()
     if options.pop("missing", False):
         data.loc[[3, 20], "x"] = np.nan
+    if options.pop("kinship", False):
+        options["context"] = {"K": KINSHIP}
+    if options.pop("prior", False):
+        options["priors"] = {"x": mc.priors.normal(0, 1), "sd(g)": mc.priors.half_normal(1)}
     if options.get("offset") == "array":
         options["offset"] = data["o"].to_numpy()
     with warnings.catch_warnings():
@@ -261,6 +276,8 @@ def namespace() -> dict[str, Any]:
         "folder": folder,
         "axes": axes,
         "half": half,
+        "TREE": TREE,
+        "KINSHIP": KINSHIP,
         "port_of": port_of,
         "stored": damage.stored,
         "damaged": damage.damaged,

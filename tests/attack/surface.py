@@ -84,11 +84,23 @@ SUITES = (
     *("mc.checks.Uniformity('ad')", "mc.checks.Outliers()", "mc.checks.Convergence()"),
     *("mc.checks.Zeros().by('f')", "mc.checks.Dispersion().where('f', 'low')"),
     *("mc.checks.RandomEffects()", "mc.checks.Zeros().named('none')", "mc.checks.Trend('f')"),
+    *("mc.checks.Spread('z')", "mc.checks.Groups('g')", "mc.checks.Groups('h', 'spread')"),
+    *("mc.checks.Autocorrelation('row')", "mc.checks.Autocorrelation('day', 'g', 2)"),
+    *("mc.checks.Spatial('x', 'z')", "mc.checks.Calibration()", "mc.checks.Rootogram(9)"),
+    *("mc.checks.Heaping(5)", "mc.checks.HurdleZeros('x')", "mc.checks.Collinearity()"),
+    *("mc.checks.Separation()", "mc.checks.Singularity()", "mc.checks.Phylogenetic('h', TREE)"),
 )
 _NO_COLUMN = (
     "mc.checks.Trend('nope')",
     "mc.checks.Zeros().by('nope')",
     "mc.checks.Zeros().by('x')",
+)
+_NO_COLUMN += (
+    *("mc.checks.Autocorrelation('f')", "mc.checks.Autocorrelation('row', 'nope')"),
+    *("mc.checks.Autocorrelation('flag', 'x', 40)", "mc.checks.Spatial('x', 'x')"),
+    *("mc.checks.Spatial('f', 'z')", "mc.checks.Spatial('day', 'z')", "mc.checks.Groups('x')"),
+    *("mc.checks.Groups('nope')", "mc.checks.Phylogenetic('h', '(a:1,b:1);')"),
+    *("mc.checks.Phylogenetic('x', TREE)", "mc.checks.Spread('day')", "mc.checks.HurdleZeros('f')"),
 )
 _NO_COLUMN += ("mc.checks.Zeros().where('f', 'nope')", "mc.checks.Trend('day')")
 _NO_COLUMN += ("mc.checks.Zeros().by('day')", "mc.checks.Zeros().where('f', 1)")
@@ -229,6 +241,98 @@ TARGETS: tuple[Target, ...] = (
         "mc.checks.Count",
         {"value": Argument(("0", "1", "3.0"), UNSURE, ("-1", "0.5"), 1.0)},
         ("value",),
+    ),
+    *(Target(f"mc.checks.{name}") for name in ("Separation", "Singularity")),
+    Target(
+        "mc.checks.Calibration",
+        {
+            "bins": Argument(
+                ("None", "5"),
+                values.optional(values.unsure),
+                ("0", "-1", "1.5", "True", "'5'"),
+                0.9,
+            )
+        },
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Rootogram",
+        {
+            "most": Argument(
+                ("None", "9"),
+                values.optional(values.unsure),
+                ("0", "-1", "1.5", "True", "'5'"),
+                0.9,
+            )
+        },
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Heaping",
+        {"multiple": Argument(("5", "10"), UNSURE, ("0", "1", "-1", "1.5", "True", "'5'"), 0.9)},
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Collinearity",
+        {"threshold": Argument(("5.0",), UNSURE, ("0.0", "-1.0", "np.inf", "'5'", "True"), 0.9)},
+        sure=False,
+    ),
+    *(
+        Target(
+            f"mc.checks.{name}",
+            {"against": Argument(("'fitted'", "'x'"), values.of_type(str), (), 0.9)},
+        )
+        for name in ("Spread", "HurdleZeros")
+    ),
+    Target(
+        "mc.checks.Groups",
+        {
+            "column": Argument(("'g'", "'h'"), values.of_type(str), ("3", "None", "['g']"), 1.0),
+            "aspect": Argument(("None", "'spread'"), UNSURE, ("'Spread'", "1", "[]")),
+        },
+        ("column",),
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Autocorrelation",
+        {
+            "time": Argument(("'row'", "'day'"), values.of_type(str), ("3", "None"), 1.0),
+            "group": Argument(("None", "'g'"), values.optional(values.of_type(str)), ("3", "[]")),
+            "lags": Argument(("1", "4"), values.whole(1, 20), ("0", "-1", "1.5", "True", "'4'")),
+        },
+        ("time",),
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Spatial",
+        {
+            "x": Argument(("'x'",), values.of_type(str), ("3", "None"), 1.0),
+            "y": Argument(("'z'",), values.of_type(str), ("3", "'x'"), 1.0),
+            "metric": Argument(
+                ("'euclidean'", "'great-circle'"), UNSURE, ("'Euclidean'", "1", "'km'")
+            ),
+        },
+        ("x", "y"),
+        sure=False,
+    ),
+    Target(
+        "mc.checks.Phylogenetic",
+        {
+            "column": Argument(("'h'",), values.of_type(str), ("3", "None"), 1.0),
+            "tree": Argument(
+                ("TREE",),
+                values.of_type(str),
+                (
+                    *("''", "'('", "'(a,b)'", "'(a:1,a:1);'", "'(a:-1,b:1);'", "';'", "'()'", "3"),
+                    *("'(a:x,b:1);'", "'(' * 5000 + 'a' + ')' * 5000 + ';'", "TREE[:-3]", "'a'"),
+                    *("'(a:1e400,b:1);'", "'(a:1,b:1));'", "'(a:1,b:1);(a:1,b:1);'", "'\\0'"),
+                ),
+                1.0,
+            ),
+        },
+        ("column", "tree"),
+        sure=False,
+        weight=2,
     ),
     Target(
         "mc.checks.Trend", {"against": Argument(("'fitted'", "'x'"), values.of_type(str), (), 0.9)}
@@ -926,7 +1030,8 @@ PROPERTIES = (
         "observed",
     ),
     *("resid_pearson", "discrete", "description", "data_digest", "fixed_matrices", "random_terms"),
-    *("covariance_estimates", "conditional_llf", "aic", "bic"),
+    *("covariance_estimates", "conditional_llf", "aic", "bic", "shapes", "log_posterior"),
+    *("notes", "method"),
 )
 _NEW = (
     *("None", "base()", "base().head(3)", "stored('polars')", "stored('dict of lists')"),
@@ -1256,6 +1361,7 @@ def _fit_steps(rng: Random) -> list[Step]:
     if kind < 0.25:
         name = rng.choice(tuple(damage.STORED))
         told = "" if family == "gaussian" else f", family={family!r}"
+        told += ", context={'K': KINSHIP}" if "propto" in formula else ""
         text = f"mc.glmm({formula!r}, stored({name!r}){told})"
         return [Step(text, None, f"mc.glmm({formula!r}, base(){told})", "mc.glmm")]
     data = "base()"
@@ -1268,6 +1374,8 @@ def _fit_steps(rng: Random) -> list[Step]:
         formula, options = "y ~ x + (1 | g)", {"family": "'poisson'"}
     elif kind < 0.80:
         formula = formulas.wrong(rng, family)
+    if "propto" in formula:
+        options["context"] = "{'K': KINSHIP}"
     for name, argument in _OPTIONS.items():
         if rng.random() < argument.given:
             source = rng.choice((argument.right, argument.near, argument.near, ANYTHING))
@@ -1503,4 +1611,5 @@ EXEMPT = {
     **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check", "Prior"), _ABSTRACT),
     **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs", "batch"), _WITHIN),
     **dict.fromkeys(("information", "log_density", "slope"), _WITHIN),
+    **dict.fromkeys(("of_levels", "of_numbers", "observe_again"), _WITHIN),
 }

@@ -282,7 +282,7 @@ def test_a_response_that_is_its_own_random_slope(random: str, reml: bool, shuffl
 def test_responses_whose_squares_are_zero(unit: float, family: str, formula: str) -> None:
     """A response in an all too large unit is refused at once, with what to write."""
     data = table().assign(r=lambda d: np.round(10.0 * d["u"]) * unit)
-    with pytest.raises(DesignError, match=r"whose square is zero.*multiply the response"):
+    with pytest.raises(DesignError, match=r"powers of which are zero.*multiply the response"):
         mc.glmm(formula, data, family=family)
 
 

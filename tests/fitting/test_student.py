@@ -10,7 +10,7 @@ import pytest
 from scipy import integrate, stats
 
 import mixcheck as mc
-from mixcheck.errors import OptionError, SeparationWarning
+from mixcheck.errors import DesignError, OptionError, SeparationWarning
 from mixcheck.families import StudentT
 from mixcheck.port import port_of
 
@@ -145,3 +145,38 @@ def test_degrees_of_freedom_must_be_a_positive_number() -> None:
     for wrong in (0, -1.0, "4", np.inf, True):
         with pytest.raises(OptionError, match="df must be a positive number"):
             StudentT(df=wrong)
+
+
+@pytest.mark.parametrize("unit", [1e-79, 1e-20, 1e20, 1e75])
+@pytest.mark.parametrize("link", ["identity", "log"])
+def test_any_unit(unit: float, link: str) -> None:
+    """The likelihood in another unit is the same but for the Jacobian, and soon found."""
+    data = tailed(120)
+    data["y"] += 10.0
+    data["z"] = unit * data["y"]
+    one, other = (mc.glmm(f"{y} ~ x + (1 | g)", data, family=StudentT(link)) for y in "yz")
+    assert other.llf == pytest.approx(one.llf - 120 * np.log(unit), abs=1e-7)
+    assert other.convergence.evaluations < 100
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_units_whose_powers_are_no_numbers(unit: float) -> None:
+    """Responses in a unit so small or large are refused at once, with what to write."""
+    data = tailed(120)
+    data["y"] *= unit
+    with pytest.raises(DesignError, match=r"multiply the response.* \* y|divide.*y / 1e10"):
+        mc.glmm("y ~ x + (1 | g)", data, family="t")
+
+
+def test_steps_go_to_far_responses() -> None:
+    """With one far response, a step by the weights of EM never lowers the log density."""
+    family, y = StudentT(df=2.0), np.array([0.0, 0.1, 1e6])
+    data, mu = family.prepare(y), 5e5
+    before = -np.inf
+    for _ in range(200):
+        eta = (np.full(3, mu), np.zeros(3))
+        d = family.derivatives(data, eta, 1)
+        assert d.value.sum() >= before - 1e-9
+        before = d.value.sum()
+        mu += d.first[0].sum() / family.step_information(data, eta)[0, 0].sum()
+    assert mu == pytest.approx(0.05, abs=0.01)

@@ -183,7 +183,9 @@ def test_neither_text_nor_path(source):
 @pytest.mark.parametrize("source", ["no/such/file.json", "x" * 5000, "\ud800", "a\0b", "."])
 def test_no_file(source):
     """A file that is not there, or cannot be, is one sentence."""
-    assert "neither a report in JSON nor a file that can be read" in _refused(source)
+    said = _refused(source)
+    assert "neither a report in JSON nor a file that can be read" in said
+    assert "Error" not in said
 
 
 def test_a_file_of_other_bytes(tmp_path):

@@ -110,7 +110,7 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _unwritten(path: Path, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    reason = getattr(error, "strerror", None) or "no file can have this name"
     try:
         kept = "; the file of that name is as it was" if path.is_file() else ""
     except (OSError, ValueError):

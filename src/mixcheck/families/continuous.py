@@ -55,6 +55,7 @@ class Gaussian(Template):
     name: ClassVar[str] = "gaussian"
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
     precision_power: ClassVar[float | None] = -0.5
+    unit_range: ClassVar[tuple[float, float]] = (1e-125, 1e125)
     normal_error: ClassVar[bool] = True
     alike: ClassVar[tuple[str, ...]] = ("t",)
     also_called: ClassVar[str] = "normal lm lmer norm identity"
@@ -75,8 +76,7 @@ class Gaussian(Template):
 
     def response_scale(self, y: FloatArray) -> float:
         """Standard deviation of the responses, or their size where they do not vary."""
-        largest = float(np.abs(y).max())
-        return largest * float((y / largest).std()) or largest if largest > 0.0 else 1.0
+        return measure_unit(y)
 
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log density and its derivatives in both predictors."""
@@ -125,13 +125,22 @@ class Gaussian(Template):
 
     def start(self, data: Observed) -> FloatArray:
         """The response itself, raised to a positive number for other links, ``(n,)``."""
-        if self.link.name == "identity":
-            return data.y
-        return np.maximum(data.y, max(0.1 * float(np.mean(np.abs(data.y))), 1e-3))
+        return data.y if self.link.name == "identity" else raise_to_positive(data.y)
 
     def dispersion_start(self, data: Observed) -> float:
         """Standard deviation of the response, or 1 where it does not vary."""
         return float(np.std(data.y)) or 1.0
+
+
+def measure_unit(y: FloatArray) -> float:
+    """Standard deviation of numbers, or their size where they do not vary; one where all are 0."""
+    largest = float(np.abs(y).max())
+    return largest * float((y / largest).std()) or largest if largest > 0.0 else 1.0
+
+
+def raise_to_positive(y: FloatArray) -> FloatArray:
+    """Numbers raised to a tenth of their mean size, whatever their unit, ``(n,)``."""
+    return np.maximum(y, 0.1 * float(np.mean(np.abs(y))) or 1.0)
 
 
 def _exceeds(values: FloatArray, bound: float) -> bool:

@@ -160,6 +160,8 @@ class Family(ABC):
         the other predictors as they are.
     mean_range : tuple of float
         Between which numbers the mean parameter lies: infinity for a response without a bound.
+    unit_range : tuple of float
+        Between which numbers responses may differ for every derivative to be a float.
     is_count : bool
         Whether the response is a whole number from zero without an upper bound.
     zero_part : {"inflation", "hurdle"} or None
@@ -198,6 +200,7 @@ class Family(ABC):
     shapes: ClassVar[tuple[str, ...]] = ()
     takes_categories: ClassVar[bool] = False
     mean_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    unit_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     is_count: ClassVar[bool] = False
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
     normal_error: ClassVar[bool] = False

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives, Expected, Observed, Predictors
+from mixcheck.families.continuous import measure_unit, raise_to_positive
+from mixcheck.families.family import Derivatives, Expected, Information, Observed, Predictors
 from mixcheck.families.links import Link
 from mixcheck.families.special import gap_of_share, log_gap, stirling_errors
 from mixcheck.families.template import Template
@@ -78,6 +79,7 @@ class StudentT(Template):
     name: ClassVar[str] = "t"
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
     precision_power: ClassVar[float | None] = -0.5
+    unit_range: ClassVar[tuple[float, float]] = (1e-80, 1e80)
     alike: ClassVar[tuple[str, ...]] = ("gaussian",)
     also_called: ClassVar[str] = "student studentt tfamily studentst tdist"
 
@@ -154,6 +156,20 @@ class StudentT(Template):
             {key: value for key, value in third.items() if 2 not in key[0] and key[1] != 2},
         )
 
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """The expected one, in the location times ``(df + 3) / (df + r^2)``.
+
+        These are the weights of the EM algorithm, since the density is a mixture of normal ones
+        (Lange, Little & Taylor 1989): a step by them goes uphill, and it goes all the way to
+        responses that are far off.
+        """
+        second = dict(self.expected(data, eta)[0])
+        known = np.clip(eta[1], -LOG_SCALE_MAX, LOG_SCALE_MAX)
+        r = (data.y - self.link.inverse(eta[0])) * np.exp(-known)
+        df = self._degrees(eta)
+        second[0, 0] = second[0, 0] * ((df + 3.0) / (df + np.minimum(r * r, LARGEST_RESIDUAL)))
+        return second
+
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """``sigma^2 df / (df - 2)``, infinite where df is 2 or less, ``(n,)``."""
         df = self._degrees(eta)
@@ -187,9 +203,7 @@ class StudentT(Template):
 
     def start(self, data: Observed) -> FloatArray:
         """The response itself, raised to a positive number for other links, ``(n,)``."""
-        if self.link.name == "identity":
-            return data.y
-        return np.maximum(data.y, max(0.1 * float(np.mean(np.abs(data.y))), 1e-3))
+        return data.y if self.link.name == "identity" else raise_to_positive(data.y)
 
     def dispersion_start(self, data: Observed) -> float:
         """Median distance from the median over that of a standard normal; one of zero is none."""
@@ -213,7 +227,7 @@ class StudentT(Template):
 
     def response_scale(self, y: FloatArray) -> float:
         """Standard deviation of the responses, or their size where they do not vary."""
-        return float(y.std()) or float(np.abs(y).max()) or 1.0
+        return measure_unit(y)
 
 
 def _at_known_df(d: Derivatives) -> Derivatives:

@@ -46,7 +46,7 @@ from mixcheck.fitting.estimation.wide_groups import integrate_wide
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.penalty import read_priors
-from mixcheck.fitting.likelihood.problem import Problem, Term, arrange
+from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.results.glmm_fit import GLMM
@@ -56,9 +56,6 @@ from mixcheck.options import shown
 from mixcheck.priors import Prior
 
 __all__ = ["glmm"]
-
-# Responses that differ by a smaller share of their size differ by rounding.
-_CONSTANT = 1e-13
 
 
 @answer_calls
@@ -197,7 +194,6 @@ def glmm(
     if is_profiled(problem):
         fixed, limits = None, None
     else:
-        _require_room(problem)
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
         _require_estimable(design, problem, limits)
@@ -342,47 +338,6 @@ def _with_trials(design: Design, family: str) -> Design:
             "weights= out"
         )
     return design
-
-
-def _require_room(problem: Problem) -> None:
-    """Refuse a model that leaves nothing to estimate the dispersion of a real response from."""
-    family, X = problem.family, problem.X[0]
-    if family.has_atoms or "dispersion" not in family.predictors:
-        return
-    counted = problem.n if problem.weights is None else int(np.count_nonzero(problem.weights))
-    if X.shape[1] >= counted:
-        raise DesignError(
-            f"the model has {X.shape[1]} fixed effects for {counted} observations, so it "
-            "reproduces every response and leaves nothing to estimate the dispersion from; write "
-            "fewer fixed effects (a number read as text has a level for every value)"
-        )
-    y = problem.data.y
-    if np.ptp(y) <= _CONSTANT * np.abs(y).max() and np.ptp(problem.offsets[0]) == 0.0:
-        raise ConvergenceError(
-            "the response is constant, or constant to rounding, so the model reproduces it exactly "
-            "and there is no dispersion to estimate; check that the response is the column that "
-            "was meant, and subtract what all of it has in common"
-        )
-    for term in problem.terms if not family.normal_error else ():
-        if _is_reproduced(problem, term):
-            raise ConvergenceError(
-                f"the response does not vary within the levels of {term.block.name}, so the model "
-                "reproduces it exactly with its random effects and there is no dispersion to "
-                "estimate; take one row for each level, or leave the term out"
-            )
-
-
-def _is_reproduced(problem: Problem, term: Term) -> bool:
-    """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
-    Z, m = term.block.Z, len(term.block.levels)
-    if term.tied or term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
-        return False
-    index = problem.latent.factors[term.factor].sums.index
-    first = np.zeros(m, dtype=np.intp)
-    first[index[::-1]] = np.arange(problem.n)[::-1]
-    y, offset = problem.data.y, problem.offsets[0]
-    close = np.abs(y - y[first[index]]) <= _CONSTANT * np.abs(y)
-    return bool(close.all() and (offset == offset[first[index]]).all())
 
 
 def _require_overlap(design: Design, problem: Problem, fixed: FixedFit) -> None:

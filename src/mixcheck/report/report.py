@@ -379,7 +379,7 @@ def _file_text(path: PathLike) -> str:
     except UnicodeDecodeError:
         raise DataError(f"the file {shown(path)} holds no text, so no report") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = getattr(error, "strerror", None) or "no file can have this name"
         raise DataError(
             f"{shown(path)} is neither a report in JSON nor a file that can be read: {reason}"
         ) from None

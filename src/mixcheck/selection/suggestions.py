@@ -130,7 +130,18 @@ class Suggestions(Record):
         )
 
     def difference(self, model: RankedModel) -> float | None:
-        """Criterion of a model minus that of the model as it is; None where that has none."""
+        """Criterion of a model minus that of the model as it is; None where that has none.
+
+        Raises
+        ------
+        OptionError
+            If `model` is none of the models of a table, such as ``candidates[0]``.
+        """
+        if not isinstance(model, RankedModel):
+            raise OptionError(
+                f"model must be one of the ranked models, such as candidates[0]; found "
+                f"{shown(model)}"
+            )
         models = () if self.selection is None else self.selection.models
         now = next((other for other in models if other.model == self.current), None)
         return None if now is None else model.value - now.value

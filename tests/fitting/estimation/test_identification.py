@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.errors import DesignError
+from mixcheck.errors import ConvergenceError, DesignError
 
 FAMILIES = ["gaussian", "gamma", "lognormal", "beta", "nbinom2"]
 
@@ -64,3 +66,30 @@ def test_an_effect_for_each_row() -> None:
     """An effect for each row of a Gaussian response is its residual."""
     with pytest.raises(DesignError, match="Leave it out"):
         mc.glmm("y ~ x + (1 | t)", table())
+
+
+@pytest.mark.parametrize("family", ["t", "gamma", "lognormal", "gaussian"])
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_refit_to_what_the_model_reproduces_is_refused(family: str, constant: bool) -> None:
+    """A response that is one number, or one for each group, is refused by a refit as by a fit."""
+    data = table()
+    response = np.full(20, 2.0) if constant else np.asarray(data["g"]) + 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        fit = mc.glmm("y ~ x + (1 | g)", data, family=family)
+    with pytest.raises(ConvergenceError, match=r"constant|does not vary|exactly"):
+        mc.glmm("z ~ x + (1 | g)", {**data, "z": response}, family=family)
+    with pytest.raises(ConvergenceError, match=r"constant|does not vary|exactly"):
+        fit.refit(response)
+
+
+def test_a_response_that_is_its_offset() -> None:
+    """A response that is constant beside its offset, or where rows count, leaves no scale."""
+    data = table()
+    x = np.asarray(data["x"])
+    with pytest.raises(ConvergenceError, match="the response is constant"):
+        mc.glmm("z ~ y + (1 | g)", {**data, "z": x + 3.0}, family="t", offset=x)
+    z, weights = np.full(20, 3.0), np.ones(20)
+    z[:3], weights[:3] = x[:3], 0.0
+    with pytest.raises(ConvergenceError, match="the response is constant"):
+        mc.glmm("z ~ y + (1 | g)", {**data, "z": z}, family="t", weights=weights)

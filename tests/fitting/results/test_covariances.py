@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import mixcheck as mc
+from mixcheck.fitting.results.covariances import _interval
 from mixcheck.port import Covarying, port_of
 
 
@@ -55,3 +57,16 @@ def test_no_random_effects():
     found = port_of(mc.glmm("Reaction ~ Days", mc.datasets.load("sleepstudy"))).covariance_estimates
     assert found.entries == ()
     assert found.covariance.shape == (0, 0)
+
+
+def test_alpha_is_read_without_random_effects(sleepstudy):
+    """A level of confidence that is none is refused also where there is nothing to tell."""
+    fit = mc.glmm("Reaction ~ Days", port_of(sleepstudy).frame)
+    assert fit.covariance_parameters().empty
+    with pytest.raises(mc.OptionError, match="alpha"):
+        fit.covariance_parameters(" ")
+
+
+def test_an_interval_without_an_end():
+    """Where a deviation is all but unknown its interval goes to infinity, without a warning."""
+    assert _interval("sd", 1e-3, 10.0, 0.5) == (0.0, np.inf)

@@ -76,6 +76,8 @@ __all__ = [
 # each parameter.
 _EVALUATIONS = 600
 _EVALUATIONS_EACH = 40
+# What a search has taken, about, that finds the likelihood without a bound.
+_EVALUATIONS_LOST = 200
 # A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
 # this many approximate standard errors.
 _NUDGE = 0.5
@@ -285,7 +287,7 @@ def _best(
     except np.linalg.LinAlgError:
         failure = ConvergenceError(explain_wall())
     compete = has_several_parts(problem)
-    count = 0 if best is None else best.evaluations
+    count = _EVALUATIONS_LOST if best is None else best.evaluations
     most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
 
     def explore(others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]) -> None:
@@ -306,7 +308,9 @@ def _best(
     explore(other_starts(problem, start), most, enough)
     if problem.terms and not (best is not None and _is_exhausted(problem, best)):
         many = has_many_maxima(problem)
-        explore(drawn_starts(problem, start), 2 * most, lambda end: is_optimum(end) and not many)
+        # Where all have found the likelihood without a bound, so will others.
+        most = most if best is None else 2 * most
+        explore(drawn_starts(problem, start), most, lambda end: is_optimum(end) and not many)
     if best is None:
         assert failure is not None
         raise failure
@@ -349,7 +353,7 @@ def _explore(
         # A scale found anew would have no limit where a variance has gone to zero.
         whole = _minimise(problem, method, near.psi, scale, first=near.evaluation)
     except (ConvergenceError, np.linalg.LinAlgError):
-        return None, 1
+        return None, _EVALUATIONS_LOST
     return whole, near.evaluations + whole.evaluations
 
 

@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 
 from mixcheck.design.rank import independent_columns
-from mixcheck.errors import DesignError
+from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.trial_values import may_overflow
 
-__all__ = ["require_identified"]
+__all__ = ["require_identified", "require_variation"]
 
 # Random effects are judged by log-likelihoods that differ by units.
 _MOST_ROUNDING = 1.0
 # The square of less is zero, or has lost its digits.
 _LEAST_SPREAD = 1e-150
+_MOST_TENS = 300
+# Responses that differ by a smaller share of their size differ by rounding.
+_CONSTANT = 1e-13
 
 
 def require_identified(problem: Problem) -> None:
@@ -25,15 +29,73 @@ def require_identified(problem: Problem) -> None:
     Raises
     ------
     DesignError
+    ConvergenceError
+        If the response does not vary.
     """
     _require_dispersion(problem)
-    _require_precision(problem)
-    _require_unit(problem)
+    require_variation(problem)
     for term in problem.terms:
         # Columns of the fixed effects are independent already.
         if all(term.block.Z is not X for X in problem.X):
             _require_distinct(term)
         _require_room(problem, term)
+
+
+@may_overflow()
+def require_variation(problem: Problem) -> None:
+    """Refuse responses, also those of a refit, from which nothing can be estimated.
+
+    Raises
+    ------
+    DesignError
+        If rounding is all that tells them apart.
+    ConvergenceError
+        If the model reproduces them, so that the density of a real response has no bound.
+    """
+    _require_precision(problem)
+    _require_unit(problem)
+    family = problem.family
+    if family.has_atoms or "dispersion" not in family.predictors or is_profiled(problem):
+        return
+    if _is_constant(problem):
+        raise ConvergenceError(
+            "the response is constant, or constant to rounding, so the model reproduces it exactly "
+            "and there is no dispersion to estimate; check that the response is the column that "
+            "was meant, and subtract what all of it has in common"
+        )
+    for term in problem.terms if not family.normal_error else ():
+        if _is_reproduced(problem, term):
+            raise ConvergenceError(
+                f"the response does not vary within the levels of {term.block.name}, so the model "
+                "reproduces it exactly with its random effects and there is no dispersion to "
+                "estimate; take one row for each level, or leave the term out"
+            )
+
+
+def _is_constant(problem: Problem) -> bool:
+    """Whether the responses that count are one number to rounding, beside their offset."""
+    y, offset = problem.data.y, problem.offsets[0]
+    if problem.weights is not None:
+        y, offset = y[problem.weights > 0.0], offset[problem.weights > 0.0]
+    size = np.abs(y).max(initial=0.0)
+    if problem.family.links[0].name == "identity":
+        y, size = y - offset, max(size, np.abs(offset).max(initial=0.0))
+    elif np.ptp(offset) > 0.0:
+        return False
+    return bool(y.max() - y.min() <= _CONSTANT * size)
+
+
+def _is_reproduced(problem: Problem, term: Term) -> bool:
+    """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
+    Z, m = term.block.Z, len(term.block.levels)
+    if term.tied or term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
+        return False
+    index = problem.latent.factors[term.factor].sums.index
+    first = np.zeros(m, dtype=np.intp)
+    first[index[::-1]] = np.arange(problem.n)[::-1]
+    y, offset = problem.data.y, problem.offsets[0]
+    close = np.abs(y - y[first[index]]) <= _CONSTANT * np.abs(y)
+    return bool(close.all() and (offset == offset[first[index]]).all())
 
 
 def _require_dispersion(problem: Problem) -> None:
@@ -51,16 +113,20 @@ def _require_dispersion(problem: Problem) -> None:
 
 
 def _require_unit(problem: Problem) -> None:
-    """Refuse responses on the whole line whose squares are zero to the computer."""
-    if np.isfinite(problem.family.mean_range[0]):
-        return
+    """Refuse responses in a unit so small or so large that their powers are no floats."""
     y = problem.data.y - problem.offsets[0]
-    largest = float(np.abs(y - y[0]).max(initial=0.0))
-    if 0.0 < largest < _LEAST_SPREAD:
-        raise DesignError(
-            f"the responses differ by no more than {largest:.1g}, whose square is zero in double "
-            "precision; multiply the response, as in I(1e200 * y)"
-        )
+    spread = float(np.abs(y - y[0]).max(initial=0.0))
+    least, most = (_LEAST_SPREAD, np.inf) if is_profiled(problem) else problem.family.unit_range
+    if least <= spread <= most or spread in (0.0, np.inf):
+        return
+    ten = min(abs(round(float(np.log10(spread)))), _MOST_TENS)
+    raise DesignError(
+        f"the responses differ by no more than {spread:.1g}, powers of which are zero in double "
+        f"precision; multiply the response, as in I(1e{ten} * y)"
+        if spread < least
+        else f"the responses differ by up to {spread:.1g}, powers of which are infinite in double "
+        f"precision; divide the response, as in I(y / 1e{ten})"
+    )
 
 
 def _require_precision(problem: Problem) -> None:

@@ -75,7 +75,7 @@ def find_near_limits(
     if len(problem.X) == 1:
         return ()
     known = limits or _nothing(problem)
-    eta = problem.fixed(psi)
+    eta = _in_units(problem, problem.fixed(psi))
     far, fewer = known, known
     for k in _simplifying(problem):
         out = np.abs(eta[k]) > _FAR
@@ -88,6 +88,13 @@ def find_near_limits(
             same = np.isin(eta[k], eta[k][held])
             fewer = _with_part(problem, fewer, k, np.where(same, 0.0, np.sign(eta[k])))
     return tuple(held for held in (far, fewer) if held is not known)
+
+
+def _in_units(problem: Problem, eta: list[FloatArray]) -> list[FloatArray]:
+    """Predictors with the logarithm of a deviation in the unit of the responses."""
+    unit = float(np.log(problem.family.response_scale(problem.data.y)))
+    names = problem.family.predictors
+    return [e - unit if name == "dispersion" else e for name, e in zip(names, eta, strict=True)]
 
 
 def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:

@@ -150,13 +150,20 @@ def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     start : (P,)
         From the model without random effects.
     """
+    unit = problem.family.response_scale(problem.data.y)
+    width = unit if problem.family.links[0].name == "identity" else 1.0
+    spread = _place(problem, "dispersion")
+    centre = 0.0 if spread is None else np.log(unit) * _constant(problem, spread)
     for number in range(_DRAWN):
         rng = np.random.default_rng(number)
         out = start.copy()
         for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
             size = np.maximum(np.sqrt(np.mean(X * X, axis=0)), 1e-300)
-            centre = out[where] if k == 0 else 0.0
-            out[where] = centre + rng.normal(0.0, _SHIFT[min(k, 1)], size.size) / size
+            drawn = rng.normal(0.0, _SHIFT[min(k, 1)], size.size) / size
+            if k == 0:
+                out[where] += width * drawn
+            else:
+                out[where] = drawn + (centre if k == spread else 0.0)
         for term in problem.terms:
             place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
             root = term.covariance.root(out[place])

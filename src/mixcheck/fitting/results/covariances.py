@@ -11,7 +11,9 @@ from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances import Kind
 from mixcheck.fitting.likelihood.problem import Problem, Term
 from mixcheck.inference.wald import wald_intervals
+from mixcheck.options import require_number
 from mixcheck.port import CovarianceEstimates
+from mixcheck.trial_values import may_overflow
 
 __all__ = ["describe_parameters", "estimate_covariances"]
 
@@ -91,6 +93,7 @@ def describe_parameters(
     alpha : float
         One minus the confidence.
     """
+    require_number("alpha", alpha, 0.0, 1.0, example=0.05)
     rows = []
     for term in problem.terms:
         own = theta[term.theta]
@@ -125,6 +128,7 @@ def _differentiate(function: Callable[[FloatArray], FloatArray], theta: FloatArr
     )
 
 
+@may_overflow()
 def _interval(kind: Kind, value: float, error: float, alpha: float) -> tuple[float, float]:
     """NaN on the boundary of the parameters, where there is no standard error."""
     inside = value > 0.0 if kind == "sd" else abs(value) < 1.0
