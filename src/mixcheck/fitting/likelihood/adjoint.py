@@ -153,11 +153,11 @@ def find_adjoint(
     """The s, t and v of the head of this module; arguments as those of `pull_back`."""
     latent, roots = problem.latent, mode.roots
     leverages = latent.leverages(covariances_of_effects(roots, entries))
-    t = pull_weights(leverages, curvature, len(mode.point.eta))
+    t = _curvature_pull(leverages, curvature, len(mode.point.eta))
     return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
 
 
-def pull_weights(
+def _curvature_pull(
     leverages: Mapping[tuple[int, int], FloatArray], curvature: Curvature, n_predictors: int
 ) -> list[FloatArray | None]:
     """``t_c = sum_ab dW_ab / d eta_c s^ab``; None where identically zero."""

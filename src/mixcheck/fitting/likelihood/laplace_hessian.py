@@ -36,23 +36,26 @@ from mixcheck.fitting.latent.factorization import Factorization, log_det_slopes
 from mixcheck.fitting.latent.layout import Gram, Latent, Pair, Summation
 from mixcheck.fitting.latent.roots import scale, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
-from mixcheck.fitting.likelihood.adjoint import find_adjoint, pull_weights, through_mode
+from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.likelihood.problem import Curvature, Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem, Term
 
 __all__ = ["differentiate_twice", "has_hessian"]
 
 # Steps of differences in each row, in standard deviations of its predictor given the data, and
-# of differences in covariance parameters; both with an error of the fourth power.
+# of differences in covariance parameters; both with an error of the fourth power. Where rows are
+# many their fourth derivatives weigh little, and an error of the square is as good.
 _STEP = 1e-3
 _STEP_THETA = 1e-3
+_TWO_POINTS = ((1.0, 0.5), (-1.0, -0.5))
 _POINTS = ((1.0, 8.0 / 12.0), (-1.0, -8.0 / 12.0), (2.0, -1.0 / 12.0), (-2.0, 1.0 / 12.0))
 # Numbers in one array of what rows, or blocks of levels, do along all directions.
 _MOST_NUMBERS = 4_000_000
 _MOST_WHOLE = 60_000_000
 # So many rows are evaluated at all steps in one call.
 _FEW_ROWS = 10_000
+_MANY_ROWS = 50_000
 
 
 def has_hessian(problem: Problem) -> bool:
@@ -193,74 +196,58 @@ def _row_weights(
     for key, part in _bend_of_weights(problem, mode, leverages).items():
         out[key] = out[key] + part if key in out else part
     for a, shift in enumerate(shifts):
-        if shift is None:
-            continue
-        for triple, third in derivatives.third.items():
-            rest = list(triple)
-            if a in rest:
-                rest.remove(a)
-                key = rest[0], rest[1]
-                part = third * shift
-                out[key] = out[key] + part if key in out else part
+        if shift is not None:
+            _add_without(derivatives.third, a, shift, out)
     return out
 
 
 def _bend_of_weights(
     problem: Problem, mode: Mode, leverages: Mapping[tuple[int, int], FloatArray]
 ) -> dict[tuple[int, int], FloatArray]:
-    """Derivative of t, leverages held, in each predictor: that of the third derivatives."""
-    eta, count = mode.point.eta, len(problem.X)
-    if not mode.point.derivatives.third or not leverages:
-        return {}
-    steps = [_STEP * size for size in _spreads(problem, mode, leverages)]
-    places = [(d, shift, factor) for d in range(count) for shift, factor in _POINTS]
-    shifted = [
-        [part + shift * steps[d] if c == d else part for c, part in enumerate(eta)]
-        for d, shift, _ in places
-    ]
-    sums: dict[tuple[int, int], FloatArray] = {}
-    for (d, _, factor), third in zip(places, _thirds(problem, shifted), strict=True):
-        for c, t in enumerate(pull_weights(leverages, third, count)):
-            if t is None:
-                continue
-            # The matrix is symmetric, and half of what is off its diagonal comes from each side.
-            key, share = (min(c, d), max(c, d)), factor if c == d else 0.5 * factor
-            part = share * t / steps[d]
-            sums[key] = sums[key] + part if key in sums else part
+    """``- sum_ab s^ab l_abcd`` of each pair (c, d): the derivative of t at leverages held.
+
+    ``l_abcd`` is the derivative of ``l_bcd`` in predictor a, which has random effects, and is
+    taken in steps of its standard deviation given the data.
+    """
+    eta, sums = mode.point.eta, dict[tuple[int, int], FloatArray]()
+    if not mode.point.derivatives.third:
+        return sums
+    points = _POINTS if problem.n < _MANY_ROWS else _TWO_POINTS
+    for a in sorted({pair[0] for pair in leverages}):
+        spread = np.sqrt(np.maximum(leverages[a, a], 0.0))
+        step = _STEP * np.where(spread > 0.0, spread, 1.0)
+        shifted = [[*eta[:a], eta[a] + shift * step, *eta[a + 1 :]] for shift, _ in points]
+        for (_, factor), third in zip(points, _thirds(problem, shifted), strict=True):
+            for b, leverage in ((b, held) for (first, b), held in leverages.items() if first == a):
+                share = (-factor if a == b else -2.0 * factor) * leverage / step
+                _add_without(third, b, share, sums)
     return sums
 
 
-def _thirds(problem: Problem, etas: Sequence[Sequence[FloatArray]]) -> Iterator[Curvature]:
+def _add_without(
+    third: Mapping[tuple[int, int, int], FloatArray],
+    b: int,
+    share: FloatArray,
+    sums: dict[tuple[int, int], FloatArray],
+) -> None:
+    """Add ``share l_bcd`` to each pair (c, d)."""
+    for triple, value in third.items():
+        if b in triple:
+            c, d = (k for j, k in enumerate(triple) if j != triple.index(b))
+            part = share * value
+            sums[c, d] = sums[c, d] + part if (c, d) in sums else part
+
+
+def _thirds(
+    problem: Problem, etas: Sequence[Sequence[FloatArray]]
+) -> Iterator[Mapping[tuple[int, int, int], FloatArray]]:
+    """Third derivatives of the log density at several predictors."""
     if problem.n <= _FEW_ROWS:
         for found in problem.derivatives_of_each(etas, 3):
-            yield problem.observed(found)
+            yield found.third
     else:
         for eta in etas:
-            yield problem.observed(problem.derivatives(eta, 3))
-
-
-def _spreads(
-    problem: Problem, mode: Mode, leverages: Mapping[tuple[int, int], FloatArray]
-) -> list[FloatArray]:
-    """A scale of each row's predictors, on which its log density is far from rough, (n,).
-
-    The standard deviation given the data where there are random effects; elsewhere that of the
-    predictor by its row alone, but no more than one or the predictor itself.
-    """
-    out = []
-    for k, eta in enumerate(mode.point.eta):
-        variance = leverages.get((k, k))
-        if variance is not None:
-            spread = np.sqrt(np.maximum(variance, 0.0))
-            out.append(np.where(spread > 0.0, spread, 1.0))
-            continue
-        most = np.maximum(np.abs(eta), 1.0)
-        second = mode.point.derivatives.second.get((k, k))
-        information = np.zeros(eta.size) if second is None else -second
-        if problem.weights is not None:
-            information = information / np.where(problem.weights > 0.0, problem.weights, 1.0)
-        out.append(1.0 / np.sqrt(np.maximum(information, 1.0 / most**2)))
-    return out
+            yield problem.derivatives(eta, 3).third
 
 
 # ---- covariance parameters -----------------------------------------------------------------
