@@ -191,5 +191,7 @@ def test_a_fit_has_it(cbpp: mc.GLMM) -> None:
     """The Hessian of a fit is the one at its estimates."""
     port = port_of(cbpp)
     exact = differentiate_twice(port.problem, port.optimum.evaluation)
-    # The search comes within 1e-5 standard errors of the estimates before it asks.
-    np.testing.assert_allclose(port.optimum.hessian, exact, rtol=1e-5, atol=1e-4)
+    # The search comes within 1e-4 standard errors of the estimates before it asks.
+    errors = np.sqrt(np.diag(np.linalg.inv(exact)))
+    wrong = (port.optimum.hessian - exact) * np.outer(errors, errors)
+    assert np.abs(wrong).max() < 1e-4

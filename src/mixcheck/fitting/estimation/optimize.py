@@ -47,8 +47,6 @@ _DIFFERENCE = 4e-3
 _MANY_ROWS = 50_000
 _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
-# An exact Hessian is worth a point as close to the optimum.
-_EXACT_TOLERANCE = 1e-5
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
 # An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
@@ -215,8 +213,6 @@ def minimise(
         return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
     tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
-    if exact is not None and not many:
-        tolerance = _EXACT_TOLERANCE
     if not hessian:
         tolerance = REFIT_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)

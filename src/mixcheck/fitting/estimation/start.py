@@ -7,18 +7,20 @@ that the deviance looks like half a unit sphere to the quasi-Newton search.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.estimation.standardisation import standardise
+from mixcheck.fitting.latent.directions import scale_each, scatter_each, solve_each
+from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import Root
-from mixcheck.fitting.latent.roots import scale as scale_effects
 from mixcheck.fitting.likelihood.mode import Mode, System, build_system
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
@@ -43,6 +45,8 @@ _LEAST_DEVIATION = 0.03
 _MAX_EM = 6
 # EM stops where it changes the covariance parameters by less, relative to the largest.
 _EM_CHANGE = 0.15
+# Numbers in one array of what rows do along several fixed effects.
+_MOST_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,16 +155,14 @@ def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
 
 def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
     """Solve for a step; None if the information is not positive definite."""
-    if np.diag(information).min(initial=1.0) <= 0.0:
+    if not gradient.size:
+        return gradient
+    if np.diag(information).min() <= 0.0:
         return None
     scale = np.sqrt(np.diag(information))
     ridge = information / np.outer(scale, scale) + 1e-10 * np.eye(scale.size)
-    try:
-        lower = np.linalg.cholesky(ridge)
-    except np.linalg.LinAlgError:
-        return None
-    step: FloatArray = np.linalg.solve(lower.T, np.linalg.solve(lower, gradient / scale)) / scale
-    return step
+    _, step, failed = lapack.dposv(ridge, gradient / scale, lower=1)
+    return None if failed else step / scale
 
 
 def _diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
@@ -264,7 +266,7 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     system = _step_system(problem, mode, second)
     scale = np.zeros((evaluation.psi.size,) * 2)
     if problem.n_beta:
-        absorbed = _absorbed(problem, mode.roots, second, system.factorization.solve)
+        absorbed = _absorbed(problem, mode.roots, second, system.factorization)
         fixed = slice(0, problem.n_beta)
         scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
     levels = _diagonals(problem, system.gram)
@@ -329,28 +331,30 @@ def _absorbed(
     problem: Problem,
     roots: Sequence[Root],
     second: Mapping[tuple[int, int], FloatArray],
-    solve: Callable[[Sequence[FloatArray]], list[FloatArray]],
+    factors: Factorization,
 ) -> FloatArray:
     """``X'WM H^-1 M'WX``, (n_beta, n_beta)."""
-    latent = problem.latent
-    columns: list[FloatArray] = []
+    latent, most = problem.latent, max(1, _MOST_NUMBERS // max(problem.n, 1))
+    cross: list[list[FloatArray]] = []
     for k, X in enumerate(problem.X):
-        for x in X.T:
-            rows = {}
+        for start in range(0, X.shape[1], most):
+            columns, rows = X.T[start : start + most], {}
             for a in latent.random_predictors:
                 weight = second.get((a, k) if a <= k else (k, a))
-                rows[a] = np.zeros(problem.n) if weight is None else weight * x
-            parts = latent.scatter(rows)
-            scaled = [scale_effects(root.T, part) for root, part in zip(roots, parts, strict=True)]
-            columns.append(np.concatenate([p.ravel() for p in scaled]))
-    cross = np.column_stack(columns)
-    shapes = [f.shape for f in latent.factors]
-    ends = np.cumsum([q * m for q, m in shapes])[:-1]
-    solved = []
-    for column in cross.T:
-        parts = [p.reshape(s) for p, s in zip(np.split(column, ends), shapes, strict=True)]
-        solved.append(np.concatenate([p.ravel() for p in solve(parts)]))
-    out: FloatArray = cross.T @ np.column_stack(solved)
+                rows[a] = np.zeros(columns.shape) if weight is None else weight * columns
+            cross.append(scatter_each(latent, rows))
+    sums = [np.concatenate(parts, axis=1) for parts in zip(*cross, strict=True)]
+    scaled = [scale_each(root.T, part) for root, part in zip(roots, sums, strict=True)]
+    if latent.forest:
+        solved = solve_each(factors, scaled)
+    else:
+        each = [factors.solve([part[:, j] for part in scaled]) for j in range(problem.n_beta)]
+        solved = [np.stack(parts, axis=1) for parts in zip(*each, strict=True)]
+    left, right = (
+        np.concatenate([part.swapaxes(0, 1).reshape(problem.n_beta, -1) for part in side], axis=1)
+        for side in (scaled, solved)
+    )
+    out: FloatArray = left @ right.T
     return out
 
 

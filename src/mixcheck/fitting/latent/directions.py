@@ -14,6 +14,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram, Latent, Summation
+from mixcheck.fitting.latent.roots import Root
 from mixcheck.fitting.latent.small_matrices import (
     multiply,
     multiply_transposed,
@@ -21,7 +22,14 @@ from mixcheck.fitting.latent.small_matrices import (
     solve_upper,
 )
 
-__all__ = ["add_effects", "gram_of_each", "scatter_each", "solve_each", "whiten_tangents"]
+__all__ = [
+    "add_effects",
+    "gram_of_each",
+    "scale_each",
+    "scatter_each",
+    "solve_each",
+    "whiten_tangents",
+]
 
 
 def add_effects(latent: Latent, effects: Sequence[FloatArray], rows: Sequence[FloatArray]) -> None:
@@ -33,6 +41,15 @@ def add_effects(latent: Latent, effects: Sequence[FloatArray], rows: Sequence[Fl
                 part *= column.covariate
             target = rows[column.predictor]
             target += part
+
+
+def scale_each(root: Root, effects: FloatArray) -> FloatArray:
+    """``Lambda u`` along each direction, (q, P, m)."""
+    if isinstance(root, np.ndarray):
+        q, count, m = effects.shape
+        out: FloatArray = (root @ effects.reshape(q, -1)).reshape(q, count, m)
+        return out
+    return np.stack([root @ effects[:, k] for k in range(effects.shape[1])], axis=1)
 
 
 def scatter_each(latent: Latent, rows: Mapping[int, FloatArray]) -> list[FloatArray]:

@@ -252,6 +252,11 @@ class Latent:
         return any(self.factors[r].fixed is None for r in self.schur_factors)
 
     @cached_property
+    def forest(self) -> bool:
+        """Whether factors are nested and their levels independent, and all effects random."""
+        return not self.schur_factors and not self.tied
+
+    @cached_property
     def tied(self) -> bool:
         """Whether the levels of some factor are not independent."""
         return any(f.ties is not None for f in self.factors)

@@ -28,6 +28,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.directions import (
     add_effects,
     gram_of_each,
+    scale_each,
     scatter_each,
     solve_each,
     whiten_tangents,
@@ -61,7 +62,7 @@ _MANY_ROWS = 50_000
 def has_hessian(problem: Problem) -> bool:
     """Whether the Hessian is known: nested factors, independent levels, and rows that fit."""
     latent = problem.latent
-    if latent.schur_factors or latent.tied or latent.fixed is not None:
+    if not latent.forest:
         return False
     return latent.n_nested < 2 or _width(problem, latent) <= _MOST_WHOLE
 
@@ -353,7 +354,8 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
         ]
         add_effects(latent, held, [rows[places] for rows in eta])
         moved = _move_modes(part, tangents, eta)
-        add_effects(latent, _scaled(tangents.units, moved), eta)
+        held = [scale_each(*pair) for pair in zip(tangents.units, moved, strict=True)]
+        add_effects(latent, held, eta)
     out = _sum_products(eta, part.weight)
     if not latent.factors:
         return out
@@ -366,10 +368,6 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
     out[:, places] += mixed.T
     out[places, places] += _both_roots(part, tangents)
     return out - _trace_of_products(part, tangents, grams)
-
-
-def _scaled(units: Sequence[FloatArray], effects: Sequence[FloatArray]) -> list[FloatArray]:
-    return [np.tensordot(root, part, 1) for root, part in zip(units, effects, strict=True)]
 
 
 def _score_tangents(part: _Part, eta: Sequence[FloatArray]) -> list[FloatArray]:
@@ -385,7 +383,7 @@ def _score_tangents(part: _Part, eta: Sequence[FloatArray]) -> list[FloatArray]:
 def _move_modes(part: _Part, tangents: _Tangents, eta: Sequence[FloatArray]) -> list[FloatArray]:
     """Tangents of the modes, (q, P, m) per factor, from predictors at modes held."""
     sums = _score_tangents(part, eta)
-    rhs = _scaled([root.T for root in tangents.units], sums)
+    rhs = [scale_each(root.T, part) for root, part in zip(tangents.units, sums, strict=True)]
     for target, slope, s in zip(rhs, tangents.slopes, part.scores, strict=True):
         target[:, tangents.places] += np.einsum("jba,bm->ajm", slope, s)
     return solve_each(part.factors, rhs)

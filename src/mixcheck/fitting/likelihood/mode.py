@@ -287,9 +287,10 @@ def find_mode(
         gradient = ascent(problem, roots, point)
         step = stepper.solve(gradient)
         previous, decrement = decrement, _inner(gradient, step)
-        idle = idle + 1 if fresh is not None and decrement >= 0.25 * least else 0
+        slow = fresh is not None and decrement >= 0.25 * least
+        idle = idle + 1 if slow else 0
         blind = idle >= _IDLE and decrement < problem.rounding
-        stalled = fresh is not None and (blind or bool(stalls(decrement, least, point.energy)))
+        stalled = slow and (blind or bool(stalls(decrement, least, point.energy)))
         if stalled or (decrement < _DECREMENT and decrement < _finest(problem, roots, point)):
             return _complete_mode(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:
