@@ -249,7 +249,7 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
     elif isinstance(series.dtype, pd.CategoricalDtype):
         missing = np.asarray(series.array.codes < 0)
     else:
-        missing = np.asarray(series.isna(), dtype=np.bool_)
+        missing = np.asarray(series.array.isna(), dtype=np.bool_)
     return missing if missing.any() else None
 
 
@@ -310,7 +310,8 @@ def _is_text(dtype: object) -> bool:
 def _categorical_text(series: pd.Series[Any]) -> pd.Categorical:
     codes, labels = pd.factorize(series.to_numpy(dtype=object), sort=True)
     _require_unicode(series.name, labels)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(labels, dtype=object))
+    levels = pd.CategoricalDtype(pd.Index(labels, dtype=object))
+    return pd.Categorical.from_codes(codes, dtype=levels, validate=False)
 
 
 def _require_unicode(name: object, labels: Iterable[object]) -> None:

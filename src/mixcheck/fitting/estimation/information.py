@@ -115,7 +115,7 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     optimum : Optimum
     names : sequence of str, (n_beta,)
     """
-    whitened = optimum.whitened_hessian()
+    whitened = None if optimum.smallest_eigenvalue >= RUNAWAY else optimum.whitened_hessian()
     if whitened is None:
         return ()
     scale = optimum.searched

@@ -12,6 +12,7 @@ direction of negative curvature.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -321,14 +322,19 @@ def _search(
             inverse = np.eye(z.size)
             continue
         z_new, evaluation, gradient_new = moved
-        reach = _GROWTH * max(float(np.linalg.norm(z_new - z)), 1.0)
-        inverse = update_inverse(inverse, z_new - z, gradient_new - gradient)
+        step = z_new - z
+        reach = _GROWTH * max(_length(step), 1.0)
+        inverse = update_inverse(inverse, step, gradient_new - gradient)
         z, gradient = z_new, gradient_new
     return z, evaluation, gradient
 
 
+def _length(step: FloatArray) -> float:
+    return math.sqrt(float(step @ step))
+
+
 def _bounded(direction: FloatArray, reach: float) -> FloatArray:
-    length = float(np.linalg.norm(direction))
+    length = _length(direction)
     return direction if length <= reach else direction * (reach / length)
 
 
@@ -374,14 +380,11 @@ def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatAr
     Nocedal & Wright (2006), Numerical Optimization, equation 6.17.
     """
     sy = float(s @ y)
-    if sy <= 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+    if sy <= 1e-10 * math.sqrt(float(s @ s) * float(y @ y)):
         return inverse
     left = inverse @ y
-    out: FloatArray = (
-        inverse
-        + np.outer(s, s) * ((1.0 + float(y @ left) / sy) / sy)
-        - (np.outer(left, s) + np.outer(s, left)) / sy
-    )
+    half = s[:, None] * ((0.5 * (1.0 + float(y @ left) / sy) * s - left) / sy)
+    out: FloatArray = inverse + (half + half.T)
     return out
 
 

@@ -299,7 +299,7 @@ def _step_system(
 def _alike(one: FloatArray | None, other: FloatArray | None) -> bool:
     if one is None or other is None:
         return one is other
-    return bool(np.allclose(one, other, rtol=1e-6, atol=0.0))
+    return bool((np.abs(one - other) <= 1e-6 * np.abs(other)).all())
 
 
 def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
