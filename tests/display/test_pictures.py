@@ -44,6 +44,9 @@ def test_unknown_kind():
         lambda: QuantilePlot(np.arange(3.0), np.arange(3.0), np.arange(2.0), np.arange(3.0)),
         lambda: ResidualPlot(np.ones((2, 2)), np.ones((2, 2))),
         lambda: ResidualPlot(np.ones(3), np.ones(3), marked=np.array([True])),
+        lambda: ResidualPlot(
+            np.ones(3), np.ones(3), bands=((0.5, np.ones(3), np.ones(2), np.ones(3)),)
+        ),
         lambda: Caterpillar(("a",), np.ones(2), np.ones(2), np.ones(2)),
         lambda: NormalPlot(np.ones(2), np.ones(2), labels=("a",)),
     ],

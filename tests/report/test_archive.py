@@ -19,6 +19,7 @@ from mixcheck.display.document import (
     NullPlot,
     Places,
     PValue,
+    QuantileBand,
     QuantileLine,
     QuantilePlot,
     ResidualPlot,
@@ -41,7 +42,13 @@ def _pictures():
     x = np.arange(6.0)
     return (
         QuantilePlot(x / 6, x / 6, x / 6 - 0.1, x / 6 + 0.1),
-        ResidualPlot(x, x / 6, lines=(QuantileLine(0.5, x, x / 6),), marked=x > 3),
+        ResidualPlot(
+            x,
+            x / 6,
+            lines=(QuantileLine(0.5, x, x / 6),),
+            bands=(QuantileBand(0.5, x, x / 7, x / 5),),
+            marked=x > 3,
+        ),
         ResidualPlot(np.array([0.0, 0.0, 1.0, 1.0]), x[:4] / 6, levels=("a", "b")),
         NullPlot(x, 3.3),
         Caterpillar(("a", "b"), x[:2], x[:2] - 1, x[:2] + 1, highlighted=np.array([True, False])),

@@ -40,19 +40,21 @@ SUITE = mc.Suite(
         checks.Spread(),
         checks.Spread("x"),
         checks.Spread("f"),
+        checks.Quantiles(),
+        checks.Quantiles("x"),
         checks.Trend("x"),
     )
 )
 
 
-def p_values(design: Design, seed: int, draws: int, refits: int) -> dict[str, float]:
+def p_values(design: Design, seed: int, draws: int, calibration: Any) -> dict[str, float]:
     """P-value of each check of one data set."""
     data = design.make(np.random.default_rng([seed, *design.name.encode()]))
     with warnings.catch_warnings():
         for category in (mc.BoundaryWarning, mc.SeparationWarning, mc.ConvergenceWarning):
             warnings.simplefilter("ignore", category)
         fit = mc.glmm(design.formula, data, family=design.family, **design.options)
-        report = SUITE.run(fit, seed=seed, draws=draws, refits=refits)
+        report = SUITE.run(fit, seed=seed, draws=draws, calibration=calibration)
     frame = report.to_frame().dropna(subset=["pvalue"])
     return dict(zip(frame["check"], frame["pvalue"].astype(float), strict=True))
 
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="designs whose name holds this text")
     parser.add_argument("--dry", action="store_true", help="print, and store nothing")
     options = parser.parse_args()
-    refits = options.draws if options.kind == "refits" else 0
+    calibration = "refit" if options.kind == "refits" else "plug-in"
     kinds = WRONG if options.kind == "wrong" else {"": CORRECT}
     for kind, designs in kinds.items():
         for design in designs:
@@ -89,7 +91,7 @@ def main() -> None:
             if options.only not in title:
                 continue
             seeds = range(options.seed, options.seed + options.datasets)
-            tasks = (delayed(p_values)(design, s, options.draws, refits) for s in seeds)
+            tasks = (delayed(p_values)(design, s, options.draws, calibration) for s in seeds)
             found = show(title, list(Parallel(n_jobs=options.jobs)(tasks)))
             if not options.dry:
                 _store(options.kind, title, found, options.draws)

@@ -20,6 +20,7 @@ from mixcheck.checks.missing_slope import MissingSlope
 from mixcheck.checks.outliers import Outliers
 from mixcheck.checks.outlying_groups import OutlyingGroups
 from mixcheck.checks.phylogenetic import Phylogenetic
+from mixcheck.checks.quantiles import Quantiles
 from mixcheck.checks.random_effects import RandomEffects
 from mixcheck.checks.rootogram import Rootogram
 from mixcheck.checks.separation import Separation
@@ -54,6 +55,7 @@ __all__ = [
     "Outliers",
     "OutlyingGroups",
     "Phylogenetic",
+    "Quantiles",
     "RandomEffects",
     "Rootogram",
     "Separation",

@@ -7,7 +7,12 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.display.document import QuantileLine
 
-__all__ = ["PICTURE_POINTS", "quantile_lines", "told_thinned"]
+__all__ = [
+    "PICTURE_POINTS",
+    "QUANTILE_LEVELS",
+    "quantile_lines",
+    "told_thinned",
+]
 
 QUANTILE_LEVELS = (0.25, 0.5, 0.75)
 LINE_POINTS = 25

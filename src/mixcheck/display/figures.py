@@ -25,6 +25,7 @@ from mixcheck.display.document import (
     NormalPlot,
     NullPlot,
     Picture,
+    QuantileBand,
     QuantileLine,
     QuantilePlot,
     ResidualPlot,
@@ -113,8 +114,8 @@ def _drawable(picture: Picture) -> Picture:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, QuantileLine):
-        return QuantileLine(*map(_bounded, value))
+    if isinstance(value, QuantileLine | QuantileBand):
+        return type(value)(*map(_bounded, value))
     if isinstance(value, tuple):
         return tuple(map(_bounded, value))
     if isinstance(value, bool) or not isinstance(value, float | np.ndarray):
@@ -357,6 +358,8 @@ def _(picture: ResidualPlot, ax: Axes) -> str:
         _boxes(ax, picture)
         return _note(picture.x.size, picture.x.size, int((~_finite(picture.x, picture.y)).sum()))
     _points(ax, picture.x[sample.rows], picture.y[sample.rows], marked[sample.rows])
+    for band in picture.bands:
+        _band(ax, band.x, band.low, band.high)
     for line in picture.lines:
         _quantile_line(ax, line.level, line.x, line.y)
     return sample.note

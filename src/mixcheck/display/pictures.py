@@ -14,7 +14,16 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, final
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.codec.shapes import NUMBER, Shape, WrappedFloat, shape_of, tagged, tuple_of, wrapped
+from mixcheck.codec.shapes import (
+    ADDED_LATER,
+    NUMBER,
+    Shape,
+    WrappedFloat,
+    shape_of,
+    tagged,
+    tuple_of,
+    wrapped,
+)
 from mixcheck.errors import DataError
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "NormalPlot",
     "NullPlot",
     "Picture",
+    "QuantileBand",
     "QuantileLine",
     "QuantilePlot",
     "ResidualPlot",
@@ -68,9 +78,20 @@ class QuantileLine(NamedTuple):
     y: FloatArray
 
 
+class QuantileBand(NamedTuple):
+    """Where a quantile curve should lie: its level, its points and both edges, each (k,)."""
+
+    level: float
+    x: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
 _FLOATS = shape_of(FloatArray)
 _LINE = tuple_of(wrapped("number", NUMBER), _FLOATS, _FLOATS, made=QuantileLine)
 _Line: TypeAlias = Annotated[QuantileLine, wrapped("line", _LINE)]
+_BAND = tuple_of(wrapped("number", NUMBER), _FLOATS, _FLOATS, _FLOATS, made=QuantileBand)
+_Band: TypeAlias = Annotated[QuantileBand, wrapped("band", _BAND)]
 
 
 def _as_vector(values: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -149,6 +170,8 @@ class ResidualPlot(Picture):
         Points to stand out, or empty.
     references : tuple of float
         Heights of horizontal reference lines.
+    bands : tuple of QuantileBand
+        Where quantile curves should lie, or empty.
     """
 
     kind: ClassVar[str] = "residuals"
@@ -162,6 +185,7 @@ class ResidualPlot(Picture):
     levels: tuple[str, ...] = ()
     marked: BoolArray = field(default_factory=_no_marks)
     references: tuple[WrappedFloat, ...] = (0.25, 0.5, 0.75)
+    bands: tuple[_Band, ...] = field(default=(), metadata=ADDED_LATER)
     y_label: str = field(default="residual", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -178,6 +202,14 @@ class ResidualPlot(Picture):
                     f"{y.shape}"
                 )
         object.__setattr__(self, "lines", lines)
+        bands = tuple(
+            QuantileBand(float(level), *(_as_vector(part, np.float64) for part in parts))
+            for level, *parts in self.bands
+        )
+        for band in bands:
+            if len({part.shape for part in band[1:]}) > 1 or band.x.ndim != 1:
+                raise DataError("a quantile band needs vectors of one length")
+        object.__setattr__(self, "bands", bands)
         object.__setattr__(self, "levels", tuple(str(level) for level in self.levels))
         if self.levels and not np.isin(self.x, np.arange(len(self.levels))).all():
             raise DataError(

@@ -1,0 +1,191 @@
+"""Whether the quartiles of the residuals stay level along the fitted values, or a predictor."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.against import FITTED, ask_against, require_against
+from mixcheck.checks.check import Check
+from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
+from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis, scaled_ranks
+from mixcheck.checks.residual_plots import (
+    PICTURE_POINTS,
+    QUANTILE_LEVELS,
+    told_thinned,
+)
+from mixcheck.checks.statistic import (
+    RESIDUALS,
+    CheckContext,
+    CheckStatistic,
+    NullSample,
+    Outcome,
+    thinned,
+)
+from mixcheck.display.document import QuantileBand, QuantileLine, ResidualPlot
+from mixcheck.port import DataView
+from mixcheck.report.finding import Effect, Finding
+
+__all__ = ["Quantiles"]
+
+KOENKER = "Koenker & Bassett (1978), Econometrica 46, 33-50"
+LEVELS = np.array(QUANTILE_LEVELS)
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Quantiles(Check):
+    """Whether the quartiles of the residuals stay level along the fitted values, or a predictor.
+
+    Null hypothesis: the residuals have the same distribution whatever the predictor. Along a
+    number, the indicators of residuals below 0.25, 0.5 and 0.75 are regressed on the polynomials in
+    ranks of `Trend`; where more of them lie below a level than should, its quantile lies lower by
+    as much (to first order, their density being one). In a factor, quartiles are those of the
+    levels. The statistic is the largest deviation of one of them from its mean in the replicates,
+    in standard deviations there. Effect: "quartile deviation" at that place, with a simultaneous
+    interval; 0 under the model. The picture has the band within which all quartiles lie in 95 % of
+    the replicates.
+
+    Parameters
+    ----------
+    against : str
+        "fitted" for the fitted values (random effects at zero), or the name of a column of the
+        data, which need not be in the model.
+
+    References
+    ----------
+    Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
+    Koenker & Bassett (1978), Regression quantiles, Econometrica 46, 33-50.
+    """
+
+    kind: ClassVar[str] = "quantiles"
+    least_rows: ClassVar[int] = 20
+
+    against: str = FITTED
+
+    def __post_init__(self) -> None:
+        require_against(self.against)
+
+    def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
+        """One statistic, of the rows where the predictor is known."""
+        return ask_against(self, context)
+
+    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
+        """The statistic of a number."""
+        return _CurveQuartiles(self.name, self.kind, self.against, x, basis, follows)
+
+    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
+        """The statistic of a factor."""
+        return _LevelQuartiles(self.name, self.kind, self.against, codes, levels)
+
+
+@dataclass(frozen=True, eq=False)
+class _QuartileStatistic(CheckStatistic):
+    """Quartiles at several places: three rows, one after another."""
+
+    against: str
+
+    @abstractmethod
+    def picture(
+        self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
+    ) -> ResidualPlot:
+        """The residuals with their quartiles and the band of these, (3, g) each."""
+
+    def finding(self, sample: NullSample) -> Finding:
+        """What the numbers say."""
+        pool = pool_of(sample)
+        unit = standardised(pool)
+        place = int(np.argmax(np.abs(unit[0])))
+        low, high = simultaneous_band(sample.replicates)
+        middle, half = float(low[place] + high[place]) / 2.0, float(high[place] - low[place]) / 2.0
+        apart = abs(float(sample.numbers[place] - middle))
+        what = "the fitted values" if self.against == FITTED else self.against
+        finding = self.found(
+            with_statistic(sample, np.abs(unit).max(axis=1)),
+            null=f"the distribution of the residuals does not depend on {what}",
+            effect=Effect(
+                "quartile deviation", apart, max(0.0, apart - half), min(1.0, apart + half), 0.0
+            ),
+            alternative="greater",
+            n=sample.observed.residuals.size,
+            references=(RESIDUALS, KOENKER),
+        )
+        parts = (part.reshape(len(QUANTILE_LEVELS), -1) for part in (sample.numbers, low, high))
+        subject = {} if self.against == FITTED else {"column": self.against}
+        return replace(finding, picture=self.picture(sample.observed, *parts), subject=subject)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _CurveQuartiles(_QuartileStatistic):
+    """Against a number x; `follows` where each data set has fitted values of its own."""
+
+    x: FloatArray
+    basis: RankBasis
+    follows: bool
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        """Curves of the quartiles along the ranks."""
+        basis: RankBasis | None = self.basis
+        # Only refits move the fitted values, and only then is the basis made again.
+        if self.follows and not np.array_equal(data_view.fitted, self.x):
+            basis = RankBasis.of(data_view.fitted)
+        below = data_view.residuals[:, None] < LEVELS
+        shares = np.tile(below.mean(axis=0), (CURVE_RANKS.size, 1))
+        if basis is not None:
+            shares += basis.curve @ (basis.rows.T @ below)
+        curves: FloatArray = np.clip(2.0 * LEVELS - shares, 0.0, 1.0).T.ravel()
+        return curves
+
+    def picture(
+        self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
+    ) -> ResidualPlot:
+        """Points and quartiles against ranks."""
+        order = np.argsort(self.x, kind="stable")
+        ranks = (scaled_ranks(self.x)[0][order] + 1.0) / 2.0
+        along = (CURVE_RANKS + 1.0) / 2.0
+        kept = thinned(self.x.size, PICTURE_POINTS)
+        edges = zip(QUANTILE_LEVELS, lines, low, high, strict=True)
+        curves = [(QuantileLine(q, along, y), QuantileBand(q, along, a, b)) for q, y, a, b in edges]
+        return ResidualPlot(
+            ranks[kept],
+            observed.residuals[order][kept],
+            lines=tuple(line for line, _ in curves),
+            bands=tuple(band for _, band in curves),
+            title=f"Quartiles of the residuals against {self.against}"
+            + told_thinned(kept.size, self.x.size),
+            x_label=f"{self.against} (rank)",
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _LevelQuartiles(_QuartileStatistic):
+    """Against a factor: codes (n,) of its levels."""
+
+    codes: IntArray
+    levels: tuple[str, ...]
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        """Quartiles of each level."""
+        order = np.argsort(self.codes, kind="stable")
+        ends = np.cumsum(np.bincount(self.codes, minlength=len(self.levels)))[:-1]
+        parts = np.split(data_view.residuals[order], ends)
+        return np.stack([np.quantile(part, QUANTILE_LEVELS) for part in parts], axis=1).ravel()
+
+    def picture(
+        self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
+    ) -> ResidualPlot:
+        """A box a level."""
+        kept = thinned(self.codes.size, PICTURE_POINTS)
+        return ResidualPlot(
+            self.codes[kept].astype(np.float64),
+            observed.residuals[kept],
+            levels=self.levels,
+            title=f"Residuals by {self.against}" + told_thinned(kept.size, self.codes.size),
+            x_label=self.against,
+        )
