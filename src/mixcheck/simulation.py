@@ -46,8 +46,10 @@ __all__ = [
     "Replicates",
     "Views",
     "average",
+    "count_together",
     "reduce_replicates",
     "reduce_views",
+    "refit_all",
     "replicate",
     "simulate",
 ]
@@ -157,7 +159,7 @@ class Replicates:
         batched = Repeating if self.calibration == "plug-in" else BatchRefittable
         if not isinstance(self.port, batched):
             return 1
-        return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(self.port.frame))))
+        return count_together(self.port)
 
     def batch(self, numbers: range) -> Sequence[Views | Exception]:
         """Replicate data sets by their numbers, or why one cannot be made, in their order."""
@@ -193,14 +195,7 @@ class Replicates:
     def _refitted(self, numbers: range) -> Sequence[Checkable | Exception]:
         model = cast(Refittable, self.port)
         responses = [_or_say(model.respond, stream(self.seed, Purpose.RESPOND, k)) for k in numbers]
-        usable = [one for one in responses if not isinstance(one, Exception)]
-        fits: Iterator[Checkable | Exception]
-        if usable and isinstance(model, BatchRefittable):
-            one_step = self.calibration == "one-step"
-            fits = iter(model.refit_many(np.column_stack(usable), one_step=one_step))
-        else:
-            fits = (_or_say(model.refit, response) for response in usable)
-        return [one if isinstance(one, Exception) else next(fits) for one in responses]
+        return refit_all(model, responses, one_step=self.calibration == "one-step")
 
     def _seen_again(
         self, numbers: range, fits: Sequence[Checkable | Exception]
@@ -233,6 +228,24 @@ class Replicates:
         ):
             raise ConvergenceError("the refit did not converge")
         return fit
+
+
+def count_together(model: Checkable) -> int:
+    """How many data sets of a model are best made, or fitted, together."""
+    return max(1, min(TOGETHER, TOGETHER_ROWS // max(1, len(model.frame))))
+
+
+def refit_all(
+    model: Refittable, responses: Sequence[FloatArray | Exception], *, one_step: bool = False
+) -> list[Checkable | Exception]:
+    """The refit of a model to each response, (n,), or why there is none; together if it can."""
+    usable = [one for one in responses if not isinstance(one, Exception)]
+    fits: Iterator[Checkable | Exception]
+    if usable and isinstance(model, BatchRefittable):
+        fits = iter(model.refit_many(np.column_stack(usable), one_step=one_step))
+    else:
+        fits = (_or_say(model.refit, response) for response in usable)
+    return [one if isinstance(one, Exception) else next(fits) for one in responses]
 
 
 Made = TypeVar("Made")

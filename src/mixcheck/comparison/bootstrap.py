@@ -21,8 +21,16 @@ from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.options import require_progress, require_whole, require_workers
-from mixcheck.parallel import Progress, map_numbers
-from mixcheck.port import Comparable, Converging, Ported, Refittable
+from mixcheck.parallel import Progress, map_batches
+from mixcheck.port import (
+    BatchRefittable,
+    Checkable,
+    Comparable,
+    Converging,
+    Ported,
+    Refittable,
+)
+from mixcheck.simulation import count_together, refit_all
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
@@ -215,7 +223,7 @@ def _require_refittable(model: Comparable) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Replicate:
-    """The statistic of data set k, (1,), or why there is none.
+    """Statistics of data sets by their numbers, (1,) each, or why there is none.
 
     `order` takes rows of the smaller model to the order of the larger one, where they differ.
     """
@@ -225,18 +233,37 @@ class _Replicate:
     order: IntArray | None
     seed: int
 
-    def __call__(self, k: int) -> FloatArray | str:
+    @property
+    def together(self) -> int:
+        """How many data sets are best fitted together."""
+        batched = all(isinstance(model, BatchRefittable) for model in (self.smaller, self.larger))
+        return count_together(self.smaller) if batched else 1
+
+    def __call__(self, numbers: range) -> list[FloatArray | str]:
+        responses = [self._respond(k) for k in numbers]
+        fits = refit_all(self.smaller, responses)
+        arranged = [
+            one if self.order is None or isinstance(one, Exception) else one[self.order]
+            for one in responses
+        ]
+        pairs = zip(fits, refit_all(self.larger, arranged), strict=True)
+        return [self._compare(small, large) for small, large in pairs]
+
+    def _respond(self, k: int) -> FloatArray | Exception:
         try:
-            response = self.smaller.respond(stream(self.seed, Purpose.COMPARE, k))
-            arranged = response if self.order is None else response[self.order]
-            fits = (self.smaller.refit(response), self.larger.refit(arranged))
-            for name, fit in zip(("smaller", "larger"), fits, strict=True):
-                if isinstance(fit, Converging) and not fit.convergence.converged:
-                    return f"the refit of the {name} model did not converge"
-            small, large = (cast(Comparable, fit) for fit in fits)
-            return np.array([likelihood_ratio(small, large)])
+            return self.smaller.respond(stream(self.seed, Purpose.COMPARE, k))
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return f"{type(error).__name__}: {error}"
+            return error
+
+    def _compare(
+        self, small: Checkable | Exception, large: Checkable | Exception
+    ) -> FloatArray | str:
+        for name, fit in (("smaller", small), ("larger", large)):
+            if isinstance(fit, Exception):
+                return f"{type(fit).__name__}: {fit}"
+            if isinstance(fit, Converging) and not fit.convergence.converged:
+                return f"the refit of the {name} model did not converge"
+        return np.array([likelihood_ratio(cast(Comparable, small), cast(Comparable, large))])
 
 
 def _exceeds(row: FloatArray | str, observed: float) -> bool:
@@ -253,13 +280,14 @@ def _run(
 ) -> list[FloatArray | str]:
     """Statistics up to the data set at which `enough` were as large as the observed one."""
     if enough > draws:
-        return map_numbers(task, range(draws), n_jobs=n_jobs, progress=progress)
+        return map_batches(task, range(draws), task.together, n_jobs=n_jobs, progress=progress)
     rows: list[FloatArray | str] = []
     seen = 0
     for start in range(0, draws, _BATCH):
         numbers = range(start, min(start + _BATCH, draws))
         shown = _shifted(progress, start, draws)
-        for row in map_numbers(task, numbers, n_jobs=n_jobs, progress=shown):
+        found = map_batches(task, numbers, task.together, n_jobs=n_jobs, progress=shown)
+        for row in found:
             rows.append(row)
             seen += _exceeds(row, observed)
             if seen == enough:

@@ -13,7 +13,7 @@ from scipy.stats import chi2, kstest
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.families import Family
-from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.likelihood.mode import evaluate_density, find_mode
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive import posterior
 from mixcheck.fitting.predictive.posterior import PosteriorDraw, draw_posterior
@@ -271,3 +271,23 @@ def test_update_keeps_the_target(q: int) -> None:
     assert 0.7 < min(shares) < max(shares) < 0.999
     assert kstest(np.sum(u**2, axis=0), chi2(q).cdf).pvalue > UNLIKELY
     assert kstest(u.ravel(), "norm").pvalue > UNLIKELY
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x | g) + (1 | h)"])
+def test_effects_of_a_normal_mean_are_normal(formula: str) -> None:
+    """``(u - mode)' H (u - mode)``, twice the rise of the energy, is chi-squared."""
+    rng = np.random.default_rng(3)
+    g, h, x = np.repeat(np.arange(5), 6), np.tile(np.arange(3), 10), rng.normal(size=30)
+    frame = pd.DataFrame({"g": g, "h": h, "x": x, "y": rng.normal(size=5)[g] + rng.normal(size=30)})
+    problem = arranged(formula, frame, mc.families.Gaussian())
+    psi = np.concatenate([[0.1, 0.2, -0.1], np.full(problem.n_theta, 0.7)])
+    base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
+    mode = find_mode(problem, base, roots, problem.latent.zeros())
+    assert mode is not None
+    rises = []
+    for _ in range(1000):
+        found = draw_posterior(problem, base, mode, rng)
+        assert found.acceptance == 1.0
+        there = evaluate_density(problem, base, roots, found.u, 0)
+        rises.append(2.0 * (there.energy - mode.point.energy))
+    assert kstest(rises, chi2(problem.latent.size).cdf).pvalue > UNLIKELY

@@ -29,6 +29,7 @@ from mixcheck.fitting.predictive.posterior import (
     draw_posterior,
     has_scalar_levels,
     invert_distributions,
+    is_normal,
 )
 from mixcheck.port import Conditioning, DataView
 
@@ -83,7 +84,7 @@ def observe_many(
     if not fits:
         return []
     joined, posterior = _stacked_view(copies, fits), conditioning == "posterior"
-    invert = posterior and has_scalar_levels(joined.problem)
+    invert = posterior and has_scalar_levels(joined.problem) and not is_normal(joined.problem)
     before = [rng.bit_generator.state for rng in rngs]
     chances = [
         [_draw_chance(fit, rng, posterior, invert) for _ in range(times)]

@@ -1,8 +1,8 @@
 """Exact draws of the random effects given the data and the estimates.
 
-One scalar effect per level of one factor: the density of each level is tabulated on a
-grid adapted to it and its distribution function inverted. Everything else: a draw from
-the Laplace Gaussian, then Metropolis-within-Gibbs sweeps over the factors. Given the
+The mean of a normal response: a draw from N(mode, H^-1). One scalar effect per level of one
+factor: the density of each level is tabulated on a grid adapted to it and its distribution
+function inverted. Everything else: a draw from the Laplace Gaussian, then Metropolis-within-Gibbs sweeps over the factors. Given the
 other factors, the levels of one factor are independent, so a whole factor is updated at
 once; each level is proposed from a multivariate t around its own conditional mode, whose
 tails bound the ratio of target and proposal. Where levels are tied, their independent blocks
@@ -35,6 +35,7 @@ __all__ = [
     "draw_posterior",
     "has_scalar_levels",
     "invert_distributions",
+    "is_normal",
 ]
 
 # Half width of the grid, in prior standard deviations: with a log-concave likelihood the
@@ -94,11 +95,25 @@ def draw_posterior(
     """
     if not problem.latent.factors:
         return PosteriorDraw([], 1.0)
+    if is_normal(problem):
+        return PosteriorDraw(_draw_normal(problem, mode, rng), 1.0)
     if has_scalar_levels(problem):
         drawn = _invert_distribution(problem, base, mode, rng)
         if drawn is not None:
             return PosteriorDraw([drawn], 1.0)
     return _sweep(problem, base, mode, rng)
+
+
+def is_normal(problem: Problem) -> bool:
+    """Whether random effects given the data are normal: those of the mean of a normal response."""
+    return problem.family.is_linear and problem.latent.random_predictors == (0,)
+
+
+def _draw_normal(problem: Problem, mode: Mode, rng: np.random.Generator) -> list[FloatArray]:
+    """A draw from N(mode, H^-1)."""
+    white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
+    spread = mode.system.factorization.apply_inverse_root(white)
+    return [centre + part for centre, part in zip(mode.point.u, spread, strict=True)]
 
 
 def has_scalar_levels(problem: Problem) -> bool:
