@@ -2,12 +2,13 @@
 
 The mean of a normal response: a draw from N(mode, H^-1). One scalar effect per level of one
 factor: the density of each level is tabulated on a grid adapted to it and its distribution
-function inverted. Everything else: a draw from the Laplace Gaussian, then Metropolis-within-Gibbs sweeps over the factors. Given the
-other factors, the levels of one factor are independent, so a whole factor is updated at
-once; each level is proposed from a multivariate t around its own conditional mode, whose
-tails bound the ratio of target and proposal. Where levels are tied, their independent blocks
-may be long: each is moved from where it is, by an autoregression that leaves the Laplace
-Gaussian as it is, in steps short enough to be accepted (Neal 1998; Cotter et al. 2013).
+function inverted. Everything else: a draw from the Laplace Gaussian, then Metropolis-within-Gibbs
+sweeps over the factors. Given the other factors, the levels of one factor are independent, so a
+whole factor is updated at once; each level is proposed from a multivariate t around its own
+conditional mode, whose tails bound the ratio of target and proposal. Where levels are tied, their
+independent blocks may be long: each is moved from where it is, by an autoregression that leaves
+the Laplace Gaussian as it is, in steps short enough to be accepted (Neal 1998; Cotter et al.
+2013).
 
 References
 ----------
