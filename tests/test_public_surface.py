@@ -18,6 +18,7 @@ NAMES = {
     "priors",
     "glmm",
     "GLMM",
+    "Refits",
     "from_draws",
     "replicate",
     "Replicates",

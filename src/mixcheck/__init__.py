@@ -17,6 +17,7 @@ from mixcheck import priors
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
 
 # replicate data sets and residuals
@@ -98,6 +99,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Policy",
+    "Refits",
     "RenamedWarning",
     "Replicates",
     "Report",

@@ -350,8 +350,8 @@ def test_refit_input(cbpp: mc.GLMM) -> None:
     """A new response of another shape, not numbers, or outside the support."""
     with pytest.raises(DataError, match=r"has shape \(3,\); \(56,\) is needed"):
         cbpp.refit(np.ones(3))
-    with pytest.raises(DataError, match=r"has shape \(56, 1\)"):
-        cbpp.refit(np.ones((56, 1)))
+    with pytest.raises(DataError, match=r"has shape \(56, 1, 1\)"):
+        cbpp.refit(np.ones((56, 1, 1)))
     with pytest.raises(DataError, match="must be numbers"):
         cbpp.refit(["a"] * 56)
     with pytest.raises(FamilyError, match="must be finite"):

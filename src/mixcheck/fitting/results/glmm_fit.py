@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, final
+from typing import TYPE_CHECKING, Any, NoReturn, final, overload
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.alignment import read_array
 from mixcheck.calls import answer_methods
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
@@ -21,6 +23,7 @@ from mixcheck.fitting.results.predictions import (
     predict,
     predict_probabilities,
 )
+from mixcheck.fitting.results.refits import Refits
 from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.foreign_names import find_attribute
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
@@ -405,24 +408,58 @@ class GLMM:
         """
         return self._port.simulate(draws, seed=seed, conditioning=conditioning)
 
-    def refit(self, response: ArrayLike) -> GLMM:
-        """Fit the same model to another response, starting from this fit.
+    @overload
+    def refit(self, response: pd.DataFrame) -> Refits[GLMM]: ...
+
+    @overload
+    def refit(self, response: pd.Series[Any] | Sequence[float]) -> GLMM: ...
+
+    @overload
+    def refit(self, response: ArrayLike) -> Any: ...
+
+    def refit(self, response: ArrayLike | pd.DataFrame) -> GLMM | Refits[GLMM]:
+        """Fit the same model to another response, or to many, starting from this fit.
+
+        Many responses of a small data set are fitted together, in a tenth of the time that they
+        take one by one: by Laplace's approximation, with grouping factors that are nested and
+        without priors. Estimates are those of single refits, within the tolerance of the search.
 
         Parameters
         ----------
-        response : (n,)
-            In the order of the rows used, or a Series with their index; successes for a binomial.
+        response : (n,) or (n, B)
+            In the order of the rows used, or a Series or frame with their index; successes for a
+            binomial.
 
         Returns
         -------
-        GLMM
-            Its standard errors are computed when they are asked for.
+        GLMM or Refits
+            One fit to a response (n,); a sequence of fits to the columns of a matrix or frame.
+            Standard errors are computed when they are asked for.
 
         Raises
         ------
         DataError, FamilyError
+            If a response cannot be fitted; of several responses, it is one failure.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+        >>> fit.refit(cbpp["size"] - cbpp["incidence"]).params.round(2).tolist()
+        [1.4, 0.99, 1.13, 1.58]
+        >>> fit.refit(fit.simulate(20, seed=1)).estimates.shape
+        (20, 5)
         """
+        if isinstance(response, pd.DataFrame) or read_array(response, "response").ndim == 2:
+            return self._refit_many(response)
         return GLMM(self._port.refit(response))
+
+    def _refit_many(self, responses: Any) -> Refits[GLMM]:
+        aligned, labels = self._port.read_responses(responses)
+        fits = self._port.refit_many(aligned)
+        held = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
+        return Refits(held, labels, self._port)
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""

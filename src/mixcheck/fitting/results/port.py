@@ -42,7 +42,7 @@ from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.levels import describe_levels
-from mixcheck.fitting.results.refits import TOGETHER_ROWS, Refits
+from mixcheck.fitting.results.refitting import TOGETHER_ROWS, Refitting
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     PERTURBATION_METHODS,
@@ -65,7 +65,7 @@ __all__ = ["GlmmPort"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmPort(Refits):
+class GlmmPort(Refitting):
     """A fitted model as every room sees it that stands above `fitting`; see `mixcheck.port`.
 
     Its attributes are those of `Estimates`.

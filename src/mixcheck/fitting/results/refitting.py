@@ -1,0 +1,253 @@
+"""The part of a fit that makes new data of the same kind, and fits the model again to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mixcheck.alignment import align_rows, read_numbers
+from mixcheck.arrays import FloatArray
+from mixcheck.design.frames import row_label
+from mixcheck.errors import DataError, MixcheckError
+from mixcheck.families.family import SupportError
+from mixcheck.fitting.estimation.constant_groups import estimate_determined
+from mixcheck.fitting.estimation.estimate import estimate, re_estimate
+from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.identification import require_variation
+from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
+from mixcheck.fitting.estimation.limits import find_limits
+from mixcheck.fitting.estimation.one_step import step_from
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
+from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
+from mixcheck.fitting.estimation.wide_groups import integrate_wide
+from mixcheck.fitting.likelihood.copies import join_responses
+from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.predictive.data_view import Viewpoint, respond
+from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.options import require_choice, require_generator, require_whole
+from mixcheck.port import CONDITIONINGS, Conditioning
+from mixcheck.streams import Purpose, choose_seed, stream
+
+__all__ = ["TOGETHER_ROWS", "Refitting"]
+
+# Responses that are fitted together have at most so many rows: a column of them stays in the
+# processor's cache. Beyond so many responses nothing is gained, and with fewer than two it is lost.
+TOGETHER_ROWS = 16_384
+_TOGETHER = 256
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Refitting(Estimates):
+    """A fit that can be simulated from, and made again; its attributes are those of `Estimates`."""
+
+    @cached_property
+    def _view(self) -> Viewpoint:
+        return Viewpoint(self.problem, self.optimum.psi)
+
+    def simulate(
+        self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
+    ) -> pd.DataFrame:
+        """See `GLMM.simulate`."""
+        count = require_whole("draws", draws)
+        require_choice("conditioning", conditioning, CONDITIONINGS)
+        chosen = choose_seed(seed)
+        columns = {
+            k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
+            for k in range(count)
+        }
+        return pd.DataFrame(columns, index=self.frame.index)
+
+    def _simulate_one(self, conditioning: Conditioning, rng: np.random.Generator) -> FloatArray:
+        from mixcheck.fitting.predictive.posterior import draw_posterior
+
+        view = self._view
+        if conditioning == "marginal":
+            u = view.new_effects(rng)
+        elif conditioning == "mode":
+            u = self.mode.point.u
+        else:
+            u = draw_posterior(self.problem, view.base, self.mode, rng).u
+        return self.problem.to_design(respond(view, u, rng))
+
+    def respond(self, rng: np.random.Generator) -> FloatArray:
+        """Simulate one response, (n,), with new random effects."""
+        return self._simulate_one("marginal", require_generator("rng", rng))
+
+    def refit(self, response: ArrayLike) -> Self:
+        """See `GLMM.refit`."""
+        aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
+        problem = self._with_estimable(aligned)
+        if self._at_limits:
+            # Another response may have its limits elsewhere.
+            return self._estimate_anew(problem)
+        optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
+        return self._settled(problem, optimum)
+
+    @property
+    def _at_limits(self) -> bool:
+        return self.limits is not None or self.optimum.flat > 0
+
+    def _settled(self, problem: Problem, optimum: Optimum) -> Self:
+        """The refit whose search has ended there, if it was the right search."""
+        if has_limits(problem, optimum):
+            return self._estimate_anew(problem)
+        exact = None if self.method.joint else integrate_wide(problem, optimum)
+        return self._again(problem, exact or optimum)
+
+    def _again(self, problem: Problem, optimum: Optimum) -> Self:
+        """A fit of the same model that shares with this one what depends on the design alone."""
+        fit = type(self)(self.design, problem, optimum, self.method)
+        fit.__dict__["_labels"] = self._labels
+        fit.__dict__["_view"] = self._view.of_refit(problem, optimum.psi)
+        return fit
+
+    def read_responses(self, responses: Any) -> tuple[FloatArray, pd.Index[Any]]:
+        """Several responses in the order of the rows used, (n, B), and their names.
+
+        Raises
+        ------
+        DataError
+            If they are not numbers, or belong to other rows.
+        """
+        aligned = align_rows(responses, self.frame.index, "response", "the rows used (fit.frame)")
+        values = read_numbers(aligned, "the new responses")
+        if len(values) != self.nobs or values.shape[1] == 0:
+            raise DataError(
+                f"the new responses have shape {values.shape}; {self.nobs} rows are needed, one "
+                "for each row used in the fit, and a column for each response"
+            )
+        named = isinstance(responses, pd.DataFrame)
+        return values, responses.columns if named else pd.RangeIndex(values.shape[1])
+
+    def refit_many(
+        self, responses: FloatArray, *, one_step: bool = False
+    ) -> list[Self | Exception]:
+        """Fit the same model to each column of `responses`, (n, B); see `refit`.
+
+        With `one_step` a refit ends after one Newton step from these estimates. Where the
+        estimates have a limit, or are found in another way than by such steps (restricted and
+        pseudo-likelihoods, linear mixed models), it is a whole refit.
+        """
+        size = min(_TOGETHER, TOGETHER_ROWS // max(1, self.nobs))
+        if size < 2 or self._stacked is None:
+            return [self._refit_or_say(response, one_step) for response in responses.T]
+        out: list[Self | Exception] = []
+        for start in range(0, responses.shape[1], size):
+            out += self._refit_together(responses.T[start : start + size], one_step)
+        return out
+
+    @cached_property
+    def _stacked(self) -> StackedRefits | None:
+        """How several responses are fitted together; None where each is fitted by itself."""
+        method = self.method
+        if self._at_limits or self.optimum.integrated or not isinstance(method, Laplace):
+            return None
+        if not stacks(self.problem, method):
+            return None
+        return StackedRefits(self._view.copies, self.optimum.psi, self._root, method)
+
+    def _refit_together(self, responses: FloatArray, one_step: bool) -> list[Self | Exception]:
+        """Refits to each row of responses, (b, n); alone where the stacked search has no end."""
+        assert self._stacked is not None
+        problems = [self._with_response_or_say(response) for response in responses]
+        data = [problem.data for problem in problems if isinstance(problem, Problem)]
+        fit = self._stacked.step if one_step else self._stacked.fit
+        optima = iter(fit(join_responses(data), len(data)) if data else ())
+        out: list[Self | Exception] = []
+        for response, problem in zip(responses, problems, strict=True):
+            if isinstance(problem, Exception):
+                out.append(problem)
+                continue
+            optimum = next(optima)
+            if optimum is None:
+                out.append(self._refit_or_say(response, one_step))
+            else:
+                end = self._again if one_step else self._settled
+                out.append(_or_say(partial(end, problem, optimum)))
+        return out
+
+    def _with_response_or_say(self, response: FloatArray) -> Problem | Exception:
+        return _or_say(partial(self._with_estimable, response))
+
+    def _refit_or_say(self, response: FloatArray, one_step: bool) -> Self | Exception:
+        fit = self._step if one_step and self._takes_steps else self.refit
+        return _or_say(partial(fit, response))
+
+    @property
+    def _takes_steps(self) -> bool:
+        """Whether the estimates of a response may be approximated by a step from these."""
+        whole = not self._at_limits and not self.optimum.integrated
+        return whole and not self.method.joint and not is_profiled(self.problem)
+
+    def _step(self, response: FloatArray) -> Self:
+        """The fit after one Newton step from these estimates towards those of a response."""
+        problem = self._with_estimable(response)
+        optimum = step_from(problem, self.optimum.psi, self._root, self.method.approximation)
+        return self._again(problem, optimum)
+
+    def _with_estimable(self, response: ArrayLike) -> Problem:
+        """The problem of another response, from which the model can be estimated."""
+        problem = self._with_response(response)
+        self.family.require_estimable(problem.data)
+        require_variation(problem)
+        return problem
+
+    def _with_response(self, response: ArrayLike) -> Problem:
+        y = read_numbers(response, "the new response")
+        if y.shape != (self.nobs,):
+            raise DataError(
+                f"the new response has shape {y.shape}; {(self.nobs,)} is needed, "
+                "one value for each row used in the fit"
+            )
+        try:
+            return self.problem.with_response(y)
+        except SupportError as error:
+            raise error.named(partial(row_label, self.frame)) from None
+
+    def _estimate_anew(self, problem: Problem) -> Self:
+        fixed = fit_without_random_effects(problem)
+        limits = find_limits(problem, fixed)
+
+        def search(known: Problem, start: FixedFit) -> Optimum:
+            determined = estimate_determined(known)
+            if determined is not None:
+                return determined
+            found = estimate(known, self.method, start)
+            exact = None if self.method.joint else integrate_wide(known, found)
+            return exact or found
+
+        optimum, limits = estimate_at_limits(problem, limits, fixed, search)
+        return type(self)(self.design, problem, optimum, self.method, limits=limits)
+
+    @cached_property
+    def _root(self) -> FloatArray:
+        """Scale for a refit: whitens the deviance at this optimum."""
+        whitened = self.optimum.whitened_hessian()
+        if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
+            # The covariance itself may be singular to rounding where columns are far from zero.
+            values, vectors = np.linalg.eigh(whitened)
+            reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
+            known: FloatArray = self.optimum.scale @ (vectors * np.maximum(reach, 1e-6))
+            return known
+        values, vectors = np.linalg.eigh(0.5 * self.covariance)
+        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
+        return root
+
+
+Made = TypeVar("Made")
+
+
+def _or_say(make: Callable[[], Made]) -> Made | Exception:
+    """What is made, or the error that says why there is nothing."""
+    try:
+        return make()
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return error
