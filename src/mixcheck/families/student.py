@@ -182,8 +182,8 @@ class StudentT(Template):
         residual = (y - self.link.inverse(eta[0])) * scale
         df = self._degrees(eta)
         # Beyond these degrees of freedom the difference to the normal is below rounding.
-        held = np.minimum(df, 1e10)
-        return np.where(df > 1e10, special.ndtr(residual), special.stdtr(held, residual))
+        bounded = np.minimum(df, 1e10)
+        return np.where(df > 1e10, special.ndtr(residual), special.stdtr(bounded, residual))
 
     def survival(
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None

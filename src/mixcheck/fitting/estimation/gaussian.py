@@ -122,8 +122,8 @@ class GaussianFit:
         """Relative Lambda of the user's effects, lower triangular, and its rotation."""
         lower, rotations = [], []
         for root, change in zip(self.profile.roots, self.deviance.products.changes, strict=True):
-            held, turn = to_lower(change @ root)
-            lower.append(held)
+            triangle, turn = to_lower(change @ root)
+            lower.append(triangle)
             rotations.append(turn)
         return lower, rotations
 
@@ -240,10 +240,10 @@ class GaussianFit:
         out[p + 1 :, p] = self.psi[p + 1 :]
         lower, rotations = self.turned
         for term in problem.terms:
-            f, held = term.factor, term.columns
-            change = at.products.changes[f][held, held]
-            root, turn = lower[f][held, held], rotations[f][held, held]
-            entries, before = self.profile.entries, held.start
+            f, own = term.factor, term.columns
+            change = at.products.changes[f][own, own]
+            root, turn = lower[f][own, own], rotations[f][own, own]
+            entries, before = self.profile.entries, own.start
             for j in range(term.theta.start, term.theta.stop):
                 unit = np.zeros_like(root)
                 unit[entries.rows[j] - before, entries.columns[j] - before] = 1.0

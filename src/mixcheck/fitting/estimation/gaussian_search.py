@@ -100,15 +100,15 @@ class Chart:
         factors, rows, columns, theta = [], [], [], []
         for term in self.terms:
             before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
-            order, held = list(range(len(root))), root
+            order, triangle = list(range(len(root))), root
             if _correlated(term):
-                pivots, held = _pivoted(root @ root.T)
+                pivots, triangle = _pivoted(root @ root.T)
                 order = pivots.tolist()
             down, along = entries_of(term)
             factors += [term.factor] * len(down)
             rows += [before + order[row] for row in down.tolist()]
             columns += [before + column for column in along.tolist()]
-            theta += held[down, along].tolist()
+            theta += triangle[down, along].tolist()
         places = (np.array(part, dtype=np.intp) for part in (factors, rows, columns))
         return Entries(*places), np.array(theta)
 
@@ -116,12 +116,12 @@ class Chart:
         """Entries of S of a single factor that some term has, None where these are all."""
         if q == 1 or (len(self.terms) == 1 and _correlated(self.terms[0])):
             return None
-        held = np.zeros((q, q), dtype=np.bool_)
+        correlated = np.zeros((q, q), dtype=np.bool_)
         for term in self.terms:
-            held[term.columns, term.columns] |= _correlated(term) | np.eye(
+            correlated[term.columns, term.columns] |= _correlated(term) | np.eye(
                 term.covariance.q, dtype=np.bool_
             )
-        return None if held.all() else np.flatnonzero(held)
+        return None if correlated.all() else np.flatnonzero(correlated)
 
     def fits(self, here: Profile) -> bool:
         """Whether no row would be a far better pivot than the one that it stands behind."""
@@ -156,8 +156,8 @@ def _pivoted(S: FloatArray) -> tuple[IntArray, FloatArray]:
 
     Of a matrix that is not positive it is a part that is.
     """
-    held, order, rank, _ = lapack.dpstrf(S, lower=1)
-    lower = np.tril(held)
+    packed, order, rank, _ = lapack.dpstrf(S, lower=1)
+    lower = np.tril(packed)
     lower[:, rank:] = 0.0
     return order - 1, lower
 
@@ -484,19 +484,19 @@ def _zero_tiny_pivots(search: Search, here: Profile) -> Profile:
     for term in search.chart.terms:
         local = entries_of(term)
         diagonal = local[0] == local[1]
-        held = theta[term.theta]
-        held[diagonal & (np.abs(held) < _TINY)] = 0.0
-        rank = int(np.count_nonzero(held[diagonal])) if _correlated(term) else len(held)
+        own = theta[term.theta]
+        own[diagonal & (np.abs(own) < _TINY)] = 0.0
+        rank = int(np.count_nonzero(own[diagonal])) if _correlated(term) else len(own)
         if rank == 0:
-            held[:] = 0.0
+            own[:] = 0.0
         if _correlated(term) and rank < term.covariance.q:
             order = rows[term.theta][diagonal]
             last = np.argsort(order[rank:])
             order = np.concatenate([np.arange(rank), rank + last])
-            lower = term.covariance.root(held)[order]
-            held[:] = lower[local[0], local[1]]
+            lower = term.covariance.root(own)[order]
+            own[:] = lower[local[0], local[1]]
             rows[term.theta] = rows[term.theta][diagonal][order][local[0]]
-        theta[term.theta] = held
+        theta[term.theta] = own
     if np.array_equal(rows, here.entries.rows) and np.array_equal(theta, here.theta):
         return here
     after = search.evaluate(replace(here.entries, rows=rows), theta)

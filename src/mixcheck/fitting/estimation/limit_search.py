@@ -83,11 +83,11 @@ def find_near_limits(
             continue
         far = _with_part(problem, far, k, np.sign(eta[k]) * out)
         nearest = np.argsort(np.abs(eta[k]), kind="stable")
-        held = nearest[: problem.X[k].shape[1] - 1]
-        if out.all() and held.size:
-            same = np.isin(eta[k], eta[k][held])
+        rows = nearest[: problem.X[k].shape[1] - 1]
+        if out.all() and rows.size:
+            same = np.isin(eta[k], eta[k][rows])
             fewer = _with_part(problem, fewer, k, np.where(same, 0.0, np.sign(eta[k])))
-    return tuple(held for held in (far, fewer) if held is not known)
+    return tuple(guess for guess in (far, fewer) if guess is not known)
 
 
 def _in_units(problem: Problem, eta: list[FloatArray]) -> list[FloatArray]:
@@ -106,7 +106,7 @@ def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
         for k in _simplifying(problem)
         if ends[k] != 0
     ]
-    return tuple(held for held in found if held is not known)
+    return tuple(guess for guess in found if guess is not known)
 
 
 def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
@@ -132,7 +132,7 @@ def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
                     if not (ways[k][stays & counted] == -ends[k]).all():
                         break
                     beyond |= stays
-    return tuple(held for held in found if held is not known)
+    return tuple(guess for guess in found if guess is not known)
 
 
 def _simplifying(problem: Problem) -> list[int]:

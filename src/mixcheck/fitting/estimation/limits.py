@@ -247,10 +247,10 @@ def restrict_parameters(problem: Problem, limits: Limits) -> FloatArray:
     for part, where in zip(limits.parts, problem.beta_slices, strict=True):
         if part is None:
             continue
-        held = np.zeros((where.stop - where.start, len(part.dropped)))
-        held += part.basis
-        held[list(part.dropped)] = 0.0
-        columns[where, np.arange(where.start, where.stop)[list(part.dropped)]] -= held
+        basis = np.zeros((where.stop - where.start, len(part.dropped)))
+        basis += part.basis
+        basis[list(part.dropped)] = 0.0
+        columns[where, np.arange(where.start, where.stop)[list(part.dropped)]] -= basis
         keep[where] = _kept(part, where.stop - where.start)
     return columns[keep]
 

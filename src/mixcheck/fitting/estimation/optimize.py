@@ -271,10 +271,10 @@ def restrict_scale(scale: FloatArray, free: BoolArray) -> FloatArray:
 
 def _unwhiten(curvature: FloatArray, scale: FloatArray, free: BoolArray | None) -> FloatArray:
     """Hessian in the parameters, (P, P), from the whitened one."""
-    held = np.ones(scale.shape[0], dtype=np.bool_) if free is None else free
-    back = np.linalg.inv(scale[held])
-    out = np.zeros((held.size, held.size))
-    out[np.ix_(held, held)] = _finite(back.T @ curvature @ back)
+    searched = np.ones(scale.shape[0], dtype=np.bool_) if free is None else free
+    back = np.linalg.inv(scale[searched])
+    out = np.zeros((searched.size, searched.size))
+    out[np.ix_(searched, searched)] = _finite(back.T @ curvature @ back)
     return out
 
 

@@ -119,9 +119,9 @@ class GroupIntegral:
         """Sums over the rows of each group, (nodes, m)."""
         out = np.zeros((rows.shape[0], self.m))
         order = np.argsort(self.codes, kind="stable")
-        held = np.flatnonzero(self.sizes)
-        starts = np.concatenate([[0], np.cumsum(self.sizes[held])[:-1]])
-        out[:, held] = np.add.reduceat(rows[:, order], starts, axis=1)
+        filled = np.flatnonzero(self.sizes)
+        starts = np.concatenate([[0], np.cumsum(self.sizes[filled])[:-1]])
+        out[:, filled] = np.add.reduceat(rows[:, order], starts, axis=1)
         return out
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.influence.sensitivity import row_leverages
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
-from mixcheck.fitting.latent.roots import change, covariances_of_effects, scale
+from mixcheck.fitting.latent.roots import change, scale
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
 from mixcheck.fitting.likelihood.problem import Problem
@@ -172,7 +173,8 @@ def _spread(problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArra
 
     g is its derivative in the estimates, C their covariance.
     """
-    return _leverages(problem, mode) + _parameter_part(problem, mode, psi, covariance)
+    leverages: FloatArray = row_leverages(problem, mode)[0, 0]
+    return leverages + _parameter_part(problem, mode, psi, covariance)
 
 
 def _find(problem: Problem, psi: FloatArray) -> Mode:
@@ -183,15 +185,6 @@ def _find(problem: Problem, psi: FloatArray) -> Mode:
             "no conditional mode was found at the estimates; see fit.convergence"
         )
     return mode
-
-
-def _leverages(problem: Problem, mode: Mode) -> FloatArray:
-    """Variance of each mean predictor given the estimates, (n,)."""
-    if not problem.latent.factors:
-        return np.zeros(problem.n)
-    roots, entries = mode.roots, mode.system.factorization.inverse_entries()
-    scaled = covariances_of_effects(roots, entries)
-    return problem.latent.leverages(scaled)[0, 0]
 
 
 def _parameter_part(

@@ -34,7 +34,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.threads import single_thread
 
-__all__ = ["Sensitivity", "differentiate_in_data"]
+__all__ = ["Sensitivity", "differentiate_in_data", "row_leverages"]
 
 # Step of the central differences, in approximate standard errors: truncation is its square.
 _STEP = 1e-3
@@ -146,7 +146,7 @@ def differentiate_in_data(
         hessian=0.5 * (hessian + hessian.T),
         scale=scale,
         effects=np.swapaxes(effects @ back, 1, 2),
-        leverages=_leverages(problem, mode),
+        leverages=row_leverages(problem, mode),
         scores=_score_changes(problem, mode, targets),
         slopes=np.swapaxes(slopes @ back, 1, 2),
     )
@@ -229,16 +229,15 @@ def _mean_value(problem: Problem, expansion: Expansion) -> FloatArray:
     return out
 
 
-def _leverages(problem: Problem, mode: Mode) -> FloatArray:
+def row_leverages(problem: Problem, mode: Mode) -> FloatArray:
+    """``m_ia' H^-1 m_ib`` of each row, (K, K, n): covariance of its predictors at the estimates."""
     K = len(problem.X)
     out = np.zeros((K, K, problem.n))
-    if not problem.latent.factors:
-        return out
-    entries = mode.system.factorization.inverse_entries()
-    roots = mode.roots
-    scaled = covariances_of_effects(roots, entries)
-    for (a, b), leverage in problem.latent.leverages(scaled).items():
-        out[a, b] = out[b, a] = leverage
+    if problem.latent.factors:
+        entries = mode.system.factorization.inverse_entries()
+        scaled = covariances_of_effects(mode.roots, entries)
+        for (a, b), leverage in problem.latent.leverages(scaled).items():
+            out[a, b] = out[b, a] = leverage
     return out
 
 

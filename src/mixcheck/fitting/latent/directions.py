@@ -132,9 +132,9 @@ def whiten_tangents(factors: Factorization, tangents: Gram) -> Gram:
         }
         for g in later:
             for h in range(g, latent.n_nested):
-                held = factors.coupling[f, g], factors.coupling[f, h]
-                lost = multiply_transposed(held[0][:, :, None], rest[h])
-                lost = lost + multiply_transposed(solved[g], held[1][:, :, None])
+                couplings = factors.coupling[f, g], factors.coupling[f, h]
+                lost = multiply_transposed(couplings[0][:, :, None], rest[h])
+                lost = lost + multiply_transposed(solved[g], couplings[1][:, :, None])
                 left[g, h] = left[g, h] - _sum_stack(latent.nested_sums[f, g], lost)
         _solve_rows(factors, f, rest, out)
     return out

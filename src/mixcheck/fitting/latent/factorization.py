@@ -325,8 +325,8 @@ def factorize(
     lower: list[FloatArray | Tridiagonal] = []
     coupling: Gram = Gram()
     for f in range(latent.n_nested):
-        held = system[f, f]
-        block = _factor_tied(held, tied[f]) if f in tied else factor_blocks(held, each=each)
+        own = system[f, f]
+        block = _factor_tied(own, tied[f]) if f in tied else factor_blocks(own, each=each)
         if block is None:
             return None
         lower.append(block)

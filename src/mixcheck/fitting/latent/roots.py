@@ -103,10 +103,10 @@ class RootOfCopies:
         return RootOfCopies(transpose(self.units))
 
     def __matmul__(self, u: FloatArray) -> FloatArray:
-        held = by_copy(u, self.units.shape[2])
+        apart = by_copy(u, self.units.shape[2])
         if len(u) == 1:
-            return join_copies(self.units[0, 0][:, None] * held)
-        return join_copies(np.einsum("abc,bcm->acm", self.units, held))
+            return join_copies(self.units[0, 0][:, None] * apart)
+        return join_copies(np.einsum("abc,bcm->acm", self.units, apart))
 
     def __sub__(self, other: RootOfCopies) -> RootOfCopies:
         return RootOfCopies(self.units - other.units)

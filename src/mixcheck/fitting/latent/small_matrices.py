@@ -93,9 +93,9 @@ def by_copy(stack: FloatArray, copies: int) -> FloatArray:
     return stack.reshape(*stack.shape[:-1], copies, -1)
 
 
-def join_copies(held: FloatArray) -> FloatArray:
+def join_copies(stack: FloatArray) -> FloatArray:
     """A stack (r, s, c, m) as (r, s, c m)."""
-    return held.reshape(*held.shape[:-2], -1)
+    return stack.reshape(*stack.shape[:-2], -1)
 
 
 def factor_blocks(a: FloatArray, *, each: bool = False) -> FloatArray | None:

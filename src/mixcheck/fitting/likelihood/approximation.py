@@ -170,9 +170,12 @@ class Approximation(Method):
     ----------
     even : bool
         Whether it is the same for all parameters of one covariance.
+    splits : bool
+        Whether it is told apart into a deviance of each group.
     """
 
     even: ClassVar[bool] = True
+    splits: ClassVar[bool] = False
 
     @property
     def approximation(self) -> Approximation:
@@ -253,8 +256,24 @@ class Approximation(Method):
             Group of each row, 0 to G - 1; every level lies within one group.
         nearby : Evaluation, optional
             To start from.
+
+        Raises
+        ------
+        ConvergenceError
+            If there is no mode at these parameters.
         """
-        return None
+        if not self.splits:
+            return None
+        whole = objective_of(problem, self)(psi, nearby)
+        if whole.mode is None:
+            raise ConvergenceError("the likelihood is not finite at these parameters")
+        return self.split(problem, whole, whole.mode, codes)
+
+    def split(
+        self, problem: Problem, whole: Evaluation, mode: Mode, codes: IntArray
+    ) -> GroupEvaluation:
+        """Deviance of each group and its gradient from those of all; where it `splits`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,9 +63,9 @@ class Copies:
         theta = psi[:, self.one.n_beta :]
         units = [np.zeros((f.q, f.q, len(psi))) for f in self.one.latent.factors]
         for term in self.one.terms:
-            held = units[term.factor][term.columns, term.columns]
-            held[:] = _roots_of(term, theta[:, term.theta])
-        return [RootOfCopies(held) for held in units]
+            unit = units[term.factor][term.columns, term.columns]
+            unit[:] = _roots_of(term, theta[:, term.theta])
+        return [RootOfCopies(unit) for unit in units]
 
     def pull_back(
         self, psi: FloatArray, rows: Sequence[FloatArray], d_roots: Sequence[FloatArray]
@@ -76,9 +76,9 @@ class Copies:
             out[:, where] = np.matmul(row.reshape(len(psi), 1, -1), X)[:, 0]
         theta = psi[:, self.one.n_beta :]
         for term in self.one.terms:
-            held = d_roots[term.factor][term.columns, term.columns]
+            own = d_roots[term.factor][term.columns, term.columns]
             where = slice(self.one.n_beta + term.theta.start, self.one.n_beta + term.theta.stop)
-            out[:, where] = _pull_back_roots(term, theta[:, term.theta], held)
+            out[:, where] = _pull_back_roots(term, theta[:, term.theta], own)
         return out
 
     def turn(
@@ -86,25 +86,25 @@ class Copies:
     ) -> list[FloatArray]:
         """Effects u with the signs that their columns of Lambda have at other parameters."""
         out = []
-        for old, new, held in zip(self.roots(before), self.roots(after), u, strict=True):
+        for old, new, effects in zip(self.roots(before), self.roots(after), u, strict=True):
             signs = np.sign(np.einsum("ijc,ijc->jc", units_of(old), units_of(new)))
             signs = np.where(signs == 0.0, 1.0, signs)
-            out.append((signs[:, :, None] * by_copy(held, len(before))).reshape(held.shape))
+            out.append((signs[:, :, None] * by_copy(effects, len(before))).reshape(effects.shape))
         return out
 
     def mode_of(self, mode: Mode, k: int) -> Mode:
         """Those of one copy, from the modes of c copies."""
         n, latent = self.one.n, self.one.latent
 
-        def pick(held: FloatArray, m: int) -> FloatArray:
-            return held[..., k * m : (k + 1) * m]
+        def pick(stack: FloatArray, m: int) -> FloatArray:
+            return stack[..., k * m : (k + 1) * m]
 
         point, factors = mode.point, mode.system.factorization
         u = [pick(part, f.m) for part, f in zip(point.u, latent.factors, strict=True)]
         sizes = {key: pair.sums.size for key, pair in latent.pairs.items()}
         lower = [pick(factors.blocks(f), latent.factors[f].m) for f in range(len(factors.lower))]
-        coupling = {key: pick(held, sizes[key]) for key, held in factors.coupling.items()}
-        gram = {key: pick(held, sizes[key]) for key, held in mode.system.gram.items()}
+        coupling = {key: pick(block, sizes[key]) for key, block in factors.coupling.items()}
+        gram = {key: pick(block, sizes[key]) for key, block in mode.system.gram.items()}
         alone = Factorization(latent, tuple(lower), coupling, None)
         eta = [pick(part, n) for part in point.eta]
         derivatives = point.derivatives.rows(slice(k * n, (k + 1) * n))
@@ -136,9 +136,9 @@ class Batch:
         stack = self.copies.stack(chosen.size)
         if chosen.size == self.count:
             return stack.with_data(self.data)
-        held = self.data
-        y, constant = (v.reshape(self.count, -1)[chosen].ravel() for v in (held.y, held.constant))
-        size = None if held.size is None else held.size[: y.size]
+        data = self.data
+        y, constant = (v.reshape(self.count, -1)[chosen].ravel() for v in (data.y, data.constant))
+        size = None if data.size is None else data.size[: y.size]
         return stack.with_data(Observed(y, size, constant))
 
     @cached_property
@@ -173,8 +173,8 @@ def merge_copies(
     """Effects of the one list in some copies, and of the other in the rest."""
     out = []
     for a, b in zip(one, other, strict=True):
-        held = np.where(first[:, None], by_copy(a, first.size), by_copy(b, first.size))
-        out.append(held.reshape(a.shape))
+        chosen = np.where(first[:, None], by_copy(a, first.size), by_copy(b, first.size))
+        out.append(chosen.reshape(a.shape))
     return out
 
 
@@ -197,7 +197,7 @@ def _roots_of(term: Term, theta: FloatArray) -> FloatArray:
     """Lambda of each copy, (q, q, c)."""
     q, entries = term.covariance.q, term.covariance.entries
     if entries is None:
-        return np.stack([term.covariance.root(held) for held in theta], axis=2)
+        return np.stack([term.covariance.root(own) for own in theta], axis=2)
     out = np.zeros((q, q, len(theta)))
     out[entries] = theta.T
     return out
@@ -209,7 +209,7 @@ def _pull_back_roots(term: Term, theta: FloatArray, d_root: FloatArray) -> Float
         out: FloatArray = d_root[term.covariance.entries].T
         return out
     parts = zip(theta, np.moveaxis(d_root, 2, 0), strict=True)
-    return np.stack([term.covariance.pull_back(held, part) for held, part in parts])
+    return np.stack([term.covariance.pull_back(own, part) for own, part in parts])
 
 
 def _stack(one: Problem, count: int) -> Problem:
@@ -233,6 +233,6 @@ def _stack_factor(factor: Factor, count: int) -> Factor:
     starts = np.arange(count, dtype=np.intp)[:, None] * factor.m
     tiled = [None if c.covariate is None else np.tile(c.covariate, count) for c in factor.columns]
     columns = tuple(
-        Column(c.predictor, held) for c, held in zip(factor.columns, tiled, strict=True)
+        Column(c.predictor, values) for c, values in zip(factor.columns, tiled, strict=True)
     )
     return Factor(Summation((starts + factor.sums.index).ravel(), count * factor.m), columns)

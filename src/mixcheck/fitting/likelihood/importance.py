@@ -47,7 +47,6 @@ from mixcheck.fitting.likelihood.approximation import (
     Approximation,
     Expansion,
     Option,
-    objective_of,
     require_random_effects,
 )
 from mixcheck.fitting.likelihood.by_group import GroupSums, differentiate_groups
@@ -107,6 +106,7 @@ class Importance(Approximation):
     seed: int = 0
 
     spelling: ClassVar[str] = "importance"
+    splits: ClassVar[bool] = True
     even: ClassVar[bool] = False
     takes: ClassVar[Mapping[str, Option]] = {"draws": _DRAWS, "seed": _SEED}
     refusals: ClassVar[Mapping[str, str]] = {
@@ -184,32 +184,19 @@ class Importance(Approximation):
         adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
         return Expansion(weights, eta, values, adjoint)
 
-    def evaluate_groups(
-        self,
-        problem: Problem,
-        psi: FloatArray,
-        codes: IntArray,
-        nearby: Evaluation | None = None,
-    ) -> GroupEvaluation | None:
-        """Deviance of each group, a sum over its components, and its gradient.
-
-        Raises
-        ------
-        ConvergenceError
-            If there is no mode at these parameters.
-        """
-        whole = objective_of(problem, self)(psi, nearby)
-        if whole.mode is None:
-            raise ConvergenceError("the likelihood is not finite at these parameters")
+    def split(
+        self, problem: Problem, whole: Evaluation, mode: Mode, codes: IntArray
+    ) -> GroupEvaluation:
+        """Deviance of each group, a sum over its components, and its gradient."""
         sampler, sums = self._at(problem, whole)
         by_group = GroupSums.of(problem, codes)
         places = np.empty(sampler.parts.sizes.size, dtype=np.intp)
         places[sampler.parts.rows] = codes
         deviance = by_group.at(places, sampler.deviances(sums.total))
         direct, entries = sampler.differentiate(sums)
-        curvature, gram = problem.observed(whole.mode.point.derivatives), whole.gram
+        curvature = problem.observed(mode.point.derivatives)
         gradient = differentiate_groups(
-            problem, psi, whole.mode, curvature, gram, entries, direct, by_group
+            problem, whole.psi, mode, curvature, whole.gram, entries, direct, by_group
         )
         return GroupEvaluation(deviance, gradient, whole)
 

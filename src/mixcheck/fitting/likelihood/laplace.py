@@ -24,7 +24,6 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import differentiate_product
@@ -39,7 +38,6 @@ from mixcheck.fitting.likelihood.approximation import (
     Approximation,
     Expansion,
     Option,
-    objective_of,
 )
 from mixcheck.fitting.likelihood.by_group import split_deviance
 from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has_hessian
@@ -84,6 +82,7 @@ class Laplace(Approximation):
     restricted: bool = False
 
     spelling: ClassVar[str] = "laplace"
+    splits: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, Option]] = {"hessian": _INFORMATION, "reml": RESTRICTED}
 
     def __str__(self) -> str:
@@ -146,24 +145,11 @@ class Laplace(Approximation):
             observed=self.information == "observed",
         )
 
-    def evaluate_groups(
-        self,
-        problem: Problem,
-        psi: FloatArray,
-        codes: IntArray,
-        nearby: Evaluation | None = None,
-    ) -> GroupEvaluation | None:
-        """Laplace deviance of each group, and its gradient.
-
-        Raises
-        ------
-        ConvergenceError
-            If there is no mode at these parameters.
-        """
-        whole = objective_of(problem, self)(psi, nearby)
-        if whole.mode is None:
-            raise ConvergenceError("the likelihood is not finite at these parameters")
-        curvature, system = _require_weighed(problem, whole.mode, self.information)
+    def split(
+        self, problem: Problem, whole: Evaluation, mode: Mode, codes: IntArray
+    ) -> GroupEvaluation:
+        """Laplace deviance of each group, and its gradient."""
+        curvature, system = _require_weighed(problem, mode, self.information)
         return split_deviance(problem, whole, curvature, system, codes)
 
 

@@ -83,9 +83,9 @@ def find_mode_at_edge(
     """
     if not problem.family.may_leave:
         return None
-    held = {field.name: getattr(problem, field.name) for field in fields(problem)}
+    attributes = {field.name: getattr(problem, field.name) for field in fields(problem)}
     for weight in _WEIGHTS:
-        mode = find_mode(_Fenced(**held, barrier=weight), base, roots, start)
+        mode = find_mode(_Fenced(**attributes, barrier=weight), base, roots, start)
         if mode is None:
             return None
         start = mode.point.u

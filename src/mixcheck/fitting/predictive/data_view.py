@@ -29,11 +29,11 @@ from mixcheck.predictive import (
 
 __all__ = [
     "Viewpoint",
+    "make_views",
     "name_terms",
     "observe",
     "require_conditioning",
     "respond",
-    "see",
     "see_modes",
     "see_with",
 ]
@@ -177,11 +177,11 @@ def observe(
     if conditioning == "posterior":
         u = draw_posterior(view.problem, view.base, mode, rng).u
     uniform = rng.random(view.problem.n)[view.ranks]
-    (seen,) = see(view, mode.point.u, u, conditioning, uniform)
+    (seen,) = make_views(view, mode.point.u, u, conditioning, uniform)
     return seen
 
 
-def see(
+def make_views(
     view: Viewpoint,
     modes: Sequence[FloatArray],
     u: Sequence[FloatArray],
@@ -229,7 +229,7 @@ class AtModes:
 
 
 def see_modes(view: Viewpoint, modes: Sequence[FloatArray], copies: int = 1) -> AtModes:
-    """The part of what `see` sees that needs the modes alone."""
+    """The part of what `make_views` sees that needs the modes alone."""
     problem, family, size = view.problem, view.problem.family, view.problem.data.size
     at_mode = view.eta(modes)
     rows = {

@@ -18,9 +18,9 @@ from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
+    make_views,
     observe,
     require_conditioning,
-    see,
     see_modes,
     see_with,
 )
@@ -154,7 +154,7 @@ def _see_alone(
     views: list[DataView] = []
     try:
         for chance in chances:
-            views += see(fit.view, fit.mode.point.u, chance.u, conditioning, chance.rows)
+            views += make_views(fit.view, fit.mode.point.u, chance.u, conditioning, chance.rows)
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return error
     return tuple(views)

@@ -29,7 +29,12 @@ from mixcheck.fitting.likelihood.mode import (
 )
 from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.fitting.predictive.data_view import Viewpoint, require_conditioning, respond, see
+from mixcheck.fitting.predictive.data_view import (
+    Viewpoint,
+    make_views,
+    require_conditioning,
+    respond,
+)
 from mixcheck.port import Conditioning, DataView
 
 __all__ = ["Replica", "replicate", "replicate_many"]
@@ -157,7 +162,7 @@ def _see_all(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]) -
     uniform = np.concatenate([one.uniform for one in drawn])
     given = u if conditioning == "posterior" else modes
     seen: list[Replica] = list(
-        see(stack.seen(data), modes, given, conditioning, uniform, len(drawn))
+        make_views(stack.seen(data), modes, given, conditioning, uniform, len(drawn))
     )
     for k in lost:
         seen[k] = ConvergenceError(

@@ -43,15 +43,15 @@ class _ScoreCovariance:
         weighted = [self._weigh(part, b, column) for b in range(count)]
         rows = {k: weighted[k] for k in latent.random_predictors}
         solved = self.factorization.solve(whitened(self.problem, self.roots, rows))
-        effects = [scale(root, held) for root, held in zip(self.roots, solved, strict=True)]
+        effects = [scale(root, effect) for root, effect in zip(self.roots, solved, strict=True)]
         for a, moved in enumerate(latent.gather(effects, count)):
             if moved is not None:
                 weighted = [weighted[b] - self._weigh(a, b, moved) for b in range(count)]
         return np.stack(weighted)
 
     def _weigh(self, a: int, b: int, values: FloatArray) -> FloatArray:
-        held = self.information.get((min(a, b), max(a, b)))
-        return np.zeros(self.problem.n) if held is None else held * values
+        weight = self.information.get((min(a, b), max(a, b)))
+        return np.zeros(self.problem.n) if weight is None else weight * values
 
 
 def project_scores(
@@ -90,7 +90,7 @@ def project_scores(
     order, names = problem.to_design, problem.family.predictors
     return ScoreProjection(
         {name: order(X) for name, X in zip(names, problem.X, strict=True)},
-        {name: order(held) for name, held in zip(names, slopes, strict=True)},
+        {name: order(slope) for name, slope in zip(names, slopes, strict=True)},
     )
 
 
