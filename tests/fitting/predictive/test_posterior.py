@@ -263,11 +263,13 @@ def test_update_keeps_the_target(q: int) -> None:
     base = [np.zeros(levels)]
     mode = find_mode(problem, base, roots, problem.latent.zeros())
     assert mode is not None
-    block, u = posterior._alone(problem, 0, mode), rng.normal(size=(q, levels))
+    block = posterior._alone(problem, 0, mode.roots[0], mode.point.u[0])
+    u = rng.normal(size=(q, levels))
     shares = []
     for _ in range(4):
-        u, share = posterior._update(block, base, u, rng)
-        shares.append(share)
+        u, accepted = posterior._update(block, base, u, rng)
+        assert accepted is not None
+        shares.append(accepted.mean())
     assert 0.7 < min(shares) < max(shares) < 0.999
     assert kstest(np.sum(u**2, axis=0), chi2(q).cdf).pvalue > UNLIKELY
     assert kstest(u.ravel(), "norm").pvalue > UNLIKELY

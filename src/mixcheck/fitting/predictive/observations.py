@@ -16,6 +16,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.mode import Mode
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
     make_views,
@@ -30,6 +31,8 @@ from mixcheck.fitting.predictive.posterior import (
     has_scalar_levels,
     invert_distributions,
     is_normal,
+    join_levels,
+    sweep_copies,
 )
 from mixcheck.port import Conditioning, DataView
 
@@ -86,17 +89,42 @@ def observe_many(
     joined, posterior = _stacked_view(copies, fits), conditioning == "posterior"
     invert = posterior and has_scalar_levels(joined.problem) and not is_normal(joined.problem)
     before = [rng.bit_generator.state for rng in rngs]
-    chances = [
-        [_draw_chance(fit, rng, posterior, invert) for _ in range(times)]
+    sweeps = posterior and not invert and _is_swept(joined.problem)
+    drawn = _sweep_all(joined, fits, rngs, times) if sweeps else None
+    lost = list(range(len(fits))) if sweeps and drawn is None else []
+    chances = drawn or [
+        [_draw_chance(fit, rng, posterior and not sweeps, invert) for _ in range(times)]
         for fit, rng in zip(fits, rngs, strict=True)
     ]
-    lost = _invert(joined, fits, chances) if invert else []
+    lost += _invert(joined, fits, chances) if invert else []
     found = _see_all(joined, fits, chances, conditioning)
     for k in lost:
-        # What cannot be inverted takes its random numbers in another way.
+        # What is not drawn together takes its random numbers in another way.
         rngs[k].bit_generator.state = before[k]
         found[k] = _observe_alone(fits[k], conditioning, rngs[k], times)
     return found
+
+
+def _is_swept(problem: Problem) -> bool:
+    """Whether effects are drawn by sweeps, of factors with independent levels."""
+    return bool(problem.latent.factors) and not is_normal(problem) and not problem.latent.tied
+
+
+def _sweep_all(
+    joined: Viewpoint, fits: Sequence[Seen], rngs: Sequence[np.random.Generator], times: int
+) -> list[list[_Chance]] | None:
+    """What is random of each look at each data set; None where they cannot be drawn together."""
+    out: list[list[_Chance]] = [[] for _ in fits]
+    for _ in range(times):
+        modes = [fit.mode for fit in fits]
+        u = sweep_copies(joined.problem, joined.base, joined.roots, modes, rngs)
+        if u is None:
+            return None
+        parts = zip(*(np.split(part, len(fits), axis=1) for part in u), strict=True)
+        for chances, fit, rng, own in zip(out, fits, rngs, parts, strict=True):
+            rows = rng.random(fit.view.problem.n)[fit.view.ranks]
+            chances.append(_Chance(list(own), np.zeros(0), rows))
+    return out
 
 
 def _see_all(
@@ -107,11 +135,11 @@ def _see_all(
 ) -> list[Views | Exception]:
     """What is seen by these chances; one by one where something is wrong with some."""
     try:
-        at_modes = see_modes(joined, _join([fit.mode.point.u for fit in fits]), len(fits))
+        at_modes = see_modes(joined, join_levels([fit.mode.point.u for fit in fits]), len(fits))
         passes = []
         for chance in zip(*chances, strict=True):
             uniform = np.concatenate([one.rows for one in chance])
-            u = _join([one.u for one in chance])
+            u = join_levels([one.u for one in chance])
             passes.append(list(see_with(joined, at_modes, u, conditioning, uniform)))
         return list(zip(*passes, strict=True))
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError):
@@ -158,11 +186,6 @@ def _see_alone(
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return error
     return tuple(views)
-
-
-def _join(effects: Sequence[Sequence[FloatArray]]) -> list[FloatArray]:
-    """Effects of all copies, (q, c m) for each factor."""
-    return [np.concatenate(parts, axis=1) for parts in zip(*effects, strict=True)]
 
 
 def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:

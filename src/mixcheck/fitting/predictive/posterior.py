@@ -18,7 +18,7 @@ Cotter, Roberts, Stuart & White (2013), Statistical Science 28, 424-446.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +37,8 @@ __all__ = [
     "has_scalar_levels",
     "invert_distributions",
     "is_normal",
+    "join_levels",
+    "sweep_copies",
 ]
 
 # Half width of the grid, in prior standard deviations: with a log-concave likelihood the
@@ -236,12 +238,12 @@ class _Block:
     start: FloatArray
 
 
-def _alone(problem: Problem, f: int, mode: Mode) -> _Block:
+def _alone(problem: Problem, f: int, root: Root, start: FloatArray) -> _Block:
     factor = problem.latent.factors[f]
     levels = np.arange(factor.m)
     chained = int(factor.ties is None or factor.neighbours)
     latent = Latent((factor,), chained, {(0, 0): Pair(factor.sums, levels, levels)})
-    return _Block(f, replace(problem, latent=latent), mode.roots[f], mode.point.u[f])
+    return _Block(f, replace(problem, latent=latent), root, start)
 
 
 def _sweep(
@@ -256,7 +258,7 @@ def _sweep(
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
     u = _started(problem, base, mode, spread)
-    blocks = [_alone(problem, f, mode) for f in range(len(u))]
+    blocks = [_alone(problem, f, mode.roots[f], mode.point.u[f]) for f in range(len(u))]
     shares: list[list[float]] = []
     unmoved = np.ones(len(u))
     while len(shares) < _SWEEPS and (problem.latent.tied or unmoved.max() > _UNMOVED):
@@ -264,10 +266,97 @@ def _sweep(
         for block in blocks:
             others = _without(problem, base, mode.roots, u, block.index)
             update = _update if block.problem.latent.factors[0].ties is None else _update_tied
-            u[block.index], share = update(block, others, u[block.index], rng)
-            shares[-1].append(share)
+            u[block.index], accepted = update(block, others, u[block.index], rng)
+            shares[-1].append(0.0 if accepted is None else float(accepted.mean()))
         unmoved *= 1.0 - np.array(shares[-1])
     return PosteriorDraw(u, float(np.mean(shares, axis=0).min()))
+
+
+def join_levels(effects: Sequence[Sequence[FloatArray]]) -> list[FloatArray]:
+    """Effects of several copies, (q, m) for each factor, one after another, (q, c m)."""
+    return [np.concatenate(parts, axis=1) for parts in zip(*effects, strict=True)]
+
+
+def sweep_copies(
+    problem: Problem,
+    base: Sequence[FloatArray],
+    roots: Sequence[Root],
+    modes: Sequence[Mode],
+    rngs: Sequence[np.random.Generator],
+) -> list[FloatArray] | None:
+    """The draws that sweeps make of each of several copies of a problem, all at once.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of all copies, with independent levels.
+    base : list of (c n,)
+    roots : list of Root
+    modes : sequence of Mode
+        Of each copy.
+    rngs : sequence of Generator
+        One for each copy.
+
+    Returns
+    -------
+    list of (q, c m) or None
+        None where a factor of some copy has no conditional mode: each is then drawn by itself.
+    """
+    copies, factors = len(modes), problem.latent.factors
+    centres = join_levels([mode.point.u for mode in modes])
+    spreads = [
+        mode.system.factorization.apply_inverse_root(
+            [rng.standard_normal(part.shape) for part in mode.point.u]
+        )
+        for mode, rng in zip(modes, rngs, strict=True)
+    ]
+    u = [a + b for a, b in zip(centres, join_levels(spreads), strict=True)]
+    if not np.isfinite(_row_log_density(problem, predictors(problem, base, roots, u))).all():
+        return None
+    blocks = [_alone(problem, f, roots[f], centres[f]) for f in range(len(factors))]
+    going, unmoved = np.ones(copies, dtype=np.bool_), np.ones((len(factors), copies))
+    for _ in range(_SWEEPS):
+        joined = _JoinedStreams(rngs, going)
+        for f, block in enumerate(blocks):
+            others = _without(problem, base, roots, u, f)
+            after, accepted = _update(block, others, u[f], joined)
+            if accepted is None:
+                return None
+            u[f] = np.where(np.repeat(going, factors[f].m // copies), after, u[f])
+            unmoved[f] *= 1.0 - accepted.reshape(copies, -1).mean(axis=1)
+        going = going & (unmoved.max(axis=0) > _UNMOVED)
+        if not going.any():
+            break
+    return u
+
+
+@dataclass(frozen=True, eq=False)
+class _JoinedStreams:
+    """Random numbers of levels of several copies, each from the stream of its copy.
+
+    A copy that is at its end takes none.
+    """
+
+    rngs: Sequence[np.random.Generator]
+    going: BoolArray
+
+    def _join(self, make: Callable[[np.random.Generator, int], FloatArray], m: int) -> FloatArray:
+        size, pairs = m // len(self.rngs), zip(self.rngs, self.going, strict=True)
+        parts = [make(rng, size) if on else None for rng, on in pairs]
+        idle = np.ones(next(part.shape for part in parts if part is not None))
+        return np.concatenate([idle if part is None else part for part in parts], axis=-1)
+
+    def standard_normal(self, shape: tuple[int, int]) -> FloatArray:
+        """Standard normal numbers, (q, c m)."""
+        return self._join(lambda rng, m: rng.standard_normal((shape[0], m)), shape[1])
+
+    def chisquare(self, degrees: float, m: int) -> FloatArray:
+        """Chi-squared numbers, (c m,)."""
+        return self._join(lambda rng, size: rng.chisquare(degrees, size), m)
+
+    def random(self, m: int) -> FloatArray:
+        """Uniform numbers, (c m,)."""
+        return self._join(lambda rng, size: rng.random(size), m)
 
 
 def _started(
@@ -307,12 +396,15 @@ def _without(
 
 
 def _update(
-    block: _Block, base: Sequence[FloatArray], u: FloatArray, rng: np.random.Generator
-) -> tuple[FloatArray, float]:
+    block: _Block,
+    base: Sequence[FloatArray],
+    u: FloatArray,
+    rng: np.random.Generator | _JoinedStreams,
+) -> tuple[FloatArray, BoolArray | None]:
     """One independence Metropolis step for every level of a factor.
 
     Proposed is ``u' = c + L^-T t``, t multivariate t and ``H = L L'``; it is accepted with
-    probability ``min(1, p(u') q(u) / (p(u) q(u')))``.
+    probability ``min(1, p(u') q(u) / (p(u) q(u')))``. Returned are the levels that were, (m,).
     """
     q, m = u.shape
     found = _normal_approximation(block, base)
@@ -320,7 +412,7 @@ def _update(
     mixing = np.sqrt(rng.chisquare(_T_DEGREES, m) / _T_DEGREES)
     uniform = rng.random(m)
     if found is None:
-        return u, 0.0
+        return u, None
     centre, lower = found
     proposal = centre + solve_upper(lower, (normal / mixing)[:, None])[:, 0]
     # A draw from the Laplace Gaussian may start where the target is zero: any move leaves it.
@@ -328,7 +420,7 @@ def _update(
     ratio = _log_target(block, base, proposal) - current
     ratio += _log_proposal(lower, u - centre) - _log_proposal(lower, proposal - centre)
     accept: BoolArray = np.log(uniform) < ratio
-    return np.where(accept, proposal, u), float(accept.mean())
+    return np.where(accept, proposal, u), accept
 
 
 def _normal_approximation(
@@ -348,7 +440,7 @@ def _normal_approximation(
 
 def _update_tied(
     block: _Block, base: Sequence[FloatArray], u: FloatArray, rng: np.random.Generator
-) -> tuple[FloatArray, float]:
+) -> tuple[FloatArray, BoolArray | None]:
     """One step ``u' = c + sqrt(1 - s^2) (u - c) + s e``, ``e ~ N(0, H^-1)``, for every block.
 
     It is reversible for the Laplace Gaussian N(c, H^-1), so that a block is accepted by the
@@ -362,7 +454,7 @@ def _update_tied(
     white = [rng.standard_normal(u.shape) for _ in range(_PILOT + 1)]
     uniform = rng.random(int(factor.ties.blocks[-1]) + 1)
     if mode is None:
-        return u, 0.0
+        return u, None
     system, centre = mode.system, mode.point.u[0]
     *pilots, noise = (system.factorization.apply_inverse_root([part])[0] for part in white)
     ratios = [_log_ratio(block, base, mode, centre + part) for part in pilots]
@@ -371,7 +463,7 @@ def _update_tied(
     proposal = centre + np.sqrt(1.0 - step * step) * (u - centre) + step * noise
     current = np.maximum(_log_ratio(block, base, mode, u), _LOWEST)
     accept: BoolArray = np.log(uniform) < _log_ratio(block, base, mode, proposal) - current
-    return np.where(accept[factor.ties.blocks], proposal, u), float(accept.mean())
+    return np.where(accept[factor.ties.blocks], proposal, u), accept
 
 
 def _log_ratio(block: _Block, base: Sequence[FloatArray], mode: Mode, u: FloatArray) -> FloatArray:
