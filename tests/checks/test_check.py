@@ -63,7 +63,7 @@ EXAMPLES = [
     Statistic(np.std, "less"),
     Trend(),
     Trend("x"),
-    RandomEffects("ad"),
+    RandomEffects("ks"),
     Convergence(),
     LaplaceAdequacy(tolerance=0.2),
     Autocorrelation("t", "site", lags=2),

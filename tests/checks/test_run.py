@@ -300,7 +300,7 @@ CALIBRATED = (
     & Statistic(np.mean)
     & Trend("x")
     & Trend("site")
-    & RandomEffects("ad")
+    & RandomEffects("ks")
 )
 # Statistics with few distinct values: ties make their p-values conservative.
 TIED = {"outliers", "outliers [0.1]"}
@@ -394,7 +394,7 @@ def _two_clusters(eta, frame, rng):
         ("poisson", _inflated, Zeros() & Zeros().by("half")),
         ("gaussian", _curved, Trend("fitted") & Trend("x")),
         ("gaussian", _split, Trend("half") & Statistic(np.var)),
-        ("gaussian", _two_clusters, RandomEffects() & RandomEffects("ad")),
+        ("gaussian", _two_clusters, RandomEffects() & RandomEffects("ks")),
     ],
     ids=["overdispersion", "zero inflation", "curvature", "missing factor", "two clusters"],
 )
