@@ -34,6 +34,7 @@ __all__ = [
     "Covarying",
     "DataRows",
     "DataView",
+    "Dispersed",
     "Enumerable",
     "Estimating",
     "GroupDerivatives",
@@ -276,6 +277,21 @@ class BatchObservable(BatchRefittable, Protocol):
 
         The views are those of `observe`, called so many times with the stream of the refit.
         """
+        ...
+
+
+@runtime_checkable
+class Dispersed(Protocol):
+    """A model that knows which features of its response are parameters by themselves."""
+
+    @property
+    def fits_variance(self) -> bool:
+        """Whether the mean squared residual is what the model was fitted to."""
+        ...
+
+    @property
+    def fits_frequencies(self) -> bool:
+        """Whether the model was fitted to how often each value occurs."""
         ...
 
 

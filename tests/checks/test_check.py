@@ -205,7 +205,7 @@ def test_by_gives_each_level_its_own_rows(toy):
         finding = report[f"zeros [half={level}]"]
         assert finding.n == rows.size == 20
         observed = seen.observed
-        excess = (observed.response[rows] == 0).sum() - observed.probability(0)[rows].sum()
+        excess = (observed.response[rows] == 0).sum() - observed.mode_probability(0)[rows].sum()
         assert finding.statistic == pytest.approx(excess)
         outliers = report[f"outliers [0.2] [half={level}]"].rows
         assert set(outliers) <= set(rows)
@@ -313,3 +313,20 @@ def test_a_number_of_numpy_is_no_name(number) -> None:
     for column in (10**400, np.float64(1.0), True, np.bool_(True), None):
         with pytest.raises(OptionError, match="column must be"):
             Zeros().by(column)
+
+
+def test_a_value_for_each_row_is_no_level(toy):
+    """A continuous column is one error that says what to write; many levels of two rows are not."""
+    model = toy("gaussian", 1)
+    with pytest.raises(OptionError, match=r"40 different values in 40 rows.*Trend\('x'\)"):
+        Suite((Zeros().by("x"),)).run(model, seed=1, draws=5)
+    pairs = replace(model, frame=model.frame.assign(pair=np.repeat(np.arange(20), 2)))
+    assert len(Suite((Uniformity().by("pair"),)).run(pairs, seed=1, draws=5).findings) == 20
+
+
+def test_levels_are_quoted_as_they_are_written(toy):
+    """A message lists 1 and 2, not numbers of NumPy."""
+    model = toy("gaussian", 1)
+    coded = replace(model, frame=model.frame.assign(code=np.tile([1, 2], 20)))
+    with pytest.raises(OptionError, match=r"equal to '1'; its values are 1, 2$"):
+        Suite((Zeros().where("code", "1"),)).run(coded, seed=1, draws=5)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.checks import Dispersion, Suite
 from mixcheck.checks.pearson import pearson_statistic
 from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.report.finding import Skipped
 
 DRAWS = 79
 
@@ -63,3 +66,26 @@ def test_one_sided_dispersion_sees_one_side(toy):
     greater, less = suite.run(model, seed=1, draws=99).findings
     assert greater.pvalue == greater.floor == 0.01
     assert less.pvalue == 1.0
+
+
+def test_a_variance_that_was_fitted_is_skipped_but_by_levels():
+    """Of a Gaussian model, a t and 0/1 data the whole cannot fail; levels with other spread can."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(12), 20), "f": np.tile(["p", "q"], 120)})
+    wide = np.where(data["f"] == "p", 0.3, 2.0)
+    data["y"] = rng.normal(size=12)[data["g"]] + wide * rng.normal(size=240)
+    data["b"] = (data["y"] > 0.0).astype(int)
+    fits = {
+        "estimates the variance": mc.glmm("y ~ 1 + (1 | g)", data),
+        "of the response itself": mc.glmm("y ~ 1 + (1 | g)", data, family="t"),
+        "0 and 1, to which the model": mc.glmm("b ~ 1 + (1 | g)", data, family="binomial"),
+    }
+    for words, fit in fits.items():
+        (outcome,) = mc.check(fit, Dispersion(), seed=1, draws=9).findings
+        assert isinstance(outcome, Skipped)
+        assert "cannot fail" in outcome.reason
+        assert words in outcome.reason
+    first = fits["estimates the variance"]
+    found = mc.check(first, Dispersion().by("f"), seed=1, draws=99, calibration="plug-in").findings
+    assert [finding.pvalue for finding in found] == [0.02, 0.02]
+    assert mc.check(first, Dispersion("variance"), seed=1, draws=9).findings[0].pvalue is not None

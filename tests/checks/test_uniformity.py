@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import mixcheck as mc
 from mixcheck.checks import Suite, Uniformity
 from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.report.finding import Skipped
 
 DRAWS = 79
 
@@ -48,3 +51,18 @@ def test_long_pictures_are_thinned(toy):
     assert picture.observed.size == 1000
     assert picture.observed[0] == seen.observed.residuals.min()
     assert picture.observed[-1] == seen.observed.residuals.max()
+
+
+def test_frequencies_that_were_fitted_are_skipped_but_by_levels():
+    """Of 0/1 data and ordered categories the whole cannot fail, and says so."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.repeat(np.arange(10), 20), "f": np.tile(["p", "q"], 100)})
+    latent = rng.normal(size=10)[data["g"]] + rng.logistic(size=200)
+    data["b"], data["o"] = (latent > 0.0).astype(int), np.digitize(latent, [-1.0, 0.5])
+    for response, family in (("b", "binomial"), ("o", "ordinal")):
+        fit = mc.glmm(f"{response} ~ 1 + (1 | g)", data, family=family)
+        suite = Uniformity() & Uniformity().by("f").named("each")
+        whole, *levels = mc.check(fit, suite, seed=1, draws=9, calibration="plug-in").findings
+        assert isinstance(whole, Skipped)
+        assert "cannot fail" in whole.reason
+        assert [level.n for level in levels] == [100, 100]

@@ -322,3 +322,11 @@ def test_judged_by_a_policy_alone(policy: Any) -> None:
     """A report is judged by a policy, and by nothing that is none."""
     with pytest.raises(OptionError, match="policy must be a Policy"):
         Report(()).judge(policy)
+
+
+def test_a_finding_in_a_line(finding):
+    """A finding shows its effect and p-value, and neither replicates nor picture."""
+    told = repr(finding("zeros", replicates=np.arange(1000.0), statistic=99.0))
+    assert told.startswith("<Finding zeros: ")
+    assert "p < 0.001" in told or "p = " in told
+    assert len(told) < 120

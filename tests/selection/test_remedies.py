@@ -68,6 +68,25 @@ def test_too_few_zeros():
     assert "y ~ x + (1 | g) truncated_poisson ~ 1" in found
 
 
+def test_no_zero_at_all():
+    """Counts from one on, with and without a dispersion, and no zero part to estimate."""
+    report = failing((checks.Zeros(), "zeros", "zeros", 0.0))
+    found, _ = answers(report, situation("y ~ x + (1 | g)"))
+    formula = "y ~ x + (1 | g)"
+    assert {f"{formula} truncated_poisson", f"{formula} truncated_nbinom2"} <= found
+    assert not any("~ 1" in one.removeprefix(formula) for one in found)
+    some = failing((checks.Zeros().by("sex"), "zeros [sex=f]", "zeros", 0.0))
+    found, _ = answers(some, situation(formula))
+    assert f"{formula} truncated_poisson ~ 1" in found
+
+
+def test_levels_that_differ():
+    """A factor of codes that the residuals follow is a grouping factor."""
+    report = failing((checks.Trend("h", factor=True), "trend [h as factor]", "trend", 1.0))
+    found, _ = answers(report, situation("y ~ x + (1 | g)"))
+    assert found == {"y ~ x + (1 | g) + (1 | h) poisson"}
+
+
 def test_random_effects_that_are_not_normal():
     """A slope of each number that varies within the groups, in these groups alone."""
     report = failing((checks.RandomEffects(), "of the groups", "random-effects", 0.3))

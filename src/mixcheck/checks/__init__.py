@@ -27,21 +27,30 @@ from mixcheck.checks.separation import Separation
 from mixcheck.checks.singularity import Singularity
 from mixcheck.checks.spatial import Spatial
 from mixcheck.checks.spread import Spread
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample
 from mixcheck.checks.trend import Trend
 from mixcheck.checks.uniformity import Uniformity
-from mixcheck.checks.user_statistic import Statistic
+from mixcheck.checks.user_statistic import DataSet, Statistic
 from mixcheck.checks.wrappers import By as By
 from mixcheck.checks.wrappers import Named as Named
 from mixcheck.checks.wrappers import Where as Where
+from mixcheck.port import DataView
+from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = [
     "Autocorrelation",
     "Calibration",
     "Check",
+    "CheckContext",
+    "CheckStatistic",
     "Collinearity",
     "Convergence",
     "Count",
+    "DataSet",
+    "DataView",
     "Dispersion",
+    "Effect",
+    "Finding",
     "Groups",
     "Heaping",
     "HurdleZeros",
@@ -52,6 +61,7 @@ __all__ = [
     "MissingGroup",
     "MissingPredictor",
     "MissingSlope",
+    "NullSample",
     "Outliers",
     "OutlyingGroups",
     "Phylogenetic",
@@ -60,6 +70,7 @@ __all__ = [
     "Rootogram",
     "Separation",
     "Singularity",
+    "Skipped",
     "Spatial",
     "Spread",
     "Statistic",

@@ -14,7 +14,7 @@ from mixcheck.checks.statistic import (
     CheckStatistic,
     NullSample,
     Outcome,
-    has_two_values,
+    fitted_frequencies,
     null_plot,
     ratio,
 )
@@ -89,12 +89,8 @@ def _reason_to_skip(context: CheckContext, value: float) -> str:
         if isinstance(context.model, Enumerable):
             reason += " Of draws of shares of few values, write from_draws(.., discrete=True)."
         return reason
-    if context.whole and has_two_values(observed):
-        return (
-            "The mean of a response of 0 and 1 is the share of ones, to which the model was "
-            "fitted: this cannot fail. Ask by the levels of a column, .by(..)."
-        )
-    return ""
+    known = fitted_frequencies(context)
+    return f"{known}: this cannot fail. Ask by the levels of a column, .by(..)." if known else ""
 
 
 @final

@@ -16,12 +16,13 @@ from mixcheck.checks.statistic import (
     CheckStatistic,
     NullSample,
     Outcome,
+    fitted_frequencies,
     null_plot,
     ratio,
     require_choice,
 )
-from mixcheck.port import DataView
-from mixcheck.report.finding import Alternative, Effect, Finding
+from mixcheck.port import DataView, Dispersed
+from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
 __all__ = ["Dispersion"]
 
@@ -36,7 +37,9 @@ class Dispersion(Check):
 
     Null hypothesis: the spread of the response around its means is that of the model.
     Effect: "variance ratio", the statistic over its mean in replicate data sets, with the
-    interval that its 2.5 % and 97.5 % quantiles there give; 1 under the model.
+    interval that its 2.5 % and 97.5 % quantiles there give; 1 under the model. Where the mean of a
+    response tells its variance (0 and 1), or the model estimates it (Gaussian), the whole cannot
+    fail, and is skipped; levels can.
 
     Parameters
     ----------
@@ -59,8 +62,24 @@ class Dispersion(Check):
         require_choice("alternative", self.alternative, ALTERNATIVES)
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """One statistic, of the response."""
+        """One statistic, of the response; none where it was fitted to it."""
+        reason = self._cannot_fail(context)
+        if reason:
+            return (Skipped(self.name, self.kind, reason),)
         return (_DispersionStatistic(self.name, self.kind, self.statistic, self.alternative),)
+
+    def _cannot_fail(self, context: CheckContext) -> str:
+        known, model = fitted_frequencies(context), context.model
+        if known:
+            return f"{known}: this cannot fail. Ask of groups of rows, .by(..), or of the mean."
+        if not context.whole or self.statistic != "pearson":
+            return ""
+        if isinstance(model, Dispersed) and model.fits_variance:
+            return (
+                "The model estimates the variance of the response itself: this cannot fail. Ask "
+                "whether it differs between rows, by Spread() or .by(..)."
+            )
+        return ""
 
 
 @final

@@ -15,7 +15,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.display.document import NullPlot
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.options import shown
-from mixcheck.port import Checkable, DataView
+from mixcheck.port import Checkable, DataView, Dispersed
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
@@ -28,7 +28,7 @@ __all__ = [
     "Outcome",
     "RowStatistic",
     "column_of",
-    "has_two_values",
+    "fitted_frequencies",
     "left_out",
     "null_plot",
     "ratio",
@@ -213,11 +213,23 @@ class RowStatistic(CheckStatistic):
         return replace(inner, check=self.name, rows=rows, detail=detail, subject=subject)
 
 
-def has_two_values(observed: DataView) -> bool:
-    """Whether a response is 0 or 1 in every row, and the model knows no other value.
+def fitted_frequencies(context: CheckContext) -> str:
+    """Why the frequencies of all values are those to which the model was fitted, or "".
 
-    Its mean then tells its whole distribution.
+    Of some rows alone they need not be.
     """
+    if not context.whole:
+        return ""
+    if _has_two_values(context.observed):
+        return "The mean of a response of 0 and 1, to which the model was fitted, tells the rest"
+    model = context.model
+    if isinstance(model, Dispersed) and model.fits_frequencies:
+        return "The thresholds of the model are fitted to how often each category occurs"
+    return ""
+
+
+def _has_two_values(observed: DataView) -> bool:
+    """Whether a response is 0 or 1 in every row, and the model knows no other value."""
     if observed.probability is None or not np.isin(observed.response, (0.0, 1.0)).all():
         return False
     return bool(np.allclose(observed.probability(0.0) + observed.probability(1.0), 1.0))

@@ -22,12 +22,13 @@ from mixcheck.checks.statistic import (
     CheckStatistic,
     NullSample,
     Outcome,
+    fitted_frequencies,
     require_choice,
     thinned,
 )
 from mixcheck.display.document import QuantilePlot
 from mixcheck.port import DataView
-from mixcheck.report.finding import Finding
+from mixcheck.report.finding import Finding, Skipped
 
 __all__ = ["Uniformity"]
 
@@ -63,7 +64,13 @@ class Uniformity(Check):
         require_choice("statistic", self.statistic, get_args(GoodnessName))
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """One statistic, of the residuals."""
+        """One statistic, of the residuals; none of values whose frequencies were fitted."""
+        known = fitted_frequencies(context)
+        if known:
+            reason = (
+                f"{known}: this cannot fail. Ask of the mean, Trend(..), or by levels, .by(..)."
+            )
+            return (Skipped(self.name, self.kind, reason),)
         return (_UniformityStatistic(self.name, self.kind, self.statistic),)
 
 

@@ -28,6 +28,8 @@ __all__ = ["By", "Named", "Where"]
 
 # Whole numbers from here on are no level or name of a table, whose integers have 64 bits.
 _MOST_WHOLE = 2**64
+# So many levels are asked of one by one, however few rows each has.
+FEW_LEVELS = 20
 
 
 def _subset(
@@ -118,6 +120,7 @@ class By(_Wrapper):
         if not self.check.about_rows:
             return self.check.plan(replace(context, whole=False))
         codes, levels = pd.factorize(column_of(context.frame, self.column), sort=True)
+        self._require_levels(len(levels), int(np.count_nonzero(codes >= 0)))
         remark = left_out(int(np.count_nonzero(codes < 0)), self.column)
         order = np.argsort(codes, kind="stable")
         ends = np.searchsorted(codes[order], np.arange(len(levels) + 1))
@@ -133,6 +136,15 @@ class By(_Wrapper):
                 remark,
             )
         )
+
+    def _require_levels(self, levels: int, rows: int) -> None:
+        """Refuse a column whose values are nearly all different: they are no levels."""
+        if levels > FEW_LEVELS and 2 * levels > rows:
+            raise OptionError(
+                f"{shown(self.column)} has {levels:,} different values in {rows:,} rows, and by() "
+                f"asks of each by itself; write Trend({self.column!r}) for a number, or give a "
+                "column of levels, such as pandas.cut makes of it"
+            )
 
     def __repr__(self) -> str:
         return f"{self.check!r}.by({self.column!r})"
@@ -158,9 +170,9 @@ class Where(_Wrapper):
         column = column_of(context.frame, self.column)
         positions = np.flatnonzero((column == self.level).to_numpy(dtype=bool, na_value=False))
         if not positions.size:
-            levels = ", ".join(repr(level) for level in column.dropna().unique()[:10])
+            levels = ", ".join(map(repr, column.dropna().unique()[:10].tolist()))
             raise OptionError(
-                f"no row has {self.column} equal to {self.level!r}; its values are {levels}"
+                f"no row has {self.column} equal to {shown(self.level)}; its values are {levels}"
             )
         return _on_rows(self.check, context, positions, self.column, self.level, "")
 

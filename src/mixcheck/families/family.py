@@ -309,6 +309,16 @@ class Family(ABC):
         return float(low), float(high)
 
     @property
+    def fits_variance(self) -> bool:
+        """Whether an estimate of the family is the variance of the response and nothing else."""
+        return self.normal_error
+
+    @property
+    def fits_frequencies(self) -> bool:
+        """Whether parameters of their own say how often each value occurs."""
+        return False
+
+    @property
     def is_linear(self) -> bool:
         """Whether the response is its linear predictor and a normal error."""
         return self.normal_error and self.link.name == "identity"

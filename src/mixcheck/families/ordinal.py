@@ -244,6 +244,16 @@ class Ordinal(Template):
                     out[a, b] = out.get((a, b), zero) + mass * d.first[a] * d.first[b]
         return out
 
+    @property
+    def fits_variance(self) -> bool:
+        """Whether the thresholds say how often each category occurs: they do."""
+        return True
+
+    @property
+    def fits_frequencies(self) -> bool:
+        """Whether the thresholds say how often each category occurs: they do."""
+        return True
+
     def _below(self, k: IntArray, eta: Predictors) -> FloatArray:
         """Probability of the first ``k`` categories, ``(n,)``."""
         last = len(self.values)

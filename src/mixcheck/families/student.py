@@ -103,6 +103,11 @@ class StudentT(Template):
         return ("df",) if self.df is None else ()
 
     @property
+    def fits_variance(self) -> bool:
+        """Whether the degrees of freedom are estimated, and with them the tails."""
+        return self.df is None
+
+    @property
     def simplest(self) -> tuple[int, ...]:
         """Gaussian where the degrees of freedom have no end."""
         return (0, 0, *(1 for _ in self.shapes))

@@ -12,6 +12,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, tagged
 from mixcheck.display.document import Picture
+from mixcheck.display.numerals import format_number, format_pvalue
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
 
@@ -45,7 +46,7 @@ class Effect:
 
 
 @answer_methods
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Finding:
     """A fact about a model. It holds no verdict: a policy judges it.
 
@@ -115,6 +116,14 @@ class Finding:
     asked: Mapping[str, Any] = field(default_factory=dict, metadata=ADDED_LATER)
     subject: Mapping[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
     single_pvalues: tuple[Probability, ...] = field(default=(), metadata=ADDED_LATER)
+
+    def __repr__(self) -> str:
+        told = f"{self.effect.name} {format_number(self.effect.value)}"
+        if self.pvalue is not None:
+            told += f", p = {format_pvalue(self.pvalue)}".replace("= <", "<")
+        elif self.holds is not None:
+            told += ", holds" if self.holds else ", does not hold"
+        return f"<Finding {self.check}: {told}, n = {self.n:,}>"
 
     def __bool__(self) -> NoReturn:
         """A finding is a measurement, not a verdict."""

@@ -276,6 +276,16 @@ def _hurdle(s: Situation, notes: list[str]) -> Iterator[Remedy]:
             yield Remedy("distribution", why, zi="~ 1", family=family)
 
 
+def _truncated(s: Situation, notes: list[str]) -> Iterator[Remedy]:
+    """Counts that begin at one: of no zero nothing can be estimated."""
+    base = s.model.family.without_zeros
+    if s.model.zi is not None or base is None:
+        return
+    wider = [get_family(name).without_zeros for name in _with_dispersion(s.model.family)]
+    names = [base, *(name for name in wider if name is not None)]
+    yield from _by_family(names, "there is no zero, counts are from one on", s, notes)
+
+
 def _of_zeros(
     finding: Finding, question: _Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
@@ -287,6 +297,8 @@ def _of_zeros(
             _with_dispersion(family), "more zeros than the model expects", s, notes
         )
         yield from _zero_inflated(s, notes)
+    elif finding.effect.value == 0.0 and question is not None and question.column is None:
+        yield from _truncated(s, notes)
     elif family.is_count:
         yield from _hurdle(s, notes)
         if "dispersion" not in family.predictors:
@@ -309,6 +321,12 @@ def _of_trend(
 ) -> Iterator[Remedy]:
     check = None if question is None else question.check
     against = check.against if isinstance(check, Trend) else FITTED
+    if isinstance(check, Trend) and check.factor:
+        part = RandomPart(("1",), (against,))
+        if part.group not in [other.group for other in s.model.random]:
+            why = f"the residuals differ between levels of {against}: a random effect of each"
+            yield Remedy("random", why, added=part)
+        return
     if against != FITTED:
         yield from _curved(quote_name(against), f"the residuals move with {against}", s)
         return

@@ -78,6 +78,16 @@ class GlmmPort(Refitting):
         """Whether the response has probability masses."""
         return self.family.discrete
 
+    @property
+    def fits_variance(self) -> bool:
+        """Whether the mean squared residual is what the model was fitted to."""
+        return self.family.fits_variance
+
+    @property
+    def fits_frequencies(self) -> bool:
+        """Whether the model was fitted to how often each value occurs."""
+        return self.family.fits_frequencies
+
     @cached_property
     def observed(self) -> FloatArray:
         """The response fitted, (n,); successes for a binomial."""
