@@ -377,8 +377,10 @@ def _calibration(model: Checkable, asked: Calibration | None) -> tuple[Calibrati
         return asked, ""
     if not refittable:
         return "plug-in", f"{type(model).__name__} cannot be fitted again"
-    if len(model.frame) <= REFIT_ROWS or not isinstance(model, BatchRefittable):
-        return "refit", ""
+    if not isinstance(model, BatchRefittable):
+        return "refit", f"{type(model).__name__} can be fitted again"
+    if len(model.frame) <= REFIT_ROWS:
+        return "refit", f"there are no more than {REFIT_ROWS:,} rows"
     return "one-step", f"there are more than {REFIT_ROWS:,} rows"
 
 

@@ -415,3 +415,77 @@ def test_no_collection_of_checks(checks) -> None:
     """What cannot be gone through, as an array without axes, is one thing that is no check."""
     with pytest.raises(OptionError, match="a suite holds checks, found"):
         Suite(checks)
+
+
+# -- what a default call rests on --------------------------------------------------------------
+
+
+def words(report: Report) -> str:
+    """The text of a report on one line."""
+    return " ".join(str(report).split())
+
+
+def test_a_default_call_is_decided(toy):
+    """Without draws every check is decided, with fewer draws than the most for a right model."""
+    report = check(toy("poisson", 3), seed=1)
+    assert Verdict.UNDECIDED not in report.verdicts.values()
+    assert 39 <= report.provenance["replicates used"] < 999
+    again = check(toy("poisson", 3), seed=1, draws=report.provenance["replicates used"])
+    assert again["uniformity"].pvalue == report["uniformity"].pvalue
+
+
+def test_many_levels_fail_together_where_each_is_far_out(toy):
+    """Of 60 levels with twice the variance some fail by default, and the report is not ok."""
+    model = toy("poisson", 5, levels=60, per_level=12, change=_overdispersed)
+    report = Suite((Dispersion().by("site"),)).run(model, seed=1)
+    assert Verdict.UNDECIDED not in report.verdicts.values()
+    assert not report.ok
+
+
+def test_few_draws_are_not_ok_and_say_how_many_are_needed(toy):
+    """Nineteen draws decide no two-sided check: not ok, by an error in JUnit, and a number."""
+    report = check(toy("poisson", 3), Zeros() & Dispersion(), seed=1, draws=19)
+    assert set(report.verdicts.values()) == {Verdict.UNDECIDED}
+    assert not report.ok
+    assert "write draws=39 or more" in report.judgements[0].sentence
+    assert 'errors="2"' in report.to_junit()
+    enough = check(toy("poisson", 3), Zeros() & Dispersion(), seed=1, draws=39)
+    assert enough.ok
+
+
+def test_a_report_says_what_its_pvalues_rest_on(toy):
+    """A sentence under the table, and the provenance: calibration, its reason, randomisations."""
+    report = check(Stubborn(toy("poisson", 3)), Uniformity(), seed=1, draws=39)
+    told = report.provenance
+    assert (told["calibration"], told["randomisations"]) == ("refit", 5)
+    assert "to each of which the model was fitted again, since Stubborn can be" in words(report)
+    assert "means over 5 randomisations" in words(report)
+    plain = check(toy("poisson", 3), Uniformity(), seed=1, draws=39)
+    assert "seen by the estimates of the model, since Poisson cannot be fitted" in words(plain)
+
+
+def test_single_randomisations_are_told(toy):
+    """The p-value of each randomisation is in the finding, and their span in the sentence."""
+    report = check(Stubborn(toy("poisson", 3)), Uniformity(), seed=1, draws=59)
+    found = report["uniformity"]
+    assert len(found.single_pvalues) == 5
+    assert "by each of 5 randomisations" in report.judgements[0].sentence
+    assert Report.from_json(report.to_json())["uniformity"].single_pvalues == found.single_pvalues
+
+
+@dataclass(frozen=True, eq=False)
+class Hopeless(Stubborn):
+    """A model that no data set can be fitted to."""
+
+    def refit(self, response):
+        """Never."""
+        raise ConvergenceError("it never ends")
+
+
+def test_refits_that_all_fail_fall_back(toy):
+    """By default the estimates are the truth then, which is said; asked for, it raises."""
+    report = check(Hopeless(toy("poisson", 3)), Uniformity(), seed=1)
+    assert report.provenance["calibration"] == "plug-in"
+    assert "since no data set of the model could be fitted again" in words(report)
+    with pytest.raises(ConvergenceError, match="none of 9 refits was usable"):
+        check(Hopeless(toy("poisson", 3)), Uniformity(), seed=1, calibration="refit", draws=9)

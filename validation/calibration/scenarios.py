@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["CORRECT", "OVERDISPERSED", "WIDER", "WIDER_WRONG", "Scenario"]
+__all__ = ["CORRECT", "DEFAULT", "OVERDISPERSED", "WIDER", "WIDER_WRONG", "Scenario"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,17 @@ def _crossed(rows: int, columns: int) -> Callable[[np.random.Generator], pd.Data
         effects = 0.7 * rng.normal(size=rows)[g] + 0.5 * rng.normal(size=columns)[h]
         eta = 0.5 + 0.5 * x + effects
         return pd.DataFrame({"x": x, "g": g, "h": h, **_response("poisson", eta, rng)})
+
+    return make
+
+
+def _slopes(groups: int, size: int) -> Callable[[np.random.Generator], pd.DataFrame]:
+    def make(rng: np.random.Generator) -> pd.DataFrame:
+        g = np.repeat(np.arange(groups), size)
+        x = rng.normal(size=g.size)
+        intercept, slope = 0.6 * rng.normal(size=groups), 0.4 * rng.normal(size=groups)
+        eta = 0.5 + intercept[g] + (0.5 + slope[g]) * x
+        return pd.DataFrame({"x": x, "g": g, **_response("poisson", eta, rng)})
 
     return make
 
@@ -114,6 +125,25 @@ WIDER = tuple(
         ("beta", "beta"),
     )
     for groups, size in ((100, 3), (20, 25))
+)
+DEFAULT = (
+    *CORRECT,
+    Scenario("poisson slopes 60 x 10", "y ~ x + (1 + x | g)", "poisson", _slopes(60, 10)),
+    *(
+        Scenario(
+            f"{name} {groups} x {size}",
+            _ONE,
+            family,
+            _grouped(groups, size, 0.5, 0.5, name),
+            "~ 1" if name == "zip" else None,
+        )
+        for name, family, groups, size in (
+            ("nbinom2", "nbinom2", 100, 3),
+            ("zip", "poisson", 100, 3),
+            ("gamma", "gamma", 100, 3),
+            ("beta", "beta", 40, 6),
+        )
+    ),
 )
 WIDER_WRONG = tuple(
     Scenario(

@@ -17,7 +17,7 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.portrait import draw_portrait
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
-from mixcheck.errors import OptionError
+from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
@@ -71,7 +71,11 @@ def run_checks(
         seen = residuals(
             subject, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
         )
-    findings, numbers = _run(checks, seen, judge, n_jobs, progress)
+    try:
+        findings, numbers = _run(checks, seen, judge, n_jobs, progress)
+    except ConvergenceError as error:
+        seen = _taken_for_truth(seen, error)
+        findings, numbers = _run(checks, seen, judge, n_jobs, progress)
     provenance = _provenance(seen, numbers) | {"suite": [check.to_dict() for check in checks]}
     return Report(
         findings,
@@ -80,6 +84,16 @@ def run_checks(
         extra=draw_portrait(seen.replicates.port, seen.observed),
         model=seen.replicates.model,
     )
+
+
+def _taken_for_truth(seen: Residuals, error: ConvergenceError) -> Residuals:
+    """The residuals with the plug-in, if refits were nobody's wish and none of them succeeded."""
+    plan = seen.replicates
+    if plan.calibration == "plug-in" or not plan.reason:
+        raise error
+    reason = "no data set of the model could be fitted again"
+    plug_in = replace(plan, calibration="plug-in", randomisations=1, reason=reason)
+    return Residuals(seen.observed, plug_in)
 
 
 def _refuse_own_arguments(**given: object) -> None:
@@ -249,6 +263,19 @@ def _require_unique(outcomes: Iterable[Outcome]) -> None:
         )
 
 
+def _null_words(plan: Replicates, replicates: ReplicateNumbers) -> str:
+    """What p-values rest on, in a sentence or two."""
+    number = len(replicates.numbers)
+    words = f"p-values compare with {number:,} simulated data sets{_HOW[plan.calibration]}"
+    if plan.calibration == "plug-in":
+        words = f"{words[:-1]}, seen by the estimates of the model."
+    if plan.reason:
+        words = f"{words[:-1]}, since {plan.reason}."
+    if plan.randomisations > 1:
+        words += f" Statistics are means over {plan.randomisations} randomisations of each."
+    return words
+
+
 _HOW: Mapping[Calibration, str] = {
     "refit": ", to each of which the model was fitted again.",
     "one-step": ", each seen one Newton step from the estimates.",
@@ -276,6 +303,8 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "seed": plan.seed,
         "draws": plan.draws,
         "calibration": plan.calibration,
+        "randomisations": plan.randomisations,
+        "null distribution": "" if replicates is None else _null_words(plan, replicates),
         "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
         "conditioning": "that of the draws"

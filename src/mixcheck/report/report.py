@@ -58,7 +58,8 @@ class Report:
         With names that are unique.
     policy : Policy
     provenance : mapping of str to anything that JSON holds
-        Such as version, seed, draws, refits, model, data digest, suite.
+        Such as version, seed, draws, calibration, model, data digest, suite; "null distribution"
+        is a sentence that is shown under the table.
     extra : tuple of Figure or Table
         Pictures that belong to the model rather than to a check.
     title : str
@@ -249,7 +250,9 @@ class Report:
     def _summary(self) -> tuple[Block, ...]:
         idle = tuple(Paragraph(text, quiet=True) for text in self.policy.idle(self.findings))
         table = (summary_table(self.findings, self.judgements),) if self.findings else ()
-        return (summary_paragraph(self.judgements, self.policy), *idle, *table)
+        null = self.provenance.get("null distribution")
+        rests = (Paragraph(null, quiet=True),) if null and isinstance(null, str) else ()
+        return (summary_paragraph(self.judgements, self.policy), *idle, *table, *rests)
 
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The summary, the table and what did not pass, for a terminal."""
