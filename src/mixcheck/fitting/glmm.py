@@ -42,7 +42,7 @@ from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.ordered import separated_beside_thresholds
 from mixcheck.fitting.estimation.sizes import require_possible
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
-from mixcheck.fitting.estimation.wide_groups import integrate_wide
+from mixcheck.fitting.estimation.wide_groups import integrate_alike, integrate_wide
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.penalty import read_priors
@@ -236,7 +236,7 @@ def _fit(
 
     def search(known: Problem, start: FixedFit) -> Optimum:
         nonlocal chosen
-        determined = estimate_determined(known)
+        determined = estimate_determined(known) or integrate_alike(known, method, start)
         if determined is not None:
             chosen = method.settle()
             return determined

@@ -18,7 +18,10 @@ import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import ComparisonError, SeparationWarning
 from mixcheck.families import get_family
-from mixcheck.fitting.estimation.constant_groups import determined_terms
+from mixcheck.fitting.estimation.constant_groups import determined_terms, mostly_determined
+from mixcheck.fitting.estimation.pql import PQL
+from mixcheck.fitting.estimation.wide_groups import integrate_alike
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.port import port_of
 
@@ -30,6 +33,8 @@ METHODS: list[dict[str, Any]] = [
     {"method": "pql"},
     {"reml": True},
 ]
+
+IMPORTANCE: dict[str, Any] = {"method": "importance", "draws": 256}
 
 
 def fit_once(formula: str, data: pd.DataFrame, **options: Any) -> tuple[mc.GLMM, list[Any]]:
@@ -160,7 +165,7 @@ def log_likelihood(data: pd.DataFrame, intercept: float, sd: float) -> float:
     return float(total)
 
 
-@pytest.mark.parametrize("options", METHODS[:3], ids=str)
+@pytest.mark.parametrize("options", [*METHODS, IMPORTANCE], ids=str)
 def test_nearly_determined(options: dict[str, Any]) -> None:
     """The maximum of the likelihood itself, whichever approximation was asked for.
 
@@ -182,6 +187,36 @@ def test_nearly_determined(options: dict[str, Any]) -> None:
     assert fit.refit(data["y"]).llf == pytest.approx(fit.llf, abs=1e-8)
     with pytest.raises(ComparisonError, match="all but determine"):
         mc.caic(fit)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pql_tells_what_laplace_tells(seed: int) -> None:
+    """With further random effects, too, though its own deviations are moderate."""
+    rng = np.random.default_rng(seed)
+    data = table(40, 4)
+    data["y"] = data["b"]
+    data.loc[rng.choice(160, 2, replace=False), "y"] ^= 1
+    data["h"] = rng.integers(0, 5, 160)
+    told = []
+    for options in ({}, {"method": "pql"}):
+        fit, caught = fit_once("y ~ 1 + (1 | g) + (1 | h)", data, family="binomial", **options)
+        told.append([limit.parameter for limit in fit.convergence.limits])
+        assert any("nearly every group" in str(w.message) for w in caught)
+    assert told[0] == told[1] == ["(1 | g)", "Intercept"]
+
+
+def test_pql_of_groups_that_differ() -> None:
+    """Where most groups have responses of both kinds, nothing else is fitted."""
+    rng = np.random.default_rng(0)
+    data = table(20, 10)
+    data["y"] = rng.integers(0, 2, 200)
+    design = build_design(parse_formula("y ~ 1 + (1 | g)"), data, ratio_is_trials=True)
+    problem = arrange(design, get_family("binomial"))
+    assert not mostly_determined(problem)
+    assert integrate_alike(problem, PQL()) is None
+    alike = problem.with_response(data["b"].to_numpy(dtype=np.float64))
+    assert mostly_determined(alike)
+    assert integrate_alike(alike, Laplace()) is None
 
 
 def test_nearly_determined_beside_a_predictor() -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "estimate_determined",
     "is_constant_in",
     "is_intercept",
+    "mostly_determined",
     "wide_terms",
 ]
 
@@ -39,6 +40,8 @@ __all__ = [
 _WIDE = {"logit": 10.0, "probit": 3.9, "cloglog": 10.0}
 INFINITE = 1e3
 """What stands for an infinite standard deviation."""
+# Where as many of the levels have all their responses at one end, they may be.
+_MOSTLY = 0.75
 _STEPS = 100
 _FIRST_ROWS = 1000
 
@@ -94,6 +97,24 @@ def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArr
         if (side == 0).any() or not (np.abs(total) == size).all():
             return False
     return bool((size > 1).any()) and total.min() < 0.0 < total.max()
+
+
+def mostly_determined(problem: Problem) -> bool:
+    """Whether most levels of some random intercept have responses at one end, at either of them.
+
+    Their deviation may then be so large that no approximation around modes sees it.
+    """
+    counted = _counted(problem)
+    for term in _unbounded(problem):
+        if is_intercept(term):
+            way = problem.recession[term.predictor]
+            rows = counted & (np.abs(way) <= 1)
+            codes = _levels(problem, term)[rows]
+            total, size = np.bincount(codes, way[rows]), np.bincount(codes)
+            alike = (np.abs(total) == size) & (size > 0)
+            if alike.sum() >= _MOSTLY * np.count_nonzero(size) and total.min() < 0.0 < total.max():
+                return bool(size.max() > 1)
+    return False
 
 
 def is_constant_in(problem: Problem, term: Term) -> BoolArray:

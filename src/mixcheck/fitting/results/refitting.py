@@ -26,7 +26,7 @@ from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
-from mixcheck.fitting.estimation.wide_groups import integrate_wide
+from mixcheck.fitting.estimation.wide_groups import integrate_alike, integrate_wide
 from mixcheck.fitting.likelihood.copies import join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
@@ -93,13 +93,17 @@ class Refitting(Estimates):
 
     @property
     def _at_limits(self) -> bool:
-        return self.limits is not None or self.optimum.flat > 0
+        at = self.optimum
+        return self.limits is not None or at.flat > 0 or at.integrated
 
     def _settled(self, problem: Problem, optimum: Optimum) -> Self:
         """The refit whose search has ended there, if it was the right search."""
         if has_limits(problem, optimum):
             return self._estimate_anew(problem)
-        exact = None if self.method.joint else integrate_wide(problem, optimum)
+        if self.method.joint:
+            exact = integrate_alike(problem, self.method)
+        else:
+            exact = integrate_wide(problem, optimum)
         return self._again(problem, exact or optimum)
 
     def _again(self, problem: Problem, optimum: Optimum) -> Self:
@@ -148,7 +152,7 @@ class Refitting(Estimates):
     def _stacked(self) -> StackedRefits | None:
         """How several responses are fitted together; None where each is fitted by itself."""
         method = self.method
-        if self._at_limits or self.optimum.integrated or not isinstance(method, Laplace):
+        if self._at_limits or not isinstance(method, Laplace):
             return None
         if not stacks(self.problem, method):
             return None
@@ -184,8 +188,8 @@ class Refitting(Estimates):
     @property
     def _takes_steps(self) -> bool:
         """Whether the estimates of a response may be approximated by a step from these."""
-        whole = not self._at_limits and not self.optimum.integrated
-        return whole and not self.method.joint and not is_profiled(self.problem)
+        searched = not self._at_limits and not self.method.joint
+        return searched and not is_profiled(self.problem)
 
     def _step(self, response: FloatArray) -> Self:
         """The fit after one Newton step from these estimates towards those of a response."""
@@ -217,7 +221,7 @@ class Refitting(Estimates):
         limits = find_limits(problem, fixed)
 
         def search(known: Problem, start: FixedFit) -> Optimum:
-            determined = estimate_determined(known)
+            determined = estimate_determined(known) or integrate_alike(known, self.method, start)
             if determined is not None:
                 return determined
             found = estimate(known, self.method, start)
