@@ -166,6 +166,21 @@ def test_most_searches_end_together():
         assert sum(end is None for end in ends) <= 4, name
 
 
+def test_steps_that_overflow_are_shortened():
+    """A first step that takes means beyond all numbers is halved, and no search is given up."""
+    rng = np.random.default_rng(12)
+    g, n = np.repeat(np.arange(20), 10), 200
+    eta = -1.0 + 1.5 * rng.normal(size=20)[g] + 1.2 * rng.normal(size=n)
+    frame = pd.DataFrame({"g": g, "row": np.arange(n), "y": rng.poisson(np.exp(eta))})
+    port = port_of(mc.glmm("y ~ 1 + (1 | g) + (1 | row)", frame, family="poisson"))
+    responses = simulate(port, 20, seed=1)
+    assert responses.max() > 50.0
+    assert port._stacked is not None
+    data = join_responses([port._with_response(y).data for y in responses.T])
+    assert all(end is not None for end in port._stacked.fit(data, 20))
+    require_alike(port, port.refit_many(responses), [port.refit(y) for y in responses.T])
+
+
 def test_boundary_estimates_are_those_of_single_refits():
     """Variances that are zero in some refits are zero in them, and not in the others."""
     rng = np.random.default_rng(8)

@@ -33,7 +33,7 @@ __all__ = ["StackedRefits", "stacks"]
 
 # The modes of a refit are found where the decrement is this small, as those of a single fit.
 _DECREMENT = 1e-16
-_MOST_LOOKS = 12
+_MOST_LOOKS = 40
 
 
 def stacks(problem: Problem, method: Laplace) -> bool:
@@ -78,13 +78,13 @@ class StackedRefits:
         return self.copies.one
 
     @cached_property
-    def _held(self) -> Standardised | None:
+    def _standardised(self) -> Standardised | None:
         return standardise(self.problem)
 
     @cached_property
     def _searched(self) -> Copies:
         """Those in whose columns the search goes."""
-        return self.copies if self._held is None else Copies(self._held.problem)
+        return self.copies if self._standardised is None else Copies(self._standardised.problem)
 
     @may_overflow()
     def fit(self, data: Observed, count: int) -> list[Optimum | None]:
@@ -96,16 +96,16 @@ class StackedRefits:
             One response after another, in the fitter's order.
         count : int
         """
-        held, psi, scale = self._held, self.psi, self.scale
-        if held is not None:
-            psi, scale = held.there(psi), held.inverse_jacobian(psi) @ scale
+        columns, psi, scale = self._standardised, self.psi, self.scale
+        if columns is not None:
+            psi, scale = columns.there(psi), columns.inverse_jacobian(psi) @ scale
         batch = Batch(self._searched, data, count)
         start = nudge(self._searched.one, psi, scale)
         ends = search_copies(batch, start, scale, self.method.information)
         found = np.flatnonzero(ends.found)
         places = [self._place(end, scale) for end in ends.psi[found]]
         u = None
-        if held is None and found.size:
+        if columns is None and found.size:
             after = np.array([end for end, _ in places])
             u = self.copies.turn(ends.psi[found], after, choose_copies(ends.u, count, found))
         out: list[Optimum | None] = [None] * count
@@ -137,9 +137,9 @@ class StackedRefits:
         turned = turn(self._searched.one, psi)
         if turned is not None:
             psi, scale = turned[0], turned[1][:, None] * scale
-        if self._held is None:
+        if self._standardised is None:
             return psi, scale
-        return self._held.here(psi), self._held.jacobian(psi) @ scale
+        return self._standardised.here(psi), self._standardised.jacobian(psi) @ scale
 
     def _finish(
         self,
@@ -180,14 +180,14 @@ class StackedRefits:
             look = look_at(self.copies, problem, psi, here, self.method.information)
             over = look.overshoots(energy, rounding)
             there = (look.decrement < _DECREMENT) | stalls(look.decrement, least, look.energy)
-            if not (np.isfinite(look.decrement) & ~there).any():
+            if not ((np.isfinite(look.decrement) | over) & ~there).any():
                 break
             ahead = follow(self.copies, problem, look, psi)
             back = [0.5 * (a + b) for a, b in zip(before, here, strict=True)]
             before = merge_copies(over, before, here)
             here = merge_copies(over, back, ahead)
             energy = np.where(over, energy, look.energy)
-            least = np.minimum(least, look.decrement)
+            least = np.fmin(least, look.decrement)
         return look
 
     def _are_exact(self, batch: Batch, chosen: IntArray, look: Look) -> BoolArray:

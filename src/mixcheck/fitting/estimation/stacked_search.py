@@ -18,6 +18,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.fitting.estimation.optimize import POLE, REFIT_TOLERANCE
+from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.copies import Batch
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.mode import stalls
@@ -123,8 +124,8 @@ class _Search:
         going = np.arange(self.batch.count)
         while going.size:
             chosen = self._fill(going)
-            held = np.isin(chosen, going, assume_unique=True)
-            going = np.setdiff1d(going, self._advance(chosen, held), assume_unique=True)
+            still = np.isin(chosen, going, assume_unique=True)
+            going = np.setdiff1d(going, self._advance(chosen, still), assume_unique=True)
 
     def _fill(self, going: IntArray) -> IntArray:
         """The copies that are looked at: those that go on, and some at rest."""
@@ -145,7 +146,8 @@ class _Search:
         self.looks[chosen[going]] += 1
         over = look.overshoots(self.energy[chosen], self.rounding[chosen])
         known = self._knows_modes(chosen, look, largest) & ~over
-        lost = ~np.isfinite(look.energy + look.decrement) | (known & ~look.usable)
+        finite = np.isfinite(look.energy + look.decrement)
+        lost = (~finite & ~over) | (known & ~look.usable)
         lost = going & (lost | (self.looks[chosen] > _MOST_LOOKS))
         rest = known & going & ~lost & (largest < REFIT_TOLERANCE)
         stepping = known & going & ~rest & ~lost
@@ -188,7 +190,7 @@ class _Search:
         for part, kept, new, here in zip(
             self.u, self.before, after, look.mode.point.u, strict=True
         ):
-            new, here = (held.reshape(len(held), count, -1) for held in (new, here))
+            new, here = (by_copy(rows, count) for rows in (new, here))
             kept[:, chosen[on]] = here[:, on]
             part[:, chosen[on]] = new[:, on]
             part[:, chosen[back]] = 0.5 * (kept[:, chosen[back]] + here[:, back])

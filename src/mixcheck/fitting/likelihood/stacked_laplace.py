@@ -76,9 +76,9 @@ class Look:
         return out
 
     def overshoots(self, before: FloatArray, rounding: FloatArray) -> BoolArray:
-        """Whether the energy has risen from what it was, (c,)."""
-        noise = np.maximum(_ROUNDING * (1.0 + np.abs(self.energy)), rounding)
-        over: BoolArray = self.energy > before + noise
+        """Whether the energy has risen from what it was, (c,), or is no longer finite."""
+        noise = np.maximum(_ROUNDING * (1.0 + np.abs(before)), rounding)
+        over: BoolArray = np.isfinite(before) & ~(self.energy <= before + noise)
         return over
 
 
@@ -168,8 +168,8 @@ def _differentiate(
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
         roots=[
-            -2.0 * differentiate_product(*held)
-            for held in zip(mode.roots, point.scores, point.u, strict=True)
+            -2.0 * differentiate_product(*parts)
+            for parts in zip(mode.roots, point.scores, point.u, strict=True)
         ],
         u=None,
     )
@@ -186,9 +186,9 @@ def _log_det(factorization: Factorization, count: int) -> FloatArray:
 
 def _spread(entries: Gram, count: int) -> FloatArray:
     out = np.zeros(count)
-    for (f, g), held in entries.items():
+    for (f, g), block in entries.items():
         if f == g:
-            largest = held.diagonal().reshape(count, -1).max(axis=1)
+            largest = block.diagonal().reshape(count, -1).max(axis=1)
             out = np.maximum(out, largest)
     return out
 
@@ -206,7 +206,7 @@ def follow(copies: Copies, problem: Problem, look: Look, psi: FloatArray) -> lis
     mode, latent, count = look.mode, problem.latent, len(psi)
     point = mode.point
     changes = [change(b, a) for a, b in zip(mode.roots, copies.roots(psi), strict=True)]
-    effects = [scale(held, u) for held, u in zip(changes, point.u, strict=True)]
+    effects = [scale(moved, u) for moved, u in zip(changes, point.u, strict=True)]
     shifts = copies.shift(psi - look.psi)
     for k, part in enumerate(latent.gather(effects, len(shifts))):
         shifts[k] = shifts[k] if part is None else shifts[k] + part
@@ -217,8 +217,8 @@ def follow(copies: Copies, problem: Problem, look: Look, psi: FloatArray) -> lis
             if second is not None:
                 slopes[a] += second * shift
     rhs = [
-        scale(root.T, r) + scale(held.T, s)
-        for root, held, r, s in zip(
+        scale(root.T, r) + scale(moved.T, s)
+        for root, moved, r, s in zip(
             mode.roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]
@@ -228,7 +228,7 @@ def follow(copies: Copies, problem: Problem, look: Look, psi: FloatArray) -> lis
         far = np.maximum(far, np.abs(part).reshape(len(part), count, -1).max(axis=(0, 2)))
     near = (far <= _FAR)[:, None]
     out = []
-    for held, step, part in zip(point.u, look.step, du, strict=True):
+    for u, step, part in zip(point.u, look.step, du, strict=True):
         moved_by = np.where(near, part.reshape(len(part), count, -1), 0.0)
-        out.append(held + step + moved_by.reshape(part.shape))
+        out.append(u + step + moved_by.reshape(part.shape))
     return out

@@ -458,8 +458,8 @@ class GLMM:
     def _refit_many(self, responses: Any) -> Refits[GLMM]:
         aligned, labels = self._port.read_responses(responses)
         fits = self._port.refit_many(aligned)
-        held = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
-        return Refits(held, labels, self._port)
+        made = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
+        return Refits(made, labels, self._port)
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
