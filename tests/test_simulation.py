@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import joblib
@@ -15,7 +16,7 @@ from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts, DataView, Refittable
-from mixcheck.simulation import reduce_replicates, replicate, simulate
+from mixcheck.simulation import _reasons, reduce_replicates, replicate, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -296,6 +297,13 @@ def test_no_usable_refit_raises(model):
     model = replace(model, fails_above=-np.inf)
     with pytest.raises(ConvergenceError, match="none of 5 refits was usable"):
         reduce_replicates(refitted(model, seed=1, draws=5), first_numbers)
+
+
+def test_reasons_are_told_briefly():
+    """Of many long reasons the commonest is told, cut, and the number of the others."""
+    said = _reasons(Counter({"a" * 1000: 3, "b" * 1000: 2, "c": 1}))
+    assert said == f"{'a' * 300}.. (2 more with other reasons)"
+    assert _reasons(Counter({"c": 1})) == "c"
 
 
 def test_errors_of_the_statistic_are_not_swallowed(model):

@@ -66,6 +66,8 @@ _ROWS_SEEN_AGAIN = 20_000
 # processor's cache. Beyond so many replicates nothing is gained.
 TOGETHER_ROWS = 16_384
 TOGETHER = 100
+# Of a reason no more is told.
+_LONGEST_REASON = 300
 
 Statistic: TypeAlias = Callable[[DataView], FloatArray]
 Views: TypeAlias = tuple[DataView, ...]
@@ -488,6 +490,14 @@ def _onward(report: Callable[[int, int], Any], start: int, most: int) -> Callabl
     return lambda done, _: report(start + done, most)
 
 
+def _reasons(failures: Counter[str]) -> str:
+    """The commonest reason, and how many others there are."""
+    text = failures.most_common(1)[0][0]
+    text = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}.."
+    others = len(failures) - 1
+    return f"{text} ({others} more with other reasons)" if others else text
+
+
 def _collect(rows: list[FloatArray | str], replicates: Replicates) -> ReplicateNumbers:
     kept = [k for k, row in enumerate(rows) if not isinstance(row, str)]
     failures = Counter(row for row in rows if isinstance(row, str))
@@ -498,7 +508,7 @@ def _collect(rows: list[FloatArray | str], replicates: Replicates) -> ReplicateN
             else ("refits", 'Simplify the model, or check it with calibration="plug-in"')
         )
         raise ConvergenceError(
-            f"none of {len(rows)} {made} was usable: {'; '.join(failures)}. {remedy}"
+            f"none of {len(rows)} {made} was usable: {_reasons(failures)}. {remedy}"
         )
     numbers = np.array([rows[k] for k in kept], dtype=np.float64)
     return ReplicateNumbers(numbers, np.array(kept, dtype=np.intp), tuple(failures.most_common()))

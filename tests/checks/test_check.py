@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -306,12 +307,16 @@ def test_levels_that_no_table_has(level) -> None:
 
 
 @pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), np.intp(0)])
-def test_a_number_of_numpy_is_no_name(number) -> None:
-    """A column is named by a text or a whole number of Python, and the message writes it."""
-    for ask in (Zeros().by, lambda column: Zeros().where(column, True)):
-        with pytest.raises(OptionError, match=rf"write int\({number}\)"):
-            ask(number)
-    assert Zeros().where(3, np.int64(2)) == Zeros().where(3, 2)
+def test_whole_numbers_of_numpy_name_columns(number) -> None:
+    """Numbered columns of pandas are such numbers: they are stored as those of Python."""
+    for made, same in (
+        (Zeros().by(number), Zeros().by(int(number))),
+        (Zeros().where(number, np.int64(2)), Zeros().where(int(number), 2)),
+    ):
+        assert made == same
+        assert hash(made) == hash(same)
+        assert type(made.column) is int
+        assert check_from_dict(json.loads(json.dumps(made.to_dict()))) == made
     for column in (10**400, np.float64(1.0), True, np.bool_(True), None):
         with pytest.raises(OptionError, match="column must be"):
             Zeros().by(column)

@@ -68,11 +68,11 @@ def _plain_argument(name: str, value: object) -> Level:
     if name == "title":
         return require_text("name", value, "zeros of spring")
     if name == "column":
+        if isinstance(value, int | np.integer) and not isinstance(value, bool):
+            value = int(value)  # numbered columns of pandas are numbers of NumPy
         if isinstance(value, str) or (type(value) is int and abs(value) < _MOST_WHOLE):
             return value
-        hint = f"; write int({value!s})" if isinstance(value, np.integer) else ""
-        kind = type(value).__name__ if isinstance(value, np.integer) else shown(value)
-        raise OptionError(f"column must be a text, or a whole number of Python, found {kind}{hint}")
+        raise OptionError(f"column must be a text or a whole number, found {shown(value)}")
     if isinstance(value, np.bool_ | np.number):
         value = value.item()
     if isinstance(value, float):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -170,9 +171,10 @@ def _require_some(explored: Sequence[Explored]) -> None:
         wrong = next((one.failure for one in seen if one.failure is not None), None)
         if wrong is not None and wrong.__cause__ is not None:
             raise wrong
-        shown = "; ".join(sorted({one.reason for one in seen})[:3])
+        (reason, _), *others = Counter(one.reason for one in seen).most_common()
+        more = f" ({len(others)} more with other reasons)" if others else ""
         raise ComparisonError(
-            f"none of the {len(explored)} candidate models could be fitted: {shown}"
+            f"none of the {len(explored)} candidate models could be fitted: {reason}{more}"
         )
 
 

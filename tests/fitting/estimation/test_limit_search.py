@@ -302,3 +302,15 @@ def test_unit_of_response(family: str, unit: float) -> None:
     assert other.llf + len(data) * np.log(unit) == pytest.approx(one.llf, abs=1e-5)
     shift = other.params["dispersion: Intercept"] - one.params["dispersion: Intercept"]
     assert shift == pytest.approx(np.log(unit), abs=1e-4)
+
+
+def test_a_dispersion_at_its_other_end() -> None:
+    """Counts with tails longer than any negative binomial has: no Poisson is named."""
+    rng = np.random.default_rng(5)
+    with pytest.warns(mc.SeparationWarning) as seen:
+        fit = mc.glmm(
+            "y ~ 1", {"y": np.minimum(rng.zipf(1.8, 200), 1000)}, family="truncated_nbinom2"
+        )
+    reasons = {x.parameter: x.reason for x in fit.convergence.limits}
+    assert reasons["dispersion: Intercept"] == "flat"
+    assert "vary no more" not in str(seen[0].message)

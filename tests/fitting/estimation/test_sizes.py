@@ -65,3 +65,10 @@ def test_the_limit_of_the_address_space_counts():
         [sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True
     )
     assert done.stdout == "True True\n"
+
+
+def test_draws_that_have_no_room() -> None:
+    """So many simulated responses as no memory holds are refused at once."""
+    fit = mc.glmm("k ~ x", {"k": [1, 2, 3, 4, 6], "x": [1.0, 2.0, 3.0, 4.0, 6.0]}, family="poisson")
+    with pytest.raises(mc.OptionError, match=r"draws=18446744073709551615 .* GB of memory"):
+        fit.simulate(2**64 - 1)

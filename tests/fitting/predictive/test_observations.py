@@ -60,6 +60,7 @@ MODELS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "crossed": ("count ~ x + (1 | g) + (1 | h)", "poisson", {}),
     "linear": ("real ~ x + (1 | g)", "gaussian", {}),
     "edge of a link": ("root ~ 1 + (1 | g)", mc.families.Poisson(link="identity"), {}),
+    "tied levels": ("count ~ x + ar1(0 + h | g)", "poisson", {}),
     "no random effect": ("count ~ x", "poisson", {}),
 }
 

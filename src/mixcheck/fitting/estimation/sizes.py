@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixcheck.errors import DataError, DesignError
+from mixcheck.errors import DataError, DesignError, OptionError
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["available_memory", "require_possible", "require_room_for_rows"]
+__all__ = [
+    "available_memory",
+    "require_possible",
+    "require_room_for_draws",
+    "require_room_for_rows",
+]
 
 # Dense matrices of the size of the Schur complement that stand side by side, measured with
 # 5,000 crossed levels a side: the matrix, its factor, its inverse, and copies of these.
@@ -61,6 +66,21 @@ def require_room_for_rows(problem: Problem, rows: float) -> None:
         raise DataError(
             f"weights= stand for {rows:,.0f} rows, and checks look at each of them: that takes "
             f"{_gigabytes(need)} GB of memory; fit the model to fewer rows to check it"
+        )
+
+
+def require_room_for_draws(draws: int, rows: int) -> None:
+    """Refuse so many simulated responses, if they have no room in memory.
+
+    Raises
+    ------
+    OptionError
+    """
+    need, have = 8.0 * rows * float(draws), available_memory()
+    if need > (_MOST_BYTES if have is None else have):
+        raise OptionError(
+            f"draws={draws} of {rows:,} responses take {need / 1e9:.3g} GB of memory; write fewer "
+            "draws, or simulate them in parts with a seed for each"
         )
 
 

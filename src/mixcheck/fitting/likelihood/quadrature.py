@@ -30,10 +30,9 @@ from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization
-from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.roots import scale
+from mixcheck.fitting.latent.layout import Column, Factor, Gram, Summation
+from mixcheck.fitting.latent.roots import Root, scale
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back
 from mixcheck.fitting.likelihood.approximation import (
@@ -43,7 +42,7 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors
+from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import as_whole, shown
@@ -167,9 +166,9 @@ class GaussHermite(Approximation):
         curvature = problem.observed(mode.point.derivatives)
         visited = list(_iterate_nodes(problem, base, mode, rule))
         return Expansion(
-            weights=[factor.sums.spread(node.weight / sums.total) for node in visited],
-            eta=[node.eta for node in visited],
-            values=[node.derivatives.value for node in visited],
+            weights=[factor.sums.spread(w / sums.total) for nodes in visited for w in nodes.weight],
+            eta=[list(eta) for nodes in visited for eta in zip(*nodes.eta, strict=True)],
+            values=[value for nodes in visited for value in nodes.value],
             adjoint=find_adjoint(problem, mode, curvature, entries, direct.u),
         )
 
@@ -279,71 +278,90 @@ class _Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class _Node:
-    """One node: its place z (q,), effects u (q, m), weight (m,), predictors, derivatives."""
+class _Nodes:
+    """Some nodes: places z (b, q), effects u (b, q, m), weights (b, m), predictors, derivatives.
+
+    Predictors are (b, n), ``value`` and ``first`` are the log density of the rows and its first
+    derivatives in the predictors, (b, n).
+    """
 
     z: FloatArray
     u: FloatArray
     weight: FloatArray
     eta: list[FloatArray]
-    derivatives: Derivatives
+    value: FloatArray
+    first: list[FloatArray]
 
 
 def _iterate_nodes(
     problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule
-) -> Iterator[_Node]:
-    """The nodes ``u_k = u_hat + L^-T z_k`` in turn, ``H = L L'``.
+) -> Iterator[_Nodes]:
+    """The nodes ``u_k = u_hat + L^-T z_k``, ``H = L L'``, some at a time.
 
     Their weights are ``w_k exp(f(u_k) - f(u_hat) + z_k'z_k / 2)``, f the joint log density of the
     responses and effects of a level.
     """
-    factor, centre = problem.latent.factors[0], mode.point.u[0]
+    factor, centre, root = problem.latent.factors[0], mode.point.u[0], mode.roots[0]
     lower = mode.system.factorization.blocks(0)
     q, m = factor.shape
+    back = solve_upper(lower, np.broadcast_to(np.eye(q)[:, :, None], (q, q, m)))
     at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
         "qm,qm->m", centre, centre
     )
     together = max(1, _ROWS // max(problem.n, 1))
     for begin in range(0, len(rule.nodes), together):
-        nodes = rule.nodes[begin : begin + together]
-        places = [
-            centre + solve_upper(lower, np.broadcast_to(z[:, None, None], (q, 1, m)))[:, 0]
-            for z in nodes
-        ]
-        predicted = [predictors(problem, base, mode.roots, [u]) for u in places]
-        found = problem.derivatives_of_each(predicted, 1)
-        log_weights = rule.log_weights[begin : begin + together]
-        for z, log_weight, u, eta, d in zip(
-            nodes, log_weights, places, predicted, found, strict=True
-        ):
-            joint = factor.sums(d.value) - 0.5 * np.einsum("qm,qm->m", u, u)
-            yield _Node(z, u, np.exp(joint - at_mode + log_weight), eta, d)
+        z = rule.nodes[begin : begin + together]
+        u = centre + np.einsum("abm,kb->kam", back, z)
+        eta = [np.tile(part, (len(z), 1)) for part in base]
+        for column, effect in zip(factor.columns, _apply(root, u).swapaxes(0, 1), strict=True):
+            rows = effect[:, factor.sums.index]
+            eta[column.predictor] += rows if column.covariate is None else rows * column.covariate
+        d = problem.derivatives_of_copies(eta, 1)
+        value, *first = (x.reshape(len(z), -1) for x in (d.value, *d.first))
+        joint = _sum_levels(factor, value) - 0.5 * np.einsum("kqm,kqm->km", u, u)
+        weight = np.exp(joint - at_mode + rule.log_weights[begin : begin + together, None])
+        yield _Nodes(z, u, weight, eta, value, first)
+
+
+def _apply(root: Root, u: FloatArray) -> FloatArray:
+    """``Lambda u`` for effects of several nodes, (b, q, m)."""
+    b, q, m = u.shape
+    return scale(root, u.swapaxes(0, 1).reshape(q, b * m)).reshape(q, b, m).swapaxes(0, 1)
+
+
+def _sum_levels(factor: Factor, rows: FloatArray) -> FloatArray:
+    """Sums over the rows of each level, (b, n) to (b, m)."""
+    index = factor.sums.index + factor.m * np.arange(len(rows))[:, None]
+    return Summation(index.ravel(), len(rows) * factor.m)(rows.ravel()).reshape(len(rows), -1)
 
 
 def _sum_nodes(problem: Problem, base: Sequence[FloatArray], mode: Mode, rule: _Rule) -> _Sums:
     """The sums of `_Sums`, ``p_jk`` being the weight of a node over their sum."""
-    latent, root = problem.latent, mode.roots[0]
-    factor = latent.factors[0]
+    root, factor = mode.roots[0], problem.latent.factors[0]
     q, m = factor.shape
     total, u_sum, spread = np.zeros(m), np.zeros((q, m)), np.zeros((q, q, m))
     coef = [np.zeros(problem.n) for _ in base]
-    roots = np.zeros((q, q))
-    parts = []
-    for node in _iterate_nodes(problem, base, mode, rule):
-        u, weight, d = node.u, node.weight, node.derivatives
-        scores = latent.scatter({k: d.first[k] for k in latent.random_predictors})[0]
-        slope = weight * (scale(root.T, scores) - u)
-        total += weight
-        u_sum += slope
-        spread += slope[:, None] * node.z[None, :, None]
-        parts.append((weight * scores, u))
-        rows = factor.sums.spread(weight)
-        for target, first in zip(coef, d.first, strict=True):
-            target += rows * first
+    roots = np.zeros((q, q, m))
+    for nodes in _iterate_nodes(problem, base, mode, rule):
+        u, weight = nodes.u, nodes.weight
+        scores = np.stack([_scores(factor, column, nodes.first) for column in factor.columns], 1)
+        slope = weight[:, None] * (_apply(root.T, scores) - u)
+        total += weight.sum(axis=0)
+        u_sum += slope.sum(axis=0)
+        spread += np.einsum("kam,kb->abm", slope, nodes.z)
+        roots += np.einsum("km,kam,kbm->abm", weight, scores, u)
+        rows = weight[:, factor.sums.index]
+        for target, first in zip(coef, nodes.first, strict=True):
+            target += np.einsum("kn,kn->n", rows, first)
     normal = factor.sums.spread(1.0 / total)
-    for scores, u in parts:
-        roots += (scores / total) @ u.T
-    return _Sums(total, [normal * c for c in coef], roots, u_sum / total, spread / total)
+    sums = (roots / total).sum(axis=2)
+    return _Sums(total, [normal * c for c in coef], sums, u_sum / total, spread / total)
+
+
+def _scores(factor: Factor, column: Column, first: Sequence[FloatArray]) -> FloatArray:
+    """``z' l'`` of one effect of each level, (b, m)."""
+    rows = first[column.predictor]
+    return _sum_levels(factor, rows if column.covariate is None else rows * column.covariate)
 
 
 def _gradient(problem: Problem, psi: FloatArray, mode: Mode, sums: _Sums) -> FloatArray:

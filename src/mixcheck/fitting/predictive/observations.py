@@ -189,7 +189,10 @@ def _see_alone(
 
 
 def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:
-    """The view of all fits, one after another."""
+    """The view of all fits, one after another; where levels are tied, of the only one."""
+    if fits[0].view.problem.latent.tied:
+        (alone,) = fits
+        return alone.view
     psi = np.array([fit.view.psi for fit in fits])
     data = join_responses([fit.view.problem.data for fit in fits])
     out = Viewpoint(copies.stack(len(fits)).with_data(data), psi)

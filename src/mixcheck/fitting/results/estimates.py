@@ -230,9 +230,13 @@ class Estimates:
         """Fixed effects in which the likelihood has no curvature, each with a reason."""
         if self.optimum.curvature is None and self.optimum.hessian is None:
             return []
+        eta = self.problem.fixed(self.optimum.psi)
+        ends = zip(self.design.predictors, eta, self.family.simplest, strict=True)
         reasons: dict[str, LimitReason] = {
-            self._name(part, column): reason_at(part.name, simplest=part.name != "mean")
-            for part in self.design.predictors
+            self._name(part, column): reason_at(
+                part.name, simplest=part.name != "mean" and end in (0, np.sign(np.median(at)))
+            )
+            for part, at, end in ends
             for column in part.columns
         }
         return [(name, reasons[name]) for name in find_runaway(self.optimum, list(reasons))]

@@ -24,6 +24,7 @@ from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_lim
 from mixcheck.fitting.estimation.limits import find_limits
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.estimation.wide_groups import integrate_alike, integrate_wide
@@ -58,6 +59,7 @@ class Refitting(Estimates):
         """See `GLMM.simulate`."""
         count = require_whole("draws", draws)
         require_choice("conditioning", conditioning, CONDITIONINGS)
+        require_room_for_draws(count, self.nobs)
         chosen = choose_seed(seed)
         columns = {
             k: self._simulate_one(conditioning, stream(chosen, Purpose.SIMULATE, k))
