@@ -78,6 +78,7 @@ def test_known_degrees_of_freedom_are_no_parameter() -> None:
         assert mc.glmm("y ~ x + (1 | g)", data, family=StudentT(df=other)).llf < free.llf
 
 
+@pytest.mark.slow
 def test_many_degrees_of_freedom_are_the_gaussian() -> None:
     """Responses with light tails are fitted at the limit, which is named, and no test is made."""
     data = tailed()

@@ -105,7 +105,7 @@ def test_families(left: str, family: Any) -> None:
 
 def test_one_exception() -> None:
     """One response that differs within its group: the same story, from the width of the term."""
-    data = table()
+    data = table(20, 10)
     data.loc[3, "b"] = 1
     for options in ({}, {"method": "agq"}, {"reml": True}):
         fit, caught = fit_once("b ~ x + (1 | g)", data, family="binomial", **options)

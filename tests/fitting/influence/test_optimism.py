@@ -55,6 +55,7 @@ def test_efron_by_refits(table):
     assert found.df - found.by_term[SPREAD] == pytest.approx(written_out(fit, 1), abs=REFITTED)
 
 
+@pytest.mark.slow
 def test_trials_by_refits(table):
     """Three trials: up to three refits for each row, whatever the link."""
     family = mc.families.Binomial(link="cloglog")

@@ -87,6 +87,7 @@ def test_exact_for_a_normal_response(small: SimpleNamespace, layout: str) -> Non
     np.testing.assert_allclose(found.gradient, laplace.gradient, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_tensor_quadrature() -> None:
     """Crossed random effects, four of them: the likelihood by a product rule."""
     rng = np.random.default_rng(5)
