@@ -293,6 +293,27 @@ def test_effects_stay_in_the_domain_of_the_link(formula):
     assert "99 replicate data sets." in report["uniformity"].detail
 
 
+@pytest.mark.parametrize("rest", ["(1 | k)", "(1 | h)"])
+def test_the_law_of_effects_inside_the_domain(rest: str) -> None:
+    """Nested and crossed effects are normal ones given that all are inside: moments to 4 errors."""
+    data = pd.DataFrame({"y": 1.0, "g": [0, 0, 1, 1], "h": [0, 1, 0, 1], "k": [0, 1, 2, 3]})
+    design = build_design(parse_formula(f"y ~ 1 + (1 | g) + {rest}"), data, ratio_is_trials=False)
+    problem = arrange(design, mc.families.Poisson(link="identity"))
+    view, rng, count = Viewpoint(problem, np.array([1.5, 1.0, 1.0])), np.random.default_rng(1), 4000
+    shapes = [f.shape for f in problem.latent.factors]
+    drawn = [np.concatenate([part.ravel() for part in view.new_effects(rng)]) for _ in range(count)]
+    normal = [rng.standard_normal((20 * count, *shape)) for shape in shapes]
+    inside = np.ones(20 * count, dtype=np.bool_)
+    for row in range(4):
+        at = [f.sums.index[row] for f in problem.latent.factors]
+        inside &= 1.5 + sum(part[:, 0, j] for part, j in zip(normal, at, strict=True)) > 0.0
+    exact = np.concatenate([part[inside].reshape(inside.sum(), -1) for part in normal], axis=1)
+    for power in (1, 2):
+        one, other = np.array(drawn) ** power, exact**power
+        error = np.sqrt(one.var(axis=0) / len(one) + other.var(axis=0) / len(other))
+        assert (np.abs(one.mean(axis=0) - other.mean(axis=0)) < 4.0 * error).all()
+
+
 @pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
 def test_a_domain_that_no_effect_reaches():
     """Where some row stays outside whatever is drawn, the error names the link."""

@@ -38,8 +38,9 @@ __all__ = [
     "see_with",
 ]
 
-# Times that levels outside the domain of a link are drawn again.
+# Times that levels outside the domain of a link are drawn again; at first with all that they meet.
 _MOST_DRAWS = 500
+_WHOLE_DRAWS = 100
 
 
 Kept = TypeVar("Kept")
@@ -102,12 +103,29 @@ class Viewpoint:
         """Place of each row in an order that depends on what the rows hold, not where they are."""
         return _content_ranks(self.problem) if self.like is None else self.like.ranks
 
+    @cached_property
+    def _sets(self) -> tuple[IntArray, list[IntArray]]:
+        """Sets of levels that meet or are tied: that of each row (n,), and of each level (m,)."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
+        factors = self.problem.latent.factors
+        ends = np.cumsum([0, *(factor.independent.size for factor in factors)])
+        blocks = [a + f.independent.index for a, f in zip(ends, factors, strict=False)]
+        left, right = np.tile(blocks[0], len(blocks)), np.concatenate(blocks)
+        links = csr_array((np.ones(left.size), (left, right)), shape=(ends[-1], ends[-1]))
+        _, labels = connected_components(links, directed=False)
+        own = [np.arange(f.m) if f.ties is None else f.ties.blocks for f in factors]
+        return labels[blocks[0]], [labels[a + k] for a, k in zip(ends, own, strict=False)]
+
     def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
         """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
 
         Where a link does not map the whole line to means, as the identity for counts, the
         likelihood gives no weight to effects whose predictors leave its domain: under it, effects
-        are normal given that they stay inside. So the levels of rows outside are drawn again.
+        are normal given that they stay inside. So all levels that meet a row outside, directly or
+        through others, are drawn again, which is rejection sampling; where so many meet that this
+        comes to no end, the levels of rows outside alone.
 
         Raises
         ------
@@ -117,15 +135,19 @@ class Viewpoint:
         u = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
         if not self.problem.family.may_leave:
             return u
-        for _ in range(_MOST_DRAWS):
+        for count in range(_MOST_DRAWS):
             density = self.problem.family.log_density(self.problem.data, self.eta(u))
             outside = np.flatnonzero(~np.isfinite(density))
             if not outside.size:
                 return u
-            for effects, factor in zip(u, self.problem.latent.factors, strict=True):
-                levels = np.unique(factor.sums.index[outside])
-                if factor.ties is not None:
-                    levels = factor.ties.together(levels)
+            for f, (effects, factor) in enumerate(zip(u, self.problem.latent.factors, strict=True)):
+                if count < _WHOLE_DRAWS:
+                    rows, levels_of = self._sets
+                    levels = np.flatnonzero(np.isin(levels_of[f], rows[outside]))
+                else:
+                    levels = np.unique(factor.sums.index[outside])
+                    if factor.ties is not None:
+                        levels = factor.ties.together(levels)
                 effects[:, levels] = rng.standard_normal((factor.q, levels.size))
         raise ConvergenceError(
             f"simulated random effects take {outside.size} predictors out of the domain of the "
