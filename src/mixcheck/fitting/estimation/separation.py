@@ -25,6 +25,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.rank import independent_columns
+from mixcheck.fitting.latent.weighted_square import weighted_square
 
 __all__ = ["Separation", "find_separation"]
 
@@ -153,7 +154,7 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
     weight = np.abs(score)
     inside = counted & ~ends
     weight[inside] = 1.0
-    gram = np.column_stack([X.T @ (weight * column) for column in X.T])
+    gram = weighted_square(X, weight)
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     try:
         lower = np.linalg.cholesky(gram / np.outer(scale, scale))

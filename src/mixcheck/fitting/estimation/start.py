@@ -21,6 +21,7 @@ from mixcheck.fitting.latent.directions import scale_each, scatter_each, solve_e
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import Root
+from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.fitting.likelihood.mode import Mode, System, build_system
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
@@ -68,10 +69,12 @@ def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray])
     """``X' W X`` over all predictors, (n_beta, n_beta)."""
     out = np.zeros((problem.n_beta, problem.n_beta))
     for (a, b), weight in second.items():
-        block = (problem.X[a] * weight[:, None]).T @ problem.X[b]
-        out[problem.beta_slices[a], problem.beta_slices[b]] = block
-        if a != b:
-            out[problem.beta_slices[b], problem.beta_slices[a]] = block.T
+        one, other = problem.beta_slices[a], problem.beta_slices[b]
+        if a == b:
+            out[one, one] = weighted_square(problem.X[a], weight)
+        else:
+            out[one, other] = (problem.X[a] * weight[:, None]).T @ problem.X[b]
+            out[other, one] = out[one, other].T
     return out
 
 
@@ -201,7 +204,7 @@ def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
     """Root of the covariance of the mean's fixed effects without random effects, (p, p)."""
     weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
     X = problem.X[0]
-    return _inverse_root((X * weight[:, None]).T @ X)
+    return _inverse_root(weighted_square(X, weight))
 
 
 def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:

@@ -37,6 +37,7 @@ from mixcheck.fitting.latent.factorization import Factorization, log_det_slopes
 from mixcheck.fitting.latent.layout import Gram, Latent, Pair, Summation
 from mixcheck.fitting.latent.roots import scale, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
+from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
@@ -395,8 +396,11 @@ def _sum_products(
     """``sum_cd eta_c Q_cd eta_d'`` over the rows."""
     out = np.zeros((len(eta[0]),) * 2)
     for (c, d), held in weight.items():
-        product = (eta[c] * held) @ eta[d].T
-        out += product if c == d else product + product.T
+        if c == d:
+            out += weighted_square(eta[c].T, held)
+        else:
+            product = (eta[c] * held) @ eta[d].T
+            out += product + product.T
     return out
 
 
