@@ -135,7 +135,7 @@ class Optimum:
 
 @dataclass(eq=False)
 class _Whitened:
-    """The objective in whitened coordinates; counts evaluations and keeps the last mode."""
+    """The objective in whitened coordinates; keeps the last evaluation with a mode."""
 
     objective: Objective
     origin: FloatArray
@@ -146,6 +146,7 @@ class _Whitened:
     lost: int = 0
     known: Optimum | None = field(default=None, repr=False)
     exact: Hessian | None = None
+    hessian: FloatArray | None = field(default=None, repr=False)
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
@@ -250,7 +251,7 @@ def minimise(
         evaluation=evaluation,
         scale=scale,
         gradient=_largest(gradient),
-        hessian=_unwhiten(curvature, scale, free),
+        hessian=_unwhiten(search, curvature, free),
         smallest_eigenvalue=float(values[0]),
         evaluations=search.count,
         free=free,
@@ -269,8 +270,11 @@ def restrict_scale(scale: FloatArray, free: BoolArray) -> FloatArray:
     return out
 
 
-def _unwhiten(curvature: FloatArray, scale: FloatArray, free: BoolArray | None) -> FloatArray:
-    """Hessian in the parameters, (P, P), from the whitened one."""
+def _unwhiten(search: _Whitened, curvature: FloatArray, free: BoolArray | None) -> FloatArray:
+    """Hessian in the parameters, (P, P), from the whitened one, where it is not known itself."""
+    if search.hessian is not None and free is None:
+        return search.hessian
+    scale = search.scale
     searched = np.ones(scale.shape[0], dtype=np.bool_) if free is None else free
     back = np.linalg.inv(scale[searched])
     out = np.zeros((searched.size, searched.size))
@@ -393,7 +397,8 @@ def _curvature(
 ) -> FloatArray:
     """Whitened Hessian; by differences of the exact gradient where it is not known."""
     if search.exact is not None:
-        return _finite(search.scale.T @ search.exact(evaluation) @ search.scale)
+        search.hessian = _finite(search.exact(evaluation))
+        return _finite(search.scale.T @ search.hessian @ search.scale)
     here = search.scale.T @ evaluation.gradient
     length = _ONE_SIDED if one_sided else _DIFFERENCE
     columns = []
@@ -440,7 +445,7 @@ def differentiate_gradient(
     """Hessian of the deviance at psi, (P, P)."""
     search = _Whitened(objective, psi, scale)
     curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
-    return _unwhiten(curvature, scale, None)
+    return _unwhiten(search, curvature, None)
 
 
 def _escape(

@@ -7,6 +7,7 @@ that the deviance looks like half a unit sphere to the quasi-Newton search.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ _LEAST_DEVIATION = 0.03
 _MAX_EM = 6
 # EM stops where it changes the covariance parameters by less, relative to the largest.
 _EM_CHANGE = 0.15
+# Eigenvalues of scaled information below this are no more than rounding.
+_LEAST_EIGENVALUE = 1e-8
 # Numbers in one array of what rows do along several fixed effects.
 _MOST_NUMBERS = 4_000_000
 
@@ -370,9 +373,17 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
         )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     scaled = matrix / np.outer(deviations, deviations)
+    root: FloatArray = np.empty_like(scaled)
+    if not deviations.size:
+        return root
+    lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
+    # With a diagonal of ones the other eigenvalues have a product below e.
+    if not failed and float(np.prod(lower.diagonal())) ** 2 > math.e * _LEAST_EIGENVALUE:
+        root = lapack.dtrtri(lower, lower=1)[0].T
+        return root / deviations[:, None]
     values, vectors = np.linalg.eigh(scaled)
-    if values.min(initial=np.inf) < 1e-8:
-        root: FloatArray = vectors / np.sqrt(np.maximum(values, 1e-8))
+    if values.min() < _LEAST_EIGENVALUE:
+        root = vectors / np.sqrt(np.maximum(values, _LEAST_EIGENVALUE))
     else:
         root = np.linalg.inv(np.linalg.cholesky(scaled)).T
     return root / deviations[:, None]
