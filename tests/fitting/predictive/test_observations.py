@@ -13,6 +13,7 @@ import mixcheck as mc
 from mixcheck.errors import OptionError
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.port import CONDITIONINGS, DataView, port_of
+from mixcheck.simulation import replicate
 
 # The same sums in another order; marginal moments, by nodes for all rows, are known to 1e-8.
 ROUNDING = 1e-7
@@ -96,3 +97,17 @@ def test_refits_break_ties_as_their_fit():
     again = port.refit(port.observed)
     one, other = (p.observe("mode", np.random.default_rng(1)) for p in (port, again))
     np.testing.assert_allclose(one.residuals, other.residuals, atol=1e-5)
+
+
+@pytest.mark.parametrize("calibration", ["refit", "one-step"])
+def test_first_replicates_are_those_of_a_longer_run(calibration):
+    """A refit and what it sees depend on its number, not on how many there are beside it."""
+    port = fit_model("count ~ x + (1 + x | g)", "poisson")
+    few, many = (
+        replicate(port, draws=draws, seed=3, calibration=calibration) for draws in (7, 180)
+    )
+    for one, other in zip(few.batch(range(7)), many.batch(range(110)), strict=False):
+        assert not isinstance(one, Exception)
+        assert not isinstance(other, Exception)
+        for view, again in zip(one, other, strict=True):
+            require_same(view, again)
