@@ -25,7 +25,7 @@ _FIXED = (
 )
 _RANDOM = ("(1 | g)", "(1 | h)", "(1 | g) + (1 | h)", "(x | g)", "(x || g)", "(0 + x | g)")
 _STRUCTURED = (
-    *("cs(0 + f | g)", "homcs(0 + f | g)", "ar1(0 + row | g)", "homcs(0 + f | h)"),
+    *("cs(0 + f | g)", "homcs(0 + f | g)", "ar1(0 + step | g)", "homcs(0 + f | h)"),
     *("propto(1 | h, K)", "propto(1 | h, K) + (1 | g)", "diag(0 + f | g)"),
 )
 _STRANGE = (

@@ -59,6 +59,7 @@ def _base() -> pd.DataFrame:
             "flag": rng.random(ROWS) < 0.5,
             "day": pd.date_range("2020-01-01", periods=ROWS),
             "row": np.arange(ROWS),
+            "step": np.arange(ROWS),
             "grade": 1 + (mean > 2.0).astype(int) + (mean > 4.0) * (rng.random(ROWS) < 0.8),
         }
     )
@@ -107,7 +108,7 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "t": ("r ~ x + (1 | g)", {"family": "t"}),
     "hurdle": ("y ~ x + (1 | g)", {"family": "truncated_poisson", "zi": "~ 1"}),
     "symmetric": ("r ~ x + homcs(0 + f | g)", {}),
-    "serial": ("y ~ x + ar1(0 + row | g)", {"family": "poisson"}),
+    "serial": ("y ~ x + ar1(0 + step | g)", {"family": "poisson"}),
     "related": ("y ~ x + propto(1 | h, K)", {"family": "poisson", "kinship": True}),
     "importance": ("y ~ x + (1 | g)", {"family": "poisson", "method": "importance", "draws": 256}),
     "prior": ("y ~ x + (1 | g)", {"family": "poisson", "prior": True}),
