@@ -23,9 +23,10 @@ def test_numbers_are_one_column_and_factors_one_for_each_level_but_the_first():
     number = coded_columns(pd.Series([1.0, np.inf, 3.0]))
     np.testing.assert_array_equal(number, [[1.0], [np.nan], [3.0]])
     factor = coded_columns(pd.Series(["b", "a", None, "c"]))
-    np.testing.assert_array_equal(factor, [[1.0, 0.0], [0.0, 0.0], [np.nan, np.nan], [0.0, 1.0]])
-    days = coded_columns(pd.Series(pd.date_range("2024-01-01", periods=3)))
-    assert np.ptp(np.diff(days[:, 0])) == 0.0
+    np.testing.assert_array_equal(factor, [[0.0, 0.0], [1.0, 0.0], [np.nan, np.nan], [0.0, 1.0]])
+    days = coded_columns(pd.Series([pd.NaT, *pd.date_range("2024-01-01", periods=3)]))
+    assert np.isnan(days[0, 0])
+    assert np.ptp(np.diff(days[1:, 0])) == 0.0
     assert coded_columns(pd.Series([True, False, True])).shape == (3, 1)
 
 
@@ -35,6 +36,8 @@ def test_numbers_are_one_column_and_factors_one_for_each_level_but_the_first():
         ([2.0, 2.0, np.nan], "one value"),
         (["a", "a"], "one level"),
         ([str(k) for k in range(20)], "20 levels"),
+        ([[1, 2], [1, 2]], "neither numbers nor names"),
+        ([1j, 2j], "neither numbers nor names"),
     ],
 )
 def test_columns_that_say_nothing_are_told(values, reason):
@@ -44,7 +47,7 @@ def test_columns_that_say_nothing_are_told(values, reason):
 
 def test_whole_numbers_and_texts_are_levels():
     """Fractions, dates and true and false are none; what is missing has the code -1."""
-    assert level_codes(pd.Series([3, 1, 3])).tolist() == [1, 0, 1]
+    assert level_codes(pd.Series([3, 1, 3])).tolist() == [0, 1, 0]
     assert level_codes(pd.Series(["x", None])).tolist() == [0, -1]
     assert level_codes(pd.Series([1.0, np.nan, 2.0])).tolist() == [0, -1, 1]
     for values in ([0.5, 1.0], [True, False], pd.date_range("2024-01-01", periods=2)):
@@ -69,6 +72,7 @@ def test_other_forms_of_the_response_are_known():
     sick = np.array([0.0, 1.0, 1.0, 0.0])
     assert follows_response(pd.Series(["no", "yes", "yes", "no"]), sick)
     assert not follows_response(pd.Series(["no", "no", "yes", "no"]), sick)
+    assert not follows_response(pd.Series(["a", "b", "c", "d", "e"]), y)
     assert not same_partition(np.array([0, 0, 1]), np.array([0, 1, 2]))
 
 

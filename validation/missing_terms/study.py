@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=("correct", "refits", "wrong"))
     parser.add_argument("--datasets", type=int, default=200)
-    parser.add_argument("--draws", type=int, default=299)
+    parser.add_argument("--draws", type=int, default=199)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="of the first data set")
     parser.add_argument("--only", default="", help="designs whose name holds this text")

@@ -18,6 +18,7 @@ __all__ = [
     "coded_columns",
     "follows_response",
     "is_identifier",
+    "is_readable",
     "level_codes",
     "predictors_of",
     "same_partition",
@@ -29,21 +30,34 @@ MOST_LEVELS = 12
 FOLLOWS = 0.95
 
 
+def is_readable(column: pd.Series[Any]) -> bool:
+    """Whether its values are real numbers, dates, or names: lists and complex numbers are not."""
+    if column.dtype.kind == "c":
+        return False
+    try:
+        pd.factorize(column)
+    except TypeError:
+        return False
+    return True
+
+
 def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
     """A column as columns of a model matrix, (n, d), NaN where it is missing; or why it has none.
 
     A number, and a date, is itself; a factor has an indicator of each level but the first.
     """
+    if not is_readable(column):
+        return "its values are neither numbers nor names"
     known = known_rows(column)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        column = column.astype("int64")
+    if column.dtype.kind == "M":
+        column = (column - column.min()).dt.total_seconds()
     if is_number(column):
         values = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
         if np.unique(values[known]).size < 2:
             return "it has one value"
         out: FloatArray = values[:, None]
         return out
-    codes, levels = pd.factorize(column, sort=True)
+    codes, levels = pd.factorize(column)
     if len(levels) < 2:
         return "it has one level"
     if len(levels) > MOST_LEVELS:
@@ -55,14 +69,14 @@ def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
 
 def level_codes(column: pd.Series[Any]) -> IntArray | None:
     """Codes (n,) of a column as a factor, -1 where it is missing; None for fractions and dates."""
-    if column.dtype.kind == "M" or column.dtype.kind == "b":
+    if column.dtype.kind in "Mb" or not is_readable(column):
         return None
     if is_number(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         known = np.isfinite(values)
         if not known.any() or np.any(values[known] != np.rint(values[known])):
             return None
-    codes, _ = pd.factorize(column, sort=True)
+    codes, _ = pd.factorize(column)
     return np.asarray(codes, dtype=np.intp)
 
 
@@ -85,7 +99,9 @@ def follows_response(column: pd.Series[Any], response: FloatArray) -> bool:
     known = known_rows(column)
     other = response[known]
     if not is_number(column):
-        return same_partition(pd.factorize(column[known])[0], pd.factorize(other)[0])
+        codes, values = pd.factorize(column[known])
+        # Where every row differs from every other, so does all else.
+        return len(values) < other.size and same_partition(codes, pd.factorize(other)[0])
     one = column.to_numpy(dtype=np.float64, na_value=np.nan)[known]
     if one.size < 3 or np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
         return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
+
+import pandas as pd
 
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import coded_columns, follows_response, is_identifier
@@ -77,8 +79,8 @@ class MissingPredictor(Check):
         if isinstance(columns, str):
             return (Skipped(self.name, self.kind, columns),)
         terms, reasons = [], []
-        for name in columns:
-            found = _term(context, name, scores, given=self.column is not None)
+        for name, column in columns.items():
+            found = _term(context, name, column, scores, given=self.column is not None)
             if isinstance(found, ColumnTerm):
                 terms.append(found)
             else:
@@ -92,28 +94,29 @@ class MissingPredictor(Check):
         return (TermStatistic(self.name, self.kind, scores, terms, null, "columns", remark),)
 
 
-def _asked(check: MissingPredictor, context: CheckContext) -> list[str] | str:
-    """Names of the columns in question, or why they are not known."""
+def _asked(check: MissingPredictor, context: CheckContext) -> dict[str, pd.Series[Any]] | str:
+    """The columns in question by name, or why they are not known."""
     if check.column is not None:
-        column_of(context.frame, check.column)
-        return [check.column]
+        return {check.column: column_of(context.frame, check.column)}
     if not isinstance(context.model, Traceable):
         return (
             'It is not known which columns the model uses; name one, as in MissingPredictor("age").'
         )
     rows = context.model.data_rows
     left = rows.used if check.part == "mean" else rows.grouping
-    return [str(name) for name in context.frame.columns if name not in left]
+    return {str(name): column for name, column in context.frame.items() if name not in left}
 
 
-def _term(context: CheckContext, name: str, scores: RowScores, *, given: bool) -> ColumnTerm | str:
-    column = context.frame[name]
+def _term(
+    context: CheckContext, name: str, column: pd.Series[Any], scores: RowScores, *, given: bool
+) -> ColumnTerm | str:
+    """The term of a column, or why it has none."""
+    columns = coded_columns(column)
+    if isinstance(columns, str):
+        return columns
     if not given and is_identifier(column):
         return "it names rows"
     if follows_response(column, context.observed.response):
         return "it is the response in another form"
-    columns = coded_columns(column)
-    if isinstance(columns, str):
-        return columns
     term = ColumnTerm.of(name, {"column": name}, columns, scores)
     return "the model holds it" if term is None else term
