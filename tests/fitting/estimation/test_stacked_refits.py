@@ -52,6 +52,8 @@ def draw_table(seed: int) -> pd.DataFrame:
             "gamma": rng.gamma(3.0, mean / 3.0),
             "lognormal": np.exp(eta + 0.4 * rng.normal(size=n)),
             "real": eta + np.exp(0.3 * x) * rng.normal(size=n),
+            "grade": 1 + np.digitize(eta + rng.logistic(size=n), [-1.0, 0.0, 1.5]),
+            "heavy": eta + rng.standard_t(4.0, size=n),
             "beta": np.clip(rng.beta(5.0 * share, 5.0 * (1.0 - share)), 1e-4, 1.0 - 1e-4),
             "event": rng.binomial(1, share),
             "events": rng.binomial(8, share),
@@ -88,6 +90,8 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "zero-inflated nbinom2": ("nbinom2", "zinb ~ x + (1 | g)", {"zi": "~ 1"}),
     "random zero part": ("poisson", "zip ~ x + (1 | g)", {"zi": "~ 1 + (1 | g)"}),
     "truncated": ("truncated_poisson", "positive ~ x + (1 | g)", {}),
+    "ordinal": ("ordinal", "grade ~ x + (1 | g)", {}),
+    "Student's t": ("t", "heavy ~ x + (1 | g)", {}),
     "hurdle": ("truncated_poisson", "hurdle ~ x + (1 | g)", {"zi": "~ x"}),
 }
 

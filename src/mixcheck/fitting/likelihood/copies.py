@@ -21,7 +21,7 @@ from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
 from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.mode import Mode, Point, System
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem, Term, add_roundings
 
 __all__ = ["Batch", "Copies", "choose_copies", "join_responses", "merge_copies", "sum_copies"]
 
@@ -144,7 +144,9 @@ class Batch:
     @cached_property
     def rounding(self) -> FloatArray:
         """What the log likelihood of each copy is known to, (count,); see `Problem.rounding`."""
-        return np.array([self.alone(k).rounding for k in range(self.count)])
+        weights, sizes = self.copies.one.weights, self.data.constant.reshape(self.count, -1)
+        with np.errstate(over="ignore"):
+            return add_roundings(sizes if weights is None else weights * sizes)
 
     def alone(self, k: int) -> Problem:
         """The problem of one copy."""

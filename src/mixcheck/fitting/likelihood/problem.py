@@ -27,7 +27,7 @@ from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.likelihood.log_prior import LogPrior
 
-__all__ = ["Curvature", "Problem", "Term", "arrange"]
+__all__ = ["Curvature", "Problem", "Term", "add_roundings", "arrange"]
 
 # Scores of counts beyond this are known to no better than 1e-9.
 _LARGE = 1e6
@@ -35,6 +35,17 @@ _LARGE = 1e6
 _FEW_ROWS = 5_000
 # Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
 _LARGE_TERMS = 4.0
+
+
+def add_roundings(sizes: FloatArray) -> FloatArray:
+    """What sums of rows, (.., n) to (..), are known to whose constants have these sizes."""
+    largest = np.abs(sizes).max(axis=-1, initial=0.0)
+    known = (largest > 0.0) & np.isfinite(largest)
+    shares = sizes / np.where(known, largest, 1.0)[..., None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = np.linalg.norm(shares, axis=-1) * _LARGE_TERMS * np.finfo(np.float64).eps
+        out: FloatArray = np.where(known, largest * errors, largest)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,11 +249,7 @@ class Problem:
         sizes = self.data.constant
         with np.errstate(over="ignore"):
             sizes = sizes if self.weights is None else self.weights * sizes
-        largest = float(np.abs(sizes).max(initial=0.0))
-        if not 0.0 < largest < np.inf:
-            return largest
-        errors = float(np.linalg.norm(sizes / largest)) * _LARGE_TERMS * np.finfo(np.float64).eps
-        return largest * float(errors)
+        return float(add_roundings(sizes))
 
     @cached_property
     def products(self) -> Products | None:
