@@ -89,6 +89,10 @@ SUITES = (
     *("mc.checks.Spatial('x', 'z')", "mc.checks.Calibration()", "mc.checks.Rootogram(9)"),
     *("mc.checks.Heaping(5)", "mc.checks.HurdleZeros('x')", "mc.checks.Collinearity()"),
     *("mc.checks.Separation()", "mc.checks.Singularity()", "mc.checks.Phylogenetic('h', TREE)"),
+    *("mc.checks.Quantiles('z')", "mc.checks.Influence()", "mc.checks.Influence('g')"),
+    *("mc.checks.OutlyingGroups()", "mc.checks.Interaction()", "mc.checks.MissingGroup('h')"),
+    *("mc.checks.MissingPredictor('z')", "mc.checks.MissingSlope('x', 'g')"),
+    *("mc.checks.MissingPredictor()", "mc.checks.MissingSlope()", "mc.checks.MissingGroup()"),
 )
 _NO_COLUMN = (
     "mc.checks.Trend('nope')",
@@ -100,6 +104,8 @@ _NO_COLUMN += (
     *("mc.checks.Autocorrelation('flag', 'x', 40)", "mc.checks.Spatial('x', 'x')"),
     *("mc.checks.Spatial('f', 'z')", "mc.checks.Spatial('day', 'z')", "mc.checks.Groups('x')"),
     *("mc.checks.Groups('nope')", "mc.checks.Phylogenetic('h', '(a:1,b:1);')"),
+    *("mc.checks.MissingPredictor('day')", "mc.checks.MissingGroup('x')"),
+    *("mc.checks.MissingSlope('f', 'x')", "mc.checks.Influence('nope')"),
     *("mc.checks.Phylogenetic('x', TREE)", "mc.checks.Spread('day')", "mc.checks.HurdleZeros('f')"),
 )
 _NO_COLUMN += ("mc.checks.Zeros().where('f', 'nope')", "mc.checks.Trend('day')")
@@ -242,7 +248,28 @@ TARGETS: tuple[Target, ...] = (
         {"value": Argument(("0", "1", "3.0"), UNSURE, ("-1", "0.5"), 1.0)},
         ("value",),
     ),
-    *(Target(f"mc.checks.{name}") for name in ("Separation", "Singularity")),
+    *(
+        Target(f"mc.checks.{name}")
+        for name in ("Separation", "Singularity", "OutlyingGroups", "Interaction")
+    ),
+    *(
+        Target(
+            f"mc.checks.{name}",
+            {
+                word: Argument(
+                    ("None", right), values.optional(values.of_type(str)), ("3", "[]"), 0.8
+                )
+                for word, right in words
+            },
+            sure=False,
+        )
+        for name, words in (
+            ("Influence", (("group", "'g'"),)),
+            ("MissingGroup", (("column", "'h'"),)),
+            ("MissingPredictor", (("column", "'z'"), ("part", "'dispersion'"))),
+            ("MissingSlope", (("column", "'x'"), ("group", "'g'"))),
+        )
+    ),
     Target(
         "mc.checks.Calibration",
         {
@@ -282,7 +309,7 @@ TARGETS: tuple[Target, ...] = (
             f"mc.checks.{name}",
             {"against": Argument(("'fitted'", "'x'"), values.of_type(str), (), 0.9)},
         )
-        for name in ("Spread", "HurdleZeros")
+        for name in ("Spread", "HurdleZeros", "Quantiles")
     ),
     Target(
         "mc.checks.Groups",
@@ -508,14 +535,9 @@ TARGETS: tuple[Target, ...] = (
         sure=False,
     ),
     Target("made('report').short_document", {"figures": Argument(("True",), UNSURE)}),
-    Target(
-        "str",
-        {"object": Argument(("made('report')", "made('empty')", "made('levels')"), given=1)},
-        ("object",),
-        weight=0.3,
-    ),
+    *(Target(f"made({name!r}).__str__", weight=0.1) for name in ("report", "empty", "levels")),
     *(
-        Target("repr", {"object": Argument((f"made({name!r})",), given=1)}, ("object",), weight=0.1)
+        Target(f"made({name!r}).__repr__", weight=0.1)
         for name in (
             "report",
             "residuals",
@@ -1612,4 +1634,8 @@ EXEMPT = {
     **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs", "batch"), _WITHIN),
     **dict.fromkeys(("information", "log_density", "slope"), _WITHIN),
     **dict.fromkeys(("of_levels", "of_numbers", "observe_again"), _WITHIN),
+    **dict.fromkeys(("CheckContext", "CheckStatistic", "DataSet", "DataView"), _WITHIN),
+    **dict.fromkeys(("NullSample", "single_pvalues", "mean", "pvalue", "quantile"), _WITHIN),
+    **dict.fromkeys(("Effect", "found", "numbers", "rows"), _WITHIN),
+    **dict.fromkeys(("Refits", "count", "index"), _MADE),
 }

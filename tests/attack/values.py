@@ -171,7 +171,8 @@ def some_of(*types: Any) -> Domain:
 
 def column(value: Any) -> Allowed:
     """Names of columns: texts, and numbers where a table has them."""
-    return None if isinstance(value, str | int) and not isinstance(value, bool) else False
+    named = isinstance(value, str | int | np.integer) and not isinstance(value, bool)
+    return None if named else False
 
 
 def unsure(value: Any) -> Allowed:
