@@ -16,7 +16,7 @@ from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts, DataView, Refittable
-from mixcheck.simulation import _reasons, reduce_replicates, replicate, simulate
+from mixcheck.simulation import _reasons, average, reduce_replicates, replicate, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -394,3 +394,11 @@ def test_drawing_stops_once_there_is_enough(model):
     assert seen[-2:] == [(20, 40), (20, 20)]
     fixed = reduce_replicates(plug_in(model, seed=3, draws=20), first_numbers)
     np.testing.assert_array_equal(found.numbers, fixed.numbers)
+
+
+def test_numbers_that_are_not_random_stay_as_they_are():
+    """A mean of equal numbers is that number, to the last digit, and infinity where one is."""
+    equal = np.full((3, 5, 2), 0.1) * np.array([1.0, 3.0])
+    np.testing.assert_array_equal(average(equal), equal[:, 0])
+    equal[0, 2, 0] = np.inf
+    assert average(equal)[0, 0] == np.inf

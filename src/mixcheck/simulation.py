@@ -417,9 +417,12 @@ class ReplicateNumbers:
 
 def average(single: FloatArray) -> FloatArray:
     """Mean over randomisations of numbers (.., K, s); infinite where one of them is."""
+    first = single[..., 0, :]
     with np.errstate(invalid="ignore"):
-        mean: FloatArray = single.mean(axis=-2)
-    return mean
+        # Numbers that randomisation does not move stay as they are, to the last digit.
+        mean = first + (single - first[..., None, :]).mean(axis=-2)
+        out: FloatArray = np.where(np.isfinite(mean), mean, single.mean(axis=-2))
+    return out
 
 
 def reduce_views(views: Views, statistic: Statistic) -> FloatArray:
