@@ -87,7 +87,8 @@ def test_strict(capsys):
 def test_seed_reproduces(tmp_path):
     """One seed gives one report; without it the seed that was drawn is in the report."""
     paths = [tmp_path / name for name in ("a.json", "b.json", "c.json")]
-    assert _check(*CBPP, *FEW[2:], "--json", str(paths[0])) == 0
+    # Any seed may be drawn, and a model close to the level passes by most of them.
+    assert _check(*CBPP, *FEW[2:], "--json", str(paths[0])) in (0, 1)
     seed = json.loads(paths[0].read_text())["provenance"]["seed"]
     for path, number in zip(paths[1:], (seed, seed + 1), strict=True):
         _check(*CBPP, *FEW[2:], "--seed", str(number), "--json", str(path))
