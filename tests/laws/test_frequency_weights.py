@@ -35,7 +35,8 @@ def compressed(rows):
 
 @pytest.mark.parametrize(("make", "family"), [(counts, "poisson"), (rounded, "gaussian")])
 @pytest.mark.parametrize(
-    "how", [{"draws": 99}, {"calibration": "refit", "draws": 9}, {"draws": 49, "conditioning": "mode"}]
+    "how",
+    [{"draws": 99}, {"calibration": "refit", "draws": 9}, {"draws": 49, "conditioning": "mode"}],
 )
 def test_compressed_data_give_the_report_of_the_data(make, family, how):
     """The same seed gives the same p-values, effects and rows, whichever way data are written."""
