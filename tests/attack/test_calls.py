@@ -23,7 +23,7 @@ from attack.run import attack
 from attack.surface import Step
 
 # The long form makes 12,000 calls: python tests/attack/run.py
-CALLS = 600
+FEW, CALLS = 60, 600
 SEED = 20_261_125
 
 
@@ -33,11 +33,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_each_call_ends_in_an_answer_or_in_one_sentence() -> None:
+@pytest.mark.parametrize("calls", [FEW, pytest.param(CALLS, marks=pytest.mark.slow)])
+def test_each_call_ends_in_an_answer_or_in_one_sentence(calls: int) -> None:
     """Of 600 generated calls none shows another library, hangs, leaks or answers wrongly."""
     faults = [
         f"{SEED}:{made.number} {fault.kind} [{fault.place}] {fault.words} <- {made.text}"
-        for made in attack(CALLS, SEED)
+        for made in attack(calls, SEED)
         for fault in made.outcome.faults
     ]
     assert not faults, "\n".join(faults)
