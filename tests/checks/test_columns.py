@@ -10,6 +10,7 @@ import pytest
 
 from mixcheck.checks.columns import (
     coded_columns,
+    composes_response,
     follows_response,
     is_identifier,
     level_codes,
@@ -93,3 +94,14 @@ def test_predictors_are_neither_groups_nor_the_response_nor_trials():
     assert list(predictors_of(rows)) == []
     rows.frame["x"] = [0.1, 0.2, 0.5]
     assert list(predictors_of(rows)) == ["x"]
+
+
+def test_columns_that_give_the_response_together_are_no_predictors():
+    """Trials and failures, a share and its trials; not a column of its own."""
+    k, n = np.array([1.0, 0.0, 3.0, 2.0, 5.0]), np.array([4.0, 6.0, 5.0, 9.0, 5.0])
+    frame = pd.DataFrame({"n": n, "f": n - k, "p": k / n, "x": [0.3, 0.1, 0.7, 0.2, 0.9], "one": 1})
+    assert composes_response("f", frame, k)
+    assert composes_response("n", frame, k)
+    assert composes_response("p", frame, k)
+    assert not composes_response("x", frame, k)
+    assert not composes_response("one", frame, k)

@@ -29,7 +29,7 @@ def run(data, formula="y ~ x + v + f + (1 | g)", draws=199):
 def test_it_names_the_pair_that_is_missing():
     """One finding of all pairs, with the size of the worst."""
     found = run(simulate(3, 0.3))
-    assert found.subject == {"columns": "x:v", "part": "mean"}
+    assert found.subject == {"column": "x", "other": "v", "part": "mean"}
     assert found.pvalue == 0.005
     assert found.effect.low < 0.3 < found.effect.high
     assert set(found.picture.labels) == {"x^2", "v^2", "x:v", "x:f", "v:f"}

@@ -13,7 +13,8 @@ from mixcheck.design import parse_formula
 from mixcheck.families import Binomial, NegativeBinomial2, Poisson
 from mixcheck.report.finding import Effect, Finding
 from mixcheck.report.report import Report
-from mixcheck.selection.remedies import Situation, combine, find_remedies, has_trials
+from mixcheck.selection.remedies import combine, find_remedies
+from mixcheck.selection.situation import Situation, has_trials
 from mixcheck.selection.space import model_of
 
 FRAME = pd.DataFrame(
@@ -147,12 +148,12 @@ def test_binary_responses_are_not_overdispersed():
 def test_families_that_do_not_exist_are_noted(monkeypatch):
     """A remedy that cannot be had is a note, not an error."""
     from mixcheck.errors import FamilyError
-    from mixcheck.selection import remedies
+    from mixcheck.selection import rules
 
     def none(name):
         raise FamilyError("none")
 
-    monkeypatch.setattr(remedies, "get_family", none)
+    monkeypatch.setattr(rules, "get_family", none)
     report = failing((checks.Dispersion(), "dispersion", "dispersion", 2.0))
     found, notes = answers(report, situation("y ~ x + (1 | g)"))
     assert found == {"y ~ x + (1 | g) + (1 | observation) poisson"}

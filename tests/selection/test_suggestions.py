@@ -95,7 +95,7 @@ def test_trend_of_a_predictor(data):
 def test_several_failures_are_answered_together(data):
     """Where a distribution and a mean fail, models change both."""
     suite = mc.checks.Dispersion() & mc.checks.Trend("x")
-    tried = mc.suggest(checked("over ~ x + w + (1 | g)", data, suite), most=7)
+    tried = mc.suggest(checked("over ~ x + w + (1 | g)", data, suite), most=16)
     both = [name for name, reasons in tried.why.items() if len(reasons) == 2]
     assert any("I(x ** 2)" in name and "nbinom2" in name for name in both)
     assert tried.best is not None
@@ -180,6 +180,8 @@ def test_wrong_calls(over):
 
 def test_offsets_and_weights_of_the_call(data):
     """Arrays given to the fit reach the alternatives."""
+    # The other response says much of this one, and is no predictor.
+    data = {name: values for name, values in data.items() if name != "y"}
     offset = 0.1 * data["w"]
     suite = mc.checks.Dispersion()
     report = checked("over ~ x + w + (1 | g)", data, suite, offset=offset)
@@ -234,7 +236,7 @@ def test_zeros_of_trials(left):
     table = {"k": k, "n": n, "f": n - k, "p": k / n, "g": g}
     formula = f"{left} ~ 1 + (1 | g)"
     report = checked(formula, table, mc.checks.Zeros(), "binomial", **NOTATIONS[left])
-    tried = mc.suggest(report, most=2)
+    tried = mc.suggest(report, most=4)
     assert tried.best is not None
     assert tried.best.description["zi"] == "~ 1"
     assert tried.best.value == pytest.approx(1629.316, abs=2e-3)

@@ -27,6 +27,9 @@ __all__ = [
 # Levels of a factor whose means are looked at; of more, ask for effects of groups.
 MOST_LEVELS = 12
 # A column whose ranks follow those of the response by more than this is another form of it.
+# Columns that one is compared with, and relative differences that are rounding.
+_MOST_COMPARED = 60
+_SAME = 1e-9
 FOLLOWS = 0.95
 
 
@@ -107,6 +110,32 @@ def follows_response(column: pd.Series[Any], response: FloatArray) -> bool:
         return False
     ranks = scaled_ranks(one)[0], scaled_ranks(other)[0]
     return abs(float(np.corrcoef(*ranks)[0, 1])) > FOLLOWS
+
+
+def composes_response(name: str, frame: pd.DataFrame, response: FloatArray) -> bool:
+    """Whether a column gives the response together with another one.
+
+    Their sum, difference, product or quotient, such as the share of successes beside the trials.
+    """
+    one = _numbers_of(frame[name])
+    if one is None or np.ptp(one) == 0.0:
+        return False
+    for other_name in frame.columns[:_MOST_COMPARED]:
+        other = None if other_name == name else _numbers_of(frame[other_name])
+        if other is None:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = (one + other, one - other, other - one, one * other, one / other, other / one)
+        if any(np.allclose(values, response, rtol=_SAME, atol=0.0) for values in made):
+            return True
+    return False
+
+
+def _numbers_of(column: pd.Series[Any]) -> FloatArray | None:
+    """A column of numbers all of which are known, (n,)."""
+    if not is_number(column) or not known_rows(column).all():
+        return None
+    return column.to_numpy(dtype=np.float64)
 
 
 def same_partition(one: IntArray, other: IntArray) -> bool:

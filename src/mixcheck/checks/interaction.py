@@ -63,7 +63,7 @@ class Interaction(Check):
             if products.shape[1] > MOST_COEFFICIENTS:
                 reasons.append(f"{label} (it has {products.shape[1]} coefficients)")
                 continue
-            subject = {"column": one} if one == other else {"columns": label}
+            subject = {"column": one} | ({} if one == other else {"other": other})
             term = ColumnTerm.of(label, subject, products, scores)
             if term is not None:
                 terms.append(term)

@@ -8,7 +8,12 @@ from typing import Any, ClassVar, final
 import pandas as pd
 
 from mixcheck.checks.check import Check
-from mixcheck.checks.columns import coded_columns, follows_response, is_identifier
+from mixcheck.checks.columns import (
+    coded_columns,
+    composes_response,
+    follows_response,
+    is_identifier,
+)
 from mixcheck.checks.score_terms import (
     PARTS,
     ColumnTerm,
@@ -116,7 +121,8 @@ def _term(
         return columns
     if not given and is_identifier(column):
         return "it names rows"
-    if follows_response(column, context.observed.response):
+    response = context.observed.response
+    if follows_response(column, response) or composes_response(name, context.frame, response):
         return "it is the response in another form"
     term = ColumnTerm.of(name, {"column": name}, columns, scores)
     return "the model holds it" if term is None else term

@@ -58,6 +58,7 @@ class Gaussian(Template):
     unit_range: ClassVar[tuple[float, float]] = (1e-125, 1e125)
     normal_error: ClassVar[bool] = True
     alike: ClassVar[tuple[str, ...]] = ("t",)
+    alike_if_positive: ClassVar[tuple[str, ...]] = ("gamma", "lognormal")
     also_called: ClassVar[str] = "normal lm lmer norm identity"
 
     def constant(self, y: FloatArray) -> FloatArray:

@@ -175,6 +175,8 @@ class Family(ABC):
     wider, narrower, alike : tuple of str
         Names of families for the same responses to try where these vary more than the family
         says, where they vary less, and where their distribution has another shape.
+    alike_if_positive : tuple of str
+        The last, where all responses are positive.
     without_zeros : str or None
         Name of the family of its responses that are not zero.
     also_called : str
@@ -208,6 +210,7 @@ class Family(ABC):
     wider: ClassVar[tuple[str, ...]] = ()
     narrower: ClassVar[tuple[str, ...]] = ()
     alike: ClassVar[tuple[str, ...]] = ()
+    alike_if_positive: ClassVar[tuple[str, ...]] = ()
     without_zeros: ClassVar[str | None] = None
     also_called: ClassVar[str] = ""
     also_called_with_zeros: ClassVar[str] = ""

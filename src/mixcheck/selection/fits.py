@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,29 @@ class KeptFits:
     def __getstate__(self) -> dict[str, Any]:
         # Workers are sent what is to be done, not what is done.
         return {"fit": self.fit, "_made": {}}
+
+
+@dataclass(frozen=True, eq=False)
+class KeptReports:
+    """Reports of a few fits, each made once in a process.
+
+    Attributes
+    ----------
+    check : callable
+        Gives the same report whenever it is called.
+    """
+
+    check: Callable[[Any], Report]
+    _made: dict[int, tuple[Any, Report]] = field(default_factory=dict)
+
+    def __call__(self, model: Any) -> Report:
+        """The report of a fit, made or kept; the fit is kept with it, so that its id is its own."""
+        if id(model) not in self._made:
+            self._made[id(model)] = (model, self.check(model))
+        return self._made[id(model)][1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"check": self.check, "_made": {}}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.checks.check import Suite
-from mixcheck.codec.shapes import NOT_STORED
+from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.comparison.record import Record
 from mixcheck.design import Design
@@ -23,22 +23,25 @@ from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.options import require_progress, require_whole, require_workers, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import port_of
+from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.selection.fits import GlmmFit, KeptFits, SuiteCheck, require_likelihood
-from mixcheck.selection.remedies import (
-    OBSERVATION,
-    Situation,
-    combine,
-    find_remedies,
-    has_trials,
-)
+from mixcheck.selection.candidates import Candidate
+from mixcheck.selection.explanations import diagnose, explained_by
+from mixcheck.selection.fits import GlmmFit, KeptFits, KeptReports, SuiteCheck, require_likelihood
+from mixcheck.selection.remedies import combine, find_remedies
 from mixcheck.selection.search import search_models
 from mixcheck.selection.selection import BestModel, RankedModel, Selection
+from mixcheck.selection.situation import OBSERVATION, Remedy, Situation, has_trials
 from mixcheck.selection.space import Model, Space, model_of, one_sided
 from mixcheck.streams import choose_seed
 
 __all__ = ["Suggestions", "suggest"]
+
+# What a further change must gain, in units of the criterion.
+PRICE = 4.0
+# Alternatives of the second round.
+_MOST_FURTHER = 6
 
 HONESTY = (
     "The candidates were made from the checks that failed on these data, so a model that passes "
@@ -64,6 +67,9 @@ class Suggestions(Record):
         On changes that could not be tried.
     failed, undecided : tuple of str
         Checks of the model as it is that fail, and that could not be decided.
+    caution : str
+        A sentence where the best alternative takes up as unexplained variation what something in
+        the data would explain.
     """
 
     selection: Selection | None
@@ -73,15 +79,25 @@ class Suggestions(Record):
     failed: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
     undecided: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
 
+    caution: str = field(default="", metadata=ADDED_LATER)
+
     _computed: ClassVar = ("verdict", "best")
 
     @property
     def candidates(self) -> tuple[RankedModel, ...]:
-        """The alternatives: those that pass first, then by criterion."""
+        """The alternatives: those that pass first, then by criterion.
+
+        Each change beyond the first costs 4 units of the criterion in this order, since all of
+        them were chosen on the same data.
+        """
         if self.selection is None:
             return ()
         others = [model for model in self.selection.models if model.model != self.current]
-        return tuple(sorted(others, key=lambda model: not model.admissible))
+        return tuple(sorted(others, key=self._rank))
+
+    def _rank(self, model: RankedModel) -> tuple[bool, float]:
+        changes = len(self.why.get(model.model, ()))
+        return not model.admissible, model.value + PRICE * max(changes - 1, 0)
 
     @property
     def best(self) -> BestModel:
@@ -111,13 +127,11 @@ class Suggestions(Record):
         criterion = self.selection.criterion if self.selection else ""
         words = f"{self.best.model} passes"
         difference = self.difference(self.best)
-        if difference is None:
-            return f"{words}."
-        side = "below" if difference < 0.0 else "above"
-        return (
-            f"{words}, with {criterion} {format_number(abs(difference))} {side} that of "
-            f"{self.current}."
-        )
+        if difference is not None:
+            side = "below" if difference < 0.0 else "above"
+            words += f", with {criterion} {format_number(abs(difference))} {side} that of "
+            words += self.current
+        return " ".join(part for part in (f"{words}.", self.caution) if part)
 
     @property
     def _nothing_fails(self) -> str:
@@ -209,10 +223,13 @@ def suggest(
 ) -> Suggestions:
     """Try the models that answer the failing checks of a report.
 
-    Each failing check has its usual remedies: for overdispersion another family or an effect
-    of each observation, for zeros a zero inflation, for a trend the predictor, its square or a
-    spline, for random effects that are not normal a slope. The models with one change, then
-    with several, are fitted, checked by the same suite, policy and random streams, and compared.
+    First it is asked what in the data would explain the failure: columns that the model does
+    not use, slopes, other groups, interactions, curves, the link, a spread or zeros that move with
+    a predictor. Only then come the usual remedies of each failing check that add a variation
+    which nothing explains: another family, an effect of each observation, a zero inflation; where
+    such a model comes first, it is asked again what would explain what is left. The
+    models with one change, then with several, are fitted, checked by the same suite, policy and
+    random streams, and compared.
 
     Parameters
     ----------
@@ -253,33 +270,116 @@ def suggest(
     require_progress(progress)
     fit = _fit_of(report, model)
     situation, options = _situation(fit)
-    remedies, notes = find_remedies(report, situation)
-    pairs = combine(remedies, situation.model, most)
-    models = [situation.model, *(changed for changed, _ in pairs)]
-    space = _listed(situation.model, models)
-    candidates = [space.candidate(one) for one in models]
-    why = {c.key: reasons for c, (_, reasons) in zip(candidates[1:], pairs, strict=True)}
-    failed, undecided = (
-        tuple(name for name, verdict in report.verdicts.items() if verdict is kind)
-        for kind in (Verdict.FAIL, Verdict.UNDECIDED)
-    )
-    if not pairs:
-        return Suggestions(None, candidates[0].key, {}, tuple(notes), failed, undecided)
-    if any(OBSERVATION in part.group for one in models for part in one.random):
+    seed = choose_seed(report.provenance.get("seed"))
+    fails = Verdict.FAIL in report.verdicts.values()
+    diagnosed = diagnose(fit, situation, seed, alone=True) if fails else None
+    remedies, notes = find_remedies(report, situation, diagnosed)
+    tried = dict(combine(remedies, situation.model, most))
+    if any(OBSERVATION in part.group for one in tried for part in one.random):
         situation = replace(situation, frame=_numbered(situation.frame))
         notes.append(f"The column {OBSERVATION!r} numbers the rows.")
-    selection = search_models(
-        candidates,
-        lambda _: (),
+    trials = _Trials(
+        situation.model,
+        report,
+        tuple(notes),
         KeptFits(GlmmFit(situation.frame, options)),
-        criterion=criterion,
-        check=_same_check(report),
-        checked="all",
-        seed=report.provenance.get("seed"),
-        n_jobs=n_jobs,
-        progress=progress,
+        KeptReports(_same_check(report)),
+        lambda candidates, fits, reports: search_models(
+            candidates,
+            lambda _: (),
+            fits,
+            criterion=criterion,
+            check=reports,
+            checked="all",
+            seed=report.provenance.get("seed"),
+            n_jobs=n_jobs,
+            progress=progress,
+        ),
     )
-    return Suggestions(selection, candidates[0].key, why, tuple(notes), failed, undecided)
+    found = trials.run(tried)
+    left: tuple[Finding, ...] = ()
+    if found.candidates:
+        further, left = trials.explain(found, tried, seed)
+        if further:
+            found = trials.run({**tried, **further})
+            _, left = trials.explain(found, {**tried, **further}, seed)
+    return replace(found, caution=_caution(found, left))
+
+
+_Search: TypeAlias = Callable[[Sequence[Candidate], KeptFits, KeptReports], Selection]
+_Tried: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trials:
+    """A model that fails, and how its alternatives are fitted and checked."""
+
+    current: Model
+    report: Report
+    notes: tuple[str, ...]
+    fits: KeptFits
+    reports: KeptReports
+    search: _Search
+
+    def run(self, tried: _Tried) -> Suggestions:
+        """Fit and check alternatives; what was seen before is kept."""
+        candidates = self._candidates(tried)
+        why = {c.key: tuple(r.why for r in tried[c.content]) for c in candidates[1:]}
+        selection = self.search(candidates, self.fits, self.reports) if tried else None
+        failed, undecided = (
+            tuple(name for name, verdict in self.report.verdicts.items() if verdict is kind)
+            for kind in (Verdict.FAIL, Verdict.UNDECIDED)
+        )
+        return Suggestions(selection, candidates[0].key, why, self.notes, failed, undecided)
+
+    def _candidates(self, tried: _Tried) -> list[Candidate]:
+        models = [self.current, *tried]
+        space = _listed(self.current, models)
+        return [space.candidate(one) for one in models]
+
+    def explain(
+        self, found: Suggestions, tried: _Tried, seed: int
+    ) -> tuple[dict[Model, tuple[Remedy, ...]], tuple[Finding, ...]]:
+        """What the first alternative leaves to be explained, where it explains not all itself.
+
+        Returns
+        -------
+        further : dict of Model to tuple of Remedy
+            The alternative with what would explain it.
+        left : tuple of Finding
+        """
+        first = next(c for c in self._candidates(tried) if c.key == found.candidates[0].model)
+        made = tried[first.content]
+        if found.best is not None and all(remedy.explains for remedy in made):
+            return {}, ()
+        fit = self.fits(first)
+        situation, _ = _situation(fit)
+        diagnosed = diagnose(fit, situation, seed, alone=False)
+        nothing = Report((), provenance={})
+        remedies, _ = find_remedies(nothing, situation, diagnosed)
+        further = {
+            changed: (*made, remedy)
+            for remedy in remedies
+            if remedy.explains and (changed := remedy.apply(situation.model)) not in tried
+        }
+        return dict(list(further.items())[:_MOST_FURTHER]), explained_by(diagnosed)
+
+
+def _caution(found: Suggestions, left: Sequence[Finding]) -> str:
+    """What the best alternative takes up, though something in the data would explain it."""
+    if found.best is None or not left:
+        return ""
+    told = ", ".join(" | ".join(_subject(finding)) for finding in left[:3])
+    return (
+        "It takes up as unexplained variation what something in the data would explain "
+        f"({told}): look there before you use it."
+    )
+
+
+def _subject(finding: Finding) -> tuple[str, ...]:
+    """What a finding is about, in words."""
+    words = (value for key, value in finding.subject.items() if key != "part")
+    return (finding.kind.replace("-", " "), *words)
 
 
 def _fit_of(report: Report, model: GLMM | None) -> GLMM:
@@ -325,7 +425,8 @@ def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
         model = replace(model, offsets=())
     elif design.offset_source is not None:
         options["offset"] = design.offset_source
-    return Situation(model, design.frame, has_trials(design.size)), options
+    positive = bool(np.all(design.response > 0.0))
+    return Situation(model, design.frame, has_trials(design.size), positive), options
 
 
 def _listed(model: Model, models: list[Model]) -> Space:

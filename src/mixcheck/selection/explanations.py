@@ -1,0 +1,277 @@
+"""What in the data would explain a failure: columns, groups, slopes, interactions, links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.checks import (
+    Check,
+    Interaction,
+    Link,
+    MissingGroup,
+    MissingPredictor,
+    MissingSlope,
+    Spread,
+    Suite,
+    Trend,
+)
+from mixcheck.checks.against import FITTED
+from mixcheck.checks.check import check
+from mixcheck.design.formula import quote_name
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.report.finding import Finding
+from mixcheck.report.policy import Policy, Verdict
+from mixcheck.report.report import Report
+from mixcheck.selection.random_parts import RandomPart
+from mixcheck.selection.rules import Rule, add_slopes, bend, skew, try_families
+from mixcheck.selection.situation import Question, Remedy, Situation
+
+__all__ = ["EXPLAINING", "diagnose", "diagnosis", "explained_by"]
+
+# Enough for a p-value of 0.005, which is where a candidate is tried, and not where it is believed.
+_DRAWS = 199
+_MOST_PREDICTORS = 8
+_LEAST_LEVELS_OF_GROUPS = 5
+
+
+def diagnosis(situation: Situation) -> Suite:
+    """The questions whose answers would explain a failure."""
+    model = situation.model
+    asked: list[Check] = [
+        MissingPredictor(),
+        MissingSlope(),
+        MissingGroup(),
+        Interaction(),
+        Link(),
+        Spread(),
+    ]
+    if "dispersion" in model.family.predictors:
+        asked.append(MissingPredictor(part="dispersion"))
+    if model.zi is not None:
+        asked.append(MissingPredictor(part="zi"))
+    asked += [
+        Trend(name) for name in situation.numbers[:_MOST_PREDICTORS] if name in situation.frame
+    ]
+    return Suite(tuple(asked))
+
+
+def diagnose(fit: GLMM, situation: Situation, seed: int | None, *, alone: bool) -> Report:
+    """The answers; each is judged by itself, or all of them together.
+
+    Parameters
+    ----------
+    fit : GLMM
+    situation : Situation
+        Of the fit.
+    seed : int, optional
+    alone : bool
+        Whether each question has the level for itself, as where candidates are looked for.
+    """
+    policy = Policy(adjust="none") if alone else Policy()
+    return check(
+        fit,
+        diagnosis(situation),
+        seed=seed,
+        draws=_DRAWS,
+        calibration="plug-in",
+        policy=policy,
+        n_jobs=1,
+    )
+
+
+def explained_by(report: Report) -> tuple[Finding, ...]:
+    """The findings that fail, the most surprising first."""
+    failing = [
+        finding
+        for finding in report.findings
+        if isinstance(finding, Finding) and report.verdicts[finding.check] is Verdict.FAIL
+    ]
+    return tuple(sorted(failing, key=_surprise, reverse=True))
+
+
+def _surprise(finding: Finding) -> float:
+    """How many standard deviations the statistic is from its mean in the replicates."""
+    spread = float(np.std(finding.replicates)) if finding.replicates.size else 0.0
+    return (finding.statistic - float(np.mean(finding.replicates))) / spread if spread else 0.0
+
+
+# ---- rules -------------------------------------------------------------------------------
+
+
+def _of_predictor(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    column, part = finding.subject.get("column"), finding.subject.get("part", "mean")
+    if column is None or column not in s.frame.columns:
+        return
+    name = quote_name(column)
+    if part == "mean":
+        why = f"{column} says something of the response"
+        yield Remedy("mean", f"{why}: {name}", True, terms=(*s.model.terms, name))
+    elif part == "dispersion":
+        yield from _disperse(name, s)
+    elif part == "zi":
+        yield from _zeros_along(name, s)
+
+
+def _disperse(name: str, s: Situation) -> Iterator[Remedy]:
+    """A dispersion that depends on a column."""
+    if "dispersion" not in s.model.family.predictors:
+        return
+    before = s.model.dispersion
+    if before is None or name not in before:
+        text = f"~ {name}" if before in (None, "~ 1") else f"{before} + {name}"
+        why = f"the spread moves with {name}: a dispersion that depends on it"
+        yield Remedy("part", why, True, dispersion=text)
+
+
+def _zeros_along(name: str, s: Situation) -> Iterator[Remedy]:
+    """A zero part that depends on a column."""
+    before = s.model.zi
+    if before is None or name not in before:
+        text = f"~ {name}" if before in (None, "~ 1") else f"{before} + {name}"
+        why = f"zeros move with {name}: a zero part that depends on it"
+        yield Remedy("part", why, True, zi=text)
+
+
+def _of_slope(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    column, group = finding.subject.get("column"), finding.subject.get("group")
+    for factor in dict.fromkeys(part.group for part in s.model.random):
+        if column is not None and ":".join(factor) == group:
+            why = f"the effect of {column} differs between levels of {group}"
+            yield from add_slopes(s, why, factor, (quote_name(column),))
+
+
+def _of_group(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    group = finding.subject.get("group", "")
+    factors = (group,) if group in s.frame.columns else tuple(group.split(":"))
+    if group and set(factors) <= set(s.frame.columns):
+        why = f"rows of a level of {group} go together: random intercepts of {group}"
+        yield Remedy("random", why, True, added=RandomPart(("1",), factors))
+
+
+def _of_interaction(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    one, other = finding.subject.get("column"), finding.subject.get("other")
+    if one is None or one not in s.frame.columns:
+        return
+    if other is None:
+        yield from bend(quote_name(one), f"the effect of {one} is curved", s)
+    elif other in s.frame.columns:
+        product = f"{quote_name(one)}:{quote_name(other)}"
+        why = f"the effect of {one} depends on {other}: {product}"
+        yield Remedy("mean", why, True, terms=(*s.model.terms, product))
+
+
+def _of_link(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    family = s.model.family
+    for link in family.allowed_links:
+        if link != family.link.name:
+            why = f"the scale of the effects is another one: the {link} link"
+            yield Remedy("distribution", why, True, link=link)
+
+
+def _of_spread(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    asked = getattr(None if question is None else question.check, "against", FITTED)
+    names = s.numbers if asked == FITTED else (quote_name(asked),)
+    for name in names[:_MOST_PREDICTORS]:
+        yield from _disperse(name, s)
+    if asked == FITTED:
+        why = "the spread moves with the fitted values"
+        yield from skew(why, s)
+        yield from try_families(s.model.family.wider, why, s, notes)
+
+
+def _of_groups(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    column = getattr(None if question is None else question.check, "column", "")
+    if not column or column not in s.frame.columns:
+        return
+    name = quote_name(column)
+    if finding.subject.get("aspect") == "spread":
+        yield from _disperse(name, s)
+        return
+    why = f"levels of {column} differ"
+    if s.frame[column].nunique() >= _LEAST_LEVELS_OF_GROUPS:
+        added = RandomPart(("1",), (column,))
+        yield Remedy("random", f"{why}: random intercepts of {column}", True, added=added)
+    elif name not in s.model.terms:
+        yield Remedy("mean", f"{why}: {name}", True, terms=(*s.model.terms, name))
+
+
+def _of_zeros_along(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    asked = getattr(None if question is None else question.check, "against", FITTED)
+    names = s.numbers if asked == FITTED else (quote_name(asked),)
+    for name in names[:_MOST_PREDICTORS]:
+        yield from _zeros_along(name, s)
+
+
+def _of_time(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    time, group = finding.subject.get("time"), finding.subject.get("group")
+    if time is None or time not in s.frame.columns:
+        return
+    column = s.frame[time]
+    why = f"residuals are correlated along {time}"
+    if group in s.frame.columns and _is_clock(column):
+        part = RandomPart((quote_name(time),), (str(group),), structure="ar1")
+        yield Remedy("random", f"{why}: autoregressive effects within {group}", True, added=part)
+    elif group is not None:
+        notes.append(
+            f"Autoregressive effects need {time} as whole numbers or an ordered factor, with equal "
+            "steps."
+        )
+    if s.is_number(time):
+        yield from bend(quote_name(time), why, s)
+
+
+def _is_clock(column: pd.Series[Any]) -> bool:
+    """Whether a column can be the time of an autoregressive structure."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return bool(column.cat.ordered)
+    return column.dtype.kind in "iu"
+
+
+def _of_space(
+    finding: Finding, question: Question | None, s: Situation, notes: list[str]
+) -> Iterator[Remedy]:
+    x, y = (quote_name(finding.subject.get(name, "")) for name in "xy")
+    if not (s.is_number(x) and s.is_number(y)):
+        return
+    curves = tuple(f"bs({name}, df=4)" for name in (x, y))
+    why = "residuals are correlated in space"
+    others = tuple(term for term in s.model.terms if term not in (x, y))
+    yield Remedy("mean", f"{why}: curves of {x} and {y}", True, terms=(*others, *curves))
+    surface = (*others, *curves, ":".join(curves))
+    yield Remedy("mean", f"{why}: a surface over {x} and {y}", True, terms=surface)
+
+
+EXPLAINING: dict[str, Rule] = {
+    "missing-predictor": _of_predictor,
+    "missing-slope": _of_slope,
+    "missing-group": _of_group,
+    "interaction": _of_interaction,
+    "link": _of_link,
+    "spread": _of_spread,
+    "groups": _of_groups,
+    "hurdle-zeros": _of_zeros_along,
+    "autocorrelation": _of_time,
+    "spatial": _of_space,
+}
