@@ -157,5 +157,6 @@ def predictors_of(rows: DataRows) -> Iterator[str]:
             continue
         column = rows.frame[name]
         same = rows.size is not None and is_number(column) and np.array_equal(column, rows.size)
-        if not same and not follows_response(column, rows.response):
+        told = follows_response(column, rows.response)
+        if not (same or told or composes_response(name, rows.frame, rows.response)):
             yield name

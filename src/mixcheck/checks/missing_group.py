@@ -11,7 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.columns import follows_response, level_codes, same_partition
+from mixcheck.checks.columns import composes_response, follows_response, level_codes, same_partition
 from mixcheck.checks.score_terms import GroupTerm, TermStatistic, read_scores
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
 from mixcheck.options import require_text
@@ -113,7 +113,10 @@ def _factors(rows: DataRows, context: CheckContext) -> Iterator[tuple[str, IntAr
     alone = []
     for name, column in context.frame.items():
         codes = level_codes(column)
-        if codes is None or follows_response(column, context.observed.response):
+        response = context.observed.response
+        if codes is None or follows_response(column, response):
+            continue
+        if name not in rows.grouping and composes_response(str(name), context.frame, response):
             continue
         alone.append((str(name), codes))
     yield from ((name, codes) for name, codes in alone if name not in rows.grouping)

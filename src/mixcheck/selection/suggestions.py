@@ -70,6 +70,8 @@ class Suggestions(Record):
     caution : str
         A sentence where the best alternative takes up as unexplained variation what something in
         the data would explain.
+    fits : mapping of str to GLMM
+        The fit of `best`, by its name; not kept in JSON.
     """
 
     selection: Selection | None
@@ -80,6 +82,7 @@ class Suggestions(Record):
     undecided: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
 
     caution: str = field(default="", metadata=ADDED_LATER)
+    fits: Mapping[str, GLMM] = field(default_factory=dict, metadata=NOT_STORED)
 
     _computed: ClassVar = ("verdict", "best")
 
@@ -106,9 +109,8 @@ class Suggestions(Record):
 
     @property
     def best_fit(self) -> GLMM | None:
-        """The fit of `best`."""
-        fit: GLMM | None = None if self.selection is None else self.selection.best_fit
-        return fit if self.best is not None else None
+        """The fit of `best`; None for suggestions from JSON."""
+        return None if self.best is None else self.fits.get(self.best.model)
 
     @property
     def reports(self) -> Mapping[str, Report]:
@@ -303,7 +305,8 @@ def suggest(
         if further:
             found = trials.run({**tried, **further})
             _, left = trials.explain(found, {**tried, **further}, seed)
-    return replace(found, caution=_caution(found, left))
+            tried |= further
+    return replace(found, caution=_caution(found, left), fits=trials.best_fit(found, tried))
 
 
 _Search: TypeAlias = Callable[[Sequence[Candidate], KeptFits, KeptReports], Selection]
@@ -336,6 +339,15 @@ class _Trials:
         models = [self.current, *tried]
         space = _listed(self.current, models)
         return [space.candidate(one) for one in models]
+
+    def best_fit(self, found: Suggestions, tried: _Tried) -> dict[str, GLMM]:
+        """The fit of the best alternative, by its name."""
+        best = found.best
+        return {
+            candidate.key: self.fits(candidate)
+            for candidate in self._candidates(tried)
+            if best is not None and candidate.key == best.model
+        }
 
     def explain(
         self, found: Suggestions, tried: _Tried, seed: int
