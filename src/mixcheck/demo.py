@@ -33,7 +33,6 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.parallel import Progress
-from mixcheck.port import port_of
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
@@ -100,7 +99,7 @@ class Story:
     Attributes
     ----------
     wrong, better : Chapter
-        The model that fails, and the suggestion that passes with the smallest AIC.
+        The model that fails, and the suggestion with the same terms that passes.
     suggestions : Suggestions
     comparison : Comparison
     conditional : tuple of ConditionalAIC
@@ -152,7 +151,7 @@ def run_demo(
     _say(show(_outcome(wrong)).strip())
     suggestions = _suggested(wrong, most, progress, width)
     _say(show(Document("", suggestions.document().blocks)).strip())
-    better = _better_chapter(suggestions)
+    better = _better_chapter(wrong, suggestions)
     _head(better.name, better.reason, width)
     _say(show(_outcome(better)).strip())
     story = _compared(wrong, better, suggestions)
@@ -188,16 +187,32 @@ def _suggested(wrong: Chapter, most: int, progress: Progress, width: int) -> Sug
     return suggestions
 
 
-def _better_chapter(suggestions: Suggestions) -> Chapter:
-    """The suggestion that passes with the smallest criterion, with the report it was given."""
-    best, fit = suggestions.best, suggestions.best_fit
-    if best is None or fit is None:
+def _better_chapter(wrong: Chapter, suggestions: Suggestions) -> Chapter:
+    """The suggestion with the same terms that passes with the smallest criterion.
+
+    With the same terms, what both models say of mining is one number each.
+    """
+    formula = wrong.fit.formula
+    alike = [
+        model
+        for model in suggestions.candidates
+        if model.admissible and model.description["formula"] == formula
+    ]
+    if not alike:
         raise ConvergenceError(f"{suggestions.verdict} Try another seed, or without --quick.")
-    name = fit.family.name
-    if len(port_of(fit).random_terms) > 1:
-        name = f"{name} with an effect of each count"
-    reason = f"Of the alternatives that pass it has the smallest AIC: {best.model}."
-    return Chapter(name, reason, fit, suggestions.reports[best.model])
+    chosen = min(alike, key=lambda model: model.value)
+    told = {k: v for k, v in chosen.description.items() if k in ("zi", "dispersion") and v}
+    family = chosen.description["family"].split(" ")[0]
+    fit = glmm(
+        formula,
+        wrong.fit.frame,
+        family=family,
+        zi=told.get("zi"),
+        dispersion=told.get("dispersion"),
+    )
+    name = ", ".join([fit.family.name, *(f"{k} {v}" for k, v in told.items())])
+    reason = f"Of the alternatives with the same terms that pass, it has the smallest AIC: {name}."
+    return Chapter(name, reason, fit, suggestions.reports[chosen.model])
 
 
 def _compared(wrong: Chapter, better: Chapter, suggestions: Suggestions) -> Story:

@@ -1,5 +1,6 @@
 """Questions about a model: residuals to findings."""
 
+from mixcheck.calls import answer_methods
 from mixcheck.checks.autocorrelation import Autocorrelation
 from mixcheck.checks.calibration import Calibration
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
@@ -83,3 +84,5 @@ __all__ = [
 ]
 
 answer_constructors()
+for _written_by_users in (CheckContext, CheckStatistic, DataView, NullSample):
+    answer_methods(_written_by_users)

@@ -36,6 +36,7 @@ __all__ = ["EXPLAINING", "diagnose", "diagnosis", "explained_by"]
 _DRAWS = 199
 _MOST_PREDICTORS = 8
 _LEAST_LEVELS_OF_GROUPS = 5
+_MOST_LEVELS_OF_SLOPES = 3
 
 
 def diagnosis(situation: Situation) -> Suite:
@@ -142,10 +143,18 @@ def _of_slope(
     finding: Finding, question: Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
     column, group = finding.subject.get("column"), finding.subject.get("group")
+    if column is None or column not in s.frame.columns:
+        return
+    why, name = f"the effect of {column} differs between levels of {group}", quote_name(column)
     for factor in dict.fromkeys(part.group for part in s.model.random):
-        if column is not None and ":".join(factor) == group:
-            why = f"the effect of {column} differs between levels of {group}"
-            yield from add_slopes(s, why, factor, (quote_name(column),))
+        if ":".join(factor) != group:
+            continue
+        if s.is_number(name) or s.frame[column].nunique() <= _MOST_LEVELS_OF_SLOPES:
+            yield from add_slopes(s, why, factor, (name,))
+        elif column not in factor:
+            # One variance in place of a covariance of all levels.
+            added = RandomPart(("1",), (*factor, column))
+            yield Remedy("random", f"{why}: intercepts of {group}:{column}", True, added=added)
 
 
 def _of_group(

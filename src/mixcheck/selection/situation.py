@@ -113,8 +113,8 @@ class Situation:
         if column is None or not set(group) <= set(self.frame.columns):
             return False
         by = [self.frame[part] for part in group]
-        within = column.groupby(by, observed=True)
-        return bool((within.max() > within.min()).any())
+        values = column.groupby(by, observed=True).nunique()
+        return bool((values > 1).any())
 
 
 @dataclass(frozen=True)
