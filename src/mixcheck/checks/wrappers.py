@@ -143,7 +143,7 @@ class By(_Wrapper):
             raise OptionError(
                 f"{shown(self.column)} has {levels:,} different values in {rows:,} rows, and by() "
                 f"asks of each by itself; write Trend({self.column!r}) for a number, or give a "
-                "column of levels, such as pandas.cut makes of it"
+                "column of levels, such as intervals of it"
             )
 
     def __repr__(self) -> str:
