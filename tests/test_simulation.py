@@ -15,7 +15,7 @@ from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
-from mixcheck.port import ConvergenceFacts, DataView, Refittable
+from mixcheck.port import ConvergenceFacts, DataView, Limit, Refittable
 from mixcheck.simulation import _reasons, average, reduce_replicates, replicate, simulate
 from mixcheck.streams import Purpose, stream
 
@@ -359,6 +359,28 @@ def test_the_calibration_suits_the_model(model, pool, monkeypatch):
     reduced = reduce_replicates(replicate(stepping, seed=1, draws=5), first_numbers)
     assert reduced.numbers.shape == (5, 3)
     assert stepping.asked == [(N, 5, True)]
+
+
+@dataclass(frozen=True, eq=False)
+class LimitedMean(NormalMean):
+    """A mean with a parameter that has no finite estimate, for a reason."""
+
+    reason: str = "groups"
+
+    @property
+    def convergence(self):
+        """At rest, beside the limit."""
+        return replace(super().convergence, limits=(Limit("(1 | g)", self.reason),))
+
+
+def test_where_groups_determine_the_responses_no_refits_are_made_unasked():
+    """The plug-in, with the reason, by default only, and for no other limit."""
+    model = LimitedMean(np.zeros(N))
+    plan = replicate(model)
+    assert plan.calibration == "plug-in"
+    assert "determine the responses" in plan.reason
+    assert replicate(model, calibration="refit").calibration == "refit"
+    assert replicate(LimitedMean(np.zeros(N), reason="dispersion")).calibration == "refit"
 
 
 def test_data_sets_are_seen_several_times(model, pool):

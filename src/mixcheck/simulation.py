@@ -291,7 +291,8 @@ def replicate(
         are seen (the parametric bootstrap). "one-step": these are one Newton step from the
         estimates, with random effects found anew. "plug-in": the estimates are taken for the
         truth, which makes most checks cautious. Without one it is "refit" up to 2,000 rows and
-        "one-step" beyond, and "plug-in" for models that cannot be fitted again.
+        "one-step" beyond, and "plug-in" for models that cannot be fitted again, or of which the
+        groups determine the responses, so that refits would have no finite estimates either.
 
     Returns
     -------
@@ -379,11 +380,21 @@ def _calibration(model: Checkable, asked: Calibration | None) -> tuple[Calibrati
         return asked, ""
     if not refittable:
         return "plug-in", f"{type(model).__name__} cannot be fitted again"
+    if isinstance(model, Converging) and _is_determined(model):
+        return "plug-in", "the random effects all but determine the responses, also those of refits"
     if not isinstance(model, BatchRefittable):
         return "refit", f"{type(model).__name__} can be fitted again"
     if len(model.frame) <= REFIT_ROWS:
         return "refit", f"there are no more than {REFIT_ROWS:,} rows"
     return "one-step", f"there are more than {REFIT_ROWS:,} rows"
+
+
+def _is_determined(model: Converging) -> bool:
+    """Whether standard deviations of random effects have no finite estimate: nor have refits.
+
+    Their search follows a ridge without an end, for seconds with some tens of rows.
+    """
+    return any(limit.reason == "groups" for limit in model.convergence.limits)
 
 
 @dataclass(frozen=True, eq=False)
