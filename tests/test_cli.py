@@ -432,3 +432,33 @@ def test_no_file_is_overwritten_by_another(tmp_path, capsys):
     assert "is the file of --json too" in capsys.readouterr().err
     assert data.read_bytes() == before
     assert not (tmp_path / "r").exists()
+
+
+def test_suite_and_policy_of_files(tmp_path, capsys):
+    """Files say which checks are asked and how they are judged; the exit code is the verdict."""
+    suite, policy = tmp_path / "suite.toml", tmp_path / "policy.json"
+    suite.write_text('[[checks]]\nkind = "dispersion"\n[[checks]]\nkind = "convergence"\n')
+    assert _check(*TICKS, *FEW, "--suite", str(suite)) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  dispersion" in out
+    assert "uniformity" not in out
+    policy.write_text('{"waive": {"dispersion": "known"}}')
+    assert _check(*TICKS, *FEW, "--suite", str(suite), "--policy", str(policy)) == 0
+    assert "known" in capsys.readouterr().out
+
+
+def test_what_is_wrong_in_files_of_options(tmp_path, capsys):
+    """A file that is missing, wrong, said twice or about to be overwritten ends with 2."""
+    suite, policy = tmp_path / "suite.json", tmp_path / "policy.json"
+    suite.write_text('{"checks": [{"kind": "zeross"}]}')
+    policy.write_text("{}")
+    for words, message in (
+        (["--suite", str(suite)], "no check is of kind 'zeross'"),
+        (["--suite", str(tmp_path / "none.json")], "none.json': it cannot be read"),
+        (["--policy", str(suite)], "a policy has no 'checks'"),
+        (["--policy", str(policy), "--alpha", "0.01"], "--alpha is part of a policy"),
+        (["--policy", str(policy), "--json", str(policy)], "is the file of --policy too"),
+    ):
+        assert _check(*CBPP, *FEW, *words) == 2
+        assert message in capsys.readouterr().err
+    assert policy.read_text() == "{}"

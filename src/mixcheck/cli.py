@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixcheck.fitting.results.glmm_fit import GLMM
+    from mixcheck.report.policy import Policy
     from mixcheck.report.report import Report
 
 __all__ = ["main"]
@@ -130,7 +131,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Fit a model and run the standard checks."
+    parser.description = "Fit a model and run the standard checks, or those of a file."
     parser.add_argument("data", metavar="DATA", help=_DATA_HELP)
     parser.add_argument(
         "--formula", required=True, help='such as "y ~ x + (1 | group)"; it is never executed'
@@ -150,7 +151,10 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--refits", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, help="processes; -1 for all cores")
-    parser.add_argument("--alpha", type=float, default=0.05, help="level of all checks together")
+    parser.add_argument("--alpha", type=float, help="level of all checks together (default 0.05)")
+    written = "file of the {}, which ends in .json, .toml or .yaml (default: {})"
+    for name, default in (("suite", "the standard checks"), ("policy", "--alpha")):
+        parser.add_argument(f"--{name}", metavar="FILE", help=written.format(name, default))
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -216,15 +220,16 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from mixcheck.checks.check import check
-    from mixcheck.report.policy import Policy
+    from mixcheck.checks.check import Suite, check
 
-    policy = Policy(alpha=options.alpha)
+    policy = _policy(options)
+    suite = None if options.suite is None else Suite.from_file(options.suite)
     _require_numbers(options)
     data = read_table(options.data)
     fit = _fit(options, data, options.formula, options.family)
     report = check(
         fit,
+        suite,
         seed=options.seed,
         draws=options.draws,
         calibration=options.calibration,
@@ -241,6 +246,17 @@ def _run_check(options: argparse.Namespace) -> int:
     forms = {"report": report.to_html, "json": report.to_json, "junit": report.to_junit}
     _deliver(options, text, forms)
     return _verdict_code(report, strict=options.strict)
+
+
+def _policy(options: argparse.Namespace) -> Policy:
+    """What is acceptable: by a file, or at a level."""
+    from mixcheck.report.policy import Policy
+
+    if options.policy is None:
+        return Policy() if options.alpha is None else Policy(alpha=options.alpha)
+    if options.alpha is not None:
+        raise OptionError("--alpha is part of a policy; write it into the file of --policy")
+    return Policy.from_file(options.policy)
 
 
 def _require_numbers(options: argparse.Namespace) -> None:
@@ -376,7 +392,7 @@ def _require_outputs(options: argparse.Namespace) -> None:
             f"{' and '.join(streamed)} would all go to standard output; give one of them only"
         )
     files = {f"--{name}": path for name, path in outputs.items() if path != _STANDARD}
-    taken = _data_file(options)
+    taken = _read_files(options)
     for name, path in files.items():
         require_writable(path, name)
         target = os.path.realpath(path)
@@ -385,11 +401,13 @@ def _require_outputs(options: argparse.Namespace) -> None:
         taken[target] = f"the file of {name}"
 
 
-def _data_file(options: argparse.Namespace) -> dict[str, str]:
-    """The file that the data come from, if there is one, and what it is."""
+def _read_files(options: argparse.Namespace) -> dict[str, str]:
+    """The files that are read, and what each of them is."""
     source = getattr(options, "data", _DATASET)
     named = source != "-" and not source.startswith(_DATASET)
-    return {os.path.realpath(source): "the file of the data"} if named else {}
+    read = {"the file of the data": source if named else None}
+    read |= {f"the file of --{name}": getattr(options, name, None) for name in ("suite", "policy")}
+    return {os.path.realpath(path): what for what, path in read.items() if path is not None}
 
 
 def _is_special(target: str) -> bool:

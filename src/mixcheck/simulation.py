@@ -309,7 +309,7 @@ def replicate(
     Davison & Hinkley (1997), Bootstrap Methods and their Application, section 4.2.
     """
     port = port_of(model)
-    _require_model(port)
+    require_model(port)
     require_choice("conditioning", conditioning, CONDITIONINGS)
     chosen, reason = _calibration(port, calibration)
     return Replicates(
@@ -329,7 +329,7 @@ def simulate(model: Checkable | Ported, **options: Any) -> Replicates:
     return replicate(model, **options)
 
 
-def _require_model(model: object) -> None:
+def require_model(model: object) -> None:
     if not isinstance(model, type) and isinstance(model, Checkable):
         return
     if hasattr(model, "predict") and not isinstance(model, type):

@@ -337,3 +337,71 @@ def test_levels_are_quoted_as_they_are_written(toy):
     coded = replace(model, frame=model.frame.assign(code=np.tile([1, 2], 20)))
     with pytest.raises(OptionError, match=r"equal to '1'; its values are 1, 2$"):
         Suite((Zeros().where("code", "1"),)).run(coded, seed=1, draws=5)
+
+
+NOTATIONS = {
+    "suite.json": '{"checks": [{"kind": "zeros"}, {"kind": "trend", "against": "Days"}]}',
+    "suite.toml": '[[checks]]\nkind = "zeros"\n[[checks]]\nkind = "trend"\nagainst = "Days"\n',
+    "suite.yaml": "checks:\n- kind: zeros\n- {kind: trend, against: Days}\n",
+}
+
+
+@pytest.mark.parametrize("name", NOTATIONS)
+def test_a_suite_of_a_file(tmp_path, name) -> None:
+    """The same suite is read from each notation."""
+    (tmp_path / name).write_text(NOTATIONS[name], encoding="utf-8")
+    assert Suite.from_file(tmp_path / name) == Zeros() & Trend("Days")
+
+
+def test_what_is_written_is_read_from_a_file(tmp_path) -> None:
+    """Every check that brings no code goes through a file."""
+    plain = Suite(tuple(check for check in EXAMPLES if not isinstance(check, Statistic)))
+    (tmp_path / "suite.json").write_text(plain.to_json(), encoding="utf-8")
+    assert len(plain) > 20
+    assert Suite.from_file(tmp_path / "suite.json") == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"checks": [{"kind": "zeross"}]}', "no check is of kind 'zeross'; there are "),
+        ('{"checks": [{"kind": "zeros", "n": 1}]}', "arguments of a check of kind 'zeros'"),
+        ('{"check": [{"kind": "zeros"}]}', "a suite has no 'check'; it is a mapping such as"),
+        ('{"checks": {"kind": "zeros"}}', "checks must be a list"),
+        ('{"checks": ["zeros"]}', r"checks\[0\] must be an object, found 'zeros'"),
+        ("[]", "it must be an object"),
+        ("{}", "has no item 'checks'"),
+        ('{"checks": [], "schema_version": 9}', "schema_version is 9, and 1 is read"),
+    ],
+)
+def test_what_is_no_suite_in_a_file(tmp_path, text, message) -> None:
+    """One sentence names the file and what is wrong in it."""
+    (tmp_path / "suite.json").write_text(text, encoding="utf-8")
+    with pytest.raises(OptionError, match=message) as caught:
+        Suite.from_file(tmp_path / "suite.json")
+    assert str(caught.value).count("suite.json") == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_holds_no_code(tmp_path) -> None:
+    """A function is refused at any depth, and its module is not imported."""
+    (tmp_path / "gone_module.py").write_text("raise SystemExit", encoding="utf-8")
+    asked = {"kind": "statistic", "function": "gone_module:f"}
+    for check in (asked, {"kind": "by", "column": "g", "check": asked}):
+        (tmp_path / "suite.json").write_text(json.dumps({"checks": [check]}), encoding="utf-8")
+        with pytest.raises(OptionError, match="names a function, and files hold no code"):
+            Suite.from_file(tmp_path / "suite.json")
+
+
+def test_cases_are_named_checks() -> None:
+    """Each case is a check, and has the attribute by which pytest calls a parameter."""
+    suite = Zeros().by("site") & Trend("Days") & Zeros().named("empty nests")
+    assert suite.cases() == suite.checks
+    assert [case.__name__ for case in suite.cases()] == [case.name for case in suite]
+    assert Zeros.__name__ == "Zeros"
+
+
+@pytest.mark.parametrize("case", (Zeros().by("site") & Trend("Days")).cases())
+def test_pytest_calls_a_case_by_its_name(case, request) -> None:
+    """The id of a parameter is the name of its check."""
+    assert request.node.name.endswith(f"[{case.name}]")

@@ -236,3 +236,46 @@ def test_fifty_findings_are_quick(finding):
     ]
     judged = Policy().judge(found)
     assert {judgement.verdict for judgement in judged} == {Verdict.FAIL}
+
+
+POLICIES = {
+    "p.json": '{"alpha": 0.01, "negligible": {"variance ratio": 0.1}, "waive": {"zeros": "known"}}',
+    "p.toml": 'alpha = 0.01\n[negligible]\n"variance ratio" = 0.1\n[waive]\nzeros = "known"\n',
+    "p.yaml": "alpha: 0.01\nnegligible: {variance ratio: 0.1}\nwaive:\n  zeros: known\n",
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_of_a_file(tmp_path, name):
+    """The same policy is read from each notation."""
+    (tmp_path / name).write_text(POLICIES[name], encoding="utf-8")
+    expected = Policy(alpha=0.01, negligible={"variance ratio": 0.1}, waive={"zeros": "known"})
+    assert Policy.from_file(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("alpha = 5", "alpha must be a number between 0 and 1"),
+        ("alpha = nan", "alpha must be"),
+        ("alpha = true", "alpha must be"),
+        ("alpha = 2020-01-01", "alpha must be"),
+        ("level = 0.05", "a policy has no 'level'; it has alpha, adjust, negligible and waive"),
+        ("adjust = 'all'", "adjust='all' is unknown; write 'min-p', 'holm' or 'none'"),
+        ("negligible = 0.1", "negligible must map the name of an effect to a size"),
+        ("waive = ['zeros']", "waive must map the name of a check to the reason"),
+    ],
+)
+def test_what_is_no_policy_in_a_file(tmp_path, text, message):
+    """One sentence names the file, what is wrong in it, and what is allowed."""
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(OptionError, match=message) as caught:
+        Policy.from_file(tmp_path / "p.toml")
+    assert str(caught.value).count("p.toml") == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_file_is_the_default(tmp_path):
+    """What a file leaves out takes its default."""
+    (tmp_path / "p.toml").write_text("", encoding="utf-8")
+    assert Policy.from_file(tmp_path / "p.toml") == Policy()

@@ -7,17 +7,21 @@ ordered set of checks that is run over one pass of replicates.
 from __future__ import annotations
 
 import inspect
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.checks import contents
 from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
-from mixcheck.codec.documents import from_json, to_json
+from mixcheck.codec.documents import from_json, read_document, to_json
+from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import Schema, Shape, by_hand
 from mixcheck.codec.writing import plain
+from mixcheck.codec.written_files import read_written
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, shown
 from mixcheck.parallel import Progress
@@ -40,16 +44,7 @@ __all__ = [
 
 Level: TypeAlias = str | int | float | bool
 
-# The checks of `Suite.standard`, by their kinds: the algebra does not know its elements.
-STANDARD = (
-    {"kind": "uniformity"},
-    {"kind": "dispersion"},
-    {"kind": "outliers"},
-    {"kind": "zeros"},
-    {"kind": "trend", "against": "fitted"},
-    {"kind": "random-effects"},
-    {"kind": "convergence"},
-)
+_LIKE = '{"checks": [{"kind": "zeros"}]}'
 
 _KINDS: dict[str, type[Check]] = {}
 
@@ -73,12 +68,15 @@ class Check(ABC):
         Whether the question can be asked of some rows only.
     least_rows : int
         Fewer rows than this give `Skipped`.
+    brings_code : bool
+        Whether an argument names a function, which no file may bring.
     """
 
     kind: ClassVar[str]
     needs: ClassVar[type] = Checkable
     about_rows: ClassVar[bool] = True
     least_rows: ClassVar[int] = 1
+    brings_code: ClassVar[bool] = False
     _shape: ClassVar[Shape]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -101,6 +99,11 @@ class Check(ABC):
         words = self.kind.replace("-", " ")
         told = [_spelled(value) for _, value in self._told()]
         return f"{words} [{', '.join(told)}]" if told else words
+
+    @property
+    def __name__(self) -> str:
+        """The same, by which pytest calls a parameter."""
+        return self.name
 
     def plan(self, context: CheckContext) -> tuple[Outcome, ...]:
         """What to measure on these rows, or why nothing can be."""
@@ -168,11 +171,11 @@ def _variant(kind: str, *arguments: Any) -> Check:
 
 
 def _spelled(value: Any) -> str:
-    return getattr(value, "__name__", None) or str(value)
+    return value.__name__ if callable(value) else str(value)
 
 
 def _shown(value: Any) -> str:
-    return getattr(value, "__name__", None) or repr(value)
+    return value.__name__ if callable(value) else repr(value)
 
 
 def _plain(value: Any) -> Any:
@@ -301,7 +304,72 @@ class Suite:
     @classmethod
     def standard(cls) -> Suite:
         """What every mixed model should answer to."""
-        return cls(tuple(map(check_from_dict, STANDARD)))
+        return cls(tuple(map(check_from_dict, contents.STANDARD)))
+
+    @classmethod
+    def quick(cls) -> Suite:
+        """What costs least: uniformity, dispersion, zeros, outliers and convergence."""
+        return cls(tuple(map(check_from_dict, contents.QUICK)))
+
+    @classmethod
+    def full(cls, model: Residuals | Checkable | Ported) -> Suite:
+        """All that the library can ask of a model and its data without further arguments.
+
+        The standard suite; spread, quartiles and zeros along the fitted values; numbers among
+        counts and heaps of them, or predicted probabilities where the response is of 0 and 1;
+        what the columns of the data would add to each part of the model; each grouping factor;
+        influence; and facts of the estimates. What does not apply is SKIPPED with its reason.
+        `Autocorrelation`, `Spatial` and `Phylogenetic` are left out, since they need to be told
+        what is near what.
+
+        Parameters
+        ----------
+        model : Checkable or Residuals
+
+        Raises
+        ------
+        OptionError
+            If it is no model.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence ~ period + (1 | herd)", cbpp, family="poisson")
+        >>> mc.checks.Groups("herd") in mc.Suite.full(fit)
+        True
+        """
+        asked = model.replicates.model if isinstance(model, Residuals) else model
+        return cls(tuple(map(check_from_dict, contents.full(asked))))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Suite:
+        """The suite that a file holds: data, and never code.
+
+        Parameters
+        ----------
+        path : path
+            A file of JSON, TOML or YAML, by its ending, with an item "checks": a list of mappings
+            as `check_from_dict` reads them. YAML needs PyYAML.
+
+        Raises
+        ------
+        OptionError
+            If there is no such file, it holds no suite, or one of its checks names a function,
+            whose module would have to be imported.
+        """
+        suite: Suite = read_written(path, "suite", lambda reader: _suite_of_data(cls, reader))
+        return suite
+
+    def cases(self) -> tuple[Check, ...]:
+        """The checks, for ``pytest.mark.parametrize``, which calls each by its name.
+
+        Examples
+        --------
+        >>> [case.__name__ for case in Suite.quick().cases()]
+        ['uniformity', 'dispersion', 'zeros', 'outliers', 'convergence']
+        """
+        return self.checks
 
     def __and__(self, other: Check | Suite) -> Suite:
         if isinstance(other, Check):
@@ -352,9 +420,7 @@ class Suite:
         try:
             return from_json(text, cls, "suite", versioned=False)
         except DataError as error:
-            raise OptionError(
-                f'{error}; a suite in JSON is an object such as {{"checks": [{{"kind": "zeros"}}]}}'
-            ) from None
+            raise OptionError(f"{error}; a suite in JSON is an object such as {_LIKE}") from None
 
     def run(
         self,
@@ -405,6 +471,32 @@ class Suite:
             n_jobs=n_jobs,
             progress=progress,
         )
+
+
+def _suite_of_data(cls: type[Suite], content: Reader) -> Suite:
+    """The suite of a file, if it says nothing else and names no function."""
+    unknown = [name for name in content.object() if name not in ("checks", "schema_version")]
+    if unknown:
+        raise OptionError(
+            f"a suite has no {', '.join(map(shown, unknown))}; it is a mapping such as {_LIKE}"
+        )
+    for kind in _kinds_in(content.value):
+        if kind in _KINDS and _KINDS[kind].brings_code:
+            raise OptionError(
+                f"a check of kind {kind!r} names a function, and files hold no code; add it where "
+                'you read the file, as in Suite.from_file(path) & Statistic("module:function")'
+            )
+    return read_document(content, cls, versioned=False)
+
+
+def _kinds_in(value: Any) -> Iterator[str]:
+    """Whatever is called a kind, at any depth."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("kind"), str):
+            yield value["kind"]
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _kinds_in(part)
 
 
 @answer_calls

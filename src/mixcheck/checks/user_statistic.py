@@ -84,6 +84,7 @@ class Statistic(Check):
     """
 
     kind: ClassVar[str] = "statistic"
+    brings_code: ClassVar[bool] = True
 
     function: Callable[[Any], Any]
     alternative: Alternative = "two-sided"

@@ -10,7 +10,7 @@ from mixcheck.codec.writing import json_text
 from mixcheck.errors import DataError
 from mixcheck.options import shown
 
-__all__ = ["SCHEMA_VERSION", "from_json", "json_schema", "to_json"]
+__all__ = ["SCHEMA_VERSION", "from_json", "json_schema", "read_document", "to_json"]
 
 SCHEMA_VERSION = 1
 
@@ -41,7 +41,17 @@ def from_json(text: str, cls: type[T], what: str, *, versioned: bool = True) -> 
     DataError
         If it is no JSON, of another version, or anything in it is not what is written there.
     """
-    content = parse_json(text, what)
+    return read_document(parse_json(text, what), cls, versioned=versioned)
+
+
+def read_document(content: Reader, cls: type[T], *, versioned: bool = True) -> T:
+    """As `from_json`, of content that is parsed already.
+
+    Raises
+    ------
+    DataError
+        If it is of another version, or anything in it is not what is written there.
+    """
     if versioned or content.has("schema_version"):
         _require_version(content)
     record: T = shape_of(cast(Any, cls)).read(content)

@@ -17,11 +17,11 @@ import numpy as np
 from mixcheck.errors import DataError
 from mixcheck.options import shown
 
-__all__ = ["Reader", "parse_json"]
+__all__ = ["DEEPEST", "Reader", "parse_json", "require_shallow"]
 
 _WORDS = {"inf": math.inf, "-inf": -math.inf}
 # Deeper than anything that is written here, and far from what Python's stack allows.
-_DEEPEST = 60
+DEEPEST = 60
 
 
 def parse_json(text: str, what: str) -> Reader:
@@ -36,7 +36,7 @@ def parse_json(text: str, what: str) -> Reader:
     Raises
     ------
     DataError
-        If it is no JSON, or nested too deeply to be anything of ours.
+        If it is no JSON, says something twice, or is nested too deeply to be anything of ours.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def parse_json(text: str, what: str) -> Reader:
     3
     """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except RecursionError:
         raise DataError(f"this is no {what}: it is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -53,9 +53,11 @@ def parse_json(text: str, what: str) -> Reader:
             f"{error.colno}"
         ) from None
     except ValueError as error:
+        if isinstance(error, DataError):
+            raise
         reason = " ".join(str(error).split())
         raise DataError(f"this is no JSON, so no {what} can be read: {shown(reason)}") from None
-    _require_shallow(content, what)
+    require_shallow(content, what)
     return Reader(content, "", what)
 
 
@@ -63,9 +65,24 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number in JSON")
 
 
-def _require_shallow(content: Any, what: str) -> None:
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{shown(twice)} stands twice in one object; write it once")
+    return content
+
+
+def require_shallow(content: Any, what: str) -> None:
+    """Refuse what is nested more deeply than anything of ours.
+
+    Raises
+    ------
+    DataError
+    """
     level = [content]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         level = [part for value in level for part in _parts(value)]
         if not level:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
+from mixcheck.codec.written_files import read_written
 from mixcheck.display.document import Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import DataError, OptionError
@@ -243,6 +245,24 @@ class Policy:
         if isinstance(adjust, str) and adjust in _FORMER:
             content = {**content, "adjust": _FORMER[adjust]}
         return cls(**content)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Policy:
+        """The policy that a file holds; what is left out takes its default.
+
+        Parameters
+        ----------
+        path : path
+            A file of JSON, TOML or YAML, by its ending, with the items alpha, adjust, negligible
+            and waive. YAML needs PyYAML.
+
+        Raises
+        ------
+        OptionError
+            If there is no such file, or it holds no policy.
+        """
+        policy: Policy = read_written(path, "policy", lambda reader: cls.from_dict(reader.value))
+        return policy
 
     def judge(self, findings: Sequence[Finding | Skipped]) -> tuple[Judgement, ...]:
         """Judge all findings of a report together.
