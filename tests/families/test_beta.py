@@ -1,5 +1,6 @@
 """What is particular to the beta and beta-binomial families."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -34,6 +35,32 @@ def test_betabinomial_is_that_of_scipy():
     np.testing.assert_allclose(upto, law.cdf(k), EXACT)
     np.testing.assert_allclose(below, law.cdf(k - 1.0), EXACT)
     np.testing.assert_allclose(family.variance(eta, m), law.var(), EXACT)
+
+
+@pytest.mark.parametrize("m", [1e6, 1e12])
+@pytest.mark.parametrize("k", [6.0, None], ids=["few successes", "half"])
+def test_betabinomial_is_known_to_its_term_sizes(m, k):
+    """The largest error of 20 log probabilities is within 4 roundings of them, and near."""
+    rng, family = np.random.default_rng(0), BetaBinomial()
+    eta = (rng.normal(size=20), rng.normal(1.0, 1.0, 20))
+    data = family.prepare(np.full(20, m // 2.0 if k is None else k), np.full(20, m))
+    error = family.log_density(data, eta) - _log_betabinomial(data.y, m, eta)
+    known = 4.0 * np.finfo(float).eps * family.term_sizes(data)[0]
+    assert known / 20.0 < np.abs(error).max() < known
+
+
+def _log_betabinomial(k, m, eta):
+    """The log probability to 60 digits, less only its last rounding."""
+    with mpmath.workdps(60):
+        out = []
+        for y, at, log_phi in zip(k, *eta, strict=True):
+            y, phi = mpmath.mpf(y), mpmath.exp(mpmath.mpf(log_phi))
+            a = phi / (1 + mpmath.exp(-mpmath.mpf(at)))
+            over = [m + 1, y + a, m - y + phi - a, phi]
+            under = [y + 1, m - y + 1, m + phi, a, phi - a]
+            log = mpmath.loggamma
+            out.append(float(mpmath.fsum(map(log, over)) - mpmath.fsum(map(log, under))))
+    return np.array(out)
 
 
 def test_with_a_large_precision_it_is_a_binomial():

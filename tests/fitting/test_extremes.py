@@ -218,6 +218,19 @@ def test_counts_whose_likelihood_is_rounding_are_refused(family: str, hessian: s
         mc.glmm("y ~ x + (1 | g)", _counts(1e15), family=family, hessian=hessian)
 
 
+@pytest.mark.parametrize("options", [{}, {"zi": "1"}], ids=["plain", "zi"])
+def test_trials_whose_likelihood_is_rounding_are_refused(options: dict[str, Any]) -> None:
+    """One row of 1e15 trials: sums of ``m log m`` take each other away, and leave no digit."""
+    data = pd.DataFrame({"k": np.resize([1, 4, 2, 6], 48), "m": np.resize([8.0, 9.0, 7.0], 48)})
+    data = data.assign(g=np.repeat(np.arange(8), 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        mc.glmm("k / m ~ 1 + (1 | g)", data, family="betabinomial", **options)
+    data.loc[3, "m"] = 1e15
+    with pytest.raises(DesignError, match=r"numbers of trials are so large, up to 1e\+15"):
+        mc.glmm("k / m ~ 1 + (1 | g)", data, family="betabinomial", **options)
+
+
 @pytest.mark.parametrize(
     ("formula", "options"),
     [

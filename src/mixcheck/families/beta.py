@@ -198,6 +198,11 @@ class BetaBinomial(Template):
         """Where both shapes and the precision are floats, ``(n,)``."""
         return _find_inside(self.link, eta)
 
+    def term_sizes(self, data: Observed) -> FloatArray:
+        """``m log m``: far from a binomial the sums over all trials and over one kind of them."""
+        m = _trials(data.size, data.y)
+        return np.asarray(m * np.log(np.maximum(m, 1.0)))
+
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives in predictors that are inside the domain."""
         return _betabinomial_derivatives(data, self.link.log_tails(eta[0], order), eta[1], order)

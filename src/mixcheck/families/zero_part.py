@@ -132,6 +132,10 @@ class ZeroPart(Family):
         """Those of the base."""
         return self.base.shapes
 
+    def term_sizes(self, data: Observed) -> FloatArray:
+        """Those of the base; see `Family.term_sizes`."""
+        return self.base.term_sizes(data)
+
     @property
     def harmless(self) -> float:  # type: ignore[override]
         """That of the base."""

@@ -135,11 +135,17 @@ def _require_precision(problem: Problem) -> None:
         return
     alone = problem if problem.weights is None else replace(problem, weights=None)
     if alone.rounding > _MOST_ROUNDING:
-        largest = float(np.abs(problem.data.y).max())
+        y, size = problem.data.y, problem.data.size
+        what, largest, remedy = (
+            ("responses", np.abs(y).max(), "treat the response as continuous and divide it, with")
+            if size is None
+            else ("numbers of trials", size.max(), "treat the proportion as continuous, with")
+        )
+        families = "'gamma'" if size is None else "'beta'"
         raise DesignError(
-            f"the responses are so large, up to {largest:.3g}, that their log-likelihood is known "
+            f"the {what} are so large, up to {largest:.3g}, that their log-likelihood is known "
             f"to {alone.rounding:.2g} at best, and random effects cannot be told from rounding; "
-            "treat the response as continuous and divide it, with family='gamma' or 'gaussian'"
+            f"{remedy} family={families} or 'gaussian'"
         )
 
 

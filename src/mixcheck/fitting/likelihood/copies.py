@@ -144,7 +144,8 @@ class Batch:
     @cached_property
     def rounding(self) -> FloatArray:
         """What the log likelihood of each copy is known to, (count,); see `Problem.rounding`."""
-        weights, sizes = self.copies.one.weights, self.data.constant.reshape(self.count, -1)
+        one = self.copies.one
+        weights, sizes = one.weights, one.family.term_sizes(self.data).reshape(self.count, -1)
         with np.errstate(over="ignore"):
             return add_roundings(sizes if weights is None else weights * sizes)
 

@@ -244,9 +244,9 @@ class Problem:
         """What the log likelihood is known to: the rounding of its terms, of all rows together.
 
         The constants of counts are ``log y!``, and a few other terms of that size take nearly all
-        of it away; the errors of the rows are independent.
+        of it away (`Family.term_sizes`); the errors of the rows are independent.
         """
-        sizes = self.data.constant
+        sizes = self.family.term_sizes(self.data)
         with np.errstate(over="ignore"):
             sizes = sizes if self.weights is None else self.weights * sizes
         return float(add_roundings(sizes))
