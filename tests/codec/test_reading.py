@@ -17,6 +17,7 @@ from mixcheck.errors import DataError
         ("{", "this is no JSON"),
         ('{"a": NaN}', "NaN is no number in JSON"),
         ('{"a": -Infinity}', "-Infinity is no number"),
+        ('{"b": {"a": 1, "c": 2, "a": 1}}', "'a' stands twice in one object; write it once"),
         ("1" * 5000, "this is no JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("[" * 100 + "]" * 100, "nested too deeply"),

@@ -48,6 +48,7 @@ DEEP = "[" * 5000 + "]" * 5000
         ("a.json", DEEP, "nested too deeply"),
         ("a.toml", f"a = {DEEP}", "nested too deeply"),
         ("a.toml", ".".join("a" * 100) + " = 1", "nested too deeply"),
+        ("a.toml", ".".join("a" * 300) + " = 1", "a line with more than 200 points"),
         ("a.yaml", DEEP, "nested too deeply"),
         ("a.yaml", "[" * 70 + "]" * 70, "nested too deeply"),
         ("a.yaml", "a: &x [1]\nb: *x", r"it has an alias \(\*name\), which is not followed"),
@@ -56,7 +57,7 @@ DEEP = "[" * 5000 + "]" * 5000
         ("a.yaml", "? [1, 2]\n: 3", "this is no YAML"),
         ("a.yaml", "a: \x01", "this is no YAML"),
         ("a.json", b"\xff\xfe", "it is not text in UTF-8"),
-        ("a.json", " " * 300_000, "larger than 262144 bytes, which is the most that is read"),
+        ("a.json", " " * 300_000, "larger than 65536 bytes, which is the most that is read"),
     ],
 )
 def test_what_is_refused(tmp_path, name, text, message):

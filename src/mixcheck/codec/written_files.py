@@ -14,8 +14,10 @@ from mixcheck.options import require_path, shown
 
 __all__ = ["read_written"]
 
-# Many times what a suite of hundreds of checks takes, and read in seconds whatever it holds.
-_MOST_BYTES = 1 << 18
+# More than a suite of hundreds of checks takes, and read in seconds whatever it holds.
+_MOST_BYTES = 1 << 16
+# Keys of TOML, a.b.c, stand on one line, and reading one takes the square of its length at least.
+_MOST_POINTS = 200
 # Of a longer path the end is shown, which names the file.
 _MOST_SHOWN = 200
 
@@ -34,7 +36,7 @@ def read_written(path: str | os.PathLike[str], what: str, made: Callable[[Reader
     Raises
     ------
     OptionError
-        If there is no such file, it is larger than 256 KiB, it is not what its ending says, it
+        If there is no such file, it is larger than 64 KiB, it is not what its ending says, it
         says something twice, or `made` refuses it.
     """
     file = require_path("path", path)
@@ -72,6 +74,8 @@ def _text(file: Path) -> str:
 
 
 def _read_toml(text: str, what: str) -> Reader:
+    if max(line.count(".") for line in text.split("\n")) > _MOST_POINTS:
+        raise OptionError(f"it has a line with more than {_MOST_POINTS} points; write several")
     try:
         content = tomllib.loads(text)
     except RecursionError:

@@ -238,7 +238,7 @@ class Policy:
         unknown = set(content) - {"alpha", "adjust", "negligible", "waive"}
         if unknown:
             raise OptionError(
-                f"a policy has no {', '.join(sorted(map(shown, unknown)))}; "
+                f"a policy has no {', '.join(sorted(map(shown, unknown))[:3])}; "
                 "it has alpha, adjust, negligible and waive"
             )
         adjust = content.get("adjust")
