@@ -202,6 +202,13 @@ def made(name: str) -> Any:
         return _MAKERS[name]()
 
 
+def written(name: str, text: str) -> Path:
+    """A file with a text."""
+    path = folder() / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 @cache
 def folder() -> Path:
     """A folder of its own for what calls write."""
@@ -284,5 +291,6 @@ def namespace() -> dict[str, Any]:
         "damaged": damage.damaged,
         "odd_table": damage.odd_table,
         "json_text": surface.json_text,
+        "written": written,
         "command": command,
     }

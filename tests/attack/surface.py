@@ -115,6 +115,11 @@ PATH = Argument(
     UNSURE,
     ("folder()", "'no/such/folder/x'", "''", "'\\0'", "b'x'", "3"),
 )
+_NO_FILES = (
+    *PATH.near,
+    *("written('a.txt', '{}')", "written('a.json', '{')", "written('a.yaml', '*a')"),
+    *("written('a.toml', '')", "written('a.yaml', '')", "None"),
+)
 WIDTH = Argument(("100", "60"), UNSURE, ("0", "-5", "1", "None", "'80'", "1.5"), 0.4)
 COLUMN = Argument(("'f'", "'g'", "'x'"), values.column, ("'nope'", "None", "[]"), 1.0)
 GROUP = Argument(("'g'", "None"), UNSURE, ("'h'", "'f'", "'x'", "'nope'", "''", "[]", "1"), 0.5)
@@ -409,7 +414,41 @@ TARGETS: tuple[Target, ...] = (
     Target("made('suite').by", {"column": COLUMN}, ("column",)),
     Target("made('suite').where", {"column": COLUMN, "level": LEVEL}, ("column", "level")),
     Target("made('suite').to_json"),
+    Target("made('suite').cases"),
     Target("mc.Suite.standard"),
+    Target("mc.Suite.quick"),
+    Target("mc.Suite.full", {"model": MODEL}, ("model",)),
+    Target(
+        "mc.Suite.from_file",
+        {
+            "path": Argument(
+                (
+                    "written('s.toml', '[[checks]]\\nkind = \"zeros\"')",
+                    "str(written('s.yaml', 'checks: [{kind: trend, against: x}]'))",
+                    "written('s.json', made('suite').to_json())",
+                ),
+                UNSURE,
+                (*_NO_FILES, "written('s.json', '{\"checks\": [{\"kind\": 3}]}')"),
+                1.0,
+            )
+        },
+        ("path",),
+    ),
+    Target(
+        "mc.Policy.from_file",
+        {
+            "path": Argument(
+                (
+                    "written('p.toml', 'alpha = 0.01')",
+                    "written('p.json', '{\"adjust\": \"holm\"}')",
+                ),
+                UNSURE,
+                (*_NO_FILES, "written('p.yaml', 'alpha: many')"),
+                1.0,
+            )
+        },
+        ("path",),
+    ),
     Target(
         "mc.Suite",
         {

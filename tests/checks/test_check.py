@@ -395,13 +395,15 @@ def test_a_file_holds_no_code(tmp_path) -> None:
 
 def test_cases_are_named_checks() -> None:
     """Each case is a check, and has the attribute by which pytest calls a parameter."""
-    suite = Zeros().by("site") & Trend("Days") & Zeros().named("empty nests")
+    suite = Zeros() & Zeros().by("site") & Trend("Days") & Zeros().named("empty nests")
+    suite &= Zeros().where("site", "a")
     assert suite.cases() == suite.checks
-    assert [case.__name__ for case in suite.cases()] == [case.name for case in suite]
+    names = ["zeros", "zeros by site", "trend [Days]", "empty nests", "zeros where site = a"]
+    assert [case.__name__ for case in suite.cases()] == names
     assert Zeros.__name__ == "Zeros"
 
 
 @pytest.mark.parametrize("case", (Zeros().by("site") & Trend("Days")).cases())
 def test_pytest_calls_a_case_by_its_name(case, request) -> None:
     """The id of a parameter is the name of its check."""
-    assert request.node.name.endswith(f"[{case.name}]")
+    assert request.node.name.endswith(f"[{case.__name__}]")

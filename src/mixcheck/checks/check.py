@@ -102,7 +102,7 @@ class Check(ABC):
 
     @property
     def __name__(self) -> str:
-        """The same, by which pytest calls a parameter."""
+        """By which pytest calls a parameter: the name, and the column and level of a variant."""
         return self.name
 
     def plan(self, context: CheckContext) -> tuple[Outcome, ...]:
@@ -366,8 +366,9 @@ class Suite:
 
         Examples
         --------
-        >>> [case.__name__ for case in Suite.quick().cases()]
-        ['uniformity', 'dispersion', 'zeros', 'outliers', 'convergence']
+        >>> from mixcheck.checks import Dispersion, Zeros
+        >>> [case.__name__ for case in (Dispersion() & Zeros().by("site")).cases()]
+        ['dispersion', 'zeros by site']
         """
         return self.checks
 

@@ -115,6 +115,11 @@ class By(_Wrapper):
         """The name of the wrapped check; each finding adds its level."""
         return self.check.name
 
+    @property
+    def __name__(self) -> str:
+        """With the column, which tells it from the wrapped check."""
+        return f"{self.check.__name__} by {self.column}"
+
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The wrapped check, once a level."""
         if not self.check.about_rows:
@@ -164,6 +169,11 @@ class Where(_Wrapper):
     def name(self) -> str:
         """The name of the wrapped check; each finding adds its level."""
         return self.check.name
+
+    @property
+    def __name__(self) -> str:
+        """With the level, which tells it from the wrapped check."""
+        return f"{self.check.__name__} where {self.column} = {self.level}"
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """The wrapped check, of the rows of one level."""
