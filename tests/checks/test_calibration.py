@@ -72,3 +72,12 @@ def test_wrong_arguments_are_answered():
     """One bin says nothing."""
     with pytest.raises(OptionError, match="bins"):
         Calibration(bins=1)
+
+
+def test_bins_that_the_estimates_hold_are_no_evidence():
+    """A share for each of two levels leaves nothing but rounding."""
+    rng = np.random.default_rng(2)
+    f = np.repeat(["a", "b"], 60)
+    data = pd.DataFrame({"z": (rng.random(120) < np.where(f == "a", 0.3, 0.7)) * 1, "f": f})
+    fit = mc.glmm("z ~ f", data, family="binomial")
+    assert mc.check(fit, Calibration(bins=2), seed=1, draws=99).findings[0].pvalue == 1.0

@@ -60,3 +60,12 @@ def test_wrong_arguments_are_answered():
     """The name of a column is text."""
     with pytest.raises(OptionError, match="against"):
         HurdleZeros(3)
+
+
+def test_zeros_that_the_estimates_hold_are_no_evidence():
+    """A hurdle with a share of zeros for each level leaves nothing but rounding."""
+    rng = np.random.default_rng(2)
+    y = np.where(rng.random(120) < 0.4, 0, np.maximum(1, rng.poisson(2.0, 120)))
+    data = pd.DataFrame({"y": y, "f": np.repeat(["a", "b", "c"], 40)})
+    fit = mc.glmm("y ~ f", data, family="truncated_poisson", zi="~ f")
+    assert mc.check(fit, HurdleZeros("f"), seed=1, draws=99).findings[0].pvalue == 1.0

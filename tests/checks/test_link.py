@@ -66,3 +66,10 @@ def test_it_keeps_its_level():
     """Of 150 right data sets 5 % are rejected, error 1.8 %."""
     right = [run(simulate(seed), draws=99).pvalue <= 0.05 for seed in range(150)]
     assert np.mean(right) <= 0.05 + 3 * 0.018
+
+
+def test_a_square_that_the_model_holds_is_skipped():
+    """With a mean for each level there is nothing but rounding to see."""
+    outcome = run(simulate(3).assign(f=lambda d: (d["g"] % 3).astype(str)), "y ~ f")
+    assert isinstance(outcome, Skipped)
+    assert "holds the square" in outcome.reason

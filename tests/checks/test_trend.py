@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.checks import Suite, Trend
+from mixcheck.checks.pearson import unless_held
 from mixcheck.checks.rank_basis import CURVE_RANKS
 from mixcheck.checks.statistic import CheckContext
 from mixcheck.errors import OptionError
@@ -214,3 +216,22 @@ def test_of_many_levels_the_furthest_are_shown(toy):
     assert len(finding.picture.labels) == 40
     assert "(40 of 60 levels)" in finding.picture.title
     assert finding.effect.value == pytest.approx(np.abs(finding.picture.estimate).max())
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_what_the_estimates_hold_is_no_evidence(family):
+    """Levels with a mean each have no trend, however far out single rows are."""
+    rng = np.random.default_rng(4)
+    f = np.repeat(["a", "b", "c"], 30)
+    y = rng.poisson(1.5, 90).astype(float)
+    y[3] = 12.0
+    fit = mc.glmm("y ~ f", pd.DataFrame({"y": y, "f": f}), family=family)
+    report = mc.check(fit, Trend("f") & Trend(), seed=1, draws=99)
+    assert [finding.pvalue for finding in report.findings] == [1.0, 1.0]
+    assert [finding.effect.value for finding in report.findings] == [0.0, 0.0]
+
+
+def test_what_a_cut_adds_to_a_held_direction_is_left_out():
+    """The coefficient is zero if that of the uncut residuals is, and kept if it is not."""
+    kept = unless_held(np.array([0.2, 0.3]), np.array([-1e-7, -1e-4]))
+    np.testing.assert_array_equal(kept, [0.0, 0.3])

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
+from mixcheck.checks.pearson import unless_held
 from mixcheck.checks.pooled import pool_of, quadratic_form, simultaneous_band, with_statistic
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
@@ -94,7 +95,8 @@ class _BinStatistic(CheckStatistic):
         )
         # Tied predictions stay together, so that a bin may be empty: it deviates by nothing.
         rows = np.maximum(counts, 1)
-        return (observed - predicted) / rows, predicted / rows
+        deviations = (observed - predicted) / np.sqrt(rows)
+        return unless_held(deviations, deviations) / np.sqrt(rows), predicted / rows
 
     def finding(self, sample: NullSample) -> Finding:
         """The quadratic form, and the curve of shares with its band."""

@@ -11,6 +11,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
+from mixcheck.checks.pearson import unless_held
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
 from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome, thinned
@@ -99,7 +100,8 @@ class _ZerosStatistic(CheckStatistic):
         """Coefficients and curve."""
         assert data_view.probability is not None
         excess = (data_view.response == 0.0) - data_view.probability(0.0)
-        return np.concatenate(self.regress(excess - np.mean(excess), data_view))
+        found, fit = self.regress(excess - np.mean(excess), data_view)
+        return np.concatenate([unless_held(found, found), fit])
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
@@ -185,10 +187,10 @@ class _LevelZeros(_ZerosStatistic):
         return len(self.levels)
 
     def regress(self, excess: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Means of the levels."""
+        """Levels, the coefficients with the variance of a row."""
         sums = np.bincount(self.codes, weights=excess, minlength=self.points)
-        means = sums / np.bincount(self.codes, minlength=self.points)
-        return means, means
+        counts = np.bincount(self.codes, minlength=self.points)
+        return sums / np.sqrt(counts), sums / counts
 
     def picture(self, excess: FloatArray, null: FloatArray) -> Caterpillar:
         """Excess of each level, with how far it may be off."""

@@ -48,8 +48,12 @@ class Link(Check):
         scores = read_scores(context, "mean")
         if isinstance(scores, str):
             return (Skipped(self.name, self.kind, scores),)
-        if not np.ptp(context.observed.predictors["mean"]) > 0.0:
+        eta = context.observed.predictors["mean"]
+        if not np.ptp(eta) > 0.0:
             return (Skipped(self.name, self.kind, "The predictor is the same in every row."),)
+        if not scores.outside((eta[:, None] - eta.mean()) ** 2).size:
+            reason = "The model holds the square of its predictor, as with a mean for each level."
+            return (Skipped(self.name, self.kind, reason),)
         return (_LinkStatistic(self.name, self.kind, scores),)
 
 

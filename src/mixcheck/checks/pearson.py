@@ -8,13 +8,23 @@ from scipy.special import ndtri
 from mixcheck.arrays import FloatArray
 from mixcheck.port import DataView
 
-__all__ = ["SMALLEST_VARIANCE", "mean_residuals", "pearson_residuals", "pearson_statistic"]
+__all__ = [
+    "SMALLEST_VARIANCE",
+    "mean_residuals",
+    "pearson_residuals",
+    "pearson_statistic",
+    "uncut_residuals",
+    "unless_held",
+]
 
 # A variance below this is the underflow of one; its row then weighs infinitely, as it should.
 SMALLEST_VARIANCE = 1e-300
 # Residuals of a continuous response, in standard deviations, from where a single row would make
 # a trend of its own; those of counts, whose sums still have squares.
 _CUT, _LARGEST = 3.0, 1e6
+# Estimates of refits are exact to 1e-7 standard errors. A sum of residuals below this, in its own
+# standard deviations, is what the search left of a zero.
+HELD = 1e-5
 
 
 def pearson_residuals(seen: DataView) -> FloatArray:
@@ -37,10 +47,28 @@ def mean_residuals(seen: DataView) -> FloatArray:
     Those of a continuous response are cut at 3, and where it has no variance (a t with two
     degrees of freedom) they are normal scores of the quantile residuals.
     """
+    most = _CUT if seen.probability is None else _LARGEST
+    return np.clip(uncut_residuals(seen), -most, most)
+
+
+def uncut_residuals(seen: DataView) -> FloatArray:
+    """The mean residuals, (n,), before they are cut."""
     residuals = pearson_residuals(seen)
-    if seen.probability is not None:
-        return np.clip(residuals, -_LARGEST, _LARGEST)
     endless = ~np.isfinite(seen.mode_variance)
-    if endless.any():
+    if seen.probability is None and endless.any():
         residuals = np.where(endless, ndtri(seen.residuals), residuals)
-    return np.clip(residuals, -_CUT, _CUT)
+    return residuals
+
+
+def unless_held(coefficients: FloatArray, uncut: FloatArray) -> FloatArray:
+    """Coefficients (d,), zero where those of the uncut residuals, of variance about 1, vanish.
+
+    There the estimates make them zero in every data set, and what differs from zero is rounding,
+    or the mark of single rows that were cut.
+
+    Examples
+    --------
+    >>> unless_held(np.array([0.2, 0.3]), np.array([1e-9, 0.4])).tolist()
+    [0.0, 0.3]
+    """
+    return np.where(np.abs(uncut) > HELD, coefficients, 0.0)

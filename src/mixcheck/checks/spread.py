@@ -48,6 +48,10 @@ class Spread(Check):
     5 % and the 95 % quantile of the predictor), or of the levels, both relative to the replicates;
     1 under the model. Skipped for a response of two values, whose spread its mean prescribes.
 
+    Along what the dispersion itself depends on, the estimates fix the squares of the residuals, not
+    their absolute values: the mean of these still falls where tails are heavier than the family's.
+    A few rows far out in one level make it fail then, and no formula of the dispersion mends it.
+
     Parameters
     ----------
     against : str

@@ -11,7 +11,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import FITTED, ask_against, remark_on, require_against
 from mixcheck.checks.check import Check
-from mixcheck.checks.pearson import mean_residuals
+from mixcheck.checks.pearson import mean_residuals, uncut_residuals, unless_held
 from mixcheck.checks.pooled import pool_of, with_statistic
 from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
 from mixcheck.checks.statistic import (
@@ -48,7 +48,8 @@ class Trend(Check):
 
     Modes leave in the residuals what a predictor of whole groups explains; a draw of the random
     effects would take it away. Residuals of a continuous response are cut at 3, so that no single
-    row makes a trend; `Outliers` is for these.
+    row makes a trend; `Outliers` is for these. Where the estimates hold the sum of the residuals at
+    zero, as in the levels of a factor of a Gaussian model, there is no evidence either way.
 
     Parameters
     ----------
@@ -161,6 +162,7 @@ class _CurveStatistic(_TrendStatistic):
         if basis is None:
             return np.concatenate([coefficients, np.zeros(self.points)])
         found = mean_residuals(data_view) @ basis.rows
+        found = unless_held(found, uncut_residuals(data_view) @ basis.rows)
         kept = min(found.size, coefficients.size)
         coefficients[:kept] = found[:kept]
         return np.concatenate([coefficients, basis.curve @ found])
@@ -193,11 +195,13 @@ class _LevelsStatistic(_TrendStatistic):
         return len(self.levels)
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        residuals = mean_residuals(data_view)
-        counts = np.bincount(self.codes, minlength=self.points)
-        weights = residuals - np.mean(residuals)
-        means = np.bincount(self.codes, weights=weights, minlength=self.points) / counts
-        return np.concatenate([np.sqrt(counts) * means, means])
+        roots = np.sqrt(np.bincount(self.codes, minlength=self.points))
+        found, uncut = (
+            np.bincount(self.codes, weights=one - np.mean(one), minlength=self.points) / roots
+            for one in (mean_residuals(data_view), uncut_residuals(data_view))
+        )
+        found = unless_held(found, uncut)
+        return np.concatenate([found, found / roots])
 
     def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
         """The mean of each level less that of the replicates, with its band."""
