@@ -15,6 +15,7 @@ from typing import final
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.pooled import pool_of, standardised
 from mixcheck.checks.statistic import CheckStatistic, NullSample
 from mixcheck.display.document import CurvePlot
 from mixcheck.port import DataView
@@ -173,15 +174,11 @@ class Simultaneous:
     @classmethod
     def of(cls, sample: NullSample) -> Simultaneous:
         """Of all numbers of a sample."""
-        numbers = np.vstack([sample.numbers, sample.replicates])
-        centre, scale = numbers.mean(axis=0), numbers.std(axis=0)
-        deviations = np.abs(numbers - centre)
-        standardised = np.divide(
-            deviations, scale, out=np.zeros_like(deviations), where=scale > 0.0
-        )
-        largest = standardised.max(axis=1)
+        numbers = pool_of(sample)
+        deviations = np.abs(standardised(numbers))
+        largest = deviations.max(axis=1)
         told = replace(sample, numbers=largest[:1], replicates=largest[1:, None])
-        return cls(told, centre, scale, int(np.argmax(standardised[0])))
+        return cls(told, numbers.mean(axis=0), numbers.std(axis=0), int(np.argmax(deviations[0])))
 
     @property
     def halfwidth(self) -> FloatArray:

@@ -9,7 +9,7 @@ from numpy.polynomial import legendre
 
 from mixcheck.arrays import FloatArray
 
-__all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
+__all__ = ["CURVE_RANKS", "RankBasis", "regress_on_ranks", "scaled_ranks"]
 
 DEGREES = 4
 # Relative differences of a predictor below this are rounding, not information.
@@ -56,6 +56,39 @@ class RankBasis:
         points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
         curve: FloatArray = legendre.legvander(points, degree)[:, 1:] - centre
         return cls(rows, curve @ whiten)
+
+
+def regress_on_ranks(
+    values: FloatArray, basis: RankBasis, x: FloatArray, fitted: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of centred values (n,), and their curve at `CURVE_RANKS`.
+
+    Parameters
+    ----------
+    values : (n,) array
+    basis : RankBasis
+        Of x, (n,).
+    x : (n,) array
+    fitted : (n,) array or None
+        What each data set has in place of x, where it has something of its own.
+
+    Returns
+    -------
+    coefficients : (d,) array
+        As many as `basis` has; zero where the ranks of `fitted` span fewer.
+    curve : (g,) array
+    """
+    now: RankBasis | None = basis
+    # Only refits move the fitted values, and only then is the basis made again.
+    if fitted is not None and not np.array_equal(fitted, x):
+        now = RankBasis.of(fitted)
+    coefficients = np.zeros(basis.rows.shape[1])
+    if now is None:
+        return coefficients, np.zeros(CURVE_RANKS.size)
+    found = values @ now.rows
+    kept = min(found.size, coefficients.size)
+    coefficients[:kept] = found[:kept]
+    return coefficients, now.curve @ found
 
 
 def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:

@@ -13,7 +13,7 @@ from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_residuals
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
-from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
+from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis, regress_on_ranks
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -150,17 +150,8 @@ class _CurveSpread(_SpreadStatistic):
 
     def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
         """Polynomials in ranks."""
-        basis: RankBasis | None = self.basis
-        # Only refits move the fitted values, and only then is the basis made again.
-        if self.follows and not np.array_equal(data_view.fitted, self.x):
-            basis = RankBasis.of(data_view.fitted)
-        coefficients = np.zeros(self.basis.rows.shape[1])
-        if basis is None:
-            return coefficients, np.zeros(self.points)
-        found = sizes @ basis.rows
-        kept = min(found.size, coefficients.size)
-        coefficients[:kept] = found[:kept]
-        return coefficients, basis.curve @ found
+        fitted = data_view.fitted if self.follows else None
+        return regress_on_ranks(sizes, self.basis, self.x, fitted)
 
     def picture(self, spread: FloatArray, null: FloatArray) -> CurvePlot:
         """The curve with a simultaneous band."""
