@@ -72,6 +72,10 @@ class DataView:
     and those of replicate data sets have the same joint distribution; every null
     distribution rests on that.
 
+    What random choices there are move the residuals, what is given the random effects, and these.
+    The response, the fitted values and what is given the modes are the same whenever one model
+    sees one data set. A view of many data sets has their axes before those below.
+
     Attributes
     ----------
     response : (n,)
@@ -123,15 +127,15 @@ class DataView:
     def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
         return DataView(
-            response=self.response[selected],
-            residuals=self.residuals[selected],
-            fitted=self.fitted[selected],
-            mean=self.mean[selected],
-            variance=self.variance[selected],
-            mode_mean=self.mode_mean[selected],
-            mode_variance=self.mode_variance[selected],
+            response=self.response[..., selected],
+            residuals=self.residuals[..., selected],
+            fitted=self.fitted[..., selected],
+            mean=self.mean[..., selected],
+            variance=self.variance[..., selected],
+            mode_mean=self.mode_mean[..., selected],
+            mode_variance=self.mode_variance[..., selected],
             probability=_some_masses(self.probability, selected),
-            tails=None if self.tails is None else self.tails[selected],
+            tails=None if self.tails is None else self.tails[..., selected],
             mode_probability=_some_masses(self.mode_probability, selected),
             predictors=_SomeRows(self.predictors, selected),
             scores=_SomeRows(self.scores, selected),
@@ -152,7 +156,7 @@ class _SomeMasses:
     selected: BoolArray | IntArray
 
     def __call__(self, k: float) -> FloatArray:
-        return self.whole(k)[self.selected]
+        return self.whole(k)[..., self.selected]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +167,7 @@ class _SomeRows(Mapping[str, FloatArray]):
     selected: BoolArray | IntArray
 
     def __getitem__(self, part: str) -> FloatArray:
-        return self.whole[part][self.selected]
+        return self.whole[part][..., self.selected]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.whole)

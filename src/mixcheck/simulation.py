@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from mixcheck.streams import Purpose, choose_seed, stream
 __all__ = [
     "CALIBRATIONS",
     "DEFAULT_DRAWS",
+    "BatchStatistic",
     "Calibration",
     "ReplicateNumbers",
     "Replicates",
@@ -72,6 +73,20 @@ _LONGEST_REASON = 300
 Statistic: TypeAlias = Callable[[DataView], FloatArray]
 Views: TypeAlias = tuple[DataView, ...]
 """One data set, seen once for each randomisation."""
+
+
+@runtime_checkable
+class BatchStatistic(Protocol):
+    """A statistic that takes many data sets at once, in less time than one after another."""
+
+    def of_many(self, data_sets: Sequence[Views]) -> FloatArray:
+        """The numbers of B data sets, each seen K times, (B, K, s).
+
+        Those of a data set must not depend on the others.
+        """
+        ...
+
+
 Calibration: TypeAlias = Literal["refit", "one-step", "plug-in"]
 CALIBRATIONS: tuple[Calibration, ...] = get_args(Calibration)
 
@@ -436,9 +451,12 @@ def average(single: FloatArray) -> FloatArray:
     return out
 
 
-def reduce_views(views: Views, statistic: Statistic) -> FloatArray:
-    """The numbers of one data set for each randomisation, (K, s)."""
-    return np.array([statistic(view) for view in views], dtype=np.float64)
+def reduce_views(data_sets: Sequence[Views], statistic: Statistic) -> FloatArray:
+    """The numbers of each of some data sets for each randomisation, (B, K, s)."""
+    if isinstance(statistic, BatchStatistic):
+        return statistic.of_many(data_sets)
+    found = [[statistic(view) for view in views] for views in data_sets]
+    return np.array(found, dtype=np.float64)
 
 
 def reduce_replicates(
@@ -459,7 +477,8 @@ def reduce_replicates(
     ----------
     replicates : Replicates
     statistic : callable
-        Takes a `DataView` to an array (s,); it must pickle where processes are used.
+        Takes a `DataView` to an array (s,); it must pickle where processes are used. It may be a
+        `BatchStatistic`.
     enough : callable, optional
         Whether what there is suffices.
     stops : iterable of int, optional
@@ -536,9 +555,10 @@ class _Reduction:
     statistic: Statistic
 
     def __call__(self, numbers: range) -> list[FloatArray | str]:
+        found = self.replicates.batch(numbers)
+        usable = [views for views in found if not isinstance(views, Exception)]
+        reduced = iter(reduce_views(usable, self.statistic) if usable else ())
         return [
-            f"{type(found).__name__}: {found}"
-            if isinstance(found, Exception)
-            else reduce_views(found, self.statistic)
-            for found in self.replicates.batch(numbers)
+            f"{type(one).__name__}: {one}" if isinstance(one, Exception) else next(reduced)
+            for one in found
         ]

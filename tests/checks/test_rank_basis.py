@@ -58,3 +58,26 @@ def test_regression_follows_fitted_values_of_its_own():
     flat, level = regress_on_ranks(values, basis, x, np.ones(40))
     assert not flat.any()
     assert not level.any()
+
+
+def test_bases_of_many_are_those_of_each():
+    """With ties, two values, columns that add nothing, and none at all."""
+    rng = np.random.default_rng(2)
+    most = np.r_[np.zeros(58), 1.0, 2.0]
+    x = np.stack(
+        [rng.normal(size=60), np.repeat([2.0, 1.0, 3.0], 20), most > 0.5, np.ones(60), most]
+    )
+    every = RankBasis.of_each(x.reshape(5, 1, 60))
+    assert every.rows.shape == (5, 1, 60, 4)
+    for k, one in enumerate(x):
+        alone = RankBasis.of(one)
+        if alone is None:
+            assert k == 3
+            assert not every.rows[k].any()
+            continue
+        d = alone.rows.shape[1]
+        assert not every.rows[k, 0, :, d:].any()
+        np.testing.assert_array_equal(every.rows[k, 0, :, :d], alone.rows)
+        np.testing.assert_array_equal(every.curve[k, 0, :, :d], alone.curve)
+        values = rng.normal(size=60)
+        np.testing.assert_allclose(alone.regress(values), values @ alone.rows, rtol=1e-12)

@@ -79,6 +79,8 @@ class Calibration(Check):
 class _BinStatistic(CheckStatistic):
     """Deviation and mean prediction of each bin, (2 b,)."""
 
+    randomised: ClassVar[bool] = False
+
     bins: int
 
     def numbers(self, data_view: DataView) -> FloatArray:

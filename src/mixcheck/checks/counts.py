@@ -98,15 +98,17 @@ def _reason_to_skip(context: CheckContext, value: float) -> str:
 class _CountStatistic(CheckStatistic):
     """How often a value occurs less its expectation given the modes, and that expectation."""
 
+    stacks: ClassVar[bool] = True
+
     value: float
     effect: str
 
     def numbers(self, data_view: DataView) -> FloatArray:
         masses = data_view.mode_probability or data_view.probability
         assert masses is not None
-        expected = float(np.sum(masses(self.value)))
-        count = np.count_nonzero(data_view.response == self.value)
-        return np.array([count - expected, expected])
+        expected = np.sum(masses(self.value), axis=-1)
+        count = np.count_nonzero(data_view.response == self.value, axis=-1)
+        return np.stack(np.broadcast_arrays(count - expected, expected), axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         observed = float(np.count_nonzero(sample.observed.response == self.value))

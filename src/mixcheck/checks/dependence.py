@@ -10,7 +10,7 @@ effects are correlated under a correct model too.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -201,6 +201,8 @@ class BandedStatistic(CheckStatistic):
     subject : mapping of str to str
     references : tuple of str
     """
+
+    randomised: ClassVar[bool] = False
 
     places: Places
     bands: Bands

@@ -87,13 +87,16 @@ class Dispersion(Check):
 class _DispersionStatistic(CheckStatistic):
     """One number: Pearson's statistic, or a variance."""
 
+    stacks: ClassVar[bool] = True
+
     statistic: DispersionName
     alternative: Alternative
 
     def numbers(self, data_view: DataView) -> FloatArray:
         if self.statistic == "pearson":
-            return np.array([pearson_statistic(data_view)])
-        return np.array([np.var(data_view.response - data_view.fitted, ddof=1)])
+            return pearson_statistic(data_view)[..., None]
+        deviation = data_view.response - data_view.fitted
+        return np.asarray(np.var(deviation, axis=-1, ddof=1))[..., None]
 
     def finding(self, sample: NullSample) -> Finding:
         value = float(sample.numbers[0])

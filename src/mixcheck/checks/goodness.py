@@ -29,47 +29,56 @@ GoodnessName = Literal["ks", "ad", "cvm"]
 CONFIDENCE = 0.95
 
 
-def kolmogorov_smirnov(ordered: FloatArray) -> float:
+def kolmogorov_smirnov(ordered: FloatArray) -> FloatArray:
     """Largest distance of the empirical distribution function from the identity.
 
     ``D = max_i max(i / n - u_(i), u_(i) - (i - 1) / n)``.
 
     Parameters
     ----------
-    ordered : (n,) array
-        Sorted numbers between 0 and 1; so in every function here.
+    ordered : (.., n) array
+        Sorted numbers between 0 and 1, of one sample or of many; so in every function here.
+
+    Returns
+    -------
+    (..) array
 
     Examples
     --------
     >>> import numpy as np
-    >>> kolmogorov_smirnov(np.array([0.25, 0.75]))
+    >>> float(kolmogorov_smirnov(np.array([0.25, 0.75])))
     0.25
     """
-    n = ordered.size
+    n = ordered.shape[-1]
     steps = np.arange(n + 1) / n
-    return float(max(np.max(steps[1:] - ordered), np.max(ordered - steps[:-1])))
+    above, below = steps[1:] - ordered, ordered - steps[:-1]
+    distance: FloatArray = np.maximum(above.max(axis=-1), below.max(axis=-1))
+    return distance
 
 
-def anderson_darling(ordered: FloatArray) -> float:
+def anderson_darling(ordered: FloatArray) -> FloatArray:
     """``A^2 = -n - mean_i (2 i - 1) (log u_(i) + log(1 - u_(n + 1 - i)))``: weighs the tails.
 
     References
     ----------
     Anderson & Darling (1954), J. Am. Stat. Assoc. 49, 765-769.
     """
-    n = ordered.size
+    n = ordered.shape[-1]
     weights = 2.0 * np.arange(1, n + 1) - 1.0
-    return float(-n - np.mean(weights * (np.log(ordered) + np.log1p(-ordered[::-1]))))
+    logs = np.log(ordered) + np.log1p(-ordered[..., ::-1])
+    distance: FloatArray = -n - np.mean(weights * logs, axis=-1)
+    return distance
 
 
-def cramer_von_mises(ordered: FloatArray) -> float:
+def cramer_von_mises(ordered: FloatArray) -> FloatArray:
     """``W^2 = 1 / (12 n) + sum_i (u_(i) - (2 i - 1) / (2 n))^2``."""
-    n = ordered.size
+    n = ordered.shape[-1]
     centres = (np.arange(1, n + 1) - 0.5) / n
-    return float(1.0 / (12.0 * n) + np.sum((ordered - centres) ** 2))
+    distance: FloatArray = 1.0 / (12.0 * n) + np.sum((ordered - centres) ** 2, axis=-1)
+    return distance
 
 
-GOODNESS: dict[GoodnessName, Callable[[FloatArray], float]] = {
+GOODNESS: dict[GoodnessName, Callable[[FloatArray], FloatArray]] = {
     "ks": kolmogorov_smirnov,
     "ad": anderson_darling,
     "cvm": cramer_von_mises,

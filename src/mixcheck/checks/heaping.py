@@ -79,6 +79,8 @@ class Heaping(Check):
 class _MultipleStatistic(CheckStatistic):
     """How many responses are multiples less how many are expected, and the latter."""
 
+    stacks: ClassVar[bool] = True
+
     multiple: int
     largest: float
 
@@ -86,9 +88,10 @@ class _MultipleStatistic(CheckStatistic):
         assert data_view.probability is not None
         response = data_view.response
         values = np.arange(self.multiple, self.largest + 1.0, self.multiple)
-        expected = float(sum(np.sum(data_view.probability(value)) for value in values.tolist()))
+        expected = sum(np.sum(data_view.probability(value), axis=-1) for value in values.tolist())
         counted = (response > 0.0) & (response <= self.largest) & (response % self.multiple == 0.0)
-        return np.array([np.count_nonzero(counted) - expected, expected])
+        excess = np.count_nonzero(counted, axis=-1) - expected
+        return np.stack(np.broadcast_arrays(excess, expected), axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         expected = float(sample.numbers[1])

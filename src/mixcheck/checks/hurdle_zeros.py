@@ -100,8 +100,8 @@ class _ZerosStatistic(CheckStatistic):
         """Coefficients and curve."""
         assert data_view.probability is not None
         excess = (data_view.response == 0.0) - data_view.probability(0.0)
-        found, fit = self.regress(excess - np.mean(excess), data_view)
-        return np.concatenate([unless_held(found, found), fit])
+        found, fit = self.regress(excess - np.mean(excess, axis=-1, keepdims=True), data_view)
+        return np.concatenate([unless_held(found, found), fit], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
@@ -134,6 +134,8 @@ class _ZerosStatistic(CheckStatistic):
 @dataclass(frozen=True, eq=False)
 class _CurveZeros(_ZerosStatistic):
     """Against a number; `follows` where each data set has fitted values of its own."""
+
+    stacks: ClassVar[bool] = True
 
     x: FloatArray
     basis: RankBasis

@@ -141,6 +141,8 @@ def _parts(model: Estimating) -> dict[str, _Part]:
 class _CookStatistic(CheckStatistic):
     """The largest of Cook's distances of all units."""
 
+    randomised: ClassVar[bool] = False
+
     group: str | None
     codes: IntArray
     labels: tuple[str, ...]

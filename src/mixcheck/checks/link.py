@@ -62,6 +62,8 @@ class Link(Check):
 class _LinkStatistic(CheckStatistic):
     """The score of the squared predictor."""
 
+    randomised: ClassVar[bool] = False
+
     scores: RowScores
 
     def numbers(self, data_view: DataView) -> FloatArray:

@@ -74,9 +74,11 @@ class Outliers(Check):
 class _LargestStatistic(CheckStatistic):
     """One number: the largest absolute normal score."""
 
+    stacks: ClassVar[bool] = True
+
     def numbers(self, data_view: DataView) -> FloatArray:
         assert data_view.tails is not None
-        return np.array([-ndtri(np.min(data_view.tails))])
+        return np.asarray(-ndtri(np.min(data_view.tails, axis=-1)))[..., None]
 
     def finding(self, sample: NullSample) -> Finding:
         tails = sample.observed.tails
@@ -107,6 +109,8 @@ class _LargestStatistic(CheckStatistic):
 class _ShareStatistic(CheckStatistic):
     """One number: how many residuals lie in the tails."""
 
+    stacks: ClassVar[bool] = True
+
     level: float
 
     def _outside(self, data_view: DataView) -> BoolArray:
@@ -114,7 +118,8 @@ class _ShareStatistic(CheckStatistic):
         return (residuals < self.level) | (residuals > 1.0 - self.level)
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        return np.array([np.count_nonzero(self._outside(data_view))], dtype=np.float64)
+        count: FloatArray = self._outside(data_view).sum(axis=-1, dtype=np.float64)
+        return count[..., None]
 
     def finding(self, sample: NullSample) -> Finding:
         rows = np.flatnonzero(self._outside(sample.observed))

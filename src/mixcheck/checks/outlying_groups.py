@@ -79,6 +79,8 @@ class OutlyingGroups(Check):
 class _FarthestStatistic(CheckStatistic):
     """The largest standardised mode of one effect of one term."""
 
+    randomised: ClassVar[bool] = False
+
     term: str
     column: int
     deviations: FloatArray

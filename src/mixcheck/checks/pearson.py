@@ -28,21 +28,22 @@ HELD = 1e-5
 
 
 def pearson_residuals(seen: DataView) -> FloatArray:
-    """``(y - mean) / sqrt(variance)`` given the conditional modes of the random effects, (n,)."""
+    """``(y - mean) / sqrt(variance)`` at the conditional modes of the random effects, (.., n)."""
     variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
     residuals: FloatArray = (seen.response - seen.mode_mean) / np.sqrt(variance)
     return residuals
 
 
-def pearson_statistic(seen: DataView) -> float:
+def pearson_statistic(seen: DataView) -> FloatArray:
     """``sum (y - mean)^2 / variance`` given the conditional modes of the random effects."""
     deviation = seen.response - seen.mode_mean
     variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
-    return float(np.sum(deviation * (deviation / variance)))
+    total: FloatArray = np.sum(deviation * (deviation / variance), axis=-1)
+    return total
 
 
 def mean_residuals(seen: DataView) -> FloatArray:
-    """Residuals whose means tell of the mean: Pearson's, (n,), in standard deviations.
+    """Residuals whose means tell of the mean: Pearson's, (.., n), in standard deviations.
 
     Those of a continuous response are cut at 3, and where it has no variance (a t with two
     degrees of freedom) they are normal scores of the quantile residuals.
@@ -52,7 +53,7 @@ def mean_residuals(seen: DataView) -> FloatArray:
 
 
 def uncut_residuals(seen: DataView) -> FloatArray:
-    """The mean residuals, (n,), before they are cut."""
+    """The mean residuals, (.., n), before they are cut."""
     residuals = pearson_residuals(seen)
     endless = ~np.isfinite(seen.mode_variance)
     if seen.probability is None and endless.any():
@@ -61,7 +62,7 @@ def uncut_residuals(seen: DataView) -> FloatArray:
 
 
 def unless_held(coefficients: FloatArray, uncut: FloatArray) -> FloatArray:
-    """Coefficients (d,), zero where those of the uncut residuals, of variance about 1, vanish.
+    """Coefficients (.., d), zero where those of the uncut residuals, of variance about 1, vanish.
 
     There the estimates make them zero in every data set, and what differs from zero is rounding,
     or the mark of single rows that were cut.

@@ -124,22 +124,21 @@ class _QuartileStatistic(CheckStatistic):
 class _CurveQuartiles(_QuartileStatistic):
     """Against a number x; `follows` where each data set has fitted values of its own."""
 
+    stacks: ClassVar[bool] = True
+
     x: FloatArray
     basis: RankBasis
     follows: bool
 
     def numbers(self, data_view: DataView) -> FloatArray:
         """Curves of the quartiles along the ranks."""
-        basis: RankBasis | None = self.basis
-        # Only refits move the fitted values, and only then is the basis made again.
-        if self.follows and not np.array_equal(data_view.fitted, self.x):
-            basis = RankBasis.of(data_view.fitted)
-        below = data_view.residuals[:, None] < LEVELS
-        shares = np.tile(below.mean(axis=0), (CURVE_RANKS.size, 1))
-        if basis is not None:
-            shares += basis.curve @ (basis.rows.T @ below)
-        curves: FloatArray = np.clip(2.0 * LEVELS - shares, 0.0, 1.0).T.ravel()
-        return curves
+        basis = self.basis.following(self.x, data_view.fitted if self.follows else None)
+        curves = []
+        for level in LEVELS.tolist():
+            below = (data_view.residuals < level).astype(np.float64)
+            shares = below.mean(axis=-1, keepdims=True) + basis.read(basis.regress(below))
+            curves.append(np.clip(2.0 * level - shares, 0.0, 1.0))
+        return np.concatenate(curves, axis=-1)
 
     def picture(
         self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray

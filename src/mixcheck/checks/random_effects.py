@@ -115,6 +115,8 @@ def _singular(term: str, effects: int) -> str:
 class _NormalStatistic(CheckStatistic):
     """Statistic, and largest distance, of one column of one term."""
 
+    stacks: ClassVar[bool] = True
+
     term: str
     column: int
     statistic: NormalName
@@ -122,15 +124,18 @@ class _NormalStatistic(CheckStatistic):
     def numbers(self, data_view: DataView) -> FloatArray:
         ordered = self._ordered(data_view)
         inside = np.clip(ndtr(ordered), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
-        statistics = [GOODNESS[self.statistic](inside), kolmogorov_smirnov(inside)]
-        return np.concatenate([statistics, ordered[thinned(ordered.size, PICTURE_POINTS)]])
+        statistics = np.stack(
+            [GOODNESS[self.statistic](inside), kolmogorov_smirnov(inside)], axis=-1
+        )
+        shown = ordered[..., thinned(ordered.shape[-1], PICTURE_POINTS)]
+        return np.concatenate([statistics, shown], axis=-1)
 
     def _ordered(self, data_view: DataView) -> FloatArray:
-        """The effects less their mean and over their standard deviation, sorted, (m,)."""
-        values = np.sort(data_view.effects[self.term][:, self.column])
-        spread = float(np.std(values))
-        centred: FloatArray = values - np.mean(values)
-        return centred / spread if spread > 0.0 else centred
+        """The effects less their mean and over their standard deviation, sorted, (.., m)."""
+        values = np.sort(data_view.effects[self.term][..., self.column], axis=-1)
+        spread = np.std(values, axis=-1, keepdims=True)
+        centred: FloatArray = values - np.mean(values, axis=-1, keepdims=True)
+        return centred / np.where(spread > 0.0, spread, 1.0)
 
     def finding(self, sample: NullSample) -> Finding:
         m = sample.observed.effects[self.term].shape[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import legendre
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 
 __all__ = ["CURVE_RANKS", "RankBasis", "regress_on_ranks", "scaled_ranks"]
 
@@ -23,13 +23,13 @@ CURVE_RANKS = np.linspace(-0.9, 0.9, 37)
 
 @dataclass(frozen=True, eq=False)
 class RankBasis:
-    """Orthonormal functions of the ranks of a predictor.
+    """Orthonormal functions of the ranks of a predictor, or of many.
 
     Attributes
     ----------
-    rows : (n, d) array
+    rows : (.., n, d) array
         Their values in the rows: centred, with ``rows' rows = I``.
-    curve : (g, d) array
+    curve : (.., g, d) array
         Their values along the curve from which the effect size is read.
     """
 
@@ -39,66 +39,124 @@ class RankBasis:
     @classmethod
     def of(cls, x: FloatArray) -> RankBasis | None:
         """The basis of a predictor (n,), or None if it is constant."""
-        ranks, distinct = scaled_ranks(x)
-        degree = min(DEGREES, distinct - 1)
-        if degree < 1:
-            return None
-        raw = legendre.legvander(ranks, degree)[:, 1:]
-        centre = raw.mean(axis=0)
-        raw -= centre
-        # Column by column, so that it moves continuously where fitted values do, signs included.
-        kept = np.abs(np.diag(np.linalg.qr(raw, mode="r"))) > RANK_TOLERANCE * np.sqrt(x.size)
-        upper = np.linalg.qr(raw[:, kept], mode="r")
-        upper *= np.sign(np.diag(upper))[:, None]
-        whiten: FloatArray = np.zeros((degree, upper.shape[0]))
-        whiten[kept] = np.linalg.inv(upper)
-        rows: FloatArray = raw @ whiten
-        points = np.clip(CURVE_RANKS, ranks.min(), ranks.max())
-        curve: FloatArray = legendre.legvander(points, degree)[:, 1:] - centre
-        return cls(rows, curve @ whiten)
+        every = cls.of_each(x)
+        kept = every.rows.any(axis=0)
+        return cls(every.rows[:, kept], every.curve[:, kept]) if kept.any() else None
+
+    @classmethod
+    def of_each(cls, x: FloatArray) -> RankBasis:
+        """The bases of predictors (.., n): four functions each, of which those not there are zero.
+
+        There are as many as distinct values less one; less those that add nothing.
+        """
+        flat = x.reshape(-1, x.shape[-1])
+        ranks, distinct = _rank_each(flat)
+        rows = np.zeros((*flat.shape, DEGREES))
+        curve = np.zeros((len(flat), CURVE_RANKS.size, DEGREES))
+        degrees = np.minimum(DEGREES, distinct - 1)
+        for degree in np.unique(degrees[degrees > 0]).tolist():
+            chosen = np.flatnonzero(degrees == degree)
+            rows[chosen], curve[chosen] = _orthonormalise(ranks[chosen], degree)
+        before = x.shape[:-1]
+        return cls(rows.reshape(*x.shape, DEGREES), curve.reshape(*before, *curve.shape[1:]))
+
+    def following(self, x: FloatArray, fitted: FloatArray | None) -> RankBasis:
+        """The bases of fitted values (.., n); this one, of x, where all are x, or there are none.
+
+        Only refits move the fitted values, and only then is a basis made again.
+        """
+        return self if fitted is None or bool((fitted == x).all()) else self.of_each(fitted)
+
+    def regress(self, values: FloatArray) -> FloatArray:
+        """Coefficients (.., d) of values (.., n)."""
+        # Sums in the order of the rows, whatever stands beside: products of matrices are not.
+        columns = [(values * self.rows[..., k]).sum(axis=-1) for k in range(self.rows.shape[-1])]
+        return np.stack(columns, axis=-1)
+
+    def read(self, coefficients: FloatArray) -> FloatArray:
+        """The curves (.., g) of coefficients (.., d)."""
+        curves: FloatArray = (self.curve * coefficients[..., None, :]).sum(axis=-1)
+        return curves
+
+
+def _orthonormalise(ranks: FloatArray, degree: int) -> tuple[FloatArray, FloatArray]:
+    """Rows (N, n, 4) and curves (N, g, 4) of the polynomials in ranks (N, n), up to a degree."""
+    raw: FloatArray = np.asarray(legendre.legvander(ranks, degree), dtype=np.float64)[..., 1:]
+    centre = raw.mean(axis=1, keepdims=True)
+    raw -= centre
+    # Column by column, so that it moves continuously where fitted values do, signs included.
+    upper = _triangles(raw)
+    kept = np.abs(_diagonals(upper)) > RANK_TOLERANCE * np.sqrt(ranks.shape[1])
+    whiten = np.zeros((len(ranks), degree, DEGREES))
+    for pattern in np.unique(kept, axis=0):
+        chosen, columns = np.flatnonzero((kept == pattern).all(axis=1)), np.flatnonzero(pattern)
+        root = upper[chosen]
+        if not pattern.all():
+            root = _triangles(raw[chosen][..., columns])
+        root = root * np.sign(_diagonals(root))[..., None]
+        whiten[np.ix_(chosen, columns, np.arange(columns.size))] = np.linalg.inv(root)
+    points = np.clip(CURVE_RANKS, ranks.min(axis=1)[:, None], ranks.max(axis=1)[:, None])
+    curve: FloatArray = legendre.legvander(points, degree)[..., 1:] - centre
+    return raw @ whiten, curve @ whiten
+
+
+def _triangles(matrices: FloatArray) -> FloatArray:
+    """R of the QR decomposition of each matrix (N, n, d), (N, d, d)."""
+    triangles: FloatArray = np.asarray(np.linalg.qr(matrices, mode="r"))
+    return triangles
+
+
+def _diagonals(matrices: FloatArray) -> FloatArray:
+    diagonals: FloatArray = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return diagonals
 
 
 def regress_on_ranks(
     values: FloatArray, basis: RankBasis, x: FloatArray, fitted: FloatArray | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Coefficients of centred values (n,), and their curve at `CURVE_RANKS`.
+    """Coefficients of centred values (.., n), and their curve at `CURVE_RANKS`.
 
     Parameters
     ----------
-    values : (n,) array
+    values : (.., n) array
     basis : RankBasis
         Of x, (n,).
     x : (n,) array
-    fitted : (n,) array or None
+    fitted : (.., n) array or None
         What each data set has in place of x, where it has something of its own.
 
     Returns
     -------
-    coefficients : (d,) array
+    coefficients : (.., d) array
         As many as `basis` has; zero where the ranks of `fitted` span fewer.
-    curve : (g,) array
+    curve : (.., g) array
     """
-    now: RankBasis | None = basis
-    # Only refits move the fitted values, and only then is the basis made again.
-    if fitted is not None and not np.array_equal(fitted, x):
-        now = RankBasis.of(fitted)
-    coefficients = np.zeros(basis.rows.shape[1])
-    if now is None:
-        return coefficients, np.zeros(CURVE_RANKS.size)
-    found = values @ now.rows
-    kept = min(found.size, coefficients.size)
-    coefficients[:kept] = found[:kept]
-    return coefficients, now.curve @ found
+    now = basis.following(x, fitted)
+    found = now.regress(values)
+    return found[..., : basis.rows.shape[1]], now.read(found)
 
 
 def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
     """Mean ranks of a vector (n,), scaled to (-1, 1), and how many distinct values it has."""
-    size = float(np.max(np.abs(x)))
-    if size == 0.0 or np.ptp(x) <= ROUNDING * size:
-        return np.zeros(x.size), 1
-    digits = np.rint(x / (ROUNDING * size))
-    _, inverse, counts = np.unique(digits, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    middle = last - 0.5 * counts
-    ranks: FloatArray = 2.0 * middle[inverse] / x.size - 1.0
-    return ranks, counts.size
+    ranks, distinct = _rank_each(x[None])
+    return ranks[0], int(distinct[0])
+
+
+def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
+    """The same of each of many vectors (N, n): (N, n) and (N,)."""
+    sizes = np.abs(x).max(axis=1)
+    constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
+    units = np.where(constant, 1.0, ROUNDING * sizes)
+    digits = np.rint(x / units[:, None])
+    order = np.argsort(digits, axis=1, kind="stable")
+    ordered = np.take_along_axis(digits, order, axis=1)
+    rises = ordered[:, 1:] != ordered[:, :-1]
+    places, n = np.arange(x.shape[1]), x.shape[1]
+    first, last = np.zeros(x.shape, dtype=np.intp), np.full(x.shape, n - 1)
+    first[:, 1:] = np.maximum.accumulate(np.where(rises, places[1:], 0), axis=1)
+    ends = np.where(rises, places[:-1], n - 1)[:, ::-1]
+    last[:, :-1] = np.minimum.accumulate(ends, axis=1)[:, ::-1]
+    ranks = np.empty(x.shape)
+    np.put_along_axis(ranks, order, 2.0 * (0.5 * (first + last + 1)) / n - 1.0, axis=1)
+    ranks[constant] = 0.0
+    return ranks, np.where(constant, 1, rises.sum(axis=1) + 1)

@@ -16,7 +16,14 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.portrait import draw_portrait
-from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
+from mixcheck.checks.statistic import (
+    CheckContext,
+    CheckStatistic,
+    NullSample,
+    Outcome,
+    RowStatistic,
+)
+from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
@@ -30,9 +37,9 @@ from mixcheck.simulation import (
     Calibration,
     ReplicateNumbers,
     Replicates,
+    Views,
     average,
     reduce_replicates,
-    reduce_views,
 )
 
 __all__ = ["run_checks"]
@@ -122,22 +129,59 @@ def _remembered(masses: Callable[[float], FloatArray] | None) -> _Remembered | N
     return None if masses is None else _Remembered(masses)
 
 
+def _remembering(data_view: DataView) -> DataView:
+    return replace(
+        data_view,
+        probability=_remembered(data_view.probability),
+        mode_probability=_remembered(data_view.mode_probability),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _AllNumbers:
-    """The numbers of all measures, one after another, of one data_view."""
+    """The numbers of all measures, one after another, of each of some data sets."""
 
     measures: tuple[CheckStatistic, ...]
 
     def __call__(self, data_view: DataView) -> FloatArray:
-        return np.concatenate(self.parts(data_view))
+        """Of one view, (s,)."""
+        numbers: FloatArray = self.of_many([(data_view,)])[0, 0]
+        return numbers
 
-    def parts(self, data_view: DataView) -> list[FloatArray]:
-        data_view = replace(
-            data_view,
-            probability=_remembered(data_view.probability),
-            mode_probability=_remembered(data_view.mode_probability),
-        )
-        return [measure.numbers(data_view) for measure in self.measures]
+    def of_many(self, data_sets: Sequence[Views]) -> FloatArray:
+        """Of B data sets, each seen K times, (B, K, s)."""
+        return np.concatenate(self.parts(data_sets), axis=2)
+
+    def parts(self, data_sets: Sequence[Views]) -> list[FloatArray]:
+        """Those of each measure, (B, K, s_j): of all data sets in one call where it `stacks`."""
+        stack = stack_views(data_sets)
+        alone = [[_remembering(view) for view in views] for views in data_sets]
+        size = len(data_sets), len(data_sets[0])
+        return [
+            _spread_out(measure.numbers(stack), size)
+            if _base_of(measure).stacks
+            else _one_by_one(measure, alone)
+            for measure in self.measures
+        ]
+
+
+def _base_of(measure: CheckStatistic) -> CheckStatistic:
+    """The statistic itself, of whichever rows it is asked."""
+    return _base_of(measure.inner) if isinstance(measure, RowStatistic) else measure
+
+
+def _one_by_one(measure: CheckStatistic, data_sets: Sequence[Sequence[DataView]]) -> FloatArray:
+    """Numbers of each view, (B, K, s); of the first of each data set where the others are alike."""
+    size = len(data_sets), len(data_sets[0])
+    if not _base_of(measure).randomised:
+        data_sets = [views[:1] for views in data_sets]
+    found = [[measure.numbers(view) for view in views] for views in data_sets]
+    return _spread_out(np.array(found, dtype=np.float64), size)
+
+
+def _spread_out(numbers: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Numbers (B, K, s) of those that may be the same for all views, (B, 1, s)."""
+    return np.broadcast_to(numbers, (*size, numbers.shape[-1]))
 
 
 def _run(
@@ -196,13 +240,14 @@ class _Comparison:
         """Numbers of the observed data for each randomisation, (K, s)."""
         plan = self.seen.replicates
         views = plan.observe_again() if plan.randomisations > 1 else (self.seen.observed,)
-        return reduce_views(views, self.numbers)
+        numbers: FloatArray = self.numbers.of_many([views])[0]
+        return numbers
 
     @cached_property
     def _ends(self) -> list[int]:
         """Where the numbers of each measure but the last end."""
-        parts = self.numbers.parts(self.seen.observed)
-        return list(itertools.accumulate(part.size for part in parts))[:-1]
+        parts = self.numbers.parts([(self.seen.observed,)])
+        return list(itertools.accumulate(part.shape[2] for part in parts))[:-1]
 
     def findings(self, replicates: ReplicateNumbers) -> list[Finding]:
         """What each measure finds beside these replicates."""

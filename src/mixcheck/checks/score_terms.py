@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, final, get_args
+from typing import ClassVar, Literal, TypeAlias, final, get_args
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, gammaln
@@ -312,6 +312,8 @@ class TermStatistic(CheckStatistic):
     remark : str
         A sentence on what was left out, or "".
     """
+
+    randomised: ClassVar[bool] = False
 
     scores: RowScores
     terms: Sequence[ScoreTerm]

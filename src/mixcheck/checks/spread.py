@@ -108,10 +108,11 @@ class _SpreadStatistic(CheckStatistic):
 
     def numbers(self, data_view: DataView) -> FloatArray:
         sizes = np.abs(pearson_residuals(data_view))
-        mean = float(np.mean(sizes))
-        sizes = sizes / mean - 1.0 if mean > 0.0 else np.zeros(sizes.size)
+        mean = np.mean(sizes, axis=-1, keepdims=True)
+        # Without any residual there is no spread, and none to differ.
+        sizes = np.where(mean > 0.0, sizes / np.where(mean > 0.0, mean, 1.0) - 1.0, 0.0)
         coefficients, fit = self.regress(sizes, data_view)
-        return np.concatenate([coefficients, np.maximum(1.0 + fit, SMALLEST_SHARE)])
+        return np.concatenate([coefficients, np.maximum(1.0 + fit, SMALLEST_SHARE)], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
@@ -138,6 +139,8 @@ class _SpreadStatistic(CheckStatistic):
 @dataclass(frozen=True, eq=False)
 class _CurveSpread(_SpreadStatistic):
     """Against a number; `follows` where each data set has fitted values of its own."""
+
+    stacks: ClassVar[bool] = True
 
     x: FloatArray
     basis: RankBasis
@@ -172,6 +175,8 @@ class _CurveSpread(_SpreadStatistic):
 @dataclass(frozen=True, eq=False)
 class _LevelSpread(_SpreadStatistic):
     """Against a factor: codes (n,) of its levels."""
+
+    randomised: ClassVar[bool] = False
 
     codes: IntArray
     levels: tuple[str, ...]

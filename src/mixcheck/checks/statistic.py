@@ -6,7 +6,7 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,17 @@ class CheckStatistic(ABC):
         Of the finding.
     kind : str
         Of the check.
+    stacks : bool
+        Whether `numbers` works along the last axis: of a view whose arrays are (.., n), of many
+        data sets, it makes numbers (.., s), for each data set those that it has by itself.
+    randomised : bool
+        Whether the numbers depend on how the random effects and the jitter fall. False of what
+        takes only the response, the fitted values, and what is given the modes: one look at each
+        data set is then enough.
     """
+
+    stacks: ClassVar[bool] = False
+    randomised: ClassVar[bool] = True
 
     name: str
     kind: str

@@ -144,6 +144,8 @@ class _TrendStatistic(CheckStatistic):
 class _CurveStatistic(_TrendStatistic):
     """Against a number; `follows` where each data set has fitted values of its own."""
 
+    stacks: ClassVar[bool] = True
+
     x: FloatArray
     basis: RankBasis
     follows: bool
@@ -154,18 +156,11 @@ class _CurveStatistic(_TrendStatistic):
         return CURVE_RANKS.size
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        basis: RankBasis | None = self.basis
-        # Only refits move the fitted values, and only then is the basis made again.
-        if self.follows and not np.array_equal(data_view.fitted, self.x):
-            basis = RankBasis.of(data_view.fitted)
-        coefficients = np.zeros(self.basis.rows.shape[1])
-        if basis is None:
-            return np.concatenate([coefficients, np.zeros(self.points)])
-        found = mean_residuals(data_view) @ basis.rows
-        found = unless_held(found, uncut_residuals(data_view) @ basis.rows)
-        kept = min(found.size, coefficients.size)
-        coefficients[:kept] = found[:kept]
-        return np.concatenate([coefficients, basis.curve @ found])
+        basis = self.basis.following(self.x, data_view.fitted if self.follows else None)
+        uncut, cut = uncut_residuals(data_view), mean_residuals(data_view)
+        found = unless_held(basis.regress(cut), basis.regress(uncut))
+        coefficients = found[..., : self.basis.rows.shape[1]]
+        return np.concatenate([coefficients, basis.read(found)], axis=-1)
 
     def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
         """The curve with its band."""

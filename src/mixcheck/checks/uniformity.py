@@ -79,14 +79,15 @@ class Uniformity(Check):
 class _UniformityStatistic(CheckStatistic):
     """Statistic, and largest distance."""
 
+    stacks: ClassVar[bool] = True
+
     statistic: GoodnessName
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        ordered = np.sort(data_view.residuals)
+        ordered = np.sort(data_view.residuals, axis=-1)
         distance = kolmogorov_smirnov(ordered)
-        if self.statistic == "ks":
-            return np.array([distance, distance])
-        return np.array([GOODNESS[self.statistic](ordered), distance])
+        statistic = distance if self.statistic == "ks" else GOODNESS[self.statistic](ordered)
+        return np.stack([statistic, distance], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         ordered = np.sort(sample.observed.residuals)
