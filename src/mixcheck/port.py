@@ -424,6 +424,12 @@ class ApproximationFacts:
         The parameter that changes most.
     unavailable : str
         Why no comparison can be made, as a sentence; empty where it was made.
+    missed : float
+        By how much the log-likelihood at the estimates is higher than the approximation says.
+    missed_error, shift_error : float
+        Monte Carlo standard errors of `missed` and `shift`; zero where nothing was drawn.
+    effective_draws : float
+        How many of the draws count where their weights are worst; zero where nothing was drawn.
     """
 
     reference: str
@@ -432,6 +438,10 @@ class ApproximationFacts:
     shift: float
     parameter: str
     unavailable: str = ""
+    missed: float = float("nan")
+    missed_error: float = 0.0
+    shift_error: float = 0.0
+    effective_draws: float = 0.0
 
 
 @runtime_checkable

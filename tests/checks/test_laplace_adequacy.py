@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 import mixcheck as mc
 from mixcheck.checks import LaplaceAdequacy, Suite
 from mixcheck.errors import OptionError
+from mixcheck.port import port_of
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Verdict
 
@@ -31,13 +32,71 @@ def test_laplace_is_adequate_for_herds_and_not_for_binary_fours():
     assert "quadrature" in bad["laplace adequacy"].detail
 
 
+def mating(seed: int) -> dict[str, np.ndarray]:
+    """Sixty females and males of two origins in six blocks, six matings each: as salamanders."""
+    rng = np.random.default_rng(seed)
+    block, i, j = (part.ravel() for part in np.meshgrid(range(6), range(10), range(10)))
+    met = (i + j) % 5 < 3
+    female, male = (10 * block + i)[met], (10 * block + j)[met]
+    f, m = female % 2, male % 2
+    eta = 1.0 - 2.9 * f - 0.7 * m + 3.6 * f * m
+    eta = eta + 1.1 * rng.normal(size=60)[female] + 1.1 * rng.normal(size=60)[male]
+    return {"y": rng.binomial(1, expit(eta)), "f": f, "m": m, "female": female, "male": male}
+
+
+@pytest.fixture(scope="module")
+def pairs() -> mc.GLMM:
+    """Laplace's approximation with crossed females and males."""
+    return mc.glmm("y ~ f * m + (1 | female) + (1 | male)", mating(1), family="binomial")
+
+
+@pytest.mark.slow
+def test_crossed_binary_pairs_move_as_a_fit_with_other_draws_says(pairs: mc.GLMM):
+    """The standard deviations of animals are too small by a third of their standard error.
+
+    The reference is a fit by twice as many other draws; its own error is about 0.004.
+    """
+    finding = Suite((LaplaceAdequacy(),)).run(pairs, seed=1, draws=1, calibration="plug-in")
+    assert finding.verdicts["laplace adequacy"] is Verdict.FAIL
+    effect = finding["laplace adequacy"].effect
+    exact = mc.glmm(
+        *(pairs.formula, pairs.frame), family="binomial", method="importance", draws=2**14, seed=8
+    )
+    units = np.sqrt(np.diag(port_of(pairs).covariance))
+    shifts = np.abs(port_of(exact).optimum.psi - port_of(pairs).optimum.psi) / units
+    assert effect.value == pytest.approx(shifts.max(), abs=0.012)
+    assert 0.0 < effect.high - effect.low < 0.03
+    assert "importance sampling" in finding["laplace adequacy"].detail
+
+
+def test_a_tolerance_within_the_monte_carlo_error_decides_nothing(pairs: mc.GLMM):
+    """Whether the shift is above it is not known."""
+    shift = pairs.approximation().shift
+    suite = Suite((LaplaceAdequacy(tolerance=round(shift, 4)),))
+    (judgement,) = suite.run(pairs, seed=1, draws=1, calibration="plug-in").judgements
+    assert judgement.verdict is Verdict.UNDECIDED
+    assert "within the Monte Carlo error of the shift" in judgement.sentence
+
+
+def test_a_log_likelihood_that_is_off_by_more_than_one_is_a_warning(pairs: mc.GLMM):
+    """Small errors of many pairs add up, while those of the estimates stay: 0.6 of their unit."""
+    tolerant = LaplaceAdequacy(tolerance=0.6)
+    (judgement,) = mc.check(pairs, tolerant, draws=1, calibration="plug-in").judgements
+    assert judgement.verdict is Verdict.WARN
+    assert "the log-likelihood is off by +1.39 at the estimates" in judgement.caution
+
+
 def test_laplace_adequacy_says_why_it_does_not_apply():
-    """Several grouping factors have no product of integrals."""
-    ticks = mc.datasets.load("grouseticks")
-    fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD) + (1 | LOCATION)", ticks, family="poisson")
+    """Hundreds of crossed effects: a few draws carry all weight."""
+    rng = np.random.default_rng(2)
+    f, g = rng.integers(200, size=800), rng.integers(200, size=800)
+    eta = 2.0 * rng.normal(size=200)[f] + 2.0 * rng.normal(size=200)[g]
+    data = {"y": rng.binomial(1, expit(eta)), "f": f, "g": g}
+    fit = mc.glmm("y ~ 1 + (1 | f) + (1 | g)", data, family="binomial")
     report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1, calibration="plug-in")
     assert isinstance(report.findings[0], Skipped)
     assert "one grouping factor" in report.findings[0].reason
+    assert "the importance weights have degenerated" in report.findings[0].reason
 
 
 def test_laplace_adequacy_refuses_a_tolerance_of_zero():

@@ -11,10 +11,17 @@ from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.shapes import Finite
 from mixcheck.options import require_number
-from mixcheck.port import Approximate
+from mixcheck.port import Approximate, ApproximationFacts
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["LaplaceAdequacy"]
+
+INTEGRALS = "Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074"
+DRAWS = "Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35"
+# One more parameter costs this much of the log-likelihood in AIC.
+MOST_MISSED = 1.0
+# Monte Carlo errors are deviations of few numbers: the 97.5 % point of t with 7 degrees of freedom.
+REACH = 2.36
 
 
 @final
@@ -22,11 +29,20 @@ __all__ = ["LaplaceAdequacy"]
 class LaplaceAdequacy(Check):
     """Whether the approximation of the likelihood is good enough for the estimates.
 
-    An exact fact, without a p-value: the model is fitted again by adaptive quadrature with
-    as many nodes as it takes for the log-likelihood to settle. Effect: "largest shift" of a
-    parameter (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0
-    for an exact likelihood. The finding also gives both log-likelihoods. Skipped where
-    quadrature does not apply (several grouping factors).
+    An exact fact, without a p-value: with one grouping factor the model is fitted again by
+    adaptive quadrature, with as many nodes as it takes for the log-likelihood to settle; with
+    several by importance sampling around the conditional modes, with as many draws as it takes
+    to know the shift to a hundredth of a standard error. Effect: "largest shift" of a parameter
+    (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0 for an exact
+    likelihood. Its interval is that of the Monte Carlo error of importance sampling; a tolerance
+    inside is UNDECIDED.
+
+    The finding also gives the two log-likelihoods, what the approximation misses of the
+    log-likelihood at the estimates, and how many of the draws count. Where it misses more than
+    1, as much as a parameter costs in AIC, a shift within the tolerance is WARN: models that
+    differ in their random effects are not to be compared by such log-likelihoods. Skipped where
+    neither integral can be had: importance weights degenerate with hundreds of random effects
+    that are crossed (Pareto shape of their tail above 0.7).
 
     Parameters
     ----------
@@ -36,7 +52,18 @@ class LaplaceAdequacy(Check):
     References
     ----------
     Joe (2008), Accuracy of Laplace approximation for discrete response mixed models,
-    Comput. Stat. Data Anal. 52, 5066-5074.
+    Comput. Stat. Data Anal. 52, 5066-5074. Pinheiro & Bates (1995), Approximations to the
+    log-likelihood function in the nonlinear mixed-effects model, J. Comput. Graph. Stat. 4,
+    12-35, for importance sampling. Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed
+    importance sampling, J. Mach. Learn. Res. 25(72), for the Pareto shape.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> ticks = mc.datasets.load("grouseticks")
+    >>> fit = mc.glmm("TICKS ~ YEAR + (1 | BROOD) + (1 | LOCATION)", ticks, family="poisson")
+    >>> mc.check(fit, mc.checks.LaplaceAdequacy())["laplace adequacy"].effect.value < 0.1
+    True
     """
 
     kind: ClassVar[str] = "laplace-adequacy"
@@ -50,12 +77,14 @@ class LaplaceAdequacy(Check):
         object.__setattr__(self, "tolerance", tolerance)
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
-        """The fact, from a fit by quadrature."""
+        """The fact, from a fit by quadrature or importance sampling."""
         model = context.model
         assert isinstance(model, Approximate)
         facts = model.approximation()
         if facts.unavailable:
             return (Skipped(self.name, self.kind, facts.unavailable),)
+        within = abs(facts.shift - self.tolerance) <= REACH * facts.shift_error
+        holds = None if within and facts.shift_error else facts.shift <= self.tolerance
         finding = Finding(
             check=self.name,
             kind=self.kind,
@@ -63,13 +92,49 @@ class LaplaceAdequacy(Check):
             statistic=facts.shift,
             pvalue=None,
             alternative="greater",
-            effect=Effect("largest shift", facts.shift, np.nan, np.nan, 0.0),
+            effect=_shift(facts),
             n=context.n,
-            holds=facts.shift <= self.tolerance,
-            references=("Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074",),
-            detail=(
-                f"Against {facts.reference}: {facts.parameter} moves most; the log-likelihood is "
-                f"{facts.llf:.4f} here and {facts.reference_llf:.4f} there."
-            ),
+            holds=holds,
+            references=(INTEGRALS,) if not facts.effective_draws else (INTEGRALS, DRAWS),
+            detail=_told(facts),
+            caution=self._caution(facts, decided=holds is not None),
         )
         return (finding,)
+
+    def _caution(self, facts: ApproximationFacts, *, decided: bool) -> str:
+        """What should be known where the estimates are good enough, or nothing is decided."""
+        if not decided:
+            return (
+                f"the tolerance of {self.tolerance:g} lies within the Monte Carlo error of the "
+                f"shift, {facts.shift_error:.2g}"
+            )
+        if facts.shift <= self.tolerance and abs(facts.missed) > MOST_MISSED:
+            return (
+                f"the log-likelihood is off by {facts.missed:+.2f} at the estimates, which matters "
+                "where models are compared that differ in their random effects"
+            )
+        return ""
+
+
+def _shift(facts: ApproximationFacts) -> Effect:
+    """The shift and how far it may be off by Monte Carlo error; without one, no interval."""
+    if not facts.shift_error:
+        return Effect("largest shift", facts.shift, np.nan, np.nan, 0.0)
+    half = REACH * facts.shift_error
+    low, high = max(0.0, facts.shift - half), facts.shift + half
+    return Effect("largest shift", facts.shift, low, high, 0.0)
+
+
+def _told(facts: ApproximationFacts) -> str:
+    """What was compared, in sentences."""
+    error = f", with a Monte Carlo error of {facts.missed_error:.2g}" if facts.missed_error else ""
+    counted = (
+        f" Where their weights are worst, {facts.effective_draws:.0f} of the draws count."
+        if facts.effective_draws
+        else ""
+    )
+    return (
+        f"Against {facts.reference}: {facts.parameter} moves most; the log-likelihood is "
+        f"{facts.llf:.4f} here and {facts.reference_llf:.4f} there. At the estimates the "
+        f"approximation misses {facts.missed:+.4f} of it{error}.{counted}"
+    )

@@ -73,7 +73,8 @@ class Finding:
     replicates : (B,) array
         The statistic in the replicate data sets, in their order; empty where none were used.
     holds : bool or None
-        For exact facts (convergence, singularity): whether the null holds.
+        For exact facts (convergence, singularity): whether the null holds; None where it is not
+        known.
     single_pvalues : tuple of float
         The p-value of each randomisation of the data alone (draws of the random effects, jitter
         of counts), where the statistic is a mean over several.
@@ -88,7 +89,7 @@ class Finding:
         One sentence on what was done, for the report.
     caution : str
         For an exact fact that holds: what should be known all the same, as words that follow
-        "but"; it makes the verdict WARN.
+        "but"; it makes the verdict WARN. For one that is not decided: why, after "and".
     asked : mapping
         The check of the suite that asked, as its `to_dict` writes it.
     subject : mapping of str to str

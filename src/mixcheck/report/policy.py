@@ -484,6 +484,8 @@ def _judgement(policy: Policy, finding: Finding | Skipped, test: AdjustedTest | 
 def _exact_verdict(finding: Finding) -> tuple[Verdict, str]:
     if finding.pvalue is not None:
         return Verdict.UNDECIDED, "The p-value is not a number, so nothing is decided"
+    if finding.holds is None and finding.caution:
+        return Verdict.UNDECIDED, "Nothing is decided"
     if finding.holds is None:
         return Verdict.UNDECIDED, "This is a description, with neither a test nor a yes or no"
     if finding.holds:

@@ -7,6 +7,8 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.estimation import estimate as estimation
+from mixcheck.fitting.estimation import laplace_error
+from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.port import port_of
 
 # Searches end at a gradient of 1e-6 in units of standard errors.
@@ -50,13 +52,49 @@ def test_no_curvature_is_computed(counts: mc.GLMM, monkeypatch: pytest.MonkeyPat
     assert not any(asked)
 
 
-def test_crossed_factors_have_no_quadrature() -> None:
-    """With several grouping factors the comparison is not there, and says why."""
+@pytest.fixture(scope="module")
+def crossed() -> mc.GLMM:
+    """Counts of ten by six levels."""
     rng = np.random.default_rng(1)
     g, f = np.divmod(np.arange(60), 6)
     data = {"y": rng.poisson(np.exp(0.5 + rng.normal(size=10)[g] + rng.normal(size=6)[f]))}
-    fit = mc.glmm("y ~ 1 + (1 | g) + (1 | f)", data | {"g": g, "f": f}, family="poisson")
-    assert "exactly one grouping factor" in fit.approximation().unavailable
+    return mc.glmm("y ~ 1 + (1 | g) + (1 | f)", data | {"g": g, "f": f}, family="poisson")
+
+
+def test_crossed_factors_are_compared_by_importance_sampling(crossed: mc.GLMM) -> None:
+    """What is missed at the estimates is what other draws say there, within its stated error."""
+    facts = crossed.approximation()
+    assert facts.reference == "importance sampling, 8 times 1024 draws"
+    port = port_of(crossed)
+    at = Importance(2**14, seed=9).evaluate(
+        port.problem, port.optimum.psi, port.problem.latent.zeros()
+    )
+    missed = -0.5 * at.deviance - crossed.llf
+    assert 0.0 < facts.missed_error < 0.01
+    assert facts.missed == pytest.approx(missed, abs=5.0 * facts.missed_error)
+    assert 30.0 < facts.effective_draws < 1024.0
+
+
+def test_a_fit_by_importance_sampling_is_compared_with_other_draws() -> None:
+    """The draws of the fit tell nothing of their own error."""
+    rng = np.random.default_rng(3)
+    g, f = np.divmod(np.arange(48), 6)
+    y = rng.poisson(np.exp(rng.normal(size=8)[g] + rng.normal(size=6)[f]))
+    fit = mc.glmm(
+        *("y ~ 1 + (1 | g) + (1 | f)", {"y": y, "g": g, "f": f}),
+        **{"family": "poisson", "method": "importance", "draws": 256},
+    )
+    facts = fit.approximation()
+    assert facts.reference == "importance sampling, 8 times 1024 draws"
+    assert 0.0 < facts.shift < 0.1
+
+
+def test_too_many_rows_are_not_drawn(crossed: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is not made, and says why."""
+    monkeypatch.setattr(laplace_error, "_MOST_VALUES", 10_000)
+    reason = crossed.approximation().unavailable
+    assert "exactly one grouping factor" in reason
+    assert "1,024 draws of the random effects of 60 rows are too many" in reason
 
 
 @pytest.mark.parametrize("far", [0.0, 1e6])

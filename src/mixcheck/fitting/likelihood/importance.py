@@ -52,14 +52,14 @@ from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.options import as_whole, require_seed, shown
 
-__all__ = ["Importance"]
+__all__ = ["HEAVIEST", "Importance"]
 
 # A component of more effects than this has too large a matrix, and weights without hope.
 _MOST_EFFECTS = 2_000
 # Scramblings that tell the Monte Carlo error.
 _SCRAMBLINGS = 8
 # Averages of weights with a heavier tail than this are not to be trusted (Vehtari et al. 2024).
-_HEAVIEST = 0.7
+HEAVIEST = 0.7
 # The tail is fitted to so many of the largest weights, and to no fewer than these.
 _FEWEST = 5
 _FEWEST_DRAWS, _MOST_DRAWS = 64, 2**20
@@ -204,12 +204,12 @@ class Importance(Approximation):
         """
         if at.mode is None:
             return
-        facts = self._tails(problem, at)
+        facts = self.tails(problem, at)
         heaviest = facts["largest Pareto shape of the weights"]
-        if heaviest > _HEAVIEST:
+        if heaviest > HEAVIEST:
             raise ConvergenceError(
                 "the importance weights have degenerated: the Pareto shape of their tail is "
-                f"{heaviest:.2f}, and above {_HEAVIEST} averages of weights are not to be trusted; "
+                f"{heaviest:.2f}, and above {HEAVIEST} averages of weights are not to be trusted; "
                 f"{facts['smallest effective number of draws']:.0f} of {self.draws} draws count. "
                 f'Write more draws, such as draws={4 * self.draws}, or method="laplace"'
             )
@@ -224,11 +224,12 @@ class Importance(Approximation):
             found.append(-0.5 * float(sampler.deviances(total).sum()))
         error = float(np.std(found, ddof=1))
         return {
-            **self._tails(problem, at),
+            **self.tails(problem, at),
             "Monte Carlo standard error of the log-likelihood": error,
         }
 
-    def _tails(self, problem: Problem, at: Evaluation) -> dict[str, float]:
+    def tails(self, problem: Problem, at: Evaluation) -> dict[str, float]:
+        """How many draws count, and the heaviest tail of the weights, of the worst component."""
         sampler, sums = self._at(problem, at)
         weights = np.concatenate([block.weight for block in sampler.blocks()], axis=1)
         return {

@@ -25,7 +25,7 @@ from mixcheck.fitting.estimation.information import (
     measure_rounding,
     number_singular,
 )
-from mixcheck.fitting.estimation.laplace_error import compare_with_quadrature, unavailable
+from mixcheck.fitting.estimation.laplace_error import compare_with_finer, unavailable
 from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.roots import scale
@@ -478,7 +478,7 @@ class Estimates:
         return self.method.approximation.facts(self.problem, self.optimum.evaluation)
 
     def approximation(self) -> ApproximationFacts:
-        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        """Compare with the same model by quadrature, or importance sampling, until it settles."""
         fixed = [self._name(part, c) for part in self.design.predictors for c in part.columns]
         names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
         if self._determining:
@@ -490,7 +490,7 @@ class Estimates:
             problem, optimum, kept = within_limits(problem, self.limits, optimum, self.method)
         covariance = self.covariance[np.ix_(kept, kept)]
         kept_names = [names[j] for j in kept]
-        return compare_with_quadrature(problem, self.method, optimum, covariance, kept_names)
+        return compare_with_finer(problem, self.method, optimum, covariance, kept_names)
 
     @property
     def converged(self) -> bool:

@@ -263,7 +263,7 @@ class GLMM:
         return self._port.converged
 
     def approximation(self) -> ApproximationFacts:
-        """Compare with the same model fitted by quadrature until its likelihood settles."""
+        """Compare with the same model by quadrature, or importance sampling, until it settles."""
         return self._port.approximation()
 
     # ---- predictions, simulations, refits ------------------------------------------------------
