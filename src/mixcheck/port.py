@@ -47,6 +47,7 @@ __all__ = [
     "PerturbationMethod",
     "Perturbations",
     "Ported",
+    "Reducible",
     "Refittable",
     "Repeating",
     "RowDistribution",
@@ -483,6 +484,23 @@ class Estimating(Protocol):
     @property
     def part_estimates(self) -> Mapping[str, PartEstimates]:
         """By linear predictor: "mean", "dispersion", "zi" .."""
+        ...
+
+
+@runtime_checkable
+class Reducible(Estimating, Protocol):
+    """A model with coefficients that can be fitted again without some of its rows."""
+
+    def row_removals(self) -> Mapping[str, Mapping[str, FloatArray]]:
+        """By part of the coefficients, and part of the scores: ``A``, (n, p).
+
+        Without row i the p coefficients of a part move, by one step, by ``-V sum A_i s_i``, V
+        their covariance and s the scores of the row in each part, at the modes.
+        """
+        ...
+
+    def coefficients_without(self, rows: BoolArray) -> Mapping[str, FloatArray]:
+        """Coefficients as in `part_estimates`, of the fit to the rows that are False, (n,)."""
         ...
 
 

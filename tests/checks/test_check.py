@@ -79,6 +79,7 @@ EXAMPLES = [
     HurdleZeros("x"),
     Rootogram(3),
     Influence("site"),
+    Influence("site", method="refit", tolerance=0.5),
     OutlyingGroups(),
     Interaction(),
     Link(),

@@ -193,8 +193,13 @@ def _run(
 ) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.replicates
-    context = CheckContext(plan.port, seen.observed, plan.port.frame)
-    asked = [(check, outcome) for check in checks for outcome in check.plan(context)]
+    context = CheckContext(plan.port, seen.observed, plan.port.frame, n_jobs=n_jobs)
+    index = context.frame.index
+    asked = [
+        (check, _labelled(outcome, index, plan.origin) if isinstance(outcome, Finding) else outcome)
+        for check in checks
+        for outcome in check.plan(context)
+    ]
     outcomes = [outcome for _, outcome in asked]
     _require_unique(outcomes)
     measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
@@ -210,7 +215,6 @@ def _run(
         n_jobs=n_jobs,
         progress=progress,
     )
-    index = context.frame.index
     found = compared.findings(replicates)
     labelled = (_labelled(finding, index, plan.origin) for finding in found)
     return _attributed(asked, labelled), replicates

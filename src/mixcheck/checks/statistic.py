@@ -54,12 +54,15 @@ class CheckContext:
         Data of the same rows.
     whole : bool
         Whether these are all rows of the model.
+    n_jobs : int, optional
+        Workers for what is computed of these data alone.
     """
 
     model: Checkable
     observed: DataView
     frame: pd.DataFrame
     whole: bool = True
+    n_jobs: int | None = None
 
     @property
     def n(self) -> int:
@@ -68,8 +71,11 @@ class CheckContext:
 
     def rows(self, positions: IntArray) -> CheckContext:
         """The context of some rows only."""
-        return CheckContext(
-            self.model, self.observed.rows(positions), self.frame.iloc[positions], whole=False
+        return replace(
+            self,
+            observed=self.observed.rows(positions),
+            frame=self.frame.iloc[positions],
+            whole=False,
         )
 
 

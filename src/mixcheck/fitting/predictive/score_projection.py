@@ -20,7 +20,7 @@ from mixcheck.fitting.likelihood.mode import build_system, whitened
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 from mixcheck.port import ScoreProjection
 
-__all__ = ["project_scores"]
+__all__ = ["ScoreCovariance", "project_scores"]
 
 # Directions of the fixed effects with less than this share of the largest information are not
 # estimated, and take nothing: their parameters are at a limit.
@@ -28,7 +28,7 @@ _RANK_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class _ScoreCovariance:
+class ScoreCovariance:
     """V as a linear map; `information` is W by pairs of predictors."""
 
     problem: Problem
@@ -36,18 +36,51 @@ class _ScoreCovariance:
     information: Mapping[tuple[int, int], FloatArray]
     factorization: Factorization
 
+    @classmethod
+    def at(
+        cls, problem: Problem, roots: Sequence[Root], eta: Sequence[FloatArray]
+    ) -> ScoreCovariance:
+        """V at given predictors.
+
+        Raises
+        ------
+        ConvergenceError
+            If the information has no finite value there.
+        """
+        information = problem.expected(eta).second
+        system = build_system(problem, roots, Curvature(information, {}), observed=False)
+        if system is None:
+            raise ConvergenceError(
+                "the information of the rows is not finite at the estimates, so that it is not "
+                "known what estimation takes of their scores; see fit.convergence"
+            )
+        return cls(problem, roots, information, system.factorization)
+
     def times(self, part: int, column: FloatArray) -> FloatArray:
         """V times a column, (n,), of one part: a row for each part, (K, n)."""
-        latent = self.problem.latent
         count = len(self.problem.X)
         weighted = [self._weigh(part, b, column) for b in range(count)]
-        rows = {k: weighted[k] for k in latent.random_predictors}
-        solved = self.factorization.solve(whitened(self.problem, self.roots, rows))
-        effects = [scale(root, effect) for root, effect in zip(self.roots, solved, strict=True)]
-        for a, moved in enumerate(latent.gather(effects, count)):
+        for a, moved in enumerate(self._taken_up(part, column)):
             if moved is not None:
                 weighted = [weighted[b] - self._weigh(a, b, moved) for b in range(count)]
         return np.stack(weighted)
+
+    def follow(self, part: int, column: FloatArray) -> FloatArray:
+        """How the predictors move as one of them by a column, (n,), the modes following, (K, n)."""
+        out = np.zeros((len(self.problem.X), self.problem.n))
+        out[part] = column
+        for a, moved in enumerate(self._taken_up(part, column)):
+            if moved is not None:
+                out[a] -= moved
+        return out
+
+    def _taken_up(self, part: int, column: FloatArray) -> Sequence[FloatArray | None]:
+        """What the random effects take of a column, ``Z Lambda H^-1 Lambda' Z' W x``, by part."""
+        latent, count = self.problem.latent, len(self.problem.X)
+        rows = {b: self._weigh(part, b, column) for b in latent.random_predictors}
+        solved = self.factorization.solve(whitened(self.problem, self.roots, rows))
+        effects = [scale(root, effect) for root, effect in zip(self.roots, solved, strict=True)]
+        return latent.gather(effects, count)
 
     def _weigh(self, a: int, b: int, values: FloatArray) -> FloatArray:
         weight = self.information.get((min(a, b), max(a, b)))
@@ -72,14 +105,7 @@ def project_scores(
     ConvergenceError
         If the information has no finite value there.
     """
-    information = problem.expected(eta).second
-    system = build_system(problem, roots, Curvature(information, {}), observed=False)
-    if system is None:
-        raise ConvergenceError(
-            "the information of the rows is not finite at the estimates, so that it is not known "
-            "what estimation takes of their scores; see fit.convergence"
-        )
-    covariance = _ScoreCovariance(problem, roots, information, system.factorization)
+    covariance = ScoreCovariance.at(problem, roots, eta)
     columns = [(k, column) for k, X in enumerate(problem.X) for column in X.T]
     moved = np.empty((len(problem.X), problem.n, len(columns)))
     inner = np.empty((len(columns), len(columns)))

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mixcheck.alignment import read_numbers
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design import read_counts, repeat_rows
 from mixcheck.design.plan import plan_formula
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
@@ -33,6 +33,8 @@ from mixcheck.fitting.influence.by_group import (
 )
 from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
 from mixcheck.fitting.influence.conditional_df import perturb
+from mixcheck.fitting.influence.row_removal import remove_rows
+from mixcheck.fitting.influence.subset_refits import fit_without
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe
@@ -362,6 +364,28 @@ class GlmmPort(Refitting):
         return predict_group(
             self.problem, self.method, grouping, level, self.optimum.psi, self._root
         )
+
+    def row_removals(self) -> dict[str, dict[str, FloatArray]]:
+        """What the scores of a row move in the coefficients where it is left out."""
+        order, names = self.problem.to_design, self.problem.family.predictors
+        finite = np.where(np.isfinite(self.covariance), self.covariance, 0.0)
+        covariances = {k: finite[w, w] for k, w in enumerate(self.problem.beta_slices)}
+        eta = self.mode.point.eta
+        taken = remove_rows(self.problem, self._view.roots, eta, covariances)
+        return {
+            part: {of: order(rows) for of, rows in zip(names, by_score, strict=True)}
+            for part, by_score in zip(names, taken, strict=True)
+        }
+
+    def coefficients_without(self, rows: BoolArray) -> dict[str, FloatArray]:
+        """Coefficients of each linear predictor, the model being fitted without some rows, (n,)."""
+        left = np.asarray(rows, dtype=np.bool_)[self.problem.order]
+        _, optimum = fit_without(self.problem, left, self.optimum.psi, self._root, self.method)
+        return {
+            part.name: optimum.psi[where].copy()
+            for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=False)
+            if part.name in self.design.recipes
+        }
 
     def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
         """Posterior of each row's mean predictor given the data, or another response, (n,)."""
