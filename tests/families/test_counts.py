@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mixcheck.errors import FamilyError
-from mixcheck.families import Poisson
+from mixcheck.families import NegativeBinomial1, NegativeBinomial2, Poisson
 from mixcheck.families.counts import observe_counts
 from mixcheck.families.expectation import expect, spread_of_counts
 from mixcheck.families.family import Derivatives
+
+# Of sums of some tens of probabilities, and of scipy's incomplete gamma function.
+SUMMED = 1e-12
 
 
 def test_negative_counts_are_refused_by_position_and_value():
@@ -68,3 +72,25 @@ def test_expected_information_of_wide_counts_takes_few_calls() -> None:
     # The information on the log mean of a Poisson is its mean.
     np.testing.assert_allclose(second[0, 0], mean, rtol=1e-9)
     assert calls == 1
+
+
+def test_distribution_functions_of_small_counts_are_sums():
+    """Both values of a cdf, of small, large, fractional and impossible counts, among each other."""
+    rng = np.random.default_rng(4)
+    eta = np.r_[rng.normal(0.5, 1.0, 60), rng.uniform(3.0, 8.0, 40), [-800.0, 2.0, 2.0, 2.0]]
+    y = np.r_[np.floor(rng.exponential(np.exp(eta[:100]))), [0.0, 2.5, -1.0, 300.0]]
+    below, upto = Poisson().cdf(y, (eta,))
+    mu = np.exp(eta)
+    np.testing.assert_allclose(below, stats.poisson.cdf(np.ceil(y) - 1.0, mu), rtol=SUMMED)
+    np.testing.assert_allclose(upto, stats.poisson.cdf(y, mu), rtol=SUMMED)
+
+
+@pytest.mark.parametrize("family", [NegativeBinomial1(), NegativeBinomial2()])
+def test_one_sum_gives_both_values(family):
+    """F(y-) and F(y) of a negative binomial are those of two counts."""
+    rng = np.random.default_rng(4)
+    eta = rng.uniform(-1.0, 6.0, 50), rng.normal(size=50)
+    y = np.r_[rng.poisson(np.exp(eta[0]))[:-3], 1.5, -2.0, 63.0]
+    below, upto = family.cdf(y, eta)
+    np.testing.assert_array_equal(below, family.cumulate(np.ceil(y) - 1.0, eta, None))
+    np.testing.assert_array_equal(upto, family.cumulate(np.floor(y), eta, None))

@@ -95,3 +95,22 @@ def test_booleans_are_single_trials():
 def test_single_trials_have_no_constant():
     """The binomial coefficient of 0 or 1 of 1 is exactly one."""
     assert not Binomial().prepare([0, 1]).constant.any()
+
+
+def test_draws_of_single_trials_are_those_of_the_generator():
+    """They take one uniform number each, as `Generator.binomial` does, and use it likewise."""
+    eta = np.random.default_rng(1).normal(0.0, 3.0, 2000)
+    family, one = Binomial(), np.ones(2000)
+    drawn = family.sample((eta,), one, np.random.default_rng(2))
+    wanted = np.random.default_rng(2).binomial(1, family.link.inverse(eta))
+    np.testing.assert_array_equal(drawn, wanted)
+
+
+def test_distribution_function_of_single_trials():
+    """Zero below zero, the probability of failure below one, and one from there on."""
+    y, eta = np.array([-1.0, 0.0, 0.5, 1.0, 2.0]), np.full(5, 0.3)
+    failure = 1.0 / (1.0 + np.exp(0.3))
+    for size in (None, np.ones(5)):
+        below, upto = Binomial().cdf(y, (eta,), size)
+        np.testing.assert_allclose(below, [0.0, 0.0, failure, failure, 1.0], rtol=1e-15)
+        np.testing.assert_allclose(upto, [0.0, failure, failure, 1.0, 1.0], rtol=1e-15)

@@ -148,7 +148,7 @@ def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
     units = np.where(constant, 1.0, ROUNDING * sizes)
     digits = np.rint(x / units[:, None])
-    order = np.argsort(digits, axis=1, kind="stable")
+    order = np.argsort(digits, axis=1)
     ordered = np.take_along_axis(digits, order, axis=1)
     rises = ordered[:, 1:] != ordered[:, :-1]
     places, n = np.arange(x.shape[1]), x.shape[1]

@@ -15,6 +15,7 @@ from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_exp
 from mixcheck.families.counts import (
     draw_poisson,
     observe_counts,
+    order_counts,
     prepare_counts,
     weigh_count,
 )
@@ -133,6 +134,13 @@ class NegativeBinomial(LogMeanTemplate):
         """Probability of ``y`` or less, ``(n,)``."""
         mu = self.link.inverse(hold_lowest(self.link, eta[0]))
         return accumulate_negative_binomial(y, mu, self.excess(mu, hold_exp(eta[1])))
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``."""
+        mu = self.link.inverse(hold_lowest(self.link, eta[0]))
+        return surround_negative_binomial(y, mu, self.excess(mu, hold_exp(eta[1])))
 
     def survival(
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
@@ -511,8 +519,8 @@ def accumulate_negative_binomial(
     rate = mu * _log1p_ratio(excess)
     summed = (k < _SUMMED) & (rate < _RATE_MAX)
     rows = np.flatnonzero(summed & (k >= lowest))
-    order = rows[np.argsort(-k[rows], kind="stable")]
-    total[order] = _sum_probabilities(k[order], mu[order], excess[order], rate[order], lowest)
+    order = rows[order_counts(k[rows])]
+    total[order] = _sum_probabilities(k[order], mu[order], excess[order], rate[order], lowest)[1]
     far = np.flatnonzero(~summed)
     if far.size:
         below = _incomplete_beta(k[far], mu[far], excess[far])
@@ -520,20 +528,38 @@ def accumulate_negative_binomial(
     return np.minimum(total, 1.0)
 
 
+def surround_negative_binomial(
+    y: FloatArray, mu: FloatArray, excess: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """P(Y < y) and P(Y <= y), each ``(n,)``; of small counts by one sum."""
+    rate = mu * _log1p_ratio(excess)
+    summed = (y < _SUMMED) & (y >= 0.0) & (rate < _RATE_MAX) & (y == np.floor(y))
+    below, upto = np.empty_like(mu), np.empty_like(mu)
+    rows, far = np.flatnonzero(summed), np.flatnonzero(~summed)
+    order = rows[order_counts(y[rows])]
+    sums = _sum_probabilities(y[order], mu[order], excess[order], rate[order], 0)
+    below[order], upto[order] = (np.minimum(total, 1.0) for total in sums)
+    if far.size:
+        for out, k in ((below, np.ceil(y[far]) - 1.0), (upto, np.floor(y[far]))):
+            out[far] = accumulate_negative_binomial(k, mu[far], excess[far])
+    return below, upto
+
+
 def _sum_probabilities(
     k: FloatArray, mu: FloatArray, excess: FloatArray, rate: FloatArray, lowest: int
-) -> FloatArray:
-    """Sum of the probabilities from ``lowest`` to ``k``, in rows sorted by falling ``k``."""
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of the probabilities from ``lowest`` to below ``k``, and to ``k``; ``k`` falls."""
     share = excess / (1.0 + excess)
     size_share = mu / (1.0 + excess)
     mass = np.exp(-rate)
-    total = mass.copy() if lowest == 0 else np.zeros_like(mass)
+    below = np.zeros_like(mass)
     left = np.searchsorted(-k, -np.arange(_SUMMED), side="right")
     for j in range(1, int(k[0]) + 1 if k.size else 0):
         rows = slice(0, int(left[j]))
+        if j > lowest:
+            below[rows] += mass[rows]
         mass[rows] *= (size_share[rows] + (j - 1) * share[rows]) / j
-        total[rows] += mass[rows]
-    return total
+    return below, below + mass
 
 
 def _incomplete_beta(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:

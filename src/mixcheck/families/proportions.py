@@ -114,6 +114,15 @@ class Binomial(Template):
         failure = np.exp(q[0])
         return _binomial_cdf(y, np.ones_like(failure) if size is None else size, failure)
 
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``."""
+        failure = np.exp(self.link.log_tails(eta[0], 0)[1][0])
+        trials = np.ones_like(failure) if size is None else size
+        below = _binomial_cdf(np.ceil(y) - 1.0, trials, failure)
+        return below, _binomial_cdf(np.floor(y), trials, failure)
+
     def survival(
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> FloatArray:
@@ -138,6 +147,11 @@ class Binomial(Template):
             )
         if size is None:
             return (rng.random(p.shape) < p).astype(np.float64)
+        if size.max(initial=0.0) <= 1.0 <= size.min(initial=1.0):
+            # The numbers that `Generator.binomial` makes of the same stream, and sooner.
+            uniform = rng.random(p.shape)
+            drawn = np.where(p <= 0.5, uniform > 1.0 - p, uniform <= p)
+            return drawn.astype(np.float64)
         return rng.binomial(size.astype(np.int64), p).astype(np.float64)
 
     def probability(
@@ -294,5 +308,8 @@ def _weigh_logs(
 
 def _binomial_cdf(k: FloatArray, m: FloatArray, failure: FloatArray) -> FloatArray:
     """Regularised incomplete beta function of ``1 - p`` at ``(m - k, k + 1)``."""
-    inner = special.betainc(np.maximum(m - k, 1.0), np.maximum(k, 0.0) + 1.0, failure)
+    inner: FloatArray = failure
+    if m.size and m.max() > 1.0:
+        shapes = np.maximum(m - k, 1.0), np.maximum(k, 0.0) + 1.0
+        inner = np.asarray(special.betainc(*shapes, failure), dtype=np.float64)
     return np.where(k < 0.0, 0.0, np.where(k >= m, 1.0, inner))

@@ -17,7 +17,12 @@ ROUNDING = 1e-10
 # Central differences: the error is of the square of the step, in units of Lambda, about one.
 STEP = 1e-4
 TRUNCATION = 1e-6
-PATHS = {"default": None, "dense": np.inf, "sparse": 0.0}
+PATHS = {
+    "default": {},
+    "dense": {"_SPARSE_COST": np.inf},
+    "sparse": {"_SPARSE_COST": 0.0, "_MOST_LISTED": 0},
+    "listed": {"_SPARSE_COST": 0.0, "_LISTED_COST": 0.0},
+}
 
 
 def flatten(parts: list[np.ndarray]) -> np.ndarray:
@@ -67,10 +72,9 @@ def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray
 
 @pytest.fixture(params=PATHS)
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Schur complement by dense slabs, by sparse products, or as it is chosen."""
-    cost = PATHS[request.param]
-    if cost is not None:
-        monkeypatch.setattr(factorization, "_SPARSE_COST", cost)
+    """The Schur complement by dense slabs, sparse products, pair by pair, or as it is chosen."""
+    for name, cost in PATHS[request.param].items():
+        monkeypatch.setattr(factorization, name, cost)
         # Slabs of a few rows each, so that there are several.
         monkeypatch.setattr(factorization, "_SLAB", 200)
     return str(request.param)

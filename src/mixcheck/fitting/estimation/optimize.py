@@ -87,7 +87,7 @@ class Optimum:
     scale : (P, P')
         Whitening of the parameters; its rows of parameters that were held are zero.
     gradient : float
-        Largest entry of the whitened gradient.
+        Largest entry of the whitened gradient; nan where it was not asked for, after one step.
     hessian : (P, P) or None
         Of the deviance, in psi; None if it was not asked for. Zero beside parameters that were
         held.

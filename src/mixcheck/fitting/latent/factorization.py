@@ -48,6 +48,10 @@ __all__ = ["Factorization", "factorize", "log_det_slopes"]
 _SLAB = 64_000_000
 # A multiplication in a sparse product costs about this many in a dense one.
 _SPARSE_COST = 60.0
+# Pairs of effects in one level that are listed at most (three arrays of 8 bytes), and how often a
+# multiplication in a product with a dense matrix goes into the time of one pair.
+_MOST_LISTED = 4_000_000
+_LISTED_COST = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,23 +155,25 @@ class Factorization:
         Where levels are tied, those of ``S^-1``: covariances of w, not of u.
         """
         latent, out = self.latent, Gram()
-        inverse = None if self.schur is None else _symmetric_inverse(self.schur)
+        inverse = None if self.schur is None else _lower_inverse(self.schur)
         if inverse is not None:
             _read_schur(latent, inverse, out)
         for f in range(latent.n_nested - 1, -1, -1):
-            for r in latent.schur_factors:
-                out[f, r] = self._crossed_entries(f, r, out, inverse)
+            if inverse is not None:
+                for r, product in _schur_products(latent, f, self.coupling, inverse).items():
+                    out[f, r] = self._crossed_entries(f, r, out, product)
             for g in range(latent.n_nested - 1, f, -1):
                 out[f, g] = self._nested_entries(f, g, out)
             out[f, f] = self._diagonal_entries(f, out)
         return out
 
-    def _crossed_entries(self, f: int, r: int, out: Gram, inverse: FloatArray | None) -> FloatArray:
-        """``V_fr = -L_f^-T (W_fR V_Rr + sum_h W_fh V_hr)`` over nested h after f (Takahashi)."""
+    def _crossed_entries(self, f: int, r: int, out: Gram, total: FloatArray) -> FloatArray:
+        """``V_fr = -L_f^-T (W_fR V_Rr + sum_h W_fh V_hr)`` over nested h after f (Takahashi).
+
+        `total` is the first term, and is overwritten.
+        """
         latent = self.latent
         pair = latent.pairs[f, r]
-        assert inverse is not None
-        total = _schur_product(latent, f, r, self.coupling, inverse)
         for h in range(f + 1, latent.n_nested):
             entries = out[h, r][:, :, latent.crossed_sums[f, h, r].index]
             total += multiply(self.coupling[f, h][:, :, pair.left], entries)
@@ -255,7 +261,7 @@ class Factorization:
         assert self.schur is not None
         q, m = self.latent.factors[f].shape
         where = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
-        return _symmetric_inverse(self.schur)[where, where]
+        return _mirrored(_lower_inverse(self.schur))[where, where]
 
     def tied_trace(self, f: int, entries: Gram) -> float:
         """Trace of ``H^-1`` over the effects of a tied factor: ``tr (I x K^-1) S^-1``."""
@@ -505,48 +511,64 @@ def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[F
     return out
 
 
+def _entries(latent: Latent, f: int, coupling: Gram, a: int) -> FloatArray:
+    """Component a of ``W_fR`` at the entries of `Latent.meetings`, (E,)."""
+    parts = [coupling[f, r][a, d] for r in latent.schur_factors for d in range(latent.factors[r].q)]
+    out: FloatArray = np.concatenate(parts)
+    return out
+
+
 def _sparse_coupling(latent: Latent, f: int, coupling: Gram, a: int) -> sparse.csr_array:
     """Component a of ``W_fR`` as a sparse (m_f, Q) matrix."""
-    rows, columns, values = [], [], []
-    for r in latent.schur_factors:
-        pair = latent.pairs[f, r]
-        for d in range(latent.factors[r].q):
-            rows.append(pair.left)
-            columns.append(_positions(latent, r, d, pair.right))
-            values.append(coupling[f, r][a, d])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.csr_array(entries, shape=(latent.factors[f].m, latent.schur_size))
+    met, values = latent.meetings[f], _entries(latent, f, coupling, a)
+    shape = latent.factors[f].m, latent.schur_size
+    return sparse.csr_array((values, (met.rows, met.columns)), shape=shape)
 
 
 def _dense_pays(latent: Latent, f: int) -> bool:
     """Whether ``W' W`` is cheaper as a dense product."""
-    degrees = sum(
-        np.bincount(latent.pairs[f, r].left, minlength=latent.factors[f].m) * latent.factors[r].q
-        for r in latent.schur_factors
-    )
+    met = latent.meetings[f]
     dense = 0.5 * latent.factors[f].m * float(latent.schur_size) ** 2
-    return dense < _SPARSE_COST * float(np.square(degrees, dtype=float).sum())
+    return dense < _SPARSE_COST * (2.0 * met.count + met.rows.size)
+
+
+def _is_listed(latent: Latent, f: int) -> bool:
+    """Whether ``W' W`` and ``W V`` are cheapest pair by pair, with room for the lists."""
+    met = latent.meetings[f]
+    few = met.count < _MOST_LISTED and met.count * _LISTED_COST < met.rows.size * latent.schur_size
+    return few and not _dense_pays(latent, f)
 
 
 def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
-    """``S - W_fR' W_fR``, by dense slabs or by sparse products, whichever is cheaper."""
+    """``S - W_fR' W_fR`` below the diagonal, by whichever is the cheapest way."""
+    components = range(latent.factors[f].q)
+    if _is_listed(latent, f):
+        for a in components:
+            schur -= latent.meetings[f].square(_entries(latent, f, coupling, a))
+        return schur
     if _dense_pays(latent, f):
         for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.schur_size))):
             schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
         return schur
-    for a in range(latent.factors[f].q):
+    for a in components:
         part = _sparse_coupling(latent, f, coupling, a)
         product = (part.T @ part).tocoo()
         schur[product.row, product.col] -= product.data
     return schur
 
 
-def _symmetric_inverse(lower: FloatArray) -> FloatArray:
-    """``(L L')^-1``, both triangles."""
+def _lower_inverse(lower: FloatArray) -> FloatArray:
+    """The lower triangle of ``(L L')^-1``; above it stands something else."""
     inverse, info = lapack.dpotri(lower, lower=1)
     if info != 0:
         raise np.linalg.LinAlgError("singular Schur complement")
-    out: FloatArray = np.tril(inverse) + np.tril(inverse, -1).T
+    out: FloatArray = inverse
+    return out
+
+
+def _mirrored(lower: FloatArray) -> FloatArray:
+    """Both triangles of a symmetric matrix."""
+    out: FloatArray = np.tril(lower) + np.tril(lower, -1).T
     return out
 
 
@@ -556,7 +578,28 @@ def _read_schur(latent: Latent, inverse: FloatArray, out: Gram) -> None:
             pair = latent.pairs[r, s]
             rows = [_positions(latent, r, c, pair.left) for c in range(latent.factors[r].q)]
             columns = [_positions(latent, s, d, pair.right) for d in range(latent.factors[s].q)]
-            out[r, s] = np.stack([[inverse[i, j] for j in columns] for i in rows])
+            out[r, s] = np.stack(
+                [[inverse[np.maximum(i, j), np.minimum(i, j)] for j in columns] for i in rows]
+            )
+
+
+def _schur_products(
+    latent: Latent, f: int, coupling: Gram, inverse: FloatArray
+) -> dict[int, FloatArray]:
+    """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P), by r; V by its lower triangle."""
+    if not _is_listed(latent, f):
+        whole = _mirrored(inverse)
+        return {r: _schur_product(latent, f, r, coupling, whole) for r in latent.schur_factors}
+    met, components = latent.meetings[f], range(latent.factors[f].q)
+    products = np.stack(
+        [met.multiply(_entries(latent, f, coupling, a), inverse) for a in components]
+    )
+    out, start = {}, 0
+    for r in latent.schur_factors:
+        q, size = latent.factors[r].q, latent.pairs[f, r].left.size
+        out[r] = products[:, start : start + q * size].reshape(-1, q, size).copy()
+        start += q * size
+    return out
 
 
 def _schur_product(

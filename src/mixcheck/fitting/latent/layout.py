@@ -19,6 +19,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.levels import Ties
+from mixcheck.fitting.latent.meetings import Meetings
 from mixcheck.fitting.latent.tridiagonal import Runs
 
 __all__ = [
@@ -275,6 +276,25 @@ class Latent:
                 order = np.lexsort((pair.left, pair.right, ties.blocks[pair.left]))
                 out[0, r] = Runs(order, pair.left[order])
         return out
+
+    @cached_property
+    def meetings(self) -> tuple[Meetings, ...]:
+        """By nested factor: which effects of the Schur complement each of its levels meets.
+
+        Entries are those of the pairs with each factor, one column after another.
+        """
+        columns = [
+            (r, self.schur_offsets[r] + d * self.factors[r].m)
+            for r in self.schur_factors
+            for d in range(self.factors[r].q)
+        ]
+        out = []
+        for f in range(self.n_nested):
+            pairs = [(self.pairs[f, r], start) for r, start in columns]
+            rows = np.concatenate([pair.left for pair, _ in pairs])
+            places = np.concatenate([start + pair.right for pair, start in pairs])
+            out.append(Meetings(rows, places, self.schur_size))
+        return tuple(out)
 
     @property
     def fixed(self) -> FixedEffects | None:

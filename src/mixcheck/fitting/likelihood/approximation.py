@@ -196,6 +196,7 @@ class Approximation(Method):
         *,
         chord: Factorization | None = None,
         close: bool = False,
+        sloped: bool = True,
     ) -> Evaluation:
         """Deviance and its exact gradient.
 
@@ -208,6 +209,8 @@ class Approximation(Method):
             Standardised random effects to start from.
         chord, close
             See `mixcheck.fitting.likelihood.mode.find_mode`.
+        sloped : bool
+            Whether the gradient is asked for; where it is not, it may be nan, and the spread one.
 
         Returns
         -------
@@ -314,19 +317,22 @@ def require_random_effects(problem: Problem, method: Method) -> None:
         )
 
 
-def objective_of(problem: Problem, method: Method) -> Objective:
-    """The deviance of a problem as a function of its parameters, warm-started."""
+def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Objective:
+    """The deviance of a problem as a function of its parameters, warm-started.
+
+    Without `sloped` its gradient is not asked for; see `Approximation.evaluate`.
+    """
     certain = problem.family.normal_error
     floor = floor_of(problem)
     approximation = method.approximation
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
-            found = approximation.evaluate(problem, psi, problem.latent.zeros())
+            found = approximation.evaluate(problem, psi, problem.latent.zeros(), sloped=sloped)
         else:
             u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             chord = nearby.mode.system.factorization
-            found = approximation.evaluate(problem, psi, u, chord=chord, close=close)
+            found = approximation.evaluate(problem, psi, u, chord=chord, close=close, sloped=sloped)
         # A dispersion may vanish at a finite likelihood, as where each row has a random effect:
         # there the deviance no longer falls. Beside a normal error no such effect is allowed.
         falls = nearby is not None and found.deviance < nearby.deviance - _FALL

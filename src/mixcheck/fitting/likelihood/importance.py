@@ -142,6 +142,7 @@ class Importance(Approximation):
         *,
         chord: Factorization | None = None,
         close: bool = False,
+        sloped: bool = True,
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`."""
         base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])

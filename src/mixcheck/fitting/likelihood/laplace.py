@@ -96,6 +96,7 @@ class Laplace(Approximation):
         *,
         chord: Factorization | None = None,
         close: bool = False,
+        sloped: bool = True,
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`.
 
@@ -116,6 +117,8 @@ class Laplace(Approximation):
         deviance = 2.0 * mode.point.energy + integrated.log_det()
         if self.restricted and problem.latent.fixed is not None:
             deviance -= problem.latent.fixed.constant
+        if not sloped:
+            return Evaluation(psi, deviance, np.full(psi.size, np.nan), mode)
         entries = integrated.inverse_entries()
         slopes = integrated.dependence_slopes(entries)
         gradient = _gradient(problem, psi, mode, curvature, system.gram, entries, slopes)

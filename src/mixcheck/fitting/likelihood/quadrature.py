@@ -139,6 +139,7 @@ class GaussHermite(Approximation):
         *,
         chord: Factorization | None = None,
         close: bool = False,
+        sloped: bool = True,
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`.
 
