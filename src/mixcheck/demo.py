@@ -16,6 +16,7 @@ from mixcheck.checks.check import check
 from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.table import Comparison, compare
 from mixcheck.datasets import load
+from mixcheck.design.formula import PredictorFormula, parse_formula
 from mixcheck.display.document import (
     Badge,
     Block,
@@ -99,7 +100,7 @@ class Story:
     Attributes
     ----------
     wrong, better : Chapter
-        The model that fails, and the suggestion with the same terms that passes.
+        The model that fails, and the suggestion with the same fixed effects that passes.
     suggestions : Suggestions
     comparison : Comparison
     conditional : tuple of ConditionalAIC
@@ -188,31 +189,37 @@ def _suggested(wrong: Chapter, most: int, progress: Progress, width: int) -> Sug
 
 
 def _better_chapter(wrong: Chapter, suggestions: Suggestions) -> Chapter:
-    """The suggestion with the same terms that passes with the smallest criterion.
+    """The suggestion with the same fixed effects that passes with the smallest criterion.
 
-    With the same terms, what both models say of mining is one number each.
+    With the same fixed effects, what both models say of mining is one number each.
     """
-    formula = wrong.fit.formula
+    first = _mean_of(wrong.fit.formula)
     alike = [
         model
         for model in suggestions.candidates
-        if model.admissible and model.description["formula"] == formula
+        if model.admissible and _mean_of(model.description["formula"]).fixed == first.fixed
     ]
     if not alike:
         raise ConvergenceError(f"{suggestions.verdict} Try another seed, or without --quick.")
     chosen = min(alike, key=lambda model: model.value)
     told = {k: v for k, v in chosen.description.items() if k in ("zi", "dispersion") and v}
-    family = chosen.description["family"].split(" ")[0]
+    formula = chosen.description["formula"]
     fit = glmm(
         formula,
         wrong.fit.frame,
-        family=family,
+        family=chosen.description["family"].split(" ")[0],
         zi=told.get("zi"),
         dispersion=told.get("dispersion"),
     )
-    name = ", ".join([fit.family.name, *(f"{k} {v}" for k, v in told.items())])
-    reason = f"Of the alternatives with the same terms that pass, it has the smallest AIC: {name}."
+    added = [str(term) for term in _mean_of(formula).random if term not in first.random]
+    name = ", ".join([fit.family.name, *added, *(f"{k} {v}" for k, v in told.items())])
+    reason = f"Of those with the same fixed effects that pass, it has the smallest AIC: {name}."
     return Chapter(name, reason, fit, suggestions.reports[chosen.model])
+
+
+def _mean_of(formula: str) -> PredictorFormula:
+    """The predictor of the mean."""
+    return dict(parse_formula(formula).predictors)["mean"]
 
 
 def _compared(wrong: Chapter, better: Chapter, suggestions: Suggestions) -> Story:

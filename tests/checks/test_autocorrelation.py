@@ -51,6 +51,29 @@ def test_pairs_are_exactly_so_many_steps_apart_within_a_series():
         assert pairs == wanted
 
 
+def test_the_order_of_the_rows_is_a_time():
+    """Without a column each row is one step from the one before in its series."""
+    data = series(0.4, groups=12)
+    by_column = found(data, Autocorrelation("t", "g"), draws=39)
+    by_rows = found(data, Autocorrelation(group="g"), draws=39)
+    assert by_rows.check == "autocorrelation [order of rows, g]"
+    assert by_rows.subject == {"group": "g"}
+    assert "along the order of the rows" in by_rows.null
+    assert (by_rows.statistic, by_rows.pvalue) == (by_column.statistic, by_column.pvalue)
+
+
+def test_an_order_that_says_nothing():
+    """Rows sorted by the response, or with series mixed, are no series in time."""
+    data = series(0.0, groups=12)
+    for rows, reason in (
+        (data.sort_values(["g", "y"]), "The rows are sorted by the response."),
+        (data.sort_values("t"), "Rows of one series do not follow each other."),
+    ):
+        skipped = found(rows, Autocorrelation(group="g"), draws=39)
+        assert isinstance(skipped, Skipped)
+        assert skipped.reason == reason
+
+
 @pytest.mark.slow
 def test_memory_is_found_and_its_absence_is_not():
     """Autoregressive errors of 0.5 fail at the smallest p-value; independent ones pass."""

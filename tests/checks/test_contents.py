@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.checks import Calibration, Groups, MissingPredictor, Rootogram, Suite, known_kinds
+from mixcheck.checks import (
+    Autocorrelation,
+    Calibration,
+    Groups,
+    MissingPredictor,
+    MissingSlope,
+    Rootogram,
+    Spread,
+    Suite,
+    known_kinds,
+)
 from mixcheck.errors import OptionError
 from mixcheck.report.finding import Skipped
 
 # What must be told something: what is near what, which value, which function, which rows.
-TOLD = {"autocorrelation", "spatial", "phylogenetic", "count", "statistic"}
+TOLD = {"spatial", "phylogenetic", "count", "statistic"}
 VARIANTS = {"by", "where", "named"}
 
 
@@ -31,11 +41,53 @@ def test_quick_and_standard():
 def test_full_holds_every_kind(seeds):
     """Whatever is asked of a model as it is, is asked; a new kind must be put somewhere."""
     asked = {check.kind for check in Suite.full(seeds)}
-    assert set(known_kinds()) - _of_tests() == asked | {"calibration"} | TOLD | VARIANTS
+    assert (
+        set(known_kinds()) - _of_tests()
+        == asked | {"calibration", "autocorrelation"} | TOLD | VARIANTS
+    )
     assert asked.isdisjoint(TOLD)
     assert set(Suite.standard()) < set(Suite.full(seeds))
     parts = [check.part for check in Suite.full(seeds) if isinstance(check, MissingPredictor)]
-    assert parts == ["mean", "zi", "dispersion"]
+    assert sorted(parts) == ["dispersion", "mean", "zi"]
+
+
+def test_standard_asks_what_applies():
+    """Columns, groups and times of the data are asked about, and what is not asked has a reason."""
+    sleep = mc.datasets.load("sleepstudy")
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep, family="gaussian")
+    suite = Suite.standard(fit)
+    assert set(Suite.standard()) < set(suite)
+    assert Autocorrelation("Days", "Subject") in suite
+    assert MissingSlope() in suite
+    assert MissingPredictor(part="dispersion") in suite
+    assert set(suite.left_out) == {"missing predictor", "spatial"}
+    assert suite.left_out["spatial"] == "There are no columns of coordinates."
+    assert suite == Suite.standard(mc.residuals(fit, seed=4))
+    report = mc.check(fit, seed=1, draws=30, calibration="plug-in")
+    assert report.provenance["left out"] == suite.left_out
+    assert "Not asked: spatial (There are no columns of coordinates); missing" in str(report)
+    assert len(report.findings) >= len(suite)
+
+
+def test_standard_of_draws():
+    """Of draws whose columns are not known only residuals are asked."""
+    rng = np.random.default_rng(1)
+    draws = mc.from_draws(rng.poisson(2.0, 30), rng.poisson(2.0, (200, 30)))
+    suite = Suite.standard(draws)
+    assert set(suite) == {*Suite.standard(), Spread()}
+    assert suite.left_out["autocorrelation"].startswith("It is not known which columns")
+    with pytest.raises(OptionError, match="a fitted model is needed"):
+        Suite.standard("fit")
+
+
+def test_what_is_left_out_is_no_part_of_the_suite():
+    """Suites are equal by their checks, are stored by them, and add up by them."""
+    sleep = mc.datasets.load("sleepstudy")
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep, family="gaussian")
+    suite = Suite.standard(fit)
+    assert suite == Suite(suite.checks) == Suite.from_json(suite.to_json())
+    assert "left_out" not in suite.to_json()
+    assert not (suite & Spread()).left_out
 
 
 def _of_tests():

@@ -35,6 +35,7 @@ def test_a_report():
     for before, after in zip(old["findings"], new["findings"], strict=True):
         later = ("row_labels", "caution", "asked", "subject", "single_pvalues")
         assert [after.pop(name) for name in later] == [[], "", {}, {}, []]
+        assert after["effect"].pop("of") == ""
         assert after == before
     changed = ("findings", "policy", "judgements", "ok")
     assert {k: new[k] for k in new if k not in changed} == {

@@ -19,6 +19,7 @@ from mixcheck.checks.statistic import (
     column_of,
     left_out,
 )
+from mixcheck.checks.time_and_place import why_without_order
 from mixcheck.errors import OptionError
 from mixcheck.options import require_whole, shown
 from mixcheck.report.finding import Skipped
@@ -49,8 +50,9 @@ class Autocorrelation(Check):
 
     Parameters
     ----------
-    time : str
-        Column of numbers, dates, or an ordered factor.
+    time : str, optional
+        Column of numbers, dates, or an ordered factor; by default the order of the rows, of which
+        each is one step from the one before in its series.
     group : str, optional
         Column that tells series apart, such as a subject; without one all rows are one series.
     lags : int
@@ -65,31 +67,48 @@ class Autocorrelation(Check):
     kind: ClassVar[str] = "autocorrelation"
     least_rows: ClassVar[int] = 20
 
-    time: str
+    time: str | None = None
     group: str | None = None
     lags: int = 4
 
     def __post_init__(self) -> None:
         for argument, value in (("time", self.time), ("group", self.group)):
-            if not isinstance(value, str) and not (argument == "group" and value is None):
+            if value is not None and not isinstance(value, str):
                 raise OptionError(f"{argument} must be the name of a column, found {shown(value)}")
         object.__setattr__(self, "lags", require_whole("lags", self.lags))
 
+    @property
+    def name(self) -> str:
+        """Name of its finding, with what orders the rows."""
+        others = (str(value) for item, value in self._told() if item.name != "time")
+        told = [self.time or "order of rows", *others]
+        return f"{self.kind} [{', '.join(told)}]"
+
+    @property
+    def _words(self) -> str:
+        return "the order of the rows" if self.time is None else self.time
+
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows with a time and a series."""
-        times = _clock(self.time, column_of(context.frame, self.time))
+        series = self._series(context.frame)
+        times = self._times(context, series)
         if isinstance(times, str):
             return (Skipped(self.name, self.kind, times),)
-        series = self._series(context.frame)
         known = np.flatnonzero(np.isfinite(times) & (series >= 0))
         inner = self._statistic(times[known], series[known]) if known.size else None
         if inner is None:
-            reason = f"Too few rows have another one near in {self.time}."
+            reason = f"Too few rows have another one near in {self._words}."
             return (Skipped(self.name, self.kind, reason),)
         if known.size == context.n:
             return (inner,)
-        remark = left_out(context.n - known.size, self.time)
+        remark = left_out(context.n - known.size, self.time or str(self.group))
         return (RowStatistic(self.name, self.kind, inner, known, remark),)
+
+    def _times(self, context: CheckContext, series: IntArray) -> FloatArray | str:
+        """Times (n,), NaN where missing; or why there are none."""
+        if self.time is not None:
+            return _clock(self.time, column_of(context.frame, self.time))
+        return why_without_order(series, context.observed.response) or _places_in(series)
 
     def _series(self, frame: pd.DataFrame) -> IntArray:
         if self.group is None:
@@ -105,17 +124,26 @@ class Autocorrelation(Check):
         bands = _lagged(owner, at / step, self.lags) if step else _apart(owner, at, self.lags)
         if bands is None:
             return None
-        subject = {"time": self.time} | ({"group": self.group} if self.group else {})
+        named = {"time": self.time, "group": self.group}
         return BandedStatistic(
             self.name,
             self.kind,
             Places.of(codes.reshape(-1)),
             bands,
-            null=f"residuals are as correlated along {self.time} as in data of the model",
+            null=f"residuals are as correlated along {self._words} as in data of the model",
             apart=f"lag, in steps of {step:g}" if step else f"difference in {self.time}",
-            subject=subject,
+            subject={what: name for what, name in named.items() if name},
             references=("Box & Pierce (1970), J. Am. Stat. Assoc. 65, 1509-1526",),
         )
+
+
+def _places_in(series: IntArray) -> FloatArray:
+    """How many rows of the same series, (n,), come before each one."""
+    order = np.argsort(series, kind="stable")
+    sorted_series = series[order]
+    places = np.empty(series.size)
+    places[order] = np.arange(series.size) - np.searchsorted(sorted_series, sorted_series)
+    return places
 
 
 def _clock(name: str, column: pd.Series[Any]) -> FloatArray | str:

@@ -10,7 +10,7 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
 from mixcheck.calls import answer_calls, answer_methods
@@ -19,14 +19,14 @@ from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.documents import from_json, read_document, to_json
 from mixcheck.codec.reading import Reader
-from mixcheck.codec.shapes import Schema, Shape, by_hand
+from mixcheck.codec.shapes import NOT_STORED, Schema, Shape, by_hand
 from mixcheck.codec.writing import plain
 from mixcheck.codec.written_files import read_written
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, Ported, asked_words
-from mixcheck.quantile_residuals import Residuals
+from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
@@ -275,6 +275,12 @@ class Suite:
     checks : iterable of Check
         Equal checks are kept once, where they come first.
 
+    Attributes
+    ----------
+    left_out : mapping of str to str
+        Why `Suite.standard` left a check out, by its name; no part of what the suite is, so
+        neither compared nor stored.
+
     Raises
     ------
     OptionError
@@ -290,6 +296,9 @@ class Suite:
     """
 
     checks: tuple[Check, ...] = ()
+    left_out: Mapping[str, str] = field(
+        default_factory=dict, init=False, compare=False, metadata=NOT_STORED
+    )
 
     def __post_init__(self) -> None:
         given = as_items(self.checks)
@@ -302,9 +311,54 @@ class Suite:
         object.__setattr__(self, "checks", tuple(dict.fromkeys(given or ())))
 
     @classmethod
-    def standard(cls) -> Suite:
-        """What every mixed model should answer to."""
-        return cls(tuple(map(check_from_dict, contents.STANDARD)))
+    def standard(cls, model: Residuals | Checkable | Ported | None = None) -> Suite:
+        """What every mixed model should answer to, and what `check` asks by default.
+
+        Uniformity, dispersion, outliers, zeros, the trend along the fitted values, random effects
+        and convergence, of any model. Of a given one also whatever can be asked of it and its data
+        among these: the spread along the fitted values; predictors, slopes, grouping factors,
+        products and squares that it lacks; what its dispersion depends on; its link; correlation
+        along a column of times, or the order of the rows, within groups; and correlation in space
+        where two columns are coordinates by their names. `left_out` says why others are not
+        asked. `validation/power` has what each of them is worth.
+
+        Parameters
+        ----------
+        model : Checkable or Residuals, optional
+
+        Raises
+        ------
+        OptionError
+            If it is no model.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence ~ period + (1 | herd)", cbpp, family="poisson")
+        >>> chosen = mc.Suite.standard(fit)
+        >>> mc.checks.MissingPredictor() in chosen
+        True
+        >>> chosen.left_out["spatial"]
+        'There are no columns of coordinates.'
+        """
+        always = tuple(map(check_from_dict, contents.STANDARD))
+        if model is None:
+            return cls(always)
+        seen = model if isinstance(model, Residuals) else residuals(model, seed=0)
+        port = seen.replicates.port
+        context = CheckContext(port, seen.observed, port.frame)
+        further, left_out = contents.further(port)
+        kept = []
+        for check in map(check_from_dict, further):
+            reasons = [one.reason for one in check.plan(context) if isinstance(one, Skipped)]
+            if reasons:
+                left_out[check.name] = reasons[0]
+            else:
+                kept.append(check)
+        suite = cls((*always, *kept))
+        object.__setattr__(suite, "left_out", left_out)
+        return suite
 
     @classmethod
     def quick(cls) -> Suite:
@@ -471,6 +525,7 @@ class Suite:
             policy=policy,
             n_jobs=n_jobs,
             progress=progress,
+            left_out=self.left_out,
         )
 
 
@@ -519,7 +574,7 @@ def check(
     ----------
     model : Checkable or Residuals
     suite : Suite or Check, optional
-        `Suite.standard()` by default.
+        ``Suite.standard(model)`` by default.
     seed, draws, calibration, conditioning, policy, n_jobs, progress
         As in `Suite.run`.
 
@@ -532,7 +587,7 @@ def check(
     OptionError
         As `Suite.run`, or if `suite` is neither a suite nor a check.
     """
-    chosen = Suite.standard() if suite is None else suite
+    chosen = Suite.standard(model) if suite is None else suite
     if isinstance(chosen, Check):
         chosen = Suite((chosen,))
     if not isinstance(chosen, Suite):

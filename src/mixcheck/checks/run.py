@@ -66,6 +66,7 @@ def run_checks(
     policy: Policy | None,
     n_jobs: int | None,
     progress: Progress,
+    left_out: Mapping[str, str],
 ) -> Report:
     """Run checks over one pass of replicate data sets; see `Suite.run`."""
     require_workers(n_jobs)
@@ -83,7 +84,10 @@ def run_checks(
     except ConvergenceError as error:
         seen = _taken_for_truth(seen, error)
         findings, numbers = _run(checks, seen, judge, n_jobs, progress)
-    provenance = _provenance(seen, numbers) | {"suite": [check.to_dict() for check in checks]}
+    provenance = _provenance(seen, numbers) | {
+        "suite": [check.to_dict() for check in checks],
+        "left out": dict(left_out),
+    }
     return Report(
         findings,
         policy=judge,

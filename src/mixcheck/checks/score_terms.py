@@ -342,7 +342,7 @@ class TermStatistic(CheckStatistic):
         finding = self.found(
             with_statistic(sample, largest),
             null=self.null,
-            effect=Effect("added standard deviation", value, low, high, 0.0),
+            effect=Effect("added standard deviation", value, low, high, 0.0, first.label),
             alternative="greater",
             n=sample.observed.response.size,
             references=(RAO,),

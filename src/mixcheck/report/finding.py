@@ -36,6 +36,8 @@ class Effect:
         Estimate and 95 % interval.
     null : float
         Its value under the model.
+    of : str
+        Whose effect it is, where the data chose among several; else "".
     """
 
     name: str
@@ -43,6 +45,12 @@ class Effect:
     low: float
     high: float
     null: float
+    of: str = field(default="", metadata=ADDED_LATER)
+
+    @property
+    def label(self) -> str:
+        """What is measured, and of what."""
+        return f"{self.name} of {self.of}" if self.of else self.name
 
 
 @answer_methods
@@ -119,7 +127,7 @@ class Finding:
     single_pvalues: tuple[Probability, ...] = field(default=(), metadata=ADDED_LATER)
 
     def __repr__(self) -> str:
-        told = f"{self.effect.name} {format_number(self.effect.value)}"
+        told = f"{self.effect.label} {format_number(self.effect.value)}"
         if self.pvalue is not None:
             told += f", p = {format_pvalue(self.pvalue)}".replace("= <", "<")
         elif self.holds is not None:

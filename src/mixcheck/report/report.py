@@ -59,7 +59,7 @@ class Report:
     policy : Policy
     provenance : mapping of str to anything that JSON holds
         Such as version, seed, draws, calibration, model, data digest, suite; "null distribution"
-        is a sentence that is shown under the table.
+        is a sentence that is shown under the table, and "left out" has reasons by check.
     extra : tuple of Figure or Table
         Pictures that belong to the model rather than to a check.
     title : str
@@ -252,6 +252,9 @@ class Report:
         table = (summary_table(self.findings, self.judgements),) if self.findings else ()
         null = self.provenance.get("null distribution")
         rests = (Paragraph(null, quiet=True),) if null and isinstance(null, str) else ()
+        left_out = self.provenance.get("left out")
+        if left_out and isinstance(left_out, Mapping):
+            rests += (Paragraph(_left_out_words(left_out), quiet=True),)
         return (summary_paragraph(self.judgements, self.policy), *idle, *table, *rests)
 
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
@@ -347,6 +350,12 @@ def _line(section: Section) -> Paragraph:
     """A section as one line of text behind its badge."""
     first = cast(Paragraph, section.blocks[0])
     return Paragraph(f"{section.heading.text}: {first.text}", section.badge)
+
+
+def _left_out_words(left_out: Mapping[str, str]) -> str:
+    """Checks of the suite that were not asked, each with its reason."""
+    told = [f"{name} ({str(reason).rstrip('.')})" for name, reason in left_out.items()]
+    return f"Not asked: {'; '.join(told)}."
 
 
 def _unknown(check: str, names: list[str]) -> str:

@@ -20,8 +20,8 @@ def interval_words(effect: Effect) -> str:
     'variance ratio 2.31 [1.9, 2.8]'
     """
     if math.isnan(effect.value):
-        return effect.name
-    words = f"{effect.name} {format_number(effect.value)}"
+        return effect.label
+    words = f"{effect.label} {format_number(effect.value)}"
     if math.isnan(effect.low) and math.isnan(effect.high):
         return words
     return f"{words} [{format_number(effect.low)}, {format_number(effect.high)}]"
@@ -36,14 +36,14 @@ def effect_words(effect: Effect) -> str:
     'variance ratio 2.31 (95 % interval 1.9 to 2.8; 1 under the model)'
     """
     if math.isnan(effect.value):
-        return f"{effect.name} could not be computed"
+        return f"{effect.label} could not be computed"
     notes = []
     if not (math.isnan(effect.low) and math.isnan(effect.high)):
         low, high = format_number(effect.low), format_number(effect.high)
         notes.append(f"95 % interval {low} to {high}")
     if not math.isnan(effect.null):
         notes.append(f"{format_number(effect.null)} under the model")
-    words = f"{effect.name} {format_number(effect.value)}"
+    words = f"{effect.label} {format_number(effect.value)}"
     return f"{words} ({'; '.join(notes)})" if notes else words
 
 
