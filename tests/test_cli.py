@@ -33,7 +33,7 @@ def test_passing_model(capsys):
     assert _check(*CBPP, *FEW) == 0
     out, err = capsys.readouterr()
     assert "56 observations, log-likelihood -92.0263" in out
-    assert "None of 7 checks contradicts the model" in out
+    assert "None of 11 checks contradicts the model" in out
     assert "Seed: 1" in out
     assert err == ""
 
@@ -64,7 +64,7 @@ def test_alpha_decides():
 def test_nothing_decided_is_no_pass(capsys):
     """Draws that could not have failed the model end with 3, and the first words say so."""
     assert _check(*TICKS, *FEW, "--alpha", "0.0001") == 3
-    said = "UNDECIDED  Nothing is decided: 6 of 7 checks are undecided, uniformity"
+    said = "UNDECIDED  Nothing is decided: 11 of 12 checks are undecided, uniformity"
     assert said in capsys.readouterr().out
     assert _check(*CBPP, "--draws", "1", "--seed", "1") == 3
 
@@ -79,7 +79,7 @@ def test_strict(capsys):
     few = ["--seed", "1", "--draws", "30", "--calibration", "plug-in"]
     assert _check(*CBPP, *few) == 3
     words = " ".join(capsys.readouterr().out.split())
-    assert "2 checks are undecided: dispersion and zeros" in words
+    assert "3 checks are undecided: dispersion, zeros and link" in words
     assert "write draws=39 or more" in words
     assert _check(*CBPP, *few, "--strict") == 1
 
@@ -271,7 +271,7 @@ def test_one_file_may_go_to_standard_output(capsys):
     assert _check(*CBPP, *FEW, "--json", "-") == 0
     out, err = capsys.readouterr()
     assert mc.Report.from_json(out).ok
-    assert "None of 7 checks contradicts the model" in err
+    assert "None of 11 checks contradicts the model" in err
     assert main(["compare", "dataset:cbpp", *CONSTANT, *SEASONS, *BINOMIAL, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["criterion"] == "aic"
     assert _check(*CBPP, *FEW, "--json", "-", "--junit", "-") == 2
@@ -376,7 +376,7 @@ def test_one_lost_file_does_not_lose_the_others(tmp_path, monkeypatch, capsys):
     assert _check(*CBPP, *FEW, "--report", str(lost), "--json", str(kept)) == 2
     out, err = capsys.readouterr()
     assert err == f"mixcheck: --report: {lost} cannot be written: no space left\n"
-    assert "None of 7 checks" in out
+    assert "None of 11 checks" in out
     assert f"Wrote {kept}" in out
     assert str(lost) not in out
     assert lost.read_text(encoding="utf-8") == "OLD"

@@ -33,7 +33,10 @@ def _require_the_story(story):
     verdicts = story.wrong.report.verdicts
     assert [name for name in verdicts if verdicts[name] is Verdict.FAIL] == list(FAILING)
     better = story.better.report.verdicts
-    assert {name for name in better if better[name] is not Verdict.PASS} <= {"missing slope", "interaction"}
+    assert {name for name in better if better[name] is not Verdict.PASS} <= {
+        "missing slope",
+        "interaction",
+    }
     assert story.better.report.ok
     assert story.better.name == CHOSEN
 

@@ -70,3 +70,12 @@ def test_it_keeps_its_level_and_sees_what_is_missing():
     assert np.mean(right) <= 0.05 + 3 * 0.018
     wrong = [run(simulate(seed, h=0.5)).pvalue <= 0.05 for seed in range(12)]
     assert np.sum(wrong) >= 11
+
+
+def test_trials_are_no_factor():
+    """The trials of a proportion are amounts, although they are whole numbers that repeat."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    finding = mc.check(fit, MissingGroup(), seed=1, draws=19, calibration="plug-in").findings[0]
+    assert isinstance(finding, Skipped)
+    assert finding.reason.startswith("There is no factor beside those of the model")

@@ -19,6 +19,7 @@ __all__ = [
     "follows_response",
     "is_identifier",
     "is_readable",
+    "is_size",
     "level_codes",
     "predictors_of",
     "same_partition",
@@ -150,13 +151,19 @@ def same_partition(one: IntArray, other: IntArray) -> bool:
     return bool(pairs == np.unique(one).size == np.unique(other).size)
 
 
+def is_size(column: pd.Series[Any], rows: DataRows) -> bool:
+    """Whether a column holds the trials of each row."""
+    return rows.size is not None and is_number(column) and np.array_equal(column, rows.size)
+
+
 def predictors_of(rows: DataRows) -> Iterator[str]:
     """Columns that the formula names, but for groups, the response and its trials."""
     for name in rows.used:
         if name in rows.grouping or name not in rows.frame.columns:
             continue
         column = rows.frame[name]
-        same = rows.size is not None and is_number(column) and np.array_equal(column, rows.size)
         told = follows_response(column, rows.response)
-        if not (same or told or composes_response(name, rows.frame, rows.response)):
+        if not (
+            is_size(column, rows) or told or composes_response(name, rows.frame, rows.response)
+        ):
             yield name

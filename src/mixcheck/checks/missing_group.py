@@ -11,7 +11,13 @@ import pandas as pd
 
 from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.columns import composes_response, follows_response, level_codes, same_partition
+from mixcheck.checks.columns import (
+    composes_response,
+    follows_response,
+    is_size,
+    level_codes,
+    same_partition,
+)
 from mixcheck.checks.score_terms import GroupTerm, TermStatistic, read_scores
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
 from mixcheck.options import require_text
@@ -37,8 +43,8 @@ class MissingGroup(Check):
     replicate. Effect: "added standard deviation" of the effects, by one step; 0 under the model.
 
     Texts, categories and whole numbers are factors, with at least 3 levels and 2 rows a level;
-    asked are those that are no grouping factor of the model yet, and within each grouping factor
-    of the model the levels that they have there, as ``g:h``.
+    asked are those that are no grouping factor of the model yet, nor the trials of its response,
+    and within each grouping factor of the model the levels that they have there, as ``g:h``.
 
     Parameters
     ----------
@@ -114,7 +120,7 @@ def _factors(rows: DataRows, context: CheckContext) -> Iterator[tuple[str, IntAr
     for name, column in context.frame.items():
         codes = level_codes(column)
         response = context.observed.response
-        if codes is None or follows_response(column, response):
+        if codes is None or is_size(column, rows) or follows_response(column, response):
             continue
         if name not in rows.grouping and composes_response(str(name), context.frame, response):
             continue
