@@ -26,11 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from faults import FAULTS, Fault
 from joblib import Parallel, delayed
 from scipy import stats
 
 import mixcheck as mc
+from mixcheck.port import DataView
 
 RESULTS = Path(__file__).with_name("results.json")
 LEVEL = 0.05
@@ -75,9 +77,8 @@ def dharma(fit: mc.GLMM, test: str, seed: int, *, given: bool) -> float:
     rng = np.random.default_rng([seed, 9])
     conditioning = "mode" if given else "marginal"
     made = np.asarray(fit.simulate(DRAWS, seed=seed, conditioning=conditioning), dtype=float).T
-    response = mc.residuals(fit, seed=seed).observed.response
-    scaled = scaled_residuals(response, made, rng)
-    return TESTS[test](response, made, scaled, fit)
+    seen = mc.residuals(fit, seed=seed).observed
+    return TESTS[test](seen, made, scaled_residuals(seen.response, made, rng), fit.frame)
 
 
 def scaled_residuals(
@@ -93,56 +94,56 @@ def _two_sided(statistic: float, null: np.ndarray) -> float:
     return min(1.0, 2.0 * min(float(above), float(below)))
 
 
-def _dispersion(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
+def _dispersion(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
     """The variance of the response about the mean simulation, beside that of the simulations."""
     centre = made.mean(axis=0)
     return _two_sided(
-        float(np.var(response - centre, ddof=1)), np.var(made - centre, axis=1, ddof=1)
+        float(np.var(seen.response - centre, ddof=1)), np.var(made - centre, axis=1, ddof=1)
     )
 
 
-def _zeros(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
+def _zeros(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
     """The number of zeros."""
-    return _two_sided(float((response == 0).sum()), (made == 0).sum(axis=1))
+    return _two_sided(float((seen.response == 0).sum()), (made == 0).sum(axis=1))
 
 
-def _uniformity(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
+def _uniformity(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
     """Kolmogorov and Smirnov's test."""
     return float(stats.kstest(scaled, "uniform").pvalue)
 
 
-def _outliers(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
+def _outliers(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
     """How many responses lie outside all simulations, by a binomial."""
-    outside = int(((response > made.max(axis=0)) | (response < made.min(axis=0))).sum())
-    return float(stats.binomtest(outside, response.size, 2.0 / (len(made) + 1.0)).pvalue)
+    outside = (seen.response > made.max(axis=0)) | (seen.response < made.min(axis=0))
+    return float(stats.binomtest(int(outside.sum()), outside.size, 2.0 / (len(made) + 1.0)).pvalue)
 
 
-def _quantiles(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
-    """Quantile curves along the ranks of the fitted values.
+def _quantiles(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
+    """Quantile curves along the ranks of the fitted values, random effects at zero.
 
     DHARMa fits additive quantile regressions at 0.25, 0.5 and 0.75; here indicators of being
     below each quantile are regressed on a cubic in the ranks, and the smallest of three F tests
     is adjusted after Benjamini and Hochberg, as there.
     """
-    ranks = stats.rankdata(fit.predict()) / response.size
+    ranks = stats.rankdata(seen.fitted) / scaled.size
     cubic = np.vander(ranks - 0.5, 4)
     pvalues = []
     for level in (0.25, 0.5, 0.75):
         below = (scaled < level).astype(float) - level
         rest = below - cubic @ np.linalg.lstsq(cubic, below, rcond=None)[0]
         gain, noise = float(below @ below - rest @ rest), float(rest @ rest)
-        df = response.size - 4
+        df = scaled.size - 4
         pvalues.append(float(stats.f.sf(gain / 4.0 / (noise / df), 4, df)))
     return float(stats.false_discovery_control(pvalues).min())
 
 
-def _levene(response: np.ndarray, made: np.ndarray, scaled: np.ndarray, fit: mc.GLMM) -> float:
+def _levene(seen: DataView, made: np.ndarray, scaled: np.ndarray, data: pd.DataFrame) -> float:
     """Levene's test of the scaled residuals between the levels of the factor."""
-    codes = fit.frame["treatment"]
-    return float(stats.levene(*(scaled[codes == level] for level in codes.unique())).pvalue)
+    codes = data["treatment"].to_numpy()
+    return float(stats.levene(*(scaled[codes == level] for level in np.unique(codes))).pvalue)
 
 
-TESTS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, mc.GLMM], float]] = {
+TESTS: dict[str, Callable[[DataView, np.ndarray, np.ndarray, pd.DataFrame], float]] = {
     "dispersion": _dispersion,
     "zeros": _zeros,
     "uniformity": _uniformity,

@@ -251,11 +251,12 @@ class Report:
         idle = tuple(Paragraph(text, quiet=True) for text in self.policy.idle(self.findings))
         table = (summary_table(self.findings, self.judgements),) if self.findings else ()
         null = self.provenance.get("null distribution")
-        rests = (Paragraph(null, quiet=True),) if null and isinstance(null, str) else ()
+        rests = [null] if null and isinstance(null, str) else []
         left_out = self.provenance.get("left out")
         if left_out and isinstance(left_out, Mapping):
-            rests += (Paragraph(_left_out_words(left_out), quiet=True),)
-        return (summary_paragraph(self.judgements, self.policy), *idle, *table, *rests)
+            rests.append(_left_out_words(left_out))
+        below = (Paragraph(text, quiet=True) for text in rests)
+        return (summary_paragraph(self.judgements, self.policy), *idle, *table, *below)
 
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The summary, the table and what did not pass, for a terminal."""
