@@ -140,6 +140,7 @@ class SuiteCheck:
     draws: int | None = None
     calibration: Calibration | None = None
     conditioning: Conditioning = "posterior"
+    n_jobs: int | None = 1
 
     def __call__(self, model: Any) -> Report:
         """Run the suite on a model."""
@@ -151,5 +152,5 @@ class SuiteCheck:
             draws=self.draws,
             calibration=self.calibration,
             conditioning=self.conditioning,
-            n_jobs=1,
+            n_jobs=self.n_jobs,
         )

@@ -27,7 +27,7 @@ from mixcheck.selection.exploration import (
 from mixcheck.selection.explored import Explored, rank_explored
 from mixcheck.selection.selection import Failure, RankedModel, Selection
 
-__all__ = ["Gate", "objections_of", "search_models"]
+__all__ = ["Gate", "check_candidate", "gated", "objections_of", "search_models"]
 
 INFERENCE = (
     "Standard errors, p-values and intervals of a selected model take no account of the selection "
@@ -133,7 +133,7 @@ def search_models(
         task = _Checked(tuple(t.candidate for t in finalists), fit, check)
         shown = show_models(progress, "models checked")
         results = map_numbers(task, range(len(finalists)), n_jobs=n_jobs, progress=shown)
-        models = tuple(_gated(m, r, gate) for m, r in _pairs(models, results))
+        models = tuple(gated(m, r, gate) for m, r in _pairs(models, results))
         reports = {
             model.model: report
             for model, report in zip(models, results, strict=False)
@@ -236,13 +236,18 @@ class _Checked:
     check: Callable[[Any], Report]
 
     def __call__(self, k: int) -> Report | str:
-        try:
-            report = self.check(self.fit(self.candidates[k]))
-        except OptionError:
-            raise
-        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
-            return f"could not be checked: {type(error).__name__}: {error}"
-        return replace(report, model=None)
+        return check_candidate(self.candidates[k], self.fit, self.check)
+
+
+def check_candidate(candidate: Candidate, fit: Fit, check: Callable[[Any], Report]) -> Report | str:
+    """The report on a candidate, without its model, or why there is none."""
+    try:
+        report = check(fit(candidate))
+    except OptionError:
+        raise
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return f"could not be checked: {type(error).__name__}: {error}"
+    return replace(report, model=None)
 
 
 def _pairs(
@@ -252,7 +257,10 @@ def _pairs(
     return list(zip(models, padded, strict=True))
 
 
-def _gated(model: RankedModel, report: Report | str | None, gate: Gate) -> RankedModel:
+def gated(
+    model: RankedModel, report: Report | str | None, gate: Gate = objections_of
+) -> RankedModel:
+    """A model with the verdicts of its report; a text says why there is none."""
     if report is None:
         return model
     if isinstance(report, str):

@@ -10,12 +10,25 @@ import pandas as pd
 
 from mixcheck.checks.check import Check
 from mixcheck.checks.wrappers import By, Named, Where
+from mixcheck.design import Design
 from mixcheck.design.formula import unquote_name
 from mixcheck.families import Family
+from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.port import port_of
+from mixcheck.selection.fits import require_likelihood
 from mixcheck.selection.random_parts import RandomPart
-from mixcheck.selection.space import Model
+from mixcheck.selection.space import Model, model_of, one_sided
 
-__all__ = ["OBSERVATION", "Aspect", "Question", "Remedy", "Situation", "has_trials", "unwrapped"]
+__all__ = [
+    "OBSERVATION",
+    "Aspect",
+    "Question",
+    "Remedy",
+    "Situation",
+    "has_trials",
+    "situation_of",
+    "unwrapped",
+]
 
 Aspect: TypeAlias = Literal["mean", "random", "part", "distribution"]
 
@@ -137,3 +150,32 @@ def unwrapped(check: Check) -> Question:
 def has_trials(size: np.ndarray[Any, Any] | None) -> bool:
     """Whether some response is out of more than one trial."""
     return size is not None and bool(np.max(size) > 1.0)
+
+
+def situation_of(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
+    """A fit as a model that can be changed, and the options of its call."""
+    design: Design = port_of(fit).design
+    parts = dict(design.formula.predictors)
+    texts = {name: one_sided(parts[name]) for name in ("zi", "dispersion") if name in parts}
+    if texts.get("dispersion") == "~ 1":
+        del texts["dispersion"]
+    # The fit's family has its zero part; a call names the family without it, and the part.
+    family = fit.family.plain
+    model = model_of(design.formula, family, **texts)
+    # A proportion in one column has its trials as weights.
+    weights = design.weights
+    if design.formula.response.kind == "single" and design.size is not None:
+        weights = design.size
+    options = fit.method.options
+    require_likelihood({**options, "priors": port_of(fit).priors})
+    options.pop("reml", None)
+    if weights is not None:
+        options["weights"] = weights
+    if design.offset_source == "":
+        # An offset given as an array: the sum of all offsets takes the place of each.
+        options["offset"] = design.predictors[0].offset
+        model = replace(model, offsets=())
+    elif design.offset_source is not None:
+        options["offset"] = design.offset_source
+    positive = bool(np.all(design.response > 0.0))
+    return Situation(model, design.frame, has_trials(design.size), positive), options

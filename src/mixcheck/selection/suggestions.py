@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,6 @@ from mixcheck.checks.check import Suite
 from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.comparison.record import Record
-from mixcheck.design import Design
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
@@ -26,22 +26,16 @@ from mixcheck.port import port_of
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.selection.candidates import Candidate
-from mixcheck.selection.explanations import diagnose, explained_by
-from mixcheck.selection.fits import GlmmFit, KeptFits, KeptReports, SuiteCheck, require_likelihood
+from mixcheck.selection.explanations import diagnose
+from mixcheck.selection.fits import GlmmFit, KeptFits, KeptReports, SuiteCheck
 from mixcheck.selection.remedies import combine, find_remedies
 from mixcheck.selection.search import search_models
 from mixcheck.selection.selection import BestModel, RankedModel, Selection
-from mixcheck.selection.situation import OBSERVATION, Remedy, Situation, has_trials
-from mixcheck.selection.space import Model, Space, model_of, one_sided
+from mixcheck.selection.situation import OBSERVATION, situation_of
+from mixcheck.selection.trials import Trials, Tried, with_price
 from mixcheck.streams import choose_seed
 
 __all__ = ["Suggestions", "suggest"]
-
-# What a further change must gain, in units of the criterion.
-PRICE = 4.0
-# Alternatives of the second round.
-_MOST_FURTHER = 6
 
 HONESTY = (
     "The candidates were made from the checks that failed on these data, so a model that passes "
@@ -96,11 +90,7 @@ class Suggestions(Record):
         if self.selection is None:
             return ()
         others = [model for model in self.selection.models if model.model != self.current]
-        return tuple(sorted(others, key=self._rank))
-
-    def _rank(self, model: RankedModel) -> tuple[bool, float]:
-        changes = len(self.why.get(model.model, ()))
-        return not model.admissible, model.value + PRICE * max(changes - 1, 0)
+        return tuple(sorted(others, key=lambda m: (not m.admissible, with_price(m, self.why))))
 
     @property
     def best(self) -> BestModel:
@@ -177,13 +167,14 @@ class Suggestions(Record):
                 "df": model.df,
                 "criterion": model.value,
                 "difference": self.difference(model),
-                "passes": bool(model.admissible),
+                "passes": model.admissible,
                 "reason": model.reason,
                 "why": "; ".join(self.why.get(model.model, ())),
             }
             for model in self.candidates
         ]
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
+        return frame.astype({"passes": "boolean"}) if rows else frame
 
     def document(self) -> Document:
         """The suggestions as a page."""
@@ -271,7 +262,7 @@ def suggest(
     require_workers(n_jobs)
     require_progress(progress)
     fit = _fit_of(report, model)
-    situation, options = _situation(fit)
+    situation, options = situation_of(fit)
     seed = choose_seed(report.provenance.get("seed"))
     fails = Verdict.FAIL in report.verdicts.values()
     diagnosed = diagnose(fit, situation, seed, alone=True) if fails else None
@@ -280,101 +271,50 @@ def suggest(
     if any(OBSERVATION in part.group for one in tried for part in one.random):
         situation = replace(situation, frame=_numbered(situation.frame))
         notes.append(f"The column {OBSERVATION!r} numbers the rows.")
-    trials = _Trials(
+    same = replace(_same_check(report), n_jobs=n_jobs)
+    held = KeptReports(same)
+    trials = Trials(
         situation.model,
         report,
-        tuple(notes),
         KeptFits(GlmmFit(situation.frame, options)),
-        KeptReports(_same_check(report)),
-        lambda candidates, fits, reports: search_models(
-            candidates,
-            lambda _: (),
-            fits,
+        held
+        if same.calibration == "plug-in"
+        else KeptReports(replace(same, calibration="plug-in")),
+        held,
+        partial(
+            search_models,
+            neighbours=lambda _: (),
             criterion=criterion,
-            check=reports,
-            checked="all",
             seed=report.provenance.get("seed"),
             n_jobs=n_jobs,
             progress=progress,
         ),
+        progress,
     )
     found = trials.run(tried)
     left: tuple[Finding, ...] = ()
-    if found.candidates:
+    if found.first is not None:
         further, left = trials.explain(found, tried, seed)
         if further:
-            found = trials.run({**tried, **further})
-            _, left = trials.explain(found, {**tried, **further}, seed)
             tried |= further
-    return replace(found, caution=_caution(found, left), fits=trials.best_fit(found, tried))
+            found = trials.run(tried)
+            _, left = trials.explain(found, tried, seed)
+    return _suggestions(trials, found, tuple(notes), left)
 
 
-_Search: TypeAlias = Callable[[Sequence[Candidate], KeptFits, KeptReports], Selection]
-_Tried: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Trials:
-    """A model that fails, and how its alternatives are fitted and checked."""
-
-    current: Model
-    report: Report
-    notes: tuple[str, ...]
-    fits: KeptFits
-    reports: KeptReports
-    search: _Search
-
-    def run(self, tried: _Tried) -> Suggestions:
-        """Fit and check alternatives; what was seen before is kept."""
-        candidates = self._candidates(tried)
-        why = {c.key: tuple(r.why for r in tried[c.content]) for c in candidates[1:]}
-        selection = self.search(candidates, self.fits, self.reports) if tried else None
-        failed, undecided = (
-            tuple(name for name, verdict in self.report.verdicts.items() if verdict is kind)
-            for kind in (Verdict.FAIL, Verdict.UNDECIDED)
-        )
-        return Suggestions(selection, candidates[0].key, why, self.notes, failed, undecided)
-
-    def _candidates(self, tried: _Tried) -> list[Candidate]:
-        models = [self.current, *tried]
-        space = _listed(self.current, models)
-        return [space.candidate(one) for one in models]
-
-    def best_fit(self, found: Suggestions, tried: _Tried) -> dict[str, GLMM]:
-        """The fit of the best alternative, by its name."""
-        best = found.best
-        return {
-            candidate.key: self.fits(candidate)
-            for candidate in self._candidates(tried)
-            if best is not None and candidate.key == best.model
-        }
-
-    def explain(
-        self, found: Suggestions, tried: _Tried, seed: int
-    ) -> tuple[dict[Model, tuple[Remedy, ...]], tuple[Finding, ...]]:
-        """What the first alternative leaves to be explained, where it explains not all itself.
-
-        Returns
-        -------
-        further : dict of Model to tuple of Remedy
-            The alternative with what would explain it.
-        left : tuple of Finding
-        """
-        first = next(c for c in self._candidates(tried) if c.key == found.candidates[0].model)
-        made = tried[first.content]
-        if found.best is not None and all(remedy.explains for remedy in made):
-            return {}, ()
-        fit = self.fits(first)
-        situation, _ = _situation(fit)
-        diagnosed = diagnose(fit, situation, seed, alone=False)
-        nothing = Report((), provenance={})
-        remedies, _ = find_remedies(nothing, situation, diagnosed)
-        further = {
-            changed: (*made, remedy)
-            for remedy in remedies
-            if remedy.explains and (changed := remedy.apply(situation.model)) not in tried
-        }
-        return dict(list(further.items())[:_MOST_FURTHER]), explained_by(diagnosed)
+def _suggestions(
+    trials: Trials, found: Tried, notes: tuple[str, ...], left: Sequence[Finding]
+) -> Suggestions:
+    failed, undecided = (
+        tuple(name for name, verdict in trials.report.verdicts.items() if verdict is kind)
+        for kind in (Verdict.FAIL, Verdict.UNDECIDED)
+    )
+    suggestions = Suggestions(
+        found.selection, found.current.key, found.why, notes, failed, undecided
+    )
+    best = suggestions.best
+    fits = {} if best is None else {best.model: trials.fits(found.candidates[best.model])}
+    return replace(suggestions, caution=_caution(suggestions, left), fits=fits)
 
 
 def _caution(found: Suggestions, left: Sequence[Finding]) -> str:
@@ -410,45 +350,6 @@ def _fit_of(report: Report, model: GLMM | None) -> GLMM:
     if told != formula:
         raise OptionError(f"the report is of {told!r}, and the model given is {formula!r}")
     return fit
-
-
-def _situation(fit: GLMM) -> tuple[Situation, dict[str, Any]]:
-    """A fit as a model that can be changed, and the options of its call."""
-    design: Design = port_of(fit).design
-    parts = dict(design.formula.predictors)
-    texts = {name: one_sided(parts[name]) for name in ("zi", "dispersion") if name in parts}
-    if texts.get("dispersion") == "~ 1":
-        del texts["dispersion"]
-    # The fit's family has its zero part; a call names the family without it, and the part.
-    family = fit.family.plain
-    model = model_of(design.formula, family, **texts)
-    # A proportion in one column has its trials as weights.
-    weights = design.weights
-    if design.formula.response.kind == "single" and design.size is not None:
-        weights = design.size
-    options = fit.method.options
-    require_likelihood({**options, "priors": port_of(fit).priors})
-    options.pop("reml", None)
-    if weights is not None:
-        options["weights"] = weights
-    if design.offset_source == "":
-        # An offset given as an array: the sum of all offsets takes the place of each.
-        options["offset"] = design.predictors[0].offset
-        model = replace(model, offsets=())
-    elif design.offset_source is not None:
-        options["offset"] = design.offset_source
-    positive = bool(np.all(design.response > 0.0))
-    return Situation(model, design.frame, has_trials(design.size), positive), options
-
-
-def _listed(model: Model, models: list[Model]) -> Space:
-    """A space that names these models."""
-    return Space(
-        full=model,
-        families=tuple(dict.fromkeys(one.family for one in models)),
-        zi=tuple(dict.fromkeys(one.zi for one in models)),
-        dispersion=tuple(dict.fromkeys(one.dispersion for one in models)),
-    )
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:

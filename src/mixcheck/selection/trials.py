@@ -1,0 +1,224 @@
+"""Alternatives of a model that fails: fitted, checked as far as it matters, and asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from mixcheck.display.numerals import format_number
+from mixcheck.notices import quiet
+from mixcheck.parallel import Progress, reporter
+from mixcheck.report.finding import Finding
+from mixcheck.report.report import Report
+from mixcheck.selection.candidates import Candidate
+from mixcheck.selection.explanations import diagnose, explained_by
+from mixcheck.selection.exploration import show_models
+from mixcheck.selection.fits import KeptFits, KeptReports
+from mixcheck.selection.remedies import find_remedies
+from mixcheck.selection.search import check_candidate, gated
+from mixcheck.selection.selection import RankedModel, Selection
+from mixcheck.selection.situation import Remedy, situation_of
+from mixcheck.selection.space import Model, Space
+
+__all__ = ["Changes", "Trials", "Tried", "with_price"]
+
+Changes: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
+
+# What a further change must gain, in units of the criterion.
+PRICE = 4.0
+# Alternatives whose criterion is further than this above that of the first are not checked.
+FAR = 10.0
+# Alternatives of the second round.
+_MOST_FURTHER = 6
+
+
+def with_price(model: RankedModel, why: Mapping[str, tuple[str, ...]]) -> float:
+    """The criterion, and the price of each change beyond the first."""
+    return model.value + PRICE * max(len(why.get(model.model, ())) - 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Alternatives that were tried.
+
+    Attributes
+    ----------
+    selection : Selection or None
+        With the model as it is; None where there is no alternative.
+    current : Candidate
+        The model as it is.
+    candidates : mapping of str to Candidate
+        The others, by name.
+    why : mapping of str to tuple of str
+    """
+
+    selection: Selection | None
+    current: Candidate
+    candidates: Mapping[str, Candidate]
+    why: Mapping[str, tuple[str, ...]]
+
+    @property
+    def order(self) -> list[RankedModel]:
+        """The alternatives by their criterion and the price of changes."""
+        models = () if self.selection is None else self.selection.models
+        others = [model for model in models if model.model in self.candidates]
+        return sorted(others, key=lambda model: with_price(model, self.why))
+
+    @property
+    def first(self) -> RankedModel | None:
+        """The first that passes; the first of all if none does."""
+        order = self.order
+        return next((model for model in order if model.admissible), order[0] if order else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """A model that fails, and how its alternatives are fitted and checked.
+
+    All alternatives are fitted. In the order of their criterion they are checked with estimates
+    held, which costs a tenth of refits, and those that pass as the report was, until one passes
+    both. Those close behind it are checked with estimates held; those far behind it are not.
+
+    Attributes
+    ----------
+    current : Model
+    report : Report
+        Of `current`.
+    fits : KeptFits
+    quick, same : KeptReports
+        With estimates held, and as the report was.
+    search : callable
+        Fits and ranks candidates.
+    progress : bool or callable, optional
+    """
+
+    current: Model
+    report: Report
+    fits: KeptFits
+    quick: KeptReports
+    same: KeptReports
+    search: Callable[..., Selection]
+    progress: Progress = None
+
+    def run(self, changes: Changes) -> Tried:
+        """Fit and check alternatives; what was seen before is kept."""
+        models = [self.current, *changes]
+        space = _listed(self.current, models)
+        current, *others = (space.candidate(one) for one in models)
+        why = {c.key: tuple(remedy.why for remedy in changes[c.content]) for c in others}
+        tried = Tried(None, current, {c.key: c for c in others}, why)
+        if not others:
+            return tried
+        selection = replace(self.search([current, *others], fit=self.fits), gated=True)
+        tried = _judged(replace(tried, selection=selection), current.key, self.report)
+        with quiet():
+            return self._with_fit(self._checked(tried))
+
+    def _checked(self, tried: Tried) -> Tried:
+        """The alternatives with their verdicts."""
+        order = [model.model for model in tried.order]
+        show = reporter(show_models(self.progress, "models checked"))
+        best: RankedModel | None = None
+        for k, name in enumerate(order):
+            model = next(one for one in tried.order if one.model == name)
+            if best is not None and model.value > best.value + FAR:
+                tried = _left_out(tried, model, best)
+            else:
+                tried = self._check(tried, name, doubted=k == 0, confirm=best is None)
+            best = best or next((one for one in tried.order if one.admissible), None)
+            show(k + 1, len(order))
+        return tried
+
+    def _check(self, tried: Tried, name: str, *, doubted: bool, confirm: bool) -> Tried:
+        """One alternative with its verdict.
+
+        Parameters
+        ----------
+        tried : Tried
+        name : str
+        doubted : bool
+            Whether it is checked as the report was even if it fails with estimates held.
+        confirm : bool
+            Whether it is if it passes.
+        """
+        candidate = tried.candidates[name]
+        tried = _judged(tried, name, check_candidate(candidate, self.fits, self.quick))
+        passes = next(model.admissible for model in tried.order if model.model == name)
+        if doubted or (confirm and passes):
+            tried = _judged(tried, name, check_candidate(candidate, self.fits, self.same))
+        return tried
+
+    def _with_fit(self, tried: Tried) -> Tried:
+        """The selection keeps the fit of its best model."""
+        assert tried.selection is not None
+        best = tried.selection.best
+        known = {tried.current.key: tried.current, **tried.candidates}
+        fit = None if best is None else self.fits(known[best.model])
+        return replace(tried, selection=replace(tried.selection, best_fit=fit))
+
+    def explain(
+        self, tried: Tried, changes: Changes, seed: int
+    ) -> tuple[dict[Model, tuple[Remedy, ...]], tuple[Finding, ...]]:
+        """What the first alternative leaves to be explained, where it explains not all itself.
+
+        Returns
+        -------
+        further : dict of Model to tuple of Remedy
+            The alternative with what would explain it.
+        left : tuple of Finding
+        """
+        first = tried.first
+        if first is None:
+            return {}, ()
+        candidate = tried.candidates[first.model]
+        made = changes[candidate.content]
+        if first.admissible and all(remedy.explains for remedy in made):
+            return {}, ()
+        fit = self.fits(candidate)
+        situation, _ = situation_of(fit)
+        diagnosed = diagnose(fit, situation, seed, alone=False)
+        nothing = Report((), provenance={})
+        remedies, _ = find_remedies(nothing, situation, diagnosed)
+        further = {
+            changed: (*made, remedy)
+            for remedy in remedies
+            if remedy.explains and (changed := remedy.apply(situation.model)) not in changes
+        }
+        return dict(list(further.items())[:_MOST_FURTHER]), explained_by(diagnosed)
+
+
+def _judged(tried: Tried, name: str, report: Report | str) -> Tried:
+    """With the report of one model."""
+    selection = tried.selection
+    assert selection is not None
+    models = tuple(gated(one, report) if one.model == name else one for one in selection.models)
+    reports = {key: held for key, held in selection.reports.items() if key != name}
+    if isinstance(report, Report):
+        reports[name] = replace(report, model=None)
+    return replace(tried, selection=replace(selection, models=models, reports=reports))
+
+
+def _left_out(tried: Tried, model: RankedModel, best: RankedModel) -> Tried:
+    """With the reason why a model was not checked."""
+    selection = tried.selection
+    assert selection is not None
+    above = format_number(float(np.round(model.value - best.value, 1)))
+    reason = f"not checked: its {selection.criterion} is {above} above that of the first"
+    models = tuple(
+        replace(one, admissible=None, reason=reason) if one.model == model.model else one
+        for one in selection.models
+    )
+    return replace(tried, selection=replace(selection, models=models))
+
+
+def _listed(model: Model, models: list[Model]) -> Space:
+    """A space that names these models."""
+    return Space(
+        full=model,
+        families=tuple(dict.fromkeys(one.family for one in models)),
+        zi=tuple(dict.fromkeys(one.zi for one in models)),
+        dispersion=tuple(dict.fromkeys(one.dispersion for one in models)),
+    )
