@@ -172,6 +172,10 @@ def _of(name: str, size: float) -> Maker:
     return lambda table, eta, rng: size * table[name].to_numpy()
 
 
+def _constant(value: float) -> Maker:
+    return lambda table, eta, rng: np.full(eta.size, value)
+
+
 def _levels(name: str, *values: float) -> Maker:
     return lambda table, eta, rng: (
         table[name].map(dict(zip("abc", values, strict=True))).to_numpy(dtype=float)
@@ -322,7 +326,7 @@ KNOWN = (
         30,
         8,
         "binomial",
-        _events(inverse="cloglog", trials=12),
+        _events(_of("x", 0.5), "cloglog", 12),
         ("cloglog",),
         intercept=-0.2,
         trials=12,
@@ -363,14 +367,14 @@ KNOWN = (
     ),
     Scenario("shape", "gamma 3, 30 x 8", 30, 8, G, _gamma(3.0), ("gamma", "lognormal")),
     Scenario("shape", "lognormal .6, 30 x 8", 30, 8, G, _lognormal(0.6), ("lognormal", "gamma")),
-    Scenario("shape", "t of 3, 30 x 8", 30, 8, G, _student(3.0), (", t",)),
+    Scenario("shape", "t of 3, 40 x 12", 40, 12, G, _student(3.0), (", t",)),
     Scenario(
         "series",
         "AR(1) .5, 30 x 12",
         30,
         12,
         G,
-        _numbers(_remembering(0.5, 1.2)),
+        _numbers(_remembering(0.5, 1.2), _constant(-1.0)),
         ("ar1(0 + t | g)",),
         suite=SERIES,
         sd=0.4,
@@ -541,7 +545,7 @@ NEW = (
         60,
         6,
         B,
-        _events(inverse="cloglog", trials=8),
+        _events(_of("x", 0.6), "cloglog", 8),
         ("cloglog",),
         intercept=-0.5,
         trials=8,
@@ -552,10 +556,10 @@ NEW = (
         30,
         15,
         P,
-        _poisson_of(lambda eta: np.maximum(5.0 + 2.5 * eta, 0.2)),
+        _poisson_of(lambda eta: np.maximum(6.0 * eta, 0.1)),
         ("identity",),
-        intercept=1.2,
-        sd=0.3,
+        intercept=1.5,
+        sd=0.2,
     ),
     Scenario(
         "link",
@@ -620,7 +624,7 @@ NEW = (
         20,
         15,
         G,
-        _numbers(_remembering(0.7, 1.2)),
+        _numbers(_remembering(0.7, 1.2), _constant(-0.5)),
         ("ar1(0 + t | g)",),
         suite=SERIES,
         sd=0.3,

@@ -132,10 +132,12 @@ def _disperse(name: str, s: Situation) -> Iterator[Remedy]:
 
 def _zeros_along(name: str, s: Situation) -> Iterator[Remedy]:
     """A zero part that depends on a column."""
-    before = s.model.zi
-    if before is None or name not in before:
-        text = f"~ {name}" if before in (None, "~ 1") else f"{before} + {name}"
-        why = f"zeros move with {name}: a zero part that depends on it"
+    before, why = s.model.zi, f"zeros move with {name}: a zero part that depends on it"
+    if before is None:
+        # It has to be better than a constant zero part by the price of another change.
+        yield Remedy("part", "there are zeros of another kind", True, why, zi=f"~ {name}")
+    elif name not in before:
+        text = f"~ {name}" if before == "~ 1" else f"{before} + {name}"
         yield Remedy("part", why, True, zi=text)
 
 

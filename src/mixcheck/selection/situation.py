@@ -47,6 +47,8 @@ class Remedy:
     explains : bool
         Whether something in the data would explain the failure, and not a variation of rows
         that nothing explains.
+    and_why : str
+        Of a change that is two: a part, and what it depends on.
     family : Family, optional
     zi, dispersion : str, optional
     terms : tuple of str, optional
@@ -61,6 +63,7 @@ class Remedy:
     aspect: Aspect
     why: str
     explains: bool = False
+    and_why: str = ""
     family: Family | None = None
     zi: str | None = None
     dispersion: str | None = None
@@ -68,6 +71,11 @@ class Remedy:
     random: tuple[RandomPart, ...] | None = None
     link: str | None = None
     added: RandomPart | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """One for each change that it is."""
+        return (self.why, self.and_why) if self.and_why else (self.why,)
 
     def apply(self, model: Model) -> Model:
         """The model with the change made."""

@@ -27,8 +27,9 @@ __all__ = ["Changes", "Trials", "Tried", "with_price"]
 
 Changes: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
 
-# What a further change must gain, in units of the criterion.
-PRICE = 4.0
+# What a further change must gain, in units of the criterion: the changes are chosen among many on
+# the same data, and what the first leaves unexplained fails a check.
+PRICE = 10.0
 # Alternatives whose criterion is further than this above that of the first are not checked.
 FAR = 10.0
 # Alternatives of the second round.
@@ -108,7 +109,10 @@ class Trials:
         models = [self.current, *changes]
         space = _listed(self.current, models)
         current, *others = (space.candidate(one) for one in models)
-        why = {c.key: tuple(remedy.why for remedy in changes[c.content]) for c in others}
+        why = {
+            c.key: tuple(reason for remedy in changes[c.content] for reason in remedy.reasons)
+            for c in others
+        }
         tried = Tried(None, current, {c.key: c for c in others}, why)
         if not others:
             return tried
@@ -162,7 +166,7 @@ class Trials:
     def explain(
         self, tried: Tried, changes: Changes, seed: int
     ) -> tuple[dict[Model, tuple[Remedy, ...]], tuple[Finding, ...]]:
-        """What the first alternative leaves to be explained, where it explains not all itself.
+        """What the first alternative leaves to be explained.
 
         Returns
         -------
@@ -175,8 +179,6 @@ class Trials:
             return {}, ()
         candidate = tried.candidates[first.model]
         made = changes[candidate.content]
-        if first.admissible and all(remedy.explains for remedy in made):
-            return {}, ()
         fit = self.fits(candidate)
         situation, _ = situation_of(fit)
         diagnosed = diagnose(fit, situation, seed, alone=False)
