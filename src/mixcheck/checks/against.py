@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.rank_basis import RankBasis
+from mixcheck.checks.regressor import FITTED, FactorLevels, RankCurve, Regressor
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -31,7 +32,6 @@ __all__ = [
     "require_against",
 ]
 
-FITTED = "fitted"
 # Fewer whole numbers than this are two levels, or one, whatever they are taken for.
 FEW_CODES = 3
 
@@ -54,12 +54,8 @@ class Against(Protocol):
         """Short name of the check."""
         ...
 
-    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
-        """Against numbers (n,); `follows` where each data set has fitted values of its own."""
-        ...
-
-    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
-        """Against a factor: codes (n,) of its levels."""
+    def along(self, regressor: Regressor) -> CheckStatistic:
+        """The statistic of the ranks of a number, or of the levels of a factor."""
         ...
 
 
@@ -125,7 +121,7 @@ def _of_column(check: Against, column: pd.Series[Any]) -> CheckStatistic | Skipp
     codes, levels = pd.factorize(column, sort=True)
     names = tuple(str(level) for level in levels)
     if 1 < len(names) < codes.size:
-        return check.of_levels(codes, names)
+        return check.along(FactorLevels(check.against, codes, names))
     what = "only one level" if len(names) < 2 else "a level for each row"
     return Skipped(check.name, check.kind, f"The factor {check.against} has {what}.")
 
@@ -137,7 +133,7 @@ def _of_numbers(
     if basis is None:
         what = "fitted values are" if follows else f"predictor {check.against} is"
         return Skipped(check.name, check.kind, f"The {what} the same in every row.")
-    return check.of_numbers(x, basis, follows=follows)
+    return check.along(RankCurve(check.against, x, basis, follows))
 
 
 def is_number(column: pd.Series[Any]) -> bool:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import unless_held
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
-from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis, regress_on_ranks
-from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome, thinned
-from mixcheck.display.document import Caterpillar, CurvePlot, Picture
+from mixcheck.checks.regressor import Regressor
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["HurdleZeros"]
-
-_MOST_LEVELS = 60
 
 
 @final
@@ -68,53 +64,39 @@ class HurdleZeros(Check):
             return (Skipped(self.name, self.kind, reason),)
         return ask_against(self, context)
 
-    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
-        """The statistic of a curve."""
-        return _CurveZeros(self.name, self.kind, self.against, x, basis, follows)
-
-    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
-        """The statistic of a factor."""
-        return _LevelZeros(self.name, self.kind, self.against, codes, levels)
+    def along(self, regressor: Regressor) -> CheckStatistic:
+        """The statistic of a curve, or of levels."""
+        return _ZerosStatistic(self.name, self.kind, regressor)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class _ZerosStatistic(CheckStatistic):
     """Coefficients of zeros less their probabilities, and the curve that they give."""
 
-    against: str
+    stacks: ClassVar[bool] = True
 
-    @property
-    @abstractmethod
-    def points(self) -> int:
-        """At how many places the excess is read."""
-
-    @abstractmethod
-    def regress(self, excess: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Coefficients of the centred excess, (d,), and its fit where it is read, (g,)."""
-
-    @abstractmethod
-    def picture(self, excess: FloatArray, null: FloatArray) -> Picture:
-        """The excess, (g,), and that of the replicates, (B, g)."""
+    along: Regressor
 
     def numbers(self, data_view: DataView) -> FloatArray:
         """Coefficients and curve."""
         assert data_view.probability is not None
         excess = (data_view.response == 0.0) - data_view.probability(0.0)
-        found, fit = self.regress(excess - np.mean(excess, axis=-1, keepdims=True), data_view)
+        centred = excess - np.mean(excess, axis=-1, keepdims=True)
+        found, fit = self.along.fit(centred, data_view)
         return np.concatenate([unless_held(found, found), fit], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
-        pool = pool_of(sample)
-        squares = (standardised(pool[:, : -self.points]) ** 2).sum(axis=1)
-        curves = pool[:, -self.points :]
+        coefficients, curves = self.along.split(pool_of(sample))
+        squares = (standardised(coefficients) ** 2).sum(axis=1)
         low, high = simultaneous_band(curves[1:])
-        beyond = curves[0] - curves[1:].mean(axis=0)
+        centre = curves[1:].mean(axis=0)
+        beyond = curves[0] - centre
         worst = int(np.argmax(np.abs(beyond)))
-        what = "the fitted values" if self.against == FITTED else self.against
         finding = self.found(
             with_statistic(sample, squares),
-            null=f"zeros lie along {what} as in data of the model",
+            null=f"zeros lie along {self.along.words} as in data of the model",
             effect=Effect(
                 "largest excess",
                 float(beyond[worst]),
@@ -126,76 +108,13 @@ class _ZerosStatistic(CheckStatistic):
             n=sample.observed.response.size,
             references=("Mullahy (1986), J. Econometrics 33, 341-365",),
         )
-        subject = {"part": "zi"} | ({} if self.against == FITTED else {"column": self.against})
-        return replace(finding, picture=self.picture(curves[0], curves[1:]), subject=subject)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _CurveZeros(_ZerosStatistic):
-    """Against a number; `follows` where each data set has fitted values of its own."""
-
-    stacks: ClassVar[bool] = True
-
-    x: FloatArray
-    basis: RankBasis
-    follows: bool
-
-    @property
-    def points(self) -> int:
-        """Ranks at which the curve is read."""
-        return CURVE_RANKS.size
-
-    def regress(self, excess: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Polynomials in ranks."""
-        fitted = data_view.fitted if self.follows else None
-        return regress_on_ranks(excess, self.basis, self.x, fitted)
-
-    def picture(self, excess: FloatArray, null: FloatArray) -> CurvePlot:
-        """The curve with a simultaneous band."""
-        low, high = simultaneous_band(null)
-        return CurvePlot(
-            (CURVE_RANKS + 1.0) / 2.0,
-            excess,
+        picture = self.along.picture(
+            curves[0],
             low,
             high,
-            null.mean(axis=0),
-            title=f"Zeros in excess of the model against {self.against}",
-            x_label=f"{self.against} (rank)",
-            y_label="share of zeros less its expectation, centred",
+            centre,
+            null=0.0,
+            title="Zeros in excess of the model",
+            unit="share of zeros less its expectation, centred",
         )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _LevelZeros(_ZerosStatistic):
-    """Against a factor: codes (n,) of its levels."""
-
-    codes: IntArray
-    levels: tuple[str, ...]
-
-    @property
-    def points(self) -> int:
-        """Levels."""
-        return len(self.levels)
-
-    def regress(self, excess: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Levels, the coefficients with the variance of a row."""
-        sums = np.bincount(self.codes, weights=excess, minlength=self.points)
-        counts = np.bincount(self.codes, minlength=self.points)
-        return sums / np.sqrt(counts), sums / counts
-
-    def picture(self, excess: FloatArray, null: FloatArray) -> Caterpillar:
-        """Excess of each level, with how far it may be off."""
-        low, high = simultaneous_band(null)
-        kept = thinned(self.points, _MOST_LEVELS)
-        return Caterpillar(
-            tuple(self.levels[k] for k in kept),
-            excess[kept],
-            (excess - high)[kept],
-            (excess - low)[kept],
-            ((excess < low) | (excess > high))[kept],
-            0.0,
-            title=f"Zeros in excess of the model by {self.against}",
-            x_label="share of zeros less its expectation, centred",
-        )
+        return replace(finding, picture=picture, subject={"part": "zi"} | self.along.subject)

@@ -8,11 +8,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
-from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis, scaled_ranks
+from mixcheck.checks.rank_basis import CURVE_RANKS, scaled_ranks
+from mixcheck.checks.regressor import FactorLevels, RankCurve, Regressor
 from mixcheck.checks.residual_plots import (
     PICTURE_POINTS,
     QUANTILE_LEVELS,
@@ -74,20 +75,21 @@ class Quantiles(Check):
         """One statistic, of the rows where the predictor is known."""
         return ask_against(self, context)
 
-    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
-        """The statistic of a number."""
-        return _CurveQuartiles(self.name, self.kind, self.against, x, basis, follows)
-
-    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
-        """The statistic of a factor."""
-        return _LevelQuartiles(self.name, self.kind, self.against, codes, levels)
+    def along(self, regressor: Regressor) -> CheckStatistic:
+        """The statistic of a number, or of a factor."""
+        if isinstance(regressor, FactorLevels):
+            return _LevelQuartiles(self.name, self.kind, regressor)
+        assert isinstance(regressor, RankCurve)
+        return _CurveQuartiles(self.name, self.kind, regressor)
 
 
 @dataclass(frozen=True, eq=False)
 class _QuartileStatistic(CheckStatistic):
     """Quartiles at several places: three rows, one after another."""
 
-    against: str
+    stacks: ClassVar[bool] = True
+
+    along: Regressor
 
     @abstractmethod
     def picture(
@@ -103,10 +105,9 @@ class _QuartileStatistic(CheckStatistic):
         low, high = simultaneous_band(sample.replicates)
         middle, half = float(low[place] + high[place]) / 2.0, float(high[place] - low[place]) / 2.0
         apart = abs(float(sample.numbers[place] - middle))
-        what = "the fitted values" if self.against == FITTED else self.against
         finding = self.found(
             with_statistic(sample, np.abs(unit).max(axis=1)),
-            null=f"the distribution of the residuals does not depend on {what}",
+            null=f"the distribution of the residuals does not depend on {self.along.words}",
             effect=Effect(
                 "quartile deviation", apart, max(0.0, apart - half), min(1.0, apart + half), 0.0
             ),
@@ -115,24 +116,20 @@ class _QuartileStatistic(CheckStatistic):
             references=(RESIDUALS, KOENKER),
         )
         parts = (part.reshape(len(QUANTILE_LEVELS), -1) for part in (sample.numbers, low, high))
-        subject = {} if self.against == FITTED else {"column": self.against}
-        return replace(finding, picture=self.picture(sample.observed, *parts), subject=subject)
+        picture = self.picture(sample.observed, *parts)
+        return replace(finding, picture=picture, subject=self.along.subject)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _CurveQuartiles(_QuartileStatistic):
-    """Against a number x; `follows` where each data set has fitted values of its own."""
+    """Along the ranks of a number."""
 
-    stacks: ClassVar[bool] = True
-
-    x: FloatArray
-    basis: RankBasis
-    follows: bool
+    along: RankCurve
 
     def numbers(self, data_view: DataView) -> FloatArray:
         """Curves of the quartiles along the ranks."""
-        basis = self.basis.following(self.x, data_view.fitted if self.follows else None)
+        basis = self.along.at(data_view)
         curves = []
         for level in LEVELS.tolist():
             below = (data_view.residuals < level).astype(np.float64)
@@ -144,10 +141,11 @@ class _CurveQuartiles(_QuartileStatistic):
         self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
     ) -> ResidualPlot:
         """Points and quartiles against ranks."""
-        order = np.argsort(self.x, kind="stable")
-        ranks = (scaled_ranks(self.x)[0][order] + 1.0) / 2.0
+        x, against = self.along.x, self.along.against
+        order = np.argsort(x, kind="stable")
+        ranks = (scaled_ranks(x)[0][order] + 1.0) / 2.0
         along = (CURVE_RANKS + 1.0) / 2.0
-        kept = thinned(self.x.size, PICTURE_POINTS)
+        kept = thinned(x.size, PICTURE_POINTS)
         edges = zip(QUANTILE_LEVELS, lines, low, high, strict=True)
         curves = [(QuantileLine(q, along, y), QuantileBand(q, along, a, b)) for q, y, a, b in edges]
         return ResidualPlot(
@@ -155,36 +153,38 @@ class _CurveQuartiles(_QuartileStatistic):
             observed.residuals[order][kept],
             lines=tuple(line for line, _ in curves),
             bands=tuple(band for _, band in curves),
-            title=f"Quartiles of the residuals against {self.against}"
-            + told_thinned(kept.size, self.x.size),
-            x_label=f"{self.against} (rank)",
+            title=f"Quartiles of the residuals against {against}" + told_thinned(kept.size, x.size),
+            x_label=f"{against} (rank)",
         )
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _LevelQuartiles(_QuartileStatistic):
-    """Against a factor: codes (n,) of its levels."""
+    """By the levels of a factor."""
 
-    codes: IntArray
-    levels: tuple[str, ...]
+    along: FactorLevels
 
     def numbers(self, data_view: DataView) -> FloatArray:
         """Quartiles of each level."""
-        order = np.argsort(self.codes, kind="stable")
-        ends = np.cumsum(np.bincount(self.codes, minlength=len(self.levels)))[:-1]
-        parts = np.split(data_view.residuals[order], ends)
-        return np.stack([np.quantile(part, QUANTILE_LEVELS) for part in parts], axis=1).ravel()
+        order = np.argsort(self.along.codes, kind="stable")
+        ordered = np.take(data_view.residuals, order, axis=-1)
+        parts = np.split(ordered, np.cumsum(self.along.counts)[:-1], axis=-1)
+        of_levels = [np.quantile(part, QUANTILE_LEVELS, axis=-1) for part in parts]
+        return np.moveaxis(np.stack(of_levels, axis=1), (0, 1), (-2, -1)).reshape(
+            *data_view.residuals.shape[:-1], -1
+        )
 
     def picture(
         self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
     ) -> ResidualPlot:
         """A box a level."""
-        kept = thinned(self.codes.size, PICTURE_POINTS)
+        codes, against = self.along.codes, self.along.against
+        kept = thinned(codes.size, PICTURE_POINTS)
         return ResidualPlot(
-            self.codes[kept].astype(np.float64),
+            codes[kept].astype(np.float64),
             observed.residuals[kept],
-            levels=self.levels,
-            title=f"Residuals by {self.against}" + told_thinned(kept.size, self.codes.size),
-            x_label=self.against,
+            levels=self.along.levels,
+            title=f"Residuals by {against}" + told_thinned(kept.size, codes.size),
+            x_label=against,
         )

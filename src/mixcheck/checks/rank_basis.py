@@ -9,7 +9,7 @@ from numpy.polynomial import legendre
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["CURVE_RANKS", "RankBasis", "regress_on_ranks", "scaled_ranks"]
+__all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
 
 DEGREES = 4
 # Relative differences of a predictor below this are rounding, not information.
@@ -109,31 +109,6 @@ def _triangles(matrices: FloatArray) -> FloatArray:
 def _diagonals(matrices: FloatArray) -> FloatArray:
     diagonals: FloatArray = np.diagonal(matrices, axis1=-2, axis2=-1)
     return diagonals
-
-
-def regress_on_ranks(
-    values: FloatArray, basis: RankBasis, x: FloatArray, fitted: FloatArray | None
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients of centred values (.., n), and their curve at `CURVE_RANKS`.
-
-    Parameters
-    ----------
-    values : (.., n) array
-    basis : RankBasis
-        Of x, (n,).
-    x : (n,) array
-    fitted : (.., n) array or None
-        What each data set has in place of x, where it has something of its own.
-
-    Returns
-    -------
-    coefficients : (.., d) array
-        As many as `basis` has; zero where the ranks of `fitted` span fewer.
-    curve : (.., g) array
-    """
-    now = basis.following(x, fitted)
-    found = now.regress(values)
-    return found[..., : basis.rows.shape[1]], now.read(found)
 
 
 def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_residuals
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
-from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis, regress_on_ranks
+from mixcheck.checks.regressor import Regressor
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
-    thinned,
 )
-from mixcheck.display.document import Caterpillar, CurvePlot, Picture
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 
@@ -29,8 +26,6 @@ __all__ = ["Spread"]
 
 # A fitted curve of spreads below this share of the mean spread is read as this share.
 SMALLEST_SHARE = 0.05
-# Levels in a picture.
-MOST_LEVELS = 60
 GLEJSER = "Glejser (1969), J. Am. Stat. Assoc. 64, 316-323"
 
 
@@ -78,131 +73,48 @@ class Spread(Check):
             return (Skipped(self.name, self.kind, reason),)
         return ask_against(self, context)
 
-    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
-        """The statistic of a curve."""
-        return _CurveSpread(self.name, self.kind, self.against, x, basis, follows)
-
-    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
-        """The statistic of a factor."""
-        return _LevelSpread(self.name, self.kind, self.against, codes, levels)
+    def along(self, regressor: Regressor) -> CheckStatistic:
+        """The statistic of a curve, or of levels."""
+        return _SpreadStatistic(self.name, self.kind, regressor)
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class _SpreadStatistic(CheckStatistic):
     """Coefficients of absolute residuals, and the spreads that they give."""
 
-    against: str
-
-    @property
-    @abstractmethod
-    def points(self) -> int:
-        """At how many places spreads are read."""
-
-    @abstractmethod
-    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Coefficients of centred sizes, (d,), and their fit where spreads are read, (g,)."""
-
-    @abstractmethod
-    def picture(self, spread: FloatArray, null: FloatArray) -> Picture:
-        """Spreads relative to the replicates, (g,), and those of the replicates, (B, g)."""
+    stacks: ClassVar[bool] = True
+    along: Regressor
 
     def numbers(self, data_view: DataView) -> FloatArray:
         sizes = np.abs(pearson_residuals(data_view))
         mean = np.mean(sizes, axis=-1, keepdims=True)
         # Without any residual there is no spread, and none to differ.
         sizes = np.where(mean > 0.0, sizes / np.where(mean > 0.0, mean, 1.0) - 1.0, 0.0)
-        coefficients, fit = self.regress(sizes, data_view)
+        coefficients, fit = self.along.fit(sizes, data_view)
         return np.concatenate([coefficients, np.maximum(1.0 + fit, SMALLEST_SHARE)], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
-        pool = pool_of(sample)
-        squares = (standardised(pool[:, : -self.points]) ** 2).sum(axis=1)
-        curves = pool[:, -self.points :]
+        coefficients, curves = self.along.split(pool_of(sample))
+        squares = (standardised(coefficients) ** 2).sum(axis=1)
         curves = curves / curves[1:].mean(axis=0)
         ratios = curves.max(axis=1) / curves.min(axis=1)
         ratio, noise = float(ratios[0]), float(np.quantile(ratios[1:], 0.95))
-        what = "the fitted values" if self.against == FITTED else self.against
         finding = self.found(
             with_statistic(sample, squares),
-            null=f"the residuals spread along {what} as in data of the model",
+            null=f"the residuals spread along {self.along.words} as in data of the model",
             effect=Effect("spread ratio", ratio, max(1.0, ratio / noise), ratio * noise, 1.0),
             alternative="greater",
             n=sample.observed.response.size,
             references=(GLEJSER,),
         )
-        subject = {} if self.against == FITTED else {"column": self.against}
-        return replace(finding, picture=self.picture(curves[0], curves[1:]), subject=subject)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _CurveSpread(_SpreadStatistic):
-    """Against a number; `follows` where each data set has fitted values of its own."""
-
-    stacks: ClassVar[bool] = True
-
-    x: FloatArray
-    basis: RankBasis
-    follows: bool
-
-    @property
-    def points(self) -> int:
-        """Ranks at which the curve is read."""
-        return CURVE_RANKS.size
-
-    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Polynomials in ranks."""
-        fitted = data_view.fitted if self.follows else None
-        return regress_on_ranks(sizes, self.basis, self.x, fitted)
-
-    def picture(self, spread: FloatArray, null: FloatArray) -> CurvePlot:
-        """The curve with a simultaneous band."""
-        low, high = simultaneous_band(null)
-        return CurvePlot(
-            (CURVE_RANKS + 1.0) / 2.0,
-            spread,
-            low,
-            high,
-            np.ones(self.points),
-            title=f"Spread of the residuals against {self.against}",
-            x_label=f"{self.against} (rank)",
-            y_label="spread, relative to the model",
+        picture = self.along.picture(
+            curves[0],
+            *simultaneous_band(curves[1:]),
+            np.ones(self.along.points),
+            null=1.0,
+            title="Spread of the residuals",
+            unit="spread, relative to the model",
         )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _LevelSpread(_SpreadStatistic):
-    """Against a factor: codes (n,) of its levels."""
-
-    randomised: ClassVar[bool] = False
-
-    codes: IntArray
-    levels: tuple[str, ...]
-
-    @property
-    def points(self) -> int:
-        """Levels."""
-        return len(self.levels)
-
-    def regress(self, sizes: FloatArray, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Means of the levels."""
-        sums = np.bincount(self.codes, weights=sizes, minlength=self.points)
-        means = sums / np.bincount(self.codes, minlength=self.points)
-        return means, means
-
-    def picture(self, spread: FloatArray, null: FloatArray) -> Caterpillar:
-        """Spread of each level, with how far it may be off."""
-        low, high = simultaneous_band(null)
-        kept = thinned(self.points, MOST_LEVELS)
-        return Caterpillar(
-            tuple(self.levels[k] for k in kept),
-            spread[kept],
-            (spread - (high - 1.0))[kept],
-            (spread + (1.0 - low))[kept],
-            ((spread < low) | (spread > high))[kept],
-            1.0,
-            title=f"Spread of the residuals by {self.against}",
-            x_label="spread, relative to the model",
-        )
+        return replace(finding, picture=picture, subject=self.along.subject)

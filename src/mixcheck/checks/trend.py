@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, final
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, remark_on, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import mean_residuals, uncut_residuals, unless_held
 from mixcheck.checks.pooled import pool_of, with_statistic
-from mixcheck.checks.rank_basis import CURVE_RANKS, RankBasis
+from mixcheck.checks.regressor import Regressor
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -21,14 +20,11 @@ from mixcheck.checks.statistic import (
     Outcome,
     RowStatistic,
 )
-from mixcheck.display.document import Caterpillar, CurvePlot, Picture
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
 
 __all__ = ["FITTED", "Trend"]
 
-# Levels in a picture; of more, those that are furthest off are shown.
-MOST_LEVELS = 40
 # What a picture shows as its band: all of so many correct data sets stay in it everywhere.
 BAND = 0.95
 
@@ -87,13 +83,9 @@ class Trend(Check):
         remark = "" if self.factor else remark_on(self.against, context)
         return tuple(_remarked(outcome, remark) for outcome in outcomes)
 
-    def of_numbers(self, x: FloatArray, basis: RankBasis, *, follows: bool) -> CheckStatistic:
-        """The statistic of a curve."""
-        return _CurveStatistic(self.name, self.kind, self.against, x, basis, follows)
-
-    def of_levels(self, codes: IntArray, levels: tuple[str, ...]) -> CheckStatistic:
-        """The statistic of a factor."""
-        return _LevelsStatistic(self.name, self.kind, self.against, codes, levels)
+    def along(self, regressor: Regressor) -> CheckStatistic:
+        """The statistic of a curve, or of levels."""
+        return _TrendStatistic(self.name, self.kind, regressor)
 
 
 def _remarked(outcome: Outcome, remark: str) -> Outcome:
@@ -102,113 +94,49 @@ def _remarked(outcome: Outcome, remark: str) -> Outcome:
     return replace(outcome, remark=remark) if isinstance(outcome, _TrendStatistic) else outcome
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class _TrendStatistic(CheckStatistic):
     """Coefficients of mean residuals, and their fit where deviations are read."""
 
-    against: str
+    stacks: ClassVar[bool] = True
+
+    along: Regressor
     remark: str = field(default="", kw_only=True)
 
-    @property
-    @abstractmethod
-    def points(self) -> int:
-        """At how many places the fit is read."""
-
-    @abstractmethod
-    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
-        """The fit, (g,), its mean under the model, and half the width of its band."""
+    def numbers(self, data_view: DataView) -> FloatArray:
+        regression = self.along.at(data_view)
+        cut, uncut = (
+            regression.regress(one - np.mean(one, axis=-1, keepdims=True))
+            for one in (mean_residuals(data_view), uncut_residuals(data_view))
+        )
+        found = unless_held(cut, uncut)
+        return np.concatenate([found[..., : self.along.dimension], regression.read(found)], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
-        pool = pool_of(sample)
-        coefficients, fits = pool[:, : -self.points], pool[:, -self.points :]
+        coefficients, fits = self.along.split(pool_of(sample))
         squares = ((coefficients - coefficients.mean(axis=0)) ** 2).sum(axis=1)
         mean = fits[1:].mean(axis=0)
         largest = np.abs(fits - mean).max(axis=1)
         value, half = float(largest[0]), float(np.quantile(largest[1:], BAND))
-        what = "the fitted values" if self.against == FITTED else self.against
+        words = self.along.words
         finding = self.found(
             with_statistic(sample, squares),
-            null=f"the mean residual given the modes follows {what} as in data of the model",
+            null=f"the mean residual given the modes follows {words} as in data of the model",
             effect=Effect("largest deviation", value, max(0.0, value - half), value + half, 0.0),
             alternative="greater",
             n=sample.observed.residuals.size,
             references=("Lin, Wei & Ying (2002), Biometrics 58, 1-12",),
         )
-        detail = f"{finding.detail} {self.remark}".strip()
-        return replace(finding, picture=self.picture(fits[0], mean, half), detail=detail)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _CurveStatistic(_TrendStatistic):
-    """Against a number; `follows` where each data set has fitted values of its own."""
-
-    stacks: ClassVar[bool] = True
-
-    x: FloatArray
-    basis: RankBasis
-    follows: bool
-
-    @property
-    def points(self) -> int:
-        """Ranks at which the curve is read."""
-        return CURVE_RANKS.size
-
-    def numbers(self, data_view: DataView) -> FloatArray:
-        basis = self.basis.following(self.x, data_view.fitted if self.follows else None)
-        uncut, cut = uncut_residuals(data_view), mean_residuals(data_view)
-        found = unless_held(basis.regress(cut), basis.regress(uncut))
-        coefficients = found[..., : self.basis.rows.shape[1]]
-        return np.concatenate([coefficients, basis.read(found)], axis=-1)
-
-    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
-        """The curve with its band."""
-        return CurvePlot(
-            (CURVE_RANKS + 1.0) / 2.0,
-            fit,
+        picture = self.along.picture(
+            fits[0],
             mean - half,
             mean + half,
             mean,
-            title=f"Mean residual against {self.against}",
-            x_label=f"{self.against} (rank)",
-            y_label="mean residual, in standard deviations",
+            null=0.0,
+            title="Mean residual",
+            unit="mean residual, in standard deviations",
         )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _LevelsStatistic(_TrendStatistic):
-    """Against a factor: codes (n,) of its levels."""
-
-    codes: IntArray
-    levels: tuple[str, ...]
-
-    @property
-    def points(self) -> int:
-        """Levels."""
-        return len(self.levels)
-
-    def numbers(self, data_view: DataView) -> FloatArray:
-        roots = np.sqrt(np.bincount(self.codes, minlength=self.points))
-        found, uncut = (
-            np.bincount(self.codes, weights=one - np.mean(one), minlength=self.points) / roots
-            for one in (mean_residuals(data_view), uncut_residuals(data_view))
-        )
-        found = unless_held(found, uncut)
-        return np.concatenate([found, found / roots])
-
-    def picture(self, fit: FloatArray, mean: FloatArray, half: float) -> Picture:
-        """The mean of each level less that of the replicates, with its band."""
-        deviation = fit - mean
-        kept = np.sort(np.argsort(-np.abs(deviation), kind="stable")[:MOST_LEVELS])
-        more = f" ({kept.size} of {self.points} levels)" if kept.size < self.points else ""
-        return Caterpillar(
-            tuple(self.levels[k] for k in kept),
-            deviation[kept],
-            deviation[kept] - half,
-            deviation[kept] + half,
-            np.abs(deviation[kept]) > half,
-            title=f"Mean residual by {self.against}{more}",
-            x_label="mean residual, in standard deviations",
-        )
+        detail = f"{finding.detail} {self.remark}".strip()
+        return replace(finding, picture=picture, detail=detail)
