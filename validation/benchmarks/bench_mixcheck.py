@@ -69,7 +69,7 @@ def prepare_mixcheck(case: str, data: pd.DataFrame) -> Fit:
 
 def report(fit: Any) -> Outcome:
     """Log-likelihood of a fit that has its standard errors."""
-    return Outcome(float(fit.llf) if np.isfinite(fit.bse).all() else np.nan)
+    return Outcome(float(fit.llf) if np.isfinite(fit.bse.to_numpy()).all() else np.nan)
 
 
 def judge(residuals: NDArray[np.float64]) -> Outcome:

@@ -9,9 +9,10 @@ from mixcheck.design.formula import (
     has_terms,
     parse_formula,
 )
-from mixcheck.design.matrices import Design, Predictor, RandomBlock, build_design
+from mixcheck.design.matrices import Design, build_design
 from mixcheck.design.precision import divide_dispersion
 from mixcheck.design.prediction import RandomParts, Unseen, apply_design
+from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.design.repetition import read_counts, repeat_rows
 from mixcheck.design.shapes import with_shapes, without_intercept
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "RowVector",
     "as_frame",
     "check_finite",
+    "contents_of",
     "missing_rows",
     "pick_column",
     "read_column",
@@ -46,6 +48,9 @@ _STORAGE: Final[dict[str, type[np.generic]]] = {
     "i": np.int64,
     "u": np.uint64,
 }
+# Up to so many texts are looked up one by one, and up to so many levels known by their labels.
+_FEW_TEXTS: Final = 300
+_FEW_LEVELS: Final = 100
 # Longer names than this are cut in a message.
 _MOST_SHOWN: Final = 60
 _TEXT: Final = frozenset({"string", "empty"})
@@ -235,10 +240,11 @@ def pick_column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
 
 def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
     """Where a column is missing, (n,); None where it cannot be or is nowhere."""
-    kind = series.dtype.kind
-    if kind in "iub" and isinstance(series.dtype, np.dtype):
+    dtype = series.dtype
+    kind = dtype.kind if isinstance(dtype, np.dtype) else ""
+    if kind in ("i", "u", "b"):
         return None
-    if kind == "f" and isinstance(series.dtype, np.dtype):
+    if kind == "f":
         values = series.to_numpy()
         # The square of NaN alone is none, and a sum of squares is NaN for nothing else.
         with np.errstate(over="ignore"):
@@ -246,11 +252,34 @@ def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
         if not math.isnan(square):
             return None
         missing: BoolArray = np.isnan(values)
-    elif isinstance(series.dtype, pd.CategoricalDtype):
+    elif isinstance(dtype, pd.CategoricalDtype):
         missing = np.asarray(series.array.codes < 0)
     else:
         missing = np.asarray(series.array.isna(), dtype=np.bool_)
     return missing if missing.any() else None
+
+
+def contents_of(series: pd.Series[Any]) -> Hashable | None:
+    """All that a column holds, to be compared; None where that has no fixed form.
+
+    It is the bytes of numbers, texts, and the codes of categories with their labels. Other objects
+    may change, or be equal without being the same, as 1 and True are.
+    """
+    dtype = series.dtype
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return _values_of(series)
+    labels, codes = _values_of(dtype.categories), series.array.codes
+    return None if labels is None else (dtype.ordered, labels, codes.dtype.str, codes.tobytes())
+
+
+def _values_of(column: pd.Series[Any] | pd.Index[Any]) -> Hashable | None:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+        return dtype.str, column.to_numpy().tobytes()
+    if dtype == np.object_ or isinstance(dtype, pd.StringDtype):
+        texts = tuple(column.tolist())
+        return texts if all(type(text) is str for text in texts) else None
+    return None
 
 
 def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
@@ -308,10 +337,34 @@ def _is_text(dtype: object) -> bool:
 
 
 def _categorical_text(series: pd.Series[Any]) -> pd.Categorical:
-    codes, labels = pd.factorize(series.to_numpy(dtype=object), sort=True)
+    codes, labels = _sort_texts(series)
     _require_unicode(series.name, labels)
-    levels = pd.CategoricalDtype(pd.Index(labels, dtype=object))
+    few = len(labels) <= _FEW_LEVELS
+    levels = _known_levels(tuple(labels)) if few else _levels_of(labels)
     return pd.Categorical.from_codes(codes, dtype=levels, validate=False)
+
+
+def _sort_texts(series: pd.Series[Any]) -> tuple[IntArray, list[str]]:
+    """Codes, (n,), and the texts that occur, sorted."""
+    if len(series) <= _FEW_TEXTS:
+        texts = series.tolist()
+        labels = sorted(set(texts))
+        places = {label: place for place, label in enumerate(labels)}
+        return np.array([places[text] for text in texts], dtype=np.intp), labels
+    codes, found = pd.factorize(series.array)
+    texts = found.tolist()
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    ranks = np.empty(len(texts), dtype=np.intp)
+    ranks[order] = np.arange(len(texts))
+    return ranks[codes], [texts[place] for place in order]
+
+
+def _levels_of(labels: Sequence[str]) -> pd.CategoricalDtype:
+    return pd.CategoricalDtype(pd.Index(labels, dtype=object))
+
+
+# Levels do not change, and columns of the same ones share them.
+_known_levels = lru_cache(maxsize=256)(_levels_of)
 
 
 def _require_unicode(name: object, labels: Iterable[object]) -> None:

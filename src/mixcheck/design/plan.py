@@ -27,6 +27,16 @@ class Plan:
         return {key: part for key, part in self.response.items() if part.plain is None}
 
     @cached_property
+    def left(self) -> frozenset[str]:
+        """Names of columns and other values of the response."""
+        return frozenset(name for part in self.response.values() for name in part.variables)
+
+    @cached_property
+    def right(self) -> frozenset[str]:
+        """Names of columns and other values of the predictors and their groups."""
+        return frozenset([*self.variables(response=False), *self.group_columns])
+
+    @cached_property
     def group_columns(self) -> tuple[str, ...]:
         """Columns of the grouping factors."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))

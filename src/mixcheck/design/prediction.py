@@ -24,8 +24,9 @@ from mixcheck.design.frames import (
     row_label,
 )
 from mixcheck.design.grouping import GroupKey, kind_of, look_up, write_cast
-from mixcheck.design.matrices import Design, Predictor, RandomBlock
+from mixcheck.design.matrices import Design
 from mixcheck.design.plan import Plan, plan_formula
+from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.design.rank import deviates
 from mixcheck.design.spelling import spelling_hint
 from mixcheck.errors import (

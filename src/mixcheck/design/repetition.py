@@ -8,7 +8,8 @@ import numpy as np
 
 from mixcheck.arrays import IntArray
 from mixcheck.design.frames import row_label
-from mixcheck.design.matrices import Design, Predictor, RandomBlock
+from mixcheck.design.matrices import Design
+from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.errors import DataError
 
 __all__ = ["read_counts", "repeat_rows"]

@@ -10,8 +10,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.design.formula import CONSTANT
 from mixcheck.design.frames import Columns
-from mixcheck.design.matrices import Design, Predictor
+from mixcheck.design.matrices import Design
 from mixcheck.design.plan import plan_formula
+from mixcheck.design.predictors import Predictor
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import Recipe, make_matrices
 from mixcheck.errors import DesignError

@@ -13,10 +13,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.gaussian_search import entries_of, find_optimum, to_lower
+from mixcheck.fitting.estimation.gaussian_search import (
+    above_diagonal,
+    entries_of,
+    find_optimum,
+    to_lower,
+)
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.factorization import factorize
 from mixcheck.fitting.latent.layout import Gram
@@ -27,7 +33,6 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import Profile, ProfiledDeviance
 from mixcheck.fitting.likelihood.profiled_jointly import absorb_jointly
-from mixcheck.fitting.likelihood.profiled_levels import absorb_levels
 
 __all__ = [
     "Centred",
@@ -207,12 +212,12 @@ class GaussianFit:
         square, cross = _turns_of_square(at, here)
         rate = -2.0 * square / variance
         out[p, p + 1 :] = out[p + 1 :, p] = rate
-        inner = self.hessian + np.outer(rate, rate) / out[p, p]
+        inner = self.hessian + rate[:, None] * (rate / out[p, p])
         if not self.method.joint:
             mixed = 2.0 * cross / variance
             out[:p, p + 1 :], out[p + 1 :, :p] = mixed, mixed.T
             if p:
-                inner = inner + mixed.T @ np.linalg.solve(out[:p, :p], mixed)
+                inner = inner + mixed.T @ lapack.dposv(out[:p, :p], mixed)[1]
         out[p + 1 :, p + 1 :] = inner
         return out
 
@@ -224,7 +229,8 @@ class GaussianFit:
         """
         information = self.information
         deviations = np.sqrt(np.maximum(information.diagonal(), 1e-300))
-        values, vectors = np.linalg.eigh(information / np.outer(deviations, deviations))
+        scaled = information / deviations / deviations[:, None]
+        values, vectors, _ = lapack.dsyevd(scaled, lower=1)
         lengths = np.where(values > 1e-12, 1.0 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
         out: FloatArray = self.jacobian @ (vectors * lengths / deviations[:, None])
         return out
@@ -240,17 +246,17 @@ class GaussianFit:
         out[p + 1 :, p] = self.psi[p + 1 :]
         lower, rotations = self.turned
         for term in problem.terms:
-            f, own = term.factor, term.columns
+            f, own, where = term.factor, term.columns, term.theta
             change = at.products.changes[f][own, own]
             root, turn = lower[f][own, own], rotations[f][own, own]
-            entries, before = self.profile.entries, own.start
-            for j in range(term.theta.start, term.theta.stop):
-                unit = np.zeros_like(root)
-                unit[entries.rows[j] - before, entries.columns[j] - before] = 1.0
-                moved = change @ unit @ turn
-                out[p + 1 + term.theta.start : p + 1 + term.theta.stop, p + 1 + j] = (
-                    self._scale_of_theta * _turn(root, moved)[entries_of(term)]
-                )
+            rows = self.profile.entries.rows[where] - own.start
+            columns = self.profile.entries.columns[where] - own.start
+            # ``M E_rc O``, one for each entry (r, c) of Lambda.
+            moved = change.T[rows][:, :, None] * turn[columns][:, None]
+            down, along = entries_of(term)
+            turned = _turn(root, moved)[:, down, along].T
+            here = slice(p + 1 + where.start, p + 1 + where.stop)
+            out[here, here] = self._scale_of_theta * turned
         return out
 
     @cached_property
@@ -273,27 +279,26 @@ class GaussianFit:
 
 
 def _turn(root: FloatArray, moved: FloatArray) -> FloatArray:
-    """DL for ``L = M O`` from ``dM O``: the rotation moves so that L stays triangular."""
-    above = np.triu(moved, 1)
-    if not above.any():
+    """DL for ``L = M O`` from each ``dM O``, (k, q, q): the rotation keeps L triangular."""
+    if not moved[:, above_diagonal(len(root))].any():
         return moved
     size = float(np.abs(root).max()) or 1.0
     safe = root + np.diag(np.where(root.diagonal() < 1e-10 * size, 1e-10 * size, 0.0))
     skew = np.triu(np.linalg.solve(safe, moved), 1)
-    out: FloatArray = np.tril(moved - root @ (skew - skew.T))
+    out: FloatArray = np.tril(moved - root @ (skew - skew.swapaxes(1, 2)))
     return out
 
 
 def _turns_of_square(at: ProfiledDeviance, here: Profile) -> tuple[FloatArray, FloatArray]:
     """``dr^2/dtheta`` (k,) and ``-dr^2/dbeta dtheta / 2`` (p, k), fixed effects held."""
     entries, k = here.entries, here.theta.size
-    absorbed = (absorb_levels if len(here.roots) == 1 else absorb_jointly)(at, here)
+    absorbed = absorb_jointly(at, here) if here.absorbed is None else here.absorbed
     square, cross = np.empty(k), np.empty((at.p, k))
-    for s, (f, a, c) in enumerate(zip(entries.factors, entries.rows, entries.columns, strict=True)):
-        root, w, d = here.roots[f], here.scores[f], absorbed[f]
-        along = root[:, c] @ w
-        square[s] = -2.0 * float(w[a] @ along)
-        cross[:, s] = d[:, a] @ along + (root[:, c] @ d) @ w[a]
+    for f, (root, w, shares) in enumerate(zip(here.roots, here.scores, absorbed, strict=True)):
+        own = entries.factors == f
+        a, c = entries.rows[own], entries.columns[own]
+        square[own] = -2.0 * (w @ w.T @ root)[a, c]
+        cross[:, own] = ((shares + shares.swapaxes(1, 2)) @ root)[:, a, c]
     return square, cross
 
 

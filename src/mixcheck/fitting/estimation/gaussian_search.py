@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import lapack
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.optimize import update_inverse
 from mixcheck.fitting.latent.roots import units_of
@@ -31,7 +32,7 @@ from mixcheck.fitting.likelihood.profiled_jointly import (
 )
 from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
 
-__all__ = ["Chart", "find_optimum", "newton_step", "to_lower"]
+__all__ = ["Chart", "above_diagonal", "entries_of", "find_optimum", "newton_step", "to_lower"]
 
 # Newton's method stops where the next step promises less, in units of the deviance.
 _DECREMENT = 1e-15
@@ -156,8 +157,8 @@ def _pivoted(S: FloatArray) -> tuple[IntArray, FloatArray]:
 
     Of a matrix that is not positive it is a part that is.
     """
-    packed, order, rank, _ = lapack.dpstrf(S, lower=1)
-    lower = np.tril(packed)
+    lower, order, rank, _ = lapack.dpstrf(S, lower=1)
+    lower[above_diagonal(len(S))] = 0.0
     lower[:, rank:] = 0.0
     return order - 1, lower
 
@@ -303,9 +304,17 @@ def _evaluate_alone(at: ProfiledDeviance, entries: Entries, theta: FloatArray) -
     )
 
 
+@lru_cache(maxsize=32)
+def above_diagonal(q: int) -> BoolArray:
+    """Where a (q, q) matrix is above its diagonal."""
+    out = ~np.tri(q, dtype=np.bool_)
+    out.flags.writeable = False
+    return out
+
+
 def to_lower(root: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower-triangular L and orthogonal O with ``M O = L``; the diagonal of L not negative."""
-    if not np.triu(root, 1).any():
+    if not root[above_diagonal(len(root))].any():
         signs = np.where(root.diagonal() < 0.0, -1.0, 1.0)
         return root * signs + 0.0, np.diag(signs)
     turned, upper = np.linalg.qr(root.T)
@@ -321,7 +330,8 @@ def _diagonals(deviance: ProfiledDeviance) -> list[FloatArray]:
 
 def _least(w: FloatArray) -> FloatArray:
     """Starting deviations that each effect has at least, (q,)."""
-    out: FloatArray = np.sqrt(_LEAST_SHRINKAGE / np.maximum(w.mean(axis=1), 1e-300))
+    means = w.sum(axis=1) / w.shape[1]
+    out: FloatArray = np.sqrt(_LEAST_SHRINKAGE / np.maximum(means, 1e-300))
     return out
 
 
@@ -337,7 +347,8 @@ def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArr
         squares = np.square(gram[f, f]).sum(axis=2)
         squares.flat[:: len(w) + 1] += _TINIEST
         sums = w.sum(axis=1)
-        at_none, by_noise = np.linalg.solve(squares, np.array([(r * r).sum(axis=1), sums]).T).T
+        sides = np.array([(r * r).sum(axis=1), sums])
+        at_none, by_noise = np.asarray(lapack.dgesv(squares, sides.T)[2]).T
         share += float(sums @ np.maximum(at_none, 0.0)) / total
         noise += float(sums @ np.where(at_none > 0.0, by_noise, 0.0)) / total
         parts.append((at_none, by_noise))

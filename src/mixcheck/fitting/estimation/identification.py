@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixcheck.design.rank import independent_columns
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.likelihood.problem import Problem, Term
@@ -152,8 +151,7 @@ def _require_precision(problem: Problem) -> None:
 def _require_distinct(term: Term) -> None:
     """Refuse random effects of a term of which the variances cannot be told apart."""
     block = term.block
-    Z = block.Z
-    keep = independent_columns(Z)
+    Z, keep = block.Z, block.independent
     if keep.all():
         return
     for name, column in zip(block.effects, Z.T, strict=True):

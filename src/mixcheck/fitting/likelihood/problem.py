@@ -19,22 +19,27 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariances import Covariance, Sequential
 from mixcheck.design.frames import row_label
 from mixcheck.design.levels import Dependence
-from mixcheck.design.matrices import Design, RandomBlock
+from mixcheck.design.matrices import Design
+from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.errors import OptionError
 from mixcheck.families.family import Derivatives, Family, Observed, SupportError
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.likelihood.log_prior import LogPrior
+from mixcheck.recent import Recent
 
 __all__ = ["Curvature", "Problem", "Term", "add_roundings", "arrange"]
 
 # Scores of counts beyond this are known to no better than 1e-9.
 _LARGE = 1e6
-# Below this many rows a comparing sort is faster than counting.
+# Below this many rows a comparing sort is faster than counting, and the arrangement of a design
+# that was fitted before is kept.
 _FEW_ROWS = 5_000
 # Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
 _LARGE_TERMS = 4.0
+# Of so many designs; predictors are the same if they are the same objects.
+_ARRANGED: Recent[tuple[Predictor, ...], Problem] = Recent(16)
 
 
 def add_roundings(sizes: FloatArray) -> FloatArray:
@@ -332,11 +337,17 @@ class Problem:
 
     def with_data(self, data: Observed) -> Problem:
         """The same problem for other responses, prepared, in the fitter's order."""
-        changed = replace(self, data=data)
+        return self._of(self.family, data)
+
+    def _of(self, family: Family, data: Observed) -> Problem:
+        """The same design for other responses, and a family with the same predictors."""
+        changed = replace(self, family=family, data=data)
         # What depends on the design alone is found once.
         for name in ("beta_slices", "n_beta", "n_theta", "products"):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
+        if family.is_linear != self.family.is_linear:
+            changed.__dict__.pop("products", None)
         return changed
 
     def rows(self, some: IntArray, latent: Latent) -> Problem:
@@ -445,6 +456,17 @@ def arrange(design: Design, family: Family) -> Problem:
         Its predictors must be those of the family, in order.
     family : Family
     """
+    if design.weights is not None or design.response.size > _FEW_ROWS:
+        return _arrange(design, family)
+    known = _ARRANGED.get(design.predictors)
+    if known is None:
+        known = _arrange(design, family)
+        _ARRANGED.keep(design.predictors, known)
+        return known
+    return known._of(family, _prepare(family, design, known.order))
+
+
+def _arrange(design: Design, family: Family) -> Problem:
     blocks = [(k, b) for k, part in enumerate(design.predictors) for b in part.random]
     by_factor: dict[str, list[tuple[int, RandomBlock]]] = {}
     for k, block in blocks:

@@ -57,12 +57,6 @@ class Entries:
         """Rows as a column, (k, 1), and two where two entries share a column, (k, k)."""
         return self.rows[:, None], np.where(self.columns[:, None] == self.columns, 2.0, 0.0)
 
-    @cached_property
-    def units(self) -> FloatArray:
-        """One in the row of each entry of a single factor, (k, q, 1)."""
-        rows = np.arange(self.rows.max(initial=-1) + 1)
-        return np.where(self.rows[:, None] == rows, 1.0, 0.0)[:, :, None]
-
     def roots(self, theta: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
         """Lambda of each factor."""
         out = [np.zeros((q, q)) for q in sizes]
@@ -98,6 +92,8 @@ class Profile:
         ``Q'V^-1 Q``.
     scores : list of (q, m)
         ``w = Z'V^-1`` of what the fixed effects leave.
+    absorbed : list of (p, q, q) or None
+        ``Q'V^-1 Z w'``, summed over the levels; None with several factors.
     """
 
     entries: Entries
@@ -110,6 +106,7 @@ class Profile:
     square: float
     information: FloatArray
     scores: list[FloatArray]
+    absorbed: list[FloatArray] | None = None
 
     @cached_property
     def newton(self) -> tuple[FloatArray, float]:
@@ -124,7 +121,8 @@ class Profile:
         if not self.theta.size:
             return 1.0
         deviations = np.sqrt(np.maximum(np.abs(self.hessian.diagonal()), 1e-300))
-        return float(np.linalg.eigvalsh(self.hessian / deviations / deviations[:, None])[0])
+        scaled = self.hessian / deviations / deviations[:, None]
+        return float(lapack.dsyevd(scaled, compute_v=0)[0][0])
 
 
 @dataclass(frozen=True, eq=False)

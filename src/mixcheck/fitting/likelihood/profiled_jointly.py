@@ -209,7 +209,7 @@ def average_information(at: ProfiledDeviance, here: Profile) -> FloatArray:
 
 
 def absorb_jointly(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
-    """``Q'V^-1 Z`` of each factor, (p, q, m)."""
+    """``Q'V^-1 Z w'`` of each factor, (p, q, q): what fixed effects and scores share."""
     factorization = factorize(at.products.latent, at.products.gram, here.roots)
     assert factorization is not None
     out = [np.empty_like(block) for block in at.products.fixed]
@@ -220,7 +220,7 @@ def absorb_jointly(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
         b = [root @ part for root, part in zip(here.roots, u, strict=True)]
         for target, part in zip(out, _subtract(at.products, sums, b), strict=True):
             target[k] = part
-    return out
+    return [d @ w.T for d, w in zip(out, here.scores, strict=True)]
 
 
 def least_residual(at: ProfiledDeviance) -> float:

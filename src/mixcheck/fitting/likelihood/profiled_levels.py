@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from mixcheck.fitting.likelihood.profiled_deviance import (
     ProfiledDeviance,
 )
 
-__all__ = ["Levels", "absorb_levels", "evaluate_levels", "score_levels"]
+__all__ = ["Levels", "evaluate_levels", "score_levels"]
 
 _REFINEMENTS = 3
 
@@ -168,8 +168,7 @@ def _answer_many(sides: FloatArray) -> _Answer:
     return answer
 
 
-@dataclass(frozen=True, eq=False)
-class _Solved:
+class _Solved(NamedTuple):
     """Generalised least squares from ``[Q e]'V^-1 [Q e]``.
 
     Attributes
@@ -226,7 +225,7 @@ def _solve_by_rows(
         square = float(alone @ times(alone) + w @ b)
         rest = left[:p] @ times(alone) + flat[:p] @ b
         contrast[:p] -= solved.back.T @ (solved.back @ rest)
-    return shares, replace(solved, contrast=contrast, square=square)
+    return shares, solved._replace(contrast=contrast, square=square)
 
 
 class _Evaluated(NamedTuple):
@@ -264,6 +263,12 @@ class _Evaluated(NamedTuple):
     sums: FloatArray
     rate: float
     slopes: FloatArray
+
+    def absorb(self) -> FloatArray:
+        """``d_x w'``, summed over the levels, (p, q, q)."""
+        d = self.d[:-1]
+        p, q, m = d.shape
+        return (d.reshape(p * q, m) @ self.w.T).reshape(p, q, q)
 
 
 def _evaluate_at(levels: Levels, root: FloatArray, S: FloatArray) -> _Evaluated | None:
@@ -332,7 +337,10 @@ def score_levels(
     value = _evaluate_at(levels, root, S)
     if value is None:
         return None
-    information = _bend(levels.deviance, value) if observed else _expect(levels.deviance, value)
+    if observed:
+        information = _bend(levels.deviance, value, value.absorb())
+    else:
+        information = _expect(levels.deviance, value)
     slopes = value.slopes.ravel()
     if free is not None:
         information, slopes = information[free[:, None], free], slopes[free]
@@ -354,8 +362,8 @@ def evaluate_levels(
     value = _evaluate_at(levels, root, root @ root.T)
     if value is None:
         return at.nowhere(entries, theta, roots)
-    p, solved = levels.p, value.solved
-    gradient, hessian = _chain(entries, root, value.slopes, _bend(at, value))
+    p, solved, absorbed = levels.p, value.solved, value.absorb()
+    gradient, hessian = _chain(entries, root, value.slopes, _bend(at, value, absorbed))
     return Profile(
         entries=entries,
         theta=theta,
@@ -369,6 +377,7 @@ def evaluate_levels(
         square=solved.square,
         information=value.shares[:p, :p],
         scores=[value.w],
+        absorbed=[absorbed],
     )
 
 
@@ -383,7 +392,7 @@ def _expect(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
     return out
 
 
-def _bend(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
+def _bend(at: ProfiledDeviance, value: _Evaluated, absorbed: FloatArray) -> FloatArray:
     """Second derivative of D in S, (q q, q q), symmetric for symmetric dS.
 
     Along dS it is ``2 nu / r^2 sum w'dS B dS w - sum tr(B dS B dS)``, less what the fixed effects
@@ -399,9 +408,9 @@ def _bend(at: ProfiledDeviance, value: _Evaluated) -> FloatArray:
     if value.absorbed is not None:
         turns = _turn_of_information(value.absorbed)
         out -= turns @ turns.T
-    w, squares = value.w, value.sums[1].ravel()
-    moved = value.solved.back @ (value.d[:-1].reshape(-1, w.shape[1]) @ w.T).reshape(-1, size)
-    moved = moved + moved.reshape(-1, *value.slopes.shape).swapaxes(1, 2).reshape(-1, size)
+    squares = value.sums[1].ravel()
+    moved = value.solved.back @ absorbed.reshape(-1, size)
+    moved = moved + moved.reshape(absorbed.shape).swapaxes(1, 2).reshape(-1, size)
     out -= (0.5 * rate) * (moved.T @ moved)
     out -= squares[:, None] * ((rate * rate / at.degrees) * squares)
     return out
@@ -426,7 +435,9 @@ def _turn_of_information(absorbed: FloatArray) -> FloatArray:
 
 def _directions(entries: Entries, root: FloatArray) -> FloatArray:
     """``dS / dtheta`` of one factor, (k, q, q): ``dL L' + L dL'``."""
-    half = entries.units * root.T[entries.columns][:, None]
+    k, q = len(entries.rows), len(root)
+    half = np.zeros((k, q, q))
+    half[range(k), entries.rows] = root.T[entries.columns]
     return half + half.swapaxes(1, 2)
 
 
@@ -439,11 +450,3 @@ def _chain(
     across, shared = entries.beside
     hessian += slopes[across, entries.rows] * shared
     return turns @ slopes.ravel(), 0.5 * (hessian + hessian.T)
-
-
-def absorb_levels(at: ProfiledDeviance, here: Profile) -> list[FloatArray]:
-    """``Q'V^-1 Z``, (p, q, m)."""
-    root, levels = here.roots[0], Levels(at)
-    answered = np.empty_like(levels.sides)
-    levels.answer(root, root @ root.T, answered)
-    return [answered[: levels.p]]

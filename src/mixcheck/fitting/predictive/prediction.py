@@ -8,7 +8,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances import Sequential
-from mixcheck.design.matrices import Predictor
+from mixcheck.design.predictors import Predictor
 from mixcheck.families import Family
 from mixcheck.fitting.predictive.data_view import marginal_mean
 from mixcheck.predictive import ConditionalDistribution, MarginalDistribution, normal_rule

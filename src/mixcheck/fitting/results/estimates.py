@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,12 @@ from mixcheck.port import (
 )
 
 __all__ = ["Estimates"]
+
+
+@lru_cache(maxsize=256)
+def _index_of(names: tuple[str, ...]) -> pd.Index[str]:
+    """Labels that fits of the same names share; each has views, which it may rename."""
+    return pd.Index(list(names))
 
 
 @answer_methods
@@ -147,8 +153,8 @@ class Estimates:
 
     @cached_property
     def _labels(self) -> pd.Index[str]:
-        """The names as pandas has them; views of one index go to a fit and its refits."""
-        return pd.Index(self._names)
+        """The names as pandas has them."""
+        return _index_of(tuple(self._names))
 
     @cached_property
     def params(self) -> pd.Series[float]:
@@ -180,9 +186,11 @@ class Estimates:
     @cached_property
     def _deviations(self) -> FloatArray:
         """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
-        deviations = np.sqrt(np.diag(self.covariance)[self._shown])
+        deviations: FloatArray = np.sqrt(self.covariance.diagonal()[self._shown])
         lost = {limit.parameter for limit in self._limits}
-        return np.where([name in lost for name in self._names], np.inf, deviations)
+        if lost:
+            deviations[[name in lost for name in self._names]] = np.inf
+        return deviations
 
     @cached_property
     def _limits(self) -> tuple[Limit, ...]:

@@ -1,0 +1,468 @@
+"""The right side of a model on its data: matrices, levels and offsets of every predictor.
+
+Models of the same columns share it, whatever their responses: it is made once for each table that
+holds the same. A table may be changed at any time, so nothing is known by its identity; what its
+columns hold is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import compress
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
+from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
+from mixcheck.design.frames import Columns, check_finite, contents_of, read_column
+from mixcheck.design.grouping import GroupKey, group_rows
+from mixcheck.design.levels import Related, Ties, read_relation
+from mixcheck.design.plan import Plan
+from mixcheck.design.rank import independent_columns
+from mixcheck.design.recipes import Recipe, make_matrices
+from mixcheck.design.spelling import variant_notes
+from mixcheck.errors import DesignError, UnknownColumnError
+from mixcheck.options import listed
+from mixcheck.recent import Recent
+
+__all__ = ["Offset", "Predictor", "RandomBlock", "RightSide", "level_notes", "read_right_side"]
+
+# A sequence may have this many positions for each row, and this many more.
+_POSITIONS_EACH: Final = 20
+_POSITIONS: Final = 10_000
+# Below twice this many rows, a level every second row is nothing strange.
+_MANY_ROWS: Final = 5
+# Of so many right sides, of tables with so many values, the contents are known.
+_MOST_SIDES: Final = 16
+_MOST_VALUES: Final = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class RandomBlock:
+    """One random term on the data.
+
+    Attributes
+    ----------
+    name : str
+        The term, ``(1 | herd)``.
+    group : str
+        Name of the grouping factor, ``herd`` or ``batch:cask``.
+    effects : tuple of str, (q,)
+        Names of the columns of Z.
+    levels : pandas.Index, (m,)
+        Labels of the levels, sorted (categories in their own order).
+    codes : (n,)
+        Level of every row; -1 where a new row has a level never seen.
+    Z : (n, q)
+        Effects of every row.
+    covariance : Covariance
+        Structure of the covariance of the effects of one level.
+    positions : (n,) or None
+        Which of the effects each row has, where it has one; Z is then a column of ones.
+    relation : Related or None
+        What relates the levels.
+    """
+
+    name: str
+    group: str
+    effects: tuple[str, ...]
+    levels: pd.Index[Any]
+    codes: IntArray
+    Z: FloatArray
+    covariance: Covariance
+    positions: IntArray | None = None
+    relation: Related | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of levels, or of positions of all levels."""
+        return len(self.levels) * (1 if self.positions is None else len(self.effects))
+
+    @property
+    def division(self) -> str:
+        """Name of what its effects belong to: the group, its times, or its levels as related."""
+        if self.positions is not None:
+            return f"{self.group} at {self.label}"
+        return self.group if self.relation is None else f"{self.group} by {self.relation.name}"
+
+    @property
+    def label(self) -> str:
+        """Its effects in a few words."""
+        if self.positions is None:
+            return ", ".join(self.effects)
+        return f"{self.effects[0]} .. {self.effects[-1]}"
+
+    @cached_property
+    def index(self) -> IntArray:
+        """Level of every row, or its position among those of all levels, (n,)."""
+        if self.positions is None:
+            return self.codes
+        return self.codes * len(self.effects) + self.positions
+
+    @cached_property
+    def independent(self) -> BoolArray:
+        """Which effects are no linear combinations of those before them, (q,)."""
+        return independent_columns(self.Z)
+
+    @cached_property
+    def ties(self) -> Ties | None:
+        """Which levels, or positions, are not independent."""
+        if self.relation is not None:
+            return self.relation.ties
+        if self.positions is None:
+            return None
+        return Ties(np.repeat(np.arange(len(self.levels)), len(self.effects)), neighbours=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """One linear predictor on the data.
+
+    Attributes
+    ----------
+    name : {"mean", "dispersion", "zi"}
+        What it predicts.
+    columns : tuple of str, (p,)
+        Names of the columns of X.
+    X : (n, p)
+        Model matrix of full column rank.
+    offset : (n,)
+        Sum of the offsets.
+    random : tuple of RandomBlock
+        Random terms.
+    aliased : tuple of str
+        Columns left out because they are linear combinations of those before them.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    X: FloatArray
+    offset: FloatArray
+    random: tuple[RandomBlock, ...]
+    aliased: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RightSide:
+    """All of a design but its response.
+
+    Attributes
+    ----------
+    predictors : tuple of Predictor
+    recipes : mapping
+        How each matrix is made from new data.
+    keys : mapping
+        How each grouping factor finds its levels in new data.
+    kept : mapping
+        Which columns of a predictor's recipe are in its X.
+    aloud : tuple of str
+        Sentences on columns left out and spellings of levels, which are warned of.
+    notes : tuple of str
+        Sentences on levels left out.
+    doubts : tuple of str
+        Warnings of text that looks like numbers.
+    """
+
+    predictors: tuple[Predictor, ...]
+    recipes: Mapping[str, Recipe] = field(repr=False)
+    keys: Mapping[tuple[str, ...], GroupKey] = field(repr=False)
+    kept: Mapping[str, BoolArray] = field(repr=False)
+    aloud: tuple[str, ...]
+    notes: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Offset:
+    """An offset given beside the formula, and how its caller wrote it."""
+
+    numbers: FloatArray | None
+    called: str
+
+
+_SEEN: Final = Recent[Hashable, RightSide](_MOST_SIDES)
+
+
+def read_right_side(
+    formula: ModelFormula,
+    plan: Plan,
+    picked: Mapping[str, pd.Series[Any]],
+    rows: IntArray | None,
+    frame: pd.DataFrame,
+    offset: Offset,
+    context: Mapping[str, Any] | None,
+) -> RightSide:
+    """Everything that the predictors of a formula have on the data.
+
+    Parameters
+    ----------
+    formula : ModelFormula
+    plan : Plan
+        Of the formula.
+    picked : mapping of str to Series
+        The columns of its right side, with all rows of the data.
+    rows : (n,) int or None
+        Positions of the rows used; None for all.
+    frame : DataFrame
+        These rows.
+    offset : Offset
+    context : mapping or None
+        See `mixcheck.design.build_design`.
+
+    Raises
+    ------
+    DataError, DesignError, UnknownColumnError
+        As `mixcheck.design.build_design`.
+    """
+    alone = rows is None and offset.numbers is None and not context
+    key = _contents(formula, picked, len(frame)) if alone else None
+    known = None if key is None else _SEEN.get(key)
+    if known is None:
+        known = _make_right_side(formula, plan, picked, rows, frame, offset, context)
+        if key is not None:
+            _seal(known)
+            _SEEN.keep(key, known)
+    return known
+
+
+def _seal(right: RightSide) -> None:
+    """Refuse to write into what several models share."""
+    for part in right.predictors:
+        arrays = [
+            part.X,
+            part.offset,
+            *(a for block in part.random for a in (block.Z, block.codes)),
+        ]
+        for array in arrays:
+            array.flags.writeable = False
+
+
+def _contents(
+    formula: ModelFormula, picked: Mapping[str, pd.Series[Any]], n: int
+) -> Hashable | None:
+    """All that a right side depends on; None where that is much, or has no fixed contents."""
+    if n * len(picked) > _MOST_VALUES:
+        return None
+    columns = [(name, contents_of(series)) for name, series in picked.items()]
+    if any(contents is None for _, contents in columns):
+        return None
+    return (formula.predictors, n, *columns)
+
+
+def _make_right_side(
+    formula: ModelFormula,
+    plan: Plan,
+    picked: Mapping[str, pd.Series[Any]],
+    rows: IntArray | None,
+    frame: pd.DataFrame,
+    offset: Offset,
+    context: Mapping[str, Any] | None,
+) -> RightSide:
+    n = len(frame)
+    columns = {name: read_column(series, rows) for name, series in picked.items()}
+    made = make_matrices(plan.predictors, columns, n, context)
+    groups = {group: group_rows(group, columns) for group in plan.groups}
+    _check_groups(groups, formula)
+    predictors, kept = _predictors(formula, made, groups, offset, frame, context or {})
+    _require_parameters(predictors, formula)
+    return RightSide(
+        predictors=predictors,
+        recipes={key: recipe for key, (_, recipe) in made.items()},
+        keys={group: key for group, (_, key) in groups.items()},
+        kept=kept,
+        aloud=(*_alias_notes(predictors), *variant_notes(columns, list(columns))),
+        notes=tuple(level_notes(picked, columns, columns)),
+        doubts=tuple(_doubts(plan, columns, n)),
+    )
+
+
+def _check_groups(
+    groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]], formula: ModelFormula
+) -> None:
+    """Refuse one level only, save for one series, which varies in time."""
+    compared = {
+        term.group
+        for _, part in formula.predictors
+        for term in part.random
+        if not STRUCTURES[term.structure].sequential
+    }
+    for names, (_, key) in groups.items():
+        if len(key.levels) < 2 and names in compared:
+            raise DesignError(
+                f"The grouping factor `{':'.join(names)}` has one level only "
+                f"({key.levels.tolist()[0]!r}) in the rows used; the variance between levels "
+                "cannot be estimated. Remove its random terms."
+            )
+
+
+def _predictors(
+    formula: ModelFormula,
+    made: Mapping[str, tuple[FloatArray, Recipe]],
+    groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]],
+    offset: Offset,
+    frame: pd.DataFrame,
+    context: Mapping[str, Any],
+) -> tuple[tuple[Predictor, ...], dict[str, BoolArray]]:
+    predictors, kept = [], {}
+    for name, parsed in formula.predictors:
+        X, recipe = made[name]
+        columns = recipe.columns
+        check_finite(X, columns, frame)
+        keep = independent_columns(X)
+        whole = bool(keep.all())
+        blocks = tuple(
+            _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame, context)
+            for i, term in enumerate(parsed.random)
+        )
+        _check_overlap(blocks)
+        kept[name] = keep
+        predictors.append(
+            Predictor(
+                name=name,
+                columns=columns if whole else tuple(compress(columns, keep)),
+                X=X if whole else np.asfortranarray(X[:, keep]),
+                offset=_sum_offsets(name, parsed, made, offset, frame),
+                random=blocks,
+                aliased=() if whole else tuple(compress(columns, ~keep)),
+            )
+        )
+    return tuple(predictors), kept
+
+
+def _block(
+    term: RandomTerm,
+    X: FloatArray,
+    Z: FloatArray,
+    recipe: Recipe,
+    codes: IntArray,
+    key: GroupKey,
+    frame: pd.DataFrame,
+    context: Mapping[str, Any],
+) -> RandomBlock:
+    effects = recipe.columns
+    if Z is not X:
+        check_finite(Z, effects, frame)
+    covariance, positions, relation = covariance_of(term.structure, len(effects)), None, None
+    if isinstance(covariance, Sequential):
+        positions, Z = Z[:, 0].astype(np.intp), np.ones((len(Z), 1))
+        _require_few_positions(term, len(key.levels), len(effects), len(Z))
+    if STRUCTURES[term.structure].related:
+        relation = _relation(term, key, context)
+    return RandomBlock(
+        str(term), term.group_name, effects, key.levels, codes, Z, covariance, positions, relation
+    )
+
+
+def _relation(term: RandomTerm, key: GroupKey, context: Mapping[str, Any]) -> Related:
+    """The matrix that a term names, for the levels of its group."""
+    (name,) = term.arguments
+    if name not in context:
+        raise UnknownColumnError(
+            f"`{name}`, the matrix of `{term}`, is not in context=; write "
+            f"context={{{name!r}: frame}}, a DataFrame labelled by the levels of "
+            f"`{term.group_name}`."
+        )
+    return read_relation(context[name], name, key.levels, term.group_name)
+
+
+def _require_few_positions(term: RandomTerm, m: int, q: int, n: int) -> None:
+    """Refuse times in another unit than that of their steps."""
+    if m * q > _POSITIONS_EACH * n + _POSITIONS:
+        raise DesignError(
+            f"`{term}` has {q:,} steps from the first time to the last for {n:,} rows in {m:,} "
+            "levels: its times must be whole numbers of steps, such as year - 1990 or "
+            "minutes %/% 10. Divide them in the data."
+        )
+
+
+def _check_overlap(blocks: tuple[RandomBlock, ...]) -> None:
+    """Fail if two terms give one effect to one group."""
+    seen: dict[tuple[str, str], str] = {}
+    for block in blocks:
+        for effect in block.effects:
+            other = seen.setdefault((block.division, effect), block.name)
+            if other != block.name:
+                raise DesignError(
+                    f"`{other}` and `{block.name}` both give `{effect}` to `{block.group}`; their "
+                    "variances cannot be told apart. Write `0 +` in one, or `(x || g)` for "
+                    "independent effects."
+                )
+
+
+def _sum_offsets(
+    name: str,
+    parsed: PredictorFormula,
+    made: Mapping[str, tuple[FloatArray, Recipe]],
+    beside: Offset,
+    frame: pd.DataFrame,
+) -> FloatArray:
+    total = np.zeros(len(frame))
+    for i, text in enumerate(parsed.offsets):
+        total += made[f"{name} offset {i}"][0][:, 0]
+        check_finite(total, (f"offset({text})",), frame)
+    if name == "mean" and beside.numbers is not None:
+        check_finite(beside.numbers, (beside.called,), frame)
+        total += beside.numbers
+    return total
+
+
+def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula) -> None:
+    """Refuse a part, or a model, that has no coefficient and was not asked to have none."""
+    for predictor, (name, parsed) in zip(predictors, formula.predictors, strict=True):
+        empty = not predictor.columns and not predictor.random
+        if empty and name != "mean" and not parsed.offsets:
+            raise DesignError(
+                f"The {name} predictor has no column left (`{parsed.fixed}` is zero in every row "
+                "used), which would fix it at a number that nobody chose; write '~ 1'."
+            )
+    if not any(predictor.columns or predictor.random for predictor in predictors):
+        raise DesignError(
+            "The model has no coefficient and no random effect, so there is nothing to estimate; "
+            "write `y ~ 1` for an intercept."
+        )
+
+
+def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
+    return [
+        f"{len(p.aliased)} column(s) of the {p.name} predictor were left out because they are "
+        f"linear combinations of the others: {listed(p.aliased)}."
+        for p in predictors
+        if p.aliased
+    ]
+
+
+def level_notes(
+    picked: Mapping[str, pd.Series[Any]], columns: Columns, names: Iterable[str]
+) -> list[str]:
+    """A sentence for each of the columns with levels that no row used has."""
+    notes = []
+    for name in names:
+        series, used = picked[name], columns[name]
+        if not isinstance(used, pd.Categorical):
+            continue
+        dtype = series.dtype
+        if not isinstance(dtype, pd.CategoricalDtype):
+            continue
+        if len(dtype.categories) > len(used.categories):
+            unused = dtype.categories.difference(used.categories, sort=False)
+            shown = ", ".join(repr(level) for level in unused[:5])
+            more = ", .." if len(unused) > 5 else ""
+            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
+    return notes
+
+
+def _doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
+    """Sentences on text that looks like numbers."""
+    lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
+    return [
+        f"Column `{name}` is text or categories with {len(values.categories)} levels in "
+        f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+        for name in lookups
+        if isinstance(values := columns[name], pd.Categorical)
+        and len(values.categories) > n / 2 >= _MANY_ROWS
+    ]
