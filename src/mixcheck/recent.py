@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from threading import Lock
 from typing import Generic, TypeVar
 
 __all__ = ["Recent"]
@@ -34,7 +33,6 @@ class Recent(Generic[K, V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[K, V] = {}
-        self._lock = Lock()
 
     def get(self, key: K) -> V | None:
         """The value of a key; None where it is not known any more."""
@@ -42,8 +40,8 @@ class Recent(Generic[K, V]):
 
     def keep(self, key: K, value: V) -> None:
         """Know the value of a key."""
-        with self._lock:
-            self._known.pop(key, None)
-            self._known[key] = value
-            while len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
+        self._known.pop(key, None)
+        self._known[key] = value
+        # A copy, and without a lock: other threads keep too, and a fork may come at any time.
+        for old in list(self._known)[: -self._most]:
+            self._known.pop(old, None)

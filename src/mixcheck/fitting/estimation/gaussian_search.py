@@ -316,10 +316,16 @@ def to_lower(root: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower-triangular L and orthogonal O with ``M O = L``; the diagonal of L not negative."""
     if not root[above_diagonal(len(root))].any():
         signs = np.where(root.diagonal() < 0.0, -1.0, 1.0)
-        return root * signs + 0.0, np.diag(signs)
+        return root * signs + 0.0, _diagonal(signs)
     turned, upper = np.linalg.qr(root.T)
     signs = np.where(upper.diagonal() < 0.0, -1.0, 1.0)
     return np.tril((signs[:, None] * upper).T), turned * signs
+
+
+def _diagonal(entries: FloatArray) -> FloatArray:
+    out = np.zeros((entries.size, entries.size))
+    out.flat[:: entries.size + 1] = entries
+    return out
 
 
 def _diagonals(deviance: ProfiledDeviance) -> list[FloatArray]:
@@ -354,7 +360,7 @@ def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArr
         parts.append((at_none, by_noise))
     left = min(max((1.0 - share) / max(1.0 - noise, _LEAST_LEFT), _LEAST_LEFT), 1.0)
     return [
-        np.diag(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), low))
+        _diagonal(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), low))
         for low, (at_none, by_noise) in zip(least, parts, strict=True)
     ]
 

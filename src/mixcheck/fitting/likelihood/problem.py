@@ -522,10 +522,10 @@ def _row_order(by_factor: Mapping[str, list[tuple[int, RandomBlock]]], n: int) -
 
 def _stable_order(codes: IntArray) -> IntArray:
     """Stable sorting order of small non-negative integers, by counting."""
-    if np.all(codes[1:] >= codes[:-1]):
+    if (codes[1:] >= codes[:-1]).all():
         return np.arange(codes.size)
     if codes.size < _FEW_ROWS:
-        return np.argsort(codes, kind="stable")
+        return codes.argsort(kind="stable")
     nothing = np.zeros(codes.size, dtype=np.int8)
     order = sparse.csr_array((nothing, (codes, np.arange(codes.size)))).indices
     return order.astype(np.intp)

@@ -139,7 +139,8 @@ def _answer_two(sides: FloatArray) -> _Answer:
     turned = np.empty_like(sides)
     turned[:, 0] = gram[1, 1] * sides[:, 0] - gram[0, 1] * sides[:, 1]
     turned[:, 1] = gram[0, 0] * sides[:, 1] - gram[1, 0] * sides[:, 0]
-    turned[-2:] = np.eye(2)[:, :, None] * det
+    turned[-2:] = 0.0
+    turned[-2, 0] = turned[-1, 1] = det
 
     def answer(root: FloatArray, S: FloatArray, out: FloatArray) -> float:
         (a, b), (_, c) = S.tolist()
