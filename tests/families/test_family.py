@@ -1,5 +1,6 @@
 """What every family must satisfy; a new family joins by one line in CASES."""
 
+import functools
 import itertools
 import pickle
 from collections.abc import Callable
@@ -736,7 +737,19 @@ CASES += [
 plain = pytest.mark.parametrize(
     "case", [case for case in CASES if not isinstance(case.family, ZeroPart)], ids=str
 )
-each = pytest.mark.parametrize("case", CASES, ids=str)
+# The scope brings the tests of one family together, which share what `nodes` has computed.
+each = pytest.mark.parametrize("case", CASES, ids=str, scope="module")
+
+
+def everywhere(law: Callable) -> Callable:
+    """A law of each family at every point of UNITS."""
+
+    def at_all(case: Case) -> None:
+        for unit in UNITS:
+            law(case, unit)
+
+    at_all.__name__, at_all.__doc__ = law.__name__, law.__doc__
+    return each(at_all)
 
 
 @each
@@ -763,7 +776,17 @@ def test_derivatives_in_the_mean(case: Case) -> None:
     np.testing.assert_allclose(there[0], there[1], rtol=RELATIVE, atol=RELATIVE)
 
 
-laws = settings(deadline=None, derandomize=True, max_examples=10)
+# Two opposite corners of the box, its middle, and points of a Halton sequence between.
+UNITS = (
+    (0.0, 0.0, 0.0),
+    (1.0, 1.0, 1.0),
+    (0.5, 0.5, 0.5),
+    (0.25, 0.6667, 0.4),
+    (0.75, 0.2222, 0.6),
+    (0.125, 0.5556, 0.8),
+    (0.625, 0.8889, 0.04),
+    (0.375, 0.1111, 0.96),
+)
 units = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 
 
@@ -782,6 +805,7 @@ def trials(case: Case, n: int) -> np.ndarray | None:
     return None if case.size is None else np.full(n, case.size)
 
 
+@functools.lru_cache(maxsize=8)
 def nodes(
     case: Case, eta: tuple[float, ...]
 ) -> tuple[Observed, tuple[np.ndarray, ...], np.ndarray]:
@@ -926,9 +950,7 @@ def test_values_match_arbitrary_precision_at_the_extremes(case):
         assert value == pytest.approx(float(exact), rel=1e-12, abs=4e-15 * largest), (y, eta)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_value_and_lower_orders_do_not_depend_on_the_order(case, unit):
     """Orders 1, 2, 3 and log_density agree, and a lower order leaves out what it may."""
     data, rows, _ = nodes(case, inside(case, unit))
@@ -946,9 +968,7 @@ def test_value_and_lower_orders_do_not_depend_on_the_order(case, unit):
     assert all(a <= b <= c for a, b, c in full.third)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_density_sums_to_one_with_the_stated_moments(case, unit):
     """Total mass 1; mean and variance are those of the density."""
     eta = inside(case, unit)
@@ -961,9 +981,7 @@ def test_density_sums_to_one_with_the_stated_moments(case, unit):
     assert weights @ (data.y - mean) ** 2 == pytest.approx(variance, rel=1e-8)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_scores_have_mean_zero(case, unit):
     """The expectation of every first derivative is zero."""
     data, rows, weights = nodes(case, inside(case, unit))
@@ -971,9 +989,7 @@ def test_scores_have_mean_zero(case, unit):
         assert abs(weights @ score) <= 1e-8 * (weights @ np.abs(score))
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_expected_information_and_its_slopes_are_expectations(case, unit):
     """E[-l_ab] and its derivative -E[l_abc + l_ab l_c], summed over the support."""
     data, rows, weights = nodes(case, inside(case, unit))
@@ -994,9 +1010,7 @@ def test_expected_information_and_its_slopes_are_expectations(case, unit):
             assert found == pytest.approx(-(weights @ terms), rel=1e-8, abs=scale), (pair, c)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_cdf_accumulates_the_density(case, unit):
     """F(y-) and F(y) are sums of the mass below, or integrals of the density."""
     eta = inside(case, unit)
@@ -1014,22 +1028,18 @@ def test_cdf_accumulates_the_density(case, unit):
     np.testing.assert_allclose(upto[1::20], total[::20], atol=1e-8)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_survival_is_what_the_cdf_leaves(case, unit):
     """``P(Y > y)`` and ``F(y)`` add up to one, on the support, between its values and below it."""
     eta = inside(case, unit)
-    data, rows, _ = nodes(case, eta)
-    for y in (data.y, data.y - 0.5, np.full(data.y.size, -1.0)):
-        size = trials(case, data.y.size)
+    support = nodes(case, eta)[0].y[:: 1 if case.family.discrete else 10]
+    for y in (support, support - 0.5, np.array([-1.0])):
+        rows, size = columns(eta, y.size), trials(case, y.size)
         above, upto = case.family.survival(y, rows, size), case.family.cdf(y, rows, size)[1]
         np.testing.assert_allclose(above, 1.0 - upto, atol=1e-12)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_cdf_between_the_values_of_a_discrete_response(case, unit):
     """Off the support F(y-) and F(y) are equal; below it both are zero."""
     if not case.family.discrete:
@@ -1042,9 +1052,7 @@ def test_cdf_between_the_values_of_a_discrete_response(case, unit):
     np.testing.assert_allclose(below[2], upto[1], rtol=SUMMED)
 
 
-@each
-@laws
-@given(unit=units)
+@everywhere
 def test_step_information_is_positive_and_of_the_right_size(case, unit):
     """It is semi-definite, and its diagonal is that of the expected information within bounds."""
     eta = inside(case, unit)
