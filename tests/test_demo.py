@@ -13,6 +13,8 @@ from mixcheck.demo import run_demo
 from mixcheck.port import port_of
 from mixcheck.report.policy import Verdict
 
+pytestmark = pytest.mark.slow
+
 FAILING = (
     *("uniformity", "dispersion", "outliers", "zeros", "spread"),
     *("missing slope", "missing group", "interaction"),
@@ -41,7 +43,6 @@ def _require_the_story(story):
     assert story.better.name == CHOSEN
 
 
-@pytest.mark.slow
 def test_the_first_model_fails_and_the_chosen_one_passes(told):
     """Eight checks contradict the Poisson model; those of the chosen one can fail, and pass."""
     _require_the_story(told[1])
@@ -114,7 +115,6 @@ def test_headings_step_by_one(told):
     assert max(b - a for a, b in itertools.pairwise(levels)) == 1
 
 
-@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     """The command tells each step, and with other random numbers the same story."""
     path = tmp_path / "salamanders.html"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import doctest
-import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -13,7 +13,7 @@ import mixcheck
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(mixcheck.__path__, "mixcheck.")
-    if module.name != "mixcheck.__main__"
+    if ">>>" in (importlib.util.find_spec(module.name).loader.get_source(module.name) or "")
 ]
 
 
@@ -21,4 +21,5 @@ MODULES = [
 def test_examples_run(name):
     """Every example of a module gives what it shows."""
     outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted > 0
     assert outcome.failed == 0

@@ -173,16 +173,18 @@ def test_refits_leave_a_spread_that_is_not_rounding():
     """Of means of absolute residuals by the factor of the dispersion, refits leave a third."""
     boxes = mc.datasets.load("Orthodont")
     fit = mc.glmm("distance ~ age * Sex + (1 | Subject)", boxes, dispersion="~ Sex")
-    seen = residuals(fit, seed=1, draws=199).observed
-    again = residuals(fit.refit(seen.response), seed=1, draws=199).observed
+    # The deviation of 60 means has a relative error of 9 %, and the ratio one of 13 %.
+    draws = 60
+    seen = residuals(fit, seed=1, draws=draws).observed
+    again = residuals(fit.refit(seen.response), seed=1, draws=draws).observed
     np.testing.assert_allclose(sizes_of(again), sizes_of(seen), atol=1e-7)
     boys = (boxes["Sex"] == "Male").to_numpy()
     left, whole = (
         np.std(
             [
                 sizes_of(plan.replicate(k))[boys].mean()
-                for plan in [residuals(fit, seed=1, draws=199, calibration=how).replicates]
-                for k in range(199)
+                for plan in [residuals(fit, seed=1, draws=draws, calibration=how).replicates]
+                for k in range(draws)
             ]
         )
         for how in ("refit", "plug-in")

@@ -90,9 +90,15 @@ def balances(X: np.ndarray, signs: np.ndarray) -> bool:
     return bool(found.fun < -0.5)
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_duality(seed: int) -> None:
+@pytest.mark.parametrize("ten", range(15))
+def test_duality(ten: int) -> None:
     """Separation is found exactly where the dual programme says that there is one."""
+    for seed in range(10 * ten, 10 * ten + 10):
+        require_duality(seed)
+
+
+def require_duality(seed: int) -> None:
+    """The two programmes agree on random rows, and what is found is a separation."""
     rng = np.random.default_rng(seed)
     n, p = int(rng.integers(6, 25)), int(rng.integers(1, 5))
     X = np.column_stack([np.ones(n), rng.integers(-2, 3, (n, p - 1))]).astype(float)

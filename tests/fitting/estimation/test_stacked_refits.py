@@ -130,7 +130,7 @@ def require_alike(port: GlmmPort, fits: Any, others: Any) -> None:
 def test_stacked_refits_are_single_refits(name):
     """Fitted together or one by one, the estimates and the likelihood are the same."""
     port = fit_model(name, seed=4)
-    responses = simulate(port, 8, seed=1)
+    responses = simulate(port, 4, seed=1)
     assert port._stacked is not None
     together = port.refit_many(responses)
     require_alike(port, together, [port._refit_or_say(y, False) for y in responses.T])
