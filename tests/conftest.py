@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import mixcheck as mc
 
 REFERENCE = Path(__file__).parent / "data" / "reference.json"
 CASES: dict[str, dict[str, Any]] = json.loads(REFERENCE.read_text())["cases"]
+
+
+settings.register_profile("many", deadline=None, derandomize=True, max_examples=400)
+settings.register_profile("few", settings.get_profile("many"), max_examples=60)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The inner loop, which leaves out what is slow, draws fewer examples of each law."""
+    settings.load_profile("few" if config.getoption("markexpr") == "not slow" else "many")
 
 
 def pytest_collection_finish() -> None:

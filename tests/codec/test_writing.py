@@ -2,13 +2,11 @@ import json
 import struct
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.codec.reading import Reader, parse_json
 from mixcheck.codec.writing import array_to_json, json_text, number_to_json
-
-laws = settings(deadline=None, derandomize=True, max_examples=200)
 
 
 def same(a: float, b: float) -> bool:
@@ -16,7 +14,6 @@ def same(a: float, b: float) -> bool:
     return (a != a and b != b) or struct.pack("d", a) == struct.pack("d", b)
 
 
-@laws
 @given(st.floats())
 def test_numbers_return_bit_for_bit(value):
     """Any float returns from strict JSON with its bits, NaN as null."""
@@ -24,7 +21,6 @@ def test_numbers_return_bit_for_bit(value):
     assert same(parse_json(text, "number").number(), value)
 
 
-@laws
 @given(st.lists(st.floats()))
 def test_arrays_return(values):
     """A float array returns from strict JSON with its bits and dtype."""
@@ -49,7 +45,6 @@ def test_other_types_return():
         np.testing.assert_array_equal(back, array)
 
 
-@laws
 @given(st.text(st.characters(exclude_categories=[])))
 def test_any_text_returns_and_can_be_encoded(text):
     """Any text, lone surrogates too, makes JSON that every file can hold, and returns from it."""

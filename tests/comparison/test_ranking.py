@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.comparison.ranking import TIE, Standing, rank_order
@@ -23,7 +23,6 @@ STANDINGS = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
 @given(STANDINGS)
 def test_the_order_is_that_of_the_criterion_but_for_ties(standings):
     """Every model is there once, and none stands behind one that is worse by more than a tie."""

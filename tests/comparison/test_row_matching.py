@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.comparison.row_matching import (
@@ -32,7 +32,6 @@ def tables(draw) -> pd.DataFrame:
     return frame.astype({"o": float, "x": float})
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
 @given(tables(), st.randoms(use_true_random=False), st.booleans(), st.booleans())
 def test_equal_tables_are_matched(frame, rng, numbered, renamed):
     """A table in another order, with other labels of rows and of levels, is the same table."""
@@ -53,7 +52,6 @@ def test_equal_tables_are_matched(frame, rng, numbered, renamed):
     assert set(changed_columns(one, two, found)) <= ({"g"} if renamed else set())
 
 
-@settings(deadline=None, derandomize=True, max_examples=150)
 @given(tables(), st.data())
 def test_other_tables_are_not(frame, data):
     """With one response changed, no order of the rows makes the responses agree."""

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.design import apply_design, build_design, parse_formula
@@ -29,7 +29,6 @@ CHANGES = {
 
 
 @given(words, st.sampled_from(sorted(CHANGES)))
-@settings(deadline=None, derandomize=True, max_examples=200)
 def test_a_change_of_spelling_is_none(word: str, change: str) -> None:
     """Capitals, blanks, accents and the form of a letter do not make another word."""
     varied = CHANGES[change](word)

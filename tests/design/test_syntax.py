@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.design.formula import parse_formula
@@ -89,14 +89,12 @@ def nodes() -> st.SearchStrategy[Node]:
 
 
 @given(nodes())
-@settings(deadline=None, derandomize=True, max_examples=400)
 def test_round_trip(node: Node) -> None:
     """The text of a tree is read back as that tree."""
     assert parse_node(render(node)) == node
 
 
 @given(st.text(max_size=30))
-@settings(deadline=None, derandomize=True, max_examples=300)
 def test_any_name(name: str) -> None:
     """A quoted name is that name and nothing else."""
     if name:

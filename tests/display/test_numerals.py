@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcheck.display.document import Badge, PValue
@@ -24,7 +24,6 @@ def test_numbers(value, shown):
     assert format_number(value) == shown
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.floats(0.0, 1.0))
 def test_pvalue_keeps_its_side_of_a_threshold(pvalue):
     """A p-value is shown on its own side of 0.001, 0.01, 0.05 and 0.1."""

@@ -150,7 +150,6 @@ def expressions() -> st.SearchStrategy[str]:
 
 @pytest.mark.filterwarnings("ignore::mixcheck.DataWarning")
 @given(expressions(), st.sampled_from(PLACES))
-@settings(deadline=None, derandomize=True, max_examples=400)
 def test_any_python_expression(script: str, place: Callable[[str], dict[str, str]]) -> None:
     """Generated expressions of Python end in our error, or in numbers of the allowed kind."""
     begin = time.process_time()
@@ -176,7 +175,6 @@ def test_the_generator_writes_python() -> None:
 
 
 @given(st.text(max_size=20))
-@settings(deadline=None, derandomize=True, max_examples=300)
 def test_names_read_back(name: str) -> None:
     """Every text is the name of a column when it is quoted, and of that column alone."""
     if name:

@@ -25,7 +25,8 @@ FAMILIES = ("gaussian", "binomial", "poisson")
 seeds = st.integers(0, 10_000)
 families = st.sampled_from(FAMILIES)
 terms = st.sampled_from(["(1 | g)", "(1 + x | g)", "(1 | g) + (1 | h)", "(1 | h / g)"])
-laws = settings(deadline=None, derandomize=True, max_examples=12)
+# Each example is two or three fits.
+laws = settings(max_examples=settings().max_examples // 12)
 
 
 def table(seed: int, family: str, n: int = 60) -> pd.DataFrame:
