@@ -22,7 +22,7 @@ def gaussian(shift=0.0, scale=1.0, seed=0):
     return pd.DataFrame({"y": y + shift * odd, "g": g, "lot": lot})
 
 
-def found(data, check=None, draws=199, **options):
+def found(data, check=None, draws=99, **options):
     """Both findings of a fit with random intercepts of g."""
     fit = mc.glmm("y ~ 1 + (1 | g)", data, **options)
     return mc.checks.Suite((check or Groups("lot"),)).run(fit, seed=1, draws=draws).findings
@@ -31,7 +31,7 @@ def found(data, check=None, draws=199, **options):
 def test_a_shifted_group_is_found_by_its_level():
     """It is named, with its rows, and its spread is not to blame."""
     level, _ = found(gaussian(shift=1.6))
-    assert level.pvalue == pytest.approx(1 / 200)
+    assert level.pvalue == pytest.approx(1 / 100)
     assert level.subject["worst"] == "d"
     assert level.effect.name == "mean residual"
     assert 0.4 < level.effect.low < level.effect.high < 1.6
@@ -41,7 +41,7 @@ def test_a_shifted_group_is_found_by_its_level():
 def test_a_group_that_scatters_more_is_found_by_its_spread():
     """A threefold variance."""
     _, spread = found(gaussian(scale=1.8))
-    assert spread.pvalue == pytest.approx(1 / 200)
+    assert spread.pvalue == pytest.approx(1 / 100)
     assert spread.subject["worst"] == "d"
     assert spread.effect.low > 1.2
 
@@ -49,18 +49,18 @@ def test_a_group_that_scatters_more_is_found_by_its_spread():
 @pytest.mark.slow
 def test_correct_models_pass():
     """Six data sets of a Gaussian model and six of counts."""
-    pvalues = [f.pvalue for s in range(6) for f in found(gaussian(seed=s))]
+    pvalues = [f.pvalue for s in range(6) for f in found(gaussian(seed=s), draws=199)]
     for s in range(6):
         data, rng = gaussian(seed=s), np.random.default_rng(s)
         data["y"] = rng.poisson(np.exp(0.5 + 0.6 * rng.normal(size=20)[data["g"]]))
-        pvalues += [f.pvalue for f in found(data, family="poisson")]
+        pvalues += [f.pvalue for f in found(data, family="poisson", draws=199)]
     assert min(pvalues) > 0.005
     assert np.mean(pvalues) > 0.3
 
 
 def test_the_interval_excludes_the_null_exactly_where_the_test_rejects():
     """Picture and statistic are of one thing."""
-    for finding in found(gaussian(shift=0.5, scale=1.3, seed=4), draws=199):
+    for finding in found(gaussian(shift=0.5, scale=1.3, seed=4), draws=99):
         reach = np.quantile(finding.replicates, 0.95)
         outside = not finding.effect.low <= finding.effect.null <= finding.effect.high
         assert outside == (finding.statistic > reach)

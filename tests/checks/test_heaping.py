@@ -25,13 +25,13 @@ def found(data, check=None, family="poisson"):
     """The one outcome of the check, with the parameters known."""
     fit = mc.glmm("y ~ 1 + (1 | g)", data, family=family)
     suite = mc.checks.Suite((check or Heaping(5),))
-    return suite.run(fit, seed=1, draws=199, calibration="plug-in").findings[0]
+    return suite.run(fit, seed=1, draws=99, calibration="plug-in").findings[0]
 
 
 def test_rounded_counts_are_found():
     """A quarter is rounded; unrounded ones pass."""
     finding = found(counts(0.25))
-    assert finding.pvalue == pytest.approx(1 / 200)
+    assert finding.pvalue == pytest.approx(1 / 100)
     assert finding.effect.low > 1.0
     right = [found(counts(seed=seed)).pvalue for seed in range(6)]
     assert min(right) > 0.01

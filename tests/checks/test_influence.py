@@ -34,7 +34,7 @@ def table(seed=0, family="gaussian", odd=False):
     return pd.DataFrame({"y": y, "x": x, "g": g}, index=index)
 
 
-def found(data, check, family="gaussian", draws=199):
+def found(data, check, family="gaussian", draws=99):
     """The one outcome of the check, with the parameters known."""
     fit = mc.glmm("y ~ x + (1 | g)", data, family=family)
     suite = mc.checks.Suite((check,))
@@ -129,7 +129,7 @@ def test_units_without_which_there_is_no_fit_are_a_caution():
 def test_one_row_far_out_is_found_and_named():
     """With the label of its row, and what it moves."""
     finding = found(table(odd=True), Influence())
-    assert finding.pvalue == pytest.approx(1 / 200)
+    assert finding.pvalue == pytest.approx(1 / 100)
     assert finding.subject == {"unit": "r5"}
     assert finding.row_labels == ("r5",)
     assert "Without r5 the coefficient x would move by" in finding.detail
@@ -144,7 +144,7 @@ def test_correct_models_pass():
         for family in ("gaussian", "poisson")
         for check in (Influence(), Influence("g"))
     ]
-    assert min(pvalues) > 0.005
+    assert min(pvalues) > 0.01
     assert np.mean(pvalues) > 0.3
 
 

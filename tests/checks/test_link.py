@@ -22,7 +22,7 @@ def simulate(seed, inverse=np.exp):
     return pd.DataFrame({"y": rng.poisson(inverse(eta)), "x": x, "g": g})
 
 
-def run(data, formula="y ~ x + (1 | g)", draws=199):
+def run(data, formula="y ~ x + (1 | g)", draws=99):
     """The outcome of one check."""
     fit = mc.glmm(formula, data, family="poisson")
     return mc.check(fit, Link(), seed=1, draws=draws).findings[0]

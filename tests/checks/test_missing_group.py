@@ -21,7 +21,7 @@ def simulate(seed, h=0.0, nested=0.0):
     return pd.DataFrame({"y": rng.poisson(np.exp(eta)), "x": x, "g": g, "h": level})
 
 
-def run(data, check=None, formula="y ~ x + (1 | g)", draws=199):
+def run(data, check=None, formula="y ~ x + (1 | g)", draws=99):
     """The outcome of one check."""
     fit = mc.glmm(formula, data, family="poisson")
     return mc.check(fit, check or MissingGroup(), seed=1, draws=draws).findings[0]
@@ -33,7 +33,7 @@ def test_it_names_the_factor_that_is_missing(name, made):
     data = simulate(2, **made)
     found = run(data)
     assert found.subject == {"group": name, "part": "mean"}
-    assert found.pvalue == 0.005
+    assert found.pvalue == 0.01
     wider = mc.glmm(f"y ~ x + (1 | g) + (1 | {name})", data, family="poisson")
     sd = wider.variance_components["sd"].iloc[-1]
     assert found.effect.low < sd < found.effect.high
@@ -68,7 +68,7 @@ def test_it_keeps_its_level_and_sees_what_is_missing():
     """Of 150 right data sets 5 % are rejected, error 1.8 %; of 12 wrong ones 11 or more."""
     right = [run(simulate(seed), draws=99).pvalue <= 0.05 for seed in range(150)]
     assert np.mean(right) <= 0.05 + 3 * 0.018
-    wrong = [run(simulate(seed, h=0.5)).pvalue <= 0.05 for seed in range(12)]
+    wrong = [run(simulate(seed, h=0.5), draws=199).pvalue <= 0.05 for seed in range(12)]
     assert np.sum(wrong) >= 11
 
 

@@ -26,7 +26,7 @@ def field(reach, places=150, per=1, seed=0, site=False):
     return pd.DataFrame({"y": y, "g": group, "u": at[where, 0], "v": at[where, 1]})
 
 
-def found(data, check=None, draws=199):
+def found(data, check=None, draws=99):
     """The one finding of the check on a Poisson fit."""
     fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
     return mc.checks.Suite((check or Spatial("u", "v"),)).run(fit, seed=1, draws=draws).findings[0]
@@ -35,7 +35,7 @@ def found(data, check=None, draws=199):
 def test_a_field_between_rows_is_found():
     """Places near each other have residuals alike, up to the reach of the field."""
     finding = found(field(0.2))
-    assert finding.pvalue == pytest.approx(1 / 200)
+    assert finding.pvalue == pytest.approx(1 / 100)
     assert finding.effect.low > 0.0
     assert finding.picture.y[0] == max(finding.picture.y)
 
@@ -43,14 +43,16 @@ def test_a_field_between_rows_is_found():
 def test_a_field_between_sites_is_found_behind_their_random_intercepts():
     """Rows of a site are one place, whose sum still carries the effect of the site."""
     finding = found(field(0.3, places=80, per=5, seed=1, site=True))
-    assert finding.pvalue < 0.01
+    assert finding.pvalue <= 0.01
 
 
 @pytest.mark.slow
 def test_independent_rows_and_sites_pass():
     """Six correct data sets of each kind."""
-    pvalues = [found(field(0, seed=s)).pvalue for s in range(6)]
-    pvalues += [found(field(0, places=60, per=5, seed=s, site=True)).pvalue for s in range(6)]
+    pvalues = [found(field(0, seed=s), draws=199).pvalue for s in range(6)]
+    pvalues += [
+        found(field(0, places=60, per=5, seed=s, site=True), draws=199).pvalue for s in range(6)
+    ]
     assert min(pvalues) > 0.01
     assert np.mean(pvalues) > 0.25
 
