@@ -42,7 +42,7 @@ def pictures() -> dict[str, Picture]:
 PICTURES = pictures()
 
 
-@pytest.fixture(params=list(PICTURES))
+@pytest.fixture(params=list(PICTURES), scope="module")
 def picture(request) -> Picture:
     """One picture of every kind."""
     return PICTURES[request.param]

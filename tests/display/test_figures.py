@@ -49,7 +49,7 @@ def test_svg_ids_are_its_own(picture):
 
 def test_svg_is_self_contained(picture):
     """No style sheet, no metadata and nothing to fetch; text stays text."""
-    svg = drawn(picture)
+    svg = drawn(picture, prefix="f1")
     assert "<style" not in svg
     assert "<metadata" not in svg
     assert "<text" in svg
@@ -58,10 +58,10 @@ def test_svg_is_self_contained(picture):
 
 def test_svg_does_not_depend_on_the_users_style(picture):
     """A user's rcParams neither change the SVG nor are changed."""
-    plain = drawn(picture)
+    plain = drawn(picture, prefix="f1")
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20.0, "text.color": "blue"}):
         before = dict(matplotlib.rcParams)
-        assert to_svg(picture) == plain
+        assert to_svg(picture, prefix="f1") == plain
         assert dict(matplotlib.rcParams) == before
 
 

@@ -62,15 +62,20 @@ def document(name="zeros"):
     return Document(name, (lead, table, Section(Heading(name), (card, card), grid=True)))
 
 
-@pytest.fixture(params=[to_html, to_fragment], ids=["page", "fragment"])
+@pytest.fixture(scope="module", params=[to_html, to_fragment], ids=["page", "fragment"])
 def render(request):
     """Each of the two forms of HTML."""
     return request.param
 
 
-def test_nothing_is_fetched(render):
+@pytest.fixture(scope="module")
+def page(render):
+    """The document in it, written once."""
+    return render(document())
+
+
+def test_nothing_is_fetched(page):
     """There is no script, no style sheet, no image or font that lies elsewhere."""
-    page = render(document())
     tags = Outline(page).tags
     assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in tags}
     for _, attributes in tags:
@@ -80,11 +85,9 @@ def test_nothing_is_fetched(render):
     assert re.findall(r"url\((?!#)", page) == []
 
 
-def test_ids_are_unique(render):
+def test_ids_are_unique(page):
     """Every id of a page occurs once, twice the same figure included."""
-    ids = [
-        attributes["id"] for _, attributes in Outline(render(document())).tags if "id" in attributes
-    ]
+    ids = [attributes["id"] for _, attributes in Outline(page).tags if "id" in attributes]
     assert len(ids) == len(set(ids)) > 10
 
 
@@ -105,17 +108,17 @@ def test_hostile_names_are_text(render):
     assert outline.text.count(HOSTILE) >= 6
 
 
-def test_verdict_is_readable_without_colour(render):
+def test_verdict_is_readable_without_colour(page):
     """A badge has its word and a mark, which readers of the screen skip."""
-    outline = Outline(render(document()))
+    outline = Outline(page)
     assert "✗FAIL" in outline.text
     assert len(set(MARKS.values())) == len(MARKS)
     assert ("span", {"class": "mark", "aria-hidden": "true"}) in outline.tags
 
 
-def test_semantics(render):
+def test_semantics(page):
     """Tables have scopes and captions, figures a name, sections a heading."""
-    tags = Outline(render(document())).tags
+    tags = Outline(page).tags
     scopes = [attributes.get("scope") for tag, attributes in tags if tag == "th"]
     assert scopes == ["col", "col", "row"]
     assert [attributes["aria-label"] for tag, attributes in tags if tag == "svg"] == [

@@ -66,13 +66,18 @@ MODELS: dict[str, tuple[str, Any, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
-@pytest.mark.parametrize("name", MODELS)
-def test_fits_see_their_data_at_once(name, conditioning):
-    """What many fits see together is what each sees with its stream."""
-    formula, family, options = MODELS[name]
+@pytest.fixture(scope="module", params=MODELS)
+def fitted(request):
+    """A model, and refits of it."""
+    formula, family, options = MODELS[request.param]
     port = fit_model(formula, family, **options)
-    fits = refit_some(port)
+    return port, refit_some(port)
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_fits_see_their_data_at_once(fitted, conditioning):
+    """What many fits see together is what each sees with its stream."""
+    port, fits = fitted
     rngs = [np.random.default_rng(k) for k in range(len(fits))]
     together = port.observe_many(fits, conditioning, rngs, 2)
     for k, (fit, seen) in enumerate(zip(fits, together, strict=True)):
