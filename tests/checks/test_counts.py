@@ -34,7 +34,8 @@ def test_zeros_compare_with_their_probability(counts):
     assert finding.effect.low == pytest.approx(max(0.0, low) / (given + mean))
     assert finding.effect.high == pytest.approx(high / (given + mean))
     assert f"{zeros} zeros are there, where " in finding.detail
-    assert finding.picture.x_label == "zeros less expected"
+    assert finding.picture.x_label == "zeros, as a multiple of those expected"
+    assert finding.picture.observed == pytest.approx(finding.effect.value)
 
 
 def test_zeros_that_cannot_be_are_infinitely_many(toy):

@@ -134,5 +134,8 @@ class _CountStatistic(CheckStatistic):
         )
         what = "zeros" if self.value == 0.0 else f"values of {self.value:g}"
         told = f"{observed:,.0f} {what} are there, where {format_number(expected)} are expected."
-        picture = null_plot(self.name, sample, f"{what} less expected")
+        label = f"{what}, as a multiple of those expected"
+        # Of none expected there is no multiple: the difference is shown.
+        label = label if expected else f"{what} less expected"
+        picture = null_plot(self.name, sample, label, zero=sample.mean() - expected, unit=expected)
         return replace(finding, picture=picture, detail=f"{told} {finding.detail}".strip())

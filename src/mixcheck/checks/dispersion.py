@@ -116,7 +116,8 @@ class _DispersionStatistic(CheckStatistic):
             references=(PEARSON,) if self.statistic == "pearson" else (),
         )
         label = {
-            "pearson": "sum of squared Pearson residuals",
-            "variance": "variance of response less fitted",
+            "pearson": "variance ratio, of squared Pearson residuals",
+            "variance": "variance ratio, of response less fitted",
         }[self.statistic]
-        return replace(finding, picture=null_plot(self.name, sample, label))
+        picture = null_plot(self.name, sample, label, unit=sample.mean())
+        return replace(finding, picture=picture)

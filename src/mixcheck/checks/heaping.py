@@ -111,6 +111,8 @@ class _MultipleStatistic(CheckStatistic):
             n=sample.observed.response.size,
             references=("Heitjan & Rubin (1990), J. Am. Stat. Assoc. 85, 304-314",),
         )
-        picture = null_plot(self.name, sample, f"multiples of {self.multiple} less expected")
+        what = f"multiples of {self.multiple}"
+        label = f"{what}, as a multiple of those expected" if expected else f"{what} less expected"
+        picture = null_plot(self.name, sample, label, zero=-expected, unit=expected)
         detail = f"{observed:.0f} multiples where {expected:.1f} are expected."
         return replace(finding, picture=picture, detail=f"{finding.detail} {detail}".strip())

@@ -294,11 +294,18 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     )
 
 
-def null_plot(name: str, sample: NullSample, label: str) -> NullPlot:
-    """The statistic in the replicates and in the observed data, and what it is."""
+def null_plot(
+    name: str, sample: NullSample, label: str, *, zero: float = 0.0, unit: float = 1.0
+) -> NullPlot:
+    """The statistic x in the replicates and in the observed data, as ``(x - zero) / unit``.
+
+    Zero and unit are those in which it is the effect; `label` says what that is. A unit of 0
+    leaves the statistic as it is.
+    """
+    zero, unit = (zero, unit) if unit else (0.0, 1.0)
     return NullPlot(
-        sample.replicates[:, 0].copy(),
-        float(sample.numbers[0]),
+        (sample.replicates[:, 0] - zero) / unit,
+        (float(sample.numbers[0]) - zero) / unit,
         title=f"{name}: observed and in replicate data sets",
         x_label=label,
     )
