@@ -204,12 +204,14 @@ class Factorization:
         q, m = latent.factors[f].shape
         if q == 1 and f == len(latent.factors) - 1:
             return 1.0 / (lower * lower)
-        total = np.zeros((q, q, m))
+        identity = np.zeros((q, q, m))
+        for c in range(q):
+            identity[c, c] = 1.0
+        left = solve_lower(lower, identity)
         for g in range(f + 1, len(latent.factors)):
             product = multiply(self.coupling[f, g], transpose(out[f, g]))
-            total += product if g < latent.n_nested else _sum_pairs(latent, f, g, product)
-        identity = np.broadcast_to(np.eye(q)[:, :, None], (q, q, m))
-        return solve_upper(lower, solve_lower(lower, identity) - total)
+            left -= product if g < latent.n_nested else _sum_pairs(latent, f, g, product)
+        return solve_upper(lower, left)
 
     def _solve_pairs(self, f: int, g: int, stack: FloatArray, *, transposed: bool) -> FloatArray:
         return _solve_pairs(self.latent, self.lower[f], f, g, stack, transposed=transposed)

@@ -103,18 +103,19 @@ def factor_blocks(a: FloatArray, *, each: bool = False) -> FloatArray | None:
 
     With `each`, a matrix that is not positive has a factor that is not a number.
     """
-    q = a.shape[0]
-    lower = np.zeros_like(a)
+    q, lower = a.shape[0], a.copy()
     for j in range(q):
-        pivot = a[j, j] - np.einsum("km,km->m", lower[j, :j], lower[j, :j]) if j else a[j, j]
+        pivot = lower[j, j]
         if not pivot.min(initial=np.inf) > 0.0:
             if not each:
                 return None
             pivot = np.where(pivot > 0.0, pivot, np.nan)
         lower[j, j] = np.sqrt(pivot)
-        for i in range(j + 1, q):
-            inner = np.einsum("km,km->m", lower[i, :j], lower[j, :j])
-            lower[i, j] = (a[i, j] - inner) / lower[j, j]
+        if j + 1 < q:
+            below = lower[j + 1 :, j]
+            below /= lower[j, j]
+            lower[j + 1 :, j + 1 :] -= below[:, None] * below
+            lower[j, j + 1 :] = 0.0
     return lower
 
 
@@ -123,10 +124,11 @@ def solve_lower(lower: FloatArray, b: FloatArray) -> FloatArray:
     q = lower.shape[0]
     if q == 1:
         return b / lower
-    x = np.empty(b.shape)
+    x = b.copy()
     for i in range(q):
-        inner = np.einsum("km,krm->rm", lower[i, :i], x[:i])
-        x[i] = (b[i] - inner) / lower[i, i]
+        x[i] /= lower[i, i]
+        if i + 1 < q:
+            x[i + 1 :] -= lower[i + 1 :, i, None] * x[i]
     return x
 
 
@@ -135,10 +137,11 @@ def solve_upper(lower: FloatArray, b: FloatArray) -> FloatArray:
     q = lower.shape[0]
     if q == 1:
         return b / lower
-    x = np.empty(b.shape)
+    x = b.copy()
     for i in range(q - 1, -1, -1):
-        inner = np.einsum("km,krm->rm", lower[i + 1 :, i], x[i + 1 :])
-        x[i] = (b[i] - inner) / lower[i, i]
+        x[i] /= lower[i, i]
+        if i:
+            x[:i] -= lower[i, :i, None] * x[i]
     return x
 
 
