@@ -23,6 +23,7 @@ __all__ = [
     "Approximate",
     "ApproximationFacts",
     "BatchObservable",
+    "BatchPerturbations",
     "BatchRefittable",
     "Checkable",
     "Comparable",
@@ -791,6 +792,20 @@ class Perturbations(Protocol):
 
     def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
         """The optimism, from the results of all refits in their order."""
+        ...
+
+
+@runtime_checkable
+class BatchPerturbations(Perturbations, Protocol):
+    """Refits that are made together in less time than one after another."""
+
+    @property
+    def together(self) -> int:
+        """How many are best made together."""
+        ...
+
+    def batch(self, numbers: range) -> Sequence[FloatArray | str]:
+        """Results of some refits in their order; each depends on none of the others."""
         ...
 
 

@@ -13,9 +13,10 @@ from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
 from mixcheck.options import require_choice, require_progress, require_workers
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import Progress, map_batches, map_numbers
 from mixcheck.port import (
     PERTURBATION_METHODS,
+    BatchPerturbations,
     ConditionalLikelihood,
     Converging,
     PerturbationMethod,
@@ -176,7 +177,13 @@ def caic(
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")
     refits = port.perturb(method)
-    results = map_numbers(refits, range(refits.size), n_jobs=n_jobs, progress=progress)
+    numbers = range(refits.size)
+    if isinstance(refits, BatchPerturbations):
+        results = map_batches(
+            refits.batch, numbers, refits.together, n_jobs=n_jobs, progress=progress
+        )
+    else:
+        results = map_numbers(refits, numbers, n_jobs=n_jobs, progress=progress)
     optimism = refits.collect(results)
     if not math.isfinite(optimism.total):
         raise ConvergenceError(

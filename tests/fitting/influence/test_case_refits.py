@@ -13,6 +13,7 @@ from mixcheck.fitting.influence.case_refits import (
     Perturbed,
     find_predictors,
     refit_row,
+    refit_rows,
     split_copies,
 )
 from mixcheck.fitting.influence.sensitivity import (
@@ -27,6 +28,8 @@ from mixcheck.port import port_of
 MODE = 1e-7
 # Refits to 3e-6 of a standard error, the last step to first order; the others to 1e-6.
 REFIT = 2e-5
+# Both take their last step, of some 1e-6 standard errors, to first order.
+TOGETHER = 1e-7
 
 
 def table() -> pd.DataFrame:
@@ -101,6 +104,24 @@ def test_refits_are_refits(formula):
         assert eta[0] == pytest.approx(wanted[port_of(fit).problem.order[row]], abs=REFIT)
 
 
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_refits_together_are_those_of_each(formula):
+    """Also where factors are crossed, of which each refit is a search by itself."""
+    fit = mc.glmm(formula, table(), family="poisson")
+    perturbed, found, rows = prepare(fit)
+    assert (perturbed.stacked is None) == ("(1 | h)" in formula)
+    target = fit.family.prepare(np.maximum(port_of(fit).problem.data.y - 1.0, 0.0))
+    targets = [target.rows(rows[k : k + 1]) for k in range(rows.size)]
+    psi = port_of(fit).optimum.psi[:, None] + found.moves[0][:, rows]
+    effects = found.effects[:, :, rows]
+    together = refit_rows(perturbed, rows, targets, psi, effects)
+    for k, row in enumerate(rows.tolist()):
+        alone = refit_row(perturbed, row, targets[k], psi[:, k], effects[:, :, k])
+        np.testing.assert_allclose(together[k], alone, rtol=0.0, atol=TOGETHER)
+    (first,) = refit_rows(perturbed, rows[:1], targets[:1], psi[:, :1], effects[:, :, :1])
+    np.testing.assert_allclose(first, together[0], rtol=0.0, atol=TOGETHER)
+
+
 def test_refits_leave_a_boundary():
     """From a variance of zero, a refit finds the variance that the changed response asks for."""
     flat = table().assign(y=np.tile([2.0, 3.0, 4.0], 20))
@@ -126,6 +147,8 @@ def test_estimates_that_diverge_are_no_refit():
     psi = port_of(fit).optimum.psi + found.moves[0][:, row]
     target = fit.family.prepare([0.0])
     assert refit_row(perturbed, row, target, psi, found.effects[:, :, row]) is None
+    effects = found.effects[:, :, [row]]
+    assert refit_rows(perturbed, np.array([row]), [target], psi[:, None], effects) == [None]
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

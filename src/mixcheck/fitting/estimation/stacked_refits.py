@@ -87,7 +87,9 @@ class StackedRefits:
         return self.copies if self._standardised is None else Copies(self._standardised.problem)
 
     @may_overflow()
-    def fit(self, data: Observed, count: int) -> list[Optimum | None]:
+    def fit(
+        self, data: Observed, count: int, start: FloatArray | None = None
+    ) -> list[Optimum | None]:
         """The optimum of each of several responses; None where a single refit has to find it.
 
         Parameters
@@ -95,12 +97,17 @@ class StackedRefits:
         data : Observed
             One response after another, in the fitter's order.
         count : int
+        start : (count, P), optional
+            From where each is searched; without it from the estimates of the fit.
         """
         columns, psi, scale = self._standardised, self.psi, self.scale
         if columns is not None:
             psi, scale = columns.there(psi), columns.inverse_jacobian(psi) @ scale
         batch = Batch(self._searched, data, count)
-        start = nudge(self._searched.one, psi, scale)
+        if start is None:
+            start = nudge(self._searched.one, psi, scale)
+        elif columns is not None:
+            start = np.array([columns.there(one) for one in start])
         ends = search_copies(batch, start, scale, self.method.information)
         found = np.flatnonzero(ends.found)
         places = [self._place(end, scale) for end in ends.psi[found]]

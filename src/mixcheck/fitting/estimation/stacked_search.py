@@ -1,10 +1,9 @@
 """The search for the estimates of many copies of a problem at once.
 
 Each copy has its own BFGS search with backtracking, that of
-:mod:`mixcheck.fitting.estimation.optimize`, from one start and with one whitening: the Hessian of
-the fit to which all copies are refits. The copies go in step, one look each at a time, and a copy
-takes its next step when its own modes are found well enough. What stands beside a copy changes
-nothing of its search.
+:mod:`mixcheck.fitting.estimation.optimize`, with one whitening: the Hessian of the fit to which all
+copies are refits. The copies go in step, one look each at a time, and a copy takes its next step
+when its own modes are found well enough. What stands beside a copy changes nothing of its search.
 
 A copy whose search meets what a single search has other means for (a pole, predictors outside the
 domain of a link, an H that is not positive definite, no progress) is given up.
@@ -77,7 +76,8 @@ def search_copies(
     Parameters
     ----------
     batch : Batch
-    start : (P,)
+    start : (P,) or (B, P)
+        Of all copies, or of each.
     scale : (P, P)
         Whitening: ``psi = start + scale z``.
     information : {"observed", "expected"}
@@ -97,10 +97,11 @@ class _Search:
         scale: FloatArray,
         information: HessianKind,
     ) -> None:
-        B, P = batch.count, start.size
-        self.batch, self.start, self.scale = batch, start, scale
+        B, P = batch.count, start.shape[-1]
+        self.batch, self.scale = batch, scale
+        self.start = np.broadcast_to(start, (B, P))
         self.information, self.rounding = information, 2.0 * batch.rounding
-        self.psi = np.tile(start, (B, 1))
+        self.psi = self.start.copy()
         self.u = [np.zeros((f.q, B, f.m)) for f in batch.copies.one.latent.factors]
         self.found = np.zeros(B, dtype=np.bool_)
         self.evaluations, self.looks = np.zeros(B, dtype=np.intp), np.zeros(B, dtype=np.intp)
@@ -216,7 +217,7 @@ class _Search:
         gone[accepted] |= idle
         lost[here] = gone
         z = self.z[at] + self.length[at][:, None] * self.direction[at]
-        self.psi[at] = self.start + np.matmul(self.scale, z[:, :, None])[:, :, 0]
+        self.psi[at] = self.start[at] + np.matmul(self.scale, z[:, :, None])[:, :, 0]
         return lost
 
     def _shorten(self, at: IntArray, deviance: FloatArray) -> None:

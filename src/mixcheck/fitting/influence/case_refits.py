@@ -7,23 +7,27 @@ without crossed factors, whose modes are found together by the Newton iteration 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
-from mixcheck.fitting.estimation.optimize import update_inverse
+from mixcheck.fitting.estimation.optimize import Optimum, update_inverse
+from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Pair, Summation, lay_out
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.copies import Copies, join_responses
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.threads import single_thread
 
-__all__ = ["Perturbed", "find_predictors", "refit_row", "split_copies"]
+__all__ = ["Perturbed", "find_predictors", "refit_row", "refit_rows", "split_copies"]
 
 # Rows of one batch of groups.
 _BATCH = 200_000
@@ -69,6 +73,27 @@ class Perturbed:
         mode = self.evaluation.mode
         assert mode is not None
         return mode
+
+    @cached_property
+    def _whiten(self) -> FloatArray:
+        whiten: FloatArray = np.asarray(np.linalg.inv(self.scale), dtype=np.float64)
+        return whiten
+
+    def is_near(self, psi: FloatArray) -> bool:
+        """Whether the metric is to be trusted at other parameters."""
+        return float(np.abs(self._whiten @ (psi - self.evaluation.psi)).max(initial=0.0)) <= _FAR
+
+    @cached_property
+    def stacked(self) -> StackedRefits | None:
+        """How several responses are fitted together; None where each is fitted by itself."""
+        problem, method = self.problem, self.method
+        if self.singular or not isinstance(method, Laplace) or not stacks(problem, method):
+            return None
+        values, vectors = np.linalg.eigh(self.metric)
+        if not values.min(initial=1.0) > 0.0:
+            return None
+        root = vectors * np.sqrt(values)
+        return StackedRefits(Copies(problem), self.evaluation.psi, root, method)
 
 
 def split_copies(problem: Problem) -> tuple[Problem, FloatArray]:
@@ -265,6 +290,48 @@ def refit_row(
     return eta + effects @ step
 
 
+def refit_rows(
+    perturbed: Perturbed,
+    rows: IntArray,
+    targets: Sequence[Observed],
+    psi: FloatArray,
+    effects: FloatArray,
+) -> list[FloatArray | None]:
+    """As `refit_row` of each of several rows, all at once where the likelihood allows it.
+
+    Parameters
+    ----------
+    perturbed : Perturbed
+    rows : (r,) int
+    targets : sequence of r Observed
+        Their other responses, (1,) each.
+    psi : (P, r)
+    effects : (K, P, r)
+    """
+    found: Sequence[Optimum | None] = [None] * rows.size
+    if perturbed.stacked is not None:
+        data = [
+            perturbed.problem.data.with_rows(rows[k : k + 1], target)
+            for k, target in enumerate(targets)
+        ]
+        found = perturbed.stacked.fit(join_responses(data), rows.size, psi.T)
+    return [
+        _settled(perturbed, row, optimum, effects[:, :, k])
+        if optimum is not None and perturbed.is_near(optimum.psi)
+        else refit_row(perturbed, row, targets[k], psi[:, k], effects[:, :, k])
+        for k, (row, optimum) in enumerate(zip(rows.tolist(), found, strict=True))
+    ]
+
+
+def _settled(perturbed: Perturbed, row: int, optimum: Optimum, effects: FloatArray) -> FloatArray:
+    """Predictors of a row at an optimum, the last step to which is taken to first order."""
+    evaluation = optimum.evaluation
+    assert evaluation.mode is not None
+    eta = np.array([part[row] for part in evaluation.mode.point.eta])
+    out: FloatArray = eta - effects @ (perturbed.metric @ evaluation.gradient)
+    return out
+
+
 def _descend(
     perturbed: Perturbed, problem: Problem, psi: FloatArray
 ) -> tuple[Evaluation, FloatArray] | None:
@@ -274,7 +341,6 @@ def _descend(
     """
     objective = objective_of(problem, perturbed.method)
     inverse = perturbed.metric
-    whiten = np.linalg.inv(perturbed.scale)
     here = objective(psi, perturbed.evaluation)
     for _ in range(_MAX_STEPS):
         if here.mode is None:
@@ -283,7 +349,7 @@ def _descend(
         size = float(np.abs(perturbed.scale.T @ here.gradient).max(initial=0.0))
         if size < _ACCEPTED:
             return here, step
-        if float(np.abs(whiten @ (here.psi + step - perturbed.evaluation.psi)).max()) > _FAR:
+        if not perturbed.is_near(here.psi + step):
             return None
         after = objective(here.psi + step, here)
         if not after.deviance <= here.deviance + 1e-9 * (1.0 + abs(here.deviance)):

@@ -35,7 +35,12 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Observed
-from mixcheck.fitting.influence.case_refits import Perturbed, find_predictors, refit_row
+from mixcheck.fitting.influence.case_refits import (
+    Perturbed,
+    find_predictors,
+    refit_row,
+    refit_rows,
+)
 from mixcheck.fitting.influence.covariance_penalties import chen_stein, grid_excess, grid_weights
 from mixcheck.fitting.influence.effective_df import split_degrees
 from mixcheck.fitting.influence.leave_one_out import (
@@ -59,6 +64,11 @@ _AVERAGED = "spread of the random effects"
 # No single step is predicted to change the deviance by more than half the square of this: the
 # response to an unlikely value is not linear.
 _LONGEST = 3.0
+_NOT_CONVERGED = "the refit did not converge"
+# Refits that are made together have at most so many rows: a column of them stays in the
+# processor's cache. Beyond so many nothing is gained.
+_TOGETHER_ROWS = 16_384
+_TOGETHER = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +137,26 @@ class OneAtATime:
         target = self.trials.targets[t].rows(slice(row, row + 1))
         effects = self.sensitivity.effects[:, :, row]
         eta = refit_row(self.perturbed, row, target, self._psi(t)[:, row], effects)
-        return "the refit did not converge" if eta is None else eta
+        return _NOT_CONVERGED if eta is None else eta
+
+    @property
+    def together(self) -> int:
+        """How many refits are best made together."""
+        if self.how != "refit" or self.perturbed.stacked is None:
+            return 1
+        return max(1, min(_TOGETHER, _TOGETHER_ROWS // max(1, self.perturbed.problem.n)))
+
+    def batch(self, numbers: range) -> list[FloatArray | str]:
+        """The results of some refits, made together."""
+        jobs = self.jobs[numbers.start : numbers.stop]
+        psi = np.empty((self.perturbed.evaluation.psi.size, len(jobs)))
+        for t in np.unique(jobs[:, 0]).tolist():
+            own = jobs[:, 0] == t
+            psi[:, own] = self._psi(t)[:, jobs[own, 1]]
+        targets = [self.trials.targets[t].rows(slice(row, row + 1)) for t, row in jobs.tolist()]
+        effects = self.sensitivity.effects[:, :, jobs[:, 1]]
+        found = refit_rows(self.perturbed, jobs[:, 1], targets, psi, effects)
+        return [_NOT_CONVERGED if eta is None else eta for eta in found]
 
     def _psi(self, t: int) -> FloatArray:
         """First-order estimates after each replacement of trial t, (P, n); long steps shortened.
