@@ -162,7 +162,7 @@ def _compress(numbers: IntArray, top: int) -> tuple[IntArray, IntArray]:
         return codes.astype(np.intp, copy=False), present
     occurs = np.zeros(top, dtype=np.bool_)
     occurs[numbers] = True
-    present = np.flatnonzero(occurs)
+    present = occurs.nonzero()[0]
     if len(present) == top:
         return numbers, present
     rank = np.cumsum(occurs, dtype=np.intp) - 1

@@ -22,6 +22,8 @@ LLF = 1e-9
 STATIONARY = 1e-7
 # Differences of the eighth order of a dense deviance, in standard errors.
 DIFFERENCED = 1e-6
+# Two orders of the same products.
+ROUNDING = 1e-12
 # What centring leaves of a response of 1.6e9 in double precision, in standard errors.
 FAR = 1e-6
 
@@ -83,6 +85,8 @@ def test_standard_errors_are_those_of_the_dense_deviance(
     np.testing.assert_allclose(
         port_of(fit).covariance / np.outer(errors, errors), expected, atol=DIFFERENCED
     )
+    # Those of the fixed effects are computed without the others.
+    np.testing.assert_allclose(fit.bse, errors[: len(fit.bse)], rtol=ROUNDING)
 
 
 @pytest.fixture(scope="module")

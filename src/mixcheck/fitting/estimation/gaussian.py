@@ -38,6 +38,7 @@ __all__ = [
     "Centred",
     "centre_effects",
     "covariance_of_gaussian",
+    "deviations_of_gaussian",
     "estimate_gaussian",
     "is_profiled",
 ]
@@ -222,8 +223,8 @@ class GaussianFit:
         return out
 
     @cached_property
-    def root(self) -> FloatArray:
-        """R (P, P): ``R R'`` is the inverse of the Hessian of the deviance of the user's psi.
+    def inner_root(self) -> FloatArray:
+        """R (P, P): ``R R'`` is the inverse of `information`.
 
         Directions without curvature have no length.
         """
@@ -232,7 +233,20 @@ class GaussianFit:
         scaled = information / deviations / deviations[:, None]
         values, vectors, _ = lapack.dsyevd(scaled, lower=1)
         lengths = np.where(values > 1e-12, 1.0 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
-        out: FloatArray = self.jacobian @ (vectors * lengths / deviations[:, None])
+        out: FloatArray = vectors * lengths / deviations[:, None]
+        return out
+
+    @cached_property
+    def root(self) -> FloatArray:
+        """The same of the Hessian of the deviance in the user's psi."""
+        out: FloatArray = self.jacobian @ self.inner_root
+        return out
+
+    @property
+    def root_of_fixed(self) -> FloatArray:
+        """Its rows of the fixed effects, which the covariance parameters do not move, (p, P)."""
+        at = self.deviance
+        out: FloatArray = at.moments.size * (at.products.units @ self.inner_root[: at.p])
         return out
 
     @cached_property
@@ -372,6 +386,15 @@ def covariance_of_gaussian(optimum: Optimum) -> FloatArray | None:
         return None
     # The deviance is twice minus the log-likelihood.
     out: FloatArray = 2.0 * optimum.fit.root @ optimum.fit.root.T
+    return out
+
+
+def deviations_of_gaussian(optimum: Optimum) -> FloatArray | None:
+    """Standard errors of the fixed effects, (p,), where they are known without the others."""
+    if not isinstance(optimum, GaussianOptimum):
+        return None
+    root = optimum.fit.root_of_fixed
+    out: FloatArray = np.sqrt(2.0 * np.einsum("ij,ij->i", root, root))
     return out
 
 

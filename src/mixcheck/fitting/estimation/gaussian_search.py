@@ -204,7 +204,7 @@ def find_optimum(
     ConvergenceError
         If the random effects leave nothing over.
     """
-    least = [_least(w) for w in _diagonals(deviance)]
+    least = [_least(w) for w in deviance.products.diagonals]
     if previous is None:
         roots = _start(deviance, least)
     else:
@@ -328,12 +328,6 @@ def _diagonal(entries: FloatArray) -> FloatArray:
     return out
 
 
-def _diagonals(deviance: ProfiledDeviance) -> list[FloatArray]:
-    """``sum z^2 W`` of each level, an array (q, m) per factor."""
-    gram = deviance.products.gram
-    return [gram[f, f].diagonal().T for f in range(len(deviance.sizes))]
-
-
 def _least(w: FloatArray) -> FloatArray:
     """Starting deviations that each effect has at least, (q,)."""
     means = w.sum(axis=1) / w.shape[1]
@@ -347,10 +341,11 @@ def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArr
     ``E sum r_a^2 = v sum g_aa + sum_b t_b sum g_ab^2`` for effects of variances t and residuals
     of variance v, ``v + sum_b t_b mean(z_b^2 W) = 1``; factors are taken one by one.
     """
-    gram, total = deviance.products.gram, deviance.products.weights.total
+    products, total = deviance.products, deviance.products.weights.total
     parts, share, noise = [], 0.0, 0.0
-    for f, (w, r) in enumerate(zip(_diagonals(deviance), deviance.moments.random, strict=True)):
-        squares = np.square(gram[f, f]).sum(axis=2)
+    levels = zip(products.diagonals, products.squares, deviance.moments.random, strict=True)
+    for w, known, r in levels:
+        squares = known.copy()
         squares.flat[:: len(w) + 1] += _TINIEST
         sums = w.sum(axis=1)
         sides = np.array([(r * r).sum(axis=1), sums])
@@ -597,7 +592,7 @@ def _scale(deviance: ProfiledDeviance, here: Profile) -> FloatArray:
     Across a boundary the deviance is of the fourth order, ``L^4 sum B^2``.
     """
     information = average_information(deviance, here)
-    diagonals = _diagonals(deviance)
+    diagonals = deviance.products.diagonals
     for s, (f, a) in enumerate(zip(here.entries.factors, here.entries.rows, strict=True)):
         w = diagonals[f][a]
         shrunk = w / (1.0 + w * float(here.roots[f][a] @ here.roots[f][a]))

@@ -51,11 +51,15 @@ class Summation:
     @cached_property
     def _starts(self) -> IntArray | None:
         """Starts of the runs of a sorted index without gaps; None for others."""
-        steps = np.diff(self.index)
+        steps = self.index[1:] - self.index[:-1]
         if steps.size and steps.min() < 0:
             return None
-        starts = np.concatenate([[0], np.flatnonzero(steps) + 1]).astype(np.intp)
-        return starts if starts.size == self.size else None
+        jumps = steps.nonzero()[0]
+        if jumps.size + 1 != self.size:
+            return None
+        starts = np.zeros(self.size, dtype=np.intp)
+        starts[1:] = jumps + 1
+        return starts
 
     @cached_property
     def identity(self) -> bool:

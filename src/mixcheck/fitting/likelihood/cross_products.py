@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
@@ -95,6 +96,17 @@ class Products:
     sizes: tuple[FloatArray, ...]
     gram: Gram
     fixed: tuple[FloatArray, ...]
+
+    @cached_property
+    def diagonals(self) -> tuple[FloatArray, ...]:
+        """``sum z^2 W`` of each level, (q, m) for each factor."""
+        return tuple(self.gram[f, f].diagonal().T for f in range(len(self.changes)))
+
+    @cached_property
+    def squares(self) -> tuple[FloatArray, ...]:
+        """``sum g_ab^2`` over the levels of each factor, (q, q)."""
+        blocks = (self.gram[f, f] for f in range(len(self.changes)))
+        return tuple(np.square(block).sum(axis=2) for block in blocks)
 
 
 @dataclass(frozen=True, eq=False)

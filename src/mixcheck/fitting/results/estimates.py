@@ -16,7 +16,7 @@ from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.estimation.constant_groups import determined_terms, is_constant_in, wide_terms
 from mixcheck.fitting.estimation.estimate import covariance_at
-from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.gaussian import deviations_of_gaussian, is_profiled
 from mixcheck.fitting.estimation.information import (
     conditional_variances,
     find_runaway,
@@ -186,7 +186,8 @@ class Estimates:
     @cached_property
     def _deviations(self) -> FloatArray:
         """Standard errors of the fixed effects shown, (s,); infinite without an estimate."""
-        deviations: FloatArray = np.sqrt(self.covariance.diagonal()[self._shown])
+        known = deviations_of_gaussian(self.optimum)
+        deviations = np.sqrt(self.covariance.diagonal()[self._shown]) if known is None else known
         lost = {limit.parameter for limit in self._limits}
         if lost:
             deviations[[name in lost for name in self._names]] = np.inf
