@@ -602,10 +602,15 @@ class ScoreProjection:
         Model matrix of each linear predictor; P columns in all.
     slopes : mapping of part to (n, P)
         Rows of ``V X (X'V X)^-1``.
+    inflation : (n, P) or None
+        Rows of ``C X (X'V X)^-1``, with C the covariance of the scores of zeros that the model
+        lacks, ``1(y = 0) / p - 1`` with p the probability of a zero, and s. None where there is no
+        such thing: no zero can be added, or the model has a part for zeros.
     """
 
     matrices: Mapping[str, FloatArray]
     slopes: Mapping[str, FloatArray]
+    inflation: FloatArray | None = None
 
 
 @runtime_checkable

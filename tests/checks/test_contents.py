@@ -120,7 +120,7 @@ def test_full_runs_and_says_what_it_left(seeds):
     """All is run in one pass; what does not apply is skipped with a reason."""
     report = Suite.full(seeds).run(seeds, seed=1, draws=60, calibration="plug-in")
     skipped = {item.check: item.reason for item in report.findings if isinstance(item, Skipped)}
-    assert "missing predictor [zi]" in skipped
+    assert "missing predictor [dispersion]" in skipped
     assert all(reason.endswith(".") for reason in skipped.values())
     assert len(report.findings) - len(skipped) > 12
 

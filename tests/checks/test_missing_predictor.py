@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 import mixcheck as mc
 from mixcheck.checks import MissingPredictor
@@ -67,7 +68,42 @@ def test_parts_beside_the_mean_are_asked_of_all_predictors():
     assert found.subject == {"column": "x", "part": "dispersion"}
     assert found.pvalue == 0.01
     skipped = run(MissingPredictor(part="zi"), data, family="gaussian")
-    assert skipped.reason == "The model has no part called zi."
+    assert "The model has no part called zi, and none can be added" in skipped.reason
+
+
+def with_zeros(seed, share):
+    """Counts, of which a share (of the table) is turned to zeros."""
+    data = simulate(seed)
+    rng = np.random.default_rng(seed + 1000)
+    return data.assign(y=data["y"] * (rng.random(240) >= share(data)))
+
+
+def test_zeros_that_a_model_lacks_are_asked_along_columns():
+    """A model without a part for zeros is asked at a share of zero."""
+    data = with_zeros(1, lambda d: expit(-2.0 + 1.2 * d["z"]))
+    found = run(MissingPredictor(part="zi"), data)
+    assert found.subject == {"column": "z", "part": "zi"}
+    assert found.pvalue == 0.005
+    binary = mc.datasets.load("bacteria")
+    fit = mc.glmm("y ~ trt + (1 | ID)", binary, family="binomial")
+    (skipped,) = mc.check(fit, MissingPredictor(part="zi"), seed=1, draws=19).findings
+    assert "two values" in skipped.reason
+
+
+@pytest.mark.slow
+def test_zeros_added_everywhere_are_no_zeros_along_a_column():
+    """Rates at 5 % of 40 data sets with 15 % of zeros added: at most 5 (0.1 % with a rate of .05).
+
+    Without units of their spread, the scores failed 41 % of 150.
+    """
+    pvalues = [
+        run(
+            MissingPredictor("z", part="zi"),
+            with_zeros(seed, lambda d: np.full(240, 0.15)),
+        ).pvalue
+        for seed in range(40)
+    ]
+    assert np.sum(np.array(pvalues) <= 0.05) <= 5
 
 
 def test_a_model_known_by_draws_is_asked_for_a_column_by_name():

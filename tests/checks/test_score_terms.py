@@ -14,6 +14,7 @@ import mixcheck as mc
 from mixcheck.checks.score_terms import (
     ColumnTerm,
     GroupTerm,
+    InflationScores,
     RowScores,
     TermStatistic,
     _log10_tail,
@@ -153,7 +154,8 @@ def test_sizes_are_one_step_from_the_null():
 
 def test_parts_and_models_that_are_not_there_are_told(context, toy, monkeypatch):
     """A part that the model lacks, draws without scores, and a projection that fails."""
-    assert read_scores(context, "zi") == "The model has no part called zi."
+    assert read_scores(context, "dispersion") == "The model has no part called dispersion."
+    assert isinstance(read_scores(context, "zi"), InflationScores)
     model = toy("gaussian", 3)
     seen = residuals(model, seed=1).observed
     plain = CheckContext(model, seen, model.frame)

@@ -55,12 +55,18 @@ class MissingPredictor(Check):
         A column of the data; all that the model does not use by default.
     part : {"mean", "zi", "dispersion"}
         Part of the model that is asked. A part other than the mean is asked for the columns that
-        the mean uses, too.
+        the mean uses, too. Of a model of counts without a part for zeros, "zi" asks whether zeros
+        that it lacks would move with the column, however many it lacks everywhere (`Zeros`): the
+        scores are those of a share of zeros at zero, and of an inflation in all rows alike the
+        columns are cleared. The effect is then in the share of added zeros.
 
     References
     ----------
     Rao (1948), Large sample tests of statistical hypotheses concerning several parameters with
     applications to problems of estimation, Math. Proc. Camb. Philos. Soc. 44, 50-57.
+    van den Broek (1995), A score test for zero inflation in a Poisson distribution, Biometrics 51,
+    738-743; Jansakul & Hinde (2002), Score tests for zero-inflated Poisson models, Comput. Stat.
+    Data Anal. 40, 75-96, for a share of zeros that depends on predictors.
     """
 
     kind: ClassVar[str] = "missing-predictor"

@@ -25,7 +25,7 @@ from mixcheck.checks.pooled import (
     pool_of,
     with_statistic,
 )
-from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample
+from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, ratio
 from mixcheck.display.document import Caterpillar
 from mixcheck.errors import ConvergenceError
 from mixcheck.port import DataView, Scored, ScoreProjection
@@ -35,6 +35,7 @@ __all__ = [
     "PARTS",
     "ColumnTerm",
     "GroupTerm",
+    "InflationScores",
     "PartName",
     "RowScores",
     "ScoreTerm",
@@ -51,6 +52,8 @@ SPAN_TOLERANCE = 1e-7
 # A variance below this is the underflow of one.
 SMALLEST_VARIANCE = 1e-300
 SMALLEST_PROBABILITY = 1e-300
+# Zeros rarer than this are taken for as rare, where their score is one over it.
+SMALLEST_SHARE = 0.02
 CONFIDENCE = 0.95
 # Terms in a picture: the most surprising ones.
 MOST_TERMS = 30
@@ -88,6 +91,10 @@ class RowScores:
         parts = self.projection.matrices.items()
         return np.concatenate([X.T @ data_view.scores[name] for name, X in parts])
 
+    def centre(self, columns: FloatArray) -> FloatArray:
+        """Columns, (n, d), without what an intercept holds; missing values are means."""
+        return np.nan_to_num(columns - np.nanmean(columns, axis=0))
+
     def slopes(self, n: int) -> FloatArray:
         """What estimation takes of each row, (n, P)."""
         return np.empty((n, 0)) if self.projection is None else self.projection.slopes[self.part]
@@ -97,11 +104,10 @@ class RowScores:
 
         Their mean square is one. A missing value is taken for the mean of its column.
         """
-        columns = columns - np.nanmean(columns, axis=0)
-        columns = np.nan_to_num(columns)
+        columns = self.centre(columns)
         scale = np.sqrt(np.mean(columns**2, axis=0))
         columns = columns[:, scale > 0.0] / scale[scale > 0.0]
-        if self.projection is not None and columns.size:
+        if self.projection is not None and columns.size and self.part in self.projection.matrices:
             X = self.projection.matrices[self.part]
             columns = columns - X @ np.linalg.lstsq(X, columns, rcond=None)[0]
         if not columns.size:
@@ -112,9 +118,68 @@ class RowScores:
         return out
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class InflationScores(RowScores):
+    """Scores of zeros that a model without a part for them lacks.
+
+    A share pi of zeros added to a response with the probability p of a zero changes the log
+    density by ``log(1 + pi (1/p - 1))`` for a zero and ``log(1 - pi)`` otherwise, so that the
+    score at ``pi = 0`` is ``1(y = 0) / p - 1``, of mean zero and variance ``(1 - p) / p``. A
+    single zero where there can be none would decide everything: below `SMALLEST_SHARE` of zeros
+    the score is divided by that instead of p. Where zeros are added everywhere, all scores vary
+    more than in data of the model, and chance differences along a column with them: scores are
+    divided by the root of their sum of squares over its expectation where that is above one.
+
+    Attributes
+    ----------
+    zeros : (n,)
+        Probability of a zero at the modes, in the observed data.
+    """
+
+    zeros: FloatArray
+
+    def of(self, data_view: DataView) -> FloatArray:
+        """``(1(y = 0) - p) / max(p, c)``, in units of their spread."""
+        scores, unit = self._spread(data_view)
+        return scores / unit
+
+    def taken(self, data_view: DataView) -> FloatArray:
+        """``X's`` of all parts, in the same units, (P,)."""
+        _, unit = self._spread(data_view)
+        return RowScores.taken(self, data_view) / unit
+
+    def _spread(self, data_view: DataView) -> tuple[FloatArray, float]:
+        """The scores, (n,), and by how much more than in data of the model they vary."""
+        assert data_view.mode_probability is not None
+        p = data_view.mode_probability(0.0)
+        base = np.maximum(p, SMALLEST_SHARE)
+        scores: FloatArray = ((data_view.response == 0.0) - p) / base
+        expected = float(np.sum(p * (1.0 - p) / base**2))
+        return scores, float(np.sqrt(max(1.0, ratio(float(scores @ scores), expected))))
+
+    def centre(self, columns: FloatArray) -> FloatArray:
+        """Columns less their means by ``(1 - p) / max(p, c)``: what zeros added everywhere give."""
+        weight = (1.0 - self.zeros) / np.maximum(self.zeros, SMALLEST_SHARE)
+        known = ~np.isnan(columns)
+        total = np.sum(np.where(known, weight[:, None], 0.0), axis=0)
+        mean = np.nansum(columns * weight[:, None], axis=0) / np.where(total > 0.0, total, 1.0)
+        return np.nan_to_num(columns - mean)
+
+    def slopes(self, n: int) -> FloatArray:
+        """What estimation takes of each row, (n, P)."""
+        assert self.projection is not None
+        assert self.projection.inflation is not None
+        share = np.minimum(1.0, self.zeros / SMALLEST_SHARE)
+        slopes: FloatArray = self.projection.inflation * share[:, None]
+        return slopes
+
+
 def read_scores(context: CheckContext, part: str) -> RowScores | str:
     """How to take the scores of a part, or why there are none, as a sentence."""
     known = context.observed.scores
+    if part == "zi" and part not in known and isinstance(context.model, Scored):
+        return _read_inflation(context)
     if part not in known and (known or part != "mean"):
         return f"The model has no part called {part}."
     if part not in known or not isinstance(context.model, Scored):
@@ -123,6 +188,21 @@ def read_scores(context: CheckContext, part: str) -> RowScores | str:
         return RowScores(part, context.model.project_scores())
     except ConvergenceError as error:
         return f"{error}."
+
+
+def _read_inflation(context: CheckContext) -> RowScores | str:
+    """Scores of zeros that the model lacks, or why there are none, as a sentence."""
+    observed = context.observed
+    assert isinstance(context.model, Scored)
+    try:
+        projection = context.model.project_scores()
+    except ConvergenceError as error:
+        return f"{error}."
+    if projection.inflation is None or observed.mode_probability is None:
+        return "The model has no part called zi, and none can be added to its family."
+    if np.unique(observed.response).size <= 2:
+        return "Of a response of two values zeros tell no more than the mean does."
+    return InflationScores("zi", projection, observed.mode_probability(0.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.predictive.score_projection import project_scores
+from mixcheck.fitting.predictive.score_projection import ScoreCovariance, project_scores
 from mixcheck.port import Scored, port_of
 from mixcheck.streams import stream
 
@@ -82,6 +82,36 @@ def test_the_slopes_are_those_of_matrices_written_out(data, formula, options):
         rows = port.problem.to_design(expected[k * n : (k + 1) * n])
         np.testing.assert_allclose(projection.slopes[name], rows, atol=ROUNDING)
         np.testing.assert_array_equal(projection.matrices[name], port.fixed_matrices[name])
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.parametrize("family", ["poisson", "nbinom1"])
+def test_zeros_that_a_model_lacks_have_a_covariance_with_its_scores(data, family):
+    """``E (1(y = 0) / p - 1) s(y)``, a sum over all counts, times what the predictor moves by."""
+    port = port_of(mc.glmm("y ~ x + (1 | g)", data, family=family))
+    projection, problem = port.project_scores(), port.problem
+    order, eta = problem.to_design, port.mode.point.eta
+    zero = problem.family.probability(np.zeros(problem.n), tuple(eta), problem.data.size)
+    total = np.zeros((len(problem.X), problem.n))
+    for count in range(400):
+        y = np.full(problem.n, float(count))
+        mass = problem.family.probability(y, tuple(eta), problem.data.size)
+        scores = np.stack(problem.with_rows(y).derivatives(tuple(eta), 1).first)
+        total += mass * ((count == 0) / zero - 1.0) * scores
+    given = ScoreCovariance.at(problem, port._view.roots, eta)
+    columns = [(k, column) for k, X in enumerate(problem.X) for column in X.T]
+    moved = np.stack([given.follow(k, column) for k, column in columns], axis=-1)
+    weighed = np.stack([given.times(k, column) for k, column in columns], axis=-1)
+    inner = np.stack([other @ weighed[a] for a, other in columns])
+    expected = order(np.einsum("an,anp->np", total, moved) @ np.linalg.inv(inner))
+    np.testing.assert_allclose(projection.inflation, expected, atol=1e-7)
+
+
+def test_zeros_have_no_such_scores_where_they_have_a_part(data):
+    """Nor where none can be added."""
+    inflated = mc.glmm("y ~ x + (1 | g)", data, family="poisson", zi="~ 1")
+    assert port_of(inflated).project_scores().inflation is None
+    assert port_of(mc.glmm("v ~ x + (1 | g)", data)).project_scores().inflation is None
 
 
 def test_in_a_gaussian_model_they_lead_to_the_scores_at_the_estimates(data):

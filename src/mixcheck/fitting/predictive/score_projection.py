@@ -58,12 +58,14 @@ class ScoreCovariance:
 
     def times(self, part: int, column: FloatArray) -> FloatArray:
         """V times a column, (n,), of one part: a row for each part, (K, n)."""
+        return self.weigh(self.follow(part, column))
+
+    def weigh(self, moved: FloatArray) -> FloatArray:
+        """W times what the predictors move by, (K, n)."""
         count = len(self.problem.X)
-        weighted = [self._weigh(part, b, column) for b in range(count)]
-        for a, moved in enumerate(self._taken_up(part, column)):
-            if moved is not None:
-                weighted = [weighted[b] - self._weigh(a, b, moved) for b in range(count)]
-        return np.stack(weighted)
+        return np.stack(
+            [sum(self._weigh(a, b, moved[a]) for a in range(count)) for b in range(count)]
+        )
 
     def follow(self, part: int, column: FloatArray) -> FloatArray:
         """How the predictors move as one of them by a column, (n,), the modes following, (K, n)."""
@@ -107,17 +109,29 @@ def project_scores(
     """
     covariance = ScoreCovariance.at(problem, roots, eta)
     columns = [(k, column) for k, X in enumerate(problem.X) for column in X.T]
-    moved = np.empty((len(problem.X), problem.n, len(columns)))
+    followed = np.empty((len(problem.X), problem.n, len(columns)))
+    moved = np.empty_like(followed)
     inner = np.empty((len(columns), len(columns)))
     for j, (k, column) in enumerate(columns):
-        moved[:, :, j] = covariance.times(k, column)
+        followed[:, :, j] = covariance.follow(k, column)
+        moved[:, :, j] = covariance.weigh(followed[:, :, j])
         inner[:, j] = [other @ moved[a, :, j] for a, other in columns]
-    slopes = moved @ _pseudo_inverse(inner)
+    inverse = _pseudo_inverse(inner)
+    slopes, at_zero = moved @ inverse, _scores_at_zero(problem, eta)
     order, names = problem.to_design, problem.family.predictors
     return ScoreProjection(
         {name: order(X) for name, X in zip(names, problem.X, strict=True)},
         {name: order(slope) for name, slope in zip(names, slopes, strict=True)},
+        None if at_zero is None else order(np.einsum("an,anp->np", at_zero, followed) @ inverse),
     )
+
+
+def _scores_at_zero(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray | None:
+    """``E (1(y = 0) / p - 1) s = s(0)`` in each predictor, (K, n); None where zeros have a part."""
+    family = problem.family
+    if family.zero_part != "inflation" or "zi" in family.predictors:
+        return None
+    return np.stack(problem.with_rows(np.zeros(problem.n)).derivatives(tuple(eta), 1).first)
 
 
 def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
