@@ -93,7 +93,8 @@ class RowScores:
 
     def centre(self, columns: FloatArray) -> FloatArray:
         """Columns, (n, d), without what an intercept holds; missing values are means."""
-        return np.nan_to_num(columns - np.nanmean(columns, axis=0))
+        centred: FloatArray = np.nan_to_num(columns - np.nanmean(columns, axis=0))
+        return centred
 
     def slopes(self, n: int) -> FloatArray:
         """What estimation takes of each row, (n, P)."""
@@ -164,7 +165,8 @@ class InflationScores(RowScores):
         known = ~np.isnan(columns)
         total = np.sum(np.where(known, weight[:, None], 0.0), axis=0)
         mean = np.nansum(columns * weight[:, None], axis=0) / np.where(total > 0.0, total, 1.0)
-        return np.nan_to_num(columns - mean)
+        centred: FloatArray = np.nan_to_num(columns - mean)
+        return centred
 
     def slopes(self, n: int) -> FloatArray:
         """What estimation takes of each row, (n, P)."""
