@@ -35,6 +35,9 @@ __all__ = ["Quantiles"]
 
 KOENKER = "Koenker & Bassett (1978), Econometrica 46, 33-50"
 LEVELS = np.array(QUANTILE_LEVELS)
+# Of the three quartiles.
+_ASPECTS = ("location", "spread", "asymmetry")
+_CONTRASTS = np.array([[1.0, 1.0, 1.0], [-1.0, 0.0, 1.0], [1.0, -2.0, 1.0]])
 
 
 @final
@@ -46,8 +49,11 @@ class Quantiles(Check):
     number, the indicators of residuals below 0.25, 0.5 and 0.75 are regressed on the polynomials in
     ranks of `Trend`; where more of them lie below a level than should, its quantile lies lower by
     as much (to first order, their density being one). In a factor, quartiles are those of the
-    levels. The statistic is the largest deviation of one of them from its mean in the replicates,
-    in standard deviations there. Effect: "quartile deviation" at that place, with a simultaneous
+    levels. Of the coefficients, or the levels, three aspects are taken: the sum of the quartiles
+    (location), the third less the first (spread), and the first and third less twice the second
+    (asymmetry). Each has the sum of squares of its numbers, less their means in the replicates and
+    over their standard deviations there; the statistic is the largest of the three sums. Effect:
+    "quartile deviation" at the place where a quartile is farthest off, with a simultaneous
     interval; 0 under the model. The picture has the band within which all quartiles lie in 95 % of
     the replicates.
 
@@ -100,13 +106,15 @@ class _QuartileStatistic(CheckStatistic):
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
         pool = pool_of(sample)
-        unit = standardised(pool)
-        place = int(np.argmax(np.abs(unit[0])))
-        low, high = simultaneous_band(sample.replicates)
+        size = len(QUANTILE_LEVELS) * self.along.points
+        lines = pool[:, -size:]
+        place = int(np.argmax(np.abs(standardised(lines)[0])))
+        low, high = simultaneous_band(lines[1:])
         middle, half = float(low[place] + high[place]) / 2.0, float(high[place] - low[place]) / 2.0
-        apart = abs(float(sample.numbers[place] - middle))
+        apart = abs(float(lines[0, place] - middle))
+        aspects = _aspects(pool[:, :-size] if pool.shape[1] > size else lines)
         finding = self.found(
-            with_statistic(sample, np.abs(unit).max(axis=1)),
+            with_statistic(sample, aspects.max(axis=1)),
             null=f"the distribution of the residuals does not depend on {self.along.words}",
             effect=Effect(
                 "quartile deviation", apart, max(0.0, apart - half), min(1.0, apart + half), 0.0
@@ -115,9 +123,22 @@ class _QuartileStatistic(CheckStatistic):
             n=sample.observed.residuals.size,
             references=(RESIDUALS, KOENKER),
         )
-        parts = (part.reshape(len(QUANTILE_LEVELS), -1) for part in (sample.numbers, low, high))
+        parts = (part.reshape(len(QUANTILE_LEVELS), -1) for part in (lines[0], low, high))
         picture = self.picture(sample.observed, *parts)
-        return replace(finding, picture=picture, subject=self.along.subject)
+        told = f"The quartiles differ most in {_ASPECTS[int(np.argmax(aspects[0]))]}."
+        detail = f"{finding.detail} {told}".strip()
+        return replace(finding, picture=picture, subject=self.along.subject, detail=detail)
+
+
+def _aspects(pool: FloatArray) -> FloatArray:
+    """Sums of squares of location, spread and asymmetry, in units of the pool, (N, 3).
+
+    Those of three quartiles one after another, (N, 3 d).
+    """
+    mixed = np.einsum("aq,nqd->nad", _CONTRASTS, pool.reshape(len(pool), len(QUANTILE_LEVELS), -1))
+    unit = standardised(mixed.reshape(len(pool), -1)).reshape(mixed.shape)
+    sums: FloatArray = (unit**2).sum(axis=2)
+    return sums
 
 
 @final
@@ -128,14 +149,16 @@ class _CurveQuartiles(_QuartileStatistic):
     along: RankCurve
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        """Curves of the quartiles along the ranks."""
+        """Coefficients of the shares below, and curves of the quartiles along the ranks."""
         basis = self.along.at(data_view)
-        curves = []
+        coefficients, curves = [], []
         for level in LEVELS.tolist():
             below = (data_view.residuals < level).astype(np.float64)
-            shares = below.mean(axis=-1, keepdims=True) + basis.read(basis.regress(below))
+            found = basis.regress(below)
+            shares = below.mean(axis=-1, keepdims=True) + basis.read(found)
+            coefficients.append(found[..., : self.along.dimension])
             curves.append(np.clip(2.0 * level - shares, 0.0, 1.0))
-        return np.concatenate(curves, axis=-1)
+        return np.concatenate([*coefficients, *curves], axis=-1)
 
     def picture(
         self, observed: DataView, lines: FloatArray, low: FloatArray, high: FloatArray
