@@ -1,8 +1,8 @@
 """How the levels of a factor go together: independent, or tied by a covariance of their own.
 
-Effects of tied levels are ``b = Lambda w`` with ``w ~ N(0, K)`` over the levels, ``K = A A'``,
-and ``w = A u`` for standard normal u. `Ties` says which levels are tied, whatever the
-parameters are; a `Dependence` is A at given parameters.
+Effects of tied levels are ``b = Lambda w`` with ``w ~ N(0, K)`` over the levels, ``K = A A'``:
+``w = A e`` for standard normal e. `Ties` says which levels are tied, whatever the parameters are;
+a `Dependence` is K at given parameters.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Dependence(ABC):
     n_parameters: int
 
     @abstractmethod
-    def spread(self, u: FloatArray) -> FloatArray:
-        """``A u`` along the last axis, (q, m)."""
+    def spread(self, e: FloatArray) -> FloatArray:
+        """``A e`` along the last axis, (q, m)."""
 
     @abstractmethod
     def spread_transposed(self, s: FloatArray) -> FloatArray:
@@ -73,6 +73,14 @@ class Dependence(ABC):
     @abstractmethod
     def whiten_transposed(self, r: FloatArray) -> FloatArray:
         """``A^-T r``, (q, m)."""
+
+    def solve(self, w: FloatArray) -> FloatArray:
+        """``K^-1 w``, (q, m)."""
+        return self.whiten_transposed(self.whiten(w))
+
+    def multiply(self, s: FloatArray) -> FloatArray:
+        """``K s``, (q, m)."""
+        return self.spread(self.spread_transposed(s))
 
     @abstractmethod
     def log_det(self) -> float:
@@ -89,8 +97,8 @@ class Dependence(ABC):
         The last entry of what is beside the diagonal, and that at the end of each block, is zero.
         """
 
-    def outer(self, s: FloatArray, u: FloatArray, w: FloatArray) -> FloatArray:
-        """Derivative of ``<s, A u>``, ``w = A u``, in the parameters of K, (k,)."""
+    def precision_slope(self, v: FloatArray, w: FloatArray) -> FloatArray:
+        """Derivative of ``<v, K^-1 w>`` in the parameters of K, (k,)."""
         return np.zeros(0)
 
     def log_det_slope(self, diagonal: FloatArray, beside: FloatArray) -> FloatArray:
@@ -150,9 +158,9 @@ class RelatedDependence(Dependence):
     def __init__(self, lower: FloatArray) -> None:
         self.lower, self.n_parameters = lower, 0
 
-    def spread(self, u: FloatArray) -> FloatArray:
-        """``A u`` along the last axis."""
-        return u @ self.lower.T
+    def spread(self, e: FloatArray) -> FloatArray:
+        """``A e`` along the last axis."""
+        return e @ self.lower.T
 
     def spread_transposed(self, s: FloatArray) -> FloatArray:
         """``A' s`` along the last axis."""

@@ -56,6 +56,8 @@ def test_maps(held: Dependence) -> None:
     np.testing.assert_allclose(held.whiten_transposed(held.spread_transposed(x)), x, atol=1e-8)
     K = A @ A.T
     np.testing.assert_allclose(held.variances(), np.diag(K), rtol=1e-10)
+    np.testing.assert_allclose(held.multiply(x), x @ K, atol=1e-10)
+    np.testing.assert_allclose(held.solve(held.multiply(x)), x, atol=1e-7)
     np.testing.assert_allclose(held.log_det(), np.linalg.slogdet(K)[1], atol=1e-8)
     diagonal, beside = held.precision()
     P = diagonal
@@ -73,7 +75,7 @@ def test_slopes(r: float, m: int, q: int, seed: int) -> None:
     s, u, g = rng.normal(size=(1, m * q)), rng.normal(size=(1, m * q)), rng.exponential(size=m * q)
 
     def bilinear(r: float) -> float:
-        return float(np.vdot(s, series(r, m, q).spread(u)))
+        return float(np.vdot(s, series(r, m, q).solve(u)))
 
     def log_det(r: float) -> float:
         A = whole(series(r, m, q))
@@ -89,7 +91,7 @@ def test_slopes(r: float, m: int, q: int, seed: int) -> None:
     V = np.linalg.inv(np.linalg.inv(A @ A.T) + np.diag(g))
     beside = np.append(np.diag(V, 1), 0.0)
     np.testing.assert_allclose(
-        held.outer(s, u, held.spread(u))[0],
+        held.precision_slope(s, u)[0],
         (bilinear(r + step) - bilinear(r - step)) / (2 * step),
         atol=1e-6,
     )

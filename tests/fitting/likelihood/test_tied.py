@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.polynomial.hermite_e import hermegauss
+from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
 from mixcheck.design import build_design, parse_formula
 from mixcheck.design.covariances import Sequential
 from mixcheck.families import Binomial, Gaussian, Poisson
 from mixcheck.fitting.estimation.reml import join
-from mixcheck.fitting.latent.roots import scale
+from mixcheck.fitting.latent.roots import Root, TiedRoot, scale
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -88,6 +89,14 @@ def dense_map(problem: Problem, theta: np.ndarray) -> np.ndarray:
         root = np.kron(levels, term.covariance.root(held))
         columns.append(Z.reshape(problem.n, -1) @ root)
     return np.column_stack(columns)
+
+
+def prior_of(root: Root, shape: tuple[int, int]) -> np.ndarray:
+    """Precision of the standardised effects of a factor, by the covariance of its levels."""
+    q, m = shape
+    if not isinstance(root, TiedRoot):
+        return np.eye(q * m)
+    return np.kron(np.eye(q), np.linalg.inv(root.dependence.multiply(np.eye(m))))
 
 
 def start(problem: Problem, seed: int = 3) -> np.ndarray:
@@ -200,16 +209,18 @@ def test_inverse(formula: str) -> None:
         ],
         axis=1,
     )
-    H = np.eye(size) + maps.T @ (np.exp(mode.point.eta[0])[:, None] * maps)
+    prior = block_diag(*(prior_of(r, shape) for r, shape in zip(mode.roots, shapes, strict=True)))
+    H = prior + maps.T @ (np.exp(mode.point.eta[0])[:, None] * maps)
     np.testing.assert_allclose(inverse @ H, np.eye(size), atol=1e-7)
     np.testing.assert_allclose(root @ root.T, inverse, atol=1e-9)
-    np.testing.assert_allclose(held.log_det(), np.linalg.slogdet(H)[1], rtol=1e-10)
+    log_dets = np.linalg.slogdet(H)[1], np.linalg.slogdet(prior)[1]
+    np.testing.assert_allclose(held.log_det(), log_dets[0] - log_dets[1], rtol=1e-10)
     entries = held.inverse_entries()
     starts = np.concatenate([[0], ends, [size]])
     for f, factor in enumerate(latent.factors):
         if factor.ties is not None:
             own = slice(starts[f], starts[f + 1])
-            trace = np.trace(inverse[own, own])
+            trace = np.trace(prior[own, own] @ inverse[own, own])
             np.testing.assert_allclose(held.tied_trace(f, entries), trace, rtol=1e-8)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 import numpy as np
+from scipy.linalg import toeplitz
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances.covariance import Quantity, Sequential
@@ -25,6 +26,8 @@ __all__ = ["Autoregressive"]
 _START = 0.5
 # Correlations this close to 1 or -1 stand for them, which r does not reach.
 _INSIDE = 1e-10
+# Times of which one product makes a recursion.
+_RUN = 32
 # Largest step in r, and the least information on it beside that on the standard deviation.
 _LONGEST = 1.0
 
@@ -59,7 +62,7 @@ class Autoregressive(Sequential):
         """The standard deviation, of either sign."""
         return float(theta[0])
 
-    def dependence(self, theta: FloatArray, m: int) -> Dependence:
+    def dependence(self, theta: FloatArray, m: int) -> _Chain:
         """Correlations of m blocks of q positions."""
         return _Chain(float(theta[-1]) if self.q > 1 else 0.0, m, self.q)
 
@@ -70,13 +73,18 @@ class Autoregressive(Sequential):
         return self.deviation(theta) * self.dependence(theta, 1).spread(np.eye(self.q)).T
 
     def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
-        """Derivative in theta from one in every entry of Lambda."""
-        dependence = self.dependence(theta, 1)
-        unit = np.eye(self.q)
-        w = dependence.spread(unit)
-        d_sd = float(np.vdot(d_root, w.T))
-        d_r = self.deviation(theta) * dependence.outer(d_root.T, unit, w)
-        return np.append(d_sd, d_r)[: self.n_theta]
+        """Derivative in theta from one in every entry of Lambda.
+
+        With D that in ``A = B^-1 c``: ``<D, dA> = <B^-T D, dc - dB A>``.
+        """
+        chain, unit = self.dependence(theta, 1), np.eye(self.q)
+        A = chain.spread(unit)
+        d_sd = float(np.vdot(d_root, A.T))
+        if self.q == 1:
+            return np.array([d_sd])
+        later, r = chain.substitute(d_root.T, transposed=True)[:, 1:], float(theta[1])
+        slope = float(np.vdot(later, A[:, :-1])) - r * float(np.vdot(later, unit[:, 1:]))
+        return np.array([d_sd, self.deviation(theta) * slope * (1.0 + r * r) ** -1.5])
 
     def nearest(self, covariance: FloatArray) -> FloatArray:
         """Mean variance, and the regression of each effect on the one before."""
@@ -152,64 +160,81 @@ class Autoregressive(Sequential):
         return out
 
 
+def _filter(x: FloatArray, phi: float) -> FloatArray:
+    """``w_t = phi w_(t-1) + x_t`` along the last axis.
+
+    Runs of times are products with the matrix of ``phi^(t - s)``, and what one run leaves to the
+    next follows the same recursion with ``phi^run``.
+    """
+    q = x.shape[-1]
+    powers = phi ** np.arange(min(q, _RUN) + 1)
+    within = toeplitz(powers[:-1], np.zeros(powers.size - 1))
+    if q <= _RUN:
+        return x @ within.T
+    runs = -(-q // _RUN)
+    padded = np.zeros((*x.shape[:-1], runs * _RUN))
+    padded[..., :q] = x
+    out: FloatArray = padded.reshape(-1, _RUN) @ within.T
+    out = out.reshape(*x.shape[:-1], runs, _RUN)
+    ends = _filter(out[..., :-1, -1], float(powers[-1]))
+    out[..., 1:, :] += ends[..., None] * powers[1:]
+    return out.reshape(padded.shape)[..., :q]
+
+
 @final
 class _Chain(Dependence):
     """m independent series of q positions each.
 
-    ``B w = c u`` with the unit lower bidiagonal B, -phi below its diagonal within a series, and
-    c = 1 at the start of a series and ``sqrt(1 - phi^2)`` elsewhere: ``A = B^-1 c``.
+    ``B w = c e`` with the unit lower bidiagonal B, -phi below its diagonal within a series, and
+    c = 1 at the start of a series and ``sqrt(1 - phi^2) = (1 + r^2)^(-1/2)`` elsewhere:
+    ``A = B^-1 c``. Effects are (s, m q), one series after another.
     """
 
-    __slots__ = ("c", "left", "m", "phi", "q", "r")
+    __slots__ = ("m", "phi", "q", "r", "size")
 
     def __init__(self, r: float, m: int, q: int) -> None:
         self.r, self.m, self.q = r, m, q
         self.n_parameters = min(q, 2) - 1
-        size = math.hypot(1.0, r)
-        self.phi = r / size
-        self.c = self._row(1.0 / size)
-        self.c[::q] = 1.0
-        # phi beside each position but the last of its series.
-        self.left = self._beside(self.phi)
+        self.size = math.hypot(1.0, r)
+        self.phi = r / self.size
 
-    def _solve(self, rhs: FloatArray, *, transposed: bool) -> FloatArray:
-        """``B^-1 x``, the filter ``w_t = phi w_(t-1) + x_t``, or ``B^-T x``, backwards."""
-        from scipy.signal import lfilter
+    def _apart(self, w: FloatArray) -> FloatArray:
+        """The positions of each series, (s, m, q)."""
+        return w.reshape(-1, self.m, self.q)
 
-        series = rhs.reshape(*rhs.shape[:-1], self.m, self.q)
+    def substitute(self, rhs: FloatArray, *, transposed: bool) -> FloatArray:
+        """``B^-1 x``, the recursion in time, or ``B^-T x``, backwards."""
+        series = self._apart(rhs)
         if transposed:
-            series = series[..., ::-1]
-        out = lfilter([1.0], [1.0, -self.phi], series)
-        out = out[..., ::-1] if transposed else out
-        return np.asarray(out).reshape(rhs.shape)
+            return _filter(series[..., ::-1], self.phi)[..., ::-1].reshape(rhs.shape)
+        return _filter(series, self.phi).reshape(rhs.shape)
 
-    def _apply(self, w: FloatArray) -> FloatArray:
-        """``B w``."""
-        out = w.copy()
-        out[:, 1:] -= self.left[:-1] * w[:, :-1]
+    def _scaled(self, x: FloatArray, later: float) -> FloatArray:
+        """Positions after the first of each series times a number."""
+        out = later * x
+        self._apart(out)[..., 0] = self._apart(x)[..., 0]
         return out
 
-    def _apply_transposed(self, r: FloatArray) -> FloatArray:
-        """``B' r``."""
-        out = r.copy()
-        out[:, :-1] -= self.left[:-1] * r[:, 1:]
-        return out
-
-    def spread(self, u: FloatArray) -> FloatArray:
-        """``B^-1 c u``: the recursion in time."""
-        return self._solve(self.c * u, transposed=False)
+    def spread(self, e: FloatArray) -> FloatArray:
+        """``B^-1 c e``."""
+        return self.substitute(self._scaled(e, 1.0 / self.size), transposed=False)
 
     def spread_transposed(self, s: FloatArray) -> FloatArray:
         """``c B^-T s``."""
-        return self.c * self._solve(s, transposed=True)
+        return self._scaled(self.substitute(s, transposed=True), 1.0 / self.size)
 
     def whiten(self, w: FloatArray) -> FloatArray:
         """``c^-1 B w``: the innovations."""
-        return self._apply(w) / self.c
+        out = self._scaled(w, self.size)
+        # size times phi is r.
+        self._apart(out)[..., 1:] -= self.r * self._apart(w)[..., :-1]
+        return out
 
     def whiten_transposed(self, r: FloatArray) -> FloatArray:
         """``B' c^-1 r``."""
-        return self._apply_transposed(r / self.c)
+        out = self._scaled(r, self.size)
+        self._apart(out)[..., :-1] -= self.r * self._apart(r)[..., 1:]
+        return out
 
     def log_det(self) -> float:
         """``m (q - 1) log(1 - phi^2)``."""
@@ -219,44 +244,39 @@ class _Chain(Dependence):
         """Ones."""
         return np.ones(self.m * self.q)
 
-    def _row(self, value: float) -> FloatArray:
-        return np.full(self.m * self.q, value)
-
-    def _ends(self, inner: float, outer: float) -> FloatArray:
-        """One number inside a series, another at its ends, (m q,)."""
-        out = self._row(inner)
-        out[:: self.q] = out[self.q - 1 :: self.q] = outer
-        return out
-
-    def _beside(self, value: float) -> FloatArray:
-        out = self._row(value)
-        out[self.q - 1 :: self.q] = 0.0
-        return out
-
     def precision(self) -> tuple[FloatArray, FloatArray]:
         """Diagonal and what is beside it, (m q,) each."""
         r2 = self.r * self.r
         if self.q == 1:
             return np.ones(self.m), np.zeros(self.m)
-        diagonal = self._ends(1.0 + 2.0 * r2, 1.0 + r2)
-        return diagonal, self._beside(-self.r * math.sqrt(1.0 + r2))
+        diagonal = np.full(self.m * self.q, 1.0 + 2.0 * r2)
+        diagonal[:: self.q] = diagonal[self.q - 1 :: self.q] = 1.0 + r2
+        beside = np.full(self.m * self.q, -self.r * self.size)
+        beside[self.q - 1 :: self.q] = 0.0
+        return diagonal, beside
 
-    def outer(self, s: FloatArray, u: FloatArray, w: FloatArray) -> FloatArray:
-        """``d<s, A u>/dr = <B^-T s, dc u - dB w>``; ``dphi/dr = (1 + r^2)^(-3/2)``."""
+    def precision_slope(self, v: FloatArray, w: FloatArray) -> FloatArray:
+        """``d<v, K^-1 w>/dr``.
+
+        After the first position ``K^-1`` adds ``(1 + r^2) d_t(v) d_t(w)`` of the innovations
+        ``d_t(w) = w_t - phi w_(t-1)``, which have the slope ``-(1 + r^2)^(-3/2) w_(t-1)``.
+        """
         if self.q == 1:
             return np.zeros(0)
-        later = (-1, self.m, self.q)
-        t, u, w = (x.reshape(later) for x in (self._solve(s, transposed=True), u, w))
-        moved = float(np.vdot(t[..., 1:], w[..., :-1])) - self.r * float(
-            np.vdot(t[..., 1:], u[..., 1:])
-        )
-        return np.array([moved * (1.0 + self.r * self.r) ** -1.5])
+        v, w = self._apart(v), self._apart(w)
+        before = v[..., :-1], w[..., :-1]
+        dv, dw = v[..., 1:] - self.phi * before[0], w[..., 1:] - self.phi * before[1]
+        moved = float(np.vdot(dv, before[1])) + float(np.vdot(dw, before[0]))
+        return np.array([2.0 * self.r * float(np.vdot(dv, dw)) - moved / self.size])
 
     def log_det_slope(self, diagonal: FloatArray, beside: FloatArray) -> FloatArray:
         """``tr V dP/dr + d log det K/dr``."""
         if self.q == 1:
             return np.zeros(0)
         r, r2 = self.r, self.r * self.r
-        slope = float(diagonal @ self._ends(4.0 * r, 2.0 * r))
-        slope -= 2.0 * float(beside @ self._beside((1.0 + 2.0 * r2) / math.sqrt(1.0 + r2)))
+        ends = float(diagonal[:: self.q].sum() + diagonal[self.q - 1 :: self.q].sum())
+        # The last position of a series has nothing beside it.
+        inner = float(self._apart(beside)[..., :-1].sum())
+        slope = 4.0 * r * float(diagonal.sum()) - 2.0 * r * ends
+        slope -= 2.0 * inner * (1.0 + 2.0 * r2) / self.size
         return np.array([slope - 2.0 * self.m * (self.q - 1) * r / (1.0 + r2)])

@@ -145,12 +145,12 @@ def linearise(problem: Problem, eta: list[FloatArray]) -> Problem:
 def generalised_chi_square(problem: Problem, mode: Mode) -> float:
     """``r' V^-1 r`` of the working residuals, V their marginal covariance.
 
-    At the modes it is ``sum W (z - eta)^2 + u'u``.
+    At the modes it is ``sum W (z - eta)^2 + u'u``, with ``w'K^-1 w`` where levels are tied.
     """
     residual, information = _working(problem, mode.point.eta)
     weight = information if problem.weights is None else problem.weights * information
-    spread = sum(float(np.vdot(u, u)) for u in mode.point.u)
-    return float(weight @ residual**2) + spread
+    white = [whiten(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+    return float(weight @ residual**2) + sum(float(np.vdot(e, e)) for e in white)
 
 
 @dataclass(frozen=True, eq=False)

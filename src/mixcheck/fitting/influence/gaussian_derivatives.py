@@ -34,8 +34,9 @@ from mixcheck.fitting.latent.factorization import Factorization, factorize, log_
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import (
     Root,
+    correlate,
     covariances_of_effects,
-    differentiate_product,
+    differentiate_square,
     resize,
     scale,
     units_of,
@@ -199,7 +200,7 @@ class LinearMixed:
         for column in self.absorbed.T if restricted else ():
             sums = self.problem.latent.scatter({0: column})
             for f, (root, part) in enumerate(zip(roots, sums, strict=True)):
-                out[f] -= 2.0 * differentiate_product(root, part, root.T @ part)
+                out[f] -= differentiate_square(root, part)
         return self._pull_back(out)
 
     def _pull_back(self, d_roots: Sequence[FloatArray]) -> FloatArray:
@@ -214,15 +215,16 @@ class LinearMixed:
 
     def spread(self, b: Sequence[FloatArray]) -> FloatArray:
         """``Z R R' b``, (n,), for b (q, m) per factor."""
-        parts = zip(self.roots, b, strict=True)
-        return self.gather([scale(root, scale(root.T, effects)) for root, effects in parts])
+        parts = [
+            scale(root, correlate(root, scale(root.T, effects)))
+            for root, effects in zip(self.roots, b, strict=True)
+        ]
+        return self.gather(parts)
 
     def square_gradient(self, b: Sequence[FloatArray]) -> FloatArray:
         """Gradient in theta of ``|R' b|^2``."""
         parts = zip(self.roots, b, strict=True)
-        return self._pull_back(
-            [2.0 * differentiate_product(r, effects, scale(r.T, effects)) for r, effects in parts]
-        )
+        return self._pull_back([differentiate_square(root, effects) for root, effects in parts])
 
 
 def differentiate_fitted(

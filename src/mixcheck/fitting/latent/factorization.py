@@ -4,8 +4,8 @@ The nested factors are eliminated block by block, or as one tridiagonal matrix w
 its first factor has levels tied to their neighbours; what is left, if anything, is one
 dense matrix (its Schur complement).
 
-Where levels are tied, ``b = Lambda w`` with ``w = A u``, ``K = A A'``, the factors are those
-of ``S = Lambda' Z' W Z Lambda + K^-1`` in w, which is as sparse as ``K^-1``: ``H = A' S A``.
+Where levels are tied, ``b = Lambda w`` with w ~ N(0, K), ``K^-1`` stands for I: the system is that
+of w, and as sparse as ``K^-1``.
 
 Only entries of ``H^-1`` on pairs of levels that meet in some row are ever formed besides the
 dense matrix: they are all that the gradient of ``log det H`` needs (Takahashi's recursion).
@@ -68,7 +68,7 @@ class Factorization:
     schur : (Q, Q) or None
         Lower Cholesky factor of the Schur complement of the nested factors.
     dependences : mapping of int to Dependence
-        A of the factors whose levels are tied.
+        K of the factors whose levels are tied.
     """
 
     latent: Latent
@@ -84,7 +84,7 @@ class Factorization:
         return lower
 
     def log_det(self) -> float:
-        """``log det H``."""
+        """``log det H``, and ``log det K`` where levels are tied: that of ``Lambda'Z'WZ Lambda K + I``."""
         out = sum(
             block.log_determinant() if isinstance(block, Tridiagonal) else log_determinant(block)
             for block in self.lower
@@ -96,8 +96,8 @@ class Factorization:
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
         latent, x = self.latent, list(rhs)
-        for f, dependence in self.dependences.items():
-            x[f] = dependence.whiten_transposed(x[f])
+        if len(x) == len(self.lower) == 1 and isinstance(self.lower[0], Tridiagonal):
+            return [self.lower[0].solve(x[0])]
         for f, lower in enumerate(self.lower):
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
@@ -107,14 +107,12 @@ class Factorization:
         return self._back(x)
 
     def _back(self, x: list[FloatArray]) -> list[FloatArray]:
-        """Substitution from the Schur complement to the first factor, and ``A^-1 w``."""
+        """Substitution from the Schur complement to the first factor."""
         latent = self.latent
         for f in range(latent.n_nested - 1, -1, -1):
             for g in range(f + 1, len(x)):
                 x[f] = x[f] - _pull(latent, f, g, self.coupling[f, g], x[g])
             x[f] = _backward(self.lower[f], x[f])
-        for f, dependence in self.dependences.items():
-            x[f] = dependence.whiten(x[f])
         return x
 
     def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
@@ -150,10 +148,7 @@ class Factorization:
         return root
 
     def inverse_entries(self) -> Gram:
-        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram.
-
-        Where levels are tied, those of ``S^-1``: covariances of w, not of u.
-        """
+        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
         latent, out = self.latent, Gram()
         inverse = None if self.schur is None else _lower_inverse(self.schur)
         if inverse is not None:
@@ -252,21 +247,21 @@ class Factorization:
         return out
 
     def _beside(self, f: int, entries: Gram) -> FloatArray:
-        """Entries of ``S^-1`` between neighbouring levels of a tied factor, (m,)."""
+        """Entries of ``H^-1`` between neighbouring levels of a tied factor, (m,)."""
         lower = self.lower[f] if f < len(self.lower) else None
         if isinstance(lower, Tridiagonal):
             return self._tridiagonal_entries(f, lower, entries)[1]
         return np.append(self._rest_inverse(f).diagonal(1), 0.0)
 
     def _rest_inverse(self, f: int) -> FloatArray:
-        """``S^-1`` of a factor of the Schur complement, (q m, q m)."""
+        """``H^-1`` of a factor of the Schur complement, (q m, q m)."""
         assert self.schur is not None
         q, m = self.latent.factors[f].shape
         where = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
         return _mirrored(_lower_inverse(self.schur))[where, where]
 
     def tied_trace(self, f: int, entries: Gram) -> float:
-        """Trace of ``H^-1`` over the effects of a tied factor: ``tr (I x K^-1) S^-1``."""
+        """Trace of ``(I x K^-1) H^-1`` over the effects of a tied factor."""
         precision, beside = self.dependences[f].precision()
         if beside is not None:
             inner = float(precision @ entries[f, f][0, 0])
@@ -279,14 +274,14 @@ class Factorization:
 def _forward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
     """``L^-1 x`` for x (q, m)."""
     if isinstance(lower, Tridiagonal):
-        return np.asarray(lower.solve(x[None], None, transposed=False)[0])
+        return np.asarray(lower.substitute(x[None], None, transposed=False)[0])
     return solve_lower(lower, x[:, None])[:, 0]
 
 
 def _backward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
     """``L^-T x`` for x (q, m)."""
     if isinstance(lower, Tridiagonal):
-        return np.asarray(lower.solve(x[None], None, transposed=True)[0])
+        return np.asarray(lower.substitute(x[None], None, transposed=True)[0])
     return solve_upper(lower, x[:, None])[:, 0]
 
 
@@ -301,7 +296,7 @@ def _solve_pairs(
 ) -> FloatArray:
     """``L^-1 B`` or ``L^-T B`` for B (q_f, q_g, P) on the pairs of two factors."""
     if isinstance(lower, Tridiagonal):
-        return lower.solve(stack, latent.runs.get((f, g)), transposed=transposed)
+        return lower.substitute(stack, latent.runs.get((f, g)), transposed=transposed)
     root = lower if g < latent.n_nested else lower[:, :, latent.pairs[f, g].left]
     return solve_upper(root, stack) if transposed else solve_lower(root, stack)
 
@@ -317,7 +312,7 @@ def factorize(
     gram : Gram
         ``Z' W Z`` on the pairs of levels that meet.
     roots : sequence of Root
-        ``Lambda`` of each factor, and A where levels are tied.
+        ``Lambda`` of each factor, and K where levels are tied.
     each : bool
         Whether blocks of levels that are not positive definite have factors that are not numbers.
     """

@@ -1,9 +1,10 @@
-"""Roots of the covariance of all effects of a factor: what takes standard normal u to b.
+"""Roots of the covariance of all effects of a factor: what takes standardised effects u to b.
 
 For independent levels the root is one matrix ``Lambda`` (q, q) for every level, ``b = Lambda u``
-of an array u (q, m). Where levels are tied with the covariance ``K = A A'``, it is
-``b = Lambda u A'``. Copies of a problem that stand one after another may each have a Lambda of
-their own.
+of an array u (q, m) of standard normal numbers. Where levels are tied with the covariance
+``K = A A'``, u stands for w ~ N(0, K) over the levels, so that ``b = Lambda w`` as well: what is
+sparse is ``K^-1``, not A. Copies of a problem that stand one after another may each have a Lambda
+of their own.
 """
 
 from __future__ import annotations
@@ -24,65 +25,48 @@ __all__ = [
     "RootOfCopies",
     "TiedRoot",
     "change",
+    "correlate",
     "covariances_of_effects",
     "differentiate_product",
+    "differentiate_square",
     "embed",
+    "prior_slopes",
     "resize",
     "scale",
+    "spread",
     "units_of",
+    "weigh",
+    "whiten",
 ]
 
 
 @dataclass(frozen=True, eq=False)
 class TiedRoot:
-    """Root of the effects of tied levels; an operator on arrays (q, m).
+    """Root of the effects of tied levels, and how these are tied.
 
     Attributes
     ----------
     units : (q, q)
         Lambda.
     dependence : Dependence
-        A.
-    transposed : bool
+        K.
     """
 
     units: FloatArray
     dependence: Dependence
-    transposed: bool = False
 
     @property
-    def T(self) -> TiedRoot:
-        """The transposed operator."""
-        return TiedRoot(self.units, self.dependence, not self.transposed)
+    def T(self) -> FloatArray:
+        """``Lambda'``."""
+        return self.units.T
 
     @property
     def variances(self) -> FloatArray:
         """Diagonal of K, (m,)."""
         return self.dependence.variances()
 
-    def __matmul__(self, u: FloatArray) -> FloatArray:
-        if self.transposed:
-            return self.dependence.spread_transposed(self.units.T @ u)
-        return self.units @ self.dependence.spread(u)
-
-    def __sub__(self, other: TiedRoot) -> _Difference:
-        return _Difference(self, other)
-
-
-@dataclass(frozen=True, eq=False)
-class _Difference:
-    """Difference of two operators."""
-
-    ahead: TiedRoot
-    behind: TiedRoot
-
-    @property
-    def T(self) -> _Difference:
-        """The transposed operator."""
-        return _Difference(self.ahead.T, self.behind.T)
-
-    def __matmul__(self, u: FloatArray) -> FloatArray:
-        return self.ahead @ u - self.behind @ u
+    def __matmul__(self, w: FloatArray) -> FloatArray:
+        return self.units @ w
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,18 +99,40 @@ class RootOfCopies:
 Root: TypeAlias = FloatArray | TiedRoot | RootOfCopies
 
 
-def scale(root: Root | _Difference, u: FloatArray) -> FloatArray:
-    """``b = Lambda u A'``: effects (q, m) of standard normal u (q, m)."""
+def scale(root: Root, u: FloatArray) -> FloatArray:
+    """``b = Lambda u``: effects (q, m) of standardised ones."""
+    if isinstance(root, TiedRoot):
+        return scale(root.units, u)
     if isinstance(root, np.ndarray) and root.size == 1:
         out: FloatArray = root[0, 0] * u
         return out
     return root @ u
 
 
-def change(after: Root, before: Root) -> Root | _Difference:
-    """The operator ``after - before``."""
+def spread(root: Root, e: FloatArray) -> FloatArray:
+    """Standardised effects of standard normal numbers, (q, m): ``w = A e``."""
+    return root.dependence.spread(e) if isinstance(root, TiedRoot) else e
+
+
+def whiten(root: Root, u: FloatArray) -> FloatArray:
+    """Standard normal numbers of standardised effects, (q, m): ``A^-1 w``."""
+    return root.dependence.whiten(u) if isinstance(root, TiedRoot) else u
+
+
+def weigh(root: Root, u: FloatArray) -> FloatArray:
+    """Derivative of half the square of what `whiten` gives, (q, m): u, or ``K^-1 w``."""
+    return root.dependence.solve(u) if isinstance(root, TiedRoot) else u
+
+
+def correlate(root: Root, s: FloatArray) -> FloatArray:
+    """Covariances of standardised effects times numbers, (q, m): s, or ``K s``."""
+    return root.dependence.multiply(s) if isinstance(root, TiedRoot) else s
+
+
+def change(after: Root, before: Root) -> Root:
+    """``Lambda`` after a change less that before it."""
     if isinstance(after, TiedRoot) and isinstance(before, TiedRoot):
-        return after - before
+        return after.units - before.units
     if isinstance(after, RootOfCopies) and isinstance(before, RootOfCopies):
         return after - before
     assert isinstance(after, np.ndarray)
@@ -140,7 +146,7 @@ def resize(root: Root, factor: float) -> Root:
         return factor * root
     if isinstance(root, RootOfCopies):
         return RootOfCopies(factor * root.units)
-    return TiedRoot(factor * root.units, root.dependence, root.transposed)
+    return TiedRoot(factor * root.units, root.dependence)
 
 
 def units_of(root: Root) -> FloatArray:
@@ -154,25 +160,44 @@ def differentiate_product(root: Root, s: FloatArray, u: FloatArray) -> FloatArra
     Returns
     -------
     (q, q), or (q q + k,) where levels are tied
-        In Lambda, then in the k parameters of the dependence; (q, q, c) of copies.
+        In Lambda, then in the k parameters of K, where it is zero; (q, q, c) of copies.
     """
-    if isinstance(root, np.ndarray):
-        return s @ u.T
     if isinstance(root, RootOfCopies):
         copies = root.units.shape[2]
         out: FloatArray = np.einsum("acm,bcm->abc", by_copy(s, copies), by_copy(u, copies))
         return out
-    w = root.dependence.spread(u)
-    return np.append(s @ w.T, root.dependence.outer(root.units.T @ s, u, w))
+    return embed(root, s @ u.T)
+
+
+def differentiate_square(root: Root, b: FloatArray) -> FloatArray:
+    """Derivative of ``<Lambda' b, K Lambda' b>`` in the root, as of `differentiate_product`."""
+    pulled = scale(root.T, b)
+    if not isinstance(root, TiedRoot):
+        return 2.0 * differentiate_product(root, b, pulled)
+    K = root.dependence
+    w = K.multiply(pulled)
+    # dK = -K dP K.
+    return embed(root, 2.0 * (b @ w.T), -K.precision_slope(w, w))
 
 
 def embed(root: Root, d_units: FloatArray, further: FloatArray | None = None) -> FloatArray:
-    """A derivative in Lambda alone in the form of `differentiate_product`."""
+    """A derivative in Lambda, and one in the parameters of K, as of `differentiate_product`."""
     if not isinstance(root, TiedRoot):
         return d_units
     return np.append(
         d_units, np.zeros(root.dependence.n_parameters) if further is None else further
     )
+
+
+def prior_slopes(
+    roots: Sequence[Root], factor: float, v: Sequence[FloatArray], u: Sequence[FloatArray]
+) -> dict[int, FloatArray]:
+    """``factor <v, K^-1 w>`` differentiated in the parameters of K, by the factors that have any."""
+    return {
+        f: factor * root.dependence.precision_slope(v[f], u[f])
+        for f, root in enumerate(roots)
+        if isinstance(root, TiedRoot) and root.dependence.n_parameters
+    }
 
 
 def covariances_of_effects(roots: Sequence[Root], entries: Gram) -> Gram:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
@@ -30,21 +31,35 @@ class Runs:
 
 @dataclass(frozen=True, eq=False)
 class Tridiagonal:
-    """Lower bidiagonal Cholesky factor L of a positive tridiagonal matrix.
+    """A positive tridiagonal matrix as ``G D G' = L L'``, G unit lower bidiagonal.
 
     Attributes
     ----------
-    band : (2, m)
-        Its diagonal, and what is below it; zero where a block ends.
+    pivots : (m,)
+        D.
+    ratios : (m,)
+        What is below the diagonal of G; zero where a block ends.
     """
 
-    band: FloatArray
+    pivots: FloatArray
+    ratios: FloatArray
+
+    @cached_property
+    def band(self) -> FloatArray:
+        """``L = G D^1/2``: its diagonal, and what is below it, (2, m)."""
+        diagonal = np.sqrt(self.pivots)
+        return np.asfortranarray(np.stack([diagonal, self.ratios * diagonal]))
 
     def log_determinant(self) -> float:
         """``log det(L L')``."""
-        return 2.0 * float(np.log(self.band[0]).sum())
+        return float(np.log(self.pivots).sum())
 
-    def solve(self, stack: FloatArray, runs: Runs | None, *, transposed: bool) -> FloatArray:
+    def solve(self, rows: FloatArray) -> FloatArray:
+        """``(L L')^-1 b`` for each row b, (s, m), of which every position is there once."""
+        x, _ = lapack.dpttrs(self.pivots, self.ratios[:-1], rows.T)
+        return np.asarray(x).T
+
+    def substitute(self, stack: FloatArray, runs: Runs | None, *, transposed: bool) -> FloatArray:
         """``L^-1 B`` or ``L^-T B`` for columns B, (1, s, P).
 
         Parameters
@@ -68,23 +83,22 @@ class Tridiagonal:
     def inverse(self) -> tuple[FloatArray, FloatArray]:
         """Entries of ``(L L')^-1`` on its diagonal and beside it, (m,) each.
 
-        With ``g_t = b_t / a_t``: ``V_tt = 1 / a_t^2 + g_t^2 V_(t+1)(t+1)``,
+        With d in D and g in G: ``V_tt = 1 / d_t + g_t^2 V_(t+1)(t+1)``,
         ``V_t(t+1) = -g_t V_(t+1)(t+1)``.
         """
-        a, b = self.band
-        ratio = b / a
-        unit = np.stack([np.ones_like(a), -np.square(ratio)])
-        x, _ = lapack.dtbtrs(unit, a[:, None] ** -2, uplo="L", trans="T", diag="U")
+        unit = np.empty((2, self.pivots.size), order="F")
+        unit[0], unit[1] = 1.0, -np.square(self.ratios)
+        x, _ = lapack.dtbtrs(unit, 1.0 / self.pivots[:, None], uplo="L", trans="T", diag="U")
         diagonal = np.asarray(x)[:, 0]
-        return diagonal, -ratio * np.append(diagonal[1:], 0.0)
+        beside = np.empty_like(diagonal)
+        np.multiply(-self.ratios[:-1], diagonal[1:], out=beside[:-1])
+        beside[-1] = 0.0
+        return diagonal, beside
 
 
 def factor_tridiagonal(diagonal: FloatArray, beside: FloatArray) -> Tridiagonal | None:
     """Factor a matrix with this diagonal and this beside it, (m,) each; None if not positive."""
     if not np.isfinite(diagonal).all():
         return None
-    d, e, info = lapack.dpttrf(diagonal, beside[:-1])
-    if info != 0:
-        return None
-    a = np.sqrt(d)
-    return Tridiagonal(np.asfortranarray(np.stack([a, np.append(e * a[:-1], 0.0)])))
+    pivots, ratios, info = lapack.dpttrf(diagonal, beside[:-1])
+    return None if info != 0 else Tridiagonal(pivots, np.append(ratios, 0.0))

@@ -21,6 +21,7 @@ from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import (
     covariances_of_effects,
     differentiate_product,
+    prior_slopes,
     scale,
 )
 from mixcheck.fitting.likelihood.mode import Mode, whitened
@@ -59,7 +60,7 @@ class Direct:
     u : list of (q, m) or None
         In the modes; None where it is zero.
     slopes : mapping of int to (k,)
-        In the parameters of the dependence of levels of some factors, through H.
+        In the parameters of the dependence of levels of some factors, through H too.
     """
 
     coef: list[FloatArray]
@@ -109,6 +110,10 @@ def pull_back(
         return np.concatenate(betas)
     for f, slope in direct.slopes.items():
         roots[f][roots[f].size - slope.size :] += slope
+    if adjoint.v is not None:
+        # The gradient of h in the modes has the slope K^-1 u.
+        for f, slope in prior_slopes(mode.roots, -1.0, adjoint.v, mode.point.u).items():
+            roots[f][roots[f].size - slope.size :] += slope
     return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], roots)])
 
 

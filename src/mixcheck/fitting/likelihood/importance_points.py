@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from mixcheck.arrays import FloatArray
 from mixcheck.design.levels import Dependence
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.roots import Root, TiedRoot, units_of
+from mixcheck.fitting.latent.roots import Root, TiedRoot, units_of, weigh
 from mixcheck.fitting.likelihood.adjoint import Direct
 from mixcheck.fitting.likelihood.components import ComponentRoots, Components
 from mixcheck.fitting.likelihood.mode import Mode
@@ -121,15 +121,15 @@ class Sampler:
     @cached_property
     def centre(self) -> FloatArray:
         """Modes, (N,)."""
-        parts = zip(self.mode.roots, self.mode.point.u, strict=True)
-        return np.concatenate([_spread(root, u).ravel() for root, u in parts])
+        return np.concatenate([u.ravel() for u in self.mode.point.u])
 
     @cached_property
     def at_mode(self) -> FloatArray:
         """Joint log density of each component at its mode, (C,)."""
         rows: FloatArray = self.parts.row_sums @ self.mode.point.derivatives.value
-        u = np.concatenate([part.ravel() for part in self.mode.point.u])
-        density: FloatArray = rows - 0.5 * (self.parts.effect_sums @ u**2)
+        parts = zip(self.mode.roots, self.mode.point.u, strict=True)
+        squares = np.concatenate([(u * weigh(root, u)).ravel() for root, u in parts])
+        density: FloatArray = rows - 0.5 * (self.parts.effect_sums @ squares)
         return density
 
     def _pull(self, u: FloatArray) -> FloatArray:
@@ -137,8 +137,8 @@ class Sampler:
         out = []
         for root, effects in zip(self.mode.roots, self._by_level(u), strict=True):
             if isinstance(root, TiedRoot):
-                A, flat = root.dependence, effects.transpose(0, 2, 1).reshape(-1, effects.shape[1])
-                flat = A.whiten_transposed(A.whiten(flat))
+                flat = effects.transpose(0, 2, 1).reshape(-1, effects.shape[1])
+                flat = root.dependence.solve(flat)
                 effects = flat.reshape(len(effects), -1, effects.shape[1]).transpose(0, 2, 1)
             out.append(effects.reshape(-1, u.shape[1]))
         return np.concatenate(out)
@@ -240,8 +240,7 @@ class Sampler:
             for start, stack in zip(parts.starts, sums.roots, strict=False)
         ]
         slopes = -2.0 * shares * sums.u
-        w = [effects[:, :, 0] for effects in self._by_level(slopes)]
-        u = [_spread_transposed(root, b) for root, b in zip(self.mode.roots, w, strict=True)]
+        u = [effects[:, :, 0] for effects in self._by_level(slopes)]
         values = np.empty(parts.matrix_starts[-1])
         done = 0
         for target, lower, step, spread in zip(
@@ -253,7 +252,7 @@ class Sampler:
             target += _root_adjoint(lower, step, -2.0 * each * spread)
         entries = Gram({key: values[parts.addresses(key)[0]] for key in latent.pairs})
         moved = {
-            f: self._slopes(f, A, w[f], values, shares, sums)
+            f: self._slopes(f, A, values, shares, sums)
             for f, A in _with_parameters(self.mode.roots).items()
         }
         return Direct(coef, roots, u, moved), entries
@@ -261,40 +260,27 @@ class Sampler:
     def _slopes(
         self,
         f: int,
-        A: Dependence,
-        d_w: FloatArray,
+        K: Dependence,
         values: FloatArray,
         shares: FloatArray,
         sums: Sums,
     ) -> FloatArray:
-        """Derivative in the parameters of K: through ``S``, the density of w, and ``w = A u``."""
-        parts, levels = self.parts, np.arange(d_w.shape[1])
+        """Derivative in the parameters of K: through H, and the density of w."""
+        parts, levels = self.parts, np.arange(self.problem.latent.factors[f].m)
         known = shares[parts.starts[f] : parts.starts[f + 1]] * sums.ties[f]
         diagonal = values[parts.ties_of(f, levels, levels)[0]]
         beside = np.zeros(levels.size)
-        known_beside = A.precision()[1]
+        known_beside = K.precision()[1]
         assert known_beside is not None
         inner = np.flatnonzero(known_beside[:-1])
         beside[inner] = values[parts.ties_of(f, inner, inner + 1)[0]]
-        slopes = A.log_det_slope(diagonal + known[0], beside + known[1])
-        u = self.mode.point.u[f]
-        return slopes + A.outer(d_w, u, A.spread(u))
+        return K.log_det_slope(diagonal + known[0], beside + known[1])
 
 
 def _with_parameters(roots: Sequence[Root]) -> dict[int, Dependence]:
     """How levels are tied, for each factor of which that has parameters."""
     tied = {f: root.dependence for f, root in enumerate(roots) if isinstance(root, TiedRoot)}
     return {f: A for f, A in tied.items() if A.n_parameters}
-
-
-def _spread(root: Root, u: FloatArray) -> FloatArray:
-    """``w = A u``, (q, m)."""
-    return root.dependence.spread(u) if isinstance(root, TiedRoot) else u
-
-
-def _spread_transposed(root: Root, s: FloatArray) -> FloatArray:
-    """``A' s``, (q, m)."""
-    return root.dependence.spread_transposed(s) if isinstance(root, TiedRoot) else s
 
 
 def _root_adjoint(lower: FloatArray, step: FloatArray, spread: FloatArray) -> FloatArray:

@@ -26,7 +26,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.roots import differentiate_product
+from mixcheck.fitting.latent.roots import differentiate_product, prior_slopes
 from mixcheck.fitting.likelihood.adjoint import (
     Direct,
     find_adjoint,
@@ -216,6 +216,7 @@ def _gradient(
     point = mode.point
     left = ascent(problem, mode.roots, point) if problem.has_large_counts else []
     exact = all(np.abs(part).max(initial=0.0) < _EXACT for part in left)
+    known = prior_slopes(mode.roots, 1.0, point.u, point.u)
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
         roots=[
@@ -223,6 +224,6 @@ def _gradient(
             for parts in zip(mode.roots, point.scores, point.u, strict=True)
         ],
         u=None if exact else [-2.0 * part for part in left],
-        slopes=slopes,
+        slopes={f: slope + known.get(f, 0.0) for f, slope in slopes.items()},
     )
     return pull_back(problem, psi, mode, curvature, gram, entries, direct)

@@ -1,6 +1,7 @@
 """Conditional modes of the random effects, by Newton's method.
 
-``h(u) = -sum_i l_i + u'u / 2`` is minimised at given parameters. With crossed factors,
+``h(u) = -sum_i l_i + u'u / 2`` is minimised at given parameters; where levels are tied,
+``w'K^-1 w / 2`` stands for the square of their effects, and ``K^-1`` for I in H. With crossed factors,
 where a factorisation is dear, steps reuse the last one while they converge fast.
 """
 
@@ -17,7 +18,7 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
-from mixcheck.fitting.latent.roots import Root, change, scale, units_of
+from mixcheck.fitting.latent.roots import Root, TiedRoot, change, scale, units_of, weigh, whiten
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -160,8 +161,8 @@ def evaluate_density(
     """``h(u) = u'u / 2 - sum_i l_i`` and derivatives of l; ``u'u`` without fixed effects."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
-    shrunk = _shrunk(problem, u)
-    energy = 0.5 * _inner(shrunk, shrunk) - float(np.add.reduce(d.value))
+    white = [whiten(root, part) for root, part in zip(roots, _shrunk(problem, u), strict=False)]
+    energy = 0.5 * _inner(white, white) - float(np.add.reduce(d.value))
     return Point(u, eta, d, order, energy, problem.latent)
 
 
@@ -174,7 +175,8 @@ def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatA
     """Gradient of ``-h``, (q, m) per factor: ``Lambda' Z' l' - u``, for fixed effects without u."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
     shrunk = _shrunk(problem, point.u)
-    return [*(a - b for a, b in zip(scores, shrunk, strict=False)), *scores[len(shrunk) :]]
+    parts = zip(scores, roots, shrunk, strict=False)
+    return [*(a - weigh(root, u) for a, root, u in parts), *scores[len(shrunk) :]]
 
 
 def build_system(
@@ -344,7 +346,7 @@ def predict_mode(
 ) -> tuple[list[FloatArray], bool]:
     """Conditional modes at `psi` to first order, from the mode at `before`.
 
-    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l')``.
+    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l' - d(K^-1) u)``.
 
     Returns
     -------
@@ -375,6 +377,9 @@ def predict_mode(
             roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]
+    for f, (after, before) in enumerate(zip(moved_roots, roots, strict=True)):
+        if isinstance(after, TiedRoot) and after.dependence.n_parameters:
+            rhs[f] = rhs[f] + (weigh(before, point.u[f]) - weigh(after, point.u[f]))
     du = mode.system.factorization.solve(rhs)
     furthest = max(float(np.abs(part).max()) for part in du)
     if furthest > _FAR:

@@ -13,7 +13,15 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families.family import Family
-from mixcheck.fitting.latent.roots import Root, RootOfCopies, TiedRoot, scale, units_of
+from mixcheck.fitting.latent.roots import (
+    Root,
+    RootOfCopies,
+    TiedRoot,
+    scale,
+    spread,
+    units_of,
+    whiten,
+)
 from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
@@ -119,7 +127,7 @@ class Viewpoint:
         return labels[blocks[0]], [labels[a + k] for a, k in zip(ends, own, strict=False)]
 
     def new_effects(self, rng: np.random.Generator) -> list[FloatArray]:
-        """Standard normal random effects, (q, m) per factor, that leave no predictor outside.
+        """Standardised random effects, (q, m) per factor, that leave no predictor outside.
 
         Where a link does not map the whole line to means, as the identity for counts, the
         likelihood gives no weight to effects whose predictors leave its domain: under it, effects
@@ -132,15 +140,18 @@ class Viewpoint:
         ConvergenceError
             If some row stays outside however often its levels are drawn.
         """
-        u = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
-        if not self.problem.family.may_leave:
-            return u
+        white = [rng.standard_normal(f.shape) for f in self.problem.latent.factors]
         for count in range(_MOST_DRAWS):
+            u = [spread(root, e) for root, e in zip(self.roots, white, strict=True)]
+            if not self.problem.family.may_leave:
+                return u
             density = self.problem.family.log_density(self.problem.data, self.eta(u))
             outside = np.flatnonzero(~np.isfinite(density))
             if not outside.size:
                 return u
-            for f, (effects, factor) in enumerate(zip(u, self.problem.latent.factors, strict=True)):
+            for f, (effects, factor) in enumerate(
+                zip(white, self.problem.latent.factors, strict=True)
+            ):
                 if count < _WHOLE_DRAWS:
                     rows, levels_of = self._sets
                     levels = np.flatnonzero(np.isin(levels_of[f], rows[outside]))
@@ -294,7 +305,8 @@ def see_with(
         "variance": distribution.variance(),
     }
     rows = {name: problem.to_design(part).reshape(copies, -1) for name, part in given.items()}
-    effects = {} if conditioning == "marginal" else name_effects(problem, u)
+    white = [whiten(root, part) for root, part in zip(view.roots, u, strict=True)]
+    effects = {} if conditioning == "marginal" else name_effects(problem, white)
     levels = {name: np.split(values, copies) for name, values in effects.items()}
     masses, mode_masses = None, at_modes.masses
     if family.has_atoms:
