@@ -196,6 +196,31 @@ def test_closed_form() -> None:
             assert llf(*moved) < fit.llf
 
 
+@pytest.mark.parametrize(("family", "most"), [("poisson", 11), ("binomial", 14), ("gaussian", 14)])
+def test_search_begins_near_its_end(family: str, most: int) -> None:
+    """Lagged scores say where a search begins: few evaluations, of which some are for curvature."""
+    rng = np.random.default_rng(5)
+    g, t = np.repeat(np.arange(250), 200), np.tile(np.arange(200), 250)
+    w = rng.normal(size=(250, 200))
+    for k in range(1, 200):
+        w[:, k] = 0.6 * w[:, k - 1] + 0.8 * w[:, k]
+    x = rng.normal(size=g.size)
+    eta = 0.5 + 0.3 * x + 0.7 * w.ravel()
+    y = {
+        "poisson": rng.poisson(np.exp(eta)),
+        "binomial": (rng.random(g.size) < 1.0 / (1.0 + np.exp(-eta))).astype(int),
+        "gaussian": eta + 0.5 * rng.normal(size=g.size),
+    }[family]
+    frame = pd.DataFrame({"g": g, "t": t, "x": x, "y": y})
+    fit = mc.glmm("y ~ x + ar1(0 + t | g)", frame, family=family)
+    assert fit.converged
+    assert fit.convergence.evaluations <= most
+    held = fit.covariance_parameters()
+    if family != "binomial":  # of one success or failure for each effect Laplace is biased
+        # Four standard errors have odds of 6e-5.
+        assert (abs(held["estimate"] - [0.7, 0.6]) < 4.0 * held["std_error"]).all()
+
+
 def test_times_of_any_kind() -> None:
     """Whole numbers from anywhere, floats and ordered categories are one model."""
     frame = make_series()

@@ -51,6 +51,7 @@ from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.memory import keep_memory
 from mixcheck.notices import warn
 from mixcheck.options import shown
 from mixcheck.priors import Prior
@@ -184,6 +185,7 @@ def glmm(
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     chosen = chosen.adapt(design.response, design.labels)
     design = with_shapes(design, chosen.shapes, chosen.predictors)
+    keep_memory()
     problem = arrange(design, chosen)
     penalty = read_priors(priors, design, problem)
     if penalty is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar, final
 
 import numpy as np
@@ -26,6 +27,13 @@ __all__ = ["Autoregressive"]
 _START = 0.5
 # Correlations this close to 1 or -1 stand for them, which r does not reach.
 _INSIDE = 1e-10
+# Longest step of the standard deviation beside its standard error, were positions independent.
+_FARTHEST = 10.0
+# Correlations among which a search may start, where a covariance of neighbours is this many
+# standard errors from zero.
+_GRID = np.linspace(-0.95, 0.95, 39)
+_SEEN = 5.0
+_FREQUENCIES = 256
 # Times of which one product makes a recursion.
 _RUN = 32
 # Largest step in r, and the least information on it beside that on the standard deviation.
@@ -130,6 +138,47 @@ class Autoregressive(Sequential):
             steps.append(min(relative, _LONGEST) * (1.0 + float(theta[1]) ** 2))
         return np.diag(steps)
 
+    def start_from_lags(self, covariances: FloatArray, errors: FloatArray) -> FloatArray | None:
+        """Weighted least squares of ``v phi^k`` over a grid of phi."""
+        if self.n_theta == 1 or not abs(covariances[0]) > _SEEN * errors[0]:
+            return None
+        curves = _GRID[:, None] ** np.arange(1, covariances.size + 1) / errors
+        # For each phi the best v, and what it takes from the squares; at zero nothing.
+        products = curves @ (covariances / errors)
+        squares = np.maximum(np.square(curves).sum(axis=1), 1e-300)
+        best = int(np.argmax(np.maximum(products, 0.0) ** 2 / squares))
+        variance = float(products[best] / squares[best])
+        if not variance > 0.0:
+            return None
+        return self.of_natural(np.array([math.sqrt(variance), _GRID[best]]))
+
+    def steps_of_series(
+        self, theta: FloatArray, spread: float, precision: float, count: int
+    ) -> FloatArray:
+        """That of a long stationary series ``s w_t`` seen with errors of a variance 1 / P.
+
+        With the spectrum ``f = s^2 g + 1 / P``, ``g = (1 - phi^2) / |1 - phi e^(i omega)|^2``, the
+        deviance has the curvature ``count mean (d log f)(d log f)'`` over frequencies (Whittle).
+        """
+        steps = self.unit_steps(theta, np.array([[spread]]))
+        if self.n_theta == 1:
+            return steps
+        s, r = abs(float(theta[0])), float(theta[1])
+        phi = r / math.hypot(1.0, r)
+        cosine = np.cos((np.arange(_FREQUENCIES) + 0.5) * (math.pi / _FREQUENCIES))
+        width = 1.0 - 2.0 * phi * cosine + phi * phi
+        g = (1.0 - phi) * (1.0 + phi) / width
+        # dg/dphi, times dphi/dr = (1 - phi^2)^(3/2).
+        moved = 2.0 * (cosine * (1.0 + phi * phi) - 2.0 * phi) / width**2
+        moved *= ((1.0 - phi) * (1.0 + phi)) ** 1.5
+        spectrum = s * s * g + 1.0 / max(precision, 1e-300)
+        slopes = np.stack([2.0 * s * g, s * s * moved]) / spectrum
+        information = (count / _FREQUENCIES) * (slopes @ slopes.T)
+        # Where the data say nothing, a step is no longer than one of these.
+        information += np.diag(1.0 / np.array([_FARTHEST * steps[0, 0], 1.0 + r * r]) ** 2)
+        root: FloatArray = np.linalg.inv(np.linalg.cholesky(information)).T
+        return root
+
     def natural(self, theta: FloatArray) -> FloatArray:
         """Standard deviation and correlation of neighbours."""
         r = float(theta[-1])
@@ -190,7 +239,7 @@ class _Chain(Dependence):
     ``A = B^-1 c``. Effects are (s, m q), one series after another.
     """
 
-    __slots__ = ("m", "phi", "q", "r", "size")
+    __slots__ = ("__dict__", "m", "phi", "q", "r", "size")
 
     def __init__(self, r: float, m: int, q: int) -> None:
         self.r, self.m, self.q = r, m, q
@@ -225,15 +274,20 @@ class _Chain(Dependence):
 
     def whiten(self, w: FloatArray) -> FloatArray:
         """``c^-1 B w``: the innovations."""
-        out = self._scaled(w, self.size)
+        out = self.size * w
         # size times phi is r.
-        self._apart(out)[..., 1:] -= self.r * self._apart(w)[..., :-1]
+        out[..., 1:] -= self.r * w[..., :-1]
+        out[..., :: self.q] = w[..., :: self.q]
         return out
 
     def whiten_transposed(self, r: FloatArray) -> FloatArray:
         """``B' c^-1 r``."""
-        out = self._scaled(r, self.size)
-        self._apart(out)[..., :-1] -= self.r * self._apart(r)[..., 1:]
+        out = self.size * r
+        out[..., :: self.q] = r[..., :: self.q]
+        before = self.r * r[..., 1:]
+        # What is before the start of a series belongs to another one.
+        before[..., self.q - 1 :: self.q] = 0.0
+        out[..., :-1] -= before
         return out
 
     def log_det(self) -> float:
@@ -246,6 +300,10 @@ class _Chain(Dependence):
 
     def precision(self) -> tuple[FloatArray, FloatArray]:
         """Diagonal and what is beside it, (m q,) each."""
+        return self._precision
+
+    @cached_property
+    def _precision(self) -> tuple[FloatArray, FloatArray]:
         r2 = self.r * self.r
         if self.q == 1:
             return np.ones(self.m), np.zeros(self.m)

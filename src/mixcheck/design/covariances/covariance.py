@@ -302,5 +302,34 @@ class Sequential(Covariance):
         """Correlations of m independent blocks of q positions, by the other parameters."""
 
     @abstractmethod
+    def start_from_lags(self, covariances: FloatArray, errors: FloatArray) -> FloatArray | None:
+        """Theta whose covariances are about these at the first distances; None for no such theta.
+
+        Parameters
+        ----------
+        covariances : (k,)
+            Moment estimates of the covariance of effects 1, 2, .. k positions apart.
+        errors : (k,)
+            Standard errors of these.
+        """
+
+    @abstractmethod
+    def steps_of_series(
+        self, theta: FloatArray, spread: float, precision: float, count: int
+    ) -> FloatArray:
+        """R, (n_theta, n_theta), that makes the information on theta about ``(R R')^-1``.
+
+        Parameters
+        ----------
+        theta : (n_theta,)
+        spread : float
+            Approximate standard error of the standard deviation, were positions independent.
+        precision : float
+            Information of the data on one effect.
+        count : int
+            Number of effects.
+        """
+
+    @abstractmethod
     def carry(self, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """What is left of the last known effect so many steps away from it, (n,)."""

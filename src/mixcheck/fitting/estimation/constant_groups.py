@@ -22,7 +22,8 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = [
     "INFINITE",

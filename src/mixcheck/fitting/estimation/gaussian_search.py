@@ -18,7 +18,7 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.optimize import update_inverse
 from mixcheck.fitting.latent.roots import units_of
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import (
     Entries,
     Profile,
@@ -31,6 +31,7 @@ from mixcheck.fitting.likelihood.profiled_jointly import (
     least_residual,
 )
 from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["Chart", "above_diagonal", "entries_of", "find_optimum", "newton_step", "to_lower"]
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.gaussian import is_profiled
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["require_identified", "require_variation"]

@@ -31,6 +31,7 @@ from mixcheck.families import Gaussian
 from mixcheck.fitting.estimation.optimize import Optimum, minimise
 from mixcheck.fitting.estimation.reml import Joint, expand
 from mixcheck.fitting.estimation.start import whiten
+from mixcheck.fitting.latent.roots import whiten_effects
 from mixcheck.fitting.likelihood.approximation import (
     RESTRICTED,
     Approximation,
@@ -149,7 +150,7 @@ def generalised_chi_square(problem: Problem, mode: Mode) -> float:
     """
     residual, information = _working(problem, mode.point.eta)
     weight = information if problem.weights is None else problem.weights * information
-    white = [whiten(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
+    white = [whiten_effects(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
     return float(weight @ residual**2) + sum(float(np.vdot(e, e)) for e in white)
 
 

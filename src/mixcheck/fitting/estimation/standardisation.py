@@ -17,7 +17,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, lay_out
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["Standardised", "standardise"]
 

@@ -44,6 +44,8 @@ _SCORING_DECREMENT = 1e-3
 _LEAST_SHRINKAGE = 0.1
 # Standard deviations are measured as if they were at least this, per precision of a level.
 _LEAST_DEVIATION = 0.03
+# Tied effects are taken to hold no more of the residual variance before them.
+_MOST_OF_VARIANCE = 0.9
 _MAX_EM = 6
 # EM stops where it changes the covariance parameters by less, relative to the largest.
 _EM_CHANGE = 0.15
@@ -193,14 +195,56 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
     """Starting values of all parameters, (P,): fixed effects, then theta."""
     beta, d = fixed.beta, fixed.derivatives
     theta = np.zeros(problem.n_theta)
+    tied = any(term.tied for term in problem.terms)
+    bend = _bend(problem, beta) if tied else 0.0
     if problem.terms:
         gram = problem.latent.gram(problem.observed(d).second)
         information = [np.maximum(w, 1e-12) for w in _diagonals(problem, gram)]
         scores = problem.latent.scatter({k: d.first[k] for k in problem.latent.random_predictors})
         deviations = [_moment_deviations(r, w) for r, w in zip(scores, information, strict=True)]
         for term in problem.terms:
-            theta[term.theta] = term.covariance.start(deviations[term.factor][term.columns])
+            own = [part[term.factor][term.columns] for part in (deviations, scores, information)]
+            theta[term.theta] = term.start(*own, bend=bend if term.predictor == 0 else 0.0)
+    if tied:
+        beta = _conditional(problem, beta, theta, bend)
     return np.concatenate([beta, theta])
+
+
+def _bend(problem: Problem, beta: FloatArray) -> float:
+    """Mean curvature of the mean beside its slope, as a function of its predictor.
+
+    As canonical links have it: third derivatives of the log density beside the second ones.
+    """
+    d = problem.derivatives(problem.fixed(beta), 3)
+    second, third = d.second.get((0, 0)), d.third.get((0, 0, 0))
+    if second is None or third is None:
+        return 0.0
+    ratio = float(third.sum()) / (float(second.sum()) or np.inf)
+    return min(max(ratio, -1.0), 1.0) if np.isfinite(ratio) else 0.0
+
+
+def _conditional(problem: Problem, beta: FloatArray, theta: FloatArray, bend: float) -> FloatArray:
+    """Fixed effects given effects of tied levels, (n_beta,), from those without random effects.
+
+    ``E mu(eta + b) = mu(eta + v mu_2 / 2 mu_1)`` to first order in the variance v of b, and a
+    normal residual is left its share of the variance.
+    """
+    out = beta.copy()
+    sizes = dict.fromkeys(range(len(problem.X)), 0.0)
+    for term in problem.terms:
+        if term.tied:
+            root = term.units(theta[term.theta])
+            sizes[term.predictor] += float(np.trace(root @ root.T)) / len(root)
+    shifts = {0: -0.5 * bend * sizes[0]}
+    if problem.family.is_linear:
+        whole = float(np.exp(2.0 * problem.fixed(beta)[1]).mean())
+        shifts[1] = 0.5 * math.log1p(-min(sizes[0] / whole, _MOST_OF_VARIANCE))
+    for k, shift in shifts.items():
+        X = problem.X[k]
+        step = _newton_step(X.T @ X, X.sum(axis=0)) if shift else None
+        if step is not None:
+            out[problem.beta_slices[k]] += shift * step
+    return out
 
 
 def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
@@ -236,6 +280,8 @@ def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Ev
 
 def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
     """Covariances from modes and their variances, as theta."""
+    if all(term.tied for term in problem.terms):
+        return theta
     entries = mode.system.factorization.inverse_entries()
     out = theta.copy()
     for term in problem.terms:
@@ -281,7 +327,7 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
         deviations = np.abs(np.diag(term.units(theta)))
         spread = _theta_spread(deviations, levels[term.factor][term.columns])
         where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
-        scale[where, where] = term.covariance.unit_steps(theta, spread)
+        scale[where, where] = term.unit_steps(theta, spread, levels[term.factor][term.columns])
     return scale
 
 

@@ -47,7 +47,8 @@ from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["GroupIntegral", "integrate_alike", "integrate_wide"]
 

@@ -84,7 +84,7 @@ class Factorization:
         return lower
 
     def log_det(self) -> float:
-        """``log det H``, and ``log det K`` where levels are tied: that of ``Lambda'Z'WZ Lambda K + I``."""
+        """``log det H``; with ``log det K`` where levels are tied, so that no data make it zero."""
         out = sum(
             block.log_determinant() if isinstance(block, Tridiagonal) else log_determinant(block)
             for block in self.lower
@@ -216,7 +216,7 @@ class Factorization:
     ) -> tuple[FloatArray, FloatArray]:
         """``T^-1 - sum_g V_fg (T^-1 S_fg)'`` on the diagonal and beside it, (m,) each."""
         latent = self.latent
-        diagonal, beside = lower.inverse()
+        diagonal, beside = lower.inverse
         for g in range(f + 1, len(latent.factors)):
             solved = self._solve_pairs(f, g, self.coupling[f, g], transposed=True)[0]
             coupled, left, m = out[f, g][0], latent.pairs[f, g].left, diagonal.size

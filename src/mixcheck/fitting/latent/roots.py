@@ -35,8 +35,9 @@ __all__ = [
     "scale",
     "spread",
     "units_of",
+    "unwhiten",
     "weigh",
-    "whiten",
+    "whiten_effects",
 ]
 
 
@@ -114,13 +115,18 @@ def spread(root: Root, e: FloatArray) -> FloatArray:
     return root.dependence.spread(e) if isinstance(root, TiedRoot) else e
 
 
-def whiten(root: Root, u: FloatArray) -> FloatArray:
+def whiten_effects(root: Root, u: FloatArray) -> FloatArray:
     """Standard normal numbers of standardised effects, (q, m): ``A^-1 w``."""
     return root.dependence.whiten(u) if isinstance(root, TiedRoot) else u
 
 
+def unwhiten(root: Root, e: FloatArray) -> FloatArray:
+    """What `weigh` gives, from what `whiten_effects` gives: e, or ``A^-T e``."""
+    return root.dependence.whiten_transposed(e) if isinstance(root, TiedRoot) else e
+
+
 def weigh(root: Root, u: FloatArray) -> FloatArray:
-    """Derivative of half the square of what `whiten` gives, (q, m): u, or ``K^-1 w``."""
+    """Derivative of half the square of what `whiten_effects` gives, (q, m): u, or ``K^-1 w``."""
     return root.dependence.solve(u) if isinstance(root, TiedRoot) else u
 
 
@@ -192,7 +198,7 @@ def embed(root: Root, d_units: FloatArray, further: FloatArray | None = None) ->
 def prior_slopes(
     roots: Sequence[Root], factor: float, v: Sequence[FloatArray], u: Sequence[FloatArray]
 ) -> dict[int, FloatArray]:
-    """``factor <v, K^-1 w>`` differentiated in the parameters of K, by the factors that have any."""
+    """Derivative of ``factor <v, K^-1 w>`` in the parameters of K, of the factors that have any."""
     return {
         f: factor * root.dependence.precision_slope(v[f], u[f])
         for f, root in enumerate(roots)

@@ -80,6 +80,7 @@ class Tridiagonal:
         out[0][:, runs.order] = np.asarray(x).T
         return out
 
+    @cached_property
     def inverse(self) -> tuple[FloatArray, FloatArray]:
         """Entries of ``(L L')^-1`` on its diagonal and beside it, (m,) each.
 
@@ -98,7 +99,7 @@ class Tridiagonal:
 
 def factor_tridiagonal(diagonal: FloatArray, beside: FloatArray) -> Tridiagonal | None:
     """Factor a matrix with this diagonal and this beside it, (m,) each; None if not positive."""
-    if not np.isfinite(diagonal).all():
-        return None
-    pivots, ratios, info = lapack.dpttrf(diagonal, beside[:-1])
-    return None if info != 0 else Tridiagonal(pivots, np.append(ratios, 0.0))
+    ratios = beside.copy()
+    pivots, ratios[:-1], info = lapack.dpttrf(diagonal, ratios[:-1], overwrite_e=1)
+    # What is not finite stays so in all pivots after it.
+    return Tridiagonal(pivots, ratios) if info == 0 and np.isfinite(pivots.sum()) else None

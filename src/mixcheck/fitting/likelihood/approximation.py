@@ -13,7 +13,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.likelihood.adjoint import Adjoint
-from mixcheck.fitting.likelihood.mode import Mode, predict_mode
+from mixcheck.fitting.likelihood.mode import Mode, first_effects, predict_mode
 from mixcheck.fitting.likelihood.objective import (
     Evaluation,
     GroupEvaluation,
@@ -328,7 +328,8 @@ def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Ob
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
-            found = approximation.evaluate(problem, psi, problem.latent.zeros(), sloped=sloped)
+            start = first_effects(problem, psi)
+            found = approximation.evaluate(problem, psi, start, sloped=sloped)
         else:
             u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             chord = nearby.mode.system.factorization

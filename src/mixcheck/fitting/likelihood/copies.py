@@ -21,7 +21,8 @@ from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
 from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.mode import Mode, Point, System
-from mixcheck.fitting.likelihood.problem import Problem, Term, add_roundings
+from mixcheck.fitting.likelihood.problem import Problem, add_roundings
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["Batch", "Copies", "choose_copies", "join_responses", "merge_copies", "sum_copies"]
 
@@ -111,7 +112,7 @@ class Copies:
         energy = 0.5 * sum(float(np.vdot(part, part)) for part in u)
         energy -= float(np.add.reduce(derivatives.value))
         roots = [units_of(root)[:, :, k] for root in mode.roots]
-        here = Point(u, eta, derivatives, point.order, energy, latent)
+        here = Point(u, eta, derivatives, point.order, energy, latent, u)
         return Mode(here, System(alone, gram, mode.system.observed), roots, mode.steps)
 
 

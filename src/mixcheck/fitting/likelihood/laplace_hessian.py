@@ -41,7 +41,8 @@ from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["differentiate_twice", "has_hessian"]
 

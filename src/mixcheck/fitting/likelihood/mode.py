@@ -1,8 +1,8 @@
 """Conditional modes of the random effects, by Newton's method.
 
 ``h(u) = -sum_i l_i + u'u / 2`` is minimised at given parameters; where levels are tied,
-``w'K^-1 w / 2`` stands for the square of their effects, and ``K^-1`` for I in H. With crossed factors,
-where a factorisation is dear, steps reuse the last one while they converge fast.
+``w'K^-1 w / 2`` stands for the square of their effects, and ``K^-1`` for I in H. With crossed
+factors, where a factorisation is dear, steps reuse the last one while they converge fast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
-from mixcheck.fitting.latent.roots import Root, TiedRoot, change, scale, units_of, weigh, whiten
+from mixcheck.fitting.latent.roots import (
+    Root,
+    TiedRoot,
+    change,
+    scale,
+    units_of,
+    unwhiten,
+    weigh,
+    whiten_effects,
+)
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "build_system",
     "evaluate_density",
     "find_mode",
+    "first_effects",
     "predict_mode",
     "predictors",
     "stalls",
@@ -81,6 +91,8 @@ class Point:
     energy : float
         ``h(u)``.
     latent : Latent
+    white : list of (q, m)
+        The effects that have a prior, as standard normal numbers.
     """
 
     u: list[FloatArray]
@@ -89,6 +101,7 @@ class Point:
     order: int
     energy: float
     latent: Latent
+    white: list[FloatArray]
 
     @cached_property
     def scores(self) -> list[FloatArray]:
@@ -161,9 +174,11 @@ def evaluate_density(
     """``h(u) = u'u / 2 - sum_i l_i`` and derivatives of l; ``u'u`` without fixed effects."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
-    white = [whiten(root, part) for root, part in zip(roots, _shrunk(problem, u), strict=False)]
+    white = [
+        whiten_effects(root, part) for root, part in zip(roots, _shrunk(problem, u), strict=False)
+    ]
     energy = 0.5 * _inner(white, white) - float(np.add.reduce(d.value))
-    return Point(u, eta, d, order, energy, problem.latent)
+    return Point(u, eta, d, order, energy, problem.latent, white)
 
 
 def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
@@ -174,9 +189,8 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``, (q, m) per factor: ``Lambda' Z' l' - u``, for fixed effects without u."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
-    shrunk = _shrunk(problem, point.u)
-    parts = zip(scores, roots, shrunk, strict=False)
-    return [*(a - weigh(root, u) for a, root, u in parts), *scores[len(shrunk) :]]
+    parts = zip(scores, roots, point.white, strict=False)
+    return [*(a - unwhiten(root, e) for a, root, e in parts), *scores[len(point.white) :]]
 
 
 def build_system(
@@ -215,7 +229,8 @@ def _advance(
     limit = point.energy + max(_ROUNDING * (1.0 + abs(point.energy)), problem.rounding)
     length = 1.0
     for looked in range(1, _MAX_HALVINGS + 1):
-        u = [a + length * b for a, b in zip(point.u, step, strict=True)]
+        part = step if length == 1.0 else [length * b for b in step]
+        u = [a + b for a, b in zip(point.u, part, strict=True)]
         after = evaluate_density(problem, base, roots, u, order)
         if after.energy <= limit:
             return after, looked
@@ -309,6 +324,26 @@ def find_mode(
     return None
 
 
+def first_effects(problem: Problem, psi: FloatArray) -> list[FloatArray]:
+    """Where a search for the modes may begin without any nearby: zeros, or better where it matters.
+
+    Effects of tied levels are many, and far from zero where few rows say much of each. There the
+    responses themselves are taken for means: with their predictors ``eta_0`` and the information W
+    there, u is that of a normal response, ``H u = Lambda' Z' W (eta_0 - eta)``.
+    """
+    zeros = problem.latent.zeros()
+    if not problem.latent.tied or problem.latent.random_predictors != (0,):
+        return zeros
+    family, base = problem.family, problem.fixed(psi)
+    roots = problem.roots(psi[problem.n_beta :])
+    at = family.links[0].link(family.start_parameters(problem.data)[0])
+    weight = problem.step_information([at, *base[1:]])[0, 0]
+    system = build_system(problem, roots, Curvature({(0, 0): weight}, {}), observed=False)
+    if system is None:
+        return zeros
+    return system.factorization.solve(whitened(problem, roots, {0: weight * (at - base[0])}))
+
+
 def step_to_mode(
     problem: Problem,
     base: Sequence[FloatArray],
@@ -377,9 +412,10 @@ def predict_mode(
             roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]
-    for f, (after, before) in enumerate(zip(moved_roots, roots, strict=True)):
-        if isinstance(after, TiedRoot) and after.dependence.n_parameters:
-            rhs[f] = rhs[f] + (weigh(before, point.u[f]) - weigh(after, point.u[f]))
+    for f, moved_root in enumerate(moved_roots):
+        if isinstance(moved_root, TiedRoot) and moved_root.dependence.n_parameters:
+            before = unwhiten(roots[f], point.white[f])
+            rhs[f] = rhs[f] + before - weigh(moved_root, point.u[f])
     du = mode.system.factorization.solve(rhs)
     furthest = max(float(np.abs(part).max()) for part in du)
     if furthest > _FAR:

@@ -16,9 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.covariances import Covariance, Sequential
 from mixcheck.design.frames import row_label
-from mixcheck.design.levels import Dependence
 from mixcheck.design.matrices import Design
 from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.errors import OptionError
@@ -27,9 +25,10 @@ from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, la
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.likelihood.log_prior import LogPrior
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.recent import Recent
 
-__all__ = ["Curvature", "Problem", "Term", "add_roundings", "arrange"]
+__all__ = ["Curvature", "Problem", "add_roundings", "arrange"]
 
 # Scores of counts beyond this are known to no better than 1e-9.
 _LARGE = 1e6
@@ -51,67 +50,6 @@ def add_roundings(sizes: FloatArray) -> FloatArray:
         errors = np.linalg.norm(shares, axis=-1) * _LARGE_TERMS * np.finfo(np.float64).eps
         out: FloatArray = np.where(known, largest * errors, largest)
     return out
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """Where one random term of the formula lives.
-
-    Attributes
-    ----------
-    block : RandomBlock
-    predictor : int
-    factor : int
-        Its grouping factor in the latent system.
-    columns : slice
-        Its random effects among those of the factor.
-    theta : slice
-        Its parameters among all covariance parameters.
-    """
-
-    block: RandomBlock
-    predictor: int
-    factor: int
-    columns: slice
-    theta: slice
-
-    @property
-    def covariance(self) -> Covariance:
-        """Structure of the covariance of its effects."""
-        return self.block.covariance
-
-    @property
-    def tied(self) -> bool:
-        """Whether it is a factor of its own, whose levels are not independent."""
-        return self.block.ties is not None
-
-    def units(self, theta: FloatArray) -> FloatArray:
-        """``Lambda`` among its columns of the factor, (c, c)."""
-        if isinstance(self.covariance, Sequential):
-            return np.full((1, 1), self.covariance.deviation(theta))
-        return self.covariance.root(theta)
-
-    def dependence(self, theta: FloatArray) -> Dependence | None:
-        """A over the levels of the factor; None where they are independent."""
-        if isinstance(self.covariance, Sequential):
-            return self.covariance.dependence(theta, len(self.block.levels))
-        relation = self.block.relation
-        return None if relation is None else relation.dependence
-
-    def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
-        """Derivative in theta from one in the root of its factor."""
-        if isinstance(self.covariance, Sequential):
-            return d_root[: self.covariance.n_theta]
-        if self.tied:
-            d_root = d_root.reshape(self.covariance.q, -1)
-        return self.covariance.pull_back(theta, d_root[self.columns, self.columns])
-
-    def by_level(self, effects: FloatArray) -> FloatArray:
-        """Its effects by level of the grouping factor, (q, m), from those of the factor, (c, M)."""
-        own = effects[self.columns]
-        if isinstance(self.covariance, Sequential):
-            return own.reshape(-1, self.covariance.q).T
-        return own
 
 
 @dataclass(frozen=True, eq=False)

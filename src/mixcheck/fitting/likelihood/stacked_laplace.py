@@ -104,7 +104,7 @@ def look_at(
     """
     count, roots = len(psi), copies.roots(psi)
     eta = predictors(problem, copies.fixed(psi), roots, u)
-    point = Point(u, eta, problem.derivatives(eta, 3), 3, np.nan, problem.latent)
+    point = Point(u, eta, problem.derivatives(eta, 3), 3, np.nan, problem.latent, u)
     energy = 0.5 * sum_copies([part * part for part in u], count)
     energy = energy - sum_copies([point.derivatives.value], count)
     curvature = problem.observed(point.derivatives)

@@ -20,7 +20,7 @@ from mixcheck.fitting.latent.roots import (
     scale,
     spread,
     units_of,
-    whiten,
+    whiten_effects,
 )
 from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
@@ -305,7 +305,7 @@ def see_with(
         "variance": distribution.variance(),
     }
     rows = {name: problem.to_design(part).reshape(copies, -1) for name, part in given.items()}
-    white = [whiten(root, part) for root, part in zip(view.roots, u, strict=True)]
+    white = [whiten_effects(root, part) for root, part in zip(view.roots, u, strict=True)]
     effects = {} if conditioning == "marginal" else name_effects(problem, white)
     levels = {name: np.split(values, copies) for name, values in effects.items()}
     masses, mode_masses = None, at_modes.masses

@@ -25,7 +25,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.latent.layout import Latent, Pair
-from mixcheck.fitting.latent.roots import Root, scale, whiten
+from mixcheck.fitting.latent.roots import Root, scale, whiten_effects
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, step_to_mode
 from mixcheck.fitting.likelihood.problem import Problem
@@ -475,7 +475,7 @@ def _log_ratio(block: _Block, base: Sequence[FloatArray], mode: Mode, u: FloatAr
     moved = u - mode.point.u[0]
     b = scale(block.root, moved)
     quadratic = np.einsum("qm,qsm,sm->m", b, mode.system.gram[0, 0], b)
-    further, white = whiten(block.root, moved), whiten(block.root, u)
+    further, white = whiten_effects(block.root, moved), whiten_effects(block.root, u)
     quadratic += np.einsum("qm,qm->m", further, further)
     levels = 0.5 * (quadratic - np.einsum("qm,qm->m", white, white))
     out: FloatArray = density + np.bincount(factor.ties.blocks, levels, density.size)

@@ -18,7 +18,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
 from mixcheck.families.family import Observed
-from mixcheck.fitting.latent.roots import Root, whiten
+from mixcheck.fitting.latent.roots import Root, whiten_effects
 from mixcheck.fitting.likelihood.mode import (
     Point,
     ascent,
@@ -273,8 +273,8 @@ class _Search:
         eta = predictors(problem, stack.base, view.roots, u)
         alone = problem.latent.random_predictors == (0,)
         d = problem.derivatives_in_mean(eta) if alone else problem.derivatives(eta, 2)
-        point = Point(u, eta, d, 2, np.nan, problem.latent)
-        white = [whiten(root, part) for root, part in zip(view.roots, u, strict=True)]
+        white = [whiten_effects(root, part) for root, part in zip(view.roots, u, strict=True)]
+        point = Point(u, eta, d, 2, np.nan, problem.latent, white)
         energy = 0.5 * _by_copy([part * part for part in white], copies)
         energy = energy - point.derivatives.value.reshape(copies, -1).sum(axis=1)
         system = build_system(

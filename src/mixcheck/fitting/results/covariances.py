@@ -9,7 +9,8 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances import Kind
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.inference.wald import wald_intervals
 from mixcheck.options import require_number
 from mixcheck.port import CovarianceEstimates

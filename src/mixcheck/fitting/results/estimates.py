@@ -31,7 +31,8 @@ from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode
-from mixcheck.fitting.likelihood.problem import Problem, Term
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.results.covariances import describe_parameters
 from mixcheck.fitting.results.explanations import explain_limits

@@ -14,7 +14,7 @@ from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import OptionError
 from mixcheck.fitting.latent.roots import scale as scale_effects
-from mixcheck.fitting.likelihood.problem import Term
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
     population_mean,
