@@ -16,6 +16,8 @@ FORMULAS = [
     "y ~ x + (1 | g / part)",
     "y ~ x + (1 | g) + (1 | h)",
     "y ~ 0 + (1 | g)",
+    "y ~ x + ar1(0 + t | g)",
+    "y ~ x + (1 | h) + ar1(0 + t | g)",
 ]
 
 
@@ -28,7 +30,10 @@ def table() -> pd.DataFrame:
     eta = 0.8 + 0.4 * x + rng.normal(size=10)[g] * (0.8 + 0.6 * x) + rng.normal(size=3)[h] * 0.5
     part = np.tile([0, 0, 0, 1, 1, 1], 10)
     eta = eta + np.tile([1.0, -1.0, -1.0, 1.0], 5)[2 * g + part]
-    return pd.DataFrame({"g": g, "h": h, "part": part, "x": x, "y": rng.poisson(np.exp(eta))})
+    t = np.tile(np.arange(6), 10)
+    return pd.DataFrame(
+        {"g": g, "h": h, "part": part, "t": t, "x": x, "y": rng.poisson(np.exp(eta))}
+    )
 
 
 def dense_degrees(fit: mc.GLMM) -> list[float]:
@@ -38,7 +43,8 @@ def dense_degrees(fit: mc.GLMM) -> list[float]:
         block = term.block
         root = term.covariance.root(theta[term.theta])
         whole = np.zeros((fit.nobs, len(block.levels), root.shape[0]))
-        whole[np.arange(fit.nobs), block.codes] = block.Z @ root
+        Z = block.Z if block.positions is None else np.eye(len(root))[block.positions]
+        whole[np.arange(fit.nobs), block.codes] = Z @ root
         columns.append(whole.reshape(fit.nobs, -1))
         sizes.append(columns[-1].shape[1])
     C = np.column_stack(columns)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.fitting.latent.roots import whiten_effects
 from mixcheck.fitting.likelihood.mode import Mode, build_system, whitened
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
@@ -79,7 +80,10 @@ def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
     schur = _information(problem, second, fixed) - _flatten(crosses) @ _flatten(solved).T
     spread = np.linalg.pinv(schur, hermitian=True)
     for term in problem.terms:
-        part = [column[term.factor][term.columns].ravel() for column in solved]
+        # Their square under the prior: that of white noise where levels are tied.
+        root = mode.roots[term.factor]
+        white = [whiten_effects(root, column[term.factor]) for column in solved]
+        part = [effects[term.columns].ravel() for effects in white]
         if term.tied:
             lost = factorization.tied_trace(term.factor, entries)
         else:
