@@ -56,6 +56,7 @@ __all__ = [
     "Rowwise",
     "ScoreProjection",
     "Scored",
+    "Tailed",
     "TermLevels",
     "Traceable",
     "Weighted",
@@ -298,6 +299,16 @@ class Dispersed(Protocol):
     @property
     def fits_frequencies(self) -> bool:
         """Whether the model was fitted to how often each value occurs."""
+        ...
+
+
+@runtime_checkable
+class Tailed(Protocol):
+    """A model that knows how much a response far out says of its mean."""
+
+    @property
+    def heavy_tailed(self) -> bool:
+        """Whether it says little: the score in the mean falls with the distance."""
         ...
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "mean_residuals",
     "pearson_residuals",
     "pearson_statistic",
+    "score_residuals",
     "uncut_residuals",
     "unless_held",
 ]
@@ -50,6 +51,20 @@ def mean_residuals(seen: DataView) -> FloatArray:
     """
     most = _CUT if seen.probability is None else _LARGEST
     return np.clip(uncut_residuals(seen), -most, most)
+
+
+def score_residuals(seen: DataView) -> FloatArray:
+    """Scores of the mean at the modes, each times its standard deviation, (.., n), of variance one.
+
+    Where tails are heavy they say more of the mean than Pearson's residuals, whose unit is a
+    standard deviation that rows far out make. Where responses have no variance, the scores
+    themselves.
+    """
+    scores, spread = seen.scores["mean"], np.sqrt(seen.mode_variance)
+    finite = np.isfinite(spread).all(axis=-1, keepdims=True)
+    scores = scores * np.where(finite, spread, 1.0)
+    size = np.sqrt(np.mean(scores**2, axis=-1, keepdims=True))
+    return scores / np.where(size > 0.0, size, 1.0)
 
 
 def uncut_residuals(seen: DataView) -> FloatArray:

@@ -10,7 +10,12 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, remark_on, require_against
 from mixcheck.checks.check import Check
-from mixcheck.checks.pearson import mean_residuals, uncut_residuals, unless_held
+from mixcheck.checks.pearson import (
+    mean_residuals,
+    score_residuals,
+    uncut_residuals,
+    unless_held,
+)
 from mixcheck.checks.pooled import pool_of, with_statistic
 from mixcheck.checks.regressor import Regressor
 from mixcheck.checks.statistic import (
@@ -20,7 +25,7 @@ from mixcheck.checks.statistic import (
     Outcome,
     RowStatistic,
 )
-from mixcheck.port import DataView
+from mixcheck.port import DataView, Tailed
 from mixcheck.report.finding import Effect, Finding
 
 __all__ = ["FITTED", "Trend"]
@@ -44,8 +49,9 @@ class Trend(Check):
 
     Modes leave in the residuals what a predictor of whole groups explains; a draw of the random
     effects would take it away. Residuals of a continuous response are cut at 3, so that no single
-    row makes a trend; `Outliers` is for these. Where the estimates hold the sum of the residuals at
-    zero, as in the levels of a factor of a Gaussian model, there is no evidence either way.
+    row makes a trend; `Outliers` is for these. Of a t response, whose standard deviation is that of
+    its tails, the scores of the mean are taken, in their own standard deviations. Where the
+    estimates hold the sum of the residuals at zero, as in the levels of a factor of a Gaussian model, there is no evidence either way.
 
     Parameters
     ----------
@@ -80,18 +86,26 @@ class Trend(Check):
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows where the predictor is known."""
         outcomes = ask_against(self, context, factor=self.factor)
+        model = context.model
+        heavy = isinstance(model, Tailed) and model.heavy_tailed
         remark = "" if self.factor else remark_on(self.against, context)
-        return tuple(_remarked(outcome, remark) for outcome in outcomes)
+        return tuple(_told(outcome, remark, heavy=heavy) for outcome in outcomes)
 
     def along(self, regressor: Regressor) -> CheckStatistic:
         """The statistic of a curve, or of levels."""
         return _TrendStatistic(self.name, self.kind, regressor)
 
 
-def _remarked(outcome: Outcome, remark: str) -> Outcome:
+def _told(outcome: Outcome, remark: str, *, heavy: bool) -> Outcome:
+    """The statistic that knows what to say of its predictor, and of the tails of the response."""
     if isinstance(outcome, RowStatistic):
-        return replace(outcome, remark=f"{outcome.remark} {remark}".strip())
-    return replace(outcome, remark=remark) if isinstance(outcome, _TrendStatistic) else outcome
+        inner = outcome.inner
+        assert isinstance(inner, _TrendStatistic)
+        told = f"{outcome.remark} {remark}".strip()
+        return replace(outcome, remark=told, inner=replace(inner, heavy=heavy))
+    if isinstance(outcome, _TrendStatistic):
+        return replace(outcome, remark=remark, heavy=heavy)
+    return outcome
 
 
 @final
@@ -103,12 +117,14 @@ class _TrendStatistic(CheckStatistic):
 
     along: Regressor
     remark: str = field(default="", kw_only=True)
+    heavy: bool = field(default=False, kw_only=True)
 
     def numbers(self, data_view: DataView) -> FloatArray:
         regression = self.along.at(data_view)
+        kinds = (score_residuals,) * 2 if self.heavy else (mean_residuals, uncut_residuals)
         cut, uncut = (
             regression.regress(one - np.mean(one, axis=-1, keepdims=True))
-            for one in (mean_residuals(data_view), uncut_residuals(data_view))
+            for one in (kind(data_view) for kind in kinds)
         )
         found = unless_held(cut, uncut)
         return np.concatenate([found[..., : self.along.dimension], regression.read(found)], axis=-1)

@@ -166,6 +166,8 @@ class Family(ABC):
         Whether the response is a whole number from zero without an upper bound.
     zero_part : {"inflation", "hurdle"} or None
         What a zero part is to it: more zeros beside its own, zeros where it has none, or nothing.
+    heavy_tailed : bool
+        Whether a response far out says little of the mean: its score falls with its distance.
     normal_error : bool
         Whether the response is its mean and an independent normal error, whose standard
         deviation is the dispersion: what a random effect of each row would be too.
@@ -205,6 +207,7 @@ class Family(ABC):
     unit_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     is_count: ClassVar[bool] = False
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
+    heavy_tailed: ClassVar[bool] = False
     normal_error: ClassVar[bool] = False
     linear_in_response: ClassVar[bool] = False
     wider: ClassVar[tuple[str, ...]] = ()

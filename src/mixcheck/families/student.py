@@ -79,6 +79,7 @@ class StudentT(Template):
     name: ClassVar[str] = "t"
     allowed_links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
     precision_power: ClassVar[float | None] = -0.5
+    heavy_tailed: ClassVar[bool] = True
     unit_range: ClassVar[tuple[float, float]] = (1e-80, 1e80)
     alike: ClassVar[tuple[str, ...]] = ("gaussian",)
     also_called: ClassVar[str] = "student studentt tfamily studentst tdist"

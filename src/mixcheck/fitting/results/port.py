@@ -86,6 +86,11 @@ class GlmmPort(Refitting):
         return self.family.fits_variance
 
     @property
+    def heavy_tailed(self) -> bool:
+        """Whether a response far out says little of the mean."""
+        return self.family.heavy_tailed
+
+    @property
     def fits_frequencies(self) -> bool:
         """Whether the model was fitted to how often each value occurs."""
         return self.family.fits_frequencies
