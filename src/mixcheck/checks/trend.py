@@ -51,7 +51,8 @@ class Trend(Check):
     effects would take it away. Residuals of a continuous response are cut at 3, so that no single
     row makes a trend; `Outliers` is for these. Of a t response, whose standard deviation is that of
     its tails, the scores of the mean are taken, in their own standard deviations. Where the
-    estimates hold the sum of the residuals at zero, as in the levels of a factor of a Gaussian model, there is no evidence either way.
+    estimates hold the sum of the residuals at zero, as in the levels of a factor of a Gaussian
+    model, there is no evidence either way.
 
     Parameters
     ----------
