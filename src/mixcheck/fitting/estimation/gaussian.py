@@ -218,7 +218,10 @@ class GaussianFit:
             mixed = 2.0 * cross / variance
             out[:p, p + 1 :], out[p + 1 :, :p] = mixed, mixed.T
             if p:
-                inner = inner + mixed.T @ lapack.dposv(out[:p, :p], mixed)[1]
+                _, along, info = lapack.dposv(out[:p, :p], mixed)
+                if info:
+                    along = np.linalg.solve(out[:p, :p], mixed)
+                inner = inner + mixed.T @ along
         out[p + 1 :, p + 1 :] = inner
         return out
 
@@ -231,7 +234,9 @@ class GaussianFit:
         information = self.information
         deviations = np.sqrt(np.maximum(information.diagonal(), 1e-300))
         scaled = information / deviations / deviations[:, None]
-        values, vectors, _ = lapack.dsyevd(scaled, lower=1)
+        values, vectors, info = lapack.dsyevd(scaled, lower=1)
+        if info:
+            values, vectors = np.linalg.eigh(scaled)
         lengths = np.where(values > 1e-12, 1.0 / np.sqrt(np.maximum(values, 1e-12)), 0.0)
         out: FloatArray = vectors * lengths / deviations[:, None]
         return out

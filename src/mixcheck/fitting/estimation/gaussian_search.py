@@ -350,7 +350,8 @@ def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArr
         squares.flat[:: len(w) + 1] += _TINIEST
         sums = w.sum(axis=1)
         sides = np.array([(r * r).sum(axis=1), sums])
-        at_none, by_noise = np.asarray(lapack.dgesv(squares, sides.T)[2]).T
+        _, _, solved, info = lapack.dgesv(squares, sides.T)
+        at_none, by_noise = np.asarray(solved).T if info == 0 else np.zeros_like(sides)
         share += float(sums @ np.maximum(at_none, 0.0)) / total
         noise += float(sums @ np.where(at_none > 0.0, by_noise, 0.0)) / total
         parts.append((at_none, by_noise))

@@ -146,7 +146,7 @@ class _Orthogonal:
 def _needs(X: FloatArray) -> bool:
     """Whether a column lies far from zero beside its spread."""
     for column in X.T if X.shape[1] > 1 else ():
-        mean = float(column.mean())
+        mean = float(np.add.reduce(column)) / column.size
         square = float(column @ column) / column.size
         if mean * mean * (1.0 + _FAR**2) < _CERTAIN * _FAR**2 * square < math.inf:
             continue  # the spread by squares alone, beyond doubt

@@ -122,7 +122,8 @@ class Profile:
             return 1.0
         deviations = np.sqrt(np.maximum(np.abs(self.hessian.diagonal()), 1e-300))
         scaled = self.hessian / deviations / deviations[:, None]
-        return float(lapack.dsyevd(scaled, compute_v=0)[0][0])
+        values, _, info = lapack.dsyevd(scaled, compute_v=0)
+        return float(values[0] if info == 0 else np.linalg.eigvalsh(scaled)[0])
 
 
 @dataclass(frozen=True, eq=False)
