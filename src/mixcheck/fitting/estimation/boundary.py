@@ -28,7 +28,12 @@ def is_settled(optimum: Optimum) -> bool:
 
 
 def face_near(problem: Problem, psi: FloatArray) -> FloatArray | None:
-    """Parameters on the face nearest to `psi`, (P,); None if no term is close to one."""
+    """Parameters on the face nearest to `psi`, (P,); None if no term is close to one.
+
+    With the eigenvalues ``c_1 <= .. <= c_q`` of a term's ``Lambda Lambda' = sum c_i v_i v_i'``,
+    the covariance there is the sum without its first summand. A term is close where
+    ``c_1 < 0.01 c_q``.
+    """
     out, found = psi.copy(), False
     for term in problem.terms:
         place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)

@@ -189,7 +189,12 @@ def estimate_determined(problem: Problem) -> Optimum | None:
 
 
 def _probit(X: FloatArray, side: FloatArray) -> tuple[FloatArray, float]:
-    """Probit regression of signs by Newton's method: coefficients and log-likelihood."""
+    """Probit regression of signs s by Newton's method: coefficients and log-likelihood.
+
+    With ``eta_i = s_i x_i' beta`` and ``lambda = phi(eta) / Phi(eta)``, the log-likelihood is
+    ``sum log Phi(eta_i)``, its gradient ``X' (s lambda)`` and minus its Hessian
+    ``X' diag(lambda (lambda + eta)) X``.
+    """
     beta = np.zeros(X.shape[1])
     value = float(log_ndtr(side * (X @ beta)).sum())
     for _ in range(_STEPS if X.shape[1] else 0):

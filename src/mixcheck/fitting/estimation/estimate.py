@@ -534,7 +534,12 @@ def estimate_held(
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
-    """Covariance of the estimates at an optimum, (P, P)."""
+    """Covariance of the estimates at an optimum, (P, P).
+
+    ``2 H^-1``, H the Hessian of the deviance, which is minus twice the log-likelihood. Where the
+    Hessian is found in other columns, whose parameters are phi, it is ``J (2 H^-1) J'`` with
+    ``J = d psi / d phi``.
+    """
     known = covariance_of_gaussian(optimum)
     if known is not None:
         return known
@@ -555,7 +560,10 @@ def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatAr
 
 
 def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
-    """Hessian of the deviance at an optimum, (P, P)."""
+    """Hessian of the deviance at an optimum, ``H = d^2 D / d psi d psi'``, (P, P).
+
+    By its formula where there is one, and by differences of the gradient otherwise.
+    """
     with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
         if method.joint:
             return _joint_hessian(problem, optimum, method)
@@ -589,6 +597,11 @@ def _re_estimate_joint(
 
 
 def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
+    """Where the fixed effects of the mean are latent, the Hessian in blocks.
+
+    ``2 C^-1`` for these effects, with C their covariance given the other parameters, and
+    differences of the gradient in the others.
+    """
     joint, outer = _joined(problem, optimum.psi, optimum.scale)
     objective, psi = objective_of(joint.problem, method), joint.outer(optimum.psi)
     at = objective(psi, None)
@@ -600,7 +613,10 @@ def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatA
 
 
 def nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
-    """Where a refit begins: at the estimates of a fit, off the zeros of its deviations."""
+    """Where a refit begins: at the estimates of a fit, off the zeros of its deviations.
+
+    A deviation psi_j becomes ``max(psi_j, e_j / 2)``; with S the scale, ``e_j^2 = (S S')_jj``.
+    """
     out = psi.copy()
     spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     for term in problem.terms:
@@ -632,7 +648,11 @@ def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
 
 
 def turn(problem: Problem, psi: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Canonical parameters and their slopes in those given, (P,) each; None for the same."""
+    """Canonical parameters c(psi) and their slopes in psi, (P,) each; None for the same.
+
+    Only signs of theta change, so that the Jacobian is diagonal with 1 and -1. It is found by a
+    difference, ``(c(theta + h) - c(theta)) / h``.
+    """
     signs, theta = np.ones(psi.size), psi[problem.n_beta :]
     canonical = problem.canonical(theta)
     if np.array_equal(canonical, theta):

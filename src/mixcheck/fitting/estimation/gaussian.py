@@ -120,12 +120,16 @@ class GaussianFit:
 
     @cached_property
     def deviation(self) -> float:
-        """Residual standard deviation, in units of `size`."""
+        """Residual standard deviation, ``sigma = sqrt(r^2 / nu)``, in units of `size`."""
         return math.sqrt(self.profile.square / self.deviance.degrees)
 
     @cached_property
     def turned(self) -> tuple[list[FloatArray], list[FloatArray]]:
-        """Relative Lambda of the user's effects, lower triangular, and its rotation."""
+        """Relative Lambda of the user's effects, and its rotation.
+
+        ``L = C M O``, where M is Lambda of the products, C the change of covariates, and O the
+        rotation that makes L lower triangular.
+        """
         lower, rotations = [], []
         for root, change in zip(self.profile.roots, self.deviance.products.changes, strict=True):
             triangle, turn = to_lower(change @ root)
@@ -135,7 +139,12 @@ class GaussianFit:
 
     @cached_property
     def psi(self) -> FloatArray:
-        """All parameters, (P,)."""
+        """All parameters, (P,): beta, log sigma and theta on the scale of the user.
+
+        ``beta = beta_0 + size U gamma`` with the coefficients gamma of the orthonormal columns and
+        their units U, ``log sigma = log(sigma size) - shift`` with sigma in units of `size`, and
+        theta are the entries of ``sigma size L``.
+        """
         moments, products = self.deviance.moments, self.deviance.products
         beta = moments.base + moments.size * (products.units @ self.profile.coefficients)
         log_sd = math.log(self.deviation) + math.log(moments.size) - products.weights.shift
@@ -147,11 +156,17 @@ class GaussianFit:
 
     @property
     def _scale_of_theta(self) -> float:
+        """``sigma size``: what takes a relative Lambda to the units of the response."""
         return self.deviation * self.deviance.moments.size
 
     @cached_property
     def value(self) -> float:
-        """Minus twice the log-likelihood of the responses."""
+        """Minus twice the log-likelihood of the responses.
+
+        ``D + c + 2 nu log(size)``: the profiled deviance D is that of the response over `size`,
+        and c is of known deviations of the rows (`Weights.constant`). The restricted likelihood
+        integrates over beta and D over gamma, which adds ``-2 log |det U|``.
+        """
         at = self.deviance
         out = self.profile.deviance + at.products.weights.constant
         out += 2.0 * at.degrees * math.log(at.moments.size)
@@ -192,7 +207,7 @@ class GaussianFit:
 
     @property
     def hessian(self) -> FloatArray:
-        """Hessian of the profiled deviance, (k, k)."""
+        """Hessian of the profiled deviance, ``d^2 D / d theta d theta'``, (k, k)."""
         assert self.profile.hessian is not None
         return self.profile.hessian
 
@@ -256,7 +271,13 @@ class GaussianFit:
 
     @cached_property
     def jacobian(self) -> FloatArray:
-        """Derivatives of the user's parameters in those of the products, (P, P)."""
+        """Derivatives of the user's parameters in those of the products, (P, P).
+
+        These are gamma, log sigma and the entries of M. With ``beta = beta_0 + size U gamma`` and
+        theta the entries of ``sigma size L``, ``L = C M O``: ``d beta / d gamma = size U``,
+        ``d theta / d log sigma = theta``, and ``d theta / d M_ab = sigma size dL`` with dL for
+        ``dM = e_a e_b'``.
+        """
         at, problem = self.deviance, self.problem
         p, size = at.p, self.psi.size
         out = np.zeros((size, size))
@@ -280,7 +301,7 @@ class GaussianFit:
 
     @cached_property
     def largest_slope(self) -> float:
-        """Gradient of the profiled deviance per standard error."""
+        """Gradient of the profiled deviance per standard error, ``sqrt(g' |H|^-1 g)``."""
         if not self.hessian.size:
             return 0.0
         return math.sqrt(self.profile.newton[1])
@@ -288,6 +309,7 @@ class GaussianFit:
     def scaled_roots(self) -> list[FloatArray]:
         """Lambda of the user's effects in units of the precision that one level gives of them.
 
+        ``sqrt(sum w / m) diag(s) C M``, with the root mean square s of each covariate and m levels.
         Up to a rotation, which changes none of its singular values.
         """
         products, out = self.deviance.products, []
@@ -298,7 +320,11 @@ class GaussianFit:
 
 
 def _turn(root: FloatArray, moved: FloatArray) -> FloatArray:
-    """DL for ``L = M O`` from each ``dM O``, (k, q, q): the rotation keeps L triangular."""
+    """DL for ``L = M O`` from each ``dM O``, (k, q, q): the rotation keeps L triangular.
+
+    ``dL = dM O + L K`` with ``K = O' dO`` skew. As ``L^-1 dL = L^-1 dM O + K`` has nothing above its
+    diagonal, K is there ``-(L^-1 dM O)``, and its negative below.
+    """
     if not moved[:, above_diagonal(len(root))].any():
         return moved
     size = float(np.abs(root).max()) or 1.0
@@ -371,25 +397,27 @@ class GaussianOptimum(Optimum):
 
     @property
     def gradient(self) -> float:
-        """Gradient of the profiled deviance per standard error."""
+        """Gradient of the profiled deviance per standard error, ``sqrt(g' |H|^-1 g)``."""
         return self.fit.largest_slope
 
     @property
     def smallest_eigenvalue(self) -> float:
-        """Smallest eigenvalue of the scaled Hessian of the profiled deviance."""
+        """Smallest eigenvalue of ``H_ab / sqrt(|H_aa H_bb|)``, H of the profiled deviance."""
         return self.fit.profile.least_curvature
 
     @cached_property
     def scale(self) -> FloatArray:
-        """Whitening of the parameters."""
+        """Whitening of the parameters: R with ``R' H R = I``, H the Hessian of the deviance."""
         return self.fit.root
 
 
 def covariance_of_gaussian(optimum: Optimum) -> FloatArray | None:
-    """Covariance of the estimates, (P, P), where it is known in closed form."""
+    """Covariance of the estimates, (P, P), where it is known in closed form.
+
+    ``2 H^-1 = 2 R R'``, H the Hessian of the deviance, which is minus twice the log-likelihood.
+    """
     if not isinstance(optimum, GaussianOptimum):
         return None
-    # The deviance is twice minus the log-likelihood.
     out: FloatArray = 2.0 * optimum.fit.root @ optimum.fit.root.T
     return out
 

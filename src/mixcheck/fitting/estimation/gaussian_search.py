@@ -98,7 +98,11 @@ class Chart:
     terms: tuple[Term, ...]
 
     def at(self, roots: list[FloatArray]) -> tuple[Entries, FloatArray]:
-        """Entries, and theta with the covariances of any `roots`."""
+        """Entries, and theta with the covariances of any `roots`.
+
+        Of a correlated term theta is L with ``P' S P = L L'``, where ``S = Lambda Lambda'`` and
+        P brings its rows into the order of the pivots.
+        """
         factors, rows, columns, theta = [], [], [], []
         for term in self.terms:
             before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
@@ -259,9 +263,10 @@ def _start_by_scoring(
 
 
 def _positive_root(S: FloatArray, least: FloatArray) -> FloatArray:
-    """Root of a matrix that need not be positive; what is lost is put back at `least`.
+    """R with ``R R' = S`` of a matrix that need not be positive.
 
-    Rows and columns are in the order of those of S, so that blocks stay blocks.
+    Where a pivot of the factorisation is below that of `least`, it takes its value. Rows and
+    columns are in the order of those of S, so that blocks stay blocks.
     """
     lower, info = lapack.dpotrf(S, lower=1, clean=1)
     if info == 0 and (lower.diagonal() >= least).all():
@@ -330,7 +335,10 @@ def _diagonal(entries: FloatArray) -> FloatArray:
 
 
 def _least(w: FloatArray) -> FloatArray:
-    """Starting deviations that each effect has at least, (q,)."""
+    """Starting deviations that each effect has at least, ``sqrt(0.1 / mean(w))``, (q,).
+
+    So the information w of a level on it shrinks it by a tenth at least: ``w s^2 = 0.1``.
+    """
     means = w.sum(axis=1) / w.shape[1]
     out: FloatArray = np.sqrt(_LEAST_SHRINKAGE / np.maximum(means, 1e-300))
     return out
@@ -368,7 +376,11 @@ def _restart(
     previous: FloatArray,
     least: list[FloatArray],
 ) -> list[FloatArray]:
-    """Lambda of a previous fit, off the boundary."""
+    """Lambda of a previous fit, off the boundary.
+
+    ``C^-1 Lambda / sigma`` with Lambda of the user's effects and C their change of covariates,
+    turned to lower triangular form, its diagonal raised to `least`.
+    """
     log_sd = previous[problem.beta_slices[1]][0] + deviance.products.weights.shift
     theta = previous[problem.n_beta :] / math.exp(log_sd)
     roots = []

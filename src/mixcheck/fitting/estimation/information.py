@@ -212,8 +212,9 @@ def judge_convergence(
 def measure_rounding(problem: Problem, optimum: Optimum) -> float:
     """Scaled gradient that the rounding of the predictors alone gives.
 
-    A predictor is known to its last digit, and the score of a row moves with it by the row's
-    information: with counts of 1e9 no gradient is smaller. Drawn at random, from a fixed stream.
+    A predictor is known to its last digit, d, and the score of a row moves with it by the row's
+    information: with counts of 1e9 no gradient is smaller. The gradient in the coefficients of
+    predictor k is off by ``2 X_k' (l_kk d z)``, z drawn as standard normal from a fixed stream.
     """
     mode = optimum.evaluation.mode
     if mode is None:
@@ -233,7 +234,8 @@ def measure_rounding(problem: Problem, optimum: Optimum) -> float:
 def measure_lost_digits(problem: Problem, optimum: Optimum) -> float:
     """Scaled gradient that is lost in the sums of the scores of all rows.
 
-    Scores that are large and cancel, as of 1e14 trials each, hide what groups say.
+    Scores that are large and cancel, as of 1e14 trials each, hide what groups say. A gradient is
+    off by ``2 X_k' (d z)``, with d the last digit of each score and z standard normal.
     """
     mode = optimum.evaluation.mode
     if mode is None:
@@ -245,7 +247,10 @@ def measure_lost_digits(problem: Problem, optimum: Optimum) -> float:
 
 
 def _scale_rounding(problem: Problem, optimum: Optimum, digits: Mapping[int, FloatArray]) -> float:
-    """Scaled gradient of scores that are off by random numbers of these deviations."""
+    """Scaled gradient of scores that are off by random numbers of these deviations.
+
+    Twice the largest scaled gradient of eight draws of ``2 X_k' (d_k z)``.
+    """
     whitened = optimum.whitened_hessian()
     if whitened is None:
         return 0.0
@@ -262,7 +267,10 @@ def _scale_rounding(problem: Problem, optimum: Optimum, digits: Mapping[int, Flo
 
 
 def _curved_gradient(optimum: Optimum) -> float:
-    """Largest gradient of the log-likelihood per standard error where there is curvature."""
+    """Largest gradient of the log-likelihood per standard error where there is curvature.
+
+    Along the axes of the whitened Hessian whose eigenvalues are 0.001 or more in size.
+    """
     whitened = optimum.whitened_hessian()
     assert whitened is not None
     return _along_axes(optimum, whitened, RUNAWAY)
@@ -271,6 +279,9 @@ def _curved_gradient(optimum: Optimum) -> float:
 def _along_axes(optimum: Optimum, whitened: FloatArray, least: float) -> float:
     """Largest gradient of the log-likelihood per standard error along the axes of the Hessian.
 
+    ``max |v_j' S' g| / sqrt(2 |c_j|)`` over the axes v_j of ``S' H S`` whose eigenvalues c_j are
+    `least` or more in size. The deviance is minus twice the log-likelihood, whose gradient along
+    v_j is ``v_j' S' g / 2`` in size and whose standard error is there ``sqrt(2 / c_j)``.
     It does not depend on the columns in which the model is written.
     """
     values, vectors = np.linalg.eigh(whitened)
@@ -280,7 +291,11 @@ def _along_axes(optimum: Optimum, whitened: FloatArray, least: float) -> float:
 
 
 def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:
-    """Largest gradient of the log-likelihood per standard error."""
+    """Largest gradient of the log-likelihood per standard error.
+
+    Along the axes of the Hessian; without one it is ``max |g_j / 2| e_j``, with the standard
+    errors of `covariance` or, without it, those of the scale of the search.
+    """
     whitened = optimum.whitened_hessian()
     if whitened is not None:
         return _along_axes(optimum, whitened, _FLAT)

@@ -91,7 +91,10 @@ def find_near_limits(
 
 
 def _in_units(problem: Problem, eta: list[FloatArray]) -> list[FloatArray]:
-    """Predictors with the logarithm of a deviation in the unit of the responses."""
+    """Predictors with the logarithm of a deviation in the unit of the responses.
+
+    ``eta - log(unit)`` for a dispersion, and eta for the others.
+    """
     unit = float(np.log(problem.family.response_scale(problem.data.y)))
     names = problem.family.predictors
     return [e - unit if name == "dispersion" else e for name, e in zip(names, eta, strict=True)]

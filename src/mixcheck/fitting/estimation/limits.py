@@ -231,16 +231,24 @@ def mute_rows(problem: Problem, limits: Limits | None) -> Problem:
 
 
 def _reach() -> float:
+    """How far a row is moved whose inner predictor is near zero: to its limit, and some more."""
     return _DEPTH + _RESERVE
 
 
 def _movement(X: FloatArray, part: Separation) -> FloatArray:
-    """What one step along the direction does to the predictor of each row, exactly none to most."""
+    """What one step along the direction d does to the predictor of each row, (n,).
+
+    ``x_i' d`` in the rows that it moves, and exactly zero in the others.
+    """
     return np.where(part.rows, X @ part.direction, 0.0)
 
 
 def restrict_parameters(problem: Problem, limits: Limits) -> FloatArray:
-    """Parameters of the smaller problem as a linear map of those of the whole, (P', P)."""
+    """Parameters of the smaller problem as a linear map of those of the whole, (P', P).
+
+    In the rows that are left the columns dropped are ``X_d = -X_k B`` with the part B of the
+    basis in the columns kept, so that ``X beta = X_k (beta_k - B beta_d)``.
+    """
     size = problem.n_beta + problem.n_theta
     columns = np.eye(size)
     keep = np.ones(size, dtype=np.bool_)
@@ -325,7 +333,11 @@ def _place_outside(
 
 
 def _distance(problem: Problem, limits: Limits, k: int, eta: FloatArray) -> float:
-    """How far to go along the direction of predictor k for its rows to be at their limit."""
+    """How far to go along the direction d of predictor k for its rows to be at their limit.
+
+    The least t with ``sign(x_i' d) (eta_i + t x_i' d) >= 40`` in all of them, eta without what
+    was moved before; and no less than `_reach` unless none of them counts any more.
+    """
     part = limits.parts[k]
     if part is None or not part.rows.any():
         return 0.0

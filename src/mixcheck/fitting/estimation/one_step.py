@@ -63,7 +63,7 @@ def step_from(
 
 
 def within(problem: Problem, psi: FloatArray) -> FloatArray:
-    """The nearest parameters whose standard deviations are not below zero."""
+    """The nearest parameters whose standard deviations are not below zero, ``max(psi_j, 0)``."""
     out = psi.copy()
     for term in problem.terms:
         for k in term.covariance.even:

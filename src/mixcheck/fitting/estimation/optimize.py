@@ -122,11 +122,11 @@ class Optimum:
 
     @property
     def searched(self) -> FloatArray:
-        """Scale of the directions that were searched, (P, P')."""
+        """Scale of the directions that were searched, (P, P'): S without its `flat` columns."""
         return self.scale[:, : self.scale.shape[1] - self.flat]
 
     def whitened_hessian(self) -> FloatArray | None:
-        """Hessian in the directions searched, (P', P'); None if there is none."""
+        """Hessian in the directions searched, ``S' H S``, (P', P'); None if there is none."""
         if self.curvature is not None or self.hessian is None:
             return self.curvature
         out: FloatArray = self.searched.T @ self.hessian @ self.searched
@@ -150,9 +150,11 @@ class _Whitened:
     last: Evaluation | None = field(default=None, repr=False)
 
     def psi(self, z: FloatArray) -> FloatArray:
+        """``psi_0 + S z``."""
         return self.origin + self.scale @ z
 
     def __call__(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """The evaluation at z, and its gradient there, ``dD / dz = S' g``."""
         evaluation = self.objective(self.psi(z), self.last)
         self.count += 1
         if evaluation.mode is not None:
@@ -271,7 +273,10 @@ def restrict_scale(scale: FloatArray, free: BoolArray) -> FloatArray:
 
 
 def _unwhiten(search: _Whitened, curvature: FloatArray, free: BoolArray | None) -> FloatArray:
-    """Hessian in the parameters, (P, P), from the whitened one, where it is not known itself."""
+    """Hessian in the parameters, (P, P), from the whitened one, where it is not known itself.
+
+    ``H = S^-T C S^-1`` of ``C = S' H S``.
+    """
     if search.hessian is not None and free is None:
         return search.hessian
     scale = search.scale
@@ -302,7 +307,11 @@ def _search(
     tolerance: float,
     metric: FloatArray | None = None,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
-    """BFGS with backtracking; the inverse Hessian starts as `metric`, or the identity."""
+    """BFGS with backtracking; the inverse Hessian B starts as `metric`, or the identity.
+
+    Steps are ``-t B g``, no longer than three times the step before or three standard errors; B
+    is updated after each, and begins anew where no t lowers the deviance.
+    """
     inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
     most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
     least, idle = np.inf, 0
@@ -349,6 +358,12 @@ def _backtrack(
     gradient: FloatArray,
     direction: FloatArray,
 ) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    """The first point along a direction p whose deviance is low enough; None if there is none.
+
+    Armijo's condition, ``D(z + t p) <= D(z) + 1e-4 t g'p`` but for rounding. Where it fails, the
+    next t is the minimum ``-g'p t^2 / (2 (D(z + t p) - D(z) - t g'p))`` of a parabola, between a
+    tenth and a half of this one.
+    """
     slope = float(gradient @ direction)
     # Below this, differences of the deviance are rounding: trust the gradient instead.
     noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
@@ -395,7 +410,11 @@ def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatAr
 def _curvature(
     search: _Whitened, z: FloatArray, evaluation: Evaluation, *, one_sided: bool
 ) -> FloatArray:
-    """Whitened Hessian; by differences of the exact gradient where it is not known."""
+    """Whitened Hessian; by differences of the exact gradient where it is not known.
+
+    Its column j is ``(g(z + h e_j) - g(z - h e_j)) / 2h``, or ``(g(z + h e_j) - g(z)) / h`` to one
+    side, and then it is averaged with its transpose.
+    """
     if search.exact is not None:
         search.hessian = _finite(search.exact(evaluation))
         return _finite(search.scale.T @ search.hessian @ search.scale)
@@ -442,7 +461,11 @@ def explain_wall() -> str:
 def differentiate_gradient(
     objective: Objective, psi: FloatArray, scale: FloatArray, evaluation: Evaluation
 ) -> FloatArray:
-    """Hessian of the deviance at psi, (P, P)."""
+    """Hessian of the deviance at psi, (P, P): ``S^-T C S^-1``.
+
+    C has central differences of the gradient, ``S' (g(psi + h s_j) - g(psi - h s_j)) / 2h`` for
+    the column s_j of the scale S.
+    """
     search = _Whitened(objective, psi, scale)
     curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
     return _unwhiten(search, curvature, None)
@@ -451,7 +474,7 @@ def differentiate_gradient(
 def _escape(
     search: _Whitened, z: FloatArray, evaluation: Evaluation, direction: FloatArray
 ) -> tuple[FloatArray, Evaluation, FloatArray] | None:
-    """Step down a direction of negative curvature, either way."""
+    """Step down a direction v of negative curvature, ``z + t v`` for t of 1, -1, 0.1 or -0.1."""
     for length in (1.0, -1.0, 0.1, -0.1):
         trial = z + length * direction
         after, gradient = search(trial)
@@ -468,7 +491,10 @@ def _polish(
     values: FloatArray,
     vectors: FloatArray,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
-    """Newton steps with a fixed Hessian until the gradient no longer falls."""
+    """Newton steps with a fixed Hessian until the gradient no longer falls.
+
+    ``-sum v_j v_j' g / c_j`` over the eigenvalues c_j that are no rounding.
+    """
     safe = np.where(values > _FLAT, values, np.inf)
     for _ in range(_MAX_POLISH):
         if _largest(gradient) < _TOLERANCE:

@@ -94,6 +94,10 @@ def may_be_better(one: Optimum, best: Optimum | None) -> bool:
 def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     """Starting values other than `start`, (P,) each; the most promising ones first.
 
+    Standard deviations of random effects twice or half as large, a log dispersion 1.5 higher or
+    lower, ``2.5 / rms(x)`` more or less in the slope of a dispersion in x, and no effects in the
+    zero part.
+
     Parameters
     ----------
     problem : Problem
@@ -142,7 +146,9 @@ def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
 def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     """Starting values around `start` that are drawn, (P,) each; the same in every run.
 
-    For searches none of which has come to rest.
+    For searches none of which has come to rest. With z standard normal, a coefficient of the mean
+    moves by ``0.5 u z / rms(x)``, u the unit of a response with the identity link and else 1;
+    those of other parts are ``z / rms(x)``; deviations are multiplied by ``exp(0.7 z)``.
 
     Parameters
     ----------
@@ -186,6 +192,9 @@ def _place(problem: Problem, name: str) -> int | None:
 
 
 def _constant(problem: Problem, k: int) -> FloatArray:
-    """Fixed effects of predictor k that come closest to one in every row."""
+    """Fixed effects b of predictor k that come closest to one in every row.
+
+    They minimise ``|X b - 1|^2``.
+    """
     X = problem.X[k]
     return np.linalg.lstsq(X, np.ones(problem.n), rcond=None)[0].astype(np.float64)

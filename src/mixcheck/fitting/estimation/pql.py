@@ -176,7 +176,7 @@ class _Rest:
 
     @property
     def slope(self) -> FloatArray:
-        """Gradient per standard error."""
+        """Gradient per standard error, ``S' g``."""
         out: FloatArray = self.scale.T @ self.evaluation.gradient
         return out
 
@@ -245,7 +245,8 @@ def estimate_by_pql(joint: Joint, method: PQL, start: FloatArray) -> Optimum:
 def _round(joint: Joint, method: PQL, at: _Rest) -> tuple[_Rest, float, int]:
     """Fit the working model and find the working response anew.
 
-    Returns the change of the parameters in standard errors, and the evaluations it took.
+    Returns the largest change of the parameters in standard errors, ``max |S^-1 (psi' - psi)|``,
+    and the evaluations it took.
     """
     objective, psi = objective_of(at.problem, method), at.evaluation.psi
     moved = minimise(objective, psi, at.scale, first=at.evaluation, hessian=False)

@@ -53,7 +53,11 @@ class Joint:
         return psi[self.centre.size :]
 
     def inner(self, mode: Mode) -> FloatArray:
-        """Fixed effects of the mean at a mode, (p,)."""
+        """Fixed effects of the mean at a mode, ``beta_0 + U u``, (p,).
+
+        beta_0 is the centre, U the root of their approximate covariance, and u their place among
+        the latent effects.
+        """
         fixed = self.problem.latent.fixed
         if fixed is None:
             return self.centre
@@ -84,7 +88,10 @@ def join(problem: Problem, centre: FloatArray, units: FloatArray) -> Joint:
 
 
 def root_of(scale: FloatArray, where: slice) -> FloatArray:
-    """Root of a block of the covariance ``S S'``."""
+    """R with ``R R' = S_w S_w'``: the root of a block of the covariance ``S S'``.
+
+    ``V diag(c)^(1/2)`` of the eigenvectors and eigenvalues of the block.
+    """
     rows = scale[where]
     values, vectors = np.linalg.eigh(rows @ rows.T)
     root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-300))

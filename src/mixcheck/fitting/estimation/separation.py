@@ -167,7 +167,10 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
 
 
 def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
-    """Null vectors of X, (p, r), each with a one in a column that may be dropped for it."""
+    """Null vectors of X, (p, r), each with a one in a column that may be dropped for it.
+
+    A column that depends on those kept is ``x_j = X_k w``, and its null vector ``e_j - w``.
+    """
     p = X.shape[1]
     if X.shape[0] == 0:
         return np.eye(p), tuple(range(p))
@@ -222,7 +225,10 @@ def _moved(margins: FloatArray, slopes: FloatArray | None, rows: IntArray) -> Bo
 
 
 def _orthogonal(margins: FloatArray) -> FloatArray | None:
-    """A basis of the columns with a mean square of one; None where all are rounding."""
+    """A basis of the columns with a mean square of one; None where all are rounding.
+
+    ``sqrt(m) U`` of the singular value decomposition ``U C V'``, without what is rounding.
+    """
     left, values, _ = np.linalg.svd(margins, full_matrices=False)
     real = values > _ROUNDING * max(values[0], np.sqrt(margins.shape[0]))
     if not real.any():
@@ -232,7 +238,11 @@ def _orthogonal(margins: FloatArray) -> FloatArray | None:
 
 
 def _push(margins: FloatArray) -> FloatArray:
-    """The c within a box that moves all rows most in sum and none backwards, (r,)."""
+    """The c within a box that moves all rows most in sum and none backwards, (r,).
+
+    ``max sum_i m_i'c`` with ``m_i'c >= 0`` for all rows and ``|c_j| <= 1``: a linear programme,
+    solved with the rows that are found to matter.
+    """
     from scipy.optimize import linprog
 
     m, r = margins.shape
@@ -258,7 +268,10 @@ def _push(margins: FloatArray) -> FloatArray:
 
 
 def _widest(margins: FloatArray) -> FloatArray:
-    """The c that moves every row by one or more, and none by much more than another, (r,)."""
+    """The c that moves every row by one or more, and none by much more than another, (r,).
+
+    ``max t`` with ``t <= m_i'c <= 1`` for all rows, then ``c / t``; zero where there is none.
+    """
     from scipy.optimize import linprog
 
     m, r = margins.shape

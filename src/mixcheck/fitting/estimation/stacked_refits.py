@@ -140,7 +140,11 @@ class StackedRefits:
         ]
 
     def _place(self, psi: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Canonical parameters of the problem where a search has ended, and their whitening."""
+        """Canonical parameters of the problem where a search has ended, and their whitening.
+
+        ``c(psi)`` and ``J S``, where J has the slopes of the canonical parameters and of the map
+        from the columns of the search to those of the problem.
+        """
         turned = turn(self._searched.one, psi)
         if turned is not None:
             psi, scale = turned[0], turned[1][:, None] * scale

@@ -60,11 +60,14 @@ class Standardised:
     terms: tuple[_Map | None, ...]
 
     def there(self, psi: FloatArray) -> FloatArray:
-        """Parameters of the new problem from those of the old, (P,)."""
+        """Parameters of the new problem from those of the old, (P,).
+
+        ``T^-1 beta`` and ``T^-1 Lambda``, where the new columns are ``X T``.
+        """
         return self._carried(psi, back=True)
 
     def here(self, psi: FloatArray) -> FloatArray:
-        """Parameters of the old problem from those of the new, (P,)."""
+        """Parameters of the old problem from those of the new, (P,): ``T beta``, ``T Lambda``."""
         return self._carried(psi, back=False)
 
     def _carried(self, psi: FloatArray, *, back: bool) -> FloatArray:
@@ -80,11 +83,17 @@ class Standardised:
         return out
 
     def jacobian(self, psi: FloatArray) -> FloatArray:
-        """Derivative of the old parameters in the new ones, (P, P), at new parameters."""
+        """Derivative of the old parameters in the new ones, (P, P), at new parameters.
+
+        T for fixed effects, and ``d theta(T Lambda) / d theta'`` for those of random terms.
+        """
         return self._jacobian(psi, back=False)
 
     def inverse_jacobian(self, psi: FloatArray) -> FloatArray:
-        """Derivative of the new parameters in the old ones, (P, P), at old parameters."""
+        """Derivative of the new parameters in the old ones, (P, P), at old parameters.
+
+        As `jacobian`, with T^-1 in place of T.
+        """
         return self._jacobian(psi, back=True)
 
     def _jacobian(self, psi: FloatArray, *, back: bool) -> FloatArray:
@@ -101,7 +110,7 @@ class Standardised:
 
     @property
     def volume(self) -> float:
-        """Twice the log determinant of the map of the mean's fixed effects."""
+        """``2 log |det T|`` of the mean's fixed effects: restricted deviances differ by it."""
         basis = self.fixed[0]
         return 0.0 if basis is None else 2.0 * float(np.linalg.slogdet(basis.forward)[1])
 

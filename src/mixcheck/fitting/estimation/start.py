@@ -84,14 +84,14 @@ def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray])
 
 
 def _start_predictors(problem: Problem) -> list[FloatArray]:
-    """Each predictor at parameters inside the support, (n,) each."""
+    """Each predictor at parameters inside the support, ``eta = g(mu_0)``, (n,) each."""
     family = problem.family
     parameters = family.start_parameters(problem.data)
     return [link.link(part) for link, part in zip(family.links, parameters, strict=True)]
 
 
 def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
-    """Fixed effects closest to given predictors, (n_beta,)."""
+    """Fixed effects closest to given predictors, ``(X'X)^-1 X'(eta - offset)``, (n_beta,)."""
     beta = np.zeros(problem.n_beta)
     parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
     for X, offset, where, eta in parts:
@@ -149,6 +149,7 @@ def _score_fixed(problem: Problem) -> FixedFit:
 
 
 def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray], Derivatives]:
+    """``sum l_i(beta) + log p(beta)``, the predictors, and the derivatives of l in them."""
     eta = problem.fixed(beta)
     d = problem.derivatives(eta, 2)
     value = float(d.value.sum())
@@ -158,11 +159,15 @@ def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray],
 
 
 def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
+    """``X_k' l_k`` for each predictor k, one after another."""
     return np.concatenate([x.T @ first for x, first in zip(problem.X, d.first, strict=True)])
 
 
 def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
-    """Solve for a step; None if the information is not positive definite."""
+    """``I^-1 g``; None if the information is not positive definite.
+
+    Its diagonal is scaled to one, and 1e-10 added to it.
+    """
     if not gradient.size:
         return gradient
     if np.diag(information).min() <= 0.0:
@@ -182,7 +187,10 @@ def _diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
 
 
 def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArray:
-    """Standard deviation of each effect from level scores r ~ (0, w + s^2 w^2), (q,)."""
+    """Standard deviation of each effect from level scores r ~ (0, w + s^2 w^2), (q,).
+
+    ``s^2 = sum (r^2 - w) / sum w^2``, and ``0.1 / mean(w)`` at least.
+    """
     excess = np.sum(scores**2 - information, axis=1) / np.maximum(
         np.sum(information**2, axis=1), 1e-300
     )
@@ -192,7 +200,11 @@ def _moment_deviations(scores: FloatArray, information: FloatArray) -> FloatArra
 
 
 def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
-    """Starting values of all parameters, (P,): fixed effects, then theta."""
+    """Starting values of all parameters, (P,): fixed effects, then theta.
+
+    Theta are those of independent effects with deviations ``s^2 = sum (r^2 - w) / sum w^2``, from
+    the scores ``r = Z'l'`` of levels without random effects and their information ``w = Z'WZ``.
+    """
     beta, d = fixed.beta, fixed.derivatives
     theta = np.zeros(problem.n_theta)
     tied = any(term.tied for term in problem.terms)
@@ -248,7 +260,7 @@ def _conditional(problem: Problem, beta: FloatArray, theta: FloatArray, bend: fl
 
 
 def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
-    """Root of the covariance of the mean's fixed effects without random effects, (p, p)."""
+    """R, (p, p), with ``R R' = (X'WX)^-1``: of the mean's fixed effects without random ones."""
     weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
     X = problem.X[0]
     return _inverse_root(weighted_square(X, weight))
@@ -304,6 +316,8 @@ def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
 def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     """Scale that makes the Hessian of the deviance close to the identity, (P, P).
 
+    S with ``S S' = (2 (X'WX - X'WM H^-1 M'WX))^-1`` for the fixed effects, ``M = Z Lambda``; for
+    theta, approximate standard distances of each entry of Lambda by itself.
     From information that is never negative, at the conditional modes: the observed one need
     not be positive away from the optimum.
     """

@@ -96,7 +96,14 @@ class GroupIntegral:
         self.log_w = np.log(np.tile(0.5 * w, centres.size))
 
     def __call__(self, psi: FloatArray, _: Evaluation | None) -> Evaluation:
-        """Minus twice the log-likelihood, and its gradient."""
+        """Minus twice the log-likelihood, and its gradient.
+
+        Group j has ``L_j = int prod_i f(y_ij | t + w_ij) phi((t - c_j) / s) / s dt``, with the
+        mean c_j of its predictors without the random effect and the differences w_ij from it. It is
+        summed by Gauss-Legendre rules of 16 nodes on panels of unit length from -40 to 40; beyond,
+        the densities of the responses are taken to be constant. With ``u = (t - c_j) / s``, and
+        means over t given the responses, ``d log L_j / d s = E[u sum_i l_ij']``.
+        """
         problem, k = self.problem, self.term.predictor
         sd = abs(float(psi[problem.n_beta]))
         base = problem.fixed(psi)
@@ -231,7 +238,7 @@ def _search(integral: GroupIntegral, optimum: Optimum, sd: float, *, held: bool)
 
 
 def _trials(problem: Problem, integral: GroupIntegral) -> float:
-    """The most trials, or rows, that one group has."""
+    """The most trials, or rows, that one group has, ``max_j sum_i w_ij m_ij``."""
     size = np.ones(problem.n) if problem.data.size is None else problem.data.size
     if problem.weights is not None:
         size = size * problem.weights

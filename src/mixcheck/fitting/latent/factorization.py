@@ -138,7 +138,10 @@ class Factorization:
         return Factorization(latent, self.lower, coupling, schur, self.dependences)
 
     def fixed_root(self) -> FloatArray:
-        """Root R of the covariance of the fixed effects, ``R R'``, (p, p)."""
+        """R with ``R R' = U S^-1 U'``, the covariance of the fixed effects, (p, p).
+
+        S is the Schur complement of H at their standardised values u, and beta is ``U u``.
+        """
         fixed = self.latent.fixed
         if fixed is None or self.schur is None:
             return np.zeros((0, 0))
@@ -230,7 +233,10 @@ class Factorization:
         return diagonal, beside
 
     def dependence_slopes(self, entries: Gram) -> dict[int, FloatArray]:
-        """Derivative of ``log det H`` in the parameters of each dependence, (k,).
+        """Derivative of ``log det H`` in the parameters phi of each dependence, (k,).
+
+        ``tr((K^-1 + G)^-1 dK^-1/dphi) + d log det K / dphi``, with ``G = Z' W Z`` and what other
+        factors leave of it.
 
         Parameters
         ----------

@@ -120,7 +120,11 @@ def pull_back(
 def pull_through(
     problem: Problem, mode: Mode, adjoint: Adjoint, gram: Gram, entries: Gram, direct: Direct
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Derivatives through the modes and H in each predictor, (n,), and in each root."""
+    """Derivatives in each predictor, ``c_k + h_k``, (n,), and in each root.
+
+    c is the derivative with the modes and H held, and h what reaches the predictor through them;
+    in a root likewise.
+    """
     through = through_mode(problem, mode, adjoint.t, adjoint.v)
     rows = [c if h is None else c + h for c, h in zip(direct.coef, through, strict=True)]
     if not problem.latent.factors:

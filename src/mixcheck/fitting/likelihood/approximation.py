@@ -352,7 +352,10 @@ def hessian_of(problem: Problem, method: Method) -> Hessian | None:
 
 
 def floor_of(problem: Problem) -> float:
-    """The logarithm of a deviation from the mean below which a response is reproduced exactly."""
+    """``log(e s)``: a deviation from the mean below which a response is reproduced exactly.
+
+    s is the size of the responses, and e the share of it that is rounding.
+    """
     return float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
 
 

@@ -85,11 +85,11 @@ class GroupSums:
         return cls(int(codes.max()) + 1, codes, places)
 
     def rows(self, values: FloatArray) -> FloatArray:
-        """Of each row's value, (n,)."""
+        """``sum_(i in g) a_i`` of each row's value, (n,)."""
         return np.bincount(self.codes, values, self.size).astype(np.float64, copy=False)
 
     def levels(self, f: int, values: FloatArray) -> FloatArray:
-        """Of each level's value, (.., m)."""
+        """``sum_(j in g) a_j`` of each level's value, (.., m)."""
         return self.at(self.places[f], values)
 
     def at(self, places: IntArray, values: FloatArray) -> FloatArray:
@@ -111,7 +111,11 @@ def differentiate_groups(
     direct: Direct,
     sums: GroupSums,
 ) -> FloatArray:
-    """The gradient of `mixcheck.fitting.likelihood.adjoint.pull_back` by group, (G, P)."""
+    """The gradient of `mixcheck.fitting.likelihood.adjoint.pull_back` by group, (G, P).
+
+    ``X_k' (c_k + h_k)`` and the derivatives in Lambda, summed over the rows and levels of each
+    group alone.
+    """
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     through = through_mode(problem, mode, adjoint.t, adjoint.v)
     columns: list[FloatArray] = []

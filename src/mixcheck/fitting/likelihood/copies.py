@@ -50,12 +50,12 @@ class Copies:
         return self._stacks[count]
 
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
-        """Each predictor with the random effects at zero, (c n,), at parameters (c, P)."""
+        """``offset + X beta_c``: each predictor without random effects, (c n,), at psi (c, P)."""
         parts = zip(self.one.offsets, self.one.X, self.one.beta_slices, strict=True)
         return [(o + _multiply(X, psi[:, where])).ravel() for o, X, where in parts]
 
     def shift(self, change: FloatArray) -> list[FloatArray]:
-        """What a change of parameters (c, P) does to each of them, (c n,)."""
+        """``X d_c``: what a change d of parameters (c, P) does to each of them, (c n,)."""
         parts = zip(self.one.X, self.one.beta_slices, strict=True)
         return [_multiply(X, change[:, where]).ravel() for X, where in parts]
 
@@ -71,7 +71,10 @@ class Copies:
     def pull_back(
         self, psi: FloatArray, rows: Sequence[FloatArray], d_roots: Sequence[FloatArray]
     ) -> FloatArray:
-        """Gradients, (c, P), from derivatives in the predictors (c n,) and in the roots."""
+        """Gradients, (c, P), from derivatives r in the predictors (c n,) and M in the roots.
+
+        ``X' r_c`` and ``<M_c, d Lambda / d theta_j>`` of each copy.
+        """
         out = np.empty(psi.shape)
         for X, row, where in zip(self.one.X, rows, self.one.beta_slices, strict=True):
             out[:, where] = np.matmul(row.reshape(len(psi), 1, -1), X)[:, 0]
@@ -85,7 +88,10 @@ class Copies:
     def turn(
         self, before: FloatArray, after: FloatArray, u: Sequence[FloatArray]
     ) -> list[FloatArray]:
-        """Effects u with the signs that their columns of Lambda have at other parameters."""
+        """Effects u with the signs that their columns of Lambda have at other parameters.
+
+        ``u_j`` times the sign of ``sum_i Lambda_ij Lambda'_ij`` with the one before and the other.
+        """
         out = []
         for old, new, effects in zip(self.roots(before), self.roots(after), u, strict=True):
             signs = np.sign(np.einsum("ijc,ijc->jc", units_of(old), units_of(new)))
@@ -144,7 +150,10 @@ class Batch:
 
     @cached_property
     def rounding(self) -> FloatArray:
-        """What the log likelihood of each copy is known to, (count,); see `Problem.rounding`."""
+        """What the log likelihood of each copy is known to, (count,); see `Problem.rounding`.
+
+        ``4 e sqrt(sum (w_i s_i)^2)``.
+        """
         one = self.copies.one
         weights, sizes = one.weights, one.family.term_sizes(self.data).reshape(self.count, -1)
         with np.errstate(over="ignore"):

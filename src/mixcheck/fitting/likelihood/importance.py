@@ -216,7 +216,10 @@ class Importance(Approximation):
             )
 
     def facts(self, problem: Problem, at: Evaluation) -> Mapping[str, float]:
-        """How far the draws go, and the Monte Carlo error by other scramblings."""
+        """How far the draws go, and the Monte Carlo error by other scramblings.
+
+        The error is the standard deviation of ``-D / 2`` over them.
+        """
         sampler, _ = self._at(problem, at)
         found = []
         for seed in range(1, _SCRAMBLINGS + 1):
@@ -230,7 +233,10 @@ class Importance(Approximation):
         }
 
     def tails(self, problem: Problem, at: Evaluation) -> dict[str, float]:
-        """How many draws count, and the heaviest tail of the weights, of the worst component."""
+        """How many draws count, and the heaviest tail of the weights, of the worst component.
+
+        The effective number of draws is ``(sum w_k)^2 / sum w_k^2``.
+        """
         sampler, sums = self._at(problem, at)
         weights = np.concatenate([block.weight for block in sampler.blocks()], axis=1)
         return {
@@ -259,7 +265,9 @@ class Importance(Approximation):
 def _tail_shape(weights: FloatArray) -> float:
     """Shape of the generalised Pareto distribution of the largest weights.
 
-    The estimate of Zhang & Stephens (2009), drawn to 1/2 as by ten weights more (Vehtari et al.
+    Of their n excesses x over the next smaller weight, ``k = mean log(1 - b x)`` with b its mean
+    under the profile likelihood ``n (log(-b / k) - k - 1)`` and a prior on a grid (Zhang &
+    Stephens 2009), drawn to 1/2 as by ten weights more, ``(n k + 5) / (n + 10)`` (Vehtari et al.
     2024).
     """
     ordered = np.sort(weights)

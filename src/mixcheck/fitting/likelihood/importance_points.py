@@ -30,7 +30,10 @@ _BITS = 30
 
 
 def _draw(sizes: tuple[int, ...], draws: int, seed: int) -> list[FloatArray]:
-    """Standard normal points of the components of each size, (components, size, draws)."""
+    """``Phi^-1`` of scrambled Sobol points, for the components of each size.
+
+    An array (components, size, draws) for each size.
+    """
     from scipy.stats import qmc
 
     streams = np.random.SeedSequence(seed).spawn(len(sizes))
@@ -125,7 +128,7 @@ class Sampler:
 
     @cached_property
     def at_mode(self) -> FloatArray:
-        """Joint log density of each component at its mode, (C,)."""
+        """Joint log density f of each component at its mode, ``sum l_i - u'u / 2``, (C,)."""
         rows: FloatArray = self.parts.row_sums @ self.mode.point.derivatives.value
         parts = zip(self.mode.roots, self.mode.point.u, strict=True)
         squares = np.concatenate([(u * weigh(root, u)).ravel() for root, u in parts])
@@ -144,7 +147,10 @@ class Sampler:
         return np.concatenate(out)
 
     def deviances(self, total: FloatArray) -> FloatArray:
-        """Deviance of each component, (C,)."""
+        """Deviance of each component, (C,), from the sums of its weights.
+
+        ``log det H - 2 (f(u_hat) + log mean_k w_k)``.
+        """
         return self.roots.log_dets - 2.0 * (self.at_mode + np.log(total / self.draws))
 
     def _by_level(self, u: FloatArray) -> Iterator[FloatArray]:

@@ -130,6 +130,8 @@ class _Tangents:
 def differentiate_twice(problem: Problem, at: Evaluation) -> FloatArray:
     """Hessian of the Laplace deviance with the observed information, (P, P).
 
+    ``d^2 (2 h + log det H) / d psi d psi'`` by the formula at the head of this module.
+
     Parameters
     ----------
     problem : Problem
@@ -193,7 +195,7 @@ def _row_weights(
     leverages: Mapping[tuple[int, int], FloatArray],
     shifts: Sequence[FloatArray | None],
 ) -> dict[tuple[int, int], FloatArray]:
-    """Q of each pair of predictors, (n,)."""
+    """``Q = -2 l'' + d(t)/d(eta) + g l'''`` of each pair of predictors, (n,)."""
     derivatives = mode.point.derivatives
     out = {key: -2.0 * second for key, second in derivatives.second.items()}
     for key, part in _bend_of_weights(problem, mode, leverages).items():
@@ -257,7 +259,10 @@ def _thirds(
 
 
 def _root_tangents(problem: Problem, theta: FloatArray) -> list[FloatArray]:
-    """Derivative of the root of each factor in every covariance parameter, (n_theta, q, q)."""
+    """``Lambda_j = d Lambda / d theta_j`` of each factor, (n_theta, q, q).
+
+    A structure knows the adjoint, ``M -> (<M, Lambda_j>)_j``: at ``e_a e_b'`` it is their entry.
+    """
     out = [np.zeros((problem.n_theta, f.q, f.q)) for f in problem.latent.factors]
     for term in problem.terms:
         own = theta[term.theta]
@@ -288,7 +293,7 @@ def _bend_of_roots(problem: Problem, theta: FloatArray, whole: _Part, mode: Mode
 
 
 def _bend_of_root(term: Term, theta: FloatArray, d_root: FloatArray) -> FloatArray:
-    """Derivative of the adjoint of one root in its parameters, by differences."""
+    """``<M, Lambda_jk>`` with M the derivative in one root: differences of ``<M, Lambda_j>``."""
     out = np.zeros((theta.size, theta.size))
     for k in range(theta.size):
         step = np.zeros(theta.size)
@@ -344,7 +349,7 @@ def _cut(whole: _Part, rows: slice, levels: slice) -> _Part:
 
 
 def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
-    """What some rows and their levels add; but for the bend of the roots."""
+    """What some rows and their levels add to the sum at the head, without ``<Lambda_jk, ..>``."""
     latent, places, size = part.latent, tangents.places, tangents.places.stop
     eta = [np.zeros((size, X.shape[0])) for X in part.X]
     for rows, X, where in zip(eta, part.X, tangents.beta, strict=True):
@@ -383,7 +388,10 @@ def _score_tangents(part: _Part, eta: Sequence[FloatArray]) -> list[FloatArray]:
 
 
 def _move_modes(part: _Part, tangents: _Tangents, eta: Sequence[FloatArray]) -> list[FloatArray]:
-    """Tangents of the modes, (q, P, m) per factor, from predictors at modes held."""
+    """Tangents of the modes, ``u_j = H^-1 (Lambda' Z' l'' e_j + Lambda_j' s)``, (q, P, m) each.
+
+    `eta` are the e_j, the tangents of the predictors at modes held.
+    """
     sums = _score_tangents(part, eta)
     rhs = [scale_each(root.T, part) for root, part in zip(tangents.units, sums, strict=True)]
     for target, slope, s in zip(rhs, tangents.slopes, part.scores, strict=True):
@@ -406,7 +414,7 @@ def _sum_products(
 
 
 def _weight_tangents(part: _Part, eta: Sequence[FloatArray]) -> dict[tuple[int, int], FloatArray]:
-    """Tangent of the information of each pair of random predictors, (P, n)."""
+    """``sum_c (dW_ab / d eta_c) eta_c``: tangents of the information of each pair, (P, n)."""
     random = part.latent.random_predictors
     out: dict[tuple[int, int], FloatArray] = {}
     for (a, b, c), slope in part.third.items():

@@ -246,7 +246,11 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
 
 
 def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
-    """The decrement to end at, by the largest information of a row on its standardised effects."""
+    """The decrement to end at, ``1e-16 min(1, 1e4 / c)``.
+
+    c is a bound of the information of one row on its standardised effects, ``max |l''| max
+    Lambda_ab^2``.
+    """
     second, random = point.derivatives.second, problem.latent.random_predictors
     largest = max(
         (float(np.abs(second[k, k]).max()) for k in random if (k, k) in second), default=0
@@ -350,7 +354,10 @@ def step_to_mode(
     roots: Sequence[Root],
     start: list[FloatArray],
 ) -> tuple[list[FloatArray], System] | None:
-    """One Newton step towards the mode, and the system at the start; None where there is none."""
+    """One Newton step towards the mode, and the system at the start; None where there is none.
+
+    ``u + H^-1 (Lambda' Z' l' - u)``.
+    """
     point = evaluate_density(problem, base, roots, start, 2)
     system = _newton_system(problem, roots, point) if np.isfinite(point.energy) else None
     if system is None:

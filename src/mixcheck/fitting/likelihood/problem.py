@@ -42,7 +42,10 @@ _ARRANGED: Recent[tuple[Predictor, ...], Problem] = Recent(16)
 
 
 def add_roundings(sizes: FloatArray) -> FloatArray:
-    """What sums of rows, (.., n) to (..), are known to whose constants have these sizes."""
+    """What sums of rows, (.., n) to (..), are known to whose constants have these sizes s.
+
+    ``4 e sqrt(sum s_i^2)`` with the relative rounding e of a float: errors of rows are independent.
+    """
     largest = np.abs(sizes).max(axis=-1, initial=0.0)
     known = (largest > 0.0) & np.isfinite(largest)
     shares = sizes / np.where(known, largest, 1.0)[..., None]
@@ -150,7 +153,7 @@ class Problem:
         return out
 
     def scaled(self, psi: FloatArray, factor: float) -> FloatArray:
-        """Parameters, (P,), with all standard deviations of random effects times `factor`."""
+        """Parameters, (P,), with every Lambda times `factor`, and so all standard deviations."""
         out = psi.copy()
         theta = out[self.n_beta :]
         for term in self.terms:
@@ -186,6 +189,7 @@ class Problem:
     def rounding(self) -> float:
         """What the log likelihood is known to: the rounding of its terms, of all rows together.
 
+        ``4 e sqrt(sum (w_i s_i)^2)``, with weights w, sizes s of constants and the rounding e.
         The constants of counts are ``log y!``, and a few other terms of that size take nearly all
         of it away (`Family.term_sizes`); the errors of the rows are independent.
         """
@@ -245,7 +249,10 @@ class Problem:
         )
 
     def step_information(self, eta: Sequence[FloatArray]) -> Mapping[tuple[int, int], FloatArray]:
-        """Information of each row that is good enough to step by, never negative."""
+        """Information of each row that is good enough to step by, never negative.
+
+        ``w_i`` times that of the family, near ``E (-l_i'')``.
+        """
         second = self.family.step_information(self.data, tuple(eta))
         if self.weights is None:
             return second

@@ -110,13 +110,13 @@ class Profile:
 
     @cached_property
     def newton(self) -> tuple[FloatArray, float]:
-        """Newton's step from here, and its decrement."""
+        """Newton's step from here, ``s = -|H|^-1 g``, and its decrement ``-g's``."""
         assert self.hessian is not None
         return newton_step(self.gradient, self.hessian)
 
     @cached_property
     def least_curvature(self) -> float:
-        """Smallest eigenvalue of the Hessian, its diagonal made one; one without parameters."""
+        """Smallest eigenvalue of ``H_ab / sqrt(|H_aa H_bb|)``; one without parameters."""
         assert self.hessian is not None
         if not self.theta.size:
             return 1.0
@@ -149,7 +149,7 @@ class ProfiledDeviance:
 
     @cached_property
     def degrees(self) -> float:
-        """``nu``: observations, less the fixed effects that are integrated out."""
+        """``nu``: N observations, or ``N - p`` with the fixed effects integrated out."""
         return self.products.weights.total - (self.p if self.restricted else 0)
 
     @cached_property

@@ -137,7 +137,10 @@ def _step_roughly(
     step: list[FloatArray],
     decrement: FloatArray,
 ) -> tuple[list[FloatArray], FloatArray]:
-    """Steps by an information that is never negative in copies that have none by the observed."""
+    """``H^-1 g`` by an information that is never negative, in copies without one by the observed.
+
+    And its decrement ``g' H^-1 g``.
+    """
     rough = Curvature(problem.step_information(mode.point.eta), {})
     system = _require(build_system(problem, mode.roots, rough, observed=False, each=True))
     other, lost = system.factorization.solve(left), ~np.isfinite(decrement)
@@ -160,7 +163,11 @@ def _differentiate(
     gram: Gram,
     entries: Gram,
 ) -> FloatArray:
-    """Gradients of the deviances, with the modes' slope of ``2 h`` where it is left."""
+    """Gradients of the deviances, with the modes' slope of ``2 h`` where it is left.
+
+    Short of a mode ``2 h`` has the slope ``-2 g`` in the effects, g the ascent, which adds
+    ``-2 H^-1 g`` to the adjoint v: minus twice Newton's step.
+    """
     point = mode.point
     v = [-2.0 * part for part in step]
     if bent.v is not None:
