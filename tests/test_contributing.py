@@ -19,6 +19,7 @@ ROOMS = (
             "families",
             "design",
             "inference",
+            "port",
             "design/covariances",
             "fitting",
             "fitting/latent",

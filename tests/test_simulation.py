@@ -15,7 +15,8 @@ from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
-from mixcheck.port import ConvergenceFacts, DataView, Limit, Refittable
+from mixcheck.port import ConvergenceFacts, DataView, Refittable
+from mixcheck.port.estimates import Limit
 from mixcheck.simulation import _reasons, average, reduce_replicates, replicate, simulate
 from mixcheck.streams import Purpose, stream
 

@@ -25,7 +25,8 @@ from mixcheck.codec.written_files import read_written
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, shown
 from mixcheck.parallel import Progress
-from mixcheck.port import Checkable, Conditioning, Ported, asked_words
+from mixcheck.port import Checkable, Conditioning, Ported
+from mixcheck.port.entry import asked_words
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy

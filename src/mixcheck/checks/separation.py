@@ -9,7 +9,8 @@ import numpy as np
 
 from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import CheckContext, Outcome
-from mixcheck.port import Converging, Limit
+from mixcheck.port import Converging
+from mixcheck.port.estimates import Limit
 from mixcheck.report.finding import Effect, Finding
 
 __all__ = ["Separation"]

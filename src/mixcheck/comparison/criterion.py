@@ -11,7 +11,8 @@ import pandas as pd
 
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.options import shown
-from mixcheck.port import Comparable, asked_words, port_of
+from mixcheck.port import Comparable, port_of
+from mixcheck.port.entry import asked_words
 
 __all__ = ["Criterion", "CriterionFunction", "Score", "paired_error", "score_of"]
 

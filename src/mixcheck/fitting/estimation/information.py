@@ -15,7 +15,8 @@ from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import Root, units_of
 from mixcheck.fitting.likelihood.objective import scale_roots
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.port import ConvergenceFacts, Limit
+from mixcheck.port import ConvergenceFacts
+from mixcheck.port.estimates import Limit
 
 __all__ = [
     "conditional_variances",

@@ -28,7 +28,7 @@ from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.port import LimitReason
+from mixcheck.port.estimates import LimitReason
 
 __all__ = [
     "Limits",

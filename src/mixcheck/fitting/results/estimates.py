@@ -37,12 +37,8 @@ from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.results.covariances import describe_parameters
 from mixcheck.fitting.results.explanations import explain_limits
 from mixcheck.inference.wald import wald_intervals, wald_pvalues
-from mixcheck.port import (
-    ApproximationFacts,
-    ConvergenceFacts,
-    Limit,
-    LimitReason,
-)
+from mixcheck.port import ApproximationFacts, ConvergenceFacts
+from mixcheck.port.estimates import Limit, LimitReason
 
 __all__ = ["Estimates"]
 

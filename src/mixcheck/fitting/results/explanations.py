@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixcheck.families import Family
-from mixcheck.port import Limit, LimitReason
+from mixcheck.port.estimates import Limit, LimitReason
 
 __all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
 

@@ -1,0 +1,103 @@
+"""The port: what a fitted model must be able to do to be checked and compared.
+
+Everything after this module (simulation, residuals, checks, report, comparison)
+sees a model only through these protocols. Our own fit goes through the same door
+as anybody else's. Each file has the protocols of one purpose; all are imported from here.
+"""
+
+from __future__ import annotations
+
+from mixcheck.port.checking import (
+    BatchObservable,
+    BatchRefittable,
+    Checkable,
+    Dispersed,
+    Enumerable,
+    Refittable,
+    Repeating,
+    Tailed,
+    Weighted,
+)
+from mixcheck.port.comparing import (
+    Comparable,
+    DataRows,
+    GroupDerivatives,
+    Groupwise,
+    LikelihoodKind,
+    Traceable,
+)
+from mixcheck.port.data_view import CONDITIONINGS, Conditioning, DataView
+from mixcheck.port.entry import Ported, port_of
+from mixcheck.port.estimates import (
+    Approximate,
+    ApproximationFacts,
+    ConvergenceFacts,
+    Converging,
+    CovarianceEstimates,
+    Covarying,
+    Estimating,
+    Grouped,
+    Levelled,
+    PartEstimates,
+    Reducible,
+    Scored,
+    ScoreProjection,
+    TermLevels,
+)
+from mixcheck.port.influence import (
+    PERTURBATION_METHODS,
+    BatchPerturbations,
+    ConditionalLikelihood,
+    Optimism,
+    PerturbationMethod,
+    Perturbations,
+    RowDistribution,
+    RowPosterior,
+    Rowwise,
+)
+
+__all__ = [
+    "CONDITIONINGS",
+    "PERTURBATION_METHODS",
+    "Approximate",
+    "ApproximationFacts",
+    "BatchObservable",
+    "BatchPerturbations",
+    "BatchRefittable",
+    "Checkable",
+    "Comparable",
+    "ConditionalLikelihood",
+    "Conditioning",
+    "ConvergenceFacts",
+    "Converging",
+    "CovarianceEstimates",
+    "Covarying",
+    "DataRows",
+    "DataView",
+    "Dispersed",
+    "Enumerable",
+    "Estimating",
+    "GroupDerivatives",
+    "Grouped",
+    "Groupwise",
+    "Levelled",
+    "LikelihoodKind",
+    "Optimism",
+    "PartEstimates",
+    "PerturbationMethod",
+    "Perturbations",
+    "Ported",
+    "Reducible",
+    "Refittable",
+    "Repeating",
+    "RowDistribution",
+    "RowPosterior",
+    "Rowwise",
+    "ScoreProjection",
+    "Scored",
+    "Tailed",
+    "TermLevels",
+    "Traceable",
+    "Weighted",
+    "port_of",
+]
