@@ -16,8 +16,9 @@ from scipy import integrate, special
 import mixcheck as mc
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.family import Derivatives, Expected, Family, Observed, Predictors
+from mixcheck.families.family import Derivatives, Expected, Family, Predictors
 from mixcheck.families.registry import FAMILIES
+from mixcheck.families.responses import Observed
 from mixcheck.families.template import Template
 from mixcheck.families.zero_part import add_zeros
 

@@ -3,7 +3,7 @@
 from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
-from mixcheck.families.family import Derivatives, Family, Observed
+from mixcheck.families.family import Derivatives, Family
 from mixcheck.families.links import (
     Cauchit,
     Cloglog,
@@ -22,6 +22,7 @@ from mixcheck.families.ordinal import Ordinal
 from mixcheck.families.positive import Gamma, LogNormal
 from mixcheck.families.proportions import Binomial
 from mixcheck.families.registry import get_family
+from mixcheck.families.responses import Observed
 from mixcheck.families.student import StudentT
 from mixcheck.families.truncated import (
     TruncatedNegativeBinomial1,

@@ -12,17 +12,10 @@ from scipy import special
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.beta_binomial import cumulate
 from mixcheck.families.expectation import Spread, expect
-from mixcheck.families.family import (
-    FREE,
-    Derivatives,
-    Expected,
-    Information,
-    Observed,
-    Predictors,
-    recede,
-)
+from mixcheck.families.family import FREE, Derivatives, Expected, Information, Predictors, recede
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
+from mixcheck.families.responses import Observed
 from mixcheck.families.special import Column, log_gap, rising_logs, stirling_errors
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template

@@ -20,15 +20,9 @@ from mixcheck.families.counts import (
     weigh_count,
 )
 from mixcheck.families.expectation import expect, spread_of_counts
-from mixcheck.families.family import (
-    Derivatives,
-    Expected,
-    Information,
-    Observed,
-    Predictors,
-    recede,
-)
+from mixcheck.families.family import Derivatives, Expected, Information, Predictors, recede
 from mixcheck.families.links import Link
+from mixcheck.families.responses import Observed
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.special import gap_of_share, rising_logs
 from mixcheck.families.tails import SMALLEST

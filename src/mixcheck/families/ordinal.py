@@ -17,14 +17,11 @@ from mixcheck.families.family import (
     Derivatives,
     Expected,
     Information,
-    Observed,
     Predictors,
     mask_derivatives,
-    read_response,
-    refuse_size,
-    require_support,
 )
 from mixcheck.families.links import Identity, Link, ProbabilityLink
+from mixcheck.families.responses import Observed, read_response, refuse_size, require_support
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template
 from mixcheck.options import listed

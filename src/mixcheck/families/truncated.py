@@ -21,16 +21,7 @@ from mixcheck.families.counts import (
     weigh_count,
 )
 from mixcheck.families.expectation import expect, spread_of_counts
-from mixcheck.families.family import (
-    Derivatives,
-    Expected,
-    Family,
-    Information,
-    Observed,
-    Predictors,
-    recede,
-    require_support,
-)
+from mixcheck.families.family import Derivatives, Expected, Family, Information, Predictors, recede
 from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
@@ -45,6 +36,7 @@ from mixcheck.families.negative_binomial import (
     start_excess,
     surpass_negative_binomial,
 )
+from mixcheck.families.responses import Observed, require_support
 from mixcheck.families.special import gap_of_share, log_gap
 from mixcheck.families.tails import extreme_value_tails, one_minus
 from mixcheck.families.template import Template

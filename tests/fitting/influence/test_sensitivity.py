@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.influence.sensitivity import (
     Sensitivity,
     differentiate_in_data,

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.estimation.estimate import nudge, turn
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.one_step import within

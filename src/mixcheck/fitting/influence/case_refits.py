@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import Optimum, update_inverse
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Family, Observed
+from mixcheck.families.family import Family
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.influence.case_refits import Perturbed
 from mixcheck.fitting.influence.vanishing_parameters import bend, straighten
 from mixcheck.fitting.likelihood.problem import Problem

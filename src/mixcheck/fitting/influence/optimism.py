@@ -34,7 +34,7 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.influence.case_refits import (
     Perturbed,
     find_predictors,

@@ -26,7 +26,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.roots import covariances_of_effects, scale
 from mixcheck.fitting.likelihood.approximation import Expansion, Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode

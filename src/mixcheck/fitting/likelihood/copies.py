@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of

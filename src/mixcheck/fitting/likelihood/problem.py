@@ -20,7 +20,8 @@ from mixcheck.design.frames import row_label
 from mixcheck.design.matrices import Design
 from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.errors import OptionError
-from mixcheck.families.family import Derivatives, Family, Observed, SupportError
+from mixcheck.families.family import Derivatives, Family
+from mixcheck.families.responses import Observed, SupportError
 from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design

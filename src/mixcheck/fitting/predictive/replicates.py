@@ -17,7 +17,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
-from mixcheck.families.family import Observed
+from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.roots import Root, whiten_effects
 from mixcheck.fitting.likelihood.mode import (
     Point,

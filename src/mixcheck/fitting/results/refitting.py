@@ -15,7 +15,7 @@ from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray
 from mixcheck.design.frames import row_label
 from mixcheck.errors import DataError, MixcheckError
-from mixcheck.families.family import SupportError
+from mixcheck.families.responses import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
 from mixcheck.fitting.estimation.estimate import estimate, re_estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
