@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mixcheck.fitting.latent import factorization
+from mixcheck.fitting.latent import schur
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.likelihood.problem import Problem
@@ -74,9 +74,9 @@ def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The Schur complement by dense slabs, sparse products, pair by pair, or as it is chosen."""
     for name, cost in PATHS[request.param].items():
-        monkeypatch.setattr(factorization, name, cost)
+        monkeypatch.setattr(schur, name, cost)
         # Slabs of a few rows each, so that there are several.
-        monkeypatch.setattr(factorization, "_SLAB", 200)
+        monkeypatch.setattr(schur, "_SLAB", 200)
     return str(request.param)
 
 

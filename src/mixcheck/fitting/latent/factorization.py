@@ -21,14 +21,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
-from scipy.linalg.blas import dsyrk
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.design.levels import Dependence
 from mixcheck.fitting.latent.layout import Gram, Latent, Summation
 from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
+from mixcheck.fitting.latent.schur import (
+    factor_schur,
+    lower_inverse,
+    mirrored,
+    multiply_inverse,
+    read_schur,
+    solve_schur,
+    unflatten,
+)
 from mixcheck.fitting.latent.small_matrices import (
     factor_blocks,
     log_determinant,
@@ -43,15 +50,6 @@ from mixcheck.fitting.latent.small_matrices import (
 from mixcheck.fitting.latent.tridiagonal import Tridiagonal, factor_tridiagonal
 
 __all__ = ["Factorization", "factorize", "log_det_slopes"]
-
-# Bytes of one dense slab of the coupling between nested factors and the Schur complement.
-_SLAB = 64_000_000
-# A multiplication in a sparse product costs about this many in a dense one.
-_SPARSE_COST = 60.0
-# Pairs of effects in one level that are listed at most (three arrays of 8 bytes), and how often a
-# multiplication in a product with a dense matrix goes into the time of one pair.
-_MOST_LISTED = 4_000_000
-_LISTED_COST = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +101,7 @@ class Factorization:
             for g in range(f + 1, len(x)):
                 x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
         if self.schur is not None:
-            x[latent.n_nested :] = _solve_schur(latent, self.schur, x[latent.n_nested :])
+            x[latent.n_nested :] = solve_schur(latent, self.schur, x[latent.n_nested :])
         return self._back(x)
 
     def _back(self, x: list[FloatArray]) -> list[FloatArray]:
@@ -121,7 +119,7 @@ class Factorization:
         if self.schur is not None:
             flat = np.concatenate([part.ravel() for part in x[latent.n_nested :]])
             solved = lapack.dtrtrs(self.schur, flat, lower=1, trans=1)[0]
-            x[latent.n_nested :] = _unflatten(latent, solved)
+            x[latent.n_nested :] = unflatten(latent, solved)
         return self._back(x)
 
     def random_part(self) -> Factorization:
@@ -153,12 +151,12 @@ class Factorization:
     def inverse_entries(self) -> Gram:
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
         latent, out = self.latent, Gram()
-        inverse = None if self.schur is None else _lower_inverse(self.schur)
+        inverse = None if self.schur is None else lower_inverse(self.schur)
         if inverse is not None:
-            _read_schur(latent, inverse, out)
+            read_schur(latent, inverse, out)
         for f in range(latent.n_nested - 1, -1, -1):
             if inverse is not None:
-                for r, product in _schur_products(latent, f, self.coupling, inverse).items():
+                for r, product in multiply_inverse(latent, f, self.coupling, inverse).items():
                     out[f, r] = self._crossed_entries(f, r, out, product)
             for g in range(latent.n_nested - 1, f, -1):
                 out[f, g] = self._nested_entries(f, g, out)
@@ -264,7 +262,7 @@ class Factorization:
         assert self.schur is not None
         q, m = self.latent.factors[f].shape
         where = slice(self.latent.schur_offsets[f], self.latent.schur_offsets[f] + q * m)
-        return _mirrored(_lower_inverse(self.schur))[where, where]
+        return mirrored(lower_inverse(self.schur))[where, where]
 
     def tied_trace(self, f: int, entries: Gram) -> float:
         """Trace of ``(I x K^-1) H^-1`` over the effects of a tied factor."""
@@ -344,7 +342,7 @@ def factorize(
         _update_nested(latent, f, coupling, system)
     if not latent.schur_factors:
         return Factorization(latent, tuple(lower), coupling, None, tied)
-    schur = _factor_schur(latent, coupling, system, tied)
+    schur = factor_schur(latent, coupling, system, tied)
     return None if schur is None else Factorization(latent, tuple(lower), coupling, schur, tied)
 
 
@@ -434,192 +432,3 @@ def _pull(latent: Latent, f: int, g: int, coupling: FloatArray, x: FloatArray) -
     if g < latent.n_nested:
         return product
     return np.stack([np.bincount(pair.left, row, latent.factors[f].m) for row in product])
-
-
-# ---- the Schur complement: factors crossed with the nested ones ---------------------------
-
-
-def _unflatten(latent: Latent, flat: FloatArray) -> list[FloatArray]:
-    shapes = [latent.factors[r].shape for r in latent.schur_factors]
-    ends = np.cumsum([q * m for q, m in shapes])[:-1]
-    return [part.reshape(s) for part, s in zip(np.split(flat, ends), shapes, strict=True)]
-
-
-def _solve_schur(latent: Latent, lower: FloatArray, rhs: Sequence[FloatArray]) -> list[FloatArray]:
-    """``(L L')^-1 b``."""
-    flat = np.concatenate([part.ravel() for part in rhs])
-    return _unflatten(latent, lapack.dpotrs(lower, flat, lower=1)[0])
-
-
-def _positions(latent: Latent, r: int, d: int, levels: IntArray) -> IntArray:
-    return latent.schur_offsets[r] + d * latent.factors[r].m + levels
-
-
-def _factor_schur(
-    latent: Latent, coupling: Gram, system: Gram, tied: Mapping[int, Dependence]
-) -> FloatArray | None:
-    """Lower Cholesky factor of ``H_RR - sum_f W_fR' W_fR``; None if it is not positive definite."""
-    size = latent.schur_size
-    schur = np.zeros((size, size), order="F")
-    for r in latent.schur_factors:
-        for s in range(r, len(latent.factors)):
-            _write_schur(latent, r, s, system[r, s], schur)
-        if r in tied:
-            _add_precision(latent, r, tied[r], schur)
-    for f in range(latent.n_nested):
-        schur = _subtract_nested(latent, f, coupling, schur)
-    lower, info = lapack.dpotrf(schur, lower=1, clean=0, overwrite_a=1)
-    return None if info != 0 else lower
-
-
-def _write_schur(latent: Latent, r: int, s: int, block: FloatArray, schur: FloatArray) -> None:
-    """Write a block below the diagonal (rows s, columns r)."""
-    pair = latent.pairs[r, s]
-    for c in range(block.shape[0]):
-        for d in range(c if r == s else 0, block.shape[1]):
-            rows = _positions(latent, s, d, pair.right)
-            columns = _positions(latent, r, c, pair.left)
-            schur[rows, columns] += block[c, d]
-
-
-def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatArray) -> None:
-    """Add ``I_q x K^-1`` to the diagonal block of a factor."""
-    precision, beside = dependence.precision()
-    q, m = latent.factors[r].shape
-    for start in latent.schur_offsets[r] + m * np.arange(q):
-        where = slice(start, start + m)
-        if beside is None:
-            schur[where, where] += precision
-        else:
-            levels = start + np.arange(m)
-            schur[levels, levels] += precision
-            schur[levels[1:], levels[:-1]] += beside[:-1]
-
-
-def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[FloatArray]:
-    """Dense slabs of ``W_fR``: rows are (component, level) of f, columns all of R."""
-    q, m = latent.factors[f].shape
-    out = []
-    for a in range(q):
-        for start in range(0, m, rows_per_slab):
-            stop = min(start + rows_per_slab, m)
-            slab = np.zeros((stop - start, latent.schur_size))
-            for r in latent.schur_factors:
-                pair = latent.pairs[f, r]
-                inside = slice(*np.searchsorted(pair.left, [start, stop]))
-                for d in range(latent.factors[r].q):
-                    columns = _positions(latent, r, d, pair.right[inside])
-                    slab[pair.left[inside] - start, columns] = coupling[f, r][a, d, inside]
-            out.append(slab)
-    return out
-
-
-def _entries(latent: Latent, f: int, coupling: Gram, a: int) -> FloatArray:
-    """Component a of ``W_fR`` at the entries of `Latent.meetings`, (E,)."""
-    parts = [coupling[f, r][a, d] for r in latent.schur_factors for d in range(latent.factors[r].q)]
-    out: FloatArray = np.concatenate(parts)
-    return out
-
-
-def _sparse_coupling(latent: Latent, f: int, coupling: Gram, a: int) -> sparse.csr_array:
-    """Component a of ``W_fR`` as a sparse (m_f, Q) matrix."""
-    met, values = latent.meetings[f], _entries(latent, f, coupling, a)
-    shape = latent.factors[f].m, latent.schur_size
-    return sparse.csr_array((values, (met.rows, met.columns)), shape=shape)
-
-
-def _dense_pays(latent: Latent, f: int) -> bool:
-    """Whether ``W' W`` is cheaper as a dense product."""
-    met = latent.meetings[f]
-    dense = 0.5 * latent.factors[f].m * float(latent.schur_size) ** 2
-    return dense < _SPARSE_COST * (2.0 * met.count + met.rows.size)
-
-
-def _is_listed(latent: Latent, f: int) -> bool:
-    """Whether ``W' W`` and ``W V`` are cheapest pair by pair, with room for the lists."""
-    met = latent.meetings[f]
-    few = met.count < _MOST_LISTED and met.count * _LISTED_COST < met.rows.size * latent.schur_size
-    return few and not _dense_pays(latent, f)
-
-
-def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
-    """``S - W_fR' W_fR`` below the diagonal, by whichever is the cheapest way."""
-    components = range(latent.factors[f].q)
-    if _is_listed(latent, f):
-        for a in components:
-            schur -= latent.meetings[f].square(_entries(latent, f, coupling, a))
-        return schur
-    if _dense_pays(latent, f):
-        for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.schur_size))):
-            schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
-        return schur
-    for a in components:
-        part = _sparse_coupling(latent, f, coupling, a)
-        product = (part.T @ part).tocoo()
-        schur[product.row, product.col] -= product.data
-    return schur
-
-
-def _lower_inverse(lower: FloatArray) -> FloatArray:
-    """The lower triangle of ``(L L')^-1``; above it stands something else."""
-    inverse, info = lapack.dpotri(lower, lower=1)
-    if info != 0:
-        raise np.linalg.LinAlgError("singular Schur complement")
-    out: FloatArray = inverse
-    return out
-
-
-def _mirrored(lower: FloatArray) -> FloatArray:
-    """Both triangles of a symmetric matrix."""
-    out: FloatArray = np.tril(lower) + np.tril(lower, -1).T
-    return out
-
-
-def _read_schur(latent: Latent, inverse: FloatArray, out: Gram) -> None:
-    for r in latent.schur_factors:
-        for s in range(r, len(latent.factors)):
-            pair = latent.pairs[r, s]
-            rows = [_positions(latent, r, c, pair.left) for c in range(latent.factors[r].q)]
-            columns = [_positions(latent, s, d, pair.right) for d in range(latent.factors[s].q)]
-            out[r, s] = np.stack(
-                [[inverse[np.maximum(i, j), np.minimum(i, j)] for j in columns] for i in rows]
-            )
-
-
-def _schur_products(
-    latent: Latent, f: int, coupling: Gram, inverse: FloatArray
-) -> dict[int, FloatArray]:
-    """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P), by r; V by its lower triangle."""
-    if not _is_listed(latent, f):
-        whole = _mirrored(inverse)
-        return {r: _schur_product(latent, f, r, coupling, whole) for r in latent.schur_factors}
-    met, components = latent.meetings[f], range(latent.factors[f].q)
-    products = np.stack(
-        [met.multiply(_entries(latent, f, coupling, a), inverse) for a in components]
-    )
-    out, start = {}, 0
-    for r in latent.schur_factors:
-        q, size = latent.factors[r].q, latent.pairs[f, r].left.size
-        out[r] = products[:, start : start + q * size].reshape(-1, q, size).copy()
-        start += q * size
-    return out
-
-
-def _schur_product(
-    latent: Latent, f: int, r: int, coupling: Gram, inverse: FloatArray
-) -> FloatArray:
-    """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P)."""
-    pair = latent.pairs[f, r]
-    q_f, q_r = latent.factors[f].q, latent.factors[r].q
-    out = np.empty((q_f, q_r, pair.left.size))
-    rows_per_slab = max(1, _SLAB // (8 * latent.schur_size))
-    for a in range(q_f):
-        whole = _sparse_coupling(latent, f, coupling, a)
-        for start in range(0, latent.factors[f].m, rows_per_slab):
-            stop = min(start + rows_per_slab, latent.factors[f].m)
-            product = whole[start:stop] @ inverse
-            inside = slice(*np.searchsorted(pair.left, [start, stop]))
-            for d in range(q_r):
-                columns = _positions(latent, r, d, pair.right[inside])
-                out[a, d, inside] = product[pair.left[inside] - start, columns]
-    return out
