@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcheck.design.recipes import PlainRecipe, TermsRecipe, make_matrices, read_part
+from mixcheck.design.parts import read_part
+from mixcheck.design.recipes import PlainRecipe, TermsRecipe, make_matrices
 
 DATA = {
     "x": np.array([1.0, 2.0, 4.0]),

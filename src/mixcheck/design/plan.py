@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 from mixcheck.design.covariances import STRUCTURES
 from mixcheck.design.formula import ModelFormula, time_of
-from mixcheck.design.recipes import Part, read_expression, read_part, read_times
+from mixcheck.design.parts import Part, read_expression, read_part, read_times
 from mixcheck.design.terms import render_factor
 
 __all__ = ["Plan", "plan_formula"]
