@@ -16,7 +16,8 @@ from mixcheck.checks.check import check
 from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.table import Comparison, compare
 from mixcheck.datasets import load
-from mixcheck.design.formula import PredictorFormula, parse_formula
+from mixcheck.design.formula import parse_formula
+from mixcheck.design.model_formula import PredictorFormula
 from mixcheck.display.document import (
     Badge,
     Block,

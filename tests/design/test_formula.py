@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.design.formula import PredictorFormula, RandomTerm, parse_formula, quote_name
+from mixcheck.design.formula import parse_formula, quote_name
+from mixcheck.design.model_formula import PredictorFormula, RandomTerm
 from mixcheck.errors import FormulaError, MixcheckError
 
 RANDOM = {

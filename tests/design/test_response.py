@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mixcheck.design import build_design, parse_formula
-from mixcheck.design.formula import ResponseFormula
+from mixcheck.design.model_formula import ResponseFormula
 from mixcheck.design.response import make_response, two_level_response
 from mixcheck.errors import DataError, MixcheckError
 

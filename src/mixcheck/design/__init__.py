@@ -1,15 +1,14 @@
 """Data to matrices: formulas, covariance structures, and the frozen design."""
 
 from mixcheck.design.covariances import Covariance, Diagonal, Unstructured, covariance_of
-from mixcheck.design.formula import (
+from mixcheck.design.formula import has_terms, parse_formula
+from mixcheck.design.matrices import Design, build_design
+from mixcheck.design.model_formula import (
     ModelFormula,
     PredictorFormula,
     RandomTerm,
     ResponseFormula,
-    has_terms,
-    parse_formula,
 )
-from mixcheck.design.matrices import Design, build_design
 from mixcheck.design.precision import divide_dispersion
 from mixcheck.design.prediction import RandomParts, Unseen, apply_design
 from mixcheck.design.predictors import Predictor, RandomBlock

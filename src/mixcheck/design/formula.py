@@ -11,163 +11,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final, Literal, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from mixcheck.design.brackets import Source, brief, scan
 from mixcheck.design.covariances import DEFAULT, STRUCTURES
 from mixcheck.design.evaluation import names_of
 from mixcheck.design.functions import FUNCTIONS
+from mixcheck.design.model_formula import (
+    ModelFormula,
+    PredictorFormula,
+    RandomTerm,
+    ResponseFormula,
+    find_tilde,
+)
 from mixcheck.design.nodes import NAME, Braces, Node, quote_name, unquote_name
 from mixcheck.design.syntax import parse_node, read_node
 from mixcheck.design.terms import Term, expand, render_factor, render_terms, terms_of
 from mixcheck.errors import FormulaError
 
-__all__ = [
-    "ModelFormula",
-    "PredictorFormula",
-    "RandomTerm",
-    "ResponseFormula",
-    "has_terms",
-    "parse_formula",
-    "quote_name",
-    "time_of",
-    "unquote_name",
-    "with_offset",
-]
+__all__ = ["has_terms", "parse_formula", "quote_name", "time_of", "unquote_name", "with_offset"]
 
 _MOST_GROUPS: Final = 1000
 # A sign after one of these belongs to what follows it, and so does one in a number.
 _BEFORE_SIGN: Final = re.compile(r"[*/:^%<>=!&|~]\s*$|(?<![\w.])(?:\d+\.?\d*|\.\d+)[eE]$")
 
 
-@dataclass(frozen=True)
-class RandomTerm:
-    """One random term: effects that vary between the levels of a grouping factor.
-
-    Attributes
-    ----------
-    effects : str
-        Right side in canonical text with the intercept written out, ``1 + x`` or ``0 + x``.
-    group : tuple of str
-        Columns that, crossed, make the grouping factor.
-    structure : str
-        Name of the covariance structure.
-    arguments : tuple of str
-        What stands behind the group: the name of a matrix.
-    """
-
-    effects: str
-    group: tuple[str, ...]
-    structure: str = DEFAULT
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def group_name(self) -> str:
-        """Name of the grouping factor, ``a:b`` for crossed columns."""
-        return ":".join(self.group)
-
-    def __str__(self) -> str:
-        prefix = "" if self.structure == DEFAULT else self.structure
-        inside = ", ".join([":".join(map(quote_name, self.group)), *self.arguments])
-        return f"{prefix}({self.effects} | {inside})"
-
-
-@dataclass(frozen=True)
-class PredictorFormula:
-    """One linear predictor.
-
-    Attributes
-    ----------
-    fixed : str
-        Right side in canonical text with the intercept written out.
-    random : tuple of RandomTerm
-        Random terms in the order written.
-    offsets : tuple of str
-        Expressions added to the predictor with no coefficient.
-    """
-
-    fixed: str
-    random: tuple[RandomTerm, ...] = ()
-    offsets: tuple[str, ...] = ()
-
-    def terms(self) -> tuple[str, ...]:
-        """Everything that is summed, as text."""
-        # Braces tell the parser that an expression is one; a reader does not need them.
-        offsets = (f"offset({text[1:-1] if text[0] == '{' else text})" for text in self.offsets)
-        return (self.fixed, *map(str, self.random), *offsets)
-
-
-@dataclass(frozen=True)
-class ResponseFormula:
-    """Left side of a formula.
-
-    Attributes
-    ----------
-    kind : {"single", "ratio", "cbind"}
-        One expression; ``k / n``; or ``cbind(successes, failures)``.
-    parts : tuple of str
-        One expression, or the two.
-    """
-
-    kind: Literal["single", "ratio", "cbind"]
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ModelFormula:
-    """A formula taken apart.
-
-    Attributes
-    ----------
-    text : str
-        The formula of the mean as it was written.
-    response : ResponseFormula
-        Left side.
-    predictors : tuple of (str, PredictorFormula)
-        ``mean``, those that were given, such as ``dispersion`` and ``zi``, and the shapes.
-    shapes : tuple of str
-        Names of predictors that are one number for all rows, and that nothing was written of.
-    """
-
-    text: str
-    response: ResponseFormula
-    predictors: tuple[tuple[str, PredictorFormula], ...]
-    shapes: tuple[str, ...] = ()
-
-    @property
-    def left_side(self) -> str:
-        """The response as it was written.
-
-        Examples
-        --------
-        >>> parse_formula("log(y+1) ~ x").left_side
-        'log(y+1)'
-        """
-        source = scan(self.text)
-        return source.part(0, _tilde(source))
-
-    def predictor(self, name: str) -> PredictorFormula:
-        """Predictor called `name`."""
-        return dict(self.predictors)[name]
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Formulas of the predictors beside the mean, a constant dispersion left out.
-
-        Examples
-        --------
-        >>> parse_formula("y ~ x", zi="~ z + (1 | g)", dispersion="~ 1").others
-        ('zi ~ 1 + z + (1 | g)',)
-        """
-        return tuple(
-            f"{name} ~ {' + '.join(part.terms())}"
-            for name, part in self.predictors
-            if name not in ("mean", *self.shapes)
-            and not (name == "dispersion" and part == CONSTANT)
-        )
-
-
-CONSTANT: Final = PredictorFormula("1", (), ())
 _NOTHING: Final = PredictorFormula("0", (), ())
 
 _Span: TypeAlias = tuple[int, int]
@@ -230,7 +98,7 @@ def _require_one_sided(given: object, name: str) -> None:
 @lru_cache(maxsize=256)
 def _parse(text: str, parts: tuple[tuple[str, str], ...]) -> ModelFormula:
     source = scan(text)
-    tilde = _tilde(source)
+    tilde = find_tilde(source)
     predictors = [("mean", _predictor(source, tilde + 1))]
     for name, given in parts:
         part = _one_sided(given)
@@ -269,21 +137,6 @@ def with_offset(formula: ModelFormula, name: str, offset: Node) -> ModelFormula:
         for key, part in formula.predictors
     )
     return replace(formula, predictors=predictors)
-
-
-def _tilde(source: Source) -> int:
-    """Position of the one tilde."""
-    tildes = source.find(0, len(source.text), "~")
-    if not tildes:
-        for alike in "\u223c\uff5e\u02dc":
-            for at in source.find(0, len(source.text), alike)[:1]:
-                source.fail(at, f"`{alike}` is not the `~` of a formula, but looks like it.")
-        source.fail(len(source.text), "No `~` in the formula; write `response ~ predictors`.")
-    if len(tildes) > 1:
-        source.fail(tildes[1], "A second `~`; a formula has one, between response and predictors.")
-    if not source.part(0, tildes[0]):
-        source.fail(tildes[0], "No response before `~`; write `response ~ predictors`.")
-    return tildes[0]
 
 
 def _one_sided(text: str) -> PredictorFormula:

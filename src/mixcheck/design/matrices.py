@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.formula import ModelFormula
 from mixcheck.design.frames import (
     RowVector,
     as_frame,
@@ -24,6 +23,7 @@ from mixcheck.design.frames import (
 )
 from mixcheck.design.grouping import GroupKey
 from mixcheck.design.known import known_functions, known_values, require_functions
+from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.predictors import Offset, Predictor, level_notes, read_right_side
 from mixcheck.design.recipes import Recipe, make_matrices

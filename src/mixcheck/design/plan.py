@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from mixcheck.design.covariances import STRUCTURES
-from mixcheck.design.formula import ModelFormula, time_of
+from mixcheck.design.formula import time_of
+from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.parts import Part, read_expression, read_part, read_times
 from mixcheck.design.terms import render_factor
 

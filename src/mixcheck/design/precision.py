@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcheck.design.formula import ModelFormula, with_offset
+from mixcheck.design.formula import with_offset
 from mixcheck.design.frames import as_frame, read_vector, require_columns, row_label
+from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.nodes import Binary, Call, Name, Number, Unary
 from mixcheck.errors import DataError, OptionError
 

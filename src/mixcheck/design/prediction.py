@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design.formula import PredictorFormula
 from mixcheck.design.frames import (
     Columns,
     RowVector,
@@ -25,6 +24,7 @@ from mixcheck.design.frames import (
 )
 from mixcheck.design.grouping import GroupKey, kind_of, look_up, write_cast
 from mixcheck.design.matrices import Design
+from mixcheck.design.model_formula import PredictorFormula
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.design.rank import deviates

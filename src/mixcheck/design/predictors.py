@@ -18,10 +18,10 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
-from mixcheck.design.formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.frames import Columns, check_finite, contents_of, read_column
 from mixcheck.design.grouping import GroupKey, group_rows
 from mixcheck.design.levels import Related, Ties, read_relation
+from mixcheck.design.model_formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.plan import Plan
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipes import Recipe, make_matrices

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.formula import CONSTANT
 from mixcheck.design.frames import Columns
 from mixcheck.design.matrices import Design
+from mixcheck.design.model_formula import CONSTANT
 from mixcheck.design.plan import plan_formula
 from mixcheck.design.predictors import Predictor
 from mixcheck.design.rank import independent_columns

@@ -322,8 +322,8 @@ class GaussianFit:
 def _turn(root: FloatArray, moved: FloatArray) -> FloatArray:
     """DL for ``L = M O`` from each ``dM O``, (k, q, q): the rotation keeps L triangular.
 
-    ``dL = dM O + L K`` with ``K = O' dO`` skew. As ``L^-1 dL = L^-1 dM O + K`` has nothing above its
-    diagonal, K is there ``-(L^-1 dM O)``, and its negative below.
+    ``dL = dM O + L K`` with ``K = O' dO`` skew. Since ``L^-1 dL = L^-1 dM O + K`` has nothing
+    above the diagonal, K is there ``-(L^-1 dM O)``, and its negative below.
     """
     if not moved[:, above_diagonal(len(root))].any():
         return moved
