@@ -12,7 +12,8 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import BoundaryWarning, ConvergenceError
-from mixcheck.fitting.estimation.estimate import estimate, hessian_at
+from mixcheck.fitting.estimation.curvature import hessian_at
+from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.likelihood.approximation import objective_of

@@ -8,7 +8,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.estimate import hessian_at
+from mixcheck.fitting.estimation.curvature import hessian_at
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.port import port_of

@@ -11,18 +11,15 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.boundary import face_near, is_settled
+from mixcheck.fitting.estimation.canonical import canonical_optimum, nudge
 from mixcheck.fitting.estimation.gaussian import (
-    covariance_of_gaussian,
     estimate_gaussian,
     is_profiled,
 )
-from mixcheck.fitting.estimation.information import invert_curvature, invert_information
-from mixcheck.fitting.estimation.one_side import end_on_one_side
 from mixcheck.fitting.estimation.optimize import (
     POLE,
     RUNAWAY,
     Optimum,
-    differentiate_gradient,
     explain_wall,
     is_near,
     minimise,
@@ -61,15 +58,15 @@ from mixcheck.threads import single_thread
 from mixcheck.trial_values import may_overflow
 
 __all__ = [
-    "covariance_at",
+    "dense_size",
     "estimate",
     "estimate_held",
     "estimate_refined",
-    "hessian_at",
-    "nudge",
+    "evaluation_at",
+    "expand_joint",
+    "joint_around",
     "re_estimate",
     "refine",
-    "turn",
 ]
 
 # Evaluations that all searches from several starts may take: this many, and this many for
@@ -78,11 +75,6 @@ _EVALUATIONS = 600
 _EVALUATIONS_EACH = 40
 # What a search has taken, about, that finds the likelihood without a bound.
 _EVALUATIONS_LOST = 200
-# A covariance parameter at zero is a stationary point by symmetry: a refit leaves it by
-# this many approximate standard errors.
-_NUDGE = 0.5
-# Of parameters, to see which way a map of theta to itself goes.
-_STEP = 1e-8
 
 
 @contextmanager
@@ -111,7 +103,7 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
     ConvergenceError
         If the likelihood is not finite at any starting point.
     """
-    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+    with single_thread(dense_size(problem, method), problem.n * problem.n_beta):
         if is_profiled(problem):
             return estimate_gaussian(problem, method)
         fixed = fixed or fit_without_random_effects(problem)
@@ -142,9 +134,9 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
         return _estimate_joint(joint, method, joint.outer(start))
     preliminary = method.approximation.preliminary
     if preliminary is None:
-        return _canonical(problem, _best_of_starts(problem, method, start), method)
+        return canonical_optimum(problem, _best_of_starts(problem, method, start), method)
     near = _near(problem, preliminary, start)
-    return _canonical(problem, _from_near(problem, method, near), method)
+    return canonical_optimum(problem, _from_near(problem, method, near), method)
 
 
 def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Optimum:
@@ -156,7 +148,7 @@ def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Opt
     scale, hessian = jacobian @ optimum.scale, optimum.hessian
     deviance = optimum.evaluation.deviance - (standard.volume if method.restricted else 0.0)
     gradient = inverse.T @ optimum.evaluation.gradient
-    mode = _evaluation_at(standard.alone, psi, scale, method).mode
+    mode = evaluation_at(standard.alone, psi, scale, method).mode
     if mode is None:
         raise ConvergenceError(
             "a predictor lies so far from zero beside its spread that the likelihood cannot be "
@@ -172,18 +164,18 @@ def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Opt
     )
 
 
-def _evaluation_at(
+def evaluation_at(
     problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
 ) -> Evaluation:
     """The deviance and the modes of the random effects at all parameters."""
     if not method.joint:
         return objective_of(problem, method)(psi, None)
-    joint, outer = _joined(problem, psi, scale)
+    joint, outer = joint_around(problem, psi, scale)
     at = objective_of(joint.problem, method)(joint.outer(psi), None)
     if at.mode is None:
         return at
     whole = Optimum(joint.outer(psi), at, outer, np.nan, None, np.nan, 0)
-    return _expand(joint, whole, method).evaluation
+    return expand_joint(joint, whole, method).evaluation
 
 
 @may_overflow()
@@ -235,7 +227,7 @@ def _refine(
         optimum = _from_near(problem, refined, near, hessian=hessian)
         again = method.refine(problem, optimum.evaluation)
         if again.fineness <= refined.fineness:
-            return _canonical(problem, optimum, refined), refined
+            return canonical_optimum(problem, optimum, refined), refined
         near, refined = optimum, again
 
 
@@ -409,7 +401,7 @@ def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
     return again if better and is_settled(again) else optimum
 
 
-def _dense_size(problem: Problem, method: Method) -> int:
+def dense_size(problem: Problem, method: Method) -> int:
     """Rows of the Schur complement."""
     return problem.latent.schur_size + (problem.X[0].shape[1] if method.joint else 0)
 
@@ -418,11 +410,13 @@ def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
-    optimum = _canonical(joint.problem, _best_of_starts(joint.problem, method, start), method)
-    return _expand(joint, optimum, method)
+    optimum = canonical_optimum(
+        joint.problem, _best_of_starts(joint.problem, method, start), method
+    )
+    return expand_joint(joint, optimum, method)
 
 
-def _expand(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
+def expand_joint(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
     mode = optimum.evaluation.mode
     assert mode is not None
     factors = method.approximation.factorize(joint.problem, mode)
@@ -445,7 +439,7 @@ def re_estimate(
         Root of their covariance.
     method : Method
     """
-    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+    with single_thread(dense_size(problem, method), problem.n * problem.n_beta):
         if is_profiled(problem):
             return estimate_gaussian(problem, method, previous)
         standard = standardise(problem)
@@ -465,7 +459,7 @@ def _re_estimate(
     optimum = _minimise(problem, method, start, scale, hessian=False)
     if not is_optimum(optimum):
         return _or_anew(problem, method, optimum)
-    return _canonical(problem, optimum, method)
+    return canonical_optimum(problem, optimum, method)
 
 
 def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
@@ -479,8 +473,12 @@ def _or_anew(problem: Problem, method: Method, stalled: Optimum) -> Optimum:
     except ConvergenceError:
         if not finite:
             raise
-        return _canonical(problem, stalled, method)
-    return anew if not finite or is_better(anew, stalled) else _canonical(problem, stalled, method)
+        return canonical_optimum(problem, stalled, method)
+    return (
+        anew
+        if not finite or is_better(anew, stalled)
+        else canonical_optimum(problem, stalled, method)
+    )
 
 
 @may_overflow()
@@ -515,10 +513,10 @@ def estimate_held(
             f"by {method} the fixed effects of the mean are found together with the random ones, "
             'so that none can be held; write method="laplace" without reml=True'
         )
-    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
+    with single_thread(dense_size(problem, method), problem.n * problem.n_beta):
         joint, outer = None, scale
         if method.joint:
-            joint, outer = _joined(problem, start, scale)
+            joint, outer = joint_around(problem, start, scale)
         here = problem if joint is None else joint.problem
         optimum = minimise(
             objective_of(here, method),
@@ -530,52 +528,10 @@ def estimate_held(
         )
         if not np.isfinite(optimum.evaluation.deviance):
             raise ConvergenceError("the likelihood is not finite at the values that are held")
-        return optimum if joint is None else _expand(joint, optimum, method)
+        return optimum if joint is None else expand_joint(joint, optimum, method)
 
 
-def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
-    """Covariance of the estimates at an optimum, (P, P).
-
-    ``2 H^-1``, H the Hessian of the deviance, which is minus twice the log-likelihood. Where the
-    Hessian is found in other columns, whose parameters are phi, it is ``J (2 H^-1) J'`` with
-    ``J = d psi / d phi``.
-    """
-    known = covariance_of_gaussian(optimum)
-    if known is not None:
-        return known
-    whitened = optimum.whitened_hessian()
-    if whitened is not None:
-        return invert_curvature(whitened, optimum.searched)
-    standard = standardise(problem)
-    if standard is None:
-        return invert_information(hessian_at(problem, optimum, method), optimum.scale)
-    psi = standard.there(optimum.psi)
-    scale = standard.inverse_jacobian(optimum.psi) @ optimum.scale
-    at = _evaluation_at(standard.problem, psi, scale, method)
-    there = replace(optimum, psi=psi, evaluation=at, scale=scale)
-    jacobian = standard.jacobian(psi)
-    covariance = invert_information(hessian_at(standard.problem, there, method), scale)
-    out: FloatArray = jacobian @ covariance @ jacobian.T
-    return out
-
-
-def hessian_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
-    """Hessian of the deviance at an optimum, ``H = d^2 D / d psi d psi'``, (P, P).
-
-    By its formula where there is one, and by differences of the gradient otherwise.
-    """
-    with single_thread(_dense_size(problem, method), problem.n * problem.n_beta):
-        if method.joint:
-            return _joint_hessian(problem, optimum, method)
-        exact = hessian_of(problem, method)
-        if exact is not None:
-            return exact(optimum.evaluation)
-        return differentiate_gradient(
-            objective_of(problem, method), optimum.psi, optimum.scale, optimum.evaluation
-        )
-
-
-def _joined(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[Joint, FloatArray]:
+def joint_around(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[Joint, FloatArray]:
     """The joint problem around a fit, and the scale of its parameters."""
     p = problem.X[0].shape[1]
     joint = join(problem, psi[:p], root_of(scale, slice(0, p)))
@@ -585,80 +541,12 @@ def _joined(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[Joint
 def _re_estimate_joint(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:
-    joint, outer = _joined(problem, previous, scale)
+    joint, outer = joint_around(problem, previous, scale)
     start = nudge(joint.problem, joint.outer(previous), outer)
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
     optimum = _minimise(joint.problem, method, start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))
-    found = _expand(joint, _canonical(joint.problem, optimum, method), method)
+    found = expand_joint(joint, canonical_optimum(joint.problem, optimum, method), method)
     return found if is_optimum(optimum) else _or_anew(problem, method, found)
-
-
-def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
-    """Where the fixed effects of the mean are latent, the Hessian in blocks.
-
-    ``2 C^-1`` for these effects, with C their covariance given the other parameters, and
-    differences of the gradient in the others.
-    """
-    joint, outer = _joined(problem, optimum.psi, optimum.scale)
-    objective, psi = objective_of(joint.problem, method), joint.outer(optimum.psi)
-    at = objective(psi, None)
-    hessian = differentiate_gradient(objective, psi, outer, at)
-    inner = Optimum(psi, at, outer, np.nan, hessian, np.nan, 0)
-    whole = _expand(joint, inner, method)
-    assert whole.hessian is not None
-    return whole.hessian
-
-
-def nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
-    """Where a refit begins: at the estimates of a fit, off the zeros of its deviations.
-
-    A deviation psi_j becomes ``max(psi_j, e_j / 2)``; with S the scale, ``e_j^2 = (S S')_jj``.
-    """
-    out = psi.copy()
-    spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
-    for term in problem.terms:
-        for k in term.covariance.even:
-            j = problem.n_beta + term.theta.start + k
-            out[j] = max(out[j], _NUDGE * spread[j])
-    return out
-
-
-def _canonical(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
-    """The same optimum at the canonical parameters of its covariances."""
-    turned = turn(problem, optimum.psi)
-    if turned is None:
-        return optimum
-    psi, signs = turned
-    if not method.approximation.even:
-        return end_on_one_side(problem, optimum, psi, method)
-    evaluation = objective_of(problem, method)(psi, None)
-    turned_hessian = optimum.hessian
-    if turned_hessian is not None:
-        turned_hessian = signs[:, None] * turned_hessian * signs
-    return replace(
-        optimum,
-        psi=psi,
-        evaluation=evaluation,
-        hessian=turned_hessian,
-        scale=signs[:, None] * optimum.scale,
-    )
-
-
-def turn(problem: Problem, psi: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Canonical parameters c(psi) and their slopes in psi, (P,) each; None for the same.
-
-    Only signs of theta change, so that the Jacobian is diagonal with 1 and -1. It is found by a
-    difference, ``(c(theta + h) - c(theta)) / h``.
-    """
-    signs, theta = np.ones(psi.size), psi[problem.n_beta :]
-    canonical = problem.canonical(theta)
-    if np.array_equal(canonical, theta):
-        return None
-    # The map has slopes of 1 and -1; steps away from zero turn no sign.
-    away = np.where(theta < 0.0, -_STEP, _STEP) * (1.0 + np.abs(theta))
-    slopes = (problem.canonical(theta + away) - canonical) / away
-    signs[problem.n_beta :] = np.where(slopes < 0.0, -1.0, 1.0)
-    return np.concatenate([psi[: problem.n_beta], canonical]), signs

@@ -14,7 +14,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.responses import Observed
-from mixcheck.fitting.estimation.estimate import nudge, turn
+from mixcheck.fitting.estimation.canonical import nudge, turn
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.one_step import within
 from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE, Optimum

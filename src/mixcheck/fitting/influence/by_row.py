@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.influence.sensitivity import row_leverages
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
 from mixcheck.fitting.latent.roots import change, scale

@@ -15,7 +15,7 @@ from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family
 from mixcheck.fitting.estimation.constant_groups import determined_terms, is_constant_in, wide_terms
-from mixcheck.fitting.estimation.estimate import covariance_at
+from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.estimation.gaussian import deviations_of_gaussian, is_profiled
 from mixcheck.fitting.estimation.information import (
     conditional_variances,
