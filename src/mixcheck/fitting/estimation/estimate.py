@@ -417,6 +417,7 @@ def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
 
 
 def expand_joint(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
+    """The optimum of a joint problem as one of all parameters."""
     mode = optimum.evaluation.mode
     assert mode is not None
     factors = method.approximation.factorize(joint.problem, mode)
