@@ -181,3 +181,50 @@ def test_combinations_come_after_single_changes():
 def test_trials(size, answer):
     """More than one trial somewhere."""
     assert has_trials(size) is answer
+
+
+def missing(kind: str, **subject: str) -> Report:
+    """A report in which one question on what is missing fails."""
+    check = {"missing-predictor": checks.MissingPredictor, "missing-group": checks.MissingGroup}
+    report = failing((check[kind](), "what is missing", kind, 0.3))
+    told = replace(report.findings[0], subject=subject, asked=check[kind]().to_dict())
+    return Report((told,), provenance=report.provenance)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("missing-predictor", "column"), ("missing-group", "group")]
+)
+@pytest.mark.parametrize(("name", "levels", "many"), [("{f}", 3, False), ("{f}", 6, True)])
+def test_many_levels_are_random_effects(kind, subject, name, levels, many):
+    """A missing factor has coefficients, and from five levels on random intercepts alone."""
+    where = situation("y ~ x + (1 | g)")
+    frame = FRAME.assign(**{name: [f"level {k % levels}" for k in range(len(FRAME))]})
+    found, _ = answers(missing(kind, **{subject: name}), replace(where, frame=frame))
+    random, fixed = (
+        f"y ~ x + (1 | g) + (1 | `{name}`) poisson",
+        f"y ~ x + `{name}` + (1 | g) poisson",
+    )
+    assert found == {random if many else fixed}
+
+
+def test_a_group_of_the_model_is_not_added_again():
+    """Its random intercepts are there."""
+    found, _ = answers(missing("missing-group", group="g"), situation("y ~ x + (1 | g)"))
+    assert not found
+
+
+def test_every_failure_has_an_answer_before_any_has_two():
+    """The most surprising comes first."""
+    null = np.linspace(-1.0, 1.0, 39)
+    report = failing(
+        *((checks.Trend(name), f"trend [{name}]", "trend", 0.2) for name in ("x", "size"))
+    )
+    told = [
+        replace(finding, statistic=statistic, replicates=null, asked=checks.Trend(name).to_dict())
+        for finding, statistic, name in zip(report.findings, (5.0, 9.0), ("x", "size"), strict=True)
+    ]
+    where = situation("y ~ x + size + (1 | g)")
+    remedies, _ = find_remedies(Report(tuple(told), provenance=report.provenance), where)
+    added = [remedy.apply(where.model).formula for remedy in remedies]
+    assert added[:2] == [f"y ~ x + size + I({name} ** 2) + (1 | g)" for name in ("size", "x")]
+    assert len(added) == 4

@@ -238,6 +238,7 @@ EXTRA = ("nbinom1", "nbinom2", "observation")
 SQUARE = ("I(x ** 2)", "bs(x, df=4)")
 SLOPE = ("(1 + x | g)",)
 SERIES = ALL & Suite((checks.Autocorrelation("t", "g"),))
+BY_F = ALL & Suite((checks.Spread("f"),))
 LEVELS = Suite((checks.Dispersion(), checks.Dispersion().by("f")))
 P = "poisson"
 G = "gaussian"
@@ -309,6 +310,7 @@ KNOWN = (
         G,
         _numbers(log_sd=_levels("f", -0.4, 0.0, 0.4)),
         ("dispersion ~ f",),
+        suite=BY_F,
     ),
     Scenario(
         "variance by f",
@@ -528,6 +530,7 @@ NEW = (
         A,
         _gammas(log_shape=_levels("f", 1.0, 0.0, -0.8)),
         ("dispersion ~ f",),
+        suite=BY_F,
     ),
     Scenario(
         "variance by f",

@@ -27,15 +27,14 @@ from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Policy, Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.random_parts import RandomPart
-from mixcheck.selection.rules import Rule, add_slopes, bend, skew, try_families
+from mixcheck.selection.rules import Rule, add_slopes, bend, enter, skew, try_families
 from mixcheck.selection.situation import Question, Remedy, Situation
 
-__all__ = ["EXPLAINING", "diagnose", "diagnosis", "explained_by"]
+__all__ = ["EXPLAINING", "diagnose", "diagnosis", "explained_by", "surprise_of"]
 
 # Enough for a p-value of 0.005, which is where a candidate is tried, and not where it is believed.
 _DRAWS = 199
 _MOST_PREDICTORS = 8
-_LEAST_LEVELS_OF_GROUPS = 5
 _MOST_LEVELS_OF_SLOPES = 3
 
 
@@ -91,13 +90,14 @@ def explained_by(report: Report) -> tuple[Finding, ...]:
         for finding in report.findings
         if isinstance(finding, Finding) and report.verdicts[finding.check] is Verdict.FAIL
     ]
-    return tuple(sorted(failing, key=_surprise, reverse=True))
+    return tuple(sorted(failing, key=surprise_of, reverse=True))
 
 
-def _surprise(finding: Finding) -> float:
+def surprise_of(finding: Finding) -> float:
     """How many standard deviations the statistic is from its mean in the replicates."""
     spread = float(np.std(finding.replicates)) if finding.replicates.size else 0.0
-    return (finding.statistic - float(np.mean(finding.replicates))) / spread if spread else 0.0
+    moved = finding.statistic - float(np.mean(finding.replicates)) if spread else 0.0
+    return abs(moved) / spread if spread else 0.0
 
 
 # ---- rules -------------------------------------------------------------------------------
@@ -111,8 +111,7 @@ def _of_predictor(
         return
     name = quote_name(column)
     if part == "mean":
-        why = f"{column} says something of the response"
-        yield Remedy("mean", f"{why}: {name}", True, terms=(*s.model.terms, name))
+        yield from enter(name, f"{column} says something of the response", s)
     elif part == "dispersion":
         yield from _disperse(name, s)
     elif part == "zi":
@@ -164,9 +163,14 @@ def _of_group(
 ) -> Iterator[Remedy]:
     group = finding.subject.get("group", "")
     factors = (group,) if group in s.frame.columns else tuple(group.split(":"))
-    if group and set(factors) <= set(s.frame.columns):
-        why = f"rows of a level of {group} go together: random intercepts of {group}"
-        yield Remedy("random", why, True, added=RandomPart(("1",), factors))
+    if not group or not set(factors) <= set(s.frame.columns):
+        return
+    why, name = f"rows of a level of {group} go together", quote_name(group)
+    if len(factors) == 1:
+        yield from enter(name, why, s, levels=True)
+    else:
+        part = RandomPart(("1",), factors)
+        yield Remedy("random", f"{why}: random intercepts of {group}", True, added=part)
 
 
 def _of_interaction(
@@ -216,12 +220,7 @@ def _of_groups(
     if finding.subject.get("aspect") == "spread":
         yield from _disperse(name, s)
         return
-    why = f"levels of {column} differ"
-    if s.frame[column].nunique() >= _LEAST_LEVELS_OF_GROUPS:
-        added = RandomPart(("1",), (column,))
-        yield Remedy("random", f"{why}: random intercepts of {column}", True, added=added)
-    elif name not in s.model.terms:
-        yield Remedy("mean", f"{why}: {name}", True, terms=(*s.model.terms, name))
+    yield from enter(name, f"levels of {column} differ", s, levels=True)
 
 
 def _of_zeros_along(

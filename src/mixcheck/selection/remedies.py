@@ -10,7 +10,7 @@ from mixcheck.checks.check import Check, Suite, check_from_dict
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
-from mixcheck.selection.explanations import EXPLAINING, explained_by
+from mixcheck.selection.explanations import EXPLAINING, explained_by, surprise_of
 from mixcheck.selection.rules import RULES
 from mixcheck.selection.situation import Aspect, Question, Remedy, Situation, unwrapped
 from mixcheck.selection.space import Model
@@ -33,16 +33,15 @@ def find_remedies(
     report : Report
     situation : Situation
     diagnosed : Report, optional
-        Of `explanations.diagnose`. What something in the data explains comes first.
+        Of `explanations.diagnose`. What something in the data explains comes first, by how
+        surprising the finding is, be it of this report or of the other.
     """
     asked = _suite_of(report)
     notes: list[str] = []
-    explaining = [
-        remedy
-        for finding in (() if diagnosed is None else explained_by(diagnosed))
-        for remedy in _answers(finding, (), situation, [])
-    ]
     usual: list[Remedy] = []
+    explaining: list[tuple[float, list[Remedy]]] = []
+    for answer in () if diagnosed is None else explained_by(diagnosed):
+        explaining.append((surprise_of(answer), _answers(answer, (), situation, [])))
     for finding in sorted(report.findings, key=lambda finding: finding.kind in _VAGUE):
         failed = report.verdicts[finding.check] is Verdict.FAIL
         if not failed or not isinstance(finding, Finding):
@@ -51,15 +50,28 @@ def find_remedies(
         if not remedies:
             notes.append(f"No change of the model is known to answer {finding.check!r}.")
         usual += remedies
+        explaining.append((surprise_of(finding), remedies))
     in_order = [
-        *(remedy for remedy in (*explaining, *usual) if remedy.explains),
-        *(remedy for remedy in (*usual, *explaining) if not remedy.explains),
+        *_by_turns([[r for r in remedies if r.explains] for _, remedies in _sorted(explaining)]),
+        *(remedy for remedy in usual if not remedy.explains),
+        *_by_turns([remedies for _, remedies in explaining]),
     ]
     merged: dict[Model, Remedy] = {}
     for remedy in in_order:
         merged.setdefault(remedy.apply(situation.model), remedy)
     merged.pop(situation.model, None)
     return tuple(merged.values()), list(dict.fromkeys(notes))
+
+
+def _sorted(found: Sequence[tuple[float, list[Remedy]]]) -> list[tuple[float, list[Remedy]]]:
+    """The most surprising first."""
+    return sorted(found, key=lambda pair: pair[0], reverse=True)
+
+
+def _by_turns(answers: Sequence[Sequence[Remedy]]) -> Iterator[Remedy]:
+    """The first answer to each finding, then the second of each: none waits for all of another."""
+    for turn in zip_longest(*answers):
+        yield from (remedy for remedy in turn if remedy is not None)
 
 
 def _answers(

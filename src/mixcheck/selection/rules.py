@@ -15,7 +15,7 @@ from mixcheck.selection.random_parts import RandomPart, neighbouring_parts
 from mixcheck.selection.situation import OBSERVATION, Question, Remedy, Situation
 from mixcheck.selection.terms import factors_of
 
-__all__ = ["RULES", "Rule", "add_slopes", "bend", "skew", "try_families"]
+__all__ = ["RULES", "Rule", "add_slopes", "bend", "enter", "skew", "try_families"]
 
 # A spline with four degrees of freedom bends twice; more would chase the data.
 SPLINE = "bs({}, df=4)"
@@ -175,11 +175,36 @@ def _of_trend(
         yield from bend(term, "the residuals move with the fitted values", s)
 
 
+def enter(term: str, why: str, s: Situation, *, levels: bool = False) -> Iterator[Remedy]:
+    """A column that is missing: a coefficient, or random intercepts of a factor of many levels.
+
+    Many levels are a sample of levels, whose variance can be estimated; by its criterion alone a
+    model with a coefficient for each would come before it.
+
+    Parameters
+    ----------
+    term : str
+    why : str
+    s : Situation
+    levels : bool
+        Whether whole numbers are levels too.
+    """
+    column, number = s.column(term), s.is_number(term)
+    group = () if column is None else (str(column.name),)
+    if term in s.model.terms or any(part.group == group for part in s.model.random):
+        return
+    if group and (levels if number else s.has_many_levels(term)):
+        part = RandomPart(("1",), group)
+        yield Remedy("random", f"{why}: random intercepts of {term}", True, added=part)
+    else:
+        yield Remedy("mean", f"{why}: {term}", True, terms=(*s.model.terms, term))
+
+
 def bend(term: str, why: str, s: Situation) -> Iterator[Remedy]:
     """A predictor that is missing, or its square, or its spline."""
     terms = s.model.terms
     if term not in terms:
-        yield Remedy("mean", f"{why}: {term} itself", True, terms=(*terms, term))
+        yield from enter(term, why, s)
         if s.is_number(term):
             square = f"I({term} ** 2)"
             yield Remedy(

@@ -33,6 +33,9 @@ __all__ = [
 Aspect: TypeAlias = Literal["mean", "random", "part", "distribution"]
 
 OBSERVATION = "observation"
+# Levels of a factor from which the variance of their effects can be estimated: Gelman and Hill
+# (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models, section 12.9.
+LEAST_LEVELS = 5
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,13 @@ class Situation:
             and column.dtype.kind != "b"
             and column.nunique() > 2
         )
+
+    def has_many_levels(self, name: str) -> bool:
+        """Whether a column has enough values for the variance of effects of each."""
+        column = self.column(name)
+        if column is None or column.dtype.kind in "Mb":
+            return False
+        return bool(column.nunique() >= LEAST_LEVELS)
 
     def column(self, name: str) -> pd.Series[Any] | None:
         """The column of a plain term."""

@@ -279,7 +279,7 @@ def suggest(
     same = replace(_same_check(report), n_jobs=n_jobs)
     held = KeptReports(same)
     trials = Trials(
-        situation.model,
+        situation,
         report,
         KeptFits(GlmmFit(situation.frame, options)),
         held

@@ -20,7 +20,7 @@ from mixcheck.selection.fits import KeptFits, KeptReports
 from mixcheck.selection.remedies import find_remedies
 from mixcheck.selection.search import check_candidate, gated
 from mixcheck.selection.selection import RankedModel, Selection
-from mixcheck.selection.situation import Remedy, situation_of
+from mixcheck.selection.situation import Remedy, Situation, situation_of
 from mixcheck.selection.space import Model, Space
 
 __all__ = ["Changes", "Trials", "Tried", "with_price"]
@@ -32,8 +32,8 @@ Changes: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
 PRICE = 10.0
 # Alternatives whose criterion is further than this above that of the first are not checked.
 FAR = 10.0
-# Alternatives of the second round.
-_MOST_FURTHER = 6
+# Alternatives of the second round, with what came first and without.
+_MOST_FURTHER = 5
 
 
 def with_price(model: RankedModel, why: Mapping[str, tuple[str, ...]]) -> float:
@@ -85,9 +85,10 @@ class Trials:
 
     Attributes
     ----------
-    current : Model
+    situation : Situation
+        Of the model that fails.
     report : Report
-        Of `current`.
+        Of it.
     fits : KeptFits
     quick, same : KeptReports
         With estimates held, and as the report was.
@@ -96,7 +97,7 @@ class Trials:
     progress : bool or callable, optional
     """
 
-    current: Model
+    situation: Situation
     report: Report
     fits: KeptFits
     quick: KeptReports
@@ -106,8 +107,8 @@ class Trials:
 
     def run(self, changes: Changes) -> Tried:
         """Fit and check alternatives; what was seen before is kept."""
-        models = [self.current, *changes]
-        space = _listed(self.current, models)
+        models = [self.situation.model, *changes]
+        space = _listed(self.situation.model, models)
         current, *others = (space.candidate(one) for one in models)
         why = {
             c.key: tuple(reason for remedy in changes[c.content] for reason in remedy.reasons)
@@ -171,7 +172,7 @@ class Trials:
         Returns
         -------
         further : dict of Model to tuple of Remedy
-            The alternative with what would explain it.
+            The alternative with what would explain it, and the model as it was with that alone.
         left : tuple of Finding
         """
         first = tried.first
@@ -182,14 +183,20 @@ class Trials:
         fit = self.fits(candidate)
         situation, _ = situation_of(fit)
         diagnosed = diagnose(fit, situation, seed, alone=False)
-        nothing = Report((), provenance={})
-        remedies, _ = find_remedies(nothing, situation, diagnosed)
-        further = {
-            changed: (*made, remedy)
-            for remedy in remedies
-            if remedy.explains and (changed := remedy.apply(situation.model)) not in changes
-        }
-        return dict(list(further.items())[:_MOST_FURTHER]), explained_by(diagnosed)
+        assert tried.selection is not None
+        own = tried.selection.reports.get(first.model, Report((), provenance={}))
+        beside, _ = find_remedies(own, situation, diagnosed)
+        # What explains more may do without what came first.
+        instead, _ = find_remedies(own, self.situation, diagnosed)
+        further: dict[Model, tuple[Remedy, ...]] = {}
+        for before, remedies, model in (
+            (made, beside, situation.model),
+            ((), instead, self.situation.model),
+        ):
+            changed = {r.apply(model): (*before, r) for r in remedies if r.explains}
+            new = [one for one in changed.items() if one[0] not in changes]
+            further |= dict(new[:_MOST_FURTHER])
+        return further, explained_by(diagnosed)
 
 
 def _judged(tried: Tried, name: str, report: Report | str) -> Tried:
