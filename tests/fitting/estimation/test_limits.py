@@ -336,6 +336,26 @@ def test_dispersion_at_one_end_of_a_predictor(
     assert fit.llf > poisson.llf + 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "seed", "corner"), [(5, 1, 8), (6, 2, 8)])
+def test_dispersion_at_a_corner_of_two_predictors(first: int, seed: int, corner: int) -> None:
+    """All rows are Poisson but one, the last along x + z and along neither of them."""
+    data = regular_counts()
+    z = np.random.default_rng(seed).permutation(np.linspace(-1.5, 1.5, 60))
+    one = np.arange(60) == np.argmin(data["x"] + z)
+    assert np.flatnonzero(one) == [corner]
+    data = data.assign(z=z, y=np.where(one, first, data["y"]), one=one)
+    fit, caught = fit_once("y ~ x + (1 | g)", data, family="nbinom2", dispersion="~ x + z")
+    known, _ = fit_once("y ~ x + (1 | g)", data, family="nbinom2", dispersion="~ one")
+    assert [w.category for w in caught] == [SeparationWarning]
+    assert fit.convergence.runaway == tuple(f"dispersion: {n}" for n in ("Intercept", "x", "z"))
+    assert np.isinf(fit.bse.iloc[-3:]).all()
+    assert fit.llf == pytest.approx(known.llf, abs=LLF)
+    np.testing.assert_allclose(fit.params.iloc[:2], known.params.iloc[:2], atol=ESTIMATE)
+    poisson, _ = fit_once("y ~ x + (1 | g)", data, family="poisson")
+    assert fit.llf > poisson.llf + 0.02
+
+
 def test_dispersion_at_no_end() -> None:
     """Counts that vary less than Poisson ones everywhere: the Poisson fit."""
     data = regular_counts(2)

@@ -8,7 +8,7 @@ where a search has sent them far out, or has come to no end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -42,6 +42,8 @@ _NEAR = 2.0
 _NO_WORSE = 2e-6
 # A share of the rows at the simplest end beyond which that is the reason.
 _MOST = 0.5
+# Rows that are tried as the only one that stays.
+_MOST_CORNERS = 8
 # Values of a column that may lie beyond the one whose rows stay.
 _MOST_BEYOND = 5
 
@@ -138,6 +140,46 @@ def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
     return tuple(guess for guess in found if guess is not known)
 
 
+def at_one_row(problem: Problem, limits: Limits | None, optimum: Optimum) -> tuple[Limits, ...]:
+    """Each part at its simplest but for one row, at a corner of its columns.
+
+    Along a mixture of columns all rows but one go to an end where that one is a vertex of the
+    convex hull of the rows of X; of those that gain most from staying behind, each is tried.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits or None
+        What is known already.
+    optimum : Optimum
+        With the part at its simplest in all rows.
+    """
+    known, mode = limits or _nothing(problem), optimum.evaluation.mode
+    ends, found = problem.family.simplest, []
+    if mode is None:
+        return ()
+    for k in _simplifying(problem):
+        X = problem.X[k]
+        if ends[k] == 0 or np.count_nonzero(np.ptp(X, axis=0)) < 2:
+            continue
+        gain = _gain_of_staying(problem, mode.point.eta, k)
+        for row in np.argsort(-gain, kind="stable")[:_MOST_CORNERS]:
+            if gain[row] > _NO_WORSE:
+                stays = (X == X[row]).all(axis=1)
+                found.append(_with_part(problem, known, k, np.where(stays, 0.0, float(ends[k]))))
+    return tuple(guess for guess in found if guess is not known)
+
+
+def _gain_of_staying(problem: Problem, eta: Sequence[FloatArray], k: int) -> FloatArray:
+    """What the log density of each row gains at best by a predictor k that is at no end, (n,)."""
+    best = np.full(problem.n, -np.inf)
+    here = problem.derivatives(eta, 0).value
+    for value in np.linspace(-_NEAR, _NEAR, 5):
+        moved = [np.full(problem.n, value) if j == k else e for j, e in enumerate(eta)]
+        best = np.maximum(best, problem.derivatives(moved, 0).value - here)
+    return best
+
+
 def _simplifying(problem: Problem) -> list[int]:
     """Predictors other than the mean's that may come to an end: no random effects, no priors."""
     family, random = problem.family, {term.predictor for term in problem.terms}
@@ -211,7 +253,8 @@ def estimate_at_limits(
             found = beyond, further
             if not _is_at_simplest(problem, further):
                 return found
-            return _best_end(problem, limits, fixed, search, at_one_end(problem, limits), found)
+            others = at_one_end(problem, limits), at_one_row(problem, limits, beyond)
+            return _best_end(problem, limits, fixed, search, (*others[0], *others[1]), found)
     return optimum, limits
 
 
