@@ -165,8 +165,7 @@ def at_one_row(problem: Problem, limits: Limits | None, optimum: Optimum) -> tup
         gain = _gain_of_staying(problem, mode.point.eta, k)
         for row in np.argsort(-gain, kind="stable")[:_MOST_CORNERS]:
             if gain[row] > _NO_WORSE:
-                corner = X[row]
-                stays = (X == corner).all(axis=1)
+                stays = np.equal(X, X[row]).all(axis=1)
                 found.append(_with_part(problem, known, k, np.where(stays, 0.0, float(ends[k]))))
     return tuple(guess for guess in found if guess is not known)
 
