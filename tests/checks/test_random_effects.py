@@ -11,6 +11,7 @@ from scipy import stats
 
 import mixcheck as mc
 from mixcheck.checks import Convergence, RandomEffects, Suite
+from mixcheck.port import port_of
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Verdict
@@ -62,6 +63,24 @@ def test_two_kinds_of_groups_are_found():
         finding.picture.observed > finding.picture.band_high
     )
     assert outside.sum() > 5
+
+
+def test_modes_are_in_units_of_their_own_deviations():
+    """Groups of one row and of thirty are compared on one scale; draws tell less of 0/1 data."""
+    rng = np.random.default_rng(8)
+    g = np.repeat(np.arange(60), rng.integers(5, 40, 60))
+    effects = rng.permutation(np.repeat([-1.3, 1.3], 30))
+    data = {"g": g, "y": rng.binomial(1, 1.0 / (1.0 + np.exp(-effects[g])))}
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family="binomial")
+    finding = mc.check(fit, RandomEffects(), seed=1, draws=99, calibration="plug-in").findings[0]
+    levels = port_of(fit).term_levels["g [Intercept]"]
+    modes = fit.random_effects["g"]["Intercept"].loc[levels.labels]
+    z = np.sort(modes.to_numpy() / levels.deviations[:, 0])
+    np.testing.assert_allclose(
+        finding.picture.observed, (z - z.mean()) / z.std(), rtol=1e-6, atol=1e-9
+    )
+    assert finding.pvalue <= 0.02
+    assert not finding.single_pvalues
 
 
 def test_each_effect_of_each_term_has_its_finding(toy):

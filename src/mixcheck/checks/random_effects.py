@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final, get_args
 
@@ -21,7 +22,7 @@ from mixcheck.checks.statistic import (
     thinned,
 )
 from mixcheck.display.document import NormalPlot
-from mixcheck.port import Converging, DataView
+from mixcheck.port import Converging, DataView, Levelled, TermLevels
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["RandomEffects"]
@@ -39,13 +40,17 @@ NormalName = Literal["ks", "ad"]
 class RandomEffects(Check):
     """Whether the random effects are normal.
 
-    One finding for each random term and effect. Null hypothesis: the effects, drawn from their
-    exact distribution given the data, are normal. (Their modes are not, whatever the model: they
-    are shrunken.) They are taken less their mean and over their standard deviation, in the data
-    and in the replicates alike, since the model has both from the same data. Effect: "distance
-    from normal" between distribution functions, with a simultaneous interval from the replicates;
-    0 under the model. The band of the picture holds all effects of 95 % of the replicates. A term
-    with fewer than 5 levels is skipped.
+    One finding for each random term and effect. Null hypothesis: the conditional modes of the
+    effects are as normal as in data of the model. Each is taken in units of its own standard
+    deviation over such data, ``z_k = b_k / (variance - conditional variance)^(1/2)``, which differ
+    where groups have more rows or fewer; all of them less their mean and over their standard
+    deviation, in the data and in the replicates alike, since the model has both from the same
+    data. (Given discrete responses modes are not quite normal under a correct model either: the
+    replicates have the same.) Where levels are related, or modes are not known, the effects are
+    drawn from their distribution given the data in place of them. Effect: "distance from normal"
+    between distribution functions, with a simultaneous interval from the replicates; 0 under the
+    model. The band of the picture holds all effects of 95 % of the replicates. A term with fewer
+    than 5 levels is skipped.
 
     Parameters
     ----------
@@ -56,6 +61,7 @@ class RandomEffects(Check):
     ----------
     Thygesen et al. (2017), Validation of ecological state space models using the Laplace
     approximation, Environ. Ecol. Stat. 24, 317-339.
+    Lange & Ryan (1989), Assessing normality in random effects models, Ann. Stat. 17, 624-642.
     Lilliefors (1967), On the Kolmogorov-Smirnov test for normality with mean and variance unknown,
     J. Am. Stat. Assoc. 62, 399-402.
     """
@@ -80,14 +86,20 @@ class RandomEffects(Check):
         model = context.model
         facts = model.convergence if isinstance(model, Converging) else None
         singular = facts.singular_effects if facts is not None else ()
+        known = model.term_levels if isinstance(model, Levelled) else {}
         return tuple(
-            self._outcome(term, column, values.shape, term in singular)
+            self._outcome(term, column, values.shape, known.get(term), term in singular)
             for term, values in effects.items()
             for column in range(values.shape[1])
         )
 
     def _outcome(
-        self, term: str, column: int, shape: tuple[int, ...], is_singular: bool
+        self,
+        term: str,
+        column: int,
+        shape: tuple[int, ...],
+        known: TermLevels | None,
+        is_singular: bool,
     ) -> Outcome:
         levels, effects = shape
         label = term if effects == 1 else f"{term}, effect {column + 1}"
@@ -97,7 +109,10 @@ class RandomEffects(Check):
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
-        return _NormalStatistic(name, self.kind, term, column, self.statistic)
+        deviations = None if known is None else known.deviations[:, column]
+        if deviations is None or not np.all(deviations > 0.0):
+            return _DrawnEffects(name, self.kind, term, column, self.statistic)
+        return _Modes(name, self.kind, term, column, self.statistic, deviations)
 
 
 def _singular(term: str, effects: int) -> str:
@@ -110,7 +125,6 @@ def _singular(term: str, effects: int) -> str:
     )
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class _NormalStatistic(CheckStatistic):
     """Statistic, and largest distance, of one column of one term."""
@@ -120,6 +134,10 @@ class _NormalStatistic(CheckStatistic):
     term: str
     column: int
     statistic: NormalName
+
+    @abstractmethod
+    def values(self, data_view: DataView) -> FloatArray:
+        """What should be normal, of each level, (.., m)."""
 
     def numbers(self, data_view: DataView) -> FloatArray:
         ordered = self._ordered(data_view)
@@ -131,14 +149,14 @@ class _NormalStatistic(CheckStatistic):
         return np.concatenate([statistics, shown], axis=-1)
 
     def _ordered(self, data_view: DataView) -> FloatArray:
-        """The effects less their mean and over their standard deviation, sorted, (.., m)."""
-        values = np.sort(data_view.effects[self.term][..., self.column], axis=-1)
+        """The values less their mean and over their standard deviation, sorted, (.., m)."""
+        values = np.sort(self.values(data_view), axis=-1)
         spread = np.std(values, axis=-1, keepdims=True)
         centred: FloatArray = values - np.mean(values, axis=-1, keepdims=True)
         return centred / np.where(spread > 0.0, spread, 1.0)
 
     def finding(self, sample: NullSample) -> Finding:
-        m = sample.observed.effects[self.term].shape[0]
+        m = self.values(sample.observed).size
         distance, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
         finding = self.found(
             sample,
@@ -154,6 +172,7 @@ class _NormalStatistic(CheckStatistic):
             n=m,
             references=(
                 "Thygesen et al. (2017), Environ. Ecol. Stat. 24, 317-339",
+                "Lange & Ryan (1989), Ann. Stat. 17, 624-642",
                 "Lilliefors (1967), J. Am. Stat. Assoc. 62, 399-402",
             ),
         )
@@ -167,3 +186,27 @@ class _NormalStatistic(CheckStatistic):
             title=f"Random effects of {self.term} against normal quantiles",
         )
         return replace(finding, picture=picture, subject={"term": self.term})
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _DrawnEffects(_NormalStatistic):
+    """Effects drawn from their distribution given the data."""
+
+    def values(self, data_view: DataView) -> FloatArray:
+        """Draws, (.., m)."""
+        return data_view.effects[self.term][..., self.column]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Modes(_NormalStatistic):
+    """Conditional modes over their deviations, (m,), in data of the model."""
+
+    randomised: ClassVar[bool] = False
+
+    deviations: FloatArray
+
+    def values(self, data_view: DataView) -> FloatArray:
+        """Standardised modes, (.., m)."""
+        return data_view.modes[self.term][..., self.column] / self.deviations
