@@ -56,7 +56,7 @@ def test_a_step_is_near_what_leaving_a_group_out_does(family):
     data = table(family=family)
     made, view, fit = statistic(data, Influence("g"), family)
     part = made.parts["mean"]
-    steps = -(made._gather(view, "mean") @ part.root.T)
+    steps = -(made._gather(view, part) @ part.root.T)
     apart = []
     for k in range(0, 40, 3):
         without = mc.glmm("y ~ x + (1 | g)", data[data["g"] != k], family=family)
@@ -77,7 +77,7 @@ def test_distances_of_groups_are_cook_s():
     g = np.stack([rows[fit.frame["g"] == k].sum(axis=0) for k in range(40)])
     wanted = np.einsum("ij,jk,ik->i", g, fit.cov_params().to_numpy(), g) / 2.0
     # The dispersion is a coefficient of a part of its own where the family has one.
-    got = np.sum(made._gather(view, "mean") ** 2, axis=1) / 2.0
+    got = np.sum(made._gather(view, made.parts["mean"]) ** 2, axis=1) / 2.0
     np.testing.assert_allclose(got, wanted, rtol=1e-8)
 
 
@@ -89,8 +89,8 @@ def test_a_step_is_near_what_leaving_a_row_out_does(family):
     mean = np.exp(1.0 + 0.4 * x + 0.5 * rng.normal(size=20)[g])
     y = rng.negative_binomial(2, 2 / (2 + mean)) if family == "nbinom2" else rng.gamma(3, mean / 3)
     made, view, fit = statistic(pd.DataFrame({"y": y, "x": x, "g": g}), Influence(), family)
-    part = made.parts["mean"]
-    told = -(made._gather(view, "mean") @ part.root.T) / part.deviations
+    part = made.told["mean"]
+    told = -(made._gather(view, part) @ part.root.T) / part.deviations
     moved = leave_out(port_of(fit), np.arange(80), 80, None)
     assert moved.names[:2] == ("Intercept", "x")
     for j in range(2):

@@ -48,13 +48,13 @@ class Influence(Check):
 
     Null hypothesis: the most influential of them moves the estimates as much as in data of the
     model. With the scores s of the rows at the conditional modes and the model matrix X, leaving
-    out the rows of a group k moves the coefficients by ``-V g_k`` with ``g_k = sum_i x_i s_i`` and
-    the covariance V of the estimates, one Newton step. A single row has ``g_i = a_i s_i`` with
-    ``a_i = e_i / (1 - h_i)``: e_i is what the predictor moves by with the coefficients while the
-    modes follow, and h_i the leverage of the row (of several predictors, matrices). Cook's
-    distance is ``g' V g / p``. The statistic is the largest; effect "Cook's distance" with an
-    interval from the replicates; under the model, their median. The detail tells which coefficient
-    moves most, in standard errors.
+    out the rows of a unit k moves the coefficients by ``-V g_k`` with ``g_k = sum_i x_i s_i`` and
+    the covariance V of the estimates, one Newton step. Cook's distance is ``g' V g / p``. The
+    statistic is the largest; effect "Cook's distance" with an interval from the replicates; under
+    the model, their median. The detail tells which coefficient moves most, in standard errors; of
+    a single row with ``g_i = a_i s_i``, ``a_i = e_i / (1 - h_i)``: e_i is what the predictor moves
+    by with the coefficients while the modes follow, and h_i the leverage of the row (of several
+    predictors, matrices).
 
     With ``method="refit"`` the model is fitted again without each of them, from its estimates,
     and the answer is an exact fact without a p-value: whether some coefficient moves by more than
@@ -127,11 +127,13 @@ class Influence(Check):
             reason = "Which rows decide the coefficients is asked of the whole model."
             return (Skipped(self.name, self.kind, reason),)
         codes, labels, remark = self._units(context)
-        parts = _parts(model, rows=self.group is None)
+        parts = _parts(model, rows=False)
         if not parts or len(labels) < 2:
             reason = "There is nothing to leave out, or no coefficient with a finite estimate."
             return (Skipped(self.name, self.kind, reason),)
-        return (_CookStatistic(self.name, self.kind, self.group, codes, labels, parts, remark),)
+        told = _parts(model, rows=True) if self.group is None else parts
+        cook = _CookStatistic(self.name, self.kind, self.group, codes, labels, parts, told, remark)
+        return (cook,)
 
     def _refitted(self, context: CheckContext) -> Finding | Skipped:
         """The fact, from fits without each unit."""
@@ -265,14 +267,17 @@ class _CookStatistic(CheckStatistic):
     codes: IntArray
     labels: tuple[str, ...]
     parts: Mapping[str, _Part]
+    # What leverage adds belongs to the estimates of the data: it is told, and not compared with
+    # replicates, which would have leverages of their own.
+    told: Mapping[str, _Part]
     remark: str
 
     def numbers(self, data_view: DataView) -> FloatArray:
         return np.array([np.max(self._distances(data_view))])
 
-    def _gather(self, data_view: DataView, part: str) -> FloatArray:
+    def _gather(self, data_view: DataView, part: _Part) -> FloatArray:
         """``L' g_k`` of each unit, (m, r)."""
-        terms = self.parts[part].steps.items()
+        terms = part.steps.items()
         scored: FloatArray = np.sum(
             [steps * data_view.scores[of][:, None] for of, steps in terms], axis=0
         )
@@ -289,7 +294,7 @@ class _CookStatistic(CheckStatistic):
     def _distances(self, data_view: DataView) -> FloatArray:
         """Cook's distance of each unit, over the coefficients of all parts, (m,)."""
         total = np.zeros(len(self.labels))
-        for part in self.parts:
+        for part in self.parts.values():
             total += np.sum(self._gather(data_view, part) ** 2, axis=1)
         return total / sum(len(part.names) for part in self.parts.values())
 
@@ -334,8 +339,8 @@ class _CookStatistic(CheckStatistic):
     def _moved(self, observed: DataView, unit: int) -> str:
         """The coefficient that moves most without the unit, in a sentence."""
         moved: dict[str, float] = {}
-        for name, part in self.parts.items():
-            steps = -(part.root @ self._gather(observed, name)[unit]) / part.deviations
+        for name, part in self.told.items():
+            steps = -(part.root @ self._gather(observed, part)[unit]) / part.deviations
             prefix = "" if name == "mean" else f"{name}: "
             moved |= {prefix + n: float(s) for n, s in zip(part.names, steps, strict=True)}
         most = max(moved, key=lambda n: abs(moved[n]))
