@@ -38,6 +38,7 @@ def test_passing_model(capsys):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_failing_model_in_every_format(tmp_path, capsys):
     """A failing check gives exit code 1 and the same verdicts in text, JSON, JUnit and HTML."""
     files = {kind: tmp_path / f"report.{kind}" for kind in ("json", "junit", "report")}

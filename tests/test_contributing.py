@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from itertools import groupby
 from pathlib import Path
@@ -48,8 +47,8 @@ def _files() -> dict[str, str]:
 
 
 def _first_line(path: Path) -> str:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    return (text or "").partition("\n")[0]
+    with path.open(encoding="utf-8") as file:
+        return file.readline().strip().removeprefix('"""').removesuffix('"""')
 
 
 def _listed() -> list[tuple[str, str]]:

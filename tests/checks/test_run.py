@@ -434,6 +434,7 @@ def test_a_default_call_is_decided(toy):
     assert again["uniformity"].pvalue == report["uniformity"].pvalue
 
 
+@pytest.mark.slow
 def test_many_levels_fail_together_where_each_is_far_out(toy):
     """Of 60 levels with twice the variance some fail by default, and the report is not ok."""
     model = toy("poisson", 5, levels=60, per_level=12, change=_overdispersed)

@@ -224,10 +224,8 @@ def test_a_check_is_known_by_itself(suite):
 NOTATIONS = {"k / n": {}, "cbind(k, f)": {}, "p": {"weights": "n"}}
 
 
-@pytest.mark.parametrize(
-    "left",
-    ["k / n", *(pytest.param(left, marks=pytest.mark.slow) for left in ("cbind(k, f)", "p"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("left", NOTATIONS)
 def test_zeros_of_trials(left):
     """More zeros than a binomial has: zero inflation, with the trials, in every notation.
 
