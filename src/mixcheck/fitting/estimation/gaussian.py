@@ -258,7 +258,7 @@ class GaussianFit:
 
     @cached_property
     def root(self) -> FloatArray:
-        """The same of the Hessian of the deviance in the user's psi."""
+        """``J R``: the same of the Hessian of the deviance in the user's psi, J the Jacobian."""
         out: FloatArray = self.jacobian @ self.inner_root
         return out
 
@@ -423,7 +423,10 @@ def covariance_of_gaussian(optimum: Optimum) -> FloatArray | None:
 
 
 def deviations_of_gaussian(optimum: Optimum) -> FloatArray | None:
-    """Standard errors of the fixed effects, (p,), where they are known without the others."""
+    """Standard errors of the fixed effects, (p,), where they are known without the others.
+
+    ``(2 R R')_jj^(1/2)`` of the rows of the fixed effects in the root R of ``H^-1``.
+    """
     if not isinstance(optimum, GaussianOptimum):
         return None
     root = optimum.fit.root_of_fixed

@@ -43,13 +43,14 @@ _FLAT = 1e-6
 
 
 def invert_information(hessian: FloatArray, scale: FloatArray) -> FloatArray:
-    """Covariance of the estimates, (P, P), from the Hessian of the deviance."""
+    """Covariance of the estimates, ``2 H^-1``, (P, P), from the Hessian of the deviance."""
     return invert_curvature(scale.T @ hessian @ scale, scale)
 
 
 def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
     """Covariance of the estimates, (P, P), from the whitened Hessian of the deviance.
 
+    ``S (sum 2 v_j v_j' / c_j) S'`` with ``S' H S = sum c_j v_j v_j'``, S the whitening.
     Directions without curvature (covariance parameters on a boundary) contribute nothing.
     """
     values, vectors = np.linalg.eigh(whitened)
@@ -63,7 +64,10 @@ def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
 def conditional_variances(
     problem: Problem, factorization: Factorization, roots: Sequence[Root]
 ) -> list[FloatArray]:
-    """Variances of the random effects given the data and the estimates, (q, m) per factor."""
+    """Variances of the random effects given the data and the estimates, (q, m) per factor.
+
+    The diagonals of ``Lambda V_j Lambda'``, V_j the block of level j in H^-1.
+    """
     entries: Gram = factorization.inverse_entries()
     out = []
     for f, root in enumerate(roots):

@@ -116,7 +116,7 @@ def _compared(
 
 
 def _units(covariance: FloatArray) -> FloatArray:
-    """Standard errors; infinite where there is none (a variance of zero)."""
+    """Standard errors, ``C_jj^(1/2)``; infinite where there is none (a variance of zero)."""
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return np.where(deviations > 0.0, deviations, np.inf)
 

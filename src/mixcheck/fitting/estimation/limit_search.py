@@ -171,7 +171,10 @@ def at_one_row(problem: Problem, limits: Limits | None, optimum: Optimum) -> tup
 
 
 def _gain_of_staying(problem: Problem, eta: Sequence[FloatArray], k: int) -> FloatArray:
-    """What the log density of each row gains at best by a predictor k that is at no end, (n,)."""
+    """What the log density of each row gains at best by a predictor k that is at no end, (n,).
+
+    ``max_t l_i(t) - l_i(eta)`` over five values t of the predictor.
+    """
     best = np.full(problem.n, -np.inf)
     here = problem.derivatives(eta, 0).value
     for value in np.linspace(-_NEAR, _NEAR, 5):

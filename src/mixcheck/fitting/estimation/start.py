@@ -225,7 +225,8 @@ def find_start(problem: Problem, fixed: FixedFit) -> FloatArray:
 def _bend(problem: Problem, beta: FloatArray) -> float:
     """Mean curvature of the mean beside its slope, as a function of its predictor.
 
-    As canonical links have it: third derivatives of the log density beside the second ones.
+    As canonical links have it: third derivatives of the log density beside the second ones,
+    ``sum l''' / sum l''``, between -1 and 1.
     """
     d = problem.derivatives(problem.fixed(beta), 3)
     second, third = d.second.get((0, 0)), d.third.get((0, 0, 0))
