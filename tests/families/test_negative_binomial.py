@@ -119,3 +119,17 @@ def test_large_counts_do_not_cancel(family, y, eta, exact):
     found = family.derivatives(data, tuple(np.array([e]) for e in eta), 1)
     both = [found.value[0], found.first[0][0], found.first[1][0]]
     np.testing.assert_allclose(both, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("link", ["log", "sqrt"])
+def test_differences_between_means_need_no_gamma_functions(link):
+    """Those of `log_density_in_mean` are those of the log probability."""
+    rng = np.random.default_rng(8)
+    family, y = NegativeBinomial2(link=link), np.r_[0.0, 1.0, 40.0, rng.poisson(3.0, 20)]
+    data, theta = family.prepare(y), rng.normal(size=y.size)
+    one, other = (rng.uniform(0.5, 2.0, y.size) for _ in range(2))
+    wanted, found = (
+        take(data, (one, theta)) - take(data, (other, theta))
+        for take in (family.log_density, family.log_density_in_mean)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=0.0, atol=1e-11)

@@ -392,6 +392,13 @@ class Family(ABC):
         """
         return self.derivatives(data, eta, 2)
 
+    def log_density_in_mean(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log density, ``(n,)``, from which what is free of the mean may be wanting.
+
+        Differences between predictors of the mean are those of `log_density`.
+        """
+        return self.log_density(data, eta)
+
     @abstractmethod
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information in the predictors and its derivatives.

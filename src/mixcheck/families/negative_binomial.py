@@ -282,15 +282,21 @@ class NegativeBinomial2(NegativeBinomial):
         """Those in the mean, where the gamma functions of the counts are constants."""
         return derive_in_blocks(self._derive_mean_block, data, eta, 2)
 
+    def log_density_in_mean(self, data: Observed, eta: Predictors) -> FloatArray:
+        """Log probability without the gamma functions of the counts, ``(n,)``."""
+        return derive_in_blocks(self._derive_mean_block, data, eta, 0).value
+
     def _derive_mean_block(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         return self.derive_held(self._derive_mean, data, eta, order)
 
     def _derive_mean(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         mu, log_mu, inner = take_log(self.link, eta[0])
         theta = np.exp(eta[1])
-        excess = mu / theta
-        top, q, p = data.y + theta, 1.0 / (1.0 + excess), mu / (mu + theta)
+        excess, top = mu / theta, data.y + theta
         value = data.y * log_mu - top * np.log1p(excess)
+        if order < 1:
+            return Derivatives(value, (), {}, {})
+        q, p = 1.0 / (1.0 + excess), mu / (mu + theta)
         outer = Derivatives(value, (q * (data.y - mu),), {(0, 0): -top * (p * q)}, {})
         return compose_derivatives(outer, (inner,), order)
 

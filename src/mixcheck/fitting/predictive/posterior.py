@@ -190,8 +190,13 @@ def invert_distributions(
 def _log_posterior(
     problem: Problem, base: Sequence[FloatArray], roots: Sequence[Root], u: FloatArray
 ) -> FloatArray:
-    """``sum_i l_i - u^2 / 2`` of each level of the only factor, (m,)."""
-    values = _row_log_density(problem, predictors(problem, base, roots, [u[None]]))
+    """``sum_i l_i - u^2 / 2`` of each level of the only factor, (m,), up to a constant."""
+    eta = tuple(predictors(problem, base, roots, [u[None]]))
+    if problem.latent.random_predictors == (0,):
+        values = problem.family.log_density_in_mean(problem.data, eta)
+        values = values if problem.weights is None else problem.weights * values
+    else:
+        values = _row_log_density(problem, eta)
     out: FloatArray = problem.latent.factors[0].sums(values) - 0.5 * u**2
     return out
 
