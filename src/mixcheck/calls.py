@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import numbers
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 # Arguments that were called otherwise in the version before, of every function that has them.
 _FORMER = {"colour": "color"}
+# Of the version before: intervals had one minus their confidence.
+_ALPHA, _LEVEL = "alpha", "level"
 # Of the version before: so many refits are now so many draws, calibrated by refits.
 _REFITS = "refits"
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -72,6 +75,7 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         and p.kind in (*_BY_POSITION, inspect.Parameter.KEYWORD_ONLY)
     )
 
+    has_level = _LEVEL in parameters and parameters[_LEVEL].kind is inspect.Parameter.KEYWORD_ONLY
     former = {old: new for old, new in _FORMER.items() if new in named and old not in named}
 
     def require(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -79,6 +83,8 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
             if old in kwargs and new not in kwargs:
                 tell_renamed(f"{old}=", f"{new}=")
                 kwargs[new] = kwargs.pop(old)
+        if has_level and _ALPHA in kwargs and _ALPHA not in named:
+            _read_alpha(kwargs)
         if _REFITS in kwargs and "calibration" in named:
             _read_refits(kwargs)
         given = kwargs.keys()
@@ -111,6 +117,17 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         call.__closure__,
     )
     return cast("Callable[P, R]", functools.wraps(function)(made))
+
+
+def _read_alpha(kwargs: dict[str, Any]) -> None:
+    """Read ``alpha=``, an argument of the version before, as the confidence of today."""
+    alpha = kwargs.pop(_ALPHA)
+    if isinstance(alpha, numbers.Real) and not isinstance(alpha, bool):
+        level: object = round(1.0 - float(alpha), 15)
+    else:
+        level = alpha
+    tell_renamed(f"{_ALPHA}={shown(alpha)}", f"{_LEVEL}={shown(level)}")
+    kwargs.setdefault(_LEVEL, level)
 
 
 def _read_refits(kwargs: dict[str, Any]) -> None:

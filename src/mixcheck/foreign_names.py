@@ -191,13 +191,19 @@ FOREIGN_NAMES: Final = (
     ),
     # ---- inference -----------------------------------------------------------------------
     ForeignName(
-        "level conf_level confidence confidence_level prob conf_int_level",
+        "conf_level confidence confidence_level prob conf_int_level ci",
+        "write level=",
+        own="level",
+    ),
+    ForeignName(
+        "level conf_level confidence significance",
         "write alpha=, one minus it, such as alpha=0.05 for level=0.95",
         own="alpha",
     ),
+    ForeignName("*", "write level=0.9", verbs=("conf_int", "covariance_parameters")),
     ForeignName(
-        "method parm cols",
-        "leave it out: the intervals are Wald's, one for each parameter",
+        "parm cols which component effects",
+        'write parameters="all", and take rows of the frame by their names',
         verbs=("conf_int",),
     ),
     # ---- simulation ----------------------------------------------------------------------

@@ -71,6 +71,7 @@ CALIBRATION = Argument(
     ("'exact'", "0", "True"),
     0.1,
 )
+LEVEL = Argument(("0.95", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9)
 CONDITIONING = Argument(
     ("'posterior'", "'marginal'", "'mode'"),
     values.choice("posterior", "marginal", "mode"),
@@ -1172,21 +1173,35 @@ METHODS: tuple[Target, ...] = (
     Target(
         "conf_int",
         {
-            "alpha": Argument(
-                ("0.05", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9
-            )
+            "level": LEVEL,
+            "parameters": Argument(
+                ("'fixed'", "'random'", "'all'"),
+                values.choice("fixed", "random", "all"),
+                ("'theta'", "None", "['x']"),
+                0.5,
+            ),
+            "method": Argument(
+                ("'wald'", "'bootstrap'"),
+                values.choice("wald", "bootstrap"),
+                ("'Wald'", "None", "'boot'"),
+                0.3,
+            ),
+            "interval": Argument(
+                ("'percentile'", "'basic'"),
+                values.choice("percentile", "basic"),
+                ("'bca'", "None", "'perc'"),
+                0.2,
+            ),
+            "draws": Argument(("40", "60"), values.whole(39, 60), ("0", "-5", "2.5"), 0.9),
+            "seed": SEED,
+            "n_jobs": JOBS,
         },
-        ("alpha",),
+        sure=False,
         weight=2,
     ),
     Target(
         "covariance_parameters",
-        {
-            "alpha": Argument(
-                ("0.05", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9
-            )
-        },
-        ("alpha",),
+        {"level": LEVEL},
         sure=False,
         weight=2,
     ),

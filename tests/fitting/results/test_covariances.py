@@ -59,12 +59,12 @@ def test_no_random_effects():
     assert found.covariance.shape == (0, 0)
 
 
-def test_alpha_is_read_without_random_effects(sleepstudy):
+def test_the_confidence_is_read_without_random_effects(sleepstudy):
     """A level of confidence that is none is refused also where there is nothing to tell."""
     fit = mc.glmm("Reaction ~ Days", port_of(sleepstudy).frame)
     assert fit.covariance_parameters().empty
-    with pytest.raises(mc.OptionError, match="alpha"):
-        fit.covariance_parameters(" ")
+    with pytest.raises(mc.OptionError, match="level"):
+        fit.covariance_parameters(level=" ")
 
 
 def test_an_interval_without_an_end():

@@ -112,7 +112,8 @@ class HomogeneousCompoundSymmetry(Covariance):
         if self.q == 1:
             return (Quantity("sd", effects[0], (0,)),)
         every = f"{effects[0]} .. {effects[-1]}"
-        return Quantity("sd", every), Quantity("correlation", f"all pairs of {every}")
+        low = -1.0 / (self.q - 1.0)
+        return Quantity("sd", every), Quantity("correlation", f"all pairs of {every}", low=low)
 
     def names(self, effects: Sequence[str]) -> tuple[str, ...]:
         """Roots of the eigenvalues along and across ``(1, .., 1)``."""
@@ -240,7 +241,9 @@ class CompoundSymmetry(Covariance):
         """A standard deviation for each effect, one correlation."""
         each = tuple(Quantity("sd", effect, (k,)) for k, effect in enumerate(effects))
         every = f"all pairs of {effects[0]} .. {effects[-1]}"
-        return each if self.q == 1 else (*each, Quantity("correlation", every))
+        if self.q == 1:
+            return each
+        return (*each, Quantity("correlation", every, low=-1.0 / (self.q - 1.0)))
 
     def names(self, effects: Sequence[str]) -> tuple[str, ...]:
         """``t`` of each effect, and the angle of the roots of the correlations."""

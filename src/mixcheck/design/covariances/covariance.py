@@ -39,11 +39,14 @@ class Quantity:
         The effect, the pair of effects ``x, z``, or what it has in common.
     effects : tuple of int
         Position of the effect, or of both; empty where it belongs to more.
+    low : float
+        Where the range of a correlation begins.
     """
 
     kind: Kind
     name: str
     effects: tuple[int, ...] = ()
+    low: float = -1.0
 
 
 class Covariance(ABC):

@@ -11,10 +11,8 @@ from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances import Kind
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
-from mixcheck.inference.wald import wald_intervals
-from mixcheck.options import require_number
+from mixcheck.inference.wald import fisher_intervals, log_intervals, normal_quantile
 from mixcheck.port import CovarianceEstimates
-from mixcheck.trial_values import may_overflow
 
 __all__ = ["describe_parameters", "estimate_covariances"]
 
@@ -78,7 +76,7 @@ def _slopes(term: Term, theta: FloatArray) -> FloatArray:
 
 
 def describe_parameters(
-    problem: Problem, theta: FloatArray, covariance: FloatArray, alpha: float
+    problem: Problem, theta: FloatArray, covariance: FloatArray, level: float
 ) -> pd.DataFrame:
     """Standard deviations and correlations with standard errors and intervals.
 
@@ -91,10 +89,10 @@ def describe_parameters(
     theta : (n_theta,)
     covariance : (n_theta, n_theta)
         Sampling covariance of theta.
-    alpha : float
-        One minus the confidence.
+    level : float
+        The confidence, between 0 and 1.
     """
-    require_number("alpha", alpha, 0.0, 1.0, example=0.05)
+    normal_quantile(level)
     rows = []
     for term in problem.terms:
         own = theta[term.theta]
@@ -104,7 +102,7 @@ def describe_parameters(
         quantities = term.covariance.quantities(term.block.effects)
         part = problem.family.predictors[term.predictor]
         for quantity, value, error in zip(quantities, values, errors, strict=True):
-            low, high = _interval(quantity.kind, float(value), float(error), alpha)
+            low, high = _interval(quantity.kind, float(value), float(error), level)
             known = np.isfinite(low) and np.isfinite(high)
             low, high = (low, high) if known else (np.nan, np.nan)
             rows.append(
@@ -129,19 +127,13 @@ def _differentiate(function: Callable[[FloatArray], FloatArray], theta: FloatArr
     )
 
 
-@may_overflow()
-def _interval(kind: Kind, value: float, error: float, alpha: float) -> tuple[float, float]:
+def _interval(kind: Kind, value: float, error: float, level: float) -> tuple[float, float]:
     """NaN on the boundary of the parameters, where there is no standard error."""
     inside = value > 0.0 if kind == "sd" else abs(value) < 1.0
     if not (inside and error > 0.0 and np.isfinite(error)):
         return np.nan, np.nan
-    if kind == "sd":
-        centre, spread = np.log(value), error / value
-        with np.errstate(over="ignore"):
-            low, high = np.exp(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
-    else:
-        centre, spread = np.arctanh(value), error / ((1.0 - value) * (1.0 + value))
-        if spread < _NO_CURVATURE:
-            return np.nan, np.nan
-        low, high = np.tanh(wald_intervals(np.array([centre]), np.array([spread]), alpha)[0])
-    return float(low), float(high)
+    if kind == "correlation" and error / ((1.0 - value) * (1.0 + value)) < _NO_CURVATURE:
+        return np.nan, np.nan
+    find = log_intervals if kind == "sd" else fisher_intervals
+    low, high = find(np.array([value]), np.array([error]), level)[0].tolist()
+    return low, high

@@ -207,6 +207,11 @@ class Estimates:
                 named.add(name)
         return tuple(known)
 
+    @property
+    def infinite_names(self) -> frozenset[str]:
+        """Names in `params` of what has no finite estimate."""
+        return frozenset(limit.parameter for limit in self._limits)
+
     @cached_property
     def _determining(self) -> tuple[Term, ...]:
         """Random intercepts whose levels all have responses at one end."""
@@ -274,11 +279,27 @@ class Estimates:
         z = np.asarray(self.tvalues, dtype=np.float64)
         return pd.Series(wald_pvalues(z), self._labels.view(), name="pvalue")
 
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Wald intervals of the fixed effects, columns ``low`` and ``high``."""
         estimates = self.optimum.psi[self._shown]
-        interval = wald_intervals(estimates, self._deviations, alpha)
+        interval = wald_intervals(estimates, self._deviations, level)
         return pd.DataFrame(interval, self._labels.view(), ["low", "high"])
+
+    @property
+    def fixed_names(self) -> list[str]:
+        """Names in `params`."""
+        return list(self._names)
+
+    @property
+    def fixed_positions(self) -> IntArray:
+        """Where those in `params` stand among all parameters, (p,)."""
+        return self._shown
+
+    @property
+    def dispersion_position(self) -> int | None:
+        """Where a constant dispersion stands among all parameters, on the scale of its link."""
+        parts = zip(self.design.predictors, self.problem.beta_slices, strict=True)
+        return next((w.start for part, w in parts if _is_constant_dispersion(part)), None)
 
     @property
     def dispersion(self) -> float | None:
@@ -405,11 +426,11 @@ class Estimates:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
         return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
 
-    def covariance_parameters(self, alpha: float = 0.05) -> pd.DataFrame:
+    def covariance_parameters(self, level: float = 0.95) -> pd.DataFrame:
         """Standard deviations and correlations of the random effects, with intervals."""
         start = self.problem.n_beta
         return describe_parameters(
-            self.problem, self._theta, self.covariance[start:, start:], alpha
+            self.problem, self._theta, self.covariance[start:, start:], level
         )
 
     def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:

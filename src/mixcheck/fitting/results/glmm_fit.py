@@ -13,6 +13,13 @@ from mixcheck.alignment import read_array
 from mixcheck.calls import answer_methods
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.results.intervals import (
+    BootstrapInterval,
+    IntervalMethod,
+    ParameterGroup,
+    Request,
+    find_intervals,
+)
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.fitting.results.predictions import (
     RandomEffects,
@@ -127,15 +134,79 @@ class GLMM:
         """Two-sided Wald p-values from the normal distribution."""
         return self._port.pvalues
 
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Wald intervals of the fixed effects, columns ``low`` and ``high``.
+    def conf_int(
+        self,
+        *,
+        level: float = 0.95,
+        method: IntervalMethod = "wald",
+        parameters: ParameterGroup = "fixed",
+        draws: int = 1000,
+        interval: BootstrapInterval = "percentile",
+        seed: int | None = None,
+        n_jobs: int | None = None,
+    ) -> pd.DataFrame:
+        """Confidence intervals, a row for each parameter, columns ``low`` and ``high``.
 
         Parameters
         ----------
-        alpha : float
-            One minus the confidence.
+        level : float
+            The confidence, between 0 and 1.
+        method : {"wald", "bootstrap"}
+            Estimates and standard errors; or refits to data sets simulated from the fit, with
+            new random effects.
+        parameters : {"fixed", "random", "all"}
+            What is in `params`; or standard deviations ``sd(group, effect)`` and correlations
+            ``cor(group, effect, effect)`` of random effects, then a constant ``dispersion``, the
+            names of `Refits.estimates`; or all of these.
+        draws : int
+            Number of simulated data sets of a bootstrap: those of `simulate` with this seed.
+        interval : {"percentile", "basic"}
+            Of a bootstrap: quantiles q of its estimates, or ``2 estimate - q``.
+        seed : int, optional
+            Data set k depends on the seed and on k alone.
+        n_jobs : int, optional
+            As in joblib; the result does not depend on it.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        OptionError
+
+        Warns
+        -----
+        BoundaryWarning
+            If Wald's interval has no end because the estimate is on the boundary.
+        ConvergenceWarning
+            If some data sets could not be fitted.
+
+        Notes
+        -----
+        Wald's interval is symmetric for fixed effects on their own scale, for standard
+        deviations in the logarithm, for correlations in Fisher's z and for a dispersion on the
+        scale of its link (the logarithm), with standard errors by the delta method. On the
+        boundary, where a standard deviation is zero, the lower end is zero and the upper end
+        NaN. Parameters without a finite estimate have an interval without ends.
+
+        References
+        ----------
+        Davison & Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+        >>> fit.conf_int(parameters="random").round(2)
+                              low  high
+        sd(herd, Intercept)  0.37  1.11
+        >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
+        [-1.7, -0.5]
         """
-        return self._port.conf_int(alpha)
+        request = Request(level, method, parameters, draws, interval, seed, n_jobs)
+        return find_intervals(self._port, request)
 
     @property
     def shapes(self) -> pd.DataFrame:
@@ -173,7 +244,7 @@ class GLMM:
         """
         return self._port.variance_components
 
-    def covariance_parameters(self, alpha: float = 0.05) -> pd.DataFrame:
+    def covariance_parameters(self, *, level: float = 0.95) -> pd.DataFrame:
         """Standard deviations and correlations of the random effects, and how well they are known.
 
         Standard errors are those of the delta method. Intervals are symmetric in the logarithm
@@ -182,8 +253,8 @@ class GLMM:
 
         Parameters
         ----------
-        alpha : float
-            One minus the confidence.
+        level : float
+            The confidence, between 0 and 1.
 
         Returns
         -------
@@ -202,7 +273,7 @@ class GLMM:
         1             Days      5.72       1.19
         2  Intercept, Days      0.08       0.32
         """
-        return self._port.covariance_parameters(alpha)
+        return self._port.covariance_parameters(level)
 
     @property
     def random_effects(self) -> dict[str, pd.DataFrame]:

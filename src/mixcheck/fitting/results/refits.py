@@ -11,8 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar, final, overload
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_methods
+from mixcheck.fitting.results.parameters import list_parameters
 from mixcheck.fitting.results.port import GlmmPort
 
 __all__ = ["Refits"]
@@ -113,27 +113,10 @@ class Refits(Sequence[Fit | Exception], Generic[Fit]):
         and correlations ``cor(group, effect, effect)`` of random effects, then a constant
         dispersion.
         """
-        names = _names(self._like)
-        rows = np.full((len(self), len(names)), np.nan)
+        parameters = list_parameters(self._like)
+        rows = np.full((len(self), len(parameters)), np.nan)
         for row, fit in zip(rows, self._fits, strict=True):
             if not isinstance(fit, Exception):
-                row[:] = _values(fit.__mixcheck_port__())
-        return pd.DataFrame(rows, self.labels, names)
-
-
-def _names(port: GlmmPort) -> list[str]:
-    names = port.params.index.tolist()
-    for term in port.problem.terms:
-        part = port.family.predictors[term.predictor]
-        prefix = "" if part == "mean" else f"{part}: "
-        for quantity in term.covariance.quantities(term.block.effects):
-            kind = "sd" if quantity.kind == "sd" else "cor"
-            names.append(f"{prefix}{kind}({term.block.group}, {quantity.name})")
-    return names if port.dispersion is None else [*names, "dispersion"]
-
-
-def _values(port: GlmmPort) -> FloatArray:
-    theta = port.optimum.psi[port.problem.n_beta :]
-    natural = [term.covariance.natural(theta[term.theta]) for term in port.problem.terms]
-    further = [] if port.dispersion is None else [port.dispersion]
-    return np.concatenate([port.params.to_numpy(), *natural, further])
+                psi = fit.__mixcheck_port__().optimum.psi
+                row[:] = [parameter.of(psi) for parameter in parameters]
+        return pd.DataFrame(rows, self.labels, [p.name for p in parameters])

@@ -1,0 +1,168 @@
+"""Intervals of all parameters of a fit: which, by which method, and in one frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import BoundaryWarning, ConvergenceWarning
+from mixcheck.fitting.results.parameters import Parameter, list_parameters
+from mixcheck.fitting.results.refitting import Refitting
+from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
+from mixcheck.inference.wald import normal_quantile, wald_intervals
+from mixcheck.notices import warn
+from mixcheck.options import require_choice, require_whole
+from mixcheck.parallel import map_batches
+from mixcheck.streams import Purpose, choose_seed, stream
+
+__all__ = ["BootstrapInterval", "IntervalMethod", "ParameterGroup", "Request", "find_intervals"]
+
+IntervalMethod: TypeAlias = Literal["wald", "bootstrap"]
+ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
+BootstrapInterval: TypeAlias = Literal["percentile", "basic"]
+
+# Data sets that are simulated and fitted together.
+_TOGETHER = 256
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; see `GLMM.conf_int`."""
+
+    level: float
+    method: str
+    parameters: str
+    draws: int
+    interval: str
+    seed: int | None
+    n_jobs: int | None
+
+    def __post_init__(self) -> None:
+        normal_quantile(self.level)
+        require_choice("method", self.method, ("wald", "bootstrap"))
+        require_choice("parameters", self.parameters, ("fixed", "random", "all"))
+        require_choice("interval", self.interval, ("percentile", "basic"))
+        if self.method == "bootstrap":
+            require_whole("draws", self.draws, least_draws(self.level))
+
+
+def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
+    """Intervals, a row for each parameter, columns ``low`` and ``high``."""
+    every = list_parameters(fit)
+    wanted = [p for p in every if request.parameters in ("all", p.group)]
+    if request.method == "wald":
+        ends = _by_wald(fit, every, request.level)
+        found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
+        _tell_boundary(wanted, found)
+    else:
+        found = _by_bootstrap(fit, wanted, request)
+    return pd.DataFrame(found, pd.Index([p.name for p in wanted]), ["low", "high"])
+
+
+# ---- Wald ------------------------------------------------------------------------------------
+
+
+def _by_wald(
+    fit: Refitting, parameters: Sequence[Parameter], level: float
+) -> dict[str, Sequence[float]]:
+    """Ends of the interval of each parameter, by name."""
+    fixed = fit.conf_int(level)
+    varying = fit.covariance_parameters(level)[["low", "high", "estimate"]].to_numpy()
+    rows = iter(varying.tolist())
+    out: dict[str, Sequence[float]] = {}
+    for parameter in parameters:
+        if parameter.kind == "fixed":
+            out[parameter.name] = fixed.loc[parameter.name].tolist()
+        elif parameter.kind == "dispersion":
+            out[parameter.name] = _dispersion(fit, parameter, level)
+        else:
+            low, high, estimate = next(rows)
+            none = parameter.kind == "sd" and estimate == 0.0
+            out[parameter.name] = (0.0, np.nan) if none else (low, high)
+    return out
+
+
+def _dispersion(fit: Refitting, parameter: Parameter, level: float) -> Sequence[float]:
+    """Symmetric on the scale of its link, where it is a coordinate."""
+    place = fit.dispersion_position
+    assert place is not None
+    error = np.sqrt(fit.covariance[place, place])
+    if any(limit.parameter.startswith("dispersion") for limit in fit.convergence.limits):
+        error = np.inf
+    ends = wald_intervals(fit.optimum.psi[[place]], np.array([error]), level)[0]
+    return sorted(parameter.shown(float(end)) for end in ends)
+
+
+def _tell_boundary(parameters: Sequence[Parameter], ends: FloatArray) -> None:
+    """Say why there are no ends."""
+    lost = [p.name for p, row in zip(parameters, ends, strict=True) if np.isnan(row).any()]
+    if lost:
+        several = "are on the boundary or undefined" if len(lost) > 1 else "is on the boundary"
+        warn(
+            f"{', '.join(lost)} {several}, where Wald's interval has no end; write "
+            'method="bootstrap"',
+            BoundaryWarning,
+        )
+
+
+# ---- bootstrap -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Replicates:
+    """Estimates of data sets simulated from a fit, by their numbers."""
+
+    fit: Refitting
+    parameters: Sequence[Parameter]
+    seed: int
+
+    def __call__(self, numbers: range) -> list[FloatArray | str]:
+        streams = (stream(self.seed, Purpose.SIMULATE, k) for k in numbers)
+        responses = np.column_stack([self.fit.respond(rng) for rng in streams])
+        return [self._estimates(fit) for fit in self.fit.refit_many(responses)]
+
+    def _estimates(self, fit: Refitting | Exception) -> FloatArray | str:
+        if isinstance(fit, Exception):
+            return f"{type(fit).__name__}: {fit}"
+        psi = fit.optimum.psi
+        # A parameter that runs to a limit is reported far out on its side.
+        infinite = fit.infinite_names
+        if not infinite and not fit.converged:
+            return "the optimum was not reached"
+        return np.array(
+            [
+                np.copysign(np.inf, p.of(psi)) if p.name in infinite else p.of(psi)
+                for p in self.parameters
+            ]
+        )
+
+
+def _by_bootstrap(fit: Refitting, parameters: Sequence[Parameter], request: Request) -> FloatArray:
+    seed = choose_seed(request.seed)
+    task = _Replicates(fit, parameters, seed)
+    made = map_batches(task, range(request.draws), _TOGETHER, n_jobs=request.n_jobs)
+    reasons = Counter(row for row in made if isinstance(row, str))
+    if reasons:
+        warn(
+            f"{reasons.total()} of {request.draws} simulated data sets could not be fitted, and "
+            f"the intervals rest on the others; most often: {reasons.most_common(1)[0][0]}",
+            ConvergenceWarning,
+        )
+    rows = [row for row in made if not isinstance(row, str)]
+    draws = np.array(rows).reshape(len(rows), len(parameters))
+    if request.interval == "percentile":
+        return percentile_intervals(draws, request.level)
+    estimate = np.array([p.of(fit.optimum.psi) for p in parameters])
+    return basic_intervals(
+        draws,
+        estimate,
+        request.level,
+        least=np.array([p.range[0] for p in parameters]),
+        most=np.array([p.range[1] for p in parameters]),
+    )

@@ -1,0 +1,91 @@
+"""The parameters of a fit as a reader knows them, each by the name it has in every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.families import Link
+from mixcheck.fitting.estimation.features import Coordinate, Correlation, Deviation, Feature
+from mixcheck.fitting.results.estimates import Estimates
+
+__all__ = ["Parameter", "list_parameters"]
+
+Group: TypeAlias = Literal["fixed", "random"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that has an interval.
+
+    Attributes
+    ----------
+    name : str
+        As in `params` and in the estimates of refits.
+    group : {"fixed", "random"}
+        Coefficients and shapes, or what describes random variation.
+    kind : str
+        "fixed", "sd", "correlation" or "dispersion".
+    feature : Feature
+        It as a function of the parameters of the search, on the scale of its profile.
+    link : Link or None
+        From the scale of the profile to that of the reader, of a dispersion.
+    """
+
+    name: str
+    group: Group
+    kind: str
+    feature: Feature
+    link: Link | None = None
+
+    def shown(self, value: float) -> float:
+        """What a reader knows of a value on the scale of its profile."""
+        if isinstance(self.feature, Correlation):
+            return self.feature.shown(value)
+        if self.link is None:
+            return value
+        if np.isinf(value):
+            near = self.link.inverse(np.array([0.0, 1.0]))
+            rising = bool(near[1] > near[0])
+            return np.inf if rising == (value > 0.0) else 0.0
+        return float(self.link.inverse(np.array([value]))[0])
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Least and largest value that it can have."""
+        if isinstance(self.feature, Correlation):
+            return self.feature.low, 1.0
+        return -np.inf if self.kind == "fixed" else 0.0, np.inf
+
+    def of(self, psi: FloatArray) -> float:
+        """What a reader knows of it at parameters psi, (P,)."""
+        return self.shown(self.feature.value(psi))
+
+
+def list_parameters(fit: Estimates) -> tuple[Parameter, ...]:
+    """All parameters: fixed effects and shapes, then covariances, then a constant dispersion."""
+    out = [
+        Parameter(name, "fixed", "fixed", Coordinate(int(j)))
+        for name, j in zip(fit.fixed_names, fit.fixed_positions, strict=True)
+    ]
+    problem = fit.problem
+    for term in problem.terms:
+        part = fit.family.predictors[term.predictor]
+        prefix = "" if part == "mean" else f"{part}: "
+        start, covariance = problem.n_beta + term.theta.start, term.covariance
+        for index, quantity in enumerate(covariance.quantities(term.block.effects)):
+            short, feature = "sd", Deviation(covariance, start, index)
+            if quantity.kind == "correlation":
+                short = "cor"
+                feature = Correlation(covariance, start, index, low=quantity.low)
+            name = f"{prefix}{short}({term.block.group}, {quantity.name})"
+            out.append(Parameter(name, "random", quantity.kind, feature))
+    place = fit.dispersion_position
+    if place is not None:
+        number = next(k for k, where in enumerate(problem.beta_slices) if where.start == place)
+        known = Parameter("dispersion", "random", "dispersion", Coordinate(place))
+        out.append(replace(known, link=fit.family.links[number]))
+    return tuple(out)

@@ -1,0 +1,111 @@
+"""Intervals from estimates of simulated data sets: percentile and basic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import OptionError
+from mixcheck.inference.wald import normal_quantile
+
+__all__ = ["basic_intervals", "least_draws", "percentile_intervals"]
+
+
+def least_draws(level: float) -> int:
+    """How many draws it takes for both ends of an interval to lie among them.
+
+    With R draws the quantile p is the order statistic ``(R + 1) p``, which is one where
+    ``R = 2 / (1 - level) - 1``.
+
+    Examples
+    --------
+    >>> least_draws(0.95), least_draws(0.99)
+    (39, 199)
+    """
+    normal_quantile(level)
+    return math.ceil(round(2.0 / (1.0 - level), 6)) - 1
+
+
+def percentile_intervals(draws: FloatArray, level: float) -> FloatArray:
+    """Percentile intervals, (k, 2): quantiles of the draws, whatever scale they are on.
+
+    Parameters
+    ----------
+    draws : (R, k)
+        Estimates of k parameters from R simulated data sets; they may be infinite. NaN is an
+        estimate that is not defined in a data set, and is left out.
+    level : float
+        The confidence, between 0 and 1.
+
+    Raises
+    ------
+    OptionError
+        If the draws are too few for this confidence.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, section 5.3.
+
+    Examples
+    --------
+    >>> percentile_intervals(np.arange(1.0, 100.0)[:, None], 0.9)
+    array([[ 5., 95.]])
+    """
+    out = np.full((draws.shape[1], 2), np.nan)
+    tail = 0.5 * (1.0 - level)
+    for row, column in zip(out, draws.T, strict=True):
+        known = np.sort(column[~np.isnan(column)])
+        if known.size < least_draws(level):
+            raise OptionError(
+                f"{known.size} draws are too few for level={level:g}, whose ends are beyond them; "
+                f"write draws={least_draws(level)} at least"
+            )
+        # By symmetry of the order statistics the upper end is the lower one of the negatives.
+        row[:] = _order_statistic(known, tail), -_order_statistic(-known[::-1], tail)
+    return out
+
+
+def _order_statistic(values: FloatArray, share: float) -> float:
+    """The order statistic ``(R + 1) p``, linear between two; infinite ones are not averaged."""
+    place = round((values.size + 1) * share, 9)
+    below = min(int(place), values.size - 1)
+    low, high = float(values[below - 1]), float(values[below])
+    rest = place - below
+    return low if rest == 0.0 or low == high else low + rest * (high - low)
+
+
+def basic_intervals(
+    draws: FloatArray,
+    estimate: FloatArray,
+    level: float,
+    least: FloatArray | None = None,
+    most: FloatArray | None = None,
+) -> FloatArray:
+    """Basic intervals, (k, 2): ``2 estimate - quantile``, cut at the ends of the parameters.
+
+    Parameters
+    ----------
+    draws : (R, k)
+        As in `percentile_intervals`.
+    estimate : (k,)
+    level : float
+        The confidence, between 0 and 1.
+    least, most : (k,), optional
+        Range of each parameter; without an end by default.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap Methods and their Application, section 5.2.
+
+    Examples
+    --------
+    >>> draws = np.arange(1.0, 100.0)[:, None]
+    >>> basic_intervals(draws, np.array([40.0]), 0.9, least=np.zeros(1))
+    array([[ 0., 75.]])
+    """
+    found = 2.0 * estimate[:, None] - percentile_intervals(draws, level)[:, ::-1]
+    low = -np.inf if least is None else least[:, None]
+    high = np.inf if most is None else most[:, None]
+    return np.asarray(np.clip(found, low, high), dtype=np.float64)

@@ -1,0 +1,129 @@
+"""Intervals of all parameters of a fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.port import port_of
+
+Z = 1.959963984540054
+NAMES = ["sd(Subject, Intercept)", "sd(Subject, Days)", "cor(Subject, Intercept, Days)"]
+
+
+@pytest.fixture(scope="module")
+def flat() -> mc.GLMM:
+    """Groups that differ less than they do by chance: a standard deviation of zero."""
+    frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0] * 6, "g": np.repeat(np.arange(6), 4)})
+    with pytest.warns(BoundaryWarning):
+        return mc.glmm("y ~ 1 + (1 | g)", frame)
+
+
+def test_which_parameters(sleepstudy: mc.GLMM) -> None:
+    """Fixed effects, what describes random variation, or both, in the order of the names."""
+    fixed, random, every = (
+        sleepstudy.conf_int(parameters=p) for p in ("fixed", "random", "all")
+    )  # fmt: skip
+    assert list(fixed.index) == ["Intercept", "Days"]
+    assert list(random.index) == [*NAMES, "dispersion"]
+    pd.testing.assert_frame_equal(every, pd.concat([fixed, random]))
+    estimates = sleepstudy.refit(sleepstudy.simulate(1, seed=1)).estimates
+    assert list(every.index) == list(estimates.columns)
+
+
+def test_wald_of_variances_is_the_delta_method(sleepstudy: mc.GLMM) -> None:
+    """Symmetric in log sd, Fisher's z and log dispersion, with errors from the covariance."""
+    port = port_of(sleepstudy)
+    ends = sleepstudy.conf_int(parameters="random").to_numpy()
+    held = sleepstudy.covariance_parameters()
+    sd, error = held["estimate"].to_numpy(), held["std_error"].to_numpy()
+    np.testing.assert_allclose(ends[:2], sd[:2, None] * np.exp(np.outer(error / sd, [-Z, Z])[:2]))
+    spread = error[2] / (1.0 - sd[2] ** 2)
+    np.testing.assert_allclose(np.arctanh(ends[2]), np.arctanh(sd[2]) + spread * np.array([-Z, Z]))
+    log_error = np.sqrt(port.covariance[2, 2])
+    reach = np.exp(log_error * np.array([-Z, Z]))
+    np.testing.assert_allclose(ends[3], sleepstudy.dispersion * reach)
+
+
+def test_a_variance_of_zero_has_a_lower_end(flat: mc.GLMM) -> None:
+    """Zero, and a sentence on the upper end."""
+    with pytest.warns(BoundaryWarning, match=r"sd\(g, Intercept\) is on the boundary"):
+        low, high = flat.conf_int(parameters="random").loc["sd(g, Intercept)"]
+    assert low == 0.0
+    assert np.isnan(high)
+
+
+def test_a_bootstrap_is_quantiles_of_refits(cbpp: mc.GLMM) -> None:
+    """Those of the data sets that `simulate` gives with the same seed."""
+    found = cbpp.conf_int(method="bootstrap", parameters="all", draws=39, seed=3)
+    estimates = cbpp.refit(cbpp.simulate(39, seed=3)).estimates
+    np.testing.assert_allclose(found["low"], estimates.min(), rtol=1e-10)
+    np.testing.assert_allclose(found["high"], estimates.max(), rtol=1e-10)
+    basic = cbpp.conf_int(method="bootstrap", draws=39, seed=3, interval="basic")
+    np.testing.assert_allclose(basic["low"], 2.0 * cbpp.params - estimates.max().iloc[:4])
+
+
+def test_a_bootstrap_of_a_variance_of_zero(flat: mc.GLMM) -> None:
+    """The interval begins at zero, since most refits are there too, and has an end."""
+    found = flat.conf_int(method="bootstrap", parameters="random", draws=99, seed=1)
+    low, high = found.loc["sd(g, Intercept)"]
+    assert low == 0.0
+    assert 0.1 < high < 1.0
+    basic = flat.conf_int(
+        method="bootstrap", parameters="random", draws=99, seed=1, interval="basic"
+    )
+    assert basic.loc["sd(g, Intercept)"].tolist() == [0.0, 0.0]
+
+
+def test_infinite_estimates_of_a_bootstrap() -> None:
+    """In data sets that separate an estimate is infinite, and so is an end among them."""
+    frame = pd.DataFrame({"y": [0, 0, 1, 0, 1, 1] * 4, "x": [0.0, 1, 2, 3, 4, 5] * 4})
+    frame["g"] = np.repeat(np.arange(6), 4)
+    with pytest.warns(BoundaryWarning):
+        fit = mc.glmm("y ~ x + (1 | g)", frame, family="binomial")
+    found = fit.conf_int(method="bootstrap", draws=39, seed=1)
+    assert found.loc["x", "high"] == np.inf
+    assert 0.0 < found.loc["x", "low"] < fit.params["x"]
+
+
+def test_failures_of_a_bootstrap_are_counted(cbpp: mc.GLMM, monkeypatch) -> None:
+    """Data sets without a fit are left out, and a sentence says how many and why."""
+    refit_many = type(port_of(cbpp)).refit_many
+
+    def fail_first(self, responses):
+        made = refit_many(self, responses)
+        return [ConvergenceError("no optimum"), *made[1:]]
+
+    monkeypatch.setattr(type(port_of(cbpp)), "refit_many", fail_first)
+    with pytest.warns(
+        ConvergenceWarning, match=r"1 of 40 simulated .*ConvergenceError: no optimum"
+    ):
+        found = cbpp.conf_int(method="bootstrap", draws=40, seed=1)
+    monkeypatch.undo()
+    estimates = cbpp.refit(cbpp.simulate(40, seed=1)).estimates.iloc[1:, :4]
+    np.testing.assert_allclose(found["low"], estimates.min(), rtol=1e-10)
+
+
+def test_wrong_words(cbpp: mc.GLMM) -> None:
+    """Each argument is answered with what it may be."""
+    for wrong, answer in (
+        ({"level": 95}, "level must be a number between 0 and 1"),
+        ({"method": "Wald"}, "write 'wald'"),
+        ({"parameters": "theta"}, "write 'fixed', 'random' or 'all'"),
+        ({"method": "bootstrap", "interval": "bca"}, "write 'percentile' or 'basic'"),
+        ({"method": "bootstrap", "draws": 20}, "draws must be a whole number of at least 39"),
+    ):
+        with pytest.raises(OptionError, match=answer):
+            cbpp.conf_int(**wrong)
+
+
+def test_one_minus_the_confidence_is_read(cbpp: mc.GLMM) -> None:
+    """The name of the version before, with a warning; by position a sentence."""
+    with pytest.warns(mc.RenamedWarning, match=r"alpha=0.1 is called level=0.9 now"):
+        former = cbpp.conf_int(alpha=0.1)
+    pd.testing.assert_frame_equal(former, cbpp.conf_int(level=0.9))
+    with pytest.raises(OptionError, match=r"nothing by position.*write level=0.9"):
+        cbpp.conf_int(0.1)
