@@ -72,13 +72,13 @@ def _by_wald(
     fit: Refitting, parameters: Sequence[Parameter], level: float
 ) -> dict[str, Sequence[float]]:
     """Ends of the interval of each parameter, by name."""
-    fixed = fit.conf_int(level)
+    fixed = iter(fit.conf_int(level).to_numpy().tolist())
     varying = fit.covariance_parameters(level)[["low", "high", "estimate"]].to_numpy()
     rows = iter(varying.tolist())
     out: dict[str, Sequence[float]] = {}
     for parameter in parameters:
         if parameter.kind == "fixed":
-            out[parameter.name] = fixed.loc[parameter.name].tolist()
+            out[parameter.name] = next(fixed)
         elif parameter.kind == "dispersion":
             out[parameter.name] = _dispersion(fit, parameter, level)
         else:

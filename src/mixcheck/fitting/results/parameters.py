@@ -77,7 +77,8 @@ def list_parameters(fit: Estimates) -> tuple[Parameter, ...]:
         prefix = "" if part == "mean" else f"{part}: "
         start, covariance = problem.n_beta + term.theta.start, term.covariance
         for index, quantity in enumerate(covariance.quantities(term.block.effects)):
-            short, feature = "sd", Deviation(covariance, start, index)
+            short = "sd"
+            feature: Feature = Deviation(covariance, start, index)
             if quantity.kind == "correlation":
                 short = "cor"
                 feature = Correlation(covariance, start, index, low=quantity.low)
