@@ -93,7 +93,7 @@ class Influence(Check):
     >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     >>> found = mc.check(fit, mc.checks.Influence("herd", method="refit"))
     >>> found.findings[0].subject["unit"]
-    '8'
+    '11'
     """
 
     kind: ClassVar[str] = "influence"

@@ -43,7 +43,7 @@ class MissingGroup(Check):
     replicate. Effect: "added standard deviation" of the effects, by one step; 0 under the model.
 
     Texts, categories and whole numbers are factors, with at least 3 levels and 2 rows a level;
-    asked are those that are no grouping factor of the model yet, nor the trials of its response,
+    asked are those that are no grouping factor of the model yet, nor its weights or trials,
     and within each grouping factor of the model the levels that they have there, as ``g:h``.
 
     Parameters
@@ -120,7 +120,9 @@ def _factors(rows: DataRows, context: CheckContext) -> Iterator[tuple[str, IntAr
     for name, column in context.frame.items():
         codes = level_codes(column)
         response = context.observed.response
-        if codes is None or is_size(column, rows) or follows_response(column, response):
+        if name == rows.weighing or is_size(column, rows):
+            continue
+        if codes is None or follows_response(column, response):
             continue
         if name not in rows.grouping and composes_response(str(name), context.frame, response):
             continue

@@ -114,7 +114,7 @@ def _asked(check: MissingPredictor, context: CheckContext) -> dict[str, pd.Serie
             'It is not known which columns the model uses; name one, as in MissingPredictor("age").'
         )
     rows = context.model.data_rows
-    left = rows.used if check.part == "mean" else rows.grouping
+    left = {*(rows.used if check.part == "mean" else rows.grouping), rows.weighing}
     return {str(name): column for name, column in context.frame.items() if name not in left}
 
 

@@ -69,6 +69,8 @@ class Design:
         Column of the offset given beside the formula; ``""`` where it was an array.
     labels : tuple of str
         Of a response of ordered categories.
+    weights_source : str or None
+        Column of the weights, given by its name or as it is.
     """
 
     formula: ModelFormula
@@ -85,6 +87,7 @@ class Design:
     kept: Mapping[str, BoolArray] = field(repr=False)
     offset_source: str | None = None
     labels: tuple[str, ...] = ()
+    weights_source: str | None = None
 
     def predictor(self, name: str) -> Predictor:
         """Predictor called `name`."""
@@ -196,7 +199,17 @@ def build_design(
         kept=right.kept,
         offset_source=offset if isinstance(offset, str) else None if offset is None else "",
         labels=response.labels,
+        weights_source=_source(weights, given["weights"], frame),
     )
+
+
+def _source(given: RowVector, values: FloatArray | None, frame: pd.DataFrame) -> str | None:
+    """The column that a vector is, by its name, or None."""
+    name = given if isinstance(given, str) else getattr(given, "name", None)
+    if not isinstance(name, str) or name not in frame.columns or values is None:
+        return None
+    column = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return name if np.array_equal(column, values, equal_nan=True) else None
 
 
 def _names(

@@ -81,6 +81,8 @@ class DataRows:
         Level of each row, by grouping factor.
     used, grouping : tuple of str
         Columns that the formula names, and those of them that make grouping factors.
+    weighing : str or None
+        Column of the weights: it says how often a row counts, and nothing of the response.
     """
 
     frame: pd.DataFrame
@@ -91,6 +93,7 @@ class DataRows:
     groups: Mapping[str, IntArray]
     used: tuple[str, ...]
     grouping: tuple[str, ...]
+    weighing: str | None = None
 
 
 @runtime_checkable

@@ -255,6 +255,7 @@ class GlmmPort(Refitting):
             groups={b.division: b.index for b in blocks if b.relation is None},
             used=tuple(dict.fromkeys((*named, *grouping))),
             grouping=grouping,
+            weighing=self.design.weights_source,
         )
 
     @property
