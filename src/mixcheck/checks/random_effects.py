@@ -28,6 +28,9 @@ from mixcheck.report.finding import Effect, Finding, Skipped
 __all__ = ["RandomEffects"]
 
 LEAST_LEVELS = 5
+# Mean share of the variance of the effects that the data explain, from which modes are looked at.
+# With less, many replicates have a variance near zero, and modes that are sums of few responses.
+LEAST_RELIABILITY = 0.5
 # Points of a picture; more are thinned evenly in their sorted order.
 PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
@@ -46,11 +49,11 @@ class RandomEffects(Check):
     where groups have more rows or fewer; all of them less their mean and over their standard
     deviation, in the data and in the replicates alike, since the model has both from the same
     data. (Given discrete responses modes are not quite normal under a correct model either: the
-    replicates have the same.) Where levels are related, or modes are not known, the effects are
-    drawn from their distribution given the data in place of them. Effect: "distance from normal"
-    between distribution functions, with a simultaneous interval from the replicates; 0 under the
-    model. The band of the picture holds all effects of 95 % of the replicates. A term with fewer
-    than 5 levels is skipped.
+    replicates have the same.) Where the data explain less than half of the variance of the effects,
+    levels are related, or modes are not known, the effects are drawn from their distribution given
+    the data in place of them. Effect: "distance from normal" between distribution functions, with
+    a simultaneous interval from the replicates; 0 under the model. The band of the picture holds
+    all effects of 95 % of the replicates. A term with fewer than 5 levels is skipped.
 
     Parameters
     ----------
@@ -109,10 +112,16 @@ class RandomEffects(Check):
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
-        deviations = None if known is None else known.deviations[:, column]
-        if deviations is None or not np.all(deviations > 0.0):
+        if known is None or not _tell(known, column):
             return _DrawnEffects(name, self.kind, term, column, self.statistic)
+        deviations = known.deviations[:, column]
         return _Modes(name, self.kind, term, column, self.statistic, deviations)
+
+
+def _tell(levels: TermLevels, column: int) -> bool:
+    """Whether modes say what the data do, and are not mostly the model's own distribution."""
+    reliable = float(np.mean(levels.reliability[:, column])) >= LEAST_RELIABILITY
+    return reliable and bool(np.all(levels.deviations[:, column] > 0.0))
 
 
 def _singular(term: str, effects: int) -> str:

@@ -231,11 +231,14 @@ class TermLevels:
     deviations : (m, q)
         Standard deviation of the modes over data of the model, of the variance that the data
         explain: ``(prior variance - conditional variance)^(1/2)``.
+    reliability : (m, q)
+        Share of the prior variance that the data explain, ``1 - conditional / prior``.
     """
 
     labels: pd.Index[Any]
     effects: tuple[str, ...]
     deviations: FloatArray
+    reliability: FloatArray
 
 
 @runtime_checkable
