@@ -1181,8 +1181,8 @@ METHODS: tuple[Target, ...] = (
                 0.5,
             ),
             "method": Argument(
-                ("'wald'", "'bootstrap'"),
-                values.choice("wald", "bootstrap"),
+                ("'wald'", "'bootstrap'", "'profile'"),
+                values.choice("wald", "bootstrap", "profile"),
                 ("'Wald'", "None", "'boot'"),
                 0.3,
             ),

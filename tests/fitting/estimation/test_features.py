@@ -61,3 +61,18 @@ def test_the_low_end_of_a_deviation(name: str) -> None:
     np.testing.assert_array_equal(at[~free], 0.0)
     moved = at + np.where(free, 0.1, 0.0)
     assert feature.value(moved) == 0.0
+
+
+@pytest.mark.parametrize("name", ["us", "diag", "cs", "homcs", "ar1"])
+def test_placed_where_it_should_be(name: str) -> None:
+    """Each natural parameter can be given a value, and the others keep theirs."""
+    covariance = STRUCTURES[name].covariance(3)
+    kinds = [q.kind for q in covariance.quantities("abc")]
+    natural = np.where(np.array(kinds) == "sd", 0.7, 0.2)
+    psi = np.append(7.0, covariance.of_natural(natural))
+    for k, kind in enumerate(kinds):
+        feature = (Deviation if kind == "sd" else Correlation)(covariance, 1, k)
+        placed = feature.placed(psi, 0.4)
+        assert feature.value(placed) == pytest.approx(0.4, rel=1e-9)
+        moved = np.abs(covariance.natural(placed[1:]) - natural) > 1e-9
+        assert moved.tolist() == [j == k for j in range(len(kinds))]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize_scalar
 
 import mixcheck as mc
-from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.errors import (
+    BoundaryWarning,
+    ConvergenceError,
+    ConvergenceWarning,
+    MixcheckWarning,
+    OptionError,
+)
+from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.port import port_of
 
+DATA = Path(__file__).parents[2] / "data"
+TIGHT = {"xatol": 1e-10}
 Z = 1.959963984540054
 NAMES = ["sd(Subject, Intercept)", "sd(Subject, Days)", "cor(Subject, Intercept, Days)"]
 
@@ -105,6 +118,73 @@ def test_failures_of_a_bootstrap_are_counted(cbpp: mc.GLMM, monkeypatch) -> None
     monkeypatch.undo()
     estimates = cbpp.refit(cbpp.simulate(40, seed=1)).estimates.iloc[1:, :4]
     np.testing.assert_allclose(found["low"], estimates.min(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["cbpp", "sleepstudy"])
+def test_profile_intervals_are_those_of_lme4(name: str, request) -> None:
+    """To 1e-4: their ends are interpolated between points, ours are solved for."""
+    fit = request.getfixturevalue(name)
+    known = json.loads((DATA / "profile.json").read_text())[name]
+    ours = {
+        "sd_(Intercept)|herd": "sd(herd, Intercept)",
+        "(Intercept)": "Intercept",
+        **{f"period{k}": f"period[T.{k}]" for k in (2, 3, 4)},
+        "sd_(Intercept)|Subject": "sd(Subject, Intercept)",
+        "cor_Days.(Intercept)|Subject": "cor(Subject, Intercept, Days)",
+        "sd_Days|Subject": "sd(Subject, Days)",
+        "sigma": "dispersion",
+    }
+    found = fit.conf_int(method="profile", parameters="all")
+    rows = found.loc[[ours.get(n, n) for n in known["names"]]]
+    assert len(rows) == len(found)
+    np.testing.assert_allclose(rows["low"], known["low"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(rows["high"], known["high"], rtol=0, atol=1e-4)
+
+
+def test_the_profile_of_a_variance_of_zero(flat: mc.GLMM) -> None:
+    """It begins at zero and ends where the likelihood by hand says; the rest has both ends."""
+    found = flat.conf_int(method="profile", parameters="all")
+    low, high = found.loc["sd(g, Intercept)"]
+    assert low == 0.0
+
+    def deviance(sd: float) -> float:
+        # Balanced: the mean of a group has variance sd^2 + s^2 / 4, within it there is s^2 alone.
+        within, n, m = 6 * 5.0, 24, 6
+
+        def of(s2: float) -> float:
+            return (n - m) * np.log(s2) + within / s2 + m * np.log(s2 + 4 * sd**2)
+
+        return minimize_scalar(of, bounds=(0.1, 10.0), method="bounded", options=TIGHT).fun
+
+    assert deviance(high) - deviance(0.0) == pytest.approx(Z * Z, abs=1e-6)
+    assert np.isfinite(found.to_numpy()).all()
+
+
+def test_a_parameter_without_an_estimate_has_no_ends() -> None:
+    """Nothing is known of a coefficient that separates; the others have their profile."""
+    frame = pd.DataFrame({"x": np.tile([0.0, 1.0], 20), "g": np.repeat(np.arange(8), 5)})
+    frame["y"] = np.where(frame["x"] == 0.0, 0.0, np.random.default_rng(4).integers(0, 2, 40))
+    with pytest.warns(MixcheckWarning):
+        fit = mc.glmm("y ~ x + (1 | g)", frame, family="binomial")
+    found = fit.conf_int(method="profile")
+    assert found.loc["x"].tolist() == [-np.inf, np.inf]
+
+
+def test_an_end_that_is_not_found_is_told(cbpp: mc.GLMM, monkeypatch) -> None:
+    """NaN, and a sentence with the reason; the other ends stand."""
+    find_end = ProfileLikelihood.find_end
+
+    def fail(self, feature, quantile):
+        if quantile > 0.0:
+            raise ConvergenceError("lost")
+        return find_end(self, feature, quantile)
+
+    whole = cbpp.conf_int(method="profile", parameters="random")
+    monkeypatch.setattr(ProfileLikelihood, "find_end", fail)
+    with pytest.warns(ConvergenceWarning, match=r"without an end .*sd\(herd, Intercept\) \(lost\)"):
+        found = cbpp.conf_int(method="profile", parameters="random")
+    assert found["low"].tolist() == whole["low"].tolist()
+    assert np.isnan(found["high"]).all()
 
 
 def test_wrong_words(cbpp: mc.GLMM) -> None:

@@ -29,6 +29,10 @@ class Feature(ABC):
     def slope(self, psi: FloatArray) -> FloatArray:
         """Its gradient at psi, (P,)."""
 
+    @abstractmethod
+    def placed(self, psi: FloatArray, value: float) -> FloatArray:
+        """Parameters at which it has a value, the others as they are where that is possible."""
+
     @property
     def ends(self) -> tuple[float, float]:
         """Lowest and highest value it is followed to."""
@@ -66,6 +70,12 @@ class Coordinate(Feature):
         out[self.position] = 1.0
         return out
 
+    def placed(self, psi: FloatArray, value: float) -> FloatArray:
+        """The others as they are."""
+        out = psi.copy()
+        out[self.position] = value
+        return out
+
 
 @dataclass(frozen=True)
 class _Natural(Feature):
@@ -94,6 +104,18 @@ class _Natural(Feature):
     def _of(self, theta: FloatArray) -> float:
         """The function of theta, (n_theta,)."""
         return self._natural(theta)
+
+    def shown(self, value: float) -> float:
+        """The natural parameter at a value."""
+        return value
+
+    def placed(self, psi: FloatArray, value: float) -> FloatArray:
+        """The other natural parameters as they are, those that are not defined zero."""
+        natural = np.nan_to_num(self.covariance.natural(psi[self._place]))
+        natural[self.index] = self.shown(value)
+        out = psi.copy()
+        out[self._place] = self.covariance.of_natural(natural)
+        return out
 
     def value(self, psi: FloatArray) -> float:
         """The function at psi."""

@@ -175,6 +175,7 @@ def minimise(
     free: BoolArray | None = None,
     rounding: float = 0.0,
     exact: Hessian | None = None,
+    tolerance: float | None = None,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -199,6 +200,8 @@ def minimise(
         What the deviance is known to.
     exact : callable, optional
         The Hessian; differences tell it otherwise.
+    tolerance : float, optional
+        Whitened gradient at which a search without Hessian ends.
 
     Returns
     -------
@@ -216,10 +219,11 @@ def minimise(
         none = np.zeros((start.size,) * 2)
         return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
-    tolerance = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
-        tolerance = REFIT_TOLERANCE
-    z, evaluation, gradient = _search(search, z, evaluation, gradient, tolerance)
+        end = REFIT_TOLERANCE if tolerance is None else tolerance
+    else:
+        end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
+    z, evaluation, gradient = _search(search, z, evaluation, gradient, end)
     if not hessian:
         return Optimum(
             psi=search.psi(z),
@@ -239,7 +243,7 @@ def minimise(
         escaped = _escape(search, z, evaluation, vectors[:, 0])
         if escaped is None:
             break
-        z, evaluation, gradient = _search(search, *escaped, tolerance)
+        z, evaluation, gradient = _search(search, *escaped, end)
     z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
     if -_FLAT < values[0] < RUNAWAY and _largest(gradient) > _TOLERANCE:
         # A parameter runs to a limit, where the deviance falls exponentially, or a correlation

@@ -151,9 +151,10 @@ class GLMM:
         ----------
         level : float
             The confidence, between 0 and 1.
-        method : {"wald", "bootstrap"}
-            Estimates and standard errors; or refits to data sets simulated from the fit, with
-            new random effects.
+        method : {"wald", "profile", "bootstrap"}
+            Estimates and standard errors; or the values at which a likelihood-ratio test does
+            not reject, all other parameters being estimated again; or refits to data sets
+            simulated from the fit, with new random effects.
         parameters : {"fixed", "random", "all"}
             What is in `params`; or standard deviations ``sd(group, effect)`` and correlations
             ``cor(group, effect, effect)`` of random effects, then a constant ``dispersion``, the
@@ -180,7 +181,7 @@ class GLMM:
         BoundaryWarning
             If Wald's interval has no end because the estimate is on the boundary.
         ConvergenceWarning
-            If some data sets could not be fitted.
+            If some data sets could not be fitted, or a profile could not be followed to an end.
 
         Notes
         -----
@@ -190,8 +191,19 @@ class GLMM:
         boundary, where a standard deviation is zero, the lower end is zero and the upper end
         NaN. Parameters without a finite estimate have an interval without ends.
 
+        With the log-likelihood ``l(v)``, maximised over all else where a parameter is v, the
+        ends of a profile interval are where the signed root
+        ``zeta(v) = sign(v - v^) sqrt(2 (l(v^) - l(v)))`` is a quantile of the normal
+        distribution. A standard deviation of zero is the lower end where the root does not come
+        as far, likewise a correlation of one, and an end is infinite where the likelihood does
+        not fall as far. With ``reml=True`` the likelihood is the restricted one and has no
+        profile of the coefficients of the mean; with priors it is the posterior density.
+
         References
         ----------
+        Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence
+        intervals, Applied Statistics 37; Bates et al. (2015), Fitting linear mixed-effects
+        models using lme4, Journal of Statistical Software 67(1), section 5.1;
         Davison & Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
 
         Examples
@@ -202,6 +214,9 @@ class GLMM:
         >>> fit.conf_int(parameters="random").round(2)
                               low  high
         sd(herd, Intercept)  0.37  1.11
+        >>> fit.conf_int(method="profile", parameters="random").round(2)
+                              low  high
+        sd(herd, Intercept)  0.35   1.1
         >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
         [-1.7, -0.5]
         """

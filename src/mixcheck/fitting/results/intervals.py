@@ -11,19 +11,21 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import BoundaryWarning, ConvergenceWarning
+from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning
+from mixcheck.fitting.estimation.features import Coordinate
+from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.results.parameters import Parameter, list_parameters
 from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
 from mixcheck.options import require_choice, require_whole
-from mixcheck.parallel import map_batches
+from mixcheck.parallel import map_batches, map_numbers
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["BootstrapInterval", "IntervalMethod", "ParameterGroup", "Request", "find_intervals"]
 
-IntervalMethod: TypeAlias = Literal["wald", "bootstrap"]
+IntervalMethod: TypeAlias = Literal["wald", "profile", "bootstrap"]
 ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
 BootstrapInterval: TypeAlias = Literal["percentile", "basic"]
 
@@ -45,7 +47,7 @@ class Request:
 
     def __post_init__(self) -> None:
         normal_quantile(self.level)
-        require_choice("method", self.method, ("wald", "bootstrap"))
+        require_choice("method", self.method, ("wald", "profile", "bootstrap"))
         require_choice("parameters", self.parameters, ("fixed", "random", "all"))
         require_choice("interval", self.interval, ("percentile", "basic"))
         if self.method == "bootstrap":
@@ -60,6 +62,8 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
         ends = _by_wald(fit, every, request.level)
         found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
         _tell_boundary(wanted, found)
+    elif request.method == "profile":
+        found = _by_profile(fit, wanted, request)
     else:
         found = _by_bootstrap(fit, wanted, request)
     return pd.DataFrame(found, pd.Index([p.name for p in wanted]), ["low", "high"])
@@ -106,9 +110,57 @@ def _tell_boundary(parameters: Sequence[Parameter], ends: FloatArray) -> None:
         several = "are on the boundary or undefined" if len(lost) > 1 else "is on the boundary"
         warn(
             f"{', '.join(lost)} {several}, where Wald's interval has no end; write "
-            'method="bootstrap"',
+            'method="profile"',
             BoundaryWarning,
         )
+
+
+# ---- profile ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """Ends of profile intervals by their numbers: lower and upper one of each parameter."""
+
+    likelihood: ProfileLikelihood
+    parameters: Sequence[Parameter]
+    quantile: float
+
+    def __call__(self, number: int) -> float | str:
+        parameter = self.parameters[number // 2]
+        sign = 1.0 if number % 2 else -1.0
+        try:
+            return self.likelihood.find_end(parameter.feature, sign * self.quantile)
+        except (ConvergenceError, np.linalg.LinAlgError) as error:
+            return str(error)
+
+
+def _by_profile(fit: Refitting, parameters: Sequence[Parameter], request: Request) -> FloatArray:
+    means = range(fit.problem.X[0].shape[1])
+    coordinates = [p.feature for p in parameters if isinstance(p.feature, Coordinate)]
+    likelihood = fit.profile_likelihood(of_means=any(c.position in means for c in coordinates))
+    out = np.full((len(parameters), 2), np.nan)
+    infinite, reasons, searched = fit.infinite_names, {}, []
+    for k, parameter in enumerate(parameters):
+        if parameter.name in infinite:
+            out[k] = -np.inf, np.inf
+        elif np.isnan(parameter.feature.value(fit.optimum.psi)):
+            reasons[parameter.name] = "it is not defined where a standard deviation is zero"
+        else:
+            searched.append(k)
+    task = _Ends(likelihood, [parameters[k] for k in searched], normal_quantile(request.level))
+    ends = map_numbers(task, range(2 * len(searched)), n_jobs=request.n_jobs)
+    for number, end in enumerate(ends):
+        k = searched[number // 2]
+        if isinstance(end, str):
+            reasons[parameters[k].name] = end
+        else:
+            out[k, number % 2] = parameters[k].shown(end)
+    if reasons:
+        told = "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
+        warn(f"profile intervals without an end that is known: {told}", ConvergenceWarning)
+    # A link may turn the order round.
+    return np.where(np.isnan(out).any(axis=1, keepdims=True), out, np.sort(out, axis=1))
 
 
 # ---- bootstrap -------------------------------------------------------------------------------

@@ -14,16 +14,17 @@ from numpy.typing import ArrayLike
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import FloatArray
 from mixcheck.design.frames import row_label
-from mixcheck.errors import DataError, MixcheckError
+from mixcheck.errors import DataError, MixcheckError, OptionError
 from mixcheck.families.responses import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
-from mixcheck.fitting.estimation.estimate import estimate, re_estimate
+from mixcheck.fitting.estimation.estimate import estimate, joint_around, re_estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_variation
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
-from mixcheck.fitting.estimation.limits import find_limits
+from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
@@ -217,6 +218,48 @@ class Refitting(Estimates):
             return self.problem.with_response(y)
         except SupportError as error:
             raise error.named(partial(row_label, self.frame)) from None
+
+    def profile_likelihood(self, *, of_means: bool) -> ProfileLikelihood:
+        """The likelihood at its maximum, to be followed away from it.
+
+        Parameters
+        ----------
+        of_means : bool
+            Whether coefficients of the mean are to be held.
+
+        Raises
+        ------
+        OptionError
+            If there is no likelihood that could be followed.
+        """
+        method, whole = self.method, self.optimum.psi
+        if method.kind == "pseudo":
+            raise OptionError(
+                f"a fit by {method} has no profile likelihood: its pseudo-likelihood is that of "
+                'another working response at other parameters; write method="bootstrap", or '
+                'fit the model with method="laplace"'
+            )
+        if self._determining or self.optimum.integrated:
+            raise OptionError(
+                "the groups determine the responses, so that the likelihood is integrated in "
+                'another way at other parameters; write method="bootstrap"'
+            )
+        problem, scale, kept = self.problem, self._root, np.arange(whole.size)
+        psi = whole
+        if self.limits is not None:
+            problem, inner, kept = within_limits(problem, self.limits, self.optimum, method)
+            psi, scale = inner.psi, inner.scale
+        if not method.joint:
+            return ProfileLikelihood(problem, method, psi, scale, whole, kept)
+        if of_means:
+            raise OptionError(
+                f"by {method} the fixed effects of the mean are found together with the random "
+                'ones, so that none can be held; write parameters="random", or fit the model '
+                'with method="laplace" without reml=True'
+            )
+        joint, outer = joint_around(problem, psi, scale)
+        held = problem.X[0].shape[1]
+        return ProfileLikelihood(joint.problem, method, joint.outer(psi), outer, whole, kept[held:])
 
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)

@@ -1,0 +1,357 @@
+"""The profile likelihood: all parameters searched again with a function of them held.
+
+The function is held by a chart of the parameters at which it has a value: in whitened
+coordinates its gradient is one direction, the search goes along the others, and what this
+changes of the function is taken back along that direction. Where the function is one of the
+parameters that is the search over the others; where it is a standard deviation or a correlation
+it is exact too, with an exact gradient. By the multiplier of the constraint the slope of the
+profile is known with its value, and a search starts where the last ones, nearby, lead.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.features import Feature
+from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.inference.profile import Root, find_end
+from mixcheck.trial_values import may_overflow
+
+__all__ = ["ProfileLikelihood"]
+
+# Whitened gradient at which a search ends: the deviance is then exact to its square.
+_TOLERANCE = 1e-4
+# Where it is above this, the search has found no maximum.
+_NO_REST = 1e-2
+# The function is held to this, relative to one.
+_EXACT = 1e-12
+_MOST_STEPS = 50
+# A covariance parameter this close to zero, in standard errors, is moved away, since zero is a
+# stationary point by symmetry.
+_AT_ZERO, _NUDGE = 1e-3, 0.5
+# A deviance this much below that of the estimates is another optimum.
+_BELOW = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class _OnChart(Evaluation):
+    """A deviance with its gradient in the coordinates of a chart.
+
+    Attributes
+    ----------
+    whole : Evaluation or None
+        The same with the gradient in all parameters.
+    """
+
+    whole: Evaluation | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Chart:
+    """Parameters at which a function has a value, around one of them.
+
+    ``psi(z) = origin + N z + t(z) d``, with t such that the function is what it should be.
+    """
+
+    feature: Feature
+    value: float
+    origin: FloatArray
+    scale: FloatArray
+
+    @cached_property
+    def _axes(self) -> tuple[FloatArray, FloatArray]:
+        """The direction d of the function, (P,), and the others N, (P, P - 1)."""
+        along = self.scale.T @ self.feature.slope(self.origin)
+        turn = np.linalg.qr(along[:, None], mode="complete")[0]
+        axes = self.scale @ turn
+        return axes[:, 0], axes[:, 1:]
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return self.origin.size - 1
+
+    def psi(self, z: FloatArray) -> FloatArray | None:
+        """Parameters at coordinates z; None where the function cannot be held."""
+        direction, others = self._axes
+        psi = self.origin + others @ z
+        for _ in range(_MOST_STEPS):
+            excess = self.value - self.feature.value(psi)
+            if abs(excess) <= _EXACT * (1.0 + abs(self.value)):
+                return psi
+            slope = np.float64(self.feature.slope(psi) @ direction)
+            psi = psi + (excess / slope) * direction
+            if not np.isfinite(psi).all():
+                break
+        return None
+
+    def lift(self, at: Evaluation) -> _OnChart:
+        """The gradient in the coordinates: ``N'g - N'f (g'd) / (f'd)``, f that of the function."""
+        others = self._axes[1]
+        slope = self.feature.slope(at.psi)
+        rate = self.rate(at)
+        gradient = others.T @ (at.gradient - rate * slope)
+        return _OnChart(at.psi, at.deviance, gradient, at.mode, at.spread, at.penalty, at)
+
+    def rate(self, at: Evaluation) -> float:
+        """Derivative of the profile: the multiplier of the constraint."""
+        direction, _ = self._axes
+        slope = np.float64(self.feature.slope(at.psi) @ direction)
+        return float(at.gradient @ direction / slope)
+
+    def objective(self, deviance: Objective, near: Evaluation) -> Objective:
+        """The deviance in the coordinates."""
+
+        def evaluate(z: FloatArray, nearby: Evaluation | None) -> Evaluation:
+            psi = self.psi(z)
+            if psi is None:
+                return Evaluation(self.origin, np.inf, np.full(z.size, np.nan), None)
+            known = nearby.whole if isinstance(nearby, _OnChart) else near
+            at = deviance(psi, known)
+            if at.mode is None or not np.isfinite(at.deviance):
+                return replace(at, gradient=np.full(z.size, np.nan))
+            return self.lift(at)
+
+        return evaluate
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """The maximum with the function held at a value."""
+
+    value: float
+    psi: FloatArray
+    at: Evaluation
+    rate: float
+
+
+@dataclass(frozen=True)
+class _Within(Feature):
+    """A function of all parameters where only some of them are parameters of a problem."""
+
+    feature: Feature
+    whole: FloatArray = field(compare=False)
+    kept: IntArray = field(compare=False)
+
+    def _fill(self, psi: FloatArray) -> FloatArray:
+        out = self.whole.copy()
+        out[self.kept] = psi
+        return out
+
+    def value(self, psi: FloatArray) -> float:
+        """The function."""
+        return self.feature.value(self._fill(psi))
+
+    def slope(self, psi: FloatArray) -> FloatArray:
+        """Its gradient."""
+        return self.feature.slope(self._fill(psi))[self.kept]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Those of the function."""
+        return self.feature.ends
+
+    def at_low_end(self, psi: FloatArray) -> tuple[FloatArray, BoolArray] | None:
+        """The parameters of the problem among those of the function there."""
+        found = self.feature.at_low_end(self._fill(psi))
+        return None if found is None else (found[0][self.kept], found[1][self.kept])
+
+    def placed(self, psi: FloatArray, value: float) -> FloatArray:
+        """Likewise."""
+        return self.feature.placed(self._fill(psi), value)[self.kept]
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileLikelihood:
+    """A likelihood at its maximum, to be followed away from it.
+
+    Attributes
+    ----------
+    problem : Problem
+    method : Method
+    psi : (P,)
+        Where its maximum is.
+    scale : (P, P)
+        Root of the inverse Hessian of the deviance there.
+    whole, kept : (W,), (P,)
+        All parameters of the fit, and which of them are those of the problem.
+    """
+
+    problem: Problem
+    method: Method
+    psi: FloatArray
+    scale: FloatArray
+    whole: FloatArray
+    kept: IntArray
+
+    def __getstate__(self) -> dict[str, object]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_objective", "_best")}
+
+    @cached_property
+    def _objective(self) -> Objective:
+        return objective_of(self.problem, self.method)
+
+    @cached_property
+    def _best(self) -> Evaluation:
+        return self._objective(self.psi, None)
+
+    @may_overflow()
+    def find_end(self, feature: Feature, quantile: float) -> float:
+        """Where the signed root of a function of all parameters is `quantile`.
+
+        Raises
+        ------
+        ConvergenceError
+            If the likelihood cannot be followed there.
+        """
+        path = _Path(self, _Within(feature, self.whole, self.kept))
+        low, high = feature.ends
+        start = min(max(path.feature.value(self.psi), low), high)
+        limit = low if quantile < 0.0 else high
+        end = find_end(path.root, start, path.deviation, quantile, limit)
+        if math.isnan(end):
+            raise ConvergenceError("no value was found at which the likelihood ratio is the bound")
+        return end
+
+
+@dataclass(eq=False)
+class _Path:
+    """Maxima along the values of a function, each searched from those before."""
+
+    likelihood: ProfileLikelihood
+    feature: _Within
+    points: list[_Point] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        best, psi = self.likelihood._best, self.likelihood.psi
+        self.points.append(_Point(self.feature.value(psi), psi, best, 0.0))
+
+    @property
+    def deviation(self) -> float:
+        """Standard error of the function by the curvature at the estimates."""
+        along = self.likelihood.scale.T @ self.feature.slope(self.likelihood.psi)
+        found = math.sqrt(2.0 * float(along @ along))
+        if found > 0.0 and math.isfinite(found):
+            return found
+        # On the boundary it has no slope; the spread of the parameters it depends on is one.
+        low = self.feature.at_low_end(self.likelihood.psi)
+        spread = np.sqrt(2.0 * np.einsum("ij,ij->i", *[self.likelihood.scale] * 2))
+        return 1.0 if low is None else float(np.linalg.norm(spread[~low[1]])) or 1.0
+
+    def root(self, value: float) -> Root:
+        """The signed root at a value."""
+        point = self._hold(value)
+        estimate = self.points[0]
+        if point is None:
+            return Root(value, math.copysign(math.inf, value - estimate.value), math.nan)
+        excess = point.at.deviance - estimate.at.deviance
+        if excess < -_BELOW:
+            raise ConvergenceError(
+                "the likelihood is higher elsewhere than at the estimates, which are no maximum"
+            )
+        zeta = math.copysign(math.sqrt(max(excess, 0.0)), value - estimate.value)
+        slope = 0.5 * point.rate / zeta if zeta != 0.0 else math.nan
+        return Root(value, zeta, slope)
+
+    def _hold(self, value: float) -> _Point | None:
+        """The maximum with the function at a value; None where the likelihood is not finite."""
+        if value <= self.feature.ends[0]:
+            at_end = self.feature.at_low_end(self._near(value).psi)
+            if at_end is not None:
+                return self._hold_at_low_end(value, *at_end)
+        start = self._start(value)
+        if start is None:
+            return None
+        near = self._near(value).at
+        chart = _Chart(self.feature, value, start, self.likelihood.scale)
+        found = minimise(
+            chart.objective(self.likelihood._objective, near),
+            np.zeros(chart.size),
+            np.eye(chart.size),
+            hessian=False,
+            rows=self.likelihood.problem.n,
+            rounding=2.0 * self.likelihood.problem.rounding,
+            tolerance=_TOLERANCE,
+        )
+        at = found.evaluation
+        if not (isinstance(at, _OnChart) and at.whole is not None):
+            return None
+        self._require_rest(found)
+        point = _Point(value, at.psi, at.whole, chart.rate(at.whole))
+        self.points.append(point)
+        return point
+
+    def _hold_at_low_end(self, value: float, start: FloatArray, free: BoolArray) -> _Point | None:
+        """The maximum where a standard deviation is zero."""
+        likelihood = self.likelihood
+        found = minimise(
+            likelihood._objective,
+            start,
+            likelihood.scale,
+            free=free,
+            hessian=False,
+            rows=likelihood.problem.n,
+            rounding=2.0 * likelihood.problem.rounding,
+            tolerance=_TOLERANCE,
+        )
+        if not np.isfinite(found.evaluation.deviance):
+            return None
+        self._require_rest(found)
+        # A deviance that is even in the parameters has no slope at zero.
+        return _Point(value, found.psi, found.evaluation, math.nan)
+
+    @staticmethod
+    def _require_rest(found: Optimum) -> None:
+        if found.gradient > _NO_REST:
+            raise ConvergenceError("the search over the other parameters did not come to rest")
+
+    def _near(self, value: float) -> _Point:
+        return min(self.points, key=lambda point: abs(point.value - value))
+
+    def _start(self, value: float) -> FloatArray | None:
+        """Parameters with the function at a value, where the known points lead."""
+        by_distance = sorted(self.points, key=lambda point: abs(point.value - value))
+        psi = by_distance[0].psi
+        if len(by_distance) > 1:
+            a, b = by_distance[:2]
+            if a.value != b.value:
+                psi = a.psi + ((value - a.value) / (a.value - b.value)) * (a.psi - b.psi)
+        psi = self._off_zero(psi)
+        moved = self._move(psi, value)
+        if moved is None:
+            moved = self._move(self.feature.placed(by_distance[0].psi, value), value)
+        return moved
+
+    def _off_zero(self, psi: FloatArray) -> FloatArray:
+        problem, scale = self.likelihood.problem, self.likelihood.scale
+        spread = np.sqrt(np.einsum("ij,ij->i", scale, scale))
+        out = psi.copy()
+        for term in problem.terms:
+            for k in term.covariance.even:
+                j = problem.n_beta + term.theta.start + k
+                if abs(out[j]) < _AT_ZERO * spread[j]:
+                    out[j] = _NUDGE * spread[j]
+        return out
+
+    def _move(self, psi: FloatArray, value: float) -> FloatArray | None:
+        """Along the gradient in the metric of the information, until the function is there."""
+        scale = self.likelihood.scale
+        for _ in range(_MOST_STEPS):
+            excess = value - self.feature.value(psi)
+            if abs(excess) <= _EXACT * (1.0 + abs(value)):
+                return psi
+            along = scale.T @ self.feature.slope(psi)
+            square = float(along @ along)
+            if not (square > 0.0 and math.isfinite(excess)):
+                return None
+            psi = psi + scale @ along * (excess / square)
+        return None
