@@ -66,19 +66,18 @@ def test_two_kinds_of_groups_are_found():
 
 
 def test_modes_are_in_units_of_their_own_deviations():
-    """Groups of one row and of thirty are compared on one scale; draws tell less of 0/1 data."""
+    """Groups of few rows and of many are compared on one scale; draws tell less of 0/1 data."""
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(60), rng.integers(5, 40, 60))
     effects = rng.permutation(np.repeat([-1.3, 1.3], 30))
     data = {"g": g, "y": rng.binomial(1, 1.0 / (1.0 + np.exp(-effects[g])))}
     fit = mc.glmm("y ~ 1 + (1 | g)", data, family="binomial")
-    finding = mc.check(fit, RandomEffects(), seed=1, draws=99, calibration="plug-in").findings[0]
+    finding = mc.check(fit, RandomEffects(), seed=1, draws=199, calibration="plug-in").findings[0]
     levels = port_of(fit).term_levels["g [Intercept]"]
     modes = fit.random_effects["g"]["Intercept"].loc[levels.labels]
     z = np.sort(modes.to_numpy() / levels.deviations[:, 0])
-    np.testing.assert_allclose(
-        finding.picture.observed, (z - z.mean()) / z.std(), rtol=1e-6, atol=1e-9
-    )
+    # Deviations over 200 data sets are known to a twentieth, those of the model to Laplace order.
+    np.testing.assert_allclose(finding.picture.observed, (z - z.mean()) / z.std(), atol=0.25)
     assert finding.pvalue <= 0.02
     assert not finding.single_pvalues
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final, get_args
 
@@ -12,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.goodness import GOODNESS, kolmogorov_smirnov
-from mixcheck.checks.pooled import simultaneous_band
+from mixcheck.checks.pooled import pool_of, simultaneous_band
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -31,6 +30,8 @@ LEAST_LEVELS = 5
 # Mean share of the variance of the effects that the data explain, from which modes are looked at.
 # With less, many replicates have a variance near zero, and modes that are sums of few responses.
 LEAST_RELIABILITY = 0.5
+# Of more levels the modes of all replicates would take too much memory.
+MOST_MODES = 1000
 # Points of a picture; more are thinned evenly in their sorted order.
 PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
@@ -45,15 +46,16 @@ class RandomEffects(Check):
 
     One finding for each random term and effect. Null hypothesis: the conditional modes of the
     effects are as normal as in data of the model. Each is taken in units of its own standard
-    deviation over such data, ``z_k = b_k / (variance - conditional variance)^(1/2)``, which differ
-    where groups have more rows or fewer; all of them less their mean and over their standard
-    deviation, in the data and in the replicates alike, since the model has both from the same
-    data. (Given discrete responses modes are not quite normal under a correct model either: the
-    replicates have the same.) Where the data explain less than half of the variance of the effects,
-    levels are related, or modes are not known, the effects are drawn from their distribution given
-    the data in place of them. Effect: "distance from normal" between distribution functions, with
-    a simultaneous interval from the replicates; 0 under the model. The band of the picture holds
-    all effects of 95 % of the replicates. A term with fewer than 5 levels is skipped.
+    deviation over the data and the replicates, ``z_k = b_k / s_k``, which differ where groups have
+    more rows or fewer; all of them less their mean and over their standard deviation, in the data
+    and in the replicates alike, since the model has both from the same data. (Given discrete
+    responses modes are not quite normal under a correct model either: the replicates have the
+    same.) Where the data explain less than half of the variance of the effects, there are more than
+    1,000 levels, levels are related, or modes are not known, the effects are drawn from their
+    distribution given the data in place of them. Effect: "distance from normal" between
+    distribution functions, with a simultaneous interval from the replicates; 0 under the model. The
+    band of the picture holds all effects of 95 % of the replicates. A term with fewer than 5 levels
+    is skipped.
 
     Parameters
     ----------
@@ -112,16 +114,15 @@ class RandomEffects(Check):
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
-        if known is None or not _tell(known, column):
-            return _DrawnEffects(name, self.kind, term, column, self.statistic)
-        deviations = known.deviations[:, column]
-        return _Modes(name, self.kind, term, column, self.statistic, deviations)
+        told = known is not None and _tell(known, column)
+        cls = _Modes if told else _DrawnEffects
+        return cls(name, self.kind, term, column, self.statistic, levels)
 
 
 def _tell(levels: TermLevels, column: int) -> bool:
     """Whether modes say what the data do, and are not mostly the model's own distribution."""
-    reliable = float(np.mean(levels.reliability[:, column])) >= LEAST_RELIABILITY
-    return reliable and bool(np.all(levels.deviations[:, column] > 0.0))
+    share = levels.reliability[:, column]
+    return share.size <= MOST_MODES and float(np.mean(share)) >= LEAST_RELIABILITY
 
 
 def _singular(term: str, effects: int) -> str:
@@ -144,12 +145,11 @@ class _NormalStatistic(CheckStatistic):
     column: int
     statistic: NormalName
 
-    @abstractmethod
-    def values(self, data_view: DataView) -> FloatArray:
-        """What should be normal, of each level, (.., m)."""
+    levels: int
 
-    def numbers(self, data_view: DataView) -> FloatArray:
-        ordered = self._ordered(data_view)
+    def reduce(self, values: FloatArray) -> FloatArray:
+        """Statistic, distance, and what a picture shows, of the values of each level, (.., m)."""
+        ordered = _ordered(values)
         inside = np.clip(ndtr(ordered), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
         statistics = np.stack(
             [GOODNESS[self.statistic](inside), kolmogorov_smirnov(inside)], axis=-1
@@ -157,15 +157,8 @@ class _NormalStatistic(CheckStatistic):
         shown = ordered[..., thinned(ordered.shape[-1], PICTURE_POINTS)]
         return np.concatenate([statistics, shown], axis=-1)
 
-    def _ordered(self, data_view: DataView) -> FloatArray:
-        """The values less their mean and over their standard deviation, sorted, (.., m)."""
-        values = np.sort(self.values(data_view), axis=-1)
-        spread = np.std(values, axis=-1, keepdims=True)
-        centred: FloatArray = values - np.mean(values, axis=-1, keepdims=True)
-        return centred / np.where(spread > 0.0, spread, 1.0)
-
     def finding(self, sample: NullSample) -> Finding:
-        m = self.values(sample.observed).size
+        m = self.levels
         distance, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
         finding = self.found(
             sample,
@@ -197,25 +190,41 @@ class _NormalStatistic(CheckStatistic):
         return replace(finding, picture=picture, subject={"term": self.term})
 
 
+def _ordered(values: FloatArray) -> FloatArray:
+    """Values less their mean and over their standard deviation, sorted, (.., m)."""
+    values = np.sort(values, axis=-1)
+    spread = np.std(values, axis=-1, keepdims=True)
+    centred: FloatArray = values - np.mean(values, axis=-1, keepdims=True)
+    return centred / np.where(spread > 0.0, spread, 1.0)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _DrawnEffects(_NormalStatistic):
     """Effects drawn from their distribution given the data."""
 
-    def values(self, data_view: DataView) -> FloatArray:
-        """Draws, (.., m)."""
-        return data_view.effects[self.term][..., self.column]
+    def numbers(self, data_view: DataView) -> FloatArray:
+        return self.reduce(data_view.effects[self.term][..., self.column])
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _Modes(_NormalStatistic):
-    """Conditional modes over their deviations, (m,), in data of the model."""
+    """Conditional modes, each over its standard deviation in all data sets.
+
+    That of the model at the estimates would not do: a group with a large effect may have more
+    information on it for that very reason, in the data and not in the replicates.
+    """
 
     randomised: ClassVar[bool] = False
 
-    deviations: FloatArray
+    def numbers(self, data_view: DataView) -> FloatArray:
+        """The modes, (.., m)."""
+        return data_view.modes[self.term][..., self.column]
 
-    def values(self, data_view: DataView) -> FloatArray:
-        """Standardised modes, (.., m)."""
-        return data_view.modes[self.term][..., self.column] / self.deviations
+    def finding(self, sample: NullSample) -> Finding:
+        """What the modes say, in units of their deviations."""
+        pool = pool_of(sample)
+        deviations = pool.std(axis=0)
+        told = self.reduce(pool / np.where(deviations > 0.0, deviations, 1.0))
+        return super().finding(NullSample(sample.observed, told[0], told[1:], sample.detail))
