@@ -15,7 +15,7 @@ __all__ = ["Coordinate", "Correlation", "Deviation", "Feature"]
 # Of the size of theta: central differences are then exact to 1e-10.
 _STEP = 1e-5
 # A correlation this close to an end of its range stands for the end.
-_INSIDE = 1e-7
+_INSIDE = 1e-5
 
 
 class Feature(ABC):
@@ -171,7 +171,7 @@ class Correlation(_Natural):
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the correlation is an end of its range to a relative 1e-7."""
+        """Where the correlation is an end of its range to a relative 1e-5."""
         return float(np.arctanh(_INSIDE - 1.0)), float(np.arctanh(1.0 - _INSIDE))
 
     def shown(self, value: float) -> float:
