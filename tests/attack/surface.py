@@ -58,7 +58,7 @@ def _models(*names: str) -> tuple[str, ...]:
 ANY_FIT = _models(*FITS)
 LIKELY = _models(*LIKELIHOODS)
 COUNTED = _models(*COUNTS)
-MODEL = Argument((*ANY_FIT, "made('draws')"), values.checkable)
+MODEL = Argument((*ANY_FIT, "made('draws')"), values.checkable, given=1.0)
 JOBS = Argument(("None", "1"), values.workers, ("0", "'2'", "1.5", "True"), 0.15)
 PROGRESS = Argument(("None", "False"), values.progress, ("'yes'", "1"), 0.1)
 SEED = Argument(("1", "0", "np.int64(7)", "2**40"), values.seed, ("-1", "1.0", "'1'", "True"), 0.7)

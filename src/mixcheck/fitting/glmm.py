@@ -32,7 +32,7 @@ from mixcheck.errors import (
 )
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
-from mixcheck.fitting.estimation.constant_groups import estimate_determined, wide_terms
+from mixcheck.fitting.estimation.constant_groups import estimate_determined, may_be_wide, wide_terms
 from mixcheck.fitting.estimation.estimate import estimate, estimate_refined
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_identified
@@ -236,23 +236,24 @@ def _fit(
         return GLMM(GlmmPort(design, problem, optimum, method, design.notes))
     chosen = method
 
-    def search(known: Problem, start: FixedFit) -> Optimum:
+    def search(known: Problem, start: FixedFit, *, tails: bool = False) -> Optimum:
         nonlocal chosen
         determined = estimate_determined(known) or integrate_alike(known, method, start)
         if determined is not None:
             chosen = method.settle()
             return determined
         if method.settled or not isinstance(method, Approximation):
-            optimum = estimate(known, method, start)
+            optimum = estimate(known, method, start, tails=tails)
         else:
-            optimum, chosen = _estimate_finely(known, method, start)
-        exact = None if method.joint else integrate_wide(known, optimum)
+            optimum, chosen = _estimate_finely(known, method, start, tails=tails)
+        left = method.joint or optimum.on_tail
+        exact = None if left else integrate_wide(known, optimum)
         if exact is not None:
             chosen = method.settle()
             return exact
         return optimum
 
-    optimum, limits = estimate_at_limits(problem, limits, fixed, search)
+    optimum, limits = estimate_at_limits(problem, limits, fixed, method, search)
     fit = GlmmPort(design, problem, optimum, chosen, design.notes, limits)
     # The fit itself knows its limits already; a copy would look for them again.
     further = fit.limit_notes
@@ -260,12 +261,14 @@ def _fit(
 
 
 def _estimate_finely(
-    problem: Problem, method: Approximation, start: FixedFit
+    problem: Problem, method: Approximation, start: FixedFit, *, tails: bool
 ) -> tuple[Optimum, Approximation]:
     """As fine as it takes; where groups all but determine responses nothing is fine enough."""
     try:
-        return estimate_refined(problem, method, start)
+        return estimate_refined(problem, method, start, tails=tails)
     except ConvergenceError:
+        if not may_be_wide(problem):
+            raise
         method = method.settle()
         optimum = estimate(problem, method, start)
         if not wide_terms(problem, optimum):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.fitting.estimation import estimate as estimation
-from mixcheck.fitting.estimation import laplace_error
+from mixcheck.fitting.estimation import laplace_error, searches
 from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.port import port_of
 
@@ -40,13 +39,13 @@ def test_it_is_the_fit_by_quadrature(counts: mc.GLMM) -> None:
 def test_no_curvature_is_computed(counts: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the place and the height of the optimum are asked for: no Hessian by differences."""
     asked = []
-    minimise = estimation.minimise
+    minimise = searches.minimise
 
     def noted(*arguments, **options):
         asked.append(options.get("hessian", True))
         return minimise(*arguments, **options)
 
-    monkeypatch.setattr(estimation, "minimise", noted)
+    monkeypatch.setattr(searches, "minimise", noted)
     assert counts.approximation().unavailable == ""
     assert asked
     assert not any(asked)

@@ -159,3 +159,33 @@ def test_no_update_without_positive_curvature():
     inverse, s = np.diag([1.0, 2.0]), np.array([1.0, 0.0])
     assert update_inverse(inverse, s, -s) is inverse
     assert update_inverse(inverse, s, np.array([0.0, 1.0])) is inverse
+
+
+def test_a_wall_ends_a_search() -> None:
+    """Where no shorter step has a finite likelihood, the search stays there at once."""
+    asked = []
+
+    def function(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        asked.append(psi.copy())
+        return (np.inf if psi[0] > 0.0 else float(-psi[0])), np.array([-1.0])
+
+    end = minimise(objective(function), np.zeros(1), np.eye(1), hessian=False)
+    assert end.psi[0] == 0.0
+    assert len(asked) < 15
+
+
+def test_a_search_stops_on_a_tail() -> None:
+    """Where it is told that only a tail is left, and without the curvature."""
+
+    def function(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(np.exp(-psi[0])), np.array([-np.exp(-psi[0])])
+
+    def leaves(before: Evaluation | None, at: Evaluation, scale: np.ndarray) -> bool:
+        return bool(at.psi[0] > 6.0)
+
+    end = minimise(objective(function), np.zeros(1), np.eye(1), leaves=leaves)
+    assert end.on_tail
+    assert end.hessian is None
+    whole = minimise(objective(function), np.zeros(1), np.eye(1))
+    assert not whole.on_tail
+    assert whole.evaluations > 2 * end.evaluations

@@ -31,6 +31,7 @@ __all__ = [
     "estimate_determined",
     "is_constant_in",
     "is_intercept",
+    "may_be_wide",
     "mostly_determined",
     "wide_terms",
 ]
@@ -125,6 +126,11 @@ def is_constant_in(problem: Problem, term: Term) -> BoolArray:
     first[codes[::-1]] = np.arange(problem.n)[::-1]
     constant: BoolArray = (X[first[codes]] == X).all(axis=0)
     return constant
+
+
+def may_be_wide(problem: Problem) -> bool:
+    """Whether some random term could all but determine the responses of its levels."""
+    return bool(_unbounded(problem))
 
 
 def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:

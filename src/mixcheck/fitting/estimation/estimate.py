@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,40 +10,29 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.fitting.estimation.boundary import face_near, is_settled
 from mixcheck.fitting.estimation.canonical import canonical_optimum, nudge
 from mixcheck.fitting.estimation.gaussian import (
     estimate_gaussian,
     is_profiled,
 )
 from mixcheck.fitting.estimation.optimize import (
-    POLE,
-    RUNAWAY,
     Optimum,
     explain_wall,
-    is_near,
     minimise,
 )
 from mixcheck.fitting.estimation.other_starts import (
-    drawn_starts,
-    ends_well,
-    has_many_maxima,
-    has_several_parts,
     is_better,
     is_optimum,
-    may_be_better,
-    other_starts,
 )
 from mixcheck.fitting.estimation.pql import PQL, estimate_by_pql
 from mixcheck.fitting.estimation.reml import Joint, expand, join, root_of
+from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.standardisation import Standardised, standardise
 from mixcheck.fitting.estimation.start import (
     FixedFit,
     find_start,
     fit_without_random_effects,
     fixed_units,
-    improve_start,
-    whiten,
 )
 from mixcheck.fitting.likelihood.approximation import (
     Approximation,
@@ -62,19 +51,13 @@ __all__ = [
     "estimate",
     "estimate_held",
     "estimate_refined",
+    "evaluate_standardised",
     "evaluation_at",
     "expand_joint",
     "joint_around",
     "re_estimate",
     "refine",
 ]
-
-# Evaluations that all searches from several starts may take: this many, and this many for
-# each parameter.
-_EVALUATIONS = 600
-_EVALUATIONS_EACH = 40
-# What a search has taken, about, that finds the likelihood without a bound.
-_EVALUATIONS_LOST = 200
 
 
 @contextmanager
@@ -88,7 +71,9 @@ def _in_words() -> Iterator[None]:
 
 @may_overflow()
 @_in_words()
-def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) -> Optimum:
+def estimate(
+    problem: Problem, method: Method, fixed: FixedFit | None = None, *, tails: bool = False
+) -> Optimum:
     """Maximise the likelihood from scratch, with curvature.
 
     Parameters
@@ -97,6 +82,8 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
     method : Method
     fixed : FixedFit, optional
         The model without random effects, where it is fitted already.
+    tails : bool
+        Whether to stop where what is left is to follow a part to its limit.
 
     Raises
     ------
@@ -109,14 +96,15 @@ def estimate(problem: Problem, method: Method, fixed: FixedFit | None = None) ->
         fixed = fixed or fit_without_random_effects(problem)
         standard = standardise(problem)
         if standard is None:
-            return _verified(problem, _estimate(problem, method, fixed), method)
-        optimum = _estimate(standard.problem, method, _take(standard, fixed))
+            return _verified(problem, _estimate(problem, method, fixed, tails), method)
+        optimum = _estimate(standard.problem, method, _take(standard, fixed), tails)
         return _bring_back(standard, _verified(standard.problem, optimum, method), method)
 
 
 def _verified(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
     """An optimum at which the approximation of the likelihood holds."""
-    method.approximation.verify(problem, optimum.evaluation)
+    if not optimum.on_tail:
+        method.approximation.verify(problem, optimum.evaluation)
     return optimum
 
 
@@ -126,17 +114,19 @@ def _take(standard: Standardised, fixed: FixedFit) -> FixedFit:
     return FixedFit(psi[: standard.alone.n_beta], fixed.derivatives)
 
 
-def _estimate(problem: Problem, method: Method, fixed: FixedFit) -> Optimum:
+def _estimate(problem: Problem, method: Method, fixed: FixedFit, tails: bool = False) -> Optimum:
     start = find_start(problem, fixed)
     if method.joint:
         beta = start[problem.beta_slices[0]]
         joint = join(problem, beta, fixed_units(problem, fixed))
-        return _estimate_joint(joint, method, joint.outer(start))
-    preliminary = method.approximation.preliminary
+        return _estimate_joint(joint, method, joint.outer(start), tails)
+    preliminary, searches = method.approximation.preliminary, Searches(problem, method, tails)
     if preliminary is None:
-        return canonical_optimum(problem, _best_of_starts(problem, method, start), method)
-    near = _near(problem, preliminary, start)
-    return canonical_optimum(problem, _from_near(problem, method, near), method)
+        return canonical_optimum(problem, searches.from_start(start), method)
+    near = searches.near(preliminary, start)
+    if near.on_tail:
+        return near
+    return canonical_optimum(problem, searches.from_near(near), method)
 
 
 def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Optimum:
@@ -164,6 +154,28 @@ def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Opt
     )
 
 
+def evaluate_standardised(
+    problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
+) -> Evaluation:
+    """The deviance and its gradient at all parameters, computed in standardised columns.
+
+    Parameters
+    ----------
+    problem : Problem
+    psi : (P,)
+    scale : (P, P)
+        Root of the covariance of the estimates, about.
+    method : Method
+    """
+    standard = standardise(problem)
+    if standard is None:
+        return evaluation_at(problem, psi, scale, method)
+    inverse = standard.inverse_jacobian(psi)
+    at = evaluation_at(standard.problem, standard.there(psi), inverse @ scale, method)
+    deviance = at.deviance - (standard.volume if method.restricted else 0.0)
+    return replace(at, psi=psi, deviance=deviance, gradient=inverse.T @ at.gradient)
+
+
 def evaluation_at(
     problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
 ) -> Evaluation:
@@ -181,7 +193,7 @@ def evaluation_at(
 @may_overflow()
 @_in_words()
 def estimate_refined(
-    problem: Problem, method: Approximation, fixed: FixedFit
+    problem: Problem, method: Approximation, fixed: FixedFit, *, tails: bool = False
 ) -> tuple[Optimum, Approximation]:
     """Maximise the likelihood by an approximation as fine as it takes to settle.
 
@@ -196,8 +208,9 @@ def estimate_refined(
     here, start = problem, fixed
     if standard is not None:
         here, start = standard.problem, _take(standard, fixed)
-    near = _near(here, method.preliminary or method, find_start(here, start))
-    optimum, refined = _refine(here, method, near)
+    searches = Searches(here, method, tails)
+    near = searches.near(method.preliminary or method, find_start(here, start))
+    optimum, refined = (near, method) if near.on_tail else _refine(searches, method, near)
     return (optimum if standard is None else _bring_back(standard, optimum, refined)), refined
 
 
@@ -215,190 +228,23 @@ def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Opti
     # The other optimum may have its fixed effects among the modes, or a search of its own.
     at = objective_of(here, Laplace())(psi, None)
     there = Optimum(psi, at, np.eye(psi.size), np.nan, None, np.nan, 1)
-    optimum, refined = _refine(here, method, there, hessian=False)
+    optimum, refined = _refine(Searches(here, method), method, there, hessian=False)
     return (optimum if standard is None else _bring_back(standard, optimum, refined)), refined
 
 
 def _refine(
-    problem: Problem, method: Approximation, near: Optimum, *, hessian: bool = True
+    searches: Searches, method: Approximation, near: Optimum, *, hessian: bool = True
 ) -> tuple[Optimum, Approximation]:
+    problem = searches.problem
     refined = method.refine(problem, near.evaluation)
     while True:
-        optimum = _from_near(problem, refined, near, hessian=hessian)
+        optimum = replace(searches, method=refined).from_near(near, hessian=hessian)
+        if optimum.on_tail:
+            return optimum, refined
         again = method.refine(problem, optimum.evaluation)
         if again.fineness <= refined.fineness:
             return canonical_optimum(problem, optimum, refined), refined
         near, refined = optimum, again
-
-
-def _near(problem: Problem, preliminary: Approximation, start: FloatArray) -> Optimum:
-    """Where a dearer search may begin: the best of the starts by a cheaper approximation."""
-    if has_several_parts(problem):
-        return _best_of_starts(problem, preliminary, start)
-    return _first_finite(problem, preliminary, start, hessian=False)
-
-
-def _from_near(problem: Problem, method: Method, near: Optimum, *, hessian: bool = True) -> Optimum:
-    """Maximise the likelihood from the optimum of another approximation, or from other starts.
-
-    Where there may be several optima, curvature tells which ends of searches are one.
-    """
-    several = has_several_parts(problem) or has_many_maxima(problem)
-
-    def first() -> Optimum:
-        scale = whiten(problem, near.evaluation)
-        if hessian or several:
-            return _minimise(problem, method, near.psi, scale)
-        found = _minimise(problem, method, near.psi, scale, hessian=False)
-        return found if is_optimum(found) else _minimise(problem, method, near.psi, scale)
-
-    return _best(problem, method, near.psi, first)
-
-
-def _best_of_starts(problem: Problem, method: Method, start: FloatArray) -> Optimum:
-    """Search from `start`; from others too where that ends badly or parts may compete."""
-    return _best(problem, method, start, lambda: _first_finite(problem, method, start))
-
-
-def _best(
-    problem: Problem, method: Method, start: FloatArray, first: Callable[[], Optimum]
-) -> Optimum:
-    """The best end of the first search and, where it takes them, of those from other starts.
-
-    Raises
-    ------
-    ConvergenceError
-        That of the first search, if all others fail too.
-    """
-    best: Optimum | None = None
-    failure: ConvergenceError | None = None
-    try:
-        best = first()
-    except ConvergenceError as error:
-        failure = error
-    except np.linalg.LinAlgError:
-        failure = ConvergenceError(explain_wall())
-    compete = has_several_parts(problem)
-    count = _EVALUATIONS_LOST if best is None else best.evaluations
-    most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
-
-    def explore(others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]) -> None:
-        nonlocal best, count
-        # A start is made only where one more is wanted.
-        while count <= most and not (best is not None and enough(best)):
-            other = next(others, None)
-            if other is None:
-                break
-            found, used = _explore(problem, method, other, best)
-            count += used
-            if found is not None and (best is None or is_better(found, best)):
-                best = found
-
-    def enough(end: Optimum) -> bool:
-        return not compete and (ends_well(end) or _is_exhausted(problem, end))
-
-    explore(other_starts(problem, start), most, enough)
-    if problem.terms and not (best is not None and _is_exhausted(problem, best)):
-        many = has_many_maxima(problem)
-        # Where all have found the likelihood without a bound, so will others.
-        most = most if best is None else 2 * most
-        explore(drawn_starts(problem, start), most, lambda end: is_optimum(end) and not many)
-    if best is None:
-        assert failure is not None
-        raise failure
-    if best.evaluation.mode is None:
-        raise ConvergenceError(explain_wall())
-    return replace(best, evaluations=count)
-
-
-def _is_exhausted(problem: Problem, optimum: Optimum) -> bool:
-    """Whether a search without rest is as close, by its curvature, as rounding lets it come."""
-    if is_optimum(optimum) or not optimum.smallest_eigenvalue > RUNAWAY:
-        return False
-    gain = 0.5 * optimum.psi.size * optimum.gradient**2 / optimum.smallest_eigenvalue
-    return gain < problem.rounding
-
-
-def _explore(
-    problem: Problem, method: Method, start: FloatArray, best: Optimum | None
-) -> tuple[Optimum | None, int]:
-    """Search from another start; its curvature is found only where it may be the best.
-
-    Returns
-    -------
-    optimum : Optimum or None
-        None where the search fails, or ends no better than `best`.
-    evaluations : int
-    """
-    objective = objective_of(problem, method)
-    try:
-        first = improve_start(problem, objective, start)
-        if first.mode is None or first.spread > POLE:
-            return None, 1
-        scale = whiten(problem, first)
-        known = best if best is not None and ends_well(best) else None
-        near = _minimise(problem, method, first.psi, scale, first=first, hessian=False, known=known)
-        if known is not None and is_near(near.psi, near.evaluation, known):
-            return None, near.evaluations
-        if not may_be_better(near, best):
-            return None, near.evaluations
-        # A scale found anew would have no limit where a variance has gone to zero.
-        whole = _minimise(problem, method, near.psi, scale, first=near.evaluation)
-    except (ConvergenceError, np.linalg.LinAlgError):
-        return None, _EVALUATIONS_LOST
-    return whole, near.evaluations + whole.evaluations
-
-
-def _first_finite(
-    problem: Problem, method: Method, start: FloatArray, *, hessian: bool = True
-) -> Optimum:
-    objective = objective_of(problem, method)
-    sizes = (1.0, 0.3, 0.03)
-    least = sizes[-1]
-    for factor in sizes:
-        first = improve_start(problem, objective, problem.scaled(start, factor))
-        if first.mode is not None and (factor == least or first.spread < POLE):
-            scale = whiten(problem, first)
-            optimum = _minimise(problem, method, first.psi, scale, first=first, hessian=hessian)
-            return _try_face(problem, method, optimum) if hessian else optimum
-    raise ConvergenceError(
-        "the likelihood is not finite at the starting values: the link may not fit these data "
-        f"(family {problem.family!r}). Try another link, or rescale the predictors."
-    )
-
-
-def _minimise(
-    problem: Problem,
-    method: Method,
-    start: FloatArray,
-    scale: FloatArray,
-    *,
-    first: Evaluation | None = None,
-    hessian: bool = True,
-    known: Optimum | None = None,
-) -> Optimum:
-    """`minimise` the deviance of a problem, whose rows say how exactly it is known."""
-    return minimise(
-        objective_of(problem, method),
-        start,
-        scale,
-        first=first,
-        hessian=hessian,
-        rows=problem.n,
-        known=known,
-        rounding=2.0 * problem.rounding,
-        exact=hessian_of(problem, method),
-    )
-
-
-def _try_face(problem: Problem, method: Method, optimum: Optimum) -> Optimum:
-    """Search again from a nearby face where the first search has stalled."""
-    face = None if is_settled(optimum) else face_near(problem, optimum.psi)
-    if face is None:
-        return optimum
-    again = _minimise(problem, method, face, optimum.scale)
-    better = again.evaluation.deviance <= optimum.evaluation.deviance
-    return again if better and is_settled(again) else optimum
 
 
 def dense_size(problem: Problem, method: Method) -> int:
@@ -406,14 +252,14 @@ def dense_size(problem: Problem, method: Method) -> int:
     return problem.latent.schur_size + (problem.X[0].shape[1] if method.joint else 0)
 
 
-def _estimate_joint(joint: Joint, method: Method, start: FloatArray) -> Optimum:
+def _estimate_joint(
+    joint: Joint, method: Method, start: FloatArray, tails: bool = False
+) -> Optimum:
     """Maximise over all but the fixed effects of the mean, which are among the modes."""
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
-    optimum = canonical_optimum(
-        joint.problem, _best_of_starts(joint.problem, method, start), method
-    )
-    return expand_joint(joint, optimum, method)
+    optimum = Searches(joint.problem, method, tails).from_start(start)
+    return expand_joint(joint, canonical_optimum(joint.problem, optimum, method), method)
 
 
 def expand_joint(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
@@ -457,7 +303,7 @@ def _re_estimate(
     if method.joint:
         return _re_estimate_joint(problem, previous, scale, method)
     start = nudge(problem, previous, scale)
-    optimum = _minimise(problem, method, start, scale, hessian=False)
+    optimum = Searches(problem, method).minimise(start, scale, hessian=False)
     if not is_optimum(optimum):
         return _or_anew(problem, method, optimum)
     return canonical_optimum(problem, optimum, method)
@@ -546,7 +392,7 @@ def _re_estimate_joint(
     start = nudge(joint.problem, joint.outer(previous), outer)
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
-    optimum = _minimise(joint.problem, method, start, outer, hessian=False)
+    optimum = Searches(joint.problem, method).minimise(start, outer, hessian=False)
     if not np.isfinite(optimum.evaluation.deviance):
         return _estimate(problem, method, fit_without_random_effects(problem))
     found = expand_joint(joint, canonical_optimum(joint.problem, optimum, method), method)

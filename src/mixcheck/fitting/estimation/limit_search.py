@@ -8,9 +8,10 @@ where a search has sent them far out, or has come to no end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import FREE
 from mixcheck.fitting.estimation.constant_groups import determined_terms
+from mixcheck.fitting.estimation.estimate import evaluate_standardised
 from mixcheck.fitting.estimation.limits import (
     Limits,
     expand_optimum,
@@ -29,16 +31,17 @@ from mixcheck.fitting.estimation.limits import (
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.separation import find_separation
 from mixcheck.fitting.estimation.start import FixedFit
-from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.estimation.tails import FAR, find_tails, in_units, is_limit, simplifying
+from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["at_simplest", "estimate_at_limits", "find_near_limits", "has_limits"]
+__all__ = ["Search", "at_simplest", "estimate_at_limits", "find_near_limits", "has_limits"]
 
-# Predictors of a dispersion or a zero part beyond this may be on their way to infinity: they
-# are if the deviance there is larger by no more than what follows.
-_FAR = 6.0
+# A start in which a part is far out is drawn in to this.
 _NEAR = 2.0
+# A part that a search has sent far out is at its limit if the deviance there is larger by no more.
 _NO_WORSE = 2e-6
 # A share of the rows at the simplest end beyond which that is the reason.
 _MOST = 0.5
@@ -46,6 +49,13 @@ _MOST = 0.5
 _MOST_CORNERS = 8
 # Values of a column that may lie beyond the one whose rows stay.
 _MOST_BEYOND = 5
+
+
+class Search(Protocol):
+    """Maximises the likelihood of a problem, given its model without random effects."""
+
+    def __call__(self, problem: Problem, fixed: FixedFit, /, *, tails: bool = False) -> Optimum:
+        """The optimum; with `tails`, where what is left is to follow a part to its limit."""
 
 
 _Ended = TypeVar("_Ended", tuple[Optimum, Limits], tuple[Optimum, Limits] | None)
@@ -77,10 +87,10 @@ def find_near_limits(
     if len(problem.X) == 1:
         return ()
     known = limits or _nothing(problem)
-    eta = _in_units(problem, problem.fixed(psi))
+    eta = in_units(problem, problem.fixed(psi))
     far, fewer = known, known
-    for k in _simplifying(problem):
-        out = np.abs(eta[k]) > _FAR
+    for k in simplifying(problem):
+        out = np.abs(eta[k]) > FAR
         if not out.any():
             continue
         far = _with_part(problem, far, k, np.sign(eta[k]) * out)
@@ -92,23 +102,13 @@ def find_near_limits(
     return tuple(guess for guess in (far, fewer) if guess is not known)
 
 
-def _in_units(problem: Problem, eta: list[FloatArray]) -> list[FloatArray]:
-    """Predictors with the logarithm of a deviation in the unit of the responses.
-
-    ``eta - log(unit)`` for a dispersion, and eta for the others.
-    """
-    unit = float(np.log(problem.family.response_scale(problem.data.y)))
-    names = problem.family.predictors
-    return [e - unit if name == "dispersion" else e for name, e in zip(names, eta, strict=True)]
-
-
 def at_simplest(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
     """Each part that has a simpler end at that end, with what is known already."""
     known = limits or _nothing(problem)
     ends = problem.family.simplest
     found = [
         _with_part(problem, known, k, np.full(problem.n, float(ends[k])))
-        for k in _simplifying(problem)
+        for k in simplifying(problem)
         if ends[k] != 0
     ]
     return tuple(guess for guess in found if guess is not known)
@@ -123,7 +123,7 @@ def at_one_end(problem: Problem, limits: Limits | None) -> tuple[Limits, ...]:
     known = limits or _nothing(problem)
     ways, ends = ways_of(problem), problem.family.simplest
     found = []
-    for k in _simplifying(problem):
+    for k in simplifying(problem):
         if ends[k] == 0:
             continue
         X, counted = problem.X[k], ways[k] != FREE
@@ -158,7 +158,7 @@ def at_one_row(problem: Problem, limits: Limits | None, optimum: Optimum) -> tup
     ends, found = problem.family.simplest, []
     if mode is None:
         return ()
-    for k in _simplifying(problem):
+    for k in simplifying(problem):
         X = problem.X[k]
         if ends[k] == 0 or np.count_nonzero(np.ptp(X, axis=0)) < 2:
             continue
@@ -181,20 +181,6 @@ def _gain_of_staying(problem: Problem, eta: Sequence[FloatArray], k: int) -> Flo
         moved = [np.full(problem.n, value) if j == k else e for j, e in enumerate(eta)]
         best = np.maximum(best, problem.derivatives(moved, 0).value - here)
     return best
-
-
-def _simplifying(problem: Problem) -> list[int]:
-    """Predictors other than the mean's that may come to an end: no random effects, no priors."""
-    family, random = problem.family, {term.predictor for term in problem.terms}
-    known = problem.penalty
-    return [
-        k
-        for k, name in enumerate(family.predictors)
-        if k
-        and k not in random
-        and (name not in family.shapes or family.ends[k])
-        and not (known and known.bounds(k, problem.X[k].shape[1]).any())
-    ]
 
 
 def _nothing(problem: Problem) -> Limits:
@@ -223,7 +209,8 @@ def estimate_at_limits(
     problem: Problem,
     limits: Limits | None,
     fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
+    method: Method,
+    search: Search,
 ) -> tuple[Optimum, Limits | None]:
     """Search the smaller problem, and give the optimum of the whole with its limits.
 
@@ -234,31 +221,78 @@ def estimate_at_limits(
         Known before the search.
     fixed : FixedFit
         The model without random effects.
-    search : callable
+    method : Method
+    search : Search
         Maximises the likelihood of a problem, given its model without random effects.
     """
-    fixed = _draw_in(problem, fixed)
+    fixed, known = _draw_in(problem, fixed), limits
     try:
-        optimum = _search_within(problem, limits, fixed, search)
+        optimum, limits = _search_with_tails(problem, known, fixed, method, search)
     except ConvergenceError:
-        found = _search_simplest(problem, limits, fixed, search)
+        found = _search_simplest(problem, known, fixed, search)
         if found is None:
             raise
         return found
     for further in find_near_limits(problem, limits, optimum.psi):
-        d = problem.derivatives(problem.fixed(optimum.psi), 2)
-        start = FixedFit(optimum.psi[: problem.n_beta], d)
         try:
-            beyond = _search_within(problem, further, start, search)
+            beyond = _search_within(problem, further, _start_at(problem, optimum), search)
         except ConvergenceError:
             continue
         if beyond.evaluation.deviance <= optimum.evaluation.deviance + _NO_WORSE:
-            found = beyond, further
-            if not _is_at_simplest(problem, further):
-                return found
-            others = at_one_end(problem, limits), at_one_row(problem, limits, beyond)
-            return _best_end(problem, limits, fixed, search, (*others[0], *others[1]), found)
+            optimum, limits = beyond, further
+            break
+    if limits is not None and limits is not known and _is_at_simplest(problem, limits):
+        ends = *at_one_end(problem, known), *at_one_row(problem, known, optimum)
+        return _best_end(problem, known, fixed, search, ends, (optimum, limits))
     return optimum, limits
+
+
+def _search_with_tails(
+    problem: Problem, known: Limits | None, fixed: FixedFit, method: Method, search: Search
+) -> tuple[Optimum, Limits | None]:
+    """Search, and go to the limit where only a tail is left; all the way if that is no optimum."""
+    optimum = _search_within(problem, known, fixed, partial(search, tails=True))
+    if not optimum.on_tail:
+        return optimum, known
+    found = _leave_tails(problem, known, optimum, method, search)
+    return found or (_search_within(problem, known, fixed, search), known)
+
+
+def _leave_tails(
+    problem: Problem, known: Limits | None, stopped: Optimum, method: Method, search: Search
+) -> tuple[Optimum, Limits] | None:
+    """The limits of parts on whose tails a search has stopped; None where they are no optimum."""
+    tails, ends = find_tails(problem), problem.family.simplest
+    assert tails is not None
+    stops: dict[int, Evaluation] = {}
+    limits, optimum = known or _nothing(problem), stopped
+    while optimum.on_tail:
+        before, at = limits, optimum.evaluation
+        for k in tails.reached(at):
+            stops.setdefault(k, at)
+            limits = _with_part(problem, limits, k, np.full(problem.n, float(ends[k])))
+        if limits is before:
+            return None
+        start = _start_at(problem, optimum)
+        try:
+            optimum = _search_within(problem, limits, start, partial(search, tails=True))
+        except ConvergenceError:
+            return None
+
+    def evaluate(psi: FloatArray) -> Evaluation:
+        return evaluate_standardised(problem, psi, optimum.scale, method)
+
+    lowest = optimum.evaluation.deviance
+    confirmed = all(
+        is_limit(evaluate, tails, k, optimum.psi, stop, lowest) for k, stop in stops.items()
+    )
+    return (optimum, limits) if confirmed else None
+
+
+def _start_at(problem: Problem, optimum: Optimum) -> FixedFit:
+    """Fixed effects to start from: where a search has ended."""
+    d = problem.derivatives(problem.fixed(optimum.psi), 2)
+    return FixedFit(optimum.psi[: problem.n_beta], d)
 
 
 def _is_at_simplest(problem: Problem, limits: Limits) -> bool:
@@ -277,7 +311,7 @@ def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
         towards = np.abs(eta[k]) if family.two_ended[k] else family.ends[k] * eta[k]
-        if problem.X[k].shape[1] and towards.min() > _FAR:
+        if problem.X[k].shape[1] and towards.min() > FAR:
             wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
             beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
     if np.array_equal(beta, fixed.beta):
@@ -289,7 +323,7 @@ def _search_simplest(
     problem: Problem,
     limits: Limits | None,
     fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
+    search: Search,
 ) -> tuple[Optimum, Limits] | None:
     """A part at its simplest, in all rows or in most, if the likelihood falls on the way back."""
     whole = _best_end(problem, limits, fixed, search, at_simplest(problem, limits), None)
@@ -300,16 +334,19 @@ def _best_end(
     problem: Problem,
     limits: Limits | None,
     fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
+    search: Search,
     candidates: tuple[Limits, ...],
     best: _Ended,
 ) -> _Ended:
     """The best of the candidates from which the likelihood falls, or what was there before."""
     for further in candidates:
         try:
-            optimum = _search_within(problem, further, fixed, search)
+            wanted = search if best is None else partial(search, tails=True)
+            optimum = _search_within(problem, further, fixed, wanted)
         except ConvergenceError:
             continue
+        if optimum.on_tail:
+            continue  # its end is that of all rows, which is among what was there
         if best is not None:
             gain = best[0].evaluation.deviance - optimum.evaluation.deviance
             if not gain > _NO_WORSE:
@@ -331,8 +368,8 @@ def _falls_back(problem: Problem, limits: Limits, k: int, optimum: Optimum) -> b
     if mode is None or part is None:
         return False
     here = problem.derivatives(mode.point.eta, 1).value.sum()
-    along = _FAR * (problem.X[k] @ part.direction)
-    for back in (np.sign(along) * _FAR, along):
+    along = FAR * (problem.X[k] @ part.direction)
+    for back in (np.sign(along) * FAR, along):
         eta = list(mode.point.eta)
         eta[k] = np.where(part.rows, back, eta[k])
         if not problem.derivatives(eta, 1).value.sum() <= here:
@@ -361,7 +398,7 @@ def _search_within(
     problem: Problem,
     limits: Limits | None,
     fixed: FixedFit,
-    search: Callable[[Problem, FixedFit], Optimum],
+    search: Search,
 ) -> Optimum:
     if limits is None:
         return search(problem, fixed)

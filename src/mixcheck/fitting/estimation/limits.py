@@ -308,6 +308,7 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
         evaluations=optimum.evaluations,
         flat=optimum.flat + keep.size - int(keep.sum()),
         integrated=optimum.integrated,
+        on_tail=optimum.on_tail,
     )
 
 

@@ -13,6 +13,7 @@ direction of negative curvature.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +59,9 @@ _SUFFICIENT = 1e-4
 # A step may be this many times as long as the one before, or as a standard error.
 _GROWTH = 3.0
 _MAX_HALVINGS = 40
+# A step of less than this many standard errors, at which the likelihood is still not finite, leads
+# nowhere.
+_SHORTEST = 1e-6
 # Laplace's approximation has poles where the curvature at a conditional mode vanishes, and the
 # deviance falls to them without bound. No step may end where a random effect seems to vary more
 # than this, in units of its variance before the data: the approximation has broken down there.
@@ -105,6 +109,8 @@ class Optimum:
         Whether the likelihood is integrated exactly, in place of the approximation asked for.
     one_step : bool
         Whether this is where one Newton step from another fit has led, and no optimum.
+    on_tail : bool
+        Whether the search has stopped on its way to a limit of some part.
     """
 
     psi: FloatArray
@@ -119,6 +125,7 @@ class Optimum:
     free: BoolArray | None = None
     integrated: bool = False
     one_step: bool = False
+    on_tail: bool = False
 
     @property
     def searched(self) -> FloatArray:
@@ -133,6 +140,13 @@ class Optimum:
         return out
 
 
+Leaves = Callable[[Evaluation | None, Evaluation, FloatArray], bool]
+"""Whether all that is left of a search is a tail: where it was and is, and in which scale.
+
+It was nowhere if it is at rest.
+"""
+
+
 @dataclass(eq=False)
 class _Whitened:
     """The objective in whitened coordinates; keeps the last evaluation with a mode."""
@@ -144,8 +158,11 @@ class _Whitened:
     count: int = 0
     poles: int = 0
     lost: int = 0
+    walled: bool = False
     known: Optimum | None = field(default=None, repr=False)
     exact: Hessian | None = None
+    leaves: Leaves | None = None
+    left: bool = False
     hessian: FloatArray | None = field(default=None, repr=False)
     last: Evaluation | None = field(default=None, repr=False)
 
@@ -176,6 +193,7 @@ def minimise(
     rounding: float = 0.0,
     exact: Hessian | None = None,
     tolerance: float | None = None,
+    leaves: Leaves | None = None,
 ) -> Optimum:
     """Minimise a deviance.
 
@@ -202,6 +220,8 @@ def minimise(
         The Hessian; differences tell it otherwise.
     tolerance : float, optional
         Whitened gradient at which a search without Hessian ends.
+    leaves : callable, optional
+        ``leaves(before, evaluation, scale)`` says where the search may stop on its way to a limit.
 
     Returns
     -------
@@ -210,7 +230,9 @@ def minimise(
     """
     if free is not None:
         scale = restrict_scale(scale, free)
-    search = _Whitened(objective, start, scale, rounding, last=first, known=known, exact=exact)
+    search = _Whitened(
+        objective, start, scale, rounding, last=first, known=known, exact=exact, leaves=leaves
+    )
     z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
     if not np.isfinite(evaluation.deviance):
@@ -224,7 +246,9 @@ def minimise(
     else:
         end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, end)
-    if not hessian:
+    if leaves is not None and _largest(gradient) < end:
+        search.left |= leaves(None, evaluation, scale)
+    if not hessian or search.left:
         return Optimum(
             psi=search.psi(z),
             evaluation=evaluation,
@@ -234,7 +258,9 @@ def minimise(
             smallest_eigenvalue=np.nan,
             evaluations=search.count,
             free=free,
+            on_tail=search.left,
         )
+    search.leaves = None
     for _ in range(_MAX_RESTARTS):
         curvature = _curvature(search, z, evaluation, one_sided=many)
         values, vectors = np.linalg.eigh(curvature)
@@ -261,6 +287,7 @@ def minimise(
         smallest_eigenvalue=float(values[0]),
         evaluations=search.count,
         free=free,
+        on_tail=leaves is not None and leaves(None, evaluation, scale),
     )
 
 
@@ -334,15 +361,21 @@ def _search(
             break
         moved = _backtrack(search, z, evaluation, gradient, direction)
         if moved is None:
+            if search.walled:
+                break
             if np.array_equal(inverse, np.eye(z.size)):
                 break
             inverse = np.eye(z.size)
             continue
+        before = evaluation
         z_new, evaluation, gradient_new = moved
         step = z_new - z
         reach = _GROWTH * max(_length(step), 1.0)
         inverse = update_inverse(inverse, step, gradient_new - gradient)
         z, gradient = z_new, gradient_new
+        if search.leaves is not None and search.leaves(before, evaluation, search.scale):
+            search.left = True
+            break
     return z, evaluation, gradient
 
 
@@ -389,6 +422,9 @@ def _backtrack(
             length *= min(0.5, max(0.1, share))
         else:
             length *= 0.25
+            if length * _length(direction) < _SHORTEST and not near_pole:
+                search.walled = True
+                break
     return None
 
 

@@ -265,15 +265,16 @@ class Refitting(Estimates):
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
 
-        def search(known: Problem, start: FixedFit) -> Optimum:
+        def search(known: Problem, start: FixedFit, *, tails: bool = False) -> Optimum:
             determined = estimate_determined(known) or integrate_alike(known, self.method, start)
             if determined is not None:
                 return determined
-            found = estimate(known, self.method, start)
-            exact = None if self.method.joint else integrate_wide(known, found)
+            found = estimate(known, self.method, start, tails=tails)
+            left = self.method.joint or found.on_tail
+            exact = None if left else integrate_wide(known, found)
             return exact or found
 
-        optimum, limits = estimate_at_limits(problem, limits, fixed, search)
+        optimum, limits = estimate_at_limits(problem, limits, fixed, self.method, search)
         return type(self)(self.design, problem, optimum, self.method, limits=limits)
 
     @cached_property

@@ -1,0 +1,283 @@
+"""The best of several searches: from other starts where one ends badly, or where parts compete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.boundary import face_near, is_settled
+from mixcheck.fitting.estimation.optimize import (
+    POLE,
+    RUNAWAY,
+    Optimum,
+    explain_wall,
+    is_near,
+    minimise,
+)
+from mixcheck.fitting.estimation.other_starts import (
+    drawn_starts,
+    ends_well,
+    has_many_maxima,
+    has_several_parts,
+    is_better,
+    is_optimum,
+    may_be_better,
+    other_starts,
+)
+from mixcheck.fitting.estimation.start import improve_start, whiten
+from mixcheck.fitting.estimation.tails import Tails, find_tails
+from mixcheck.fitting.likelihood.approximation import (
+    Approximation,
+    Method,
+    hessian_of,
+    objective_of,
+)
+from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.fitting.likelihood.problem import Problem
+
+__all__ = ["Searches"]
+
+# Evaluations that all searches from several starts may take: this many, and this many for
+# each parameter.
+_EVALUATIONS = 600
+_EVALUATIONS_EACH = 40
+# What a search has taken, about, that finds the likelihood without a bound.
+_EVALUATIONS_LOST = 200
+# Two searches that stop on tails are on one and the same where their deviances differ by less.
+_SAME_TAIL = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """Searches for the largest likelihood of a problem.
+
+    Attributes
+    ----------
+    problem : Problem
+    method : Method
+    tails : bool
+        Whether to stop where what is left is to follow a part to its limit.
+    """
+
+    problem: Problem
+    method: Method
+    tails: bool = False
+
+    @cached_property
+    def _objective(self) -> Objective:
+        return objective_of(self.problem, self.method)
+
+    @cached_property
+    def _tails(self) -> Tails | None:
+        return find_tails(self.problem) if self.tails else None
+
+    def near(self, preliminary: Approximation, start: FloatArray) -> Optimum:
+        """Where a dearer search may begin: the best of the starts by a cheaper approximation."""
+        cheap = replace(self, method=preliminary)
+        if has_several_parts(self.problem):
+            return cheap.from_start(start)
+        return cheap._first_finite(start, hessian=False)
+
+    def from_near(self, near: Optimum, *, hessian: bool = True) -> Optimum:
+        """Maximise the likelihood from the optimum of another approximation, or from other starts.
+
+        Where there may be several optima, curvature tells which ends of searches are one.
+        """
+        several = has_several_parts(self.problem) or has_many_maxima(self.problem)
+
+        def first() -> Optimum:
+            scale = whiten(self.problem, near.evaluation)
+            if hessian or several:
+                return self.minimise(near.psi, scale)
+            found = self.minimise(near.psi, scale, hessian=False)
+            at_rest = found.on_tail or is_optimum(found)
+            return found if at_rest else self.minimise(near.psi, scale)
+
+        return self._best(near.psi, first)
+
+    def from_start(self, start: FloatArray) -> Optimum:
+        """Search from `start`; from others too where that ends badly or parts may compete."""
+        return self._best(start, lambda: self._first_finite(start))
+
+    def _best(self, start: FloatArray, first: Callable[[], Optimum]) -> Optimum:
+        """The best end of the first search and, where it takes them, of those from other starts.
+
+        Raises
+        ------
+        ConvergenceError
+            That of the first search, if all others fail too.
+        """
+        problem = self.problem
+        best: Optimum | None = None
+        failure: ConvergenceError | None = None
+        try:
+            best = first()
+        except ConvergenceError as error:
+            failure = error
+        except np.linalg.LinAlgError:
+            failure = ConvergenceError(explain_wall())
+        compete = has_several_parts(problem)
+        count = _EVALUATIONS_LOST if best is None else best.evaluations
+        most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
+
+        def explore(
+            others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]
+        ) -> None:
+            nonlocal best, count
+            # A start is made only where one more is wanted.
+            while count <= most and not (best is not None and enough(best)):
+                other = next(others, None)
+                if other is None:
+                    break
+                found, used = self._explore(other, best)
+                count += used
+                if found is not None:
+                    best, used = self._better(found, best)
+                    count += used
+
+        def enough(end: Optimum) -> bool:
+            rests = not end.on_tail and (ends_well(end) or _is_exhausted(problem, end))
+            return not compete and rests
+
+        explore(other_starts(problem, start), most, enough)
+        if problem.terms and not (best is not None and _is_exhausted(problem, best)):
+            many = has_many_maxima(problem)
+            # Where all have found the likelihood without a bound, so will others.
+            most = most if best is None else 2 * most
+            explore(
+                drawn_starts(problem, start),
+                most,
+                lambda end: (end.on_tail or is_optimum(end)) and not many,
+            )
+        if best is None:
+            assert failure is not None
+            raise failure
+        if best.evaluation.mode is None:
+            raise ConvergenceError(explain_wall())
+        return replace(best, evaluations=count)
+
+    def _better(self, found: Optimum, best: Optimum | None) -> tuple[Optimum, int]:
+        """The better of two ends of searches, and evaluations that it took to tell.
+
+        Two that have stopped on tails of one deviance are one. A tail ends no higher than where
+        the search has stopped, and hardly lower; where that does not tell, it is followed.
+        """
+        if best is None:
+            return found, 0
+        if found.on_tail == best.on_tail:
+            if not found.on_tail:
+                return (found if is_better(found, best) else best), 0
+            gain = best.evaluation.deviance - found.evaluation.deviance
+            return (found if gain > _SAME_TAIL else best), 0
+        tail, other = (found, best) if found.on_tail else (best, found)
+        gap = tail.evaluation.deviance - other.evaluation.deviance
+        if not is_optimum(other) or gap < 0.0:
+            return tail, 0
+        if gap > _SAME_TAIL:
+            return other, 0
+        try:
+            end = self._finish(tail)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return other, _EVALUATIONS_LOST
+        return (end if is_better(end, other) else other), end.evaluations
+
+    def _finish(self, stopped: Optimum) -> Optimum:
+        """Follow a tail to its end."""
+        at, whole = stopped.evaluation, replace(self, tails=False)
+        return whole.minimise(stopped.psi, stopped.scale, first=at)
+
+    def _explore(self, start: FloatArray, best: Optimum | None) -> tuple[Optimum | None, int]:
+        """Search from another start; its curvature is found only where it may be the best.
+
+        Returns
+        -------
+        optimum : Optimum or None
+            None where the search fails, or ends no better than `best`.
+        evaluations : int
+        """
+        problem = self.problem
+        try:
+            first = improve_start(problem, self._objective, start)
+            if first.mode is None or first.spread > POLE:
+                return None, 1
+            scale = whiten(problem, first)
+            stopped = best is not None and best.on_tail
+            known = best if best is not None and not stopped and ends_well(best) else None
+            near = self.minimise(first.psi, scale, first=first, hessian=False, known=known)
+            if near.on_tail:
+                return near, near.evaluations
+            if known is not None and is_near(near.psi, near.evaluation, known):
+                return None, near.evaluations
+            if not (_may_end_lower if stopped else may_be_better)(near, best):
+                return None, near.evaluations
+            # A scale found anew would have no limit where a variance has gone to zero.
+            whole = self.minimise(near.psi, scale, first=near.evaluation)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return None, _EVALUATIONS_LOST
+        return whole, near.evaluations + whole.evaluations
+
+    def _first_finite(self, start: FloatArray, *, hessian: bool = True) -> Optimum:
+        problem = self.problem
+        sizes = (1.0, 0.3, 0.03)
+        least = sizes[-1]
+        for factor in sizes:
+            first = improve_start(problem, self._objective, problem.scaled(start, factor))
+            if first.mode is not None and (factor == least or first.spread < POLE):
+                scale = whiten(problem, first)
+                optimum = self.minimise(first.psi, scale, first=first, hessian=hessian)
+                return self._try_face(optimum) if hessian and not optimum.on_tail else optimum
+        raise ConvergenceError(
+            "the likelihood is not finite at the starting values: the link may not fit these data "
+            f"(family {problem.family!r}). Try another link, or rescale the predictors."
+        )
+
+    def minimise(
+        self,
+        start: FloatArray,
+        scale: FloatArray,
+        *,
+        first: Evaluation | None = None,
+        hessian: bool = True,
+        known: Optimum | None = None,
+    ) -> Optimum:
+        """`optimize.minimise` the deviance, which the rows say how exactly it is known."""
+        return minimise(
+            self._objective,
+            start,
+            scale,
+            first=first,
+            hessian=hessian,
+            rows=self.problem.n,
+            known=known,
+            rounding=2.0 * self.problem.rounding,
+            exact=hessian_of(self.problem, self.method),
+            leaves=None if self._tails is None else self._tails.holds,
+        )
+
+    def _try_face(self, optimum: Optimum) -> Optimum:
+        """Search again from a nearby face where the first search has stalled."""
+        face = None if is_settled(optimum) else face_near(self.problem, optimum.psi)
+        if face is None:
+            return optimum
+        again = replace(self, tails=False).minimise(face, optimum.scale)
+        better = again.evaluation.deviance <= optimum.evaluation.deviance
+        return again if better and is_settled(again) else optimum
+
+
+def _may_end_lower(one: Optimum, tail: Optimum | None) -> bool:
+    """Whether a search that has come to rest may be better than one that has stopped on a tail."""
+    assert tail is not None
+    return is_optimum(one) and one.evaluation.deviance < tail.evaluation.deviance
+
+
+def _is_exhausted(problem: Problem, optimum: Optimum) -> bool:
+    """Whether a search without rest is as close, by its curvature, as rounding lets it come."""
+    if is_optimum(optimum) or not optimum.smallest_eigenvalue > RUNAWAY:
+        return False
+    gain = 0.5 * optimum.psi.size * optimum.gradient**2 / optimum.smallest_eigenvalue
+    return gain < problem.rounding
