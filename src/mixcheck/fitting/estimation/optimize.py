@@ -241,10 +241,9 @@ def minimise(
         none = np.zeros((start.size,) * 2)
         return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
+    end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
         end = REFIT_TOLERANCE if tolerance is None else tolerance
-    else:
-        end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     z, evaluation, gradient = _search(search, z, evaluation, gradient, end)
     if leaves is not None and _largest(gradient) < end:
         search.left |= leaves(None, evaluation, scale)
