@@ -69,7 +69,7 @@ def find_end(
     Examples
     --------
     >>> line = lambda v: Root(v, (v - 3.0) / 2.0, 0.5)
-    >>> find_end(line, 3.0, 1.0, -1.96, -math.inf)
+    >>> round(find_end(line, 3.0, 1.0, -1.96, -math.inf), 9)
     -0.92
     >>> find_end(line, 3.0, 1.0, -1.96, 0.0)
     0.0
