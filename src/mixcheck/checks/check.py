@@ -352,8 +352,9 @@ class Suite:
         further, left_out = contents.further(port)
         kept = []
         for check in map(check_from_dict, further):
-            reasons = [one.reason for one in check.plan(context) if isinstance(one, Skipped)]
-            if reasons:
+            outcomes = check.plan(context)
+            reasons = [one.reason for one in outcomes if isinstance(one, Skipped)]
+            if len(reasons) == len(outcomes):
                 left_out[check.name] = reasons[0]
             else:
                 kept.append(check)
@@ -370,12 +371,12 @@ class Suite:
     def full(cls, model: Residuals | Checkable | Ported) -> Suite:
         """All that the library can ask of a model and its data without further arguments.
 
-        The standard suite; spread, quartiles and zeros along the fitted values; numbers among
+        What `Suite.standard` asks of it; quartiles and zeros along the fitted values; numbers among
         counts and heaps of them, or predicted probabilities where the response is of 0 and 1;
-        what the columns of the data would add to each part of the model; each grouping factor;
-        influence; and facts of the estimates. What does not apply is SKIPPED with its reason.
-        `Autocorrelation`, `Spatial` and `Phylogenetic` are left out, since they need to be told
-        what is near what.
+        what the columns of the data would add to a zero part; each grouping factor; influence; and
+        facts of the estimates. What does not apply is SKIPPED with its reason. `Phylogenetic` is
+        left out, since it needs to be told who is related to whom, and so are `Autocorrelation`
+        and `Spatial` where no columns of the data say when and where.
 
         Parameters
         ----------
@@ -588,6 +589,12 @@ def check(
     OptionError
         As `Suite.run`, or if `suite` is neither a suite nor a check.
     """
+    if suite is None and not isinstance(model, Residuals):
+        # Seen once: for the choice of the checks, and by them.
+        model = residuals(
+            model, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
+        )
+        seed = draws = calibration = None
     chosen = Suite.standard(model) if suite is None else suite
     if isinstance(chosen, Check):
         chosen = Suite((chosen,))

@@ -28,10 +28,10 @@ __all__ = [
 # Levels of a factor whose means are looked at; of more, ask for effects of groups.
 MOST_LEVELS = 12
 # A column whose ranks follow those of the response by more than this is another form of it.
+FOLLOWS = 0.95
 # Columns that one is compared with, and relative differences that are rounding.
 _MOST_COMPARED = 60
 _SAME = 1e-9
-FOLLOWS = 0.95
 
 
 def is_readable(column: pd.Series[Any]) -> bool:
