@@ -41,6 +41,17 @@ def test_a_group_far_out_is_found_and_named():
     assert np.mean(pvalues) > 0.25
 
 
+def test_many_levels_keep_the_farthest_only(monkeypatch):
+    """Of more levels than are pooled the units are those of the model; the story is the same."""
+    data = table(7.0)
+    (pooled,) = found(data)
+    monkeypatch.setattr("mixcheck.checks.outlying_groups.MOST_POOLED", 10)
+    (farthest,) = found(data)
+    assert farthest.subject == pooled.subject
+    assert farthest.pvalue == pooled.pvalue
+    assert farthest.statistic == pytest.approx(pooled.statistic, rel=0.2)
+
+
 def test_deviations_of_modes_are_those_of_simulated_data():
     """Modes of replicates vary as the model says, whatever the size of a group."""
     port = port_of(mc.glmm("y ~ x + (x | g)", table(slopes=True)))

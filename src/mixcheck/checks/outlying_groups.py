@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
+from mixcheck.checks.pooled import MOST_POOLED, over_deviations, pool_of, with_statistic
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.display.document import Caterpillar
 from mixcheck.port import Converging, DataView, Levelled, TermLevels
@@ -28,11 +29,12 @@ class OutlyingGroups(Check):
 
     One finding for each random term and effect. Null hypothesis: the largest conditional mode is
     that of so many normal effects. Modes are taken in units of their own standard deviations
-    over data of the model, ``z_k = b_k / (variance - conditional variance)^(1/2)``, which differ
-    where groups have more rows or fewer, and over their root mean square, so that the estimate
-    of the variance does not matter. The statistic is the largest ``|z_k|``; effect "largest
-    random effect", in standard deviations, with an interval from the replicates; under the
-    model, their median. A term with fewer than 5 levels is skipped.
+    over the data and the replicates, ``z_k = b_k / s_k``, which differ where groups have more rows
+    or fewer (of more than 1,000 levels in those that the model gives them, ``(variance -
+    conditional variance)^(1/2)``, which makes the check a little mild), and over their root mean
+    square, so that the estimate of the variance does not matter. The statistic is the largest
+    ``|z_k|``; effect "largest random effect", in standard deviations, with an interval from the
+    replicates; under the model, their median. A term with fewer than 5 levels is skipped.
 
     References
     ----------
@@ -74,6 +76,13 @@ class OutlyingGroups(Check):
         return _FarthestStatistic(name, self.kind, term, column, deviations, labels)
 
 
+def _over_size(z: FloatArray) -> FloatArray:
+    """Numbers over their root mean square, (.., m); zero where all are."""
+    size = np.sqrt(np.mean(z**2, axis=-1, keepdims=True))
+    scaled: FloatArray = z / np.where(size > 0.0, size, 1.0)
+    return scaled
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _FarthestStatistic(CheckStatistic):
@@ -87,17 +96,21 @@ class _FarthestStatistic(CheckStatistic):
     labels: tuple[str, ...]
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        return np.array([np.max(np.abs(self._standardise(data_view)))])
+        """The modes over their deviations in the model, (m,); of many, the farthest only, (1,)."""
+        z = self._modes(data_view)
+        return z if z.size <= MOST_POOLED else np.abs(_over_size(z)).max(keepdims=True)
 
-    def _standardise(self, data_view: DataView) -> FloatArray:
-        """Modes over their deviations and root mean square, (m,); zero where all are."""
-        z = data_view.modes[self.term][:, self.column] / self.deviations
-        size = float(np.sqrt(np.mean(z**2)))
-        return z / size if size > 0.0 else np.zeros_like(z)
+    def _modes(self, data_view: DataView) -> FloatArray:
+        modes: FloatArray = data_view.modes[self.term][:, self.column] / self.deviations
+        return modes
 
     def finding(self, sample: NullSample) -> Finding:
         """The farthest group, and all of them with what the farthest may be."""
-        z = self._standardise(sample.observed)
+        if self.deviations.size <= MOST_POOLED:
+            pool = _over_size(over_deviations(pool_of(sample)))
+            sample, z = with_statistic(sample, np.abs(pool).max(axis=1)), pool[0]
+        else:
+            z = _over_size(self._modes(sample.observed))
         farthest, median = float(sample.numbers[0]), sample.quantile(0.5)
         reach = sample.quantile(0.95)
         low, high = (median + farthest - sample.quantile(level) for level in (0.975, 0.025))

@@ -12,8 +12,10 @@ from mixcheck.arrays import FloatArray
 from mixcheck.checks.statistic import NullSample
 
 __all__ = [
+    "MOST_POOLED",
     "distance_from_others",
     "moments_of_others",
+    "over_deviations",
     "pool_of",
     "quadratic_form",
     "simultaneous_band",
@@ -21,6 +23,8 @@ __all__ = [
     "with_statistic",
 ]
 
+# Numbers of a data set that are kept of each replicate; more would take too much memory.
+MOST_POOLED = 1000
 # Directions of a covariance with less than this share of the largest are rounding.
 _RANK_TOLERANCE = 1e-10
 # A standard deviation below this share of the largest number is rounding.
@@ -46,6 +50,22 @@ def standardised(pool: FloatArray) -> FloatArray:
     known = deviation > _ROUNDING * np.abs(pool).max(axis=0)
     out: FloatArray = np.where(known, pool - pool.mean(axis=0), 0.0)
     return out / np.where(known, deviation, 1.0)
+
+
+def over_deviations(pool: FloatArray) -> FloatArray:
+    """Each number over its standard deviation in the pool, (B + 1, s).
+
+    What varies with the estimates, such as the deviation that a model gives to a mode, would not
+    do in its place: a group with a large effect may have more information on it for that very
+    reason, in the data and not in the replicates.
+
+    Examples
+    --------
+    >>> over_deviations(np.array([[1.0, 0.0], [3.0, 0.0]])).tolist()
+    [[1.0, 0.0], [3.0, 0.0]]
+    """
+    deviation = pool.std(axis=0)
+    return pool / np.where(deviation > 0.0, deviation, 1.0)
 
 
 def quadratic_form(pool: FloatArray) -> tuple[FloatArray, int]:

@@ -11,7 +11,12 @@ from scipy.special import ndtr, ndtri
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.goodness import GOODNESS, kolmogorov_smirnov
-from mixcheck.checks.pooled import pool_of, simultaneous_band
+from mixcheck.checks.pooled import (
+    MOST_POOLED,
+    over_deviations,
+    pool_of,
+    simultaneous_band,
+)
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -30,8 +35,6 @@ LEAST_LEVELS = 5
 # Mean share of the variance of the effects that the data explain, from which modes are looked at.
 # With less, many replicates have a variance near zero, and modes that are sums of few responses.
 LEAST_RELIABILITY = 0.5
-# Of more levels the modes of all replicates would take too much memory.
-MOST_MODES = 1000
 # Points of a picture; more are thinned evenly in their sorted order.
 PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
@@ -122,7 +125,7 @@ class RandomEffects(Check):
 def _tell(levels: TermLevels, column: int) -> bool:
     """Whether modes say what the data do, and are not mostly the model's own distribution."""
     share = levels.reliability[:, column]
-    return share.size <= MOST_MODES and float(np.mean(share)) >= LEAST_RELIABILITY
+    return share.size <= MOST_POOLED and float(np.mean(share)) >= LEAST_RELIABILITY
 
 
 def _singular(term: str, effects: int) -> str:
@@ -210,11 +213,7 @@ class _DrawnEffects(_NormalStatistic):
 @final
 @dataclass(frozen=True, eq=False)
 class _Modes(_NormalStatistic):
-    """Conditional modes, each over its standard deviation in all data sets.
-
-    That of the model at the estimates would not do: a group with a large effect may have more
-    information on it for that very reason, in the data and not in the replicates.
-    """
+    """Conditional modes, each over its standard deviation in all data sets."""
 
     randomised: ClassVar[bool] = False
 
@@ -224,7 +223,5 @@ class _Modes(_NormalStatistic):
 
     def finding(self, sample: NullSample) -> Finding:
         """What the modes say, in units of their deviations."""
-        pool = pool_of(sample)
-        deviations = pool.std(axis=0)
-        told = self.reduce(pool / np.where(deviations > 0.0, deviations, 1.0))
+        told = self.reduce(over_deviations(pool_of(sample)))
         return super().finding(NullSample(sample.observed, told[0], told[1:], sample.detail))
