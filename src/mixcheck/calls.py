@@ -76,17 +76,9 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
     )
 
     has_level = _LEVEL in parameters and parameters[_LEVEL].kind is inspect.Parameter.KEYWORD_ONLY
-    former = {old: new for old, new in _FORMER.items() if new in named and old not in named}
 
     def require(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for old, new in former.items():
-            if old in kwargs and new not in kwargs:
-                tell_renamed(f"{old}=", f"{new}=")
-                kwargs[new] = kwargs.pop(old)
-        if has_level and _ALPHA in kwargs and _ALPHA not in named:
-            _read_alpha(kwargs)
-        if _REFITS in kwargs and "calibration" in named:
-            _read_refits(kwargs)
+        _read_former(kwargs, named, has_level=has_level)
         given = kwargs.keys()
         name = type(args[0]).__name__ if constructs and args else known_as
         if not given <= named:
@@ -117,6 +109,18 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
         call.__closure__,
     )
     return cast("Callable[P, R]", functools.wraps(function)(made))
+
+
+def _read_former(kwargs: dict[str, Any], named: frozenset[str], *, has_level: bool) -> None:
+    """Read arguments of the version before as what they are called today."""
+    for old, new in _FORMER.items():
+        if old in kwargs and old not in named and new in named and new not in kwargs:
+            tell_renamed(f"{old}=", f"{new}=")
+            kwargs[new] = kwargs.pop(old)
+    if has_level and _ALPHA in kwargs and _ALPHA not in named:
+        _read_alpha(kwargs)
+    if _REFITS in kwargs and "calibration" in named:
+        _read_refits(kwargs)
 
 
 def _read_alpha(kwargs: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -197,14 +197,24 @@ def _of_link(
             yield Remedy("distribution", why, True, link=link)
 
 
+def _against(question: Question | None) -> str:
+    """What a check looked along: the fitted values, or a column."""
+    against: str = getattr(None if question is None else question.check, "against", FITTED)
+    return against
+
+
+def _asked_against(question: Question | None, s: Situation) -> Sequence[str]:
+    """The column that a check looked along, as formulas say it; numbers, for fitted values."""
+    asked = _against(question)
+    return s.numbers[:_MOST_PREDICTORS] if asked == FITTED else (quote_name(asked),)
+
+
 def _of_spread(
     finding: Finding, question: Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
-    asked = getattr(None if question is None else question.check, "against", FITTED)
-    names = s.numbers if asked == FITTED else (quote_name(asked),)
-    for name in names[:_MOST_PREDICTORS]:
+    for name in _asked_against(question, s):
         yield from _disperse(name, s)
-    if asked == FITTED:
+    if _against(question) == FITTED:
         why = "the spread moves with the fitted values"
         yield from skew(why, s)
         yield from try_families(s.model.family.wider, why, s, notes)
@@ -226,9 +236,7 @@ def _of_groups(
 def _of_zeros_along(
     finding: Finding, question: Question | None, s: Situation, notes: list[str]
 ) -> Iterator[Remedy]:
-    asked = getattr(None if question is None else question.check, "against", FITTED)
-    names = s.numbers if asked == FITTED else (quote_name(asked),)
-    for name in names[:_MOST_PREDICTORS]:
+    for name in _asked_against(question, s):
         yield from _zeros_along(name, s)
 
 
