@@ -329,7 +329,7 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "mc.checks.Autocorrelation",
         {
-            "time": Argument(("'row'", "'day'"), values.of_type(str), ("3", "None"), 1.0),
+            "time": Argument(("'row'", "'day'"), values.optional(values.of_type(str)), ("3", "[]")),
             "group": Argument(("None", "'g'"), values.optional(values.of_type(str)), ("3", "[]")),
             "lags": Argument(("1", "4"), values.whole(1, 20), ("0", "-1", "1.5", "True", "'4'")),
         },

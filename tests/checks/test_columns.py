@@ -22,7 +22,7 @@ from mixcheck.checks.columns import (
 def test_numbers_are_one_column_and_factors_one_for_each_level_but_the_first():
     """Missing values stay missing, and dates are numbers."""
     number = coded_columns(pd.Series([1.0, np.inf, 3.0]))
-    np.testing.assert_array_equal(number, [[1.0], [np.nan], [3.0]])
+    np.testing.assert_array_equal(number, [[0.25], [np.nan], [0.75]])
     factor = coded_columns(pd.Series(["b", "a", None, "c"]))
     np.testing.assert_array_equal(factor, [[0.0, 0.0], [1.0, 0.0], [np.nan, np.nan], [0.0, 1.0]])
     days = coded_columns(pd.Series([pd.NaT, *pd.date_range("2024-01-01", periods=3)]))

@@ -12,6 +12,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import is_number, known_rows
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.port import DataRows
+from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "MOST_LEVELS",
@@ -40,7 +41,7 @@ def is_readable(column: pd.Series[Any]) -> bool:
         return False
     try:
         pd.factorize(column)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         return False
     return True
 
@@ -48,7 +49,9 @@ def is_readable(column: pd.Series[Any]) -> bool:
 def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
     """A column as columns of a model matrix, (n, d), NaN where it is missing; or why it has none.
 
-    A number, and a date, is itself; a factor has an indicator of each level but the first.
+    A number, and a date, is itself, in units of a power of two that bring it below one: none of
+    its squares overflows, and no digit changes. A factor has an indicator of each level but the
+    first.
     """
     if not is_readable(column):
         return "its values are neither numbers nor names"
@@ -59,7 +62,8 @@ def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
         values = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
         if np.unique(values[known]).size < 2:
             return "it has one value"
-        out: FloatArray = values[:, None]
+        peak = np.frexp(np.abs(values[known]).max())[1]
+        out: FloatArray = np.ldexp(values, -peak)[:, None]
         return out
     codes, levels = pd.factorize(column)
     if len(levels) < 2:
@@ -125,7 +129,7 @@ def composes_response(name: str, frame: pd.DataFrame, response: FloatArray) -> b
         other = None if other_name == name else _numbers_of(frame[other_name])
         if other is None:
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with may_overflow():
             made = (one + other, one - other, other - one, one * other, one / other, other / one)
         if any(np.allclose(values, response, rtol=_SAME, atol=0.0) for values in made):
             return True

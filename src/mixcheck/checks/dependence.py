@@ -111,6 +111,8 @@ class Bands:
         ----------
         Moran (1950), Notes on continuous stochastic phenomena, Biometrika 37, 17-23.
         """
+        # In units of a power of two, so that no square overflows.
+        values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])
         size = float(np.mean(values**2))
         if size == 0.0:
             return np.zeros(self.starts.size)

@@ -119,6 +119,8 @@ def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
 
 def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """The same of each of many vectors (N, n): (N, n) and (N,)."""
+    # In units of a power of two, so that a rounding of numbers near zero does not underflow.
+    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=1))[1][:, None])
     sizes = np.abs(x).max(axis=1)
     constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
     units = np.where(constant, 1.0, ROUNDING * sizes)

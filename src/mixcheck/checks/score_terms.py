@@ -55,6 +55,8 @@ SMALLEST_PROBABILITY = 1e-300
 # Zeros rarer than this are taken for as rare, where their score is one over it.
 SMALLEST_SHARE = 0.02
 CONFIDENCE = 0.95
+# The data and two replicates, without which no variance is known.
+LEAST_POOL = 3
 # Terms in a picture: the most surprising ones.
 MOST_TERMS = 30
 # Terms named in a sentence beside the first.
@@ -236,7 +238,10 @@ class ScoreTerm(ABC):
 
     @abstractmethod
     def size(self, pool: FloatArray) -> tuple[float, float, float]:
-        """Standard deviation it would add to the linear predictor: estimate and 95 % interval."""
+        """Standard deviation it would add to the linear predictor: estimate and 95 % interval.
+
+        NaN where there are fewer than two replicates.
+        """
 
 
 @final
@@ -282,6 +287,8 @@ class ColumnTerm(ScoreTerm):
 
     def size(self, pool: FloatArray) -> tuple[float, float, float]:
         """Length of one step ``I^-1 U`` of the coefficients, and Scheffe's interval."""
+        if len(pool) < LEAST_POOL:
+            return np.nan, np.nan, np.nan
         moved = pool[0] - pool[1:].mean(axis=0)
         information = np.atleast_2d(np.cov(pool[1:], rowvar=False))
         step = np.linalg.pinv(information, hermitian=True) @ moved
@@ -350,6 +357,8 @@ class GroupTerm(ScoreTerm):
 
     def size(self, pool: FloatArray) -> tuple[float, float, float]:
         """One step of the variance, ``(T - E T) / (var T / 2)``, times the mean square of x."""
+        if len(pool) < LEAST_POOL:
+            return np.nan, np.nan, np.nan
         mean, variance = float(pool[1:, 0].mean()), float(pool[1:, 0].var())
         if not variance > 0.0:
             return 0.0, 0.0, 0.0

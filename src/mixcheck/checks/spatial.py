@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import numpy as np
@@ -151,6 +151,9 @@ def _require_degrees(at: FloatArray) -> None:
 def _near(points: FloatArray) -> Bands | None:
     """Bands of the pairs of points, (m, d), up to half the largest distance."""
     m = len(points)
+    # In units of a power of two, so that no square of a difference overflows.
+    exponent = int(np.frexp(np.abs(points).max())[1]) + 1
+    points = np.ldexp(points, -exponent)
     reach = 0.5 * float(np.linalg.norm(np.ptp(points, axis=0)))
     if m * (m - 1) // 2 <= _MOST_PAIRS:
         first, second = np.triu_indices(m, 1)
@@ -158,7 +161,8 @@ def _near(points: FloatArray) -> Bands | None:
     else:
         first, second, near = _sparse_pairs(points)
     kept = near <= reach
-    return cut_into_bands(first[kept], second[kept], near[kept], m)
+    bands = cut_into_bands(first[kept], second[kept], near[kept], m)
+    return bands and replace(bands, distances=np.ldexp(bands.distances, exponent))
 
 
 def _lengths(points: FloatArray, first: IntArray, second: IntArray) -> FloatArray:

@@ -63,7 +63,7 @@ def test_scale_does_not_matter() -> None:
     """Columns in other units give the same answer."""
     y = np.random.default_rng(1).integers(0, 2, N)
     y[:3] = 1
-    for factor in (1e-6, 1.0, 1e6):
+    for factor in (1e-300, 1e-6, 1.0, 1e6, 1e300):
         found = find(design() * np.array([1.0, factor, factor]), y)
         assert found is not None
         assert found.columns == (2,)

@@ -120,6 +120,9 @@ def find_separation(
     inside = counted & (signs == 0.0)
     if X.shape[1] == 0 or (inside.any() and independent_columns(X[inside]).all()):
         return None
+    # In units of a power of two, so that no square overflows or vanishes.
+    units = -np.frexp(np.abs(X).max(axis=0, initial=0.0))[1]
+    X = np.ldexp(X, units)
     if slopes is not None and _excluded(X, signs, counted, slopes):
         return None
     ends = np.flatnonzero(counted & (signs != 0.0))
@@ -135,6 +138,8 @@ def find_separation(
     named = _columns_of(X, basis)
     # What the moved rows would not identify either is not lost to them.
     unseen = _columns_of(X, _null_space(X[counted])[0])
+    basis = np.ldexp(basis, units[:, None] - units[list(dropped)])
+    direction = np.ldexp(direction, units)
     return Separation(named, not left.any(), dropped, basis, moved, direction, unseen)
 
 
