@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,18 +18,22 @@ class Scenario:
 
     Attributes
     ----------
-    name, formula, family : str
+    name, formula : str
+    family : str or Family
     make : callable
         From a generator to a data set.
     zi : str or None
         Zero part of the model.
+    options : mapping
+        Further arguments of `glmm`.
     """
 
     name: str
     formula: str
-    family: str
+    family: Any
     make: Callable[[np.random.Generator], pd.DataFrame]
     zi: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _grouped(

@@ -1,13 +1,15 @@
 """False positives of every check and of the standard suite, and power against overdispersion.
 
 "default" is what `mixcheck.check(fit)` does: calibrated, with as many replicates as it takes; the
-suite must fail between 2.5 % and 6 % of correct models. The others have a fixed number of draws,
+suite must fail between 2.5 % and 6 % of correct models. "others" is the same of designs that it
+was not tuned on. The others have a fixed number of draws,
 with the estimates taken for the truth ("plug-in") unless refits are in their name. There a correct
 model must fail a check in 5 % of data sets or fewer, and the suite as a whole in 5 % or fewer;
 with refits (the parametric bootstrap) the suite not in fewer than 3 %. Each rate is printed with
 its Monte Carlo standard error.
 
     python validation/calibration/study.py default --datasets 400 --jobs 1
+    python validation/calibration/study.py others --datasets 100 --jobs 1
     python validation/calibration/study.py false-positives --datasets 400
     python validation/calibration/study.py wider --datasets 400
     python validation/calibration/study.py refits --datasets 400
@@ -32,6 +34,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from other_designs import OTHERS
 from scenarios import CORRECT, DEFAULT, OVERDISPERSED, WIDER, WIDER_WRONG, Scenario
 
 import mixcheck as mc
@@ -41,6 +44,7 @@ LEVEL = 0.05
 REPLICATES = "replicates"
 STUDIES = {
     "default": DEFAULT,
+    "others": OTHERS,
     "false-positives": CORRECT,
     "wider": WIDER,
     "refits": CORRECT,
@@ -55,7 +59,8 @@ def p_values(scenario: Scenario, seed: int, options: dict[str, Any]) -> dict[str
     with warnings.catch_warnings():
         for category in (mc.BoundaryWarning, mc.SeparationWarning, mc.ConvergenceWarning):
             warnings.simplefilter("ignore", category)
-        fit = mc.glmm(scenario.formula, data, family=scenario.family, zi=scenario.zi)
+        asked = {"zi": scenario.zi} | dict(scenario.options)
+        fit = mc.glmm(scenario.formula, data, family=scenario.family, **asked)
         report = mc.check(fit, seed=seed, n_jobs=1, **options)
     frame = report.to_frame().dropna(subset=["pvalue"])
     found = dict(zip(frame["check"], frame["pvalue"].astype(float), strict=True))
@@ -113,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     calibration = "refit" if options.kind in ("refits", "power") else "plug-in"
     asked: dict[str, Any] = {"draws": options.draws, "calibration": calibration}
-    if options.kind == "default":
+    if options.kind in ("default", "others"):
         asked = {}
     scenarios = STUDIES[options.kind]
     content: dict[str, Any] = {"datasets": options.datasets, **asked}
