@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, get_args
@@ -1605,9 +1606,9 @@ def _spoil(rng: Random, content: Any) -> None:
         if kind < 0.3:
             del content[key]
         elif kind < 0.35 and isinstance(content, dict):
-            content["extra"] = rng.choice(_JSON_VALUES)
+            content["extra"] = deepcopy(rng.choice(_JSON_VALUES))
         else:
-            content[key] = rng.choice(_JSON_VALUES)
+            content[key] = deepcopy(rng.choice(_JSON_VALUES))
         return
 
 
