@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -90,3 +91,12 @@ def test_counts_without_probabilities_are_not_called_continuous(toy):
         (skipped,) = Suite((Zeros(),)).run(model, seed=1, draws=5).findings
     assert isinstance(skipped, Skipped)
     assert skipped.reason.startswith("The probability of the value 0 is not known")
+
+
+@pytest.mark.parametrize("value", [np.longdouble(2), np.float32(2), Fraction(2), np.int8(2)])
+def test_any_type_of_number_is_the_same_check(counts, value):
+    """It is written as a number of JSON whatever it came as."""
+    assert Count(value) == Count(2)
+    report = Suite((Count(value),)).run(counts)
+    assert mc.Report.from_json(report.to_json()) == report
+    assert Suite.from_json(Suite((Count(value),)).to_json()) == Suite((Count(2),))

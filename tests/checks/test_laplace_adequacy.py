@@ -86,17 +86,34 @@ def test_a_log_likelihood_that_is_off_by_more_than_one_is_a_warning(pairs: mc.GL
     assert "the log-likelihood is off by +1.39 at the estimates" in judgement.caution
 
 
-def test_laplace_adequacy_says_why_it_does_not_apply():
+@pytest.fixture(scope="module")
+def many() -> dict[str, np.ndarray]:
     """Hundreds of crossed effects: a few draws carry all weight."""
     rng = np.random.default_rng(2)
     f, g = rng.integers(200, size=800), rng.integers(200, size=800)
     eta = 2.0 * rng.normal(size=200)[f] + 2.0 * rng.normal(size=200)[g]
-    data = {"y": rng.binomial(1, expit(eta)), "f": f, "g": g}
-    fit = mc.glmm("y ~ 1 + (1 | f) + (1 | g)", data, family="binomial")
+    return {"y": rng.binomial(1, expit(eta)), "f": f, "g": g}
+
+
+def test_many_crossed_effects_are_judged_by_the_next_term(many):
+    """With few 0/1 rows to each effect their deviation is far too small."""
+    fit = mc.glmm("y ~ 1 + (1 | f) + (1 | g)", many, family="binomial")
+    report = mc.check(fit, LaplaceAdequacy(), draws=1, calibration="plug-in")
+    finding = report["laplace adequacy"]
+    assert report.verdicts["laplace adequacy"] is Verdict.FAIL
+    assert "the next term of Laplace's expansion" in finding.detail
+    assert np.isnan(finding.effect.low)
+    assert any("Shun & McCullagh" in reference for reference in finding.references)
+
+
+def test_laplace_adequacy_says_why_it_does_not_apply(many):
+    """Neither quadrature nor draws nor the expansion."""
+    fit = mc.glmm("y ~ 1 + (1 | f) + (1 | g)", many, family="binomial", hessian="expected")
     report = Suite((LaplaceAdequacy(),)).run(fit, seed=1, draws=1, calibration="plug-in")
     assert isinstance(report.findings[0], Skipped)
     assert "one grouping factor" in report.findings[0].reason
     assert "the importance weights have degenerated" in report.findings[0].reason
+    assert "with the observed information" in report.findings[0].reason
 
 
 def test_laplace_adequacy_refuses_a_tolerance_of_zero():

@@ -64,7 +64,9 @@ class Count(Check):
     value: Finite
 
     def __post_init__(self) -> None:
-        require_number("value", self.value, example=1)
+        value = require_number("value", self.value, example=1)
+        # A whole number is shown as one.
+        object.__setattr__(self, "value", int(value) if value.is_integer() else value)
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the response; none where it is continuous."""

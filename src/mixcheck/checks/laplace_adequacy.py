@@ -18,6 +18,7 @@ __all__ = ["LaplaceAdequacy"]
 
 INTEGRALS = "Joe (2008), Comput. Stat. Data Anal. 52, 5066-5074"
 DRAWS = "Pinheiro & Bates (1995), J. Comput. Graph. Stat. 4, 12-35"
+SERIES = "Shun & McCullagh (1995), J. R. Stat. Soc. B 57, 749-760"
 # One more parameter costs this much of the log-likelihood in AIC.
 MOST_MISSED = 1.0
 # Monte Carlo errors are deviations of few numbers: the 97.5 % point of t with 7 degrees of freedom.
@@ -32,7 +33,10 @@ class LaplaceAdequacy(Check):
     An exact fact, without a p-value: with one grouping factor the model is fitted again by
     adaptive quadrature, with as many nodes as it takes for the log-likelihood to settle; with
     several by importance sampling around the conditional modes, with as many draws as it takes
-    to know the shift to a hundredth of a standard error. Effect: "largest shift" of a parameter
+    to know the shift to a hundredth of a standard error. Where importance weights degenerate
+    (Pareto shape of their tail above 0.7), as they do with hundreds of crossed random effects,
+    the next term of Laplace's expansion tells what it misses and where the estimates move, both to
+    leading order. Effect: "largest shift" of a parameter
     (fixed effect, dispersion or entry of a covariance factor) in standard errors; 0 for an exact
     likelihood. Its interval is that of the Monte Carlo error of importance sampling; a tolerance
     inside is UNDECIDED.
@@ -41,8 +45,8 @@ class LaplaceAdequacy(Check):
     log-likelihood at the estimates, and how many of the draws count. Where it misses more than
     1, as much as a parameter costs in AIC, a shift within the tolerance is WARN: models that
     differ in their random effects are not to be compared by such log-likelihoods. Skipped where
-    neither integral can be had: importance weights degenerate with hundreds of random effects
-    that are crossed (Pareto shape of their tail above 0.7).
+    none of the three can be had: the next term is that of up to 3,000 independent random effects
+    of the mean and 10,000 rows.
 
     Parameters
     ----------
@@ -55,7 +59,9 @@ class LaplaceAdequacy(Check):
     Comput. Stat. Data Anal. 52, 5066-5074. Pinheiro & Bates (1995), Approximations to the
     log-likelihood function in the nonlinear mixed-effects model, J. Comput. Graph. Stat. 4,
     12-35, for importance sampling. Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed
-    importance sampling, J. Mach. Learn. Res. 25(72), for the Pareto shape.
+    importance sampling, J. Mach. Learn. Res. 25(72), for the Pareto shape. Shun & McCullagh
+    (1995), Laplace approximation of high dimensional integrals, J. R. Stat. Soc. B 57, 749-760,
+    for the next term.
 
     Examples
     --------
@@ -95,7 +101,7 @@ class LaplaceAdequacy(Check):
             effect=_shift(facts),
             n=context.n,
             holds=holds,
-            references=(INTEGRALS,) if not facts.effective_draws else (INTEGRALS, DRAWS),
+            references=_references(facts),
             detail=_told(facts),
             caution=self._caution(facts, decided=holds is not None),
         )
@@ -123,6 +129,12 @@ def _shift(facts: ApproximationFacts) -> Effect:
     half = REACH * facts.shift_error
     low, high = max(0.0, facts.shift - half), facts.shift + half
     return Effect("largest shift", facts.shift, low, high, 0.0)
+
+
+def _references(facts: ApproximationFacts) -> tuple[str, ...]:
+    if facts.expanded:
+        return INTEGRALS, SERIES
+    return (INTEGRALS, DRAWS) if facts.effective_draws else (INTEGRALS,)
 
 
 def _told(facts: ApproximationFacts) -> str:

@@ -76,6 +76,8 @@ def plain(value: Any) -> Any:
     >>> plain({"seed": np.int64(1), "levels": (0.5, float("nan"))})
     {'seed': 1, 'levels': [0.5, None]}
     """
+    if isinstance(value, np.floating):
+        value = float(value)
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, str | bool | int):

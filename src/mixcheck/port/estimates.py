@@ -132,6 +132,8 @@ class ApproximationFacts:
         Monte Carlo standard errors of `missed` and `shift`; zero where nothing was drawn.
     effective_draws : float
         How many of the draws count where their weights are worst; zero where nothing was drawn.
+    expanded : bool
+        Whether it was compared with the next term of the expansion, and not with another fit.
     """
 
     reference: str
@@ -144,6 +146,7 @@ class ApproximationFacts:
     missed_error: float = 0.0
     shift_error: float = 0.0
     effective_draws: float = 0.0
+    expanded: bool = False
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.estimation import laplace_error, searches
+from mixcheck.fitting.likelihood import laplace_series
 from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.port import port_of
 
@@ -91,9 +92,11 @@ def test_a_fit_by_importance_sampling_is_compared_with_other_draws() -> None:
 def test_too_many_rows_are_not_drawn(crossed: mc.GLMM, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison is not made, and says why."""
     monkeypatch.setattr(laplace_error, "_MOST_VALUES", 10_000)
+    monkeypatch.setattr(laplace_series, "_MOST_ROWS", 50)
     reason = crossed.approximation().unavailable
     assert "exactly one grouping factor" in reason
     assert "1,024 draws of the random effects of 60 rows are too many" in reason
+    assert "16 random effects of 60 rows are more than the 3,000 and 50" in reason
 
 
 @pytest.mark.parametrize("far", [0.0, 1e6])
@@ -110,3 +113,21 @@ def test_of_any_fit(family: str, options: dict[str, str], far: float) -> None:
     facts = fit.approximation()
     # Six counts of a group: Laplace's approximation is off by less than a unit.
     assert facts.reference_llf == pytest.approx(fit.llf, abs=0.5)
+
+
+def test_the_next_term_says_what_importance_sampling_says(
+    crossed: mc.GLMM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To leading order: within a tenth of what is missed, and a fifth of the shift."""
+    drawn = crossed.approximation()
+    assert drawn.effective_draws
+
+    def refuse(*arguments, **options):
+        raise laplace_error.OptionError("no draws")
+
+    monkeypatch.setattr(Importance, "require", refuse)
+    expanded = crossed.approximation()
+    assert expanded.expanded
+    assert expanded.missed == pytest.approx(drawn.missed, rel=0.1)
+    assert expanded.shift == pytest.approx(drawn.shift, rel=0.2)
+    assert expanded.reference_llf == pytest.approx(drawn.reference_llf, abs=0.1 * drawn.missed)

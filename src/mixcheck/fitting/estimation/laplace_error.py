@@ -1,8 +1,9 @@
-"""How good an approximate likelihood is: the same model by quadrature, or by importance sampling.
+"""How good an approximate likelihood is: the same model by something more exact.
 
 Quadrature has no error to speak of, and needs one grouping factor. Beside it, importance sampling
 around the conditional modes reaches any components of the random effects as long as its weights do
-not degenerate; scramblings of its points tell how large its own error is.
+not degenerate; scramblings of its points tell how large its own error is. Where they do, the next
+term of Laplace's expansion tells the leading part of what the approximation misses.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from mixcheck.fitting.estimation.estimate import refine
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
 from mixcheck.fitting.likelihood.importance import HEAVIEST, Importance
+from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.laplace_series import next_term, require_series
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
@@ -35,6 +38,8 @@ _SCRAMBLINGS = 8
 _ENDLESS = 1.0
 # Shifts with a smaller standard error than this, in standard errors of the estimate, are known.
 _KNOWN = 0.01
+# Step, in standard errors, of the differences of the next term of the expansion.
+_STEP = 0.1
 
 
 class _EndlessError(ConvergenceError):
@@ -48,7 +53,7 @@ def compare_with_finer(
     covariance: FloatArray,
     names: Sequence[str],
 ) -> ApproximationFacts:
-    """Fit again by quadrature or importance sampling, as fine as it takes to settle.
+    """Fit again by quadrature or importance sampling, as fine as it takes, or expand further.
 
     Parameters
     ----------
@@ -73,7 +78,14 @@ def compare_with_finer(
     drawn = _by_importance(problem, method, optimum, covariance, names)
     if isinstance(drawn, ApproximationFacts):
         return drawn
-    return unavailable(llf, f"Quadrature does not apply: {ruled}. Nor does sampling: {drawn}.")
+    expanded = _by_series(problem, method, optimum, covariance, names)
+    if isinstance(expanded, ApproximationFacts):
+        return expanded
+    return unavailable(
+        llf,
+        f"Quadrature does not apply: {ruled}. Nor does sampling: {drawn}. Nor is the next term of "
+        f"the expansion known: {expanded}.",
+    )
 
 
 def unavailable(llf: float, reason: str) -> ApproximationFacts:
@@ -148,6 +160,51 @@ def _by_importance(
         if 4 * draws.draws > most:
             return best
         draws = replace(draws, draws=4 * draws.draws)
+
+
+def _by_series(
+    problem: Problem,
+    method: Method,
+    optimum: Optimum,
+    covariance: FloatArray,
+    names: Sequence[str],
+) -> ApproximationFacts | str:
+    """The comparison with the next term c of the expansion, or why there is none.
+
+    With V the covariance of the estimates, the maximum of the log-likelihood with it is one step
+    away, ``V dc/dpsi``, and higher by ``c + (dc/dpsi)' V (dc/dpsi) / 2``.
+    """
+    if not isinstance(method, Laplace) or method.information != "observed" or method.restricted:
+        return f"it is that of the likelihood with the observed information, and not of {method}"
+    try:
+        require_series(problem)
+    except OptionError as error:
+        return str(error)
+    here = optimum.evaluation
+    assert here.mode is not None
+    missed = next_term(problem, here.mode)
+    value = objective_of(problem, method, sloped=False)
+    units = _units(covariance)
+    slope = np.zeros(units.size)
+    for j in np.flatnonzero(np.isfinite(units)):
+        step = _STEP * units[j] * (np.arange(units.size) == j)
+        modes = [value(optimum.psi + sign * step, here).mode for sign in (1.0, -1.0)]
+        if modes[0] is None or modes[1] is None:
+            return "the likelihood is not finite near the estimates"
+        terms = [next_term(problem, mode) for mode in modes if mode is not None]
+        slope[j] = (terms[0] - terms[1]) / (2.0 * _STEP * units[j])
+    moved = covariance @ slope
+    shifts = np.abs(moved) / units
+    largest = int(np.argmax(shifts))
+    return ApproximationFacts(
+        reference="the next term of Laplace's expansion",
+        llf=here.llf,
+        reference_llf=here.llf + missed + 0.5 * float(slope @ moved),
+        shift=float(shifts[largest]),
+        parameter=names[largest],
+        missed=missed,
+        expanded=True,
+    )
 
 
 def _first_draws(problem: Problem, method: Method) -> Importance:

@@ -505,7 +505,7 @@ class Estimates:
         return self.method.approximation.facts(self.problem, self.optimum.evaluation)
 
     def approximation(self) -> ApproximationFacts:
-        """Compare with the same model by quadrature, or importance sampling, until it settles."""
+        """Compare with quadrature, importance sampling, or the next term of the expansion."""
         fixed = [self._name(part, c) for part in self.design.predictors for c in part.columns]
         names = [*fixed, *(f"theta of {name}" for name in self.theta.index)]
         if self._determining:

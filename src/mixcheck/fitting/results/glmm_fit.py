@@ -349,7 +349,7 @@ class GLMM:
         return self._port.converged
 
     def approximation(self) -> ApproximationFacts:
-        """Compare with the same model by quadrature, or importance sampling, until it settles."""
+        """Compare with quadrature, importance sampling, or the next term of the expansion."""
         return self._port.approximation()
 
     # ---- predictions, simulations, refits ------------------------------------------------------
