@@ -13,19 +13,22 @@ from scipy import special
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
-    draw_poisson,
     observe_counts,
-    order_counts,
     prepare_counts,
     weigh_count,
 )
 from mixcheck.families.expectation import expect, spread_of_counts
 from mixcheck.families.family import Derivatives, Expected, Information, Predictors, recede
 from mixcheck.families.links import Link
+from mixcheck.families.negative_binomial_cdf import (
+    accumulate_negative_binomial,
+    draw_negative_binomial,
+    surpass_negative_binomial,
+    surround_negative_binomial,
+)
 from mixcheck.families.responses import Observed
 from mixcheck.families.row_chunks import derive_in_blocks
-from mixcheck.families.special import gap_of_share, rising_logs
-from mixcheck.families.tails import SMALLEST
+from mixcheck.families.special import gap_of_share, log1p_ratio, rising_logs
 from mixcheck.families.template import LogMeanTemplate
 
 __all__ = [
@@ -33,28 +36,22 @@ __all__ = [
     "NegativeBinomial",
     "NegativeBinomial1",
     "NegativeBinomial2",
-    "accumulate_negative_binomial",
     "derive_linear_variance",
     "derive_quadratic_variance",
-    "draw_negative_binomial",
     "find_inside",
     "hold_ends",
     "hold_exp",
     "hold_lowest",
     "start_excess",
-    "surpass_negative_binomial",
 ]
 
 LOG_MAX = 230.0
-# Predictor of the square root whose mean is just inside.
-_LEAST_ROOT = 1e-49
 """Largest logarithm, in absolute value, of a parameter whose cube is a float."""
+_LEAST_ROOT = 1e-49
+"""Predictor of the square root whose mean is just inside."""
 _LARGE_COUNT = 1e6
 _LARGE_SHARE = 1e3
 """Counts beyond both, the second times theta, have derivatives in which they do not cancel."""
-_SUMMED = 64
-_RATE_MAX = 600.0
-"""Counts below 64 are summed, unless P(0) is below exp(-600)."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -108,7 +105,7 @@ class NegativeBinomial(LogMeanTemplate):
         """
         mu, excess, inner = self._moments(eta)
         share = excess / (1.0 + excess)
-        dispersion = np.minimum(0.5 * share * share, mu * _log1p_ratio(excess))
+        dispersion = np.minimum(0.5 * share * share, mu * log1p_ratio(excess))
         information = {(0, 0): mu / (1.0 + excess), (1, 1): dispersion}
         return compose_expected(information, {}, (inner, None))[0]
 
@@ -440,7 +437,7 @@ def derive_linear_variance(
     log = np.log1p(phi)
     theta = mu / phi
     rise = rising_logs(y, theta, order)
-    zero = mu * _log1p_ratio(phi)
+    zero = mu * log1p_ratio(phi)
     value = rise[0] + y * (log_mu - log) - zero + data.constant
     if y.size and y.max() > _LARGE_COUNT:
         value = _near_large_count(value, y, theta, zero, 1.0 / phi)
@@ -500,92 +497,3 @@ def _near_large_count(
 def _count_terms(y: FloatArray, theta: FloatArray) -> FloatArray:
     """``sum over k < y of theta / (theta + k)``: y plus the derivative of A, ``(n,)``."""
     return theta * (special.digamma(y + theta) - special.digamma(theta))
-
-
-def _log1p_ratio(x: FloatArray) -> FloatArray:
-    """``log(1 + x) / x`` for positive x, ``(n,)``."""
-    return np.log1p(x) / x
-
-
-def accumulate_negative_binomial(
-    k: FloatArray, mu: FloatArray, excess: FloatArray, *, lowest: int = 0
-) -> FloatArray:
-    """P(lowest <= Y <= k) for whole ``k``, which may be below ``lowest``; ``(n,)``.
-
-    Small counts are summed, which is faster than the incomplete beta function and exact in
-    both tails.
-    """
-    total = np.zeros(np.shape(k))
-    rate = mu * _log1p_ratio(excess)
-    summed = (k < _SUMMED) & (rate < _RATE_MAX)
-    rows = np.flatnonzero(summed & (k >= lowest))
-    order = rows[order_counts(k[rows])]
-    total[order] = _sum_probabilities(k[order], mu[order], excess[order], rate[order], lowest)[1]
-    far = np.flatnonzero(~summed)
-    if far.size:
-        below = _incomplete_beta(k[far], mu[far], excess[far])
-        total[far] = below - np.exp(-rate[far]) if lowest > 0 else below
-    return np.minimum(total, 1.0)
-
-
-def surround_negative_binomial(
-    y: FloatArray, mu: FloatArray, excess: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """P(Y < y) and P(Y <= y), each ``(n,)``; of small counts by one sum."""
-    rate = mu * _log1p_ratio(excess)
-    summed = (y < _SUMMED) & (y >= 0.0) & (rate < _RATE_MAX) & (y == np.floor(y))
-    below, upto = np.empty_like(mu), np.empty_like(mu)
-    rows, far = np.flatnonzero(summed), np.flatnonzero(~summed)
-    order = rows[order_counts(y[rows])]
-    sums = _sum_probabilities(y[order], mu[order], excess[order], rate[order], 0)
-    below[order], upto[order] = (np.minimum(total, 1.0) for total in sums)
-    if far.size:
-        for out, k in ((below, np.ceil(y[far]) - 1.0), (upto, np.floor(y[far]))):
-            out[far] = accumulate_negative_binomial(k, mu[far], excess[far])
-    return below, upto
-
-
-def _sum_probabilities(
-    k: FloatArray, mu: FloatArray, excess: FloatArray, rate: FloatArray, lowest: int
-) -> tuple[FloatArray, FloatArray]:
-    """Sums of the probabilities from ``lowest`` to below ``k``, and to ``k``; ``k`` falls."""
-    share = excess / (1.0 + excess)
-    size_share = mu / (1.0 + excess)
-    mass = np.exp(-rate)
-    below = np.zeros_like(mass)
-    left = np.searchsorted(-k, -np.arange(_SUMMED), side="right")
-    for j in range(1, int(k[0]) + 1 if k.size else 0):
-        rows = slice(0, int(left[j]))
-        if j > lowest:
-            below[rows] += mass[rows]
-        mass[rows] *= (size_share[rows] + (j - 1) * share[rows]) / j
-    return below, below + mass
-
-
-def _incomplete_beta(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:
-    """P(Y <= k) for whole ``k >= 0``, by the smaller of its two arguments."""
-    size, below = mu / np.maximum(excess, SMALLEST), np.empty_like(mu)
-    rare = excess < 1.0
-    p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
-    below[rare] = special.betaincc(k[rare] + 1.0, size[rare], p[rare])
-    below[~rare] = special.betainc(size[~rare], k[~rare] + 1.0, q[~rare])
-    return below
-
-
-def surpass_negative_binomial(k: FloatArray, mu: FloatArray, excess: FloatArray) -> FloatArray:
-    """P(Y > k) for whole ``k``, which may be negative, ``(n,)``."""
-    count, rare = np.maximum(k, 0.0) + 1.0, excess < 1.0
-    size, above = mu / np.maximum(excess, SMALLEST), np.empty_like(mu)
-    p, q = excess / (1.0 + excess), 1.0 / (1.0 + excess)
-    above[rare] = special.betainc(count[rare], size[rare], p[rare])
-    above[~rare] = special.betaincc(size[~rare], count[~rare], q[~rare])
-    return np.where(k < 0.0, 1.0, above)
-
-
-def draw_negative_binomial(
-    mu: FloatArray, excess: FloatArray, rng: np.random.Generator
-) -> FloatArray:
-    """Poisson draws with gamma distributed means, ``(n,)``."""
-    # Mean and excess may both have underflowed.
-    shape = mu / np.maximum(excess, SMALLEST)
-    return draw_poisson(excess * rng.standard_gamma(shape), rng)

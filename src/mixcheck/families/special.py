@@ -16,7 +16,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 
-__all__ = ["Column", "gap_of_share", "log_gap", "rising_logs", "stirling_errors"]
+__all__ = ["Column", "gap_of_share", "log1p_ratio", "log_gap", "rising_logs", "stirling_errors"]
 
 Column: TypeAlias = tuple[FloatArray, ...]
 """A function of one log parameter and its derivatives in it, each ``(n,)``."""
@@ -259,3 +259,8 @@ def gap_of_share(x: FloatArray, share: FloatArray, log: FloatArray) -> FloatArra
     s = x / (2.0 + x)
     small = np.where(near, s, 0.0)
     return np.where(near, s * share + _atanh_rest(small), log - share)
+
+
+def log1p_ratio(x: FloatArray) -> FloatArray:
+    """``log(1 + x) / x`` for positive x, ``(n,)``."""
+    return np.log1p(x) / x

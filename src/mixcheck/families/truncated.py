@@ -26,19 +26,21 @@ from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
     NegativeBinomial2,
-    accumulate_negative_binomial,
     derive_linear_variance,
     derive_quadratic_variance,
-    draw_negative_binomial,
     find_inside,
     hold_exp,
     hold_lowest,
     start_excess,
+)
+from mixcheck.families.negative_binomial_cdf import (
+    accumulate_negative_binomial,
+    draw_negative_binomial,
     surpass_negative_binomial,
 )
 from mixcheck.families.responses import Observed, require_support
-from mixcheck.families.special import gap_of_share, log_gap
-from mixcheck.families.tails import extreme_value_tails, one_minus
+from mixcheck.families.special import gap_of_share, log1p_ratio, log_gap
+from mixcheck.families.tails import SMALLEST, extreme_value_tails, one_minus
 from mixcheck.families.template import Template
 
 __all__ = [
@@ -121,7 +123,7 @@ class Truncated(Template):
         inside = find_inside(self.link, eta)
         mu = np.where(inside, self.link.inverse(eta[0]), 1.0)
         excess = self.excess(mu, eta)
-        return mu, excess, mu * _log1p_ratio(excess)
+        return mu, excess, mu * log1p_ratio(np.maximum(excess, SMALLEST))
 
     def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Mean of the truncated distribution, ``(n,)``."""
@@ -445,12 +447,6 @@ def _ratio_logs(x: FloatArray) -> tuple[FloatArray, ...]:
     bend = -share * above
     third = share * (above * above - p * q + share * above)
     return np.log(log / x), slope, bend, third, above
-
-
-def _log1p_ratio(x: FloatArray) -> FloatArray:
-    """``log(1 + x) / x``, one at zero, ``(n,)``."""
-    positive = np.where(x > 0.0, x, 1.0)
-    return np.where(x > 0.0, np.log1p(positive) / positive, 1.0)
 
 
 def _hazard_ratio(rate: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck.fitting.estimation.gaussian_search import newton_step, to_lower
+from mixcheck.fitting.likelihood.profiled_deviance import newton_step
 from mixcheck.port import port_of
 
 
@@ -18,18 +18,6 @@ def test_newton_step_goes_down_from_a_saddle() -> None:
     step, decrement = newton_step(gradient, hessian)
     np.testing.assert_allclose(step, [-0.5, -1e-6])
     assert decrement == pytest.approx(1.5)
-
-
-@pytest.mark.parametrize("rank", [1, 2, 3])
-def test_to_lower(rank: int) -> None:
-    """L is lower triangular, with M O = L and a diagonal that is not negative."""
-    root = np.zeros((3, 3))
-    root[:, :rank] = np.random.default_rng(rank).normal(size=(3, rank))
-    lower, turn = to_lower(root)
-    np.testing.assert_allclose(root @ turn, lower, atol=1e-14)
-    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-14)
-    assert (lower.diagonal() >= 0.0).all()
-    assert not np.triu(lower, 1).any()
 
 
 @pytest.mark.parametrize("reml", [False, True])

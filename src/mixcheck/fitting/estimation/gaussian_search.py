@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import lapack
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.gaussian_start import (
+    least_deviations,
+    restart,
+    start_by_moments,
+    start_by_scoring,
+)
 from mixcheck.fitting.estimation.optimize import update_inverse
-from mixcheck.fitting.latent.roots import units_of
+from mixcheck.fitting.estimation.pivoted_cholesky import Chart, entries_of, is_correlated
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import (
     Entries,
@@ -30,10 +34,9 @@ from mixcheck.fitting.likelihood.profiled_jointly import (
     evaluate_jointly,
     least_residual,
 )
-from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels, score_levels
-from mixcheck.fitting.likelihood.term import Term
+from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels
 
-__all__ = ["Chart", "above_diagonal", "entries_of", "find_optimum", "newton_step", "to_lower"]
+__all__ = ["find_optimum"]
 
 # Newton's method stops where the next step promises less, in units of the deviance.
 _DECREMENT = 1e-15
@@ -41,11 +44,6 @@ _DECREMENT = 1e-15
 _NEAR = 1e-13
 _CLOSE = 1e-11
 _MAX_STEPS = 200
-# Fisher's scoring gives way to Newton's method where a step has promised less, and that ends
-# where the next step would be rounding.
-_SCORED = 1.0
-_STEPPED = 1e-7
-_MAX_SCORINGS = 6
 _MAX_HALVINGS = 40
 _MAX_ESCAPES = 5
 _MAX_POLISH = 5
@@ -53,15 +51,8 @@ _MAX_POLISH = 5
 # residual deviation, at most.
 _GROWTH = 4.0
 _SUFFICIENT = 1e-4
-# A starting variance contributes at least this share of the information of a level.
-_LEAST_SHRINKAGE = 0.1
-# A starting residual variance is at least this share of the whole.
-_LEAST_LEFT = 0.01
-_TINIEST = 1e-300
 # Negative curvature, per unit of the scaled Hessian, that is not rounding.
 _NEGATIVE = -1e-7
-# A pivot of Lambda is this share of the largest one possible, at least.
-_PIVOT = 0.1
 # An entry of Lambda below this is tried at zero.
 _TINY = 1e-4
 # Residuals of this many times the rounding of the response are nothing.
@@ -83,89 +74,6 @@ _EXACT_BY_GROUPS = (
     "tends to zero and the likelihood is unbounded; leave out the grouping factor within which the "
     "response does not vary, or write a simpler random term"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """Parameters for covariance matrices, chosen where they are needed.
-
-    Where the first variance of a correlated term is zero, a lower-triangular Lambda has a
-    circle of equal covariances, on which a search stalls. With the rows in the order of a
-    pivoted Cholesky factor what goes to zero is the end of the diagonal, and the deviance is
-    smooth there.
-    """
-
-    terms: tuple[Term, ...]
-
-    def at(self, roots: list[FloatArray]) -> tuple[Entries, FloatArray]:
-        """Entries, and theta with the covariances of any `roots`.
-
-        Of a correlated term theta is L with ``P' S P = L L'``, where ``S = Lambda Lambda'`` and
-        P brings its rows into the order of the pivots.
-        """
-        factors, rows, columns, theta = [], [], [], []
-        for term in self.terms:
-            before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
-            order, triangle = list(range(len(root))), root
-            if _correlated(term):
-                pivots, triangle = _pivoted(root @ root.T)
-                order = pivots.tolist()
-            down, along = entries_of(term)
-            factors += [term.factor] * len(down)
-            rows += [before + order[row] for row in down.tolist()]
-            columns += [before + column for column in along.tolist()]
-            theta += triangle[down, along].tolist()
-        places = (np.array(part, dtype=np.intp) for part in (factors, rows, columns))
-        return Entries(*places), np.array(theta)
-
-    def free_of_one(self, q: int) -> IntArray | None:
-        """Entries of S of a single factor that some term has, None where these are all."""
-        if q == 1 or (len(self.terms) == 1 and _correlated(self.terms[0])):
-            return None
-        correlated = np.zeros((q, q), dtype=np.bool_)
-        for term in self.terms:
-            correlated[term.columns, term.columns] |= _correlated(term) | np.eye(
-                term.covariance.q, dtype=np.bool_
-            )
-        return None if correlated.all() else np.flatnonzero(correlated)
-
-    def fits(self, here: Profile) -> bool:
-        """Whether no row would be a far better pivot than the one that it stands behind."""
-        for term in self.terms:
-            if not _correlated(term):
-                continue
-            q, squares = term.covariance.q, np.square(here.theta[term.theta]).tolist()
-            # What the columns from c on give each row; theta has them one after another.
-            left, at = [0.0] * q, len(squares)
-            for c in reversed(range(q)):
-                at -= q - c
-                for row in range(c, q):
-                    left[row] += squares[at + row - c]
-                if left[c] < _PIVOT * max(left[c:]):
-                    return False
-        return True
-
-
-def entries_of(term: Term) -> tuple[IntArray, IntArray]:
-    """Row and column in Lambda of every parameter of a term."""
-    entries = term.covariance.entries
-    assert entries is not None  # a problem with another structure has no cross products
-    return entries
-
-
-def _correlated(term: Term) -> bool:
-    return term.covariance.unrestricted and term.covariance.q > 1
-
-
-def _pivoted(S: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Order of the rows, and lower-triangular L with ``L L' = S`` in that order.
-
-    Of a matrix that is not positive it is a part that is.
-    """
-    lower, order, rank, _ = lapack.dpstrf(S, lower=1)
-    lower[above_diagonal(len(S))] = 0.0
-    lower[:, rank:] = 0.0
-    return order - 1, lower
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,11 +117,11 @@ def find_optimum(
     ConvergenceError
         If the random effects leave nothing over.
     """
-    least = [_least(w) for w in deviance.products.diagonals]
+    least = [least_deviations(w) for w in deviance.products.diagonals]
     if previous is None:
-        roots = _start(deviance, least)
+        roots = start_by_moments(deviance, least)
     else:
-        roots = _restart(problem, deviance, previous, least)
+        roots = restart(problem, deviance, previous, least)
     levels, chart = Levels(deviance), Chart(problem.terms)
     search = Search(deviance, _evaluator(levels), chart)
     if len(deviance.sizes) > 1:
@@ -221,7 +129,7 @@ def find_optimum(
     elif not roots:
         return _search(search, roots)
     else:
-        root, scored = _start_by_scoring(levels, chart, roots[0], least[0])
+        root, scored = start_by_scoring(levels, chart, roots[0], least[0])
         found, count = _search(search, [root])
         count += scored
     _require_residuals(deviance, found)
@@ -238,44 +146,6 @@ def _require_residuals(deviance: ProfiledDeviance, found: Profile) -> None:
         return
     if least_residual(deviance) <= max(_ROUNDING * deviance.moments.noise, _SOLVED):
         raise ConvergenceError(_EXACT_BY_GROUPS)
-
-
-def _start_by_scoring(
-    levels: Levels, chart: Chart, root: FloatArray, least: FloatArray
-) -> tuple[FloatArray, int]:
-    """Lambda by Fisher's scoring and then Newton's method in S, made positive after each step.
-
-    Both have few steps to go where the optimum is inside: the search from their end looks once.
-    """
-    free, promise, count = chart.free_of_one(len(root)), math.inf, 0
-    while count < _MAX_SCORINGS:
-        before, count = promise, count + 1
-        scored = score_levels(levels, root, free, observed=before < _SCORED)
-        if scored is None:
-            break
-        S, promise = scored
-        if promise > before:
-            break
-        root = _positive_root(S, least)
-        if promise < _STEPPED:
-            break
-    return root, count
-
-
-def _positive_root(S: FloatArray, least: FloatArray) -> FloatArray:
-    """R with ``R R' = S`` of a matrix that need not be positive.
-
-    Where a pivot of the factorisation is below that of `least`, it takes its value. Rows and
-    columns are in the order of those of S, so that blocks stay blocks.
-    """
-    lower, info = lapack.dpotrf(S, lower=1, clean=1)
-    if info == 0 and (lower.diagonal() >= least).all():
-        return np.asarray(lower)
-    order, lower = _pivoted(S)
-    lower.flat[:: len(S) + 1] = np.maximum(lower.diagonal(), least[order])
-    root = np.empty_like(lower)
-    root[order[:, None], order] = lower
-    return root
 
 
 def _evaluator(levels: Levels) -> Callable[[Entries, FloatArray], Profile]:
@@ -308,89 +178,6 @@ def _evaluate_alone(at: ProfiledDeviance, entries: Entries, theta: FloatArray) -
         information=np.eye(at.p),
         scores=[],
     )
-
-
-@lru_cache(maxsize=32)
-def above_diagonal(q: int) -> BoolArray:
-    """Where a (q, q) matrix is above its diagonal."""
-    out = ~np.tri(q, dtype=np.bool_)
-    out.flags.writeable = False
-    return out
-
-
-def to_lower(root: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Lower-triangular L and orthogonal O with ``M O = L``; the diagonal of L not negative."""
-    if not root[above_diagonal(len(root))].any():
-        signs = np.where(root.diagonal() < 0.0, -1.0, 1.0)
-        return root * signs + 0.0, _diagonal(signs)
-    turned, upper = np.linalg.qr(root.T)
-    signs = np.where(upper.diagonal() < 0.0, -1.0, 1.0)
-    return np.tril((signs[:, None] * upper).T), turned * signs
-
-
-def _diagonal(entries: FloatArray) -> FloatArray:
-    out = np.zeros((entries.size, entries.size))
-    out.flat[:: entries.size + 1] = entries
-    return out
-
-
-def _least(w: FloatArray) -> FloatArray:
-    """Starting deviations that each effect has at least, ``sqrt(0.1 / mean(w))``, (q,).
-
-    So the information w of a level on it shrinks it by a tenth at least: ``w s^2 = 0.1``.
-    """
-    means = w.sum(axis=1) / w.shape[1]
-    out: FloatArray = np.sqrt(_LEAST_SHRINKAGE / np.maximum(means, 1e-300))
-    return out
-
-
-def _start(deviance: ProfiledDeviance, least: list[FloatArray]) -> list[FloatArray]:
-    """Diagonal Lambda by moment estimates from the scores r of the levels.
-
-    ``E sum r_a^2 = v sum g_aa + sum_b t_b sum g_ab^2`` for effects of variances t and residuals
-    of variance v, ``v + sum_b t_b mean(z_b^2 W) = 1``; factors are taken one by one.
-    """
-    products, total = deviance.products, deviance.products.weights.total
-    parts, share, noise = [], 0.0, 0.0
-    levels = zip(products.diagonals, products.squares, deviance.moments.random, strict=True)
-    for w, known, r in levels:
-        squares = known.copy()
-        squares.flat[:: len(w) + 1] += _TINIEST
-        sums = w.sum(axis=1)
-        sides = np.array([(r * r).sum(axis=1), sums])
-        _, _, solved, info = lapack.dgesv(squares, sides.T)
-        at_none, by_noise = np.asarray(solved).T if info == 0 else np.zeros_like(sides)
-        share += float(sums @ np.maximum(at_none, 0.0)) / total
-        noise += float(sums @ np.where(at_none > 0.0, by_noise, 0.0)) / total
-        parts.append((at_none, by_noise))
-    left = min(max((1.0 - share) / max(1.0 - noise, _LEAST_LEFT), _LEAST_LEFT), 1.0)
-    return [
-        _diagonal(np.maximum(np.sqrt(np.maximum(at_none / left - by_noise, 0.0)), low))
-        for low, (at_none, by_noise) in zip(least, parts, strict=True)
-    ]
-
-
-def _restart(
-    problem: Problem,
-    deviance: ProfiledDeviance,
-    previous: FloatArray,
-    least: list[FloatArray],
-) -> list[FloatArray]:
-    """Lambda of a previous fit, off the boundary.
-
-    ``C^-1 Lambda / sigma`` with Lambda of the user's effects and C their change of covariates,
-    turned to lower triangular form, its diagonal raised to `least`.
-    """
-    log_sd = previous[problem.beta_slices[1]][0] + deviance.products.weights.shift
-    theta = previous[problem.n_beta :] / math.exp(log_sd)
-    roots = []
-    for root, change, least_of_factor in zip(
-        problem.roots(theta), deviance.products.changes, least, strict=True
-    ):
-        lower = to_lower(np.linalg.solve(change, units_of(root)).astype(np.float64))[0]
-        low = np.maximum(least_of_factor - lower.diagonal(), 0.0)
-        roots.append(lower + np.diag(low))
-    return roots
 
 
 def _search(search: Search, roots: list[FloatArray]) -> tuple[Profile, int]:
@@ -512,10 +299,10 @@ def _zero_tiny_pivots(search: Search, here: Profile) -> Profile:
         diagonal = local[0] == local[1]
         own = theta[term.theta]
         own[diagonal & (np.abs(own) < _TINY)] = 0.0
-        rank = int(np.count_nonzero(own[diagonal])) if _correlated(term) else len(own)
+        rank = int(np.count_nonzero(own[diagonal])) if is_correlated(term) else len(own)
         if rank == 0:
             own[:] = 0.0
-        if _correlated(term) and rank < term.covariance.q:
+        if is_correlated(term) and rank < term.covariance.q:
             order = rows[term.theta][diagonal]
             last = np.argsort(order[rank:])
             order = np.concatenate([np.arange(rank), rank + last])
