@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import joblib
@@ -17,7 +16,8 @@ from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts, DataView, Refittable
 from mixcheck.port.estimates import Limit
-from mixcheck.simulation import _reasons, average, reduce_replicates, replicate, simulate
+from mixcheck.replicate_numbers import reduce_replicates
+from mixcheck.simulation import replicate, simulate
 from mixcheck.streams import Purpose, stream
 
 N = 12
@@ -300,13 +300,6 @@ def test_no_usable_refit_raises(model):
         reduce_replicates(refitted(model, seed=1, draws=5), first_numbers)
 
 
-def test_reasons_are_told_briefly():
-    """Of many long reasons the commonest is told, cut, and the number of the others."""
-    said = _reasons(Counter({"a" * 1000: 3, "b" * 1000: 2, "c": 1}))
-    assert said == f"{'a' * 300}.. (2 more with other reasons)"
-    assert _reasons(Counter({"c": 1})) == "c"
-
-
 def test_errors_of_the_statistic_are_not_swallowed(model):
     """A mistake in a statistic is a mistake, not a failed refit."""
 
@@ -417,11 +410,3 @@ def test_drawing_stops_once_there_is_enough(model):
     assert seen[-2:] == [(20, 40), (20, 20)]
     fixed = reduce_replicates(plug_in(model, seed=3, draws=20), first_numbers)
     np.testing.assert_array_equal(found.numbers, fixed.numbers)
-
-
-def test_numbers_that_are_not_random_stay_as_they_are():
-    """A mean of equal numbers is that number, to the last digit, and infinity where one is."""
-    equal = np.full((3, 5, 2), 0.1) * np.array([1.0, 3.0])
-    np.testing.assert_array_equal(average(equal), equal[:, 0])
-    equal[0, 2, 0] = np.inf
-    assert average(equal)[0, 0] == np.inf

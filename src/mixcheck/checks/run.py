@@ -29,18 +29,12 @@ from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
+from mixcheck.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled, most_draws, stops
-from mixcheck.simulation import (
-    Calibration,
-    ReplicateNumbers,
-    Replicates,
-    Views,
-    average,
-    reduce_replicates,
-)
+from mixcheck.simulation import Calibration, Replicates, Views
 
 __all__ = ["run_checks"]
 
