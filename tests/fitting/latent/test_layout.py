@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mixcheck.fitting.latent.layout import Column, Factor, Latent, Summation, lay_out
+from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.layout import Column, Factor, Latent
 
 # Sums of a few dozen products.
 ROUNDING = 1e-11

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.latent.layout import Column, Factor, Latent, lay_out
+from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.layout import Column, Factor, Latent
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import Factorization
-from mixcheck.fitting.latent.layout import Gram, Latent, Summation
+from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root
 from mixcheck.fitting.latent.small_matrices import (
     multiply,

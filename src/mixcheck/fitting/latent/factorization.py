@@ -25,7 +25,8 @@ from scipy.linalg import lapack, solve_triangular
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.levels import Dependence
-from mixcheck.fitting.latent.layout import Gram, Latent, Summation
+from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
 from mixcheck.fitting.latent.schur import (
     factor_schur,

@@ -4,8 +4,9 @@ The random effects of one grouping factor form blocks, one per level. A factor w
 levels each lie within one level of the next (nested) can be eliminated level by level;
 several such factors are eliminated in turn. What is left (factors crossed with these,
 and fixed effects where they are sought together with the random ones) is one matrix of
-its own, their Schur complement. All index sets are found here, once per design; the
-numbers are in :mod:`mixcheck.fitting.latent.factorization`.
+its own, their Schur complement. Index sets are found once per design, the order of elimination
+in :mod:`mixcheck.fitting.latent.elimination_order`; the numbers are in
+:mod:`mixcheck.fitting.latent.factorization`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.levels import Ties
+from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.meetings import Meetings
 from mixcheck.fitting.latent.tridiagonal import Runs
 
@@ -29,62 +31,7 @@ __all__ = [
     "Gram",
     "Latent",
     "Pair",
-    "Summation",
-    "add_fixed_effects",
-    "lay_out",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class Summation:
-    """Sums of row values by a non-negative index below `size`.
-
-    Attributes
-    ----------
-    index : (n,) int
-    size : int
-    """
-
-    index: IntArray
-    size: int
-
-    @cached_property
-    def _starts(self) -> IntArray | None:
-        """Starts of the runs of a sorted index without gaps; None for others."""
-        steps = self.index[1:] - self.index[:-1]
-        if steps.size and steps.min() < 0:
-            return None
-        jumps = steps.nonzero()[0]
-        if jumps.size + 1 != self.size:
-            return None
-        starts = np.zeros(self.size, dtype=np.intp)
-        starts[1:] = jumps + 1
-        return starts
-
-    @cached_property
-    def identity(self) -> bool:
-        """Whether every value occurs once and in order."""
-        return self.size == self.index.size and self._starts is not None
-
-    def __call__(self, values: FloatArray) -> FloatArray:
-        """Sum `values` (n,) to (size,)."""
-        if self.identity:
-            return values
-        if self._starts is not None:
-            return np.add.reduceat(values, self._starts)
-        return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
-
-    def each(self, values: FloatArray) -> FloatArray:
-        """Sum each of several rows of values, (r, n) to (r, size)."""
-        if self.identity:
-            return values
-        if self._starts is not None:
-            return np.add.reduceat(values, self._starts, axis=1)
-        return np.stack([self(row) for row in values])
-
-    def spread(self, values: FloatArray) -> FloatArray:
-        """Give each row the value of its index, (size,) to (n,)."""
-        return values if self.identity else values[self.index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -516,80 +463,3 @@ def _scatter(factor: Factor, rows: Mapping[int, FloatArray]) -> FloatArray:
         row = rows[column.predictor]
         target[:] = factor.sums(row if column.covariate is None else row * column.covariate)
     return out
-
-
-def lay_out(factors: Sequence[Factor]) -> Latent:
-    """Order the factors for elimination and index the pairs of levels that meet."""
-    ordered = sorted(factors, key=lambda f: -f.m)
-    tied = [f for f in ordered if f.neighbours][:1]
-    others = [f for f in ordered if f.ties is not None and all(f is not g for g in tied)]
-    plain = [f for f in ordered if f.ties is None]
-    nested = tied or plain[:1]
-    for factor in plain if tied else plain[1:]:
-        (nested if _nested(nested[-1].independent, factor.sums) else others).append(factor)
-    all_factors = tuple(nested + others)
-    pairs = {
-        (f, g): _pair(all_factors[f], all_factors[g], same=f == g, nested=g < len(nested))
-        for f in range(len(all_factors))
-        for g in range(f, len(all_factors))
-    }
-    return Latent(all_factors, len(nested), pairs)
-
-
-def add_fixed_effects(latent: Latent, fixed: FixedEffects) -> Latent:
-    """The same system with fixed effects of the mean as its last factor."""
-    n, last = fixed.X.shape[0], len(latent.factors)
-    columns = tuple(Column(0, x) for x in fixed.X.T)
-    factor = Factor(Summation(np.zeros(n, dtype=np.intp), 1), columns, fixed)
-    factors = (*latent.factors, factor)
-    meeting = {
-        (f, last): Pair(random.sums, np.arange(random.m), np.zeros(random.m, dtype=np.intp))
-        for f, random in enumerate(factors)
-    }
-    out = Latent(factors, latent.n_nested, {**latent.pairs, **meeting}, latent)
-    # What depends on the random effects alone is found once.
-    out.__dict__.update(products=latent.products, nested_sums=latent.nested_sums)
-    return out
-
-
-def _first_rows(sums: Summation) -> IntArray:
-    first = np.zeros(sums.size, dtype=np.intp)
-    first[sums.index[::-1]] = np.arange(sums.index.size - 1, -1, -1)
-    return first
-
-
-def _nested(inner: Summation, outer: Summation) -> bool:
-    """Whether every level of `inner` lies within one level of `outer`."""
-    return bool(np.array_equal(outer.index[_first_rows(inner)][inner.index], outer.index))
-
-
-def _pair(one: Factor, other: Factor, *, same: bool, nested: bool) -> Pair:
-    left, right = one.sums, other.sums
-    if same:
-        levels = np.arange(left.size)
-        return Pair(left, levels, levels)
-    if nested:
-        within = right.index[_first_rows(one.independent)]
-        if one.ties is not None:
-            within = within[one.ties.blocks]
-        return Pair(left, np.arange(left.size), within)
-    if one.neighbours and one.ties is not None and other.fixed is None:
-        return _pair_blocks(one, one.ties, right)
-    keys = left.index * right.size + right.index
-    unique, index = np.unique(keys, return_inverse=True)
-    sums = Summation(index.reshape(-1).astype(np.intp), unique.size)
-    return Pair(sums, unique // right.size, unique % right.size)
-
-
-def _pair_blocks(one: Factor, ties: Ties, right: Summation) -> Pair:
-    """Every level of a block with each level that meets the block: eliminating it ties them."""
-    blocks = one.independent
-    met = np.unique(blocks.index * right.size + right.index)
-    block, level = met // right.size, met % right.size
-    starts = np.searchsorted(ties.blocks, np.arange(blocks.size + 1))
-    sizes = np.diff(starts)[block]
-    inside = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    positions = np.repeat(starts[block], sizes) + inside
-    keys = np.sort(positions * right.size + np.repeat(level, sizes))
-    index = np.searchsorted(keys, one.sums.index * right.size + right.index)
-    return Pair(Summation(index, keys.size), keys // right.size, keys % right.size)

@@ -16,8 +16,10 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.responses import Observed
+from mixcheck.fitting.latent.elimination_order import lay_out
 from mixcheck.fitting.latent.factorization import Factorization
-from mixcheck.fitting.latent.layout import Column, Factor, Summation, lay_out
+from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.layout import Column, Factor
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
 from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.mode import Mode, Point, System

@@ -34,7 +34,8 @@ from mixcheck.fitting.latent.directions import (
     whiten_tangents,
 )
 from mixcheck.fitting.latent.factorization import Factorization, log_det_slopes
-from mixcheck.fitting.latent.layout import Gram, Latent, Pair, Summation
+from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.layout import Gram, Latent, Pair
 from mixcheck.fitting.latent.roots import scale, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.latent.weighted_square import weighted_square

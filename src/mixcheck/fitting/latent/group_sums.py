@@ -1,0 +1,64 @@
+"""Group sums: values of rows that share an index are added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray, IntArray
+
+__all__ = ["Summation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Summation:
+    """Sums of row values by a non-negative index below `size`.
+
+    Attributes
+    ----------
+    index : (n,) int
+    size : int
+    """
+
+    index: IntArray
+    size: int
+
+    @cached_property
+    def _starts(self) -> IntArray | None:
+        """Starts of the runs of a sorted index without gaps; None for others."""
+        steps = self.index[1:] - self.index[:-1]
+        if steps.size and steps.min() < 0:
+            return None
+        jumps = steps.nonzero()[0]
+        if jumps.size + 1 != self.size:
+            return None
+        starts = np.zeros(self.size, dtype=np.intp)
+        starts[1:] = jumps + 1
+        return starts
+
+    @cached_property
+    def identity(self) -> bool:
+        """Whether every value occurs once and in order."""
+        return self.size == self.index.size and self._starts is not None
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """Sum `values` (n,) to (size,)."""
+        if self.identity:
+            return values
+        if self._starts is not None:
+            return np.add.reduceat(values, self._starts)
+        return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
+
+    def each(self, values: FloatArray) -> FloatArray:
+        """Sum each of several rows of values, (r, n) to (r, size)."""
+        if self.identity:
+            return values
+        if self._starts is not None:
+            return np.add.reduceat(values, self._starts, axis=1)
+        return np.stack([self(row) for row in values])
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Give each row the value of its index, (size,) to (n,)."""
+        return values if self.identity else values[self.index]
