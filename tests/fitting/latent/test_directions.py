@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.directions import (
     add_effects,
     gram_of_each,
@@ -102,7 +103,7 @@ def test_rows_and_effects(case: SimpleNamespace) -> None:
 def test_solve(case: SimpleNamespace) -> None:
     """Along each direction the system is solved."""
     latent = case.problem.latent
-    factors = factorize(latent, latent.gram(case.weights), case.roots)
+    factors = nested_factors(factorize(latent, latent.gram(case.weights), case.roots))
     assert factors is not None
     H = dense(case, case.weights) + np.eye(latent.size)
     rhs = case.rng.normal(size=(DIRECTIONS, latent.size))
@@ -113,7 +114,7 @@ def test_solve(case: SimpleNamespace) -> None:
 def test_tangents(case: SimpleNamespace) -> None:
     """Inner products of whitened tangents are ``tr(V H_j V H_k)``."""
     latent = case.problem.latent
-    factors = factorize(latent, latent.gram(case.weights), case.roots)
+    factors = nested_factors(factorize(latent, latent.gram(case.weights), case.roots))
     assert factors is not None
     moved = {}
     for (f, g), block in gram_of_each(latent, case.tangents).items():

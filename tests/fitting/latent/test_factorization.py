@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mixcheck.fitting.latent import schur
+from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
-from mixcheck.fitting.latent.layout import Latent
+from mixcheck.fitting.latent.layout import FixedEffects, Latent
 from mixcheck.fitting.likelihood.problem import Problem
 
 # Condition numbers here are below 1e4.
@@ -190,3 +191,31 @@ def test_rest_not_positive(small: SimpleNamespace) -> None:
         roots = roots[::-1]
     gram = problem.latent.gram({(0, 0): np.full(problem.n, -0.2)})
     assert factorize(problem.latent, gram, roots) is None
+
+
+@pytest.mark.parametrize("layout", ["vector", "nested_crossed"])
+def test_fixed_effects(small: SimpleNamespace, layout: str) -> None:
+    """The information on fixed effects is the inverse of their covariance, in their own units."""
+    case = small.case(layout, "poisson-log", 5)
+    problem, rng = case.problem, np.random.default_rng(3)
+    X, weight = rng.normal(size=(problem.n, 3)), rng.uniform(0.2, 3.0, problem.n)
+    units = rng.normal(size=(3, 3))
+    latent = add_fixed_effects(problem.latent, FixedEffects(X, units))
+    roots = problem.roots(case.psi[problem.n_beta :])
+    gram = latent.gram({(0, 0): weight})
+    held = factorize(latent, gram, [*roots, units])
+    assert held is not None
+    H = dense_system(problem, roots, {(0, 0): weight})
+    assert held.random_part().log_det() == pytest.approx(np.linalg.slogdet(H)[1], abs=ROUNDING)
+    parts = [split(problem.latent, e) for e in np.eye(problem.latent.size)]
+    maps = np.array(
+        [
+            problem.latent.gather([r @ p for r, p in zip(roots, part, strict=True)], 1)[0]
+            for part in parts
+        ]
+    )
+    cross = maps @ (weight[:, None] * X)
+    wanted = X.T @ (weight[:, None] * X) - cross.T @ np.linalg.solve(H, cross)
+    np.testing.assert_allclose(held.fixed_information(), wanted, rtol=ROUNDING, atol=ROUNDING)
+    root = held.fixed_root()
+    np.testing.assert_allclose(root @ root.T @ wanted, np.eye(3), atol=ROUNDING)

@@ -18,6 +18,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.estimation.standardisation import standardise
+from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.directions import scale_each, scatter_each, solve_each
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
@@ -413,7 +414,7 @@ def _absorbed(
     sums = [np.concatenate(parts, axis=1) for parts in zip(*cross, strict=True)]
     scaled = [scale_each(root.T, part) for root, part in zip(roots, sums, strict=True)]
     if latent.forest:
-        solved = solve_each(factors, scaled)
+        solved = solve_each(nested_factors(factors), scaled)
     else:
         each = [factors.solve([part[:, j] for part in scaled]) for j in range(problem.n_beta)]
         solved = [np.stack(parts, axis=1) for parts in zip(*each, strict=True)]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.block_elimination import BlockElimination
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root
@@ -91,7 +91,7 @@ def _gram_block(
     return out
 
 
-def solve_each(factors: Factorization, rhs: Sequence[FloatArray]) -> list[FloatArray]:
+def solve_each(factors: BlockElimination, rhs: Sequence[FloatArray]) -> list[FloatArray]:
     """``H^-1 b`` for effects along each direction, (q, P, m) per factor."""
     latent, x = factors.latent, list(rhs)
     for f in range(latent.n_nested):
@@ -106,7 +106,7 @@ def solve_each(factors: Factorization, rhs: Sequence[FloatArray]) -> list[FloatA
     return x
 
 
-def whiten_tangents(factors: Factorization, tangents: Gram) -> Gram:
+def whiten_tangents(factors: BlockElimination, tangents: Gram) -> Gram:
     """``L^-1 dH L^-T`` for each tangent dH of ``H = L L'``, on the pairs of levels that meet.
 
     Nested factors are a forest, whose factor has no entries besides those of H; neither, then,
@@ -117,7 +117,7 @@ def whiten_tangents(factors: Factorization, tangents: Gram) -> Gram:
 
     Parameters
     ----------
-    factors : Factorization
+    factors : BlockElimination
         Of nested factors with independent levels.
     tangents : Gram
         dH along each direction, (q_f, q_g, P, pairs).
@@ -141,7 +141,9 @@ def whiten_tangents(factors: Factorization, tangents: Gram) -> Gram:
     return out
 
 
-def _solve_rows(factors: Factorization, f: int, rest: Mapping[int, FloatArray], out: Gram) -> None:
+def _solve_rows(
+    factors: BlockElimination, f: int, rest: Mapping[int, FloatArray], out: Gram
+) -> None:
     """Rows D of factor f times ``L^-T`` of the factors around it."""
     latent = factors.latent
     for g in range(f + 1, latent.n_nested):

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.latent.small_matrices import weighted_products
@@ -50,7 +51,7 @@ def split_deviance(
     sums = GroupSums.of(problem, codes)
     deviance = sums.rows(-2.0 * mode.point.derivatives.value)
     for f, u in enumerate(mode.point.u):
-        lower = system.factorization.blocks(f)
+        lower = nested_factors(system.factorization).blocks(f)
         log_det = 2.0 * np.log(np.einsum("qqm->qm", lower)).sum(axis=0)
         deviance += sums.levels(f, np.einsum("qm,qm->m", u, u) + log_det)
     entries = system.factorization.inverse_entries()

@@ -16,8 +16,8 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.responses import Observed
+from mixcheck.fitting.latent.block_elimination import BlockElimination, nested_factors
 from mixcheck.fitting.latent.elimination_order import lay_out
-from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Column, Factor
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
@@ -108,13 +108,13 @@ class Copies:
         def pick(stack: FloatArray, m: int) -> FloatArray:
             return stack[..., k * m : (k + 1) * m]
 
-        point, factors = mode.point, mode.system.factorization
+        point, factors = mode.point, nested_factors(mode.system.factorization)
         u = [pick(part, f.m) for part, f in zip(point.u, latent.factors, strict=True)]
         sizes = {key: pair.sums.size for key, pair in latent.pairs.items()}
         lower = [pick(factors.blocks(f), latent.factors[f].m) for f in range(len(factors.lower))]
         coupling = {key: pick(block, sizes[key]) for key, block in factors.coupling.items()}
         gram = {key: pick(block, sizes[key]) for key, block in mode.system.gram.items()}
-        alone = Factorization(latent, tuple(lower), coupling, None)
+        alone = BlockElimination(latent, tuple(lower), coupling, None)
         eta = [pick(part, n) for part in point.eta]
         derivatives = point.derivatives.rows(slice(k * n, (k + 1) * n))
         energy = 0.5 * sum(float(np.vdot(part, part)) for part in u)

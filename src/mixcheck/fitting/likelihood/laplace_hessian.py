@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.block_elimination import BlockElimination, nested_factors
 from mixcheck.fitting.latent.directions import (
     add_effects,
     gram_of_each,
@@ -33,7 +34,7 @@ from mixcheck.fitting.latent.directions import (
     solve_each,
     whiten_tangents,
 )
-from mixcheck.fitting.latent.factorization import Factorization, log_det_slopes
+from mixcheck.fitting.latent.factorization import log_det_slopes
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Gram, Latent, Pair
 from mixcheck.fitting.latent.roots import scale, units_of
@@ -88,7 +89,7 @@ class _Part:
     third : mapping of (a, b, c) to (n,)
         Derivative of the information W_ab in predictor c.
     latent : Latent
-    factors : Factorization
+    factors : BlockElimination
     gram, entries : Gram
         G and V.
     u, v, scores, y : list of (q, m)
@@ -99,7 +100,7 @@ class _Part:
     weight: Mapping[tuple[int, int], FloatArray]
     third: Mapping[tuple[int, int, int], FloatArray]
     latent: Latent
-    factors: Factorization
+    factors: BlockElimination
     gram: Gram
     entries: Gram
     u: list[FloatArray]
@@ -160,7 +161,7 @@ def differentiate_twice(problem: Problem, at: Evaluation) -> FloatArray:
 def _whole(problem: Problem, mode: Mode) -> _Part:
     """All rows."""
     latent, derivatives = problem.latent, mode.point.derivatives
-    factors, curvature = mode.system.factorization, problem.observed(derivatives)
+    factors, curvature = nested_factors(mode.system.factorization), problem.observed(derivatives)
     entries = factors.inverse_entries()
     adjoint = find_adjoint(problem, mode, curvature, entries, None)
     v = latent.zeros() if adjoint.v is None else adjoint.v
@@ -332,7 +333,7 @@ def _cut(whole: _Part, rows: slice, levels: slice) -> _Part:
         columns = tuple(column.rows(rows) for column in factor.columns)
         pair = Pair(sums, np.arange(m), np.arange(m))
         latent = Latent((replace(factor, sums=sums, columns=columns),), 1, {(0, 0): pair})
-        factors = Factorization(latent, (factors.blocks(0)[:, :, levels],), Gram(), None)
+        factors = BlockElimination(latent, (factors.blocks(0)[:, :, levels],), Gram(), None)
     return _Part(
         X=tuple(X[rows] for X in whole.X),
         second={key: part[rows] for key, part in whole.second.items()},

@@ -73,12 +73,6 @@ def evaluate_jointly(
             for f, a, c in zip(entries.factors, entries.rows, entries.columns, strict=True)
         ]
     )
-    schur = factorization.schur
-    information = np.zeros((0, 0))
-    if p:
-        assert schur is not None
-        lower = np.tril(schur[-p:, -p:])
-        information = lower @ lower.T
     deviance = at.profile(square, integrated.log_det())
     return Profile(
         entries=entries,
@@ -89,7 +83,7 @@ def evaluate_jointly(
         roots=roots,
         coefficients=coefficients,
         square=square,
-        information=information,
+        information=factorization.fixed_information(),
         scores=scores,
     )
 

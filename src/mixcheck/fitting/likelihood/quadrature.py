@@ -30,6 +30,7 @@ from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Column, Factor, Gram
@@ -304,7 +305,7 @@ def _iterate_nodes(
     responses and effects of a level.
     """
     factor, centre, root = problem.latent.factors[0], mode.point.u[0], mode.roots[0]
-    lower = mode.system.factorization.blocks(0)
+    lower = nested_factors(mode.system.factorization).blocks(0)
     q, m = factor.shape
     back = solve_upper(lower, np.broadcast_to(np.eye(q)[:, :, None], (q, q, m)))
     at_mode = factor.sums(mode.point.derivatives.value) - 0.5 * np.einsum(
@@ -380,7 +381,7 @@ def _differentiate(mode: Mode, sums: _Sums) -> tuple[Direct, Gram]:
     factorization = mode.system.factorization
     direct = Direct([-2.0 * c for c in sums.coef], [-2.0 * sums.roots], [-2.0 * sums.u])
     inverse = factorization.inverse_entries()[0, 0]
-    lower = factorization.blocks(0)
+    lower = nested_factors(factorization).blocks(0)
     return direct, {(0, 0): inverse + _root_adjoint(lower, -2.0 * sums.spread)}
 
 

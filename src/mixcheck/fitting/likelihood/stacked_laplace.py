@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.block_elimination import BlockElimination, nested_factors
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import change, differentiate_product, scale
 from mixcheck.fitting.likelihood.adjoint import Adjoint, Direct, find_adjoint, pull_through
@@ -121,7 +121,7 @@ def look_at(
         weighed = _require(build_system(problem, roots, curvature, observed=False, each=True))
     entries = weighed.factorization.inverse_entries()
     bent = find_adjoint(problem, mode, curvature, entries, None)
-    deviance = 2.0 * energy - decrement + _log_det(weighed.factorization, count)
+    deviance = 2.0 * energy - decrement + _log_det(nested_factors(weighed.factorization), count)
     if bent.v is not None:
         deviance += sum_copies([a * b for a, b in zip(left, bent.v, strict=True)], count)
     gradient = _differentiate(copies, problem, psi, mode, bent, step, weighed.gram, entries)
@@ -185,7 +185,7 @@ def _differentiate(
     return copies.pull_back(psi, rows, roots)
 
 
-def _log_det(factorization: Factorization, count: int) -> FloatArray:
+def _log_det(factorization: BlockElimination, count: int) -> FloatArray:
     """``log det H`` of each copy."""
     blocks = [factorization.blocks(f) for f in range(len(factorization.lower))]
     return 2.0 * sum_copies([np.log(b[j, j]) for b in blocks for j in range(len(b))], count)

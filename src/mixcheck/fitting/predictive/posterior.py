@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.layout import Latent, Pair
 from mixcheck.fitting.latent.roots import Root, scale, whiten_effects
 from mixcheck.fitting.latent.small_matrices import solve_upper
@@ -156,7 +157,8 @@ class Peak:
     @staticmethod
     def of(mode: Mode) -> Peak:
         """Those of the only factor, with one effect a level."""
-        return Peak(mode.point.u[0][0], 1.0 / mode.system.factorization.blocks(0)[0, 0])
+        lower = nested_factors(mode.system.factorization).blocks(0)
+        return Peak(mode.point.u[0][0], 1.0 / lower[0, 0])
 
 
 def invert_distributions(
@@ -438,9 +440,12 @@ def _normal_approximation(
     """
     if block.problem.n < _MANY_ROWS * block.start.shape[1]:
         mode = find_mode(block.problem, base, [block.root], [block.start])
-        return None if mode is None else (mode.point.u[0], mode.system.factorization.blocks(0))
-    stepped = step_to_mode(block.problem, base, [block.root], [block.start])
-    return None if stepped is None else (stepped[0][0], stepped[1].factorization.blocks(0))
+        found = None if mode is None else (mode.point.u, mode.system)
+    else:
+        found = step_to_mode(block.problem, base, [block.root], [block.start])
+    return (
+        None if found is None else (found[0][0], nested_factors(found[1].factorization).blocks(0))
+    )
 
 
 def _update_tied(
