@@ -210,3 +210,18 @@ def test_inherited_methods_answer() -> None:
     for wrong in (Derived.make, Derived.add):
         with pytest.raises(UnknownArgumentError, match="it takes n= only"):
             wrong(m=1)  # type: ignore[call-arg]
+
+
+def test_errors_from_within_pass() -> None:
+    """A TypeError from within a function is its own, and the function runs once."""
+    runs = []
+
+    @answer_calls
+    def fit(n: int) -> int:
+        runs.append(n)
+        return n + "1"  # type: ignore[operator]
+
+    with pytest.raises(TypeError, match="unsupported operand") as caught:
+        fit(1)
+    assert not isinstance(caught.value, MixcheckError)
+    assert runs == [1]

@@ -96,7 +96,17 @@ def answer_calls(function: Callable[P, R], *, verb: str = "") -> Callable[P, R]:
                 f"{name}() was given {twice} twice, by position and by name; write it once."
             )
 
+    # What has parameters of its own, and not those of what it wraps, refuses all that is wrong.
+    strict = not open_names and not hasattr(function, "__wrapped__")
+
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if strict:
+            try:
+                return function(*args, **kwargs)
+            except TypeError as error:
+                refused = error.__traceback__ is not None and error.__traceback__.tb_next is None
+                if not refused:  # it comes from within the function
+                    raise
         require(args, kwargs)
         return function(*args, **kwargs)
 

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.design.frames import as_frame, check_finite, missing_rows, read_column, row_label
+from mixcheck.design.frames import (
+    as_frame,
+    check_finite,
+    columns_by_name,
+    missing_rows,
+    pick_column,
+    read_column,
+    row_label,
+)
 from mixcheck.errors import DataError
 
 
@@ -15,6 +23,27 @@ def test_pandas_untouched() -> None:
     """A pandas frame comes through the door itself."""
     frame = pd.DataFrame({"x": [1]})
     assert as_frame(frame) is frame
+
+
+@pytest.mark.parametrize("width", [2, 40])
+def test_columns_by_name(width: int) -> None:
+    """Columns of a narrow and of a wide table are those of the frame, under any kind of name."""
+    names: list[object] = ["x", 3, ("a", "b"), pd.Timestamp("2020-01-01"), *range(10, 50)][:width]
+    frame = pd.DataFrame([np.arange(float(width))] * 2, columns=pd.Index(names, dtype=object))
+    table = columns_by_name(frame)
+    for place, name in enumerate(names):
+        assert name in table
+        assert pick_column(table, name).tolist() == [float(place)] * 2  # type: ignore[arg-type]
+    assert "y" not in table
+
+
+@pytest.mark.parametrize("width", [3, 40])
+def test_two_columns_of_one_name(width: int) -> None:
+    """Two columns of one name are refused in narrow and in wide tables."""
+    names = ["x", "x", *map(str, range(width - 2))]
+    table = columns_by_name(pd.DataFrame(np.ones((2, width)), columns=names))
+    with pytest.raises(DataError, match="2 columns of the data are called `x`"):
+        pick_column(table, "x")
 
 
 @pytest.mark.parametrize(("values", "kind"), [

@@ -27,6 +27,8 @@ __all__ = ["Coding", "Piece", "pieces_of", "require_room", "require_time"]
 
 # A matrix, its products and its factor must have room side by side.
 _SHARE_OF_MEMORY: Final = 0.25
+# Bytes for which the memory is not looked at.
+_ALWAYS_ROOM: Final = 10_000_000
 _MOST_FACTORS: Final = 10
 _UNKNOWN_MEMORY: Final = 8 * 2**30
 # Products of rows with the square of columns: one factorisation would take a minute.
@@ -226,7 +228,7 @@ def require_room(n: int, width: int, widest: str) -> None:
     DesignError
         With its size, and where a factor with so many levels belongs.
     """
-    if 8 * n * width > _SHARE_OF_MEMORY * _memory():
+    if 8 * n * width > _ALWAYS_ROOM and 8 * n * width > _SHARE_OF_MEMORY * _memory():
         raise DesignError(_too_large(n, width, widest, "more than a quarter of the memory"))
 
 

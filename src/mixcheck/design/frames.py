@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,15 @@ from mixcheck.options import shown
 __all__ = [
     "Column",
     "Columns",
+    "Picked",
     "RowVector",
+    "Table",
     "as_frame",
     "check_finite",
+    "columns_by_name",
     "contents_of",
     "missing_rows",
+    "numbers_of",
     "pick_column",
     "read_column",
     "read_vector",
@@ -38,6 +42,8 @@ __all__ = [
 
 Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
 Columns: TypeAlias = Mapping[str, Column]
+Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any]"
+Table: TypeAlias = "Mapping[Any, pd.Series[Any]] | pd.DataFrame"
 
 RowVector: TypeAlias = "str | ArrayLike | None"
 
@@ -51,6 +57,8 @@ _STORAGE: Final[dict[str, type[np.generic]]] = {
 # Up to so many texts are looked up one by one, and up to so many levels known by their labels.
 _FEW_TEXTS: Final = 300
 _FEW_LEVELS: Final = 100
+# Tables with so many columns are walked through.
+_NARROW: Final = 10
 # Longer names than this are cut in a message.
 _MOST_SHOWN: Final = 60
 _TEXT: Final = frozenset({"string", "empty"})
@@ -222,8 +230,20 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def pick_column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """Column by name.
+def columns_by_name(frame: pd.DataFrame) -> Table:
+    """What gives a column by its name: of a narrow table a dict of all its columns.
+
+    pandas finds a column by an index of all names, which it makes at the first question.
+    """
+    if frame.shape[1] > _NARROW:
+        return frame
+    columns = dict(frame.items())
+    # Where two have one name the frame gives both.
+    return columns if len(columns) == frame.shape[1] else frame
+
+
+def pick_column(frame: Table, name: str) -> pd.Series[Any]:
+    """Column by name, of a frame or of `columns_by_name`.
 
     Raises
     ------
@@ -238,41 +258,48 @@ def pick_column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     return column
 
 
-def missing_rows(series: pd.Series[Any]) -> BoolArray | None:
-    """Where a column is missing, (n,); None where it cannot be or is nowhere."""
+def numbers_of(series: pd.Series[Any]) -> Picked:
+    """The array of a column of plain numbers or truth values; any other column as it is."""
     dtype = series.dtype
-    kind = dtype.kind if isinstance(dtype, np.dtype) else ""
-    if kind in ("i", "u", "b"):
-        return None
-    if kind == "f":
-        values = series.to_numpy()
+    plain = isinstance(dtype, np.dtype) and dtype.kind in "iufb"
+    return series.to_numpy() if plain else series
+
+
+def missing_rows(column: Picked) -> BoolArray | None:
+    """Where a column is missing, (n,); None where it cannot be or is nowhere."""
+    column = column if isinstance(column, np.ndarray) else numbers_of(column)
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind != "f":
+            return None
         # The square of NaN alone is none, and a sum of squares is NaN for nothing else.
         with np.errstate(over="ignore"):
-            square = np.dot(values, values)
+            square = np.dot(column, column)
         if not math.isnan(square):
             return None
-        missing: BoolArray = np.isnan(values)
-    elif isinstance(dtype, pd.CategoricalDtype):
-        missing = np.asarray(series.array.codes < 0)
+        missing: BoolArray = np.isnan(column)
+    elif isinstance(column.dtype, pd.CategoricalDtype):
+        missing = np.asarray(cast("pd.Categorical[Any]", column.array).codes < 0)
     else:
-        missing = np.asarray(series.array.isna(), dtype=np.bool_)
+        missing = np.asarray(column.array.isna(), dtype=np.bool_)
     return missing if missing.any() else None
 
 
-def contents_of(series: pd.Series[Any]) -> Hashable | None:
+def contents_of(column: Picked) -> Hashable | None:
     """All that a column holds, to be compared; None where that has no fixed form.
 
     It is the bytes of numbers, texts, and the codes of categories with their labels. Other objects
     may change, or be equal without being the same, as 1 and True are.
     """
-    dtype = series.dtype
-    if not isinstance(dtype, pd.CategoricalDtype):
-        return _values_of(series)
-    labels, codes = _values_of(dtype.categories), series.array.codes
+    if isinstance(column, np.ndarray) or not isinstance(column.dtype, pd.CategoricalDtype):
+        return _values_of(column)
+    dtype, array = column.dtype, cast("pd.Categorical[Any]", column.array)
+    labels, codes = _values_of(dtype.categories), array.codes
     return None if labels is None else (dtype.ordered, labels, codes.dtype.str, codes.tobytes())
 
 
-def _values_of(column: pd.Series[Any] | pd.Index[Any]) -> Hashable | None:
+def _values_of(column: Picked | pd.Index[Any]) -> Hashable | None:
+    if isinstance(column, np.ndarray):
+        return column.dtype.str, column.tobytes()
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return dtype.str, column.to_numpy().tobytes()
@@ -282,7 +309,7 @@ def _values_of(column: pd.Series[Any] | pd.Index[Any]) -> Hashable | None:
     return None
 
 
-def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
+def read_column(column: Picked, rows: IntArray | None) -> Column:
     """Column at the given rows, none of them missing, in a form a model can use.
 
     Numbers of every storage (nullable, Arrow, object) come back as a NumPy array, text and
@@ -293,13 +320,13 @@ def read_column(series: pd.Series[Any], rows: IntArray | None) -> Column:
     DataError
         If an object column mixes numbers and text, or holds anything else.
     """
-    if rows is not None:
-        series = series.iloc[rows]
+    column = column if isinstance(column, np.ndarray) else numbers_of(column)
+    if isinstance(column, np.ndarray):
+        return column if rows is None else column[rows]
+    series = column if rows is None else column.iloc[rows]
     dtype = series.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-        return series.to_numpy()
     if isinstance(dtype, pd.CategoricalDtype):
-        categories: pd.Categorical = series.array
+        categories = cast("pd.Categorical[Any]", series.array)
         counts = np.bincount(categories.codes + 1, minlength=len(categories.categories) + 1)
         if not counts[1:].all():
             categories = categories.remove_unused_categories()

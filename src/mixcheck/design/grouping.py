@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, final
+from functools import cached_property
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from mixcheck.arrays import IntArray
 from mixcheck.design.frames import Column, Columns
 
 __all__ = ["GroupKey", "factorize", "group_rows", "kind_of", "look_up", "write_cast"]
+
+Labels: TypeAlias = "pd.Index[Any] | np.ndarray[Any, Any]"
 
 # A table of at most this many entries a row replaces sorting.
 _TABLE: Final = 8
@@ -36,28 +39,43 @@ class GroupKey:
     ----------
     columns : tuple of str
         The columns that are crossed.
-    parts : tuple of pandas.Index
+    labels : tuple of pandas.Index or array
         Levels of each column.
     pairs : tuple of IntArray
         For each column after the first: the increasing numbers of the combinations of the
         columns so far with it that occur. A number is the code of the columns so far times
         the levels of the column, plus its code.
-    levels : pandas.Index, (m,)
-        Labels; ``"a:b"`` for crossed columns, quoted where two would be the same.
+    crossed : pandas.Index or None
+        Labels of several crossed columns.
     """
 
     columns: tuple[str, ...]
-    parts: tuple[pd.Index[Any], ...]
-    pairs: tuple[IntArray, ...]
-    levels: pd.Index[Any]
+    labels: tuple[Labels, ...]
+    pairs: tuple[IntArray, ...] = ()
+    crossed: pd.Index[Any] | None = None
+
+    @cached_property
+    def parts(self) -> tuple[pd.Index[Any], ...]:
+        """Levels of each column."""
+        return tuple(pd.Index(labels) for labels in self.labels)
+
+    @property
+    def levels(self) -> pd.Index[Any]:
+        """Labels, (m,); ``"a:b"`` for crossed columns, quoted where two would be the same."""
+        return self.parts[0] if self.crossed is None else self.crossed
+
+    @property
+    def size(self) -> int:
+        """Number m of levels."""
+        return len(self.labels[0] if self.crossed is None else self.crossed)
 
 
 def group_rows(names: tuple[str, ...], columns: Columns) -> tuple[IntArray, GroupKey]:
     """Codes, (n,), of the crossed columns, and the key that finds them again."""
     parts = [factorize(columns[name]) for name in names]
-    codes, levels = parts[0]
+    codes, first = parts[0]
     if len(parts) == 1:
-        return codes, GroupKey(names, (levels,), (), levels)
+        return codes, GroupKey(names, (first,))
     pairs = []
     for added, labels in parts[1:]:
         # Codes stay below the number of rows, so that no product of many columns overflows.
@@ -66,7 +84,7 @@ def group_rows(names: tuple[str, ...], columns: Columns) -> tuple[IntArray, Grou
         pairs.append(present)
     row_of = np.empty(len(pairs[-1]), dtype=np.intp)
     row_of[codes] = np.arange(len(codes))
-    crossed = _crossed_labels([labels[code[row_of]] for code, labels in parts])
+    crossed = _crossed_labels([pd.Index(labels)[code[row_of]] for code, labels in parts])
     return codes, GroupKey(names, tuple(labels for _, labels in parts), tuple(pairs), crossed)
 
 
@@ -119,7 +137,7 @@ def write_cast(kind: str, name: str, found: str = "") -> str:
     return f"write {text.format(repr(name))}" if text else f"make {kind} of column {name!r}"
 
 
-def factorize(column: Column) -> tuple[IntArray, pd.Index[Any]]:
+def factorize(column: Column) -> tuple[IntArray, Labels]:
     """Codes, (n,), and levels in increasing order; categories keep their own order."""
     if isinstance(column, pd.Categorical):
         return column.codes.astype(np.intp), column.categories
@@ -143,7 +161,7 @@ def _values(column: Column) -> Any:
     return column
 
 
-def _factorize_integers(values: Any) -> tuple[IntArray, pd.Index[Any]]:
+def _factorize_integers(values: Any) -> tuple[IntArray, Labels]:
     low, high = int(values.min()), int(values.max())
     if high - low > _TABLE * len(values) + 1024:
         codes, levels = pd.factorize(values, sort=True)
@@ -152,7 +170,7 @@ def _factorize_integers(values: Any) -> tuple[IntArray, pd.Index[Any]]:
     shifted = values - np.uint64(low) if unsigned else values.astype(np.intp, copy=False) - low
     codes, present = _compress(shifted.astype(np.intp, copy=False), high - low + 1)
     found = present.astype(np.uint64) + np.uint64(low) if unsigned else present + low
-    return codes, pd.Index(found.astype(values.dtype, copy=False))
+    return codes, found.astype(values.dtype, copy=False)
 
 
 def _compress(numbers: IntArray, top: int) -> tuple[IntArray, IntArray]:

@@ -11,10 +11,14 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.frames import (
+    Picked,
     RowVector,
+    Table,
     as_frame,
     check_finite,
+    columns_by_name,
     missing_rows,
+    numbers_of,
     pick_column,
     read_column,
     read_vector,
@@ -148,14 +152,15 @@ def build_design(
     """
     frame = as_frame(data)
     plan = plan_formula(formula)
-    names = _names(plan, frame, known_functions(context), known_values(context))
+    table = columns_by_name(frame)
+    names = _names(plan, frame, table, known_functions(context), known_values(context))
     given = {
         "weights": read_vector(weights, frame, "weights"),
         "offset": read_vector(offset, frame, "offset"),
     }
     labels = {"weights": weights, "offset": offset}
     called = {key: v if isinstance(v, str) else key for key, v in labels.items()}
-    picked = {name: pick_column(frame, name) for name in names}
+    picked = {name: numbers_of(pick_column(table, name)) for name in names}
     rows, notes = _complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
     used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
@@ -213,15 +218,17 @@ def _source(given: RowVector, values: FloatArray | None, frame: pd.DataFrame) ->
 
 
 def _names(
-    plan: Plan, frame: pd.DataFrame, functions: frozenset[str], values: frozenset[str]
+    plan: Plan,
+    frame: pd.DataFrame,
+    table: Table,
+    functions: frozenset[str],
+    values: frozenset[str],
 ) -> tuple[str, ...]:
     """Columns that a model needs; fail for names that are nothing."""
     if len(frame) == 0:
         raise DataError("The data have no rows.")
     variables = plan.every_variable
-    groups, columns = plan.group_columns, frame.columns
-    # An index of names is asked; one of dates or of levels would read them in its own way.
-    available: Container[object] = columns if type(columns) is pd.Index else set(columns)
+    groups, available = plan.group_columns, _labels_of(table)
     if not all(name in available for name in groups):
         require_columns(frame, groups, ())
     if not all(name in available for name in variables):
@@ -231,13 +238,21 @@ def _names(
     return tuple(dict.fromkeys([*(v for v in variables if v in available), *groups]))
 
 
+def _labels_of(table: Table) -> Container[object]:
+    """The names of the columns."""
+    if not isinstance(table, pd.DataFrame):
+        return table
+    # An index of names is asked; one of dates or of levels would read them in its own way.
+    return table.columns if type(table.columns) is pd.Index else set(table.columns)
+
+
 def _complete_rows(
     frame: pd.DataFrame,
-    picked: Mapping[str, pd.Series[Any]],
+    picked: Mapping[str, Picked],
     given: Mapping[str, FloatArray | None],
 ) -> tuple[IntArray, list[str]]:
     """Positions of the rows with nothing missing, and a note on the others."""
-    found = {name: missing_rows(series) for name, series in picked.items()}
+    found = {name: missing_rows(column) for name, column in picked.items()}
     found |= {name: np.isnan(v) for name, v in given.items() if v is not None and np.isnan(v).any()}
     present = {name: where for name, where in found.items() if where is not None}
     if not present:

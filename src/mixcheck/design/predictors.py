@@ -18,7 +18,7 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
-from mixcheck.design.frames import Columns, check_finite, contents_of, read_column
+from mixcheck.design.frames import Columns, Picked, check_finite, contents_of, read_column
 from mixcheck.design.grouping import GroupKey, group_rows
 from mixcheck.design.levels import Related, Ties, read_relation
 from mixcheck.design.model_formula import ModelFormula, PredictorFormula, RandomTerm
@@ -54,8 +54,8 @@ class RandomBlock:
         Name of the grouping factor, ``herd`` or ``batch:cask``.
     effects : tuple of str, (q,)
         Names of the columns of Z.
-    levels : pandas.Index, (m,)
-        Labels of the levels, sorted (categories in their own order).
+    key : GroupKey
+        Labels of the m levels, sorted (categories in their own order).
     codes : (n,)
         Level of every row; -1 where a new row has a level never seen.
     Z : (n, q)
@@ -71,7 +71,7 @@ class RandomBlock:
     name: str
     group: str
     effects: tuple[str, ...]
-    levels: pd.Index[Any]
+    key: GroupKey
     codes: IntArray
     Z: FloatArray
     covariance: Covariance
@@ -79,9 +79,19 @@ class RandomBlock:
     relation: Related | None = None
 
     @property
+    def levels(self) -> pd.Index[Any]:
+        """Labels of the levels, (m,)."""
+        return self.key.levels
+
+    @property
+    def m(self) -> int:
+        """Number of levels."""
+        return self.key.size
+
+    @property
     def size(self) -> int:
         """Number of levels, or of positions of all levels."""
-        return len(self.levels) * (1 if self.positions is None else len(self.effects))
+        return self.m * (1 if self.positions is None else len(self.effects))
 
     @property
     def division(self) -> str:
@@ -116,7 +126,7 @@ class RandomBlock:
             return self.relation.ties
         if self.positions is None:
             return None
-        return Ties(np.repeat(np.arange(len(self.levels)), len(self.effects)), neighbours=True)
+        return Ties(np.repeat(np.arange(self.m), len(self.effects)), neighbours=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +201,7 @@ _SEEN: Final = Recent[Hashable, RightSide](_MOST_SIDES)
 def read_right_side(
     formula: ModelFormula,
     plan: Plan,
-    picked: Mapping[str, pd.Series[Any]],
+    picked: Mapping[str, Picked],
     rows: IntArray | None,
     frame: pd.DataFrame,
     offset: Offset,
@@ -204,7 +214,7 @@ def read_right_side(
     formula : ModelFormula
     plan : Plan
         Of the formula.
-    picked : mapping of str to Series
+    picked : mapping of str to Series or array
         The columns of its right side, with all rows of the data.
     rows : (n,) int or None
         Positions of the rows used; None for all.
@@ -242,13 +252,11 @@ def _seal(right: RightSide) -> None:
             array.flags.writeable = False
 
 
-def _contents(
-    formula: ModelFormula, picked: Mapping[str, pd.Series[Any]], n: int
-) -> Hashable | None:
+def _contents(formula: ModelFormula, picked: Mapping[str, Picked], n: int) -> Hashable | None:
     """All that a right side depends on; None where that is much, or has no fixed contents."""
     if n * len(picked) > _MOST_VALUES:
         return None
-    columns = [(name, contents_of(series)) for name, series in picked.items()]
+    columns = [(name, contents_of(column)) for name, column in picked.items()]
     if any(contents is None for _, contents in columns):
         return None
     return (formula.predictors, n, *columns)
@@ -257,14 +265,14 @@ def _contents(
 def _make_right_side(
     formula: ModelFormula,
     plan: Plan,
-    picked: Mapping[str, pd.Series[Any]],
+    picked: Mapping[str, Picked],
     rows: IntArray | None,
     frame: pd.DataFrame,
     offset: Offset,
     context: Mapping[str, Any] | None,
 ) -> RightSide:
     n = len(frame)
-    columns = {name: read_column(series, rows) for name, series in picked.items()}
+    columns = {name: read_column(column, rows) for name, column in picked.items()}
     made = make_matrices(plan.predictors, columns, n, context)
     groups = {group: group_rows(group, columns) for group in plan.groups}
     _check_groups(groups, formula)
@@ -292,7 +300,7 @@ def _check_groups(
         if not STRUCTURES[term.structure].sequential
     }
     for names, (_, key) in groups.items():
-        if len(key.levels) < 2 and names in compared:
+        if key.size < 2 and names in compared:
             raise DesignError(
                 f"The grouping factor `{':'.join(names)}` has one level only "
                 f"({key.levels.tolist()[0]!r}) in the rows used; the variance between levels "
@@ -312,9 +320,12 @@ def _predictors(
     for name, parsed in formula.predictors:
         X, recipe = made[name]
         columns = recipe.columns
-        check_finite(X, columns, frame)
-        keep = independent_columns(X)
-        whole = bool(keep.all())
+        if recipe.is_intercept:
+            keep, whole = np.ones(1, dtype=np.bool_), True
+        else:
+            check_finite(X, columns, frame)
+            keep = independent_columns(X)
+            whole = bool(keep.all())
         blocks = tuple(
             _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame, context)
             for i, term in enumerate(parsed.random)
@@ -350,11 +361,11 @@ def _block(
     covariance, positions, relation = covariance_of(term.structure, len(effects)), None, None
     if isinstance(covariance, Sequential):
         positions, Z = Z[:, 0].astype(np.intp), np.ones((len(Z), 1))
-        _require_few_positions(term, len(key.levels), len(effects), len(Z))
+        _require_few_positions(term, key.size, len(effects), len(Z))
     if STRUCTURES[term.structure].related:
         relation = _relation(term, key, context)
     return RandomBlock(
-        str(term), term.group_name, effects, key.levels, codes, Z, covariance, positions, relation
+        str(term), term.group_name, effects, key, codes, Z, covariance, positions, relation
     )
 
 
@@ -436,9 +447,7 @@ def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
     ]
 
 
-def level_notes(
-    picked: Mapping[str, pd.Series[Any]], columns: Columns, names: Iterable[str]
-) -> list[str]:
+def level_notes(picked: Mapping[str, Picked], columns: Columns, names: Iterable[str]) -> list[str]:
     """A sentence for each of the columns with levels that no row used has."""
     notes = []
     for name in names:

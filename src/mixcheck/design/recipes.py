@@ -74,6 +74,11 @@ class Recipe(ABC):
         """Number of columns of the matrix."""
         return len(self.columns)
 
+    @property
+    def is_intercept(self) -> bool:
+        """Whether the matrix is a column of ones, whatever the data."""
+        return False
+
     @abstractmethod
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix, (n, p), of new data with no value missing.
@@ -101,6 +106,8 @@ class PlainColumn:
     @property
     def labels(self) -> list[str]:
         """Names of its columns of the matrix."""
+        if self.levels is None:
+            return [self.name]
         return Coding(self.name, levels=self.levels).labels(reduced=not self.full)
 
     def fill(self, out: FloatArray, data: Columns) -> None:
@@ -133,6 +140,11 @@ class PlainRecipe(Recipe):
         """The factor that each column belongs to; () for the intercept."""
         first = ((),) if self.intercept else ()
         return (*first, *((part.name,) for part in self.parts for _ in range(part.width)))
+
+    @property
+    def is_intercept(self) -> bool:
+        """Whether there is an intercept and nothing else."""
+        return self.intercept and not self.parts
 
     @property
     def width(self) -> int:

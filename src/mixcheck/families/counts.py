@@ -256,7 +256,7 @@ def _log_link_derivatives(data: Observed, eta: FloatArray, order: int) -> Deriva
     value = data.y * eta
     value -= mu
     value += data.constant
-    if data.y.size and data.y.max() > _LARGE_COUNT:
+    if data.largest > _LARGE_COUNT:
         value = np.where(data.y > _LARGE_COUNT, _near_large_count(data.y, eta), value)
     if order < 1:
         return Derivatives(value, (), {}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import cache
 
 from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
@@ -95,7 +96,7 @@ def get_family(family: str | Family | type[Family]) -> Family:
     if isinstance(family, Family):
         return family
     if isinstance(family, str) and family in FAMILIES:
-        return FAMILIES[family]()
+        return _with_default_link(family)
     if isinstance(family, type) and issubclass(family, Family) and isinstance(family.name, str):
         return family()
     name = family if isinstance(family, str) else _name_of(family)
@@ -103,6 +104,12 @@ def get_family(family: str | Family | type[Family]) -> Family:
         f"There is no family {shown(family)}; the families are {', '.join(FAMILIES)}."
         f"{_suggest(name)}"
     )
+
+
+@cache
+def _with_default_link(name: str) -> Family:
+    """A family does not change, so that all fits may share it."""
+    return FAMILIES[name]()
 
 
 def _name_of(family: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Observed:
     y: FloatArray
     size: FloatArray | None
     constant: FloatArray
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest response; zero where none is positive."""
+        return float(self.y.max(initial=0.0))
 
     def rows(self, some: IntArray | slice) -> Observed:
         """Those of some rows."""

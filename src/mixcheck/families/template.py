@@ -69,9 +69,9 @@ class Template(Family):
         """Probability of ``y`` or less, ``(n,)``; of whole ``y`` where the family is discrete."""
         raise NotImplementedError
 
-    def contains(self, y: FloatArray) -> BoolArray:
-        """Whether a finite response is inside the support, ``(n,)``."""
-        return np.ones(y.shape, dtype=np.bool_)
+    def contains(self, y: FloatArray) -> BoolArray | None:
+        """Whether a finite response is inside the support, ``(n,)``; None for all real numbers."""
+        return None
 
     def constant(self, y: FloatArray) -> FloatArray:
         """The part of the log density that is free of every parameter, ``(n,)``."""
@@ -101,9 +101,11 @@ class Template(Family):
         """Check a response against the support; see `Family.prepare`."""
         refuse_size(self.name, size)
         values = read_response(y, "response")
-        required, instead = self.support
-        fact = f"A {self.name} response must {required}"
-        require_support(self.contains(values), values, fact, instead)
+        inside = self.contains(values)
+        if inside is not None:
+            required, instead = self.support
+            fact = f"A {self.name} response must {required}"
+            require_support(inside, values, fact, instead)
         return Observed(values, None, self.constant(values))
 
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:

@@ -20,6 +20,7 @@ MethodName = Literal["laplace", "agq", "importance", "profiled", "pql"]
 _METHODS: Mapping[str, type[Method]] = {
     cls.spelling: cls for cls in (Laplace, GaussHermite, Importance, Profiled, PQL)
 }
+_NAMES = get_args(MethodName)
 _OPTIONS = {name: option for cls in _METHODS.values() for name, option in cls.takes.items()}
 
 
@@ -37,7 +38,7 @@ def read_method(method: str = "laplace", **given: object) -> Method:
     OptionError
         For an unknown method or value, and for an option that does not belong to the method.
     """
-    chosen = _METHODS[require_choice("method", method, get_args(MethodName))]
+    chosen = _METHODS[require_choice("method", method, _NAMES)]
     read = {name: _OPTIONS[name].read(value) for name, value in given.items()}
     taken: dict[str, Any] = {}
     for name, value in read.items():

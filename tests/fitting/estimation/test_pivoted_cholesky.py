@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from mixcheck.fitting.estimation.pivoted_cholesky import positive_root, to_lower
+import mixcheck as mc
+from mixcheck.fitting.estimation.pivoted_cholesky import Chart, positive_root, to_lower
+from mixcheck.port import port_of
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -31,3 +35,19 @@ def test_positive_root(rank: int) -> None:
     np.testing.assert_allclose(np.sort(lifted.diagonal())[rank:], 1e-6, rtol=1e-6)
     np.testing.assert_allclose(np.sort(lifted.diagonal())[:rank], 0.0, atol=1e-14)
     assert np.linalg.eigvalsh(root @ root.T)[0] > 0.0
+
+
+@pytest.mark.parametrize("first", [1.0, 0.5, 1e-3])
+def test_charts_have_the_covariance(first: float) -> None:
+    """Rows keep their order unless another is a far better pivot; the covariance is the same."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(10), 8)
+    data = {"y": rng.normal(size=80) + rng.normal(size=10)[g], "x": rng.normal(size=80), "g": g}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.BoundaryWarning)
+        terms = port_of(mc.glmm("y ~ x + (x | g)", data)).problem.terms
+    root = np.array([[first, 0.0], [0.4, 0.8]])
+    entries, theta = Chart(terms).at([root])
+    assert entries.rows.tolist() == ([1, 0, 0] if first < 0.1 else [0, 1, 1])
+    (other,) = entries.roots(theta, (2,))
+    np.testing.assert_allclose(other @ other.T, root @ root.T, rtol=1e-14)

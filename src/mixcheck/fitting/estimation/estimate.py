@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -60,17 +61,25 @@ __all__ = [
 ]
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_words(search: Callable[P, R]) -> Callable[P, R]:
     """Where linear algebra ends with trial values that overflow, one sentence says so."""
-    try:
-        yield
-    except (ArithmeticError, np.linalg.LinAlgError) as error:
-        raise ConvergenceError(explain_wall()) from error
+
+    @wraps(search)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return search(*args, **kwargs)
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
+            raise ConvergenceError(explain_wall()) from error
+
+    return run
 
 
 @may_overflow()
-@_in_words()
+@_in_words
 def estimate(
     problem: Problem, method: Method, fixed: FixedFit | None = None, *, tails: bool = False
 ) -> Optimum:
@@ -191,7 +200,7 @@ def evaluation_at(
 
 
 @may_overflow()
-@_in_words()
+@_in_words
 def estimate_refined(
     problem: Problem, method: Approximation, fixed: FixedFit, *, tails: bool = False
 ) -> tuple[Optimum, Approximation]:
@@ -215,7 +224,7 @@ def estimate_refined(
 
 
 @may_overflow()
-@_in_words()
+@_in_words
 def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
     """Maximise the likelihood from another optimum, by an approximation as fine as it takes.
 
@@ -271,7 +280,7 @@ def expand_joint(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
 
 
 @may_overflow()
-@_in_words()
+@_in_words
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:

@@ -41,6 +41,8 @@ __all__ = [
 
 # Residuals of this many times the rounding of the response are nothing.
 _ROUNDING = 8.0
+# With no pivot of a scaled information smaller than this every direction has curvature.
+_REGULAR = 1e-4
 
 
 def is_profiled(problem: Problem) -> bool:
@@ -260,9 +262,20 @@ class GaussianFit:
 
     @property
     def root_of_fixed(self) -> FloatArray:
-        """Its rows of the fixed effects, which the covariance parameters do not move, (p, P)."""
-        at = self.deviance
-        out: FloatArray = at.moments.size * (at.products.units @ self.inner_root[: at.p])
+        """Rows of the fixed effects, which the covariance parameters do not move, (p, P).
+
+        Of `root`, or of that by Cholesky's factorisation, which is shorter: ``H = D L L' D`` gives
+        ``R = D^-1 L^-T``.
+        """
+        at, inner = self.deviance, None
+        if "inner_root" not in self.__dict__:
+            information = self.information
+            deviations = np.sqrt(np.maximum(information.diagonal(), 1e-300))
+            lower, info = lapack.dpotrf(information / deviations / deviations[:, None], lower=1)
+            if info == 0 and min(lower.diagonal().tolist()) > _REGULAR:
+                inner = lapack.dtrtri(lower, lower=1)[0].T[: at.p] / deviations[: at.p, None]
+        inner = self.inner_root[: at.p] if inner is None else inner
+        out: FloatArray = at.moments.size * (at.products.units @ inner)
         return out
 
     @cached_property
@@ -336,7 +349,7 @@ def _turns_of_square(at: ProfiledDeviance, here: Profile) -> tuple[FloatArray, F
     absorbed = absorb_jointly(at, here) if here.absorbed is None else here.absorbed
     square, cross = np.empty(k), np.empty((at.p, k))
     for f, (root, w, shares) in enumerate(zip(here.roots, here.scores, absorbed, strict=True)):
-        own = entries.factors == f
+        own = entries.factors == f if len(absorbed) > 1 else slice(None)
         a, c = entries.rows[own], entries.columns[own]
         square[own] = -2.0 * (w @ w.T @ root)[a, c]
         cross[:, own] = ((shares + shares.swapaxes(1, 2)) @ root)[:, a, c]

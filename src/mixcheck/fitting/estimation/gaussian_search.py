@@ -226,7 +226,7 @@ def _explain_exact(deviance: ProfiledDeviance) -> ConvergenceError:
 def _descend(search: Search, here: Profile) -> tuple[Profile, int]:
     count, floor = 0, _floor(search.deviance)
     for _ in range(_MAX_STEPS if here.theta.size else 0):
-        if not search.chart.fits(here):
+        if not search.chart.fits(here.theta):
             here, count = search.evaluate(*search.chart.at(here.roots)), count + 1
         step, decrement = here.newton
         if decrement < _DECREMENT:
@@ -323,7 +323,7 @@ def _search_jointly(search: Search, roots: list[FloatArray]) -> tuple[Profile, i
         for _ in range(_MAX_ESCAPES):
             here, used = _descend_jointly(search, here)
             count += used
-            if search.chart.fits(here):
+            if search.chart.fits(here.theta):
                 break
             here = search.evaluate(*search.chart.at(here.roots))
         here = _zero_tiny_pivots(search, here)

@@ -87,7 +87,7 @@ def _is_constant(problem: Problem) -> bool:
 
 def _is_reproduced(problem: Problem, term: Term) -> bool:
     """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
-    Z, m = term.block.Z, len(term.block.levels)
+    Z, m = term.block.Z, term.block.m
     if term.tied or term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
         return False
     index = problem.latent.factors[term.factor].sums.index
@@ -173,7 +173,7 @@ def _require_room(problem: Problem, term: Term) -> None:
     """Refuse more random effects than the data can hold."""
     normal = problem.family.normal_error
     block, n = term.block, problem.n
-    size = len(block.levels) * len(block.effects)
+    size = block.m * len(block.effects)
     if term.tied or (term.covariance.entries is None and not normal):
         return  # what ties effects, or gives them one correlation, tells them from each other
     if size <= n and not (normal and size >= n):
@@ -181,12 +181,12 @@ def _require_room(problem: Problem, term: Term) -> None:
     least = f"fewer than {n}" if normal else f"at most {n}"
     if len(block.effects) > 1:
         remedy = f"Write (1 | {block.group}) in its place, or a coarser factor"
-    elif normal and len(block.levels) == n:
+    elif normal and block.m == n:
         remedy = "Leave it out: the residual error is an effect of each row already"
     else:
         remedy = "Write a term with a coarser factor in its place"
     raise DesignError(
-        f"the random term {block.name} has {size} random effects ({len(block.levels)} levels x "
+        f"the random term {block.name} has {size} random effects ({block.m} levels x "
         f"{len(block.effects)}) for {n} observations; {least} can be told apart"
         + (" from the residual error" if normal else "")
         + f". {remedy}."

@@ -11,13 +11,13 @@ Higham (2002), Accuracy and Stability of Numerical Algorithms.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.fitting.likelihood.profiled_deviance import Entries, Profile
+from mixcheck.fitting.likelihood.profiled_deviance import Entries
 from mixcheck.fitting.likelihood.term import Term
 
 __all__ = [
@@ -50,8 +50,14 @@ class Chart:
         """Entries, and theta with the covariances of any `roots`.
 
         Of a correlated term theta is L with ``P' S P = L L'``, where ``S = Lambda Lambda'`` and
-        P brings its rows into the order of the pivots.
+        P brings its rows into the order of the pivots; where their own order is as good, they
+        keep it.
         """
+        if not any(root[above_diagonal(len(root))].any() for root in roots):
+            plain = self.plain
+            kept = plain.read(roots)
+            if self.fits(kept):
+                return plain, kept
         factors, rows, columns, theta = [], [], [], []
         for term in self.terms:
             before, root = term.columns.start, roots[term.factor][term.columns, term.columns]
@@ -78,12 +84,23 @@ class Chart:
             )
         return None if correlated.all() else np.flatnonzero(correlated)
 
-    def fits(self, here: Profile) -> bool:
+    @cached_property
+    def plain(self) -> Entries:
+        """Entries in the order of the effects."""
+        factors, rows, columns = [], [], []
+        for term in self.terms:
+            down, along = entries_of(term)
+            factors += [term.factor] * len(down)
+            rows += (term.columns.start + down).tolist()
+            columns += (term.columns.start + along).tolist()
+        return Entries(*(np.array(part, dtype=np.intp) for part in (factors, rows, columns)))
+
+    def fits(self, theta: FloatArray) -> bool:
         """Whether no row would be a far better pivot than the one that it stands behind."""
         for term in self.terms:
             if not is_correlated(term):
                 continue
-            q, squares = term.covariance.q, np.square(here.theta[term.theta]).tolist()
+            q, squares = term.covariance.q, np.square(theta[term.theta]).tolist()
             # What the columns from c on give each row; theta has them one after another.
             left, at = [0.0] * q, len(squares)
             for c in reversed(range(q)):

@@ -155,9 +155,11 @@ class _Orthogonal:
 
 def _needs(X: FloatArray) -> bool:
     """Whether a column lies far from zero beside its spread."""
-    for column in X.T if X.shape[1] > 1 else ():
-        mean = float(np.add.reduce(column)) / column.size
-        square = float(column @ column) / column.size
+    if X.shape[1] < 2:
+        return False
+    means = (np.add.reduce(X, axis=0) / len(X)).tolist()
+    squares = (np.einsum("ij,ij->j", X, X) / len(X)).tolist()
+    for column, mean, square in zip(X.T, means, squares, strict=True):
         if mean * mean * (1.0 + _FAR**2) < _CERTAIN * _FAR**2 * square < math.inf:
             continue  # the spread by squares alone, beyond doubt
         spread = float(column.std())

@@ -91,7 +91,7 @@ def joint_degrees(problem: Problem, mode: Mode) -> dict[str, float]:
             lost = float(np.einsum("aam->", inverse))
         if part:
             lost += float(np.einsum("pu,pq,qu->", np.stack(part), spread, np.stack(part)))
-        size = len(term.block.levels) * len(term.block.effects)
+        size = term.block.m * len(term.block.effects)
         out[_prefix(names, term.predictor) + term.block.name] = size - lost
     return out
 

@@ -25,6 +25,8 @@ __all__ = ["Moments", "Products", "Weights", "multiply_design", "orthonormalise"
 
 # Columns of which the mean is this many standard deviations are centred.
 _FAR = 3.0
+# Columns of a size between these are as well in their own unit.
+_NEAR_ONE = (0.5, 2.0)
 # Cholesky factors of correlations with a smaller entry on the diagonal lose too many digits.
 _CONDITION = 1e-5
 # With none smaller than this a second round of orthogonalisation changes nothing.
@@ -250,7 +252,7 @@ def _standardise(
             sizes[f][c] = math.hypot(mean, size)
             if not unrestricted or constant is None or abs(mean) <= _FAR * size:
                 mean, size = 0.0, math.hypot(mean, size)
-            if size == 0.0:
+            if size == 0.0 or (mean == 0.0 and _NEAR_ONE[0] < size < _NEAR_ONE[1]):
                 continue
             changed = True
             columns[f][c] = Column(0, (values - mean) / size if mean else values / size)

@@ -419,9 +419,8 @@ def _arrange(design: Design, family: Family) -> Problem:
     by_factor: dict[str, list[tuple[int, RandomBlock]]] = {}
     for k, block in blocks:
         by_factor.setdefault(_factor_name(k, block), []).append((k, block))
-    order = _row_order(by_factor, design.response.size)
-    stays = bool((order[1:] > order[:-1]).all())
-    built = {g: _factor(members, order) for g, members in by_factor.items()}
+    order, stays = _row_order(by_factor, design.response.size)
+    built = {g: _factor(members, order, stays=stays) for g, members in by_factor.items()}
     latent = lay_out(list(built.values()))
     places = {g: _index_of(latent, factor) for g, factor in built.items()}
     return Problem(
@@ -461,17 +460,20 @@ def _factor_name(predictor: int, block: RandomBlock) -> str:
     return block.group if block.ties is None else f"{predictor}: {block.name}"
 
 
-def _row_order(by_factor: Mapping[str, list[tuple[int, RandomBlock]]], n: int) -> IntArray:
+def _row_order(
+    by_factor: Mapping[str, list[tuple[int, RandomBlock]]], n: int
+) -> tuple[IntArray, bool]:
+    """Rows by the levels of the finest factor, and whether that is their order already."""
     if not by_factor:
-        return np.arange(n)
-    finest = max((blocks[0][1] for blocks in by_factor.values()), key=lambda block: block.size)
-    return _stable_order(finest.index)
+        return np.arange(n), True
+    codes = max((b[0][1] for b in by_factor.values()), key=lambda block: block.size).index
+    if (codes[1:] >= codes[:-1]).all():
+        return np.arange(n), True
+    return _stable_order(codes), False
 
 
 def _stable_order(codes: IntArray) -> IntArray:
     """Stable sorting order of small non-negative integers, by counting."""
-    if (codes[1:] >= codes[:-1]).all():
-        return np.arange(codes.size)
     if codes.size < _FEW_ROWS:
         return codes.argsort(kind="stable")
     nothing = np.zeros(codes.size, dtype=np.int8)
@@ -479,14 +481,16 @@ def _stable_order(codes: IntArray) -> IntArray:
     return order.astype(np.intp)
 
 
-def _factor(blocks: Sequence[tuple[int, RandomBlock]], order: IntArray) -> Factor:
+def _factor(blocks: Sequence[tuple[int, RandomBlock]], order: IntArray, *, stays: bool) -> Factor:
     columns = []
     for predictor, block in blocks:
         for values in block.Z.T:
-            constant = values[0] == 1.0 and bool(np.all(values == 1.0))
-            columns.append(Column(predictor, None if constant else values[order]))
+            constant = values[0] == 1.0 and bool((values == 1.0).all())
+            ordered = None if constant else values if stays else values[order]
+            columns.append(Column(predictor, ordered))
     first = blocks[0][1]
-    return Factor(Summation(first.index[order], first.size), tuple(columns), ties=first.ties)
+    index = first.index if stays else first.index[order]
+    return Factor(Summation(index, first.size), tuple(columns), ties=first.ties)
 
 
 def _index_of(latent: Latent, factor: Factor) -> int:

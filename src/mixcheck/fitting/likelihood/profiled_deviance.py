@@ -58,6 +58,13 @@ class Entries:
         """Rows as a column, (k, 1), and two where two entries share a column, (k, k)."""
         return self.rows[:, None], np.where(self.columns[:, None] == self.columns, 2.0, 0.0)
 
+    def read(self, roots: list[FloatArray]) -> FloatArray:
+        """Theta of Lambda of each factor, (k,)."""
+        if len(roots) == 1:
+            return roots[0][self.rows, self.columns]
+        places = zip(self.factors, self.rows, self.columns, strict=True)
+        return np.array([roots[f][row, column] for f, row, column in places])
+
     def roots(self, theta: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
         """Lambda of each factor."""
         out = [np.zeros((q, q)) for q in sizes]

@@ -52,14 +52,16 @@ class Term:
 
     def units(self, theta: FloatArray) -> FloatArray:
         """``Lambda`` among its columns of the factor, (c, c)."""
-        if isinstance(self.covariance, Sequential):
+        if self.tied and isinstance(self.covariance, Sequential):
             return np.full((1, 1), self.covariance.deviation(theta))
         return self.covariance.root(theta)
 
     def dependence(self, theta: FloatArray) -> Dependence | None:
         """A over the levels of the factor; None where they are independent."""
+        if not self.tied:
+            return None
         if isinstance(self.covariance, Sequential):
-            return self.covariance.dependence(theta, len(self.block.levels))
+            return self.covariance.dependence(theta, self.block.m)
         relation = self.block.relation
         return None if relation is None else relation.dependence
 
@@ -105,9 +107,9 @@ class Term:
 
     def pull_back(self, theta: FloatArray, d_root: FloatArray) -> FloatArray:
         """Derivative in theta from one in the root of its factor."""
-        if isinstance(self.covariance, Sequential):
-            return d_root[: self.covariance.n_theta]
         if self.tied:
+            if isinstance(self.covariance, Sequential):
+                return d_root[: self.covariance.n_theta]
             d_root = d_root.reshape(self.covariance.q, -1)
         return self.covariance.pull_back(theta, d_root[self.columns, self.columns])
 

@@ -117,7 +117,7 @@ class Estimates:
     @property
     def n_groups(self) -> dict[str, int]:
         """Number of levels of each grouping factor."""
-        return {t.block.group: len(t.block.levels) for t in self.problem.terms}
+        return {t.block.group: t.block.m for t in self.problem.terms}
 
     # ---- estimates -----------------------------------------------------------------------
 
@@ -193,6 +193,8 @@ class Estimates:
     @cached_property
     def _limits(self) -> tuple[Limit, ...]:
         """What has no finite estimate, and why."""
+        if is_profiled(self.problem):
+            return ()
         reasons = () if self.limits is None else self.limits.reasons
         known = [
             Limit(self._name(part, part.columns[j]), found[j])
@@ -471,14 +473,7 @@ class Estimates:
             scaled = self.optimum.evaluation.scaled_roots(self.problem)
             found = number_singular(self.problem, scaled)
         singular = tuple(self.problem.terms[number].block.name for number in found)
-        parts = self.design.predictors
-        every, most = (
-            tuple(self._name(parts[t.predictor], t.block.name) for t in terms)
-            for terms in (self._determining, self._wide)
-        )
-        explanations = explain_limits(
-            self._limits, self._separated_rows, every, most, integrated=self.optimum.integrated
-        )
+        explanations = self._explain_limits() if self._limits else ()
         linear = is_profiled(self.problem)
         facts = judge_convergence(
             self.optimum,
@@ -496,6 +491,17 @@ class Estimates:
         names = name_terms(self.problem)
         singular_effects = tuple(names[number] for number in found)
         return replace(facts, singular_effects=singular_effects, integration=integration)
+
+    def _explain_limits(self) -> tuple[str, ...]:
+        """Sentences on what has no finite estimate."""
+        parts = self.design.predictors
+        every, most = (
+            tuple(self._name(parts[t.predictor], t.block.name) for t in terms)
+            for terms in (self._determining, self._wide)
+        )
+        return explain_limits(
+            self._limits, self._separated_rows, every, most, integrated=self.optimum.integrated
+        )
 
     @cached_property
     def _integration(self) -> Mapping[str, float]:
