@@ -136,6 +136,39 @@ def test_an_optimum_far_out_is_no_limit(evaluations: list[int]) -> None:
     assert not is_limit(evaluate, tails, 1, psi, at, -2.0 * poisson.llf)
 
 
+@pytest.mark.parametrize(
+    ("family", "seed", "least"),
+    [("nbinom2", 0, 0.2), ("nbinom2", 5, 0.02), ("nbinom1", 1, 0.005), ("nbinom1", 5, 0.1)],
+)
+def test_a_small_gain_over_the_simpler_family_is_an_estimate(
+    family: str, seed: int, least: float
+) -> None:
+    """What tells a limit is the log-likelihood above that of the limit, and no large size."""
+    rng = np.random.default_rng(seed)
+    g, x = np.arange(3000) % 30, rng.normal(size=3000)
+    mean = np.exp(3.3 + 0.2 * x + rng.normal(0.0, 0.3, 30)[g])
+    size = 1450.0 if family == "nbinom2" else mean / 0.02
+    data = pd.DataFrame({"y": rng.poisson(rng.gamma(size, mean / size)), "x": x, "g": g})
+    fit = mc.glmm("y ~ x + (1 | g)", data, family=family)
+    simpler = mc.glmm("y ~ x + (1 | g)", data, family="poisson")
+    assert fit.convergence.converged
+    assert not fit.convergence.limits
+    assert least < fit.llf - simpler.llf < 0.3
+    port = port_of(fit)
+    psi, scale = port.optimum.psi, port.optimum.scale
+    place = port.problem.beta_slices[1].start
+    around = []
+    for shift in (-0.05, 0.0, 0.05):
+        at = psi.copy()
+        at[place] += shift
+        around.append(evaluate_standardised(port.problem, at, scale, port.method))
+    low, here, high = (at.deviance for at in around)
+    assert min(low, high) > here
+    # The other parameters hardly depend on the dispersion: its own curvature is its information.
+    bend = (around[2].gradient[place] - around[0].gradient[place]) / 0.1
+    np.testing.assert_allclose(port.covariance[place, place], 2.0 / bend, rtol=0.05)
+
+
 def test_the_slope_tells_what_is_left(table: pd.DataFrame) -> None:
     """On a tail the deviance is above its limit by the slope, and the slope falls with x."""
     fit = fit_at_limit("y ~ x + (1 | g)", table, family="nbinom2")

@@ -30,7 +30,7 @@ from mixcheck.fitting.estimation.other_starts import (
     other_starts,
 )
 from mixcheck.fitting.estimation.start import improve_start, whiten
-from mixcheck.fitting.estimation.tails import Tails, find_tails
+from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew
 from mixcheck.fitting.likelihood.approximation import (
     Approximation,
     Method,
@@ -159,7 +159,8 @@ class Searches:
             raise failure
         if best.evaluation.mode is None:
             raise ConvergenceError(explain_wall())
-        return replace(best, evaluations=count)
+        best, used = self._settle(best)
+        return replace(best, evaluations=count + used)
 
     def _better(self, found: Optimum, best: Optimum | None) -> tuple[Optimum, int]:
         """The better of two ends of searches, and evaluations that it took to tell.
@@ -185,6 +186,14 @@ class Searches:
         except (ConvergenceError, np.linalg.LinAlgError):
             return other, _EVALUATIONS_LOST
         return (end if is_better(end, other) else other), end.evaluations
+
+    def _settle(self, best: Optimum) -> tuple[Optimum, int]:
+        """An optimum far out on a scale of its own curvature, and what it takes to reach it so."""
+        there = measure_anew(self.problem, best)
+        if there is best or is_settled(there):
+            return there, 0
+        again = replace(self, tails=False).minimise(there.psi, there.scale, first=there.evaluation)
+        return (again if again.gradient < there.gradient else there), again.evaluations
 
     def _finish(self, stopped: Optimum) -> Optimum:
         """Follow a tail to its end."""

@@ -11,20 +11,25 @@ evaluation, and goes on until rounding ends it: dozens of evaluations at each st
 the slope tells what is left, and the smaller problem without the part tells the rest.
 
 Whether the limit is an optimum is seen from there: ``c > 0`` close to it (`is_limit`).
+
+An optimum may lie far out, too, where ``c < 0``. A search measures its curvature in units of the
+start, in which a dispersion may be known a thousand times better, so that it looks like none
+(`measure_anew`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["FAR", "Tails", "find_tails", "in_units", "is_limit", "simplifying"]
+__all__ = ["FAR", "Tails", "find_tails", "in_units", "is_limit", "measure_anew", "simplifying"]
 
 FAR = 6.0
 """Predictors of a dispersion or a zero part beyond this may be on their way to infinity."""
@@ -43,6 +48,10 @@ _SEEN = 1e-4
 _APART = 4.0
 # What a deviance at a limit may be above that next to it, by rounding alone.
 _ROUNDING = 2e-6
+# A part has no more to gain than rounding where the deviance bends by less over one unit of it.
+_NOTHING_LEFT = 1e-5
+# A direction is that of the coefficients which it moves by this share of their units.
+_SHARE = 0.5
 
 
 def simplifying(problem: Problem) -> list[int]:
@@ -186,3 +195,43 @@ def _falls(share: float, step: float) -> bool:
     """Whether a slope falls to this share over a step as a variance does."""
     rate = -float(np.log(share)) / step
     return _RATE[0] < rate < _RATE[1]
+
+
+def measure_anew(problem: Problem, optimum: Optimum) -> Optimum:
+    """An optimum far out in a part other than the mean's, on a scale of its own curvature.
+
+    Along a direction w of the part the deviance bends by ``b = w'Hw / rms(X w)^2`` over one unit
+    of its logarithm or logit. On a tail that is what is left to gain, which is rounding where a
+    search has come to rest. At an optimum it is ``2 x^2 D''(x)``, four times the log-likelihood
+    above that of the limit, and the scale is made such that the curvature along w is one.
+
+    Parameters
+    ----------
+    problem : Problem
+    optimum : Optimum
+        With its Hessian; the same comes back where no curvature is small on its scale.
+    """
+    whitened = None if optimum.smallest_eigenvalue >= RUNAWAY else optimum.whitened_hessian()
+    if whitened is None or optimum.flat or optimum.free is not None:
+        return optimum
+    values, vectors = np.linalg.eigh(whitened)
+    along = optimum.scale @ vectors
+    units = np.sqrt(np.einsum("ij,ij->i", along, along))
+    moves = np.abs(along) > _SHARE * units[:, None]
+    ours = np.zeros(units.size, dtype=np.bool_)
+    ours[problem.beta_slices[0].stop : problem.n_beta] = True
+    moved = sum(
+        np.mean((X @ along[where]) ** 2, axis=0)
+        for X, where in zip(problem.X[1:], problem.beta_slices[1:], strict=True)
+    )
+    curved = (values > _NOTHING_LEFT * moved) & (values < RUNAWAY)
+    curved &= moves[ours].any(axis=0) & ~moves[~ours].any(axis=0)
+    if not curved.any():
+        return optimum
+    scale = along / np.sqrt(np.where(curved, values, 1.0))
+    return replace(
+        optimum,
+        scale=scale,
+        gradient=float(np.abs(scale.T @ optimum.evaluation.gradient).max()),
+        smallest_eigenvalue=float(np.where(curved, 1.0, values).min()),
+    )
