@@ -1,13 +1,14 @@
-"""Pictures of the model beside those of the checks."""
+"""Tables and pictures of the model beside its checks."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import mixcheck as mc
-from mixcheck.checks.portrait import MOST_LEVELS, draw_portrait
+from mixcheck.checks.portrait import MOST_LEVELS, draw_portrait, tabulate_estimates
 from mixcheck.checks.statistic import thinned
 from mixcheck.display.document import Caterpillar
 from mixcheck.port import port_of
@@ -59,7 +60,32 @@ def test_the_report_shows_it():
     fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     report = mc.check(fit, mc.checks.Convergence(), seed=1)
     assert "herd, Intercept: levels by their mode" in report.to_html()
-    assert len(mc.Report.from_json(report.to_json()).extra) == 2
+    read = mc.Report.from_json(report.to_json())
+    assert len(read.extra) == 4
+    assert read.to_html() == report.to_html()
+
+
+def test_estimates_stand_in_tables_of_one_number_of_decimals():
+    """Coefficients with the intervals of the fit, and its variance components."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    fixed, random = tabulate_estimates(port_of(fit))
+    interval = fit.conf_int()
+    assert [row[0] for row in fixed.rows] == list(fit.params.index)
+    for column, values in enumerate((fit.params, fit.bse, interval["low"], interval["high"]), 1):
+        assert [row[column].value for row in fixed.rows] == pytest.approx(list(values))
+    assert len({cell.places for row in fixed.rows for cell in row[1:]}) == 1
+    assert random.columns == ("", "std deviation", "variance")
+    assert random.rows[0][1].value == pytest.approx(fit.variance_components["sd"].iloc[0])
+    assert tabulate_estimates(object()) == ()
+
+
+def test_correlations_are_shown_where_there_are_some():
+    """Of random slopes."""
+    sleep = mc.datasets.load("sleepstudy")
+    fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
+    _, random = tabulate_estimates(port_of(fit))
+    assert random.columns == ("", "std deviation", "variance", "correlation")
 
 
 def test_draws_have_no_portrait():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mixcheck.display.document import (
     Badge,
     Document,
+    Facts,
     Heading,
     Paragraph,
     PValue,
@@ -118,3 +119,22 @@ def test_markdown_has_everything():
     assert "| --- | --- | --- | ---: |" in text
     assert "**FAIL**" in text
     assert "### dispersion — FAIL" in text
+
+
+FACTS = Document("Fit", (Facts((("formula", "y ~ x + " * 12 + "z"), ("rows", 1200))),))
+
+
+def test_facts_stand_below_each_other():
+    """Their values begin in one column, and long ones go on below themselves."""
+    lines = to_text(FACTS, width=50).splitlines()[3:]
+    start = lines[0].index("y ~ x")
+    assert lines[0].startswith("formula")
+    assert all(line[:start].strip() == "" for line in lines[1:-1])
+    assert lines[-1] == "rows".ljust(start) + "1,200"
+    assert max(map(len, lines)) <= 50
+
+
+def test_facts_are_a_list_in_markdown():
+    """With markup escaped."""
+    assert to_markdown(FACTS).splitlines()[-1] == "- rows: 1,200"
+    assert "- formula: y \\~ x" in to_markdown(FACTS)

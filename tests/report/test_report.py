@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 from typing import Any
 from xml.etree import ElementTree
 
@@ -330,3 +331,34 @@ def test_a_finding_in_a_line(finding):
     assert told.startswith("<Finding zeros: ")
     assert "p < 0.001" in told or "p = " in told
     assert len(told) < 120
+
+
+def test_a_page_begins_with_what_was_checked(finding):
+    """The model as its port describes it, the day and the version; then the verdict."""
+    model = {"formula": "y ~ x", "family": "poisson", "link": "log", "nobs": 40, "deviance": -12.5}
+    provenance = {"date": "2026-01-02", "mixcheck": "0.1.0", "model": model, "seed": 3}
+    page = Report((finding("zeros"),), provenance=provenance).to_html()
+    facts = re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page[: page.index('class="verdict')])
+    assert facts == [
+        ("formula", "y ~ x"),
+        ("family", "poisson (log link)"),
+        ("observations", "40"),
+        ("deviance", "\N{MINUS SIGN}12.50"),
+        ("checked", "2026-01-02, mixcheck 0.1.0"),
+    ]
+    assert "<dt>" not in Report((finding("zeros"),)).to_html().partition('class="verdict')[0]
+
+
+def test_provenance_is_told_in_words(finding):
+    """No JSON: suites by the names of their checks, nothing as none."""
+    provenance = {
+        "seed": None,
+        "suite": [{"kind": "zeros"}, {"kind": "trend", "along": "x", "levels": [1, 0.5]}],
+        "refits kept out": {},
+        "flags": {"strict": True},
+    }
+    page = Report((finding("zeros"),), provenance=provenance).to_html()
+    told = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert told["seed"] == told["refits kept out"] == "none"
+    assert told["suite"] == "zeros, trend (along x, levels 1, 0.5)"
+    assert told["flags"] == "strict yes"

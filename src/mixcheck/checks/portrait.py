@@ -1,6 +1,8 @@
-"""Pictures of the model itself, beside those of the checks: its random effects."""
+"""The model itself, beside its checks: its estimates in tables, its random effects in pictures."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,14 +12,50 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.checks.residual_plots import PICTURE_POINTS, quantile_lines, told_thinned
 from mixcheck.checks.statistic import thinned
-from mixcheck.display.document import Caterpillar, Figure, ResidualPlot
-from mixcheck.port import Checkable, DataView, Grouped
+from mixcheck.display.document import Caterpillar, Cell, Figure, Places, ResidualPlot, Table
+from mixcheck.display.numerals import decimals_of
+from mixcheck.port import Checkable, DataView, Estimated, Grouped
 
-__all__ = ["draw_portrait"]
+__all__ = ["draw_portrait", "tabulate_estimates"]
 
 # Levels in one picture: of more, the extreme ones are shown.
 MOST_LEVELS = 40
 _REACH = -float(ndtri(0.025))
+
+
+def tabulate_estimates(model: object) -> tuple[Table, ...]:
+    """Coefficients with their 95 % intervals, and variances; none of a model known by draws."""
+    if not isinstance(model, Estimated):
+        return ()
+    interval = model.conf_int()
+    columns = (model.params, model.bse, interval["low"], interval["high"])
+    fixed = Table(
+        ("", "estimate", "std error", "low", "high"),
+        _numbered(
+            map(str, model.params.index),
+            [np.asarray(column, dtype=np.float64) for column in columns],
+            decimals_of(model.bse),
+        ),
+        caption="Coefficients and 95 % intervals",
+    )
+    random = model.variance_components
+    if not len(random):
+        return (fixed,)
+    labels = (f"{group}, {name}" for group, name in zip(random["group"], random["name"], strict=True))
+    named = {"std deviation": "sd", "variance": "variance", "correlation": "corr"}
+    if random["corr"].isna().all():
+        del named["correlation"]
+    numbers = [np.asarray(random[column], dtype=np.float64) for column in named.values()]
+    rows = _numbered(labels, numbers, decimals_of(random["sd"]))
+    return fixed, Table(("", *named), rows, caption="Random effects")
+
+
+def _numbered(
+    labels: Iterable[str], columns: Sequence[FloatArray], places: int
+) -> tuple[tuple[Cell, ...], ...]:
+    """Rows of a table whose numbers all have as many decimals."""
+    shown = [[Places(float(v), places) for v in column] for column in columns]
+    return tuple((label, *row) for label, row in zip(labels, zip(*shown, strict=True), strict=True))
 
 
 def draw_portrait(model: Checkable, observed: DataView) -> tuple[Figure, ...]:

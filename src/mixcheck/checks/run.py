@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import platform
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.portrait import draw_portrait
+from mixcheck.checks.portrait import draw_portrait, tabulate_estimates
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -27,7 +30,7 @@ from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
 from mixcheck.parallel import Progress
-from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Ported
+from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Estimated, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.report.finding import Finding, Skipped
@@ -86,7 +89,10 @@ def run_checks(
         findings,
         policy=judge,
         provenance=provenance,
-        extra=draw_portrait(seen.replicates.port, seen.observed),
+        extra=(
+            *tabulate_estimates(seen.replicates.port),
+            *draw_portrait(seen.replicates.port, seen.observed),
+        ),
         model=seen.replicates.model,
     )
 
@@ -346,7 +352,9 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
     plan = seen.replicates
     digest = hashlib.sha256(np.ascontiguousarray(seen.observed.response).tobytes())
     return {
+        "date": date.today().isoformat(),
         "mixcheck": _version(),
+        "software": _software(),
         "seed": plan.seed,
         "draws": plan.draws,
         "calibration": plan.calibration,
@@ -357,9 +365,15 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "conditioning": "that of the draws"
         if isinstance(plan.port, Enumerable)
         else plan.conditioning,
-        "model": dict(plan.port.description) | _weights_words(plan),
+        "model": dict(plan.port.description) | _weights_words(plan) | _remarks(plan),
         "response digest": digest.hexdigest()[:16],
     }
+
+
+def _remarks(plan: Replicates) -> dict[str, str]:
+    """What was found before fitting, such as rows left out."""
+    notes = plan.port.notes if isinstance(plan.port, Estimated) else ()
+    return {"remarks": " ".join(notes)} if notes else {}
 
 
 def _weights_words(plan: Replicates) -> dict[str, str]:
@@ -373,3 +387,10 @@ def _weights_words(plan: Replicates) -> dict[str, str]:
 def _version() -> str:
     # Importing the package by name would make every room depend on every other.
     return str(getattr(sys.modules.get("mixcheck"), "__version__", "unknown"))
+
+
+def _software() -> str:
+    """Whose arithmetic it was."""
+    parts = {"Python": platform.python_version(), "numpy": np.__version__}
+    parts |= {"scipy": scipy.__version__, "pandas": pd.__version__}
+    return ", ".join(f"{name} {version}" for name, version in parts.items())

@@ -44,6 +44,7 @@ __all__ = [
     "Cell",
     "CurvePlot",
     "Document",
+    "Facts",
     "Figure",
     "Heading",
     "NormalPlot",
@@ -184,6 +185,18 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
+class Facts:
+    """Names and what is known under each, one below the other.
+
+    Attributes
+    ----------
+    items : tuple of (str, Cell)
+    """
+
+    items: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Figure:
     """A picture with its caption, and `alt`, which says in words what it shows."""
 
@@ -212,7 +225,7 @@ class Section:
     grid: bool = False
 
 
-Block: TypeAlias = Heading | Paragraph | Table | Figure | Section
+Block: TypeAlias = Heading | Paragraph | Facts | Table | Figure | Section
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from mixcheck.display.document import Badge, Cell, Places, PValue
 
-__all__ = ["DASH", "format_cell", "format_number", "format_pvalue"]
+__all__ = ["DASH", "decimals_of", "format_cell", "format_number", "format_pvalue"]
 
 DASH = "–"
 
 # A p-value is never rounded onto one of these: 0.0499 is not 0.050.
 _THRESHOLDS = (0.001, 0.01, 0.05, 0.1)
+
+
+def decimals_of(values: Iterable[float], digits: int = 3, most: int = 6) -> int:
+    """Decimals that give the numbers of a column so many significant digits at its median.
+
+    Examples
+    --------
+    >>> decimals_of([1.2345, 0.02345, 0.51]), decimals_of([120.0, 4512.3]), decimals_of([])
+    (3, 0, 3)
+    """
+    sizes = sorted(abs(v) for v in values if math.isfinite(v) and v != 0.0)
+    if not sizes:
+        return digits
+    median = sizes[(len(sizes) - 1) // 2]
+    return min(max(digits - 1 - math.floor(math.log10(median)), 0), most)
 
 
 def format_number(value: float | None, digits: int = 3) -> str:

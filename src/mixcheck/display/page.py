@@ -14,6 +14,7 @@ from mixcheck.display.document import (
     Block,
     Cell,
     Document,
+    Facts,
     Figure,
     Heading,
     Paragraph,
@@ -34,6 +35,7 @@ MARKS: dict[Tone, str] = {
 }
 _LONG_TEXT = 60
 _NO_BREAK = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -106,6 +108,8 @@ def _block(block: Block, names: Iterator[str]) -> str:
             return f"<h{level}>{escape(text)}</h{level}>"
         case Paragraph():
             return _paragraph(block)
+        case Facts():
+            return _facts(block)
         case Table():
             return _table(block)
         case Figure():
@@ -125,6 +129,25 @@ def _paragraph(paragraph: Paragraph) -> str:
     if paragraph.badge is None:
         return text
     return f'<div class="verdict {paragraph.badge.tone}">{_badge(paragraph.badge)}{text}</div>'
+
+
+def _facts(facts: Facts) -> str:
+    rows = (
+        f"<div><dt>{escape(name)}</dt><dd>{_fact(cell)}</dd></div>" for name, cell in facts.items
+    )
+    return f'<dl class="facts">\n{chr(10).join(rows)}\n</dl>'
+
+
+def _fact(cell: Cell) -> str:
+    if isinstance(cell, Badge):
+        return _badge(cell)
+    text = escape(format_cell(cell))
+    return _joined(text) if isinstance(cell, str) else _with_minus(text)
+
+
+def _with_minus(text: str) -> str:
+    """Text in which numbers below zero have a minus sign for the hyphen."""
+    return re.sub(r"(?<![^\s\[(])-(?=\d)", _MINUS, text)
 
 
 def _joined(text: str) -> str:
@@ -157,10 +180,16 @@ def _figure(figure: Figure, name: str) -> str:
     return f"<figure>\n{svg}\n{caption}</figure>"
 
 
-def _cell(cell: Cell, *, numeric: bool, head: bool) -> str:
+def _cell(cell: Cell, *, numeric: bool, head: bool, column: str) -> str:
     text = _badge(cell) if isinstance(cell, Badge) else escape(format_cell(cell))
+    if not head:
+        text = _with_minus(text)
     kind = _cell_kind(cell, numeric=numeric)
-    return f'<th scope="row"{kind}>{text}</th>' if head else f"<td{kind}>{text}</td>"
+    if head:
+        return f'<th scope="row"{kind}>{text}</th>'
+    # Where a row is shown as a block, a number has the name of its column before it.
+    named = f' data-of="{escape(column)}"' if numeric else ""
+    return f"<td{kind}{named}>{text}</td>"
 
 
 def _cell_kind(cell: Cell, *, numeric: bool) -> str:
@@ -176,10 +205,10 @@ def _column_head(name: str, numeric: bool) -> str:
     return f'<th scope="col"{kind}>{escape(name)}</th>'
 
 
-def _row(row: tuple[Cell, ...], numeric: list[bool]) -> str:
+def _row(row: tuple[Cell, ...], numeric: list[bool], columns: tuple[str, ...]) -> str:
     cells = (
-        _cell(cell, numeric=number, head=column == 0)
-        for column, (cell, number) in enumerate(zip(row, numeric, strict=True))
+        _cell(cell, numeric=number, head=place == 0, column=columns[place])
+        for place, (cell, number) in enumerate(zip(row, numeric, strict=True))
     )
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -187,9 +216,10 @@ def _row(row: tuple[Cell, ...], numeric: list[bool]) -> str:
 def _table(table: Table) -> str:
     numeric = [table.is_numeric(column) for column in range(len(table.columns))]
     heads = "".join(map(_column_head, table.columns, numeric))
-    rows = "\n".join(_row(row, numeric) for row in table.rows)
+    rows = "\n".join(_row(row, numeric, table.columns) for row in table.rows)
     caption = f"<caption>{escape(table.caption)}</caption>\n" if table.caption else ""
+    kind = "numbers" if all(numeric[1:]) else "blocks"
     return (
-        '<div class="scroll" tabindex="0"><table>\n'
+        f'<div class="scroll" tabindex="0"><table class="{kind}">\n'
         f"{caption}<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>"
     )

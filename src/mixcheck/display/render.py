@@ -12,6 +12,7 @@ from mixcheck.display.document import (
     Block,
     Cell,
     Document,
+    Facts,
     Figure,
     Heading,
     Paragraph,
@@ -118,6 +119,8 @@ def _block_text(block: Block, width: int, color: bool) -> str:
         case Paragraph(text=text, badge=badge):
             lead = _badge_text(badge, color)
             return _filled(_printable(text), width, lead, badge)
+        case Facts(items=items):
+            return _facts_text(items, width)
         case Table():
             return _table_text(block, width, color)
         case Figure(caption=caption, alt=alt):
@@ -145,6 +148,17 @@ def _filled(text: str, width: int, lead: str, badge: Badge | None) -> str:
     indent = " " * (_columns_of(_printable(badge.word)) + 2)
     body = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
     return lead + "  " + body[len(indent) :] if text else lead
+
+
+def _facts_text(items: Sequence[tuple[str, Cell]], width: int) -> str:
+    """One fact a line, its name before it; long ones wrapped below themselves."""
+    names = [_printable(name) for name, _ in items]
+    widest = min(max(map(_columns_of, names), default=0), width // 2)
+    lines: list[str] = []
+    for name, (_, cell) in zip(names, items, strict=True):
+        rows = [[name, _cell_text(cell)]]
+        lines += _table_lines(rows, [widest, width - widest - len(_GAP)], [False, False])
+    return "\n".join(lines)
 
 
 def _section_text(section: Section, width: int, color: bool) -> str:
@@ -253,6 +267,8 @@ def _block_markdown(block: Block) -> str:
         case Paragraph(text=text, badge=badge):
             lead = f"{_cell_markdown(badge)} " if badge else ""
             return lead + _escaped(text)
+        case Facts(items=items):
+            return "\n".join(f"- {_escaped(name)}: {_cell_markdown(cell)}" for name, cell in items)
         case Table():
             return _table_markdown(block)
         case Figure(caption=caption, alt=alt):

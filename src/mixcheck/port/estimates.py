@@ -17,6 +17,7 @@ __all__ = [
     "Converging",
     "CovarianceEstimates",
     "Covarying",
+    "Estimated",
     "Estimating",
     "Grouped",
     "Levelled",
@@ -188,6 +189,35 @@ class Estimating(Protocol):
     @property
     def part_estimates(self) -> Mapping[str, PartEstimates]:
         """By linear predictor: "mean", "dispersion", "zi" .."""
+        ...
+
+
+@runtime_checkable
+class Estimated(Protocol):
+    """A model with tables of its estimates, for a report."""
+
+    @property
+    def params(self) -> pd.Series[float]:
+        """Coefficients by name, (p,)."""
+        ...
+
+    @property
+    def bse(self) -> pd.Series[float]:
+        """Their standard errors, (p,)."""
+        ...
+
+    def conf_int(self) -> pd.DataFrame:
+        """Their 95 % intervals, (p, 2), columns "low" and "high"."""
+        ...
+
+    @property
+    def variance_components(self) -> pd.DataFrame:
+        """Rows of the random part: columns "group", "name", "variance", "sd" and "corr"."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was found before fitting, such as rows left out."""
         ...
 
 

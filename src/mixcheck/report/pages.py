@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 from mixcheck.codec.shapes import tagged
-from mixcheck.codec.writing import plain
 from mixcheck.display.document import (
     Badge,
     Block,
+    Cell,
+    Facts,
     Figure,
     Heading,
     Paragraph,
+    Places,
     PValue,
     Section,
     Table,
@@ -25,12 +26,13 @@ from mixcheck.report.sentences import interval_words, join_words, sentence
 
 __all__ = [
     "Extra",
-    "extra_section",
     "finding_sections",
     "is_decided",
+    "model_sections",
     "overall_verdict",
     "provenance_section",
     "reference_section",
+    "subject_facts",
     "summary_paragraph",
     "summary_table",
 ]
@@ -38,6 +40,8 @@ __all__ = [
 Extra: TypeAlias = Annotated[Figure | Table, tagged("block", {"figure": Figure, "table": Table})]
 
 _MOST_ROWS = 12
+_LIKELIHOOD_PLACES = 2
+_FACT_NAMES = {"nobs": "observations"}
 _MOST_NAMES = 8
 _WORST_FIRST = (Verdict.FAIL, Verdict.UNDECIDED, Verdict.WARN, Verdict.PASS)
 
@@ -203,10 +207,14 @@ def _rows_words(finding: Finding) -> str:
     return f"{lead}: {', '.join(first)}{f' and {more:,} more' if more > 0 else ''}."
 
 
-def extra_section(extra: Sequence[Extra]) -> Section:
-    """The pictures and tables that belong to the model rather than to a check."""
-    side_by_side = len(extra) > 1 and all(isinstance(item, Figure) for item in extra)
-    return Section(Heading("The model", 2), tuple(extra), grid=side_by_side)
+def model_sections(extra: Sequence[Extra]) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """What belongs to the model rather than to a check: its tables, and its pictures."""
+    tables = tuple(item for item in extra if isinstance(item, Table))
+    figures = tuple(item for item in extra if isinstance(item, Figure))
+    before = (Section(Heading("The model", 2), tables),) if tables else ()
+    grid = len(figures) > 1
+    after = (Section(Heading("Pictures of the model", 2), figures, grid=grid),) if figures else ()
+    return before, after
 
 
 def reference_section(references: Sequence[str]) -> Section:
@@ -215,16 +223,55 @@ def reference_section(references: Sequence[str]) -> Section:
     return Section(Heading("References", 2), paragraphs)
 
 
+def subject_facts(provenance: Mapping[str, Any]) -> tuple[Facts, ...]:
+    """What was checked: the model as its port describes it, when, and by which version."""
+    model = provenance.get("model")
+    items = dict(model) if isinstance(model, Mapping) else {}
+    link = items.pop("link", None)
+    if link and isinstance(items.get("family"), str):
+        items["family"] = f"{items['family']} ({link} link)"
+    facts = [(_FACT_NAMES.get(name, name), _fact(value)) for name, value in items.items()]
+    checked = [provenance.get("date"), _version_words(provenance)]
+    told = ", ".join(part for part in checked if isinstance(part, str) and part)
+    if told:
+        facts.append(("checked", told))
+    return (Facts(tuple(facts)),) if facts else ()
+
+
+def _fact(value: Any) -> Cell:
+    if isinstance(value, float):
+        return Places(value, _LIKELIHOOD_PLACES)
+    return value if isinstance(value, int) and not isinstance(value, bool) else _value_words(value)
+
+
+def _version_words(provenance: Mapping[str, Any]) -> str:
+    version = provenance.get("mixcheck")
+    return f"mixcheck {version}" if isinstance(version, str) else ""
+
+
 def provenance_section(provenance: Mapping[str, Any], policy: Policy) -> Section:
     """Where the numbers come from and by which policy they were judged."""
-    rows = [(name, _value_words(value)) for name, value in provenance.items()]
+    told = {name: value for name, value in provenance.items() if name not in ("model", "left out")}
+    rows = [(name, _value_words(value)) for name, value in told.items()]
     rows += [(f"policy: {name}", _value_words(value)) for name, value in policy.to_dict().items()]
-    return Section(Heading("Provenance", 2), (Table(("item", "value"), tuple(rows)),))
+    return Section(Heading("Provenance", 2), (Facts(tuple(rows)),))
 
 
 def _value_words(value: Any) -> str:
+    """A value of the provenance in words: lists by their items, mappings by name and value."""
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, Mapping | list | tuple) and not value):
         return "none"
-    return json.dumps(plain(value), ensure_ascii=False)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value_words, value))
+    kind = value.get("kind")
+    rest = {name: item for name, item in value.items() if name != "kind"}
+    words = ", ".join(f"{name} {_value_words(item)}" for name, item in rest.items())
+    if kind is None:
+        return words
+    return f"{kind} ({words})" if words else str(kind)

@@ -27,12 +27,13 @@ from mixcheck.report.finding import AnyFinding, Finding, Skipped, require_findin
 from mixcheck.report.junit import to_junit
 from mixcheck.report.pages import (
     Extra,
-    extra_section,
     finding_sections,
     is_decided,
+    model_sections,
     overall_verdict,
     provenance_section,
     reference_section,
+    subject_facts,
     summary_paragraph,
     summary_table,
 )
@@ -218,13 +219,13 @@ class Report:
         return tuple(dict.fromkeys(sources))
 
     def document(self) -> Document:
-        """The whole report as a page: summary, table, each finding, provenance."""
-        blocks: list[Block] = [*self._summary()]
+        """The whole report as a page: what was checked, summary, estimates, each finding."""
+        tables, pictures = model_sections(self.extra)
+        blocks: list[Block] = [*subject_facts(self.provenance), *self._summary(), *tables]
         sections = finding_sections(self.findings, self.judgements, figures=True)
         if sections:
             blocks.append(Section(Heading("Findings", 2), sections, grid=True))
-        if self.extra:
-            blocks.append(extra_section(self.extra))
+        blocks += pictures
         if self.citations():
             blocks.append(reference_section(self.citations()))
         blocks.append(provenance_section(self.provenance, self.policy))

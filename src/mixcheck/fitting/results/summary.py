@@ -10,6 +10,7 @@ import pandas as pd
 from mixcheck.display.document import (
     Cell,
     Document,
+    Facts,
     Heading,
     Paragraph,
     Places,
@@ -101,7 +102,7 @@ def summarise(fit: Estimates) -> Summary:
         **{name: Places(value, 4) for name, value in fit.convergence.integration.items()},
     }
     sections = [
-        Section(Heading("Fit"), (Table(("", ""), tuple(facts.items())),)),
+        Section(Heading("Fit"), (Facts(tuple(facts.items())),)),
         Section(Heading("Fixed effects"), (_coefficients(fit),)),
     ]
     if len(fit.variance_components):
