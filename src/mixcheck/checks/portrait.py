@@ -41,13 +41,14 @@ def tabulate_estimates(model: object) -> tuple[Table, ...]:
     random = model.variance_components
     if not len(random):
         return (fixed,)
-    labels = (f"{group}, {name}" for group, name in zip(random["group"], random["name"], strict=True))
-    named = {"std deviation": "sd", "variance": "variance", "correlation": "corr"}
+    named = zip(random["group"], random["name"], strict=True)
+    labels = [f"{group}, {name}" for group, name in named]
+    shown = {"std deviation": "sd", "variance": "variance", "correlation": "corr"}
     if random["corr"].isna().all():
-        del named["correlation"]
-    numbers = [np.asarray(random[column], dtype=np.float64) for column in named.values()]
+        del shown["correlation"]
+    numbers = [np.asarray(random[column], dtype=np.float64) for column in shown.values()]
     rows = _numbered(labels, numbers, decimals_of(random["sd"]))
-    return fixed, Table(("", *named), rows, caption="Random effects")
+    return fixed, Table(("", *shown), rows, caption="Random effects")
 
 
 def _numbered(
