@@ -60,6 +60,8 @@ NOT_LOADED = (
     "statsmodels",
     "scipy.stats",
     "scipy.optimize",
+    "scipy.spatial",
+    "joblib",
     "polars",
     "mixcheck.demo",
     "tqdm",

@@ -10,8 +10,6 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-import joblib
-
 from mixcheck.errors import MixcheckError, OptionError, WorkerError
 from mixcheck.notices import quiet
 from mixcheck.options import require_progress, require_workers, shown
@@ -166,6 +164,8 @@ def _blocks(
 
 def _workers(n_jobs: int | None, seconds: float) -> int:
     """Workers worth starting for work that takes `seconds` in one process."""
+    import joblib
+
     workers = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type] # its stub forgets None
     if _is_local():
         workers = min(workers, max(joblib.cpu_count(), 2))
@@ -174,6 +174,8 @@ def _workers(n_jobs: int | None, seconds: float) -> int:
 
 
 def _is_local() -> bool:
+    import joblib
+
     backend, _ = joblib.parallel.get_active_backend()
     return type(backend).__name__ in _LOCAL
 
@@ -197,6 +199,8 @@ def _block_size(number: int, workers: int, cost: float) -> int:
 def _parallel(
     task: Callable[[int], Result], numbers: range, workers: int, cost: float
 ) -> Iterator[_Block[Result]]:
+    import joblib
+
     size = _block_size(len(numbers), workers, cost)
     tasks = [
         joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
@@ -218,6 +222,8 @@ def _one_line(error: BaseException) -> str:
 
 def _executor(workers: int) -> Any:
     """A joblib executor that hands out results as they come, where its backend can."""
+    import joblib
+
     try:
         return joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
     except (ValueError, NotImplementedError):

@@ -20,16 +20,21 @@ FORMULAS = {
     "logistic": ("y ~ x1 + x2 + (1|g)", "binomial"),
     "poisson_slope": ("y ~ x1 + x2 + (x1|g)", "poisson"),
     "gaussian_slope": ("y ~ x1 + x2 + (x1|g)", "gaussian"),
+    "gaussian_intercept_500": ("y ~ x + (1|g)", "gaussian"),
+    "gaussian_slope_500": ("y ~ x + (x|g)", "gaussian"),
+    "poisson_intercept_500": ("y ~ x + (1|g)", "poisson"),
+    "poisson_slope_500": ("y ~ x + (x|g)", "poisson"),
     "crossed": ("y ~ x1 + x2 + (1|g) + (1|h)", "binomial"),
     "agq10": ("y ~ x1 + x2 + (1|g)", "binomial"),
 }
+LIKELIHOODS = {"gaussian": "gaussian", "poisson": "poisson"}
 
 
 def prepare_glmm(case: str, data: pd.DataFrame) -> Fit:
     import glmm
 
     if not case.startswith("cbpp"):
-        formula, family = FORMULAS[case.rsplit("_", 1)[0]]
+        formula, family = FORMULAS.get(case) or FORMULAS[case.rsplit("_", 1)[0]]
         if family == "gaussian":
             return lambda: Outcome(float(glmm.fit(data, formula, family, reml=False).loglik))
         nodes = 11 if case.startswith("agq10") else 1
@@ -49,7 +54,7 @@ def prepare_glmm(case: str, data: pd.DataFrame) -> Fit:
 def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
     import gpboost
 
-    if case.startswith(("poisson_slope", "gaussian_slope", "agq10")):
+    if "slope" in case or case.startswith("agq10"):
         return None
     weights = None
     if case.startswith("cbpp"):
@@ -58,9 +63,10 @@ def prepare_gpboost(case: str, data: pd.DataFrame) -> Fit | None:
         covariates = [(data["period"] == level).to_numpy(float) for level in "234"]
         groups, likelihood = data[["herd"]].to_numpy(), "binomial_logit"
     else:
-        y, covariates = data["y"].to_numpy(), [data["x1"].to_numpy(), data["x2"].to_numpy()]
+        y = data["y"].to_numpy()
+        covariates = [data[name].to_numpy() for name in ("x", "x1", "x2") if name in data]
         groups = data[[name for name in ("g", "h") if name in data]].to_numpy()
-        likelihood = "bernoulli_logit"
+        likelihood = LIKELIHOODS.get(case.split("_", 1)[0], "bernoulli_logit")
     X = np.column_stack([np.ones(len(y)), *covariates])
 
     def fit() -> Outcome:

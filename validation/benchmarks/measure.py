@@ -12,9 +12,10 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ class Outcome(NamedTuple):
 Fit = Callable[[], Outcome]
 Prepare = Callable[[str, pd.DataFrame], Fit | None]
 
+NEW = "_new"
+"""End of the name of a case in which each call has a table that was not seen before."""
+
 
 class Peak(NamedTuple):
     """Resident memory in bytes now, and its peak since the last reset."""
@@ -62,6 +66,23 @@ def load(directory: Path, case: str) -> pd.DataFrame:
     return data
 
 
+def tables_of(case: str, data: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The table of each call: the same, or its rows in an order of their own.
+
+    In whatever order its rows come, the model and its likelihood are the same; the columns hold
+    something else, so that nothing can be known of them.
+    """
+    rng = np.random.default_rng(23)
+    while True:
+        if case.endswith(NEW):
+            order = rng.permutation(len(data))
+            yield pd.DataFrame({name: data[name].to_numpy()[order] for name in data}).astype(
+                data.dtypes.to_dict()
+            )
+        else:
+            yield data
+
+
 def read_memory() -> Peak:
     """Memory of this process from /proc; zeros where there is none."""
     try:
@@ -82,9 +103,9 @@ def reset_peak() -> None:
 
 
 def read_cpu() -> float:
-    """CPU seconds of this process and its children, workers still alive included (Linux)."""
+    """CPU seconds of this process and of its children that have ended."""
     times = os.times()
-    return time.process_time() + times.children_user + times.children_system + read_workers()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def read_workers() -> float:
@@ -100,23 +121,28 @@ def read_workers() -> float:
     return total / os.sysconf("SC_CLK_TCK") if total else 0.0
 
 
-def measure(fit: Fit, repeats: int) -> dict[str, float]:
-    """Median wall and CPU seconds of `fit`, what it reports, its extra memory.
+def measure(fits: Iterable[Fit]) -> dict[str, float]:
+    """Median wall and CPU seconds of all `fits`, what the last one reports, their extra memory.
 
-    The wall seconds of the first call, which may have to start workers, are kept too.
+    The wall seconds of the first call, which may have to start workers, are kept too, and the
+    least CPU seconds, which depend least on what else the machine does.
     """
     wall, cpu = [], []
     outcome = Outcome()
     reset_peak()
     before = read_memory().now
-    for _ in range(repeats):
+    for fit in fits:
+        # Reading /proc takes longer than a small fit, and is not part of it.
+        others = read_workers()
         busy, begin = read_cpu(), time.perf_counter()
         outcome = fit()
         wall.append(time.perf_counter() - begin)
-        cpu.append(read_cpu() - busy)
+        busy = read_cpu() - busy
+        cpu.append(busy + read_workers() - others)
     return {
         "wall": statistics.median(wall),
         "cpu": statistics.median(cpu),
+        "least": min(cpu),
         "first": wall[0],
         "memory": max(read_memory().peak - before, 0),
         **{name: value for name, value in outcome._asdict().items() if value is not None},
@@ -144,13 +170,18 @@ def serve(engines: Mapping[str, Prepare], packages: Mapping[str, str]) -> None:
     if warm is not None:
         warm()
     data = load(arguments.directory, arguments.case)
-    fit = prepare(arguments.case, data)
-    if fit is None:
+    name, tables = arguments.case.removesuffix(NEW), tables_of(arguments.case, data)
+    first = prepare(name, next(tables))
+    if first is None:
         print(json.dumps({"skipped": "this engine has no such model"}))
         return
+    fits = repeat(first, arguments.repeats)
+    if arguments.case.endswith(NEW):
+        others = islice(tables, arguments.repeats - 1)
+        fits = chain([first], (prepare(name, table) for table in others))
     record = {
         "data": int(data.memory_usage(index=False).sum()),
-        **measure(fit, arguments.repeats),
+        **measure(filter(None, fits)),
         "version": find_version(packages[arguments.engine]),
     }
     print(json.dumps(record))

@@ -59,6 +59,24 @@ def poisson_slope(n: int, groups: int) -> Columns:
     return {"y": y.astype(float), "x1": x1, "x2": x2, "g": g.astype(float)}
 
 
+def poisson_small(n: int, groups: int) -> Columns:
+    """Poisson intercept (sd 0.6) and slope (sd 0.3) in one covariate, groups in any order."""
+    rng = np.random.default_rng(21)
+    g, x = rng.integers(0, groups, n), rng.normal(size=n)
+    b = rng.normal(size=(2, groups)) * np.array([[0.6], [0.3]])
+    y = rng.poisson(np.exp(0.5 + 0.4 * x + b[0, g] + b[1, g] * x))
+    return {"y": y.astype(float), "x": x, "g": g.astype(float)}
+
+
+def gaussian_small(n: int, groups: int) -> Columns:
+    """Gaussian responses of the same form, residuals of deviation 1."""
+    rng = np.random.default_rng(22)
+    g, x = rng.integers(0, groups, n), rng.normal(size=n)
+    b = rng.normal(size=(2, groups)) * np.array([[0.6], [0.3]])
+    y = 1.0 + 0.4 * x + b[0, g] + b[1, g] * x + rng.normal(size=n)
+    return {"y": y, "x": x, "g": g.astype(float)}
+
+
 def gaussian_slope(n: int, groups: int) -> Columns:
     """Gaussian intercept (sd 0.6) and slope (sd 0.3), residuals of deviation 1."""
     rng = np.random.default_rng(19)
@@ -152,14 +170,22 @@ def cbpp(_rows: int, _groups: int) -> Columns:
     return {name: np.asarray(v, dtype=float) for name, v in {**columns, "again": again}.items()}
 
 
-CASES: dict[str, Case] = {
+# Small tables, of which each call may have one that was not seen before.
+SMALL: dict[str, Case] = {
     "cbpp": Case(cbpp, 56, 15),
     "cbpp_refit": Case(cbpp, 56, 15),
+    "gaussian_intercept_500": Case(gaussian_small, 500, 50),
+    "gaussian_slope_500": Case(gaussian_small, 500, 50),
+    "poisson_intercept_500": Case(poisson_small, 500, 50),
+    "poisson_slope_500": Case(poisson_small, 500, 50),
+}
+CASES: dict[str, Case] = {
+    **SMALL,
+    **{f"{name}_new": case for name, case in SMALL.items()},
     "logistic_1e4": Case(logistic, 10_000, 500),
     "logistic_1e5": Case(logistic, 100_000, 5_000),
     "logistic_1e6": Case(logistic, 1_000_000, 50_000),
     "poisson_slope_1e5": Case(poisson_slope, 100_000, 2_000),
-    "gaussian_slope_500": Case(gaussian_slope, 500, 25),
     "gaussian_slope_1e5": Case(gaussian_slope, 100_000, 2_000),
     "crossed_1e5": Case(crossed, 100_000, 2_000),
     "nbinom2_1e5": Case(nbinom2, 100_000, 5_000),

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
@@ -172,6 +171,8 @@ def _lengths(points: FloatArray, first: IntArray, second: IntArray) -> FloatArra
 
 def _sparse_pairs(points: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Pairs of nearest neighbours, and beyond the farthest of these those of a few places."""
+    from scipy.spatial import cKDTree
+
     m = len(points)
     neighbours = max(_LEAST_NEIGHBOURS, 2 * _MOST_PAIRS // m)
     near = np.asarray(cKDTree(points).query(points, k=neighbours + 1)[1])

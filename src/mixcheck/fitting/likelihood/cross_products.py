@@ -18,6 +18,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.directions import scatter_each
 from mixcheck.fitting.latent.layout import Column, Gram, Latent
 from mixcheck.trial_values import may_overflow
 
@@ -220,11 +221,11 @@ def multiply_design(
     standard, changes, sizes = _standardise(latent, places, weights)
     rows = np.ones(len(Q)) if weights.rows is None else weights.rows
     gram = standard.gram({(0, 0): rows}) if standard.factors else Gram()
-    crossed = [standard.scatter({0: weights.times(q)}) for q in Q.T]
-    fixed = tuple(
-        np.stack([parts[f] for parts in crossed]) if crossed else np.zeros((0, *factor.shape))
-        for f, factor in enumerate(standard.factors)
-    )
+    if len(units):
+        crossed = scatter_each(standard, {0: weights.times(Q.T)})
+        fixed = tuple(np.ascontiguousarray(part.swapaxes(0, 1)) for part in crossed)
+    else:
+        fixed = tuple(np.zeros((0, *factor.shape)) for factor in standard.factors)
     return Products(weights, Q, units, standard, changes, sizes, gram, fixed)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, lsmr
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.factorization import Factorization, factorize
@@ -222,6 +221,8 @@ def least_residual(at: ProfiledDeviance) -> float:
 
     ``min |W^1/2 (e - Q b - Z c)| / sqrt(N)`` over all b and c, by LSMR.
     """
+    from scipy.sparse.linalg import LinearOperator, lsmr
+
     latent, weights, p = at.products.latent, at.products.weights, at.p
     shapes = [f.shape for f in latent.factors]
     ends = np.cumsum([p, *(q * m for q, m in shapes)])
