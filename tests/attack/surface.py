@@ -72,7 +72,9 @@ CALIBRATION = Argument(
     ("'exact'", "0", "True"),
     0.1,
 )
-LEVEL = Argument(("0.95", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9)
+CONFIDENCE = Argument(
+    ("0.95", "0.5"), values.number(0.0, 1.0), ("0", "1", "95", "-0.1", "True"), 0.9
+)
 CONDITIONING = Argument(
     ("'posterior'", "'marginal'", "'mode'"),
     values.choice("posterior", "marginal", "mode"),
@@ -1146,10 +1148,36 @@ METHODS: tuple[Target, ...] = (
                 ("'response'", "'link'"), values.choice("response", "link"), ("'prob'", "None")
             ),
             "offset": Argument(("None", "'o'", "np.zeros(48)"), UNSURE, VECTOR_NEAR, 0.15),
+            "part": Argument(
+                ("'response'", "'conditional'", "'dispersion'", "'zi'"),
+                UNSURE,
+                ("'mean'", "None", "'Zi'", "['zi']"),
+                0.2,
+            ),
+            "interval": Argument(
+                ("None", "'confidence'", "'prediction'"),
+                values.optional(values.choice("confidence", "prediction")),
+                ("'Confidence'", "True", "0.95"),
+                0.6,
+            ),
+            "level": CONFIDENCE,
+            "trials": Argument(("None", "'n'", "np.full(48, 3)"), UNSURE, VECTOR_NEAR, 0.15),
         },
         ("data",),
         sure=False,
         weight=9,
+    ),
+    Target(
+        "model_matrix",
+        {
+            "data": Argument(_NEW, UNSURE, _NEW_ODD, 0.8),
+            "part": Argument(
+                ("'mean'", "'dispersion'", "'zi'"), UNSURE, ("'response'", "None", "[]"), 0.3
+            ),
+        },
+        ("data",),
+        sure=False,
+        weight=2,
     ),
     Target(
         "simulate",
@@ -1174,7 +1202,7 @@ METHODS: tuple[Target, ...] = (
     Target(
         "conf_int",
         {
-            "level": LEVEL,
+            "level": CONFIDENCE,
             "parameters": Argument(
                 ("'fixed'", "'random'", "'all'"),
                 values.choice("fixed", "random", "all"),
@@ -1202,7 +1230,7 @@ METHODS: tuple[Target, ...] = (
     ),
     Target(
         "covariance_parameters",
-        {"level": LEVEL},
+        {"level": CONFIDENCE},
         sure=False,
         weight=2,
     ),

@@ -18,7 +18,7 @@ from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.problem import arrange
-from mixcheck.fitting.predictive.data_view import Viewpoint, marginal_mean, observe, respond
+from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate
 from mixcheck.port import port_of
 from mixcheck.predictive import MarginalDistribution
@@ -240,7 +240,7 @@ def test_options(small: SimpleNamespace) -> None:
 def test_marginal_mean() -> None:
     """Of a log link it is the log-normal mean."""
     eta, variance = np.array([0.0, 1.0]), np.array([0.5, 2.0])
-    found = marginal_mean(mc.families.Poisson(), (eta,), variance)
+    found = MarginalDistribution(mc.families.Poisson(), (eta,), variance, None).mean()
     np.testing.assert_allclose(found, np.exp(eta + 0.5 * variance), rtol=QUADRATURE)
 
 

@@ -12,17 +12,14 @@ from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.influence.sensitivity import row_leverages
 from mixcheck.fitting.influence.subset_refits import fit_without, restrict
-from mixcheck.fitting.latent.roots import change, scale
 from mixcheck.fitting.likelihood.approximation import Method
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
+from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.predictive.mode_slopes import differentiate_effects
 from mixcheck.port import RowPosterior
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["HeldDistribution", "find_row_posterior", "predict_row", "require_mean_only"]
-
-# The modes move linearly in the step, so that it only has to be far from rounding.
-_STEP = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,30 +192,19 @@ def _parameter_part(
     moving = np.flatnonzero(units)
     if not moving.size:
         return np.zeros(problem.n)
-    slopes = np.column_stack(
-        [_slope(problem, mode, psi, _STEP * step) for step in np.diag(units)[moving]]
-    )
+    slopes = np.column_stack([_slope(problem, mode, psi, step) for step in np.diag(units)[moving]])
     square = np.ix_(moving, moving)
     scaled = covariance[square] / np.outer(units[moving], units[moving])
     variance: FloatArray = np.einsum("np,pq,nq->n", slopes, scaled, slopes)
     return variance
 
 
-def _slope(problem: Problem, mode: Mode, psi: FloatArray, step: FloatArray) -> FloatArray:
-    """``x' s + z' (dLambda u + Lambda du)`` for a unit of a step s: move of each mean, (n,)."""
-    direct: FloatArray = problem.X[0] @ step[problem.beta_slices[0]] / _STEP
+def _slope(problem: Problem, mode: Mode, psi: FloatArray, direction: FloatArray) -> FloatArray:
+    """``x' d + z' (dLambda u + Lambda du)`` along a direction d: move of each mean, (n,)."""
+    direct: FloatArray = problem.X[0] @ direction[problem.beta_slices[0]]
     if not problem.latent.factors:
         return direct
-    # Only differences of the fixed effects count: at zero they are exact.
-    here = psi.copy()
-    here[: problem.n_beta] = 0.0
-    moved, _ = predict_mode(problem, mode, here, here + step)
-    changes = problem.roots((here + step)[problem.n_beta :])
-    effects = [
-        (scale(change(after, root), u) + scale(root, v - u)) / _STEP
-        for after, root, u, v in zip(changes, mode.roots, mode.point.u, moved, strict=True)
-    ]
-    part = _mean_part(problem, effects)
+    part = _mean_part(problem, differentiate_effects(problem, mode, psi, direction))
     return direct if part is None else direct + part
 
 

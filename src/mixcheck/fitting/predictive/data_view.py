@@ -12,7 +12,6 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.families.family import Family
 from mixcheck.fitting.latent.roots import (
     Root,
     RootOfCopies,
@@ -435,8 +434,3 @@ def _random_variance(view: Viewpoint) -> FloatArray:
         part = np.einsum("nq,qr,nr->n", Z, units @ units.T, Z)
         out += part * factor.sums.spread(root.variances) if isinstance(root, TiedRoot) else part
     return out
-
-
-def marginal_mean(family: Family, base: tuple[FloatArray, ...], variance: FloatArray) -> FloatArray:
-    """Mean response with the random effects integrated out, (n,)."""
-    return MarginalDistribution(family, base, variance, None).mean()

@@ -10,12 +10,10 @@ from mixcheck.arrays import FloatArray
 from mixcheck.design.covariances import Sequential
 from mixcheck.design.predictors import Predictor
 from mixcheck.families import Family
-from mixcheck.fitting.predictive.data_view import marginal_mean
-from mixcheck.predictive import ConditionalDistribution, MarginalDistribution, normal_rule
+from mixcheck.predictive import ConditionalDistribution, MarginalDistribution
 
 __all__ = [
     "fixed_predictors",
-    "population_mean",
     "population_probability",
     "random_contribution",
     "random_variance",
@@ -75,33 +73,6 @@ def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> F
     return out
 
 
-def population_mean(
-    family: Family, eta: Sequence[FloatArray], variances: Mapping[str, FloatArray]
-) -> FloatArray:
-    """``E mu(eta + z'b)``, the mean with random effects of every predictor integrated out, (n,).
-
-    Random effects of different predictors are independent, so that their averages are nested.
-
-    Parameters
-    ----------
-    family : Family
-    eta : K arrays (n,)
-        Predictors with random effects at zero.
-    variances : mapping of predictor name to (n,)
-        Prior variance of the random part of the predictors that have one.
-    """
-    names = [name for name in family.mean_predictors if name in variances]
-    places = {name: family.predictors.index(name) for name in names}
-    known = np.isfinite([*(eta[k] for k in places.values()), *(variances[n] for n in names)])
-    rows = np.flatnonzero(known.all(axis=0))
-    mean = np.array(family.mean(tuple(eta), None))
-    taken = [e[rows] for e in eta]
-    inner = variances["mean"][rows] if "mean" in names else np.zeros(len(rows))
-    others = [(places[name], np.sqrt(variances[name][rows])) for name in names if name != "mean"]
-    mean[rows] = _average(family, taken, inner, others)
-    return mean
-
-
 def population_probability(
     family: Family, eta: Sequence[FloatArray], variance: FloatArray, k: float
 ) -> FloatArray:
@@ -125,21 +96,3 @@ def population_probability(
     else:
         out[rows] = ConditionalDistribution(family, predictors, None).probability(k)
     return out
-
-
-def _average(
-    family: Family,
-    eta: list[FloatArray],
-    variance: FloatArray,
-    others: list[tuple[int, FloatArray]],
-) -> FloatArray:
-    """Mean over the random part of the mean, of variance given, and over those of others."""
-    if not others:
-        return marginal_mean(family, tuple(eta), variance)
-    (k, spread), *rest = others
-    nodes, weights = normal_rule(float(spread.max(initial=0.0)))
-    total = np.zeros(variance.size)
-    for z, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
-        moved = [*eta[:k], eta[k] + z * spread, *eta[k + 1 :]]
-        total += weight * _average(family, moved, variance, rest)
-    return total

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtr, ndtri
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Family, Predictors
+from mixcheck.fitting.predictive.quantile_search import count_quantile, find_crossing
 
 __all__ = [
     "Points",
@@ -27,7 +28,7 @@ _LEFT_OUT = 1e-9
 # Counts that spread wider are summed in blocks of whole numbers, each at its centre.
 _WIDEST = 200
 # Of the search for a quantile, in standard deviations or on the scale of the logarithm.
-_DOUBLINGS, _TOLERANCE = 60, 1e-10
+_TOLERANCE = 1e-10
 # Probabilities whose normal quantiles are finite.
 _WITHIN = (1e-300, 1.0 - 2.0**-53)
 
@@ -154,10 +155,7 @@ def mass_at_zero(distribution: ResponseDistribution, eta: Predictors) -> FloatAr
 def _count_points(distribution: ResponseDistribution) -> Points:
     """Whole numbers, or the centres of blocks that are about even on the scale of the root."""
     ends = [
-        [
-            _count_quantile(distribution.family, eta, distribution.size, p)
-            for p in (_LEFT_OUT, 1.0 - _LEFT_OUT)
-        ]
+        [_count_quantile(distribution, eta, p) for p in (_LEFT_OUT, 1.0 - _LEFT_OUT)]
         for _, eta in distribution.components()
     ]
     low = np.min([low for low, _ in ends], axis=0)
@@ -179,29 +177,14 @@ def _count_points(distribution: ResponseDistribution) -> Points:
     return Points(y, np.sqrt(y), tuple((weight, mass / mass.sum(axis=0)) for weight, mass in parts))
 
 
-def _count_quantile(
-    family: Family, eta: Predictors, size: FloatArray | None, p: float
-) -> FloatArray:
+def _count_quantile(distribution: ResponseDistribution, eta: Predictors, p: float) -> FloatArray:
     """Smallest whole number whose distribution function reaches p."""
-
-    def reaches(k: FloatArray) -> BoolArray:
-        return np.asarray(family.cdf(k, eta, size)[1] >= p)
-
-    low = np.full(eta[0].size, -1.0)
-    high = np.ones(eta[0].size) if size is None else size
-    while size is None and not (done := reaches(high)).all():
-        low, high = np.where(done, low, high), np.where(done, high, 2.0 * high)
-    while (high - low).max(initial=0.0) > 1.0:
-        middle = np.floor(0.5 * (low + high))
-        done = reaches(middle)
-        low, high = np.where(done, low, middle), np.where(done, middle, high)
-    return high
+    family, size = distribution.family, distribution.size
+    return count_quantile(lambda k: family.cdf(k, eta, size)[1], eta[0].size, size, p)
 
 
 def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray:
     """Responses at standard normal quantiles z, (T, n), given that they are not zero."""
-    from scipy.optimize.elementwise import find_root
-
     below, upto = family.cdf(np.zeros(eta[0].size), eta)
     zero = upto - below
     p = (zero + (1.0 - zero) * ndtr(z)).ravel()
@@ -214,29 +197,11 @@ def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray
         # Small positive quantiles are found to a relative error.
         return mean * np.exp(x) if positive else mean + x * reach
 
-    def excess(x: FloatArray, p: FloatArray, *row: FloatArray) -> FloatArray:
-        return family.cdf(response(x, *row[:2]), row[2:])[1] - p
+    def excess(x: FloatArray, row: IntArray) -> FloatArray:
+        y = response(x, mean[row], reach[row])
+        return family.cdf(y, tuple(e[row] for e in flat))[1] - p[row]
 
-    low, high = _bracket(lambda x: excess(x, p, mean, reach, *flat), p.size)
-    found = find_root(
-        excess, (low, high), args=(p, mean, reach, *flat), tolerances={"xatol": _TOLERANCE}
-    )
+    found = find_crossing(excess, p.size, _TOLERANCE)
     # Inwards by as much as it may be off, for beyond it the support may end.
-    inwards = found.x - _TOLERANCE * np.sign(z.ravel())
+    inwards = found - _TOLERANCE * np.sign(z.ravel())
     return response(inwards, mean, reach).reshape(z.shape)
-
-
-def _bracket(
-    excess: Callable[[FloatArray], FloatArray], size: int
-) -> tuple[FloatArray, FloatArray]:
-    """Bounds that are doubled until they hold the quantile."""
-    low, high = np.full(size, -1.0), np.full(size, 1.0)
-    for _ in range(_DOUBLINGS):
-        short, beyond = excess(low) >= 0.0, excess(high) < 0.0
-        if not (short.any() or beyond.any()):
-            break
-        low, high = (
-            np.where(short, 2.0 * low, np.where(beyond, high, low)),
-            np.where(beyond, 2.0 * high, np.where(short, low, high)),
-        )
-    return low, high

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.calls import answer_methods
 from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
@@ -213,6 +213,14 @@ class Estimates:
     def infinite_names(self) -> frozenset[str]:
         """Names in `params` of what has no finite estimate."""
         return frozenset(limit.parameter for limit in self._limits)
+
+    @cached_property
+    def infinite_positions(self) -> BoolArray:
+        """Which of all parameters have no finite estimate, (P,)."""
+        out = np.zeros(self.optimum.psi.size, dtype=np.bool_)
+        columns = [(part, column) for part in self.design.predictors for column in part.columns]
+        out[: len(columns)] = [self._name(*column) in self.infinite_names for column in columns]
+        return out
 
     @cached_property
     def _determining(self) -> tuple[Term, ...]:

@@ -21,11 +21,15 @@ from mixcheck.fitting.results.intervals import (
     find_intervals,
 )
 from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.fitting.results.prediction_intervals import IntervalOf, predict_interval
 from mixcheck.fitting.results.predictions import (
+    Part,
+    PredictionRequest,
     RandomEffects,
     Scale,
     Unseen,
     fitted_means,
+    model_matrix,
     pearson_residuals,
     predict,
     predict_probabilities,
@@ -364,6 +368,7 @@ class GLMM:
         """Pearson residuals at the conditional modes, (n,)."""
         return pearson_residuals(self._port)
 
+    @overload
     def predict(
         self,
         data: object = None,
@@ -372,8 +377,41 @@ class GLMM:
         unseen: Unseen = "error",
         scale: Scale = "response",
         offset: str | ArrayLike | None = None,
-    ) -> pd.Series[float]:
-        """Predict the mean.
+        part: Part = "response",
+        interval: None = None,
+        level: float = 0.95,
+        trials: str | ArrayLike | None = None,
+    ) -> pd.Series[float]: ...
+
+    @overload
+    def predict(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Unseen = "error",
+        scale: Scale = "response",
+        offset: str | ArrayLike | None = None,
+        part: Part = "response",
+        interval: IntervalOf,
+        level: float = 0.95,
+        trials: str | ArrayLike | None = None,
+    ) -> pd.DataFrame: ...
+
+    def predict(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Unseen = "error",
+        scale: Scale = "response",
+        offset: str | ArrayLike | None = None,
+        part: Part = "response",
+        interval: IntervalOf | None = None,
+        level: float = 0.95,
+        trials: str | ArrayLike | None = None,
+    ) -> pd.Series[float] | pd.DataFrame:
+        """Predict the mean, with an interval of it or of a new response.
 
         Parameters
         ----------
@@ -386,17 +424,32 @@ class GLMM:
             the distribution of the random effects (population average).
         unseen : {"error", "zero"}
             With "auto": a level of a grouping factor that the fit has not seen raises, or
-            gets a random effect of zero.
+            gets a random effect of zero, which an interval takes as uncertain as its prior
+            distribution says.
         scale : {"response", "link"}
             Mean (binomial: a probability) or linear predictor.
         offset : str or array_like, optional
             Needed where the model was fitted with an offset given as an array; a Series is
             matched by the index of `data`.
+        part : {"response", "conditional", "dispersion", "zi"}
+            The mean of the response; the mean without the zero part; the dispersion parameter;
+            the probability of the zero part (of a zero with a hurdle, of an additional one
+            with zero inflation). On the scale of the link, the linear predictor of that part.
+        interval : {"confidence", "prediction"}, optional
+            Of what is predicted; or of a new response in each row.
+        level : float
+            The confidence, between 0 and 1.
+        trials : str or array_like, optional
+            Trials of new responses that are successes, a column or numbers; by default the column
+            that the formula divides by. Ends are proportions.
 
         Returns
         -------
         Series, (n,)
-            Aligned with `data`; NaN where a predictor is missing.
+            Without an interval; aligned with `data`; NaN where a predictor is missing.
+        DataFrame, (n, 4)
+            With one: columns ``predicted``, ``std_error`` (with "prediction" the standard
+            deviation of the new response), ``low`` and ``high``.
 
         Raises
         ------
@@ -410,6 +463,30 @@ class GLMM:
             If the fit does not tell a prediction: an interaction without data, or a column left
             out as a combination of others that new rows do not follow.
 
+        Notes
+        -----
+        The predictors of a row have the covariance ``z' Lambda H^-1 Lambda' z + g' C g``: what
+        the data leave open of the random effects given the estimates, by Laplace's approximation,
+        and what the estimates, with their covariance C, move in the predictor and in the
+        conditional modes (g). With "zero" it is ``x' C x``, and with "marginal" the derivatives
+        are those of the averaged mean in all parameters, those of the random effects too.
+
+        A confidence interval of a mean that depends on one predictor is that of the predictor,
+        taken through the inverse link; of other means it is symmetric on the scale of the link
+        of the mean. Quantiles are those of the normal distribution.
+
+        Ends of a prediction interval are quantiles of the distribution of a new response, averaged
+        over the normal distribution of the predictors, over new random effects with "marginal",
+        and over what the estimates leave open of their standard deviation, of a dispersion and
+        of a zero part, the last three by a rule of three points each (the predictors of
+        dispersion and zero part with a standard error of one at most).
+
+        References
+        ----------
+        Kass & Steffey (1989), Approximate Bayesian inference in conditionally independent
+        hierarchical models, JASA 84; Booth & Hobert (1998), Standard errors of prediction in
+        generalized linear mixed models, JASA 93.
+
         Examples
         --------
         >>> import mixcheck as mc
@@ -417,8 +494,47 @@ class GLMM:
         >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
         >>> float(fit.predict(cbpp.head(1), random_effects="zero").round(3).iloc[0])
         0.198
+        >>> new = {"period": ["1", "4"]}
+        >>> fit.predict(new, random_effects="marginal", interval="confidence").round(3)
+           predicted  std_error    low   high
+        0      0.216      0.036  0.153  0.296
+        1      0.057      0.023  0.026  0.123
         """
-        return predict(self._port, data, random_effects, unseen, scale, offset)
+        request = PredictionRequest(data, random_effects, unseen, scale, offset, part)
+        if interval is None:
+            return predict(self._port, request)
+        return predict_interval(self._port, request, interval, level, trials)
+
+    def model_matrix(self, data: object = None, *, part: str = "mean") -> pd.DataFrame:
+        """The columns that the coefficients of a linear predictor are multiplied by.
+
+        Parameters
+        ----------
+        data : table, optional
+            New rows; the rows of the fit by default.
+        part : {"mean", "dispersion", "zi"}
+            Which linear predictor.
+
+        Returns
+        -------
+        DataFrame, (n, p)
+            Aligned with `data`; NaN where a predictor is missing. Offsets are not in it.
+
+        Raises
+        ------
+        OptionError, DataError
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+        >>> fit.model_matrix({"period": ["1", "4"]})
+           Intercept  period[T.2]  period[T.3]  period[T.4]
+        0        1.0          0.0          0.0          0.0
+        1        1.0          0.0          0.0          1.0
+        """
+        return model_matrix(self._port, data, part)
 
     def predict_probabilities(
         self,
@@ -467,7 +583,8 @@ class GLMM:
         0  0.86  0.14  0.01
         1  0.01  0.25  0.74
         """
-        return predict_probabilities(self._port, data, random_effects, unseen, offset)
+        request = PredictionRequest(data, random_effects, unseen, offset=offset)
+        return predict_probabilities(self._port, request)
 
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"

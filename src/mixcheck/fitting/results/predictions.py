@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import OptionError
@@ -17,28 +18,35 @@ from mixcheck.fitting.latent.roots import scale as scale_effects
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
-    population_mean,
     population_probability,
     random_contribution,
     random_variance,
 )
+from mixcheck.fitting.predictive.quantities import Quantity, average, quantity_of
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.options import require_choice
 from mixcheck.trial_values import may_overflow
 
 __all__ = [
+    "Part",
+    "PredictedRows",
+    "PredictionRequest",
     "RandomEffects",
     "Scale",
     "Unseen",
     "fitted_means",
+    "model_matrix",
     "pearson_residuals",
+    "point_values",
     "predict",
     "predict_probabilities",
+    "predict_rows",
 ]
 
 RandomEffects = Literal["auto", "zero", "marginal"]
 Scale = Literal["response", "link"]
 Unseen = Literal["error", "zero"]
+Part = Literal["response", "conditional", "dispersion", "zi"]
 
 # What of the random terms of new data a prediction needs.
 _RANDOM_PARTS: Final[dict[RandomEffects, RandomParts]] = {
@@ -62,82 +70,140 @@ def pearson_residuals(fit: Estimates) -> pd.Series[float]:
     return pd.Series(fit.problem.to_design(residuals), fit.frame.index, name="resid_pearson")
 
 
-def predict(
-    fit: Estimates,
-    data: object,
-    random_effects: RandomEffects,
-    unseen: Unseen,
-    scale: Scale,
-    offset: str | ArrayLike | None,
-) -> pd.Series[float]:
-    """See `GLMM.predict`."""
-    require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
-    require_choice("scale", scale, ("response", "link"))
-    require_choice("unseen", unseen, ("error", "zero"))
-    if random_effects == "marginal" and scale == "link":
-        raise OptionError(
-            'random_effects="marginal" averages means, not predictors: '
-            'write scale="response", or random_effects="zero"'
-        )
+def model_matrix(fit: Estimates, data: object, part: str) -> pd.DataFrame:
+    """See `GLMM.model_matrix`."""
+    names = [p.name for p in fit.design.predictors if p.name not in fit.family.shapes]
+    require_choice("part", part, tuple(names))
     frame = fit.frame if data is None else as_frame(data)
-    names = ("mean",) if scale == "link" else fit.family.mean_predictors
+    # An offset is no part of the matrix.
+    offset = np.zeros(len(frame)) if fit.design.offset_source == "" else None
+    rows = PredictionRequest(data, random_effects="zero", offset=offset)
+    predictor = next(p for p in _parts_of(fit, rows, fit.family.predictors) if p.name == part)
+    return pd.DataFrame(predictor.X, frame.index, list(predictor.columns))
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionRequest:
+    """Which rows, and what of them; see `GLMM.predict`."""
+
+    data: object
+    random_effects: RandomEffects = "auto"
+    unseen: Unseen = "error"
+    scale: Scale = "response"
+    offset: str | ArrayLike | None = None
+    part: str = "response"
+
+    def __post_init__(self) -> None:
+        require_choice("random_effects", self.random_effects, ("auto", "zero", "marginal"))
+        require_choice("scale", self.scale, ("response", "link"))
+        require_choice("unseen", self.unseen, ("error", "zero"))
+        if self.random_effects == "marginal" and self.scale == "link":
+            raise OptionError(
+                'random_effects="marginal" averages means, not predictors: '
+                'write scale="response", or random_effects="zero"'
+            )
+
+    def quantity(self, fit: Estimates) -> Quantity:
+        """What is predicted, on the scale of the response."""
+        allowed = ["response", "conditional"]
+        allowed += [name for name in ("dispersion", "zi") if name in fit.family.predictors]
+        require_choice("part", self.part, tuple(allowed))
+        return quantity_of(fit.family, self.part)
+
+    @property
+    def link_part(self) -> str:
+        """Name of the predictor that is predicted on the scale of the link."""
+        return self.part if self.part in ("dispersion", "zi") else "mean"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedRows:
+    """Rows to predict, with everything that their predictors are made of.
+
+    Attributes
+    ----------
+    index : pandas.Index
+    parts : tuple of Predictor
+        Those that are needed.
+    eta : tuple of K arrays (n,)
+        Linear predictors; zero for those that are not needed.
+    variances : mapping of predictor name to (n,)
+        Prior variances of random parts that are averaged over.
+    """
+
+    index: pd.Index[Any]
+    parts: tuple[Predictor, ...]
+    eta: tuple[FloatArray, ...]
+    variances: dict[str, FloatArray]
+
+    @property
+    def missing(self) -> BoolArray:
+        """Rows of which a predictor is missing, (n,)."""
+        return np.isnan(self.eta).any(axis=0)
+
+
+def predict_rows(
+    fit: Estimates, request: PredictionRequest, names: tuple[str, ...]
+) -> PredictedRows:
+    """Linear predictors of these names, and variances of random parts that are averaged over."""
+    frame = fit.frame if request.data is None else as_frame(request.data)
+    parts = _parts_of(fit, request, names)
+    eta = _linear_predictors(fit, parts, request.random_effects, len(frame))
+    variances = _variances(fit, parts) if request.random_effects == "marginal" else {}
+    return PredictedRows(frame.index, parts, eta, variances)
+
+
+def predict(fit: Estimates, request: PredictionRequest) -> pd.Series[float]:
+    """See `GLMM.predict`."""
+    quantity = request.quantity(fit)
+    names = (request.link_part,) if request.scale == "link" else quantity.names
     with may_overflow():
-        parts = _parts_of(fit, data, names, random_effects, unseen, offset)
-        eta = _linear_predictors(fit, parts, random_effects, len(frame))
-        if scale == "link":
-            values = eta[0]
-        elif random_effects == "marginal":
-            values = population_mean(fit.family, eta, _variances(fit, parts))
-        else:
-            values = fit.family.mean(eta, None)
+        rows = predict_rows(fit, request, names)
+        values = point_values(fit, request, rows)
+    return pd.Series(values, rows.index, name="predicted")
+
+
+def point_values(fit: Estimates, request: PredictionRequest, rows: PredictedRows) -> FloatArray:
+    """What is predicted of each row, (n,); NaN where a predictor is missing."""
+    if request.scale == "link":
+        values = rows.eta[fit.family.predictors.index(request.link_part)]
+    else:
+        values = average(request.quantity(fit), rows.eta, rows.variances)
     # A family need not pass on that a predictor is missing.
-    values = np.where(np.isnan(eta).any(axis=0), np.nan, values)
-    return pd.Series(values, frame.index, name="predicted")
+    return np.where(rows.missing, np.nan, values)
 
 
-def predict_probabilities(
-    fit: Estimates,
-    data: object,
-    random_effects: RandomEffects,
-    unseen: Unseen,
-    offset: str | ArrayLike | None,
-) -> pd.DataFrame:
+def predict_probabilities(fit: Estimates, request: PredictionRequest) -> pd.DataFrame:
     """See `GLMM.predict_probabilities`."""
-    require_choice("random_effects", random_effects, ("auto", "zero", "marginal"))
-    require_choice("unseen", unseen, ("error", "zero"))
     if not fit.family.categories:
         raise OptionError(
             "probabilities are predicted of ordered categories, and the response of the "
             f"{fit.family.name} family has none: write predict(), which for 0 and 1 is the "
             "probability of 1"
         )
-    frame = fit.frame if data is None else as_frame(data)
     with may_overflow():
-        parts = _parts_of(fit, data, fit.family.predictors, random_effects, unseen, offset)
-        eta = _linear_predictors(fit, parts, random_effects, len(frame))
-        variances = _variances(fit, parts) if random_effects == "marginal" else {}
-        spread = variances.get("mean", np.zeros(len(frame)))
+        rows = predict_rows(fit, request, fit.family.predictors)
+        spread = rows.variances.get("mean", np.zeros(len(rows.index)))
         columns = {
-            label: population_probability(fit.family, eta, spread, number)
+            label: population_probability(fit.family, rows.eta, spread, number)
             for label, number in fit.family.categories.items()
         }
-    return pd.DataFrame(columns, frame.index)
+    return pd.DataFrame(columns, rows.index)
 
 
 def _parts_of(
-    fit: Estimates,
-    data: object,
-    names: tuple[str, ...],
-    random_effects: RandomEffects,
-    unseen: Unseen,
-    offset: str | ArrayLike | None,
+    fit: Estimates, request: PredictionRequest, names: tuple[str, ...]
 ) -> tuple[Predictor, ...]:
     """The predictors called by these names, of new data or of those of the fit."""
-    if data is None:
+    if request.data is None:
         return tuple(p for p in fit.design.predictors if p.name in names)
-    random = _RANDOM_PARTS[random_effects]
     return apply_design(
-        fit.design, data, unseen=unseen, offset=offset, predictors=names, random=random
+        fit.design,
+        request.data,
+        unseen=request.unseen,
+        offset=request.offset,
+        predictors=names,
+        random=_RANDOM_PARTS[request.random_effects],
     )
 
 
