@@ -64,7 +64,8 @@ class PredictorSpread:
             C.
         """
         moved = self.slopes @ of_estimates
-        return self.given + np.einsum("anp,bnp->abn", moved, self.slopes)
+        out: FloatArray = self.given + np.einsum("anp,bnp->abn", moved, self.slopes)
+        return out
 
 
 def spread_of_fixed(problem: Problem, parts: Sequence[Predictor]) -> PredictorSpread:
@@ -231,7 +232,8 @@ def _given_data(
 
 
 def _load(problem: Problem, psi: FloatArray, part: Predictor) -> list[_Loading]:
-    terms, out = _terms_of(problem, part), {}
+    terms = _terms_of(problem, part)
+    out: dict[int, _Loading] = {}
     for block in part.random:
         term = terms[block.name]
         known, level = block.codes >= 0, np.maximum(block.codes, 0)

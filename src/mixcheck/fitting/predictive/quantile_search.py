@@ -70,10 +70,10 @@ def find_crossing(
             np.where(short, 2.0 * low, np.where(beyond, high, low)),
             np.where(beyond, 2.0 * high, np.where(short, low, high)),
         )
-    found = find_root(
-        lambda x, row: excess(x, row.astype(np.intp)),
-        (low, high),
-        args=(rows.astype(np.float64),),
-        tolerances={"xatol": tolerance},
-    )
+
+    def at(x: FloatArray, *row: FloatArray) -> FloatArray:
+        return excess(x, row[0].astype(np.intp))
+
+    places = rows.astype(np.float64)
+    found = find_root(at, (low, high), args=(places,), tolerances={"xatol": tolerance})
     return np.asarray(found.x, dtype=np.float64)

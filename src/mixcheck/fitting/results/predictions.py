@@ -139,7 +139,7 @@ class PredictedRows:
     @property
     def missing(self) -> BoolArray:
         """Rows of which a predictor is missing, (n,)."""
-        return np.isnan(self.eta).any(axis=0)
+        return np.asarray(np.isnan(self.eta).any(axis=0))
 
 
 def predict_rows(
