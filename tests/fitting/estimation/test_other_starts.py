@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,12 @@ from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import POLE
 from mixcheck.fitting.estimation.other_starts import (
+    distant_covariances,
     drawn_starts,
     has_many_maxima,
     has_several_parts,
     other_starts,
+    without_zero_part,
 )
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
 from mixcheck.fitting.glmm import _design
@@ -138,6 +143,77 @@ def test_drawn_starts_bring_a_search_to_rest() -> None:
         fit = mc.glmm("y ~ x + (1 | g)", data, family="nbinom2", zi="~ z + (1 | g)")
     assert fit.converged
     assert fit.llf == pytest.approx(-346.7552171, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_way_around_poles() -> None:
+    """Searches from all starts run to poles, but for one from where the expected information led.
+
+    There is no random variation in the zero part, and the value is that of the model without it:
+    glmmTMB 1.1.5 has no random effects of a dispersion.
+    """
+    case = scenarios().draw("three", 26)
+    options = {"family": case.family, "dispersion": case.dispersion}
+    with pytest.warns(mc.errors.BoundaryWarning):
+        fit = mc.glmm(case.formula, case.data, zi=case.zi, **options)
+    assert fit.converged
+    simpler = mc.glmm(case.formula, case.data, zi="~ z", **options)
+    assert simpler.converged
+    assert fit.llf == pytest.approx(simpler.llf, abs=1e-5)
+
+
+def scenarios() -> Any:
+    """The data sets of the study of models with several parts."""
+    path = Path(__file__).parents[3] / "validation" / "fitting" / "scenarios.py"
+    spec = importlib.util.spec_from_file_location("scenarios", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["scenarios"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_correlations_of_either_sign_are_tried() -> None:
+    """The better of two maxima of compound symmetry: the other, -175.5283, has a correlation < 0.
+
+    The better one is the best end of eight searches with deviations and correlations of all sizes.
+    """
+    rng = np.random.default_rng([7, 5])
+    q, m, r = int(rng.integers(2, 5)), int(rng.integers(12, 40)), int(rng.integers(1, 4))
+    g, v = np.repeat(np.arange(m), q * r), np.tile(np.repeat(np.arange(q), r), m)
+    sd = rng.uniform(0, 1, q) * rng.integers(0, 2, q)
+    rho = rng.uniform(-1 / (q - 1), 1)
+    values, vectors = np.linalg.eigh((1 - rho) * np.eye(q) + rho)
+    effects = rng.normal(size=(m, q)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T * sd
+    y = rng.poisson(np.exp(0.5 + effects[g, v]))
+    data = pd.DataFrame({"y": y, "v": pd.Categorical(v.astype(str)), "g": g})
+    with pytest.warns(mc.errors.BoundaryWarning):
+        fit = mc.glmm("y ~ v + cs(0 + v | g)", data, family="poisson")
+    assert fit.converged
+    assert fit.llf == pytest.approx(-175.42244, abs=1e-4)
+    problem = port_of(fit).problem
+    start = port_of(fit).optimum.psi
+    signs = {
+        np.sign(problem.terms[0].covariance.natural(psi[problem.n_beta :])[-1])
+        for psi in distant_covariances(problem, start)
+    }
+    assert signs == {-1.0, 1.0}
+
+
+def test_hardly_any_zeros_are_a_start() -> None:
+    """The likelihood there is all but that without a zero part, for inflation only."""
+    data = three_parts(1, 400, 20)
+    for name in ("nbinom2", "truncated_nbinom2"):
+        family = add_zeros(get_family(name))
+        design = _design("y ~ x + (1 | g)", data, family, "~ z", None, None, None, None, None)
+        problem = arrange(design, family)
+        start = find_start(problem, fit_without_random_effects(problem))
+        found = list(without_zero_part(problem, start))
+        assert len(found) == (name == "nbinom2")
+        for psi in found:
+            zero = problem.fixed(psi)[family.predictors.index("zi")]
+            np.testing.assert_allclose(zero, -8.0)
 
 
 def test_starts_differ_and_have_a_finite_likelihood() -> None:

@@ -21,6 +21,8 @@ __all__ = ["CompoundSymmetry", "HomogeneousCompoundSymmetry"]
 
 # Below these standard deviations, beside the largest, nothing is known of a correlation.
 _NOTHING = 1e-10
+# Shares of the range of a correlation, on either side of zero, at which a search starts anew.
+_APART = 0.9
 
 
 def _symmetric_root(q: int, a: float, b: float) -> FloatArray:
@@ -205,6 +207,18 @@ class CompoundSymmetry(Covariance):
         slopes = np.stack([self.pull_back(there, unit) for unit in units])
         information = np.sum((slopes / spread.reshape(-1, 1)) ** 2, axis=0)
         return np.diag(1.0 / np.sqrt(np.maximum(information, 1e-12 * information.max())))
+
+    def distant(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """The same standard deviations with a strong correlation of either sign.
+
+        Where effects are correlated with different signs, or some hardly vary, the likelihood may
+        have a maximum on either side of zero, each with some standard deviations of zero.
+        """
+        if self.q == 1:
+            return ()
+        sd = self._parts(theta)[0]
+        ends = -_APART / (self.q - 1.0), _APART
+        return tuple(self.of_natural(np.append(sd, r)) for r in ends)
 
     def canonical(self, theta: FloatArray) -> FloatArray:
         """No negative t, and the angle between zero and a right one."""

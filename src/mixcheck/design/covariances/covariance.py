@@ -126,6 +126,10 @@ class Covariance(ABC):
         """Theta of the closest covariance to ``R R'`` for any `root` R, (q, q)."""
         return self.nearest(root @ root.T)
 
+    def distant(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        """Other theta, (n_theta,) each, from which a search may end at a better optimum."""
+        return ()
+
     def start(self, deviations: FloatArray) -> FloatArray:
         """Theta of independent effects with these standard deviations, (q,), or closest to it."""
         return self.nearest(np.diag(deviations**2))

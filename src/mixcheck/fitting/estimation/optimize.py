@@ -49,6 +49,8 @@ _DIFFERENCE = 4e-3
 _MANY_ROWS = 50_000
 _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
+# From one Newton step to the next the deviance rises by no more than this, through rounding.
+_RISEN = 1e-6
 # Eigenvalues of the whitened Hessian below this are no curvature at all.
 _FLAT = 1e-6
 # An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
@@ -530,7 +532,7 @@ def _polish(
     values: FloatArray,
     vectors: FloatArray,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
-    """Newton steps with a fixed Hessian until the gradient no longer falls.
+    """Newton steps with a fixed Hessian until the gradient no longer falls, or the deviance rises.
 
     ``-sum v_j v_j' g / c_j`` over the eigenvalues c_j that are no rounding.
     """
@@ -540,7 +542,8 @@ def _polish(
             break
         step = -vectors @ ((vectors.T @ gradient) / safe)
         after, after_gradient = search(z + step)
-        if not _largest(after_gradient) < _largest(gradient):
+        risen = after.deviance - evaluation.deviance > max(_RISEN, search.rounding)
+        if risen or not _largest(after_gradient) < _largest(gradient):
             break
         z, evaluation, gradient = z + step, after, after_gradient
     return z, evaluation, gradient

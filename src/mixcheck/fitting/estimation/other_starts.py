@@ -16,6 +16,7 @@ from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = [
+    "distant_covariances",
     "drawn_starts",
     "ends_well",
     "has_many_maxima",
@@ -24,6 +25,7 @@ __all__ = [
     "is_optimum",
     "may_be_better",
     "other_starts",
+    "without_zero_part",
 ]
 
 # A whitened gradient below this belongs to an optimum, one above to a search that has stopped.
@@ -43,6 +45,9 @@ _APART = 2.5
 _SHIFT = (0.5, 1.0)
 _RESIZE = 0.7
 _CORRELATE = 1.0
+# The logit of a zero part that is next to nothing, and the share of its deviations that is left.
+_NOTHING = -8.0
+_LITTLE = 0.1
 
 
 def has_several_parts(problem: Problem) -> bool:
@@ -143,6 +148,23 @@ def other_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
         yield out
 
 
+def distant_covariances(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
+    """Starting values with other covariances, (P,) each, of terms that may have several optima.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        From the model without random effects.
+    """
+    for term in problem.terms:
+        place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+        for theta in term.covariance.distant(start[place]):
+            out = start.copy()
+            out[place] = theta
+            yield out
+
+
 def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
     """Starting values around `start` that are drawn, (P,) each; the same in every run.
 
@@ -182,6 +204,26 @@ def drawn_starts(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
                 sizes = np.diag(sizes)
             out[place] = term.covariance.of_root(sizes)
         yield out
+
+
+def without_zero_part(problem: Problem, start: FloatArray) -> Iterator[FloatArray]:
+    """Starting values with hardly any zeros beyond those of the family, (P,), if it has them.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        From the model without random effects.
+    """
+    zero = _place(problem, "zi")
+    if zero is None or problem.family.ends[zero] == 0:
+        return
+    out = start.copy()
+    out[problem.beta_slices[zero]] = _NOTHING * _constant(problem, zero)
+    for term in problem.terms:
+        if term.predictor == zero:
+            out[problem.n_beta :][term.theta] *= _LITTLE
+    yield out
 
 
 def _place(problem: Problem, name: str) -> int | None:

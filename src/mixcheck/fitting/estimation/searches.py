@@ -20,6 +20,7 @@ from mixcheck.fitting.estimation.optimize import (
     minimise,
 )
 from mixcheck.fitting.estimation.other_starts import (
+    distant_covariances,
     drawn_starts,
     ends_well,
     has_many_maxima,
@@ -28,6 +29,7 @@ from mixcheck.fitting.estimation.other_starts import (
     is_optimum,
     may_be_better,
     other_starts,
+    without_zero_part,
 )
 from mixcheck.fitting.estimation.start import improve_start, whiten
 from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew
@@ -37,6 +39,7 @@ from mixcheck.fitting.likelihood.approximation import (
     hessian_of,
     objective_of,
 )
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
 
@@ -126,7 +129,11 @@ class Searches:
         most = _EVALUATIONS + _EVALUATIONS_EACH * start.size
 
         def explore(
-            others: Iterator[FloatArray], most: int, enough: Callable[[Optimum], bool]
+            others: Iterator[FloatArray],
+            most: float,
+            enough: Callable[[Optimum], bool],
+            *,
+            rough: bool = True,
         ) -> None:
             nonlocal best, count
             # A start is made only where one more is wanted.
@@ -134,26 +141,29 @@ class Searches:
                 other = next(others, None)
                 if other is None:
                     break
-                found, used = self._explore(other, best)
+                found, used = self._explore(other, best, rough=rough)
                 count += used
                 if found is not None:
                     best, used = self._better(found, best)
                     count += used
 
         def enough(end: Optimum) -> bool:
-            rests = not end.on_tail and (ends_well(end) or _is_exhausted(problem, end))
-            return not compete and rests
+            ended = not end.on_tail and (ends_well(end) or _is_exhausted(problem, end))
+            return not compete and ended
 
+        explore(distant_covariances(problem, start), most, lambda end: end.on_tail)
         explore(other_starts(problem, start), most, enough)
         if problem.terms and not (best is not None and _is_exhausted(problem, best)):
             many = has_many_maxima(problem)
             # Where all have found the likelihood without a bound, so will others.
             most = most if best is None else 2 * most
-            explore(
-                drawn_starts(problem, start),
-                most,
-                lambda end: (end.on_tail or is_optimum(end)) and not many,
-            )
+
+            def rests(end: Optimum) -> bool:
+                return (end.on_tail or is_optimum(end)) and not many
+
+            explore(self._away_from_poles(start), most, rests, rough=False)
+            explore(drawn_starts(problem, start), most, rests)
+            explore(without_zero_part(problem, start), np.inf, rests)
         if best is None:
             assert failure is not None
             raise failure
@@ -161,6 +171,21 @@ class Searches:
             raise ConvergenceError(explain_wall())
         best, used = self._settle(best)
         return replace(best, evaluations=count + used)
+
+    def _away_from_poles(self, start: FloatArray) -> Iterator[FloatArray]:
+        """The optimum with the expected information in H, which is never less than I.
+
+        The Laplace deviance has no poles then, and the path to its optimum leads around those of
+        the observed information.
+        """
+        method = self.method
+        if not isinstance(method, Laplace) or method.information != "observed":
+            return
+        there = replace(self, method=replace(method, information="expected"), tails=False)
+        try:
+            yield there._first_finite(start, hessian=False).psi
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return
 
     def _better(self, found: Optimum, best: Optimum | None) -> tuple[Optimum, int]:
         """The better of two ends of searches, and evaluations that it took to tell.
@@ -200,8 +225,12 @@ class Searches:
         at, whole = stopped.evaluation, replace(self, tails=False)
         return whole.minimise(stopped.psi, stopped.scale, first=at)
 
-    def _explore(self, start: FloatArray, best: Optimum | None) -> tuple[Optimum | None, int]:
+    def _explore(
+        self, start: FloatArray, best: Optimum | None, *, rough: bool
+    ) -> tuple[Optimum | None, int]:
         """Search from another start; its curvature is found only where it may be the best.
+
+        A rough start is improved first.
 
         Returns
         -------
@@ -211,7 +240,10 @@ class Searches:
         """
         problem = self.problem
         try:
-            first = improve_start(problem, self._objective, start)
+            if rough:
+                first = improve_start(problem, self._objective, start)
+            else:
+                first = self._objective(start, None)
             if first.mode is None or first.spread > POLE:
                 return None, 1
             scale = whiten(problem, first)
