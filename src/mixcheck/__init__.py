@@ -35,7 +35,9 @@ from mixcheck.report.policy import Policy, Verdict
 from mixcheck.report.report import Report
 
 # comparison
-from mixcheck.comparison.criteria import aic, bic
+from mixcheck.comparison.criteria import aic, aicc, bic
+from mixcheck.comparison.quasi_aic import qaic, QuasiAIC
+from mixcheck.comparison.takeuchi import Takeuchi, tic
 from mixcheck.comparison.conditional import caic, ConditionalAIC
 from mixcheck.comparison.likelihood_ratio import lrt, LikelihoodRatio
 from mixcheck.comparison.bootstrap import bootstrap_lrt, BootstrapRatio
@@ -43,7 +45,9 @@ from mixcheck.comparison.non_nested import vuong, Vuong
 from mixcheck.comparison.group_scores import logo, GroupScores
 from mixcheck.comparison.row_scores import loo, RowScores
 from mixcheck.comparison.score_difference import ScoreDifference
-from mixcheck.comparison.table import compare, Comparison
+from mixcheck.comparison.compared import Comparison
+from mixcheck.comparison.table import compare
+from mixcheck.comparison.weights import model_weights
 
 # model selection, and what to try after a failing check
 from mixcheck.selection.selection import Selection
@@ -99,6 +103,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Policy",
+    "QuasiAIC",
     "Refits",
     "RenamedWarning",
     "Replicates",
@@ -112,6 +117,7 @@ __all__ = [
     "Skipped",
     "Suggestions",
     "Suite",
+    "Takeuchi",
     "UnknownArgumentError",
     "UnknownCheckError",
     "UnknownColumnError",
@@ -120,6 +126,7 @@ __all__ = [
     "Vuong",
     "WorkerError",
     "aic",
+    "aicc",
     "bic",
     "bootstrap_lrt",
     "caic",
@@ -133,11 +140,14 @@ __all__ = [
     "logo",
     "loo",
     "lrt",
+    "model_weights",
     "priors",
+    "qaic",
     "replicate",
     "residuals",
     "select",
     "suggest",
+    "tic",
     "vuong",
 ]
 

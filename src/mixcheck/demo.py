@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.checks.check import check
+from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.conditional import ConditionalAIC, caic
-from mixcheck.comparison.table import Comparison, compare
+from mixcheck.comparison.table import compare
 from mixcheck.datasets import load
 from mixcheck.design.formula import parse_formula
 from mixcheck.design.model_formula import PredictorFormula

@@ -614,6 +614,42 @@ TARGETS: tuple[Target, ...] = (
         weight=1.5,
     ),
     Target(
+        "mc.aicc",
+        {
+            "model": Argument(LIKELY, values.comparable, (), 1.0),
+            "n": Argument(
+                ("'observations'", "'g'"), UNSURE, ("'groups'", "'h'", "48", "None", "[]")
+            ),
+        },
+        ("model",),
+        sure=False,
+    ),
+    Target(
+        "mc.qaic",
+        {
+            "model": Argument(LIKELY, values.comparable, (), 1.0),
+            "dispersion": Argument(
+                ("1.5", "None", "fit('larger')", "1"),
+                UNSURE,
+                ("0.5", "'1.5'", "True", "np.nan", "np.inf", "[]", "made('draws')"),
+            ),
+            "count": Argument(
+                ("'effective'", "'parameters'"),
+                values.choice("effective", "parameters"),
+                ("'n'", "None"),
+            ),
+        },
+        ("model",),
+        sure=False,
+        weight=2,
+    ),
+    Target(
+        "mc.tic",
+        {"model": Argument(LIKELY, values.comparable, (), 1.0), "group": GROUP},
+        ("model",),
+        sure=False,
+    ),
+    Target(
         "mc.caic",
         {
             "model": Argument(LIKELY, values.comparable, (), 1.0),
@@ -733,14 +769,44 @@ TARGETS: tuple[Target, ...] = (
                 1.0,
             ),
             "criterion": Argument(
-                ("'aic'", "'bic'", "'caic'", "'loo'", "mc.aic"),
+                ("'aic'", "'bic'", "'caic'", "'loo'", "'aicc'", "'qaic'", "'tic'", "mc.aic"),
                 UNSURE,
                 ("'AIC'", "len", "lambda fit: 'a'", "3", "None"),
+            ),
+            "weights": Argument(
+                ("'akaike'", "'stacking'", "'pseudo-bma+'"), UNSURE, ("'Stacking'", "None", "[]")
             ),
         },
         ("models",),
         sure=False,
         weight=4,
+    ),
+    Target(
+        "mc.model_weights",
+        {
+            "scores": Argument(
+                (
+                    "{'a': made('loo'), 'b': made('loo constant')}",
+                    "{'a': made('logo'), 'b': made('logo constant')}",
+                ),
+                UNSURE,
+                (
+                    *("{'a': made('loo'), 'b': made('logo')}", "[made('loo')] * 2", "{}", "None"),
+                    *("{'a': made('loo')}", "{'a': 1, 'b': 2}", "{1: made('loo'), 2: None}"),
+                ),
+                1.0,
+            ),
+            "method": Argument(
+                ("'stacking'", "'pseudo-bma'", "'pseudo-bma+'"),
+                values.choice("stacking", "pseudo-bma", "pseudo-bma+"),
+                ("'bma'", "None"),
+            ),
+            "draws": Argument(("20",), values.whole(1, 60), ("0", "1.5", "'3'")),
+            "seed": Argument(("1", "0"), UNSURE, ("None", "-1", "1.0", "True"), 0.3),
+        },
+        ("scores",),
+        sure=False,
+        weight=2,
     ),
     *(t for name in RECORDS for t in _documents(f"made({name!r})")),
     *(

@@ -25,13 +25,32 @@ def test_ticks_as_in_lme4(ticks):
 
 
 def test_growth_as_in_mumin(growth):
-    """AIC with the small-sample term is the AICc of MuMIn's dredge on lme4, by ML."""
-    found = []
-    for model in growth.values():
-        k, n = model.n_parameters, model.nobs
-        found.append(mc.aic(model) + 2.0 * k * (k + 1) / (n - k - 1))
+    """The AICc is that of MuMIn's dredge on lme4, by ML."""
+    found = [mc.aicc(model) for model in growth.values()]
     expected = [441.4707411878, 445.4447204, 451.7778916, 515.3464405, 521.7219172]
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=GAUSSIAN_TOLERANCE)
+
+
+def test_corrected_as_in_bbmle(ticks):
+    """The AICc of two Poisson models is that of bbmle on lme4 (validation/comparison)."""
+    found = [mc.aicc(ticks[name]) for name in ("year", "altitude")]
+    expected = [2038.68804604971, 1988.2266256431]
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=LME4_TOLERANCE)
+
+
+def test_correction_takes_the_groups_that_are_named(ticks):
+    """With the 118 broods for n the correction is 2 k (k + 1) / (118 - k - 1)."""
+    model = ticks["altitude"]
+    found = mc.aicc(model, n="BROOD") - mc.aic(model)
+    assert found == pytest.approx(2.0 * 5 * 6 / (118 - 5 - 1), abs=1e-10)
+
+
+@pytest.mark.parametrize("k", [11, 12, 20])
+def test_correction_needs_rows(k):
+    """With n <= k + 1 there is no AICc: it would be infinite, or negative and win."""
+    with pytest.raises(mc.ComparisonError, match=f"has {k} parameters and 12 observations"):
+        mc.aicc(Known(n_parameters=k))
+    assert mc.aicc(Known(n_parameters=10)) == pytest.approx(20.0 + 20.0 + 220.0)
 
 
 def test_agree_with_the_fit(ticks):

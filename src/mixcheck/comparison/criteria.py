@@ -6,12 +6,12 @@ import math
 
 from mixcheck.calls import answer_calls
 from mixcheck.comparison.criterion import Criterion
-from mixcheck.comparison.same_data import require_comparable
-from mixcheck.errors import OptionError
+from mixcheck.comparison.same_data import formula_of, require_comparable
+from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.options import shown
 from mixcheck.port import Comparable, Ported
 
-__all__ = ["AIC", "BIC", "aic", "bic"]
+__all__ = ["AIC", "AICC", "BIC", "aic", "aicc", "bic"]
 
 _LEVELS = "levels of "
 
@@ -47,6 +47,57 @@ def aic(model: Comparable | Ported) -> float:
     """
     fitted = require_comparable(model, "aic")
     return -2.0 * fitted.llf + 2.0 * fitted.n_parameters
+
+
+@answer_calls
+def aicc(model: Comparable | Ported, *, n: str = "observations") -> float:
+    r"""Marginal AIC with the correction for small samples.
+
+    .. math:: -2 \log L + 2 k + \frac{2 k (k + 1)}{n - k - 1}
+
+    The correction is exact for linear models without random effects. With random effects neither
+    the number of parameters nor the sample size is what it was derived for, so the size is named.
+
+    Parameters
+    ----------
+    model : Comparable
+    n : str
+        As in `bic`: ``"observations"``, or a grouping factor, whose number of levels is taken.
+
+    Raises
+    ------
+    ComparisonError
+        If the sample is not larger than the number of parameters plus one.
+    OptionError
+        If the model has no likelihood, or no such grouping factor.
+
+    References
+    ----------
+    Sugiura (1978), Communications in Statistics A 7, 13-26; Hurvich & Tsai (1989), Biometrika 76,
+    297-307.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> cbpp = mc.datasets.load("cbpp")
+    >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    >>> round(mc.aicc(fit), 3), round(mc.aicc(fit, n="herd"), 2)
+    (195.253, 200.72)
+    """
+    fitted = require_comparable(model, "aicc")
+    size, k = _sample_size(fitted, n), fitted.n_parameters
+    if size <= k + 1:
+        of = "" if n == "observations" else f" of {n}"
+        raise ComparisonError(
+            f"{formula_of(fitted)!r} has {k} parameters and {size} {_size_words(n)}{of}: the AICc "
+            "exists where there are at least two more of these than parameters. Use a smaller "
+            "model, or criterion='logo'"
+        )
+    return -2.0 * fitted.llf + 2.0 * k + 2.0 * k * (k + 1.0) / (size - k - 1.0)
+
+
+def _size_words(n: str) -> str:
+    return "observations" if n == "observations" else "levels"
 
 
 @answer_calls
@@ -96,4 +147,5 @@ def _sample_size(model: Comparable, n: str) -> int:
 
 
 AIC = Criterion("aic", "AIC", aic)
+AICC = Criterion("aicc", "AICc", aicc)
 BIC = Criterion("bic", "BIC", bic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -61,6 +61,11 @@ class Criterion:
         Whether two results have a standard error of their difference, ``first.minus(second)``.
     effective : str
         Attribute of the result that counts degrees of freedom.
+    by_largest : callable or None
+        Takes the largest of the models to the function, and to sentences on it, where the
+        function depends on something that all models share.
+    remarks : tuple of str
+        What pages say of the function.
     """
 
     name: str
@@ -70,6 +75,22 @@ class Criterion:
     larger: bool = False
     paired: bool = False
     effective: str = ""
+    by_largest: Callable[[Any], tuple[CriterionFunction, tuple[str, ...]]] | None = None
+    remarks: tuple[str, ...] = ()
+
+    def for_models(self, largest: object) -> Criterion:
+        """The criterion with what all models share taken from the largest of them.
+
+        Raises
+        ------
+        OptionError, ComparisonError
+            If that model does not tell it.
+        """
+        if self.by_largest is None:
+            return self
+        self._require(largest)
+        function, remarks = self.by_largest(largest)
+        return replace(self, function=function, by_largest=None, remarks=remarks)
 
     @property
     def heading(self) -> str:
@@ -85,11 +106,7 @@ class Criterion:
             If the model has not what the criterion needs, or a function of the user raised
             something.
         """
-        if not isinstance(port_of(model), self.needs):
-            raise OptionError(
-                f"criterion={self.name!r} needs {asked_words(self.needs)}, which "
-                f"{type(model).__name__} is not; write criterion='aic'"
-            )
+        self._require(model)
         try:
             return self.function(model)
         except MixcheckError:
@@ -99,6 +116,13 @@ class Criterion:
                 f"the criterion raised {type(error).__name__}: {shown(str(error))} on the model "
                 f"{shown(name)}; it must give a number for a fitted model"
             ) from error
+
+    def _require(self, model: object) -> None:
+        if not isinstance(port_of(model), self.needs):
+            raise OptionError(
+                f"criterion={self.name!r} needs {asked_words(self.needs)}, which "
+                f"{type(model).__name__} is not; write criterion='aic'"
+            )
 
     def score(self, result: object) -> Score:
         """A result on the scale of the ranking."""

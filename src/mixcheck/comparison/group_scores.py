@@ -112,11 +112,17 @@ class GroupScores(Record):
         """
         if not isinstance(other, GroupScores):
             raise OptionError(f"scores of mixcheck.logo are compared, found {shown(other)}")
-        theirs = (other.model, self._matched(other))
+        theirs = (other.model, self.matched(other))
         return subtract_scores((self.model, self.scores), theirs, f"levels of {self.group}")
 
-    def _matched(self, other: GroupScores) -> pd.Series[float]:
-        """The scores of another model, level by level, where both models know their rows."""
+    def matched(self, other: GroupScores) -> pd.Series[float]:
+        """The scores of another model in the order of these, where both models know their rows.
+
+        Raises
+        ------
+        ComparisonError
+            If the data differ.
+        """
         first, second = self.subject, other.subject
         if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
             return other.scores

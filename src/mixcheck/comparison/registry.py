@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from mixcheck.comparison.conditional import CAIC
-from mixcheck.comparison.criteria import AIC, BIC
+from mixcheck.comparison.criteria import AIC, AICC, BIC
 from mixcheck.comparison.criterion import Criterion, CriterionFunction
 from mixcheck.comparison.group_scores import LOGO
+from mixcheck.comparison.quasi_aic import QAIC
 from mixcheck.comparison.row_scores import LOO
+from mixcheck.comparison.takeuchi import TIC
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
 
 __all__ = ["CRITERIA", "get_criterion"]
 
-CRITERIA: dict[str, Criterion] = {one.name: one for one in (AIC, BIC, CAIC, LOGO, LOO)}
+CRITERIA: dict[str, Criterion] = {
+    one.name: one for one in (AIC, AICC, BIC, CAIC, LOGO, LOO, QAIC, TIC)
+}
 
 
 def get_criterion(criterion: str | CriterionFunction) -> Criterion:

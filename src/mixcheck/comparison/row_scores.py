@@ -114,11 +114,17 @@ class RowScores(Record):
         if not isinstance(other, RowScores):
             raise OptionError(f"scores of mixcheck.loo are compared, found {shown(other)}")
         return subtract_scores(
-            (self.model, self.scores), (other.model, self._matched(other)), "rows"
+            (self.model, self.scores), (other.model, self.matched(other)), "rows"
         )
 
-    def _matched(self, other: RowScores) -> pd.Series[float]:
-        """The scores of another model, row by row, where both models know their rows."""
+    def matched(self, other: RowScores) -> pd.Series[float]:
+        """The scores of another model in the order of these, where both models know their rows.
+
+        Raises
+        ------
+        ComparisonError
+            If the data differ.
+        """
         first, second = self.subject, other.subject
         if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
             return other.scores

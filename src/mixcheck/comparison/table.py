@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
-import pandas as pd
 
-from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NOT_STORED, Finite
-from mixcheck.comparison.criteria import AIC, BIC, aic, bic
+from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls
+from mixcheck.comparison.compared import ComparedModel, Comparison
+from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.criterion import Criterion, CriterionFunction, Score, paired_error
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.nesting import why_not_nested
 from mixcheck.comparison.ranking import (
-    CLOSE,
     SMALLEST_TIE,
     TIE,
     Standing,
     akaike_weights,
     rank_order,
 )
-from mixcheck.comparison.record import Record
 from mixcheck.comparison.registry import get_criterion
 from mixcheck.comparison.same_data import (
     formula_of,
@@ -32,158 +30,14 @@ from mixcheck.comparison.same_data import (
     require_one_likelihood,
     require_same_data,
 )
-from mixcheck.display.document import Block, Document, Paragraph, Places, PValue, Table
-from mixcheck.display.numerals import format_number
+from mixcheck.comparison.weights import LeftOutScores, Weighting, align_scores, weigh
 from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.options import require_choice
 from mixcheck.port import Comparable, Converging, Ported
 
-__all__ = ["ComparedModel", "Comparison", "compare"]
+__all__ = ["ComparedModel", "Comparison", "TableWeights", "compare"]
 
-# Criteria that every table shows.
-_SHOWN = (AIC.heading, BIC.heading)
-
-
-@dataclass(frozen=True)
-class ComparedModel:
-    """One row of a comparison.
-
-    Attributes
-    ----------
-    model, formula, family : str
-    df : int
-        Number of estimated parameters.
-    llf, aic, bic : float
-    caic : float or None
-        Conditional AIC, where that is the criterion.
-    delta : float
-        Criterion minus that of the best model.
-    weight : float
-        Share of ``exp(-delta / 2)``; the weights of all models sum to one.
-    lrt_against : str or None
-        The largest simpler model that is nested in this one.
-    lrt_statistic, lrt_df, lrt_pvalue : number or None
-        The likelihood-ratio test against it.
-    converged : bool or None
-        None where the model does not say.
-    lrt_boundary : bool or None
-        Whether the p-value of the test is that of a mixture of chi-squares.
-    effective_df : float or None
-        Degrees of freedom that the criterion counts, where it counts them: those of the
-        conditional AIC, and the optimism of the log-likelihood where a score is the criterion.
-    criterion : float
-        What the models are ranked by; a log score times -2.
-    delta_se : float or None
-        Standard error of the difference to the best model, over pairs of rows or groups; None
-        where the criterion has none.
-    limited : tuple of str
-        Parameters without a finite estimate.
-    """
-
-    model: str
-    formula: str
-    family: str
-    df: int
-    llf: float
-    aic: float
-    bic: float
-    caic: Finite | None
-    delta: float
-    weight: float
-    lrt_against: str | None
-    lrt_statistic: Finite | None
-    lrt_df: int | None
-    lrt_pvalue: Finite | None
-    converged: bool | None
-    lrt_boundary: bool | None = None
-    effective_df: Finite | None = None
-    criterion: Finite = np.nan
-    delta_se: Finite | None = None
-    limited: tuple[str, ...] = field(default=(), metadata=NOT_STORED)
-
-
-@answer_methods
-@dataclass(frozen=True, repr=False)
-class Comparison(Record):
-    """Models of one data set, the best first.
-
-    Attributes
-    ----------
-    models : tuple of ComparedModel
-    criterion : str
-        Its name: "aic", "bic", "caic", "logo", "loo", or that of a function.
-    nobs : int
-        Number of observations, which is also the sample size of the BIC.
-    remarks : tuple of str
-        Sentences on what the table rests on.
-    heading : str
-        The criterion as pages show it.
-    """
-
-    models: tuple[ComparedModel, ...]
-    criterion: str
-    nobs: int
-    remarks: tuple[str, ...] = ()
-    heading: str = field(default="", metadata=NOT_STORED)
-
-    _computed: ClassVar = ("verdict", "limited")
-
-    @property
-    def best(self) -> ComparedModel:
-        """The model with the smallest criterion; of a tie, that with fewer parameters."""
-        return self.models[0]
-
-    @property
-    def verdict(self) -> str:
-        """Which model is best and by how much, in a sentence."""
-        return _verdict_words(self.models, self.heading or self.criterion)
-
-    @property
-    def limited(self) -> dict[str, tuple[str, ...]]:
-        """Parameters without a finite estimate, by the names of the models that have any."""
-        return {model.model: model.limited for model in self.models if model.limited}
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each model, the best first.
-
-        Returns
-        -------
-        DataFrame
-            model, formula, family, df, llf, aic, bic, caic, delta, weight, lrt_against,
-            lrt_statistic, lrt_df, lrt_pvalue, converged, lrt_boundary, effective_df, criterion,
-            delta_se. What does not apply is missing.
-        """
-        frame = pd.DataFrame([_columns(model) for model in self.models])
-        return frame.astype(
-            {
-                "lrt_boundary": "boolean",
-                "effective_df": "float64",
-                "delta_se": "float64",
-                "caic": "float64",
-                "lrt_against": "str",
-                "lrt_statistic": "float64",
-                "lrt_df": "Int64",
-                "lrt_pvalue": "float64",
-                "converged": "boolean",
-            }
-        )
-
-    def document(self) -> Document:
-        """The comparison as a page: verdict, ranking, formulas, remarks."""
-        blocks: list[Block] = [
-            Paragraph(self.verdict),
-            _ranking(self.models, self.heading or self.criterion),
-            _formulas(self.models),
-            *(Paragraph(remark, quiet=True) for remark in self.remarks),
-        ]
-        return Document("Model comparison", tuple(blocks))
-
-    def __repr__(self) -> str:
-        return f"<Comparison of {len(self.models)} models by {self.criterion}: {self.verdict}>"
-
-
-def _columns(model: ComparedModel) -> dict[str, object]:
-    """All fields with one value."""
-    return {name: value for name, value in asdict(model).items() if name != "limited"}
+TableWeights: TypeAlias = Literal["akaike", "stacking", "pseudo-bma", "pseudo-bma+"]
 
 
 @answer_calls
@@ -191,6 +45,7 @@ def compare(
     models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
     *,
     criterion: str | CriterionFunction = "aic",
+    weights: TableWeights = "akaike",
 ) -> Comparison:
     """Rank models that were fitted to the same data.
 
@@ -198,14 +53,18 @@ def compare(
     ----------
     models : mapping of name to Comparable, or sequence of Comparable
         At least two; those of a sequence are called "model 1", "model 2" and so on.
-    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+    criterion : {"aic", "aicc", "bic", "caic", "logo", "loo", "qaic", "tic"} or callable
         AIC and BIC are those of the marginal likelihood and judge predictions for new groups,
-        as does ``"logo"``, the score of groups left out; ``"caic"`` and ``"loo"``, the score of
-        rows left out, judge predictions for the groups of the data. The BIC takes the number of
-        observations. Scores are ranked by minus twice their total, the scale of the AIC, and
+        as do ``"tic"`` and ``"logo"``, the score of groups left out; ``"caic"`` and ``"loo"``,
+        the score of rows left out, judge predictions for the groups of the data. ``"aicc"`` and
+        BIC take the number of observations, ``"qaic"`` the dispersion of the model with most
+        parameters. Scores are ranked by minus twice their total, the scale of the AIC, and
         their differences have standard errors over pairs of rows or groups. A function takes
         a fitted model to a number, smaller for a better model, or to a record with a `value`,
         or with log `scores` and their `total`.
+    weights : {"akaike", "stacking", "pseudo-bma", "pseudo-bma+"}
+        Shares of ``exp(-criterion / 2)``; or, where the criterion is a score of what was left
+        out, those of `mixcheck.model_weights`.
 
     Returns
     -------
@@ -235,14 +94,17 @@ def compare(
     'seasonal has the lowest AIC; the next is constant, 19.6 units above.'
     """
     ranked_by = get_criterion(criterion)
+    require_choice("weights", weights, get_args(TableWeights))
     given = _given(models)
     named = {label: require_comparable(model, "compare") for label, model in given.items()}
     require_same_data(named)
     require_one_likelihood(named)
+    ranked_by = ranked_by.for_models(_largest(named, given))
     results = [ranked_by.rate(model, label) for label, model in given.items()]
     scores = [ranked_by.score(result) for result in results]
     tests = {label: _test_against_simpler(label, named) for label in named}
-    rows = _rows(named, ranked_by, scores, tests)
+    shares, words = _weigh(weights, named, ranked_by, results, scores)
+    rows = _rows(named, ranked_by, scores, tests, shares)
     standings = [Standing(row.criterion, row.df, row.llf, bool(row.limited)) for row in rows]
     order = rank_order(standings, TIE if isinstance(criterion, str) else SMALLEST_TIE)
     errors = _errors(ranked_by, results, scores, order[0])
@@ -250,9 +112,22 @@ def compare(
         models=tuple(replace(rows[k], delta_se=errors[k]) for k in order),
         criterion=ranked_by.name,
         nobs=next(iter(named.values())).nobs,
-        remarks=(*_remarks(rows, named, tests), *_notes(named, results, errors)),
+        remarks=(
+            *_remarks(rows, named, tests),
+            *ranked_by.remarks,
+            *words,
+            *_notes(named, results, errors, weights),
+        ),
         heading=ranked_by.heading,
     )
+
+
+def _largest(
+    named: Mapping[str, Comparable], given: Mapping[str, Comparable | Ported]
+) -> Comparable | Ported:
+    """The model with most parameters; of several, that with the highest likelihood."""
+    label = max(named, key=lambda one: (named[one].n_parameters, named[one].llf))
+    return given[label]
 
 
 def _errors(
@@ -265,8 +140,44 @@ def _errors(
     return [paired_error(score, scores[best]) for score in scores]
 
 
+_WORDS: dict[Weighting, str] = {
+    "stacking": (
+        "Weights are those with which the mixture of the predictions has the best score (stacking)"
+        ": a model that is poor alone has some where it is right and the others are wrong."
+    ),
+    "pseudo-bma": "Weights are shares of exp(score) (pseudo-BMA).",
+    "pseudo-bma+": (
+        "Weights are shares of exp(score), averaged over the Bayesian bootstrap (pseudo-BMA+)."
+    ),
+}
+
+
+def _weigh(
+    weights: TableWeights,
+    named: Mapping[str, Comparable],
+    criterion: Criterion,
+    results: Sequence[Any],
+    scores: Sequence[Score],
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """A weight for each model, (k,), and what to say of them."""
+    if weights == "akaike":
+        return akaike_weights(np.array([score.value for score in scores]))[1], ()
+    if not all(isinstance(result, LeftOutScores) for result in results):
+        raise OptionError(
+            f"weights={weights!r} are those of scores of what was left out, and "
+            f"criterion={criterion.name!r} has none; write criterion='loo' or 'logo', or "
+            "weights='akaike'"
+        )
+    method = cast(Weighting, weights)
+    found = weigh(align_scores(dict(zip(named, results, strict=True))), method)
+    return found.to_numpy(), (_WORDS[method],)
+
+
 def _notes(
-    named: Mapping[str, Comparable], results: Sequence[Any], errors: Sequence[float | None]
+    named: Mapping[str, Comparable],
+    results: Sequence[Any],
+    errors: Sequence[float | None],
+    weights: TableWeights,
 ) -> list[str]:
     """What the results say of themselves, and of their differences."""
     notes = [
@@ -275,9 +186,10 @@ def _notes(
         for note in getattr(result, "notes", ())
     ]
     if any(error is not None for error in errors):
+        ignored = "; the weights take no account of them" if weights == "akaike" else ""
         notes.append(
             "The standard errors are those of the differences to the best model, over pairs of "
-            "rows or groups; the weights take no account of them."
+            f"rows or groups{ignored}."
         )
     return notes
 
@@ -334,9 +246,10 @@ def _rows(
     criterion: Criterion,
     scores: Sequence[Score],
     tests: Mapping[str, _Test],
+    weights: FloatArray,
 ) -> list[ComparedModel]:
     """A row for each model, in the order given."""
-    deltas, weights = akaike_weights(np.array([score.value for score in scores]))
+    deltas, _ = akaike_weights(np.array([score.value for score in scores]))
     return [
         _row(label, model, tests[label], criterion, score, delta, weight)
         for (label, model), score, delta, weight in zip(
@@ -418,82 +331,3 @@ def _changed(named: Mapping[str, Comparable]) -> list[str]:
 def _method(model: Comparable) -> str:
     parts = (model.description.get("method"), model.description.get("hessian"))
     return ", ".join(str(part) for part in parts if part)
-
-
-def _verdict_words(models: Sequence[ComparedModel], criterion: str) -> str:
-    best, *others = models
-    lost = f" {best.model} has no finite estimate of {', '.join(best.limited)}."
-    return f"{_order_words(best, others, criterion)}{lost if best.limited else ''}"
-
-
-def _order_words(best: ComparedModel, others: Sequence[ComparedModel], criterion: str) -> str:
-    close = [model.model for model in others if model.delta <= max(CLOSE, model.delta_se or 0.0)]
-    if not close:
-        units = format_number(others[0].delta)
-        return (
-            f"{best.model} has the lowest {criterion}; the next is {others[0].model}, "
-            f"{units} units above."
-        )
-    if best.delta > 0.0:
-        lowest = min(others, key=lambda model: model.delta)
-        return (
-            f"{best.model} and {lowest.model} tie for the lowest {criterion}, and {best.model} "
-            "has fewer parameters."
-        )
-    error = "" if best.delta_se is None else " or one standard error"
-    names = close[0] if len(close) == 1 else f"{', '.join(close[:-1])} and {close[-1]}"
-    return (
-        f"{best.model} has the lowest {criterion}, but {names} "
-        f"{'is' if len(close) == 1 else 'are'} within {format_number(CLOSE)} units{error}: the "
-        "data hardly tell them apart."
-    )
-
-
-def _ranking(models: Sequence[ComparedModel], criterion: str) -> Table:
-    own = criterion not in _SHOWN
-    counted = any(model.effective_df is not None for model in models)
-    paired = any(model.delta_se is not None for model in models)
-    columns = (
-        *("model", "df", "log-lik.", *_SHOWN),
-        *(("effective df",) if counted else ()),
-        *((criterion,) if own else ()),
-        "difference",
-        *(("s.e.",) if paired else ()),
-        *("weight", "test against", "p"),
-    )
-    rows = tuple(
-        (
-            model.model,
-            model.df,
-            Places(model.llf, 2),
-            Places(model.aic, 2),
-            Places(model.bic, 2),
-            *((_places(model.effective_df),) if counted else ()),
-            *((_places(model.criterion),) if own else ()),
-            Places(model.delta, 2),
-            *((_places(model.delta_se),) if paired else ()),
-            PValue(model.weight),
-            _test_words(model),
-            PValue(model.lrt_pvalue),
-        )
-        for model in models
-    )
-    return Table(columns, rows)
-
-
-def _test_words(model: ComparedModel) -> str:
-    if model.lrt_against is None:
-        return ""
-    statistic = format_number(model.lrt_statistic)
-    law = "mixture of chi-squares" if model.lrt_boundary else f"chi-square({model.lrt_df})"
-    return f"{model.lrt_against}: {law}, {statistic}"
-
-
-def _places(value: float | None) -> Places | None:
-    return None if value is None else Places(value, 2)
-
-
-def _formulas(models: Sequence[ComparedModel]) -> Table:
-    states = {True: "yes", False: "no", None: "unknown"}
-    rows = tuple((m.model, m.formula, m.family, states[m.converged]) for m in models)
-    return Table(("model", "formula", "family", "converged"), rows)

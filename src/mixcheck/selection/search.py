@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from mixcheck.comparison.criterion import CriterionFunction, paired_error
+from mixcheck.comparison.criterion import Criterion, CriterionFunction, paired_error
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.registry import get_criterion
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -75,7 +75,7 @@ def search_models(
     fit : callable
         Takes a candidate to a fitted model. All models must be of the same data. It must
         pickle where processes are used, and give the same fit whenever it is called.
-    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+    criterion : {"aic", "aicc", "bic", "caic", "logo", "loo", "qaic", "tic"} or callable
         A function takes a fitted model to a number, smaller for a better model, or to a record
         with a `value`, or with log `scores` and their `total`.
     search : {"all", "greedy", "beam"}
@@ -109,7 +109,7 @@ def search_models(
     _require_options(search, width, max_models, checked)
     require_workers(n_jobs)
     require_progress(progress)
-    ranked_by = get_criterion(criterion)
+    ranked_by = _settled(get_criterion(criterion), start, fit)
     tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
     explored, path = explore(
         start,
@@ -148,10 +148,17 @@ def search_models(
         importance=_importance(models),
         gated=check is not None,
         seed=seed,
-        remarks=(*remarks, WEIGHTS, INFERENCE),
+        remarks=(*remarks, *ranked_by.remarks, WEIGHTS, INFERENCE),
         reports=reports,
     )
     return _with_fit(selection, [t.candidate for t in ranked], fit)
+
+
+def _settled(criterion: Criterion, start: Sequence[Candidate], fit: Fit) -> Criterion:
+    """The criterion with what all models share taken from the first, which has every term."""
+    if criterion.by_largest is None or not start:
+        return criterion
+    return criterion.for_models(fit(start[0]))
 
 
 def _require_options(search: str, width: int, max_models: int, checked: int | str) -> None:

@@ -100,9 +100,9 @@ def select(
         Several, in place of `family`: all for counts, or all for measurements.
     zi, dispersion : str, None, or sequence of them
         Choices of the one-sided formulas, such as ``[None, "~ 1"]``.
-    criterion : {"aic", "bic", "caic", "logo", "loo"} or callable
+    criterion : {"aic", "aicc", "bic", "caic", "logo", "loo", "qaic", "tic"} or callable
         A function takes a fit to a number, smaller for a better model. "caic", "logo" and "loo"
-        cost more than a fit; "aic" and "bic" do not.
+        cost more than a fit; the others do not. "qaic" takes the dispersion of the full model.
     search : {"all", "greedy", "beam"}
         All candidates; or from the largest model on, step by step, to the best neighbour of
         the best model so far, or of the best `width` of them.
