@@ -109,7 +109,7 @@ def qaic(
         dispersion = model
     if isinstance(dispersion, int | float | np.number) and not isinstance(dispersion, bool):
         factor = require_number("dispersion", dispersion, 1.0, _MOST, example=1.5, ends=True)
-        notes = (f"The dispersion is {factor:.4g}, as it was given.",)
+        notes: tuple[str, ...] = (f"The dispersion is {factor:.4g}, as it was given.",)
     else:
         factor, notes = _estimate(fitted, dispersion, count)
     value = -2.0 * fitted.llf / factor + 2.0 * (fitted.n_parameters + 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -168,9 +168,8 @@ def _weigh(
             f"criterion={criterion.name!r} has none; write criterion='loo' or 'logo', or "
             "weights='akaike'"
         )
-    method = cast(Weighting, weights)
-    found = weigh(align_scores(dict(zip(named, results, strict=True))), method)
-    return found.to_numpy(), (_WORDS[method],)
+    found = weigh(align_scores(dict(zip(named, results, strict=True))), weights)
+    return np.asarray(found, dtype=np.float64), (_WORDS[weights],)
 
 
 def _notes(

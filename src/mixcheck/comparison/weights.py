@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeAlias, cast, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,9 @@ def align_scores(scores: object) -> pd.DataFrame:
     return pd.DataFrame(table, first.scores.index)
 
 
-def weigh(scores: pd.DataFrame, method: Weighting, draws: int = 1000, seed: int = 1) -> Any:
+def weigh(
+    scores: pd.DataFrame, method: Weighting, draws: int = 1000, seed: int = 1
+) -> pd.Series[float]:
     """Weights of the columns of a table of log scores, (k,)."""
     values = scores.to_numpy(dtype=np.float64)
     if method == "stacking":
@@ -153,7 +155,8 @@ def weigh(scores: pd.DataFrame, method: Weighting, draws: int = 1000, seed: int 
 
 def _shares(totals: FloatArray) -> FloatArray:
     """Shares of ``exp(total)`` along the last axis."""
-    return np.exp(totals - logsumexp(totals, axis=-1, keepdims=True))
+    shares: FloatArray = np.exp(totals - logsumexp(totals, axis=-1, keepdims=True))
+    return shares
 
 
 def _bootstrapped(values: FloatArray, draws: int, seed: int) -> FloatArray:
@@ -188,27 +191,29 @@ def stack(values: FloatArray) -> FloatArray:
             break
         weights = weights * slope
         weights /= weights.sum()
-    return cast(FloatArray, weights)
+    return weights
 
 
 def _searched(density: FloatArray, start: FloatArray) -> FloatArray:
     """The weights by sequential quadratic programming; the start where that went nowhere."""
-    from scipy.optimize import minimize
+    from scipy.optimize import LinearConstraint, minimize
 
     def loss(w: FloatArray) -> tuple[float, FloatArray]:
         mixture = np.maximum(density @ w, 1e-300)
         return -float(np.mean(np.log(mixture))), -np.mean(density / mixture[:, None], axis=0)
 
-    found = minimize(
+    search: Any = minimize
+    found = search(
         loss,
         start,
         jac=True,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * start.size,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": np.ones_like},
+        constraints=LinearConstraint(np.ones((1, start.size)), 1.0, 1.0),
         options={"ftol": 1e-14, "maxiter": 500},
     )
     # What the EM steps start from must be positive, or it stays at zero.
-    weights = np.maximum(np.where(np.isfinite(found.x), found.x, start), 1e-12)
+    reached: FloatArray = np.asarray(found.x, dtype=np.float64)
+    weights: FloatArray = np.maximum(np.where(np.isfinite(reached), reached, start), 1e-12)
     weights /= weights.sum()
     return weights if loss(weights)[0] <= loss(start)[0] else start
