@@ -69,6 +69,10 @@ class PredictorFormula:
     random: tuple[RandomTerm, ...] = ()
     offsets: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        # Of one text, which knows its own: predictors are looked up in each fit.
+        return hash(self.fixed)
+
     def terms(self) -> tuple[str, ...]:
         """Everything that is summed, as text."""
         # Braces tell the parser that an expression is one; a reader does not need them.
@@ -112,6 +116,9 @@ class ModelFormula:
     response: ResponseFormula
     predictors: tuple[tuple[str, PredictorFormula], ...]
     shapes: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     @property
     def left_side(self) -> str:

@@ -115,6 +115,17 @@ class RandomBlock:
         return self.codes * len(self.effects) + self.positions
 
     @cached_property
+    def is_intercept(self) -> bool:
+        """Whether its one effect is an intercept of every row."""
+        return self.Z.shape[1] == 1 and bool((self.Z == 1.0).all())
+
+    @cached_property
+    def mean_squares(self) -> FloatArray:
+        """``Z'Z / n``, (q, q)."""
+        out: FloatArray = self.Z.T @ self.Z / len(self.Z)
+        return out
+
+    @cached_property
     def independent(self) -> BoolArray:
         """Which effects are no linear combinations of those before them, (q,)."""
         return independent_columns(self.Z)

@@ -15,6 +15,8 @@ for, whose own criteria have none.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.special import log_ndtr
 
@@ -82,7 +84,7 @@ def _counted(problem: Problem) -> BoolArray:
 
 def is_intercept(term: Term) -> bool:
     """Whether a random term is an intercept of every row, its levels being independent."""
-    return not term.tied and term.block.Z.shape[1] == 1 and bool((term.block.Z == 1.0).all())
+    return not term.tied and term.block.is_intercept
 
 
 def _levels(problem: Problem, term: Term) -> IntArray:
@@ -140,8 +142,10 @@ def wide_terms(problem: Problem, optimum: Optimum) -> tuple[Term, ...]:
         link = _two_ended(problem, term.predictor)
         assert link is not None
         theta = optimum.psi[problem.n_beta :]
-        spread = term.block.Z @ term.units(theta[term.theta])
-        deviation = float(np.sqrt(np.mean(np.einsum("ij,ij->i", spread, spread))))
+        units = term.units(theta[term.theta])
+        # The mean of ``z'L L'z`` over the rows.
+        square = float(np.vdot(units, term.block.mean_squares @ units))
+        deviation = math.sqrt(max(square, 0.0))
         if deviation > _WIDE[link]:
             out.append(term)
     return tuple(out)

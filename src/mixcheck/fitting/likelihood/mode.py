@@ -153,7 +153,10 @@ def predictors(
 
 
 def _inner(a: Sequence[FloatArray], b: Sequence[FloatArray]) -> float:
-    return float(sum(np.vdot(x, y) for x, y in zip(a, b, strict=True)))
+    total = 0.0
+    for x, y in zip(a, b, strict=True):
+        total += float(np.vdot(x, y))
+    return total
 
 
 def whitened(
@@ -174,9 +177,9 @@ def evaluate_density(
     """``h(u) = u'u / 2 - sum_i l_i`` and derivatives of l; ``u'u`` without fixed effects."""
     eta = predictors(problem, base, roots, u)
     d = problem.derivatives(eta, order)
-    white = [
-        whiten_effects(root, part) for root, part in zip(roots, _shrunk(problem, u), strict=False)
-    ]
+    white = _shrunk(problem, u)
+    if problem.latent.tied:
+        white = [whiten_effects(root, e) for root, e in zip(roots, white, strict=False)]
     energy = 0.5 * _inner(white, white) - float(np.add.reduce(d.value))
     return Point(u, eta, d, order, energy, problem.latent, white)
 
@@ -189,8 +192,11 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``, (q, m) per factor: ``Lambda' Z' l' - u``, for fixed effects without u."""
     scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
-    parts = zip(scores, roots, point.white, strict=False)
-    return [*(a - unwhiten(root, e) for a, root, e in parts), *scores[len(point.white) :]]
+    pulls = point.white
+    if problem.latent.tied:
+        pulls = [unwhiten(root, e) for root, e in zip(roots, pulls, strict=False)]
+    ascents = [a - e for a, e in zip(scores, pulls, strict=False)]
+    return [*ascents, *scores[len(pulls) :]]
 
 
 def build_system(
