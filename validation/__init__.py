@@ -1,0 +1,1 @@
+"""Comparisons of mixcheck with the outside world; nothing here is part of the package."""

@@ -1,0 +1,1 @@
+"""Published numbers of other systems, one module a system, each beside ours."""
