@@ -39,7 +39,7 @@ _EPILEPSY = (
     Number(
         "se V4",
         "0.90",
-        note="The quoted 0.90 for the standard error of V4 is a misprint: it is ten times too large.",
+        note="The quoted standard error of V4 is a misprint: it is ten times too large.",
     ),
     Number("sd subject", "0.48"),
     Number("se sd subject", "0.06", another=True, note=EXPECTED),
