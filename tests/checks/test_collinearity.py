@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 import mixcheck as mc
 from mixcheck.checks.collinearity import Collinearity, inflation_factors
@@ -39,6 +38,9 @@ def test_without_random_effects_it_is_the_factor_of_linear_regression():
     frame = data()
     fit = mc.glmm("y ~ x + z + w", frame)
     factors = inflation_factors(port_of(fit).part_estimates["mean"])
+    # A second of imports, for this test alone.
+    from statsmodels.stats.outliers_influence import variance_inflation_factor
+
     X = np.column_stack([np.ones(300), frame[["x", "z", "w"]]])
     for k, name in enumerate("xzw", start=1):
         assert factors[name] == pytest.approx(variance_inflation_factor(X, k), rel=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import subprocess
 import time
@@ -56,6 +57,7 @@ SCRIPTS = [
 ]  # fmt: skip
 
 
+@functools.cache
 def table() -> pd.DataFrame:
     """Columns of every kind."""
     rng = np.random.default_rng(1)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from statsmodels.stats.multitest import multipletests
 
 from mixcheck.report.adjustment import (
     Pool,
@@ -134,6 +133,8 @@ def test_one_pool_is_westfall_young(values, alternative):
 @pytest.mark.slow
 def test_no_pool_is_holm():
     """Without replicates the rule is Holm's, as statsmodels has it, ties included."""
+    from statsmodels.stats.multitest import multipletests
+
     rng = np.random.default_rng(1)
     for tests in range(1, 40):
         pvalues = np.round(rng.uniform(size=tests) ** 4, rng.integers(1, 6))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import pickle
-from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -413,14 +411,6 @@ def test_words(cbpp: mc.GLMM) -> None:
     text = str(cbpp.summary())
     for piece in ("incidence / size ~ period", "binomial (logit)", "herd", "-1.3985", "194.0526"):
         assert piece in text
-
-
-@pytest.mark.parametrize("module", ["mixcheck.fitting.results.glmm_fit", "mixcheck.fitting.glmm"])
-def test_examples(module: str) -> None:
-    """The examples of the docstrings run."""
-    held = doctest.testmod(import_module(module))
-    assert held.attempted > 0
-    assert held.failed == 0
 
 
 def test_unobserved_dispersion(small: SimpleNamespace) -> None:

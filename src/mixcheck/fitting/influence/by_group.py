@@ -167,6 +167,8 @@ def group_logliks(
 ) -> FloatArray:
     """Log-likelihood of each group, (G,), at common parameters, (P,), or at its own, (G, P).
 
+    ``l_g(psi) = -D_g(psi) / 2``, D_g the deviance of its rows, with ``l = sum_g l_g``.
+
     Raises
     ------
     OptionError
@@ -190,7 +192,8 @@ def differentiate_groups(
 ) -> GroupDerivatives:
     """Gradient and information of each group's log-likelihood.
 
-    The gradients are exact; the information is by central differences of them.
+    ``s_g = -dD_g/dpsi / 2`` and ``I_g = d2D_g/dpsi dpsi' / 2``, D_g the deviance of its rows. The
+    gradients are exact; the information is by central differences of them.
 
     Parameters
     ----------
@@ -228,6 +231,10 @@ def _differentiate_together(
     at: GroupEvaluation,
     scale: FloatArray,
 ) -> GroupDerivatives:
+    """The same for all groups at once: ``(D_g'(psi + h s) - D_g'(psi - h s)) / 2h`` for columns s.
+
+    These are ``D_g'' S`` for S the `scale` of all columns.
+    """
     psi, together = at.whole.psi, method.approximation.evaluate_groups
     columns = []
     for step in _STEP * scale.T:
@@ -244,6 +251,8 @@ def predict_group(
     problem: Problem, method: Method, grouping: Grouping, k: int, psi: FloatArray, root: FloatArray
 ) -> float:
     """Joint log density of level k given the other rows, the model fitted to these.
+
+    ``log f(y_k | y_-k; psi_-k) = (D(psi_-k; y_-k) - D(psi_-k; y)) / 2``.
 
     Raises
     ------

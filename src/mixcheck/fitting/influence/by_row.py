@@ -40,7 +40,7 @@ class HeldDistribution:
         return (predictor[self.problem.order], *self.others)
 
     def log_density(self, predictor: FloatArray) -> FloatArray:
-        """Log density of the response, times its weight, (n,)."""
+        """Log density of the response, times its weight, ``w_i l_i(eta_i)``, (n,)."""
         problem = self.problem
         value = problem.family.log_density(problem.data, self._eta(predictor))
         return problem.to_design(value if problem.weights is None else problem.weights * value)
@@ -87,6 +87,10 @@ def find_row_posterior(
 ) -> RowPosterior:
     """The posterior of each row's predictor, to second order around its mode.
 
+    ``N(eta_i, m_i' H^-1 m_i + g_i' C g_i)``, eta_i at the conditional modes, with the slope
+    ``l_i'(eta_i)`` and the information ``-l_i''(eta_i)`` of the row itself beside it. H is the
+    curvature at the modes, g_i the derivative of eta_i in the estimates, and C their covariance.
+
     Parameters
     ----------
     problem : Problem
@@ -124,6 +128,8 @@ def predict_row(
     problem: Problem, method: Method, row: int, psi: FloatArray, root: FloatArray
 ) -> RowPosterior:
     """The posterior of one row's predictor given the other rows, the model fitted to these.
+
+    ``N(eta_i, m_i' H^-1 m_i + g_i' C g_i)`` as in `find_row_posterior`, all of it without row i.
 
     Parameters
     ----------
@@ -187,7 +193,10 @@ def _find(problem: Problem, psi: FloatArray) -> Mode:
 def _parameter_part(
     problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray
 ) -> FloatArray:
-    """Variance of each mean predictor through the estimates, the modes following, (n,)."""
+    """``g' C g``, (n,): variance of each mean predictor through the estimates, the modes following.
+
+    As ``(g s)' (C / s s') (g s)`` with the standard errors s, in which the derivatives g are taken.
+    """
     units = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     moving = np.flatnonzero(units)
     if not moving.size:
@@ -209,4 +218,5 @@ def _slope(problem: Problem, mode: Mode, psi: FloatArray, direction: FloatArray)
 
 
 def _mean_part(problem: Problem, effects: Sequence[FloatArray]) -> FloatArray | None:
+    """``Z b`` of the mean, (n,)."""
     return problem.latent.gather(effects, len(problem.X))[0]

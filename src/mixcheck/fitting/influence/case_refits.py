@@ -138,6 +138,8 @@ def find_predictors(
 ) -> FloatArray:
     """Predictors of some rows, each with its response replaced, at parameters of its own.
 
+    ``eta_i = o_i + x_i' beta + z_i' Lambda u_hat``, u_hat the modes given the replaced response.
+
     Parameters
     ----------
     perturbed : Perturbed
@@ -260,8 +262,8 @@ def refit_row(
 ) -> FloatArray | None:
     """Predictors of one row after a refit with its response replaced.
 
-    Quasi-Newton from `psi` with the inverse Hessian of the original fit; the last step is
-    taken to first order.
+    Quasi-Newton from `psi` with the inverse Hessian B of the original fit, updated on its way; the
+    last step is taken to first order, ``eta(psi) - E B D'(psi)``, E the `effects`.
 
     Parameters
     ----------
@@ -326,7 +328,7 @@ def refit_rows(
 
 
 def _settled(perturbed: Perturbed, row: int, optimum: Optimum, effects: FloatArray) -> FloatArray:
-    """Predictors of a row at an optimum, the last step to which is taken to first order."""
+    """``eta(psi) - E B D'(psi)``, (K,): a row's predictors after a last step to first order."""
     evaluation = optimum.evaluation
     assert evaluation.mode is not None
     eta = np.array([part[row] for part in evaluation.mode.point.eta])

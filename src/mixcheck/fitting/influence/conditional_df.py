@@ -93,7 +93,12 @@ def perturb(
 
 
 def _without_random_effects(problem: Problem) -> Optimism:
-    """The degrees of freedom of the AIC: the number of parameters; of the AICc if Gaussian."""
+    """The degrees of freedom of the AIC: the number of parameters; of the AICc if Gaussian.
+
+    With p coefficients of the mean and one residual variance, ``p + 1``, and by `_finite_sample`
+    ``N (p + 1) / (N - p - 2)`` (Hurvich & Tsai 1989,
+    Biometrika 76, 297-307).
+    """
     by_term = {
         _name(problem, name): float(where.stop - where.start)
         for name, where in zip(problem.family.predictors, problem.beta_slices, strict=True)
@@ -113,6 +118,12 @@ def _name(problem: Problem, predictor: str) -> str:
 
 
 def _linear_mixed(problem: Problem, mode: Mode, optimum: Optimum, *, restricted: bool) -> Optimism:
+    """``sum_i c_i dm_i / dy_i + 1``, m the fitted values, and the term of `_finite_sample`.
+
+    ``c_i = min(w_i, 1)``, and the one is `_share_of_rows`, where rows have weights. What the fitted
+    values follow at given covariances is divided among the terms in the ratio of their parts of
+    the trace of the joint hat matrix (`joint_degrees`).
+    """
     deviation = float(np.exp(mode.point.eta[1][0] - problem.offsets[1][0]))
     errors = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))[problem.n_beta :]
     theta = optimum.psi[problem.n_beta :]
@@ -164,5 +175,5 @@ def _finite_sample(problem: Problem, df: float, *, restricted: bool) -> float:
 
 
 def _share_of_rows(weights: FloatArray, counts: FloatArray) -> float:
-    """The dispersion counts once, unless rows are less than an observation."""
+    """``sum_i c_i w_i / sum_i w_i``: one, unless rows are less than an observation."""
     return float(counts @ weights / weights.sum())

@@ -46,7 +46,11 @@ def chen_stein(problem: Problem, eta: FloatArray, changes: FloatArray) -> FloatA
 def grid_excess(
     perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes, changes: FloatArray
 ) -> FloatArray:
-    """Each row's share of the optimism after the changes of each node, (n,)."""
+    """Each row's share of the optimism after the changes of each node, (n,).
+
+    ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }`` for the probabilities p of a row's
+    response and its predictors zeta(k) after a fit to k in its place, interpolated between nodes.
+    """
     out = np.zeros(perturbed.problem.n)
     for rows in _row_blocks(distribution, nodes):
         for row in _evaluate_nodes(perturbed, distribution, nodes, rows):
@@ -57,7 +61,11 @@ def grid_excess(
 def grid_weights(
     perturbed: Perturbed, distribution: ResponseDistribution, nodes: Nodes
 ) -> FloatArray:
-    """Its derivative in the changes of each node, (T, K, n)."""
+    """Derivative of `grid_excess` in the changes of each node, at none, (T, K, n).
+
+    ``sum_k p_k l_a(k) L_t(k)``, L_t the weights of interpolation and l_a the scores: those of the
+    second term have the expectation zero under the fitted distribution.
+    """
     out = np.zeros((nodes.y.shape[0], distribution.eta.shape[1], distribution.eta.shape[2]))
     for rows in _row_blocks(distribution, nodes):
         for row in _evaluate_nodes(perturbed, distribution, nodes, rows):
@@ -140,7 +148,7 @@ def _excess(row: _Row, changes: FloatArray) -> FloatArray:
 
 
 def _average(mass: FloatArray, values: FloatArray) -> FloatArray:
-    """Sum over the points; those without mass count for nothing, whatever they are."""
+    """``sum_k p_k v_k``, (r,); points without mass count for nothing, whatever they are."""
     mean: FloatArray = np.sum(mass * np.where(mass > 0.0, values, 0.0), axis=0)
     return mean
 

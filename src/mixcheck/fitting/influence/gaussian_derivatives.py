@@ -112,7 +112,7 @@ class LinearMixed:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """R, (n,): copies times what the offset of the log deviation says of the precision."""
+        """R, ``w_i exp(-2 o_i)``, (n,): copies, and o the offset of the log standard deviation."""
         precision: FloatArray = np.exp(-2.0 * self.problem.offsets[1])
         return self.copies * precision
 
@@ -237,6 +237,9 @@ def differentiate_fitted(
 ) -> Response:
     """Derivative of each fitted value in its own response.
 
+    ``dm_i / dy_i = 1 - A_ii / r_i + sum_s (A W_s e)_i / r_i dtheta_s / dy_i``, with the symbols of
+    the head of this module, ``dtheta / dy = H^-1 C``.
+
     Parameters
     ----------
     problem : Problem
@@ -279,7 +282,10 @@ def differentiate_fitted(
 def _differentiate(
     model: LinearMixed, steps: FloatArray, function: Callable[[LinearMixed], FloatArray]
 ) -> list[FloatArray]:
-    """Derivative in each parameter of a function of the model, to the sixth power of the step."""
+    """Derivative in each parameter of a function of the model, to the sixth power of the step.
+
+    ``sum_k w_k (f(theta + k h) - f(theta - k h)) / h``, w = (3/4, -3/20, 1/60).
+    """
     return [
         np.sum(
             [
@@ -308,7 +314,10 @@ def _hessian(
     *,
     restricted: bool,
 ) -> FloatArray:
-    """Hessian in theta of the profiled deviance, halved."""
+    """H of the head of this module, (k, k): Hessian in theta of the profiled deviance, halved.
+
+    ``nu/2 [(2 e'W_t A W_s e - e'W_st e) / y'Ay - q_s q_t / (y'Ay)^2] + 1/2 d2 log det``.
+    """
     nu, rss = scales
     k = len(moved)
     gradients = _differentiate(model, steps, lambda at: at.log_det_gradient(restricted=restricted))

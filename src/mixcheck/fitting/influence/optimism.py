@@ -222,7 +222,8 @@ class OneAtATime:
 def _bending(X: FloatArray, moves: FloatArray, end: int) -> FloatArray:
     """By how much steps (p, n) of a predictor's coefficients grow or shrink, (n,).
 
-    A step to first order is one in the relative change of what comes to an end.
+    A step to first order is one in the relative change of what comes to an end, ``c = -end d`` for
+    ``d = x' dbeta``: the predictor moves by ``-end log(1 + c)``, whose ratio to d this is.
     """
     own = np.einsum("np,pn->n", X, moves)
     bent = bend(_first_order(own[None], (end,)), (end,))[0]
@@ -231,7 +232,10 @@ def _bending(X: FloatArray, moves: FloatArray, end: int) -> FloatArray:
 
 
 def _first_order(changes: FloatArray, ends: Sequence[int]) -> FloatArray:
-    """Changes of predictors, (K, n), as small relative changes of what comes to an end."""
+    """``-end d`` for changes d of predictors, (K, n): small relative changes of what ends.
+
+    What has no end keeps its d.
+    """
     sign = np.array([-end if end else 1 for end in ends], dtype=np.float64)
     out: FloatArray = sign[:, None] * changes
     return out
@@ -305,13 +309,16 @@ def _differentiate(perturbed: Perturbed, targets: Sequence[Observed]) -> Sensiti
 
 
 def _fitted_distribution(perturbed: Perturbed) -> ResponseDistribution:
-    """Each response as fitted."""
+    """Each response as fitted, ``f(y; eta_hat)``."""
     problem, eta = perturbed.problem, np.stack(perturbed.mode.point.eta)
     return ResponseDistribution(problem.family, np.ones(1), eta[None], problem.data.size)
 
 
 def _averaged_distribution(perturbed: Perturbed) -> ResponseDistribution:
-    """Each response averaged over the random effects given the data."""
+    """Each response averaged over the random effects given the data, ``sum_q w_q f(y; eta_q)``.
+
+    eta_q are the points of ``N(mode - M v / 2, m' H^-1 m)``; see `at_estimates`.
+    """
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
     weights, eta = normal_points(*at_estimates(posterior))
@@ -319,7 +326,10 @@ def _averaged_distribution(perturbed: Perturbed) -> ResponseDistribution:
 
 
 def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
-    """Each response as the other rows predict it."""
+    """Each response as the other rows predict it, ``sum_q w_q f(y; eta_q)``.
+
+    eta_q are the points of a normal distribution without the row; see `leave_out`.
+    """
     problem, mode = perturbed.problem, perturbed.mode
     posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
     weights, eta = normal_points(*leave_out(posterior, mode.point.derivatives))

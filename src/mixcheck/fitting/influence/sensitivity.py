@@ -93,7 +93,7 @@ class Sensitivity:
 
     @cached_property
     def moves(self) -> FloatArray:
-        """Changes of all parameters, (T, P, n)."""
+        """``-D''^-1 dD'``: changes of all parameters, (T, P, n)."""
         return self.move_parameters()
 
     def select(self, targets: slice) -> Sensitivity:
@@ -117,6 +117,9 @@ def differentiate_in_data(
     targets: Sequence[Observed],
 ) -> Sensitivity:
     """Respond to the replacement of each row's response by those of `targets`.
+
+    The Hessian ``D''``, the effects ``deta/dpsi`` and the slopes ``dD'`` are central differences
+    along the columns of the `scale` S, ``f' S``, and ``f' = (f' S) S^-1``.
 
     Parameters
     ----------
@@ -218,7 +221,7 @@ def _data_slopes(
 
 
 def _mean_value(problem: Problem, expansion: Expansion) -> FloatArray:
-    """The log density of each row averaged over the nodes, (n,), many nodes in one call."""
+    """``sum_q w_q l(eta_q)`` of each row over the nodes q, (n,), many nodes in one call."""
     out = np.zeros(problem.n)
     together = max(1, _ROWS // max(problem.n, 1))
     for begin in range(0, len(expansion.eta), together):
@@ -242,6 +245,7 @@ def row_leverages(problem: Problem, mode: Mode) -> FloatArray:
 
 
 def _score_changes(problem: Problem, mode: Mode, targets: Sequence[Observed]) -> FloatArray:
+    """``l_a'(target) - l_a'(y)`` at the modes, (T, K, n)."""
     own = np.stack(mode.point.derivatives.first)
     changed = [
         np.stack(problem.with_data(target).derivatives(mode.point.eta, 1).first) - own

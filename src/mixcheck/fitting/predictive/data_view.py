@@ -287,7 +287,11 @@ def see_with(
     conditioning: Conditioning,
     uniform: FloatArray,
 ) -> Iterator[DataView]:
-    """See data sets of which the part at the modes is known, with random effects u."""
+    """See data sets of which the part at the modes is known, with random effects u.
+
+    Residuals are ``F(y-) + U (F(y) - F(y-))``, F given ``eta = o + X beta + Z Lambda u``; marginal
+    ones with F averaged over ``N(o + X beta, z' Lambda Lambda' z)``.
+    """
     problem, family, copies = view.problem, view.problem.family, at_modes.copies
     size = problem.data.size
     if conditioning == "marginal":
@@ -417,7 +421,10 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
 
 
 def _random_variance(view: Viewpoint) -> FloatArray:
-    """Prior variance of the random part of each row's mean predictor, (n,)."""
+    """``sum z' Lambda Lambda' z`` over the factors, (n,): prior variance of each mean predictor.
+
+    Of a factor whose levels are tied by K each term has the factor ``K_jj`` of its level j.
+    """
     latent = view.problem.latent
     if latent.random_predictors not in ((), (0,)):
         raise OptionError(

@@ -84,6 +84,9 @@ def draw_posterior(
 ) -> PosteriorDraw:
     """Draw the random effects from their distribution given the data.
 
+    Its density is proportional to ``exp(sum_i w_i l_i(eta_i(u)))`` times that of the effects
+    before the data, ``exp(-u'u / 2)`` where levels are independent.
+
     Parameters
     ----------
     problem : Problem
@@ -114,7 +117,7 @@ def is_normal(problem: Problem) -> bool:
 
 
 def _draw_normal(problem: Problem, mode: Mode, rng: np.random.Generator) -> list[FloatArray]:
-    """A draw from N(mode, H^-1)."""
+    """A draw from N(mode, H^-1): ``u_hat + L^-T e``, ``H = L L'``, e standard normal."""
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
     return [centre + part for centre, part in zip(mode.point.u, spread, strict=True)]
@@ -170,10 +173,11 @@ def invert_distributions(
 ) -> FloatArray:
     """Effects of the levels of the only factor at which their distributions are `uniform`, (k, m).
 
-    Not a number where a density ends inside the grid.
+    They are found in t, ``u = c + w sinh(a t)`` with ``a = arcsinh(reach / w)`` and t in [-1, 1],
+    where the density is proportional to ``p(u) cosh(a t)``: fine near the mode c, and wide in the
+    tails. Not a number where a density ends inside the grid.
     """
     centre, width = peak.centre, peak.width
-    # u = centre + width sinh(reach t), t in [-1, 1]: fine near the mode, wide in the tails.
     reach = np.arcsinh(_REACH / width)
     nodes = np.linspace(-1.0, 1.0, _NODES)
     table = np.empty((_NODES, centre.size))
@@ -209,7 +213,11 @@ def _row_log_density(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray:
 
 
 def _invert_table(nodes: FloatArray, table: FloatArray, uniform: FloatArray) -> FloatArray:
-    """Invert distributions with tabulated log densities, one per column, at rows of uniforms."""
+    """Invert distributions with tabulated log densities, one per column, at rows of uniforms.
+
+    ``F(t) = U``: log densities between nodes by cubic splines, F by the trapezoidal rule, under
+    which it is a quadratic within a cell.
+    """
     from scipy.interpolate import CubicSpline
 
     fine = np.linspace(-1.0, 1.0, (nodes.size - 1) * _REFINEMENT + 1)
@@ -259,8 +267,9 @@ def _sweep(
     """A draw by Metropolis within Gibbs, as `draw_posterior` where nothing can be inverted.
 
     A level that has moved is a draw given the other factors. So sweeps end once the share of
-    levels that never moved, were moves independent, is below `_UNMOVED`; tied levels move in
-    short steps, and have all `_SWEEPS`.
+    levels that never moved, were moves independent, ``prod_s (1 - a_s)`` over sweeps s with a
+    share of a_s accepted, is below `_UNMOVED`; tied levels move in short steps, and have all
+    `_SWEEPS`.
     """
     white = [rng.standard_normal(f.shape) for f in problem.latent.factors]
     spread = mode.system.factorization.apply_inverse_root(white)
@@ -412,6 +421,10 @@ def _update(
 
     Proposed is ``u' = c + L^-T t``, t multivariate t and ``H = L L'``; it is accepted with
     probability ``min(1, p(u') q(u) / (p(u) q(u')))``. Returned are the levels that were, (m,).
+
+    References
+    ----------
+    Tierney (1994), Annals of Statistics 22, 1701-1762.
     """
     q, m = u.shape
     found = _normal_approximation(block, base)
@@ -505,6 +518,5 @@ def _log_proposal(lower: FloatArray, centred: FloatArray) -> FloatArray:
     q = centred.shape[0]
     white = np.einsum("ijm,im->jm", lower, centred)
     distance = np.einsum("qm,qm->m", white, white)
-
     out: FloatArray = -0.5 * (_T_DEGREES + q) * np.log1p(distance / _T_DEGREES)
     return out

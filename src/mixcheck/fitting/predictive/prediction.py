@@ -76,7 +76,7 @@ def random_variance(part: Predictor, covariances: Mapping[str, FloatArray]) -> F
 def population_probability(
     family: Family, eta: Sequence[FloatArray], variance: FloatArray, k: float
 ) -> FloatArray:
-    """Probability of one value with the random effects of the mean integrated out, (n,).
+    """``E P(y = k; eta + sqrt(v) z)``, z standard normal, (n,): random effects integrated out.
 
     Parameters
     ----------

@@ -177,8 +177,9 @@ def find_modes(
 ) -> tuple[list[FloatArray], list[int]]:
     """Conditional modes of the random effects of each copy, and the copies without.
 
-    Newton's method without step halving, on all copies that are not at their mode. What is
-    crossed, and a copy whose energy does not fall, is left to `find_mode`.
+    Newton's method without step halving, ``u + H^-1 (Lambda' Z' l' - u)``, on all copies that are
+    not at their mode. What is crossed, and a copy whose energy does not fall, is left to
+    `find_mode`.
 
     Parameters
     ----------
@@ -265,7 +266,10 @@ class _Search:
         return Observed(y, size, constant)
 
     def _step(self, chosen: IntArray) -> tuple[list[FloatArray], FloatArray, FloatArray]:
-        """Newton's step (q, c, m) of some copies, their decrements (c,) and energies (c,)."""
+        """Newton's step (q, c, m) of some copies, their decrements (c,) and energies (c,).
+
+        ``H^-1 g`` with ``g = Lambda' Z' l' - u``, ``g' H^-1 g``, and ``u'u / 2 - sum_i l_i``.
+        """
         copies, view = chosen.size, self.view
         stack = view.keep(("stack", copies), lambda: Stack(view, copies))
         problem = stack.problem.with_data(self._rows(chosen))

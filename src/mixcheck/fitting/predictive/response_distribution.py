@@ -59,7 +59,7 @@ class ResponseDistribution:
         return ResponseDistribution(self.family, self.weights, self.eta[:, :, rows], size)
 
     def centre(self) -> Predictors:
-        """Mean predictors over the components."""
+        """Mean predictors over the components, ``sum_q w_q eta_q``."""
         return tuple(np.tensordot(self.weights, self.eta, axes=1))
 
     def components(self) -> Iterator[tuple[float, Predictors]]:
@@ -93,8 +93,9 @@ def list_points(
     """Points that represent the distribution of each row.
 
     The components of a discrete distribution share them, those of a continuous one have each
-    their own, as many as `number` besides zero. Their places are normal quantiles at the predictors
-    `scale`, by default the centre of the distribution.
+    their own, as many as `number` besides zero: ``F(y_l | y != 0) = Phi(z_l)`` with the masses
+    ``w_l (1 - P(0))``, for nodes z and weights w of Gauss-Hermite that sum to one. Their places
+    are normal quantiles at the predictors `scale`, by default the centre of the distribution.
     """
     if distribution.family.discrete:
         yield _count_points(distribution)
@@ -117,7 +118,7 @@ def list_points(
 
 
 def _standardise(family: Family, eta: Predictors, y: FloatArray) -> FloatArray:
-    """Normal quantiles at some predictors, given that the response is not zero, (L, n)."""
+    """``Phi^-1((F(y) - P(0)) / (1 - P(0)))``, (L, n): normal quantiles, given that y is not 0."""
     below, upto = family.cdf(np.zeros(eta[0].size), eta)
     zero = upto - below
     _, upto = family.cdf(y.ravel(), tuple(np.tile(e, len(y)) for e in eta))
@@ -127,7 +128,7 @@ def _standardise(family: Family, eta: Predictors, y: FloatArray) -> FloatArray:
 
 
 def _at_all(distribution: ResponseDistribution, y: FloatArray, eta: Predictors) -> FloatArray:
-    """Probability of each response, (L, n)."""
+    """``P(Y = y)`` of each response, (L, n)."""
     size = None if distribution.size is None else np.tile(distribution.size, len(y))
     flat = distribution.family.probability(y.ravel(), tuple(np.tile(e, len(y)) for e in eta), size)
     return flat.reshape(y.shape)
@@ -147,13 +148,16 @@ def find_moments(distribution: ResponseDistribution) -> tuple[FloatArray, FloatA
 
 
 def mass_at_zero(distribution: ResponseDistribution, eta: Predictors) -> FloatArray:
-    """Probability of zero at these predictors, (n,)."""
+    """``P(0) = F(0) - F(0-)`` at these predictors, (n,)."""
     below, upto = distribution.family.cdf(np.zeros(eta[0].size), eta, distribution.size)
     return upto - below
 
 
 def _count_points(distribution: ResponseDistribution) -> Points:
-    """Whole numbers, or the centres of blocks that are about even on the scale of the root."""
+    """Whole numbers, or the centres of blocks that are about even on the scale of the root.
+
+    A point y of a block of b whole numbers has the mass ``b P(Y = y)``, and all of them sum to one.
+    """
     ends = [
         [_count_quantile(distribution, eta, p) for p in (_LEFT_OUT, 1.0 - _LEFT_OUT)]
         for _, eta in distribution.components()
@@ -178,13 +182,16 @@ def _count_points(distribution: ResponseDistribution) -> Points:
 
 
 def _count_quantile(distribution: ResponseDistribution, eta: Predictors, p: float) -> FloatArray:
-    """Smallest whole number whose distribution function reaches p."""
+    """``min {k: F(k) >= p}``: smallest whole number whose distribution function reaches p."""
     family, size = distribution.family, distribution.size
     return count_quantile(lambda k: family.cdf(k, eta, size)[1], eta[0].size, size, p)
 
 
 def find_quantiles(family: Family, eta: Predictors, z: FloatArray) -> FloatArray:
-    """Responses at standard normal quantiles z, (T, n), given that they are not zero."""
+    """``F(y) = P(0) + (1 - P(0)) Phi(z)``, (T, n): responses at standard normal quantiles z.
+
+    Given that they are not zero.
+    """
     below, upto = family.cdf(np.zeros(eta[0].size), eta)
     zero = upto - below
     p = (zero + (1.0 - zero) * ndtr(z)).ravel()

@@ -95,7 +95,11 @@ def place_nodes(distribution: ResponseDistribution, y: FloatArray) -> Nodes:
 
 
 def _reach_of(distribution: ResponseDistribution) -> FloatArray:
-    """Places of the nodes of a continuous response: Hermite's, stretched to its width, (T, n)."""
+    """``m + s h_t``, (T, n): places of the nodes of a continuous response.
+
+    h_t are the nodes of Gauss-Hermite, m and s mean and standard deviation of the places of the
+    response, given that it is not zero.
+    """
     total, first, second = np.zeros((3, distribution.eta.shape[2]))
     for points in list_points(distribution, number=_NODES):
         for weight, mass in points.parts:
@@ -111,7 +115,8 @@ def _reach_of(distribution: ResponseDistribution) -> FloatArray:
 def interpolate(nodes: Nodes, points: Points) -> FloatArray:
     """Weights that take values at the nodes to values at the points, (T, L, n).
 
-    A polynomial between the nodes, straight lines through the outer two beyond.
+    ``f(x) = sum_t L_t(x) f_t`` for a place x between the nodes, L_t Lagrange's polynomials; the
+    straight lines through the outer two nodes beyond.
     """
     out = np.zeros((nodes.y.shape[0], *points.y.shape))
     zero = points.y == 0.0
@@ -138,7 +143,7 @@ def interpolate(nodes: Nodes, points: Points) -> FloatArray:
 
 
 def _lagrange(nodes: Nodes, place: FloatArray, t: int) -> FloatArray:
-    """Lagrange polynomial of node t among the valid nodes above zero, (L, n)."""
+    """``prod_(s != t) (x - x_s) / (x_t - x_s)`` over the valid nodes above zero, (L, n)."""
     weight = np.where(nodes.valid[t], 1.0, 0.0) * np.ones(place.shape)
     for s in range(1, nodes.y.shape[0]):
         if s != t:
@@ -152,6 +157,12 @@ def _lagrange(nodes: Nodes, place: FloatArray, t: int) -> FloatArray:
 def _count_nodes(
     mean: FloatArray, variance: FloatArray, size: FloatArray | None, y: FloatArray
 ) -> FloatArray:
+    """Whole numbers next to ``(a + (b - a) (1 - cos(pi t / (T - 1))) / 2)^2``, (T, n), increasing.
+
+    Chebyshev's extremal points on the scale of the square root, between a and b, which are three
+    standard deviations ``sd / (2 sqrt(mean))`` of the root below and above ``sqrt(mean)``. The node
+    next to the observed y takes its place.
+    """
     centre = np.sqrt(np.maximum(mean, 1.0))
     spread = _REACH * 0.5 * np.sqrt(variance) / centre
     low = np.rint(np.maximum(centre - spread, 1.0) ** 2)

@@ -57,18 +57,21 @@ class ScoreCovariance:
         return cls(problem, roots, information, system.factorization)
 
     def times(self, part: int, column: FloatArray) -> FloatArray:
-        """V times a column, (n,), of one part: a row for each part, (K, n)."""
+        """``V x = W (x - Z Lambda H^-1 Lambda' Z' W x)``, (K, n), for a column x of one part."""
         return self.weigh(self.follow(part, column))
 
     def weigh(self, moved: FloatArray) -> FloatArray:
-        """W times what the predictors move by, (K, n)."""
+        """``sum_a W_ab d_a`` of each part b, (K, n), for what the predictors move by, d."""
         count = len(self.problem.X)
         return np.stack(
             [sum(self._weigh(a, b, moved[a]) for a in range(count)) for b in range(count)]
         )
 
     def follow(self, part: int, column: FloatArray) -> FloatArray:
-        """How the predictors move as one of them by a column, (n,), the modes following, (K, n)."""
+        """``x - Z Lambda H^-1 Lambda' Z' W x``, (K, n), for a column x, (n,), of one part.
+
+        How the predictors move as one of them by the column, the modes following.
+        """
         out = np.zeros((len(self.problem.X), self.problem.n))
         out[part] = column
         for a, moved in enumerate(self._taken_up(part, column)):
@@ -92,7 +95,7 @@ class ScoreCovariance:
 def project_scores(
     problem: Problem, roots: Sequence[Root], eta: Sequence[FloatArray]
 ) -> ScoreProjection:
-    """The projection at given predictors.
+    """The projection at given predictors, ``V X (X' V X)^-``, ^- the pseudo-inverse.
 
     Parameters
     ----------
@@ -135,7 +138,10 @@ def _scores_at_zero(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray |
 
 
 def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
-    """Inverse of a positive semi-definite matrix on the directions that hold information."""
+    """``D^-1 (D^-1 A D^-1)^- D^-1``, D the roots of the diagonal of a matrix A, ^- after Penrose.
+
+    The inverse of a positive semi-definite matrix on the directions that hold information.
+    """
     root = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     unit = np.where(root > 0.0, root, 1.0)
     inverse = np.linalg.pinv(matrix / np.outer(unit, unit), rcond=_RANK_TOLERANCE, hermitian=True)
