@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.design import factors as _factors
-from mixcheck.design.elementwise import Site
+from mixcheck.design.elementwise import Site, plain
 from mixcheck.design.frames import Columns
 from mixcheck.design.functions import FUNCTIONS, VALUES, call_function
 from mixcheck.design.hints import HINTS
@@ -171,14 +171,9 @@ def _unary(operator: str, operand: Node, environment: Environment) -> Value:
     value = evaluate(operand, environment)
     text = render(operand)
     if operator == "!":
-        return _plain(np.logical_not(as_logical(value, text)))
+        return plain(np.logical_not(as_logical(value, text)))
     number = as_number(value, text)
-    return _plain(-number if operator == "-" else number)
-
-
-def _plain(values: Any) -> Value:
-    array = np.asarray(values)
-    return array if array.ndim else array.item()
+    return plain(-number if operator == "-" else number)
 
 
 def _binary(node: Binary, environment: Environment) -> Value:
@@ -186,12 +181,12 @@ def _binary(node: Binary, environment: Environment) -> Value:
     left, right = evaluate(node.left, environment), evaluate(node.right, environment)
     texts = render(node.left), render(node.right)
     if operator in _ARITHMETIC:
-        return _plain(_ARITHMETIC[operator](as_number(left, texts[0]), as_number(right, texts[1])))
+        return plain(_ARITHMETIC[operator](as_number(left, texts[0]), as_number(right, texts[1])))
     if operator == "%in%":
-        return _plain(_factors.matches(left, right, render(node)))
+        return plain(_factors.matches(left, right, render(node)))
     if operator in ("&", "|"):
         function = np.logical_and if operator == "&" else np.logical_or
-        return _plain(function(as_logical(left, texts[0]), as_logical(right, texts[1])))
+        return plain(function(as_logical(left, texts[0]), as_logical(right, texts[1])))
     if operator == ":":
         return _range(left, right, node)
     return _comparison(operator, left, right, texts, environment)
@@ -238,7 +233,7 @@ def _comparison(
         require_defined(as_number(side, text), text)
         for side, text in zip((left, right), texts, strict=True)
     ]
-    return _plain(function(*sides))
+    return plain(function(*sides))
 
 
 def _compare_levels(operator: str, left: Value, right: Value, texts: tuple[str, str]) -> Value:

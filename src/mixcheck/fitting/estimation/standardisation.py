@@ -17,7 +17,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.elimination_order import lay_out
-from mixcheck.fitting.latent.layout import Column, Factor, Latent
+from mixcheck.fitting.latent.layout import Column, Latent
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 
@@ -200,12 +200,8 @@ def _changed(
         for factor, new in zip(latent.factors, columns, strict=True)
     ]
     changed = lay_out(factors)
-    places = {f: _index(changed, factor) for f, factor in enumerate(factors)}
+    places = {f: changed.place_of(factor) for f, factor in enumerate(factors)}
     return changed, places
-
-
-def _index(latent: Latent, factor: Factor) -> int:
-    return next(i for i, f in enumerate(latent.factors) if f is factor)
 
 
 def _place(problem: Problem, term: Term) -> slice:

@@ -113,15 +113,9 @@ def find_row_posterior(
         score=to(derivatives.first[0]),
         information=to(-second),
         fixed_mean=to(problem.family.mean(at_zero, problem.data.size)),
-        ranks=_to_design_ranks(problem, ranks),
+        ranks=to(ranks),
         distribution=HeldDistribution(problem, eta[1:]),
     )
-
-
-def _to_design_ranks(problem: Problem, ranks: IntArray) -> IntArray:
-    out = np.empty_like(ranks)
-    out[problem.order] = ranks
-    return out
 
 
 def predict_row(

@@ -247,6 +247,10 @@ class Latent:
             out.append(Meetings(rows, places, self.schur_size))
         return tuple(out)
 
+    def place_of(self, factor: Factor) -> int:
+        """Position of one of the factors."""
+        return next(i for i, f in enumerate(self.factors) if f is factor)
+
     @property
     def fixed(self) -> FixedEffects | None:
         """The fixed effects among the latent ones."""

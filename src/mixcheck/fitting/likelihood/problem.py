@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ from mixcheck.fitting.likelihood.term import Term
 from mixcheck.recent import Recent
 
 __all__ = ["Curvature", "Problem", "add_roundings", "arrange"]
+
+Rows = TypeVar("Rows", FloatArray, IntArray)
 
 # Scores of counts beyond this are known to no better than 1e-9.
 _LARGE = 1e6
@@ -339,8 +342,8 @@ class Problem:
                     columns[f"z{f}.{c}"] = effect.covariate
         return pd.DataFrame(columns)
 
-    def to_design(self, rows: FloatArray) -> FloatArray:
-        """Bring a row vector from the fitter's order to the design's."""
+    def to_design(self, rows: Rows) -> Rows:
+        """Bring a row vector, of numbers or of places, from the fitter's order to the design's."""
         out = np.empty_like(rows)
         out[self.order] = rows
         return out
@@ -422,7 +425,7 @@ def _arrange(design: Design, family: Family) -> Problem:
     order, stays = _row_order(by_factor, design.response.size)
     built = {g: _factor(members, order, stays=stays) for g, members in by_factor.items()}
     latent = lay_out(list(built.values()))
-    places = {g: _index_of(latent, factor) for g, factor in built.items()}
+    places = {g: latent.place_of(factor) for g, factor in built.items()}
     return Problem(
         family=family,
         data=_prepare(family, design, order),
@@ -491,10 +494,6 @@ def _factor(blocks: Sequence[tuple[int, RandomBlock]], order: IntArray, *, stays
     first = blocks[0][1]
     index = first.index if stays else first.index[order]
     return Factor(Summation(index, first.size), tuple(columns), ties=first.ties)
-
-
-def _index_of(latent: Latent, factor: Factor) -> int:
-    return next(i for i, f in enumerate(latent.factors) if f is factor)
 
 
 def _terms(
