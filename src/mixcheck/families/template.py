@@ -32,6 +32,9 @@ from mixcheck.families.row_chunks import Compute, derive_in_blocks, derive_insid
 
 __all__ = ["LogMeanTemplate", "Template"]
 
+# So far from an end of its range the average is taken to be at least.
+_FROM_END = 0.1
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Template(Family):
@@ -164,8 +167,13 @@ class Template(Family):
         )
 
     def start(self, data: Observed) -> FloatArray:
-        """The response itself, ``(n,)``."""
-        return data.y
+        """The response, and halfway to its average where it is no mean itself, ``(n,)``."""
+        y, (low, high) = data.y, self.mean_range
+        inside = (y > low) & (y < high)
+        if inside.all():
+            return y
+        average = np.clip(y.mean(), low + _FROM_END, high - _FROM_END)
+        return np.where(inside, y, 0.5 * (y + average))
 
 
 @dataclass(frozen=True, init=False, repr=False)
