@@ -98,3 +98,14 @@ def test_information_composes_as_a_metric():
         for c in (0, 1):
             expected = partial(metric, POINT, powers((c,)))
             assert third[(a, b), c] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_where_nothing_is_linked_a_lower_order_has_no_third_derivatives(order):
+    """A parameter that is its predictor has the derivatives of its family, up to the order."""
+    one = np.ones(1)
+    given = Derivatives(one, (one,), {(0, 0): one}, {(0, 0, 0): one})
+    found = compose_derivatives(given, (None,), order)
+    assert found.first == given.first
+    assert found.second == given.second
+    assert bool(found.third) == (order == 3)

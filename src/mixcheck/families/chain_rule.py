@@ -8,6 +8,7 @@ derivatives and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -85,7 +86,7 @@ def compose_derivatives(outer: Derivatives, inner: Sequence[Inner], order: int) 
     Derivatives
     """
     if order == 0 or all(link is None for link in inner):
-        return outer
+        return outer if order > 2 or not outer.third else replace(outer, third={})
     size = len(inner)
     pairs = [(a, b) for a in range(size) for b in range(a, size)] if order > 1 else []
     triples = [(a, b, c) for a, b in pairs for c in range(b, size)] if order > 2 else []
