@@ -34,6 +34,13 @@ from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, Verdict
 from mixcheck.report.report import Report
 
+# means, differences and slopes
+from mixcheck.marginal.means import emmeans, MarginalMeans
+from mixcheck.marginal.contrasts import contrasts
+from mixcheck.marginal.slopes import slopes
+from mixcheck.marginal.comparisons import comparisons
+from mixcheck.marginal.effects import Effects
+
 # comparison
 from mixcheck.comparison.criteria import aic, aicc, bic
 from mixcheck.comparison.quasi_aic import qaic, QuasiAIC
@@ -93,11 +100,13 @@ __all__ = [
     "DataError",
     "DataWarning",
     "DesignError",
+    "Effects",
     "FamilyError",
     "Finding",
     "FormulaError",
     "GroupScores",
     "LikelihoodRatio",
+    "MarginalMeans",
     "MixcheckError",
     "MixcheckWarning",
     "OptionError",
@@ -133,7 +142,10 @@ __all__ = [
     "check",
     "checks",
     "compare",
+    "comparisons",
+    "contrasts",
     "datasets",
+    "emmeans",
     "families",
     "from_draws",
     "glmm",
@@ -146,6 +158,7 @@ __all__ = [
     "replicate",
     "residuals",
     "select",
+    "slopes",
     "suggest",
     "tic",
     "vuong",

@@ -187,6 +187,11 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "vuong": lambda: mc.vuong(fit("poisson"), fit("other")),
     "difference": lambda: made("loo").minus(made("loo constant")),
     "summary": lambda: fit("poisson").summary(),
+    "means": lambda: mc.emmeans(fit("factor"), "f"),
+    "response means": lambda: mc.emmeans(
+        fit("factor"), "f", scale="response", average="response", random_effects="marginal"
+    ),
+    "contrasts": lambda: mc.contrasts(made("means")),
 }
 
 

@@ -160,9 +160,41 @@ def _documents(
 RECORDS = ("lrt", "bootstrap", "vuong", "logo", "loo", "difference", "selection", "suggestions")
 
 
+MEANT = _models("factor", "poisson", "binomial", "gaussian", "zeros", "offset", "pql", "hurdle")
+NAMES_OF_COLUMNS = Argument(
+    ("'f'", "'x'", "['x']"), UNSURE, ("'nope'", "None", "[]", "1", "['x', 1]", "'g'", "b'x'"), 1.0
+)
+SCALE = Argument(
+    ("'response'", "'link'"), values.choice("response", "link"), ("'prob'", "None"), 0.3
+)
+DDF = Argument(("'auto'", "'normal'"), UNSURE, ("'nope'", "None", "3"), 0.1)
+
 # Limits of the parameters of priors.
 _ANY, _ABOVE_0, _ABOVE_1 = (-np.inf, np.inf), (0.0, np.inf), (1.0, np.inf)
 
+_NEW = (
+    *("None", "base()", "base().head(3)", "stored('polars')", "stored('dict of lists')"),
+    *(
+        "stored('text index')",
+        "stored('nullable')",
+        "base().drop(columns='y')",
+        "stored('pyarrow')",
+    ),
+)
+_NEW_ODD = (
+    *("base()[['x']]", "{'x': [1.0], 'g': [0]}", "{'x': [None], 'g': [0]}", "{}", "[]", "1", "'x'"),
+    *("{'x': [1.0], 'g': [99]}", "{'x': [1.0], 'g': ['0']}", "{'x': ['a'], 'g': [0]}"),
+    *("base().iloc[:0]", "{'x': [1e300], 'g': [0]}", "{'x': [np.inf], 'g': [0]}", "pd.DataFrame()"),
+    *("odd_table('twice the predictor')", "odd_table('columns in levels')", "base()['x']"),
+    *("base().to_numpy()", "odd_table('list of dicts')", "odd_table('ragged dict')"),
+    *("odd_table('dict of sets')", "odd_table('numbered columns')", "{'x': [1j], 'g': [0]}"),
+    *(
+        "{'x': 1.0, 'g': 0}",
+        "base().assign(g=np.nan)",
+        "base().assign(x='a')",
+        "base().assign(g=1j)",
+    ),
+)
 TARGETS: tuple[Target, ...] = (
     # ---- replicate data sets, residuals, checks
     Target(
@@ -664,6 +696,144 @@ TARGETS: tuple[Target, ...] = (
         weight=2,
     ),
     Target(
+        "mc.emmeans",
+        {
+            "model": Argument(MEANT, UNSURE, ("1", "made('draws')", "None", "mc.GLMM"), 1.0),
+            "names": NAMES_OF_COLUMNS,
+            "by": Argument(("None", "'x'", "'f'"), UNSURE, ("1", "['x', 'x']", "'nope'"), 0.2),
+            "at": Argument(
+                ("None", "{'x': [0.0, 1.0]}", "{'x': 2}"),
+                UNSURE,
+                ("[]", "{'x': 'a'}", "{'nope': 1}", "{'f': ['low', 'nope']}", "{'x': [np.nan]}"),
+                0.4,
+            ),
+            "weights": Argument(
+                ("'equal'", "'proportional'", "'cells'"),
+                values.choice("equal", "proportional", "cells"),
+                ("None", "'outer'", "np.ones(3)"),
+                0.3,
+            ),
+            "scale": SCALE,
+            "average": SCALE,
+            "random_effects": Argument(
+                ("'zero'", "'marginal'"), values.choice("zero", "marginal"), ("'auto'", "None"), 0.3
+            ),
+            "level": CONFIDENCE,
+            "ddf": DDF,
+        },
+        ("model", "names"),
+        sure=False,
+        weight=4,
+    ),
+    Target(
+        "mc.contrasts",
+        {
+            "means": Argument(
+                ("made('means')", "made('response means')"), UNSURE, ("fit('poisson')", "1"), 1.0
+            ),
+            "method": Argument(
+                (
+                    *("'pairwise'", "'reference'", "'consecutive'", "'polynomial'"),
+                    "{'own': [1, -1, 0]}",
+                ),
+                UNSURE,
+                (
+                    "{}",
+                    "{'own': [1]}",
+                    "{'own': 'a'}",
+                    "{1: [0, 0, 0]}",
+                    "'Pairwise'",
+                    "None",
+                    "[]",
+                ),
+                0.8,
+            ),
+            "scale": Argument(
+                ("None", "'link'", "'response'", "'ratio'"),
+                values.optional(values.choice("link", "response", "ratio")),
+                ("'odds'", "1"),
+                0.4,
+            ),
+            "reference": Argument(("None", "'low'"), UNSURE, ("'nope'", "0", "[]"), 0.2),
+            "adjust": Argument(
+                ("None", "'mvt'", "'holm'", "'sidak'", "'tukey'", "'bonferroni'", "'none'"),
+                UNSURE,
+                ("'fdr'", "True", "[]"),
+                0.4,
+            ),
+            "level": Argument(("None", "0.9"), UNSURE, ("0", "95", "'a'", "True"), 0.2),
+        },
+        ("means", "method"),
+        sure=False,
+        weight=4,
+    ),
+    *(
+        Target(
+            verb,
+            {
+                "model": Argument(MEANT, UNSURE, ("1", "made('draws')", "None"), 1.0),
+                "column": Argument(
+                    ("'x'", "'f'"), UNSURE, ("'nope'", "None", "[]", "1", "'g'"), 1.0
+                ),
+                **more,
+                "data": Argument(("None", *_NEW), UNSURE, _NEW_ODD, 0.3),
+                "by": Argument(("None", "'f'", "['f', 'g']"), UNSURE, ("'nope'", "1", "[1]"), 0.2),
+                "average": Argument(("True", "False"), UNSURE, ("1", "None", "'yes'"), 0.3),
+                "scale": SCALE,
+                "random_effects": Argument(
+                    ("'zero'", "'marginal'"), values.choice("zero", "marginal"), ("'auto'",), 0.3
+                ),
+                "level": CONFIDENCE,
+                "ddf": DDF,
+            },
+            ("model", "column"),
+            sure=False,
+            weight=3,
+        )
+        for verb, more in (
+            ("mc.slopes", {}),
+            (
+                "mc.comparisons",
+                {
+                    "change": Argument(
+                        (
+                            "None",
+                            "1",
+                            "-0.5",
+                            "(0, 1)",
+                            "'reference'",
+                            "'pairwise'",
+                            "'consecutive'",
+                        ),
+                        UNSURE,
+                        ("0", "[1]", "'sd'", "(1, 1)", "np.nan", "{}", "True"),
+                        0.4,
+                    ),
+                    "kind": Argument(
+                        ("'difference'", "'ratio'", "'odds ratio'"),
+                        values.choice("difference", "ratio", "odds ratio"),
+                        ("None", "'odds'"),
+                        0.4,
+                    ),
+                },
+            ),
+        )
+    ),
+    Target(
+        "made('contrasts').to_frame",
+        {
+            "names": Argument(
+                ("'mixcheck'", "'broom'", "'marginaleffects'"),
+                values.choice("mixcheck", "broom", "marginaleffects"),
+                ("None", "'tidy'"),
+                0.8,
+            )
+        },
+    ),
+    *_documents("made('contrasts')", "document picture to_text to_html"),
+    *_documents("made('means')", "document to_frame picture to_text to_html"),
+    Target("made('means').plot", {"ax": Argument(("axes()",), UNSURE, (), 1.0)}),
+    Target(
         "mc.lrt",
         {
             "smaller": Argument(COUNTED, values.comparable, ANY_FIT, 1.0),
@@ -1164,29 +1334,6 @@ PROPERTIES = (
     *("covariance_estimates", "conditional_llf", "aic", "bic", "shapes", "log_posterior"),
     *("notes", "method"),
 )
-_NEW = (
-    *("None", "base()", "base().head(3)", "stored('polars')", "stored('dict of lists')"),
-    *(
-        "stored('text index')",
-        "stored('nullable')",
-        "base().drop(columns='y')",
-        "stored('pyarrow')",
-    ),
-)
-_NEW_ODD = (
-    *("base()[['x']]", "{'x': [1.0], 'g': [0]}", "{'x': [None], 'g': [0]}", "{}", "[]", "1", "'x'"),
-    *("{'x': [1.0], 'g': [99]}", "{'x': [1.0], 'g': ['0']}", "{'x': ['a'], 'g': [0]}"),
-    *("base().iloc[:0]", "{'x': [1e300], 'g': [0]}", "{'x': [np.inf], 'g': [0]}", "pd.DataFrame()"),
-    *("odd_table('twice the predictor')", "odd_table('columns in levels')", "base()['x']"),
-    *("base().to_numpy()", "odd_table('list of dicts')", "odd_table('ragged dict')"),
-    *("odd_table('dict of sets')", "odd_table('numbered columns')", "{'x': [1j], 'g': [0]}"),
-    *(
-        "{'x': 1.0, 'g': 0}",
-        "base().assign(g=np.nan)",
-        "base().assign(x='a')",
-        "base().assign(g=1j)",
-    ),
-)
 VECTOR_NEAR = (
     *("[1]", "[[1], [1, 2]]", "np.ones(47)", "np.full(48, np.nan)", "'nope'", "base()['f']"),
     *("np.ones((48, 1))", "np.full(48, 1j)", "np.zeros(48, dtype='M8[ns]')", "-np.ones(48)"),
@@ -1227,7 +1374,7 @@ METHODS: tuple[Target, ...] = (
                 0.6,
             ),
             "level": CONFIDENCE,
-            "trials": Argument(("None", "'n'", "np.full(48, 3)"), UNSURE, VECTOR_NEAR, 0.15),
+            "trials": Argument(("None", "'m'", "np.full(48, 3)"), UNSURE, VECTOR_NEAR, 0.15),
         },
         ("data",),
         sure=False,
@@ -1786,5 +1933,5 @@ EXEMPT = {
     **dict.fromkeys(("CheckContext", "CheckStatistic", "DataSet", "DataView"), _WITHIN),
     **dict.fromkeys(("NullSample", "single_pvalues", "mean", "pvalue", "quantile"), _WITHIN),
     **dict.fromkeys(("Effect", "found", "numbers", "rows"), _WITHIN),
-    **dict.fromkeys(("Refits", "count", "index"), _MADE),
+    **dict.fromkeys(("Refits", "count", "index", "MarginalMeans", "Effects"), _MADE),
 }

@@ -27,7 +27,7 @@ from mixcheck.design.matrices import Design
 from mixcheck.design.model_formula import PredictorFormula
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.predictors import Predictor, RandomBlock
-from mixcheck.design.rank import deviates
+from mixcheck.design.rank import deviates, deviations
 from mixcheck.design.spelling import spelling_hint
 from mixcheck.errors import (
     DataError,
@@ -39,7 +39,7 @@ from mixcheck.errors import (
 from mixcheck.notices import warn
 from mixcheck.options import shown
 
-__all__ = ["RandomParts", "Unseen", "apply_design"]
+__all__ = ["RandomParts", "Unseen", "apply_design", "deviations_of"]
 
 Unseen: TypeAlias = Literal["error", "zero"]
 RandomParts: TypeAlias = Literal["levels", "effects", "none"]
@@ -53,6 +53,7 @@ def apply_design(
     offset: RowVector = None,
     predictors: Collection[str] | None = None,
     random: RandomParts = "levels",
+    aloud: bool = True,
 ) -> tuple[Predictor, ...]:
     """Make the predictors of a design from new data; no response is needed.
 
@@ -71,6 +72,8 @@ def apply_design(
     random : {"levels", "effects", "none"}
         Random terms with the level of every row; with their effects alone, every code being -1;
         or no random terms.
+    aloud : bool
+        Whether to warn of rows that the fit does not tell.
 
     Returns
     -------
@@ -125,9 +128,32 @@ def apply_design(
     out = tuple(
         _new_predictor(design, parsed, old, made, codes, extra, random) for parsed, old in wanted
     )
-    for old, new in zip((old for _, old in wanted), out, strict=True):
+    for old, new in zip((old for _, old in wanted if aloud), out if aloud else (), strict=True):
         _warn_inestimable(design, plan, old, new, made[new.name], frame)
     return out
+
+
+def deviations_of(
+    design: Design, new_data: pd.DataFrame, name: str
+) -> tuple[FloatArray, FloatArray]:
+    """By how much columns left out of a predictor are not the combinations that they were.
+
+    Returns
+    -------
+    off, sizes : (n, a)
+        As of `mixcheck.design.rank.deviations`, in rows without a missing value.
+    """
+    old, recipe = design.predictor(name), design.recipes.get(name)
+    if not old.aliased or recipe is None:
+        return np.zeros((len(new_data), 0)), np.zeros((len(new_data), 0))
+    keep = design.kept[name]
+    made = []
+    for frame in (design.frame, new_data):
+        names = _effect_columns(plan_formula(design.formula), (name,), design.frame)
+        columns = {n: read_column(pick_column(frame, n), None) for n in names}
+        made.append(recipe.evaluate(columns, len(frame)))
+    fitted, whole = made
+    return deviations(fitted[:, keep], fitted[:, ~keep], whole[:, keep], whole[:, ~keep])
 
 
 def _require_groups(frame: pd.DataFrame, names: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ _TOLERANCE: Final = 1e-7
 # Squares lose half the digits: above this the Gram matrix has decided beyond doubt.
 _CERTAIN: Final = 1e-5
 # Of the terms of a combination: rounding leaves less, and a row that follows another rule more.
-_FOLLOWS: Final = 1e-6
+FOLLOWS: Final = 1e-6
 
 
 def independent_columns(X: FloatArray) -> BoolArray:
@@ -58,15 +58,27 @@ def deviates(
     >>> deviates(x, 2.0 * x, np.array([[3.0], [3.0]]), np.array([[6.0], [5.0]])).tolist()
     [[False], [True]]
     """
+    off, size = deviations(kept, aliased, new_kept, new_aliased)
+    with np.errstate(invalid="ignore"):
+        result: BoolArray = np.abs(off) > FOLLOWS * size
+    return result
+
+
+def deviations(
+    kept: FloatArray, aliased: FloatArray, new_kept: FloatArray, new_aliased: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """By how much new rows do not follow them, and the size of what was compared.
+
+    Arguments as of `deviates`; (rows, aliased) each.
+    """
     scale = np.sqrt(np.mean(kept**2, axis=0))
     scaled = np.linalg.lstsq(kept / scale, aliased, rcond=None)[0]
     coefficients = scaled / scale[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
-        off = np.abs(new_aliased - new_kept @ coefficients)
+        off = new_aliased - new_kept @ coefficients
         size = np.abs(new_aliased) + np.abs(new_kept) @ np.abs(coefficients)
         size += np.sqrt(np.mean(aliased**2, axis=0))
-        result: BoolArray = off > _FOLLOWS * size
-    return result
+    return off, size
 
 
 def _by_projection(X: FloatArray) -> BoolArray:

@@ -56,6 +56,7 @@ from mixcheck.port.influence import (
     RowPosterior,
     Rowwise,
 )
+from mixcheck.port.predicting import Combinations, MovingPrediction, Predicting, PredictionOf
 
 __all__ = [
     "CONDITIONINGS",
@@ -66,6 +67,7 @@ __all__ = [
     "BatchPerturbations",
     "BatchRefittable",
     "Checkable",
+    "Combinations",
     "Comparable",
     "ConditionalLikelihood",
     "Conditioning",
@@ -84,11 +86,14 @@ __all__ = [
     "Groupwise",
     "Levelled",
     "LikelihoodKind",
+    "MovingPrediction",
     "Optimism",
     "PartEstimates",
     "PerturbationMethod",
     "Perturbations",
     "Ported",
+    "Predicting",
+    "PredictionOf",
     "Reducible",
     "Refittable",
     "Repeating",

@@ -305,6 +305,8 @@ def test_missing_values_have_no_interval(sleepstudy: mc.GLMM) -> None:
         ({"interval": "prediction", "part": "conditional"}, "new response"),
         ({"interval": "prediction", "trials": [1]}, "has no trials"),
         ({"interval": "confidence", "trials": [1]}, "leave it out"),
+        ({"trials": [1]}, 'write interval="prediction"'),
+        ({"level": 1.5}, "level"),
         ({"part": "zi"}, "write '"),
         ({"part": "mean"}, "write '"),
     ],

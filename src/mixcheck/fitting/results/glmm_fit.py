@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import read_array
 from mixcheck.calls import answer_methods
+from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.results.intervals import (
@@ -37,6 +38,7 @@ from mixcheck.fitting.results.predictions import (
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.foreign_names import find_attribute
+from mixcheck.options import require_number
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
 
 __all__ = ["GLMM"]
@@ -502,6 +504,11 @@ class GLMM:
         """
         request = PredictionRequest(data, random_effects, unseen, scale, offset, part)
         if interval is None:
+            require_number("level", level, 0.0, 1.0, example=0.95)
+            if trials is not None:
+                raise OptionError(
+                    'trials= are those of a new response: write interval="prediction"'
+                )
             return predict(self._port, request)
         return predict_interval(self._port, request, interval, level, trials)
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from mixcheck.alignment import read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design import read_counts, repeat_rows
+from mixcheck.design.frames import as_frame
 from mixcheck.design.plan import plan_formula
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
 from mixcheck.fitting.estimation.estimate import estimate
@@ -44,19 +45,28 @@ from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.levels import describe_levels
+from mixcheck.fitting.results.prediction_slopes import (
+    combine,
+    mean_of,
+    predict_moving,
+    prediction_columns,
+)
 from mixcheck.fitting.results.refitting import TOGETHER_ROWS, Refitting
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     PERTURBATION_METHODS,
+    Combinations,
     Conditioning,
     CovarianceEstimates,
     DataRows,
     DataView,
     GroupDerivatives,
     LikelihoodKind,
+    MovingPrediction,
     PartEstimates,
     PerturbationMethod,
     Perturbations,
+    PredictionOf,
     RowPosterior,
     ScoreProjection,
     TermLevels,
@@ -72,6 +82,39 @@ class GlmmPort(Refitting):
 
     Its attributes are those of `Estimates`.
     """
+
+    # ---- predictions ---------------------------------------------------------------------
+
+    @property
+    def link_name(self) -> str:
+        """Link of the mean."""
+        return self.family.link.name
+
+    @property
+    def row_weights(self) -> FloatArray | None:
+        """How many rows each stands for, (n,); None for one each."""
+        weights = self.problem.weights
+        return None if weights is None else self.problem.to_design(weights)
+
+    def read_rows(self, data: object) -> pd.DataFrame:
+        """A table of any kind as a frame."""
+        return as_frame(data)
+
+    def prediction_columns(self, of: PredictionOf) -> dict[str, bool]:
+        """Columns that a prediction uses, and whether each has levels."""
+        return prediction_columns(self, of)
+
+    def predict_moving(self, data: pd.DataFrame, of: PredictionOf) -> MovingPrediction:
+        """Predict rows, without groups, with the derivatives of what is predicted."""
+        return predict_moving(self, data, of)
+
+    def mean_of(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean at values of its linear predictor, and its derivative, (k,) each."""
+        return mean_of(self, predictor)
+
+    def combine(self, slopes: FloatArray, ddf: str) -> Combinations:
+        """Covariance and degrees of freedom of functions with these derivatives, (k, P)."""
+        return combine(self, slopes, ddf)
 
     # ---- the port ------------------------------------------------------------------------
 

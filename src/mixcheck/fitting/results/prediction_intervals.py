@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import as_frame, read_vector
 from mixcheck.errors import ConvergenceError, DataError, OptionError
@@ -20,7 +20,7 @@ from mixcheck.fitting.predictive.predictor_spread import (
     spread_of_fixed,
     variance_slopes,
 )
-from mixcheck.fitting.predictive.quantities import Quantity, Working, differentiate
+from mixcheck.fitting.predictive.quantities import Quantity, Rates, Working, differentiate
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.predictions import (
     PredictedRows,
@@ -32,7 +32,7 @@ from mixcheck.inference.wald import normal_quantile
 from mixcheck.options import require_choice
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["IntervalOf", "predict_interval"]
+__all__ = ["IntervalOf", "gradient", "known_covariance", "lost_rows", "predict_interval"]
 
 IntervalOf = Literal["confidence", "prediction"]
 
@@ -90,7 +90,7 @@ def _is_averaged(rows: PredictedRows) -> bool:
     return any(bool(np.any(v > 0.0)) for v in rows.variances.values())
 
 
-def _covariance(fit: Estimates) -> FloatArray:
+def known_covariance(fit: Estimates) -> FloatArray:
     """Covariance of the estimates, (P, P), zero for what has no finite one."""
     out = fit.covariance.copy()
     lost = fit.infinite_positions
@@ -101,7 +101,7 @@ def _covariance(fit: Estimates) -> FloatArray:
 def _spread(fit: Estimates, request: PredictionRequest, rows: PredictedRows) -> PredictorSpread:
     if request.random_effects != "auto" or not fit.problem.terms:
         return spread_of_fixed(fit.problem, rows.parts)
-    units = np.sqrt(np.maximum(_covariance(fit).diagonal(), 0.0))
+    units = np.sqrt(np.maximum(known_covariance(fit).diagonal(), 0.0))
     return spread_at_modes(fit.problem, _mode(fit), fit.optimum.psi, units, rows.parts)
 
 
@@ -119,7 +119,7 @@ def _mode(fit: Estimates) -> Mode:
 
 def _deviations(fit: Estimates, spread: PredictorSpread) -> FloatArray:
     """Standard error of each predictor, (k, n); infinite where an estimate is."""
-    variance = np.einsum("aan->an", spread.covariance(_covariance(fit)))
+    variance = np.einsum("aan->an", spread.covariance(known_covariance(fit)))
     lost = (spread.slopes[:, :, fit.infinite_positions] != 0.0).any(axis=2)
     return np.where(lost, np.inf, np.sqrt(np.maximum(variance, 0.0)))
 
@@ -151,21 +151,35 @@ def _through_predictor(
     return error, np.column_stack([low, high])
 
 
+def gradient(
+    fit: Estimates, rows: PredictedRows, spread: PredictorSpread, rates: Rates
+) -> FloatArray:
+    """Derivatives of a quantity in all parameters, (n, P), from those in its predictors."""
+    J: FloatArray = np.einsum("kn,knp->np", rates.in_predictor, spread.slopes)
+    for part, rate in zip(rows.parts, rates.in_variance, strict=True):
+        if part.name in rows.variances:
+            J += rate[:, None] * variance_slopes(fit.problem, fit.optimum.psi, part)
+    return J
+
+
+def lost_rows(fit: Estimates, J: FloatArray) -> BoolArray:
+    """Functions that depend on a coefficient of the mean without a finite estimate, (k,).
+
+    Parameters beside the mean that run to an end are held there.
+    """
+    place = fit.problem.beta_slices[0]
+    return np.asarray((J[:, place][:, fit.infinite_positions[place]] != 0.0).any(axis=1))
+
+
 def _delta_errors(
     fit: Estimates, quantity: Quantity, rows: PredictedRows, spread: PredictorSpread
 ) -> FloatArray:
     """``sqrt(J C J' + f' V f)``, (n,), f the derivatives in the predictors, J in parameters."""
     rates = differentiate(quantity, rows.eta, rows.variances)
-    J = np.einsum("kn,knp->np", rates.in_predictor, spread.slopes)
-    for part, rate in zip(rows.parts, rates.in_variance, strict=True):
-        if part.name in rows.variances:
-            J += rate[:, None] * variance_slopes(fit.problem, fit.optimum.psi, part)
-    variance = np.einsum("np,pq,nq->n", J, _covariance(fit), J)
+    J = gradient(fit, rows, spread, rates)
+    variance = np.einsum("np,pq,nq->n", J, known_covariance(fit), J)
     variance += np.einsum("an,bn,abn->n", rates.in_predictor, rates.in_predictor, spread.given)
-    # Parameters beside the mean that run to an end are held there.
-    place = fit.problem.beta_slices[0]
-    lost = (J[:, place][:, fit.infinite_positions[place]] != 0.0).any(axis=1)
-    return np.where(lost, np.inf, np.sqrt(np.maximum(variance, 0.0)))
+    return np.where(lost_rows(fit, J), np.inf, np.sqrt(np.maximum(variance, 0.0)))
 
 
 def _on_working_scale(
@@ -257,7 +271,7 @@ def _joint_covariance(fit: Estimates, rows: PredictedRows, spread: PredictorSpre
         else:
             k = fit.family.predictors.index(part.name)
             given[k, k] += variance
-    return PredictorSpread(("",) * (K + 1), slopes, given).covariance(_covariance(fit))
+    return PredictorSpread(("",) * (K + 1), slopes, given).covariance(known_covariance(fit))
 
 
 def _new_size(

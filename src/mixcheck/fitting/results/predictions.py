@@ -143,11 +143,11 @@ class PredictedRows:
 
 
 def predict_rows(
-    fit: Estimates, request: PredictionRequest, names: tuple[str, ...]
+    fit: Estimates, request: PredictionRequest, names: tuple[str, ...], *, aloud: bool = True
 ) -> PredictedRows:
     """Linear predictors of these names, and variances of random parts that are averaged over."""
     frame = fit.frame if request.data is None else as_frame(request.data)
-    parts = _parts_of(fit, request, names)
+    parts = _parts_of(fit, request, names, aloud=aloud)
     eta = _linear_predictors(fit, parts, request.random_effects, len(frame))
     variances = _variances(fit, parts) if request.random_effects == "marginal" else {}
     return PredictedRows(frame.index, parts, eta, variances)
@@ -192,7 +192,7 @@ def predict_probabilities(fit: Estimates, request: PredictionRequest) -> pd.Data
 
 
 def _parts_of(
-    fit: Estimates, request: PredictionRequest, names: tuple[str, ...]
+    fit: Estimates, request: PredictionRequest, names: tuple[str, ...], *, aloud: bool = True
 ) -> tuple[Predictor, ...]:
     """The predictors called by these names, of new data or of those of the fit."""
     if request.data is None:
@@ -204,6 +204,7 @@ def _parts_of(
         offset=request.offset,
         predictors=names,
         random=_RANDOM_PARTS[request.random_effects],
+        aloud=aloud,
     )
 
 
