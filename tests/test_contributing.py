@@ -30,6 +30,7 @@ ROOMS = (
             "adapters",
             "report",
             "checks",
+            "marginal",
             "comparison",
             "selection",
             "datasets",
