@@ -22,6 +22,8 @@ from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import NOT_STORED, Schema, Shape, by_hand
 from mixcheck.codec.writing import plain
 from mixcheck.codec.written_files import read_written
+from mixcheck.display.document import Document, Paragraph, Table
+from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, shown
 from mixcheck.parallel import Progress
@@ -448,6 +450,11 @@ class Suite:
         if len(self) > 1:
             return " & ".join(map(repr, self.checks))
         return f"Suite(({self.checks[0]!r},))" if self.checks else "Suite()"
+
+    def _repr_html_(self) -> str:
+        rows = [(repr(check), (inspect.getdoc(type(check)) or "").split("\n")[0]) for check in self]
+        left = tuple(Paragraph(f"{name}: {why}", quiet=True) for name, why in self.left_out.items())
+        return to_fragment(Document("Suite", (Table(("check", "asks"), tuple(rows)), *left)))
 
     def by(self, column: str) -> Suite:
         """Each check for each level of a column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
@@ -11,8 +12,9 @@ import numpy as np
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, tagged
-from mixcheck.display.document import Picture
+from mixcheck.display.document import Cell, Document, Facts, Figure, Paragraph, Picture, PValue
 from mixcheck.display.numerals import format_number, format_pvalue
+from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import shown
 
@@ -140,6 +142,30 @@ class Finding:
             f"the finding {self.check!r} is a measurement, not a verdict: "
             "judge a report with a Policy and read report.ok or report.verdicts"
         )
+
+    def document(self) -> Document:
+        """What was measured, as a page of its own: no verdict, since that is a policy's."""
+        effect = self.effect
+        interval = f" [{format_number(effect.low)}, {format_number(effect.high)}]"
+        if math.isnan(effect.low) and math.isnan(effect.high):
+            interval = ""
+        facts: list[tuple[str, Cell]] = [
+            ("null hypothesis", self.null),
+            (effect.label, f"{format_number(effect.value)}{interval}"),
+            ("under the null hypothesis", float(effect.null)),
+        ]
+        if self.pvalue is not None:
+            facts.append(("p-value", PValue(self.pvalue)))
+        elif self.holds is not None:
+            facts.append(("holds", "yes" if self.holds else "no"))
+        facts.append(("n", self.n))
+        picture, told = self.picture, (self.detail, self.caution)
+        figures = () if picture is None else (Figure(picture, picture.title, self.check),)
+        remarks = (Paragraph(words, quiet=True) for words in told if words)
+        return Document(self.check, (Facts(tuple(facts)), *figures, *remarks))
+
+    def _repr_html_(self) -> str:
+        return to_fragment(self.document())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw its picture on the given matplotlib axes, or on new ones.

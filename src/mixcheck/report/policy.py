@@ -17,8 +17,9 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
 from mixcheck.codec.written_files import read_written
-from mixcheck.display.document import Tone
+from mixcheck.display.document import Document, Facts, Tone
 from mixcheck.display.numerals import format_number
+from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_choice, require_number, shown
 from mixcheck.report.adjustment import (
@@ -221,6 +222,12 @@ class Policy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Policy.from_dict, (self.to_dict(),))
+
+    def _repr_html_(self) -> str:
+        sizes = [(f"negligible {name}", size) for name, size in self.negligible.items()]
+        waived = [(f"waived: {check}", reason) for check, reason in self.waive.items()]
+        facts = [("level", self.alpha), ("adjustment", self.adjust), *sizes, *waived]
+        return to_fragment(Document("Policy", (Facts(tuple(facts)),)))
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as a dictionary that JSON can hold."""

@@ -675,6 +675,9 @@ class GLMM:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
         return summarise(self._port)
 
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def __repr__(self) -> str:
         llf = f"{self._port.llf_name} {self.llf:.4f}"
         return f"<GLMM {self.formula!r}, {self.family!r}: {self.nobs} observations, {llf}>"
