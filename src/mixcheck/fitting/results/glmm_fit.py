@@ -37,6 +37,7 @@ from mixcheck.fitting.results.predictions import (
 )
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.fitting.results.summary import Summary, summarise
+from mixcheck.fitting.results.tidy import augment, glance, tidy
 from mixcheck.foreign_names import find_attribute
 from mixcheck.options import require_number
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
@@ -670,6 +671,59 @@ class GLMM:
         fits = self._port.refit_many(aligned)
         made = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
         return Refits(made, labels, self._port)
+
+    def tidy(self, *, level: float = 0.95, conf_int: bool = True) -> pd.DataFrame:
+        """Estimates as a tidy frame, with the columns of R's broom.mixed.
+
+        Parameters
+        ----------
+        level : float
+            Confidence of the intervals, those of `conf_int` and `covariance_parameters`.
+        conf_int : bool
+            Whether to have columns "conf.low" and "conf.high".
+
+        Returns
+        -------
+        DataFrame
+            A row for each coefficient ("effect" is "fixed") and for each standard deviation or
+            correlation of random effects ("ran_pars"; terms ``sd__effect``,
+            ``cor__effect.effect`` and, where errors are normal, ``sd__Observation``); "component"
+            is "cond", "zi" or "disp", and "family" for shapes.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> sleep = mc.datasets.load("sleepstudy")
+        >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep)
+        >>> fit.tidy()[["effect", "group", "term", "estimate"]].round(1)
+             effect     group             term  estimate
+        0     fixed      None        Intercept     251.4
+        1     fixed      None             Days      10.5
+        2  ran_pars   Subject    sd__Intercept      36.0
+        3  ran_pars  Residual  sd__Observation      30.9
+        """
+        return tidy(self._port, level, conf_int=conf_int)
+
+    def glance(self) -> pd.DataFrame:
+        """The fit in one row: "nobs", "sigma", "logLik", "AIC", "BIC" and "df.residual".
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> sleep = mc.datasets.load("sleepstudy")
+        >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep)
+        >>> fit.glance().round(1).iloc[0].to_dict()
+        {'nobs': 180.0, 'sigma': 30.9, 'logLik': -897.0, 'AIC': 1802.1, 'BIC': 1814.9, 'df.residual': 176.0}
+        """
+        return glance(self._port)
+
+    def augment(self) -> pd.DataFrame:
+        """The rows of the fit with ".fitted", ".resid", ".pearson" and ".fixed".
+
+        Mean response at the conditional modes, the response less it (of a binomial both as
+        shares), Pearson residual, and linear predictor with every random effect at zero.
+        """
+        return augment(self._port)
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""
