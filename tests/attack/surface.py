@@ -1736,6 +1736,8 @@ AFTER_FIT = (
         "mc.logo(_, method='one-step')",
         "_.variance_components",
         "_.convergence",
+        "_.tidy(), _.glance()",
+        "_.augment()",
         "repr(_)",
         "_.bse",
     ),

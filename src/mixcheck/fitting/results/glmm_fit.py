@@ -712,8 +712,9 @@ class GLMM:
         >>> import mixcheck as mc
         >>> sleep = mc.datasets.load("sleepstudy")
         >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep)
-        >>> fit.glance().round(1).iloc[0].to_dict()
-        {'nobs': 180.0, 'sigma': 30.9, 'logLik': -897.0, 'AIC': 1802.1, 'BIC': 1814.9, 'df.residual': 176.0}
+        >>> fit.glance().round(1)
+           nobs  sigma  logLik     AIC     BIC  df.residual
+        0   180   30.9  -897.0  1802.1  1814.9          176
         """
         return glance(self._port)
 
