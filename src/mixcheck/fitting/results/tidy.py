@@ -8,6 +8,8 @@ frames, arXiv:1412.3565; Bolker & Robinson (2022), broom.mixed, R package.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -59,14 +61,14 @@ def _component(name: object) -> str:
 
 def _random(fit: Estimates, level: float) -> pd.DataFrame:
     """Terms are named ``sd__effect`` and ``cor__effect.effect``; ``sd__Observation`` last."""
-    rows = []
-    for row in fit.covariance_parameters(level).itertuples(index=False):
-        kind = "sd" if row.kind == "sd" else "cor"
-        term = f"{kind}__{str(row.name).replace(', ', '.')}"
-        ends = float(row.low), float(row.high)
-        component = _COMPONENTS.get(str(row.part), str(row.part))
-        numbers = float(row.estimate), float(row.std_error), np.nan, np.nan, *ends
-        rows.append(("ran_pars", component, str(row.group), term, *numbers))
+    rows: list[tuple[Any, ...]] = []
+    known = fit.covariance_parameters(level)
+    numbers = known[["estimate", "std_error", "low", "high"]].to_numpy(dtype=np.float64)
+    told = known[["part", "group", "kind", "name"]].astype(str).to_numpy().tolist()
+    for (part, group, kind, name), (estimate, error, *ends) in zip(told, numbers, strict=True):
+        term = f"{'sd' if kind == 'sd' else 'cor'}__{name.replace(', ', '.')}"
+        component = _COMPONENTS.get(part, part)
+        rows.append(("ran_pars", component, group, term, estimate, error, np.nan, np.nan, *ends))
     if fit.dispersion is not None and fit.family.normal_error:
         unknown = (np.nan,) * 5
         rows.append(("ran_pars", "cond", "Residual", "sd__Observation", fit.dispersion, *unknown))
@@ -92,7 +94,7 @@ def augment(fit: Estimates) -> pd.DataFrame:
     fitted, problem = fitted_means(fit), fit.problem
     size = problem.data.size
     observed = problem.data.y if size is None else problem.data.y / size
-    said = {
+    said: dict[str, Any] = {
         ".fitted": fitted,
         ".resid": problem.to_design(observed) - fitted,
         ".pearson": pearson_residuals(fit),
