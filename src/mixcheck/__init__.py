@@ -40,6 +40,7 @@ from mixcheck.marginal.contrasts import contrasts
 from mixcheck.marginal.slopes import slopes
 from mixcheck.marginal.comparisons import comparisons
 from mixcheck.marginal.effects import Effects
+from mixcheck.marginal.explained import icc, r2, Explained
 
 # comparison
 from mixcheck.comparison.criteria import aic, aicc, bic
@@ -101,6 +102,7 @@ __all__ = [
     "DataWarning",
     "DesignError",
     "Effects",
+    "Explained",
     "FamilyError",
     "Finding",
     "FormulaError",
@@ -149,12 +151,14 @@ __all__ = [
     "families",
     "from_draws",
     "glmm",
+    "icc",
     "logo",
     "loo",
     "lrt",
     "model_weights",
     "priors",
     "qaic",
+    "r2",
     "replicate",
     "residuals",
     "select",

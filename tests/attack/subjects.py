@@ -191,6 +191,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "response means": lambda: mc.emmeans(
         fit("factor"), "f", scale="response", average="response", random_effects="marginal"
     ),
+    "explained": lambda: mc.r2(fit("poisson")),
     "contrasts": lambda: mc.contrasts(made("means")),
 }
 

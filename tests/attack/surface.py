@@ -819,6 +819,37 @@ TARGETS: tuple[Target, ...] = (
             ),
         )
     ),
+    *(
+        Target(
+            verb,
+            {
+                "model": Argument(MEANT, UNSURE, ("1", "made('draws')", "None"), 1.0),
+                "approximation": Argument(
+                    ("None", "'delta'", "'lognormal'", "'theoretical'"),
+                    UNSURE,
+                    ("'nope'", "1", "[]"),
+                    0.3,
+                ),
+                "mean": Argument(
+                    ("'null'", "'fitted'"), values.choice("null", "fitted"), ("None", "2.0"), 0.3
+                ),
+                "draws": Argument(("0", "40"), UNSURE, ("-1", "5", "'40'", "True"), 0.3),
+                "level": CONFIDENCE,
+                "seed": SEED,
+                **more,
+            },
+            ("model",),
+            sure=False,
+            weight=2,
+        )
+        for verb, more in (
+            ("mc.icc", {}),
+            (
+                "mc.r2",
+                {"semi_partial": Argument(("True", "False"), UNSURE, ("1", "None", "'x'"), 0.3)},
+            ),
+        )
+    ),
     Target(
         "made('contrasts').to_frame",
         {
@@ -830,6 +861,7 @@ TARGETS: tuple[Target, ...] = (
             )
         },
     ),
+    Target("made('explained').to_frame"),
     *_documents("made('contrasts')", "document picture to_text to_html"),
     *_documents("made('means')", "document to_frame picture to_text to_html"),
     Target("made('means').plot", {"ax": Argument(("axes()",), UNSURE, (), 1.0)}),
@@ -983,6 +1015,14 @@ TARGETS: tuple[Target, ...] = (
         target
         for name in ("comparison", "conditional")
         for target in _documents(f"made({name!r})", "document to_frame to_text to_html to_json")
+    ),
+    *(
+        Target(
+            f"made({name!r}).matched",
+            {"other": Argument((f"made('{name} constant')",), UNSURE, (), 1.0)},
+            ("other",),
+        )
+        for name in ("loo", "logo")
     ),
     Target(
         "made('loo').minus",
@@ -1937,4 +1977,6 @@ EXEMPT = {
     **dict.fromkeys(("NullSample", "single_pvalues", "mean", "pvalue", "quantile"), _WITHIN),
     **dict.fromkeys(("Effect", "found", "numbers", "rows"), _WITHIN),
     **dict.fromkeys(("Refits", "count", "index", "MarginalMeans", "Effects"), _MADE),
+    **dict.fromkeys(("QuasiAIC", "Takeuchi"), _MADE),
+    **dict.fromkeys(("Explained", "marginal", "conditional", "adjusted"), _MADE),
 }

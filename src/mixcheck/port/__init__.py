@@ -57,6 +57,7 @@ from mixcheck.port.influence import (
     Rowwise,
 )
 from mixcheck.port.predicting import Combinations, MovingPrediction, Predicting, PredictionOf
+from mixcheck.port.variance import Partitioned, VarianceParts
 
 __all__ = [
     "CONDITIONINGS",
@@ -89,6 +90,7 @@ __all__ = [
     "MovingPrediction",
     "Optimism",
     "PartEstimates",
+    "Partitioned",
     "PerturbationMethod",
     "Perturbations",
     "Ported",
@@ -105,6 +107,7 @@ __all__ = [
     "Tailed",
     "TermLevels",
     "Traceable",
+    "VarianceParts",
     "Weighted",
     "port_of",
 ]

@@ -52,6 +52,11 @@ from mixcheck.fitting.results.prediction_slopes import (
     prediction_columns,
 )
 from mixcheck.fitting.results.refitting import TOGETHER_ROWS, Refitting
+from mixcheck.fitting.results.variance_parts import (
+    columns_without,
+    divide_variance,
+    mean_terms,
+)
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     PERTURBATION_METHODS,
@@ -70,7 +75,9 @@ from mixcheck.port import (
     RowPosterior,
     ScoreProjection,
     TermLevels,
+    VarianceParts,
 )
+from mixcheck.port.variance import MeanOf
 from mixcheck.row_hashes import digest, hash_labels
 
 __all__ = ["GlmmPort"]
@@ -115,6 +122,26 @@ class GlmmPort(Refitting):
     def combine(self, slopes: FloatArray, ddf: str) -> Combinations:
         """Covariance and degrees of freedom of functions with these derivatives, (k, P)."""
         return combine(self, slopes, ddf)
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Fixed terms of the mean that can be left out."""
+        return tuple(dict.fromkeys(":".join(t) for t in mean_terms(self) if t))
+
+    def variance_parts(self, mean: MeanOf) -> VarianceParts:
+        """The variance of the mean's predictor, divided."""
+        return divide_variance(self, mean)
+
+    def without_term(self, term: str) -> Self:
+        """The same model fitted without a fixed term of the mean, and what contains it."""
+        problem, stays = columns_without(self, term)
+        part = self.design.predictor("mean")
+        columns = tuple(c for c, s in zip(part.columns, stays.tolist(), strict=True) if s)
+        made = replace(part, X=part.X[:, stays], columns=columns, aliased=())
+        predictors = tuple(made if p is part else p for p in self.design.predictors)
+        design = replace(self.design, predictors=predictors)
+        optimum = estimate(problem, self.method)
+        return replace(self, design=design, problem=problem, optimum=optimum, limits=None)
 
     # ---- the port ------------------------------------------------------------------------
 
