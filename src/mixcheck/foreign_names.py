@@ -321,7 +321,7 @@ FOREIGN_ATTRIBUTES: Final = {
     "priors": "mixcheck.port.port_of(fit).priors",
     "reml": "fit.method.restricted",
     "df_resid df_residual": "fit.nobs - fit.n_parameters",
-    "coef coefficients coef_ fixef fe_params beta": "fit.params",
+    "coef coef_ fixef fe_params beta": "fit.params",
     "std_errors se bse_fe": "fit.bse",
     "zvalues": "fit.tvalues",
     "confint": "fit.conf_int()",
@@ -333,7 +333,8 @@ FOREIGN_ATTRIBUTES: Final = {
     "sigma": "fit.dispersion",
     "fitted fitted_values": "fit.fittedvalues",
     "resid residuals": "fit.resid_pearson, or mixcheck.residuals(fit)",
-    "anova": "mixcheck.lrt(smaller, fit)",
+    "wald_test linear_hypothesis": 'fit.f_test("x1 = x2")',
+    "wald_test_terms": "fit.anova()",
     "df_model npar": "fit.n_parameters",
 }
 

@@ -117,6 +117,12 @@ class HomogeneousCompoundSymmetry(Covariance):
         low = -1.0 / (self.q - 1.0)
         return Quantity("sd", every), Quantity("correlation", f"all pairs of {every}", low=low)
 
+    @property
+    def basis(self) -> FloatArray:
+        """The variance and the covariance."""
+        same = np.eye(self.q)
+        return np.stack([same, 1.0 - same][: self.n_theta])
+
     def names(self, effects: Sequence[str]) -> tuple[str, ...]:
         """Roots of the eigenvalues along and across ``(1, .., 1)``."""
         return ("along", "across")[: self.n_theta]

@@ -215,6 +215,14 @@ class Covariance(ABC):
         """Row and column in Lambda of every parameter, where parameters are entries of it."""
         return None
 
+    @property
+    def basis(self) -> FloatArray | None:
+        """Matrices of which its covariances are linear combinations, (k, q, q).
+
+        None where they are no linear space.
+        """
+        return None
+
     def simpler(self) -> Iterator[Covariance]:
         """Structures of the same effects with fewer parameters, the richest first."""
         return iter(())
@@ -250,6 +258,15 @@ class EntriesOfRoot(Covariance):
     def even(self) -> tuple[int, ...]:
         """Positions of the diagonal of Lambda, one for each effect."""
         return self._diagonal
+
+    @property
+    def basis(self) -> FloatArray:
+        """One variance or covariance for each parameter, (n_theta, q, q)."""
+        out = np.zeros((self.n_theta, self.q, self.q))
+        each = np.arange(self.n_theta)
+        out[each, self._rows, self._columns] = 1.0
+        out[each, self._columns, self._rows] = 1.0
+        return out
 
     def root(self, theta: FloatArray) -> FloatArray:
         """Lambda, (q, q) lower triangular, at `theta`, (n_theta,)."""

@@ -36,7 +36,9 @@ from mixcheck.fitting.results.predictions import (
     predict_probabilities,
 )
 from mixcheck.fitting.results.refits import Refits
+from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.fitting.results.summary import Summary, summarise
+from mixcheck.fitting.results.tested import Tested
 from mixcheck.fitting.results.tidy import augment, glance, tidy
 from mixcheck.foreign_names import find_attribute
 from mixcheck.options import require_number
@@ -48,7 +50,7 @@ __all__ = ["GLMM"]
 @final
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class GLMM:
+class GLMM(Tested):
     """A fitted generalized linear mixed model, made by :func:`mixcheck.glmm`.
 
     Names follow statsmodels; outputs are pandas objects. What checks and comparisons ask of a
@@ -128,17 +130,20 @@ class GLMM:
 
     @property
     def bse(self) -> pd.Series[float]:
-        """Standard errors of the fixed effects."""
+        """Standard errors of the fixed effects, by the observed information of the likelihood."""
         return self._port.bse
 
     @property
     def tvalues(self) -> pd.Series[float]:
-        """Estimates over standard errors."""
+        """Estimates over standard errors: Wald's z. `coefficients` has tests for few groups."""
         return self._port.tvalues
 
     @property
     def pvalues(self) -> pd.Series[float]:
-        """Two-sided Wald p-values from the normal distribution."""
+        """Two-sided p-values of Wald's z, from the normal distribution: too small for few groups.
+
+        `coefficients` has tests with degrees of freedom.
+        """
         return self._port.pvalues
 
     def conf_int(
@@ -151,6 +156,7 @@ class GLMM:
         interval: BootstrapInterval = "percentile",
         seed: int | None = None,
         n_jobs: int | None = None,
+        ddf: DegreesOfFreedom = "auto",
     ) -> pd.DataFrame:
         """Confidence intervals, a row for each parameter, columns ``low`` and ``high``.
 
@@ -174,6 +180,8 @@ class GLMM:
             Data set k depends on the seed and on k alone.
         n_jobs : int, optional
             As in joblib; the result does not depend on it.
+        ddf : str
+            Degrees of freedom of Wald's intervals of fixed effects; see `coefficients`.
 
         Returns
         -------
@@ -192,7 +200,7 @@ class GLMM:
 
         Notes
         -----
-        Wald's interval is symmetric for fixed effects on their own scale, for standard
+        Wald's interval is that of `coefficients` for fixed effects, and symmetric for standard
         deviations in the logarithm, for correlations in Fisher's z and for a dispersion on the
         scale of its link (the logarithm), with standard errors by the delta method. On the
         boundary, where a standard deviation is zero, the lower end is zero and the upper end
@@ -227,7 +235,7 @@ class GLMM:
         >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
         [-1.7, -0.5]
         """
-        request = Request(level, method, parameters, draws, interval, seed, n_jobs)
+        request = Request(level, method, parameters, draws, interval, seed, n_jobs, ddf)
         return find_intervals(self._port, request)
 
     @property

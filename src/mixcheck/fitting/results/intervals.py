@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning
+from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.fitting.estimation.features import Coordinate
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
+from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.parameters import Parameter, list_parameters
 from mixcheck.fitting.results.refitting import Refitting
+from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
@@ -44,12 +46,19 @@ class Request:
     interval: str
     seed: int | None
     n_jobs: int | None
+    ddf: str = "auto"
 
     def __post_init__(self) -> None:
         normal_quantile(self.level)
         require_choice("method", self.method, ("wald", "profile", "bootstrap"))
         require_choice("parameters", self.parameters, ("fixed", "random", "all"))
         require_choice("interval", self.interval, ("percentile", "basic"))
+        require_choice("ddf", self.ddf, get_args(DegreesOfFreedom))
+        if self.method != "wald" and self.ddf != "auto":
+            raise OptionError(
+                f'ddf="{self.ddf}" belongs to method="wald"; leave it out with '
+                f'method="{self.method}"'
+            )
         if self.method == "bootstrap":
             require_whole("draws", self.draws, least_draws(self.level))
 
@@ -59,7 +68,7 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
     every = list_parameters(fit)
     wanted = [p for p in every if request.parameters in ("all", p.group)]
     if request.method == "wald":
-        ends = _by_wald(fit, every, request.level)
+        ends = _by_wald(fit, every, request)
         found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
         _tell_boundary(wanted, found)
     elif request.method == "profile":
@@ -73,10 +82,12 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
 
 
 def _by_wald(
-    fit: Refitting, parameters: Sequence[Parameter], level: float
+    fit: Refitting, parameters: Sequence[Parameter], request: Request
 ) -> dict[str, Sequence[float]]:
     """Ends of the interval of each parameter, by name."""
-    fixed = iter(fit.conf_int(level).to_numpy().tolist())
+    level = request.level
+    table = tabulate_coefficients(fit, request.ddf, level)
+    fixed = iter(table[["low", "high"]].to_numpy().tolist())
     varying = fit.covariance_parameters(level)[["low", "high", "estimate"]].to_numpy()
     rows = iter(varying.tolist())
     out: dict[str, Sequence[float]] = {}

@@ -57,6 +57,8 @@ from mixcheck.fitting.results.variance_parts import (
     divide_variance,
     mean_terms,
 )
+from mixcheck.fitting.results.small_samples import small_samples_of
+from mixcheck.inference.contrasts import Contrasts
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
     PERTURBATION_METHODS,
@@ -372,6 +374,24 @@ class GlmmPort(Refitting):
             for part, where in zip(self.design.predictors, self.problem.beta_slices, strict=False)
             if part.name in self.design.recipes
         }
+
+    def contrasts(self, L: FloatArray, ddf: str = "auto") -> Contrasts:
+        """Linear combinations of what is in `params`, with their degrees of freedom.
+
+        Parameters
+        ----------
+        L : (k, p)
+            One combination a row, in the order of `params`.
+        ddf : str
+            See `mixcheck.GLMM.coefficients`.
+
+        Returns
+        -------
+        Contrasts
+            Estimates (k,), covariance (k, k) and df (k,); of all together the degrees of freedom
+            and the scale of an F statistic.
+        """
+        return small_samples_of(self).contrasts(L, ddf)
 
     @cached_property
     def covariance_estimates(self) -> CovarianceEstimates:

@@ -261,6 +261,10 @@ class Refitting(Estimates):
         held = problem.X[0].shape[1]
         return ProfileLikelihood(joint.problem, method, joint.outer(psi), outer, whole, kept[held:])
 
+    def estimate_again(self, problem: Problem) -> Optimum:
+        """The optimum of a problem with the same method, and perhaps other columns."""
+        return self._estimate_anew(problem).optimum
+
     def _estimate_anew(self, problem: Problem) -> Self:
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)

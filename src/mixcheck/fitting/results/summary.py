@@ -20,6 +20,7 @@ from mixcheck.display.document import (
 )
 from mixcheck.display.render import to_fragment, to_text
 from mixcheck.fitting.estimation.pql import generalised_chi_square
+from mixcheck.fitting.results.coefficient_table import describe_ddf, tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
 
 __all__ = ["Summary", "summarise"]
@@ -56,20 +57,22 @@ class Summary:
         return to_fragment(self.document)
 
 
-def _coefficients(fit: Estimates) -> Table:
-    """Estimates, errors and intervals to one number of decimals a row, Wald tests."""
+def _coefficients(fit: Estimates) -> tuple[Table, Paragraph]:
+    """Estimates, errors and intervals to one number of decimals a row, tests, and whose."""
     rows: list[tuple[Cell, ...]] = []
-    interval = fit.conf_int()
-    columns = (fit.params, fit.bse, fit.tvalues, fit.pvalues, interval["low"], interval["high"])
-    for name, estimate, error, z, p, low, high in zip(fit.params.index, *columns, strict=True):
+    table = tabulate_coefficients(fit, "auto", 0.95)
+    for name, row in zip(fit.fixed_names, table.itertuples(index=False), strict=True):
+        estimate, error, df, t, p, low, high = (float(value) for value in row)
         places = _places(error)
         estimated = (Places(v, places) for v in (estimate, error))
         bounds = (Places(v, places) for v in (low, high))
         # A test of a shape against a number nobody named says nothing.
-        tested = (math.nan, math.nan) if name in fit.shape_names else (z, p)
-        test = (Places(tested[0], 2), PValue(tested[1]))
-        rows.append((str(name), *estimated, *test, *bounds))
-    return Table(("", "estimate", "std error", "z", "pvalue", "low", "high"), tuple(rows))
+        tested = (math.nan, math.nan) if name in fit.shape_names else (t, p)
+        test = (Places(df, 1), Places(tested[0], 2), PValue(tested[1]))
+        rows.append((name, *estimated, *test, *bounds))
+    names = ("", "estimate", "std error", "df", "t", "pvalue", "low", "high")
+    words = describe_ddf(fit, table.attrs["ddf"])
+    return Table(names, tuple(rows)), Paragraph(f"Tests and 95 % intervals: {words}.")
 
 
 def _places(error: float) -> int:
@@ -103,7 +106,7 @@ def summarise(fit: Estimates) -> Summary:
     }
     sections = [
         Section(Heading("Fit"), (Facts(tuple(facts.items())),)),
-        Section(Heading("Fixed effects"), (_coefficients(fit),)),
+        Section(Heading("Fixed effects"), _coefficients(fit)),
     ]
     if len(fit.variance_components):
         random = _components(fit.variance_components)

@@ -1,0 +1,245 @@
+"""Linear combinations of the coefficients of a fit, with the degrees of freedom of their tests.
+
+Which degrees of freedom a fit has by default follows from what is known of its model. For a linear
+mixed model they are those of Kenward and Roger, at the restricted estimates of the variances; for
+all others those of containment: the levels that tell an estimate are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import MixcheckError, OptionError
+from mixcheck.fitting.estimation.estimate import estimate
+from mixcheck.fitting.estimation.marginal_covariance import (
+    MOST_EFFECTS,
+    MarginalCovariance,
+    kenward_roger_at,
+)
+from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.inference.between_within import between_within_df
+from mixcheck.inference.containment import RandomColumns, containment_df
+from mixcheck.inference.contrasts import Contrasts
+from mixcheck.inference.kenward_roger import KenwardRoger
+from mixcheck.inference.satterthwaite import joint_satterthwaite_df, satterthwaite_df
+from mixcheck.options import require_choice
+
+__all__ = ["DegreesOfFreedom", "SmallSamples", "small_samples_of"]
+
+DegreesOfFreedom: TypeAlias = Literal[
+    "auto", "kenward-roger", "satterthwaite", "containment", "between-within", "normal"
+]
+
+# Entries of a contrast below this share of the largest are rounding.
+_ZERO = 1e-12
+
+
+_KNOWN = "_small_samples"
+
+
+def small_samples_of(fit: Estimates) -> SmallSamples:
+    """What is known of the coefficients of a fit; it is computed once."""
+    known: SmallSamples = fit.__dict__.setdefault(_KNOWN, SmallSamples(fit))
+    return known
+
+
+@dataclass(frozen=True, eq=False)
+class SmallSamples:
+    """Covariances and degrees of freedom of the coefficients of one fit.
+
+    Attributes
+    ----------
+    fit : Estimates
+    """
+
+    fit: Estimates
+
+    def contrasts(self, L: FloatArray, ddf: str = "auto") -> Contrasts:
+        """Linear combinations of what is in `params`.
+
+        Parameters
+        ----------
+        L : (k, p)
+            One combination a row, in the order of `params`.
+        ddf : str
+            See `mixcheck.GLMM.coefficients`.
+
+        Raises
+        ------
+        OptionError
+            If the degrees of freedom are not defined for this model.
+        """
+        require_choice("ddf", ddf, get_args(DegreesOfFreedom))
+        rows = np.where(np.abs(L) > _ZERO * np.abs(L).max(axis=1, keepdims=True), L, 0.0)
+        estimate_ = rows @ self.fit.optimum.psi[self.fit.fixed_positions]
+        if ddf == "auto":
+            return self._by_default(rows, estimate_)
+        return self._by(ddf, rows, estimate_)
+
+    def _by_default(self, L: FloatArray, estimate_: FloatArray) -> Contrasts:
+        for ddf in ("kenward-roger", "satterthwaite"):
+            if not self._refusal(ddf):
+                try:
+                    return self._by(ddf, L, estimate_)
+                except (MixcheckError, np.linalg.LinAlgError):
+                    continue
+        return self._by("containment", L, estimate_)
+
+    def _by(self, ddf: str, L: FloatArray, estimate_: FloatArray) -> Contrasts:
+        if ddf == "normal":
+            k = len(L)
+            covariance = self._spread(L, self._observed)
+            return Contrasts(estimate_, covariance, np.full(k, np.inf), np.inf, 1.0, ddf)
+        if ddf in ("containment", "between-within"):
+            df = _smallest(L, self._by_column(ddf))
+            covariance = self._spread(L, self._observed)
+            joint = float(df.min(initial=np.inf))
+            return Contrasts(estimate_, covariance, df, joint, 1.0, ddf)
+        refusal = self._refusal(ddf)
+        if refusal:
+            raise OptionError(f'ddf="{ddf}" {refusal}; write ddf="{self._alternative(ddf)}"')
+        return self._in_mean(ddf, L, estimate_)
+
+    # ---- linear mixed models -------------------------------------------------------------
+
+    def _refusal(self, ddf: str) -> str:
+        """Why degrees of freedom of a linear mixed model are not defined; empty if they are."""
+        fit = self.fit
+        problem = fit.problem
+        if not problem.family.is_linear:
+            link = problem.family.link.name
+            return (
+                f"is for a Gaussian response with the identity link, not {fit.family.name} ({link})"
+            )
+        if problem.penalty is not None:
+            return "is not defined with priors"
+        if problem.latent.random_predictors not in ((), (0,)):
+            return "is not defined with random effects in the dispersion"
+        if fit.infinite_names:
+            return "is not defined where a parameter has no finite estimate"
+        if not problem.X[0].shape[1]:
+            return "is about coefficients of the mean, and there are none"
+        if ddf == "satterthwaite":
+            return ""
+        if problem.X[1].shape[1] != 1 or np.ptp(problem.X[1]) > 0.0:
+            return "needs one residual variance, and here it has a model"
+        if any(term.tied or term.covariance.basis is None for term in problem.terms):
+            return "needs a covariance that is linear in its parameters, as of (x | g) or (x || g)"
+        if len(problem.latent.factors) > 1 and problem.latent.size > MOST_EFFECTS:
+            return f"needs a dense matrix of {problem.latent.size} random effects"
+        return ""
+
+    def _alternative(self, ddf: str) -> str:
+        if ddf == "kenward-roger" and not self._refusal("satterthwaite"):
+            return "satterthwaite"
+        return "containment"
+
+    @cached_property
+    def _at(self) -> MarginalCovariance:
+        return MarginalCovariance(self.fit.problem, self.fit.optimum.psi)
+
+    @cached_property
+    def _restricted(self) -> MarginalCovariance:
+        """At the restricted estimates of the variances."""
+        problem, fit = self.fit.problem, self.fit
+        if fit.reml:
+            return self._at
+        psi = estimate(problem, Laplace(restricted=True)).psi
+        return MarginalCovariance(problem, psi)
+
+    @cached_property
+    def _kenward_roger(self) -> KenwardRoger:
+        return kenward_roger_at(self._restricted)
+
+    @cached_property
+    def _slopes(self) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of C in the variance parameters, and their sampling covariance."""
+        p = self.fit.problem.X[0].shape[1]
+        return self._at.slopes(), self.fit.covariance[p:, p:]
+
+    def _in_mean(self, ddf: str, L: FloatArray, estimate_: FloatArray) -> Contrasts:
+        """Contrasts of the coefficients of the mean; those of the dispersion are normal."""
+        fit = self.fit
+        p = fit.problem.X[0].shape[1]
+        at = self._restricted if ddf == "kenward-roger" else self._at
+        # X U = Q, so that the coefficients are U times those of Q.
+        units = at.orthonormal[1]
+        inner = L[:, :p] @ units
+        if ddf == "kenward-roger":
+            known = self._kenward_roger
+            own, df = known.adjusted, known.df(inner)
+            joint, scale = known.joint(inner)
+        else:
+            slopes, of_parameters = self._slopes
+            own = at.covariance
+            df = satterthwaite_df(inner, own, slopes, of_parameters)
+            joint, scale = joint_satterthwaite_df(inner, own, slopes, of_parameters), 1.0
+        covariance = self._observed.copy()
+        covariance[:p, p:], covariance[p:, :p] = 0.0, 0.0
+        covariance[:p, :p] = units @ own @ units.T
+        df = np.where(np.any(inner != 0.0, axis=1), df, np.inf)
+        return Contrasts(estimate_, L @ covariance @ L.T, df, joint, scale, ddf)
+
+    # ---- all models ----------------------------------------------------------------------
+
+    @cached_property
+    def _observed(self) -> FloatArray:
+        """Covariance of what is in `params`, by the observed information, (p, p)."""
+        return self.fit.cov_params().to_numpy(dtype=np.float64)
+
+    @staticmethod
+    def _spread(L: FloatArray, covariance: FloatArray) -> FloatArray:
+        """``L C L'``, where an infinite variance counts for the combinations that it is in."""
+        lost = np.isinf(covariance.diagonal())
+        if not lost.any():
+            out: FloatArray = L @ covariance @ L.T
+            return out
+        finite = covariance.copy()
+        finite[lost], finite[:, lost] = 0.0, 0.0
+        out = L @ finite @ L.T
+        within = np.any(L[:, lost] != 0.0, axis=1)
+        out[within], out[:, within] = np.nan, np.nan
+        out[within, within] = np.inf
+        return out
+
+    def _by_column(self, ddf: str) -> FloatArray:
+        """Degrees of freedom of each coefficient in `params`, (p,)."""
+        return self._containment if ddf == "containment" else self._between_within
+
+    @cached_property
+    def _containment(self) -> FloatArray:
+        return self._count_levels("containment")
+
+    @cached_property
+    def _between_within(self) -> FloatArray:
+        return self._count_levels("between-within")
+
+    def _count_levels(self, ddf: str) -> FloatArray:
+        """Part by part; shapes of the family are normal."""
+        fit = self.fit
+        out = np.full(fit.problem.n_beta, np.inf)
+        weights = fit.design.weights
+        total = float(fit.nobs if weights is None else weights.sum())
+        for part, where in zip(fit.design.predictors, fit.problem.beta_slices, strict=True):
+            if part.name in fit.family.shapes or not part.X.shape[1]:
+                continue
+            if ddf == "containment":
+                estimated = part.name == "mean" and "dispersion" in fit.family.predictors
+                terms = [RandomColumns(b.index, b.Z) for b in part.random]
+                out[where] = containment_df(part.X, terms, total if estimated else np.inf)
+            else:
+                codes = [block.codes for block in part.random]
+                out[where] = between_within_df(part.X, codes, total)
+        return out[fit.fixed_positions]
+
+
+def _smallest(L: FloatArray, df: FloatArray) -> FloatArray:
+    """Of each row of L the smallest df of the coefficients that take part, (k,)."""
+    out: FloatArray = np.where(L != 0.0, df, np.inf).min(axis=1, initial=np.inf)
+    return out
