@@ -333,7 +333,7 @@ FOREIGN_ATTRIBUTES: Final = {
     "sigma": "fit.dispersion",
     "fitted fitted_values": "fit.fittedvalues",
     "resid residuals": "fit.resid_pearson, or mixcheck.residuals(fit)",
-    "wald_test linear_hypothesis": 'fit.f_test("x1 = x2")',
+    "wald_test linear_hypothesis": "fit.f_test(list(fit.params.index))",
     "wald_test_terms": "fit.anova()",
     "df_model npar": "fit.n_parameters",
 }

@@ -107,10 +107,10 @@ def test_linear_hypotheses(simple: mc.GLMM) -> None:
     assert ratio == pytest.approx(STORED["ratio"]["statistic"], abs=1e-5)
 
 
-def test_max_t_is_that_of_multcomp(simple: mc.GLMM) -> None:
+def test_adjustment_is_that_of_multcomp(simple: mc.GLMM) -> None:
     """Adjusted p-values and the quantile of simultaneous intervals."""
     rows = "f[T.b], f[T.c], f[T.c] - f[T.b]"
-    found = simple.t_test(rows, multiplicity="max-t", ddf="normal")
+    found = simple.t_test(rows, adjust="mvt", ddf="normal")
     known = STORED["tukey"]
     np.testing.assert_allclose(found["pvalue"], known["p"], rtol=1e-3)
     quantile = (found["high"] - found["estimate"]) / found["std_error"]

@@ -17,12 +17,12 @@ from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.fitting.results.term_hypotheses import ModelTerm, list_terms, marginal_rows
 from mixcheck.inference.hypotheses import read_hypotheses
-from mixcheck.inference.max_t import max_t_pvalues, max_t_quantile
+from mixcheck.inference.multiplicity import adjust_family
 from mixcheck.options import require_choice
 
 __all__ = [
+    "HypothesisAdjustment",
     "HypothesisTest",
-    "Multiplicity",
     "TypeOfTest",
     "compare_jointly",
     "compare_terms",
@@ -33,31 +33,27 @@ __all__ = [
 
 HypothesisTest: TypeAlias = Literal["wald", "lrt", "score"]
 TypeOfTest: TypeAlias = Literal["II", "III"]
-Multiplicity: TypeAlias = Literal["none", "max-t"]
+HypothesisAdjustment: TypeAlias = Literal["none", "mvt", "holm", "sidak", "bonferroni"]
 
 
 def tabulate_hypotheses(
-    fit: Refitting, hypotheses: object, ddf: str, level: float, multiplicity: str
+    fit: Refitting, hypotheses: object, ddf: str, level: float, adjust: HypothesisAdjustment
 ) -> pd.DataFrame:
     """See `mixcheck.GLMM.t_test`."""
-    require_choice("multiplicity", multiplicity, get_args(Multiplicity))
+    require_choice("adjust", adjust, get_args(HypothesisAdjustment))
     read = read_hypotheses(hypotheses, fit.fixed_names)
     found = small_samples_of(fit).contrasts(read.L, ddf)
     table = tabulate_contrasts(found, read.names, level, read.value)
-    if multiplicity == "max-t" and len(table) > 1:
-        errors = found.deviations
-        correlation = found.covariance / errors / errors[:, None]
-        if not np.isfinite(correlation).all():
-            raise OptionError(
-                'multiplicity="max-t" needs hypotheses on coefficients with finite estimates and '
-                "errors; leave out the others"
-            )
-        df = float(found.df.min())
-        reach = max_t_quantile(level, correlation, df) * errors
-        table["pvalue"] = max_t_pvalues(table["statistic"].to_numpy(), correlation, df)
+    if adjust != "none":
+        errors, t = found.deviations, table["statistic"].to_numpy()
+        with np.errstate(invalid="ignore"):
+            correlation = found.covariance / errors / errors[:, None]
+        t = np.where(np.isfinite(errors) & (errors > 0.0), t, np.nan)
+        together = adjust_family(t, found.df, correlation, adjust, level, 0)
+        reach = together.quantiles * errors
+        table["pvalue"] = together.pvalues
         table["low"], table["high"] = found.estimate - reach, found.estimate + reach
-        table["df"] = df
-    table.attrs["multiplicity"] = multiplicity
+    table.attrs["adjust"] = adjust
     return table
 
 

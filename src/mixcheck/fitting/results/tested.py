@@ -9,8 +9,8 @@ import pandas as pd
 from mixcheck.calls import answer_methods
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.hypothesis_tests import (
+    HypothesisAdjustment,
     HypothesisTest,
-    Multiplicity,
     TypeOfTest,
     compare_jointly,
     compare_terms,
@@ -104,7 +104,7 @@ class Tested:
         *,
         ddf: DegreesOfFreedom = "auto",
         level: float = 0.95,
-        multiplicity: Multiplicity = "none",
+        adjust: HypothesisAdjustment = "none",
     ) -> pd.DataFrame:
         """Test linear combinations of the coefficients one by one.
 
@@ -118,9 +118,9 @@ class Tested:
             the smallest of the coefficients that take part.
         level : float
             The confidence of the intervals, between 0 and 1.
-        multiplicity : {"none", "max-t"}
-            With "max-t" p-values and intervals hold for all hypotheses together, by the
-            distribution of the largest t statistic, which knows their correlations.
+        adjust : {"none", "mvt", "holm", "sidak", "bonferroni"}
+            Intervals and p-values that hold for all hypotheses together. "mvt" takes the largest
+            of the t statistics, with their correlations; the intervals of "holm" are Bonferroni's.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class Tested:
                                    estimate  std_error  pvalue
         period[T.2] = period[T.3]      0.14       0.38    0.72
         """
-        return tabulate_hypotheses(self._port, hypotheses, ddf, level, multiplicity)
+        return tabulate_hypotheses(self._port, hypotheses, ddf, level, adjust)
 
     def f_test(
         self,
