@@ -52,12 +52,12 @@ from mixcheck.fitting.results.prediction_slopes import (
     prediction_columns,
 )
 from mixcheck.fitting.results.refitting import TOGETHER_ROWS, Refitting
+from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.fitting.results.variance_parts import (
     columns_without,
     divide_variance,
     mean_terms,
 )
-from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.inference.contrasts import Contrasts
 from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import (
