@@ -8,6 +8,7 @@ Bernoulli models to their own responses, so that nothing changes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ REFITS = "what some 200 refits of lme4 leave in their sum: 5e-3"
 HALF = (
     "cAIC4 has a factor of one half in a cross derivative that Greven and Kneib's theorem has not."
 )
+Roots = Callable[[np.ndarray], np.ndarray]
 FORMER = "Degrees of freedom are ours without the finite-sample term, which cAIC4 leaves out."
 
 
@@ -52,15 +54,13 @@ def _table(tables: Tables, name: str) -> pd.DataFrame:
     return data.assign(Days=data["Days"].astype(float)) if "Days" in data else data
 
 
-def intercept_root(data: pd.DataFrame, group: str) -> Callable[[np.ndarray], np.ndarray]:
+def intercept_root(data: pd.DataFrame, group: str) -> Roots:
     """Loadings of a random intercept."""
     Z = indicators(data[group])
     return lambda theta: theta[0] * Z
 
 
-def slope_root(
-    data: pd.DataFrame, group: str, covariate: str
-) -> Callable[[np.ndarray], np.ndarray]:
+def slope_root(data: pd.DataFrame, group: str, covariate: str) -> Roots:
     """Loadings of a random intercept and slope, by the Cholesky factor of their covariance."""
     Z = indicators(data[group])
     slope = Z * data[covariate].to_numpy(float)[:, None]
@@ -70,6 +70,46 @@ def slope_root(
         return np.hstack([a * Z + b * slope, c * slope])
 
     return root
+
+
+def line_root(data: pd.DataFrame, group: str, covariate: str) -> Roots:
+    """Loadings of an intercept and a slope whose correlation is held at one."""
+    Z = indicators(data[group])
+    slope = Z * data[covariate].to_numpy(float)[:, None]
+    return lambda theta: theta[0] * Z + theta[1] * slope
+
+
+def crossed_root(data: pd.DataFrame, first: str, second: str) -> Roots:
+    """Loadings of two crossed random intercepts."""
+    Z, W = indicators(data[first]), indicators(data[second])
+    return lambda theta: np.hstack([theta[0] * Z, theta[1] * W])
+
+
+def _corr1_table() -> pd.DataFrame:
+    data = pd.read_csv(Path(__file__).parents[2] / "tests" / "data" / "corr1.csv")
+    return data.assign(g=data["g"].astype(str))
+
+
+def _corr1(tables: Tables) -> Values:
+    result = mc.caic(mc.glmm("y ~ x + (x | g)", _corr1_table(), reml=True))
+    df = result.df - result.by_term.get("finite sample", 0.0)
+    return {"df": df, "conditional log-likelihood": result.conditional_llf}
+
+
+def _corr1_brute(tables: Tables) -> Independent:
+    data = _corr1_table()
+    X = np.column_stack([np.ones(len(data)), data["x"].to_numpy(float)])
+    y, start = data["y"].to_numpy(float), np.array([1.5, 1.0])
+    model = Gaussian(y, X, line_root(data, "g", "x"), start, restricted=True)
+    return {"df": (gaussian_df(model, 0.01), 5e-4)}
+
+
+def _days_brute(tables: Tables) -> Independent:
+    data = tables.shipped("sleepstudy")
+    one, y = np.ones((len(data), 1)), data["Reaction"].to_numpy(float)
+    root = crossed_root(data, "Days", "Subject")
+    model = Gaussian(y, one, root, np.array([0.7, 1.3]), restricted=True)
+    return {"df": (gaussian_df(model, 0.5), 5e-4)}
 
 
 def _brute(
@@ -272,6 +312,37 @@ CASES = (
         "With its variance at zero the model has a mean and a variance; cAIC4 1.0 forgets the "
         "latter.",
         by="two parameters, a mean and a variance",
+    ),
+    _gaussian(
+        "sleepstudy, crossed subjects and days, REML",
+        "sleepstudy_crossed",
+        "sleepstudy",
+        "Reaction ~ 1 + (1 | Days) + (1 | Subject)",
+        True,
+        _days_brute,
+        HALF,
+        slow=True,
+    ),
+    Case(
+        SYSTEM,
+        "corr1, a correlation of one",
+        "y ~ x + (x | g), gaussian, REML",
+        "closed form",
+        RUN,
+        (
+            Number("df", r_values.load("caic4", "corr1")["df"], 1e-3, DIGITS),
+            Number(
+                "conditional log-likelihood", r_values.load("caic4", "corr1")["llf"], 1e-3, DIGITS
+            ),
+        ),
+        _corr1,
+        _corr1_brute,
+        f"{BY}, the correlation held at one",
+        slow=True,
+        note=(
+            "Near a correlation of one cAIC4 differentiates in entries of the covariance, where "
+            f"the optimum is not stationary. {FORMER}"
+        ),
     ),
     _counts("grouse ticks, counts", "grouseticks_poisson", "grouseticks"),
     _counts("epilepsy, counts", "epil_poisson", "epil"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from validation.published.pseudo_likelihood import Estimates
 
-# Variances and deviations of one term, in the tables of a fit.
+# A summary prints the generalised chi-square, with four places.
 SUMMARY = re.compile(r"generalised chi-square\s+([0-9.]+)")
 
 

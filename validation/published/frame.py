@@ -192,8 +192,11 @@ def judge(number: Number, ours: float, independent: tuple[float, float] | None) 
 
 
 def within(values: Values, tolerance: float) -> Independent:
-    """Independent values, known to `tolerance`, relative above one."""
-    return {name: (value, tolerance * max(1.0, abs(value))) for name, value in values.items()}
+    """Independent values, known to `tolerance`: relative above one, absolute for logarithms."""
+    return {
+        name: (value, tolerance * (1.0 if "log" in name else max(1.0, abs(value))))
+        for name, value in values.items()
+    }
 
 
 def run(case: Case, tables: Tables) -> Iterator[Row]:

@@ -64,7 +64,7 @@ def _gold(tables: Tables, nodes: int) -> Independent:
     y = data["y"].to_numpy(float)
     X = _design(data)
     problem = gold_laplace.Problem(y, np.ones(len(y)), X, tuple(NAMES), (term,), "logit")
-    return within(gold.maximise(problem, nodes), 1e-5)
+    return within(gold.maximise(problem, nodes), 1e-6)
 
 
 def _integrated(tables: Tables) -> Independent:
