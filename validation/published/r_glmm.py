@@ -22,8 +22,9 @@ from validation.published.linearised import CBPP, SALAMANDER
 SYSTEM = "R glmm"
 REPOSITORY = "github.com/knudson1/glmm"
 CROSSES = ("RR", "RW", "WR", "WW")
-# Two runs with 1e5 draws (S. Zhang et al., MCMCmaxlik, supplementary code of the GLMM example), and
-# one with 1e4 (C. Knudson, C. Geyer, G. Jones, JSS/article.tex): crosses, female and male variance.
+# Two runs with 1e5 draws, in the supplementary code of "Sampling-Based Approaches to Maximum
+# Likelihood Estimation for Latent Variable Models" (MCMCmaxlik), and one with 1e4 (C. Knudson,
+# C. Geyer, G. Jones, JSS/article.tex): crosses, female and male variance.
 RUNS = (
     (0.9964, 0.3410, -1.8957, 1.0173, 1.2832, 1.1525),
     (0.9880, 0.3268, -1.9791, 1.0599, 1.3082, 1.4909),
@@ -40,7 +41,8 @@ MCEM = Source(
     "quoted",
 )
 THREE = Source(
-    f"{REPOSITORY}, JSS/article.tex, and MCMCmaxlik's supplementary code, GLMM example",
+    f"{REPOSITORY}, JSS/article.tex; supplementary code of Sampling-Based Approaches to Maximum "
+    "Likelihood Estimation for Latent Variable Models (MCMCmaxlik)",
     "the fitted model of section 3; two summaries of glmm with m = 10^5",
     "read",
 )

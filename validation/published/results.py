@@ -10,7 +10,7 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ PAGE = HERE.parents[1] / "docs" / "explanation" / "published.md"
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 # Pages hold one sentence a line.
 SENTENCES, NEW_LINE = re.compile(r"(?<=[a-z0-9)]\.) (?=[A-Z])"), "\n"
-DIGITS = 9
+# What lies beyond is rounding of one machine.
+DIGITS = 12
 # What the rows of a case have in common.
 SHARED = ("system", "case", "model", "approximation", "source", "place", "known", "data")
 
@@ -65,7 +66,7 @@ def merge(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
 
 def store(new: Iterable[Row]) -> None:
     """Write the results, and the tables of the page."""
-    rows = merge(load(), new)
+    rows = merge(load(), map(_rounded_row, new))
     cases = [
         {
             **{name: getattr(of_case[0], name) for name in SHARED},
@@ -86,13 +87,21 @@ def by_case(rows: Iterable[Row]) -> list[list[Row]]:
 def _own(row: Row) -> dict[str, Any]:
     """What a row does not share with its case."""
     values = {field.name: getattr(row, field.name) for field in fields(row)}
-    own = {name: _rounded(value) for name, value in values.items() if name not in SHARED}
-    return {**own, "difference": _rounded(row.difference)}
+    own = {name: value for name, value in values.items() if name not in SHARED}
+    return {**own, "difference": _rounded(row.difference, 3)}
 
 
-def _rounded(value: Any) -> Any:
-    """Nine digits: what lies beyond is rounding of this machine."""
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+def _rounded_row(row: Row) -> Row:
+    return replace(
+        row,
+        ours=_rounded(row.ours, DIGITS),
+        independent=_rounded(row.independent, DIGITS),
+        tolerance=_rounded(row.tolerance, 3),
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def write_page(rows: list[Row]) -> None:

@@ -21,7 +21,7 @@ def _case(name: str, model: Model, restricted: bool, data: str | None = None) ->
         f"{name}, {'REPL' if restricted else 'PL'}",
         f"{model.formula}, {model.family}",
         "restricted pseudo-likelihood" if restricted else "pseudo-likelihood",
-        Source(PAPER, "section 2", "none"),
+        Source(PAPER, "its two pseudo-likelihoods", "none"),
         tuple(Number(quantity, None) for quantity in quantities),
         lambda tables: model.ours(tables, restricted=restricted),
         lambda tables: model.independent(tables, restricted=restricted),
