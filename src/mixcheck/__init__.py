@@ -56,6 +56,8 @@ from mixcheck.comparison.score_difference import ScoreDifference
 from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.table import compare
 from mixcheck.comparison.weights import model_weights
+from mixcheck.comparison.exact import exact_lrt, ExactRatio
+from mixcheck.comparison.averaging import average, ModelAverage
 
 # model selection, and what to try after a failing check
 from mixcheck.selection.selection import Selection
@@ -103,6 +105,7 @@ __all__ = [
     "DesignError",
     "Effects",
     "Explained",
+    "ExactRatio",
     "FamilyError",
     "Finding",
     "FormulaError",
@@ -111,6 +114,7 @@ __all__ = [
     "MarginalMeans",
     "MixcheckError",
     "MixcheckWarning",
+    "ModelAverage",
     "OptionError",
     "OutputError",
     "Policy",
@@ -138,6 +142,7 @@ __all__ = [
     "WorkerError",
     "aic",
     "aicc",
+    "average",
     "bic",
     "bootstrap_lrt",
     "caic",
@@ -148,6 +153,7 @@ __all__ = [
     "contrasts",
     "datasets",
     "emmeans",
+    "exact_lrt",
     "families",
     "from_draws",
     "glmm",

@@ -186,6 +186,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "bootstrap": lambda: mc.bootstrap_lrt(fit("constant"), fit("poisson"), draws=5, seed=1),
     "vuong": lambda: mc.vuong(fit("poisson"), fit("other")),
     "difference": lambda: made("loo").minus(made("loo constant")),
+    "average": lambda: mc.average([fit("constant"), fit("poisson")]),
     "summary": lambda: fit("poisson").summary(),
     "means": lambda: mc.emmeans(fit("factor"), "f"),
     "response means": lambda: mc.emmeans(

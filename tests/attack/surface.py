@@ -898,6 +898,76 @@ TARGETS: tuple[Target, ...] = (
         weight=2,
     ),
     Target(
+        "mc.exact_lrt",
+        {
+            "smaller": Argument(
+                ("mc.glmm('r ~ x', base())", "mc.glmm('r ~ x', base(), reml=True)"),
+                values.comparable,
+                ANY_FIT,
+                1.0,
+            ),
+            "larger": Argument(("fit('gaussian')", "fit('reml')"), values.comparable, ANY_FIT, 1.0),
+            "draws": Argument(
+                ("30", "np.int32(20)"), values.whole(1, 60), ("0", "1.5", "'3'"), 0.9
+            ),
+            "seed": SEED,
+        },
+        ("smaller", "larger"),
+        sure=False,
+        weight=2,
+    ),
+    Target(
+        "mc.average",
+        {
+            "models": Argument(
+                ("[fit('constant'), fit('poisson')]", "{'a': fit('constant'), 'b': fit('larger')}"),
+                UNSURE,
+                (
+                    *("[fit('poisson')]", "fit('poisson')", "[]", "[fit('poisson'), 1]", "'ab'"),
+                    *("[fit('poisson'), fit('gaussian')]", "[fit('poisson'), made('draws')]"),
+                ),
+                1.0,
+            ),
+            "criterion": Argument(("'aic'", "'bic'", "'loo'"), UNSURE, ("'AIC'", "3", "None")),
+            "weights": Argument(
+                ("'akaike'", "[0.5, 0.5]", "(1, 0)"),
+                UNSURE,
+                ("'stacking'", "[1, 1]", "[np.nan, 1]", "{'a': 1}", "None", "['a', 'b']", "3"),
+            ),
+        },
+        ("models",),
+        sure=False,
+        weight=2,
+    ),
+    Target(
+        "made('average').coefficients",
+        {
+            "kind": Argument(("'full'", "'conditional'"), UNSURE, ("'subset'", "None"), 0.5),
+            "level": CONFIDENCE,
+            "errors": Argument(("'buckland'", "'bootstrap'"), UNSURE, ("'boot'", "1"), 0.4),
+            "draws": Argument(("40", "50"), values.whole(1, 60), ("0", "-1", "2.5", "'40'"), 0.9),
+            "seed": SEED,
+            "n_jobs": JOBS,
+        },
+        ("kind",),
+        sure=False,
+    ),
+    Target(
+        "made('average').predict",
+        {
+            "data": Argument(("None", "base()", "base().head(3)"), UNSURE, ("1", "'x'", "[]"), 0.7),
+            "random_effects": Argument(
+                ("'auto'", "'zero'", "'marginal'"), UNSURE, ("'none'", "None"), 0.5
+            ),
+            "scale": Argument(("'response'", "'link'"), UNSURE, ("'Link'", "1"), 0.3),
+            "interval": Argument(("None", "'confidence'"), UNSURE, ("'prediction'", "1"), 0.3),
+            "level": CONFIDENCE,
+            "errors": Argument(("'buckland'",), UNSURE, ("'boot'", "1"), 0.2),
+        },
+        ("data",),
+        sure=False,
+    ),
+    Target(
         "mc.vuong",
         {
             "first": Argument(COUNTED, values.comparable, ANY_FIT, 1.0),

@@ -1,9 +1,11 @@
 """Models to a table: criteria, tests of nested and other models, scores of what was left out."""
 
+from mixcheck.comparison.averaging import ModelAverage, average
 from mixcheck.comparison.bootstrap import BootstrapRatio, bootstrap_lrt
 from mixcheck.comparison.compared import ComparedModel, Comparison
 from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.criteria import aic, aicc, bic
+from mixcheck.comparison.exact import ExactRatio, exact_lrt
 from mixcheck.comparison.group_scores import GroupScores, logo
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.non_nested import Vuong, vuong
@@ -19,8 +21,10 @@ __all__ = [
     "ComparedModel",
     "Comparison",
     "ConditionalAIC",
+    "ExactRatio",
     "GroupScores",
     "LikelihoodRatio",
+    "ModelAverage",
     "QuasiAIC",
     "RowScores",
     "ScoreDifference",
@@ -28,10 +32,12 @@ __all__ = [
     "Vuong",
     "aic",
     "aicc",
+    "average",
     "bic",
     "bootstrap_lrt",
     "caic",
     "compare",
+    "exact_lrt",
     "logo",
     "loo",
     "lrt",

@@ -35,7 +35,7 @@ from mixcheck.errors import ComparisonError, OptionError
 from mixcheck.options import require_choice
 from mixcheck.port import Comparable, Converging, Ported
 
-__all__ = ["ComparedModel", "Comparison", "TableWeights", "compare"]
+__all__ = ["ComparedModel", "Comparison", "TableWeights", "compare", "weights_of"]
 
 TableWeights: TypeAlias = Literal["akaike", "stacking", "pseudo-bma", "pseudo-bma+"]
 
@@ -120,6 +120,19 @@ def compare(
         ),
         heading=ranked_by.heading,
     )
+
+
+def weights_of(
+    models: Mapping[str, Comparable | Ported],
+    criterion: str | CriterionFunction,
+    weights: TableWeights,
+) -> FloatArray:
+    """The weights that `compare` gives models of the same data, (k,), in their order."""
+    named = {label: require_comparable(model, "compare") for label, model in models.items()}
+    ranked_by = get_criterion(criterion).for_models(_largest(named, models))
+    results = [ranked_by.rate(model, label) for label, model in models.items()]
+    scores = [ranked_by.score(result) for result in results]
+    return _weigh(weights, named, ranked_by, results, scores)[0]
 
 
 def _largest(

@@ -1,0 +1,540 @@
+"""Several models for one answer: averages of their predictions and coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.comparison.average_errors import Averaged, Readable, Reweigh, buckland_errors, redraw
+from mixcheck.comparison.compared import Comparison
+from mixcheck.comparison.criterion import CriterionFunction
+from mixcheck.comparison.same_data import require_comparable, require_same_data
+from mixcheck.comparison.table import TableWeights, compare, weights_of
+from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
+from mixcheck.display.render import to_text
+from mixcheck.errors import ComparisonError, DataWarning, OptionError
+from mixcheck.inference.bootstrap import least_draws, percentile_intervals
+from mixcheck.inference.wald import normal_quantile, wald_intervals
+from mixcheck.notices import warn
+from mixcheck.options import (
+    as_items,
+    require_choice,
+    require_number,
+    require_progress,
+    require_whole,
+    require_workers,
+    shown,
+)
+from mixcheck.parallel import Progress
+from mixcheck.port import Comparable, Ported, port_of
+from mixcheck.streams import choose_seed
+
+__all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "average"]
+
+AverageKind: TypeAlias = Literal["full", "conditional"]
+ErrorsBy: TypeAlias = Literal["buckland", "bootstrap"]
+RandomEffects: TypeAlias = Literal["auto", "zero", "marginal"]
+
+# Weights that are given sum to one within this.
+_SUM = 1e-6
+_COLUMNS = ["std_error", "low", "high"]
+
+
+@answer_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelAverage:
+    """Models with a weight each, made by `average`.
+
+    Attributes
+    ----------
+    weights : Series, (k,)
+        By the names of the models; they sum to one.
+    comparison : Comparison or None
+        The table that the weights are from; None where they were given.
+    models : mapping of str to fitted model
+    """
+
+    weights: pd.Series[float]
+    comparison: Comparison | None
+    models: Mapping[str, Any]
+    _reweigh: Reweigh
+
+    def predict(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Literal["error", "zero"] = "error",
+        scale: Literal["response", "link"] = "response",
+        interval: Literal["confidence"] | None = None,
+        level: float = 0.95,
+        errors: ErrorsBy = "buckland",
+        draws: int = 200,
+        seed: int | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> pd.Series[float] | pd.DataFrame:
+        r"""Predict the mean by all models, weighted.
+
+        The means are averaged on the scale of the response, whatever the links; with
+        ``scale="link"`` the linear predictors are.
+
+        Parameters
+        ----------
+        data, random_effects, unseen, scale
+            As in `mixcheck.GLMM.predict`.
+        interval : {"confidence"}, optional
+            Of the mean.
+        level : float
+            The confidence, between 0 and 1.
+        errors : {"buckland", "bootstrap"}
+            Standard errors that take the choice of the model into account. ``"buckland"``:
+            :math:`\sum_k w_k \sqrt{s_k^2 + (\hat\mu_k - \bar\mu)^2}` with the standard error
+            :math:`s_k` of each model, as if their predictions were perfectly correlated; the
+            interval is normal, on the scale of the link where all models have one.
+            ``"bootstrap"``: responses are simulated from the models, each as often as its weight
+            says, and all models are fitted again and weighted anew; the interval is that of
+            percentiles. It is for population means, with random effects "zero" or "marginal".
+        draws, seed, n_jobs, progress
+            As in `mixcheck.bootstrap_lrt`; for the bootstrap.
+
+        Returns
+        -------
+        Series, (n,), or DataFrame, (n, 4)
+            With an interval the columns are ``predicted``, ``std_error``, ``low``, ``high``.
+
+        Raises
+        ------
+        OptionError
+            For an option outside its values, or links that differ on the scale of the link.
+        ConvergenceError
+            If more than half of the refits of the bootstrap fail.
+
+        Warns
+        -----
+        DataWarning
+            If some refits of the bootstrap failed and were left out.
+
+        References
+        ----------
+        Buckland, Burnham & Augustin (1997), Biometrics 53, 603-618, equation 9.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fits = {
+        ...     right: mc.glmm(f"incidence / size ~ {right} + (1 | herd)", cbpp, family="binomial")
+        ...     for right in ("1", "period")
+        ... }
+        >>> averaged = mc.average(fits)
+        >>> averaged.predict({"period": ["1", "4"]}, random_effects="zero").round(3).tolist()
+        [0.198, 0.048]
+        """
+        asked = {"random_effects": random_effects, "unseen": unseen, "scale": scale}
+        if interval is not None:
+            require_choice("interval", interval, ("confidence",))
+        require_choice("errors", errors, get_args(ErrorsBy))
+        require_progress(progress)
+        normal_quantile(level)
+        if scale == "link":
+            self._require_one_link("their linear predictors cannot be averaged")
+        read = _Predicted(data, asked)
+        weights = self._values
+        centre = _as_series(read(list(self.models.values()), weights), self._index(data, asked))
+        if interval is None:
+            return centre
+        if errors == "bootstrap":
+            _require_population(random_effects, self.models)
+            spread, ends = self._redrawn(read, level, draws, seed, n_jobs, progress)
+        else:
+            spread, ends = self._combined(np.asarray(centre, dtype=np.float64), data, asked, level)
+        table = np.column_stack([centre, spread, ends])
+        return pd.DataFrame(table, centre.index, ["predicted", *_COLUMNS])
+
+    def coefficients(
+        self,
+        kind: AverageKind = "full",
+        *,
+        level: float = 0.95,
+        errors: ErrorsBy = "buckland",
+        draws: int = 200,
+        seed: int | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = None,
+    ) -> pd.DataFrame:
+        """Average the coefficients by name.
+
+        A coefficient has one meaning in all models only where what it is adjusted for hardly
+        matters: with a nonlinear link, with interactions, and with correlated predictors it has
+        not. Averages of predictions have (`predict`).
+
+        Parameters
+        ----------
+        kind : {"full", "conditional"}
+            Over all models, a coefficient being zero where a model has not its term; or over
+            the models that have it, their weights summing to one, which exaggerates weak terms.
+        level : float
+            The confidence, between 0 and 1.
+        errors : {"buckland", "bootstrap"}
+            As in `predict`.
+        draws, seed, n_jobs, progress
+            As in `mixcheck.bootstrap_lrt`; for the bootstrap.
+
+        Returns
+        -------
+        DataFrame, (p, 5)
+            A row for each coefficient: ``estimate``, ``std_error``, ``low``, ``high`` and
+            ``importance``, the weight of the models that have it.
+
+        Raises
+        ------
+        OptionError
+            If the links differ, or for an option outside its values.
+        ConvergenceError
+            If more than half of the refits of the bootstrap fail.
+
+        References
+        ----------
+        Buckland, Burnham & Augustin (1997), Biometrics 53, 603-618; Burnham & Anderson (2002),
+        Model Selection and Multimodel Inference, 2nd edition, section 4.2; Cade (2015), Ecology
+        96, 2370-2382, on what is wrong with it.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> growth = mc.datasets.load("Orthodont")
+        >>> fits = {
+        ...     right: mc.glmm(f"distance ~ {right} + (1 | Subject)", growth)
+        ...     for right in ("age * Sex", "age + Sex", "age")
+        ... }
+        >>> averaged = mc.average(fits, criterion="aicc")
+        >>> averaged.coefficients()[["estimate", "std_error", "importance"]].round(3)
+                           estimate  std_error  importance
+        Intercept            16.507      1.034       1.000
+        age                   0.769      0.084       1.000
+        Sex[T.Female]         0.625      1.735       0.995
+        age:Sex[T.Female]    -0.267      0.143       0.875
+        """
+        require_choice("kind", kind, get_args(AverageKind))
+        require_choice("errors", errors, get_args(ErrorsBy))
+        require_progress(progress)
+        normal_quantile(level)
+        self._require_one_link("their coefficients cannot be averaged")
+        names = list(dict.fromkeys(name for m in self.models.values() for name in m.params.index))
+        has = pd.DataFrame(
+            {k: [n in m.params.index for n in names] for k, m in self.models.items()}
+        )
+        weights = self._values
+        read = _Coefficients(tuple(names), kind)
+        estimate = read(list(self.models.values()), weights)
+        if errors == "bootstrap":
+            spread, ends = self._redrawn(read, level, draws, seed, n_jobs, progress)
+        else:
+            shares = _shares(has.to_numpy(dtype=bool), weights, kind)
+            values, own = _tables(names, list(self.models.values()))
+            spread = np.array(
+                [
+                    buckland_errors(v[None], e[None], share)[0]
+                    for v, e, share in zip(values, own, shares, strict=True)
+                ]
+            )
+            ends = wald_intervals(estimate, spread, level)
+        table = np.column_stack([estimate, spread, ends, has.to_numpy() @ weights])
+        return pd.DataFrame(table, names, ["estimate", *_COLUMNS, "importance"])
+
+    @property
+    def _values(self) -> FloatArray:
+        """The weights, (k,)."""
+        return np.asarray(self.weights, dtype=np.float64)
+
+    # ---- how -----------------------------------------------------------------------------
+
+    def _index(self, data: object, asked: Mapping[str, Any]) -> pd.Index[Any]:
+        index: pd.Index[Any] = next(iter(self.models.values())).predict(data, **asked).index
+        return index
+
+    def _redrawn(
+        self,
+        read: Any,
+        level: float,
+        draws: int,
+        seed: int | None,
+        n_jobs: int | None,
+        progress: Progress,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Standard errors and percentile intervals by simulation."""
+        count = require_whole("draws", draws, least=least_draws(level))
+        require_workers(n_jobs)
+        for name, model in self.models.items():
+            if not isinstance(model, Readable):
+                raise OptionError(
+                    f"{name!r} cannot be fitted again, which the bootstrap needs; write "
+                    'errors="buckland"'
+                )
+        drawn, failures = redraw(
+            *(self.models, self._values, self._reweigh, read),
+            *(count, choose_seed(seed)),
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+        if failures:
+            reasons = "; ".join(f"{number} x {reason}" for reason, number in failures)
+            warn(
+                f"{count - len(drawn)} of {count} simulated data sets are left out: {reasons}.",
+                DataWarning,
+            )
+        return drawn.std(axis=0, ddof=1), percentile_intervals(drawn, level)
+
+    def _combined(
+        self, centre: FloatArray, data: object, asked: Mapping[str, Any], level: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Buckland's standard errors, and normal intervals."""
+        frames = [
+            model.predict(data, interval="confidence", level=level, **asked)
+            for model in self.models.values()
+        ]
+        values = np.column_stack([frame["predicted"] for frame in frames])
+        own = np.column_stack([frame["std_error"] for frame in frames])
+        spread = buckland_errors(values, own, self._values)
+        link = None if asked["scale"] == "link" else self._common_link()
+        if link is None:
+            return spread, wald_intervals(centre, spread, level)
+        inside = np.isfinite(centre)
+        eta = np.full(centre.size, np.nan)
+        eta[inside] = link.link(centre[inside])
+        slope = np.abs(link.derivatives(eta)[1])
+        ends = wald_intervals(eta, spread / slope, level)
+        return spread, np.sort(np.column_stack([link.inverse(end) for end in ends.T]), axis=1)
+
+    def _common_link(self) -> Any:
+        """The link of the mean of all models; None where they differ or have none."""
+        families = [getattr(model, "family", None) for model in self.models.values()]
+        links = [getattr(family, "link", None) for family in families]
+        ordinal = any(getattr(family, "takes_categories", False) for family in families)
+        return links[0] if not ordinal and all(link == links[0] for link in links) else None
+
+    def _require_one_link(self, what: str) -> None:
+        links = {
+            name: port_of(model).description.get("link") for name, model in self.models.items()
+        }
+        if len(set(links.values())) > 1:
+            words = ", ".join(f"{name} {link}" for name, link in links.items())
+            raise OptionError(
+                f"the models have different links ({words}), so {what}; average their "
+                'predictions, predict(.., scale="response")'
+            )
+
+    def __str__(self) -> str:
+        rows = tuple((str(name), PValue(weight)) for name, weight in self.weights.items())
+        blocks: list[Block] = [Table(("model", "weight"), rows)]
+        if self.comparison is not None:
+            blocks += self.comparison.document().blocks
+        else:
+            blocks.append(Paragraph("The weights were given.", quiet=True))
+        return to_text(Document("Model average", tuple(blocks)))
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name} {weight:.3f}" for name, weight in self.weights.items())
+        return f"<ModelAverage of {len(self.weights)} models: {words}>"
+
+
+@answer_calls
+def average(
+    models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
+    *,
+    criterion: str | CriterionFunction = "aic",
+    weights: TableWeights | Mapping[str, float] | Sequence[float] = "akaike",
+) -> ModelAverage:
+    """Weight several models of one data set, to average what they predict.
+
+    Parameters
+    ----------
+    models : mapping of name to fitted model, or sequence of them
+        As in `mixcheck.compare`.
+    criterion : str or callable
+        As in `mixcheck.compare`; what the weights are by.
+    weights : str, mapping of name to float, or sequence of float
+        As in `mixcheck.compare`; or numbers that sum to one, which are held by a bootstrap.
+
+    Returns
+    -------
+    ModelAverage
+        With `predict` and `coefficients`.
+
+    Raises
+    ------
+    ComparisonError
+        As `mixcheck.compare`.
+    OptionError
+        If a model does not predict, or weights are no shares.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, 2nd edition, chapter 4;
+    Yao, Vehtari, Simpson & Gelman (2018), Bayesian Analysis 13, 917-1007, on stacking.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> growth = mc.datasets.load("Orthodont")
+    >>> fits = {
+    ...     right: mc.glmm(f"distance ~ {right} + (1 | Subject)", growth)
+    ...     for right in ("age * Sex", "age + Sex", "age")
+    ... }
+    >>> mc.average(fits, criterion="aicc").weights.round(3).to_dict()
+    {'age * Sex': 0.875, 'age + Sex': 0.12, 'age': 0.005}
+    """
+    named = _named(models)
+    if isinstance(weights, str):
+        reweigh = _Reweigh(criterion, weights)
+        table = compare(named, criterion=criterion, weights=weights)
+        return ModelAverage(_of_table(table, named), table, named, reweigh)
+    ported = {label: require_comparable(model, "average") for label, model in named.items()}
+    require_same_data(ported)
+    shares = _given(weights, list(named))
+    return ModelAverage(shares, None, named, _Held(np.asarray(shares, dtype=np.float64)))
+
+
+def _named(models: object) -> dict[str, Any]:
+    """The models by name, each of which predicts."""
+    several = None if isinstance(models, Mapping) else as_items(models)
+    if isinstance(models, Mapping):
+        named = {str(label): model for label, model in models.items()}
+    elif several is not None:
+        named = {f"model {number}": model for number, model in enumerate(several, start=1)}
+    else:
+        raise OptionError(
+            f"average needs several models, found {shown(models)}; "
+            'write average({"first": a, "second": b})'
+        )
+    if len(named) < 2:
+        raise ComparisonError(
+            f"average needs at least two models, found {len(named)}; "
+            'write average({"first": a, "second": b})'
+        )
+    for label, model in named.items():
+        if isinstance(model, type) or not isinstance(model, Averaged):
+            raise OptionError(
+                f"{shown(label)} is {shown(model)}; average needs fitted models that predict, such "
+                "as results of mixcheck.glmm(..)"
+            )
+    return named
+
+
+def _given(weights: object, names: list[str]) -> pd.Series[float]:
+    """Weights that were given, in the order of the models."""
+    if isinstance(weights, pd.Series):
+        weights = weights.to_dict()
+    several = list(weights.items()) if isinstance(weights, Mapping) else as_items(weights)
+    if several is None:
+        raise OptionError(
+            f"weights={shown(weights)} must be the name of weights, such as 'akaike', or a number "
+            "for each model"
+        )
+    if isinstance(weights, Mapping):
+        known = {str(label): value for label, value in weights.items()}
+        if set(known) != set(names):
+            raise OptionError(f"weights= are of {sorted(known)}, and the models are {names}")
+        several = [known[name] for name in names]
+    if len(several) != len(names):
+        raise OptionError(f"weights= has {len(several)} numbers for {len(names)} models")
+    values = [require_number("weights", one, 0.0, 1.0, example=0.5, ends=True) for one in several]
+    if abs(sum(values) - 1.0) > _SUM:
+        raise OptionError(f"weights= sum to {sum(values):.6g}; divide them by it")
+    return pd.Series(np.array(values) / sum(values), names, name="weight")
+
+
+def _of_table(table: Comparison, named: Mapping[str, Any]) -> pd.Series[float]:
+    """The weights of a table, in the order that the models were given in."""
+    found = {model.model: model.weight for model in table.models}
+    return pd.Series([found[label] for label in named], list(named), name="weight")
+
+
+def _require_population(random_effects: str, models: Mapping[str, Any]) -> None:
+    if random_effects == "auto" and any(port_of(model).random_terms for model in models.values()):
+        raise OptionError(
+            'errors="bootstrap" simulates new groups, whose random effects are not those of the '
+            'data: write random_effects="zero" or "marginal", or errors="buckland"'
+        )
+
+
+def _as_series(values: FloatArray, index: pd.Index[Any]) -> pd.Series[float]:
+    return pd.Series(values, index, name="predicted")
+
+
+@dataclass(frozen=True)
+class _Reweigh:
+    """Weights of refits by the criterion that weighted the fits."""
+
+    criterion: str | CriterionFunction
+    weights: TableWeights
+
+    def __call__(self, fits: Mapping[str, Any]) -> FloatArray:
+        return weights_of(fits, self.criterion, self.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Weights that were given."""
+
+    weights: FloatArray
+
+    def __call__(self, fits: Mapping[str, Any]) -> FloatArray:
+        return self.weights
+
+
+@dataclass(frozen=True, eq=False)
+class _Predicted:
+    """Averages of predictions, (n,)."""
+
+    data: object
+    asked: Mapping[str, Any]
+
+    def __call__(self, models: Sequence[Any], weights: FloatArray) -> FloatArray:
+        # A model of weight zero may predict no finite number.
+        used = [(m, w) for m, w in zip(models, weights.tolist(), strict=True) if w > 0.0]
+        parts = [w * model.predict(self.data, **self.asked).to_numpy() for model, w in used]
+        out: FloatArray = np.sum(parts, axis=0)
+        return out
+
+
+@dataclass(frozen=True)
+class _Coefficients:
+    """Averages of coefficients, (p,)."""
+
+    names: tuple[str, ...]
+    kind: AverageKind
+
+    def __call__(self, models: Sequence[Any], weights: FloatArray) -> FloatArray:
+        values, _ = _tables(self.names, models, errors=False)
+        has = np.array([[n in model.params.index for model in models] for n in self.names])
+        shares = _shares(has, weights, self.kind)
+        out: FloatArray = np.sum(np.where(shares > 0.0, values * shares, 0.0), axis=1)
+        return out
+
+
+def _tables(
+    names: Sequence[str], models: Sequence[Any], *, errors: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients and standard errors of each model, (p, k), zero where it has none."""
+    values = [model.params.reindex(names, fill_value=0.0) for model in models]
+    own = [model.bse.reindex(names, fill_value=0.0) for model in models] if errors else values
+    return np.column_stack(values), np.column_stack(own)
+
+
+def _shares(has: BoolArray, weights: FloatArray, kind: AverageKind) -> FloatArray:
+    """Weight of each model for each coefficient, (p, k)."""
+    if kind == "full":
+        return np.broadcast_to(weights, has.shape)
+    among: FloatArray = has * weights
+    total = among.sum(axis=1, keepdims=True)
+    # Where the models that have it weigh nothing, they weigh the same.
+    even = has / np.maximum(has.sum(axis=1, keepdims=True), 1)
+    return np.where(total > 0.0, among / np.where(total > 0.0, total, 1.0), even)
