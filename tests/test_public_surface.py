@@ -53,6 +53,8 @@ NAMES = {
     "lrt",
     "model_weights",
     "average",
+    "kfold",
+    "FoldScores",
     "exact_lrt",
     "ExactRatio",
     "ModelAverage",

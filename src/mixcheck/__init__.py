@@ -55,6 +55,7 @@ from mixcheck.comparison.row_scores import loo, RowScores
 from mixcheck.comparison.score_difference import ScoreDifference
 from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.table import compare
+from mixcheck.comparison.k_fold import FoldScores, kfold
 from mixcheck.comparison.weights import model_weights
 from mixcheck.comparison.exact import exact_lrt, ExactRatio
 from mixcheck.comparison.averaging import average, ModelAverage
@@ -104,10 +105,11 @@ __all__ = [
     "DataWarning",
     "DesignError",
     "Effects",
-    "Explained",
     "ExactRatio",
+    "Explained",
     "FamilyError",
     "Finding",
+    "FoldScores",
     "FormulaError",
     "GroupScores",
     "LikelihoodRatio",
@@ -158,6 +160,7 @@ __all__ = [
     "from_draws",
     "glmm",
     "icc",
+    "kfold",
     "logo",
     "loo",
     "lrt",

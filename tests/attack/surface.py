@@ -997,6 +997,27 @@ TARGETS: tuple[Target, ...] = (
         weight=2,
     ),
     Target(
+        "mc.kfold",
+        {
+            "model": Argument(LIKELY, values.comparable, (), 1.0),
+            "folds": Argument(
+                ("3", "np.int64(2)", "[0, 1] * 24"),
+                UNSURE,
+                (
+                    *("1", "0", "1e9", "True", "'5'", "None", "[]", "[0, 1]", "[(1, 2)]"),
+                    *("[([0, 1], [2, 99])]", "[([0, 1], [1])]", "mc", "[None] * 48"),
+                ),
+                1.0,
+            ),
+            "group": GROUP,
+            "crps": Argument(("True", "False"), UNSURE, ("1", "'yes'"), 0.2),
+            "seed": Argument(("1", "0"), UNSURE, ("None", "-1", "1.0"), 0.2),
+        },
+        ("model", "folds"),
+        sure=False,
+        weight=2,
+    ),
+    Target(
         "mc.logo",
         {
             "model": Argument(LIKELY, values.comparable, (), 1.0),
@@ -1616,6 +1637,19 @@ METHODS: tuple[Target, ...] = (
             )
         },
         ("row",),
+        sure=False,
+    ),
+    Target(
+        "predict_rows",
+        {
+            "rows": Argument(
+                ("np.arange(48) < 6", "np.arange(48) % 7 == 0"),
+                UNSURE,
+                ("np.zeros(48)", "np.arange(3)", "None", "[True]", "np.ones(48, dtype=bool)"),
+                1.0,
+            )
+        },
+        ("rows",),
         sure=False,
     ),
     Target(

@@ -7,6 +7,7 @@ from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.criteria import aic, aicc, bic
 from mixcheck.comparison.exact import ExactRatio, exact_lrt
 from mixcheck.comparison.group_scores import GroupScores, logo
+from mixcheck.comparison.k_fold import FoldScores, kfold
 from mixcheck.comparison.likelihood_ratio import LikelihoodRatio, lrt
 from mixcheck.comparison.non_nested import Vuong, vuong
 from mixcheck.comparison.quasi_aic import QuasiAIC, qaic
@@ -22,6 +23,7 @@ __all__ = [
     "Comparison",
     "ConditionalAIC",
     "ExactRatio",
+    "FoldScores",
     "GroupScores",
     "LikelihoodRatio",
     "ModelAverage",
@@ -38,6 +40,7 @@ __all__ = [
     "caic",
     "compare",
     "exact_lrt",
+    "kfold",
     "logo",
     "loo",
     "lrt",

@@ -9,9 +9,16 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.average_errors import Averaged, Readable, Reweigh, buckland_errors, redraw
+from mixcheck.comparison.averaged_quantities import (
+    AverageKind,
+    Coefficients,
+    Predicted,
+    coefficient_shares,
+    coefficient_tables,
+)
 from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.comparison.same_data import require_comparable, require_same_data
@@ -37,7 +44,6 @@ from mixcheck.streams import choose_seed
 
 __all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "average"]
 
-AverageKind: TypeAlias = Literal["full", "conditional"]
 ErrorsBy: TypeAlias = Literal["buckland", "bootstrap"]
 RandomEffects: TypeAlias = Literal["auto", "zero", "marginal"]
 
@@ -145,7 +151,7 @@ class ModelAverage:
         normal_quantile(level)
         if scale == "link":
             self._require_one_link("their linear predictors cannot be averaged")
-        read = _Predicted(data, asked)
+        read = Predicted(data, asked)
         weights = self._values
         centre = _as_series(read(list(self.models.values()), weights), self._index(data, asked))
         if interval is None:
@@ -232,13 +238,13 @@ class ModelAverage:
             {k: [n in m.params.index for n in names] for k, m in self.models.items()}
         )
         weights = self._values
-        read = _Coefficients(tuple(names), kind)
+        read = Coefficients(tuple(names), kind)
         estimate = read(list(self.models.values()), weights)
         if errors == "bootstrap":
             spread, ends = self._redrawn(read, level, draws, seed, n_jobs, progress)
         else:
-            shares = _shares(has.to_numpy(dtype=bool), weights, kind)
-            values, own = _tables(names, list(self.models.values()))
+            shares = coefficient_shares(has.to_numpy(dtype=bool), weights, kind)
+            values, own = coefficient_tables(names, list(self.models.values()))
             spread = np.array(
                 [
                     buckland_errors(v[None], e[None], share)[0]
@@ -488,53 +494,3 @@ class _Held:
 
     def __call__(self, fits: Mapping[str, Any]) -> FloatArray:
         return self.weights
-
-
-@dataclass(frozen=True, eq=False)
-class _Predicted:
-    """Averages of predictions, (n,)."""
-
-    data: object
-    asked: Mapping[str, Any]
-
-    def __call__(self, models: Sequence[Any], weights: FloatArray) -> FloatArray:
-        # A model of weight zero may predict no finite number.
-        used = [(m, w) for m, w in zip(models, weights.tolist(), strict=True) if w > 0.0]
-        parts = [w * model.predict(self.data, **self.asked).to_numpy() for model, w in used]
-        out: FloatArray = np.sum(parts, axis=0)
-        return out
-
-
-@dataclass(frozen=True)
-class _Coefficients:
-    """Averages of coefficients, (p,)."""
-
-    names: tuple[str, ...]
-    kind: AverageKind
-
-    def __call__(self, models: Sequence[Any], weights: FloatArray) -> FloatArray:
-        values, _ = _tables(self.names, models, errors=False)
-        has = np.array([[n in model.params.index for model in models] for n in self.names])
-        shares = _shares(has, weights, self.kind)
-        out: FloatArray = np.sum(np.where(shares > 0.0, values * shares, 0.0), axis=1)
-        return out
-
-
-def _tables(
-    names: Sequence[str], models: Sequence[Any], *, errors: bool = True
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients and standard errors of each model, (p, k), zero where it has none."""
-    values = [model.params.reindex(names, fill_value=0.0) for model in models]
-    own = [model.bse.reindex(names, fill_value=0.0) for model in models] if errors else values
-    return np.column_stack(values), np.column_stack(own)
-
-
-def _shares(has: BoolArray, weights: FloatArray, kind: AverageKind) -> FloatArray:
-    """Weight of each model for each coefficient, (p, k)."""
-    if kind == "full":
-        return np.broadcast_to(weights, has.shape)
-    among: FloatArray = has * weights
-    total = among.sum(axis=1, keepdims=True)
-    # Where the models that have it weigh nothing, they weigh the same.
-    even = has / np.maximum(has.sum(axis=1, keepdims=True), 1)
-    return np.where(total > 0.0, among / np.where(total > 0.0, total, 1.0), even)

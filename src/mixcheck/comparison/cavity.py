@@ -25,6 +25,7 @@ __all__ = [
     "Cavity",
     "Prediction",
     "average_cdf",
+    "average_distribution",
     "average_moments",
     "average_probability",
     "find_cavity",
@@ -115,6 +116,16 @@ def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArr
         below += weight * left
         upto += weight * right
     return below, upto
+
+
+def average_distribution(
+    distribution: RowDistribution, cavity: Cavity, values: FloatArray
+) -> FloatArray:
+    """Probability of each value, (n,), or less, given the other rows."""
+    out = np.zeros(cavity.centre.size)
+    for weight, predictor in _iterate_points(cavity, _COARSE):
+        out += weight * distribution.probability_upto(values, predictor)
+    return out
 
 
 def average_probability(distribution: RowDistribution, cavity: Cavity, k: float) -> FloatArray:

@@ -16,8 +16,9 @@ from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.left_out_rows import LeftOutRows
+from mixcheck.comparison.proper_scores import dawid_sebastiani, match_rows_of, mean_brier
 from mixcheck.comparison.record import Record
-from mixcheck.comparison.same_data import label_of, order_of, require_same_data
+from mixcheck.comparison.same_data import label_of
 from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -51,8 +52,6 @@ _FORMER = {"cavity": "analytic", "exact": "refit"}
 INFLUENTIAL = 0.7
 # At most so many, the most influential first; it takes about ten milliseconds each.
 MOST_REFITS = 500
-# A mean p and a variance p (1 - p) are those of a single trial.
-_BERNOULLI = 1e-9
 
 
 @answer_methods
@@ -125,13 +124,7 @@ class RowScores(Record):
         ComparisonError
             If the data differ.
         """
-        first, second = self.subject, other.subject
-        if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
-            return other.scores
-        require_same_data({"the first model": first, "the second model": second})
-        order = order_of(first, second)
-        values = other.scores.to_numpy()
-        return pd.Series(values if order is None else values[order], self.scores.index)
+        return match_rows_of(self, other)
 
     def misfit_ratio(self) -> float:
         """`p_loo` over the degrees of freedom of the conditional AIC.
@@ -319,8 +312,8 @@ def loo(
         p_loo=float(own.sum() - predicted.score.sum()),
         mean=pd.Series(predicted.mean, index, name="mean"),
         variance=pd.Series(predicted.variance, index, name="variance"),
-        dawid_sebastiani=_dawid_sebastiani(posterior.response, predicted),
-        brier=_brier(posterior.response, predicted),
+        dawid_sebastiani=float(np.mean(dawid_sebastiani(posterior.response, predicted))),
+        brier=mean_brier(posterior.response, predicted),
         influence=pd.Series(cavity.influence, index, name="influence"),
         refitted=tuple(index[rows].tolist()),
         subject=port,
@@ -331,20 +324,6 @@ def loo(
 def _most_influential(influence: FloatArray, limit: float) -> IntArray:
     order = np.argsort(-influence, kind="stable")[:MOST_REFITS]
     return np.sort(order[influence[order] > limit])
-
-
-def _dawid_sebastiani(response: FloatArray, predicted: Prediction) -> float:
-    error = response - predicted.mean
-    return float(np.mean(error**2 / predicted.variance + np.log(predicted.variance)))
-
-
-def _brier(response: FloatArray, predicted: Prediction) -> float | None:
-    """None unless every response is zero or one out of one."""
-    p = predicted.mean
-    bernoulli = np.abs(predicted.variance - p * (1.0 - p)) < _BERNOULLI
-    if not np.all(bernoulli & ((response == 0.0) | (response == 1.0))):
-        return None
-    return float(np.mean((response - p) ** 2))
 
 
 def _notes(method: RowMethod, refitted: int, influential: int, limit: float) -> tuple[str, ...]:

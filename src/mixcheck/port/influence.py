@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "PERTURBATION_METHODS",
     "BatchPerturbations",
     "ConditionalLikelihood",
+    "Foldable",
     "Optimism",
     "PerturbationMethod",
     "Perturbations",
@@ -103,6 +104,10 @@ class RowDistribution(Protocol):
         """Probability below the response, and of it or less, (n,) each."""
         ...
 
+    def probability_upto(self, values: FloatArray, predictor: FloatArray) -> FloatArray:
+        """Probability that a response is at most a value, (n,), whatever was seen."""
+        ...
+
     def moments(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of the response, (n,) each."""
         ...
@@ -152,4 +157,13 @@ class Rowwise(Protocol):
 
     def predict_row(self, row: int) -> RowPosterior:
         """Of one row given the others, the model being fitted without it; arrays of length 1."""
+        ...
+
+
+@runtime_checkable
+class Foldable(Rowwise, Protocol):
+    """A model that knows the posterior of some rows given the others, fitted to these."""
+
+    def predict_rows(self, rows: BoolArray) -> RowPosterior:
+        """Of the rows that are True, (n,), each by itself, the model being fitted without them."""
         ...

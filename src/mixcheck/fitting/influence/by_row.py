@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.influence.sensitivity import row_leverages
@@ -19,7 +19,7 @@ from mixcheck.fitting.predictive.mode_slopes import differentiate_effects
 from mixcheck.port import RowPosterior
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["HeldDistribution", "find_row_posterior", "predict_row", "require_mean_only"]
+__all__ = ["HeldDistribution", "find_row_posterior", "predict_rows", "require_mean_only"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,12 @@ class HeldDistribution:
         problem, data = self.problem, self.problem.data
         below, upto = problem.family.cdf(data.y, self._eta(predictor), data.size)
         return problem.to_design(below), problem.to_design(upto)
+
+    def probability_upto(self, values: FloatArray, predictor: FloatArray) -> FloatArray:
+        """Probability that a response is at most a value, (n,)."""
+        problem, size = self.problem, self.problem.data.size
+        _, upto = problem.family.cdf(values[problem.order], self._eta(predictor), size)
+        return problem.to_design(upto)
 
     def moments(self, predictor: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of the response, (n,) each."""
@@ -118,19 +124,20 @@ def find_row_posterior(
     )
 
 
-def predict_row(
-    problem: Problem, method: Method, row: int, psi: FloatArray, root: FloatArray
+def predict_rows(
+    problem: Problem, method: Method, rows: BoolArray, psi: FloatArray, root: FloatArray
 ) -> RowPosterior:
-    """The posterior of one row's predictor given the other rows, the model fitted to these.
+    """The posterior of some rows' predictors given the other rows, the model fitted to these.
 
-    ``N(eta_i, m_i' H^-1 m_i + g_i' C g_i)`` as in `find_row_posterior`, all of it without row i.
+    ``N(eta_i, m_i' H^-1 m_i + g_i' C g_i)`` as in `find_row_posterior`, all of it without these
+    rows. A level that has no other rows has the mode zero, and the variance of its distribution.
 
     Parameters
     ----------
     problem : Problem
     method : Method
-    row : int
-        Position in the design.
+    rows : (n,) bool
+        In the order of the design, as the posterior is.
     psi : (P,)
         Estimates from all rows.
     root : (P, P)
@@ -144,25 +151,31 @@ def predict_row(
         If the fit to them did not converge.
     """
     require_mean_only(problem)
-    place = np.flatnonzero(problem.order == row)
-    left = np.zeros(problem.n, dtype=bool)
-    left[place] = True
+    left = rows[problem.order]
+    places = np.flatnonzero(left)
     rest, optimum = fit_without(problem, left, psi, root, method)
     covariance = covariance_at(rest, optimum, method)
     mode = _find(rest, optimum.psi)
-    eta = [part[place] for part in mode.point.eta]
-    alone = restrict(problem, place)
-    at_zero = (rest.fixed(optimum.psi)[0][place], *eta[1:])
+    alone = replace(restrict(problem, places), order=_ranks(problem.order[places]))
+    to, eta = alone.to_design, [part[places] for part in mode.point.eta]
+    at_zero = (rest.fixed(optimum.psi)[0][places], *eta[1:])
     return RowPosterior(
-        response=alone.data.y,
-        predictor=eta[0],
-        variance=_spread(rest, mode, optimum.psi, covariance)[place],
-        score=np.zeros(1),
-        information=np.zeros(1),
-        fixed_mean=alone.family.mean(at_zero, alone.data.size),
-        ranks=np.zeros(1, dtype=np.intp),
+        response=to(alone.data.y),
+        predictor=to(eta[0]),
+        variance=to(_spread(rest, mode, optimum.psi, covariance)[places]),
+        score=np.zeros(places.size),
+        information=np.zeros(places.size),
+        fixed_mean=to(alone.family.mean(at_zero, alone.data.size)),
+        ranks=np.arange(places.size),
         distribution=HeldDistribution(alone, tuple(eta[1:])),
     )
+
+
+def _ranks(positions: IntArray) -> IntArray:
+    """Place of each position in their increasing order."""
+    out = np.empty(positions.size, dtype=np.intp)
+    out[np.argsort(positions)] = np.arange(positions.size)
+    return out
 
 
 def _spread(problem: Problem, mode: Mode, psi: FloatArray, covariance: FloatArray) -> FloatArray:

@@ -32,7 +32,7 @@ from mixcheck.fitting.influence.by_group import (
     group_logliks,
     predict_group,
 )
-from mixcheck.fitting.influence.by_row import find_row_posterior, predict_row
+from mixcheck.fitting.influence.by_row import find_row_posterior, predict_rows
 from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.influence.row_removal import remove_rows
 from mixcheck.fitting.influence.subset_refits import fit_without
@@ -59,7 +59,7 @@ from mixcheck.fitting.results.variance_parts import (
     mean_terms,
 )
 from mixcheck.inference.contrasts import Contrasts
-from mixcheck.options import require_choice, require_generator, require_whole
+from mixcheck.options import require_choice, require_generator, require_whole, shown
 from mixcheck.port import (
     PERTURBATION_METHODS,
     Combinations,
@@ -490,8 +490,19 @@ class GlmmPort(Refitting):
 
     def predict_row(self, row: int) -> RowPosterior:
         """Posterior of one row's mean predictor, the model being fitted without that row."""
-        place = require_whole("row", row, 0, self.nobs - 1)
-        return predict_row(self.problem, self.method, place, self.optimum.psi, self._root)
+        rows = np.zeros(self.nobs, dtype=bool)
+        rows[require_whole("row", row, 0, self.nobs - 1)] = True
+        return self.predict_rows(rows)
+
+    def predict_rows(self, rows: BoolArray) -> RowPosterior:
+        """Posterior of the mean predictors of some rows, the model being fitted without them."""
+        given = np.asarray(rows)
+        if given.dtype != bool or given.shape != (self.nobs,) or given.all() or not given.any():
+            raise OptionError(
+                f"rows={shown(rows)} must be {self.nobs} truth values, some but not all of which "
+                "are True"
+            )
+        return predict_rows(self.problem, self.method, given, self.optimum.psi, self._root)
 
     @property
     def conditional_llf(self) -> float:
