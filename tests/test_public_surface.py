@@ -53,6 +53,8 @@ NAMES = {
     "lrt",
     "model_weights",
     "average",
+    "inclusion",
+    "Inclusion",
     "kfold",
     "FoldScores",
     "exact_lrt",

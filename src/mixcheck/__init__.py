@@ -63,6 +63,7 @@ from mixcheck.comparison.averaging import average, ModelAverage
 # model selection, and what to try after a failing check
 from mixcheck.selection.selection import Selection
 from mixcheck.selection.select import select
+from mixcheck.selection.inclusion import Inclusion, inclusion
 from mixcheck.selection.suggestions import Suggestions, suggest
 
 # errors and warnings
@@ -112,6 +113,7 @@ __all__ = [
     "FoldScores",
     "FormulaError",
     "GroupScores",
+    "Inclusion",
     "LikelihoodRatio",
     "MarginalMeans",
     "MixcheckError",
@@ -160,6 +162,7 @@ __all__ = [
     "from_draws",
     "glmm",
     "icc",
+    "inclusion",
     "kfold",
     "logo",
     "loo",

@@ -1035,6 +1035,23 @@ TARGETS: tuple[Target, ...] = (
         weight=2,
     ),
     Target(
+        "mc.inclusion",
+        {
+            "selection": Argument(
+                ("made('selection')",),
+                UNSURE,
+                ("made('comparison')", "None", "fit('poisson')"),
+                1.0,
+            ),
+            "criterion": Argument(("'aic'", "'bic'"), UNSURE, ("'AIC'", "3", "None"), 0.3),
+            "draws": Argument(("3", "2"), values.whole(1, 6), ("0", "-1", "1.5"), 1.0),
+            "seed": SEED,
+            "n_jobs": JOBS,
+        },
+        ("selection",),
+        sure=False,
+    ),
+    Target(
         "mc.compare",
         {
             "models": Argument(
@@ -1168,6 +1185,13 @@ TARGETS: tuple[Target, ...] = (
                 ("None", "[None, '~ 1']"), UNSURE, ("[]", "1", "'~'", "[1]", "True"), 0.1
             ),
             "dispersion": Argument(("None",), UNSURE, ("[]", "'~ x'", "1", "[None, 2]"), 0.1),
+            "subset": Argument(
+                ("None", "lambda terms: 'x' in terms"),
+                UNSURE,
+                ("3", "'x'", "lambda terms: 1", "len", "lambda: True", "lambda terms: False"),
+                0.2,
+            ),
+            "max_terms": Argument(("None", "1", "2"), UNSURE, ("-1", "1.5", "'1'", "True"), 0.2),
             "criterion": Argument(
                 ("'aic'", "'bic'", "mc.aic"),
                 UNSURE,

@@ -42,7 +42,7 @@ from mixcheck.parallel import Progress
 from mixcheck.port import Comparable, Ported, port_of
 from mixcheck.streams import choose_seed
 
-__all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "average"]
+__all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "Reweighing", "average"]
 
 ErrorsBy: TypeAlias = Literal["buckland", "bootstrap"]
 RandomEffects: TypeAlias = Literal["auto", "zero", "marginal"]
@@ -399,7 +399,7 @@ def average(
     """
     named = _named(models)
     if isinstance(weights, str):
-        reweigh = _Reweigh(criterion, weights)
+        reweigh = Reweighing(criterion, weights)
         table = compare(named, criterion=criterion, weights=weights)
         return ModelAverage(_of_table(table, named), table, named, reweigh)
     ported = {label: require_comparable(model, "average") for label, model in named.items()}
@@ -476,13 +476,14 @@ def _as_series(values: FloatArray, index: pd.Index[Any]) -> pd.Series[float]:
 
 
 @dataclass(frozen=True)
-class _Reweigh:
+class Reweighing:
     """Weights of refits by the criterion that weighted the fits."""
 
     criterion: str | CriterionFunction
     weights: TableWeights
 
     def __call__(self, fits: Mapping[str, Any]) -> FloatArray:
+        """The weights, (k,)."""
         return weights_of(fits, self.criterion, self.weights)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from mixcheck.comparison.criterion import Criterion, Score
 from mixcheck.comparison.same_data import require_comparable
@@ -64,6 +65,8 @@ class Assessment:
     limited : tuple of str
         Parameters without a finite estimate.
     converged : bool
+    coefficients : mapping of str to float
+        Estimates by name, where the model has them.
     failure : OptionError or None
         What was wrong with an argument of the caller, such as the criterion.
     """
@@ -77,6 +80,7 @@ class Assessment:
     limited: tuple[str, ...] = ()
     converged: bool = True
     failure: OptionError | None = None
+    coefficients: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -106,5 +110,15 @@ def assess(candidate: Candidate, fit: Fit, criterion: Criterion) -> Assessment:
         df=int(model.n_parameters),
         notes=() if facts is None else facts.messages,
         limited=() if facts is None else tuple(facts.runaway),
+        coefficients=_coefficients(fitted),
         data=(("rows", str(model.nobs)), *sorted(model.data_digest.items())),
+    )
+
+
+def _coefficients(fitted: object) -> dict[str, float]:
+    params = getattr(fitted, "params", None)
+    return (
+        {str(name): float(value) for name, value in params.items()}
+        if isinstance(params, pd.Series)
+        else {}
     )

@@ -75,6 +75,7 @@ def explore(
     n_jobs: int | None,
     progress: Progress,
     tie: float,
+    admits: Callable[[Candidate], bool] | None = None,
 ) -> tuple[tuple[Explored, ...], tuple[Step, ...]]:
     """Fit candidates until none is left, or no step improves on the best so far.
 
@@ -92,7 +93,14 @@ def explore(
     """
     width = 1 if search == "greedy" else width
     whole = close_under(start, neighbours, max_models) if search == "all" else tuple(start)
-    pending = _distinct(whole)
+    pending = tuple(one for one in _distinct(whole) if admits is None or admits(one))
+    if not pending:
+        raise OptionError(
+            "no candidate is left by subset=; write a rule that admits some"
+            if search == "all"
+            else "the model that the search begins at is not admitted by subset=; write "
+            'search="all"'
+        )
     explored: dict[str, Explored] = {}
     known: dict[frozenset[str], bool] = {}
     steps: list[Step] = []
@@ -111,7 +119,8 @@ def explore(
         steps.append(_step(number, pending, ranked))
         if search == "all":
             break
-        pending = _next(explored, ranked[:width], pending, neighbours)
+        found = _next(explored, ranked[:width], pending, neighbours)
+        pending = tuple(one for one in found if admits is None or admits(one))
     return tuple(tell_apart(tuple(explored.values()), fit, known)), tuple(steps)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from mixcheck.errors import OptionError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.methods import read_method
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.options import require_flag, require_text
+from mixcheck.options import require_flag, require_text, shown
 from mixcheck.port import Conditioning
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
@@ -22,7 +22,7 @@ from mixcheck.selection.candidates import Candidate, Fit
 from mixcheck.selection.space import Model
 from mixcheck.simulation import Calibration
 
-__all__ = ["GlmmFit", "KeptFits", "SuiteCheck", "offers", "require_likelihood"]
+__all__ = ["CandidateFits", "GlmmFit", "KeptFits", "SuiteCheck", "offers", "require_likelihood"]
 
 _SEARCHED = ("formula", "data", "family", "zi", "dispersion")
 
@@ -105,6 +105,41 @@ class KeptFits:
     def __getstate__(self) -> dict[str, Any]:
         # Workers are sent what is to be done, not what is done.
         return {"fit": self.fit, "_made": {}}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CandidateFits(Mapping[str, Any]):
+    """The fits of some candidates by name, each made when it is asked for and kept.
+
+    A search hands numbers on, and no models: with many candidates these would fill the memory.
+    """
+
+    candidates: Mapping[str, Candidate]
+    fit: KeptFits
+
+    def __getitem__(self, name: str) -> Any:
+        """The fit of a candidate."""
+        if name not in self.candidates:
+            raise OptionError(
+                f"fits[{shown(name)}]: there is no such model; names are those of `models`, such "
+                f"as {shown(next(iter(self.candidates), ''))}"
+            )
+        return self.fit(self.candidates[name])
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a candidate of this name."""
+        return name in self.candidates
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, the smallest criterion first."""
+        return iter(self.candidates)
+
+    def __len__(self) -> int:
+        """Number of candidates."""
+        return len(self.candidates)
+
+    def __repr__(self) -> str:
+        return f"<fits of {len(self)} models, made when asked for>"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 
 from mixcheck.comparison.criterion import Criterion, CriterionFunction, paired_error
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
@@ -25,6 +26,7 @@ from mixcheck.selection.exploration import (
     show_models,
 )
 from mixcheck.selection.explored import Explored, rank_explored
+from mixcheck.selection.fits import CandidateFits, KeptFits
 from mixcheck.selection.selection import Failure, RankedModel, Selection
 
 __all__ = ["Gate", "check_candidate", "gated", "objections_of", "search_models"]
@@ -63,6 +65,8 @@ def search_models(
     n_jobs: int | None = None,
     progress: Progress = None,
     remarks: Sequence[str] = (),
+    largest: Candidate | None = None,
+    admits: Callable[[Candidate], bool] | None = None,
 ) -> Selection:
     """Search among candidates of any kind.
 
@@ -94,6 +98,10 @@ def search_models(
         As in `mixcheck.check`.
     remarks : sequence of str
         What the record should say besides.
+    largest : Candidate, optional
+        The model from which a criterion takes what all share; the first of `start` by default.
+    admits : callable, optional
+        Whether a candidate may be fitted; a search through all passes others by.
 
     Returns
     -------
@@ -109,7 +117,7 @@ def search_models(
     _require_options(search, width, max_models, checked)
     require_workers(n_jobs)
     require_progress(progress)
-    ranked_by = _settled(get_criterion(criterion), start, fit)
+    ranked_by = _settled(get_criterion(criterion), (largest, *start) if largest else start, fit)
     tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
     explored, path = explore(
         start,
@@ -122,6 +130,7 @@ def search_models(
         n_jobs=n_jobs,
         progress=progress,
         tie=tie,
+        admits=admits,
     )
     _require_some(explored)
     ranked = rank_explored(explored, tie)
@@ -150,8 +159,14 @@ def search_models(
         seed=seed,
         remarks=(*remarks, *ranked_by.remarks, WEIGHTS, INFERENCE),
         reports=reports,
+        fits=CandidateFits(
+            {t.candidate.key: t.candidate for t in ranked},
+            fit if isinstance(fit, KeptFits) else KeptFits(fit),
+        ),
+        coefficients=_coefficients(ranked),
     )
-    return _with_fit(selection, [t.candidate for t in ranked], fit)
+    best = selection.best
+    return selection if best is None else replace(selection, best_fit=selection.fits[best.model])
 
 
 def _settled(criterion: Criterion, start: Sequence[Candidate], fit: Fit) -> Criterion:
@@ -228,6 +243,19 @@ def _ranked_model(tried: Explored, delta: float, weight: float, best: Assessment
     )
 
 
+def _coefficients(ranked: Sequence[Explored]) -> pd.DataFrame:
+    """Estimates of each model, (models, coefficients)."""
+    # The model with most coefficients first, so that their order is its own.
+    widest = sorted(ranked, key=lambda tried: -len(tried.assessment.coefficients))
+    names = dict.fromkeys(name for tried in widest for name in tried.assessment.coefficients)
+    return pd.DataFrame(
+        [tried.assessment.coefficients for tried in ranked],
+        index=[tried.candidate.key for tried in ranked],
+        columns=list(names),
+        dtype=np.float64,
+    )
+
+
 def _importance(models: Sequence[RankedModel]) -> dict[str, float]:
     terms = dict.fromkeys(term for model in models for term in model.terms)
     sums = {term: sum(m.weight for m in models if term in m.terms) for term in terms}
@@ -275,12 +303,3 @@ def gated(
     reason = gate(report)
     verdicts = {name: verdict.value for name, verdict in report.verdicts.items()}
     return replace(model, admissible=not reason, reason=reason, verdicts=verdicts)
-
-
-def _with_fit(selection: Selection, candidates: Sequence[Candidate], fit: Fit) -> Selection:
-    """The selection with its best model, fitted again: workers return numbers, not models."""
-    best = selection.best
-    if best is None:
-        return selection
-    chosen = next(candidate for candidate in candidates if candidate.key == best.model)
-    return replace(selection, best_fit=fit(chosen))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from mixcheck.options import (
 )
 from mixcheck.parallel import Progress
 from mixcheck.report.policy import Policy, require_policy
+from mixcheck.selection.candidates import Candidate
 from mixcheck.selection.exploration import SearchName
 from mixcheck.selection.fits import GlmmFit, SuiteCheck, offers, require_likelihood
 from mixcheck.selection.random_parts import Effect, RandomPart, part_of
@@ -70,6 +72,8 @@ def select(
     fixed: bool = True,
     random: bool = True,
     keep: str | Sequence[str] = (),
+    subset: Callable[[frozenset[str]], bool] | None = None,
+    max_terms: int | None = None,
     suite: Suite | Check | None = None,
     policy: Policy | None = None,
     checked: int | Literal["all"] = 5,
@@ -112,6 +116,12 @@ def select(
     keep : str or sequence of str
         Terms that stay, as in a formula: ``"x1"``, ``"x1:x2"``, ``"(1 | g)"``. A term that
         stays keeps what it contains.
+    subset : callable, optional
+        A rule of your own: takes the fixed terms of a candidate to whether it is one, such as
+        ``lambda terms: not {"x1", "x2"} <= terms`` for terms that never stand together.
+    max_terms : int, optional
+        Most fixed terms of a candidate, the constant not counted; a search then begins with
+        those that stay.
     suite : Suite or Check, optional
         Checks that a model must pass to be selected. Decide on them before looking at results.
     policy : Policy, optional
@@ -134,8 +144,9 @@ def select(
     Returns
     -------
     Selection
-        `best`, `best_fit`, the whole table, path and failures. A model that fails its checks
-        is shown and not selected; if all that were checked fail, nothing is.
+        `best`, `best_fit`, the `fits` and `coefficients` of all, the whole table, path and
+        failures. A model that fails its checks is shown and not selected; if all that were checked
+        fail, nothing is.
 
     Raises
     ------
@@ -182,6 +193,7 @@ def select(
     rows, notes = _common_rows(designs, choices)
     notes = (*notes, *_spellings(designs))
     space = _space(full, known, choices, designs[0], fixed, random, keep)
+    space = replace(space, max_terms=_most_terms(max_terms, space))
     check, chosen_seed, gate_notes = _check(suite, policy, seed, draws, calibration)
     fit = GlmmFit(_rows_of(designs[0], rows), _options_of(options, rows))
     return search_models(
@@ -198,7 +210,43 @@ def select(
         n_jobs=n_jobs,
         progress=progress,
         remarks=(*notes, *gate_notes),
+        largest=space.largest,
+        admits=None if subset is None else _rule(subset),
     )
+
+
+def _most_terms(given: int | None, space: Space) -> int | None:
+    if given is None:
+        return None
+    stay = len(space.kept_terms) if space.fixed else len(space.full.terms)
+    most = require_whole("max_terms", given, 0)
+    if most < stay:
+        raise OptionError(f"max_terms={most} is less than the {stay} fixed terms that stay")
+    return most
+
+
+def _rule(subset: Callable[[frozenset[str]], bool]) -> Callable[[Candidate], bool]:
+    """A rule of the caller, whose mistakes are told as such."""
+    if not callable(subset):
+        raise OptionError(
+            f"subset={shown(subset)} must be a function of the terms of a candidate, such as "
+            'lambda terms: not {"x1", "x2"} <= terms'
+        )
+
+    def admits(candidate: Candidate) -> bool:
+        terms = frozenset(candidate.content.terms)
+        try:
+            answer = subset(terms)
+        except Exception as error:
+            raise OptionError(
+                f"subset raised {type(error).__name__}: {shown(str(error))} on the terms "
+                f"{sorted(terms)}"
+            ) from error
+        if not isinstance(answer, bool | np.bool_):
+            raise OptionError(f"subset must give True or False, found {shown(answer)}")
+        return bool(answer)
+
+    return admits
 
 
 def _families(family: AnyFamily | None, families: Sequence[AnyFamily] | None) -> tuple[Family, ...]:

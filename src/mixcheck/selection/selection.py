@@ -138,6 +138,11 @@ class Selection(Record):
     remarks : tuple of str
     best_fit : fitted model or None
         The fit of `best`; not kept in JSON.
+    fits : mapping of str to fitted model
+        Of all models, by name; each is fitted again when it is asked for. Not kept in JSON.
+    coefficients : DataFrame, (models, coefficients)
+        Estimates of each model, the smallest criterion first; missing where it has not the
+        coefficient. Not kept in JSON.
     reports : mapping of str to Report
         Of the models that were checked, by name; not kept in JSON.
     """
@@ -153,6 +158,8 @@ class Selection(Record):
     remarks: tuple[str, ...] = ()
     best_fit: Any = field(default=None, metadata=NOT_STORED)
     reports: Mapping[str, Report] = field(default_factory=dict, metadata=NOT_STORED)
+    fits: Mapping[str, Any] = field(default_factory=dict, metadata=NOT_STORED)
+    coefficients: pd.DataFrame = field(default_factory=pd.DataFrame, metadata=NOT_STORED)
 
     _computed: ClassVar = ("verdict", "best")
 

@@ -102,6 +102,8 @@ class Space:
     kept_effects : frozenset of Effect
     joined : frozenset of str
         Effects with several columns.
+    max_terms : int or None
+        Most fixed terms that a candidate has; candidates then begin with the fewest.
     """
 
     full: Model
@@ -113,11 +115,20 @@ class Space:
     kept_terms: frozenset[str] = frozenset()
     kept_effects: frozenset[Effect] = field(default_factory=frozenset)
     joined: frozenset[str] = frozenset()
+    max_terms: int | None = None
+
+    @property
+    def largest(self) -> Candidate:
+        """The full model."""
+        return self.candidate(self._admitted(self.full))
 
     @property
     def start(self) -> Candidate:
-        """The full model."""
-        return self.candidate(self._admitted(self.full))
+        """Where candidates begin: the full model, or with few terms that of those that stay."""
+        if self.max_terms is None or not self.fixed:
+            return self.largest
+        kept = tuple(term for term in self.full.terms if term in self.kept_terms)
+        return self.candidate(self._admitted(replace(self.full, terms=kept)))
 
     def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
         """Candidates one change away."""
@@ -147,7 +158,7 @@ class Space:
             if term in present:
                 if term not in self.kept_terms and droppable(term, present):
                     yield tuple(other for other in present if other != term)
-            elif addable(term, present, self.full.terms):
+            elif len(present) != self.max_terms and addable(term, present, self.full.terms):
                 yield tuple(other for other in self.full.terms if other in (*present, term))
 
     def _admitted(self, model: Model) -> Model:

@@ -1,0 +1,136 @@
+"""How often a search would choose each model and term again, by simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray
+from mixcheck.calls import answer_calls
+from mixcheck.comparison.average_errors import redraw
+from mixcheck.comparison.averaging import Reweighing
+from mixcheck.comparison.criterion import CriterionFunction
+from mixcheck.errors import OptionError
+from mixcheck.options import require_progress, require_whole, require_workers, shown
+from mixcheck.parallel import Progress
+from mixcheck.selection.selection import Selection
+from mixcheck.streams import choose_seed
+
+__all__ = ["Inclusion", "inclusion"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inclusion:
+    """Bootstrap inclusion frequencies, made by `inclusion`.
+
+    Attributes
+    ----------
+    terms : Series
+        Share of the data sets for which the chosen model has a term.
+    models : Series
+        Share of the data sets for which a model is chosen.
+    draws : int
+        Data sets that all models could be fitted to.
+    failures : tuple of (str, int)
+        Why others were left out, and how many.
+    source : str
+        The model that the data sets were simulated from.
+    seed : int
+    """
+
+    terms: pd.Series[float]
+    models: pd.Series[float]
+    draws: int
+    failures: tuple[tuple[str, int], ...]
+    source: str
+    seed: int
+
+
+@answer_calls
+def inclusion(
+    selection: Selection,
+    *,
+    criterion: str | CriterionFunction = "aic",
+    draws: int = 200,
+    seed: int | None = None,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Inclusion:
+    """Select again on simulated data sets, and count what is chosen.
+
+    Data sets are simulated from the model with most parameters, all models of the selection are
+    fitted to each, and the one with the smallest criterion is chosen. A term that is chosen half
+    of the time was chosen by the noise of the data.
+
+    Parameters
+    ----------
+    selection : Selection
+        Of `mixcheck.select`, not read from JSON.
+    criterion : str or callable
+        As in `mixcheck.select`.
+    draws, seed, n_jobs, progress
+        As in `mixcheck.bootstrap_lrt`.
+
+    Returns
+    -------
+    Inclusion
+
+    Raises
+    ------
+    OptionError
+        If it is no selection with its fits.
+    ConvergenceError
+        If more than half of the data sets could not be fitted by all models.
+
+    References
+    ----------
+    Sauerbrei & Schumacher (1992), Statistics in Medicine 11, 2093-2109; Heinze, Wallisch & Dunkler
+    (2018), Biometrical Journal 60, 431-449.
+
+    Examples
+    --------
+    >>> import mixcheck as mc
+    >>> growth = mc.datasets.load("Orthodont")
+    >>> chosen = mc.select("distance ~ age * Sex + (1 | Subject)", growth, random=False)
+    >>> found = mc.inclusion(chosen, draws=100, seed=1)
+    >>> found.source, float(found.terms["age"])
+    ('distance ~ age + Sex + age:Sex + (1 | Subject)', 1.0)
+    """
+    if not isinstance(selection, Selection) or not selection.fits:
+        raise OptionError(
+            f"inclusion needs the result of mixcheck.select(..), with its fits; found "
+            f"{shown(selection)}"
+        )
+    count = require_whole("draws", draws)
+    require_workers(n_jobs)
+    require_progress(progress)
+    chosen = choose_seed(seed)
+    fits = dict(selection.fits)
+    ranked = [model for model in selection.models if model.model in fits]
+    source = max(ranked, key=lambda model: (model.df, model.llf)).model
+    drawn, failures = redraw(
+        *(fits, np.array([float(name == source) for name in fits])),
+        *(Reweighing(criterion, "akaike"), _chosen, count, chosen),
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    models = pd.Series(drawn.mean(axis=0), list(fits), name="frequency")
+    terms = dict.fromkeys(term for model in ranked for term in model.terms)
+    has = {term: float(sum(models[m.model] for m in ranked if term in m.terms)) for term in terms}
+    return Inclusion(
+        terms=pd.Series(has, dtype=np.float64, name="frequency").sort_values(ascending=False),
+        models=models,
+        draws=len(drawn),
+        failures=failures,
+        source=source,
+        seed=chosen,
+    )
+
+
+def _chosen(fits: Sequence[Any], weights: FloatArray) -> FloatArray:
+    """One for the model with the largest weight, (k,)."""
+    return np.eye(weights.size)[int(weights.argmax())]
