@@ -112,9 +112,14 @@ def inclusion(
     fits = dict(selection.fits)
     ranked = [model for model in selection.models if model.model in fits]
     source = max(ranked, key=lambda model: (model.df, model.llf)).model
+    one_hot = np.array([float(name == source) for name in fits])
     drawn, failures = redraw(
-        *(fits, np.array([float(name == source) for name in fits])),
-        *(Reweighing(criterion, "akaike"), _chosen, count, chosen),
+        fits,
+        one_hot,
+        Reweighing(criterion, "akaike"),
+        _chosen,
+        count,
+        chosen,
         n_jobs=n_jobs,
         progress=progress,
     )
@@ -133,4 +138,6 @@ def inclusion(
 
 def _chosen(fits: Sequence[Any], weights: FloatArray) -> FloatArray:
     """One for the model with the largest weight, (k,)."""
-    return np.eye(weights.size)[int(weights.argmax())]
+    out = np.zeros(weights.size)
+    out[weights.argmax()] = 1.0
+    return out
