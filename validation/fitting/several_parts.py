@@ -7,7 +7,8 @@ compared with glmmTMB where that has the model (``glmmtmb.csv``, by ``several_pa
 
 A start is drawn around that of the model without random effects: coefficients of the zero part
 and of the dispersion anew, standard deviations times a log-normal number. What counts is a
-search that has come to rest away from the poles of Laplace's approximation. The value of
+search that has come to rest away from the poles of Laplace's approximation, and not where a zero
+part is next to nothing but the likelihood rises on the way back from there. The value of
 glmmTMB is that of its own objective; ours at its estimates is there beside it. Half an hour on
 one core; results are added to ``results.csv`` beside this file as they come.
 """
@@ -30,6 +31,7 @@ from mixcheck.families import get_family
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.optimize import POLE, minimise
 from mixcheck.fitting.estimation.other_starts import is_optimum
+from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood.approximation import objective_of
@@ -57,6 +59,7 @@ def search(problem: Problem, psi: np.ndarray) -> float | None:
         if first.mode is None or first.spread > POLE:
             return None
         end = minimise(objective, psi, whiten(problem, first), first=first)
+        end = Searches(problem, Laplace()).come_back(end)
     except (MixcheckError, np.linalg.LinAlgError):
         return None
     return -0.5 * end.evaluation.deviance if is_optimum(end) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, final
 
 import numpy as np
@@ -247,7 +249,23 @@ def _at_known_df(d: Derivatives) -> Derivatives:
     )
 
 
-def _normaliser(df: FloatArray, order: int) -> list[FloatArray]:
+def _normaliser(df: FloatArray, order: int) -> Sequence[FloatArray]:
+    """`_normalise` at each df, which all rows share but where they have a formula of their own."""
+    if not df.size or (df != df.flat[0]).any():
+        return _normalise(df, order)
+    return _normalise_one(float(df.flat[0]), order)
+
+
+@lru_cache(maxsize=64)
+def _normalise_one(df: float, order: int) -> tuple[FloatArray, ...]:
+    """The same for one number: modes are sought in many steps at one df."""
+    found = _normalise(np.array([df]), order)
+    for part in found:
+        part.flags.writeable = False
+    return tuple(found)
+
+
+def _normalise(df: FloatArray, order: int) -> list[FloatArray]:
     """``log G((df + 1) / 2) - log G(df / 2) - log(df / 2) / 2`` and derivatives in log df.
 
     With Stirling's error delta and ``x = 1 / df`` it is ``delta((df + 1) / 2) - delta(df / 2) +

@@ -23,10 +23,12 @@ from mixcheck.fitting.estimation.other_starts import (
     drawn_starts,
     has_many_maxima,
     has_several_parts,
+    is_optimum,
     other_starts,
     without_zero_part,
 )
-from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
+from mixcheck.fitting.estimation.searches import Searches
+from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -172,6 +174,30 @@ def scenarios() -> Any:
     sys.modules["scenarios"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize(("number", "limit"), [(83, True), (21, False)])
+def test_a_zero_part_next_to_nothing_is_no_end_by_itself(number: int, limit: bool) -> None:
+    """No slope is left there: whether the deviance rises on the way back tells.
+
+    With the zero part held at a logit of -8, the log-likelihood of the first data set rises
+    towards that of the model without it, and that of the second falls by .007.
+    """
+    case = scenarios().draw("zinb", number)
+    family = add_zeros(get_family(case.family))
+    design = _design(case.formula, case.data, family, case.zi, None, None, None, None, None)
+    problem = arrange(design, family)
+    searches = Searches(problem, Laplace())
+    psi = find_start(problem, fit_without_random_effects(problem))
+    psi[problem.beta_slices[2]], psi[-1] = (-21.0, 0.0), 0.5
+    first = objective_of(problem, Laplace())(psi, None)
+    end = searches.minimise(psi, whiten(problem, first), first=first, hessian=False)
+    assert is_optimum(end)
+    assert problem.fixed(end.psi)[2].max() < -15.0
+    after = searches.come_back(end)
+    assert (after is end) is limit
+    if not limit:
+        assert problem.fixed(after.psi)[2].max() > -15.0
 
 
 def test_correlations_of_either_sign_are_tried() -> None:

@@ -32,7 +32,7 @@ from mixcheck.fitting.estimation.other_starts import (
     without_zero_part,
 )
 from mixcheck.fitting.estimation.start import improve_start, whiten
-from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew
+from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew, way_back
 from mixcheck.fitting.likelihood.approximation import (
     Approximation,
     Method,
@@ -53,6 +53,8 @@ _EVALUATIONS_EACH = 40
 _EVALUATIONS_LOST = 200
 # Two searches that stop on tails are on one and the same where their deviances differ by less.
 _SAME_TAIL = 0.1
+# The deviance falls on the way back from a limit if it is lower there by more than rounding.
+_FALLEN = 2e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ class Searches:
         best: Optimum | None = None
         failure: ConvergenceError | None = None
         try:
-            best = first()
+            best = self.come_back(first())
         except ConvergenceError as error:
             failure = error
         except np.linalg.LinAlgError:
@@ -212,6 +214,20 @@ class Searches:
             return other, _EVALUATIONS_LOST
         return (end if is_better(end, other) else other), end.evaluations
 
+    def come_back(self, end: Optimum) -> Optimum:
+        """Search anew from nearer where a part has gone so far out that it could not tell a slope.
+
+        The same where it has not, or the deviance rises on the way back.
+        """
+        back = None if end.on_tail or not is_optimum(end) else way_back(self.problem, end.psi)
+        if back is None:
+            return end
+        at = self._objective(back, end.evaluation)
+        if not at.deviance < end.evaluation.deviance - _FALLEN:
+            return end
+        again = self.minimise(at.psi, whiten(self.problem, at), first=at)
+        return replace(again, evaluations=end.evaluations + again.evaluations)
+
     def _settle(self, best: Optimum) -> tuple[Optimum, int]:
         """An optimum far out on a scale of its own curvature, and what it takes to reach it so."""
         there = measure_anew(self.problem, best)
@@ -257,7 +273,7 @@ class Searches:
             if not (_may_end_lower if stopped else may_be_better)(near, best):
                 return None, near.evaluations
             # A scale found anew would have no limit where a variance has gone to zero.
-            whole = self.minimise(near.psi, scale, first=near.evaluation)
+            whole = self.come_back(self.minimise(near.psi, scale, first=near.evaluation))
         except (ConvergenceError, np.linalg.LinAlgError):
             return None, _EVALUATIONS_LOST
         return whole, near.evaluations + whole.evaluations

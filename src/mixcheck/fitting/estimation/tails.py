@@ -29,7 +29,16 @@ from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["FAR", "Tails", "find_tails", "in_units", "is_limit", "measure_anew", "simplifying"]
+__all__ = [
+    "FAR",
+    "Tails",
+    "find_tails",
+    "in_units",
+    "is_limit",
+    "measure_anew",
+    "simplifying",
+    "way_back",
+]
 
 FAR = 6.0
 """Predictors of a dispersion or a zero part beyond this may be on their way to infinity."""
@@ -50,6 +59,8 @@ _APART = 4.0
 _ROUNDING = 2e-6
 # A part has no more to gain than rounding where the deviance bends by less over one unit of it.
 _NOTHING_LEFT = 1e-5
+# Deviations of random effects beside which the distance of a part from its limit still counts.
+_DEVIATION = 0.5
 # A direction is that of the coefficients which it moves by this share of their units.
 _SHARE = 0.5
 
@@ -195,6 +206,37 @@ def _falls(share: float, step: float) -> bool:
     """Whether a slope falls to this share over a step as a variance does."""
     rate = -float(np.log(share)) / step
     return _RATE[0] < rate < _RATE[1]
+
+
+def way_back(problem: Problem, psi: FloatArray) -> FloatArray | None:
+    """Parameters, (P,), at which a part with random effects is not as far out; None if it is not.
+
+    A search may jump to where a zero part is next to nothing, and nothing there tells whether the
+    deviance falls or rises from there, nor how random effects of the part vary. A few units back,
+    with deviations of one half at most, it tells.
+
+    Parameters
+    ----------
+    problem : Problem
+    psi : (P,)
+        Where a search has come to rest.
+    """
+    eta, out = problem.fixed(psi), psi.copy()
+    gone_out = set()
+    for k in {term.predictor for term in problem.terms if term.predictor}:
+        X, end = problem.X[k], problem.family.simplest[k]
+        gone = float((end * eta[k]).min()) - FAR
+        if not end or gone < _APART or not X.shape[1]:
+            continue
+        ones = np.linalg.lstsq(X, np.ones(problem.n), rcond=None)[0]
+        out[problem.beta_slices[k]] -= end * gone * ones
+        gone_out.add(k)
+    for term in problem.terms:
+        if term.predictor in gone_out:
+            place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+            size = float(np.abs(term.covariance.root(out[place])).max())
+            out[place] = term.covariance.scaled(out[place], min(1.0, _DEVIATION / (size or 1.0)))
+    return out if gone_out else None
 
 
 def measure_anew(problem: Problem, optimum: Optimum) -> Optimum:
