@@ -16,7 +16,7 @@ from scipy.linalg import block_diag
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.latent.factorization import factorize
+from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.roots import Root, correlate, scale
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.inference.kenward_roger import KenwardRoger
@@ -67,24 +67,28 @@ class MarginalCovariance:
         return self.problem.roots(self.psi[self.problem.n_beta :])
 
     @cached_property
-    def solved(self) -> FloatArray:
-        """``V^-1 Q``, (n, p): ``W q - W Z L H^-1 L' Z' W q`` with ``W = R^-1``."""
-        latent, W, roots = self.problem.latent, self.weights, self.roots
-        Q = self.orthonormal[0]
-        if not latent.factors:
-            return W[:, None] * Q
-        factors = factorize(latent, latent.gram({(0, 0): W}), roots)
+    def _factors(self) -> Factorization:
+        latent = self.problem.latent
+        factors = factorize(latent, latent.gram({(0, 0): self.weights}), self.roots)
         if factors is None:
             raise ConvergenceError("the covariance of the responses is singular to rounding")
-        out = np.empty_like(Q)
-        for j, q in enumerate(Q.T):
-            seen = latent.scatter({0: W * q})
-            inner = factors.solve([scale(r.T, s) for r, s in zip(roots, seen, strict=True)])
-            effects = [scale(root, u) for root, u in zip(roots, inner, strict=True)]
-            part = latent.gather(effects, len(self.problem.X))[0]
-            assert part is not None
-            out[:, j] = W * (q - part)
-        return out
+        return factors
+
+    def solve(self, row: FloatArray) -> FloatArray:
+        """``V^-1 a = W a - W Z L H^-1 L' Z' W a``, (n,), with ``W = R^-1``."""
+        latent, W, roots = self.problem.latent, self.weights, self.roots
+        if not latent.factors:
+            return W * row
+        seen = latent.scatter({0: W * row})
+        inner = self._factors.solve([scale(r.T, s) for r, s in zip(roots, seen, strict=True)])
+        effects = [scale(root, u) for root, u in zip(roots, inner, strict=True)]
+        part = latent.gather(effects, len(self.problem.X))[0]
+        return W * row if part is None else W * (row - part)
+
+    @cached_property
+    def solved(self) -> FloatArray:
+        """``V^-1 Q``, (n, p)."""
+        return np.column_stack([self.solve(q) for q in self.orthonormal[0].T])
 
     @cached_property
     def covariance(self) -> FloatArray:

@@ -36,6 +36,7 @@ __all__ = [
     "find_grouping",
     "group_logliks",
     "predict_group",
+    "require_separable",
     "split",
 ]
 
@@ -101,7 +102,7 @@ def _coarsest(problem: Problem) -> str:
     )
 
 
-def _require_separable(problem: Problem, grouping: Grouping) -> None:
+def require_separable(problem: Problem, grouping: Grouping) -> None:
     """Refuse a grouping over which the log-likelihood is no sum.
 
     Raises
@@ -145,7 +146,7 @@ def _require_likelihood(method: Method) -> None:
 
 def _require_sum(problem: Problem, method: Method, grouping: Grouping) -> None:
     _require_likelihood(method)
-    _require_separable(problem, grouping)
+    require_separable(problem, grouping)
 
 
 def split(problem: Problem, method: Method, grouping: Grouping) -> list[Problem]:

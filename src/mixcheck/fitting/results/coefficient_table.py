@@ -23,11 +23,13 @@ _WORDS = {
 }
 
 
-def tabulate_coefficients(fit: Estimates, ddf: str, level: float) -> pd.DataFrame:
+def tabulate_coefficients(
+    fit: Estimates, ddf: str, level: float, cluster: str | None = None
+) -> pd.DataFrame:
     """See `mixcheck.GLMM.coefficients`."""
     names = fit.fixed_names
     return tabulate_contrasts(
-        small_samples_of(fit).contrasts(np.eye(len(names)), ddf), names, level
+        small_samples_of(fit).contrasts(np.eye(len(names)), ddf, cluster), names, level
     )
 
 

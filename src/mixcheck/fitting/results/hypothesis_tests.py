@@ -37,12 +37,17 @@ HypothesisAdjustment: TypeAlias = Literal["none", "mvt", "holm", "sidak", "bonfe
 
 
 def tabulate_hypotheses(
-    fit: Refitting, hypotheses: object, ddf: str, level: float, adjust: HypothesisAdjustment
+    fit: Refitting,
+    hypotheses: object,
+    ddf: str,
+    level: float,
+    adjust: HypothesisAdjustment,
+    cluster: str | None,
 ) -> pd.DataFrame:
     """See `mixcheck.GLMM.t_test`."""
     require_choice("adjust", adjust, get_args(HypothesisAdjustment))
     read = read_hypotheses(hypotheses, fit.fixed_names)
-    found = small_samples_of(fit).contrasts(read.L, ddf)
+    found = small_samples_of(fit).contrasts(read.L, ddf, cluster)
     table = tabulate_contrasts(found, read.names, level, read.value)
     if adjust != "none":
         errors, t = found.deviations, table["statistic"].to_numpy()

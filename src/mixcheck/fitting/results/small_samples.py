@@ -21,9 +21,16 @@ from mixcheck.fitting.estimation.marginal_covariance import (
     MarginalCovariance,
     kenward_roger_at,
 )
+from mixcheck.fitting.influence.by_group import (
+    differentiate_groups,
+    find_grouping,
+    require_separable,
+)
+from mixcheck.fitting.influence.cluster_scores import of_derivatives, of_linear_model
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.inference.between_within import between_within_df
+from mixcheck.inference.cluster_robust import ClusterRobust
 from mixcheck.inference.containment import RandomColumns, containment_df
 from mixcheck.inference.contrasts import Contrasts
 from mixcheck.inference.kenward_roger import KenwardRoger
@@ -60,7 +67,7 @@ class SmallSamples:
 
     fit: Estimates
 
-    def contrasts(self, L: FloatArray, ddf: str = "auto") -> Contrasts:
+    def contrasts(self, L: FloatArray, ddf: str = "auto", cluster: str | None = None) -> Contrasts:
         """Linear combinations of what is in `params`.
 
         Parameters
@@ -69,6 +76,8 @@ class SmallSamples:
             One combination a row, in the order of `params`.
         ddf : str
             See `mixcheck.GLMM.coefficients`.
+        cluster : str, optional
+            Likewise.
 
         Raises
         ------
@@ -78,6 +87,15 @@ class SmallSamples:
         require_choice("ddf", ddf, get_args(DegreesOfFreedom))
         rows = np.where(np.abs(L) > _ZERO * np.abs(L).max(axis=1, keepdims=True), L, 0.0)
         estimate_ = rows @ self.fit.optimum.psi[self.fit.fixed_positions]
+        if cluster is not None:
+            if ddf != "auto":
+                raise OptionError(
+                    f'cluster= has degrees of freedom of its own; leave out ddf="{ddf}"'
+                )
+            known = self._robust(cluster)
+            joint, scale = known.joint(rows)
+            V = self._spread(rows, known.covariance)
+            return Contrasts(estimate_, V, known.df(rows), joint, scale, f"cluster {cluster}")
         if ddf == "auto":
             return self._by_default(rows, estimate_)
         return self._by(ddf, rows, estimate_)
@@ -186,6 +204,35 @@ class SmallSamples:
         df = np.where(np.any(inner != 0.0, axis=1), df, np.inf)
         return Contrasts(estimate_, L @ covariance @ L.T, df, joint, scale, ddf)
 
+    # ---- clusters ------------------------------------------------------------------------
+
+    def _robust(self, cluster: str) -> ClusterRobust:
+        """What the clusters say of what is in `params`; it is computed once for each column."""
+        known: dict[str, ClusterRobust] = self.__dict__.setdefault("_clusters", {})
+        if cluster not in known:
+            known[cluster] = self._look_at_clusters(cluster)
+        return known[cluster]
+
+    def _look_at_clusters(self, cluster: str) -> ClusterRobust:
+        fit = self.fit
+        if fit.infinite_names or fit.priors or fit.method.kind == "pseudo":
+            raise OptionError(
+                "cluster= needs a likelihood that was maximised, and finite estimates; leave it out"
+            )
+        grouping = find_grouping(fit.design, fit.problem, cluster)
+        if len(grouping.levels) < 2:
+            raise OptionError(f"cluster={cluster!r} has one level only; choose another column")
+        positions = fit.fixed_positions
+        mean = positions.size == fit.problem.X[0].shape[1]
+        if mean and not self._refusal("satterthwaite"):
+            require_separable(fit.problem, grouping)
+            return of_linear_model(self._at, grouping.codes)
+        scale = np.linalg.cholesky(_regular(fit.covariance))
+        derivatives = differentiate_groups(
+            fit.problem, fit.method, grouping, fit.optimum.psi, scale
+        )
+        return of_derivatives(derivatives, positions)
+
     # ---- all models ----------------------------------------------------------------------
 
     @cached_property
@@ -237,6 +284,14 @@ class SmallSamples:
                 codes = [block.codes for block in part.random]
                 out[where] = between_within_df(part.X, codes, total)
         return out[fit.fixed_positions]
+
+
+def _regular(covariance: FloatArray) -> FloatArray:
+    """A covariance with a little more on its diagonal, where parameters are on the boundary."""
+    sizes = covariance.diagonal()
+    least = 1e-8 * float(sizes.max())
+    out: FloatArray = covariance + np.diag(np.maximum(1e-8 * sizes, least * (sizes <= least)))
+    return out
 
 
 def _smallest(L: FloatArray, df: FloatArray) -> FloatArray:

@@ -30,7 +30,13 @@ class Tested:
 
     _port: GlmmPort
 
-    def coefficients(self, *, ddf: DegreesOfFreedom = "auto", level: float = 0.95) -> pd.DataFrame:
+    def coefficients(
+        self,
+        *,
+        ddf: DegreesOfFreedom = "auto",
+        level: float = 0.95,
+        cluster: str | None = None,
+    ) -> pd.DataFrame:
         """The table of the fixed effects, with tests and intervals by the t distribution.
 
         Parameters
@@ -54,6 +60,10 @@ class Tested:
               is not linear in its parameters, containment for all others.
         level : float
             The confidence of the intervals, between 0 and 1.
+        cluster : str, optional
+            A column, or a grouping factor, that contains all grouping factors of the model:
+            standard errors that hold whatever goes on within its levels, the sandwich with the
+            correction of Bell and McCaffrey (CR2) and their degrees of freedom.
 
         Returns
         -------
@@ -96,7 +106,7 @@ class Tested:
         [17.0, 161.0]
         """
         require_choice("ddf", ddf, get_args(DegreesOfFreedom))
-        return tabulate_coefficients(self._port, ddf, level)
+        return tabulate_coefficients(self._port, ddf, level, cluster)
 
     def t_test(
         self,
@@ -105,6 +115,7 @@ class Tested:
         ddf: DegreesOfFreedom = "auto",
         level: float = 0.95,
         adjust: HypothesisAdjustment = "none",
+        cluster: str | None = None,
     ) -> pd.DataFrame:
         """Test linear combinations of the coefficients one by one.
 
@@ -121,6 +132,8 @@ class Tested:
         adjust : {"none", "mvt", "holm", "sidak", "bonferroni"}
             Intervals and p-values that hold for all hypotheses together. "mvt" takes the largest
             of the t statistics, with their correlations; the intervals of "holm" are Bonferroni's.
+        cluster : str, optional
+            See `coefficients`.
 
         Returns
         -------
@@ -141,7 +154,7 @@ class Tested:
                                    estimate  std_error  pvalue
         period[T.2] = period[T.3]      0.14       0.38    0.72
         """
-        return tabulate_hypotheses(self._port, hypotheses, ddf, level, adjust)
+        return tabulate_hypotheses(self._port, hypotheses, ddf, level, adjust, cluster)
 
     def f_test(
         self,
