@@ -227,7 +227,9 @@ class SmallSamples:
         if mean and not self._refusal("satterthwaite"):
             require_separable(fit.problem, grouping)
             return of_linear_model(self._at, grouping.codes)
-        scale = np.linalg.cholesky(_regular(fit.covariance))
+        scale: FloatArray = np.asarray(
+            np.linalg.cholesky(_regular(fit.covariance)), dtype=np.float64
+        )
         derivatives = differentiate_groups(
             fit.problem, fit.method, grouping, fit.optimum.psi, scale
         )
