@@ -1086,6 +1086,7 @@ TARGETS: tuple[Target, ...] = (
             "weights": Argument(
                 ("'akaike'", "'stacking'", "'pseudo-bma+'"), UNSURE, ("'Stacking'", "None", "[]")
             ),
+            "scale": Argument(("None", "'y'"), UNSURE, ("'x'", "'nope'", "1", "[]"), 0.2),
         },
         ("models",),
         sure=False,

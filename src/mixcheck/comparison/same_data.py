@@ -37,8 +37,7 @@ _REMEDIES = {
     ),
     "response": (
         "their likelihoods are of different quantities: fit all models to one response on one "
-        "scale, without transforming it in one of the formulas (by hand, the AIC of a model of "
-        "log(y) plus 2 * sum(log(y)) is on the scale of y)"
+        'scale, or name the column whose transformations they are, compare(.., scale="y")'
     ),
     "trials": "fit all models to the same successes out of the same numbers of trials",
     "weights": "fit all models with the same weights=",

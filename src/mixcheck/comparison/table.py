@@ -23,6 +23,7 @@ from mixcheck.comparison.ranking import (
     rank_order,
 )
 from mixcheck.comparison.registry import get_criterion
+from mixcheck.comparison.response_scale import on_scale
 from mixcheck.comparison.same_data import (
     formula_of,
     other_values,
@@ -32,7 +33,7 @@ from mixcheck.comparison.same_data import (
 )
 from mixcheck.comparison.weights import LeftOutScores, Weighting, align_scores, weigh
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice
+from mixcheck.options import require_choice, shown
 from mixcheck.port import Comparable, Converging, Ported
 
 __all__ = ["ComparedModel", "Comparison", "TableWeights", "compare", "weights_of"]
@@ -46,6 +47,7 @@ def compare(
     *,
     criterion: str | CriterionFunction = "aic",
     weights: TableWeights = "akaike",
+    scale: str | None = None,
 ) -> Comparison:
     """Rank models that were fitted to the same data.
 
@@ -65,6 +67,10 @@ def compare(
     weights : {"akaike", "stacking", "pseudo-bma", "pseudo-bma+"}
         Shares of ``exp(-criterion / 2)``; or, where the criterion is a score of what was left
         out, those of `mixcheck.model_weights`.
+    scale : str, optional
+        A column of the data, where models are of different transformations of it, such as
+        ``log(y)`` and ``sqrt(y)``: all log-likelihoods are taken on the scale of that column, by
+        the derivative of each transformation. For the criteria "aic", "aicc" and "bic".
 
     Returns
     -------
@@ -96,6 +102,12 @@ def compare(
     ranked_by = get_criterion(criterion)
     require_choice("weights", weights, get_args(TableWeights))
     given = _given(models)
+    if scale is not None:
+        if criterion not in ("aic", "aicc", "bic"):
+            raise OptionError(
+                f"scale={shown(scale)} is for likelihoods; write criterion='aic', 'aicc' or 'bic'"
+            )
+        given = {label: on_scale(model, scale) for label, model in given.items()}
     named = {label: require_comparable(model, "compare") for label, model in given.items()}
     require_same_data(named)
     require_one_likelihood(named)
@@ -115,6 +127,11 @@ def compare(
         remarks=(
             *_remarks(rows, named, tests),
             *ranked_by.remarks,
+            *(
+                (f"Log-likelihoods are those of {scale}, by the derivatives of the responses.",)
+                if scale is not None
+                else ()
+            ),
             *words,
             *_notes(named, results, errors, weights),
         ),

@@ -24,6 +24,7 @@ from mixcheck.port.comparing import (
     GroupDerivatives,
     Groupwise,
     LikelihoodKind,
+    Rescalable,
     Traceable,
 )
 from mixcheck.port.data_view import CONDITIONINGS, Conditioning, DataView
@@ -101,6 +102,7 @@ __all__ = [
     "Reducible",
     "Refittable",
     "Repeating",
+    "Rescalable",
     "RowDistribution",
     "RowPosterior",
     "Rowwise",

@@ -16,6 +16,7 @@ __all__ = [
     "GroupDerivatives",
     "Groupwise",
     "LikelihoodKind",
+    "Rescalable",
     "Traceable",
 ]
 
@@ -118,6 +119,15 @@ class Traceable(Protocol):
     @property
     def whole_families(self) -> tuple[str, ...]:
         """Families that the model's is where its zero part has a value for each mean."""
+        ...
+
+
+@runtime_checkable
+class Rescalable(Protocol):
+    """A model that knows how its response was made of a column."""
+
+    def response_log_slope(self, column: str) -> FloatArray:
+        """``log |dg / dy|`` of the response g in the column y, (n,)."""
         ...
 
 

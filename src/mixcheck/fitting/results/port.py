@@ -15,7 +15,9 @@ from mixcheck.alignment import read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design import read_counts, repeat_rows
 from mixcheck.design.frames import as_frame
+from mixcheck.design.nodes import unquote_name
 from mixcheck.design.plan import plan_formula
+from mixcheck.design.response_scale import log_derivative
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
@@ -329,6 +331,18 @@ class GlmmPort(Refitting):
             grouping=grouping,
             weighing=self.design.weights_source,
         )
+
+    def response_log_slope(self, column: str) -> FloatArray:
+        """``log |dg / dy|`` of the response g in a column y of the data, (n,)."""
+        response = self.design.formula.response
+        if response.kind == "single" and unquote_name(response.parts[0]) == column:
+            return np.zeros(self.nobs)
+        if response.kind != "single" or self.family.discrete:
+            raise OptionError(
+                f"`{self.design.formula.left_side}` has probabilities and no density, so its "
+                f"likelihood has no scale such as that of {shown(column)}; leave scale= out"
+            )
+        return log_derivative(response.parts[0], column, self.frame)
 
     @property
     def likelihood_kind(self) -> LikelihoodKind:
