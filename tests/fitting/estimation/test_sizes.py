@@ -72,3 +72,5 @@ def test_draws_that_have_no_room() -> None:
     fit = mc.glmm("k ~ x", {"k": [1, 2, 3, 4, 6], "x": [1.0, 2.0, 3.0, 4.0, 6.0]}, family="poisson")
     with pytest.raises(mc.OptionError, match=r"draws=18446744073709551615 .* GB of memory"):
         fit.simulate(2**64 - 1)
+    with pytest.raises(mc.OptionError, match=r"draws=1000.* GB of memory"):
+        fit.simulate(10**400)

@@ -207,3 +207,14 @@ def test_one_minus_the_confidence_is_read(cbpp: mc.GLMM) -> None:
     pd.testing.assert_frame_equal(former, cbpp.conf_int(level=0.9))
     with pytest.raises(OptionError, match=r"nothing by position.*write level=0.9"):
         cbpp.conf_int(0.1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"draws": 2.5}, {"draws": [None]}, {"seed": True}, {"n_jobs": "two"}]
+)
+@pytest.mark.parametrize("method", ["wald", "profile", "bootstrap"])
+def test_arguments_of_a_bootstrap_are_read_whatever_the_method(cbpp, wrong, method) -> None:
+    """A wrong one is answered by its name, and not left aside."""
+    (name,) = wrong
+    with pytest.raises(OptionError, match=f"^{name} must be a "):
+        cbpp.conf_int(method=method, **wrong)

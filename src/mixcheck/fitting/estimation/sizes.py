@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mixcheck.errors import DataError, DesignError, OptionError
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.options import shown
 
 __all__ = [
     "available_memory",
@@ -24,6 +25,8 @@ _MOST_HOURS = 4.0
 # Vectors of all rows that stand beside the model matrices while a data set is looked at.
 _ROW_COLUMNS = 60
 _MOST_BYTES = 16e9
+# More draws than this are not told apart.
+_UNCOUNTED = 10**30
 # Below this many rows the dense matrix is never a question.
 _SMALL = 3000
 
@@ -76,10 +79,10 @@ def require_room_for_draws(draws: int, rows: int) -> None:
     ------
     OptionError
     """
-    need, have = 8.0 * rows * float(draws), available_memory()
+    need, have = 8.0 * rows * float(min(draws, _UNCOUNTED)), available_memory()
     if need > (_MOST_BYTES if have is None else have):
         raise OptionError(
-            f"draws={draws} of {rows:,} responses take {need / 1e9:.3g} GB of memory; write fewer "
+            f"draws={shown(draws)} of {rows:,} responses take {need / 1e9:.3g} GB of memory; write fewer "
             "draws, or simulate them in parts with a seed for each"
         )
 

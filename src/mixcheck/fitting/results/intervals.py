@@ -21,7 +21,7 @@ from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_whole
+from mixcheck.options import require_choice, require_seed, require_whole, require_workers
 from mixcheck.parallel import map_batches, map_numbers
 from mixcheck.streams import Purpose, choose_seed, stream
 
@@ -59,8 +59,14 @@ class Request:
                 f'ddf="{self.ddf}" belongs to method="wald"; leave it out with '
                 f'method="{self.method}"'
             )
-        if self.method == "bootstrap":
-            require_whole("draws", self.draws, least_draws(self.level))
+        require_whole("draws", self.draws, least_draws(self.level) if self.drawn else 1)
+        require_seed(self.seed)
+        require_workers(self.n_jobs)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether data sets are simulated."""
+        return self.method == "bootstrap"
 
 
 def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
