@@ -82,8 +82,8 @@ def require_room_for_draws(draws: int, rows: int) -> None:
     need, have = 8.0 * rows * float(min(draws, _UNCOUNTED)), available_memory()
     if need > (_MOST_BYTES if have is None else have):
         raise OptionError(
-            f"draws={shown(draws)} of {rows:,} responses take {need / 1e9:.3g} GB of memory; write fewer "
-            "draws, or simulate them in parts with a seed for each"
+            f"draws={shown(draws)} of {rows:,} responses take {need / 1e9:.3g} GB of memory; write "
+            "fewer draws, or simulate them in parts with a seed for each"
         )
 
 
