@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def ticks(grouse: pd.DataFrame) -> mc.GLMM:
     return mc.glmm("TICKS ~ YEAR * high + cHEIGHT + (1 | BROOD)", grouse, family="poisson")
 
 
+# R's emmeans takes the normal distribution for these models.
+_emmeans = partial(mc.emmeans, ddf="normal")
+
+
 def _agree(
     found: mc.Effects, known: dict[str, list[Any]], mean: str = "emmean", ends: float = ERRORS
 ) -> None:
@@ -55,24 +60,26 @@ def _agree(
 
 def test_means_are_those_of_emmeans(cbpp: mc.GLMM) -> None:
     """On the link, and on the response with ends taken through it."""
-    _agree(mc.emmeans(cbpp, "period"), KNOWN["cbpp"]["link"])
-    found = mc.emmeans(cbpp, "period", scale="response")
+    _agree(_emmeans(cbpp, "period"), KNOWN["cbpp"]["link"])
+    found = _emmeans(cbpp, "period", scale="response")
     _agree(found, KNOWN["cbpp"]["response"], "prob")
     assert found.to_frame()["period"].tolist() == ["1", "2", "3", "4"]
     assert np.isinf(found.df).all()
+    # By default the herds count: fifteen less one.
+    assert mc.emmeans(cbpp, "period").df.tolist() == [14.0] * 4
 
 
 @pytest.mark.parametrize("weights", ["equal", "proportional", "cells"])
 def test_weights_are_those_of_emmeans(ticks: mc.GLMM, weights: Any) -> None:
     """Three ways to average over an unbalanced factor."""
-    _agree(mc.emmeans(ticks, "high", weights=weights), KNOWN["ticks"][weights])
+    _agree(_emmeans(ticks, "high", weights=weights), KNOWN["ticks"][weights])
 
 
 def test_values_of_a_covariate(ticks: mc.GLMM) -> None:
     """Means by the values of a covariate; averages of means of the response."""
-    found = mc.emmeans(ticks, "YEAR", by="cHEIGHT", at={"cHEIGHT": [-50, 50]})
+    found = _emmeans(ticks, "YEAR", by="cHEIGHT", at={"cHEIGHT": [-50, 50]})
     _agree(found, KNOWN["ticks"]["at"])
-    averaged = mc.emmeans(ticks, "YEAR", scale="response", average="response")
+    averaged = _emmeans(ticks, "YEAR", scale="response", average="response")
     _agree(averaged, KNOWN["ticks"]["averaged"], "rate")
 
 
@@ -93,7 +100,7 @@ def test_contrasts_are_those_of_emmeans(
 ) -> None:
     """Estimates, errors, simultaneous intervals and adjusted p-values."""
     known = KNOWN["cbpp"][name]
-    found = mc.contrasts(mc.emmeans(cbpp, "period"), method, **options)
+    found = mc.contrasts(_emmeans(cbpp, "period"), method, **options)
     ends = QUANTILES if method in ("reference", "consecutive") else ERRORS
     _agree(found, known, "estimate", ends)
     np.testing.assert_allclose(found.pvalue, known["p.value"], atol=MULTIVARIATE)
@@ -102,7 +109,7 @@ def test_contrasts_are_those_of_emmeans(
 def test_ratios_are_those_of_emmeans(cbpp: mc.GLMM) -> None:
     """Odds ratios of a logit, with errors and ends on their own scale."""
     known = KNOWN["cbpp"]["ratio"]
-    found = mc.contrasts(mc.emmeans(cbpp, "period"), scale="ratio")
+    found = mc.contrasts(_emmeans(cbpp, "period"), scale="ratio")
     np.testing.assert_allclose(found.estimate, known["odds.ratio"], rtol=1e-5)
     np.testing.assert_allclose(found.std_error, known["SE"], rtol=1e-4)
     np.testing.assert_allclose(found.high, known["asymp.UCL"], rtol=1e-4)
@@ -111,14 +118,14 @@ def test_ratios_are_those_of_emmeans(cbpp: mc.GLMM) -> None:
 
 def test_holm_is_that_of_emmeans(cbpp: mc.GLMM) -> None:
     """P-values, with intervals of Bonferroni."""
-    found = mc.contrasts(mc.emmeans(cbpp, "period"), adjust="holm")
+    found = mc.contrasts(_emmeans(cbpp, "period"), adjust="holm")
     np.testing.assert_allclose(found.pvalue, KNOWN["cbpp"]["holm"]["p.value"], atol=1e-6)
     _agree(found, KNOWN["cbpp"]["bonferroni"], "estimate")
 
 
 def test_families_within_groups(ticks: mc.GLMM) -> None:
     """Contrasts are made, and adjusted, within each level of `by`."""
-    found = mc.contrasts(mc.emmeans(ticks, "YEAR", by="high"))
+    found = mc.contrasts(_emmeans(ticks, "YEAR", by="high"))
     _agree(found, KNOWN["ticks"]["by"], "estimate")
     np.testing.assert_allclose(found.pvalue, KNOWN["ticks"]["by"]["p.value"], atol=1e-6)
     assert found.labels["high"].tolist() == ["no"] * 3 + ["yes"] * 3
@@ -132,23 +139,23 @@ def test_what_the_data_do_not_tell(grouse: pd.DataFrame) -> None:
     holes = grouse[~((grouse["YEAR"] == "97") & (grouse["high"] == "yes"))]
     with pytest.warns(DataWarning, match="linear combination"):
         fit = mc.glmm("TICKS ~ YEAR * high + (1 | BROOD)", holes, family="poisson")
-    cells = mc.emmeans(fit, ["YEAR", "high"])
+    cells = _emmeans(fit, ["YEAR", "high"])
     known = pd.DataFrame(KNOWN["holes"]["cells"]).sort_values(["YEAR", "high"])
     np.testing.assert_array_equal(np.isnan(cells.estimate), known["emmean"].isna())
     np.testing.assert_allclose(
         cells.estimate, known["emmean"].to_numpy(dtype=np.float64), atol=1e-5
     )
     assert any("do not tell 1 of 6 means" in note for note in cells.notes)
-    years = mc.emmeans(fit, "YEAR")
+    years = _emmeans(fit, "YEAR")
     assert np.isnan(years.estimate).tolist() == [False, False, True]
-    low = mc.contrasts(mc.emmeans(fit, "YEAR", by="high"))
+    low = mc.contrasts(_emmeans(fit, "YEAR", by="high"))
     assert np.isnan(low.estimate).tolist() == [False] * 3 + [False, True, True]
     assert np.isfinite(low.pvalue[3])
 
 
 def test_averages_over_the_random_effects(cbpp: mc.GLMM) -> None:
     """They are the predictions with "marginal", with their errors."""
-    found = mc.emmeans(
+    found = _emmeans(
         cbpp, "period", scale="response", average="response", random_effects="marginal"
     )
     known = cbpp.predict(
@@ -165,8 +172,8 @@ def test_parts_that_the_mean_depends_on() -> None:
     data = mc.datasets.load("Salamanders")
     fit = mc.glmm("count ~ spp + (1 | site)", data, family="poisson", zi="~ mined")
     with pytest.raises(OptionError, match="average="):
-        mc.emmeans(fit, "spp", scale="response")
-    found = mc.emmeans(fit, "mined", scale="response", average="response")
+        _emmeans(fit, "spp", scale="response")
+    found = _emmeans(fit, "mined", scale="response", average="response")
     grid = pd.DataFrame([(m, s) for m in ("no", "yes") for s in sorted(data["spp"].unique())])
     rows = grid.rename(columns={0: "mined", 1: "spp"})
     known = fit.predict(rows, random_effects="zero").groupby(rows["mined"]).mean()
@@ -175,7 +182,7 @@ def test_parts_that_the_mean_depends_on() -> None:
 
 def test_custom_contrasts(cbpp: mc.GLMM) -> None:
     """Coefficients by name; an error names what is wrong."""
-    means = mc.emmeans(cbpp, "period")
+    means = _emmeans(cbpp, "period")
     found = mc.contrasts(means, {"first against rest": [1, -1 / 3, -1 / 3, -1 / 3]})
     assert found.estimate[0] == pytest.approx(means.estimate[0] - means.estimate[1:].mean())
     for method, words in (
@@ -191,7 +198,7 @@ def test_custom_contrasts(cbpp: mc.GLMM) -> None:
 
 def test_frames_with_names_of_others(cbpp: mc.GLMM) -> None:
     """Columns of broom and of marginaleffects; pictures and pages."""
-    found = mc.contrasts(mc.emmeans(cbpp, "period"))
+    found = mc.contrasts(_emmeans(cbpp, "period"))
     assert {"std.error", "p.value", "conf.low"} <= {*found.to_frame(names="broom").columns}
     assert {"p_value", "conf_low"} <= {*found.to_frame(names="marginaleffects").columns}
     assert found.picture().labels[0] == "1 - 2"
@@ -223,12 +230,12 @@ def test_frames_with_names_of_others(cbpp: mc.GLMM) -> None:
 def test_wrong_calls(cbpp: mc.GLMM, names: Any, options: dict[str, Any], words: str) -> None:
     """One sentence."""
     with pytest.raises((OptionError, UnknownColumnError), match=words):
-        mc.emmeans(cbpp, names, **options)
+        _emmeans(cbpp, names, **options)
 
 
 def test_wrong_contrasts(cbpp: mc.GLMM) -> None:
     """Scales and adjustments that do not belong to a method."""
-    means = mc.emmeans(cbpp, "period")
+    means = _emmeans(cbpp, "period")
     for options, words in (
         ({"method": "reference", "reference": "7"}, "none of the means"),
         ({"reference": "1"}, 'method="reference"'),
@@ -242,10 +249,10 @@ def test_wrong_contrasts(cbpp: mc.GLMM) -> None:
     with pytest.raises(OptionError, match="needs marginal means"):
         mc.contrasts(cbpp)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="fitted model"):
-        mc.emmeans("fit", "period")  # type: ignore[arg-type]
+        _emmeans("fit", "period")  # type: ignore[arg-type]
     linear = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
     with pytest.raises(OptionError, match="no logarithms of ratios"):
-        mc.contrasts(mc.emmeans(linear, "Days", at={"Days": [0, 9]}), scale="ratio")
+        mc.contrasts(_emmeans(linear, "Days", at={"Days": [0, 9]}), scale="ratio")
 
 
 def test_polynomials_are_orthogonal_whole_numbers() -> None:

@@ -66,7 +66,7 @@ def comparisons(
     level : float
         The confidence of each interval.
     ddf : str
-        Degrees of freedom: "auto" or "normal".
+        Degrees of freedom, as of `mixcheck.GLMM.coefficients`.
 
     Returns
     -------
@@ -89,9 +89,9 @@ def comparisons(
     >>> found = mc.comparisons(fit, "period", random_effects="marginal")
     >>> found.to_frame()[["contrast", "estimate", "low", "high"]].round(3)
       contrast  estimate    low   high
-    0    2 - 1    -0.119 -0.189 -0.049
-    1    3 - 1    -0.130 -0.200 -0.060
-    2    4 - 1    -0.159 -0.231 -0.086
+    0    2 - 1    -0.119 -0.196 -0.043
+    1    3 - 1    -0.130 -0.207 -0.053
+    2    4 - 1    -0.159 -0.238 -0.079
     """
     asked = read_asked(model, "comparisons", data, by, average, scale, random_effects, [column])
     require_choice("kind", kind, _KINDS)

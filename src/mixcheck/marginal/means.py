@@ -100,7 +100,7 @@ def emmeans(
     level : float
         The confidence of each interval.
     ddf : str
-        Degrees of freedom: "auto" or "normal".
+        Degrees of freedom, as of `mixcheck.GLMM.coefficients`.
 
     Returns
     -------
@@ -127,11 +127,11 @@ def emmeans(
     >>> cbpp = mc.datasets.load("cbpp")
     >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     >>> mc.emmeans(fit, "period", scale="response").to_frame().round(3)
-      period  estimate  std_error   df    low   high
-    0      1     0.198      0.037  inf  0.135  0.280
-    1      2     0.084      0.024  inf  0.047  0.144
-    2      3     0.074      0.023  inf  0.040  0.132
-    3      4     0.048      0.020  inf  0.021  0.106
+      period  estimate  std_error    df    low   high
+    0      1     0.198      0.037  14.0  0.130  0.289
+    1      2     0.084      0.024  14.0  0.045  0.151
+    2      3     0.074      0.023  14.0  0.038  0.140
+    3      4     0.048      0.020  14.0  0.020  0.113
     """
     port = require_predicting(model, "emmeans")
     own, groups = read_names("names", names), read_names("by", by, empty=True)

@@ -60,7 +60,7 @@ def slopes(
     level : float
         The confidence of each interval.
     ddf : str
-        Degrees of freedom: "auto" or "normal".
+        Degrees of freedom, as of `mixcheck.GLMM.coefficients`.
 
     Returns
     -------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,7 @@ from mixcheck.fitting.predictive.quantities import differentiate, quantity_of
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.prediction_intervals import gradient, known_covariance, lost_rows
 from mixcheck.fitting.results.predictions import PredictionRequest, point_values, predict_rows
+from mixcheck.fitting.results.small_samples import DegreesOfFreedom, small_samples_of
 from mixcheck.options import listed, require_choice
 from mixcheck.port import Combinations, MovingPrediction, PredictionOf
 from mixcheck.trial_values import may_overflow
@@ -87,10 +90,23 @@ def mean_of(fit: Estimates, predictor: FloatArray) -> tuple[FloatArray, FloatArr
 
 
 def combine(fit: Estimates, slopes: FloatArray, ddf: str) -> Combinations:
-    """See `mixcheck.port.Predicting`: ``J C J'``, with quantiles of the normal distribution."""
-    require_choice("ddf", ddf, ("auto", "normal"))
-    covariance = slopes @ known_covariance(fit) @ slopes.T
+    """See `mixcheck.port.Predicting`: ``J C J'``, with the degrees of freedom of the coefficients.
+
+    What depends on the variances too has the observed information as its covariance, and the
+    degrees of freedom that are counted from the design.
+    """
+    require_choice("ddf", ddf, get_args(DegreesOfFreedom))
+    place = fit.fixed_positions
+    others = np.ones(slopes.shape[1], dtype=np.bool_)
+    others[place] = False
     lost = lost_rows(fit, slopes)
+    moved = bool(np.any(slopes[:, others]))
+    if not (moved or lost.any()):
+        found = small_samples_of(fit).contrasts(slopes[:, place], ddf)
+        return Combinations(found.covariance, found.df)
+    counted = "containment" if moved and ddf == "auto" else ddf
+    df = small_samples_of(fit).contrasts(slopes[:, place], counted).df
+    covariance = slopes @ known_covariance(fit) @ slopes.T
     covariance[lost], covariance[:, lost] = np.nan, np.nan
     covariance[lost, lost] = np.inf
-    return Combinations(covariance, np.full(len(slopes), np.inf))
+    return Combinations(covariance, df)

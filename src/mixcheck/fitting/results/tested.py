@@ -82,7 +82,7 @@ class Tested:
         -----
         With few groups the z test of a group-level effect rejects a true hypothesis too often: in
         `validation/inference` in 12 to 18 % of data sets instead of 5 with 6 groups, and these
-        tests in 4 to 6 %. Other standard errors than Kenward and Roger's and Satterthwaite's are
+        tests in 4 to 9 %. Other standard errors than Kenward and Roger's and Satterthwaite's are
         those of `bse`.
 
         References
