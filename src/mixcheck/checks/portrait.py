@@ -27,14 +27,14 @@ def tabulate_estimates(model: object) -> tuple[Table, ...]:
     """Coefficients with their 95 % intervals, and variances; none of a model known by draws."""
     if not isinstance(model, Estimated):
         return ()
-    interval = model.conf_int()
-    columns = (model.params, model.bse, interval["low"], interval["high"])
+    known = model.coefficient_table
+    columns = [known[name] for name in ("estimate", "std_error", "low", "high")]
     fixed = Table(
         ("", "estimate", "std error", "low", "high"),
         _numbered(
-            map(str, model.params.index),
+            map(str, known.index),
             [np.asarray(column, dtype=np.float64) for column in columns],
-            decimals_of(model.bse),
+            decimals_of(known["std_error"]),
         ),
         caption="Coefficients and 95 % intervals",
     )

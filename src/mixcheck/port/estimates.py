@@ -197,17 +197,8 @@ class Estimated(Protocol):
     """A model with tables of its estimates, for a report."""
 
     @property
-    def params(self) -> pd.Series[float]:
-        """Coefficients by name, (p,)."""
-        ...
-
-    @property
-    def bse(self) -> pd.Series[float]:
-        """Their standard errors, (p,)."""
-        ...
-
-    def conf_int(self) -> pd.DataFrame:
-        """Their 95 % intervals, (p, 2), columns "low" and "high"."""
+    def coefficient_table(self) -> pd.DataFrame:
+        """A row for each coefficient: columns "estimate", "std_error", "low" and "high" (95 %)."""
         ...
 
     @property

@@ -10,7 +10,7 @@ import mixcheck as mc
 # Columns of broom.mixed's tidy() of a glmmTMB fit, and of broom's glance().
 TIDY = [
     *("effect", "component", "group", "term"),
-    *("estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high"),
+    *("estimate", "std.error", "statistic", "df", "p.value", "conf.low", "conf.high"),
 ]
 
 
@@ -37,7 +37,9 @@ def test_tidy_holds_what_the_fit_says(slopes):
     ]
     fixed, random = frame.iloc[:2], frame.iloc[2:5]
     np.testing.assert_array_equal(fixed["estimate"], slopes.params)
-    np.testing.assert_array_equal(fixed["p.value"], slopes.pvalues)
+    tested = slopes.coefficients()
+    for ours, theirs in (("p.value", "pvalue"), ("df", "df"), ("std.error", "std_error")):
+        np.testing.assert_allclose(fixed[ours].to_numpy(dtype=float), tested[theirs], rtol=1e-12)
     interval = slopes.conf_int(level=0.9, parameters="all")
     np.testing.assert_allclose(frame["conf.low"][:5], interval["low"][:5], rtol=1e-12)
     np.testing.assert_allclose(frame["conf.high"][:5], interval["high"][:5], rtol=1e-12)

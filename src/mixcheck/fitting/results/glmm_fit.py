@@ -686,7 +686,7 @@ class GLMM(Tested):
         Parameters
         ----------
         level : float
-            Confidence of the intervals, those of `conf_int` and `covariance_parameters`.
+            Confidence of the intervals, those of `coefficients` and `covariance_parameters`.
         conf_int : bool
             Whether to have columns "conf.low" and "conf.high".
 

@@ -44,6 +44,7 @@ from mixcheck.fitting.predictive.data_view import Viewpoint, observe
 from mixcheck.fitting.predictive.observations import Seen, observe_many
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
+from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
 from mixcheck.fitting.results.levels import describe_levels
@@ -168,6 +169,11 @@ class GlmmPort(Refitting):
     def fits_frequencies(self) -> bool:
         """Whether the model was fitted to how often each value occurs."""
         return self.family.fits_frequencies
+
+    @property
+    def coefficient_table(self) -> pd.DataFrame:
+        """Coefficients with errors, tests and 95 % intervals; see `GLMM.coefficients`."""
+        return tabulate_coefficients(self, "auto", 0.95)
 
     @cached_property
     def observed(self) -> FloatArray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.predictions import fitted_means, pearson_residuals
 from mixcheck.options import require_flag
@@ -20,7 +21,11 @@ from mixcheck.options import require_flag
 __all__ = ["augment", "glance", "tidy"]
 
 _COMPONENTS = {"mean": "cond", "dispersion": "disp", "zi": "zi"}
-_COLUMNS = ("effect", "component", "group", "term", "estimate", "std.error", "statistic", "p.value")
+_COLUMNS = (
+    *("effect", "component", "group", "term"),
+    *("estimate", "std.error", "statistic", "df", "p.value"),
+)
+_UNTESTED = (np.nan, np.nan, np.nan)
 _ENDS = ("conf.low", "conf.high")
 
 
@@ -32,25 +37,26 @@ def tidy(fit: Estimates, level: float, *, conf_int: bool) -> pd.DataFrame:
 
 
 def _fixed(fit: Estimates, level: float) -> pd.DataFrame:
-    interval = fit.conf_int(level)
+    known = tabulate_coefficients(fit, "auto", level)
     frame = pd.DataFrame(
         {
             "effect": "fixed",
             "component": [_component(name) for name in fit.params.index],
             "group": None,
             "term": [str(name).partition(": ")[2] or str(name) for name in fit.params.index],
-            "estimate": fit.params.to_numpy(),
-            "std.error": fit.bse.to_numpy(),
-            "statistic": fit.tvalues.to_numpy(),
-            "p.value": fit.pvalues.to_numpy(),
-            "conf.low": interval["low"].to_numpy(),
-            "conf.high": interval["high"].to_numpy(),
+            "estimate": known["estimate"].to_numpy(),
+            "std.error": known["std_error"].to_numpy(),
+            "statistic": known["statistic"].to_numpy(),
+            "df": known["df"].to_numpy(),
+            "p.value": known["pvalue"].to_numpy(),
+            "conf.low": known["low"].to_numpy(),
+            "conf.high": known["high"].to_numpy(),
         }
     )
     shapes = fit.params.index.isin(fit.shape_names)
     frame.loc[shapes, "component"] = "family"
     # A test of a shape against a number nobody named says nothing.
-    frame.loc[shapes, ["statistic", "p.value"]] = np.nan
+    frame.loc[shapes, ["statistic", "df", "p.value"]] = np.nan
     return frame
 
 
@@ -68,10 +74,10 @@ def _random(fit: Estimates, level: float) -> pd.DataFrame:
     for (part, group, kind, name), (estimate, error, *ends) in zip(told, numbers, strict=True):
         term = f"{'sd' if kind == 'sd' else 'cor'}__{name.replace(', ', '.')}"
         component = _COMPONENTS.get(part, part)
-        rows.append(("ran_pars", component, group, term, estimate, error, np.nan, np.nan, *ends))
+        rows.append(("ran_pars", component, group, term, estimate, error, *_UNTESTED, *ends))
     if fit.dispersion is not None and fit.family.normal_error:
-        unknown = (np.nan,) * 5
-        rows.append(("ran_pars", "cond", "Residual", "sd__Observation", fit.dispersion, *unknown))
+        residual = "ran_pars", "cond", "Residual", "sd__Observation", fit.dispersion
+        rows.append((*residual, np.nan, *_UNTESTED, np.nan, np.nan))
     return pd.DataFrame(rows, columns=[*_COLUMNS, *_ENDS])
 
 
