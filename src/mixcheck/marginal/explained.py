@@ -16,7 +16,7 @@ from mixcheck.errors import ConvergenceWarning, OptionError
 from mixcheck.inference.bootstrap import least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_flag, require_whole
+from mixcheck.options import require_choice, require_flag, require_seed, require_whole
 from mixcheck.port import Ported, port_of
 from mixcheck.port.variance import Approximation, MeanOf, Partitioned, VarianceParts
 from mixcheck.streams import Purpose, choose_seed, stream
@@ -295,6 +295,7 @@ def _bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of the shares from refits to data simulated from the fit."""
     normal_quantile(level)
+    require_seed(seed)
     if require_whole("draws", draws, 0) == 0:
         return {}
     require_whole("draws", draws, least_draws(level))
