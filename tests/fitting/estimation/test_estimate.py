@@ -14,7 +14,8 @@ import mixcheck as mc
 from mixcheck.errors import BoundaryWarning, ConvergenceError
 from mixcheck.fitting.estimation.curvature import hessian_at
 from mixcheck.fitting.estimation.estimate import estimate
-from mixcheck.fitting.estimation.optimize import minimise
+from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -145,3 +146,24 @@ def test_nowhere_finite(small: SimpleNamespace) -> None:
     bad = replace(problem, X=zero, offsets=(np.full(problem.n, -5.0),))
     with pytest.raises(ConvergenceError, match="not finite at the starting values"):
         estimate(bad, Laplace())
+
+
+def test_a_search_that_ends_where_there_is_no_likelihood_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with an identity link whose means leave their domain: one sentence, and no fit."""
+    frame = groups()
+    frame["y"] = responses("poisson", 0.8, frame, 1)[0]
+    found = Searches.from_start
+
+    def lost(self: Searches, start: np.ndarray) -> Optimum:
+        optimum = found(self, start)
+        nowhere = replace(optimum.evaluation, deviance=np.inf, mode=None)
+        return replace(optimum, evaluation=nowhere)
+
+    monkeypatch.setattr(Searches, "from_start", lost)
+    monkeypatch.setattr(
+        "mixcheck.fitting.estimation.estimate.canonical_optimum", lambda _, optimum, __: optimum
+    )
+    with pytest.raises(ConvergenceError, match="not finite where the search for its maximum ended"):
+        mc.glmm("y ~ x + (1 | g)", frame, family="poisson")

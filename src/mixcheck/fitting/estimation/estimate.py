@@ -111,7 +111,18 @@ def estimate(
 
 
 def _verified(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
-    """An optimum at which the approximation of the likelihood holds."""
+    """An optimum at which the approximation of the likelihood holds.
+
+    Raises
+    ------
+    ConvergenceError
+    """
+    if optimum.evaluation.mode is None:
+        raise ConvergenceError(
+            "the likelihood is not finite where the search for its maximum ended: the link may "
+            f"not fit these data (family {problem.family!r}). Try another link, or rescale the "
+            "predictors."
+        )
     if not optimum.on_tail:
         method.approximation.verify(problem, optimum.evaluation)
     return optimum
