@@ -34,6 +34,7 @@ from mixcheck.options import (
     require_choice,
     require_number,
     require_progress,
+    require_seed,
     require_whole,
     require_workers,
     shown,
@@ -147,7 +148,7 @@ class ModelAverage:
         if interval is not None:
             require_choice("interval", interval, ("confidence",))
         require_choice("errors", errors, get_args(ErrorsBy))
-        require_progress(progress)
+        _require_plan(draws, seed, n_jobs, progress)
         normal_quantile(level)
         if scale == "link":
             self._require_one_link("their linear predictors cannot be averaged")
@@ -230,7 +231,7 @@ class ModelAverage:
         """
         require_choice("kind", kind, get_args(AverageKind))
         require_choice("errors", errors, get_args(ErrorsBy))
-        require_progress(progress)
+        _require_plan(draws, seed, n_jobs, progress)
         normal_quantile(level)
         self._require_one_link("their coefficients cannot be averaged")
         names = list(dict.fromkeys(name for m in self.models.values() for name in m.params.index))
@@ -277,7 +278,6 @@ class ModelAverage:
     ) -> tuple[FloatArray, FloatArray]:
         """Standard errors and percentile intervals by simulation."""
         count = require_whole("draws", draws, least=least_draws(level))
-        require_workers(n_jobs)
         for name, model in self.models.items():
             if not isinstance(model, Readable):
                 raise OptionError(
@@ -461,6 +461,19 @@ def _of_table(table: Comparison, named: Mapping[str, Any]) -> pd.Series[float]:
     """The weights of a table, in the order that the models were given in."""
     found = {model.model: model.weight for model in table.models}
     return pd.Series([found[label] for label in named], list(named), name="weight")
+
+
+def _require_plan(draws: object, seed: object, n_jobs: object, progress: object) -> None:
+    """What a bootstrap is told, whether or not there is one.
+
+    Raises
+    ------
+    OptionError
+    """
+    require_whole("draws", draws, 1)
+    require_seed(seed)
+    require_workers(n_jobs)
+    require_progress(progress)
 
 
 def _require_population(random_effects: str, models: Mapping[str, Any]) -> None:
