@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["may_overflow"]
+from mixcheck.arrays import FloatArray, IntArray
+
+__all__ = ["binary_exponents", "may_overflow"]
 
 
 def may_overflow() -> np.errstate:
@@ -23,3 +25,23 @@ def may_overflow() -> np.errstate:
     nan
     """
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def binary_exponents(values: FloatArray, axis: int | None = None) -> IntArray:
+    """Exponents e with ``max |v| < 2^e``: in units of ``2^e`` no square overflows.
+
+    ``ldexp(v, -e)`` changes no digit of a normal number.
+
+    Parameters
+    ----------
+    values : array
+    axis : int, optional
+        Along which numbers share a unit; all share one by default.
+
+    Examples
+    --------
+    >>> binary_exponents(np.array([[3.0, 1e300], [-5.0, 0.0]]), axis=0).tolist()
+    [3, 997]
+    """
+    exponents: IntArray = np.frexp(np.abs(values).max(axis=axis, initial=0.0))[1]
+    return exponents

@@ -12,7 +12,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import is_number, known_rows
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.port import DataRows
-from mixcheck.trial_values import may_overflow
+from mixcheck.trial_values import binary_exponents, may_overflow
 
 __all__ = [
     "MOST_LEVELS",
@@ -62,8 +62,7 @@ def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
         values = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
         if np.unique(values[known]).size < 2:
             return "it has one value"
-        peak = np.frexp(np.abs(values[known]).max())[1]
-        out: FloatArray = np.ldexp(values, -peak)[:, None]
+        out: FloatArray = np.ldexp(values, -binary_exponents(values[known]))[:, None]
         return out
     codes, levels = pd.factorize(column)
     if len(levels) < 2:

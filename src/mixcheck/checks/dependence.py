@@ -20,6 +20,7 @@ from mixcheck.checks.statistic import CheckStatistic, NullSample
 from mixcheck.display.document import CurvePlot
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
+from mixcheck.trial_values import binary_exponents
 
 __all__ = [
     "BandedStatistic",
@@ -112,7 +113,7 @@ class Bands:
         Moran (1950), Notes on continuous stochastic phenomena, Biometrika 37, 17-23.
         """
         # In units of a power of two, so that no square overflows.
-        values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])
+        values = np.ldexp(values, -binary_exponents(values))
         size = float(np.mean(values**2))
         if size == 0.0:
             return np.zeros(self.starts.size)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.trial_values import binary_exponents
 
 __all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
 
@@ -120,7 +121,7 @@ def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
 def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """The same of each of many vectors (N, n): (N, n) and (N,)."""
     # In units of a power of two, so that a rounding of numbers near zero does not underflow.
-    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=1))[1][:, None])
+    x = np.ldexp(x, -binary_exponents(x, axis=1)[:, None])
     sizes = np.abs(x).max(axis=1)
     constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
     units = np.where(constant, 1.0, ROUNDING * sizes)

@@ -23,6 +23,7 @@ from mixcheck.checks.statistic import (
 from mixcheck.errors import OptionError
 from mixcheck.options import shown
 from mixcheck.report.finding import Skipped
+from mixcheck.trial_values import binary_exponents
 
 __all__ = ["Spatial"]
 
@@ -151,7 +152,7 @@ def _near(points: FloatArray) -> Bands | None:
     """Bands of the pairs of points, (m, d), up to half the largest distance."""
     m = len(points)
     # In units of a power of two, so that no square of a difference overflows.
-    exponent = int(np.frexp(np.abs(points).max())[1]) + 1
+    exponent = binary_exponents(points) + 1
     points = np.ldexp(points, -exponent)
     reach = 0.5 * float(np.linalg.norm(np.ptp(points, axis=0)))
     if m * (m - 1) // 2 <= _MOST_PAIRS:

@@ -50,6 +50,14 @@ class Effect:
     of: str = field(default="", metadata=ADDED_LATER)
 
     @property
+    def interval(self) -> str:
+        """The estimate, with its interval where it has one, in words of a table."""
+        value = format_number(self.value)
+        if math.isnan(self.low) and math.isnan(self.high):
+            return value
+        return f"{value} [{format_number(self.low)}, {format_number(self.high)}]"
+
+    @property
     def label(self) -> str:
         """What is measured, and of what."""
         return f"{self.name} of {self.of}" if self.of else self.name
@@ -146,12 +154,9 @@ class Finding:
     def document(self) -> Document:
         """What was measured, as a page of its own: no verdict, since that is a policy's."""
         effect = self.effect
-        interval = f" [{format_number(effect.low)}, {format_number(effect.high)}]"
-        if math.isnan(effect.low) and math.isnan(effect.high):
-            interval = ""
         facts: list[tuple[str, Cell]] = [
             ("null hypothesis", self.null),
-            (effect.label, f"{format_number(effect.value)}{interval}"),
+            (effect.label, effect.interval),
             ("under the null hypothesis", float(effect.null)),
         ]
         if self.pvalue is not None:

@@ -21,10 +21,7 @@ def interval_words(effect: Effect) -> str:
     """
     if math.isnan(effect.value):
         return effect.label
-    words = f"{effect.label} {format_number(effect.value)}"
-    if math.isnan(effect.low) and math.isnan(effect.high):
-        return words
-    return f"{words} [{format_number(effect.low)}, {format_number(effect.high)}]"
+    return f"{effect.label} {effect.interval}"
 
 
 def effect_words(effect: Effect) -> str:

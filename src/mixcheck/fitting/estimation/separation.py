@@ -26,6 +26,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.rank import independent_columns
 from mixcheck.fitting.latent.weighted_square import weighted_square
+from mixcheck.trial_values import binary_exponents
 
 __all__ = ["Separation", "find_separation"]
 
@@ -121,7 +122,7 @@ def find_separation(
     if X.shape[1] == 0 or (inside.any() and independent_columns(X[inside]).all()):
         return None
     # In units of a power of two, so that no square overflows or vanishes.
-    units = -np.frexp(np.abs(X).max(axis=0, initial=0.0))[1]
+    units = -binary_exponents(X, axis=0)
     X = np.ldexp(X, units)
     if slopes is not None and _excluded(X, signs, counted, slopes):
         return None
