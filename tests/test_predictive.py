@@ -10,7 +10,9 @@ import mixcheck as mc
 from mixcheck.predictive import (
     ConditionalDistribution,
     MarginalDistribution,
+    known_normal,
     normal_rule,
+    probability_transform,
     quantile_residuals,
 )
 
@@ -20,40 +22,59 @@ def test_quantile_residuals_of_counts():
     eta, y, uniform = np.log([2.0, 3.0]), np.array([0.0, 4.0]), np.array([0.25, 0.75])
     given = ConditionalDistribution(mc.families.Poisson(), (eta,), None)
     low, high = stats.poisson.cdf(y - 1, np.exp(eta)), stats.poisson.cdf(y, np.exp(eta))
-    found, tails = quantile_residuals(given, y, uniform)
+    found = quantile_residuals(given, y, uniform)
     np.testing.assert_allclose(found, low + uniform * (high - low), rtol=1e-12)
-    np.testing.assert_allclose(tails, np.minimum(found, 1.0 - found), rtol=1e-12)
+    below, mass, scores = probability_transform(given, y)
+    np.testing.assert_allclose(below, low, rtol=1e-12)
+    np.testing.assert_allclose(mass, high - low, rtol=1e-12)
+    np.testing.assert_allclose(scores, stats.norm.ppf((low + high) / 2.0), rtol=1e-12)
 
 
 def test_quantile_residuals_stay_inside():
     """A response in the farthest tail has a residual whose normal quantile is finite."""
     given = ConditionalDistribution(mc.families.Poisson(), (np.zeros(1),), None)
-    found, tails = quantile_residuals(given, np.array([1e6]), np.ones(1))
+    found = quantile_residuals(given, np.array([1e6]), np.ones(1))
     assert 0.0 < found[0] < 1.0
-    assert 0.0 < tails[0] < 1e-200
+    _, _, scores = probability_transform(given, np.array([1e6]))
+    assert 30.0 < scores[0] < np.inf
 
 
 @pytest.mark.parametrize("deviations", [-30.0, -7.5, -1.0, 1.0, 7.5, 30.0])
 def test_tails_are_measured_on_both_sides_alike(deviations):
-    """A response 30 standard deviations above its mean has the tail of one as far below."""
+    """The score of a normal response is its distance in standard deviations, 30 of them too."""
     eta = (np.array([2.0]), np.log([0.5]))
     for given in (
         ConditionalDistribution(mc.families.Gaussian(), eta, None),
         MarginalDistribution(mc.families.Gaussian(), eta, np.zeros(1), None),
     ):
-        y = np.array([2.0 + 0.5 * deviations])
-        _, tails = quantile_residuals(given, y, np.array([0.3]))
-        np.testing.assert_allclose(tails, stats.norm.sf(abs(deviations)), rtol=1e-10)
+        _, _, scores = probability_transform(given, np.array([2.0 + 0.5 * deviations]))
+        np.testing.assert_allclose(scores, deviations, rtol=1e-10)
 
 
-def test_upper_tails_of_counts_are_randomised():
-    """``1 - r`` is the probability above, and a share of that of the value itself."""
-    mu, y, uniform = np.array([2.0]), np.array([40.0]), np.array([0.3])
+def test_upper_tails_of_counts_hold_half_of_the_value():
+    """Beyond the middle of a count lies the probability above, and half of its own."""
+    mu, y = np.array([2.0]), np.array([40.0])
     conditional = ConditionalDistribution(mc.families.Poisson(), (np.log(mu),), None)
     marginal = MarginalDistribution(mc.families.Poisson(), (np.log(mu),), np.zeros(1), None)
-    exact = stats.poisson.sf(y, mu) + 0.7 * stats.poisson.pmf(y, mu)
+    exact = stats.poisson.sf(y, mu) + 0.5 * stats.poisson.pmf(y, mu)
     for given in (conditional, marginal):
-        np.testing.assert_allclose(quantile_residuals(given, y, uniform)[1], exact, rtol=1e-10)
+        scores = probability_transform(given, y)[2]
+        np.testing.assert_allclose(scores, stats.norm.isf(exact), rtol=1e-10)
+
+
+def test_predictors_that_are_normal_are_averaged_by_a_rule():
+    """Moments of two dependent predictors; one without variance stays, whatever the others do."""
+    covariance = np.array([[[0.5, 0.0], [0.3, 0.0]], [[0.3, 0.0], [0.4, 0.2]]])
+    eta = (np.array([1.0, -1.0]), np.array([0.5, 2.0]), np.zeros(2))
+    weights, given = known_normal(mc.families.Poisson(), eta, (0, 1), covariance, None, 4)
+    nodes = np.array([one.eta for one in given])
+    assert weights.sum() == pytest.approx(1.0, rel=1e-14)
+    mean = np.einsum("j,jkn->kn", weights, nodes)
+    np.testing.assert_allclose(mean, np.array(eta), atol=1e-13)
+    away = nodes - mean
+    second = np.einsum("j,jan,jbn->abn", weights, away, away)
+    np.testing.assert_allclose(second[:2, :2], covariance, atol=1e-13)
+    assert not second[2].any()
 
 
 def test_marginal_moments_of_counts():

@@ -7,13 +7,15 @@ effects integrated out it has a mixture of these,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
+from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Family
@@ -23,7 +25,9 @@ __all__ = [
     "ConditionalDistribution",
     "Distribution",
     "MarginalDistribution",
+    "known_normal",
     "normal_rule",
+    "probability_transform",
     "quantile_residuals",
 ]
 
@@ -35,10 +39,10 @@ _STEEP = 1.5
 _REACH = 8.3
 _STEPS = 2.0
 _MOST_NODES = 601
-# Residuals are kept strictly inside (0, 1), and the probabilities of their tails above zero.
+# Residuals are kept strictly inside (0, 1), and the probabilities of tails above zero.
 _INSIDE = 1e-12
 _LEAST_TAIL = 1e-300
-# From here on a residual is measured from above: below, 1 - r has ten digits.
+# From here on a response is measured from above: below, one minus it has ten digits.
 _ABOVE = 1.0 - 1e-6
 
 
@@ -211,8 +215,8 @@ Distribution: TypeAlias = ConditionalDistribution | MarginalDistribution
 
 def quantile_residuals(
     distribution: Distribution, y: FloatArray, uniform: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Randomised quantile residuals, and the probabilities of their tails.
+) -> FloatArray:
+    """Randomised quantile residuals, (n,), strictly between 0 and 1.
 
     ``r = F(y-) + U (F(y) - F(y-))``: uniform where the distribution is right.
 
@@ -223,34 +227,101 @@ def quantile_residuals(
     uniform : (n,)
         Uniform numbers U, which matter where the response has probability masses.
 
-    Returns
-    -------
-    residuals : (n,)
-        Strictly between 0 and 1.
-    tails : (n,)
-        The smaller of r and ``1 - r``, the latter from the survival function: to its own digits,
-        where r is 1 to rounding.
-
     References
     ----------
     Dunn & Smyth (1996), Randomized quantile residuals, J. Comput. Graph. Stat. 5, 236-244.
     """
     below, upto = distribution.cdf(y)
-    raw = below + uniform * (upto - below)
-    tails = np.minimum(raw, 1.0 - raw)
-    far = np.flatnonzero(raw > _ABOVE)
+    return np.clip(below + uniform * (upto - below), _INSIDE, 1.0 - _INSIDE)
+
+
+def probability_transform(
+    distribution: Distribution, y: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where responses stand in their distributions.
+
+    Parameters
+    ----------
+    distribution : Distribution
+    y : (n,)
+
+    Returns
+    -------
+    below, mass : (n,)
+        ``P(Y < y)`` and ``P(Y = y)``.
+    scores : (n,)
+        Normal scores of the middle, ``Phi^-1(P(Y < y) + P(Y = y) / 2)``, from the survival function
+        where that is 1 to rounding.
+    """
+    below, upto = distribution.cdf(y)
+    mass = upto - below
+    middle = below + 0.5 * mass
+    lower = ndtri(np.clip(middle, _LEAST_TAIL, 1.0))
+    far = np.flatnonzero(middle > _ABOVE)
     if far.size:
-        tails[far] = _upper_tails(distribution.rows(far), y[far], uniform[far], (upto - below)[far])
-    return np.clip(raw, _INSIDE, 1.0 - _INSIDE), np.clip(tails, _LEAST_TAIL, 0.5)
+        upper = _upper_tails(distribution.rows(far), y[far], mass[far])
+        lower[far] = -ndtri(np.clip(upper, _LEAST_TAIL, 0.5))
+    return below, mass, lower
 
 
-def _upper_tails(
-    distribution: Distribution, y: FloatArray, uniform: FloatArray, mass: FloatArray
-) -> FloatArray:
-    """``1 - r = P(Y > y) + (1 - U) P(Y = y)``, (n,), without cancellation."""
+def _upper_tails(distribution: Distribution, y: FloatArray, mass: FloatArray) -> FloatArray:
+    """``P(Y > y) + P(Y = y) / 2``, (n,), without cancellation."""
     above: FloatArray = distribution.survival(y)
     if not distribution.family.has_atoms:
         return above
     if distribution.family.discrete:
         mass = distribution.mass(y)
-    return above + (1.0 - uniform) * mass
+    return above + 0.5 * mass
+
+
+def known_normal(
+    family: Family,
+    eta: tuple[FloatArray, ...],
+    random: Sequence[int],
+    covariance: FloatArray,
+    size: FloatArray | None,
+    count: int,
+) -> tuple[FloatArray, list[ConditionalDistribution]]:
+    """Distributions given predictors that are normal: the weights of a rule, and at its nodes.
+
+    The rule is the product of Gauss-Hermite rules in the coordinates of a Cholesky factor of the
+    covariance.
+
+    Parameters
+    ----------
+    family : Family
+    eta : tuple of (n,)
+        Means of the predictors.
+    random : sequence of int
+        Predictors that are not known, k of them.
+    covariance : (k, k, n)
+        Their covariances.
+    size : (n,) or None
+        Trials.
+    count : int
+        Nodes in one coordinate.
+    """
+    points, weights = hermegauss(count)
+    weights = weights / weights.sum()
+    root = _roots_of(covariance)
+    products, given = [], []
+    for nodes in itertools.product(range(count), repeat=len(random)):
+        moved = list(eta)
+        for a, k in enumerate(random):
+            moved[k] = eta[k] + np.einsum("bn,b->n", root[a, : a + 1], points[list(nodes[: a + 1])])
+        products.append(float(np.prod(weights[list(nodes)])))
+        given.append(ConditionalDistribution(family, tuple(moved), size))
+    return np.array(products), given
+
+
+def _roots_of(covariance: FloatArray) -> FloatArray:
+    """Cholesky factors (k, k, n) of matrices that may be singular; what has no variance is zero."""
+    root = np.zeros_like(covariance)
+    for a in range(len(covariance)):
+        for b in range(a + 1):
+            rest = covariance[a, b] - np.einsum("cn,cn->n", root[a, :b], root[b, :b])
+            if a == b:
+                root[a, a] = np.sqrt(np.maximum(rest, 0.0))
+            else:
+                np.divide(rest, root[b, b], out=root[a, b], where=root[b, b] > 0.0)
+    return root

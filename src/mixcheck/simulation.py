@@ -90,7 +90,8 @@ class Replicates:
     reason : str
         Why this calibration, as words that follow "since"; "" where it was asked for.
     randomisations : int
-        How often each data set is seen, with other draws of the random effects and other jitter.
+        How often each data set is seen, with other draws of the random effects and other jitter; 0
+        where nothing is asked that depends on these.
     """
 
     model: Checkable | Ported
@@ -135,6 +136,11 @@ class Replicates:
         """The observed data, seen as often as there are randomisations; first as `observe`."""
         return self._views(self.port, stream(self.seed, Purpose.OBSERVE, 0))
 
+    @property
+    def looks(self) -> int:
+        """How often each data set is seen."""
+        return max(1, self.randomisations)
+
     def replicate(self, k: int) -> DataView:
         """Replicate data set `k`, seen as the observed one is.
 
@@ -170,13 +176,11 @@ class Replicates:
         listed = self._listed
         if listed is None:
             return (self.port.replicate(self.conditioning, rng),)
-        return tuple(
-            listed.replicate_number(k, self.conditioning, rng) for _ in range(self.randomisations)
-        )
+        return tuple(listed.replicate_number(k, self.conditioning, rng) for _ in range(self.looks))
 
     def _views(self, port: Checkable, rng: np.random.Generator) -> Views:
         """A data set as a model sees it, each time with the next random numbers."""
-        return tuple(port.observe(self.conditioning, rng) for _ in range(self.randomisations))
+        return tuple(port.observe(self.conditioning, rng) for _ in range(self.looks))
 
     # Asking a protocol looks at every attribute: once, not for every replicate.
     @cached_property

@@ -11,9 +11,14 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, ndtr, pdtr
 
-from mixcheck.port import ConvergenceFacts, DataView
+from mixcheck.port import ConvergenceFacts, DataView, ProbabilityTransform
 
 GRID = np.linspace(-6.0, 6.0, 241)
+
+
+def transform_of(residuals: np.ndarray) -> ProbabilityTransform:
+    """Residuals as what is known of a response without masses."""
+    return ProbabilityTransform.known(residuals, np.zeros_like(residuals))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ class Intercepts:
             mode_variance=mode_variance,
             effects={"site": u[:, None]},
             probability=self.masses(mean),
-            tails=np.minimum(residuals, 1.0 - residuals),
+            transform=lambda: transform_of(residuals),
             mode_probability=self.masses(mode_mean),
         )
 

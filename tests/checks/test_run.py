@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixcheck import from_draws
 from mixcheck import parallel as workers
 from mixcheck.checks import (
     Convergence,
     Count,
     Dispersion,
     Outliers,
+    Quantiles,
     RandomEffects,
     Statistic,
     Suite,
@@ -456,18 +458,24 @@ def test_few_draws_are_not_ok_and_say_how_many_are_needed(toy):
 
 def test_a_report_says_what_its_pvalues_rest_on(toy):
     """A sentence under the table, and the provenance: calibration, its reason, randomisations."""
-    report = check(Stubborn(toy("poisson", 3)), Uniformity(), seed=1, draws=39)
+    drawn = Quantiles("fitted")
+    report = check(Stubborn(toy("poisson", 3)), drawn, seed=1, draws=39)
     told = report.provenance
     assert (told["calibration"], told["randomisations"]) == ("refit", 5)
     assert "to each of which the model was fitted again, since Stubborn can be" in words(report)
     assert "means over 5 randomisations" in words(report)
+    steady = check(Stubborn(toy("poisson", 3)), Uniformity(), seed=1, draws=39)
+    assert steady.provenance["randomisations"] == 1
+    assert "randomisations" not in words(steady)
     plain = check(toy("poisson", 3), Uniformity(), seed=1, draws=39)
     assert "seen by the estimates of the model, since Poisson cannot be fitted" in words(plain)
 
 
-def test_single_randomisations_are_told(toy):
+def test_single_randomisations_are_told():
     """The p-value of each randomisation is in the finding, and their span in the sentence."""
-    report = check(Stubborn(toy("poisson", 3)), Uniformity(), seed=1, draws=59)
+    rng = np.random.default_rng(1)
+    model = from_draws(rng.poisson(2.0, 40), rng.poisson(2.0, (100, 40)))
+    report = check(model, Uniformity(), seed=1)
     found = report["uniformity"]
     assert len(found.single_pvalues) == 5
     assert "by each of 5 randomisations" in report.judgements[0].sentence

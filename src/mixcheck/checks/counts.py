@@ -79,7 +79,9 @@ def _count_outcome(
     reason = _reason_to_skip(context, value)
     if reason:
         return (Skipped(check.name, check.kind, reason),)
-    return (_CountStatistic(check.name, check.kind, value, effect),)
+    at_modes = context.observed.mode_probability is not None
+    statistic = _CountAtModes if at_modes else _CountStatistic
+    return (statistic(check.name, check.kind, value, effect),)
 
 
 def _reason_to_skip(context: CheckContext, value: float) -> str:
@@ -95,7 +97,6 @@ def _reason_to_skip(context: CheckContext, value: float) -> str:
     return f"{known}: this cannot fail. Ask by the levels of a column, .by(..)." if known else ""
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class _CountStatistic(CheckStatistic):
     """How often a value occurs less its expectation given the modes, and that expectation."""
@@ -141,3 +142,10 @@ class _CountStatistic(CheckStatistic):
         label = label if expected else f"{what} less expected"
         picture = null_plot(self.name, sample, label, zero=sample.mean() - expected, unit=expected)
         return replace(finding, picture=picture, detail=f"{told} {finding.detail}".strip())
+
+
+@final
+class _CountAtModes(_CountStatistic):
+    """The same, of a model that knows its modes: a function of the data."""
+
+    randomised: ClassVar[bool] = False

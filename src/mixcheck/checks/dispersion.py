@@ -88,6 +88,7 @@ class _DispersionStatistic(CheckStatistic):
     """One number: Pearson's statistic, or a variance."""
 
     stacks: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
 
     statistic: DispersionName
     alternative: Alternative

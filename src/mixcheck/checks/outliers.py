@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.check import Check
@@ -36,7 +35,8 @@ class Outliers(Check):
     """Whether some residual is larger than it should be.
 
     Null hypothesis: the largest residual is that of so many rows. The statistic is the largest
-    absolute normal score of the quantile residuals, which counts how far a row is out; effect
+    normal score, which counts how far a row is out, ``sqrt(E Phi^-1(P(Y < y) + P(Y = y) / 2)^2)``
+    over what the data say of the random effects; its square is 1 on average under the model. Effect
     "largest residual", in standard deviations of a normal distribution, with an interval from the
     replicates; under the model, their median. The finding names the rows beyond what the largest
     of 19 in 20 replicates comes to.
@@ -63,7 +63,7 @@ class Outliers(Check):
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the residuals."""
-        if self.level is None and context.observed.tails is not None:
+        if self.level is None and context.observed.transform is not None:
             return (_LargestStatistic(self.name, self.kind),)
         level = OUTLIER_LEVEL if self.level is None else self.level
         return (_ShareStatistic(self.name, self.kind, level),)
@@ -75,14 +75,13 @@ class _LargestStatistic(CheckStatistic):
     """One number: the largest absolute normal score."""
 
     stacks: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        assert data_view.tails is not None
-        return np.asarray(-ndtri(np.min(data_view.tails, axis=-1)))[..., None]
+        return np.asarray(np.max(_sizes(data_view), axis=-1))[..., None]
 
     def finding(self, sample: NullSample) -> Finding:
-        tails = sample.observed.tails
-        assert tails is not None
+        sizes = _sizes(sample.observed)
         largest, middle = float(sample.numbers[0]), sample.quantile(0.5)
         effect = Effect(
             "largest residual",
@@ -96,12 +95,20 @@ class _LargestStatistic(CheckStatistic):
             null="the largest residual is that of so many rows of the model",
             effect=effect,
             alternative="greater",
-            n=tails.size,
+            n=sizes.size,
             references=(RESIDUALS,),
         )
-        rows = np.flatnonzero(tails < ndtr(-sample.quantile(0.95)))
+        rows = np.flatnonzero(sizes > sample.quantile(0.95))
         label = "largest residual, in standard deviations"
         return replace(finding, rows=rows, picture=null_plot(self.name, sample, label))
+
+
+def _sizes(data_view: DataView) -> FloatArray:
+    """Root mean squares of the normal scores of each row, (.., n)."""
+    assert data_view.transform is not None
+    transform = data_view.transform()
+    squares: FloatArray = np.einsum("...jn,j->...n", transform.scores**2, transform.weights)
+    return np.sqrt(squares)
 
 
 @final

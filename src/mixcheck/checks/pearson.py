@@ -47,7 +47,7 @@ def mean_residuals(seen: DataView) -> FloatArray:
     """Residuals whose means tell of the mean: Pearson's, (.., n), in standard deviations.
 
     Those of a continuous response are cut at 3, and where it has no variance (a t with two
-    degrees of freedom) they are normal scores of the quantile residuals.
+    degrees of freedom) they are normal scores of its distribution function.
     """
     most = _CUT if seen.probability is None else _LARGEST
     return np.clip(uncut_residuals(seen), -most, most)
@@ -72,8 +72,18 @@ def uncut_residuals(seen: DataView) -> FloatArray:
     residuals = pearson_residuals(seen)
     endless = ~np.isfinite(seen.mode_variance)
     if seen.probability is None and endless.any():
-        residuals = np.where(endless, ndtri(seen.residuals), residuals)
+        residuals = np.where(endless, _normal_scores(seen), residuals)
     return residuals
+
+
+def _normal_scores(seen: DataView) -> FloatArray:
+    """``E Phi^-1(F(y))`` over what is known of the predictors; of a draw where only these are."""
+    if seen.transform is None:
+        drawn: FloatArray = ndtri(seen.residuals)
+        return drawn
+    transform = seen.transform()
+    scores: FloatArray = np.einsum("...jn,j->...n", transform.scores, transform.weights)
+    return scores
 
 
 def unless_held(coefficients: FloatArray, uncut: FloatArray) -> FloatArray:

@@ -209,6 +209,10 @@ def _run(
     measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
     if not measures:
         return _attributed(asked, iter(())), None
+    if not any(_base_of(measure).randomised for measure in measures):
+        # No number depends on how the random effects and the jitter fall.
+        plan = replace(plan, randomisations=0)
+        seen = Residuals(seen.observed, plan)
     compared = _Comparison(seen, measures)
     ends = _stops(plan, policy, len(measures))
     replicates = reduce_replicates(
@@ -324,8 +328,9 @@ def _null_words(plan: Replicates, replicates: ReplicateNumbers) -> str:
         words = f"{words[:-1]}, seen by the estimates of the model."
     if plan.reason:
         words = f"{words[:-1]}, since {plan.reason}."
-    if plan.randomisations > 1:
-        words += f" Statistics are means over {plan.randomisations} randomisations of each."
+    looks = replicates.single.shape[1]
+    if looks > 1:
+        words += f" Statistics are means over {looks} randomisations of each."
     return words
 
 
@@ -358,7 +363,7 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "seed": plan.seed,
         "draws": plan.draws,
         "calibration": plan.calibration,
-        "randomisations": plan.randomisations,
+        "randomisations": plan.looks if replicates is None else replicates.single.shape[1],
         "null distribution": "" if replicates is None else _null_words(plan, replicates),
         "replicates used": 0 if replicates is None else len(replicates.numbers),
         "refits kept out": {} if replicates is None else dict(replicates.failures),

@@ -84,6 +84,8 @@ class _SpreadStatistic(CheckStatistic):
     """Coefficients of absolute residuals, and the spreads that they give."""
 
     stacks: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
+
     along: Regressor
 
     def numbers(self, data_view: DataView) -> FloatArray:

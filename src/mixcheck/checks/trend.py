@@ -115,6 +115,7 @@ class _TrendStatistic(CheckStatistic):
     """Coefficients of mean residuals, and their fit where deviations are read."""
 
     stacks: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
 
     along: Regressor
     remark: str = field(default="", kw_only=True)

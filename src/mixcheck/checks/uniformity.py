@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, final, get_args
 
@@ -12,8 +13,10 @@ from mixcheck.checks.check import Check
 from mixcheck.checks.goodness import (
     GOODNESS,
     GoodnessName,
+    curve_distance,
     distance_band,
     distance_effect,
+    expected_distribution,
     kolmogorov_smirnov,
 )
 from mixcheck.checks.statistic import (
@@ -27,7 +30,7 @@ from mixcheck.checks.statistic import (
     thinned,
 )
 from mixcheck.display.document import QuantilePlot
-from mixcheck.port import DataView
+from mixcheck.port import DataView, ProbabilityTransform
 from mixcheck.report.finding import Finding, Skipped
 
 __all__ = ["Uniformity"]
@@ -41,9 +44,14 @@ PICTURE_POINTS = 1000
 class Uniformity(Check):
     """Whether the quantile residuals are uniform.
 
-    Null hypothesis: the residuals come from the uniform distribution on (0, 1).
-    Effect: "distance from uniform", the largest distance between their empirical distribution
-    function and the identity, with a Dvoretzky-Kiefer-Wolfowitz interval; 0 under the model.
+    Null hypothesis: the residuals come from the uniform distribution on (0, 1). Their empirical
+    distribution function is taken as it is expected over the random effects, given the data, and
+    over the randomisation of responses with masses, so that nothing hangs on what was drawn.
+    Effect: "distance from uniform", the largest distance between it and the identity, with a
+    Dvoretzky-Kiefer-Wolfowitz interval; 0 under the model.
+
+    Where only draws of the response are known, residuals are ranks among these, and the
+    distribution function is that of each randomisation.
 
     Parameters
     ----------
@@ -52,7 +60,8 @@ class Uniformity(Check):
 
     References
     ----------
-    Massart (1990), Ann. Probab. 18, 1269-1283.
+    Massart (1990), Ann. Probab. 18, 1269-1283. Czado, Gneiting & Held (2009), Predictive model
+    assessment for count data, Biometrics 65, 1254-1261, for responses with masses.
     """
 
     kind: ClassVar[str] = "uniformity"
@@ -65,16 +74,17 @@ class Uniformity(Check):
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the residuals; none of values whose frequencies were fitted."""
-        known = fitted_frequencies(context)
-        if known:
+        fitted = fitted_frequencies(context)
+        if fitted:
             reason = (
-                f"{known}: this cannot fail. Ask of the mean, Trend(..), or by levels, .by(..)."
+                f"{fitted}: this cannot fail. Ask of the mean, Trend(..), or by levels, .by(..)."
             )
             return (Skipped(self.name, self.kind, reason),)
-        return (_UniformityStatistic(self.name, self.kind, self.statistic),)
+        known = context.observed.transform is not None
+        made = _ExpectedStatistic if known else _RandomisedStatistic
+        return (made(self.name, self.kind, self.statistic),)
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class _UniformityStatistic(CheckStatistic):
     """Statistic, and largest distance."""
@@ -83,14 +93,12 @@ class _UniformityStatistic(CheckStatistic):
 
     statistic: GoodnessName
 
-    def numbers(self, data_view: DataView) -> FloatArray:
-        ordered = np.sort(data_view.residuals, axis=-1)
-        distance = kolmogorov_smirnov(ordered)
-        statistic = distance if self.statistic == "ks" else GOODNESS[self.statistic](ordered)
-        return np.stack([statistic, distance], axis=-1)
+    @abstractmethod
+    def _ordered(self, data_view: DataView) -> FloatArray:
+        """Residuals in their order, (n,), for the picture."""
 
     def finding(self, sample: NullSample) -> Finding:
-        ordered = np.sort(sample.observed.residuals)
+        ordered = self._ordered(sample.observed)
         finding = self.found(
             sample,
             null="the quantile residuals are uniform between 0 and 1",
@@ -100,6 +108,68 @@ class _UniformityStatistic(CheckStatistic):
             references=(RESIDUALS, "Massart (1990), Ann. Probab. 18, 1269-1283"),
         )
         return replace(finding, picture=_quantile_plot(ordered, sample.quantile(0.95, 1)))
+
+    def _of_ordered(self, ordered: FloatArray) -> FloatArray:
+        distance = kolmogorov_smirnov(ordered)
+        statistic = distance if self.statistic == "ks" else GOODNESS[self.statistic](ordered)
+        return np.stack([statistic, distance], axis=-1)
+
+
+@final
+class _RandomisedStatistic(_UniformityStatistic):
+    """Of one randomisation."""
+
+    def _ordered(self, data_view: DataView) -> FloatArray:
+        return np.sort(data_view.residuals, axis=-1)
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        return self._of_ordered(self._ordered(data_view))
+
+
+@final
+class _ExpectedStatistic(_UniformityStatistic):
+    """Of what is expected over all randomisations."""
+
+    randomised: ClassVar[bool] = False
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        if _is_determined(data_view):
+            return self._of_ordered(_residuals(data_view))
+        curve, n = _expected(data_view), data_view.response.shape[-1]
+        found = [curve_distance(curve, n, name) for name in (self.statistic, "ks")]
+        return np.stack(found, axis=-1)
+
+    def _ordered(self, data_view: DataView) -> FloatArray:
+        if _is_determined(data_view):
+            return _residuals(data_view)
+        return _quantiles(_expected(data_view), data_view.response.size)
+
+
+def _transform(data_view: DataView) -> ProbabilityTransform:
+    assert data_view.transform is not None
+    return data_view.transform()
+
+
+def _is_determined(data_view: DataView) -> bool:
+    """Whether each residual is one number: the response has a density, and nothing is random."""
+    return data_view.probability is None and _transform(data_view).weights.size == 1
+
+
+def _residuals(data_view: DataView) -> FloatArray:
+    """Residuals in their order where each is one number, (.., n)."""
+    return np.sort(_transform(data_view).below[..., 0, :], axis=-1)
+
+
+def _expected(data_view: DataView) -> FloatArray:
+    """Distribution function of the residuals, (.., G + 1)."""
+    transform = _transform(data_view)
+    return expected_distribution(transform.below, transform.mass, transform.weights)
+
+
+def _quantiles(curve: FloatArray, n: int) -> FloatArray:
+    """Where a distribution function at equal steps reaches ``(i - 1/2) / n``, (n,)."""
+    rising = curve + 1e-12 * np.arange(curve.size)
+    return np.interp((np.arange(n) + 0.5) / n, rising, np.linspace(0.0, 1.0, curve.size))
 
 
 def _quantile_plot(ordered: FloatArray, distance: float) -> QuantilePlot:

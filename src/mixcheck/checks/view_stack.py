@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.port import DataView
+from mixcheck.port import DataView, ProbabilityTransform
 
 __all__ = ["stack_views"]
 
@@ -38,7 +38,7 @@ def stack_views(data_sets: Sequence[Views]) -> DataView:
     rows = {name: _join(data_sets, attrgetter(name)) for name in _ROWS}
     return DataView(
         **rows,
-        tails=None if first.tails is None else _join(data_sets, attrgetter("tails")),
+        transform=None if first.transform is None else _StackedTransforms(data_sets),
         probability=_masses(data_sets, attrgetter("probability")),
         mode_probability=_masses(data_sets, attrgetter("mode_probability")),
         effects=_StackedArrays(data_sets, attrgetter("effects")),
@@ -90,6 +90,25 @@ class _StackedMasses:
         masses = self.take(view)
         assert masses is not None
         return masses(k)
+
+
+@dataclass(frozen=True, eq=False)
+class _StackedTransforms:
+    """Where the responses of each data set stand, (B, 1, J, n): the same in every look at it."""
+
+    data_sets: Sequence[Views]
+    known: list[ProbabilityTransform] = field(default_factory=list)
+
+    def __call__(self) -> ProbabilityTransform:
+        if not self.known:
+            views = (views[0] for views in self.data_sets)
+            each = [view.transform() for view in views if view.transform is not None]
+            below, mass, scores = (
+                np.stack([getattr(one, name) for one in each])[:, None]
+                for name in ("below", "mass", "scores")
+            )
+            self.known.append(ProbabilityTransform(below, mass, scores, each[0].weights))
+        return self.known[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,14 +18,20 @@ from mixcheck.comparison.cavity import (
 )
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import shown
-from mixcheck.port import Conditioning, Converging, DataView, RowPosterior, port_of
+from mixcheck.port import (
+    Conditioning,
+    Converging,
+    DataView,
+    FoundTransform,
+    ProbabilityTransform,
+    RowPosterior,
+    port_of,
+)
 
 __all__ = ["LeftOutRows"]
 
 # Residuals are kept strictly inside (0, 1).
 _INSIDE = 1e-12
-# What one minus a residual is known to.
-_LEAST_TAIL = 1e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +95,13 @@ def _realise(
     distribution, cavity = posterior.distribution, find_cavity(posterior)
     below, upto = average_cdf(distribution, cavity)
     jitter = rng.random(below.size)[posterior.ranks]
-    raw = below + jitter * (upto - below)
+    mass = upto - below
     mean, variance = average_moments(distribution, cavity)
     mode_mean, mode_variance = distribution.moments(posterior.predictor)
     return DataView(
         response=posterior.response,
-        residuals=np.clip(raw, _INSIDE, 1.0 - _INSIDE),
-        tails=np.clip(np.minimum(raw, 1.0 - raw), _LEAST_TAIL, 0.5),
+        residuals=np.clip(below + jitter * mass, _INSIDE, 1.0 - _INSIDE),
+        transform=FoundTransform(ProbabilityTransform.known(below, mass)),
         fitted=posterior.fixed_mean,
         mean=mean,
         variance=variance,

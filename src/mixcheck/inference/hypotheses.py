@@ -236,5 +236,6 @@ class _Reader:
 
     def _fail(self, message: str, at: int | None = None) -> NoReturn:
         place = self._at if at is None else at
-        line = self._text.replace("\n", " ").replace("\t", " ")
-        raise OptionError(f"{message}\n{line}\n{' ' * place}^")
+        line, rest = self._text, self._text[place:].strip()
+        where = f" at {shown(rest)}" if rest and rest != line.strip() else ""
+        raise OptionError(f"in {shown(line)}{where}: {message}")

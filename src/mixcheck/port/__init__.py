@@ -27,7 +27,13 @@ from mixcheck.port.comparing import (
     Rescalable,
     Traceable,
 )
-from mixcheck.port.data_view import CONDITIONINGS, Conditioning, DataView
+from mixcheck.port.data_view import (
+    CONDITIONINGS,
+    Conditioning,
+    DataView,
+    FoundTransform,
+    ProbabilityTransform,
+)
 from mixcheck.port.entry import Ported, port_of
 from mixcheck.port.estimates import (
     Approximate,
@@ -85,6 +91,7 @@ __all__ = [
     "Estimated",
     "Estimating",
     "Foldable",
+    "FoundTransform",
     "GroupDerivatives",
     "Grouped",
     "Groupwise",
@@ -99,6 +106,7 @@ __all__ = [
     "Ported",
     "Predicting",
     "PredictionOf",
+    "ProbabilityTransform",
     "Reducible",
     "Refittable",
     "Repeating",

@@ -6,14 +6,66 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import numpy as np
+from scipy.special import ndtri
+
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["CONDITIONINGS", "Conditioning", "DataView"]
+__all__ = ["CONDITIONINGS", "Conditioning", "DataView", "FoundTransform", "ProbabilityTransform"]
+
+# What a probability beside one is known to.
+_DIGITS = 1e-16
 
 Conditioning: TypeAlias = Literal["posterior", "marginal", "mode"]
 
 
 CONDITIONINGS: tuple[Conditioning, ...] = ("posterior", "marginal", "mode")
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityTransform:
+    """Where responses stand in their distributions, at J values of what is not known of these.
+
+    Given the data the linear predictors of a row are as good as normal, and J nodes with their
+    weights stand for that distribution: an average over them is one over draws of the random
+    effects, without their noise. Where nothing is random J is 1.
+
+    Attributes
+    ----------
+    below, mass : (.., J, n)
+        ``P(Y < y)`` and ``P(Y = y)``; the latter is zero where a response has a density.
+    scores : (.., J, n)
+        ``Phi^-1(P(Y < y) + P(Y = y) / 2)``, to its own digits in both tails.
+    weights : (J,)
+        They sum to one.
+    """
+
+    below: FloatArray
+    mass: FloatArray
+    scores: FloatArray
+    weights: FloatArray
+
+    @staticmethod
+    def known(below: FloatArray, mass: FloatArray) -> ProbabilityTransform:
+        """Of known distributions, by probabilities (n,); scores to the digits of one less these."""
+        middle = np.clip(below + 0.5 * mass, _DIGITS, 1.0 - _DIGITS)
+        return ProbabilityTransform(below[None], mass[None], ndtri(middle)[None], np.ones(1))
+
+    def rows(self, selected: BoolArray | IntArray) -> ProbabilityTransform:
+        """Some rows (a mask or positions)."""
+        below, mass, scores = (part[..., selected] for part in (self.below, self.mass, self.scores))
+        return ProbabilityTransform(below, mass, scores, self.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundTransform:
+    """What `DataView.transform` is where it is known already."""
+
+    found: ProbabilityTransform
+
+    def __call__(self) -> ProbabilityTransform:
+        """What is known."""
+        return self.found
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +99,10 @@ class DataView:
     probability : callable or None
         ``probability(k)`` is the (n,) array of P(Y = k) under the same random effects
         as `mean`; None for a response without probability masses.
-    tails : (n,) or None
-        Probability of what lies beyond each residual on its side, ``min(r, 1 - r)``, to its own
-        digits; None where residuals are ranks among draws, which know no tails.
+    transform : callable or None
+        ``transform()`` says where each response stands in its distribution, with what the data say
+        of the random effects that `conditioning` asks for and without a draw; None where only
+        draws of the response are known.
     mode_probability : callable or None
         As `probability`, given the conditional modes.
     predictors : mapping of part to (n,)
@@ -70,7 +123,7 @@ class DataView:
     mode_variance: FloatArray
     effects: Mapping[str, FloatArray] = field(default_factory=dict)
     probability: Callable[[float], FloatArray] | None = None
-    tails: FloatArray | None = None
+    transform: Callable[[], ProbabilityTransform] | None = None
     mode_probability: Callable[[float], FloatArray] | None = None
     predictors: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
@@ -87,7 +140,7 @@ class DataView:
             mode_mean=self.mode_mean[..., selected],
             mode_variance=self.mode_variance[..., selected],
             probability=_some_masses(self.probability, selected),
-            tails=None if self.tails is None else self.tails[..., selected],
+            transform=None if self.transform is None else _SomeTransforms(self.transform, selected),
             mode_probability=_some_masses(self.mode_probability, selected),
             predictors=_SomeRows(self.predictors, selected),
             scores=_SomeRows(self.scores, selected),
@@ -109,6 +162,17 @@ class _SomeMasses:
 
     def __call__(self, k: float) -> FloatArray:
         return self.whole(k)[..., self.selected]
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeTransforms:
+    """Where some rows stand."""
+
+    whole: Callable[[], ProbabilityTransform]
+    selected: BoolArray | IntArray
+
+    def __call__(self) -> ProbabilityTransform:
+        return self.whole().rows(self.selected)
 
 
 @dataclass(frozen=True, eq=False)

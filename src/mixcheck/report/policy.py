@@ -153,6 +153,9 @@ class AdjustedTest:
         The smallest that these draws could have given, the other findings being as they are.
     joint : bool
         Whether it was adjusted over replicates that it shares with others.
+    own : float
+        Its p-value; of what shares replicates that which tells its rank apart by a tail, see
+        `mixcheck.report.adjustment.graded_pvalues`.
     enough : int or None
         Replicates with which the smallest would be alpha at most; None where there are none.
     """
@@ -160,6 +163,7 @@ class AdjustedTest:
     adjusted: float
     attainable: float
     joint: bool
+    own: float
     enough: int | None = None
 
 
@@ -380,7 +384,8 @@ def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]
     floors = np.array([finding.floor for finding in findings], dtype=np.float64)
     if policy.adjust == "none":
         least = np.minimum(floors, pvalues)
-        return _tests(findings, policy, pvalues, least, np.zeros(len(findings), dtype=np.bool_))
+        alone = np.zeros(len(findings), dtype=np.bool_)
+        return _tests(findings, policy, pvalues, least, alone, pvalues)
     pools = _pools(findings) if policy.adjust == "min-p" else []
     joint = np.zeros(len(findings), dtype=np.bool_)
     # A pooled test has its place by a graded p-value, which can be as small as one likes.
@@ -400,7 +405,7 @@ def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]
     least_adjusted = np.maximum(
         attainable(places, least_places, pools, policy.alpha), np.minimum(least, pvalues)
     )
-    return _tests(findings, policy, adjusted, least_adjusted, joint)
+    return _tests(findings, policy, adjusted, least_adjusted, joint, places)
 
 
 def _tests(
@@ -409,11 +414,12 @@ def _tests(
     adjusted: FloatArray,
     least: FloatArray,
     joint: BoolArray,
+    places: FloatArray,
 ) -> list[AdjustedTest]:
-    rows = zip(findings, adjusted.tolist(), least.tolist(), joint.tolist(), strict=True)
+    numbers = (adjusted.tolist(), least.tolist(), joint.tolist(), places.tolist())
     return [
-        AdjustedTest(pvalue, floor, shared, _enough(finding, floor, policy.alpha))
-        for finding, pvalue, floor, shared in rows
+        AdjustedTest(pvalue, floor, shared, own, _enough(finding, floor, policy.alpha))
+        for finding, pvalue, floor, shared, own in zip(findings, *numbers, strict=True)
     ]
 
 

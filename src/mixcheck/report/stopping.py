@@ -25,8 +25,10 @@ All this is exact where the order of the data sets does not depend on how many t
 several checks it is an order by ranks among those drawn so far, which moves: with 39 replicates
 and a dozen checks the adjusted p-value of data that are at the level in one of them is anywhere
 between 0.05 and 0.5. So a check passes only where its own p-value could not come down to the level
-either that its adjustment leaves for it, ``alpha p / p_adjusted``. The tests measure the level of
-the whole rule.
+either that its adjustment leaves for it, ``alpha p / p_adjusted``; and of m checks one fails only
+where its own p-value could not rise above ``alpha / m``, or lies so far beyond all replicates that
+a tail through the largest of them puts it a tenth of that. The tests measure the level of the
+whole rule.
 
 References
 ----------
@@ -52,6 +54,8 @@ __all__ = ["RISK", "are_settled", "chance_of_failing", "is_settled", "most_draws
 
 # Probability of another verdict that is accepted.
 RISK = 0.001
+# A p-value by a tail that is so much smaller than a level is below it.
+_FAR = 0.1
 # Data sets, the observed one included, after which a run is looked at; those from 100 on are
 # repeated tenfold, a hundredfold, and so on.
 _FIRST = (40, 60, 80)
@@ -148,19 +152,23 @@ def are_settled(findings: Sequence[Finding], policy: Policy, most: int) -> bool:
     most : int
         The most replicates that will be drawn.
     """
+    tests = adjust_pvalues(findings, policy)
+    shared = sum(test is not None and test.joint for test in tests)
     return all(
-        _is_settled(finding, test, most, policy.alpha)
-        for finding, test in zip(findings, adjust_pvalues(findings, policy), strict=True)
+        _is_settled(finding, test, most, policy.alpha, shared)
+        for finding, test in zip(findings, tests, strict=True)
         if test is not None
     )
 
 
-def _is_settled(finding: Finding, test: AdjustedTest, most: int, alpha: float) -> bool:
+def _is_settled(finding: Finding, test: AdjustedTest, most: int, alpha: float, shared: int) -> bool:
     draws = finding.replicates.size
     if test.joint and not is_settled(test.adjusted, draws, most, alpha):
         return False
     if test.joint and test.adjusted <= alpha:
-        return True
+        level = alpha / shared
+        beyond = test.own <= _FAR * level
+        return beyond or is_settled(cast(float, finding.pvalue), draws, most, level)
     # A multiple of its own p-value, which counts a side twice where there are two. What is
     # adjusted jointly is more uncertain than its share: it stands where the own p-value puts it.
     own = cast(float, finding.pvalue)

@@ -6,7 +6,7 @@ as :mod:`mixcheck.fitting.predictive.replicates` has copies with the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,11 +19,13 @@ from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
+    known_spread,
     make_views,
     observe,
     require_conditioning,
     see_modes,
     see_with,
+    system_at,
 )
 from mixcheck.fitting.predictive.posterior import (
     Peak,
@@ -76,7 +78,8 @@ def observe_many(
     rngs : sequence of Generator
         One for each fit.
     times : int
-        How often, each time with the next random numbers.
+        How often, each time with the next random numbers; 0 for once with the random effects at
+        their modes, where nothing is asked that depends on a draw of them.
 
     Returns
     -------
@@ -86,7 +89,8 @@ def observe_many(
     require_conditioning(conditioning)
     if not fits:
         return []
-    joined, posterior = _stacked_view(copies, fits), conditioning == "posterior"
+    joined, posterior = _stacked_view(copies, fits), conditioning == "posterior" and times > 0
+    times = max(times, 1)
     invert = posterior and has_scalar_levels(joined.problem) and not is_normal(joined.problem)
     before = [rng.bit_generator.state for rng in rngs]
     sweeps = posterior and not invert and _is_swept(joined.problem)
@@ -135,7 +139,8 @@ def _see_all(
 ) -> list[Views | Exception]:
     """What is seen by these chances; one by one where something is wrong with some."""
     try:
-        at_modes = see_modes(joined, join_levels([fit.mode.point.u for fit in fits]), len(fits))
+        u = join_levels([fit.mode.point.u for fit in fits])
+        at_modes = see_modes(joined, u, _spread_of(joined, u, fits), len(fits))
         passes = []
         for chance in zip(*chances, strict=True):
             uniform = np.concatenate([one.rows for one in chance])
@@ -145,6 +150,23 @@ def _see_all(
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError):
         pairs = zip(fits, chances, strict=True)
         return [_see_alone(fit, chance, conditioning) for fit, chance in pairs]
+
+
+def _spread_of(
+    joined: Viewpoint, u: Sequence[FloatArray], fits: Sequence[Seen]
+) -> Callable[[], FloatArray]:
+    """How well the predictors of all fits are known: all at once where nothing is crossed."""
+
+    def find() -> FloatArray:
+        whole = None
+        if not joined.problem.latent.schur_factors:
+            whole = system_at(joined, u)
+        if whole is not None:
+            return known_spread(joined.problem, joined.roots, [whole])()
+        each = [known_spread(f.view.problem, f.mode.roots, [f.mode.system])() for f in fits]
+        return np.concatenate(each, axis=2)
+
+    return find
 
 
 @dataclass(eq=False)
@@ -182,7 +204,9 @@ def _see_alone(
     views: list[DataView] = []
     try:
         for chance in chances:
-            views += make_views(fit.view, fit.mode.point.u, chance.u, conditioning, chance.rows)
+            spread = known_spread(fit.view.problem, fit.mode.roots, [fit.mode.system])
+            modes = fit.mode.point.u
+            views += make_views(fit.view, modes, chance.u, conditioning, chance.rows, spread)
     except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
         return error
     return tuple(views)

@@ -8,7 +8,7 @@ on those beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -31,9 +31,11 @@ from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
+    known_spread,
     make_views,
     require_conditioning,
     respond,
+    system_at,
 )
 from mixcheck.port import Conditioning, DataView
 
@@ -161,8 +163,10 @@ def _see_all(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]) -
     modes, lost = find_modes(view, data, u, len(drawn))
     uniform = np.concatenate([one.uniform for one in drawn])
     given = u if conditioning == "posterior" else modes
+    joined = stack.seen(data)
+    spread = _spread_of(view, joined, modes, len(drawn))
     seen: list[Replica] = list(
-        make_views(stack.seen(data), modes, given, conditioning, uniform, len(drawn))
+        make_views(joined, modes, given, conditioning, uniform, spread, len(drawn))
     )
     for k in lost:
         seen[k] = ConvergenceError(
@@ -170,6 +174,33 @@ def _see_all(view: Viewpoint, conditioning: Conditioning, drawn: list[_Drawn]) -
             "the model may be close to a boundary: see fit.convergence"
         )
     return seen
+
+
+def _spread_of(
+    view: Viewpoint, joined: Viewpoint, modes: Sequence[FloatArray], copies: int
+) -> Callable[[], FloatArray]:
+    """How well the predictors of all copies are known: one by one what is crossed."""
+
+    def of_one(k: int) -> FloatArray:
+        n, data = view.problem.n, joined.problem.data
+        rows = slice(k * n, (k + 1) * n)
+        alone = Viewpoint(view.problem.with_data(data.rows(rows)), view.psi)
+        u = [np.split(part, copies, axis=1)[k] for part in modes]
+        system = system_at(alone, u)
+        if system is None:
+            k = len(view.problem.latent.random_predictors)
+            return np.zeros((k, k, n))
+        return known_spread(alone.problem, alone.roots, [system])()
+
+    def find() -> FloatArray:
+        whole = None
+        if copies == 1 or not joined.problem.latent.schur_factors:
+            whole = system_at(joined, modes)
+        if whole is not None:
+            return known_spread(joined.problem, joined.roots, [whole])()
+        return np.concatenate([of_one(k) for k in range(copies)], axis=2)
+
+    return find
 
 
 def find_modes(
