@@ -22,7 +22,7 @@ from mixcheck.comparison.same_data import (
     require_comparable,
     require_same_data,
 )
-from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
+from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -110,8 +110,7 @@ class GroupScores(Record):
         ComparisonError
             If the data or the groups differ; levels are the same where they hold the same rows.
         """
-        if not isinstance(other, GroupScores):
-            raise OptionError(f"scores of mixcheck.logo are compared, found {shown(other)}")
+        require_scores(GroupScores, other, "mixcheck.logo")
         theirs = (other.model, self.matched(other))
         return subtract_scores((self.model, self.scores), theirs, f"levels of {self.group}")
 
@@ -123,6 +122,7 @@ class GroupScores(Record):
         ComparisonError
             If the data differ.
         """
+        require_scores(GroupScores, other, "mixcheck.logo")
         first, second = self.subject, other.subject
         if not (isinstance(first, Comparable) and isinstance(second, Comparable)):
             return other.scores

@@ -16,7 +16,7 @@ from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.proper_scores import brier, dawid_sebastiani, is_bernoulli, match_rows_of
 from mixcheck.comparison.ranked_probability import average_crps
 from mixcheck.comparison.same_data import label_of
-from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
+from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
 from mixcheck.display.document import Block, Document, Paragraph, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
@@ -96,8 +96,7 @@ class FoldScores:
         ComparisonError
             If the data or the rows that were predicted differ.
         """
-        if not isinstance(other, FoldScores):
-            raise OptionError(f"scores of mixcheck.kfold are compared, found {shown(other)}")
+        require_scores(FoldScores, other, "mixcheck.kfold")
         return subtract_scores(
             (self.model, self.scores), (other.model, self.matched(other)), "rows"
         )
@@ -110,6 +109,7 @@ class FoldScores:
         ComparisonError
             If the data or the rows that were predicted differ.
         """
+        require_scores(FoldScores, other, "mixcheck.kfold")
         if len(other.scores) == len(self.scores) == len(self.subject.frame):
             return match_rows_of(self, other)
         return other.scores

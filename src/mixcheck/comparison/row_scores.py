@@ -19,7 +19,7 @@ from mixcheck.comparison.left_out_rows import LeftOutRows
 from mixcheck.comparison.proper_scores import dawid_sebastiani, match_rows_of, mean_brier
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import label_of
-from mixcheck.comparison.score_difference import ScoreDifference, subtract_scores
+from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import (
@@ -110,8 +110,7 @@ class RowScores(Record):
         ComparisonError
             If the rows or what they hold differ.
         """
-        if not isinstance(other, RowScores):
-            raise OptionError(f"scores of mixcheck.loo are compared, found {shown(other)}")
+        require_scores(RowScores, other, "mixcheck.loo")
         return subtract_scores(
             (self.model, self.scores), (other.model, self.matched(other)), "rows"
         )
@@ -124,6 +123,7 @@ class RowScores(Record):
         ComparisonError
             If the data differ.
         """
+        require_scores(RowScores, other, "mixcheck.loo")
         return match_rows_of(self, other)
 
     def misfit_ratio(self) -> float:

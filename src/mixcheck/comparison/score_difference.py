@@ -13,9 +13,10 @@ from mixcheck.calls import answer_methods
 from mixcheck.comparison.record import Record
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
-from mixcheck.errors import ComparisonError
+from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.options import shown
 
-__all__ = ["ScoreDifference", "subtract_scores"]
+__all__ = ["ScoreDifference", "require_scores", "subtract_scores"]
 
 # Differences of log scores below this are too small for a normal approximation to hold
 # (Sivula, Magnusson, Matamoros & Vehtari 2020, arXiv:2008.10296).
@@ -76,6 +77,12 @@ class ScoreDifference(Record):
     def to_frame(self) -> pd.DataFrame:
         """One row: all fields."""
         return pd.DataFrame([asdict(self)])
+
+
+def require_scores(kind: type, found: object, source: str) -> None:
+    """Refuse what are not the scores of one function."""
+    if not isinstance(found, kind):
+        raise OptionError(f"scores of {source} are compared, found {shown(found)}")
 
 
 def subtract_scores(

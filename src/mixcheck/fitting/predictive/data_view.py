@@ -62,6 +62,8 @@ _MOST_DRAWS = 500
 _WHOLE_DRAWS = 100
 # Nodes in each coordinate of the predictors of a row, by how many have random effects.
 _NODES = {1: 7, 2: 4}
+# Three nodes are exact to the fifth moment, and where rows are many each says little.
+_FEW, _MANY_ROWS = 3, 20_000
 
 
 Kept = TypeVar("Kept")
@@ -454,7 +456,7 @@ class _KnownNormal:
         random = problem.latent.random_predictors
         if not random:
             return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
-        count = _NODES.get(len(random), 3)
+        count = _FEW if problem.n > _MANY_ROWS else _NODES.get(len(random), _FEW)
         return known_normal(problem.family, self.eta, random, self.spread(), size, count)
 
 
