@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.errors import DataError
 from mixcheck.options import tell_renamed
 from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
@@ -123,4 +125,26 @@ def residuals(
     plan = replicate(
         model, draws=draws, conditioning=conditioning, seed=seed, calibration=calibration
     )
-    return Residuals(plan.observe(), plan)
+    seen = plan.observe()
+    _require_numbers(seen, plan.port)
+    return Residuals(seen, plan)
+
+
+def _require_numbers(seen: DataView, model: Checkable) -> None:
+    """Refuse a view that says nothing of some row; a variance may be infinite."""
+    arrays = {
+        "response": seen.response,
+        "residuals": np.where((seen.residuals > 0.0) & (seen.residuals < 1.0), 0.0, np.nan),
+        "fitted": seen.fitted,
+        "mean": seen.mean,
+        "variance": seen.variance,
+    }
+    for name, values in arrays.items():
+        rows = np.flatnonzero(np.isnan(values))
+        if rows.size:
+            found = float(getattr(seen, name)[rows[0]])
+            wanted = "strictly between 0 and 1" if name == "residuals" else "a number in each row"
+            raise DataError(
+                f"the {name} of {type(model).__name__} must be {wanted}, and {rows.size} of "
+                f"{values.size} are not: row {rows[0]} has {found:g}; mend observe of the model"
+            )

@@ -27,7 +27,7 @@ from mixcheck.checks import (
     Zeros,
 )
 from mixcheck.checks.check import check, check_from_dict
-from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.errors import ConvergenceError, DataError, OptionError
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.adjustment import pool_pvalues
 from mixcheck.report.finding import Finding
@@ -498,3 +498,27 @@ def test_refits_that_all_fail_fall_back(toy):
     assert "since no data set of the model could be fitted again" in words(report)
     with pytest.raises(ConvergenceError, match="none of 9 refits was usable"):
         check(Hopeless(toy("poisson", 3)), Uniformity(), seed=1, calibration="refit", draws=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("residuals", np.nan), ("mean", np.nan), ("residuals", 1.0)]
+)
+def test_views_without_a_number_are_refused(toy, name, value):
+    """A model of somebody else that says nothing of a row is told which, and of what."""
+
+    class Silent:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __getattr__(self, asked):
+            return getattr(self.inner, asked)
+
+        def observe(self, conditioning, rng):
+            seen = self.inner.observe(conditioning, rng)
+            values = np.array(getattr(seen, name))
+            values[3] = value
+            return replace(seen, **{name: values})
+
+    model = Silent(toy("poisson", 3))
+    with pytest.raises(DataError, match=rf"the {name} of Silent must be .* row 3 has"):
+        check(model, Uniformity(), seed=1, draws=19)
