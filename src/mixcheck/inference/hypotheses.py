@@ -66,9 +66,7 @@ def read_hypotheses(given: object, coefficients: Sequence[str]) -> Hypotheses:
     >>> read_hypotheses("x = y", ["x", "z"])
     Traceback (most recent call last):
     ...
-    mixcheck.errors.OptionError: no coefficient begins here; write one of x, z
-    x = y
-        ^
+    mixcheck.errors.OptionError: in 'x = y' at 'y': no coefficient begins here; write one of x, z
     """
     texts = (given,) if isinstance(given, str) else as_items(given)
     if texts and all(isinstance(text, str) for text in texts):
