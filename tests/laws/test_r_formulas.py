@@ -15,7 +15,7 @@ from mixcheck.design import build_design, parse_formula
 from mixcheck.design.frames import read_column, require_columns
 from mixcheck.design.known import known_functions, known_values, require_functions
 from mixcheck.design.plan import plan_formula
-from mixcheck.design.recipes import make_matrices
+from mixcheck.design.recipe_making import make_matrices
 from mixcheck.errors import DataWarning, MixcheckError
 
 # validation/formulas/grammar.R wrote the table, with 12 digits.

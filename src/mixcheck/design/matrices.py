@@ -30,7 +30,8 @@ from mixcheck.design.known import known_functions, known_values, require_functio
 from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.plan import Plan, plan_formula
 from mixcheck.design.predictors import Offset, Predictor, level_notes, read_right_side
-from mixcheck.design.recipes import Recipe, make_matrices
+from mixcheck.design.recipe_making import make_matrices
+from mixcheck.design.recipes import Recipe
 from mixcheck.design.response import make_response
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning

@@ -24,7 +24,8 @@ from mixcheck.design.levels import Related, Ties, read_relation
 from mixcheck.design.model_formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.plan import Plan
 from mixcheck.design.rank import independent_columns
-from mixcheck.design.recipes import Recipe, make_matrices
+from mixcheck.design.recipe_making import make_matrices
+from mixcheck.design.recipes import Recipe
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DesignError, UnknownColumnError
 from mixcheck.options import listed

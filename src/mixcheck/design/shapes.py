@@ -14,7 +14,8 @@ from mixcheck.design.model_formula import CONSTANT
 from mixcheck.design.plan import plan_formula
 from mixcheck.design.predictors import Predictor
 from mixcheck.design.rank import independent_columns
-from mixcheck.design.recipes import Recipe, make_matrices
+from mixcheck.design.recipe_making import make_matrices
+from mixcheck.design.recipes import Recipe
 from mixcheck.errors import DesignError
 
 __all__ = ["with_shapes", "without_intercept"]

@@ -4,48 +4,34 @@ from __future__ import annotations
 
 import math
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, get_args
 
-import numpy as np
-
-from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
 from mixcheck.codec.written_files import read_written
 from mixcheck.display.document import Document, Facts, Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import OptionError
 from mixcheck.options import require_choice, require_number, shown
-from mixcheck.report.adjustment import (
-    Pool,
-    attainable,
-    graded_pvalues,
-    pool_pvalues,
-    smallest_pvalue,
-    step_down,
-)
+from mixcheck.report.adjusted_tests import AdjustedTest, Adjustment, adjust_pvalues
 from mixcheck.report.finding import Effect, Finding, Skipped, require_findings
 from mixcheck.report.sentences import effect_words, pvalue_words, sentence
 
 __all__ = [
-    "AdjustedTest",
     "Adjustment",
     "Judgement",
     "Policy",
     "Verdict",
-    "adjust_pvalues",
     "departure",
     "refuses",
     "require_policy",
 ]
 
-Adjustment = Literal["min-p", "holm", "none"]
 # Older reports and calls have the name of the rule in one unit, which was never computed.
 _FORMER = {"max-t": "min-p"}
 
@@ -130,41 +116,6 @@ def departure(effect: Effect) -> float:
     if null == 1.0:
         return max(value, 1.0 / value) - 1.0 if value > 0.0 else math.inf
     return abs(value - null)
-
-
-def _is_tested(finding: Finding | Skipped) -> bool:
-    """Whether it has a p-value that can be adjusted."""
-    return (
-        isinstance(finding, Finding)
-        and finding.pvalue is not None
-        and not math.isnan(finding.pvalue)
-    )
-
-
-@dataclass(frozen=True)
-class AdjustedTest:
-    """What the adjustment says of one finding.
-
-    Attributes
-    ----------
-    adjusted : float
-        Adjusted p-value.
-    attainable : float
-        The smallest that these draws could have given, the other findings being as they are.
-    joint : bool
-        Whether it was adjusted over replicates that it shares with others.
-    own : float
-        Its p-value; of what shares replicates that which tells its rank apart by a tail, see
-        `mixcheck.report.adjustment.graded_pvalues`.
-    enough : int or None
-        Replicates with which the smallest would be alpha at most; None where there are none.
-    """
-
-    adjusted: float
-    attainable: float
-    joint: bool
-    own: float
-    enough: int | None = None
 
 
 @answer_methods
@@ -293,9 +244,9 @@ class Policy:
             If a p-value is outside [0, 1].
         """
         findings = require_findings(findings)
+        tests = adjust_pvalues(findings, self.adjust, self.alpha)
         return tuple(
-            _judgement(self, finding, test)
-            for finding, test in zip(findings, adjust_pvalues(findings, self), strict=True)
+            _judgement(self, finding, test) for finding, test in zip(findings, tests, strict=True)
         )
 
     def idle(self, findings: Sequence[Finding | Skipped]) -> tuple[str, ...]:
@@ -362,110 +313,6 @@ def _reasons(waive: Mapping[str, str]) -> dict[str, str]:
                 f"waive[{shown(name)}] must be the reason, in words; found {shown(reason)}"
             )
     return dict(waive)
-
-
-def adjust_pvalues(
-    findings: Sequence[Finding | Skipped], policy: Policy
-) -> list[AdjustedTest | None]:
-    """What the adjustment says of each finding; None of those without a p-value."""
-    positions = [row for row, finding in enumerate(findings) if _is_tested(finding)]
-    tests = _adjusted([cast(Finding, findings[row]) for row in positions], policy)
-    found: list[AdjustedTest | None] = [None] * len(findings)
-    for row, test in zip(positions, tests, strict=True):
-        found[row] = test
-    return found
-
-
-def _adjusted(findings: Sequence[Finding], policy: Policy) -> list[AdjustedTest]:
-    """The adjusted p-value of each finding and the smallest one it could have had."""
-    if not findings:
-        return []
-    pvalues = _raw_pvalues(findings)
-    floors = np.array([finding.floor for finding in findings], dtype=np.float64)
-    if policy.adjust == "none":
-        least = np.minimum(floors, pvalues)
-        alone = np.zeros(len(findings), dtype=np.bool_)
-        return _tests(findings, policy, pvalues, least, alone, pvalues)
-    pools = _pools(findings) if policy.adjust == "min-p" else []
-    joint = np.zeros(len(findings), dtype=np.bool_)
-    # A pooled test has its place by a graded p-value, which can be as small as one likes.
-    places, least_places, least = pvalues.copy(), np.minimum(floors, pvalues), floors.copy()
-    for pool in pools:
-        joint[pool.members] = True
-        for row, graded in zip(pool.members, pool.pvalues[:, 0], strict=True):
-            finding = findings[row]
-            own = _own_pvalue(finding)
-            pvalues[row] = max(pvalues[row], own)
-            places[row] = graded if pvalues[row] == own else pvalues[row]
-            least_places[row] = 0.0
-            least[row] = max(
-                floors[row], smallest_pvalue(finding.replicates.size, finding.alternative)
-            )
-    adjusted = np.maximum(step_down(places, pools), pvalues)
-    least_adjusted = np.maximum(
-        attainable(places, least_places, pools, policy.alpha), np.minimum(least, pvalues)
-    )
-    return _tests(findings, policy, adjusted, least_adjusted, joint, places)
-
-
-def _tests(
-    findings: Sequence[Finding],
-    policy: Policy,
-    adjusted: FloatArray,
-    least: FloatArray,
-    joint: BoolArray,
-    places: FloatArray,
-) -> list[AdjustedTest]:
-    numbers = (adjusted.tolist(), least.tolist(), joint.tolist(), places.tolist())
-    return [
-        AdjustedTest(pvalue, floor, shared, own, _enough(finding, floor, policy.alpha))
-        for finding, pvalue, floor, shared, own in zip(findings, *numbers, strict=True)
-    ]
-
-
-def _enough(finding: Finding, attainable: float, alpha: float) -> int | None:
-    """Replicates with which a test can fail: what is attainable goes down as their number."""
-    draws = finding.replicates.size
-    return math.ceil(attainable * (draws + 1) / alpha - 1e-9) - 1 if draws else None
-
-
-def _raw_pvalues(findings: Sequence[Finding]) -> FloatArray:
-    for finding in findings:
-        if not 0.0 <= cast(float, finding.pvalue) <= 1.0:
-            raise DataError(
-                f"the finding {finding.check!r} has the p-value {finding.pvalue!r}; "
-                "a p-value lies between 0 and 1"
-            )
-    return np.array([finding.pvalue for finding in findings], dtype=np.float64)
-
-
-def _pools(findings: Sequence[Finding]) -> list[Pool]:
-    """The findings with replicates, by the number of them: equal numbers are the same data sets."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for row, finding in enumerate(findings):
-        if finding.replicates.size and not math.isnan(finding.statistic):
-            groups[finding.replicates.size].append(row)
-    return [
-        Pool(
-            np.array(rows, dtype=np.intp),
-            np.stack(
-                [
-                    graded_pvalues(_data_sets(findings[row]), findings[row].alternative)
-                    for row in rows
-                ]
-            ),
-        )
-        for rows in groups.values()
-    ]
-
-
-def _data_sets(finding: Finding) -> FloatArray:
-    """The statistic of the data and of the replicates, (B + 1,)."""
-    return np.concatenate([[finding.statistic], finding.replicates])
-
-
-def _own_pvalue(finding: Finding) -> float:
-    return float(pool_pvalues(_data_sets(finding), finding.alternative)[0])
 
 
 def _judgement(policy: Policy, finding: Finding | Skipped, test: AdjustedTest | None) -> Judgement:

@@ -47,8 +47,9 @@ from typing import cast
 import numpy as np
 from scipy.special import betaln, gammaln
 
+from mixcheck.report.adjusted_tests import AdjustedTest, adjust_pvalues
 from mixcheck.report.finding import Finding
-from mixcheck.report.policy import AdjustedTest, Policy, adjust_pvalues
+from mixcheck.report.policy import Policy
 
 __all__ = ["RISK", "are_settled", "chance_of_failing", "is_settled", "most_draws", "stops"]
 
@@ -152,7 +153,7 @@ def are_settled(findings: Sequence[Finding], policy: Policy, most: int) -> bool:
     most : int
         The most replicates that will be drawn.
     """
-    tests = adjust_pvalues(findings, policy)
+    tests = adjust_pvalues(findings, policy.adjust, policy.alpha)
     shared = sum(test is not None and test.joint for test in tests)
     return all(
         _is_settled(finding, test, most, policy.alpha, shared)

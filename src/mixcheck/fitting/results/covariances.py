@@ -14,7 +14,7 @@ from mixcheck.fitting.likelihood.term import Term
 from mixcheck.inference.wald import fisher_intervals, log_intervals, normal_quantile
 from mixcheck.port import CovarianceEstimates
 
-__all__ = ["describe_parameters", "estimate_covariances"]
+__all__ = ["component_rows", "describe_parameters", "estimate_covariances"]
 
 # Lambda Lambda' is quadratic where Lambda is linear in theta: central differences are exact.
 _STEP = 1e-4
@@ -23,6 +23,26 @@ _RELATIVE = 1e-5
 # Fisher's z of m groups has a standard error of 1 / sqrt(m) about; one below this is that of a
 # correlation at an end of its own, or of effects without variance.
 _NO_CURVATURE = 1e-4
+
+
+def component_rows(term: Term, theta: FloatArray) -> list[tuple[str, str, float, float, float]]:
+    """Group, name, variance or covariance, standard deviation and correlation."""
+    group, covariance = term.block.group, term.covariance
+    values = covariance.natural(theta)
+    quantities = covariance.quantities(term.block.effects)
+    sd = values[[q.kind == "sd" for q in quantities]]
+    rows = []
+    for quantity, value in zip(quantities, values.tolist(), strict=True):
+        if quantity.kind == "sd":
+            rows.append((group, quantity.name, value**2, value, np.nan))
+            continue
+        # Of several pairs with one correlation the covariances are one where the sds are.
+        i, j = quantity.effects or (0, 0)
+        shared = quantity.effects or sd.size == 1
+        product = float(sd[i] * sd[j]) if shared else np.nan
+        joint = value * product if product != 0.0 else 0.0
+        rows.append((group, quantity.name, joint, np.nan, value))
+    return rows
 
 
 def estimate_covariances(

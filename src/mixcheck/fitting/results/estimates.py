@@ -34,7 +34,7 @@ from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.data_view import name_terms
-from mixcheck.fitting.results.covariances import describe_parameters
+from mixcheck.fitting.results.covariances import component_rows, describe_parameters
 from mixcheck.fitting.results.explanations import explain_limits
 from mixcheck.inference.wald import wald_intervals, wald_pvalues
 from mixcheck.port import ApproximationFacts, ConvergenceFacts
@@ -429,9 +429,9 @@ class Estimates:
     @cached_property
     def variance_components(self) -> pd.DataFrame:
         """Variances, standard deviations and correlations of the random effects."""
-        rows: list[tuple[str, str, float, float, float]] = []
-        for term in self.problem.terms:
-            rows.extend(_component_rows(term, self.theta_of(term)))
+        rows = [
+            row for term in self.problem.terms for row in component_rows(term, self.theta_of(term))
+        ]
         if self.dispersion is not None and self.family.normal_error:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
         return pd.DataFrame(rows, columns=["group", "name", "variance", "sd", "corr"])
@@ -541,23 +541,3 @@ class Estimates:
 
 def _is_constant_dispersion(part: Predictor) -> bool:
     return part.name == "dispersion" and part.columns == ("Intercept",) and not part.random
-
-
-def _component_rows(term: Term, theta: FloatArray) -> list[tuple[str, str, float, float, float]]:
-    """Group, name, variance or covariance, standard deviation and correlation."""
-    group, covariance = term.block.group, term.covariance
-    values = covariance.natural(theta)
-    quantities = covariance.quantities(term.block.effects)
-    sd = values[[q.kind == "sd" for q in quantities]]
-    rows = []
-    for quantity, value in zip(quantities, values.tolist(), strict=True):
-        if quantity.kind == "sd":
-            rows.append((group, quantity.name, value**2, value, np.nan))
-            continue
-        # Of several pairs with one correlation the covariances are one where the sds are.
-        i, j = quantity.effects or (0, 0)
-        shared = quantity.effects or sd.size == 1
-        product = float(sd[i] * sd[j]) if shared else np.nan
-        joint = value * product if product != 0.0 else 0.0
-        rows.append((group, quantity.name, joint, np.nan, value))
-    return rows

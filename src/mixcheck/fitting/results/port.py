@@ -13,20 +13,14 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design import read_counts, repeat_rows
+from mixcheck.design import read_counts
 from mixcheck.design.frames import as_frame
 from mixcheck.design.nodes import unquote_name
-from mixcheck.design.plan import plan_formula
 from mixcheck.design.response_scale import log_derivative
-from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
+from mixcheck.errors import ComparisonError, DataError, OptionError
 from mixcheck.fitting.estimation.estimate import estimate
-from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.information import conditional_variances
-from mixcheck.fitting.estimation.limits import find_limits, within_limits
-from mixcheck.fitting.estimation.optimize import Optimum
-from mixcheck.fitting.estimation.pql import linearise
-from mixcheck.fitting.estimation.sizes import require_room_for_rows
-from mixcheck.fitting.estimation.start import fit_without_random_effects
+from mixcheck.fitting.estimation.limits import within_limits
 from mixcheck.fitting.influence.by_group import (
     Grouping,
     differentiate_groups,
@@ -38,15 +32,14 @@ from mixcheck.fitting.influence.by_row import find_row_posterior, predict_rows
 from mixcheck.fitting.influence.conditional_df import perturb
 from mixcheck.fitting.influence.row_removal import remove_rows
 from mixcheck.fitting.influence.subset_refits import fit_without
-from mixcheck.fitting.likelihood.mode import find_mode
-from mixcheck.fitting.likelihood.problem import Problem, arrange
-from mixcheck.fitting.predictive.data_view import Viewpoint, observe
+from mixcheck.fitting.predictive.data_view import observe
 from mixcheck.fitting.predictive.observations import Seen, observe_many
 from mixcheck.fitting.predictive.replicates import replicate, replicate_many
 from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
+from mixcheck.fitting.results.data_rows import describe_rows, digest_rows
 from mixcheck.fitting.results.levels import describe_levels
 from mixcheck.fitting.results.prediction_slopes import (
     combine,
@@ -55,6 +48,7 @@ from mixcheck.fitting.results.prediction_slopes import (
     prediction_columns,
 )
 from mixcheck.fitting.results.refitting import TOGETHER_ROWS, Refitting
+from mixcheck.fitting.results.single_rows import expand_rows
 from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.fitting.results.variance_parts import (
     columns_without,
@@ -83,7 +77,6 @@ from mixcheck.port import (
     VarianceParts,
 )
 from mixcheck.port.variance import MeanOf
-from mixcheck.row_hashes import digest, hash_labels
 
 __all__ = ["GlmmPort"]
 
@@ -271,72 +264,20 @@ class GlmmPort(Refitting):
     def _by_single_rows(self) -> tuple[GlmmPort, IntArray]:
         counts = read_counts(self.design)
         assert counts is not None
-        require_room_for_rows(self.problem, float(counts.sum(dtype=np.float64)))
-        rows = np.repeat(np.arange(counts.size), counts)
-        design = repeat_rows(self.design, rows)
-        problem = replace(arrange(design, self.family), penalty=self.problem.penalty)
-        optimum = self._optimum_of(problem)
-        limits = None
-        if self.limits is not None:
-            limits = find_limits(problem, fit_without_random_effects(problem))
+        design, problem, optimum, limits, rows = expand_rows(self, counts)
         fit = GlmmPort(design, problem, optimum, self.method, self.notes, limits)
         fit.__dict__["convergence"] = self.convergence
         return fit, rows
 
-    def _optimum_of(self, problem: Problem) -> Optimum:
-        """These estimates as those of the same likelihood, written with other rows."""
-        if is_profiled(problem):
-            return estimate(problem, self.method)
-        view = Viewpoint(problem, self.optimum.psi)
-        mode = find_mode(problem, view.base, view.roots, list(self.mode.point.u), close=True)
-        if mode is None:
-            raise ConvergenceError(
-                "no conditional mode was found with each row by itself; check the model by a fit "
-                "to a table with one line for each row, without weights="
-            )
-        return replace(self.optimum, evaluation=replace(self.optimum.evaluation, mode=mode))
-
     @cached_property
     def data_digest(self) -> dict[str, str]:
-        """Digests of the rows, the response, the weights and the offset of the mean.
-
-        They depend on the labels of the rows and not on their order. For PQL the response is
-        the working one, whose pseudo-likelihood `llf` is.
-        """
-        data = self.data_rows
-        response = [data.response, data.size]
-        if self.method.kind == "pseudo":
-            working = linearise(self.problem, self.mode.point.eta).data.y
-            response.append(self.problem.to_design(working))
-        labels = hash_labels(self.frame.index)
-        order = np.argsort(labels, kind="stable")
-        return {
-            "rows": digest(labels[order]),
-            "response": digest(*_in_order(response, order)),
-            "weights": digest(*_in_order([data.weights], order)),
-            "offset": digest(*_in_order([data.offsets["mean"]], order)),
-        }
+        """Digests of the rows, the response, the weights and the offset of the mean."""
+        return digest_rows(self, self.data_rows)
 
     @cached_property
     def data_rows(self) -> DataRows:
         """The rows of the fit and what they hold."""
-        size, weights, to = self.problem.data.size, self.problem.weights, self.problem.to_design
-        blocks = [block for part in self.design.predictors for block in part.random]
-        # Weights of one are no weights.
-        weighted = weights is not None and bool(np.any(weights != 1.0))
-        named = plan_formula(self.design.formula).variables(response=True)
-        grouping = tuple(dict.fromkeys(name for group in self.design.keys for name in group))
-        return DataRows(
-            frame=self.frame,
-            response=self.observed,
-            size=None if size is None else to(size),
-            weights=to(weights) if weights is not None and weighted else None,
-            offsets={part.name: part.offset for part in self.design.predictors},
-            groups={b.division: b.index for b in blocks if b.relation is None},
-            used=tuple(dict.fromkeys((*named, *grouping))),
-            grouping=grouping,
-            weighing=self.design.weights_source,
-        )
+        return describe_rows(self)
 
     def response_log_slope(self, column: str) -> FloatArray:
         """``log |dg / dy|`` of the response g in a column y of the data, (n,)."""
@@ -560,7 +501,3 @@ class GlmmPort(Refitting):
             # Responses at their limit would not have been others.
             problem, optimum, _ = within_limits(problem, self.limits, optimum, self.method)
         return perturb(problem, self.method, optimum, method, singular=singular)
-
-
-def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
-    return [None if array is None else array[order] for array in arrays]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mixcheck.design.parts import read_part
-from mixcheck.design.recipes import PlainRecipe, TermsRecipe, make_matrices
+from mixcheck.design.recipe_making import make_matrices
+from mixcheck.design.recipes import PlainRecipe, TermsRecipe
 
 DATA = {
     "x": np.array([1.0, 2.0, 4.0]),
