@@ -383,6 +383,7 @@ def test_one_lost_file_does_not_lose_the_others(tmp_path, monkeypatch, capsys):
     assert lost.read_text(encoding="utf-8") == "OLD"
 
 
+@pytest.mark.slow
 def test_as_a_process():
     """``python -m mixcheck`` passes its exit code on; help comes without a model being made."""
     found = subprocess.run(

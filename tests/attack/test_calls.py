@@ -51,6 +51,7 @@ def test_a_number_makes_the_same_calls() -> None:
         assert again[0] == again[1]
 
 
+@pytest.mark.slow
 def test_every_expression_can_be_evaluated() -> None:
     """No fault of the generator is taken for one of the library."""
     names = subjects.namespace()

@@ -29,8 +29,13 @@ def found(data, check=None, formula="y ~ x + (1 | g)", family="binomial"):
 
 
 def test_a_curve_on_the_scale_of_the_odds_is_found():
-    """At the smallest p-value; correct models pass."""
+    """At the smallest p-value."""
     assert found(trials(0.7)).pvalue == pytest.approx(1 / 200)
+
+
+@pytest.mark.slow
+def test_correct_models_pass():
+    """Six of them."""
     right = [found(trials(seed=seed)).pvalue for seed in range(6)]
     assert min(right) > 0.01
     assert np.mean(right) > 0.25

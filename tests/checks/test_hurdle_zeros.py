@@ -41,6 +41,7 @@ def test_zeros_that_move_with_a_predictor_are_found(against):
     assert found(counts(1.5), HurdleZeros(against), zi=f"~ {against}").pvalue > 0.05
 
 
+@pytest.mark.slow
 def test_correct_models_pass():
     """Six data sets."""
     pvalues = [found(counts(seed=seed), HurdleZeros("w")).pvalue for seed in range(6)]

@@ -81,6 +81,7 @@ def test_distances_of_groups_are_cook_s():
     np.testing.assert_allclose(got, wanted, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["nbinom2", "gamma"])
 def test_a_step_is_near_what_leaving_a_row_out_does(family):
     """Coefficients of the mean of refits without each row: slopes of one within a seventh."""
@@ -136,6 +137,7 @@ def test_one_row_far_out_is_found_and_named():
     assert finding.effect.low > finding.effect.null
 
 
+@pytest.mark.slow
 def test_correct_models_pass():
     """Rows and groups of both families."""
     pvalues = [

@@ -69,6 +69,7 @@ def test_crossed_binary_pairs_move_as_a_fit_with_other_draws_says(pairs: mc.GLMM
     assert "importance sampling" in finding["laplace adequacy"].detail
 
 
+@pytest.mark.slow
 def test_a_tolerance_within_the_monte_carlo_error_decides_nothing(pairs: mc.GLMM):
     """Whether the shift is above it is not known."""
     shift = pairs.approximation().shift

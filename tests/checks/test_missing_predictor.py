@@ -30,7 +30,9 @@ def run(check, data, family="poisson", draws=99, **options):
     return mc.check(fit, check, seed=1, draws=draws).findings[0]
 
 
-@pytest.mark.parametrize(("name", "effect"), [("z", 0.4), ("w", 0.8)])
+@pytest.mark.parametrize(
+    ("name", "effect"), [("z", 0.4), pytest.param("w", 0.8, marks=pytest.mark.slow)]
+)
 def test_it_names_the_predictor_that_is_missing(name, effect):
     """Within groups and between them, with the size that the fit with it has."""
     data = simulate(3, **{name: effect})

@@ -29,7 +29,7 @@ def run(data, check=None, formula="y ~ x + v + w + (1 | g)", draws=99, **options
     return mc.check(fit, check or MissingSlope(), seed=1, draws=draws).findings[0]
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
+@pytest.mark.parametrize("kind", ["gaussian", pytest.param("poisson", marks=pytest.mark.slow)])
 def test_it_names_the_slope_that_is_missing(kind):
     """With its size: the truth lies in its interval. Predictors between groups are not asked."""
     data = simulate(2, 0.6, kind)

@@ -43,12 +43,17 @@ def test_numbers_are_roots_of_frequencies():
 
 
 def test_inflated_ones_are_found_and_named():
-    """A fifth of the counts is set to one; correct models pass."""
+    """A fifth of the counts is set to one."""
     finding = found(counts(lambda y, rng: np.where(rng.uniform(size=y.size) < 0.2, 1, y)))
     assert finding.pvalue == pytest.approx(1 / 200)
     assert finding.subject == {"value": "1"}
     assert finding.effect.low > 1.0
     assert "are expected" in finding.detail
+
+
+@pytest.mark.slow
+def test_correct_models_pass():
+    """Six of them."""
     right = [found(counts(seed=seed)).pvalue for seed in range(6)]
     assert min(right) > 0.01
     assert np.mean(right) > 0.25

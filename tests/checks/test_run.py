@@ -427,6 +427,7 @@ def words(report: Report) -> str:
     return " ".join(str(report).split())
 
 
+@pytest.mark.slow
 def test_a_default_call_is_decided(toy):
     """Without draws every check is decided, with fewer draws than the most for a right model."""
     report = check(toy("poisson", 3), seed=1)

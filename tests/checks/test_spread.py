@@ -169,6 +169,7 @@ def test_by_the_factor_of_the_dispersion_it_keeps_its_level_and_sees_tails():
     assert rejections(tails=True) >= 0.2
 
 
+@pytest.mark.slow
 def test_refits_leave_a_spread_that_is_not_rounding():
     """Of means of absolute residuals by the factor of the dispersion, refits leave a third."""
     boxes = mc.datasets.load("Orthodont")

@@ -194,6 +194,7 @@ def _scene(seen):
     return CheckContext(seen.replicates.model, seen.observed, seen.replicates.model.frame)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth(toy):
     """A step of 0.75 deviations between two levels lies in its interval in most of 40 sets."""
 

@@ -113,12 +113,19 @@ def test_intervals_stay_in_the_range():
     assert table["high"].max() < 1.0
 
 
-def test_bootstrap_repeats_itself_and_agrees(averaged):
-    """It depends on the seed alone, and its errors are about those of Buckland."""
+def test_bootstrap_repeats_itself(averaged):
+    """It depends on the seed alone."""
     asked = {"random_effects": "zero", "interval": "confidence", "errors": "bootstrap"}
-    one = averaged.predict(NEW, **asked, draws=199, seed=3)
-    pd.testing.assert_frame_equal(one, averaged.predict(NEW, **asked, draws=199, seed=3, n_jobs=1))
-    other = averaged.predict(NEW, random_effects="zero", interval="confidence")
+    few = [averaged.predict(NEW, **asked, draws=39, seed=3, n_jobs=jobs) for jobs in (None, 1)]
+    pd.testing.assert_frame_equal(*few)
+
+
+@pytest.mark.slow
+def test_bootstrap_agrees(averaged):
+    """Its errors are about those of Buckland."""
+    asked = {"random_effects": "zero", "interval": "confidence"}
+    one = averaged.predict(NEW, **asked, errors="bootstrap", draws=199, seed=3)
+    other = averaged.predict(NEW, **asked)
     # The Monte Carlo error of a standard deviation of 199 draws is 5 %.
     np.testing.assert_allclose(one["std_error"], other["std_error"], rtol=0.25)
     table = averaged.coefficients(errors="bootstrap", draws=199, seed=3)
@@ -127,6 +134,7 @@ def test_bootstrap_repeats_itself_and_agrees(averaged):
     )
 
 
+@pytest.mark.slow
 def test_bootstrap_of_held_weights_by_hand():
     """With one model alone it is the parametric bootstrap of that model."""
     models = _growth("age * Sex", "age")

@@ -158,10 +158,10 @@ def test_trace_of_the_joint_hat_matrix():
     [
         ("poisson", "analytic"),
         ("poisson", "one-step"),
-        ("poisson", "refit"),
+        pytest.param("poisson", "refit", marks=pytest.mark.slow),
         ("gaussian", "refit"),
         ("nbinom2", "analytic"),
-        ("nbinom2", "one-step"),
+        pytest.param("nbinom2", "one-step", marks=pytest.mark.slow),
     ],
 )
 def test_weights_count_rows(family, method):

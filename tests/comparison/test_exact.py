@@ -36,7 +36,10 @@ def _simulate(name: str, *, restricted: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["restricted", "full"])
-@pytest.mark.parametrize("name", ["intercept", "slope", "with_fixed"])
+@pytest.mark.parametrize(
+    "name",
+    ["intercept", *(pytest.param(n, marks=pytest.mark.slow) for n in ("slope", "with_fixed"))],
+)
 def test_null_as_in_rlrsim(name, kind):
     """Shares of zeros and below each quantile are those of 200,000 draws of R's RLRsim.
 
@@ -59,10 +62,10 @@ def test_suprema(restricted):
     """Each statistic is the supremum over the ratio of variances, by a search of scipy."""
     X, intercepts, _ = _unbalanced()
     spectrum = find_spectrum(X, intercepts, restricted=restricted)
-    found = simulate_null(spectrum, 40, np.random.default_rng(5))
+    found = simulate_null(spectrum, 15, np.random.default_rng(5))
     rng = np.random.default_rng(5)
-    squares = rng.chisquare(spectrum.counts, size=(40, len(spectrum.counts)))
-    rest = rng.chisquare(spectrum.rest, size=40)
+    squares = rng.chisquare(spectrum.counts, size=(15, len(spectrum.counts)))
+    rest = rng.chisquare(spectrum.rest, size=15)
     values = spectrum.values  # noqa: PD011
     for row, left, value in zip(squares, rest, found, strict=True):
 
@@ -93,6 +96,7 @@ def test_balanced_intercepts_in_closed_form():
     assert np.mean(found < 1e-5) == pytest.approx(expected, abs=4.0 * 0.5 / np.sqrt(DRAWS) + 1e-3)
 
 
+@pytest.mark.slow
 def test_agrees_with_fits():
     """Statistics of fits to simulated data have this distribution (Kolmogorov-Smirnov)."""
     X, _, _ = _unbalanced()

@@ -50,6 +50,7 @@ def test_continuous_residuals_need_no_draw(days):
     np.testing.assert_allclose(scores.residuals(seed=1).normal, z, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_checks_find_overdispersion(ticks):
     """Checks run on them as on any residuals; the ticks are overdispersed."""
     residuals = mc.loo(ticks, refit_above=1.0).residuals(seed=1, draws=39, calibration="plug-in")

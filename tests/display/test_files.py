@@ -140,6 +140,7 @@ print((folder / "old.html").read_text())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="permissions are those of POSIX")
 def test_a_folder_that_takes_no_file():
     """The folder is named before any time is spent, and the old file stays."""

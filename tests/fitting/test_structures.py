@@ -395,7 +395,7 @@ def test_residuals_and_refits() -> None:
     [
         ("z ~ x + ar1(0 + t | g)", {}),
         ("z ~ x + propto(1 | s, K)", {}),
-        ("z ~ x + homcs(0 + f | g) + (1 | s)", {}),
+        pytest.param("z ~ x + homcs(0 + f | g) + (1 | s)", {}, marks=pytest.mark.slow),
     ],
 )
 def test_conditional_aic(formula: str, options: dict[str, Any]) -> None:

@@ -70,6 +70,7 @@ def test_moments_of_the_variance() -> None:
     assert known.df(row[None])[0] == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_slopes_that_the_model_lacks() -> None:
     """The test of a mean slope keeps its level where the model has random intercepts alone."""
     rejected = {"model": 0, "cluster": 0}

@@ -33,7 +33,10 @@ def compressed(rows):
     return short, short.loc[short.index.repeat(short["w"])].drop(columns="w")
 
 
-@pytest.mark.parametrize(("make", "family"), [(counts, "poisson"), (rounded, "gaussian")])
+@pytest.mark.parametrize(
+    ("make", "family"),
+    [(counts, "poisson"), pytest.param(rounded, "gaussian", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     "how",
     [{"draws": 99}, {"calibration": "refit", "draws": 9}, {"draws": 49, "conditioning": "mode"}],

@@ -95,6 +95,7 @@ def test_comparisons_of_numbers(fit: mc.GLMM, data: pd.DataFrame) -> None:
     assert link.std_error[0] == pytest.approx(2.0 * fit.bse["x"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_errors_of_averages_are_those_of_refits(data: pd.DataFrame, fit: mc.GLMM) -> None:
     """The standard deviation of the average over data sets simulated from the fit, to 15 %."""
     found = mc.comparisons(fit, "f", random_effects="marginal")

@@ -71,6 +71,7 @@ def test_the_remedy_that_the_data_hold_comes_first(fault):
         assert "I(x ** 2)" in first or "bs(x" in first
 
 
+@pytest.mark.slow
 def test_a_winner_that_only_absorbs_is_warned_of():
     """A count model with an effect of each row, where a slope that is out of reach explains it."""
     data = table("predictor")

@@ -84,6 +84,7 @@ def test_the_check_is_the_same(tried):
     assert report["dispersion"].pvalue == again["dispersion"].pvalue
 
 
+@pytest.mark.slow
 def test_trend_of_a_predictor(data):
     """A predictor that the residuals move with gets a square and a spline; a missing one enters."""
     curved = checked("y ~ x + w + (1 | g)", data, mc.checks.Trend("x"))
@@ -105,6 +106,7 @@ def test_several_failures_are_answered_together(data):
     assert tried.best is not None
 
 
+@pytest.mark.slow
 def test_trials(data):
     """Successes that vary too much: beta-binomial or an effect of each observation."""
     rng = np.random.default_rng(6)
@@ -202,7 +204,13 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("suite", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param(suite, id=name, marks=[] if name == "levels first" else [pytest.mark.slow])
+        for name, suite in ORDERS.items()
+    ],
+)
 def test_a_check_is_known_by_itself(suite):
     """Names of checks play no part: a spread that differs by f is answered in every order."""
     rng = np.random.default_rng(0)
@@ -245,6 +253,7 @@ def test_zeros_of_trials(left):
     assert tried.best.value == pytest.approx(1629.316, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_suggested_fits_are_of_the_same_data(data):
     """After a missing value the fit and its suggestion are compared, tested and scored."""
     table = pd.DataFrame(data).set_axis([f"row {k}" for k in range(200)])

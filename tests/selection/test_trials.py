@@ -21,6 +21,7 @@ def report():
     return mc.check(fit, mc.checks.Dispersion(), seed=1, draws=99, calibration="refit")
 
 
+@pytest.mark.slow
 def test_the_first_is_checked_as_the_report_was(report):
     """What is close behind it with the estimates held, and what is far behind not at all."""
     done = []

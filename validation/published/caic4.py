@@ -207,10 +207,12 @@ def counted_independently(tables: Tables, which: str) -> Independent:
     X = np.column_stack([np.asarray(c, dtype=float) for c in columns])
     # Centred columns let every search be short; the predictors are the same.
     X[:, 1:] -= X[:, 1:].mean(axis=0)
+    codes = pd.factorize(group)[0]
+    rows = np.argsort(codes, kind="stable")
     model = Intercepts(
-        response.to_numpy(float),
-        X,
-        indicators(group),
+        response.to_numpy(float)[rows],
+        X[rows],
+        codes[rows],
         "poisson" if family == "poisson" else "binomial",
     )
     return {"df": (replaced_df(model), 2e-3)}

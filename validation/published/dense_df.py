@@ -1,8 +1,8 @@
 """Degrees of freedom of fitted values by brute force, sharing no code with mixcheck.
 
-Gaussian models are fitted again with each response moved a little, with dense matrices; models of
-counts and of 0/1 responses with one random intercept are fitted again with each response replaced,
-all refits at once.
+Gaussian models are fitted again with each response moved a little, their covariance inverted by
+Woodbury's identity; models of counts and of 0/1 responses with one random intercept are fitted
+again with each response replaced, all refits at once.
 
 References
 ----------
@@ -39,24 +39,29 @@ class Gaussian:
 
     def deviance(self, theta: Array, y: Array) -> float:
         """Profile deviance in the relative covariance parameters, without its constant."""
-        factor, spread, residual = self._solve(theta, y)
+        M, factor, spread, residual = self._solve(theta, y)
         p = self.X.shape[1] if self.restricted else 0
         size = 2 * np.log(np.diag(factor[0])).sum()
-        rss = residual @ cho_solve(factor, residual)
+        rss = residual @ _weigh(M, factor, residual)
         extra = np.linalg.slogdet(spread)[1] if self.restricted else 0.0
         return float(size + extra + (len(y) - p) * np.log(rss))
 
     def fitted(self, theta: Array, y: Array) -> Array:
         """Fitted values given the predicted random effects."""
-        factor, _, residual = self._solve(theta, y)
-        return y - cho_solve(factor, residual)
+        M, factor, _, residual = self._solve(theta, y)
+        return y - _weigh(M, factor, residual)
 
-    def _solve(self, theta: Array, y: Array) -> tuple[tuple[Array, bool], Array, Array]:
+    def _solve(self, theta: Array, y: Array) -> tuple[Array, tuple[Array, bool], Array, Array]:
         M = self.roots(theta)
-        factor = cho_factor(np.eye(len(y)) + M @ M.T)
-        solved = cho_solve(factor, self.X)
+        factor = cho_factor(np.eye(M.shape[1]) + M.T @ M)
+        solved = _weigh(M, factor, self.X)
         spread = self.X.T @ solved
-        return factor, spread, y - self.X @ np.linalg.solve(spread, solved.T @ y)
+        return M, factor, spread, y - self.X @ np.linalg.solve(spread, solved.T @ y)
+
+
+def _weigh(M: Array, factor: tuple[Array, bool], values: Array) -> Array:
+    """``(I + M M')^-1`` of values, by the factor of ``I + M' M``, whose determinant is the same."""
+    return values - M @ cho_solve(factor, M.T @ values)
 
 
 def gaussian_df(model: Gaussian, move: float) -> float:
@@ -95,12 +100,16 @@ def _hessian(f: Callable[[Array], float], x: Array, h: float = 1e-3) -> Array:
 
 @dataclass(frozen=True)
 class Intercepts:
-    """Counts or 0/1 responses ``y`` (n,), design ``X`` (n, p), ``groups`` (n, G) of 0 and 1."""
+    """Counts or 0/1 responses ``y`` (n,), design ``X`` (n, p), codes ``group`` (n,), increasing."""
 
     y: Array
     X: Array
-    groups: Array
+    group: NDArray[np.intp]
     family: Literal["binomial", "poisson"]
+
+    def _sum(self, rows: Array) -> Array:
+        """Sums within groups, (R, G), of (R, n)."""
+        return np.add.reduceat(rows, np.flatnonzero(np.diff(self.group, prepend=-1)), axis=1)
 
     def _mean(self, eta: Array) -> tuple[Array, Array, Array]:
         """Cumulant, mean and variance."""
@@ -116,15 +125,18 @@ class Intercepts:
         `x` (R, p + 1) holds coefficients and the log deviation, `Y` (R, n) responses.
         """
         offset, sd = x[:, :-1] @ self.X.T, np.exp(x[:, -1:])
-        u = np.zeros((len(x), self.groups.shape[1]))
-        for _ in range(25):
-            _, mu, weight = self._mean(offset + sd * (u @ self.groups.T))
-            slope = sd * ((Y - mu) @ self.groups) - u
-            u = u + np.clip(slope / (1 + sd**2 * (weight @ self.groups)), -2.0, 2.0)
-        eta = offset + sd * (u @ self.groups.T)
+        u = np.zeros((len(x), self.group[-1] + 1))
+        for _ in range(50):
+            _, mu, weight = self._mean(offset + sd * u[:, self.group])
+            slope = sd * self._sum(Y - mu) - u
+            step = np.clip(slope / (1 + sd**2 * self._sum(weight)), -2.0, 2.0)
+            u = u + step
+            if np.abs(step).max() < 1e-12:
+                break
+        eta = offset + sd * u[:, self.group]
         cumulant, _, weight = self._mean(eta)
         density = (Y * eta - cumulant - (gammaln(Y + 1) if self.family == "poisson" else 0)).sum(1)
-        H = 1 + sd**2 * (weight @ self.groups)
+        H = 1 + sd**2 * self._sum(weight)
         return -2 * density + (u**2).sum(1) + np.log(H).sum(1), eta
 
     def _gradient(self, x: Array, Y: Array) -> Array:

@@ -103,6 +103,7 @@ def test_families(left: str, family: Any) -> None:
     assert again.llf == pytest.approx(fit.llf, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_one_exception() -> None:
     """One response that differs within its group: the same story, from the width of the term."""
     data = table(20, 10)
@@ -116,6 +117,7 @@ def test_one_exception() -> None:
         assert np.isfinite(fit.bse["x"])
 
 
+@pytest.mark.slow
 def test_determined_with_predictors() -> None:
     """Responses that a predictor tells within the groups are not said to be alike within them."""
     rng = np.random.default_rng(5)
@@ -189,7 +191,7 @@ def test_nearly_determined(options: dict[str, Any]) -> None:
         mc.caic(fit)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_pql_tells_what_laplace_tells(seed: int) -> None:
     """With further random effects, too, though its own deviations are moderate."""
     rng = np.random.default_rng(seed)
@@ -230,7 +232,7 @@ def test_nearly_determined_beside_a_predictor() -> None:
     assert one.llf == pytest.approx(other.llf, abs=1e-8)
 
 
-@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("zeros", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options",
     [METHODS[0], pytest.param(METHODS[1], marks=pytest.mark.slow)],

@@ -266,6 +266,7 @@ def test_zero_part(options: dict[str, Any], kind: str) -> None:
     tell(make_zero_part(options, kind, 7 + number), number)
 
 
+@pytest.mark.slow
 def test_both_in_one_part() -> None:
     """A level that is all zero and one without additional zeros: each with its own reason."""
     case = make_zero_part({"family": "nbinom2"}, "all", 8)
@@ -290,7 +291,7 @@ def in_its_unit(family: str) -> tuple[pd.DataFrame, mc.GLMM]:
     return data, mc.glmm("y ~ x + (1 | g)", data, family=family, dispersion="~ z")
 
 
-@pytest.mark.parametrize("family", ["gaussian", "lognormal"])
+@pytest.mark.parametrize("family", ["gaussian", pytest.param("lognormal", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unit", [1e-6, 1e3, 1e7])
 def test_unit_of_response(family: str, unit: float) -> None:
     """A dispersion in the unit of the response is no limit: the unit changes the constant only."""

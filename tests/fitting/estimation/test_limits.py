@@ -286,6 +286,7 @@ def test_no_additional_zeros(method: str) -> None:
         np.testing.assert_allclose(fit.bse.iloc[:-1], plain.bse, rtol=ERROR)
 
 
+@pytest.mark.slow
 def test_interior_dispersion_is_found() -> None:
     """A dispersion model with an interior maximum ends there (glmmTMB 1.1.5: -318.5987)."""
     rng = np.random.default_rng(1)
@@ -356,6 +357,7 @@ def test_dispersion_at_a_corner_of_two_predictors(first: int, seed: int, corner:
     assert fit.llf > poisson.llf + 0.02
 
 
+@pytest.mark.slow
 def test_dispersion_at_no_end() -> None:
     """Counts that vary less than Poisson ones everywhere: the Poisson fit."""
     data = regular_counts(2)

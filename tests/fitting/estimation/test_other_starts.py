@@ -176,7 +176,9 @@ def scenarios() -> Any:
     return module
 
 
-@pytest.mark.parametrize(("number", "limit"), [(83, True), (21, False)])
+@pytest.mark.parametrize(
+    ("number", "limit"), [(83, True), pytest.param(21, False, marks=pytest.mark.slow)]
+)
 def test_a_zero_part_next_to_nothing_is_no_end_by_itself(number: int, limit: bool) -> None:
     """No slope is left there: whether the deviance rises on the way back tells.
 

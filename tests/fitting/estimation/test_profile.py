@@ -82,6 +82,7 @@ def test_ends_have_the_likelihood_that_they_should(slopes: mc.GLMM) -> None:
             assert 2.0 * (slopes.llf - held.evaluation.llf) == pytest.approx(Z * Z, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_order_of_effects_does_not_matter(slopes: mc.GLMM) -> None:
     """A deviation in the first row of Lambda is a parameter, in the last a length."""
     other = mc.glmm("y ~ x + (0 + w + x + one | g)", slopes.frame.assign(one=1.0), family="poisson")
@@ -92,6 +93,7 @@ def test_the_order_of_effects_does_not_matter(slopes: mc.GLMM) -> None:
     np.testing.assert_allclose(ours.loc["cor(g, x, w)"], theirs.loc["cor(g, w, x)"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_restricted_likelihood_has_no_profile_of_the_mean(sleepstudy: mc.GLMM) -> None:
     """It is refused with what to write; deviations are profiled over the rest."""
     fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleepstudy.frame, reml=True)

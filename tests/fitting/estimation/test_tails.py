@@ -138,7 +138,12 @@ def test_an_optimum_far_out_is_no_limit(evaluations: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("family", "seed", "least"),
-    [("nbinom2", 0, 0.2), ("nbinom2", 5, 0.02), ("nbinom1", 1, 0.005), ("nbinom1", 5, 0.1)],
+    [
+        pytest.param("nbinom2", 0, 0.2, marks=pytest.mark.slow),
+        ("nbinom2", 5, 0.02),
+        pytest.param("nbinom1", 1, 0.005, marks=pytest.mark.slow),
+        pytest.param("nbinom1", 5, 0.1, marks=pytest.mark.slow),
+    ],
 )
 def test_a_small_gain_over_the_simpler_family_is_an_estimate(
     family: str, seed: int, least: float

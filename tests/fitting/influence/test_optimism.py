@@ -47,6 +47,7 @@ def written_out(fit: mc.GLMM, trials: int) -> float:
     return total
 
 
+@pytest.mark.slow
 def test_efron_by_refits(table):
     """A Bernoulli response: one refit for each row."""
     fit = mc.glmm("b ~ x + (1 | g)", table, family="binomial")

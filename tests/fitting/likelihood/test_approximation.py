@@ -104,6 +104,7 @@ def test_unbounded_likelihood(family: str) -> None:
         mc.glmm("group ~ x + (1 | g)", data, family=family)
 
 
+@pytest.mark.slow
 def test_dispersion_that_vanishes() -> None:
     """A dispersion beside a random effect of each row vanishes at a finite likelihood."""
     rng = np.random.default_rng(4)

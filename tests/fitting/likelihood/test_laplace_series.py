@@ -46,6 +46,7 @@ def test_it_is_the_sum_over_derivatives_in_the_effects() -> None:
     assert next_term(problem, mode) == pytest.approx(wanted, rel=DIFFERENCES)
 
 
+@pytest.mark.slow
 def test_what_is_left_of_one_integral_is_of_higher_order() -> None:
     """Of a group of m rows the approximation misses c and terms of the order of 1 / m^2."""
     left, psi = [], np.array([0.4, 1.0])

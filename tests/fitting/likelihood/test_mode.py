@@ -82,6 +82,7 @@ def test_scale() -> None:
     np.testing.assert_array_equal(scale(np.array([[2.0]]), u[:1]), 2.0 * u[:1])
 
 
+@pytest.mark.slow
 def test_a_search_below_the_rounding_of_the_energy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """With counts of 1e12 no mode takes many looks; they were 150 and more, for nothing."""
     rng = np.random.default_rng(5)

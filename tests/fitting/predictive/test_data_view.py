@@ -293,6 +293,7 @@ def test_effects_stay_in_the_domain_of_the_link(formula):
     assert "99 replicate data sets." in report["uniformity"].detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", ["(1 | k)", "(1 | h)"])
 def test_the_law_of_effects_inside_the_domain(rest: str) -> None:
     """Nested and crossed effects are normal ones given that all are inside: moments to 4 errors."""

@@ -91,6 +91,7 @@ def test_a_bootstrap_of_a_variance_of_zero(flat: mc.GLMM) -> None:
     assert basic.loc["sd(g, Intercept)"].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_infinite_estimates_of_a_bootstrap() -> None:
     """In data sets that separate an estimate is infinite, and so is an end among them."""
     frame = pd.DataFrame({"y": [0, 0, 1, 0, 1, 1] * 4, "x": [0.0, 1, 2, 3, 4, 5] * 4})

@@ -128,7 +128,12 @@ def _counts(seed: int) -> pd.DataFrame:
     [
         ("p ~ x + (x | g)", {"family": "binomial"}, "response"),
         ("p ~ x + (1 | g)", {"family": mc.families.Binomial("cloglog")}, "response"),
-        ("y ~ x + (x | g)", {"family": "nbinom2", "zi": "~ 1 + (1 | g)"}, "response"),
+        pytest.param(
+            "y ~ x + (x | g)",
+            {"family": "nbinom2", "zi": "~ 1 + (1 | g)"},
+            "response",
+            marks=pytest.mark.slow,
+        ),
         ("y ~ x + (1 | g)", {"family": "poisson", "zi": "~ x"}, "conditional"),
         ("y ~ x + (1 | g)", {"family": "poisson", "zi": "~ x + (1 | g)"}, "zi"),
         ("y ~ x + (1 | g)", {"family": "truncated_poisson", "zi": "~ x"}, "response"),
@@ -183,8 +188,12 @@ DRAWS = 400_000
         ("w ~ x + (1 | g)", {}),
         ("w ~ x + (1 | g)", {"family": mc.families.Gamma("log")}),
         ("y ~ x + (1 | g)", {"family": "poisson"}),
-        ("y ~ x + (x | g)", {"family": "nbinom2", "zi": "~ 1"}),
-        ("w ~ x + (1 | g)", {"family": mc.families.LogNormal(), "zi": "~ 1"}),
+        pytest.param("y ~ x + (x | g)", {"family": "nbinom2", "zi": "~ 1"}, marks=pytest.mark.slow),
+        pytest.param(
+            "w ~ x + (1 | g)",
+            {"family": mc.families.LogNormal(), "zi": "~ 1"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::mixcheck.MixcheckWarning")

@@ -103,7 +103,7 @@ def test_least_squares_have_n_minus_p() -> None:
 @pytest.mark.parametrize(
     ("formula", "dispersion"),
     [
-        ("y ~ x + z + (1 + x | subject) + (1 | item)", "~ x"),
+        pytest.param("y ~ x + z + (1 + x | subject) + (1 | item)", "~ x", marks=pytest.mark.slow),
         ("y ~ x + homcs(0 + arm | subject)", None),
         ("series ~ x + ar1(0 + position | subject) + (1 | item)", None),
     ],
