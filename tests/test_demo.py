@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from mixcheck.cli import main
+from mixcheck.command import main
 from mixcheck.demo import run_demo
 from mixcheck.port import port_of
 from mixcheck.report.policy import Verdict

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mixcheck as mc
-from mixcheck.cli import _parser
+from mixcheck.command.main import make_parser
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(
@@ -90,7 +90,7 @@ def test_commands_exist(page):
     for line in lines:
         if line.startswith("mixcheck "):
             words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line)]
-            assert _parser().parse_args(words[1:]).run
+            assert make_parser().parse_args(words[1:]).run
 
 
 def test_reference_is_complete():
@@ -128,7 +128,7 @@ def _is_ours(kind: str) -> bool:
 def test_every_option_of_the_command_is_explained():
     """The page of the command names every command and every option."""
     page = _read("reference/command-line.md")
-    for parser in _parsers(_parser()):
+    for parser in _parsers(make_parser()):
         for action in parser._actions:
             for option in action.option_strings:
                 assert option.startswith("--no-") or option in ("-h", "--help") or option in page

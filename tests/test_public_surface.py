@@ -123,7 +123,7 @@ def test_functions_are_not_hidden_by_modules():
 CODE = """
 import sys
 import mixcheck as mc, mixcheck.display.render, mixcheck.display.document, mixcheck.families
-from mixcheck.cli import main
+from mixcheck.command import main
 try:
     main(["--help"])
 except SystemExit:

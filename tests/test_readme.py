@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixcheck.cli import _parser
+from mixcheck.command.main import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def test_commands_exist():
     assert len(commands) == 2
     for line in commands:
         words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line)]
-        assert _parser().parse_args(words[1:]).run
+        assert make_parser().parse_args(words[1:]).run
 
 
 def test_the_test_command_is_the_one_that_is_run():

@@ -2,7 +2,7 @@
 
 import sys
 
-from mixcheck.cli import main
+from mixcheck.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,8 +26,14 @@ _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertic
 _PEEK_BYTES = 1 << 16
 
 
-def read_stream(stream: TextIO | None) -> pd.DataFrame:
+def read_stream(stream: TextIO | None, separator: str | None = None) -> pd.DataFrame:
     r"""A table from a stream of CSV, such as standard input.
+
+    Parameters
+    ----------
+    stream : text stream or None
+    separator : str, optional
+        Between fields, a comma by default.
 
     Raises
     ------
@@ -42,11 +48,17 @@ def read_stream(stream: TextIO | None) -> pd.DataFrame:
     if stream is None:
         raise DataError("standard input is closed")
     text = _parsed(stream.read, "standard input", "CSV")
-    return _read_text(lambda: io.StringIO(text), ",", "standard input", "CSV")
+    return _read_text(lambda: io.StringIO(text), separator or ",", "standard input", "CSV")
 
 
-def read_file(path: Path) -> pd.DataFrame:
+def read_file(path: Path, separator: str | None = None) -> pd.DataFrame:
     """A table from a file, by its ending: one of `ENDINGS`.
+
+    Parameters
+    ----------
+    path : Path
+    separator : str, optional
+        Between the fields of text, by default that of the ending.
 
     Raises
     ------
@@ -61,7 +73,9 @@ def read_file(path: Path) -> pd.DataFrame:
     format_ = ending.removeprefix(".")
     _require_file(path)
     if ending in _SEPARATORS:
-        return _read_text(lambda: path, _SEPARATORS[ending], name, format_)
+        return _read_text(lambda: path, separator or _SEPARATORS[ending], name, format_)
+    if separator is not None:
+        raise DataError(f"{name} has no text with fields to separate; leave the separator out")
     if ending == ".parquet":
         return _parsed(lambda: pd.read_parquet(path), name, format_)
     return _parsed(lambda: pd.read_feather(path), name, format_)
@@ -121,8 +135,7 @@ def _require_fields(
         if others:
             raise DataError(
                 f"the fields of {name} are separated by {_SEPARATOR_NAMES[others[0]]}, and "
-                f"{_SEPARATOR_NAMES[separator]} are needed; write it with "
-                f"{_SEPARATOR_NAMES[separator]}"
+                f"{_words(separator)} are needed; write it with {_words(separator)}"
                 + (", or call it .tsv" if others[0] == "\t" else "")
             )
     # pandas takes first fields without a name for labels, and moves all others. R writes such
@@ -133,6 +146,10 @@ def _require_fields(
             f"the lines of {name} have more fields than its line of names; is there a separator "
             "at the end of each?"
         )
+
+
+def _words(separator: str) -> str:
+    return _SEPARATOR_NAMES.get(separator, repr(separator))
 
 
 def _parsed(read: Callable[[], _Read], source: str, format_: str) -> _Read:

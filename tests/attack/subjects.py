@@ -251,7 +251,7 @@ class Ended:
 def command(words: list[str]) -> Ended:
     """Run the command in this process."""
     from attack import damage
-    from mixcheck.cli import main
+    from mixcheck.command import main
 
     said = [_filled(word, damage.file) for word in words]
     out, err = io.StringIO(), io.StringIO()

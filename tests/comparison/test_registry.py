@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 import mixcheck as mc
-from mixcheck.cli import _parser
+from mixcheck.command.main import make_parser
 from mixcheck.comparison.registry import CRITERIA, get_criterion
 
 
@@ -43,4 +43,4 @@ def test_one_vocabulary(name):
     searched = {model.description["formula"]: model.value for model in found.models}
     assert searched[texts["seasonal"]] == pytest.approx(table.best.criterion, rel=1e-9)
     words = ["compare", "dataset:cbpp", "--formula", "y ~ x", "--family", "poisson"]
-    assert _parser().parse_args([*words, "--criterion", name]).criterion == name
+    assert make_parser().parse_args([*words, "--criterion", name]).criterion == name

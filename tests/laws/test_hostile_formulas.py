@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixcheck as mc
-from mixcheck.cli import main
+from mixcheck.command import main
 from mixcheck.design import build_design, parse_formula
 from mixcheck.design.formula import quote_name, unquote_name
 from mixcheck.errors import MixcheckError

@@ -509,7 +509,7 @@ class Suite:
         policy : Policy, optional
             How the findings are judged; judge them again with ``report.judge``.
         n_jobs : int, optional
-            As in joblib; None leaves it to ``joblib.parallel_config``.
+            Processes, -1 for all cores; None leaves it to ``joblib.parallel_config``.
         progress : bool or callable, optional
             ``progress(done, total)``; True prints one line to stderr.
 

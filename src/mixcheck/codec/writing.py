@@ -22,15 +22,21 @@ _STORED_TYPES = {"f": "float64", "b": "bool"}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def json_text(content: Any) -> str:
+def json_text(content: Any, *, indent: int | None = 1) -> str:
     r"""JSON that can be written to any file: a lone surrogate is escaped, and read back as it was.
+
+    Parameters
+    ----------
+    content : plain data
+    indent : int or None
+        Of each level; None for a single line.
 
     Examples
     --------
     >>> json_text({"label": "é"})
     '{\n "label": "é"\n}'
     """
-    text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1)
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, indent=indent)
     return _SURROGATES.sub(lambda mark: f"\\u{ord(mark.group()):04x}", text)
 
 

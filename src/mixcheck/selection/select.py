@@ -111,8 +111,11 @@ def select(
         All candidates; or from the largest model on, step by step, to the best neighbour of
         the best model so far, or of the best `width` of them.
     width : int
-    fixed, random : bool
-        Whether fixed terms, and random terms, may be dropped.
+        Of a beam: how many of the best models are followed.
+    fixed : bool
+        Whether fixed terms may be dropped.
+    random : bool
+        Whether random terms may be dropped.
     keep : str or sequence of str
         Terms that stay, as in a formula: ``"x1"``, ``"x1:x2"``, ``"(1 | g)"``. A term that
         stays keeps what it contains.
@@ -133,7 +136,7 @@ def select(
     draws, calibration
         As in `mixcheck.check`.
     max_models : int
-        More candidates than this raise.
+        Most candidates: more of them raise.
     n_jobs, progress
         As in `mixcheck.check`; results do not depend on them.
     seed : int, optional

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import io
 import json
 import os
@@ -15,7 +17,10 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.cli import main, read_table
+from mixcheck.checks.check import check_from_dict
+from mixcheck.command import main
+from mixcheck.command.main import make_parser
+from mixcheck.command.tables import read_table
 
 CBPP = ["dataset:cbpp", "--formula", "incidence / size ~ period + (1 | herd)"]
 CBPP += ["--family", "binomial"]
@@ -282,13 +287,13 @@ def test_one_file_may_go_to_standard_output(capsys):
 @pytest.mark.parametrize("number", [("--draws", "0"), ("--refits", "-1"), ("--jobs", "0")])
 def test_wrong_numbers_cost_no_fit(monkeypatch, capsys, number):
     """Numbers are looked at before the data are."""
-    monkeypatch.setattr("mixcheck.cli.read_table", None)
+    monkeypatch.setattr("mixcheck.command.verbs.check.table_of", None)
     assert _check(*CBPP, *number) == 2
     assert "must be a whole number" in capsys.readouterr().err
 
 
 RAISED = [
-    (ValueError("two\nlines"), 2, "an unexpected ValueError in test_cli.py, line "),
+    (ValueError("two\nlines"), 2, "an unexpected ValueError in test_command.py, line "),
     (SystemExit(0), 2, "an unexpected SystemExit"),
     (SystemExit(1), 2, "an unexpected SystemExit"),
     (MemoryError(), 2, "the memory was used up"),
@@ -306,7 +311,7 @@ def test_no_exception_reads_as_a_verdict(monkeypatch, capsys, error, code, said)
     def raise_it(source):
         raise error
 
-    monkeypatch.setattr("mixcheck.cli.read_table", raise_it)
+    monkeypatch.setattr("mixcheck.command.verbs.check.table_of", raise_it)
     assert _check(*CBPP) == code
     out, err = capsys.readouterr()
     assert err.startswith("mixcheck: ")
@@ -464,3 +469,177 @@ def test_what_is_wrong_in_files_of_options(tmp_path, capsys):
         assert _check(*CBPP, *FEW, *words) == 2
         assert message in capsys.readouterr().err
     assert policy.read_text() == "{}"
+
+
+# Keywords that no words can say, and where their place is taken by another option.
+NOT_IN_WORDS = {
+    "priors": "objects",
+    "context": "objects",
+    "subset": "a function",
+    "suite": "--suite FILE",
+    "policy": "--policy FILE",
+    "progress": "--progress",
+    "model": "the model that is fitted",
+    "families": "--family, several times",
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "functions"),
+    [
+        ("fit", [mc.glmm]),
+        ("check", [mc.glmm, mc.check]),
+        ("suggest", [mc.glmm, mc.check, mc.suggest]),
+        ("compare", [mc.glmm, mc.compare]),
+        ("select", [mc.select]),
+    ],
+)
+def test_every_keyword_is_an_option(verb, functions):
+    """The command cannot fall behind: a keyword is an option, or named above with the reason."""
+    (parser,) = (a.choices[verb] for a in make_parser([verb])._actions if a.choices)
+    held = {action.dest for action in parser._actions}
+    renamed = {"n_jobs": "jobs", "data": "data"}
+    for function in functions:
+        others = {"draws": "importance_draws", "seed": "importance_seed", "weights": "weighting"}
+        for name, one in inspect.signature(function).parameters.items():
+            if one.kind is not one.KEYWORD_ONLY or name in NOT_IN_WORDS:
+                continue
+            names = {renamed.get(name, name), others.get(name, name)}
+            assert names & held, f"{verb} has no --{name}"
+
+
+def test_every_option_has_words():
+    """Help comes from the docstrings, whole, for all that is generated."""
+    for verb in ("fit", "check", "suggest", "compare", "select"):
+        (parser,) = (a.choices[verb] for a in make_parser([verb])._actions if a.choices)
+        for action in parser._actions:
+            if action.help != argparse.SUPPRESS:
+                assert action.help, f"{verb} {action.option_strings}"
+                assert not action.help.startswith("as in")
+        assert "example:\n  mixcheck" in parser.format_help()
+
+
+def test_fit_in_every_format(tmp_path, capsys):
+    """Estimates as text, JSON, lines and a table are those of the function."""
+    names = {form: tmp_path / f"fit.{form}" for form in ("json", "jsonl", "csv")}
+    page = tmp_path / "fit.html"
+    files = [word for form, path in names.items() for word in (f"--{form}", str(path))]
+    assert main(["fit", *CBPP, *files, "--report", str(page)]) == 0
+    assert "log-likelihood  -92.0263" in capsys.readouterr().out
+    fit = mc.glmm(
+        "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
+    )
+    tidy = fit.tidy()
+    stored = json.loads(names["json"].read_text())
+    lines = [json.loads(line) for line in names["jsonl"].read_text().splitlines()]
+    assert stored["estimates"] == lines
+    assert stored["fit"][0]["logLik"] == fit.llf
+    assert [row["estimate"] for row in lines] == tidy["estimate"].tolist()
+    assert [row["p.value"] for row in lines][-1] is None
+    table = pd.read_csv(names["csv"])
+    np.testing.assert_allclose(table["std.error"], tidy["std.error"], rtol=1e-15)
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_parts_and_methods_reach_the_fit(tmp_path):
+    """Options that are generated are handed on as they were given."""
+    path = tmp_path / "fit.json"
+    words = ["fit", *TICKS, "--zi", "~ 1", "--hessian", "expected", "--json", str(path)]
+    assert main(words) == 0
+    ticks = mc.datasets.load("grouseticks")
+    formula = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD)"
+    fit = mc.glmm(formula, ticks, family="poisson", zi="~ 1", hessian="expected")
+    assert json.loads(path.read_text())["fit"][0]["logLik"] == fit.llf
+    assert main([*words[:-2], "--method", "agq", "--nodes", "auto", "--json", str(path)]) == 2
+
+
+def test_select_and_suggest(tmp_path, capsys):
+    """A search with its options, and what answers a failing check."""
+    path = tmp_path / "models.jsonl"
+    words = ["select", "dataset:Orthodont", "--formula", "distance ~ age * Sex + (1 | Subject)"]
+    words += ["--family", "gaussian", "--no-random", "--keep", "age", "--criterion", "bic"]
+    assert main([*words, "--jsonl", str(path)]) == 0
+    assert "has the lowest BIC of 3 models" in capsys.readouterr().out
+    assert len(path.read_text().splitlines()) == 3
+    asked = tmp_path / "suite.json"
+    asked.write_text('{"checks": [{"kind": "dispersion"}]}')
+    few = ["--seed", "1", "--draws", "60", "--calibration", "plug-in", "--suite", str(asked)]
+    assert main(["suggest", *TICKS, *few, "--most", "3"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL  dispersion" in out
+    assert "nbinom2" in out
+
+
+def test_weights_of_models_and_scale(tmp_path):
+    """Both are of the comparison; weights of rows are of the fit."""
+    path = tmp_path / "table.json"
+    words = ["compare", "dataset:sleepstudy", "--formula", "log(Reaction) ~ Days + (1 | Subject)"]
+    words += ["--formula", "Reaction ~ Days + (1 | Subject)", "--family", "gaussian"]
+    assert main([*words, "--scale", "Reaction", "--json", str(path)]) == 0
+    assert len(json.loads(path.read_text())["models"]) == 2
+    assert main([*words[:-2], "--family", "gaussian", "--scale", "Nobody"]) == 2
+
+
+def test_explain(capsys):
+    """All checks in a list; one by its kind or its class; a near name for what is none."""
+    assert main(["explain"]) == 0
+    listed = capsys.readouterr().out
+    assert {"dispersion", "uniformity"} <= {line.split()[0] for line in listed.splitlines()}
+    for name in ("trend", "Trend"):
+        assert main(["explain", name]) == 0
+        assert "Null hypothesis" in capsys.readouterr().out
+    assert main(["explain", "dispersoin"]) == 2
+    assert "did you mean dispersion?" in capsys.readouterr().err
+
+
+def test_every_check_that_is_listed_is_explained(capsys):
+    """And what is said for a file reads as that check where it needs no argument."""
+    main(["explain"])
+    for line in capsys.readouterr().out.splitlines():
+        name = line.split()[0]
+        assert main(["explain", name]) == 0
+        told = capsys.readouterr().out.splitlines()[-1].removeprefix("In a file of a suite: ")
+        stored = json.loads(told)
+        assert stored["kind"] == name
+        if len(stored) == 1:
+            assert check_from_dict(stored).kind == name
+
+
+def test_options_of_a_file(tmp_path, capsys):
+    """They stand before those of the command, which count; unknown ones are refused."""
+    file = tmp_path / "gate.toml"
+    file.write_text(
+        'formula = "incidence / size ~ period + (1 | herd)"\nfamily = "binomial"\n'
+        "seed = 1\ndraws = 40\ncalibration = 'plug-in'\nstrict = false\nprogress = false\n"
+    )
+    assert main(["check", "dataset:cbpp", "--config", str(file), "--seed", "2"]) in (0, 3)
+    assert "Seed: 2" in capsys.readouterr().out
+    file.write_text('nobody = "x"\n')
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", *CBPP, "--config", str(file)])
+    assert stopped.value.code == 2
+    for content, said in [("x = {a = 1}", "is a text, a number"), ('config = "a"', "no other")]:
+        file.write_text(content + "\n")
+        assert main(["check", *CBPP, "--config", str(file)]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["check", *CBPP, f"--config={tmp_path / 'none.toml'}"]) == 2
+
+
+def test_separators_and_missing_values(tmp_path, capsys):
+    """Fields by any mark; rows without a value are left out with a warning, or refused."""
+    data = mc.datasets.load("sleepstudy")
+    data.loc[3, "Days"] = np.nan
+    path = tmp_path / "sleep.csv"
+    data.to_csv(path, sep=";", index=False)
+    words = ["fit", str(path), "--formula", "Reaction ~ Days + (1 | Subject)"]
+    words += ["--family", "gaussian"]
+    assert main(words) == 2
+    assert "separated by semicolons" in capsys.readouterr().err
+    assert main([*words, "--sep", ";"]) == 0
+    out, err = capsys.readouterr()
+    assert "observations" in out
+    assert "1 of 180 rows were left out" in err
+    assert main([*words, "--sep", ";", "--no-dropna"]) == 2
+    assert "1 of 180 rows have no value" in capsys.readouterr().err
+    assert main([*words, "--sep", "ab"]) == 2
+    assert "--sep is one mark" in capsys.readouterr().err

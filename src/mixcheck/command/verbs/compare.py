@@ -1,0 +1,85 @@
+"""``mixcheck compare``: several models of the same data, ranked."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mixcheck.codec.rows import rows_to_lines
+from mixcheck.command.checks import PASSED
+from mixcheck.command.models import add_model, fit_model
+from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.signature_options import add_options, given
+from mixcheck.command.tables import add_table, table_of
+from mixcheck.command.terminal import colored, width
+from mixcheck.comparison.registry import CRITERIA
+from mixcheck.comparison.table import compare
+from mixcheck.display.files import write_file
+from mixcheck.errors import OptionError
+
+__all__ = ["EXAMPLE", "HELP", "add", "run"]
+
+HELP = "fit several models to the same data and rank them"
+EXAMPLE = (
+    'mixcheck compare dataset:cbpp --formula "incidence / size ~ 1 + (1 | herd)" '
+    '--formula "incidence / size ~ period + (1 | herd)" --family binomial'
+)
+# Weights of models; those of rows are an option of the fit.
+CALLED = {"weights": "weighting"}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
+    add_table(parser)
+    parser.add_argument(
+        "--formula", action="append", required=True, help="give it once for each model"
+    )
+    parser.add_argument(
+        "--family", action="append", required=True, help="once, or once for each formula"
+    )
+    add_model(parser)
+    add_criterion(parser)
+    add_options(parser, compare, called=CALLED, without=("criterion",))
+    add_outputs(parser, ("report", "json", "jsonl"))
+
+
+def add_criterion(parser: argparse.ArgumentParser) -> None:
+    """By what models are ranked."""
+    parser.add_argument(
+        "--criterion",
+        choices=tuple(CRITERIA),
+        default=argparse.SUPPRESS,
+        help="by which models are ranked (default: aic)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit all, and rank them."""
+    pairs = _pairs(options.formula, options.family)
+    data = table_of(options)
+    models = [fit_model(options, data, formula, family) for formula, family in pairs]
+    table = compare(models, **given(options, compare, CALLED))
+    text = table.to_text(width=width(), color=colored(speaker(options)))
+
+    def lines(path: Path | None) -> str:
+        return write_file(rows_to_lines(table.to_frame().reset_index()), path)
+
+    deliver(options, text, {"report": table.to_html, "json": table.to_json, "jsonl": lines})
+    return PASSED
+
+
+def _pairs(formulas: list[str], families: list[str]) -> list[tuple[str, str]]:
+    """Formula and family of each model; what is given once holds for all."""
+    number = max(len(formulas), len(families))
+    if number < 2:
+        raise OptionError(
+            "compare needs at least two models; give --formula (or --family) once for each"
+        )
+    if len(formulas) not in (1, number) or len(families) not in (1, number):
+        raise OptionError(
+            f"there are {len(formulas)} formulas and {len(families)} families; give each once, or "
+            "once for each model"
+        )
+    return list(
+        zip(formulas * (number // len(formulas)), families * (number // len(families)), strict=True)
+    )

@@ -1,0 +1,57 @@
+"""``mixcheck fit``: a model and its estimates."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mixcheck.codec.rows import rows_to_json, rows_to_lines
+from mixcheck.command.checks import PASSED
+from mixcheck.command.models import add_formula, add_model, fit_model
+from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.tables import add_table, table_of
+from mixcheck.command.terminal import colored, width
+from mixcheck.display.files import write_file
+from mixcheck.display.render import to_html, to_text
+
+__all__ = ["EXAMPLE", "HELP", "add", "run"]
+
+HELP = "fit a model and print its estimates"
+EXAMPLE = (
+    'mixcheck fit dataset:cbpp --formula "incidence / size ~ period + (1 | herd)" '
+    "--family binomial --csv estimates.csv"
+)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The words of the verb."""
+    add_table(parser)
+    add_formula(parser)
+    add_model(parser)
+    add_outputs(parser, ("report", "json", "jsonl", "csv"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit, and say what came of it."""
+    fit = fit_model(options, table_of(options), options.formula, options.family)
+    document, tidy = fit.summary().document, fit.tidy()
+
+    def page(path: Path | None) -> str:
+        return write_file(to_html(document), path)
+
+    def as_json(path: Path | None) -> str:
+        facts = {"fit": fit.glance(), "estimates": tidy}
+        return write_file(rows_to_json(facts), path)
+
+    def lines(path: Path | None) -> str:
+        return write_file(rows_to_lines(tidy), path)
+
+    def table(path: Path | None) -> str:
+        return write_file(tidy.to_csv(index=False, lineterminator="\n"), path)
+
+    text = to_text(document, width=width(), color=colored(speaker(options)))
+    deliver(options, text, {"report": page, "json": as_json, "jsonl": lines, "csv": table})
+    if not fit.converged:
+        print("mixcheck: warning: the search did not converge", file=sys.stderr)
+    return PASSED
