@@ -34,6 +34,8 @@ ROOMS = (
             "comparison",
             "selection",
             "datasets",
+            "command",
+            "command/verbs",
         )
     ),
 )
