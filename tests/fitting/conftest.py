@@ -14,6 +14,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.design import Design, Diagonal, build_design, parse_formula
 from mixcheck.families import Family
+from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.likelihood.problem import Problem, arrange
 
 LAYOUTS: dict[str, tuple[str, str | None]] = {
@@ -180,6 +181,36 @@ def dense_mode(
     return DenseMode(deviance, u, H, maps, predict(u))
 
 
+def flatten(parts: list[np.ndarray]) -> np.ndarray:
+    """All effects in one vector: by factor, effect, level."""
+    return np.concatenate([p.ravel() for p in parts])
+
+
+def split(latent: Latent, flat: np.ndarray) -> list[np.ndarray]:
+    """The inverse of `flatten`."""
+    ends = np.cumsum([f.q * f.m for f in latent.factors])[:-1]
+    shapes = [f.shape for f in latent.factors]
+    return [p.reshape(s) for p, s in zip(np.split(flat, ends), shapes, strict=True)]
+
+
+def dense_system(
+    problem: Problem, roots: list[np.ndarray], weights: dict[tuple[int, int], np.ndarray]
+) -> np.ndarray:
+    """``I + sum_ab M_a' W_ab M_b``, effects in the order of `flatten`."""
+    latent = problem.latent
+    maps = []
+    for e in np.eye(latent.size):
+        scaled = [root @ part for root, part in zip(roots, split(latent, e), strict=True)]
+        held = latent.gather(scaled, len(problem.X))
+        maps.append([np.zeros(problem.n) if h is None else h for h in held])
+    M = np.array(maps)
+    H = np.eye(latent.size)
+    for (a, b), w in weights.items():
+        part = np.einsum("in,n,jn->ij", M[:, a], w, M[:, b])
+        H += part if a == b else part + part.T
+    return H
+
+
 # ---- cases -------------------------------------------------------------------------------
 
 # Family, link, and where the mean's predictor lives: its centre and spread.
@@ -255,6 +286,9 @@ def small() -> SimpleNamespace:
         mode=dense_mode,
         maps=dense_maps,
         hessian=dense_hessian,
+        system=dense_system,
+        flatten=flatten,
+        split=split,
         table=make_table,
         design=make_design,
     )

@@ -38,6 +38,10 @@ FAMILIES = (
     "zip",
     "crossed",
     "slopes",
+    # So many crossed effects that the log determinant is followed by its slope at the fit.
+    "poisson crossed 150",
+    "binomial crossed 150",
+    "gaussian crossed 150",
 )
 SHIPPED = {
     "cbpp": ("incidence / size ~ period + (1 | herd)", "binomial"),
@@ -49,14 +53,16 @@ SHIPPED = {
 def simulated(name: str) -> mc.GLMM:
     """A correct model of 2,400 rows."""
     rng = np.random.default_rng([17, *name.encode()])
-    g, h = np.repeat(np.arange(GROUPS), ROWS), rng.integers(0, 40, GROUPS * ROWS)
+    kind, _, others = name.partition(" crossed ")
+    crossed, others = kind == "crossed" or others != "", int(others or 40)
+    g, h = np.repeat(np.arange(GROUPS), ROWS), rng.integers(0, others, GROUPS * ROWS)
     data = pd.DataFrame(
         {"g": g, "h": h, "x": rng.normal(size=g.size), "z": rng.normal(size=g.size)}
     )
     x = data["x"].to_numpy()
     eta = 0.3 + 0.4 * x + 0.6 * rng.normal(size=GROUPS)[g]
-    if name == "crossed":
-        eta = eta + 0.4 * rng.normal(size=40)[h]
+    if crossed:
+        eta = eta + 0.4 * rng.normal(size=others)[h]
     if name == "slopes":
         eta = eta + 0.3 * rng.normal(size=GROUPS)[g] * x
     p, mean = 1.0 / (1.0 + np.exp(-eta)), np.exp(eta)
@@ -68,9 +74,9 @@ def simulated(name: str) -> mc.GLMM:
         "beta": lambda: np.clip(rng.beta(6.0 * p, 6.0 * (1.0 - p)), 1e-9, 1.0 - 1e-9),
         "zip": lambda: rng.poisson(2.0 * mean) * (rng.random(g.size) > 0.2),
     }
-    data["y"] = made.get(name, lambda: rng.poisson(mean))()
-    random = {"crossed": "(1 | g) + (1 | h)", "slopes": "(x | g)"}.get(name, "(1 | g)")
-    family = name if name in made and name != "zip" else "poisson"
+    data["y"] = made.get(kind, lambda: rng.poisson(mean))()
+    random = "(1 | g) + (1 | h)" if crossed else "(x | g)" if name == "slopes" else "(1 | g)"
+    family = kind if kind in made and kind != "zip" else "poisson"
     return mc.glmm(
         f"y ~ x + z + {random}", data, family=family, zi="~ 1" if name == "zip" else None
     )
@@ -94,9 +100,9 @@ def compared(fit: mc.GLMM, draws: int) -> dict[str, Any]:
         seconds[calibration] = round(time.process_time() - start, 2)
     found: dict[str, Any] = {"seconds": seconds}
     for one in reports["one-step"].findings:
-        other = reports["refit"][one.check]
-        if getattr(one, "pvalue", None) is None or getattr(other, "pvalue", None) is None:
+        if getattr(one, "pvalue", None) is None:
             continue
+        other = reports["refit"][one.check]
         size = min(one.replicates.size, other.replicates.size)
         a, b = one.replicates[:size], other.replicates[:size]
         scale = float(b.std()) or 1.0

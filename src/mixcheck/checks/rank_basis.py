@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import ref
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -15,6 +16,8 @@ __all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
 DEGREES = 4
 # Relative differences of a predictor below this are rounding, not information.
 ROUNDING = 1e-12
+# The fitted values that were followed last, and their basis.
+_LATEST: dict[str, tuple[ref[FloatArray], RankBasis]] = {}
 # Columns that add less than this, per row, to those before them are dropped.
 RANK_TOLERANCE = 1e-5
 # Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
@@ -64,9 +67,16 @@ class RankBasis:
     def following(self, x: FloatArray, fitted: FloatArray | None) -> RankBasis:
         """The bases of fitted values (.., n); this one, of x, where all are x, or there are none.
 
-        Only refits move the fitted values, and only then is a basis made again.
+        Only refits move the fitted values, and only then is a basis made again: once for all
+        that ask with the same array.
         """
-        return self if fitted is None or bool((fitted == x).all()) else self.of_each(fitted)
+        if fitted is None or bool((fitted == x).all()):
+            return self
+        latest = _LATEST.get("followed")
+        if latest is None or latest[0]() is not fitted:
+            latest = ref(fitted), self.of_each(fitted)
+            _LATEST["followed"] = latest
+        return latest[1]
 
     def regress(self, values: FloatArray) -> FloatArray:
         """Coefficients (.., d) of values (.., n)."""

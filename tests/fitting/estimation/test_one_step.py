@@ -8,8 +8,9 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation import one_step
 from mixcheck.fitting.estimation.curvature import hessian_at
-from mixcheck.fitting.estimation.one_step import step_from
+from mixcheck.fitting.estimation.one_step import Remainder, step_from
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.port import port_of
 
@@ -18,6 +19,10 @@ from mixcheck.port import port_of
 QUARTER = 0.35
 # Of central differences of the gradient, relative to the step.
 DIFFERENCES = 1e-4
+# In standard errors: what a log determinant by its slope at the fit does to a step.
+REMAINDER = 0.02
+# Of modes by iterations.
+MODES = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,67 @@ def test_standard_deviations_stay_at_zero_or_above(cbpp):
     for end, problem in ends:
         here = objective_of(problem, cbpp.method)(port.optimum.psi, None)
         assert end.optimum.evaluation.deviance <= here.deviance
+
+
+def crossed(family: str, groups: int = 60, others: int = 25) -> mc.GLMM:
+    """A model of crossed factors."""
+    rng = np.random.default_rng([3, *family.encode()])
+    g, h = rng.integers(0, groups, 1500), rng.integers(0, others, 1500)
+    x = rng.normal(size=g.size)
+    eta = 0.3 + (0.4 + 0.5 * rng.normal(size=groups)[g]) * x
+    eta = eta + 0.6 * rng.normal(size=groups)[g] + 0.5 * rng.normal(size=others)[h]
+    made = {
+        "poisson": lambda: rng.poisson(np.exp(eta)),
+        "binomial": lambda: rng.binomial(1, 1.0 / (1.0 + np.exp(-eta))),
+        "gaussian": lambda: eta + rng.normal(size=g.size),
+    }
+    data = pd.DataFrame({"x": x, "g": g, "h": h, "y": made[family]()})
+    return mc.glmm("y ~ x + (x | g) + (1 | h)", data, family=family)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
+def test_crossed_steps_without_a_determinant(family, monkeypatch):
+    """Where the log determinant is followed by its slope, the step is all but the same."""
+    monkeypatch.setattr(one_step, "_LEAST_EFFECTS", 1)
+    fit = crossed(family)
+    port = port_of(fit)
+    psi, root = port.optimum.psi, port._root
+    remainder = Remainder.of(port.problem, port.optimum.evaluation, fit.method)
+    assert remainder is not None
+    for y in fit.simulate(8, seed=4).to_numpy().T:
+        problem = port.problem.with_response(y)
+        found = step_from(problem, psi, root, fit.method, remainder)
+        whole = step_from(problem, psi, root, fit.method)
+        # R R' is half the covariance, since the deviance is twice a log-likelihood.
+        errors = np.linalg.solve(root, found.psi - whole.psi) / np.sqrt(2.0)
+        assert np.abs(errors).max() < REMAINDER
+        assert found.evaluation.deviance == pytest.approx(whole.evaluation.deviance, abs=1.0)
+        here = objective_of(problem, fit.method, sloped=False)(found.psi, whole.evaluation)
+        for one, other in zip(found.evaluation.mode.point.u, here.mode.point.u, strict=True):
+            np.testing.assert_allclose(one, other, atol=MODES)
+
+
+def test_remainder_is_that_of_the_fit():
+    """At the fit the deviance and its gradient are those that they stand for."""
+    fit = crossed("poisson", others=110)
+    port = port_of(fit)
+    at = port.optimum.evaluation
+    remainder = Remainder.of(port.problem, at, fit.method)
+    cut = objective_of(one_step._iterated(port.problem), fit.method)(at.psi, at)
+    again = remainder.added_to(cut)
+    assert again.deviance == pytest.approx(at.deviance, rel=1e-10)
+    np.testing.assert_allclose(port._root.T @ again.gradient, 0.0, atol=1e-4)
+
+
+def test_remainder_is_for_many_crossed_effects(cbpp):
+    """None where factors are nested, or a determinant costs little; a linear model then refits."""
+    for fit in (cbpp, crossed("poisson")):
+        port = port_of(fit)
+        assert Remainder.of(port.problem, port.optimum.evaluation, fit.method) is None
+    few, many = crossed("gaussian"), crossed("gaussian", others=120)
+    for fit, stepped in ((few, False), (many, True)):
+        (found,) = port_of(fit).refit_many(fit.simulate(1, seed=1).to_numpy(), one_step=True)
+        assert found.optimum.one_step == stepped
 
 
 def test_a_step_is_marked(cbpp):

@@ -10,8 +10,7 @@ import pytest
 from mixcheck.fitting.latent import schur
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
-from mixcheck.fitting.latent.layout import FixedEffects, Latent
-from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.latent.factors import FixedEffects
 
 # Condition numbers here are below 1e4.
 ROUNDING = 1e-10
@@ -26,36 +25,6 @@ PATHS = {
 }
 
 
-def flatten(parts: list[np.ndarray]) -> np.ndarray:
-    """All effects in one vector: by factor, effect, level."""
-    return np.concatenate([p.ravel() for p in parts])
-
-
-def split(latent: Latent, flat: np.ndarray) -> list[np.ndarray]:
-    """The inverse of `flatten`."""
-    ends = np.cumsum([f.q * f.m for f in latent.factors])[:-1]
-    shapes = [f.shape for f in latent.factors]
-    return [p.reshape(s) for p, s in zip(np.split(flat, ends), shapes, strict=True)]
-
-
-def dense_system(
-    problem: Problem, roots: list[np.ndarray], weights: dict[tuple[int, int], np.ndarray]
-) -> np.ndarray:
-    """``I + sum_ab M_a' W_ab M_b``, effects in the order of `flatten`."""
-    latent = problem.latent
-    maps = []
-    for e in np.eye(latent.size):
-        scaled = [root @ part for root, part in zip(roots, split(latent, e), strict=True)]
-        held = latent.gather(scaled, len(problem.X))
-        maps.append([np.zeros(problem.n) if h is None else h for h in held])
-    M = np.array(maps)
-    H = np.eye(latent.size)
-    for (a, b), w in weights.items():
-        part = np.einsum("in,n,jn->ij", M[:, a], w, M[:, b])
-        H += part if a == b else part + part.T
-    return H
-
-
 def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray]:
     """A factorization and its dense H; the layout is checked in test_latent."""
     family = "gaussian-identity" if layout in small.several else "poisson-log"
@@ -68,7 +37,7 @@ def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray
         weights |= {(0, 1): rng.uniform(-0.5, 0.5, problem.n)}
     held = factorize(problem.latent, problem.latent.gram(weights), roots)
     assert held is not None
-    return held, dense_system(problem, roots, weights)
+    return held, small.system(problem, roots, weights)
 
 
 @pytest.fixture(params=PATHS)
@@ -111,10 +80,13 @@ def test_dense(small: SimpleNamespace, layout: str) -> None:
     latent, inverse = held.latent, np.linalg.inv(H)
     assert held.log_det() == pytest.approx(np.linalg.slogdet(H)[1], abs=ROUNDING)
     b = np.random.default_rng(2).normal(size=latent.size)
-    solved = flatten(held.solve(split(latent, b)))
+    solved = small.flatten(held.solve(small.split(latent, b)))
     np.testing.assert_allclose(solved, inverse @ b, atol=ROUNDING)
     root = np.column_stack(
-        [flatten(held.apply_inverse_root(split(latent, e))) for e in np.eye(latent.size)]
+        [
+            small.flatten(held.apply_inverse_root(small.split(latent, e)))
+            for e in np.eye(latent.size)
+        ]
     )
     np.testing.assert_allclose(root @ root.T, inverse, atol=ROUNDING)
     begin = np.cumsum([0, *(f.q * f.m for f in latent.factors)])
@@ -205,9 +177,9 @@ def test_fixed_effects(small: SimpleNamespace, layout: str) -> None:
     gram = latent.gram({(0, 0): weight})
     held = factorize(latent, gram, [*roots, units])
     assert held is not None
-    H = dense_system(problem, roots, {(0, 0): weight})
+    H = small.system(problem, roots, {(0, 0): weight})
     assert held.random_part().log_det() == pytest.approx(np.linalg.slogdet(H)[1], abs=ROUNDING)
-    parts = [split(problem.latent, e) for e in np.eye(problem.latent.size)]
+    parts = [small.split(problem.latent, e) for e in np.eye(problem.latent.size)]
     maps = np.array(
         [
             problem.latent.gather([r @ p for r, p in zip(roots, part, strict=True)], 1)[0]

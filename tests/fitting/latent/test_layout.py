@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor, Latent
+from mixcheck.fitting.latent.layout import Latent
 
 # Sums of a few dozen products.
 ROUNDING = 1e-11

@@ -22,7 +22,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
-from mixcheck.fitting.latent.layout import FixedEffects
+from mixcheck.fitting.latent.factors import FixedEffects
 from mixcheck.fitting.likelihood.mode import Mode, System
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem

@@ -17,7 +17,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.elimination_order import lay_out
-from mixcheck.fitting.latent.layout import Column, Latent
+from mixcheck.fitting.latent.factors import Column
+from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 

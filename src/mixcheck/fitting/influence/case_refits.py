@@ -19,8 +19,9 @@ from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import Optimum, update_inverse
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor, Latent, Pair
+from mixcheck.fitting.latent.layout import Latent, Pair
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace

@@ -17,7 +17,7 @@ Takahashi, Fagan & Chen (1973), Formation of a sparse bus impedance matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,7 +47,7 @@ from mixcheck.fitting.latent.small_matrices import (
 )
 from mixcheck.fitting.latent.tridiagonal import Tridiagonal, factor_tridiagonal
 
-__all__ = ["BlockElimination", "eliminate", "nested_factors"]
+__all__ = ["BlockElimination", "eliminate", "eliminate_nested", "nested_factors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,11 @@ class BlockElimination:
         )
         for f, dependence in self.dependences.items():
             out += self.latent.factors[f].q * dependence.log_det()
-        return out if self.schur is None else out + 2.0 * float(np.log(np.diag(self.schur)).sum())
+        return out + self._rest_log_det()
+
+    def _rest_log_det(self) -> float:
+        """``log det S`` of the Schur complement."""
+        return 0.0 if self.schur is None else 2.0 * float(np.log(np.diag(self.schur)).sum())
 
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
@@ -98,9 +102,12 @@ class BlockElimination:
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
                 x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
-        if self.schur is not None:
-            x[latent.n_nested :] = solve_schur(latent, self.schur, x[latent.n_nested :])
+        x[latent.n_nested :] = self._solve_rest(x[latent.n_nested :])
         return self._back(x)
+
+    def _solve_rest(self, rhs: list[FloatArray]) -> list[FloatArray]:
+        """``S^-1 b``, an array (q, m) per factor of the Schur complement."""
+        return rhs if self.schur is None else solve_schur(self.latent, self.schur, rhs)
 
     def _back(self, x: list[FloatArray]) -> list[FloatArray]:
         """Substitution from the Schur complement to the first factor."""
@@ -113,12 +120,16 @@ class BlockElimination:
 
     def apply_inverse_root(self, white: Sequence[FloatArray]) -> list[FloatArray]:
         """``L^-T e``: white noise to draws from N(0, H^-1)."""
-        latent, x = self.latent, list(white)
-        if self.schur is not None:
-            flat = np.concatenate([part.ravel() for part in x[latent.n_nested :]])
-            solved = lapack.dtrtrs(self.schur, flat, lower=1, trans=1)[0]
-            x[latent.n_nested :] = unflatten(latent, solved)
+        n_nested, x = self.latent.n_nested, list(white)
+        x[n_nested:] = self._root_of_rest(x[n_nested:])
         return self._back(x)
+
+    def _root_of_rest(self, white: list[FloatArray]) -> list[FloatArray]:
+        """``R e`` with ``R R' = S^-1``."""
+        if self.schur is None:
+            return white
+        flat = np.concatenate([part.ravel() for part in white])
+        return unflatten(self.latent, lapack.dtrtrs(self.schur, flat, lower=1, trans=1)[0])
 
     def random_part(self) -> BlockElimination:
         """The factors of the system of the random effects alone, fixed effects held."""
@@ -159,17 +170,22 @@ class BlockElimination:
     def inverse_entries(self) -> Gram:
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
         latent, out = self.latent, Gram()
-        inverse = None if self.schur is None else lower_inverse(self.schur)
-        if inverse is not None:
-            read_schur(latent, inverse, out)
+        couple = self._invert_rest(out)
         for f in range(latent.n_nested - 1, -1, -1):
-            if inverse is not None:
-                for r, product in multiply_inverse(latent, f, self.coupling, inverse).items():
-                    out[f, r] = self._crossed_entries(f, r, out, product)
+            for r, product in couple(f).items():
+                out[f, r] = self._crossed_entries(f, r, out, product)
             for g in range(latent.n_nested - 1, f, -1):
                 out[f, g] = self._nested_entries(f, g, out)
             out[f, f] = self._diagonal_entries(f, out)
         return out
+
+    def _invert_rest(self, out: Gram) -> Callable[[int], dict[int, FloatArray]]:
+        """Write the entries of ``S^-1`` to `out`; and ``W_fR S^-1`` at the pairs (f, r), by r."""
+        if self.schur is None:
+            return lambda f: {}
+        inverse = lower_inverse(self.schur)
+        read_schur(self.latent, inverse, out)
+        return lambda f: multiply_inverse(self.latent, f, self.coupling, inverse)
 
     def _crossed_entries(self, f: int, r: int, out: Gram, total: FloatArray) -> FloatArray:
         """``V_fr = -L_f^-T (W_fR V_Rr + sum_h W_fh V_hr)`` over nested h after f (Takahashi).
@@ -328,6 +344,24 @@ def eliminate(
     each : bool
         Whether blocks of levels that are not positive definite have factors that are not numbers.
     """
+    nested = eliminate_nested(latent, system, tied, each=each)
+    if nested is None:
+        return None
+    lower, coupling = nested
+    if not latent.schur_factors:
+        return BlockElimination(latent, lower, coupling, None, tied)
+    schur = factor_schur(latent, coupling, system, tied)
+    return None if schur is None else BlockElimination(latent, lower, coupling, schur, tied)
+
+
+def eliminate_nested(
+    latent: Latent, system: Gram, tied: Mapping[int, Dependence], *, each: bool = False
+) -> tuple[tuple[FloatArray | Tridiagonal, ...], Gram] | None:
+    """Factors of the blocks of the nested factors, and their coupling with what is after them.
+
+    Arguments as those of `eliminate`; in `system` the Schur complement is left without
+    ``W_fR' W_fR``.
+    """
     lower: list[FloatArray | Tridiagonal] = []
     coupling: Gram = Gram()
     for f in range(latent.n_nested):
@@ -339,10 +373,7 @@ def eliminate(
         for g in range(f + 1, len(latent.factors)):
             coupling[f, g] = _solve_pairs(latent, block, f, g, system[f, g], transposed=False)
         _update_nested(latent, f, coupling, system)
-    if not latent.schur_factors:
-        return BlockElimination(latent, tuple(lower), coupling, None, tied)
-    schur = factor_schur(latent, coupling, system, tied)
-    return None if schur is None else BlockElimination(latent, tuple(lower), coupling, schur, tied)
+    return tuple(lower), coupling
 
 
 def nested_factors(factorization: object) -> BlockElimination:

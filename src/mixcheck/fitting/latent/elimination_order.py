@@ -13,8 +13,9 @@ import numpy as np
 
 from mixcheck.arrays import IntArray
 from mixcheck.design.levels import Ties
+from mixcheck.fitting.latent.factors import Column, Factor, FixedEffects
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor, FixedEffects, Latent, Pair
+from mixcheck.fitting.latent.layout import Latent, Pair
 
 __all__ = ["add_fixed_effects", "lay_out"]
 

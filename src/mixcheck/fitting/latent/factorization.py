@@ -2,10 +2,11 @@
 
 Every approximation of the likelihood asks the same of H: its log determinant, solutions, draws, and
 the entries of its inverse on pairs of levels that meet. `Factorization` lists what may be asked of
-any system; :mod:`mixcheck.fitting.latent.block_elimination` factors all of them today. Another way,
-sparse or iterative where crossed factors outgrow a dense Schur complement, is a class with these
-methods in a file of its own, and its line in `factorize`. Systems of nested factors alone stay with
-their blocks, and what reads these asks for `nested_factors`.
+any system; :mod:`mixcheck.fitting.latent.block_elimination` factors them, and
+:mod:`mixcheck.fitting.latent.iterated_elimination` solves crossed ones without a dense factor, and
+with another determinant. One more way is a class with these methods in a file of its own, and its
+line in `factorize`. Systems of nested factors alone stay with their blocks, and what reads these
+asks for `nested_factors`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate
+from mixcheck.fitting.latent.iterated_elimination import iterate
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich, sum_weighted_products, transpose
@@ -78,7 +80,12 @@ class Factorization(Protocol):
 
 
 def factorize(
-    latent: Latent, gram: Gram, roots: Sequence[Root], *, each: bool = False
+    latent: Latent,
+    gram: Gram,
+    roots: Sequence[Root],
+    *,
+    each: bool = False,
+    convex: bool = False,
 ) -> Factorization | None:
     """Factor ``H``; None if it is not positive definite.
 
@@ -91,6 +98,8 @@ def factorize(
         ``Lambda`` of each factor, and K where levels are tied.
     each : bool
         Whether blocks of levels that are not positive definite have factors that are not numbers.
+    convex : bool
+        Whether W is known to be non-negative, so that H is positive definite.
     """
     if not latent.factors:
         return BlockElimination(latent, (), Gram(), None)
@@ -101,6 +110,8 @@ def factorize(
         if factor.fixed is None and factor.ties is None:
             for c in range(factor.q):
                 system[f, f][c, c] += 1.0
+    if latent.iterative:
+        return iterate(latent, system, convex=convex)
     return eliminate(latent, system, tied, each=each)
 
 

@@ -11,136 +11,20 @@ in :mod:`mixcheck.fitting.latent.elimination_order`; the numbers are in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.design.levels import Ties
+from mixcheck.fitting.latent.factors import Factor, FixedEffects
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.meetings import Meetings
+from mixcheck.fitting.latent.meetings import Entries, Meetings
 from mixcheck.fitting.latent.tridiagonal import Runs
 
-__all__ = [
-    "Column",
-    "Factor",
-    "FixedEffects",
-    "Gram",
-    "Latent",
-    "Pair",
-]
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One random effect of a factor: the predictor it enters and its covariate.
-
-    ``covariate`` is None where it is one in every row.
-    """
-
-    predictor: int
-    covariate: FloatArray | None
-
-    def rows(self, some: IntArray | slice) -> Column:
-        """The same effect in some rows."""
-        return Column(self.predictor, None if self.covariate is None else self.covariate[some])
-
-
-@dataclass(frozen=True, eq=False)
-class FixedEffects:
-    """Fixed effects of the mean as latent effects ``beta = units u``, without a prior.
-
-    Attributes
-    ----------
-    X : (n, p)
-    units : (p, p)
-        Takes the place of ``Lambda``; a root of the covariance of the estimates makes the
-        standardised effects about as large as random ones.
-    """
-
-    X: FloatArray
-    units: FloatArray
-
-    @cached_property
-    def constant(self) -> float:
-        """What the integral over beta adds to that over u: ``p log 2 pi + 2 log |units|``."""
-        p = len(self.units)
-        log_volume = float(np.linalg.slogdet(self.units)[1])
-        return p * math.log(2.0 * math.pi) + 2.0 * log_volume
-
-
-@dataclass(frozen=True, eq=False)
-class Factor:
-    """A grouping factor with all its random effects, or one level with fixed effects.
-
-    Attributes
-    ----------
-    sums : Summation
-        Over the level of each row.
-    columns : tuple of Column
-        The ``q`` random effects of a level.
-    fixed : FixedEffects or None
-        Where the effects are fixed ones.
-    ties : Ties or None
-        Which levels are not independent; such levels need not have rows.
-    """
-
-    sums: Summation
-    columns: tuple[Column, ...]
-    fixed: FixedEffects | None = None
-    ties: Ties | None = None
-
-    @property
-    def neighbours(self) -> bool:
-        """Whether levels are tied to the ones before and after them alone."""
-        return self.ties is not None and self.ties.neighbours
-
-    @cached_property
-    def independent(self) -> Summation:
-        """Sums over the independent levels, or blocks of levels, of each row."""
-        if self.ties is None:
-            return self.sums
-        blocks = self.ties.blocks
-        return Summation(blocks[self.sums.index], int(blocks[-1]) + 1)
-
-    @property
-    def m(self) -> int:
-        """Number of levels."""
-        return self.sums.size
-
-    @property
-    def q(self) -> int:
-        """Number of random effects of a level."""
-        return len(self.columns)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape (q, m) of an array that holds one number per random effect."""
-        return self.q, self.m
-
-    @property
-    def covariates(self) -> FloatArray:
-        """Covariate of each effect, (n, q)."""
-        ones = np.ones(self.sums.index.size)
-        columns = [ones if c.covariate is None else c.covariate for c in self.columns]
-        return np.column_stack(columns)
-
-    def rows(self, some: IntArray) -> Factor:
-        """The same effects in some rows, where every level occurs."""
-        columns = tuple(column.rows(some) for column in self.columns)
-        return Factor(Summation(self.sums.index[some], self.m), columns, ties=self.ties)
-
-    def levels_of(self, some: IntArray) -> Factor:
-        """The effects of the levels that occur in some rows, there; of all levels if tied."""
-        if self.ties is not None:
-            # Levels without rows still lie between those that have some.
-            return self.rows(some)
-        levels, codes = np.unique(self.sums.index[some], return_inverse=True)
-        columns = tuple(column.rows(some) for column in self.columns)
-        return Factor(Summation(codes.reshape(-1).astype(np.intp), levels.size), columns)
+__all__ = ["Gram", "Latent", "Pair"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +60,23 @@ class Latent:
     pairs : mapping of (f, g), f <= g, to Pair
     random : Latent or None
         The same without fixed effects, where the last factor holds those.
+    iterative : bool
+        Whether its Schur complement is solved by iterations, and not formed.
     """
 
     factors: tuple[Factor, ...]
     n_nested: int
     pairs: Mapping[tuple[int, int], Pair]
     random: Latent | None = None
+    iterative: bool = False
+
+    @cached_property
+    def iterated(self) -> Latent:
+        """The same with a Schur complement that is solved by iterations."""
+        out = replace(self, iterative=True)
+        # What depends on the design alone is found once.
+        out.__dict__.update({k: v for k, v in self.__dict__.items() if k not in out.__dict__})
+        return out
 
     @cached_property
     def random_predictors(self) -> tuple[int, ...]:
@@ -202,6 +97,11 @@ class Latent:
     def crossed(self) -> bool:
         """Whether some factor of random effects is crossed with the nested ones."""
         return any(self.factors[r].fixed is None for r in self.schur_factors)
+
+    @property
+    def dear(self) -> bool:
+        """Whether a factorisation costs so much that steps reuse a nearby one."""
+        return self.crossed and not self.iterative
 
     @cached_property
     def forest(self) -> bool:
@@ -246,6 +146,36 @@ class Latent:
             places = np.concatenate([start + pair.right for pair, start in pairs])
             out.append(Meetings(rows, places, self.schur_size))
         return tuple(out)
+
+    @cached_property
+    def coupling_entries(self) -> Entries:
+        """Of the coupling of all nested factors with the Schur complement, a row for each effect.
+
+        By nested factor, effect of it, crossed factor and effect of that.
+        """
+        rows, columns, start = [], [], 0
+        for f in range(self.n_nested):
+            met = self.meetings[f]
+            q, m = self.factors[f].shape
+            rows += [start + a * m + met.rows for a in range(q)]
+            columns += [met.columns] * q
+            start += q * m
+        return Entries(np.concatenate(rows), np.concatenate(columns), (start, self.schur_size))
+
+    @cached_property
+    def rest_entries(self) -> Entries:
+        """Of the system of the crossed factors: both triangles, by pair of factors and effects."""
+        rows, columns = [], []
+        for r in self.schur_factors:
+            for s in range(r, len(self.factors)):
+                pair = self.pairs[r, s]
+                for c, d in product(range(self.factors[r].q), range(self.factors[s].q)):
+                    left = self.schur_offsets[r] + c * self.factors[r].m + pair.left
+                    right = self.schur_offsets[s] + d * self.factors[s].m + pair.right
+                    rows += [left] if r == s else [left, right]
+                    columns += [right] if r == s else [right, left]
+        size = self.schur_size
+        return Entries(np.concatenate(rows), np.concatenate(columns), (size, size))
 
     def place_of(self, factor: Factor) -> int:
         """Position of one of the factors."""

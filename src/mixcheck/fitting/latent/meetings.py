@@ -13,10 +13,43 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["Meetings"]
+__all__ = ["Entries", "Meetings"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Places of the entries of a sparse matrix, which are found once for many matrices.
+
+    Attributes
+    ----------
+    rows, columns : (E,) int
+        An entry that occurs several times is their sum.
+    shape : tuple of int
+    """
+
+    rows: IntArray
+    columns: IntArray
+    shape: tuple[int, int]
+
+    @cached_property
+    def _by_row(self) -> tuple[IntArray | None, IntArray, IntArray]:
+        """The order of entries by rows, None if it is theirs; columns in it, and starts of rows."""
+        order = np.lexsort((self.columns, self.rows))
+        starts: IntArray = np.zeros(self.shape[0] + 1, dtype=np.int32)
+        starts[1:] = np.cumsum(np.bincount(self.rows, minlength=self.shape[0]))
+        columns: IntArray = self.columns[order].astype(np.int32)
+        same = bool(np.array_equal(order, np.arange(order.size)))
+        return None if same else order, columns, starts
+
+    def matrix(self, values: FloatArray) -> sparse.csr_array:
+        """The matrix of these values, (E,)."""
+        order, columns, starts = self._by_row
+        ordered = values if order is None else values[order]
+        return sparse.csr_array((ordered, columns, starts), shape=self.shape)
 
 
 class _Lists(NamedTuple):

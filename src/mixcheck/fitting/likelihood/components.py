@@ -14,7 +14,8 @@ from scipy import sparse
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.levels import Dependence
-from mixcheck.fitting.latent.layout import Factor, Latent
+from mixcheck.fitting.latent.factors import Factor
+from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.latent.roots import TiedRoot, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich
 from mixcheck.fitting.likelihood.mode import Mode

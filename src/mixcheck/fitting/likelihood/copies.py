@@ -18,8 +18,8 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.block_elimination import BlockElimination, nested_factors
 from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
 from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.mode import Mode, Point, System

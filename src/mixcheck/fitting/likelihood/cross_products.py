@@ -19,7 +19,8 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.directions import scatter_each
-from mixcheck.fitting.latent.layout import Column, Gram, Latent
+from mixcheck.fitting.latent.factors import Column
+from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["Moments", "Products", "Weights", "multiply_design", "orthonormalise", "take_moments"]

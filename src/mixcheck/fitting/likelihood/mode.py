@@ -53,6 +53,9 @@ _DECREMENT = 1e-16
 # precision, by the root of what a row says of its effects: beyond this much, modes are sought
 # more closely.
 _STEEP = 1e4
+# Newton's method squares the decrement: a step from below this ends below 1e-16, and where it is
+# found by iterations there is no factor to look at the end with.
+_LAST_STEP = 1e-9
 # A step this small is probably the last one: third derivatives are then wanted.
 _NEARLY = 1e-3
 # Chord steps must shrink the decrement by this much, or H is factored again.
@@ -208,9 +211,17 @@ def build_system(
     each: bool = False,
 ) -> System | None:
     """``H = Lambda' Z' W Z Lambda + I``, factored; None if not positive; see `factorize`."""
-    gram = problem.latent.gram(curvature.second)
-    factorization = factorize(problem.latent, gram, roots, each=each)
+    latent, second = problem.latent, curvature.second
+    gram = latent.gram(second)
+    convex = latent.iterative and _is_convex(latent, second)
+    factorization = factorize(latent, gram, roots, each=each, convex=convex)
     return None if factorization is None else System(factorization, gram, observed)
+
+
+def _is_convex(latent: Latent, second: Mapping[tuple[int, int], FloatArray]) -> bool:
+    """Whether W is seen to be non-negative, with random effects in one predictor alone."""
+    a, *others = latent.random_predictors
+    return not others and float(second[a, a].min(initial=0.0)) >= 0.0
 
 
 def _newton_system(problem: Problem, roots: Sequence[Root], point: Point) -> System | None:
@@ -297,8 +308,8 @@ def find_mode(
     Mode or None
         None where no finite mode was found, or H is not positive definite there.
     """
-    crossed = problem.latent.crossed
-    stepper = chord if crossed else None
+    dear = problem.latent.dear
+    stepper = chord if dear else None
     fresh: System | None = None
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
     decrement = np.inf
@@ -329,20 +340,24 @@ def find_mode(
         looks += looked
         if advanced is None or looks > _MAX_LOOKS:
             return None
+        if problem.latent.iterative and decrement < _LAST_STEP:
+            return _complete_mode(problem, base, roots, advanced, None, count)
         point, fresh = advanced, None
-        stepper = stepper if crossed else None
+        stepper = stepper if dear else None
     return None
 
 
 def first_effects(problem: Problem, psi: FloatArray) -> list[FloatArray]:
     """Where a search for the modes may begin without any nearby: zeros, or better where it matters.
 
-    Effects of tied levels are many, and far from zero where few rows say much of each. There the
+    Effects of tied levels are many, and far from zero where few rows say much of each; and crossed
+    ones that are solved by iterations are dear to search for. There the
     responses themselves are taken for means: with their predictors ``eta_0`` and the information W
     there, u is that of a normal response, ``H u = Lambda' Z' W (eta_0 - eta)``.
     """
     zeros = problem.latent.zeros()
-    if not problem.latent.tied or problem.latent.random_predictors != (0,):
+    latent = problem.latent
+    if not (latent.tied or latent.iterative) or latent.random_predictors != (0,):
         return zeros
     family, base = problem.family, problem.fixed(psi)
     roots = problem.roots(psi[problem.n_beta :])

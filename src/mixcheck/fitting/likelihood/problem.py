@@ -24,8 +24,9 @@ from mixcheck.errors import OptionError
 from mixcheck.families.family import Derivatives, Family
 from mixcheck.families.responses import Observed, SupportError
 from mixcheck.fitting.latent.elimination_order import lay_out
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor, Latent
+from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.likelihood.log_prior import LogPrior

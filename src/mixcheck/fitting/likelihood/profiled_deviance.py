@@ -27,7 +27,8 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
-from mixcheck.fitting.latent.layout import FixedEffects, Gram, Latent
+from mixcheck.fitting.latent.factors import FixedEffects
+from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.likelihood.cross_products import Moments, Products
 
 __all__ = ["SMALL_SHARE", "Entries", "Profile", "ProfiledDeviance", "newton_step"]

@@ -32,8 +32,9 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.factorization import Factorization
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
-from mixcheck.fitting.latent.layout import Column, Factor, Gram
+from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import Root, scale
 from mixcheck.fitting.latent.small_matrices import solve_upper
 from mixcheck.fitting.likelihood.adjoint import Direct, find_adjoint, largest_variance, pull_back

@@ -22,7 +22,7 @@ from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_variation
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
-from mixcheck.fitting.estimation.one_step import step_from
+from mixcheck.fitting.estimation.one_step import Remainder, step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
@@ -141,7 +141,8 @@ class Refitting(Estimates):
 
         With `one_step` a refit ends after one Newton step from these estimates. Where the
         estimates have a limit, or are found in another way than by such steps (restricted and
-        pseudo-likelihoods, linear mixed models), it is a whole refit.
+        pseudo-likelihoods, linear mixed models but those of many crossed effects), it is a whole
+        refit.
         """
         size = min(_TOGETHER, TOGETHER_ROWS // max(1, self.nobs))
         if size < 2 or self._stacked is None:
@@ -192,13 +193,19 @@ class Refitting(Estimates):
     def _takes_steps(self) -> bool:
         """Whether the estimates of a response may be approximated by a step from these."""
         searched = not self._at_limits and not self.method.joint
-        return searched and not is_profiled(self.problem)
+        return searched and (not is_profiled(self.problem) or self._remainder is not None)
 
     def _step(self, response: FloatArray) -> Self:
         """The fit after one Newton step from these estimates towards those of a response."""
         problem = self._with_estimable(response)
-        optimum = step_from(problem, self.optimum.psi, self._root, self.method.approximation)
+        optimum = step_from(
+            problem, self.optimum.psi, self._root, self.method.approximation, self._remainder
+        )
         return self._again(problem, optimum)
+
+    @cached_property
+    def _remainder(self) -> Remainder | None:
+        return Remainder.of(self.problem, self.optimum.evaluation, self.method.approximation)
 
     def _with_estimable(self, response: ArrayLike) -> Problem:
         """The problem of another response, from which the model can be estimated."""

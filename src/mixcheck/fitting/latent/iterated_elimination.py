@@ -1,0 +1,201 @@
+"""The latent system of crossed factors without a dense matrix: its Schur complement by iterations.
+
+The nested factors are eliminated as in :mod:`mixcheck.fitting.latent.block_elimination`. What they
+leave, ``S = H_RR - sum_f W_fR' W_fR``, is multiplied with and never formed: scaled by the Cholesky
+factors L of its diagonal blocks D, one for each level, ``A = L^-1 S L^-T`` is near the identity
+where levels of crossed factors meet at random, and some ten products solve it.
+
+A log determinant takes more than products. Here it is that of H with S cut down to D, and the
+entries of the inverse are its derivatives. That is not ``log det H``, but what it leaves of it
+hardly moves from one response to another: :mod:`mixcheck.fitting.estimation.one_step` takes it
+from a fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lapack
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate_nested
+from mixcheck.fitting.latent.lanczos import apply_power
+from mixcheck.fitting.latent.layout import Gram, Latent
+from mixcheck.fitting.latent.schur import factor_schur, unflatten
+from mixcheck.fitting.latent.small_matrices import (
+    factor_blocks,
+    log_determinant,
+    multiply,
+    multiply_transposed,
+    solve_lower,
+    solve_upper,
+    transpose,
+)
+
+__all__ = ["IteratedElimination", "iterate"]
+
+# Of the residual of a solution, relative to the right-hand side.
+_TOLERANCE = 1e-6
+# Products after which S is formed and factored.
+_MOST_STEPS = 200
+
+
+def iterate(latent: Latent, system: Gram, *, convex: bool) -> IteratedElimination | None:
+    """Eliminate the nested factors of H; None if it is not positive definite.
+
+    Parameters
+    ----------
+    latent : Latent
+        Its levels are independent.
+    system : Gram
+        H on the pairs of levels that meet; overwritten.
+    convex : bool
+        Whether H is known to be positive definite; else S is formed, to see.
+    """
+    nested = eliminate_nested(latent, system, {})
+    if nested is None:
+        return None
+    lower, coupling = nested
+    schur = None
+    if not convex:
+        schur = factor_schur(latent, coupling, system, {})
+        if schur is None:
+            return None
+    blocks = {}
+    for r in latent.schur_factors:
+        block = factor_blocks(_diagonal_block(latent, coupling, system, r))
+        if block is None:
+            return None
+        blocks[r] = block
+    return IteratedElimination(latent, lower, coupling, schur, system=system, blocks_of_rest=blocks)
+
+
+def _diagonal_block(latent: Latent, coupling: Gram, system: Gram, r: int) -> FloatArray:
+    """The blocks of S of the levels of a factor, (q, q, m)."""
+    out, m = system[r, r].copy(), latent.factors[r].m
+    for f in range(latent.n_nested):
+        squares = multiply_transposed(coupling[f, r], coupling[f, r])
+        for c, d in product(*map(range, out.shape[:2])):
+            out[c, d] -= np.bincount(latent.pairs[f, r].right, squares[c, d], m)
+    return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IteratedElimination(BlockElimination):
+    """Nested factors eliminated, and the rest solved by iterations; a `Factorization`.
+
+    `log_det` is that of H with S cut down to the blocks of its levels, and `inverse_entries` are
+    the derivatives of it. Solutions and roots are those of H itself.
+
+    Attributes
+    ----------
+    system : Gram
+        H_RR on the pairs of levels that meet, among others.
+    blocks_of_rest : dict of int to (q, q, m)
+        Cholesky factors of the blocks D of the levels of each crossed factor in S.
+    """
+
+    system: Gram
+    blocks_of_rest: dict[int, FloatArray]
+
+    @cached_property
+    def _scaled(self) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csc_array]:
+        """``B = L^-1 H_RR L^-T``, ``C = W L^-T`` and C', by which ``A = B - C'C``."""
+        latent, rest, coupled = self.latent, [], []
+        for r in latent.schur_factors:
+            for s in range(r, len(latent.factors)):
+                pair = latent.pairs[r, s]
+                half = solve_lower(self.blocks_of_rest[r][:, :, pair.left], self.system[r, s])
+                block = self._scale_columns(s, half, r)
+                for entry in block.reshape(-1, block.shape[2]):
+                    rest += [entry] if r == s else [entry, entry]
+        for f in range(latent.n_nested):
+            scaled = [
+                self._scale_columns(r, self.coupling[f, r], f).reshape(latent.factors[f].q, -1)
+                for r in latent.schur_factors
+            ]
+            coupled.append(np.concatenate(scaled, axis=1).ravel())
+        C = latent.coupling_entries.matrix(np.concatenate(coupled))
+        return latent.rest_entries.matrix(np.concatenate(rest)), C, C.T
+
+    def _scale_columns(self, r: int, block: FloatArray, f: int) -> FloatArray:
+        """``B L_r^-T`` for B (q_f, q_r, P) on the pairs (f, r)."""
+        lower = self.blocks_of_rest[r][:, :, self.latent.pairs[f, r].right]
+        return transpose(solve_lower(lower, transpose(block)))
+
+    def _multiply_scaled(self, x: FloatArray) -> FloatArray:
+        """``A x``."""
+        B, C, transposed = self._scaled
+        out: FloatArray = B @ x - transposed @ (C @ x)
+        return out
+
+    def _apply(self, flat: FloatArray, power: float) -> FloatArray | None:
+        return apply_power(
+            self._multiply_scaled, flat, power, tolerance=_TOLERANCE, steps=_MOST_STEPS
+        )
+
+    @cached_property
+    def _formed(self) -> FloatArray:
+        """Lower Cholesky factor of S."""
+        formed = self.schur
+        if formed is None:
+            formed = factor_schur(self.latent, self.coupling, self.system, {})
+        if formed is None:
+            raise np.linalg.LinAlgError("a latent system is not positive definite")
+        return formed
+
+    def _rest_log_det(self) -> float:
+        return sum(log_determinant(block) for block in self.blocks_of_rest.values())
+
+    def _solve_rest(self, rhs: list[FloatArray]) -> list[FloatArray]:
+        if self.schur is None:
+            scaled = self._on_blocks(solve_lower, rhs)
+            found = self._apply(np.concatenate([part.ravel() for part in scaled]), -1.0)
+            if found is not None:
+                return self._on_blocks(solve_upper, unflatten(self.latent, found))
+        flat = np.concatenate([part.ravel() for part in rhs])
+        return unflatten(self.latent, lapack.dpotrs(self._formed, flat, lower=1)[0])
+
+    def _root_of_rest(self, white: list[FloatArray]) -> list[FloatArray]:
+        """``L^-T A^(-1/2) e``."""
+        flat = np.concatenate([part.ravel() for part in white])
+        found = None if self.schur is not None else self._apply(flat, -0.5)
+        if found is None:
+            solved = lapack.dtrtrs(self._formed, flat, lower=1, trans=1)[0]
+            return unflatten(self.latent, solved)
+        return self._on_blocks(solve_upper, unflatten(self.latent, found))
+
+    def _on_blocks(
+        self,
+        solve: Callable[[FloatArray, FloatArray], FloatArray],
+        parts: list[FloatArray],
+    ) -> list[FloatArray]:
+        """``L^-1 x`` or ``L^-T x``, level by level."""
+        pairs = zip(self.latent.schur_factors, parts, strict=True)
+        return [solve(self.blocks_of_rest[r], part[:, None])[:, 0] for r, part in pairs]
+
+    def _invert_rest(self, out: Gram) -> Callable[[int], dict[int, FloatArray]]:
+        """``D^-1``, and ``W_fr D_r^-1`` at the pairs (f, r): zero between levels."""
+        latent = self.latent
+        for r in latent.schur_factors:
+            q, m = latent.factors[r].shape
+            identity = np.zeros((q, q, m))
+            for c in range(q):
+                identity[c, c] = 1.0
+            lower = self.blocks_of_rest[r]
+            out[r, r] = solve_upper(lower, solve_lower(lower, identity))
+            for s in range(r + 1, len(latent.factors)):
+                out[r, s] = np.zeros(self.system[r, s].shape)
+
+        def couple(f: int) -> dict[int, FloatArray]:
+            return {
+                r: multiply(self.coupling[f, r], out[r, r][:, :, latent.pairs[f, r].right])
+                for r in latent.schur_factors
+            }
+
+        return couple
