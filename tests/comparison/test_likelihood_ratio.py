@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import chdtrc
 
 import mixcheck as mc
+from mixcheck.comparison.chi_bar_square import half_and_half
 
 from .conftest import Known, N, Unconverged, X, fit
 
+VALIDATION = Path(__file__).parents[2] / "validation"
 GAUSSIAN_TOLERANCE = 1e-6
 # lme4's optimiser stops about 1e-5 before the optimum in Poisson and binomial models.
 LME4_TOLERANCE = 5e-5
@@ -200,3 +207,99 @@ def test_as_text_and_html(days):
     assert "Null hypothesis" in str(test)
     assert "42.1" in str(test)
     assert "&lt; 0.001" in test._repr_html_()
+
+
+LIMITS = json.loads((VALIDATION / "comparison" / "limits.json").read_text())
+TICKS, HERDS = "TICKS ~ YEAR + (1 | BROOD)", "incidence / size ~ period + (1 | herd)"
+AGAINST = {
+    "nbinom1": (TICKS, "ticks", {"family": "nbinom1"}, "dispersion"),
+    "nbinom2": (TICKS, "ticks", {"family": "nbinom2"}, "dispersion"),
+    "zero_inflated_poisson": (TICKS, "ticks", {"family": "poisson", "zi": "~ 1"}, "zero part"),
+    "betabinomial": (HERDS, "herds", {"family": "betabinomial"}, "dispersion"),
+}
+
+
+@pytest.mark.parametrize("name", AGAINST)
+@pytest.mark.filterwarnings("ignore::mixcheck.BoundaryWarning")
+def test_families_against_their_limits_as_in_glmmtmb(name):
+    """Twice the difference of glmmTMB's log-likelihoods, half of it on no degree of freedom."""
+    formula, case, options, part = AGAINST[name]
+    data = mc.datasets.load({"ticks": "grouseticks", "herds": "cbpp"}[case])
+    limit = {"ticks": "poisson", "herds": "binomial"}[case]
+    test = mc.lrt(mc.glmm(formula, data, family=limit), mc.glmm(formula, data, **options))
+    known = 2.0 * (LIMITS[case][name] - LIMITS[case][limit])
+    assert test.statistic == pytest.approx(known, abs=LME4_TOLERANCE)
+    assert test.boundary
+    assert test.weights == ((0, 0.5), (1, 0.5))
+    assert test.pvalue == pytest.approx(0.5 * chdtrc(1, known), rel=1e-4)
+    assert f"{name} is {limit}, at the end of its {part}." in str(test).replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def poisson_data() -> pd.DataFrame:
+    """Poisson counts in 20 groups."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(20), 6), "x": rng.normal(size=120)})
+    data["y"] = rng.poisson(np.exp(0.6 + 0.4 * data["x"] + 0.4 * rng.normal(size=20)[data["g"]]))
+    return data
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_what_is_new_beside_a_limit(poisson_data):
+    """Fixed effects add degrees of freedom; of two boundaries the largest p-value is taken."""
+    small = mc.glmm("y ~ 1 + (1 | g)", poisson_data, family="poisson")
+    sloped = mc.glmm("y ~ x + (1 | g)", poisson_data, family="nbinom2")
+    assert mc.lrt(small, sloped).weights == ((1, 0.5), (2, 0.5))
+    assert "nbinom2 is poisson" in mc.lrt(small, sloped).null
+    assert "1 further fixed effect is zero" in mc.lrt(small, sloped).null
+    both = mc.lrt(small, mc.glmm("y ~ 1 + (1 | g)", poisson_data, family="nbinom2", zi="~ 1"))
+    assert both.weights == ((1, 0.5), (2, 0.5))
+    assert "several parameters are on their boundary at once" in both.notes[0]
+    plain = mc.lrt(small, sloped, boundary="chi-square")
+    assert plain.weights == ((2, 1.0),)
+    assert "conservative" in plain.notes[0]
+    with pytest.raises(mc.ComparisonError, match="not the other way round"):
+        mc.lrt(mc.glmm("y ~ 1 + (1 | g)", poisson_data, family="nbinom2"), small)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+def test_limits_that_leave_parameters_without_meaning(poisson_data):
+    """Slopes of a dispersion do not exist where it has vanished; without an intercept it cannot."""
+    small = mc.glmm("y ~ x + (1 | g)", poisson_data, family="poisson")
+    for options in ({"family": "nbinom2", "dispersion": "~ x"}, {"family": "poisson", "zi": "~ x"}):
+        wide = mc.glmm("y ~ x + (1 | g)", poisson_data, **options)
+        with pytest.raises(mc.ComparisonError, match=r"does not exist.*write mixcheck.bootstrap"):
+            mc.lrt(small, wide)
+    found = mc.bootstrap_lrt(small, wide, draws=19, seed=1)
+    assert found.asymptotic_pvalue is None
+    assert found.bartlett_pvalue is None
+    assert 0.05 <= found.pvalue <= 1.0
+    lost = mc.glmm("y ~ x + (1 | g)", poisson_data, family="poisson", zi="~ 0 + x")
+    with pytest.raises(mc.ComparisonError, match="without an intercept the zero part cannot"):
+        mc.lrt(small, lost)
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.MixcheckWarning")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"family": "nbinom1"},
+        {"family": "nbinom2"},
+        pytest.param({"family": "poisson", "zi": "~ 1"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_level_of_families_against_their_limits(options):
+    """Of 400 Poisson data sets 5 and 20 % are rejected, and half have no gain, to 3 errors."""
+    rng = np.random.default_rng(11)
+    data = pd.DataFrame({"g": np.repeat(np.arange(20), 15)})
+    data["y"] = rng.poisson(np.exp(1.0 + 0.4 * rng.normal(size=20)[data["g"]]))
+    small = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    wide = mc.glmm("y ~ 1 + (1 | g)", data, **options)
+    test, mixture = mc.bootstrap_lrt(small, wide, draws=400, seed=1), half_and_half(0)
+    assert not test.failures
+    pvalues = np.array([mixture.sf(value) for value in test.statistics])
+    for level in (0.05, 0.2):
+        share = np.mean(pvalues < level)
+        assert abs(share - level) < 3 * np.sqrt(level * (1 - level) / 400), (level, share)
+    assert abs(np.mean(test.statistics < 1e-4) - 0.5) < 3 * np.sqrt(0.25 / 400)

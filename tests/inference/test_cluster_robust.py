@@ -102,3 +102,75 @@ def test_what_is_refused(data: pd.DataFrame) -> None:
     one = mc.glmm("y ~ x + (1 | site)", data.assign(all="a"))
     with pytest.raises(OptionError, match="one level only"):
         one.coefficients(cluster="all")
+
+
+def test_a_joint_test_is_htz_of_clubsandwich(data: pd.DataFrame) -> None:
+    """Exactly for least squares; for a mixed model up to the root of a matrix."""
+    for formula, name, near in (("y ~ x + z", "ols", 1e-6), ("y ~ x + z + (1 | g)", "mixed", 0.05)):
+        fit = mc.glmm(formula, data, reml=name == "mixed")
+        known = STORED[name]["joint"]
+        found = fit.f_test("x, z", cluster="site").iloc[0]
+        assert found["df"] == known["df"]
+        for column in ("statistic", "df_denominator", "pvalue"):
+            assert found[column] == pytest.approx(known[column], rel=near), (name, column)
+
+
+def test_one_contrast_has_the_degrees_of_freedom_of_its_t() -> None:
+    """HTZ of one is Bell and McCaffrey's; of several it is the sum over pairs written out."""
+    rng = np.random.default_rng(8)
+    half = rng.normal(size=(9, 3, 6))
+    known = ClusterRobust(np.zeros((9, 3)), half @ half.swapaxes(1, 2))
+    row = np.array([[1.0, -0.5, 0.2]])
+    assert known.joint(row) == pytest.approx((known.df(row)[0], 1.0), rel=1e-10)
+    L = rng.normal(size=(2, 3))
+    values, vectors = np.linalg.eigh(L @ known.root @ known.root.T @ L.T)
+    units = (vectors / np.sqrt(values)).T @ L
+    w = np.array([[a @ known.root.T @ c for a in known.adjustments] for c in units])
+    J, every = known.shares, range(9)
+
+    def cov(s: int, g: int, t: int, h: int) -> float:
+        return float(w[s, g] @ ((g == h) * J[g] - J[g] @ J[h]) @ w[t, h])
+
+    total = sum(
+        cov(s, g, s, h) * cov(t, g, t, h) + cov(s, g, t, h) * cov(t, g, s, h)
+        for s in (0, 1)
+        for t in (0, 1)
+        for g in every
+        for h in every
+    )
+    v = 6.0 / total
+    assert known.joint(L) == pytest.approx((v - 1.0, (v - 1.0) / v), rel=1e-9)
+
+
+def test_every_table_takes_clusters(data: pd.DataFrame) -> None:
+    """Terms are their t squared, intervals those of the coefficients; other tests refuse."""
+    fit = mc.glmm("y ~ x + z + (1 | g)", data, reml=True)
+    table = fit.coefficients(cluster="site")
+    terms = fit.anova(cluster="site")
+    np.testing.assert_allclose(terms["statistic"], table.loc[["x", "z"], "statistic"] ** 2)
+    np.testing.assert_allclose(terms["df_denominator"], table.loc[["x", "z"], "df"])
+    assert terms.attrs["ddf"] == "cluster site"
+    pd.testing.assert_frame_equal(fit.conf_int(cluster="site"), table[["low", "high"]])
+    every = fit.conf_int(cluster="site", parameters="all")
+    pd.testing.assert_frame_equal(every.loc[table.index], table[["low", "high"]])
+    random = fit.conf_int(parameters="random")
+    pd.testing.assert_frame_equal(every.loc[random.index], random)
+    full = mc.glmm("y ~ x + z + (1 | g)", data)
+    with pytest.raises(OptionError, match=r"cluster='site' belongs to test=\"wald\""):
+        full.f_test("x", test="lrt", cluster="site")
+    with pytest.raises(OptionError, match=r"cluster='site' belongs to method=\"wald\""):
+        full.conf_int(method="profile", cluster="site")
+
+
+def test_level_of_a_joint_test_with_few_clusters() -> None:
+    """Two of three slopes that differ between 10 groups: 5 % to three errors, Wald's z far more."""
+    rejected = {"robust": 0, "model": 0}
+    for k in range(300):
+        rng = np.random.default_rng([6, k])
+        g, X = np.repeat(np.arange(10), 8), rng.normal(size=(80, 2))
+        y = rng.normal(size=80) + np.sum(X * rng.normal(size=(10, 2))[g], axis=1)
+        fit = mc.glmm("y ~ a + b", pd.DataFrame({"y": y, "a": X[:, 0], "b": X[:, 1], "g": g}))
+        rejected["robust"] += fit.f_test("a, b", cluster="g")["pvalue"].item() < 0.05
+        rejected["model"] += fit.f_test("a, b")["pvalue"].item() < 0.05
+    assert rejected["robust"] / 300 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+    assert rejected["model"] / 300 > 0.2

@@ -40,11 +40,11 @@ def test_average_slope_of_a_logit(fit: mc.GLMM) -> None:
     gradient = ((d * (1.0 - 2.0 * p) * beta[j])[:, None] * X + d[:, None] * np.eye(4)[j]).mean(
         axis=0
     )
-    found = mc.slopes(fit, "x")
+    found = mc.slopes(fit, "x", ddf="containment")
     assert found.estimate[0] == pytest.approx(beta[j] * d.mean(), rel=1e-8)
     error = np.sqrt(gradient @ fit.cov_params().to_numpy() @ gradient)
     assert found.std_error[0] == pytest.approx(error, rel=1e-7)
-    link = mc.slopes(fit, "x", scale="link")
+    link = mc.slopes(fit, "x", scale="link", ddf="containment")
     assert link.estimate[0] == pytest.approx(beta[j], rel=1e-9)
     assert link.std_error[0] == pytest.approx(fit.bse["x"], rel=1e-7)
 
@@ -90,7 +90,7 @@ def test_comparisons_of_numbers(fit: mc.GLMM, data: pd.DataFrame) -> None:
     found = mc.comparisons(fit, "x", change=2)
     assert found.estimate[0] == pytest.approx(up - own)
     assert found.labels["contrast"].tolist() == ["+2"]
-    link = mc.comparisons(fit, "x", change=(-1, 1), scale="link")
+    link = mc.comparisons(fit, "x", change=(-1, 1), scale="link", ddf="containment")
     assert link.estimate[0] == pytest.approx(2.0 * fit.params["x"])
     assert link.std_error[0] == pytest.approx(2.0 * fit.bse["x"], rel=1e-6)
 

@@ -7,6 +7,11 @@ d$g <- paste0(d$site, c("a", "b")[1 + seq_len(nrow(d)) %% 2])
 d$z <- round(rnorm(9), 2)[as.integer(factor(d$site))]
 d$x <- round(rnorm(nrow(d)), 2)
 d$y <- round(1 + 0.5 * d$x + rnorm(9)[as.integer(factor(d$site))] + rnorm(nrow(d)) * (1 + (d$z > 0)), 3)
+joint <- function(m, cluster) {
+  w <- Wald_test(m, constraints = constrain_zero(2:3, coefs = if (inherits(m, "lm")) coef(m) else fixef(m)),
+    vcov = vcovCR(m, cluster = cluster, type = "CR2"), test = "HTZ")
+  list(statistic = w$Fstat, df = w$df_num, df_denominator = w$df_denom, pvalue = w$p_val)
+}
 table <- function(m, cluster) {
   V <- vcovCR(m, cluster = cluster, type = "CR2")
   t <- coef_test(m, vcov = V, test = "Satterthwaite")
@@ -17,5 +22,6 @@ mixed <- lmer(y ~ x + z + (1 | g), d, REML = TRUE,
   control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = 1e-3, rhoend = 1e-12)))
 write_json(list(versions = list(lme4 = as.character(packageVersion("lme4")),
   clubSandwich = as.character(packageVersion("clubSandwich"))), data = as.list(d),
-  ols = table(ols, d$site), mixed = table(mixed, d$site)),
+  ols = c(table(ols, d$site), joint = list(joint(ols, d$site))),
+  mixed = c(table(mixed, d$site), joint = list(joint(mixed, d$site)))),
   "validation/inference/cluster_robust.json", digits = NA, auto_unbox = TRUE)

@@ -1,6 +1,6 @@
 """Coverage of the intervals of a fit, in small designs.
 
-    python validation/inference/coverage.py --only gaussian_6x8 --methods wald --replicates 200
+    python validation/inference/coverage.py --only gaussian_6x8 --methods default --replicates 200
 
 Data set number k of a design depends on its name and on k alone, so that the study runs in pieces:
 a piece replaces the stored rows of its design and methods. Each row of `coverage.json` is a design,
@@ -81,7 +81,11 @@ Intervals = Callable[[mc.GLMM, int], pd.DataFrame]
 
 
 def _wald(ddf: str) -> Intervals:
-    return lambda fit, _: fit.conf_int(parameters="all", ddf=ddf)
+    return lambda fit, _: fit.conf_int(method="wald", parameters="all", ddf=ddf)
+
+
+def _default(fit: mc.GLMM, _: int) -> pd.DataFrame:
+    return fit.conf_int(parameters="all")
 
 
 def _profile(fit: mc.GLMM, _: int) -> pd.DataFrame:
@@ -95,9 +99,10 @@ def _bootstrap(interval: str) -> Intervals:
 
 
 METHODS: dict[str, Intervals] = {
-    "default": _wald("auto"),
+    "default": _default,
     "normal": _wald("normal"),
     "satterthwaite": _wald("satterthwaite"),
+    "restricted-containment": _wald("restricted-containment"),
     "containment": _wald("containment"),
     "between-within": _wald("between-within"),
     "profile": _profile,
@@ -105,7 +110,8 @@ METHODS: dict[str, Intervals] = {
     "basic": _bootstrap("basic"),
 }
 GROUPS = {
-    "wald": ("default", "normal", "satterthwaite", "containment", "between-within"),
+    "default": ("default",),
+    "wald": ("normal", "satterthwaite", "restricted-containment", "containment", "between-within"),
     "profile": ("profile",),
     "bootstrap": ("percentile", "basic"),
 }

@@ -15,11 +15,12 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NUMBER, Finite, list_of, stored_as
 from mixcheck.comparison.boundary import boundary_reference
+from mixcheck.comparison.chi_bar_square import ChiBarSquare
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
-from mixcheck.errors import MixcheckError, OptionError
+from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_progress, require_whole, require_workers
 from mixcheck.parallel import Progress, map_batches
 from mixcheck.port import (
@@ -70,11 +71,12 @@ class BootstrapRatio(Record):
         Simulated statistics in the order of the data sets; nan where a refit failed.
     mean : float
         Their mean, zeros included and failures left out.
-    asymptotic_pvalue : float
-        That of `mixcheck.lrt`.
+    asymptotic_pvalue : float or None
+        That of `mixcheck.lrt`; None where the distribution of the statistic is not known.
     bartlett_statistic, bartlett_pvalue : float or None
         The statistic scaled so that its simulated mean is that of the asymptotic distribution,
-        and its p-value by that distribution; None where the simulated mean is zero.
+        and its p-value by that distribution; None where the simulated mean is zero, and where
+        that distribution is not known.
     seed : int
     notes : tuple of str
     """
@@ -90,7 +92,7 @@ class BootstrapRatio(Record):
     stopped: bool
     statistics: FloatArray = field(metadata=stored_as(list_of(NUMBER)))
     mean: float
-    asymptotic_pvalue: float
+    asymptotic_pvalue: Finite | None
     bartlett_statistic: Finite | None
     bartlett_pvalue: Finite | None
     seed: int
@@ -149,12 +151,13 @@ def bootstrap_lrt(
 
     Data sets are simulated from the smaller model with new random effects, and both models are
     fitted to each, starting from their fits to the data. The p-value needs no asymptotic
-    distribution: few groups, variances at zero and any number of new terms are all allowed.
+    distribution: few groups, variances at zero, families against their limits and any number of
+    new terms are all allowed.
 
     Parameters
     ----------
     smaller, larger : Comparable and Refittable
-        Nested, and fitted to the same data with one family, link and method.
+        Nested as for `mixcheck.lrt`, and fitted to the same data with one link and method.
     draws : int
         Largest number of simulated data sets.
     seed : int, optional
@@ -319,8 +322,8 @@ def _summarise(
     usable = statistics[~np.isnan(statistics)]
     mean = float(usable.mean()) if usable.size else math.nan
     failures = tuple(Counter(row for row in rows if isinstance(row, str)).most_common())
-    mixture = boundary_reference(smaller, larger).mixture
-    scaled = observed * mixture.mean / mean if mean > 0.0 else None
+    mixture = _asymptotic(smaller, larger)
+    scaled = observed * mixture.mean / mean if mixture is not None and mean > 0.0 else None
     return BootstrapRatio(
         null=null_words(smaller, larger),
         statistic=observed,
@@ -336,12 +339,20 @@ def _summarise(
         stopped=stopped,
         statistics=statistics,
         mean=mean,
-        asymptotic_pvalue=mixture.sf(observed),
+        asymptotic_pvalue=None if mixture is None else mixture.sf(observed),
         bartlett_statistic=scaled,
-        bartlett_pvalue=None if scaled is None else mixture.sf(scaled),
+        bartlett_pvalue=None if mixture is None or scaled is None else mixture.sf(scaled),
         seed=seed,
         notes=_notes(smaller, larger, failures, stopped, used, draws),
     )
+
+
+def _asymptotic(smaller: Comparable, larger: Comparable) -> ChiBarSquare | None:
+    """The distribution of `mixcheck.lrt`; None where it is not known."""
+    try:
+        return boundary_reference(smaller, larger).mixture
+    except ComparisonError:
+        return None
 
 
 def _notes(

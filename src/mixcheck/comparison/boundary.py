@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from mixcheck.comparison.chi_bar_square import (
     orthant_mixture,
 )
 from mixcheck.comparison.column_space import spans
-from mixcheck.comparison.nesting import added_random, known_effects
+from mixcheck.comparison.nesting import added_random, known_effects, part_words, vanishing_parts
 from mixcheck.errors import ComparisonError
 from mixcheck.port import Comparable, Covarying
 
@@ -42,14 +43,15 @@ class Reference:
 def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
     """The limit of the likelihood-ratio statistic of nested models.
 
-    New variances are half-lines, whatever else is new (fixed effects, covariances with
-    effects of the simpler model) is free and adds degrees of freedom. The variances of the
-    simpler model must be positive.
+    New variances are half-lines, and so are a dispersion and a zero inflation at whose end the
+    family is the simpler one; whatever else is new (fixed effects, covariances with effects of
+    the simpler model) is free and adds degrees of freedom. The variances of the simpler model
+    must be positive.
 
     Raises
     ------
     ComparisonError
-        If a new term has correlations that do not exist under the null hypothesis (Davies 1977).
+        If something new has parameters that do not exist under the null hypothesis (Davies 1977).
 
     References
     ----------
@@ -58,6 +60,9 @@ def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
     Cournede & Kuhn (2019), Computational Statistics and Data Analysis 135, 107-122.
     """
     df = larger.n_parameters - smaller.n_parameters
+    vanishing = vanishing_parts(smaller, larger)
+    if vanishing:
+        return _at_limit_of_family(smaller, larger, vanishing, df)
     if not added_random(smaller, larger):
         return Reference(chi_square(df))
     if not isinstance(larger, Covarying):
@@ -90,6 +95,26 @@ def boundary_reference(smaller: Comparable, larger: Comparable) -> Reference:
     if mixture.error:
         reason += f", by simulation with a standard error of {mixture.error:.1g}"
     return Reference(mixture, reason)
+
+
+def _at_limit_of_family(
+    smaller: Comparable, larger: Comparable, vanishing: Sequence[str], df: int
+) -> Reference:
+    """Where one or more predictors of the larger model are at an end of their range."""
+    for name in vanishing:
+        grouped = any(term.startswith(f"{name}: ") for term in larger.random_terms)
+        if larger.fixed_matrices[name].shape[1] > 1 or grouped:
+            raise ComparisonError(
+                f"where the {part_words(name)} of the larger model is at its end, what it depends on does not "
+                "exist, so that the likelihood ratio has no known distribution under the simpler "
+                "model; write mixcheck.bootstrap_lrt"
+            )
+    if len(vanishing) > 1 or added_random(smaller, larger):
+        return _bound(df, "several parameters are on their boundary at once")
+    return Reference(
+        half_and_half(df - 1),
+        f"Under the null hypothesis the {part_words(vanishing[0])} of the larger model is at an end",
+    )
 
 
 def new_effects(smaller: Comparable, larger: Comparable) -> list[tuple[str, int]]:

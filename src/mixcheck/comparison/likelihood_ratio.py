@@ -15,6 +15,8 @@ from mixcheck.comparison.nesting import (
     added_random,
     contains,
     covariance_parameters,
+    part_words,
+    vanishing_parts,
     why_not_nested,
 )
 from mixcheck.comparison.record import Record
@@ -39,9 +41,10 @@ _ABSOLUTE_ERROR = 1e-6
 _RELATIVE_ERROR = 1e-8
 
 _PLAIN = (
-    "The larger model has further random effects, and a variance of zero lies on the boundary of "
-    "what is possible: the chi-square distribution then gives a p-value that is too large, about "
-    "twice the right one for a single variance. The test is conservative."
+    "Under the null hypothesis a variance is zero, or another parameter at an end of its range, "
+    "which is the boundary of what is possible: the chi-square distribution then gives a p-value "
+    "that is too large, about twice the right one for a single such parameter. The test is "
+    "conservative."
 )
 
 
@@ -61,7 +64,8 @@ class LikelihoodRatio(Record):
     pvalue : float
         From the distribution that `weights` describe.
     boundary : bool
-        Whether a variance lies on its boundary under the null hypothesis.
+        Whether a variance, a dispersion or a zero inflation lies on its boundary under the null
+        hypothesis.
     weights : tuple of (int, float)
         The reference distribution: degrees of freedom of chi-squares and their weights.
     weight_error : float
@@ -119,12 +123,14 @@ def lrt(
     Parameters
     ----------
     smaller, larger : Comparable
-        Fitted to the same data, with one family, link and method.
+        Fitted to the same data, with one link and method. Families are one, or that of the
+        smaller model is a limit of the larger one's: Poisson of a negative binomial, binomial of
+        a beta-binomial, Gaussian of a t, any family of its zero inflation.
     boundary : {"chi-bar-square", "chi-square"}, optional
         The distribution of the statistic under the null hypothesis. By default it follows from
-        what differs: where the larger model has further random effects, a variance of zero lies
-        on the boundary and the distribution is a mixture of chi-squares; otherwise it is the
-        chi-square, as it is wherever ``"chi-square"`` is asked for.
+        what differs: where the larger model has further random effects, or a further dispersion
+        or zero inflation, the null hypothesis lies on the boundary and the distribution is a
+        mixture of chi-squares; otherwise it is the chi-square, as it is wherever ``"chi-square"`` is asked for.
 
     Returns
     -------
@@ -140,8 +146,9 @@ def lrt(
 
     Notes
     -----
-    One new variance, beside q new covariances and fixed effects, gives equal parts of
-    chi-squares with q and q + 1 degrees of freedom. Several new independent variances give
+    One new variance, or one dispersion or zero inflation at whose end the family is that of the
+    smaller model, beside q new covariances and fixed effects, gives equal parts of chi-squares
+    with q and q + 1 degrees of freedom. Several new independent variances give
     weights that depend on the covariance of their estimates. Several correlated random effects
     that are new at once give a p-value that is only known to be no larger than the one
     reported, as the notes of the result then say. All of it holds for many groups, and where
@@ -149,8 +156,8 @@ def lrt(
 
     References
     ----------
-    Self & Liang (1987), Journal of the American Statistical Association 82, 605-610; Stram &
-    Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
+    Chernoff (1954), Annals of Mathematical Statistics 25, 573-578; Self & Liang (1987), Journal
+    of the American Statistical Association 82, 605-610; Stram & Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
     Statistics and Data Analysis 135, 107-122.
 
     Examples
@@ -168,7 +175,7 @@ def lrt(
     simple, wide = require_nested(smaller, larger, "lrt")
     statistic = likelihood_ratio(simple, wide)
     df = wide.n_parameters - simple.n_parameters
-    on_boundary = bool(added_random(simple, wide))
+    on_boundary = bool(added_random(simple, wide) or vanishing_parts(simple, wide))
     plain = Reference(chi_square(df), _PLAIN if on_boundary else "")
     reference = plain if boundary == "chi-square" else boundary_reference(simple, wide)
     return LikelihoodRatio(
@@ -249,8 +256,13 @@ def null_words(smaller: Comparable, larger: Comparable) -> str:
 
 
 def _parameter_words(smaller: Comparable, larger: Comparable) -> str:
-    parts = []
+    parts, vanishing = [], vanishing_parts(smaller, larger)
+    if vanishing:
+        families = (model.description.get("family") for model in (larger, smaller))
+        ends = " and ".join(part_words(name) for name in vanishing)
+        parts.append("{} is {}, at the end of its {}".format(*families, ends))
     fixed = added_fixed(smaller, larger)
+    fixed -= sum(int(larger.fixed_matrices[name].shape[1]) for name in vanishing)
     if fixed:
         parts.append(f"{fixed} further fixed effect{'s are' if fixed > 1 else ' is'} zero")
     terms = added_random(smaller, larger)

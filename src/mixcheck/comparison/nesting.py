@@ -20,6 +20,8 @@ __all__ = [
     "contains",
     "covariance_parameters",
     "known_effects",
+    "part_words",
+    "vanishing_parts",
     "why_not_nested",
 ]
 
@@ -33,15 +35,30 @@ def why_not_nested(smaller: Comparable, larger: Comparable) -> str:
     The columns of each matrix of fixed effects must lie in the space of the larger model's,
     and those of each random term in that of one term of the larger model whose grouping factor
     divides the rows alike. Names of columns, factors, levels and terms play no part, and neither
-    does the order of the rows.
+    does the order of the rows. The family of the smaller model may be a limit of the larger one's.
     """
     narrow, wide = _facts(smaller, larger), _facts(larger, larger)
+    vanishing = vanishing_parts(smaller, larger)
     return (
-        _other_likelihood(smaller, larger)
+        _other_likelihood(smaller, larger, _BESIDE_FAMILY if vanishing else _LIKELIHOOD)
         or _fixed_outside(narrow, wide)
+        or _cannot_vanish(wide, vanishing)
         or _random_outside(narrow, wide)
         or _not_larger(smaller, larger)
     )
+
+
+def vanishing_parts(smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
+    """Predictors of the larger model at whose ends its family is the smaller model's.
+
+    Such as the dispersion of a negative binomial that comes to a Poisson; none where the families
+    are one, or where one is no limit of the other.
+    """
+    family, other = (port_of(model).description.get("family") for model in (smaller, larger))
+    if family == other or not isinstance(larger, Traceable) or family not in larger.family_limits:
+        return ()
+    known = port_of(smaller).fixed_matrices
+    return tuple(name for name in port_of(larger).fixed_matrices if name not in known)
 
 
 def contains(larger: Comparable, smaller: Comparable) -> bool:
@@ -201,6 +218,19 @@ def _fixed_outside(smaller: _Facts, larger: _Facts) -> str:
             )
         if not _same_origin(smaller, larger, name):
             return f"they differ in an offset or a precision ({name})"
+    return ""
+
+
+def part_words(name: str) -> str:
+    """What a predictor is called in a sentence."""
+    return {"zi": "zero part", "df": "degrees of freedom"}.get(name, name)
+
+
+def _cannot_vanish(larger: _Facts, vanishing: Sequence[str]) -> str:
+    for name in vanishing:
+        X = larger.fixed[name]
+        if not spans(X, np.ones((len(X), 1))):
+            return f"without an intercept the {part_words(name)} cannot vanish in all rows"
     return ""
 
 

@@ -15,7 +15,7 @@ from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NUMBER, map_of, stored_as
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.level_matching import level_places
-from mixcheck.comparison.nesting import contains, why_not_nested
+from mixcheck.comparison.nesting import contains, vanishing_parts, why_not_nested
 from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import (
     formula_of,
@@ -258,6 +258,11 @@ def _nested_words(smaller: Comparable, larger: Comparable, *, equal: bool) -> st
         return (
             f"{label_of(smaller)!r} is a special case or a limit of {label_of(larger)!r}, and "
             "Vuong's test is for models that are not nested; compare them by mixcheck.compare"
+        )
+    if vanishing_parts(smaller, larger):
+        return (
+            f"{label_of(smaller)!r} is a limit of {label_of(larger)!r}, and Vuong's test is for "
+            "models that are not nested; write lrt(smaller, larger), or bootstrap_lrt"
         )
     return (
         f"{label_of(smaller)!r} is nested in {label_of(larger)!r}, and Vuong's test is for models "

@@ -339,8 +339,9 @@ def _remarks(
     remarks += _changed(named)
     if any(test.ratio is not None and test.ratio.boundary for test in tests.values()):
         remarks.append(
-            "Where a test adds random effects, a variance of zero lies on the boundary: its "
-            "p-value is that of a mixture of chi-squares, as mixcheck.lrt explains."
+            "Where a test adds random effects, or a dispersion or zero part that may vanish, its "
+            "null hypothesis lies on the boundary: its p-value is that of a mixture of "
+            "chi-squares, as mixcheck.lrt explains."
         )
     return tuple(remarks)
 

@@ -27,6 +27,8 @@ __all__ = ["ClusterRobust"]
 
 # A direction of which a cluster has all but this share of the information is told by it alone.
 _ALONE = 1e-8
+# Directions of contrasts whose variance is a smaller share of the largest are combinations.
+_SINGULAR = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +111,31 @@ class ClusterRobust:
     def joint(self, L: FloatArray) -> tuple[float, float]:
         """Degrees of freedom of the denominator, and scale, of an F statistic of all contrasts.
 
-        Those of Hotelling's statistic, ``v - q + 1`` and ``(v - q + 1) / v``, for q contrasts and
-        the smallest df v of uncorrelated ones; NaN where v is too small.
+        The covariance D of q contrasts, which under the model are uncorrelated with variance one,
+        is taken for a Wishart matrix over its degrees of freedom v, so that the statistic is
+        Hotelling's, with ``v - q + 1`` and ``(v - q + 1) / v``: v is ``q (q + 1) / sum var D_st``
+        (HTZ of Pustejovsky and Tipton). With ``t_gs = w_gs' z_g`` as in `df`, for contrast s,
+        ``var D_st = sum_gh cov(t_gs, t_hs) cov(t_gt, t_ht) + cov(t_gs, t_ht) cov(t_gt, t_hs)``.
+        NaN where v is too small.
+
+        Parameters
+        ----------
+        L : (k, p)
         """
         values, vectors = np.linalg.eigh(L @ self.root @ self.root.T @ L.T)
-        turned = vectors[:, values > 1e-12 * values[-1]].T @ L
-        v, q = float(self.df(turned).min()), len(turned)
+        kept = values > _SINGULAR * values[-1]
+        turned = (vectors[:, kept] / np.sqrt(values[kept])).T @ L
+        w = np.einsum("gab,sb->sga", self.adjustments, turned @ self.root)
+        # cov(t_gs, t_ht) is a_gst - b_gs' b_gt for one cluster, and -b_gs' b_ht for two.
+        b = np.einsum("gab,sgb->sga", self.shares, w)
+        a = np.einsum("sga,tga->stg", w, b)
+        inner = np.einsum("sga,tga->stg", b, b)
+        B = np.einsum("sga,tgb->stab", b, b)
+        same, lost = a.diagonal().T, inner.diagonal().T
+        alike = np.einsum("sg,tg->", same, same) - 2.0 * np.einsum("sg,tg->", same, lost)
+        across = np.sum(a * a) - 2.0 * np.sum(a * inner)
+        total = alike + across + np.sum(B * B) + np.einsum("stab,stba->", B, B)
+        q = len(turned)
+        v = q * (q + 1.0) / float(total)
         left = v - q + 1.0
         return (left, left / v) if left > 0.0 else (np.nan, np.nan)

@@ -22,7 +22,7 @@ from scipy import sparse
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["RandomColumns", "containment_df"]
+__all__ = ["RandomColumns", "added_rank", "containment_df"]
 
 # What is left of a column within the levels, of its length, where it is contained in them.
 _CONTAINED = 1e-7
@@ -83,17 +83,17 @@ def containment_df(
         for Z in parts:
             inside = _is_contained(X, term.codes, Z)
             if inside.any():
-                own = float(_rank_beside(X, [RandomColumns(term.codes, Z)]))
+                own = float(added_rank(X, [RandomColumns(term.codes, Z)]))
                 out[inside] = np.minimum(out[inside], own)
             found |= inside
         if len(parts) > 1 and not found.all():
             inside = _is_contained(X, term.codes, term.Z) & ~found
             if inside.any():
-                each = _rank_beside(X, [term]) / term.Z.shape[1]
+                each = added_rank(X, [term]) / term.Z.shape[1]
                 out[inside] = np.minimum(out[inside], each)
     rest = np.isinf(out)
     if rest.any():
-        out[rest] = (n if total is None else total) - p - _rank_beside(X, terms)
+        out[rest] = (n if total is None else total) - p - added_rank(X, terms)
     known: FloatArray = np.maximum(out, 1.0)
     return known
 
@@ -130,10 +130,16 @@ def _products(codes: IntArray, Z: FloatArray, X: FloatArray) -> FloatArray:
     return np.array(sums).transpose(2, 0, 1)
 
 
-def _rank_beside(X: FloatArray, terms: Sequence[RandomColumns]) -> int:
-    """What the random effects add to the rank of X: ``rank [X Z] - p``.
+def added_rank(X: FloatArray, terms: Sequence[RandomColumns]) -> int:
+    """What random effects add to the rank of a model matrix of full rank: ``rank [X Z] - p``.
 
     Of several terms with very many levels the most that it can be.
+
+    Examples
+    --------
+    >>> g = np.repeat(np.arange(6), 2)
+    >>> added_rank(np.column_stack([np.ones(12), g % 2]), [RandomColumns(g, np.ones((12, 1)))])
+    4
     """
     if not terms:
         return 0

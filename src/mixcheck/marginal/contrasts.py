@@ -81,8 +81,8 @@ def contrasts(
     >>> found = mc.contrasts(mc.emmeans(fit, "period"), "reference", scale="ratio")
     >>> found.to_frame()[["contrast", "estimate", "low", "high", "pvalue"]].round(3)
       contrast  estimate    low   high  pvalue
-    0    2 / 1     0.371  0.179  0.769   0.004
-    1    3 / 1     0.323  0.149  0.704   0.002
+    0    2 / 1     0.371  0.178  0.770   0.004
+    1    3 / 1     0.323  0.148  0.705   0.002
     2    4 / 1     0.206  0.074  0.570   0.001
     """
     if not isinstance(means, MarginalMeans):

@@ -128,10 +128,10 @@ def emmeans(
     >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     >>> mc.emmeans(fit, "period", scale="response").to_frame().round(3)
       period  estimate  std_error    df    low   high
-    0      1     0.198      0.037  14.0  0.130  0.289
-    1      2     0.084      0.024  14.0  0.045  0.151
-    2      3     0.074      0.023  14.0  0.038  0.140
-    3      4     0.048      0.020  14.0  0.020  0.113
+    0      1     0.198      0.038  14.0  0.129  0.293
+    1      2     0.084      0.024  14.0  0.044  0.153
+    2      3     0.074      0.023  14.0  0.037  0.141
+    3      4     0.048      0.020  14.0  0.020  0.114
     """
     port = require_predicting(model, "emmeans")
     own, groups = read_names("names", names), read_names("by", by, empty=True)

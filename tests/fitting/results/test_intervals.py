@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
+from scipy.special import digamma
 
 import mixcheck as mc
 from mixcheck.errors import (
@@ -50,7 +52,7 @@ def test_which_parameters(sleepstudy: mc.GLMM) -> None:
 def test_wald_of_variances_is_the_delta_method(sleepstudy: mc.GLMM) -> None:
     """Symmetric in log sd, Fisher's z and log dispersion, with errors from the covariance."""
     port = port_of(sleepstudy)
-    ends = sleepstudy.conf_int(parameters="random").to_numpy()
+    ends = sleepstudy.conf_int(method="wald", parameters="random").to_numpy()
     held = sleepstudy.covariance_parameters()
     sd, error = held["estimate"].to_numpy(), held["std_error"].to_numpy()
     np.testing.assert_allclose(ends[:2], sd[:2, None] * np.exp(np.outer(error / sd, [-Z, Z])[:2]))
@@ -64,7 +66,7 @@ def test_wald_of_variances_is_the_delta_method(sleepstudy: mc.GLMM) -> None:
 def test_a_variance_of_zero_has_a_lower_end(flat: mc.GLMM) -> None:
     """Zero, and a sentence on the upper end."""
     with pytest.warns(BoundaryWarning, match=r"sd\(g, Intercept\) is on the boundary"):
-        low, high = flat.conf_int(parameters="random").loc["sd(g, Intercept)"]
+        low, high = flat.conf_int(method="wald", parameters="random").loc["sd(g, Intercept)"]
     assert low == 0.0
     assert np.isnan(high)
 
@@ -192,7 +194,7 @@ def test_wrong_words(cbpp: mc.GLMM) -> None:
     """Each argument is answered with what it may be."""
     for wrong, answer in (
         ({"level": 95}, "level must be a number between 0 and 1"),
-        ({"method": "Wald"}, "write 'wald'"),
+        ({"method": "Wald"}, "write 'auto', 'wald'"),
         ({"parameters": "theta"}, "write 'fixed', 'random' or 'all'"),
         ({"method": "bootstrap", "interval": "bca"}, "write 'percentile' or 'basic'"),
         ({"method": "bootstrap", "draws": 20}, "draws must be a whole number of at least 39"),
@@ -219,3 +221,79 @@ def test_arguments_of_a_bootstrap_are_read_whatever_the_method(cbpp, wrong, meth
     (name,) = wrong
     with pytest.raises(OptionError, match=f"^{name} must be a "):
         cbpp.conf_int(method=method, **wrong)
+
+
+def mean_ratio(nu: float) -> float:
+    """Mean of ``nu (r - 1 - log r)``, r a chi-square over nu."""
+    return nu * (np.log(nu / 2) - digamma(nu / 2))
+
+
+def test_a_residual_deviation_by_default() -> None:
+    """Least squares: ``nu (r - 1 - log r) = z^2 m`` at both ends, nu = n - p, whatever the fit."""
+    data = mc.datasets.load("sleepstudy")
+    fit = mc.glmm("Reaction ~ Days", data)
+    X = np.column_stack([np.ones(180), data["Days"]])
+    rss = np.linalg.lstsq(X, data["Reaction"], rcond=None)[1][0]
+    found = fit.conf_int(parameters="random")
+    assert found.attrs["variances"] == "restricted profile"
+    r = rss / 178 / found.loc["dispersion"].to_numpy() ** 2
+    np.testing.assert_allclose(178 * (r - 1 - np.log(r)), Z * Z * mean_ratio(178), rtol=1e-6)
+
+
+def test_a_deviation_of_groups_by_default() -> None:
+    """Balanced: the restricted deviance by hand, at a quantile for 6 groups less 2 coefficients."""
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"g": np.repeat(np.arange(6), 5)})
+    data["z"] = (data["g"] % 2).astype(float)
+    data["y"] = rng.normal(size=6)[data["g"]] + rng.normal(size=30)
+    means = data.groupby("g")["y"].mean()
+    between = 5 * sum(((m - m.mean()) ** 2).sum() for m in (means[::2], means[1::2]))
+    within = ((data["y"] - means[data["g"]].to_numpy()) ** 2).sum()
+
+    def deviance(sd: float) -> float:
+        def of(s2: float) -> float:
+            whole = s2 + 5 * sd**2
+            return 24 * np.log(s2) + within / s2 + 4 * np.log(whole) + between / whole
+
+        return minimize_scalar(of, bounds=(0.05, 20.0), method="bounded", options=TIGHT).fun
+
+    least = minimize_scalar(deviance, bounds=(0.0, 10.0), method="bounded", options=TIGHT).fun
+    bound = Z * Z * mean_ratio(4)
+    ends = {}
+    for reml in (False, True):
+        fit = mc.glmm("y ~ z + (1 | g)", data, reml=reml)
+        ends[reml] = fit.conf_int(parameters="random")
+        low, high = ends[reml].loc["sd(g, Intercept)"]
+        assert deviance(high) - least == pytest.approx(bound, abs=1e-6)
+        assert deviance(low) - least == pytest.approx(bound, abs=1e-6)
+        assert 0.0 < low < high
+    pd.testing.assert_frame_equal(ends[False], ends[True], rtol=1e-6)
+
+
+def test_what_is_said_of_variances_where_there_is_no_restricted_likelihood(cbpp: mc.GLMM) -> None:
+    """The profile of the fit's own likelihood; where that is none, Wald's."""
+    for method, way, same in (("agq", "profile", "profile"), ("pql", "wald", "wald")):
+        fit = mc.glmm(cbpp.formula, cbpp.frame, family="binomial", method=method)
+        found = fit.conf_int(parameters="random")
+        assert found.attrs["variances"] == way
+        pd.testing.assert_frame_equal(found, fit.conf_int(method=same, parameters="random"))
+
+
+@pytest.mark.slow
+def test_intervals_by_default_cover_the_truth() -> None:
+    """Six groups of ten counts: 95 % within three standard errors, where others have 80 to 91."""
+    covered = []
+    for k in range(300):
+        rng = np.random.default_rng([5, k])
+        data = pd.DataFrame({"g": np.repeat(np.arange(6), 10), "x": rng.normal(size=60)})
+        data["z"] = (data["g"] % 2).astype(float)
+        eta = 0.7 + 0.5 * data["z"] + 0.5 * data["x"] + 0.5 * rng.normal(size=6)[data["g"]]
+        data["y"] = rng.poisson(np.exp(eta))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixcheckWarning)
+            ends = mc.glmm("y ~ z + x + (1 | g)", data, family="poisson").conf_int(parameters="all")
+        truth = pd.Series({"z": 0.5, "x": 0.5, "sd(g, Intercept)": 0.5})
+        ends = ends.loc[truth.index]
+        covered.append((ends["low"] <= truth) & (truth <= ends["high"]))
+    share = np.mean(covered, axis=0)
+    assert (np.abs(share - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 300)).all(), share

@@ -76,13 +76,14 @@ def test_what_a_fit_takes_by_default() -> None:
     fits = {
         "kenward-roger": mc.glmm(formula, sleep),
         "satterthwaite": mc.glmm(formula, sleep, dispersion="~ Days"),
-        "containment": counts,
+        "restricted-containment": counts,
     }
     for method, fit in fits.items():
         table = fit.coefficients()
         assert table.attrs["ddf"] == method
         pd.testing.assert_frame_equal(fit.conf_int(), table[["low", "high"]])
-        assert method.split("-")[0].capitalize()[:6] in str(fit.summary()).replace("cont", "Cont")
+        word = method.removeprefix("restricted-").split("-")[0]
+        assert word in str(fit.summary()).lower()
     df = counts.coefficients()["df"]
     assert df.tolist() == [14.0, np.inf, np.inf, np.inf]
 
@@ -177,3 +178,55 @@ def test_refusals_say_what_to_write() -> None:
     varying = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep, dispersion="~ Days")
     with pytest.raises(OptionError, match=r'one residual variance.* write ddf="satterthwaite"'):
         varying.coefficients(ddf="kenward-roger")
+
+
+def test_errors_at_restricted_estimates() -> None:
+    """``C + C_R - C_M``, the last two by dense matrices at the joint modes given the variance."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(8), 5), "x": rng.normal(size=40)})
+    data["z"] = (data["g"] % 2).astype(float)
+    data["y"] = rng.poisson(np.exp(0.7 + 0.5 * rng.normal(size=8)[data["g"]] + 0.3 * data["x"]))
+    fits = [mc.glmm("y ~ z + x + (1 | g)", data, family="poisson", reml=r) for r in (False, True)]
+    X = np.column_stack([np.ones(40), data["z"], data["x"]])
+    Z = np.eye(8)[data["g"]]
+
+    def of_mean(variance: float) -> np.ndarray:
+        A, b = np.hstack([Z, X]), np.zeros(11)
+        penalty = np.diag(np.append(np.full(8, 1 / variance), np.zeros(3)))
+        for _ in range(50):
+            mu = np.exp(A @ b)
+            H = A.T @ (mu[:, None] * A) + penalty
+            b = b + np.linalg.solve(H, A.T @ (data["y"] - mu) - penalty @ b)
+        return np.linalg.inv(H)[8:, 8:]
+
+    ml, restricted = (of_mean(f.variance_components["variance"].iloc[0]) for f in fits)
+    found = port_of(fits[0]).contrasts(np.eye(3))
+    assert found.method == "restricted-containment"
+    assert found.df.tolist() == [6.0, 6.0, np.inf]
+    expected = fits[0].cov_params().to_numpy() + restricted - ml
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-5, atol=1e-9)
+    assert found.deviations[1] > 1.03 * fits[0].bse["z"]
+    # Of a restricted fit they are its own.
+    own = port_of(fits[1]).contrasts(np.eye(3))
+    np.testing.assert_allclose(own.deviations, fits[1].bse, rtol=1e-10)
+
+
+def test_many_levels_are_not_fitted_again() -> None:
+    """Beyond 30 degrees of freedom errors are those of the fit; on request they are not."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"g": np.repeat(np.arange(40), 4)})
+    data["y"] = rng.poisson(np.exp(0.7 + 0.5 * rng.normal(size=40)[data["g"]]))
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    assert fit.coefficients().attrs["ddf"] == "containment"
+    assert fit.coefficients()["std_error"].item() == fit.bse.item()
+    assert fit.coefficients(ddf="restricted-containment")["std_error"].item() > fit.bse.item()
+
+
+def test_where_there_are_no_restricted_estimates() -> None:
+    """The default is containment, and a request is answered with it."""
+    cbpp = mc.datasets.load("cbpp")
+    formula = "incidence / size ~ period + (1 | herd)"
+    fit = mc.glmm(formula, cbpp, family="binomial", method="agq")
+    assert fit.coefficients().attrs["ddf"] == "containment"
+    with pytest.raises(OptionError, match=r'needs a restricted .* write ddf="containment"'):
+        fit.coefficients(ddf="restricted-containment")

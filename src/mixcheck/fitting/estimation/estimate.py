@@ -55,6 +55,7 @@ __all__ = [
     "evaluate_standardised",
     "evaluation_at",
     "expand_joint",
+    "fixed_covariance",
     "joint_around",
     "re_estimate",
     "refine",
@@ -403,6 +404,35 @@ def joint_around(problem: Problem, psi: FloatArray, scale: FloatArray) -> tuple[
     p = problem.X[0].shape[1]
     joint = join(problem, psi[:p], root_of(scale, slice(0, p)))
     return joint, root_of(scale, slice(p, None))
+
+
+def fixed_covariance(
+    problem: Problem, psi: FloatArray, scale: FloatArray, method: Method
+) -> FloatArray:
+    """Covariance of the fixed effects of the mean given all other parameters, (p, p).
+
+    Parameters
+    ----------
+    problem : Problem
+    psi : (P,)
+        The other parameters, and where the fixed effects are sought.
+    scale : (P, P)
+        Root of the covariance of the estimates, about.
+    method : Method
+        A restricted one.
+
+    Raises
+    ------
+    ConvergenceError
+        If the likelihood is not finite there.
+    """
+    joint, _ = joint_around(problem, psi, scale)
+    mode = objective_of(joint.problem, method)(joint.outer(psi), None).mode
+    if mode is None:
+        raise ConvergenceError("the restricted likelihood is not finite at the estimates")
+    root = method.approximation.factorize(joint.problem, mode).fixed_root()
+    covariance: FloatArray = root @ root.T
+    return covariance
 
 
 def _re_estimate_joint(

@@ -17,6 +17,7 @@ __all__ = ["describe_ddf", "tabulate_coefficients", "tabulate_contrasts"]
 _WORDS = {
     "kenward-roger": "t, degrees of freedom and errors by Kenward and Roger",
     "satterthwaite": "t, degrees of freedom by Satterthwaite",
+    "restricted-containment": "t, degrees of freedom by containment",
     "containment": "t, degrees of freedom by containment",
     "between-within": "t, degrees of freedom between and within groups",
     "normal": "normal (z)",
@@ -59,5 +60,6 @@ def tabulate_contrasts(
 
 def describe_ddf(fit: Estimates, method: str) -> str:
     """What tests and intervals of a table rest on, in a few words."""
-    restricted = method == "kenward-roger" and not fit.reml and bool(fit.problem.terms)
+    by_reml = method in ("kenward-roger", "restricted-containment")
+    restricted = by_reml and not fit.reml and bool(fit.problem.terms)
     return _WORDS[method] + (", with the variances by REML" if restricted else "")

@@ -150,13 +150,14 @@ class GLMM(Tested):
         self,
         *,
         level: float = 0.95,
-        method: IntervalMethod = "wald",
+        method: IntervalMethod = "auto",
         parameters: ParameterGroup = "fixed",
         draws: int = 1000,
         interval: BootstrapInterval = "percentile",
         seed: int | None = None,
         n_jobs: int | None = None,
         ddf: DegreesOfFreedom = "auto",
+        cluster: str | None = None,
     ) -> pd.DataFrame:
         """Confidence intervals, a row for each parameter, columns ``low`` and ``high``.
 
@@ -164,10 +165,11 @@ class GLMM(Tested):
         ----------
         level : float
             The confidence, between 0 and 1.
-        method : {"wald", "profile", "bootstrap"}
-            Estimates and standard errors; or the values at which a likelihood-ratio test does
-            not reject, all other parameters being estimated again; or refits to data sets
-            simulated from the fit, with new random effects.
+        method : {"auto", "wald", "profile", "bootstrap"}
+            By default Wald's for fixed effects and the profile of the restricted likelihood for
+            the rest, see below. Else estimates and standard errors; or the values at which a
+            likelihood-ratio test does not reject, all other parameters being estimated again; or
+            refits to data sets simulated from the fit, with new random effects.
         parameters : {"fixed", "random", "all"}
             What is in `params`; or standard deviations ``sd(group, effect)`` and correlations
             ``cor(group, effect, effect)`` of random effects, then a constant ``dispersion``, the
@@ -182,10 +184,15 @@ class GLMM(Tested):
             As in joblib; the result does not depend on it.
         ddf : str
             Degrees of freedom of Wald's intervals of fixed effects; see `coefficients`.
+        cluster : str, optional
+            Wald's intervals of fixed effects with errors by the levels of this column; see
+            `coefficients`.
 
         Returns
         -------
         DataFrame
+            ``attrs["variances"]`` says which way was taken for standard deviations and their
+            like.
 
         Raises
         ------
@@ -214,8 +221,23 @@ class GLMM(Tested):
         not fall as far. With ``reml=True`` the likelihood is the restricted one and has no
         profile of the coefficients of the mean; with priors it is the posterior density.
 
+        Maximum likelihood makes the standard deviation of few groups too small, and its profile
+        with it. The default is the profile of the restricted likelihood of the same model (Laplace
+        integrates the fixed effects of the mean out), also where the fit is by maximum
+        likelihood. The root of a standard deviation of random effects, and of a normal error, is
+        compared with ``z sqrt(nu (log(nu/2) - psi(nu/2)))``, Bartlett's correction of a variance
+        with nu degrees of freedom: levels less coefficients of the levels, or rows less the rank
+        of all columns. Where there is no restricted likelihood (quadrature, importance sampling,
+        priors, infinite estimates) it is the fit's own profile with the normal quantile, and
+        where there is none of either (PQL) Wald's interval. In `validation/inference` these
+        intervals of a standard deviation cover the truth in 93.5 to 95.3 % of data sets at 95 %, by
+        family and from 6 groups to 30, where Wald's cover 85 to 98 % and profiles of maximum
+        likelihood 82 to 92 %.
+
         References
         ----------
+        Bartlett (1937), Properties of sufficiency and statistical tests, Proceedings of the Royal
+        Society A 160;
         Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence
         intervals, Applied Statistics 37; Bates et al. (2015), Fitting linear mixed-effects
         models using lme4, Journal of Statistical Software 67(1), section 5.1;
@@ -228,14 +250,14 @@ class GLMM(Tested):
         >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
         >>> fit.conf_int(parameters="random").round(2)
                               low  high
-        sd(herd, Intercept)  0.37  1.11
+        sd(herd, Intercept)  0.37  1.18
         >>> fit.conf_int(method="profile", parameters="random").round(2)
                               low  high
         sd(herd, Intercept)  0.35   1.1
         >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
         [-1.7, -0.5]
         """
-        request = Request(level, method, parameters, draws, interval, seed, n_jobs, ddf)
+        request = Request(level, method, parameters, draws, interval, seed, n_jobs, ddf, cluster)
         return find_intervals(self._port, request)
 
     @property
@@ -686,7 +708,7 @@ class GLMM(Tested):
         Parameters
         ----------
         level : float
-            Confidence of the intervals, those of `coefficients` and `covariance_parameters`.
+            Confidence of the intervals, those of `conf_int`.
         conf_int : bool
             Whether to have columns "conf.low" and "conf.high".
 

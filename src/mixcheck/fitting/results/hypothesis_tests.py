@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import compress
 from typing import Literal, TypeAlias, get_args
 
@@ -18,11 +19,12 @@ from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.fitting.results.term_hypotheses import ModelTerm, list_terms, marginal_rows
 from mixcheck.inference.hypotheses import read_hypotheses
 from mixcheck.inference.multiplicity import adjust_family
-from mixcheck.options import require_choice
+from mixcheck.options import require_choice, shown
 
 __all__ = [
     "HypothesisAdjustment",
     "HypothesisTest",
+    "TestRequest",
     "TypeOfTest",
     "compare_jointly",
     "compare_terms",
@@ -62,25 +64,48 @@ def tabulate_hypotheses(
     return table
 
 
-def compare_jointly(fit: Refitting, hypotheses: object, test: str, ddf: str) -> pd.DataFrame:
+@dataclass(frozen=True)
+class TestRequest:
+    """How hypotheses are to be tested; see `mixcheck.GLMM.f_test`.
+
+    Attributes
+    ----------
+    test, ddf : str
+    cluster : str or None
+    """
+
+    test: str
+    ddf: str
+    cluster: str | None
+
+    def __post_init__(self) -> None:
+        require_choice("test", self.test, get_args(HypothesisTest))
+        given = {"ddf": self.ddf if self.ddf != "auto" else None, "cluster": self.cluster}
+        for name, value in given.items():
+            if self.test != "wald" and value is not None:
+                raise OptionError(
+                    f'{name}={shown(value)} belongs to test="wald"; leave it out with '
+                    f'test="{self.test}"'
+                )
+
+
+def compare_jointly(fit: Refitting, hypotheses: object, request: TestRequest) -> pd.DataFrame:
     """See `mixcheck.GLMM.f_test`."""
-    _require_test(test, ddf)
     read = read_hypotheses(hypotheses, fit.fixed_names)
-    return _frame({"": _test(fit, read.L, read.value, None, test, ddf)}, test, fit, ddf)
+    return _frame({"": _test(fit, read.L, read.value, None, request)}, fit, request)
 
 
-def compare_terms(fit: Refitting, type_: str, test: str, ddf: str) -> pd.DataFrame:
+def compare_terms(fit: Refitting, type_: str, request: TestRequest) -> pd.DataFrame:
     """See `mixcheck.GLMM.anova`."""
     require_choice("type", type_, get_args(TypeOfTest))
-    _require_test(test, ddf)
     rows = {}
     for term in find_terms(fit):
         if type_ == "III":
             L, beside = _marginal(fit, term), None
         else:
             L, beside = _unit(fit, term.columns), _unit(fit, term.containing)
-        rows[term.name] = _test(fit, L, np.zeros(len(L)), beside, test, ddf)
-    return _frame(rows, test, fit, ddf)
+        rows[term.name] = _test(fit, L, np.zeros(len(L)), beside, request)
+    return _frame(rows, fit, request)
 
 
 def drop_terms(fit: Refitting) -> pd.DataFrame:
@@ -123,8 +148,7 @@ def _test(
     L: FloatArray,
     value: FloatArray,
     beside: FloatArray | None,
-    test: str,
-    ddf: str,
+    request: TestRequest,
 ) -> tuple[float, int, float, float]:
     """Statistic, degrees of freedom, those of the denominator, and p-value.
 
@@ -134,10 +158,12 @@ def _test(
     L, value : (k, p), (k,)
     beside : (r, p), optional
         What is zero under both hypotheses.
-    test, ddf : str
+    request : TestRequest
     """
+    test = request.test
     if test == "wald":
-        found = small_samples_of(fit).contrasts(_adjusted(fit, L, beside, ddf), ddf)
+        rows = _adjusted(fit, L, beside, request)
+        found = small_samples_of(fit).contrasts(rows, request.ddf, request.cluster)
         joint = found.test_jointly(value)
         return joint.statistic, joint.df, joint.df_denominator, joint.pvalue
     _require_likelihood(fit, f'test="{test}"')
@@ -166,11 +192,14 @@ def _test(
     return statistic, df, np.inf, float(chdtrc(df, statistic))
 
 
-def _adjusted(fit: Refitting, L: FloatArray, beside: FloatArray | None, ddf: str) -> FloatArray:
+def _adjusted(
+    fit: Refitting, L: FloatArray, beside: FloatArray | None, request: TestRequest
+) -> FloatArray:
     """L of the estimates under ``beside b = 0``: ``L - V_LR V_RR^-1 R``, V their covariance."""
     if beside is None or not len(beside):
         return L
-    V = small_samples_of(fit).contrasts(np.eye(L.shape[1]), ddf).covariance
+    every = np.eye(L.shape[1])
+    V = small_samples_of(fit).contrasts(every, request.ddf, request.cluster).covariance
     if not np.isfinite(V).all():
         raise OptionError(
             "a term beside others that have no finite estimate has no Wald test of type II; "
@@ -214,12 +243,6 @@ def _whole(fit: Refitting, L: FloatArray) -> FloatArray:
     return out
 
 
-def _require_test(test: str, ddf: str) -> None:
-    require_choice("test", test, get_args(HypothesisTest))
-    if test != "wald" and ddf != "auto":
-        raise OptionError(f'ddf="{ddf}" belongs to test="wald"; leave it out with test="{test}"')
-
-
 def _require_likelihood(fit: Refitting, what: str) -> None:
     """Refuse what compares likelihoods where there is none."""
     if fit.reml:
@@ -235,14 +258,15 @@ def _require_likelihood(fit: Refitting, what: str) -> None:
 
 
 def _frame(
-    rows: dict[str, tuple[float, int, float, float]], test: str, fit: Refitting, ddf: str
+    rows: dict[str, tuple[float, int, float, float]], fit: Refitting, request: TestRequest
 ) -> pd.DataFrame:
     names = ["statistic", "df", "df_denominator", "pvalue"]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=names)
     if set(rows) == {""}:
         frame.index = pd.Index(["all"])
-    if test == "wald":
-        p = len(fit.fixed_names)
-        frame.attrs["ddf"] = small_samples_of(fit).contrasts(np.eye(p)[:1], ddf).method
-    frame.attrs["test"] = test
+    if request.test == "wald":
+        one = np.eye(len(fit.fixed_names))[:1]
+        found = small_samples_of(fit).contrasts(one, request.ddf, request.cluster)
+        frame.attrs["ddf"] = found.method
+    frame.attrs["test"] = request.test
     return frame

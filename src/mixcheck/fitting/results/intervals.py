@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -17,17 +18,25 @@ from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.parameters import Parameter, list_parameters
 from mixcheck.fitting.results.refitting import Refitting
+from mixcheck.fitting.results.restricted import restricted_of, variance_df
 from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
+from mixcheck.inference.variance_ratio import ratio_quantile
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_seed, require_whole, require_workers
+from mixcheck.options import (
+    require_choice,
+    require_seed,
+    require_whole,
+    require_workers,
+    shown,
+)
 from mixcheck.parallel import map_batches, map_numbers
 from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["BootstrapInterval", "IntervalMethod", "ParameterGroup", "Request", "find_intervals"]
 
-IntervalMethod: TypeAlias = Literal["wald", "profile", "bootstrap"]
+IntervalMethod: TypeAlias = Literal["auto", "wald", "profile", "bootstrap"]
 ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
 BootstrapInterval: TypeAlias = Literal["percentile", "basic"]
 
@@ -40,25 +49,28 @@ class Request:
     """What was asked for; see `GLMM.conf_int`."""
 
     level: float
-    method: str
-    parameters: str
-    draws: int
-    interval: str
-    seed: int | None
-    n_jobs: int | None
+    method: str = "auto"
+    parameters: str = "fixed"
+    draws: int = 1000
+    interval: str = "percentile"
+    seed: int | None = None
+    n_jobs: int | None = None
     ddf: str = "auto"
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         normal_quantile(self.level)
-        require_choice("method", self.method, ("wald", "profile", "bootstrap"))
+        require_choice("method", self.method, get_args(IntervalMethod))
         require_choice("parameters", self.parameters, ("fixed", "random", "all"))
         require_choice("interval", self.interval, ("percentile", "basic"))
         require_choice("ddf", self.ddf, get_args(DegreesOfFreedom))
-        if self.method != "wald" and self.ddf != "auto":
-            raise OptionError(
-                f'ddf="{self.ddf}" belongs to method="wald"; leave it out with '
-                f'method="{self.method}"'
-            )
+        given = {"ddf": self.ddf if self.ddf != "auto" else None, "cluster": self.cluster}
+        for name, value in given.items():
+            if self.method not in ("auto", "wald") and value is not None:
+                raise OptionError(
+                    f'{name}={shown(value)} belongs to method="wald"; leave it out with '
+                    f'method="{self.method}"'
+                )
         require_whole("draws", self.draws, least_draws(self.level) if self.drawn else 1)
         require_seed(self.seed)
         require_workers(self.n_jobs)
@@ -73,26 +85,74 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
     """Intervals, a row for each parameter, columns ``low`` and ``high``."""
     every = list_parameters(fit)
     wanted = [p for p in every if request.parameters in ("all", p.group)]
-    if request.method == "wald":
-        ends = _by_wald(fit, every, request)
-        found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
-        _tell_boundary(wanted, found)
-    elif request.method == "profile":
-        found = _by_profile(fit, wanted, request)
-    else:
-        found = _by_bootstrap(fit, wanted, request)
-    return pd.DataFrame(found, pd.Index([p.name for p in wanted]), ["low", "high"])
+    if request.method == "bootstrap":
+        return _frame(wanted, _by_bootstrap(fit, wanted, request), "bootstrap")
+    if request.method == "profile":
+        quantiles = [normal_quantile(request.level)] * len(wanted)
+        return _frame(wanted, _by_profile(fit, wanted, quantiles, request.n_jobs), "profile")
+    if request.method == "auto":
+        return _by_default(fit, every, wanted, request)
+    return _frame(wanted, _by_wald(fit, every, wanted, request), "wald")
+
+
+def _frame(parameters: Sequence[Parameter], ends: FloatArray, of_variances: str) -> pd.DataFrame:
+    """With the way to the intervals of variances in ``attrs``."""
+    names = pd.Index([p.name for p in parameters])
+    table = pd.DataFrame(ends.reshape(-1, 2), names, ["low", "high"])
+    table.attrs["variances"] = of_variances
+    return table
+
+
+# ---- by default ------------------------------------------------------------------------------
+
+
+def _by_default(
+    fit: Refitting, every: Sequence[Parameter], wanted: Sequence[Parameter], request: Request
+) -> pd.DataFrame:
+    """Wald's for fixed effects; for the rest the first way of `_of_variances` that there is."""
+    fixed = [p for p in wanted if p.group == "fixed"]
+    random = [p for p in wanted if p.group == "random"]
+    coefficients = _by_wald(fit, every, fixed, request) if fixed else np.empty((0, 2))
+    varying, way = _of_variances(fit, every, random, request)
+    return _frame(wanted, np.concatenate([coefficients, varying]), way)
+
+
+def _of_variances(
+    fit: Refitting, every: Sequence[Parameter], wanted: Sequence[Parameter], request: Request
+) -> tuple[FloatArray, str]:
+    """The profile of the restricted likelihood; where there is none, the fit's own; else Wald's."""
+    level, workers = request.level, request.n_jobs
+    if not wanted:
+        return np.empty((0, 2)), "none"
+    restricted = restricted_of(fit)
+    if restricted is not None:
+        quantiles = [ratio_quantile(level, variance_df(fit, p)) for p in wanted]
+        with suppress(OptionError):
+            return _by_profile(restricted, wanted, quantiles, workers), "restricted profile"
+    with suppress(OptionError):
+        return _by_profile(fit, wanted, [normal_quantile(level)] * len(wanted), workers), "profile"
+    return _by_wald(fit, every, wanted, request), "wald"
 
 
 # ---- Wald ------------------------------------------------------------------------------------
 
 
 def _by_wald(
+    fit: Refitting, every: Sequence[Parameter], wanted: Sequence[Parameter], request: Request
+) -> FloatArray:
+    """Those of the coefficient table, and those that are symmetric on the scale of a variance."""
+    ends = _wald_by_name(fit, every, request)
+    found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
+    _tell_boundary(wanted, found)
+    return found
+
+
+def _wald_by_name(
     fit: Refitting, parameters: Sequence[Parameter], request: Request
 ) -> dict[str, Sequence[float]]:
     """Ends of the interval of each parameter, by name."""
     level = request.level
-    table = tabulate_coefficients(fit, request.ddf, level)
+    table = tabulate_coefficients(fit, request.ddf, level, request.cluster)
     fixed = iter(table[["low", "high"]].to_numpy().tolist())
     varying = fit.covariance_parameters(level)[["low", "high", "estimate"]].to_numpy()
     rows = iter(varying.tolist())
@@ -141,18 +201,24 @@ class _Ends:
 
     likelihood: ProfileLikelihood
     parameters: Sequence[Parameter]
-    quantile: float
+    quantiles: Sequence[float]
 
     def __call__(self, number: int) -> float | str:
-        parameter = self.parameters[number // 2]
+        parameter, quantile = self.parameters[number // 2], self.quantiles[number // 2]
         sign = 1.0 if number % 2 else -1.0
         try:
-            return self.likelihood.find_end(parameter.feature, sign * self.quantile)
+            return self.likelihood.find_end(parameter.feature, sign * quantile)
         except (ConvergenceError, np.linalg.LinAlgError) as error:
             return str(error)
 
 
-def _by_profile(fit: Refitting, parameters: Sequence[Parameter], request: Request) -> FloatArray:
+def _by_profile(
+    fit: Refitting,
+    parameters: Sequence[Parameter],
+    quantiles: Sequence[float],
+    n_jobs: int | None,
+) -> FloatArray:
+    """Where the signed root of each parameter is minus and plus its quantile, (k, 2)."""
     means = range(fit.problem.X[0].shape[1])
     coordinates = [p.feature for p in parameters if isinstance(p.feature, Coordinate)]
     likelihood = fit.profile_likelihood(of_means=any(c.position in means for c in coordinates))
@@ -165,8 +231,8 @@ def _by_profile(fit: Refitting, parameters: Sequence[Parameter], request: Reques
             reasons[parameter.name] = "it is not defined where a standard deviation is zero"
         else:
             searched.append(k)
-    task = _Ends(likelihood, [parameters[k] for k in searched], normal_quantile(request.level))
-    ends = map_numbers(task, range(2 * len(searched)), n_jobs=request.n_jobs)
+    task = _Ends(likelihood, [parameters[k] for k in searched], [quantiles[k] for k in searched])
+    ends = map_numbers(task, range(2 * len(searched)), n_jobs=n_jobs)
     for number, end in enumerate(ends):
         k = searched[number // 2]
         if isinstance(end, str):

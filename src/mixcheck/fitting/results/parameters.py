@@ -10,6 +10,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.families import Link
 from mixcheck.fitting.estimation.features import Coordinate, Correlation, Deviation, Feature
+from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.results.estimates import Estimates
 
 __all__ = ["Parameter", "list_parameters"]
@@ -33,6 +34,10 @@ class Parameter:
         It as a function of the parameters of the search, on the scale of its profile.
     link : Link or None
         From the scale of the profile to that of the reader, of a dispersion.
+    term : Term or None
+        The random term that it belongs to.
+    effects : tuple of int
+        Which of its effects; empty where it belongs to all.
     """
 
     name: str
@@ -40,6 +45,8 @@ class Parameter:
     kind: str
     feature: Feature
     link: Link | None = None
+    term: Term | None = None
+    effects: tuple[int, ...] = ()
 
     def shown(self, value: float) -> float:
         """What a reader knows of a value on the scale of its profile."""
@@ -83,7 +90,8 @@ def list_parameters(fit: Estimates) -> tuple[Parameter, ...]:
                 short = "cor"
                 feature = Correlation(covariance, start, index, low=quantity.low)
             name = f"{prefix}{short}({term.block.group}, {quantity.name})"
-            out.append(Parameter(name, "random", quantity.kind, feature))
+            own = Parameter(name, "random", quantity.kind, feature)
+            out.append(replace(own, term=term, effects=quantity.effects))
     place = fit.dispersion_position
     if place is not None:
         number = next(k for k, where in enumerate(problem.beta_slices) if where.start == place)

@@ -2,7 +2,8 @@
 
 Which degrees of freedom a fit has by default follows from what is known of its model. For a linear
 mixed model they are those of Kenward and Roger, at the restricted estimates of the variances; for
-all others those of containment: the levels that tell an estimate are counted.
+all others those of containment: the levels that tell an estimate are counted. Where these are few,
+standard errors are taken at the restricted estimates too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError, OptionError
-from mixcheck.fitting.estimation.estimate import estimate
+from mixcheck.fitting.estimation.estimate import estimate, fixed_covariance
 from mixcheck.fitting.estimation.marginal_covariance import (
     MOST_EFFECTS,
     MarginalCovariance,
@@ -29,6 +30,7 @@ from mixcheck.fitting.influence.by_group import (
 from mixcheck.fitting.influence.cluster_scores import of_derivatives, of_linear_model
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.fitting.results.restricted import restricted_of
 from mixcheck.inference.between_within import between_within_df
 from mixcheck.inference.cluster_robust import ClusterRobust
 from mixcheck.inference.containment import RandomColumns, containment_df
@@ -40,9 +42,18 @@ from mixcheck.options import require_choice
 __all__ = ["DegreesOfFreedom", "SmallSamples", "small_samples_of"]
 
 DegreesOfFreedom: TypeAlias = Literal[
-    "auto", "kenward-roger", "satterthwaite", "containment", "between-within", "normal"
+    "auto",
+    "kenward-roger",
+    "satterthwaite",
+    "restricted-containment",
+    "containment",
+    "between-within",
+    "normal",
 ]
 
+# With more levels than this, restricted estimates of variances are those of maximum likelihood to
+# a few percent, and nothing is fitted again.
+_FEW_LEVELS = 30
 # Entries of a contrast below this share of the largest are rounding.
 _ZERO = 1e-12
 
@@ -101,7 +112,9 @@ class SmallSamples:
         return self._by(ddf, rows, estimate_)
 
     def _by_default(self, L: FloatArray, estimate_: FloatArray) -> Contrasts:
-        for ddf in ("kenward-roger", "satterthwaite"):
+        few = self._containment[: self._of_mean].min(initial=np.inf) <= _FEW_LEVELS
+        rules = ("kenward-roger", "satterthwaite", *(["restricted-containment"] if few else []))
+        for ddf in rules:
             if not self._refusal(ddf):
                 try:
                     return self._by(ddf, L, estimate_)
@@ -115,19 +128,28 @@ class SmallSamples:
             covariance = self._spread(L, self._observed)
             return Contrasts(estimate_, covariance, np.full(k, np.inf), np.inf, 1.0, ddf)
         if ddf in ("containment", "between-within"):
-            df = _smallest(L, self._by_column(ddf))
-            covariance = self._spread(L, self._observed)
-            joint = float(df.min(initial=np.inf))
-            return Contrasts(estimate_, covariance, df, joint, 1.0, ddf)
+            return self._by_levels(L, estimate_, self._observed, ddf)
         refusal = self._refusal(ddf)
         if refusal:
             raise OptionError(f'ddf="{ddf}" {refusal}; write ddf="{self._alternative(ddf)}"')
+        if ddf == "restricted-containment":
+            return self._by_levels(L, estimate_, self._at_restricted, ddf)
         return self._in_mean(ddf, L, estimate_)
+
+    def _by_levels(
+        self, L: FloatArray, estimate_: FloatArray, covariance: FloatArray, ddf: str
+    ) -> Contrasts:
+        """With degrees of freedom that are counted from the design."""
+        df = _smallest(L, self._between_within if ddf == "between-within" else self._containment)
+        joint = float(df.min(initial=np.inf))
+        return Contrasts(estimate_, self._spread(L, covariance), df, joint, 1.0, ddf)
 
     # ---- linear mixed models -------------------------------------------------------------
 
     def _refusal(self, ddf: str) -> str:
-        """Why degrees of freedom of a linear mixed model are not defined; empty if they are."""
+        """Why these degrees of freedom are not defined for the model; empty if they are."""
+        if ddf == "restricted-containment":
+            return self._no_restricted
         fit = self.fit
         problem = fit.problem
         if not problem.family.is_linear:
@@ -204,6 +226,42 @@ class SmallSamples:
         df = np.where(np.any(inner != 0.0, axis=1), df, np.inf)
         return Contrasts(estimate_, L @ covariance @ L.T, df, joint, scale, ddf)
 
+    # ---- restricted estimates of other models --------------------------------------------
+
+    @property
+    def _of_mean(self) -> int:
+        return int(self.fit.problem.X[0].shape[1])
+
+    @property
+    def _no_restricted(self) -> str:
+        """Why there are no errors at restricted estimates; empty if there are."""
+        if not (self._of_mean and self.fit.problem.terms):
+            return "is about coefficients of the mean beside random effects"
+        if restricted_of(self.fit) is None:
+            return (
+                "needs a restricted likelihood: Laplace's approximation, no priors, and finite "
+                "estimates"
+            )
+        return ""
+
+    @cached_property
+    def _at_restricted(self) -> FloatArray:
+        """Covariance of what is in `params`, with variances estimated as for few levels, (p, p).
+
+        To that of the fit is added what the covariance of the coefficients of the mean, given
+        all other parameters, gains from their estimates to the restricted ones.
+        """
+        fit, out, p = self.fit, self._observed.copy(), self._of_mean
+        restricted = restricted_of(fit)
+        assert restricted is not None
+        if restricted is not fit:
+            scale: FloatArray = np.asarray(
+                np.linalg.cholesky(_regular(fit.covariance)), dtype=np.float64
+            )
+            here = fixed_covariance(fit.problem, fit.optimum.psi, scale, restricted.method)
+            out[:p, :p] += restricted.covariance[:p, :p] - here
+        return out
+
     # ---- clusters ------------------------------------------------------------------------
 
     def _robust(self, cluster: str) -> ClusterRobust:
@@ -257,12 +315,9 @@ class SmallSamples:
         out[within, within] = np.inf
         return out
 
-    def _by_column(self, ddf: str) -> FloatArray:
-        """Degrees of freedom of each coefficient in `params`, (p,)."""
-        return self._containment if ddf == "containment" else self._between_within
-
     @cached_property
     def _containment(self) -> FloatArray:
+        """Degrees of freedom of each coefficient in `params`, (p,)."""
         return self._count_levels("containment")
 
     @cached_property

@@ -8,6 +8,7 @@ frames, arXiv:1412.3565; Bolker & Robinson (2022), broom.mixed, R package.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ import pandas as pd
 
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.fitting.results.intervals import Request, find_intervals
 from mixcheck.fitting.results.predictions import fitted_means, pearson_residuals
+from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.options import require_flag
 
 __all__ = ["augment", "glance", "tidy"]
@@ -27,12 +30,15 @@ _COLUMNS = (
 )
 _UNTESTED = (np.nan, np.nan, np.nan)
 _ENDS = ("conf.low", "conf.high")
+_UNKNOWN = (np.nan, np.nan)
 
 
-def tidy(fit: Estimates, level: float, *, conf_int: bool) -> pd.DataFrame:
+def tidy(fit: Refitting, level: float, *, conf_int: bool) -> pd.DataFrame:
     """Coefficients, then standard deviations and correlations of the random effects; a row each."""
     require_flag("conf_int", conf_int)
-    frame = pd.concat([_fixed(fit, level), _random(fit, level)], ignore_index=True)
+    fixed = _fixed(fit, level)
+    ends = _ends_of_variances(fit, level) if conf_int else {}
+    frame = pd.concat([fixed, _random(fit, ends)], ignore_index=True)
     return frame if conf_int else frame.drop(columns=list(_ENDS))
 
 
@@ -65,19 +71,27 @@ def _component(name: object) -> str:
     return _COMPONENTS.get(part, "cond") if colon else "cond"
 
 
-def _random(fit: Estimates, level: float) -> pd.DataFrame:
+def _ends_of_variances(fit: Refitting, level: float) -> dict[str, tuple[float, float]]:
+    """Intervals of what describes random variation, by the names of `GLMM.conf_int`."""
+    found = find_intervals(fit, Request(level, parameters="random"))
+    return {str(name): (low, high) for name, low, high in found.itertuples()}
+
+
+def _random(fit: Estimates, ends: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
     """Terms are named ``sd__effect`` and ``cor__effect.effect``; ``sd__Observation`` last."""
     rows: list[tuple[Any, ...]] = []
-    known = fit.covariance_parameters(level)
-    numbers = known[["estimate", "std_error", "low", "high"]].to_numpy(dtype=np.float64)
+    known = fit.covariance_parameters()
+    numbers = known[["estimate", "std_error"]].to_numpy(dtype=np.float64)
     told = known[["part", "group", "kind", "name"]].astype(str).to_numpy().tolist()
-    for (part, group, kind, name), (estimate, error, *ends) in zip(told, numbers, strict=True):
-        term = f"{'sd' if kind == 'sd' else 'cor'}__{name.replace(', ', '.')}"
+    for (part, group, kind, name), (estimate, error) in zip(told, numbers, strict=True):
+        short, prefix = "sd" if kind == "sd" else "cor", "" if part == "mean" else f"{part}: "
+        own = ends.get(f"{prefix}{short}({group}, {name})", _UNKNOWN)
+        term = f"{short}__{name.replace(', ', '.')}"
         component = _COMPONENTS.get(part, part)
-        rows.append(("ran_pars", component, group, term, estimate, error, *_UNTESTED, *ends))
+        rows.append(("ran_pars", component, group, term, estimate, error, *_UNTESTED, *own))
     if fit.dispersion is not None and fit.family.normal_error:
         residual = "ran_pars", "cond", "Residual", "sd__Observation", fit.dispersion
-        rows.append((*residual, np.nan, *_UNTESTED, np.nan, np.nan))
+        rows.append((*residual, np.nan, *_UNTESTED, *ends.get("dispersion", _UNKNOWN)))
     return pd.DataFrame(rows, columns=[*_COLUMNS, *_ENDS])
 
 
