@@ -105,15 +105,16 @@ def _at_limit_of_family(
         grouped = any(term.startswith(f"{name}: ") for term in larger.random_terms)
         if larger.fixed_matrices[name].shape[1] > 1 or grouped:
             raise ComparisonError(
-                f"where the {part_words(name)} of the larger model is at its end, what it depends on does not "
-                "exist, so that the likelihood ratio has no known distribution under the simpler "
-                "model; write mixcheck.bootstrap_lrt"
+                f"where the {part_words(name)} of the larger model is at its end, what it depends "
+                "on does not exist, so that the likelihood ratio has no known distribution under "
+                "the simpler model; write mixcheck.bootstrap_lrt"
             )
     if len(vanishing) > 1 or added_random(smaller, larger):
         return _bound(df, "several parameters are on their boundary at once")
+    part = part_words(vanishing[0])
     return Reference(
         half_and_half(df - 1),
-        f"Under the null hypothesis the {part_words(vanishing[0])} of the larger model is at an end",
+        f"Under the null hypothesis the {part} of the larger model is at an end",
     )
 
 

@@ -130,7 +130,8 @@ def lrt(
         The distribution of the statistic under the null hypothesis. By default it follows from
         what differs: where the larger model has further random effects, or a further dispersion
         or zero inflation, the null hypothesis lies on the boundary and the distribution is a
-        mixture of chi-squares; otherwise it is the chi-square, as it is wherever ``"chi-square"`` is asked for.
+        mixture of chi-squares; otherwise it is the chi-square, as it is wherever
+        ``"chi-square"`` is asked for.
 
     Returns
     -------
@@ -157,8 +158,9 @@ def lrt(
     References
     ----------
     Chernoff (1954), Annals of Mathematical Statistics 25, 573-578; Self & Liang (1987), Journal
-    of the American Statistical Association 82, 605-610; Stram & Lee (1994), Biometrics 50, 1171-1177; Baey, Cournede & Kuhn (2019), Computational
-    Statistics and Data Analysis 135, 107-122.
+    of the American Statistical Association 82, 605-610; Stram & Lee (1994), Biometrics 50,
+    1171-1177; Baey, Cournede & Kuhn (2019), Computational Statistics and Data Analysis 135,
+    107-122.
 
     Examples
     --------
