@@ -34,6 +34,7 @@ ROOMS = (
             "comparison",
             "selection",
             "datasets",
+            "plots",
             "command",
             "command/verbs",
         )

@@ -66,6 +66,9 @@ from mixcheck.selection.select import select
 from mixcheck.selection.inclusion import Inclusion, inclusion
 from mixcheck.selection.suggestions import Suggestions, suggest
 
+# pictures
+from mixcheck import plots
+
 # errors and warnings
 from mixcheck.errors import (
     ChecksFailed,
@@ -168,6 +171,7 @@ __all__ = [
     "loo",
     "lrt",
     "model_weights",
+    "plots",
     "priors",
     "qaic",
     "r2",

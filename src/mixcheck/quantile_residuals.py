@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,16 @@ from scipy.special import ndtri
 
 from mixcheck.arrays import FloatArray
 from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.display.document import Picture
+from mixcheck.display.plotting import draw_grid, pictures_of
 from mixcheck.errors import DataError
 from mixcheck.options import tell_renamed
 from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Calibration, Replicates, replicate
+
+if TYPE_CHECKING:
+    from mixcheck.display.figures import Axes
 
 __all__ = ["Residuals", "rank_residuals", "residuals"]
 
@@ -74,6 +80,32 @@ class Residuals:
             "variance": seen.variance,
         }
         return pd.DataFrame(columns, index=self.replicates.port.frame.index)
+
+    def plot_data(self, *, draws: int = 199) -> tuple[Picture, ...]:
+        """What `plot` draws, as records of numbers; see `plot`."""
+        return pictures_of("residuals", self, draws=draws)
+
+    def plot(self, *, draws: int = 199) -> tuple[Axes, ...]:
+        """Draw the residuals against uniform quantiles, and along the fitted values.
+
+        Parameters
+        ----------
+        draws : int
+            Replicates behind the bands, made with the estimates held.
+
+        Returns
+        -------
+        tuple of matplotlib Axes
+            Beside each other on a new figure; `mixcheck.plots` draws them one by one.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", mc.datasets.load("sleepstudy"))
+        >>> [picture.kind for picture in mc.residuals(fit, seed=1).plot_data()]
+        ['quantiles', 'residuals']
+        """
+        return draw_grid(self.plot_data(draws=draws))
 
     def __len__(self) -> int:
         return self.n

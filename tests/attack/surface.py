@@ -897,6 +897,29 @@ TARGETS: tuple[Target, ...] = (
         sure=False,
         weight=2,
     ),
+    *(
+        Target(
+            f"mc.plots.data.{name}",
+            {
+                "model": Argument(MEANT, UNSURE, ("1", "None", "'x'", "[]"), 1.0),
+                "seed": SEED,
+                "draws": Argument(("19", "30"), values.whole(19, 40), ("1", "-3", "'9'", "1.5")),
+                **more,
+            },
+            ("model",),
+            sure=False,
+        )
+        for name, more in (
+            ("qq", {"detrended": Argument(("True", "False"), UNSURE, ("1", "None", "'x'"))}),
+            ("residuals", {"against": Argument(("'x'", "'fitted'"), UNSURE, ("3", "'nope'"))}),
+            ("spread", {"against": Argument(("'x'", "'fitted'"), UNSURE, ("3", "'nope'"))}),
+            ("trend", {"against": Argument(("'x'", "'fitted'"), UNSURE, ("[]", "'nope'"))}),
+            ("half_normal", {}),
+            ("rootogram", {"most": Argument(("None", "5"), UNSURE, ("-1", "'x'", "1.5"))}),
+            ("binned", {"bins": Argument(("None", "4"), UNSURE, ("0", "'x'", "1.5"))}),
+            ("random_effects", {"term": Argument(("None",), UNSURE, ("'nope'", "1", "[]"))}),
+        )
+    ),
     Target(
         "mc.exact_lrt",
         {
@@ -1913,6 +1936,7 @@ AFTER_FIT = (
         "_.f_test('Intercept')",
         "_.glance()",
         "_.augment()",
+        "_.plot_data(seed=1, draws=19)",
         "repr(_)",
         "_.bse",
     ),

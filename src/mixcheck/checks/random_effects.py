@@ -119,7 +119,7 @@ class RandomEffects(Check):
             return Skipped(name, self.kind, reason, subject={"term": term})
         told = known is not None and _tell(known, column)
         cls = _Modes if told else _DrawnEffects
-        return cls(name, self.kind, term, column, self.statistic, levels)
+        return cls(name, self.kind, term, label, column, self.statistic, levels)
 
 
 def _tell(levels: TermLevels, column: int) -> bool:
@@ -145,6 +145,7 @@ class _NormalStatistic(CheckStatistic):
     stacks: ClassVar[bool] = True
 
     term: str
+    label: str
     column: int
     statistic: NormalName
 
@@ -188,7 +189,7 @@ class _NormalStatistic(CheckStatistic):
             ndtri((kept + 0.5) / m),
             low,
             high,
-            title=f"Random effects of {self.term} against normal quantiles",
+            title=f"Random effects of {self.label} against normal quantiles",
         )
         return replace(finding, picture=picture, subject={"term": self.term})
 

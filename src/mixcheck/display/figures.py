@@ -6,6 +6,8 @@ The only module that imports matplotlib; import it where it is needed, not at th
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import singledispatch
 from html import escape
@@ -33,7 +35,7 @@ from mixcheck.display.document import (
 from mixcheck.errors import OptionError
 from mixcheck.options import shown as quoted
 
-__all__ = ["Axes", "draw", "to_svg"]
+__all__ = ["Axes", "draw", "draw_many", "to_svg"]
 
 # Contrast above 3:1 on white and on #16181d, and told apart by the colour-blind.
 BLUE = "#2B8CC4"
@@ -73,6 +75,10 @@ _PAGE_STYLE: dict[str, Any] = {
     "savefig.facecolor": "none",
     "path.simplify": True,
 }
+
+
+# Characters in a line of the title of one picture among several.
+_GRID_TITLE = 52
 
 
 def draw(picture: Picture, ax: Axes | None = None) -> Axes:
@@ -170,6 +176,43 @@ def _height(picture: Picture) -> float:
     if isinstance(picture, Caterpillar):
         return float(np.clip(0.8 + 0.18 * len(picture.labels), 2.2, 9.0))
     return 3.1
+
+
+def draw_many(pictures: Sequence[Picture], columns: int = 2) -> tuple[Axes, ...]:
+    """Draw pictures beside and below each other on a new figure.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        At least one.
+    columns : int
+
+    Returns
+    -------
+    tuple of Axes
+    """
+    import matplotlib.pyplot as plt
+
+    if not pictures:
+        raise OptionError("there is no picture to draw")
+    wide = min(max(1, int(columns)), len(pictures))
+    rows = -(-len(pictures) // wide)
+    heights = [
+        max(_height(one) for one in pictures[k * wide : (k + 1) * wide]) for k in range(rows)
+    ]
+    _, grid = plt.subplots(
+        rows,
+        wide,
+        figsize=(4.8 * wide, 1.1 * sum(heights)),
+        layout="constrained",
+        squeeze=False,
+        gridspec_kw={"height_ratios": heights},
+    )
+    axes = tuple(grid.ravel())
+    for spare in axes[len(pictures) :]:
+        spare.set_axis_off()
+    wrapped = (replace(one, title=textwrap.fill(one.title, _GRID_TITLE)) for one in pictures)
+    return tuple(draw(one, ax) for one, ax in zip(wrapped, axes, strict=False))
 
 
 def _new_axes() -> Axes:

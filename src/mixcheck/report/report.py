@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import pandas as pd
 
@@ -17,11 +17,21 @@ from mixcheck.calls import answer_methods
 from mixcheck.codec.documents import from_json, to_json
 from mixcheck.codec.shapes import NOT_STORED
 from mixcheck.codec.writing import plain
-from mixcheck.display.document import Block, Document, Figure, Heading, Paragraph, Section, Table
+from mixcheck.display.document import (
+    Block,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
 from mixcheck.display.files import PathLike, write_file
+from mixcheck.display.plotting import draw_grid
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
-from mixcheck.options import listed, require_flag, require_text, shown
+from mixcheck.options import listed, require_flag, require_text, require_whole, shown
 from mixcheck.port import Checkable, Ported
 from mixcheck.report.finding import AnyFinding, Finding, Skipped, require_findings
 from mixcheck.report.junit import to_junit
@@ -38,6 +48,9 @@ from mixcheck.report.pages import (
     summary_table,
 )
 from mixcheck.report.policy import Judgement, Policy, Verdict, refuses, require_policy
+
+if TYPE_CHECKING:
+    from mixcheck.display.figures import Axes
 
 __all__ = ["Report"]
 
@@ -191,6 +204,23 @@ class Report:
         raise TypeError(
             "a report is more than a yes or no: read report.ok, or call report.assert_ok()"
         )
+
+    def plot_data(self) -> dict[str, Picture]:
+        """The pictures of the findings that have one, by the name of the check."""
+        found = (one for one in self.findings if isinstance(one, Finding))
+        return {one.check: one.picture for one in found if one.picture is not None}
+
+    def plot(self, *, columns: int = 2) -> tuple[Axes, ...]:
+        """Draw the pictures of all findings on a new figure, so many in a row.
+
+        Raises
+        ------
+        OptionError
+            If no finding has a picture.
+        """
+        wide = require_whole("columns", columns)
+        named = self.plot_data().items()
+        return draw_grid([replace(picture, title=check) for check, picture in named], wide)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each outcome.

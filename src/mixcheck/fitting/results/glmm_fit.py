@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from mixcheck.alignment import read_array
 from mixcheck.calls import answer_methods
+from mixcheck.display.document import Picture
+from mixcheck.display.plotting import draw_grid, pictures_of
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
@@ -43,6 +45,9 @@ from mixcheck.fitting.results.tidy import augment, glance, tidy
 from mixcheck.foreign_names import find_attribute
 from mixcheck.options import require_number
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
+
+if TYPE_CHECKING:
+    from mixcheck.display.figures import Axes
 
 __all__ = ["GLMM"]
 
@@ -701,6 +706,34 @@ class GLMM(Tested):
         fits = self._port.refit_many(aligned)
         made = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
         return Refits(made, labels, self._port)
+
+    def plot_data(self, *, seed: int | None = None, draws: int = 199) -> tuple[Picture, ...]:
+        """What `plot` draws, as records of numbers; see `plot`."""
+        return pictures_of("fit", self, seed=seed, draws=draws)
+
+    def plot(self, *, seed: int | None = None, draws: int = 199) -> tuple[Axes, ...]:
+        """Draw residuals by themselves and along the fitted values, their spread, random effects.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Of the residuals and of the replicates behind the bands.
+        draws : int
+            Replicates, made with the estimates held: a picture judges nothing.
+
+        Returns
+        -------
+        tuple of matplotlib Axes
+            On a new figure; `mixcheck.plots` draws them, and others, one by one.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+        >>> [picture.kind for picture in fit.plot_data(seed=1)]
+        ['quantiles', 'residuals', 'curve', 'normal']
+        """
+        return draw_grid(self.plot_data(seed=seed, draws=draws))
 
     def tidy(self, *, level: float = 0.95, conf_int: bool = True) -> pd.DataFrame:
         """Estimates as a tidy frame, with the columns of R's broom.mixed.
