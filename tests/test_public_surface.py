@@ -52,6 +52,7 @@ NAMES = {
     "ConditionalAIC",
     "lrt",
     "model_weights",
+    "plots",
     "average",
     "inclusion",
     "Inclusion",

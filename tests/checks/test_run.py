@@ -11,15 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck import from_draws
+from mixcheck import datasets, from_draws, glmm
 from mixcheck import parallel as workers
 from mixcheck.checks import (
     Convergence,
     Count,
     Dispersion,
+    Groups,
+    HurdleZeros,
+    MissingPredictor,
     Outliers,
     Quantiles,
     RandomEffects,
+    Spread,
     Statistic,
     Suite,
     Trend,
@@ -523,3 +527,19 @@ def test_views_without_a_number_are_refused(toy, name, value):
     model = Silent(toy("poisson", 3))
     with pytest.raises(DataError, match=rf"the {name} of Silent must be .* row 3 has"):
         check(model, Uniformity(), seed=1, draws=19)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Trend("w"), Spread("w"), Quantiles("w"), Groups("w"), Dispersion().by("w"), HurdleZeros("w")],
+    ids=repr,
+)
+def test_complex_columns_are_refused(asked):
+    """No check casts complex numbers to real ones; those that look by themselves pass them by."""
+    data = datasets.load("grouseticks")
+    data["w"] = data["cHEIGHT"].to_numpy() + 0j
+    fit = glmm("TICKS ~ YEAR + cHEIGHT + (1 | BROOD)", data, family="poisson")
+    with pytest.raises(DataError, match="column 'w' holds complex numbers"):
+        check(fit, asked, seed=1, draws=19, calibration="plug-in")
+    report = check(fit, MissingPredictor(), seed=1, draws=19, calibration="plug-in")
+    assert "w (its values are neither numbers nor names)" in report.findings[0].reason

@@ -118,7 +118,7 @@ def test_random_effects_and_caterpillars_by_name(sleep):
         for k in (1, 2)
     }
     assert len(titles) == 2
-    with pytest.raises(OptionError, match="term must be one of 'Subject"):
+    with pytest.raises(OptionError, match=r"term='nobody' is unknown; write 'Subject"):
         mc.plots.random_effects(sleep, "nobody", **FEW)
     modes = sleep.random_effects["Subject"]["Days"]
     picture = mc.plots.data.caterpillar(sleep, effect="Days")

@@ -137,8 +137,8 @@ def _of_numbers(
 
 
 def is_number(column: pd.Series[Any]) -> bool:
-    """Whether a column holds numbers, and not true and false."""
-    return pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "b"
+    """Whether a column holds real numbers, and not true and false."""
+    return pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind not in "bc"
 
 
 def known_rows(column: pd.Series[Any]) -> BoolArray:

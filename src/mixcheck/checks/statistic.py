@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.display.document import NullPlot
-from mixcheck.errors import OptionError, UnknownColumnError
+from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.options import shown
 from mixcheck.port import Checkable, DataView, Dispersed
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
@@ -283,9 +283,17 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
     ------
     UnknownColumnError
         If there is none; the message lists near names.
+    DataError
+        If it holds complex numbers, which have no order.
     """
     if name in frame.columns:
-        return frame[name]
+        column: pd.Series[Any] = frame[name]
+        if column.dtype.kind == "c":
+            raise DataError(
+                f"column {shown(name)} holds complex numbers, along which nothing can be asked; "
+                "give real numbers, such as their .real or their absolute values"
+            )
+        return column
     names = [str(column) for column in frame.columns]
     near = difflib.get_close_matches(str(name), names) or names[:10]
     raise UnknownColumnError(

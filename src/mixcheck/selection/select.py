@@ -408,7 +408,7 @@ def _is_factor(effect: str, frame: pd.DataFrame) -> bool:
     if name is None or name not in frame.columns:
         return effect.startswith(_SEVERAL_COLUMNS)
     column = frame[name]
-    return not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "b"
+    return not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind in "bc"
 
 
 def _kept(texts: Sequence[str], full: Model) -> tuple[frozenset[str], frozenset[Effect]]:

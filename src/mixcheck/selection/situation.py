@@ -122,7 +122,7 @@ class Situation:
         return (
             column is not None
             and pd.api.types.is_numeric_dtype(column.dtype)
-            and column.dtype.kind != "b"
+            and column.dtype.kind not in "bc"
             and column.nunique() > 2
         )
 
