@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mixcheck.fitting.latent import layout as layouts
 from mixcheck.fitting.latent import schur
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
@@ -18,6 +19,7 @@ ROUNDING = 1e-10
 STEP = 1e-4
 TRUNCATION = 1e-6
 PATHS = {
+    "small": {},
     "default": {},
     "dense": {"_SPARSE_COST": np.inf},
     "sparse": {"_SPARSE_COST": 0.0, "_MOST_LISTED": 0},
@@ -42,7 +44,9 @@ def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray
 
 @pytest.fixture(params=PATHS)
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Schur complement by dense slabs, sparse products, pair by pair, or as it is chosen."""
+    """One matrix; or the Schur complement by dense slabs, sparse products, pair by pair, or any."""
+    if request.param != "small":
+        monkeypatch.setattr(layouts, "_MOST_DENSE", -1)
     for name, cost in PATHS[request.param].items():
         monkeypatch.setattr(schur, name, cost)
         # Slabs of a few rows each, so that there are several.
@@ -102,6 +106,7 @@ def test_dense(small: SimpleNamespace, layout: str) -> None:
         np.testing.assert_allclose(block, wanted, atol=ROUNDING)
 
 
+@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("layout", ["one", "vector", "nested_vector", "crossed_vector"])
 def test_slopes_of_the_log_determinant(small: SimpleNamespace, layout: str) -> None:
     """They are central differences of it in each entry of each Lambda."""
@@ -143,6 +148,7 @@ def test_inputs_are_kept(small: SimpleNamespace) -> None:
         np.testing.assert_array_equal(block, kept[key])
 
 
+@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("layout", ["one", "vector", "nested", "crossed", "nested_two_crossed"])
 def test_not_positive(small: SimpleNamespace, layout: str) -> None:
     """Curvature that is negative enough gives None, in the chain or in the rest."""
@@ -153,6 +159,7 @@ def test_not_positive(small: SimpleNamespace, layout: str) -> None:
     assert factorize(problem.latent, gram, roots) is None
 
 
+@pytest.mark.usefixtures("path")
 def test_rest_not_positive(small: SimpleNamespace) -> None:
     """The chain may be positive where the Schur complement is not."""
     case = small.case("crossed", "poisson-log", 5)
@@ -165,6 +172,7 @@ def test_rest_not_positive(small: SimpleNamespace) -> None:
     assert factorize(problem.latent, gram, roots) is None
 
 
+@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("layout", ["vector", "nested_crossed"])
 def test_fixed_effects(small: SimpleNamespace, layout: str) -> None:
     """The information on fixed effects is the inverse of their covariance, in their own units."""

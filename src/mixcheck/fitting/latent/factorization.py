@@ -2,7 +2,8 @@
 
 Every approximation of the likelihood asks the same of H: its log determinant, solutions, draws, and
 the entries of its inverse on pairs of levels that meet. `Factorization` lists what may be asked of
-any system; :mod:`mixcheck.fitting.latent.block_elimination` factors them, and
+any system; :mod:`mixcheck.fitting.latent.block_elimination` factors them, few crossed effects are
+one matrix in :mod:`mixcheck.fitting.latent.dense_cholesky`, and
 :mod:`mixcheck.fitting.latent.iterated_elimination` solves crossed ones without a dense factor, and
 with another determinant. One more way is a class with these methods in a file of its own, and its
 line in `factorize`. Systems of nested factors alone stay with their blocks, and what reads these
@@ -18,6 +19,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate
+from mixcheck.fitting.latent.dense_cholesky import factor_densely
 from mixcheck.fitting.latent.iterated_elimination import iterate
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
@@ -112,6 +114,8 @@ def factorize(
                 system[f, f][c, c] += 1.0
     if latent.iterative:
         return iterate(latent, system, convex=convex)
+    if latent.small:
+        return factor_densely(latent, system)
     return eliminate(latent, system, tied, each=each)
 
 

@@ -26,6 +26,9 @@ from mixcheck.fitting.latent.tridiagonal import Runs
 
 __all__ = ["Gram", "Latent", "Pair"]
 
+# Crossed effects up to which elimination costs more in calls than one matrix in arithmetic.
+_MOST_DENSE = 150
+
 
 @dataclass(frozen=True, eq=False)
 class Pair:
@@ -101,7 +104,28 @@ class Latent:
     @property
     def dear(self) -> bool:
         """Whether a factorisation costs so much that steps reuse a nearby one."""
-        return self.crossed and not self.iterative
+        return self.crossed and not self.iterative and not self.small
+
+    @cached_property
+    def small(self) -> bool:
+        """Whether factors are crossed, and effects so few that one dense matrix holds them."""
+        return self.crossed and not self.tied and self.size <= _MOST_DENSE
+
+    @cached_property
+    def places(self) -> IntArray:
+        """Where entries on all pairs of levels stand in a dense matrix, by columns, (E,).
+
+        In its lower triangle; pair by pair, each in the order of its block in a Gram.
+        """
+        starts = np.cumsum([0, *(factor.q * factor.m for factor in self.factors)]).tolist()
+        found = []
+        for (f, g), pair in self.pairs.items():
+            one, other = self.factors[f], self.factors[g]
+            for c, d in product(range(one.q), range(other.q)):
+                left = starts[f] + c * one.m + pair.left
+                right = starts[g] + d * other.m + pair.right
+                found.append(np.maximum(left, right) + self.size * np.minimum(left, right))
+        return np.concatenate(found)
 
     @cached_property
     def forest(self) -> bool:

@@ -7,6 +7,7 @@ factor f with them as its elimination leaves it, ``S = H_RR - sum_f W_fR' W_fR =
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from scipy import sparse
@@ -101,21 +102,21 @@ def _add_precision(latent: Latent, r: int, dependence: Dependence, schur: FloatA
             schur[levels[1:], levels[:-1]] += beside[:-1]
 
 
-def _slabs(latent: Latent, f: int, coupling: Gram, rows_per_slab: int) -> list[FloatArray]:
-    """Dense slabs of ``W_fR``: rows are (component, level) of f, columns all of R."""
-    q, m = latent.factors[f].shape
-    out = []
-    for a in range(q):
-        for start in range(0, m, rows_per_slab):
-            stop = min(start + rows_per_slab, m)
-            slab = np.zeros((stop - start, latent.schur_size))
-            for r in latent.schur_factors:
-                pair = latent.pairs[f, r]
-                inside = slice(*np.searchsorted(pair.left, [start, stop]))
-                for d in range(latent.factors[r].q):
-                    columns = _positions(latent, r, d, pair.right[inside])
-                    slab[pair.left[inside] - start, columns] = coupling[f, r][a, d, inside]
-            out.append(slab)
+def _starts(latent: Latent, f: int) -> list[tuple[int, int]]:
+    """The first and last rows of slabs of ``W_fR`` that hold no more than `_SLAB` bytes."""
+    m, rows = latent.factors[f].m, max(1, _SLAB // (8 * latent.schur_size))
+    return [(start, min(start + rows, m)) for start in range(0, m, rows)]
+
+
+def _slab(latent: Latent, f: int, coupling: Gram, a: int, start: int, stop: int) -> FloatArray:
+    """Component a of ``W_fR`` at some levels of f, dense: columns are all of R."""
+    out = np.zeros((stop - start, latent.schur_size))
+    for r in latent.schur_factors:
+        pair = latent.pairs[f, r]
+        inside = slice(*np.searchsorted(pair.left, [start, stop]))
+        for d in range(latent.factors[r].q):
+            columns = _positions(latent, r, d, pair.right[inside])
+            out[pair.left[inside] - start, columns] = coupling[f, r][a, d, inside]
     return out
 
 
@@ -155,13 +156,14 @@ def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) 
             schur -= latent.meetings[f].square(_entries(latent, f, coupling, a))
         return schur
     if _dense_pays(latent, f):
-        for slab in _slabs(latent, f, coupling, max(1, _SLAB // (8 * latent.schur_size))):
+        for a, rows in product(components, _starts(latent, f)):
+            slab = _slab(latent, f, coupling, a, *rows)
             schur = dsyrk(-1.0, slab.T, beta=1.0, c=schur, lower=1, overwrite_c=1)
         return schur
     for a in components:
         part = _sparse_coupling(latent, f, coupling, a)
-        product = (part.T @ part).tocoo()
-        schur[product.row, product.col] -= product.data
+        square = (part.T @ part).tocoo()
+        schur[square.row, square.col] -= square.data
     return schur
 
 
@@ -197,8 +199,7 @@ def multiply_inverse(
 ) -> dict[int, FloatArray]:
     """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P), by r; V by its lower triangle."""
     if not _is_listed(latent, f):
-        whole = mirrored(inverse)
-        return {r: _schur_product(latent, f, r, coupling, whole) for r in latent.schur_factors}
+        return _multiply_slabs(latent, f, coupling, mirrored(inverse))
     met, components = latent.meetings[f], range(latent.factors[f].q)
     products = np.stack(
         [met.multiply(_entries(latent, f, coupling, a), inverse) for a in components]
@@ -211,21 +212,23 @@ def multiply_inverse(
     return out
 
 
-def _schur_product(
-    latent: Latent, f: int, r: int, coupling: Gram, inverse: FloatArray
-) -> FloatArray:
-    """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P)."""
-    pair = latent.pairs[f, r]
-    q_f, q_r = latent.factors[f].q, latent.factors[r].q
-    out = np.empty((q_f, q_r, pair.left.size))
-    rows_per_slab = max(1, _SLAB // (8 * latent.schur_size))
-    for a in range(q_f):
-        whole = _sparse_coupling(latent, f, coupling, a)
-        for start in range(0, latent.factors[f].m, rows_per_slab):
-            stop = min(start + rows_per_slab, latent.factors[f].m)
-            product = whole[start:stop] @ inverse
-            inside = slice(*np.searchsorted(pair.left, [start, stop]))
-            for d in range(q_r):
-                columns = _positions(latent, r, d, pair.right[inside])
-                out[a, d, inside] = product[pair.left[inside] - start, columns]
+def _multiply_slabs(
+    latent: Latent, f: int, coupling: Gram, inverse: FloatArray
+) -> dict[int, FloatArray]:
+    """The same by products of whole rows of W, of a V with both triangles."""
+    out = {r: np.empty(coupling[f, r].shape) for r in latent.schur_factors}
+    dense = _dense_pays(latent, f)
+    for a in range(latent.factors[f].q):
+        whole = None if dense else _sparse_coupling(latent, f, coupling, a)
+        for start, stop in _starts(latent, f):
+            if whole is None:
+                rows = _slab(latent, f, coupling, a, start, stop) @ inverse
+            else:
+                rows = whole[start:stop] @ inverse
+            for r in latent.schur_factors:
+                pair = latent.pairs[f, r]
+                inside = slice(*np.searchsorted(pair.left, [start, stop]))
+                for d in range(latent.factors[r].q):
+                    columns = _positions(latent, r, d, pair.right[inside])
+                    out[r][a, d, inside] = rows[pair.left[inside] - start, columns]
     return out
