@@ -14,6 +14,8 @@ from mixcheck.errors import DataError
 
 __all__ = ["read_counts", "repeat_rows"]
 
+_MOST_COPIES = 2.0**53
+
 
 def read_counts(design: Design) -> IntArray | None:
     """How many rows each row stands for, (n,); None where each is one.
@@ -35,7 +37,8 @@ def read_counts(design: Design) -> IntArray | None:
             "checked. Round weights that are counts, write precision= for known variances, and "
             "check a model with survey weights by its fit without them"
         )
-    return weights.astype(np.intp)
+    # More rows than this have no room anywhere, and no integer holds many more.
+    return np.minimum(weights, _MOST_COPIES).astype(np.intp)
 
 
 def repeat_rows(design: Design, rows: IntArray) -> Design:
