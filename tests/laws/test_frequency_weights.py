@@ -114,3 +114,13 @@ def test_trials_and_precision_are_no_weights():
         mc.glmm("z ~ 1 + (1 | g)", data, precision="p"),
     )
     assert [mc.residuals(fit, seed=1).n for fit in fits] == [40, 40, 40]
+
+
+@pytest.mark.parametrize("weight", [1e12, 1e19, 1e300])
+def test_more_rows_than_there_is_room_for_are_refused(weight):
+    """Also where no integer holds their number."""
+    ticks = mc.datasets.load("grouseticks")
+    weights = np.full(len(ticks), weight)
+    fit = mc.glmm("TICKS ~ YEAR", ticks, family="poisson", weights=weights)
+    with pytest.raises(mc.DataError, match=r"weights= stand for .* rows, and checks look at each"):
+        mc.check(fit, seed=1, draws=19)
