@@ -116,6 +116,7 @@ def test_trials_and_precision_are_no_weights():
     assert [mc.residuals(fit, seed=1).n for fit in fits] == [40, 40, 40]
 
 
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.ConvergenceWarning")
 @pytest.mark.parametrize("weight", [1e12, 1e19, 1e300])
 def test_more_rows_than_there_is_room_for_are_refused(weight):
     """Also where no integer holds their number."""
