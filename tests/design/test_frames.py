@@ -13,6 +13,7 @@ from mixcheck.design.frames import (
     columns_by_name,
     missing_rows,
     pick_column,
+    pick_numbers,
     read_column,
     row_label,
 )
@@ -100,3 +101,22 @@ def test_text_that_was_decoded_wrongly(wrong):
     with pytest.raises(mc.DataError, match="no character: the text was decoded wrongly") as found:
         mc.glmm("y ~ 1", {"y": [1, 2], **wrong}, family="poisson")
     str(found.value).encode()
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_columns_of_every_kind(monkeypatch: pytest.MonkeyPatch, *, private: bool) -> None:
+    """Columns are those of the frame, with pandas' private way to its arrays and without it."""
+    frame = pd.DataFrame({
+        "number": [1.5, 2.0], "whole": [1, 2], "truth": [True, False], "text": ["a", "b"],
+        "object": pd.Series(["a", "b"], dtype=object), "level": pd.Categorical(["a", "b"]),
+        "nullable": pd.array([1, 2], dtype="Int64"), "day": pd.to_datetime(["2020-01-01"] * 2),
+    })  # fmt: skip
+    if not private:
+        monkeypatch.setattr(pd.DataFrame, "_iter_column_arrays", None)
+    table = columns_by_name(frame)
+    for name in frame:
+        pd.testing.assert_series_equal(pick_column(table, name), frame[name])
+        picked, wanted = (read_column(column, None, name) for column in
+                          (pick_numbers(table, name), frame[name]))  # fmt: skip
+        assert type(picked) is type(wanted)
+        assert list(picked) == list(wanted)

@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.api.extensions import ExtensionArray
 
 from mixcheck.alignment import align_rows, read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
@@ -32,6 +33,7 @@ __all__ = [
     "missing_rows",
     "numbers_of",
     "pick_column",
+    "pick_numbers",
     "read_column",
     "read_vector",
     "require_columns",
@@ -42,8 +44,8 @@ __all__ = [
 
 Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
 Columns: TypeAlias = Mapping[str, Column]
-Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any]"
-Table: TypeAlias = "Mapping[Any, pd.Series[Any]] | pd.DataFrame"
+Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any] | ExtensionArray"
+Table: TypeAlias = "Mapping[Any, Any] | pd.DataFrame"
 
 RowVector: TypeAlias = "str | ArrayLike | None"
 
@@ -233,11 +235,15 @@ def _folded(name: str) -> str:
 def columns_by_name(frame: pd.DataFrame) -> Table:
     """What gives a column by its name: of a narrow table a dict of all its columns.
 
-    pandas finds a column by an index of all names, which it makes at the first question.
+    pandas finds a column by an index of all names, which it makes at the first question, and makes
+    a Series of it, which takes longer than all that is done with the column of a small table. So
+    what the frame holds is taken as it is, where pandas has its private way to it.
     """
     if frame.shape[1] > _NARROW:
         return frame
-    columns = dict(frame.items())
+    arrays = getattr(frame, "_iter_column_arrays", None)
+    names = frame.columns.to_numpy(dtype=object)
+    columns = dict(frame.items() if arrays is None else zip(names, arrays(), strict=True))
     # Where two have one name the frame gives both.
     return columns if len(columns) == frame.shape[1] else frame
 
@@ -250,12 +256,31 @@ def pick_column(frame: Table, name: str) -> pd.Series[Any]:
     DataError
         If two columns have that name.
     """
-    column = frame[name]
+    column: Any = frame[name]
     if isinstance(column, pd.DataFrame):
         raise DataError(
             f"{column.shape[1]} columns of the data are called `{name}`; rename all but one."
         )
-    return column
+    if isinstance(column, pd.Series):
+        return column
+    made: pd.Series[Any] = pd.Series(column, name=name, dtype=column.dtype, copy=False)
+    return made
+
+
+def pick_numbers(table: Table, name: str) -> Picked:
+    """The same, where it holds plain numbers, truth values or text their array."""
+    column = table[name]
+    if _is_plain(column) or _is_text_array(column):
+        return column
+    return numbers_of(pick_column(table, name))
+
+
+def _is_plain(column: object) -> TypeGuard[np.ndarray[Any, Any]]:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "iufb"
+
+
+def _is_text_array(column: object) -> TypeGuard[ExtensionArray]:
+    return isinstance(column, ExtensionArray) and isinstance(column.dtype, pd.StringDtype)
 
 
 def numbers_of(series: pd.Series[Any]) -> Picked:
@@ -267,7 +292,7 @@ def numbers_of(series: pd.Series[Any]) -> Picked:
 
 def missing_rows(column: Picked) -> BoolArray | None:
     """Where a column is missing, (n,); None where it cannot be or is nowhere."""
-    column = column if isinstance(column, np.ndarray) else numbers_of(column)
+    column = numbers_of(column) if isinstance(column, pd.Series) else column
     if isinstance(column, np.ndarray):
         if column.dtype.kind != "f":
             return None
@@ -277,10 +302,12 @@ def missing_rows(column: Picked) -> BoolArray | None:
         if not math.isnan(square):
             return None
         missing: BoolArray = np.isnan(column)
-    elif isinstance(column.dtype, pd.CategoricalDtype):
-        missing = np.asarray(cast("pd.Categorical[Any]", column.array).codes < 0)
     else:
-        missing = np.asarray(column.array.isna(), dtype=np.bool_)
+        array = column.array if isinstance(column, pd.Series) else column
+        if isinstance(array, pd.Categorical):
+            missing = np.asarray(array.codes < 0)
+        else:
+            missing = np.asarray(array.isna(), dtype=np.bool_)
     return missing if missing.any() else None
 
 
@@ -290,7 +317,7 @@ def contents_of(column: Picked) -> Hashable | None:
     It is the bytes of numbers, texts, and the codes of categories with their labels. Other objects
     may change, or be equal without being the same, as 1 and True are.
     """
-    if isinstance(column, np.ndarray) or not isinstance(column.dtype, pd.CategoricalDtype):
+    if not isinstance(column, pd.Series) or not isinstance(column.dtype, pd.CategoricalDtype):
         return _values_of(column)
     dtype, array = column.dtype, cast("pd.Categorical[Any]", column.array)
     labels, codes = _values_of(dtype.categories), array.codes
@@ -304,25 +331,28 @@ def _values_of(column: Picked | pd.Index[Any]) -> Hashable | None:
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return dtype.str, column.to_numpy().tobytes()
     if dtype == np.object_ or isinstance(dtype, pd.StringDtype):
-        texts = tuple(column.tolist())
+        texts = tuple(column.to_numpy(dtype=object).tolist())
         return texts if all(type(text) is str for text in texts) else None
     return None
 
 
-def read_column(column: Picked, rows: IntArray | None) -> Column:
+def read_column(column: Picked, rows: IntArray | None, name: object = None) -> Column:
     """Column at the given rows, none of them missing, in a form a model can use.
 
     Numbers of every storage (nullable, Arrow, object) come back as a NumPy array, text and
-    categories as a Categorical without unused levels, dates and the rest as they are.
+    categories as a Categorical without unused levels, dates and the rest as they are. An array of
+    text is called by `name` in a message.
 
     Raises
     ------
     DataError
         If an object column mixes numbers and text, or holds anything else.
     """
-    column = column if isinstance(column, np.ndarray) else numbers_of(column)
+    column = numbers_of(column) if isinstance(column, pd.Series) else column
     if isinstance(column, np.ndarray):
         return column if rows is None else column[rows]
+    if not isinstance(column, pd.Series):
+        return _categorical_text(column if rows is None else column[rows], name)
     series = column if rows is None else column.iloc[rows]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -348,7 +378,7 @@ def _read_objects(series: pd.Series[Any]) -> Column:
     """Column of text, or of Python objects that are all text or all numbers."""
     kind = "string" if _is_text(series.dtype) else pd.api.types.infer_dtype(series, skipna=True)
     if kind in _TEXT:
-        return _categorical_text(series)
+        return _categorical_text(series.array, series.name)
     if kind in _NUMBERS:
         return series.to_numpy(dtype=np.bool_ if kind == "boolean" else np.float64)
     if kind in ("datetime", "date", "datetime64", "timedelta", "timedelta64"):
@@ -363,22 +393,22 @@ def _is_text(dtype: object) -> bool:
     return isinstance(dtype, pd.StringDtype) or str(dtype) in ("string", "large_string[pyarrow]")
 
 
-def _categorical_text(series: pd.Series[Any]) -> pd.Categorical:
-    codes, labels = _sort_texts(series)
-    _require_unicode(series.name, labels)
+def _categorical_text(array: ExtensionArray, name: object) -> pd.Categorical:
+    codes, labels = _sort_texts(array)
+    _require_unicode(name, labels)
     few = len(labels) <= _FEW_LEVELS
     levels = _known_levels(tuple(labels)) if few else _levels_of(labels)
     return pd.Categorical.from_codes(codes, dtype=levels, validate=False)
 
 
-def _sort_texts(series: pd.Series[Any]) -> tuple[IntArray, list[str]]:
+def _sort_texts(array: ExtensionArray) -> tuple[IntArray, list[str]]:
     """Codes, (n,), and the texts that occur, sorted."""
-    if len(series) <= _FEW_TEXTS:
-        texts = series.tolist()
+    if len(array) <= _FEW_TEXTS:
+        texts = array.to_numpy(dtype=object).tolist()
         labels = sorted(set(texts))
         places = {label: place for place, label in enumerate(labels)}
         return np.array([places[text] for text in texts], dtype=np.intp), labels
-    codes, found = pd.factorize(series.array)
+    codes, found = array.factorize()
     texts = found.tolist()
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ranks = np.empty(len(texts), dtype=np.intp)

@@ -18,8 +18,7 @@ from mixcheck.design.frames import (
     check_finite,
     columns_by_name,
     missing_rows,
-    numbers_of,
-    pick_column,
+    pick_numbers,
     read_column,
     read_vector,
     require_columns,
@@ -161,13 +160,13 @@ def build_design(
     }
     labels = {"weights": weights, "offset": offset}
     called = {key: v if isinstance(v, str) else key for key, v in labels.items()}
-    picked = {name: numbers_of(pick_column(table, name)) for name in names}
+    picked = {name: pick_numbers(table, name) for name in names}
     rows, notes = _complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
     used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
     vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
     _check_weights(vectors["weights"], used)
-    left = {name: read_column(picked[name], kept_rows) for name in names if name in plan.left}
+    left = {name: read_column(picked[name], kept_rows, name) for name in names if name in plan.left}
     response = make_response(
         formula.response,
         {key: X for key, (X, _) in make_matrices(plan.computed, left, len(rows), context).items()},

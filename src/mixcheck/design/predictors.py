@@ -284,7 +284,7 @@ def _make_right_side(
     context: Mapping[str, Any] | None,
 ) -> RightSide:
     n = len(frame)
-    columns = {name: read_column(column, rows) for name, column in picked.items()}
+    columns = {name: read_column(column, rows, name) for name, column in picked.items()}
     made = make_matrices(plan.predictors, columns, n, context)
     groups = {group: group_rows(group, columns) for group in plan.groups}
     _check_groups(groups, formula)
@@ -339,7 +339,7 @@ def _predictors(
             keep = independent_columns(X)
             whole = bool(keep.all())
         blocks = tuple(
-            _block(term, X, *made[f"{name} random {i}"], *groups[term.group], frame, context)
+            _block(term, X, keep, *made[f"{name} random {i}"], *groups[term.group], frame, context)
             for i, term in enumerate(parsed.random)
         )
         _check_overlap(blocks)
@@ -360,6 +360,7 @@ def _predictors(
 def _block(
     term: RandomTerm,
     X: FloatArray,
+    keep: BoolArray,
     Z: FloatArray,
     recipe: Recipe,
     codes: IntArray,
@@ -368,7 +369,7 @@ def _block(
     context: Mapping[str, Any],
 ) -> RandomBlock:
     effects = recipe.columns
-    if Z is not X:
+    if Z is not X and not recipe.is_intercept:
         check_finite(Z, effects, frame)
     covariance, positions, relation = covariance_of(term.structure, len(effects)), None, None
     if isinstance(covariance, Sequential):
@@ -376,9 +377,13 @@ def _block(
         _require_few_positions(term, key.size, len(effects), len(Z))
     if STRUCTURES[term.structure].related:
         relation = _relation(term, key, context)
-    return RandomBlock(
+    block = RandomBlock(
         str(term), term.group_name, effects, key, codes, Z, covariance, positions, relation
     )
+    if Z is X or recipe.is_intercept:
+        # It is known already.
+        block.__dict__["independent"] = keep if Z is X else np.ones(1, dtype=np.bool_)
+    return block
 
 
 def _relation(term: RandomTerm, key: GroupKey, context: Mapping[str, Any]) -> Related:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from mixcheck.errors import OptionError
@@ -38,6 +39,19 @@ def read_method(method: str = "laplace", **given: object) -> Method:
     OptionError
         For an unknown method or value, and for an option that does not belong to the method.
     """
+    try:
+        return _read_known(method, *given.items())
+    except TypeError:  # some value has no hash, and is refused
+        return _read(method, given)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _read_known(method: str, *given: tuple[str, object]) -> Method:
+    """The same of arguments that can be looked up: most fits have those of the one before."""
+    return _read(method, dict(given))
+
+
+def _read(method: str, given: Mapping[str, object]) -> Method:
     chosen = _METHODS[require_choice("method", method, _NAMES)]
     read = {name: _OPTIONS[name].read(value) for name, value in given.items()}
     taken: dict[str, Any] = {}

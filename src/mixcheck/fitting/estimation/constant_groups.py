@@ -97,8 +97,10 @@ def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArr
     for some in (slice(_FIRST_ROWS), slice(None)):
         rows = counted[some] & (np.abs(way[some]) <= 1)
         side, level = way[some][rows], codes[some][rows]
+        if (side == 0).any():
+            return False
         total, size = np.bincount(level, side), np.bincount(level)
-        if (side == 0).any() or not (np.abs(total) == size).all():
+        if not (np.abs(total) == size).all():
             return False
     return bool((size > 1).any()) and total.min() < 0.0 < total.max()
 

@@ -14,7 +14,7 @@ from mixcheck.fitting.estimation.estimate import (
     joint_around,
 )
 from mixcheck.fitting.estimation.gaussian import covariance_of_gaussian
-from mixcheck.fitting.estimation.information import invert_curvature, invert_information
+from mixcheck.fitting.estimation.information import invert_axes, invert_information
 from mixcheck.fitting.estimation.optimize import Optimum, differentiate_gradient
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.likelihood.approximation import Method, hessian_of, objective_of
@@ -34,9 +34,8 @@ def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatAr
     known = covariance_of_gaussian(optimum)
     if known is not None:
         return known
-    whitened = optimum.whitened_hessian()
-    if whitened is not None:
-        return invert_curvature(whitened, optimum.searched)
+    if optimum.axes is not None:
+        return invert_axes(*optimum.axes, optimum.searched)
     standard = standardise(problem)
     if standard is None:
         return invert_information(hessian_at(problem, optimum, method), optimum.scale)

@@ -35,9 +35,7 @@ def require_identified(problem: Problem) -> None:
     _require_dispersion(problem)
     require_variation(problem)
     for term in problem.terms:
-        # Columns of the fixed effects are independent already.
-        if all(term.block.Z is not X for X in problem.X):
-            _require_distinct(term)
+        _require_distinct(term)
         _require_room(problem, term)
 
 

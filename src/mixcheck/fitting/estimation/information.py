@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +21,7 @@ __all__ = [
     "conditional_variances",
     "find_runaway",
     "find_singular",
+    "invert_axes",
     "invert_curvature",
     "invert_information",
     "judge_convergence",
@@ -53,7 +53,11 @@ def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
     ``S (sum 2 v_j v_j' / c_j) S'`` with ``S' H S = sum c_j v_j v_j'``, S the whitening.
     Directions without curvature (covariance parameters on a boundary) contribute nothing.
     """
-    values, vectors = np.linalg.eigh(whitened)
+    return invert_axes(*np.linalg.eigh(whitened), scale)
+
+
+def invert_axes(values: FloatArray, vectors: FloatArray, scale: FloatArray) -> FloatArray:
+    """The same from eigenvalues c and axes v of the whitened Hessian."""
     # D is twice minus the log-likelihood.
     inverse = np.where(values > _FLAT, 2.0 / np.maximum(values, _FLAT), 0.0)
     root = scale @ vectors
@@ -120,11 +124,10 @@ def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:
     optimum : Optimum
     names : sequence of str, (n_beta,)
     """
-    whitened = None if optimum.smallest_eigenvalue >= RUNAWAY else optimum.whitened_hessian()
-    if whitened is None:
+    axes = None if optimum.smallest_eigenvalue >= RUNAWAY else optimum.axes
+    if axes is None:
         return ()
-    scale = optimum.searched
-    values, vectors = np.linalg.eigh(whitened)
+    scale, (values, vectors) = optimum.searched, axes
     flat = vectors[:, np.abs(values) < RUNAWAY]
     units = np.sqrt(np.einsum("ij,ij->i", scale, scale))
     shares = np.abs(scale @ flat) / np.where(units > 0.0, units, np.inf)[:, None]
@@ -256,8 +259,7 @@ def _scale_rounding(problem: Problem, optimum: Optimum, digits: Mapping[int, Flo
 
     Twice the largest scaled gradient of eight draws of ``2 X_k' (d_k z)``.
     """
-    whitened = optimum.whitened_hessian()
-    if whitened is None:
+    if optimum.axes is None:
         return 0.0
     rng = np.random.default_rng(0)
     found = []
@@ -266,8 +268,7 @@ def _scale_rounding(problem: Problem, optimum: Optimum, digits: Mapping[int, Flo
         for k, digit in digits.items():
             off = digit * rng.standard_normal(problem.n)
             gradient[problem.beta_slices[k]] = 2.0 * problem.X[k].T @ off
-        moved = replace(optimum, evaluation=replace(optimum.evaluation, gradient=gradient))
-        found.append(_along_axes(moved, whitened, _FLAT))
+        found.append(_along_axes(optimum, gradient, _FLAT))
     return 2.0 * max(found)
 
 
@@ -276,21 +277,22 @@ def _curved_gradient(optimum: Optimum) -> float:
 
     Along the axes of the whitened Hessian whose eigenvalues are 0.001 or more in size.
     """
-    whitened = optimum.whitened_hessian()
-    assert whitened is not None
-    return _along_axes(optimum, whitened, RUNAWAY)
+    return _along_axes(optimum, optimum.evaluation.gradient, RUNAWAY)
 
 
-def _along_axes(optimum: Optimum, whitened: FloatArray, least: float) -> float:
+def _along_axes(optimum: Optimum, gradient: FloatArray, least: float) -> float:
     """Largest gradient of the log-likelihood per standard error along the axes of the Hessian.
+
+    From the gradient g of the deviance:
 
     ``max |v_j' S' g| / sqrt(2 |c_j|)`` over the axes v_j of ``S' H S`` whose eigenvalues c_j are
     `least` or more in size. The deviance is minus twice the log-likelihood, whose gradient along
     v_j is ``v_j' S' g / 2`` in size and whose standard error is there ``sqrt(2 / c_j)``.
     It does not depend on the columns in which the model is written.
     """
-    values, vectors = np.linalg.eigh(whitened)
-    along = vectors.T @ (optimum.searched.T @ optimum.evaluation.gradient)
+    assert optimum.axes is not None
+    values, vectors = optimum.axes
+    along = vectors.T @ (optimum.searched.T @ gradient)
     curved = np.abs(values) >= least
     return float(np.abs(along[curved] / np.sqrt(2.0 * np.abs(values[curved]))).max(initial=0.0))
 
@@ -301,9 +303,8 @@ def scaled_gradient(optimum: Optimum, covariance: FloatArray | None) -> float:
     Along the axes of the Hessian; without one it is ``max |g_j / 2| e_j``, with the standard
     errors of `covariance` or, without it, those of the scale of the search.
     """
-    whitened = optimum.whitened_hessian()
-    if whitened is not None:
-        return _along_axes(optimum, whitened, _FLAT)
+    if optimum.axes is not None:
+        return _along_axes(optimum, optimum.evaluation.gradient, _FLAT)
     if covariance is None:
         return 0.5 * optimum.gradient
     deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))

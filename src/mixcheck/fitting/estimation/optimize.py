@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -140,6 +141,15 @@ class Optimum:
             return self.curvature
         out: FloatArray = self.searched.T @ self.hessian @ self.searched
         return out
+
+    @cached_property
+    def axes(self) -> tuple[FloatArray, FloatArray] | None:
+        """Eigenvalues, (P',), and axes, (P', P'), of `whitened_hessian`; None if there is none."""
+        whitened = self.whitened_hessian()
+        if whitened is None:
+            return None
+        values, vectors = np.linalg.eigh(whitened)
+        return values, vectors
 
 
 Leaves = Callable[[Evaluation | None, Evaluation, FloatArray], bool]

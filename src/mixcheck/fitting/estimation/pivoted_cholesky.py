@@ -90,10 +90,14 @@ class Chart:
         factors, rows, columns = [], [], []
         for term in self.terms:
             down, along = entries_of(term)
-            factors += [term.factor] * len(down)
-            rows += (term.columns.start + down).tolist()
-            columns += (term.columns.start + along).tolist()
-        return Entries(*(np.array(part, dtype=np.intp) for part in (factors, rows, columns)))
+            factors.append(np.full(down.size, term.factor))
+            rows.append(term.columns.start + down)
+            columns.append(term.columns.start + along)
+        if not factors:
+            return Entries(*np.zeros((3, 0), dtype=np.intp))
+        if len(factors) == 1:
+            return Entries(factors[0], rows[0], columns[0])
+        return Entries(*map(np.concatenate, (factors, rows, columns)))
 
     def fits(self, theta: FloatArray) -> bool:
         """Whether no row would be a far better pivot than the one that it stands behind."""

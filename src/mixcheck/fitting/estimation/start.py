@@ -282,7 +282,7 @@ def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Ev
         proposed = _em_step(problem, evaluation.mode, theta)
         if np.abs(proposed - theta).max() < _EM_CHANGE * np.abs(theta).max():
             break
-        scale = whiten(problem, evaluation)[: problem.n_beta, : problem.n_beta]
+        scale = _whiten_fixed(problem, evaluation, evaluation.mode)[0]
         beta = evaluation.psi[: problem.n_beta]
         beta = beta - scale @ (scale.T @ evaluation.gradient[: problem.n_beta])
         after = objective(np.concatenate([beta, proposed]), evaluation)
@@ -325,18 +325,11 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
     """
     mode = evaluation.mode
     assert mode is not None
-    second = problem.step_information(mode.point.eta)
-    information = _information(problem, second)
-    if problem.penalty is not None:
-        information += np.diag(problem.penalty.information(problem.beta_slices, evaluation.psi))
+    fixed, system = _whiten_fixed(problem, evaluation, mode)
     if not problem.terms:
-        return _inverse_root(2.0 * information)
-    system = _step_system(problem, mode, second)
+        return fixed
     scale = np.zeros((evaluation.psi.size,) * 2)
-    if problem.n_beta:
-        absorbed = _absorbed(problem, mode.roots, second, system.factorization)
-        fixed = slice(0, problem.n_beta)
-        scale[fixed, fixed] = _inverse_root(2.0 * (information - absorbed))
+    scale[: problem.n_beta, : problem.n_beta] = fixed
     levels = _diagonals(problem, system.gram)
     for term in problem.terms:
         theta = evaluation.psi[problem.n_beta :][term.theta]
@@ -345,6 +338,23 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
         where = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
         scale[where, where] = term.unit_steps(theta, spread, levels[term.factor][term.columns])
     return scale
+
+
+def _whiten_fixed(
+    problem: Problem, evaluation: Evaluation, mode: Mode
+) -> tuple[FloatArray, System]:
+    """The scale of the fixed effects, (n_beta, n_beta), and the system whose information it has."""
+    second = problem.step_information(mode.point.eta)
+    information = _information(problem, second)
+    if problem.penalty is not None:
+        information += np.diag(problem.penalty.information(problem.beta_slices, evaluation.psi))
+    if not problem.terms:
+        return _inverse_root(2.0 * information), mode.system
+    system = _step_system(problem, mode, second)
+    if not problem.n_beta:
+        return information, system
+    absorbed = _absorbed(problem, mode.roots, second, system.factorization)
+    return _inverse_root(2.0 * (information - absorbed)), system
 
 
 def _step_system(

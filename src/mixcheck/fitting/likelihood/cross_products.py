@@ -19,7 +19,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.directions import scatter_each
-from mixcheck.fitting.latent.factors import Column
+from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.trial_values import may_overflow
 
@@ -220,6 +220,9 @@ def multiply_design(
         return None
     Q, units = found
     standard, changes, sizes = _standardise(latent, places, weights)
+    if len(standard.factors) == 1:
+        block, own = _multiply_levels(standard.factors[0], Q, weights)
+        return Products(weights, Q, units, standard, changes, sizes, {(0, 0): block}, (own,))
     rows = np.ones(len(Q)) if weights.rows is None else weights.rows
     gram = standard.gram({(0, 0): rows}) if standard.factors else Gram()
     if len(units):
@@ -228,6 +231,28 @@ def multiply_design(
     else:
         fixed = tuple(np.zeros((0, *factor.shape)) for factor in standard.factors)
     return Products(weights, Q, units, standard, changes, sizes, gram, fixed)
+
+
+def _multiply_levels(
+    factor: Factor, Q: FloatArray, weights: Weights
+) -> tuple[FloatArray, FloatArray]:
+    """``Z'WZ``, (q, q, m), and ``Z'WQ``, (p, q, m), of one factor, summed effect by effect."""
+    q, (n, p) = factor.q, Q.shape
+    rows = np.empty((q + p, n))
+    for row, column in zip(rows, factor.columns, strict=False):
+        row[:] = 1.0 if column.covariate is None else column.covariate
+    rows[q:] = Q.T
+    gram, fixed = np.empty((q, q, factor.m)), np.empty((p, q, factor.m))
+    for c, column in enumerate(factor.columns):
+        weight = weights.rows
+        if column.covariate is not None:
+            weight = weights.times(column.covariate)
+        # Those with the effects before are known.
+        left = rows[c:]
+        sums = factor.sums.each(left if weight is None else weight * left)
+        gram[c, c:] = gram[c:, c] = sums[: q - c]
+        fixed[:, c] = sums[q - c :]
+    return gram, fixed
 
 
 def _standardise(

@@ -42,6 +42,7 @@ _LARGE = 1e6
 # Below this many rows a comparing sort is faster than counting, and the arrangement of a design
 # that was fitted before is kept.
 _FEW_ROWS = 5_000
+_SHORT = 2**16
 # Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
 _LARGE_TERMS = 4.0
 # Of so many designs; predictors are the same if they are the same objects.
@@ -453,10 +454,7 @@ def _rows(values: FloatArray | None, order: IntArray) -> FloatArray | None:
 
 def _matrix(X: FloatArray, order: IntArray) -> FloatArray:
     """Columns contiguous: products with one vector from either side read them in order."""
-    out = np.empty((order.size, X.shape[1]), order="F")
-    for target, column in zip(out.T, X.T, strict=True):
-        np.take(column, order, out=target)
-    return out
+    return X.T.take(order, axis=1).T
 
 
 def _factor_name(predictor: int, block: RandomBlock) -> str:
@@ -470,16 +468,19 @@ def _row_order(
     """Rows by the levels of the finest factor, and whether that is their order already."""
     if not by_factor:
         return np.arange(n), True
-    codes = max((b[0][1] for b in by_factor.values()), key=lambda block: block.size).index
+    finest = max((b[0][1] for b in by_factor.values()), key=lambda block: block.size)
+    codes = finest.index
     if (codes[1:] >= codes[:-1]).all():
         return np.arange(n), True
-    return _stable_order(codes), False
+    return _stable_order(codes, finest.size), False
 
 
-def _stable_order(codes: IntArray) -> IntArray:
-    """Stable sorting order of small non-negative integers, by counting."""
+def _stable_order(codes: IntArray, size: int) -> IntArray:
+    """Stable sorting order of non-negative integers below `size`, by counting."""
     if codes.size < _FEW_ROWS:
-        return codes.argsort(kind="stable")
+        # NumPy counts integers of two bytes, and compares others.
+        short = codes.astype(np.uint16) if size <= _SHORT else codes
+        return short.argsort(kind="stable")
     nothing = np.zeros(codes.size, dtype=np.int8)
     order = sparse.csr_array((nothing, (codes, np.arange(codes.size)))).indices
     return order.astype(np.intp)

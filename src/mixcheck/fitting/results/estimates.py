@@ -27,7 +27,7 @@ from mixcheck.fitting.estimation.information import (
 )
 from mixcheck.fitting.estimation.laplace_error import compare_with_finer, unavailable
 from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode
@@ -249,7 +249,8 @@ class Estimates:
     @cached_property
     def _runaway(self) -> list[tuple[str, LimitReason]]:
         """Fixed effects in which the likelihood has no curvature, each with a reason."""
-        if self.optimum.curvature is None and self.optimum.hessian is None:
+        known = self.optimum.curvature is not None or self.optimum.hessian is not None
+        if not known or self.optimum.smallest_eigenvalue >= RUNAWAY:
             return []
         eta = self.problem.fixed(self.optimum.psi)
         ends = zip(self.design.predictors, eta, self.family.simplest, strict=True)
