@@ -143,7 +143,9 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit, tails: bool = F
         return _estimate_joint(joint, method, joint.outer(start), tails)
     preliminary, searches = method.approximation.preliminary, Searches(problem, method, tails)
     if preliminary is None:
-        return canonical_optimum(problem, searches.from_start(start), method)
+        cut = searches.near_cut(start)
+        found = searches.from_start(start) if cut is None else searches.from_cut(cut)
+        return canonical_optimum(problem, found, method)
     near = searches.near(preliminary, start)
     if near.on_tail:
         return near

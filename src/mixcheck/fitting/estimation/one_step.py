@@ -10,74 +10,20 @@ Davison & Hinkley (1997), Bootstrap Methods and their Application, on one-step e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.cut_deviance import Remainder, iterated
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
-from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["Remainder", "step_from", "within"]
+__all__ = ["step_from", "within"]
 
 # Halvings of a step along which the deviance does not fall.
 _MAX_HALVINGS = 10
-# Effects of crossed factors from which on a log determinant costs more than looking without one.
-_LEAST_EFFECTS = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Remainder:
-    """What a deviance with a cut log determinant leaves of the deviance, near the estimates.
-
-    With crossed factors ``log det H`` and its derivatives are nearly all the work of a step. The
-    deviance D~ has that of :mod:`mixcheck.fitting.latent.iterated_elimination` in its place, and
-    ``D - D~`` is a smooth function of the parameters, nearly the same for all responses: it is
-    taken from those of the fit, with its slope, ``r + s' (psi - psi_0)``.
-
-    Attributes
-    ----------
-    psi : (P,)
-    value : float
-    slope : (P,)
-    """
-
-    psi: FloatArray
-    value: float
-    slope: FloatArray
-
-    @staticmethod
-    def of(problem: Problem, at: Evaluation, method: Approximation) -> Remainder | None:
-        """That of a fit; None where crossed factors are small, or the deviance is another.
-
-        Parameters
-        ----------
-        problem : Problem
-        at : Evaluation
-            At the estimates; its gradient is not asked for.
-        method : Approximation
-        """
-        latent = problem.latent
-        if not latent.crossed or latent.tied or latent.schur_size < _LEAST_EFFECTS:
-            return None
-        if not isinstance(method, Laplace) or method.joint:
-            return None
-        whole, cut = (objective_of(p, method)(at.psi, at) for p in (problem, _iterated(problem)))
-        return Remainder(at.psi, whole.deviance - cut.deviance, whole.gradient - cut.gradient)
-
-    def added_to(self, cut: Evaluation) -> Evaluation:
-        """The deviance D, and its gradient, from D~."""
-        value = self.value + float(self.slope @ (cut.psi - self.psi))
-        return replace(cut, deviance=cut.deviance + value, gradient=cut.gradient + self.slope)
-
-
-def _iterated(problem: Problem) -> Problem:
-    return replace(problem, latent=problem.latent.iterated)
 
 
 @may_overflow()
@@ -111,7 +57,7 @@ def step_from(
         If the likelihood is not finite at the previous estimates, or falls on the way.
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
-    problem = problem if remainder is None else _iterated(problem)
+    problem = problem if remainder is None else iterated(problem)
     first = whole.added_to(objective_of(problem, method)(previous, None))
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)

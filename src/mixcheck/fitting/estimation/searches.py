@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.boundary import face_near, is_settled
+from mixcheck.fitting.estimation.cut_deviance import cut_hessian, has_cut, iterated
 from mixcheck.fitting.estimation.optimize import (
     POLE,
     RUNAWAY,
@@ -40,7 +41,7 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Searches"]
@@ -51,6 +52,8 @@ _EVALUATIONS = 600
 _EVALUATIONS_EACH = 40
 # What a search has taken, about, that finds the likelihood without a bound.
 _EVALUATIONS_LOST = 200
+# Effects of crossed factors from which on a search begins with the cut deviance.
+_MANY_EFFECTS = 500
 # Two searches that stop on tails are on one and the same where their deviances differ by less.
 _SAME_TAIL = 0.1
 # The deviance falls on the way back from a limit if it is lower there by more than rounding.
@@ -104,6 +107,28 @@ class Searches:
             return found if at_rest else self.minimise(near.psi, scale)
 
         return self._best(near.psi, first)
+
+    def from_cut(self, near: Optimum) -> Optimum:
+        """Maximise the likelihood from the optimum of its cut deviance, by its curvature."""
+        curvature = near.whitened_hessian()
+        assert curvature is not None
+        values, vectors = np.linalg.eigh(curvature)
+        scale = near.scale @ (vectors / np.sqrt(values))
+        exact = partial(cut_hessian, self.problem, self.method, scale)
+        return self._best(near.psi, lambda: self.minimise(near.psi, scale, exact=exact))
+
+    def near_cut(self, start: FloatArray) -> Optimum | None:
+        """The optimum of the cut deviance; None where it costs as much, or is no inner optimum."""
+        problem = self.problem
+        if not has_cut(problem, self.method, _MANY_EFFECTS) or self._tails is not None:
+            return None
+        if has_several_parts(problem):
+            return None
+        try:
+            near = replace(self, problem=iterated(problem))._first_finite(start)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return None
+        return near if ends_well(near) else None
 
     def from_start(self, start: FloatArray) -> Optimum:
         """Search from `start`; from others too where that ends badly or parts may compete."""
@@ -301,6 +326,7 @@ class Searches:
         first: Evaluation | None = None,
         hessian: bool = True,
         known: Optimum | None = None,
+        exact: Hessian | None = None,
     ) -> Optimum:
         """`optimize.minimise` the deviance, which the rows say how exactly it is known."""
         return minimise(
@@ -312,7 +338,7 @@ class Searches:
             rows=self.problem.n,
             known=known,
             rounding=2.0 * self.problem.rounding,
-            exact=hessian_of(self.problem, self.method),
+            exact=exact or hessian_of(self.problem, self.method),
             leaves=None if self._tails is None else self._tails.holds,
         )
 

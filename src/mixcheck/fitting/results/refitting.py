@@ -17,12 +17,13 @@ from mixcheck.design.frames import row_label
 from mixcheck.errors import DataError, MixcheckError, OptionError
 from mixcheck.families.responses import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
+from mixcheck.fitting.estimation.cut_deviance import Remainder
 from mixcheck.fitting.estimation.estimate import estimate, joint_around, re_estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_variation
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
-from mixcheck.fitting.estimation.one_step import Remainder, step_from
+from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
