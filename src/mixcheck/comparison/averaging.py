@@ -21,11 +21,15 @@ from mixcheck.comparison.averaged_quantities import (
 )
 from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.criterion import CriterionFunction
-from mixcheck.comparison.same_data import require_comparable, require_same_data
+from mixcheck.comparison.same_data import (
+    name_models,
+    require_comparable,
+    require_same_data,
+)
 from mixcheck.comparison.table import TableWeights, compare, weights_of
 from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
 from mixcheck.display.render import to_text
-from mixcheck.errors import ComparisonError, DataWarning, OptionError
+from mixcheck.errors import DataWarning, OptionError
 from mixcheck.inference.bootstrap import least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
@@ -410,21 +414,7 @@ def average(
 
 def _named(models: object) -> dict[str, Any]:
     """The models by name, each of which predicts."""
-    several = None if isinstance(models, Mapping) else as_items(models)
-    if isinstance(models, Mapping):
-        named = {str(label): model for label, model in models.items()}
-    elif several is not None:
-        named = {f"model {number}": model for number, model in enumerate(several, start=1)}
-    else:
-        raise OptionError(
-            f"average needs several models, found {shown(models)}; "
-            'write average({"first": a, "second": b})'
-        )
-    if len(named) < 2:
-        raise ComparisonError(
-            f"average needs at least two models, found {len(named)}; "
-            'write average({"first": a, "second": b})'
-        )
+    named = name_models(models, "average")
     for label, model in named.items():
         if isinstance(model, type) or not isinstance(model, Averaged):
             raise OptionError(

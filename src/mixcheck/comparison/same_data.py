@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.row_matching import match_rows, regrouped_columns, same_values
 from mixcheck.errors import ComparisonError, OptionError
+from mixcheck.options import as_items, shown
 from mixcheck.port import Comparable, DataRows, Traceable, port_of
 
 __all__ = [
     "formula_of",
     "is_reml",
     "label_of",
+    "name_models",
     "order_of",
     "other_values",
     "require_comparable",
@@ -43,6 +46,34 @@ _REMEDIES = {
     "weights": "fit all models with the same weights=",
     "offset": "fit all models with the same offset() or offset=",
 }
+
+
+def name_models(models: object, verb: str) -> dict[str, Any]:
+    """Several models by name, by number where they have none.
+
+    Raises
+    ------
+    OptionError
+        If they are no collection.
+    ComparisonError
+        If they are fewer than two.
+    """
+    several = as_items(models)
+    if several is None:
+        raise OptionError(
+            f"{verb} needs several models, found {shown(models)}; "
+            f'write {verb}({{"first": a, "second": b}}) or {verb}([a, b])'
+        )
+    if isinstance(models, Mapping):
+        named = {str(label): model for label, model in models.items()}
+    else:
+        named = {f"model {number}": model for number, model in enumerate(several, start=1)}
+    if len(named) < 2:
+        raise ComparisonError(
+            f"{verb} needs at least two models, found {len(named)}; "
+            f'write {verb}({{"first": a, "second": b}})'
+        )
+    return named
 
 
 def require_comparable(model: object, what: str, *, maximum: bool = True) -> Comparable:

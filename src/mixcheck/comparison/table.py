@@ -26,6 +26,7 @@ from mixcheck.comparison.registry import get_criterion
 from mixcheck.comparison.response_scale import on_scale
 from mixcheck.comparison.same_data import (
     formula_of,
+    name_models,
     other_values,
     require_comparable,
     require_one_likelihood,
@@ -101,7 +102,7 @@ def compare(
     """
     ranked_by = get_criterion(criterion)
     require_choice("weights", weights, get_args(TableWeights))
-    given = _given(models)
+    given = name_models(models, "compare")
     if scale is not None:
         if criterion not in ("aic", "aicc", "bic"):
             raise OptionError(
@@ -230,27 +231,6 @@ class _Test:
     against: str | None = None
     ratio: LikelihoodRatio | None = None
     reason: str = ""
-
-
-def _given(
-    models: Mapping[str, Comparable | Ported] | Sequence[Comparable | Ported],
-) -> dict[str, Comparable | Ported]:
-    """The models, by name."""
-    if isinstance(models, Mapping):
-        named = {str(label): model for label, model in models.items()}
-    elif isinstance(models, Sequence) and not isinstance(models, str):
-        named = {f"model {number}": model for number, model in enumerate(models, start=1)}
-    else:
-        raise OptionError(
-            f"compare needs several models, found {type(models).__name__}; "
-            'write compare({"first": a, "second": b}) or compare([a, b])'
-        )
-    if len(named) < 2:
-        raise ComparisonError(
-            f"compare needs at least two models, found {len(named)}; "
-            'write compare({"first": a, "second": b})'
-        )
-    return named
 
 
 def _test_against_simpler(label: str, named: Mapping[str, Comparable]) -> _Test:
