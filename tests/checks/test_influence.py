@@ -100,6 +100,7 @@ def test_a_step_is_near_what_leaving_a_row_out_does(family):
         assert np.corrcoef(told[:, j], moved.shifts[:, j])[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_refits_say_which_row_a_coefficient_hangs_on():
     """A row far out in x and y moves the slope by more than its standard error."""
     data = table(odd=True)

@@ -78,6 +78,7 @@ def drawn_distribution(fit, times, u):
     return np.mean(shares, axis=0), np.std(shares, axis=0, ddof=1) / np.sqrt(times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gaussian", "poisson"])
 def test_the_distribution_is_that_of_many_draws(family):
     """What is expected over the random effects and the jitter is the mean over 300 draws."""

@@ -328,6 +328,7 @@ def test_gamma_as_computed_elsewhere(as_fitted):
     assert mc.caic(fit, method="one-step").df == pytest.approx(18.91, abs=0.1)
 
 
+@pytest.mark.slow
 def test_what_is_not_known_of_a_row_adds_to_it():
     """Averaged over what the other rows predict, both have more degrees of freedom."""
     fit = mc.glmm(MODELS["epil"][1], data("epil"), family="nbinom2")

@@ -31,6 +31,7 @@ def exact(cbpp):
     return mc.loo(cbpp, method="refit", n_jobs=1)
 
 
+@pytest.mark.slow
 def test_plug_in_optimism(days):
     """Refits without a row, read at their modes, have the optimism of a dense implementation."""
     model = days["slope"]

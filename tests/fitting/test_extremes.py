@@ -197,7 +197,10 @@ def test_large_counts_are_searched_from_their_own_dispersion(family: str) -> Non
     assert fit.convergence.evaluations < 50
 
 
-@pytest.mark.parametrize("family", ["poisson", "nbinom1", "nbinom2", "truncated_nbinom1"])
+@pytest.mark.parametrize(
+    "family",
+    ["poisson", pytest.param("nbinom1", marks=pytest.mark.slow), "nbinom2", "truncated_nbinom1"],
+)
 @pytest.mark.parametrize("hessian", ["observed", pytest.param("expected", marks=pytest.mark.slow)])
 def test_a_search_ends_where_rounding_hides_the_deviance(family: str, hessian: str) -> None:
     """Log y! of counts of 1e12 rounds at 0.004: no search goes on below what that hides."""
@@ -276,7 +279,14 @@ def test_quadrature_of_a_response_whose_square_is_infinite(
 
 
 @pytest.mark.parametrize(
-    "random", ["(x | g)", "(x || g)", "(0 + x | g)", "(I(2 * x + 1) | g)", "(1 | h) + (x | g)"]
+    "random",
+    [
+        pytest.param("(x | g)", marks=pytest.mark.slow),
+        "(x || g)",
+        "(0 + x | g)",
+        pytest.param("(I(2 * x + 1) | g)", marks=pytest.mark.slow),
+        "(1 | h) + (x | g)",
+    ],
 )
 @pytest.mark.parametrize("reml", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shuffled", [pytest.param(False, marks=pytest.mark.slow), True])

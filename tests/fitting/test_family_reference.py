@@ -38,7 +38,13 @@ def data_of(name: str) -> pd.DataFrame:
 
 
 # Those that take a second or more.
-LONG = ("sleepstudy_t_dispersion", "salamanders_hurdle_nbinom2", "owls_hurdle_nbinom2")
+LONG = (
+    "sleepstudy_t_dispersion",
+    "salamanders_dispersion",
+    "salamanders_hurdle_nbinom2",
+    "owls_hurdle_nbinom1",
+    "owls_hurdle_nbinom2",
+)
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ def test_compared(slopes: mc.GLMM) -> None:
     assert "restricted log-likelihood" in str(slopes.summary())
 
 
+@pytest.mark.slow
 def test_checked(slopes: mc.GLMM) -> None:
     """A fit by REML goes through the standard checks; quadrature is no reference for it."""
     report = mc.check(slopes, seed=1, calibration="plug-in")

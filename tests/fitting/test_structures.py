@@ -316,6 +316,7 @@ def test_prediction() -> None:
     assert variance > 0.0
 
 
+@pytest.mark.slow
 def test_simulation() -> None:
     """Simulated effects have the covariance of the structure."""
     frame, K = make_series(m=20, q=4), relation()

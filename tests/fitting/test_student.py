@@ -48,6 +48,7 @@ def test_sleepstudy_is_that_of_glmmtmb() -> None:
     np.testing.assert_allclose(fit.shapes[["low", "high"]].to_numpy()[0], ends, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_likelihood_is_the_integral() -> None:
     """By quadrature it is the product over groups of the integral over their intercepts."""
     data = tailed(80)

@@ -102,6 +102,7 @@ def test_one_model_in_every_notation(family: mc.families.Family) -> None:
         np.testing.assert_allclose(other.predict(), first.predict(), rtol=1e-4)
 
 
+@pytest.mark.slow
 @BY_NAME
 def test_fits_what_it_simulates(family: mc.families.Family) -> None:
     """A data set simulated from a fit is fitted by the verb as by a refit, near it."""

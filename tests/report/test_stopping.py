@@ -134,6 +134,7 @@ def test_the_level_of_the_family_holds(checks):
     assert abs(failed / runs - 0.05) < 3.0 * error
 
 
+@pytest.mark.slow
 def test_a_few_early_replicates_do_not_fail_a_check():
     """One of a dozen checks near the level: runs that stop end as runs of all replicates do."""
     rng, policy, changed = np.random.default_rng(5), Policy(), 0

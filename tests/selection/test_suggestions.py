@@ -97,6 +97,7 @@ def test_trend_of_a_predictor(data):
     assert best.model.startswith("y ~ x + I(x ** 2) + w")
 
 
+@pytest.mark.slow
 def test_several_failures_are_answered_together(data):
     """Where a distribution and a mean fail, models change both."""
     suite = mc.checks.Dispersion() & mc.checks.Trend("x")
@@ -142,6 +143,7 @@ def test_undecided_is_no_pass(data):
     assert "fails" not in tried.verdict
 
 
+@pytest.mark.slow
 def test_unknown_remedy(data):
     """A failing check without a known remedy is named."""
     suite = mc.checks.Count(3).named("threes")
@@ -180,6 +182,7 @@ def test_wrong_calls(over):
         mc.suggest(over, most=0)
 
 
+@pytest.mark.slow
 def test_offsets_and_weights_of_the_call(data):
     """Arrays given to the fit reach the alternatives."""
     # The other response says much of this one, and is no predictor.

@@ -130,6 +130,7 @@ def test_determined_with_predictors() -> None:
     assert not np.isfinite(fit.bse["Intercept"])
 
 
+@pytest.mark.slow
 def test_zero_part() -> None:
     """Groups that are all zero or have none are named in the zero part; the mean is as alone."""
     data = table(20, 10)
@@ -167,7 +168,11 @@ def log_likelihood(data: pd.DataFrame, intercept: float, sd: float) -> float:
     return float(total)
 
 
-@pytest.mark.parametrize("options", [*METHODS, IMPORTANCE], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [METHODS[0], *(pytest.param(o, marks=pytest.mark.slow) for o in METHODS[1:]), IMPORTANCE],
+    ids=str,
+)
 def test_nearly_determined(options: dict[str, Any]) -> None:
     """The maximum of the likelihood itself, whichever approximation was asked for.
 
@@ -191,7 +196,8 @@ def test_nearly_determined(options: dict[str, Any]) -> None:
         mc.caic(fit)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
 def test_pql_tells_what_laplace_tells(seed: int) -> None:
     """With further random effects, too, though its own deviations are moderate."""
     rng = np.random.default_rng(seed)

@@ -305,6 +305,7 @@ def test_unit_of_response(family: str, unit: float) -> None:
     assert shift == pytest.approx(np.log(unit), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_dispersion_at_its_other_end() -> None:
     """Counts with tails longer than any negative binomial has: no Poisson is named."""
     rng = np.random.default_rng(5)

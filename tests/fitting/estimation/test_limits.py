@@ -234,7 +234,10 @@ def poisson_table(seed: int, n: int = 200, groups: int = 20) -> pd.DataFrame:
     return pd.DataFrame({"y": y, "x": x, "g": g, "z": rng.integers(0, 2, n)})
 
 
-@pytest.mark.parametrize("method", ["laplace", "agq", "profiled", "reml"])
+@pytest.mark.parametrize(
+    "method",
+    ["laplace", *(pytest.param(m, marks=pytest.mark.slow) for m in ("agq", "profiled", "reml"))],
+)
 @pytest.mark.parametrize("family", ["nbinom1", "nbinom2"])
 def test_dispersion_at_its_limit(family: str, method: str) -> None:
     """Counts that vary no more than Poisson ones: the Poisson fit, and the dispersion is named."""

@@ -70,6 +70,7 @@ def test_a_chart_holds_the_function_and_its_gradient_is_exact(slopes: mc.GLMM) -
     np.testing.assert_allclose(at.gradient, slope, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_ends_have_the_likelihood_that_they_should(slopes: mc.GLMM) -> None:
     """Where the parameter is one of the search, the search over the others tells it."""
     port = port_of(slopes)

@@ -90,7 +90,9 @@ def balances(X: np.ndarray, signs: np.ndarray) -> bool:
     return bool(found.fun < -0.5)
 
 
-@pytest.mark.parametrize("ten", range(15))
+@pytest.mark.parametrize(
+    "ten", [*range(5), *(pytest.param(k, marks=pytest.mark.slow) for k in range(5, 15))]
+)
 def test_duality(ten: int) -> None:
     """Separation is found exactly where the dual programme says that there is one."""
     for seed in range(10 * ten, 10 * ten + 10):

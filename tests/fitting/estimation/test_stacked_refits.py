@@ -94,6 +94,19 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Student's t": ("t", "heavy ~ x + (1 | g)", {}),
     "hurdle": ("truncated_poisson", "hurdle ~ x + (1 | g)", {"zi": "~ x"}),
 }
+# Of the inner loop: each kind of parameter and of layout once.
+FEW = (
+    "no random effect",
+    "slope",
+    "compound symmetry",
+    "nested",
+    "expected information",
+    "trials",
+    "gamma, random dispersion",
+    "zero-inflated nbinom2",
+    "ordinal",
+    "Student's t",
+)
 
 
 def fit_model(name: str, seed: int) -> GlmmPort:
@@ -126,7 +139,10 @@ def require_alike(port: GlmmPort, fits: Any, others: Any) -> None:
         assert one.convergence.converged == other.convergence.converged
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in FEW else [pytest.mark.slow]) for name in MODELS],
+)
 def test_stacked_refits_are_single_refits(name):
     """Fitted together or one by one, the estimates and the likelihood are the same."""
     port = fit_model(name, seed=4)

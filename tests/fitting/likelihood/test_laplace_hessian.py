@@ -133,7 +133,11 @@ def problem_of(family: Family, formula: str, **parts: str) -> tuple[Problem, np.
     return problem.with_rows(family.sample(tuple(drawn), problem.data.size, rng)), psi
 
 
-@pytest.mark.parametrize("family", [*PLAIN, *LINKED, *ZEROS], ids=repr)
+@pytest.mark.parametrize(
+    "family",
+    [*PLAIN, *(pytest.param(family, marks=pytest.mark.slow) for family in LINKED), *ZEROS],
+    ids=repr,
+)
 def test_families(family: Family) -> None:
     """Every family with its links and zero parts, and two random effects."""
     require_exact(*problem_of(family, "y ~ 1 + (1 + x | g)"), count=2)

@@ -224,7 +224,10 @@ def test_inverse(formula: str) -> None:
             np.testing.assert_allclose(held.tied_trace(f, entries), trace, rtol=1e-8)
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize(
+    "formula",
+    [pytest.param(f, marks=[pytest.mark.slow] if i % 3 else []) for i, f in enumerate(FORMULAS)],
+)
 def test_importance_sampling_gradient(formula: str) -> None:
     """With points drawn in the effects of tied levels the gradient is exact for the points."""
     problem = make_problem(formula, Poisson())
@@ -247,7 +250,10 @@ def test_importance_sampling_of_a_normal_response(formula: str) -> None:
     np.testing.assert_allclose(found.gradient, laplace.gradient, atol=1e-6)
 
 
-@pytest.mark.parametrize("formula", ["y ~ 1 + ar1(0 + t | g)", "y ~ 1 + propto(1 | s, K)"])
+@pytest.mark.parametrize(
+    "formula",
+    ["y ~ 1 + ar1(0 + t | g)", pytest.param("y ~ 1 + propto(1 | s, K)", marks=pytest.mark.slow)],
+)
 def test_importance_sampling_is_the_integral(formula: str) -> None:
     """Four effects that are tied, a product rule for their integral in place of points."""
     rng = np.random.default_rng(4)

@@ -127,7 +127,7 @@ def quadrature(view: Viewpoint, values: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("term", TERMS)
-@pytest.mark.parametrize("kind", ["binomial", "poisson"])
+@pytest.mark.parametrize("kind", ["binomial", pytest.param("poisson", marks=pytest.mark.slow)])
 def test_marginal_law(kind: str, term: str) -> None:
     """Mean, variance, probabilities and residuals with the random effects integrated out."""
     view = simulated(make_view(kind, term, groups=20), 3)
