@@ -57,6 +57,7 @@ NAMES = {
     "inclusion",
     "Inclusion",
     "kfold",
+    "load",
     "FoldScores",
     "exact_lrt",
     "ExactRatio",

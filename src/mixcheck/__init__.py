@@ -17,6 +17,7 @@ from mixcheck import priors
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
+from mixcheck.fitting.loading import load
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
 
@@ -167,6 +168,7 @@ __all__ = [
     "icc",
     "inclusion",
     "kfold",
+    "load",
     "logo",
     "loo",
     "lrt",

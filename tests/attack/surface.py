@@ -921,6 +921,16 @@ TARGETS: tuple[Target, ...] = (
         )
     ),
     Target(
+        "mc.load",
+        {
+            "path": Argument(
+                ("'no/such/file'", "Path('.')"), UNSURE, ("1", "None", "[]", "''", "'\\0'"), 1.0
+            )
+        },
+        ("path",),
+        sure=False,
+    ),
+    Target(
         "mc.exact_lrt",
         {
             "smaller": Argument(
@@ -1937,6 +1947,7 @@ AFTER_FIT = (
         "_.glance()",
         "_.augment()",
         "_.plot_data(seed=1, draws=19)",
+        "_.save('a.fit') or mc.load('a.fit')",
         "repr(_)",
         "_.bse",
     ),

@@ -75,6 +75,8 @@ class Design:
         Of a response of ordered categories.
     weights_source : str or None
         Column of the weights, given by its name or as it is.
+    asked : mapping
+        Arguments of the call that was made for it; arrays of rows are those of `rows`.
     """
 
     formula: ModelFormula
@@ -92,6 +94,7 @@ class Design:
     offset_source: str | None = None
     labels: tuple[str, ...] = ()
     weights_source: str | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def predictor(self, name: str) -> Predictor:
         """Predictor called `name`."""
@@ -205,6 +208,10 @@ def build_design(
         offset_source=offset if isinstance(offset, str) else None if offset is None else "",
         labels=response.labels,
         weights_source=_source(weights, given["weights"], frame),
+        asked={
+            key: asked if asked is None or isinstance(asked, str) else vectors[key]
+            for key, asked in labels.items()
+        },
     )
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from mixcheck.errors import OutputError
 from mixcheck.options import require_path
 
-__all__ = ["PathLike", "require_writable", "write_file"]
+__all__ = ["PathLike", "require_writable", "write_bytes", "write_file"]
 
 # Longer paths are cut in a message.
 _MOST_SHOWN = 200
@@ -36,8 +36,21 @@ def write_file(text: str, path: PathLike | None) -> str:
     """
     if path is None:
         return text
+    write_bytes(text.encode("utf-8", errors="backslashreplace"), path)
+    return text
+
+
+def write_bytes(content: bytes, path: PathLike) -> None:
+    """Write the content of a file, whole or not at all, as `write_file` does.
+
+    Raises
+    ------
+    OptionError
+        If `path` is no path.
+    OutputError
+        If it cannot be written; what had the name before is as it was.
+    """
     wanted = require_path("path", path)
-    content = text.encode("utf-8", errors="backslashreplace")
     try:
         target = Path(os.path.realpath(wanted))
         if target.exists() and not target.is_file():
@@ -46,7 +59,6 @@ def write_file(text: str, path: PathLike | None) -> str:
             _replace(target, content)
     except (OSError, ValueError) as error:
         raise OutputError(_unwritten(wanted, error)) from error
-    return text
 
 
 def require_writable(path: Path, name: str) -> None:

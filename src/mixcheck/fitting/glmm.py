@@ -185,6 +185,12 @@ def glmm(
     design = _design(formula, data, chosen, zi, dispersion, weights, precision, offset, context)
     chosen = chosen.adapt(design.response, design.labels)
     design = with_shapes(design, chosen.shapes, chosen.predictors)
+    asked = {
+        **{"formula": formula, "family": get_family(family), "zi": zi, "dispersion": dispersion},
+        **{"precision": precision, "method": method, "nodes": nodes, "hessian": hessian},
+        **{"reml": reml, "draws": draws, "seed": seed, "priors": priors, "context": context},
+    }
+    design = replace(design, asked={**design.asked, **asked})
     keep_memory()
     problem = arrange(design, chosen)
     penalty = read_priors(priors, design, problem)

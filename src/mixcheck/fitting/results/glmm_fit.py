@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mixcheck.alignment import read_array
 from mixcheck.calls import answer_methods
 from mixcheck.display.document import Picture
+from mixcheck.display.files import PathLike
 from mixcheck.display.plotting import draw_grid, pictures_of
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
@@ -38,6 +39,7 @@ from mixcheck.fitting.results.predictions import (
     predict_probabilities,
 )
 from mixcheck.fitting.results.refits import Refits
+from mixcheck.fitting.results.saved import save
 from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.fitting.results.tested import Tested
@@ -706,6 +708,39 @@ class GLMM(Tested):
         fits = self._port.refit_many(aligned)
         made = tuple(fit if isinstance(fit, Exception) else GLMM(fit) for fit in fits)
         return Refits(made, labels, self._port)
+
+    def save(self, path: PathLike) -> None:
+        """Write the fit to a file that `mixcheck.load` reads.
+
+        The file is an archive of arrays without code (``.npz``, whatever it is called): the
+        arguments of the call, the rows that were used with all their columns and their index, and
+        the estimates. It is compressed, and smaller than the design. `mixcheck.load` fits the model
+        again and compares, so that a file is never believed to be another model than it was.
+
+        Parameters
+        ----------
+        path : path
+            Of the file, which is replaced whole or not at all.
+
+        Raises
+        ------
+        DataError, FamilyError
+            If a column holds what no file holds, such as lists, `context` a function, or the family
+            is none of the library's.
+        OutputError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import mixcheck as mc
+        >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+        >>> file = os.path.join(tempfile.mkdtemp(), "sleep.fit")
+        >>> fit.save(file)
+        >>> mc.load(file).params.equals(fit.params)
+        True
+        """
+        save(self._port, path)
 
     def plot_data(self, *, seed: int | None = None, draws: int = 199) -> tuple[Picture, ...]:
         """What `plot` draws, as records of numbers; see `plot`."""
