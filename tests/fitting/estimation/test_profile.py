@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -120,3 +121,51 @@ def test_a_worker_finds_the_same_end(cbpp: mc.GLMM) -> None:
     end = likelihood.find_end(feature, Z)
     assert pickle.loads(pickle.dumps(likelihood)).find_end(feature, Z) == end
     assert end == cbpp.conf_int(method="profile", parameters="random").loc[:, "high"].item()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_a_correlation_that_is_not_told_apart_from_none(family: str) -> None:
+    """Without a slope every correlation is as likely: where that is not rejected all are in."""
+    inside = 0
+    for k in range(6):
+        rng = np.random.default_rng([2, k])
+        data = pd.DataFrame({"g": np.repeat(np.arange(12), 8), "x": rng.normal(size=96)})
+        b = rng.normal(size=(12, 2)) * [0.8, 0.6 * (k % 2)]
+        eta = 0.5 + 0.3 * data["x"] + b[data["g"], 0] + b[data["g"], 1] * data["x"]
+        poisson = family == "poisson"
+        data["y"] = rng.poisson(np.exp(eta)) if poisson else eta + rng.normal(size=96)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mc.BoundaryWarning)
+            fit = mc.glmm("y ~ x + (x | g)", data, family=family)
+            without = [mc.glmm(f"y ~ x + ({e} | g)", data, family=family) for e in ("1", "0 + x")]
+        # The profile ends without a warning that an end was not found.
+        ends = fit.conf_int(method="profile", parameters="random").loc["cor(g, Intercept, x)"]
+        assert -1.0 <= ends["low"] < ends["high"] <= 1.0
+        bound = min(2.0 * (fit.llf - small.llf) for small in without)
+        assert (ends.tolist() == [-1.0, 1.0]) == (bound < Z * Z)
+        inside += bound > Z * Z
+    assert 1 <= inside <= 5
+
+
+def test_a_correlation_profile_that_reaches_the_edge(slopes: mc.GLMM) -> None:
+    """Held near one the likelihood is that of one effect for both, however the search begins."""
+    port = port_of(slopes)
+    likelihood = port.profile_likelihood(of_means=True)
+    parameter = next(p for p in list_parameters(port) if p.name == "cor(g, Intercept, x)")
+    path = _Path(likelihood, _Within(parameter.feature, port.optimum.psi, np.arange(8)))
+    far, near = path.root(parameter.feature.ends[1]).zeta, _Path(likelihood, path.feature)
+    for value in (1.0, 2.0, 4.0, 6.0):
+        step = near.root(value).zeta
+    assert step <= far + 1e-6
+    assert far == pytest.approx(near.root(parameter.feature.ends[1]).zeta, abs=1e-4)
+    assert far < path.highest
+
+
+def test_a_correlation_beside_no_deviation() -> None:
+    """It is not defined, and anything."""
+    frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0] * 6, "g": np.repeat(np.arange(6), 4)})
+    frame["x"] = np.sin(np.arange(24.0))
+    with pytest.warns(mc.BoundaryWarning):
+        fit = mc.glmm("y ~ x + (x | g)", frame)
+    ends = fit.conf_int(method="profile", parameters="random")
+    assert ends.loc["cor(g, Intercept, x)"].tolist() == [-1.0, 1.0]

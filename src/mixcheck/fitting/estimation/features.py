@@ -38,6 +38,11 @@ class Feature(ABC):
         """Lowest and highest value it is followed to."""
         return -np.inf, np.inf
 
+    @property
+    def lost_with(self) -> tuple[Feature, ...]:
+        """Deviations without which the function is not defined, so that it has any value."""
+        return ()
+
     def at_low_end(self, psi: FloatArray) -> tuple[FloatArray, BoolArray] | None:
         """Parameters at the low end, and which of them are free there; None without such an end.
 
@@ -105,14 +110,14 @@ class _Natural(Feature):
         """The function of theta, (n_theta,)."""
         return self._natural(theta)
 
-    def shown(self, value: float) -> float:
-        """The natural parameter at a value."""
+    def _inverse(self, value: float) -> float:
+        """The natural parameter at which the function has a value."""
         return value
 
     def placed(self, psi: FloatArray, value: float) -> FloatArray:
         """The other natural parameters as they are, those that are not defined zero."""
         natural = np.nan_to_num(self.covariance.natural(psi[self._place]))
-        natural[self.index] = self.shown(value)
+        natural[self.index] = self._inverse(value)
         out = psi.copy()
         out[self._place] = self.covariance.of_natural(natural)
         return out
@@ -161,9 +166,22 @@ class Correlation(_Natural):
 
     Where the range of the correlation begins above -1, as of compound symmetry, it is stretched:
     ``artanh((2 r - low - 1) / (1 - low))``.
+
+    Attributes
+    ----------
+    low : float
+        Where its range begins.
+    of : tuple of int
+        Positions of the standard deviations of which none may be zero.
     """
 
     low: float = -1.0
+    of: tuple[int, ...] = ()
+
+    @property
+    def lost_with(self) -> tuple[Feature, ...]:
+        """Those standard deviations."""
+        return tuple(Deviation(self.covariance, self.start, index) for index in self.of)
 
     def _of(self, theta: FloatArray) -> float:
         r = (2.0 * self._natural(theta) - self.low - 1.0) / (1.0 - self.low)
@@ -178,4 +196,8 @@ class Correlation(_Natural):
         """The correlation at a value; at the ends that of its range."""
         if not self.ends[0] < value < self.ends[1]:
             return 1.0 if value > 0.0 else self.low
+        return self._inverse(value)
+
+    def _inverse(self, value: float) -> float:
+        """Likewise; beside the ends of its range where `shown` is at them."""
         return 0.5 * (float(np.tanh(value)) * (1.0 - self.low) + self.low + 1.0)

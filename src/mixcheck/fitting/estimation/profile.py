@@ -11,6 +11,7 @@ profile is known with its value, and a search starts where the last ones, nearby
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,7 +20,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.features import Feature
-from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
@@ -32,6 +33,8 @@ __all__ = ["ProfileLikelihood"]
 _TOLERANCE = 1e-4
 # Where it is above this, the search has found no maximum.
 _NO_REST = 1e-2
+# A value that no search reaches is approached in so many steps, each half the way that is left.
+_MOST_HALVES = 4
 # The function is held to this, relative to one.
 _EXACT = 1e-12
 _MOST_STEPS = 50
@@ -126,12 +129,24 @@ class _Chart:
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """The maximum with the function held at a value."""
+    """Where a search with the function held at a value ended, with its whitened gradient."""
 
     value: float
     psi: FloatArray
     at: Evaluation
     rate: float
+    gradient: float
+
+
+def _is_maximum(point: _Point | None, bound: float) -> bool:
+    """Whether a search came to rest below a deviance."""
+    return point is not None and point.gradient <= _NO_REST and point.at.deviance < bound
+
+
+def _higher(one: _Point | None, other: _Point | None) -> _Point | None:
+    """Where the likelihood is higher."""
+    known = [point for point in (one, other) if point is not None]
+    return min(known, key=lambda point: point.at.deviance, default=None)
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,11 @@ class _Within(Feature):
     def ends(self) -> tuple[float, float]:
         """Those of the function."""
         return self.feature.ends
+
+    @property
+    def lost_with(self) -> tuple[Feature, ...]:
+        """Likewise, of the parameters of the problem."""
+        return tuple(_Within(part, self.whole, self.kept) for part in self.feature.lost_with)
 
     def at_low_end(self, psi: FloatArray) -> tuple[FloatArray, BoolArray] | None:
         """The parameters of the problem among those of the function there."""
@@ -217,6 +237,8 @@ class ProfileLikelihood:
         low, high = feature.ends
         start = min(max(path.feature.value(self.psi), low), high)
         limit = low if quantile < 0.0 else high
+        if path.highest < abs(quantile):
+            return limit
         end = find_end(path.root, start, path.deviation, quantile, limit)
         if math.isnan(end):
             raise ConvergenceError("no value was found at which the likelihood ratio is the bound")
@@ -225,7 +247,11 @@ class ProfileLikelihood:
 
 @dataclass(eq=False)
 class _Path:
-    """Maxima along the values of a function, each searched from those before."""
+    """Maxima along the values of a function, each searched from those before.
+
+    A correlation has any value where one of its deviations is zero. The maximum there bounds the
+    profile from below, and is the profile wherever the search runs into it.
+    """
 
     likelihood: ProfileLikelihood
     feature: _Within
@@ -233,7 +259,7 @@ class _Path:
 
     def __post_init__(self) -> None:
         best, psi = self.likelihood._best, self.likelihood.psi
-        self.points.append(_Point(self.feature.value(psi), psi, best, 0.0))
+        self.points.append(_Point(self.feature.value(psi), psi, best, 0.0, 0.0))
 
     @property
     def deviation(self) -> float:
@@ -246,6 +272,24 @@ class _Path:
         low = self.feature.at_low_end(self.likelihood.psi)
         spread = np.sqrt(2.0 * np.einsum("ij,ij->i", *[self.likelihood.scale] * 2))
         return 1.0 if low is None else float(np.linalg.norm(spread[~low[1]])) or 1.0
+
+    @cached_property
+    def lost(self) -> _Point | None:
+        """The maximum where the function is not defined; None where it is everywhere."""
+        known = []
+        for part in self.feature.lost_with:
+            assert isinstance(part, _Within)
+            with suppress(ConvergenceError, np.linalg.LinAlgError):
+                point = _Path(self.likelihood, part)._hold(0.0)
+                known += [] if point is None else [point]
+        return min(known, key=lambda point: point.at.deviance, default=None)
+
+    @property
+    def highest(self) -> float:
+        """What the signed root cannot exceed, in absolute value."""
+        if self.lost is None:
+            return math.inf
+        return math.sqrt(max(self.lost.at.deviance - self.points[0].at.deviance, 0.0))
 
     def root(self, value: float) -> Root:
         """The signed root at a value."""
@@ -267,8 +311,31 @@ class _Path:
         if value <= self.feature.ends[0]:
             at_end = self.feature.at_low_end(self._near(value).psi)
             if at_end is not None:
-                return self._hold_at_low_end(value, *at_end)
-        start = self._start(value)
+                return self._at_rest(self._hold_at_low_end(value, *at_end))
+        bound = math.inf if self.lost is None else self.lost.at.deviance - _BELOW
+        point = self._search(value, self._start(value))
+        if not _is_maximum(point, bound):
+            # Along a line the other parameters may have left where the function is defined.
+            point = _higher(point, self._search(value, self._place(value)))
+        for _ in range(_MOST_HALVES if self.lost is not None else 0):
+            if _is_maximum(point, bound):
+                break
+            half = 0.5 * (value + self._near(value).value)
+            if not _is_maximum(self._search(half, self._place(half)), bound):
+                break
+            point = _higher(point, self._search(value, self._place(value)))
+        if self.lost is not None and (point is None or point.at.deviance >= bound):
+            return replace(self.lost, value=value, rate=math.nan)
+        return self._at_rest(point)
+
+    @staticmethod
+    def _at_rest(point: _Point | None) -> _Point | None:
+        if point is not None and point.gradient > _NO_REST:
+            raise ConvergenceError("the search over the other parameters did not come to rest")
+        return point
+
+    def _search(self, value: float, start: FloatArray | None) -> _Point | None:
+        """Where the search from these parameters has ended, the function held at its value."""
         if start is None:
             return None
         near = self._near(value).at
@@ -285,9 +352,9 @@ class _Path:
         at = found.evaluation
         if not (isinstance(at, _OnChart) and at.whole is not None):
             return None
-        self._require_rest(found)
-        point = _Point(value, at.psi, at.whole, chart.rate(at.whole))
-        self.points.append(point)
+        point = _Point(value, at.psi, at.whole, chart.rate(at.whole), found.gradient)
+        if point.gradient <= _NO_REST:
+            self.points.append(point)
         return point
 
     def _hold_at_low_end(self, value: float, start: FloatArray, free: BoolArray) -> _Point | None:
@@ -305,14 +372,8 @@ class _Path:
         )
         if not np.isfinite(found.evaluation.deviance):
             return None
-        self._require_rest(found)
         # A deviance that is even in the parameters has no slope at zero.
-        return _Point(value, found.psi, found.evaluation, math.nan)
-
-    @staticmethod
-    def _require_rest(found: Optimum) -> None:
-        if found.gradient > _NO_REST:
-            raise ConvergenceError("the search over the other parameters did not come to rest")
+        return _Point(value, found.psi, found.evaluation, math.nan, found.gradient)
 
     def _near(self, value: float) -> _Point:
         return min(self.points, key=lambda point: abs(point.value - value))
@@ -327,9 +388,11 @@ class _Path:
                 psi = a.psi + ((value - a.value) / (a.value - b.value)) * (a.psi - b.psi)
         psi = self._off_zero(psi)
         moved = self._move(psi, value)
-        if moved is None:
-            moved = self._move(self.feature.placed(by_distance[0].psi, value), value)
-        return moved
+        return self._place(value) if moved is None else moved
+
+    def _place(self, value: float) -> FloatArray | None:
+        """The nearest known parameters with the function alone changed, where that is possible."""
+        return self._move(self.feature.placed(self._near(value).psi, value), value)
 
     def _off_zero(self, psi: FloatArray) -> FloatArray:
         problem, scale = self.likelihood.problem, self.likelihood.scale

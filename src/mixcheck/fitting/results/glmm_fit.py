@@ -225,8 +225,10 @@ class GLMM(Tested):
         ``zeta(v) = sign(v - v^) sqrt(2 (l(v^) - l(v)))`` is a quantile of the normal
         distribution. A standard deviation of zero is the lower end where the root does not come
         as far, likewise a correlation of one, and an end is infinite where the likelihood does
-        not fall as far. With ``reml=True`` the likelihood is the restricted one and has no
-        profile of the coefficients of the mean; with priors it is the posterior density.
+        not fall as far. Without one of its standard deviations a correlation may be anything:
+        where zero of either is not rejected, its interval is the whole range. With ``reml=True``
+        the likelihood is the restricted one and has no profile of the coefficients of the mean;
+        with priors it is the posterior density.
 
         Maximum likelihood makes the standard deviation of few groups too small, and its profile
         with it. The default is the profile of the restricted likelihood of the same model (Laplace

@@ -228,7 +228,8 @@ def _by_profile(
         if parameter.name in infinite:
             out[k] = -np.inf, np.inf
         elif np.isnan(parameter.feature.value(fit.optimum.psi)):
-            reasons[parameter.name] = "it is not defined where a standard deviation is zero"
+            # Beside a standard deviation of zero the likelihood is the same at every correlation.
+            out[k] = parameter.range
         else:
             searched.append(k)
     task = _Ends(likelihood, [parameters[k] for k in searched], [quantiles[k] for k in searched])

@@ -83,12 +83,17 @@ def list_parameters(fit: Estimates) -> tuple[Parameter, ...]:
         part = fit.family.predictors[term.predictor]
         prefix = "" if part == "mean" else f"{part}: "
         start, covariance = problem.n_beta + term.theta.start, term.covariance
-        for index, quantity in enumerate(covariance.quantities(term.block.effects)):
+        quantities = covariance.quantities(term.block.effects)
+        deviations = [k for k, quantity in enumerate(quantities) if quantity.kind == "sd"]
+        for index, quantity in enumerate(quantities):
             short = "sd"
             feature: Feature = Deviation(covariance, start, index)
             if quantity.kind == "correlation":
                 short = "cor"
-                feature = Correlation(covariance, start, index, low=quantity.low)
+                # One correlation of many effects is defined while two of them vary.
+                either = len(deviations) <= 2
+                of = deviations if either else [deviations[k] for k in quantity.effects]
+                feature = Correlation(covariance, start, index, low=quantity.low, of=tuple(of))
             name = f"{prefix}{short}({term.block.group}, {quantity.name})"
             own = Parameter(name, "random", quantity.kind, feature)
             out.append(replace(own, term=term, effects=quantity.effects))
