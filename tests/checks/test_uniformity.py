@@ -117,3 +117,11 @@ def test_expected_distribution_by_definition():
         ramps = np.where(mass[k] > 0.0, np.clip(inside, 0.0, 1.0), u >= below[k])
         exact = np.einsum("ujn,j->u", ramps, weights) / 20
         np.testing.assert_allclose(curve, exact, atol=1e-12)
+
+
+def test_the_interval_is_that_of_the_replicates(seen):
+    """It holds zero where the distance is no larger than 95 % of replicates come to."""
+    finding = Suite((Uniformity(),)).run(seen)["uniformity"]
+    half = np.quantile(finding.replicates, 0.95)
+    assert finding.effect.low == pytest.approx(max(0.0, finding.statistic - half))
+    assert finding.effect.high == pytest.approx(finding.statistic + half)

@@ -341,3 +341,12 @@ def test_rows_outside_the_support_are_those_of_the_caller() -> None:
     with pytest.raises(FamilyError, match=rf"0.5 in row {counts.frame.index[5]} \(position 5\)"):
         counts.refit(wrong)
     assert good.refit(wrong).nobs == N
+
+
+@pytest.mark.parametrize("wrong", [1, 1.0, np.True_ * 1])
+def test_a_number_is_no_flag_after_a_flag_either(wrong):
+    """Options are kept between calls by value and type: 1 after True is refused as ever."""
+    sleep = mc.datasets.load("sleepstudy")
+    mc.glmm("Reaction ~ Days + (1 | Subject)", sleep, reml=True)
+    with pytest.raises(mc.OptionError, match=r"reml=.* must be True or False"):
+        mc.glmm("Reaction ~ Days + (1 | Subject)", sleep, reml=wrong)

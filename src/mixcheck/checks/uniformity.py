@@ -31,12 +31,13 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.display.document import QuantilePlot
 from mixcheck.port import DataView, ProbabilityTransform
-from mixcheck.report.finding import Finding, Skipped
+from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Uniformity"]
 
 # Points of a picture; a longer sample is thinned evenly in its sorted order.
 PICTURE_POINTS = 1000
+_EFFECT = "distance from uniform"
 
 
 @final
@@ -47,11 +48,12 @@ class Uniformity(Check):
     Null hypothesis: the residuals come from the uniform distribution on (0, 1). Their empirical
     distribution function is taken as it is expected over the random effects, given the data, and
     over the randomisation of responses with masses, so that nothing hangs on what was drawn.
-    Effect: "distance from uniform", the largest distance between it and the identity, with a
-    Dvoretzky-Kiefer-Wolfowitz interval; 0 under the model.
+    Effect: "distance from uniform", the largest distance between it and the identity, less and more
+    what 95 % of replicates come to; 0 under the model.
 
-    Where only draws of the response are known, residuals are ranks among these, and the
-    distribution function is that of each randomisation.
+    Where only draws of the response are known, residuals are ranks among these, the distribution
+    function is that of each randomisation, and the interval that of Dvoretzky, Kiefer and
+    Wolfowitz.
 
     Parameters
     ----------
@@ -97,12 +99,16 @@ class _UniformityStatistic(CheckStatistic):
     def _ordered(self, data_view: DataView) -> FloatArray:
         """Residuals in their order, (n,), for the picture."""
 
+    @abstractmethod
+    def _effect(self, sample: NullSample) -> Effect:
+        """The largest distance, with its interval."""
+
     def finding(self, sample: NullSample) -> Finding:
         ordered = self._ordered(sample.observed)
         finding = self.found(
             sample,
             null="the quantile residuals are uniform between 0 and 1",
-            effect=distance_effect("distance from uniform", sample.numbers[1], ordered.size),
+            effect=self._effect(sample),
             alternative="greater",
             n=ordered.size,
             references=(RESIDUALS, "Massart (1990), Ann. Probab. 18, 1269-1283"),
@@ -122,6 +128,9 @@ class _RandomisedStatistic(_UniformityStatistic):
     def _ordered(self, data_view: DataView) -> FloatArray:
         return np.sort(data_view.residuals, axis=-1)
 
+    def _effect(self, sample: NullSample) -> Effect:
+        return distance_effect(_EFFECT, sample.numbers[1], sample.observed.response.size)
+
     def numbers(self, data_view: DataView) -> FloatArray:
         return self._of_ordered(self._ordered(data_view))
 
@@ -131,6 +140,11 @@ class _ExpectedStatistic(_UniformityStatistic):
     """Of what is expected over all randomisations."""
 
     randomised: ClassVar[bool] = False
+
+    def _effect(self, sample: NullSample) -> Effect:
+        distance, half = float(sample.numbers[1]), sample.quantile(0.95, 1)
+        low, high = max(0.0, distance - half), min(1.0, distance + half)
+        return Effect(_EFFECT, distance, low, high, 0.0)
 
     def numbers(self, data_view: DataView) -> FloatArray:
         if _is_determined(data_view):

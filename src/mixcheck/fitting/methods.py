@@ -40,15 +40,18 @@ def read_method(method: str = "laplace", **given: object) -> Method:
         For an unknown method or value, and for an option that does not belong to the method.
     """
     try:
-        return _read_known(method, *given.items())
+        return _read_known(method, tuple(given), *given.values())
     except TypeError:  # some value has no hash, and is refused
         return _read(method, given)
 
 
 @lru_cache(maxsize=64, typed=True)
-def _read_known(method: str, *given: tuple[str, object]) -> Method:
-    """The same of arguments that can be looked up: most fits have those of the one before."""
-    return _read(method, dict(given))
+def _read_known(method: str, names: tuple[str, ...], *values: object) -> Method:
+    """The same of arguments that can be looked up: most fits have those of the one before.
+
+    Values are arguments themselves, since only of these are types told apart: 1 is not True.
+    """
+    return _read(method, dict(zip(names, values, strict=True)))
 
 
 def _read(method: str, given: Mapping[str, object]) -> Method:
