@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mixcheck.fitting.latent import elimination_rounds, schur
 from mixcheck.fitting.latent import layout as layouts
-from mixcheck.fitting.latent import schur
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.factors import FixedEffects
@@ -20,9 +20,12 @@ STEP = 1e-4
 TRUNCATION = 1e-6
 PATHS = {
     "small": {},
+    "rounds": {},
+    "core": {},
     "default": {},
-    "dense": {"_SPARSE_COST": np.inf},
-    "sparse": {"_SPARSE_COST": 0.0, "_MOST_LISTED": 0},
+    "dense": {"_SPARSE_COST": np.inf, "_READ_COST": np.inf},
+    "sparse": {"_SPARSE_COST": 0.0, "_MOST_LISTED": 0, "_READ_COST": np.inf},
+    "blocked": {"_SPARSE_COST": np.inf, "_READ_COST": 0.0, "_LEVEL_COST": 0.0},
     "listed": {"_SPARSE_COST": 0.0, "_LISTED_COST": 0.0},
 }
 
@@ -47,6 +50,12 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """One matrix; or the Schur complement by dense slabs, sparse products, pair by pair, or any."""
     if request.param != "small":
         monkeypatch.setattr(layouts, "_MOST_DENSE", -1)
+    if request.param == "core":
+        monkeypatch.setattr(elimination_rounds, "_MOST_MET", 4)
+    if request.param in ("rounds", "core"):
+        monkeypatch.setattr(layouts, "_LEAST_SPARSE", 1)
+        monkeypatch.setattr(layouts, "_FEW_MET", np.inf)
+        monkeypatch.setattr(layouts, "_MOST_CORE", np.inf)
     for name, cost in PATHS[request.param].items():
         monkeypatch.setattr(schur, name, cost)
         # Slabs of a few rows each, so that there are several.

@@ -29,6 +29,8 @@ def test_products_are_those_of_matrices():
     lower = np.asfortranarray(np.tril(symmetric) + np.triu(np.full((7, 7), np.nan), 1))
     product = (dense @ symmetric)[met.rows, met.columns]
     np.testing.assert_allclose(met.multiply(values, lower), product, atol=ROUNDING)
+    blocks = met.multiply_by_level(np.stack([values, 2.0 * values]), symmetric)
+    np.testing.assert_allclose(blocks, [product, 2.0 * product], atol=ROUNDING)
 
 
 def test_lists_are_not_stored():

@@ -2,12 +2,19 @@
 
 Every approximation of the likelihood asks the same of H: its log determinant, solutions, draws, and
 the entries of its inverse on pairs of levels that meet. `Factorization` lists what may be asked of
-any system; :mod:`mixcheck.fitting.latent.block_elimination` factors them, few crossed effects are
-one matrix in :mod:`mixcheck.fitting.latent.dense_cholesky`, and
-:mod:`mixcheck.fitting.latent.iterated_elimination` solves crossed ones without a dense factor, and
-with another determinant. One more way is a class with these methods in a file of its own, and its
-line in `factorize`. Systems of nested factors alone stay with their blocks, and what reads these
-asks for `nested_factors`.
+any system:
+
+- :mod:`mixcheck.fitting.latent.block_elimination`: factor after factor, and one dense matrix of
+  what is crossed; for nearly all.
+- :mod:`mixcheck.fitting.latent.dense_cholesky`: one matrix; for few crossed effects.
+- :mod:`mixcheck.fitting.latent.sparse_elimination`: effect by effect, and a dense core; for many
+  crossed effects that meet few others.
+- :mod:`mixcheck.fitting.latent.iterated_elimination`: without a factor and with another
+  determinant; for the steps of `mixcheck.fitting.estimation.cut_deviance`.
+
+One more way is a class with these methods in a file of its own, and its line in `factorize`.
+Systems of nested factors alone stay with their blocks, and what reads these asks for
+`nested_factors`.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from mixcheck.fitting.latent.iterated_elimination import iterate
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot, embed, units_of
 from mixcheck.fitting.latent.small_matrices import sandwich, sum_weighted_products, transpose
+from mixcheck.fitting.latent.sparse_elimination import eliminate_sparsely
 
 __all__ = ["Factorization", "factorize", "log_det_slopes"]
 
@@ -116,6 +124,8 @@ def factorize(
         return iterate(latent, system, convex=convex)
     if latent.small:
         return factor_densely(latent, system)
+    if latent.sparse:
+        return eliminate_sparsely(latent, system)
     return eliminate(latent, system, tied, each=each)
 
 

@@ -19,6 +19,7 @@ from itertools import product
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.fitting.latent.elimination_rounds import Elimination, plan_elimination
 from mixcheck.fitting.latent.factors import Factor, FixedEffects
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.meetings import Entries, Meetings
@@ -28,6 +29,11 @@ __all__ = ["Gram", "Latent", "Pair"]
 
 # Crossed effects up to which elimination costs more in calls than one matrix in arithmetic.
 _MOST_DENSE = 150
+# Effects are eliminated one by one where pairs of levels that meet are fewer than this for each,
+# the Schur complement is as large as this, and the core is smaller than this share of it.
+_FEW_MET = 5.0
+_LEAST_SPARSE = 1_000
+_MOST_CORE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +123,43 @@ class Latent:
 
         In its lower triangle; pair by pair, each in the order of its block in a Gram.
         """
+        left, right = self._ends
+        out: IntArray = np.maximum(left, right) + self.size * np.minimum(left, right)
+        return out
+
+    @cached_property
+    def _ends(self) -> tuple[IntArray, IntArray]:
+        """The two effects of the entries on all pairs of levels, (E,) each."""
         starts = np.cumsum([0, *(factor.q * factor.m for factor in self.factors)]).tolist()
-        found = []
+        lefts, rights = [], []
         for (f, g), pair in self.pairs.items():
             one, other = self.factors[f], self.factors[g]
             for c, d in product(range(one.q), range(other.q)):
-                left = starts[f] + c * one.m + pair.left
-                right = starts[g] + d * other.m + pair.right
-                found.append(np.maximum(left, right) + self.size * np.minimum(left, right))
-        return np.concatenate(found)
+                lefts.append(starts[f] + c * one.m + pair.left)
+                rights.append(starts[g] + d * other.m + pair.right)
+        return np.concatenate(lefts), np.concatenate(rights)
+
+    @cached_property
+    def sparse(self) -> bool:
+        """Whether crossed effects meet so few others that most are eliminated without a matrix."""
+        crossed = self.crossed and not self.tied
+        few = sum(pair.left.size for pair in self.pairs.values()) < _FEW_MET * self.size
+        if not crossed or not few or self.schur_size < _LEAST_SPARSE:
+            return False
+        return self.plan.core.size < _MOST_CORE * self.schur_size
+
+    @cached_property
+    def plan(self) -> Elimination:
+        """The order in which effects are eliminated one by one; fixed ones are not."""
+        held = np.zeros(self.size, dtype=np.bool_)
+        if self.fixed is not None:
+            held[-self.factors[-1].q :] = True
+        return plan_elimination(self.size, *self._ends, held)
+
+    @cached_property
+    def plan_places(self) -> IntArray:
+        """Where entries on all pairs of levels stand in that plan, (E,)."""
+        return self.plan.places(*self._ends)
 
     @cached_property
     def forest(self) -> bool:

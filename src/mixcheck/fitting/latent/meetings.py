@@ -137,3 +137,18 @@ class Meetings:
         out = np.empty_like(total)
         out[self._order] = total
         return out
+
+    def multiply_by_level(self, values: FloatArray, whole: FloatArray) -> FloatArray:
+        """The same for several matrices of entries, (k, E), by the blocks of V of each level."""
+        w, places = values[:, self._order], self._places
+        flat = np.ascontiguousarray(whole).ravel()
+        ends = np.cumsum(np.bincount(self.rows)).tolist()
+        total, start = np.empty_like(w), 0
+        for stop in ends:
+            met = places[start:stop]
+            block = flat.take(self.size * met[:, None] + met)
+            total[:, start:stop] = w[:, start:stop] @ block
+            start = stop
+        out = np.empty_like(total)
+        out[:, self._order] = total
+        return out

@@ -44,6 +44,14 @@ _MOST_LISTED = 4_000_000
 _LISTED_COST = 30.0
 
 
+# How often a multiplication in a product of dense matrices goes into the time to read one entry at
+# any place, and into that of the calls for one level.
+_READ_COST = 250.0
+
+
+_LEVEL_COST = 500_000.0
+
+
 def unflatten(latent: Latent, flat: FloatArray) -> list[FloatArray]:
     """A vector over all effects of the complement as one array (q, m) for each of its factors."""
     shapes = [latent.factors[r].shape for r in latent.schur_factors]
@@ -148,6 +156,13 @@ def _is_listed(latent: Latent, f: int) -> bool:
     return few and not _dense_pays(latent, f)
 
 
+def _is_blocked(latent: Latent, f: int) -> bool:
+    """Whether ``W V`` is cheaper by the blocks of V that each level meets than by all of V."""
+    met, levels = latent.meetings[f], latent.factors[f].m
+    read = 2.0 * met.count + met.rows.size
+    return _READ_COST * read + _LEVEL_COST * levels < levels * float(latent.schur_size) ** 2
+
+
 def _subtract_nested(latent: Latent, f: int, coupling: Gram, schur: FloatArray) -> FloatArray:
     """``S - W_fR' W_fR`` below the diagonal, by whichever is the cheapest way."""
     components = range(latent.factors[f].q)
@@ -198,12 +213,14 @@ def multiply_inverse(
     latent: Latent, f: int, coupling: Gram, inverse: FloatArray
 ) -> dict[int, FloatArray]:
     """``W_fR V_RR`` at the pairs (f, r), (q_f, q_r, P), by r; V by its lower triangle."""
-    if not _is_listed(latent, f):
-        return _multiply_slabs(latent, f, coupling, mirrored(inverse))
     met, components = latent.meetings[f], range(latent.factors[f].q)
-    products = np.stack(
-        [met.multiply(_entries(latent, f, coupling, a), inverse) for a in components]
-    )
+    entries = np.stack([_entries(latent, f, coupling, a) for a in components])
+    if _is_listed(latent, f):
+        products = np.stack([met.multiply(row, inverse) for row in entries])
+    elif _is_blocked(latent, f):
+        products = met.multiply_by_level(entries, mirrored(inverse))
+    else:
+        return _multiply_slabs(latent, f, coupling, mirrored(inverse))
     out, start = {}, 0
     for r in latent.schur_factors:
         q, size = latent.factors[r].q, latent.pairs[f, r].left.size
