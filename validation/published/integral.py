@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -81,10 +82,15 @@ def log_likelihood(model: Grouped, beta: Array, root: Array, nodes: int = 0) -> 
     return total
 
 
+@cache
+def _legendre() -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(_POINTS)
+
+
 def _rule(u: Array, H: Array, nodes: int) -> tuple[Array, Array]:
     """Points (q, m) and log weights (m,) around a mode."""
     if len(u) == 1:
-        x, w = np.polynomial.legendre.leggauss(_POINTS)
+        x, w = _legendre()
         half = _WIDTH / np.sqrt(H[0, 0])
         return (u[0] + half * x)[None, :], np.log(half * w)
     x, w = np.polynomial.hermite.hermgauss(nodes)
