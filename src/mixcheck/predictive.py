@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -44,6 +44,8 @@ _INSIDE = 1e-12
 _LEAST_TAIL = 1e-300
 # From here on a response is measured from above: below, one minus it has ten digits.
 _ABOVE = 1.0 - 1e-6
+# Nodes are taken together up to so many rows: few rows are hardly more work than one.
+_TOGETHER = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,21 +120,23 @@ class MarginalDistribution:
     size: FloatArray | None
 
     @cached_property
-    def _given(self) -> list[tuple[float, ConditionalDistribution]]:
+    def _given(self) -> list[tuple[FloatArray, ConditionalDistribution]]:
+        """Weights (b,) of some nodes, and the distributions there one after the other, (b n,)."""
         closed = self.family.add_normal(self.base, self.random_variance)
         if closed is not None:
-            return [(1.0, ConditionalDistribution(self.family, closed, self.size))]
+            return [(np.ones(1), ConditionalDistribution(self.family, closed, self.size))]
         spread = np.sqrt(self.random_variance)
         nodes, weights = normal_rule(self._steepness(spread))
-        return [
-            (
-                w,
-                ConditionalDistribution(
-                    self.family, (self.base[0] + z * spread, *self.base[1:]), self.size
-                ),
-            )
-            for z, w in zip(nodes.tolist(), weights.tolist(), strict=True)
-        ]
+        step = max(1, _TOGETHER // max(1, spread.size))
+        given = []
+        for start in range(0, nodes.size, step):
+            some = nodes[start : start + step]
+            moved = (self.base[0] + some[:, None] * spread).ravel()
+            others = (_repeat(part, some.size) for part in self.base[1:])
+            size = None if self.size is None else _repeat(self.size, some.size)
+            at = ConditionalDistribution(self.family, (moved, *others), size)
+            given.append((weights[start : start + step], at))
+        return given
 
     def _steepness(self, spread: FloatArray) -> float:
         """Largest spread of a predictor in units of what one response tells of it."""
@@ -153,24 +157,25 @@ class MarginalDistribution:
         # Where the mean overflows, no rule finds its average.
         return float(np.max(steepness, where=np.isfinite(steepness), initial=0.0))
 
-    def _average(self, values: Callable[[ConditionalDistribution], FloatArray]) -> FloatArray:
-        total = np.zeros(self.base[0].size)
-        for weight, distribution in self._given:
-            total += weight * values(distribution)
+    def _average(self, values: Callable[..., Any], *rows: FloatArray, count: int = 1) -> FloatArray:
+        """Averages, (count, n), of values that a distribution has at numbers of the rows, (n,)."""
+        n = self.base[0].size
+        total = np.zeros((count, n))
+        for weights, distribution in self._given:
+            told = values(distribution, *(_repeat(row, weights.size) for row in rows))
+            by_node = np.reshape(told, (count, weights.size, n))
+            for k, weight in enumerate(weights.tolist()):
+                total += weight * by_node[:, k]
         return total
 
     def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Probability below y, and of y or less, (n,) each."""
-        below, upto = np.zeros(y.size), np.zeros(y.size)
-        for weight, distribution in self._given:
-            left, right = distribution.cdf(y)
-            below += weight * left
-            upto += weight * right
+        below, upto = self._average(ConditionalDistribution.cdf, y, count=2)
         return below, upto
 
     def survival(self, y: FloatArray) -> FloatArray:
         """Probability of more than y, (n,), to its own digits."""
-        return self._average(lambda distribution: distribution.survival(y))
+        return self._average(ConditionalDistribution.survival, y).ravel()
 
     def rows(self, some: IntArray) -> MarginalDistribution:
         """The distribution of some responses."""
@@ -180,22 +185,27 @@ class MarginalDistribution:
 
     def mean(self) -> FloatArray:
         """Mean of each response, (n,)."""
-        return self._average(lambda distribution: distribution.mean())
+        return self._average(ConditionalDistribution.mean).ravel()
 
     def variance(self) -> FloatArray:
         """Variance of each response, (n,)."""
-        mean = self.mean()
         return self._average(
-            lambda distribution: distribution.variance() + (distribution.mean() - mean) ** 2
-        )
+            lambda distribution, mean: distribution.variance() + (distribution.mean() - mean) ** 2,
+            self.mean(),
+        ).ravel()
 
     def mass(self, y: FloatArray) -> FloatArray:
         """Probability of each y, (n,)."""
-        return self._average(lambda distribution: distribution.mass(y))
+        return self._average(ConditionalDistribution.mass, y).ravel()
 
     def probability(self, k: float) -> FloatArray:
         """Probability that the response is k, (n,)."""
         return self.mass(np.full(self.base[0].size, k))
+
+
+def _repeat(values: FloatArray, times: int) -> FloatArray:
+    """Values one after the other, (times n,); without a copy where that is once."""
+    return values if times == 1 else np.tile(values, times)
 
 
 def normal_rule(steepness: float) -> tuple[FloatArray, FloatArray]:
