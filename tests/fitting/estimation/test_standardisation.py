@@ -171,3 +171,15 @@ def test_the_way_back_is_the_inverse(shift: float, theta: tuple[float, float, fl
     for j, unit in enumerate(np.eye(5)):
         change = (held.here(there + step * unit) - held.here(there - step * unit)) / (2 * step)
         np.testing.assert_allclose(held.jacobian(there)[:, j], change, rtol=1e-4, atol=1e-4)
+
+
+def test_a_problem_knows_once_that_columns_lie_far() -> None:
+    """What the columns say is kept for another response; columns around zero do not lie far."""
+    frame = data()
+    near, far = (
+        port_of(fit(frame, "poisson ~ x + (1 | g)", shift, family="poisson")).problem
+        for shift in (0.0, 1e4)
+    )
+    assert (near.far, far.far) == ((False,), (True,))
+    again = far.with_response(frame["poisson"].to_numpy(dtype=float)[::-1])
+    assert again.__dict__["far"] == (True,)

@@ -11,9 +11,15 @@ from scipy.optimize import minimize
 
 import mixcheck as mc
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
-from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
+from mixcheck.fitting.estimation.start import (
+    find_start,
+    fit_without_random_effects,
+    improve_start,
+    whiten,
+)
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.port import port_of
 
 # Scoring stops where the decrement, twice the loss in log-likelihood, is below 1e-3.
@@ -99,3 +105,23 @@ def test_quadrature_from_a_variance_of_zero() -> None:
     facts = fit.approximation()
     assert facts.reference_llf == pytest.approx(fit.llf, abs=1e-6)
     assert facts.shift < 0.01
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(3, 0), (300, 1)])
+def test_em_where_it_is_fast(rows: int, steps: int) -> None:
+    """The search begins with steps of EM where levels have many rows, and at once where few."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(30), rows)
+    y = rng.poisson(np.exp(0.8 * rng.normal(size=30)[g] - 1.0)).astype(float)
+    problem = port_of(mc.glmm("y ~ 1 + (1 | g)", {"y": y, "g": g}, family="poisson")).problem
+    objective, seen = objective_of(problem, Laplace()), []
+
+    def counted(psi: np.ndarray, nearby: Evaluation | None) -> Evaluation:
+        seen.append(objective(psi, nearby))
+        return seen[-1]
+
+    start = find_start(problem, fit_without_random_effects(problem))
+    # A variance four times too large, from which a step of EM has far to go.
+    found = improve_start(problem, counted, problem.scaled(start, 2.0))
+    assert found is seen[-1]
+    assert (len(seen) > 1) == bool(steps)

@@ -188,7 +188,7 @@ class _Whitened:
         self.count += 1
         if evaluation.mode is not None:
             self.last = evaluation
-        self.lost += not np.isfinite(evaluation.deviance)
+        self.lost += not math.isfinite(evaluation.deviance)
         return evaluation, self.scale.T @ evaluation.gradient
 
 
@@ -247,7 +247,7 @@ def minimise(
     )
     z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
-    if not np.isfinite(evaluation.deviance):
+    if not math.isfinite(evaluation.deviance):
         return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count, free=free)
     if not z.size:
         none = np.zeros((start.size,) * 2)
@@ -426,7 +426,7 @@ def _backtrack(
             search.poles += 1
         elif after.deviance <= bound:
             return trial, after, after_gradient
-        if np.isfinite(after.deviance) and not near_pole:
+        if math.isfinite(after.deviance) and not near_pole:
             # Minimum of the parabola through value, slope and new value; rounding may leave none.
             excess = after.deviance - evaluation.deviance - length * slope
             share = -0.5 * length * slope / excess if excess > 0.0 else 0.5

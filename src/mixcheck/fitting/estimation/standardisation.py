@@ -10,7 +10,6 @@ this map for gradient, Hessian and scale. Only problems that need it are changed
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,15 +18,11 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.elimination_order import lay_out
 from mixcheck.fitting.latent.factors import Column
 from mixcheck.fitting.latent.layout import Latent
+from mixcheck.fitting.likelihood.far_columns import lies_far
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["Standardised", "standardise"]
-
-# A column whose mean is this many times its standard deviation calls for other columns.
-_FAR = 20.0
-# The difference of mean squares that decides it has lost no digit that matters.
-_CERTAIN = 0.9
 # Where a covariance has no full rank, the Jacobian is taken this close to it.
 _INSIDE = 1e-7
 
@@ -121,7 +116,9 @@ def standardise(problem: Problem) -> Standardised | None:
     """The problem in nearly orthogonal columns; None where its own are good enough."""
     if problem.penalty is not None:
         return None  # priors are those of the coefficients of these columns
-    fixed = tuple(_orthogonalise(X) if _needs(X) else None for X in problem.X)
+    fixed = tuple(
+        _orthogonalise(X) if far else None for X, far in zip(problem.X, problem.far, strict=True)
+    )
     terms = tuple(_map_of(problem, term) for term in problem.terms)
     if not any(fixed) and not any(terms):
         return None
@@ -154,21 +151,6 @@ class _Orthogonal:
     map: _Map
 
 
-def _needs(X: FloatArray) -> bool:
-    """Whether a column lies far from zero beside its spread."""
-    if X.shape[1] < 2:
-        return False
-    means = (np.add.reduce(X, axis=0) / len(X)).tolist()
-    squares = (np.einsum("ij,ij->j", X, X) / len(X)).tolist()
-    for column, mean, square in zip(X.T, means, squares, strict=True):
-        if mean * mean * (1.0 + _FAR**2) < _CERTAIN * _FAR**2 * square < math.inf:
-            continue  # the spread by squares alone, beyond doubt
-        spread = float(column.std())
-        if spread > 0.0 and abs(mean) > _FAR * spread:
-            return True
-    return False
-
-
 def _orthogonalise(X: FloatArray) -> _Orthogonal:
     root = np.sqrt(X.shape[0])
     Q, R = np.linalg.qr(X)
@@ -181,7 +163,7 @@ def _map_of(problem: Problem, term: Term) -> _Orthogonal | None:
     if not term.covariance.unrestricted or term.covariance.q < 2:
         return None
     Z = problem.latent.factors[term.factor].covariates[:, term.columns]
-    return _orthogonalise(Z) if _needs(Z) else None
+    return _orthogonalise(Z) if lies_far(Z) else None
 
 
 def _changed(

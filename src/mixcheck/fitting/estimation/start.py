@@ -50,6 +50,8 @@ _MOST_OF_VARIANCE = 0.9
 _MAX_EM = 6
 # EM stops where it changes the covariance parameters by less, relative to the largest.
 _EM_CHANGE = 0.15
+# It is slower than the search where effects keep more than this of their variance given the data.
+_SLOW_EM = 0.25
 # Eigenvalues of scaled information below this are no more than rounding.
 _LEAST_EIGENVALUE = 1e-8
 # Numbers in one array of what rows do along several fixed effects.
@@ -278,6 +280,9 @@ def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Ev
     for _ in range(_MAX_EM):
         if evaluation.mode is None or not problem.terms:
             break
+        # With a dispersion or a zero part the way of EM is the safer one.
+        if len(problem.X) == 1 and _mean_variance(evaluation.mode) > _SLOW_EM:
+            break
         theta = evaluation.psi[problem.n_beta :]
         proposed = _em_step(problem, evaluation.mode, theta)
         if np.abs(proposed - theta).max() < _EM_CHANGE * np.abs(theta).max():
@@ -290,6 +295,17 @@ def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Ev
             break
         evaluation = after
     return evaluation
+
+
+def _mean_variance(mode: Mode) -> float:
+    """Mean variance of the standardised effects given the data, v.
+
+    A step of EM leaves about ``1 - (1 - v)^2`` of the error of a variance.
+    """
+    entries = mode.system.factorization.inverse_entries()
+    random = [f for f, factor in enumerate(mode.point.latent.factors) if factor.fixed is None]
+    diagonals = [entries[f, f].diagonal() for f in random]
+    return float(sum(d.sum() for d in diagonals)) / sum(d.size for d in diagonals)
 
 
 def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ factors, where a factorisation is dear, steps reuse the last one while they conv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -313,7 +314,7 @@ def find_mode(
     fresh: System | None = None
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
     decrement = np.inf
-    if not np.isfinite(point.energy):
+    if not math.isfinite(point.energy):
         return None
     looks, least, idle = 1, np.inf, 0
     for count in range(1, _MAX_STEPS):
@@ -380,7 +381,7 @@ def step_to_mode(
     ``u + H^-1 (Lambda' Z' l' - u)``.
     """
     point = evaluate_density(problem, base, roots, start, 2)
-    system = _newton_system(problem, roots, point) if np.isfinite(point.energy) else None
+    system = _newton_system(problem, roots, point) if math.isfinite(point.energy) else None
     if system is None:
         return None
     step = system.factorization.solve(ascent(problem, roots, point))

@@ -29,6 +29,7 @@ from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
+from mixcheck.fitting.likelihood.far_columns import lies_far
 from mixcheck.fitting.likelihood.log_prior import LogPrior
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.recent import Recent
@@ -207,6 +208,11 @@ class Problem:
         return float(add_roundings(sizes))
 
     @cached_property
+    def far(self) -> tuple[bool, ...]:
+        """Whether a column of each X lies far from zero beside its spread."""
+        return tuple(lies_far(X) for X in self.X)
+
+    @cached_property
     def products(self) -> Products | None:
         """Cross products of a linear mixed model; None if it is none, or not identified.
 
@@ -296,7 +302,7 @@ class Problem:
         """The same design for other responses, and a family with the same predictors."""
         changed = replace(self, family=family, data=data)
         # What depends on the design alone is found once.
-        for name in ("beta_slices", "n_beta", "n_theta", "products"):
+        for name in ("beta_slices", "n_beta", "n_theta", "far", "products"):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
         if family.is_linear != self.family.is_linear:
