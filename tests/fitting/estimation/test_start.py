@@ -121,7 +121,7 @@ def test_em_where_it_is_fast(rows: int, steps: int) -> None:
         return seen[-1]
 
     start = find_start(problem, fit_without_random_effects(problem))
-    # A variance four times too large, from which a step of EM has far to go.
-    found = improve_start(problem, counted, problem.scaled(start, 2.0))
+    # A variance four times too small, from which a step of EM has far to go.
+    found = improve_start(problem, counted, problem.scaled(start, 0.5))
     assert found is seen[-1]
     assert (len(seen) > 1) == bool(steps)
