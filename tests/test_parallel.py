@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,19 +73,27 @@ def test_batches_are_the_same_in_workers(eager):
     assert map_batches(_squares, range(50), 8, n_jobs=2) == _squares(range(50))
 
 
-def test_a_backend_without_generators_gets_a_list(monkeypatch):
-    """Where joblib refuses results as they come, a list is asked for."""
-    asked = []
+def test_a_backend_without_generators_is_asked_for_a_few_at_a_time(eager, monkeypatch):
+    """Where joblib refuses results as they come, lists are asked for, and progress goes on."""
+    usual, waves, seen = joblib.Parallel, [], []
 
-    def parallel(**options):
-        asked.append(options)
-        if "return_as" in options:
-            raise ValueError("this backend cannot")
-        return list
+    class Lists(usual):
+        def __init__(self, **options):
+            if "return_as" in options:
+                raise ValueError("this backend cannot")
+            super().__init__(**options)
 
-    monkeypatch.setattr(joblib, "Parallel", parallel)
-    assert workers._executor(2) is list
-    assert asked == [{"n_jobs": 2, "return_as": "generator_unordered"}, {"n_jobs": 2}]
+        def __call__(self, calls):
+            waves.append(len(calls))
+            return super().__call__(calls)
+
+    monkeypatch.setattr(joblib, "Parallel", Lists)
+    monkeypatch.setattr(workers, "BLOCK_SECONDS", 0.0)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = map_numbers(_square, range(20, 40), progress=lambda done, _: seen.append(done))
+    assert [int(row[0]) for row in found] == [k * k for k in range(20, 40)]
+    assert waves == [8, 8, 3]
+    assert seen == list(range(1, 21))
 
 
 def test_workers_are_as_many_as_blocks_and_cores(eager, monkeypatch):
@@ -140,6 +151,104 @@ def test_every_verb_refuses_a_wrong_number_of_workers_before_it_works():
         for jobs in (0, "2", True):
             with pytest.raises(mc.OptionError, match="n_jobs must be"):
                 verb(jobs)
+
+
+LIMITS = [0, -1, 0.0, True, "60", float("nan"), float("inf"), [1], 1j]
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Nested models of a small table."""
+    cbpp = mc.datasets.load("cbpp")
+    formulas = ("incidence / size ~ 1 + (1 | herd)", "incidence / size ~ period + (1 | herd)")
+    return tuple(mc.glmm(formula, cbpp, family="binomial") for formula in formulas)
+
+
+def _limited(two):
+    """What takes a limit of time, as functions of it."""
+    small, large = two
+    cbpp = mc.datasets.load("cbpp")
+    formula = "incidence / size ~ period + (1 | herd)"
+    report = mc.check(large, mc.checks.Convergence(), seed=1, draws=5, calibration="plug-in")
+    chosen = mc.select(formula, cbpp, family="binomial", random=False)
+    many = {"draws": 10**6, "seed": 1}
+    suite = mc.checks.Suite((mc.checks.Dispersion(),))
+    return {
+        "check": lambda limit: mc.check(large, mc.checks.Dispersion(), **many, time_limit=limit),
+        "suite": lambda limit: suite.run(large, **many, time_limit=limit),
+        "bootstrap_lrt": lambda limit: mc.bootstrap_lrt(small, large, **many, time_limit=limit),
+        "conf_int": lambda limit: large.conf_int(method="bootstrap", **many, time_limit=limit),
+        "inclusion": lambda limit: mc.inclusion(chosen, **many, time_limit=limit),
+        "select": lambda limit: mc.select(formula, cbpp, family="binomial", time_limit=limit),
+        "suggest": lambda limit: mc.suggest(report, time_limit=limit),
+    }
+
+
+def test_a_wrong_limit_of_time_is_one_sentence(two):
+    """Whatever is no positive number of seconds is refused before anything is done."""
+    for call in _limited(two).values():
+        for limit in LIMITS:
+            with pytest.raises(mc.OptionError, match="time_limit must be a positive number of sec"):
+                call(limit)
+    with pytest.raises(mc.OptionError, match='time_limit belongs to method="bootstrap"'):
+        two[1].conf_int(time_limit=60)
+
+
+def test_what_was_stopped_says_so(two):
+    """A million data sets in a tenth of a second: the first ones, with the numbers of so many."""
+    small, large = two
+    calls = _limited(two)
+    test = calls["bootstrap_lrt"](0.1)
+    assert test.out_of_time
+    assert not test.stopped
+    words = f"Stopped by time_limit=0.1 after {test.draws:,} of 1,000,000 simulated data sets."
+    assert test.notes == (words,)
+    assert test.pvalue == (1 + test.exceedances) / (1 + test.draws)
+    again = mc.bootstrap_lrt(small, large, draws=test.draws, seed=1)
+    assert np.array_equal(again.statistics, test.statistics)
+    assert again.pvalue == test.pvalue
+    assert not again.out_of_time
+    assert json.loads(test.to_json())["out_of_time"]
+
+    report = calls["check"](0.1)
+    number = report.provenance["replicates used"]
+    assert report.provenance["stopped"].startswith("Stopped by time_limit=0.1 after ")
+    assert report.provenance["stopped"] in " ".join(report.to_text().split())
+    same = mc.check(large, mc.checks.Dispersion(), seed=1, draws=number)
+    assert [f.pvalue for f in report.findings] == [f.pvalue for f in same.findings]
+    assert "stopped" not in same.provenance
+
+    frame = calls["conf_int"](0.1)
+    made = int(frame.attrs["stopped"].split(" after ")[1].split()[0].replace(",", ""))
+    again = large.conf_int(method="bootstrap", draws=made, seed=1)
+    assert again.attrs == {}
+    assert np.array_equal(frame, again)
+    # A millionth of a second is enough for as many as the level needs.
+    assert np.isfinite(large.conf_int(method="bootstrap", seed=1, time_limit=1e-6)).all(axis=None)
+
+    found = calls["inclusion"](0.1)
+    assert found.draws < 10**6
+    assert found.stopped.startswith("Stopped by time_limit=0.1 after ")
+
+
+def test_a_search_that_was_stopped_says_so(two):
+    """Of several models in no time the largest is fitted and checked, and that is told."""
+    cbpp = mc.datasets.load("cbpp")
+    formula = "incidence / size ~ period + (1 | herd)"
+    options = {"family": "binomial", "suite": mc.checks.Dispersion(), "draws": 20, "seed": 1}
+    for search, words in (("all", "1 of 4 models"), ("greedy", "1 models")):
+        chosen = mc.select(formula, cbpp, **options, search=search, time_limit=1e-6)
+        assert [model.model for model in chosen.models] == [formula]
+        assert chosen.models[0].verdicts
+        assert chosen.stopped == f"Stopped by time_limit=1e-06 after {words}."
+        assert chosen.verdict.endswith(chosen.stopped)
+        assert type(chosen).from_json(chosen.to_json()).stopped == chosen.stopped
+    ticks = mc.datasets.load("grouseticks")
+    fit = mc.glmm("TICKS ~ YEAR + cHEIGHT + (1 | BROOD)", ticks, family="poisson")
+    report = mc.check(fit, mc.checks.Dispersion(), seed=1, draws=99, calibration="plug-in")
+    found = mc.suggest(report, time_limit=1e-6)
+    assert "was fitted. Stopped by time_limit=1e-06 after 1 of " in found.verdict
+    assert found.best is None
 
 
 @pytest.mark.slow
@@ -224,15 +333,106 @@ def test_an_interrupt_leaves_everything_in_order():
     assert time.monotonic() - started < 60
 
 
+class Clock:
+    """A limit that is passed when it was asked so many times."""
+
+    seconds = 1.0
+
+    def __init__(self, times):
+        self.left = times
+
+    @property
+    def passed(self):
+        """Once it was asked often enough."""
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_limit_of_time_leaves_the_first_numbers(request, shared):
+    """What was begun is finished and in order, nothing else is begun, and one task always is."""
+    if shared:
+        request.getfixturevalue("eager")
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = map_numbers(_square, range(20, 400), limit=Clock(5))
+    assert 1 < len(found) < 380
+    assert [int(row[0]) for row in found] == [k * k for k in range(20, 20 + len(found))]
+    assert len(map_numbers(_square, range(8, 12), limit=Clock(0))) == 1
+    batches = map_batches(_squares, range(50), 8, limit=Clock(2))
+    assert batches == _squares(range(24))
+
+
+def test_a_p_value_after_a_limit_of_time_is_valid():
+    """Tasks whose time hangs on their statistic as much as it can: p-values stay valid.
+
+    The worst is a data set that takes the more time the larger, or the smaller, its statistic.
+    With all that was begun counted, P(p <= alpha) <= alpha within 3.5 Monte Carlo errors.
+    """
+    trials, alphas = 4000, (0.05, 0.1, 0.25)
+    rng = np.random.default_rng(11)
+    for slow in (lambda u: 1.0 / u, lambda u: 1.0 / (1.0 - u), lambda u: np.where(u < 0.1, 30, 1)):
+        pvalues = np.empty(trials)
+        for trial in range(trials):
+            observed, *simulated = rng.random(201)
+            clock = Clock(0)
+            spent = 0.0
+
+            def task(k, simulated=simulated, clock=clock, slow=slow):
+                nonlocal spent
+                spent += float(slow(simulated[k]))
+                clock.left = 9 if spent < 60.0 else 0
+                return simulated[k]
+
+            rows = map_numbers(task, range(200), limit=clock)
+            pvalues[trial] = (1 + np.sum(np.array(rows) >= observed)) / (1 + len(rows))
+        for alpha in alphas:
+            error = np.sqrt(alpha * (1.0 - alpha) / trials)
+            assert np.mean(pvalues <= alpha) < alpha + 3.5 * error
+
+
+def test_whatever_takes_workers_takes_progress(two):
+    """Each public function with n_jobs has progress, and each limit of time has both."""
+    held = [mc.GLMM, mc.checks.Suite, type(mc.average(dict(zip("ab", two, strict=True))))]
+    public = [getattr(mc, name) for name in mc.__all__]
+    methods = [getattr(one, name) for one in held for name in vars(one) if not name.startswith("_")]
+    found = 0
+    for one in filter(callable, [*public, *methods]):
+        try:
+            names = inspect.signature(one).parameters
+        except ValueError:
+            continue
+        if "n_jobs" in names or "time_limit" in names:
+            found += 1
+            assert {"n_jobs", "progress"} <= set(names), one
+    assert found >= 12
+
+
+def test_a_bar_is_one_line_with_the_time_left(two, capsys):
+    """A bar goes on over batches, stays where the work stopped, and of nothing there is none."""
+    mc.bootstrap_lrt(*two, draws=150, seed=1, stop_after=200, progress=True)
+    mc.bootstrap_lrt(*two, draws=150, seed=1, stop_after=100, progress=True)
+    two[1].conf_int(method="bootstrap", draws=39, seed=1, progress=True)
+    out, err = capsys.readouterr()
+    lines = err.strip().split("\n")
+    assert out == ""
+    assert len(lines) == 3
+    for line, number in zip(lines, (150, 150, 39), strict=True):
+        last = line.split("\r")[-1]
+        assert last.startswith("simulated data sets: 100%|")
+        assert re.search(rf"\| {number} of {number} \[\d\d:\d\d, 00:00 left\]$", last)
+    map_numbers(_square, range(0), progress=True)
+    assert capsys.readouterr().err.strip() == ""
+
+
 def test_progress_true_shows_one_bar(capsys):
     """True draws a bar to the end on stderr and prints nothing to stdout."""
     map_numbers(_square, range(7), progress=True)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
-    assert "7/7" in printed.err.splitlines()[-1]
+    assert "7 of 7" in printed.err.splitlines()[-1]
     map_batches(_squares, range(7), 3, progress=True)
-    assert "7/7" in capsys.readouterr().err
+    assert "7 of 7" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

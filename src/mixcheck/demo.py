@@ -35,7 +35,7 @@ from mixcheck.display.render import to_html, to_text
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.parallel import Progress
+from mixcheck.progress import Progress
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report

@@ -232,6 +232,11 @@ FOREIGN_NAMES: Final = (
         "write n_jobs=2",
         own="n_jobs",
     ),
+    ForeignName(
+        "timeout max_time time_budget max_seconds walltime",
+        "write time_limit=60, in seconds",
+        own="time_limit",
+    ),
     ForeignName("verbose progressbar show_progress", "write progress=True", own="progress"),
     ForeignName("newresp response_new y endog data", "write response=", own="response"),
     # ---- checks --------------------------------------------------------------------------

@@ -32,6 +32,7 @@ __all__ = [
     "require_number",
     "require_path",
     "require_progress",
+    "require_seconds",
     "require_seed",
     "require_text",
     "require_whole",
@@ -273,6 +274,19 @@ def require_progress(value: object) -> Callable[[int, int], Any] | bool:
     raise OptionError(
         f"progress must be True, False or a function of (done, total); found {shown(value)}"
     )
+
+
+def require_seconds(value: object, name: str = "time_limit") -> float | None:
+    """A positive number of seconds; None for no limit."""
+    if value is None:
+        return None
+    try:
+        return require_number(name, value, 0.0, example=60.0)
+    except OptionError:
+        raise OptionError(
+            f"{name} must be a positive number of seconds, such as {name}=60, or None; found "
+            f"{shown(value)}"
+        ) from None
 
 
 def require_generator(name: str, value: object) -> np.random.Generator:

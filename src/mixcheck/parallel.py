@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-from mixcheck.errors import MixcheckError, OptionError, WorkerError
+from mixcheck.errors import OptionError, WorkerError
 from mixcheck.notices import quiet
-from mixcheck.options import require_progress, require_workers, shown
+from mixcheck.options import require_workers
+from mixcheck.progress import Progress, reporter
+from mixcheck.time_limits import TimeLimit
 
-__all__ = ["Progress", "map_batches", "map_numbers", "reporter"]
+__all__ = ["map_batches", "map_numbers"]
 
 # What the first start of worker processes costs, measured with loky on two cores.
 START_SECONDS = 1.6
@@ -28,10 +32,12 @@ BLOCK_SECONDS = 1.0
 # Backends of joblib whose workers share the cores of this machine.
 _LOCAL = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend")
 
-# What a mistake in a function raises; whoever wants to stop the work raises something else.
-_MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
+# What dask and ray raise where a worker, or all of them, are lost.
+_LOST = {
+    "distributed": ("CancelledError", "CommClosedError", "FutureCancelledError", "KilledWorker"),
+    "ray": ("NodeDiedError", "OutOfMemoryError", "RayActorError", "WorkerCrashedError"),
+}
 
-Progress: TypeAlias = Callable[[int, int], Any] | bool | None
 Result = TypeVar("Result")
 
 
@@ -49,6 +55,8 @@ def map_numbers(
     *,
     n_jobs: int | None = None,
     progress: Progress = None,
+    what: str = "tasks",
+    limit: TimeLimit | None = None,
 ) -> list[Result]:
     """Do a numbered task for each of some consecutive numbers, in parallel where that pays.
 
@@ -64,11 +72,16 @@ def map_numbers(
         it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional
         ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
+    what : str
+        What is counted, for the bar.
+    limit : TimeLimit, optional
+        Once it is passed no block is begun; those that were begun are finished.
 
     Returns
     -------
     list
-        In the order of the numbers.
+        In the order of the numbers; of the first of them, and at least one, where `limit` was
+        passed.
 
     Raises
     ------
@@ -78,28 +91,41 @@ def map_numbers(
         If a worker was lost, or the memory is used up.
     """
     jobs = require_workers(n_jobs)
-    report = reporter(progress)
-    rows: list[Result | None] = [None] * len(numbers)
+    blocks: list[_Block[Result]] = []
     done = 0
     try:
-        with quiet():
-            for block in _blocks(task, numbers, jobs):
-                place = block.start - numbers.start
-                rows[place : place + len(block.rows)] = block.rows
+        with (
+            reporter(progress, what) as report,
+            quiet(),
+            closing(_blocks(task, numbers, jobs, limit)) as found,
+        ):
+            for block in found:
+                blocks.append(block)
                 done += len(block.rows)
                 report(done, len(numbers))
-    except BrokenExecutor as error:
-        raise WorkerError(
-            f"a worker process ended before its work was done, with {done} of {len(numbers)} "
-            "tasks finished, and what was finished is lost; often the memory was used up: run it "
-            "again with fewer workers, or n_jobs=1"
-        ) from error
     except MemoryError as error:
         raise WorkerError(
             f"the memory was used up, with {done} of {len(numbers)} tasks finished, and what was "
             "finished is lost; run it again with fewer workers, or n_jobs=1, or on fewer rows"
         ) from error
-    return cast(list[Result], rows)
+    except Exception as error:
+        if not _is_loss(error):
+            raise
+        raise WorkerError(
+            f"a worker process ended before its work was done, with {done} of {len(numbers)} "
+            "tasks finished, and what was finished is lost; often the memory was used up: run it "
+            "again with fewer workers, or n_jobs=1"
+        ) from error
+    blocks.sort(key=lambda block: block.start)
+    return [row for block in blocks for row in block.rows]
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether an exception says that a worker is gone."""
+    if isinstance(error, BrokenExecutor):
+        return True
+    kinds = ((cls.__module__.split(".")[0], cls.__name__) for cls in type(error).__mro__)
+    return any(name in _LOST.get(package, ()) for package, name in kinds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +147,8 @@ def map_batches(
     *,
     n_jobs: int | None = None,
     progress: Progress = None,
+    what: str = "tasks",
+    limit: TimeLimit | None = None,
 ) -> list[Result]:
     """As `map_numbers`, of a task that does up to `size` consecutive numbers at once.
 
@@ -131,33 +159,35 @@ def map_batches(
     >>> map_batches(lambda some: [k * k for k in some], range(5), 2)
     [0, 1, 4, 9, 16]
     """
-    report = reporter(progress)
-
-    def show(done: int, total: int) -> None:
-        report(min(done * size, len(numbers)), len(numbers))
-
     batches = range(math.ceil(len(numbers) / size))
     whole = _Batches(task, numbers, size)
-    found = map_numbers(whole, batches, n_jobs=n_jobs, progress=show)
+    with reporter(progress, what) as report:
+
+        def show(done: int, total: int) -> None:
+            report(min(done * size, len(numbers)), len(numbers))
+
+        found = map_numbers(whole, batches, n_jobs=n_jobs, progress=show, limit=limit)
     return [result for batch in found for result in batch]
 
 
 def _blocks(
-    task: Callable[[int], Result], numbers: range, n_jobs: int | None
-) -> Iterator[_Block[Result]]:
+    task: Callable[[int], Result], numbers: range, n_jobs: int | None, limit: TimeLimit | None
+) -> Generator[_Block[Result]]:
     """Blocks of results as they finish, in any order."""
     started = time.perf_counter()
     last = started
     cost = math.inf
     for k in numbers:
         yield _block(task, k, k + 1)
+        if limit is not None and limit.passed:
+            return
         now = time.perf_counter()
         cost, last = min(cost, now - last), now
         if now - started > TRIAL_SECONDS and k + 1 < numbers.stop:
             rest = range(k + 1, numbers.stop)
             workers = _workers(n_jobs, len(rest) * cost)
             if workers > 1:
-                yield from _parallel(task, rest, workers, cost)
+                yield from _parallel(task, rest, workers, cost, limit)
                 return
             started = math.inf
 
@@ -197,18 +227,26 @@ def _block_size(number: int, workers: int, cost: float) -> int:
 
 
 def _parallel(
-    task: Callable[[int], Result], numbers: range, workers: int, cost: float
+    task: Callable[[int], Result],
+    numbers: range,
+    workers: int,
+    cost: float,
+    limit: TimeLimit | None,
 ) -> Iterator[_Block[Result]]:
     import joblib
 
     size = _block_size(len(numbers), workers, cost)
-    tasks = [
-        joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
-        for start in numbers[::size]
-    ]
+    starts = numbers[::size]
+
+    def calls() -> Iterator[Any]:
+        # Asked for as workers become free.
+        for start in starts:
+            if limit is not None and limit.passed:
+                return
+            yield joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
+
     try:
-        results: Iterable[_Block[Result]] = _executor(min(workers, len(tasks)))(tasks)
-        yield from results
+        yield from _shared_out(calls(), min(workers, len(starts)))
     except pickle.PicklingError as error:
         raise OptionError(
             f"this cannot be sent to worker processes: {_one_line(error)}; write n_jobs=1, or "
@@ -220,53 +258,15 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _executor(workers: int) -> Any:
-    """A joblib executor that hands out results as they come, where its backend can."""
+def _shared_out(calls: Iterator[Any], workers: int) -> Iterator[Any]:
+    """Results as they come; a few for each worker at a time where the backend gives only lists."""
     import joblib
 
     try:
-        return joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
+        executor = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
     except (ValueError, NotImplementedError):
-        return joblib.Parallel(n_jobs=workers)
-
-
-def reporter(progress: Progress) -> Callable[[int, int], Any]:
-    """What is told how far the work is, ``report(done, total)``: a bar, a function, or nobody."""
-    chosen = require_progress(progress)
-    if not isinstance(chosen, bool):
-        return _answered(chosen)
-    if not chosen:
-        return lambda done, total: None
-    return _draw_bar()
-
-
-def _answered(progress: Callable[[int, int], Any]) -> Callable[[int, int], Any]:
-    """The caller's function, whose mistakes are told as such; other exceptions stop the work."""
-
-    def report(done: int, total: int) -> None:
-        try:
-            progress(done, total)
-        except MixcheckError:
-            raise
-        except _MISTAKES as error:
-            raise OptionError(
-                f"the function given as progress raised {type(error).__name__}: "
-                f"{shown(str(error))}; it is called as progress(done, total)"
-            ) from error
-
-    return report
-
-
-def _draw_bar() -> Callable[[int, int], Any]:
-    # Imported only to be shown: it takes a tenth of a second, which most calls need not spend.
-    from tqdm.auto import tqdm
-
-    bar = tqdm()
-
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done >= total:
-            bar.close()
-
-    return show
+        with joblib.Parallel(n_jobs=workers) as pool:
+            while some := list(itertools.islice(calls, workers * BLOCKS_PER_WORKER)):
+                yield from pool(some)
+    else:
+        yield from executor(calls)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.parallel import Progress, map_batches, reporter
+from mixcheck.parallel import map_batches
 from mixcheck.port import DataView
+from mixcheck.progress import Progress, reporter
 from mixcheck.simulation import Replicates, Views
+from mixcheck.time_limits import TimeLimit
 
 __all__ = [
     "BatchStatistic",
@@ -53,11 +55,14 @@ class ReplicateNumbers:
         Which replicates they are.
     failures : tuple of (str, int)
         Why replicates were kept out, and how many for each reason.
+    stopped : str
+        A sentence where a limit of time left some of them out.
     """
 
     single: FloatArray
     kept: IntArray
     failures: tuple[tuple[str, int], ...] = ()
+    stopped: str = ""
 
     @property
     def numbers(self) -> FloatArray:
@@ -96,6 +101,7 @@ def reduce_replicates(
     stops: Iterable[int] = (),
     n_jobs: int | None = None,
     progress: Progress = None,
+    limit: TimeLimit | None = None,
 ) -> ReplicateNumbers:
     """Reduce every replicate data set to a few numbers, in constant memory.
 
@@ -117,6 +123,9 @@ def reduce_replicates(
         As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
     progress : bool or callable, optional
         ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
+    limit : TimeLimit, optional
+        Once it is passed no replicate is begun. It looks at the clock alone, and replicates that
+        were begun are finished, so that slow ones are not left out.
 
     Returns
     -------
@@ -128,28 +137,27 @@ def reduce_replicates(
         If no replicate was usable.
     """
     task = _Reduction(replicates, statistic)
-    report = reporter(progress)
     ends = tuple(stops) or (replicates.size,)
     most = ends[-1]
     rows: list[FloatArray | str] = []
-    for stop in ends:
-        start = len(rows)
-        rows += map_batches(
-            task,
-            range(start, stop),
-            replicates.together,
-            n_jobs=n_jobs,
-            progress=_onward(report, start, most),
-        )
-        if stop < most and enough is not None and enough(_collect(rows, replicates)):
-            report(stop, stop)
-            break
+    with reporter(progress, "simulated data sets") as report:
+        for stop in ends:
+            start = len(rows)
+            rows += map_batches(
+                task,
+                range(start, stop),
+                replicates.together,
+                n_jobs=n_jobs,
+                progress=report.onward(start, most),
+                limit=limit,
+            )
+            if len(rows) < most and limit is not None and limit.passed:
+                found = _collect(rows, replicates)
+                return replace(found, stopped=limit.words(len(rows), most, "simulated data sets"))
+            if stop < most and enough is not None and enough(_collect(rows, replicates)):
+                report(stop, stop)
+                break
     return _collect(rows, replicates)
-
-
-def _onward(report: Callable[[int, int], Any], start: int, most: int) -> Callable[[int, int], Any]:
-    """Progress of some replicates as that of all."""
-    return lambda done, _: report(start + done, most)
 
 
 def _reasons(failures: Counter[str]) -> str:

@@ -62,6 +62,9 @@ COUNTED = _models(*COUNTS)
 MODEL = Argument((*ANY_FIT, "made('draws')"), values.checkable, given=1.0)
 JOBS = Argument(("None", "1"), values.workers, ("0", "'2'", "1.5", "True"), 0.15)
 PROGRESS = Argument(("None", "False"), values.progress, ("'yes'", "1"), 0.1)
+TIME_LIMIT = Argument(
+    ("None", "600", "60.5"), values.seconds, ("0", "-1", "'60'", "True", "float('inf')"), 0.1
+)
 SEED = Argument(("1", "0", "np.int64(7)", "2**40"), values.seed, ("-1", "1.0", "'1'", "True"), 0.7)
 DRAWS = Argument(
     ("5", "12", "np.int32(8)", "1"), values.whole(1, 60), ("0", "-5", "2.5", "'10'", "True")
@@ -237,6 +240,7 @@ TARGETS: tuple[Target, ...] = (
             "calibration": CALIBRATION,
             "conditioning": CONDITIONING,
             "policy": POLICY,
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
             "progress": PROGRESS,
         },
@@ -251,7 +255,9 @@ TARGETS: tuple[Target, ...] = (
             "seed": SEED,
             "draws": Argument(DRAWS.right, DRAWS.domain, DRAWS.near, 0.95),
             "policy": POLICY,
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         ("subject",),
         sure=False,
@@ -890,6 +896,7 @@ TARGETS: tuple[Target, ...] = (
             "stop_after": Argument(
                 ("None", "1"), values.optional(values.whole(1, 6)), ("0", "-1", "1.5", "True")
             ),
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
             "progress": PROGRESS,
         },
@@ -981,6 +988,7 @@ TARGETS: tuple[Target, ...] = (
             "draws": Argument(("40", "50"), values.whole(1, 60), ("0", "-1", "2.5", "'40'"), 0.9),
             "seed": SEED,
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         ("kind",),
         sure=False,
@@ -1062,6 +1070,7 @@ TARGETS: tuple[Target, ...] = (
                 0.8,
             ),
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         ("model",),
         sure=False,
@@ -1079,7 +1088,9 @@ TARGETS: tuple[Target, ...] = (
             "criterion": Argument(("'aic'", "'bic'"), UNSURE, ("'AIC'", "3", "None"), 0.3),
             "draws": Argument(("3", "2"), values.whole(1, 6), ("0", "-1", "1.5"), 1.0),
             "seed": SEED,
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         ("selection",),
         sure=False,
@@ -1261,6 +1272,7 @@ TARGETS: tuple[Target, ...] = (
                 ("5",), values.optional(values.whole(1, 60)), ("0", "1.5", "'5'"), 1.0
             ),
             "max_models": Argument(("100",), values.whole(1, 10**30), ("0", "-1", "1.5", "2"), 0.1),
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
             "progress": PROGRESS,
             "seed": SEED,
@@ -1289,6 +1301,7 @@ TARGETS: tuple[Target, ...] = (
                 ("'aic'", "'bic'"), UNSURE, ("'AIC'", "1", "lambda fit: 'a'"), 0.3
             ),
             "most": Argument(("1", "2"), values.whole(1, 4), ("0", "-1", "1.5", "True"), 1.0),
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
             "progress": PROGRESS,
         },
@@ -1625,7 +1638,9 @@ METHODS: tuple[Target, ...] = (
             ),
             "draws": Argument(("40", "60"), values.whole(39, 60), ("0", "-5", "2.5"), 0.9),
             "seed": SEED,
+            "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         sure=False,
         weight=2,

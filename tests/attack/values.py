@@ -142,6 +142,15 @@ def progress(value: Any) -> Allowed:
     return None if callable(value) or isinstance(value, np.bool_) else False
 
 
+def seconds(value: Any) -> Allowed:
+    """None, or a positive number that is finite."""
+    if value is None:
+        return True
+    if isinstance(value, bool | np.bool_ | np.timedelta64) or not isinstance(value, numbers.Real):
+        return False
+    return None if not isinstance(value, int | float) else bool(0.0 < value < float("inf"))
+
+
 def optional(domain: Domain) -> Domain:
     """None, or what `domain` allows."""
     return lambda value: True if value is None else domain(value)

@@ -65,6 +65,7 @@ def test_a_selection():
     old, again = json.loads(_text("selection")), mc.Selection.from_json(_text("selection"))
     new = json.loads(again.to_json())
     assert all(model.pop("limited") == [] for model in new["models"])
+    assert new.pop("stopped") == ""
     assert new == old
     assert again.best is not None
     assert again.best.model == old["best"]

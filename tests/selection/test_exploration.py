@@ -6,7 +6,7 @@ import pytest
 
 from mixcheck.errors import OptionError
 from mixcheck.selection.candidates import Candidate
-from mixcheck.selection.exploration import close_under, show_models
+from mixcheck.selection.exploration import close_under
 
 
 def candidate(number: int) -> Candidate:
@@ -31,9 +31,3 @@ def test_closure_stops_at_too_many():
     """More candidates than allowed are an error that says what to do."""
     with pytest.raises(OptionError, match="write search="):
         close_under([candidate(0)], lambda one: [candidate(one.content + 1)], 10)
-
-
-def test_progress_of_the_caller_is_kept():
-    """A function, and nothing, are passed on."""
-    assert show_models(None, "models") is None
-    assert show_models(print, "models") is print

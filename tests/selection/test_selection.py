@@ -296,7 +296,7 @@ def test_progress_counts_models(capsys):
     select(progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (16, 16)
     select(progress=True)
-    assert "models: 16 of 16" in capsys.readouterr().err
+    assert "16 of 16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

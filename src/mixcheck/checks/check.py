@@ -26,9 +26,9 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import as_items, shown
-from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, Ported
 from mixcheck.port.entry import asked_words
+from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy
@@ -495,6 +495,7 @@ class Suite:
         calibration: Calibration | None = None,
         conditioning: Conditioning = "posterior",
         policy: Policy | None = None,
+        time_limit: float | None = None,
         n_jobs: int | None = None,
         progress: Progress = None,
     ) -> Report:
@@ -508,10 +509,14 @@ class Suite:
             As in `mixcheck.replicate`, for a model.
         policy : Policy, optional
             How the findings are judged; judge them again with ``report.judge``.
+        time_limit : float, optional
+            Seconds after which no replicate is begun; the report tells how many there are. The
+            clock alone stops them, and those that were begun are finished, so that p-values
+            are those of a check which was asked for so many.
         n_jobs : int, optional
             Processes, -1 for all cores; None leaves it to ``joblib.parallel_config``.
         progress : bool or callable, optional
-            ``progress(done, total)``; True prints one line to stderr.
+            ``progress(done, total)``; True shows a bar on stderr.
 
         Returns
         -------
@@ -532,6 +537,7 @@ class Suite:
             calibration=calibration,
             conditioning=conditioning,
             policy=policy,
+            time_limit=time_limit,
             n_jobs=n_jobs,
             progress=progress,
             left_out=self.left_out,
@@ -574,6 +580,7 @@ def check(
     calibration: Calibration | None = None,
     conditioning: Conditioning = "posterior",
     policy: Policy | None = None,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> Report:
@@ -584,7 +591,7 @@ def check(
     model : Checkable or Residuals
     suite : Suite or Check, optional
         ``Suite.standard(model)`` by default.
-    seed, draws, calibration, conditioning, policy, n_jobs, progress
+    seed, draws, calibration, conditioning, policy, time_limit, n_jobs, progress
         As in `Suite.run`.
 
     Returns
@@ -616,6 +623,7 @@ def check(
         calibration=calibration,
         conditioning=conditioning,
         policy=policy,
+        time_limit=time_limit,
         n_jobs=n_jobs,
         progress=progress,
     )

@@ -11,6 +11,7 @@ from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import MixcheckError
 from mixcheck.parallel import map_numbers
 from mixcheck.port import PartEstimates, Reducible
+from mixcheck.progress import Progress
 
 __all__ = ["Deletions", "leave_out"]
 
@@ -56,7 +57,14 @@ class _Without:
         return np.concatenate([found[part][kept] for part, kept in self.finite.items()])
 
 
-def leave_out(model: Reducible, codes: IntArray, units: int, n_jobs: int | None) -> Deletions:
+def leave_out(
+    model: Reducible,
+    codes: IntArray,
+    units: int,
+    *,
+    n_jobs: int | None = None,
+    progress: Progress = None,
+) -> Deletions:
     """Fit a model again without each unit, from its estimates.
 
     Parameters
@@ -66,7 +74,7 @@ def leave_out(model: Reducible, codes: IntArray, units: int, n_jobs: int | None)
         Unit of each row, from 0; -1 for rows that are never left out.
     units : int
         How many, m.
-    n_jobs : int, optional
+    n_jobs, progress
         As in `mixcheck.parallel.map_numbers`.
     """
     parts = model.part_estimates
@@ -74,7 +82,10 @@ def leave_out(model: Reducible, codes: IntArray, units: int, n_jobs: int | None)
     finite = {name: kept for name, kept in finite.items() if kept.any()}
     kept = [(parts[name], mask) for name, mask in finite.items()]
     whole = np.concatenate([part.estimates[mask] for part, mask in kept])
-    rows = map_numbers(_Without(model, codes, finite), range(units), n_jobs=n_jobs)
+    task = _Without(model, codes, finite)
+    rows = map_numbers(
+        task, range(units), n_jobs=n_jobs, progress=progress, what="fits without a unit"
+    )
     moves = np.full((units, whole.size), np.nan)
     failures = {}
     for k, row in enumerate(rows):

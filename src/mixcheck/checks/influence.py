@@ -148,7 +148,9 @@ class Influence(Check):
         if not _parts(model, rows=False) or len(labels) < 2:
             reason = "There is nothing to leave out, or no coefficient with a finite estimate."
             return Skipped(self.name, self.kind, reason)
-        found = leave_out(model, codes, len(labels), context.n_jobs)
+        found = leave_out(
+            model, codes, len(labels), n_jobs=context.n_jobs, progress=context.progress
+        )
         if len(found.failures) == len(labels):
             reason = f"No fit without some unit was found: {found.failures[0]}."
             return Skipped(self.name, self.kind, reason)

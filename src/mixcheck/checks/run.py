@@ -29,8 +29,8 @@ from mixcheck.checks.statistic import (
 from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.options import require_progress, require_workers, shown
-from mixcheck.parallel import Progress
 from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Estimated, Ported
+from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.report.finding import Finding, Skipped
@@ -38,6 +38,7 @@ from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled, most_draws, stops
 from mixcheck.simulation import Calibration, Replicates, Views
+from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = ["run_checks"]
 
@@ -61,6 +62,7 @@ def run_checks(
     calibration: Calibration | None,
     conditioning: Conditioning,
     policy: Policy | None,
+    time_limit: float | None,
     n_jobs: int | None,
     progress: Progress,
     left_out: Mapping[str, str],
@@ -68,6 +70,7 @@ def run_checks(
     """Run checks over one pass of replicate data sets; see `Suite.run`."""
     require_workers(n_jobs)
     require_progress(progress)
+    limit = start_clock(time_limit)
     judge = Policy() if policy is None else require_policy(policy)
     if isinstance(subject, Residuals):
         _refuse_own_arguments(seed=seed, draws=draws, calibration=calibration)
@@ -77,10 +80,10 @@ def run_checks(
             subject, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
         )
     try:
-        findings, numbers = _run(checks, seen, judge, n_jobs, progress)
+        findings, numbers = _run(checks, seen, judge, n_jobs, progress, limit)
     except ConvergenceError as error:
         seen = _taken_for_truth(seen, error)
-        findings, numbers = _run(checks, seen, judge, n_jobs, progress)
+        findings, numbers = _run(checks, seen, judge, n_jobs, progress, limit)
     provenance = _provenance(seen, numbers) | {
         "suite": [check.to_dict() for check in checks],
         "left out": dict(left_out),
@@ -194,10 +197,13 @@ def _run(
     policy: Policy,
     n_jobs: int | None,
     progress: Progress,
+    limit: TimeLimit | None,
 ) -> tuple[tuple[Finding | Skipped, ...], ReplicateNumbers | None]:
     """The outcomes of all checks, in their order, from one pass over the replicates."""
     plan = seen.replicates
-    context = CheckContext(plan.port, seen.observed, plan.port.frame, n_jobs=n_jobs)
+    context = CheckContext(
+        plan.port, seen.observed, plan.port.frame, n_jobs=n_jobs, progress=progress
+    )
     index = context.frame.index
     asked = [
         (check, _labelled(outcome, index, plan.origin) if isinstance(outcome, Finding) else outcome)
@@ -222,6 +228,7 @@ def _run(
         stops=ends,
         n_jobs=n_jobs,
         progress=progress,
+        limit=limit,
     )
     found = compared.findings(replicates)
     labelled = (_labelled(finding, index, plan.origin) for finding in found)
@@ -331,7 +338,7 @@ def _null_words(plan: Replicates, replicates: ReplicateNumbers) -> str:
     looks = replicates.single.shape[1]
     if looks > 1:
         words += f" Statistics are means over {looks} randomisations of each."
-    return words
+    return f"{words} {replicates.stopped}".rstrip()
 
 
 _HOW: Mapping[Calibration, str] = {
@@ -344,7 +351,7 @@ _HOW: Mapping[Calibration, str] = {
 def _detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
     """How the null distribution was made, in a sentence or two."""
     made = f"The null distribution is that of {len(replicates.numbers)} replicate data sets"
-    how = _HOW[plan.calibration]
+    how = f"{_HOW[plan.calibration]} {replicates.stopped}".rstrip()
     if not replicates.failed:
         return made + how
     made_in_all = len(replicates.numbers) + replicates.failed
@@ -366,6 +373,7 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
         "randomisations": plan.looks if replicates is None else replicates.single.shape[1],
         "null distribution": "" if replicates is None else _null_words(plan, replicates),
         "replicates used": 0 if replicates is None else len(replicates.numbers),
+        **({"stopped": replicates.stopped} if replicates and replicates.stopped else {}),
         "refits kept out": {} if replicates is None else dict(replicates.failures),
         "conditioning": "that of the draws"
         if isinstance(plan.port, Enumerable)

@@ -16,6 +16,7 @@ from mixcheck.display.document import NullPlot
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.options import shown
 from mixcheck.port import Checkable, DataView, Dispersed
+from mixcheck.progress import Progress
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 
@@ -56,6 +57,8 @@ class CheckContext:
         Whether these are all rows of the model.
     n_jobs : int, optional
         Workers for what is computed of these data alone.
+    progress : bool or callable, optional
+        Who is told how far that is.
     """
 
     model: Checkable
@@ -63,6 +66,7 @@ class CheckContext:
     frame: pd.DataFrame
     whole: bool = True
     n_jobs: int | None = None
+    progress: Progress = None
 
     @property
     def n(self) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mixcheck.checks.check import Suite, check
 from mixcheck.command.signature_options import add_options, given
-from mixcheck.command.terminal import progress_line
 from mixcheck.errors import ChecksFailed, OptionError
 from mixcheck.options import require_seed, require_whole, require_workers, tell_renamed
 from mixcheck.report.policy import Policy, Verdict
@@ -28,7 +27,6 @@ __all__ = [
     "add_suite",
     "check_model",
     "policy_of",
-    "progress_of",
     "require_numbers",
     "suite_of",
     "verdict_code",
@@ -77,11 +75,6 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def progress_of(options: argparse.Namespace, what: str = "simulated data sets") -> Any:
-    """What shows progress, or None."""
-    return progress_line(what) if options.progress else None
-
-
 def suite_of(options: argparse.Namespace) -> Suite | None:
     """The checks of a file; None for those by default."""
     return None if options.suite is None else Suite.from_file(options.suite)
@@ -120,7 +113,7 @@ def check_model(options: argparse.Namespace, fit: GLMM, suite: Suite | None) -> 
         fit,
         suite,
         policy=policy_of(options),
-        progress=progress_of(options),
+        progress=options.progress,
         **given(options, check, CALLED, OWN),
     )
 

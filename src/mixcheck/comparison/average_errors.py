@@ -13,10 +13,12 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.same_data import order_of
 from mixcheck.errors import ConvergenceError, MixcheckError
-from mixcheck.parallel import Progress, map_batches
+from mixcheck.parallel import map_batches
 from mixcheck.port import BatchRefittable, Converging, Refittable, port_of
+from mixcheck.progress import Progress
 from mixcheck.simulation import count_together
 from mixcheck.streams import Purpose, stream
+from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Averaged", "Read", "Readable", "Reweigh", "buckland_errors", "redraw"]
 
@@ -94,6 +96,7 @@ def redraw(
     *,
     n_jobs: int | None = None,
     progress: Progress = None,
+    limit: TimeLimit | None = None,
 ) -> tuple[FloatArray, tuple[tuple[str, int], ...]]:
     """What is read of models fitted again to responses simulated from their mixture.
 
@@ -110,6 +113,8 @@ def redraw(
         Takes refits and weights to numbers, (m,).
     draws, seed, n_jobs, progress
         As in `mixcheck.bootstrap_lrt`.
+    limit : TimeLimit, optional
+        Once it is passed no data set is begun.
 
     Returns
     -------
@@ -126,15 +131,23 @@ def redraw(
     first = next(iter(models.values()))
     orders = tuple(order_of(port_of(first), port_of(model)) for model in models.values())
     task = _Redraw(dict(models), weights, orders, reweigh, read, seed)
-    rows = map_batches(task, range(draws), task.together, n_jobs=n_jobs, progress=progress)
+    rows = map_batches(
+        task,
+        range(draws),
+        task.together,
+        n_jobs=n_jobs,
+        progress=progress,
+        what="simulated data sets",
+        limit=limit,
+    )
     failures = tuple(Counter(row for row in rows if isinstance(row, str)).most_common())
     values = [row for row in rows if not isinstance(row, str)]
-    if len(values) < (1.0 - _MOST_FAILURES) * draws:
+    if len(values) < (1.0 - _MOST_FAILURES) * len(rows):
         reason, number = failures[0]
         raise ConvergenceError(
-            f"{draws - len(values)} of {draws} simulated data sets could not be fitted by all "
-            f'models, most often ({number}) because: {reason}. Write errors="buckland", or leave '
-            "that model out"
+            f"{len(rows) - len(values)} of {len(rows)} simulated data sets could not be fitted by "
+            f'all models, most often ({number}) because: {reason}. Write errors="buckland", or '
+            "leave that model out"
         )
     return np.array(values), failures
 

@@ -43,8 +43,8 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.parallel import Progress
 from mixcheck.port import Comparable, Ported, port_of
+from mixcheck.progress import Progress
 from mixcheck.streams import choose_seed
 
 __all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "Reweighing", "average"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.codec.shapes import NUMBER, Finite, list_of, stored_as
+from mixcheck.codec.shapes import ADDED_LATER, NUMBER, Finite, list_of, stored_as
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.chi_bar_square import ChiBarSquare
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
@@ -22,7 +22,7 @@ from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_progress, require_whole, require_workers
-from mixcheck.parallel import Progress, map_batches
+from mixcheck.parallel import map_batches
 from mixcheck.port import (
     BatchRefittable,
     Checkable,
@@ -31,8 +31,10 @@ from mixcheck.port import (
     Ported,
     Refittable,
 )
+from mixcheck.progress import Progress, Reporter, reporter
 from mixcheck.simulation import count_together, refit_all
 from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
 
@@ -79,6 +81,8 @@ class BootstrapRatio(Record):
         that distribution is not known.
     seed : int
     notes : tuple of str
+    out_of_time : bool
+        Whether it stopped because `time_limit` was used up.
     """
 
     null: str
@@ -97,6 +101,7 @@ class BootstrapRatio(Record):
     bartlett_pvalue: Finite | None
     seed: int
     notes: tuple[str, ...] = ()
+    out_of_time: bool = field(default=False, metadata=ADDED_LATER)
 
     def __repr__(self) -> str:
         return (
@@ -144,6 +149,7 @@ def bootstrap_lrt(
     draws: int = 1000,
     seed: int | None = None,
     stop_after: int | None = None,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> BootstrapRatio:
@@ -165,6 +171,8 @@ def bootstrap_lrt(
     stop_after : int, optional
         Stop when so many statistics were as large as the observed one; 20 gives a p-value
         whose relative standard error is below one quarter.
+    time_limit : float, optional
+        Seconds after which no data set is begun; those that were begun are finished.
     n_jobs : int, optional
         As in joblib; the result does not depend on it.
     progress : bool or callable, optional
@@ -185,6 +193,9 @@ def bootstrap_lrt(
     -----
     A refit that fails, that does not converge, or that leaves the larger model below the
     smaller one counts as an exceedance, so that failures can only make the test conservative.
+
+    A limit of time stops by the clock, without a look at the statistics, and counts all data sets
+    that were begun: the p-value is that of a test which was asked for so many of them.
 
     References
     ----------
@@ -208,12 +219,14 @@ def bootstrap_lrt(
     require_workers(n_jobs)
     require_progress(progress)
     enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)
+    limit = start_clock(time_limit)
     observed = likelihood_ratio(simple, wide)
     chosen = choose_seed(seed)
     order = order_of(wide, simple)
     task = _Replicate(cast(Refittable, simple), cast(Refittable, wide), order, chosen)
-    rows = _run(task, count, enough, observed, n_jobs, progress)
-    return _summarise(simple, wide, observed, rows, count, enough, chosen)
+    with reporter(progress, "simulated data sets") as report:
+        rows = _run(task, count, enough, observed, n_jobs, report, limit)
+    return _summarise(simple, wide, observed, rows, count, enough, chosen, limit)
 
 
 def _require_refittable(model: Comparable) -> None:
@@ -279,30 +292,31 @@ def _run(
     enough: int,
     observed: float,
     n_jobs: int | None,
-    progress: Progress,
+    report: Reporter,
+    limit: TimeLimit | None,
 ) -> list[FloatArray | str]:
     """Statistics up to the data set at which `enough` were as large as the observed one."""
-    if enough > draws:
-        return map_batches(task, range(draws), task.together, n_jobs=n_jobs, progress=progress)
     rows: list[FloatArray | str] = []
     seen = 0
-    for start in range(0, draws, _BATCH):
-        numbers = range(start, min(start + _BATCH, draws))
-        shown = _shifted(progress, start, draws)
-        found = map_batches(task, numbers, task.together, n_jobs=n_jobs, progress=shown)
+    # All at once where no number of exceedances could end it.
+    size = draws if enough > draws else _BATCH
+    while len(rows) < draws and (not rows or limit is None or not limit.passed):
+        start = len(rows)
+        found = map_batches(
+            task,
+            range(start, min(start + size, draws)),
+            task.together,
+            n_jobs=n_jobs,
+            progress=report.onward(start, draws),
+            limit=limit,
+        )
         for row in found:
             rows.append(row)
             seen += _exceeds(row, observed)
             if seen == enough:
+                report(len(rows), len(rows))
                 return rows
     return rows
-
-
-def _shifted(progress: Progress, start: int, total: int) -> Progress:
-    if not callable(progress):
-        return progress
-    show: Callable[[int, int], Any] = progress
-    return lambda done, _: show(start + done, total)
 
 
 def _summarise(
@@ -313,10 +327,13 @@ def _summarise(
     draws: int,
     enough: int,
     seed: int,
+    limit: TimeLimit | None,
 ) -> BootstrapRatio:
     used = len(rows)
     exceedances = sum(_exceeds(row, observed) for row in rows)
     stopped = exceedances >= enough
+    late = limit is not None and used < draws and not stopped
+    words = limit.words(used, draws, "simulated data sets") if limit is not None and late else ""
     pvalue = exceedances / used if stopped else (1 + exceedances) / (1 + used)
     statistics = np.array([math.nan if isinstance(row, str) else float(row[0]) for row in rows])
     usable = statistics[~np.isnan(statistics)]
@@ -343,7 +360,8 @@ def _summarise(
         bartlett_statistic=scaled,
         bartlett_pvalue=None if mixture is None or scaled is None else mixture.sf(scaled),
         seed=seed,
-        notes=_notes(smaller, larger, failures, stopped, used, draws),
+        notes=_notes(smaller, larger, failures, stopped, used, draws, words),
+        out_of_time=late,
     )
 
 
@@ -362,8 +380,9 @@ def _notes(
     stopped: bool,
     used: int,
     draws: int,
+    out_of_time: str,
 ) -> tuple[str, ...]:
-    notes = []
+    notes = [out_of_time] if out_of_time else []
     failed = sum(count for _, count in failures)
     if failed:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in failures)

@@ -13,7 +13,7 @@ from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
 from mixcheck.options import require_choice, require_progress, require_workers
-from mixcheck.parallel import Progress, map_batches, map_numbers
+from mixcheck.parallel import map_batches, map_numbers
 from mixcheck.port import (
     PERTURBATION_METHODS,
     BatchPerturbations,
@@ -23,6 +23,7 @@ from mixcheck.port import (
     Ported,
     port_of,
 )
+from mixcheck.progress import Progress
 
 __all__ = ["CAIC", "ConditionalAIC", "caic"]
 
@@ -180,10 +181,15 @@ def caic(
     numbers = range(refits.size)
     if isinstance(refits, BatchPerturbations):
         results = map_batches(
-            refits.batch, numbers, refits.together, n_jobs=n_jobs, progress=progress
+            refits.batch,
+            numbers,
+            refits.together,
+            n_jobs=n_jobs,
+            progress=progress,
+            what="refits",
         )
     else:
-        results = map_numbers(refits, numbers, n_jobs=n_jobs, progress=progress)
+        results = map_numbers(refits, numbers, n_jobs=n_jobs, progress=progress, what="refits")
     optimism = refits.collect(results)
     if not math.isfinite(optimism.total):
         raise ConvergenceError(

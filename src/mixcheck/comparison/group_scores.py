@@ -27,8 +27,9 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_workers, shown
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import map_numbers
 from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported, Traceable
+from mixcheck.progress import Progress
 
 __all__ = ["LOGO", "GroupScores", "LeaveOutMethod", "logo"]
 
@@ -283,7 +284,7 @@ def _refit(
     progress: Progress = None,
 ) -> FloatArray:
     task = _LeftOut(model, group)
-    rows = map_numbers(task, numbers, n_jobs=n_jobs, progress=progress)
+    rows = map_numbers(task, numbers, n_jobs=n_jobs, progress=progress, what="fits without a group")
     for k, row in zip(numbers, rows, strict=True):
         if isinstance(row, str) or not np.isfinite(row).all():
             why = row if isinstance(row, str) else "its log score is not finite"

@@ -30,8 +30,9 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import map_numbers
 from mixcheck.port import Checkable, Comparable, Foldable, Ported, Traceable, port_of
+from mixcheck.progress import Progress
 
 __all__ = ["FoldScores", "Folds", "Splitter", "kfold"]
 
@@ -219,7 +220,9 @@ def kfold(
     levels = None if group is None else _levels(port.frame, group)
     made = _make_folds(port, folds, levels, chosen)
     task = _Fold(port, made, crps)
-    results = map_numbers(task, range(len(made)), n_jobs=n_jobs, progress=progress)
+    results = map_numbers(
+        task, range(len(made)), n_jobs=n_jobs, progress=progress, what="fits without a fold"
+    )
     for k, result in enumerate(results):
         if isinstance(result, str):
             raise ComparisonError(

@@ -29,7 +29,7 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import map_numbers
 from mixcheck.port import (
     Checkable,
     Comparable,
@@ -39,6 +39,7 @@ from mixcheck.port import (
     Rowwise,
     port_of,
 )
+from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.simulation import Calibration
 
@@ -363,7 +364,9 @@ def _refit(
 ) -> FloatArray:
     """Scores, means and variances of some rows by refits, (3, r)."""
     task = _LeftOut(model, rows)
-    found = map_numbers(task, range(rows.size), n_jobs=n_jobs, progress=progress)
+    found = map_numbers(
+        task, range(rows.size), n_jobs=n_jobs, progress=progress, what="fits without a row"
+    )
     out = np.empty((3, rows.size))
     for k, result in enumerate(found):
         if isinstance(result, str) or not np.isfinite(result).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,10 +9,12 @@ from typing import Literal, TypeAlias
 from mixcheck.codec.shapes import Count, Finite
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import map_numbers
+from mixcheck.progress import Progress
 from mixcheck.selection.aliases import tell_apart
 from mixcheck.selection.candidates import Assessment, Candidate, Fit, assess
 from mixcheck.selection.explored import Explored, rank_explored
+from mixcheck.time_limits import TimeLimit
 
 __all__ = [
     "Explored",
@@ -22,7 +23,6 @@ __all__ = [
     "Step",
     "close_under",
     "explore",
-    "show_models",
 ]
 
 SearchName: TypeAlias = Literal["all", "greedy", "beam"]
@@ -76,13 +76,16 @@ def explore(
     progress: Progress,
     tie: float,
     admits: Callable[[Candidate], bool] | None = None,
-) -> tuple[tuple[Explored, ...], tuple[Step, ...]]:
-    """Fit candidates until none is left, or no step improves on the best so far.
+    limit: TimeLimit | None = None,
+) -> tuple[tuple[Explored, ...], tuple[Step, ...], str]:
+    """Fit candidates until none is left, no step improves on the best so far, or time is up.
 
     Returns
     -------
     tuple of Explored, tuple of Step
         In the order of trying.
+    str
+        A sentence where a limit of time ended the search.
 
     Raises
     ------
@@ -109,19 +112,34 @@ def explore(
             raise OptionError(_too_many(max_models))
         number = len(steps) + 1
         task = _Task(pending, fit, criterion)
-        shown = show_models(progress, f"step {number}, models")
-        results = map_numbers(task, range(len(pending)), n_jobs=n_jobs, progress=shown)
-        for candidate, result in zip(pending, results, strict=True):
+        results = map_numbers(
+            task,
+            range(len(pending)),
+            n_jobs=n_jobs,
+            progress=progress,
+            what=f"models of step {number}",
+            limit=limit,
+        )
+        begun, left = pending[: len(results)], len(pending) - len(results)
+        for candidate, result in zip(begun, results, strict=True):
             explored[candidate.key] = Explored(candidate, result, len(explored), number)
         _require_same_data(explored.values())
         apart = tell_apart(tuple(explored.values()), fit, known)
         ranked = rank_explored(apart, tie)
-        steps.append(_step(number, pending, ranked))
-        if search == "all":
+        steps.append(_step(number, begun, ranked))
+        if search == "all" or left:
             break
         found = _next(explored, ranked[:width], pending, neighbours)
         pending = tuple(one for one in found if admits is None or admits(one))
-    return tuple(tell_apart(tuple(explored.values()), fit, known)), tuple(steps)
+        left = len(pending)
+        if limit is not None and limit.passed:
+            break
+    stopped = ""
+    if left and limit is not None:
+        known_models = f"{len(explored):,} of {len(explored) + left:,}"
+        models = known_models if search == "all" else f"{len(explored):,}"
+        stopped = f"Stopped by time_limit={limit.seconds:g} after {models} models."
+    return tuple(tell_apart(tuple(explored.values()), fit, known)), tuple(steps), stopped
 
 
 def close_under(
@@ -191,15 +209,3 @@ def _require_same_data(explored: Iterable[Explored]) -> None:
                     f"{first.candidate.key!r} and {other.candidate.key!r} cannot be compared, "
                     f"because they were fitted to different {name}"
                 )
-
-
-def show_models(progress: Progress, what: str) -> Progress:
-    """A report of progress that counts models."""
-    if callable(progress) or not progress:
-        return progress
-
-    def show(done: int, total: int) -> None:
-        end = "\n" if done >= total else ""
-        print(f"\r{what}: {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-    return show

@@ -16,9 +16,10 @@ from mixcheck.comparison.averaging import Reweighing
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.errors import OptionError
 from mixcheck.options import require_progress, require_whole, require_workers, shown
-from mixcheck.parallel import Progress
+from mixcheck.progress import Progress
 from mixcheck.selection.selection import Selection
 from mixcheck.streams import choose_seed
+from mixcheck.time_limits import start_clock
 
 __all__ = ["Inclusion", "inclusion"]
 
@@ -40,6 +41,8 @@ class Inclusion:
     source : str
         The model that the data sets were simulated from.
     seed : int
+    stopped : str
+        A sentence where a limit of time left data sets out.
     """
 
     terms: pd.Series[float]
@@ -48,6 +51,7 @@ class Inclusion:
     failures: tuple[tuple[str, int], ...]
     source: str
     seed: int
+    stopped: str = ""
 
 
 @answer_calls
@@ -57,6 +61,7 @@ def inclusion(
     criterion: str | CriterionFunction = "aic",
     draws: int = 200,
     seed: int | None = None,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> Inclusion:
@@ -72,7 +77,7 @@ def inclusion(
         Of `mixcheck.select`, not read from JSON.
     criterion : str or callable
         As in `mixcheck.select`.
-    draws, seed, n_jobs, progress
+    draws, seed, time_limit, n_jobs, progress
         As in `mixcheck.bootstrap_lrt`.
 
     Returns
@@ -108,6 +113,7 @@ def inclusion(
     count = require_whole("draws", draws)
     require_workers(n_jobs)
     require_progress(progress)
+    limit = start_clock(time_limit)
     chosen = choose_seed(seed)
     fits = dict(selection.fits)
     ranked = [model for model in selection.models if model.model in fits]
@@ -122,7 +128,10 @@ def inclusion(
         chosen,
         n_jobs=n_jobs,
         progress=progress,
+        limit=limit,
     )
+    made = len(drawn) + sum(number for _, number in failures)
+    late = limit is not None and made < count
     models = pd.Series(drawn.mean(axis=0), list(fits), name="frequency")
     terms = dict.fromkeys(term for model in ranked for term in model.terms)
     has = {term: float(sum(models[m.model] for m in ranked if term in m.terms)) for term in terms}
@@ -133,6 +142,7 @@ def inclusion(
         failures=failures,
         source=source,
         seed=chosen,
+        stopped=limit.words(made, count, "simulated data sets") if limit and late else "",
     )
 
 

@@ -15,7 +15,8 @@ from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.registry import get_criterion
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
 from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
-from mixcheck.parallel import Progress, map_numbers
+from mixcheck.parallel import map_numbers
+from mixcheck.progress import Progress
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Assessment, Candidate, Fit
@@ -23,11 +24,11 @@ from mixcheck.selection.exploration import (
     Neighbours,
     SearchName,
     explore,
-    show_models,
 )
 from mixcheck.selection.explored import Explored, rank_explored
 from mixcheck.selection.fits import CandidateFits, KeptFits
 from mixcheck.selection.selection import Failure, RankedModel, Selection
+from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Gate", "check_candidate", "gated", "objections_of", "search_models"]
 
@@ -64,6 +65,7 @@ def search_models(
     seed: int | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
+    limit: TimeLimit | None = None,
     remarks: Sequence[str] = (),
     largest: Candidate | None = None,
     admits: Callable[[Candidate], bool] | None = None,
@@ -96,6 +98,8 @@ def search_models(
         Of the checks, for the record.
     n_jobs, progress
         As in `mixcheck.check`.
+    limit : TimeLimit, optional
+        Once it is passed no model is begun; at least one is fitted, and one checked.
     remarks : sequence of str
         What the record should say besides.
     largest : Candidate, optional
@@ -119,7 +123,7 @@ def search_models(
     require_progress(progress)
     ranked_by = _settled(get_criterion(criterion), (largest, *start) if largest else start, fit)
     tie = TIE if isinstance(criterion, str) else SMALLEST_TIE
-    explored, path = explore(
+    explored, path, stopped = explore(
         start,
         neighbours,
         fit,
@@ -131,6 +135,7 @@ def search_models(
         progress=progress,
         tie=tie,
         admits=admits,
+        limit=limit,
     )
     _require_some(explored)
     ranked = rank_explored(explored, tie)
@@ -140,8 +145,8 @@ def search_models(
     if check is not None:
         finalists = ranked if checked == "all" else ranked[:checked]
         task = _Checked(tuple(t.candidate for t in finalists), fit, check)
-        shown = show_models(progress, "models checked")
-        results = map_numbers(task, range(len(finalists)), n_jobs=n_jobs, progress=shown)
+        results, words = _check_each(task, n_jobs=n_jobs, progress=progress, limit=limit)
+        stopped = f"{stopped} {words}".strip()
         models = tuple(gated(m, r, gate) for m, r in _pairs(models, results))
         reports = {
             model.model: report
@@ -164,6 +169,7 @@ def search_models(
             fit if isinstance(fit, KeptFits) else KeptFits(fit),
         ),
         coefficients=_coefficients(ranked),
+        stopped=stopped,
     )
     best = selection.best
     return selection if best is None else replace(selection, best_fit=selection.fits[best.model])
@@ -272,6 +278,18 @@ class _Checked:
 
     def __call__(self, k: int) -> Report | str:
         return check_candidate(self.candidates[k], self.fit, self.check)
+
+
+def _check_each(
+    task: _Checked, *, n_jobs: int | None, progress: Progress, limit: TimeLimit | None
+) -> tuple[list[Report | str], str]:
+    """Reports of the first candidates, and a sentence where a limit of time left some out."""
+    count = len(task.candidates)
+    found = map_numbers(
+        task, range(count), n_jobs=n_jobs, progress=progress, what="models checked", limit=limit
+    )
+    late = limit is not None and len(found) < count
+    return found, limit.words(len(found), count, "models checked") if limit and late else ""
 
 
 def check_candidate(candidate: Candidate, fit: Fit, check: Callable[[Any], Report]) -> Report | str:

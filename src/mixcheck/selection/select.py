@@ -33,7 +33,7 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.parallel import Progress
+from mixcheck.progress import Progress
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.selection.candidates import Candidate
 from mixcheck.selection.exploration import SearchName
@@ -45,6 +45,7 @@ from mixcheck.selection.space import Model, Space, model_of
 from mixcheck.selection.terms import factors_of, split_terms, with_contained
 from mixcheck.simulation import CALIBRATIONS, Calibration
 from mixcheck.streams import choose_seed
+from mixcheck.time_limits import start_clock
 
 __all__ = ["select"]
 
@@ -80,6 +81,7 @@ def select(
     draws: int | None = None,
     calibration: Calibration | None = None,
     max_models: int = 4096,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
     seed: int | None = None,
@@ -137,6 +139,10 @@ def select(
         As in `mixcheck.check`.
     max_models : int
         Most candidates: more of them raise.
+    time_limit : float, optional
+        Seconds after which no model is begun; those that were begun are finished, at least one
+        is fitted, and at least one checked. The largest models come first, and `stopped` of the
+        result tells how many were fitted.
     n_jobs, progress
         As in `mixcheck.check`; results do not depend on them.
     seed : int, optional
@@ -187,6 +193,7 @@ def select(
     """
     require_workers(n_jobs)
     require_progress(progress)
+    limit = start_clock(time_limit)
     require_likelihood(options)
     known = _families(family, families)
     choices = {"zi": _choices("zi", zi), "dispersion": _choices("dispersion", dispersion)}
@@ -212,6 +219,7 @@ def select(
         seed=chosen_seed,
         n_jobs=n_jobs,
         progress=progress,
+        limit=limit,
         remarks=(*notes, *gate_notes),
         largest=space.largest,
         admits=None if subset is None else _rule(subset),

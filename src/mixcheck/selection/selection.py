@@ -145,6 +145,8 @@ class Selection(Record):
         coefficient. Not kept in JSON.
     reports : mapping of str to Report
         Of the models that were checked, by name; not kept in JSON.
+    stopped : str
+        A sentence where a limit of time ended the search, and after how many models.
     """
 
     models: tuple[RankedModel, ...]
@@ -160,6 +162,7 @@ class Selection(Record):
     reports: Mapping[str, Report] = field(default_factory=dict, metadata=NOT_STORED)
     fits: Mapping[str, Any] = field(default_factory=dict, metadata=NOT_STORED)
     coefficients: pd.DataFrame = field(default_factory=pd.DataFrame, metadata=NOT_STORED)
+    stopped: str = field(default="", metadata=ADDED_LATER)
 
     _computed: ClassVar = ("verdict", "best")
 
@@ -177,7 +180,7 @@ class Selection(Record):
     @property
     def verdict(self) -> str:
         """What was selected, in a sentence or two."""
-        return _verdict_words(self)
+        return f"{_verdict_words(self)} {self.stopped}".rstrip()
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each model fitted, the smallest criterion first.

@@ -21,8 +21,8 @@ from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.options import require_progress, require_whole, require_workers, shown
-from mixcheck.parallel import Progress
 from mixcheck.port import port_of
+from mixcheck.progress import Progress
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
@@ -34,6 +34,7 @@ from mixcheck.selection.selection import BestModel, RankedModel, Selection
 from mixcheck.selection.situation import OBSERVATION, situation_of
 from mixcheck.selection.trials import Trials, Tried, with_price
 from mixcheck.streams import choose_seed
+from mixcheck.time_limits import start_clock
 
 __all__ = ["Suggestions", "suggest"]
 
@@ -112,10 +113,13 @@ class Suggestions(Record):
         """What was found, in a sentence."""
         if not self.candidates and not self.failed:
             return self._nothing_fails
+        if not self.candidates and self.stopped:
+            return f"No alternative to {self.current} was fitted. {self.stopped}"
         if not self.candidates:
             return f"No alternative to {self.current} is known to answer what failed."
         if self.best is None:
-            return f"None of {len(self.candidates)} alternatives to {self.current} passes."
+            words = f"None of {len(self.candidates)} alternatives to {self.current} passes."
+            return f"{words} {self.stopped}".rstrip()
         criterion = self.selection.criterion if self.selection else ""
         words = f"{self.best.model} passes"
         difference = self.difference(self.best)
@@ -123,7 +127,12 @@ class Suggestions(Record):
             side = "below" if difference < 0.0 else "above"
             words += f", with {criterion} {format_number(abs(difference))} {side} that of "
             words += self.current
-        return " ".join(part for part in (f"{words}.", self.caution) if part)
+        return " ".join(part for part in (f"{words}.", self.caution, self.stopped) if part)
+
+    @property
+    def stopped(self) -> str:
+        """A sentence where a limit of time ended the search; else empty."""
+        return self.selection.stopped if self.selection else ""
 
     @property
     def _nothing_fails(self) -> str:
@@ -211,6 +220,7 @@ def suggest(
     *,
     criterion: str | CriterionFunction = "aic",
     most: int = 12,
+    time_limit: float | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> Suggestions:
@@ -239,6 +249,9 @@ def suggest(
         As in `mixcheck.select`.
     most : int
         Most alternatives that are tried.
+    time_limit : float, optional
+        Seconds after which no model is begun; those that were begun are fitted and the first is
+        checked, and the result tells how many there are.
     n_jobs, progress
         As in `mixcheck.check`.
 
@@ -266,6 +279,7 @@ def suggest(
     require_whole("most", most)
     require_workers(n_jobs)
     require_progress(progress)
+    limit = start_clock(time_limit)
     fit = _fit_of(report, model)
     situation, options = situation_of(fit)
     seed = choose_seed(report.provenance.get("seed"))
@@ -293,12 +307,14 @@ def suggest(
             seed=report.provenance.get("seed"),
             n_jobs=n_jobs,
             progress=progress,
+            limit=limit,
         ),
         progress,
+        limit,
     )
     found = trials.run(tried)
     left: tuple[Finding, ...] = ()
-    if found.first is not None:
+    if found.first is not None and not trials.late:
         further, left = trials.explain(found, tried, seed)
         if further:
             tried |= further

@@ -10,18 +10,18 @@ import numpy as np
 
 from mixcheck.display.numerals import format_number
 from mixcheck.notices import quiet
-from mixcheck.parallel import Progress, reporter
+from mixcheck.progress import Progress, reporter
 from mixcheck.report.finding import Finding
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Candidate
 from mixcheck.selection.explanations import diagnose, explained_by
-from mixcheck.selection.exploration import show_models
 from mixcheck.selection.fits import KeptFits, KeptReports
 from mixcheck.selection.remedies import find_remedies
 from mixcheck.selection.search import check_candidate, gated
 from mixcheck.selection.selection import RankedModel, Selection
 from mixcheck.selection.situation import Remedy, Situation, situation_of
 from mixcheck.selection.space import Model, Space
+from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Changes", "Trials", "Tried", "with_price"]
 
@@ -95,6 +95,8 @@ class Trials:
     search : callable
         Fits and ranks candidates.
     progress : bool or callable, optional
+    limit : TimeLimit, optional
+        Once it is passed no model is begun, but for a check of the first.
     """
 
     situation: Situation
@@ -104,6 +106,12 @@ class Trials:
     same: KeptReports
     search: Callable[..., Selection]
     progress: Progress = None
+    limit: TimeLimit | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is used up."""
+        return self.limit is not None and self.limit.passed
 
     def run(self, changes: Changes) -> Tried:
         """Fit and check alternatives; what was seen before is kept."""
@@ -125,16 +133,18 @@ class Trials:
     def _checked(self, tried: Tried) -> Tried:
         """The alternatives with their verdicts."""
         order = [model.model for model in tried.order]
-        show = reporter(show_models(self.progress, "models checked"))
         best: RankedModel | None = None
-        for k, name in enumerate(order):
-            model = next(one for one in tried.order if one.model == name)
-            if best is not None and model.value > best.value + FAR:
-                tried = _left_out(tried, model, best)
-            else:
-                tried = self._check(tried, name, doubted=k == 0, confirm=best is None)
-            best = best or next((one for one in tried.order if one.admissible), None)
-            show(k + 1, len(order))
+        with reporter(self.progress, "models checked") as report:
+            for k, name in enumerate(order):
+                if k and self.late:
+                    return _stopped(tried, k, self.limit)
+                model = next(one for one in tried.order if one.model == name)
+                if best is not None and model.value > best.value + FAR:
+                    tried = _left_out(tried, model, best)
+                else:
+                    tried = self._check(tried, name, doubted=k == 0, confirm=best is None)
+                best = best or next((one for one in tried.order if one.admissible), None)
+                report(k + 1, len(order))
         return tried
 
     def _check(self, tried: Tried, name: str, *, doubted: bool, confirm: bool) -> Tried:
@@ -221,6 +231,21 @@ def _left_out(tried: Tried, model: RankedModel, best: RankedModel) -> Tried:
         for one in selection.models
     )
     return replace(tried, selection=replace(selection, models=models))
+
+
+def _stopped(tried: Tried, checked: int, limit: TimeLimit | None) -> Tried:
+    """With the word that the others are not checked."""
+    selection = tried.selection
+    assert selection is not None
+    assert limit is not None
+    words = limit.words(checked, len(tried.order), "models checked")
+    reason = f"not checked: time_limit={limit.seconds:g} was used up"
+    late = {one.model for one in tried.order if one.admissible is None and not one.reason}
+    models = tuple(
+        replace(one, reason=reason) if one.model in late else one for one in selection.models
+    )
+    stopped = f"{selection.stopped} {words}".strip()
+    return replace(tried, selection=replace(selection, models=models, stopped=stopped))
 
 
 def _listed(model: Model, models: list[Model]) -> Space:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mixcheck.command.checks import PASSED, add_progress, progress_of
+from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.terminal import colored, width
 from mixcheck.demo import run_demo
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         options.report,
         seed=options.seed,
         quick=options.quick,
-        progress=progress_of(options),
+        progress=options.progress,
         width=width(),
         color=colored(sys.stdout),
     )

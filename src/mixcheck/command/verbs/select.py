@@ -13,7 +13,6 @@ from mixcheck.command.checks import (
     add_progress,
     add_suite,
     policy_of,
-    progress_of,
     require_numbers,
     suite_of,
 )
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         **{name: value for name, value in asked.items() if value is not None},
         **own,
         **{name: value for name, value in model_arguments(options).items() if name not in own},
-        progress=progress_of(options, "models"),
+        progress=options.progress,
     )
     if chosen.best_fit is not None:
         require_whole(options, len(data), len(chosen.best_fit.frame))

@@ -12,7 +12,6 @@ from mixcheck.command.checks import (
     add_progress,
     check_model,
     policy_of,
-    progress_of,
     require_numbers,
     suite_of,
     verdict_code,
@@ -44,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_checks(parser)
     add_criterion(parser)
-    add_options(parser, suggest, without=("criterion", "n_jobs", "progress"))
+    add_options(parser, suggest, without=("criterion", "n_jobs", "progress", "time_limit"))
     add_outputs(parser, ("report", "json", "jsonl"))
     add_progress(parser)
 
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     report = check_model(options, fit, suite)
     found = suggest(
         report,
-        progress=progress_of(options, "models"),
+        progress=options.progress,
         **given(options, suggest, CALLED, ("progress",)),
     )
 

@@ -47,6 +47,7 @@ from mixcheck.fitting.results.tidy import augment, glance, tidy
 from mixcheck.foreign_names import find_attribute
 from mixcheck.options import require_number
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
+from mixcheck.progress import Progress
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
@@ -165,6 +166,8 @@ class GLMM(Tested):
         n_jobs: int | None = None,
         ddf: DegreesOfFreedom = "auto",
         cluster: str | None = None,
+        progress: Progress = None,
+        time_limit: float | None = None,
     ) -> pd.DataFrame:
         """Confidence intervals, a row for each parameter, columns ``low`` and ``high``.
 
@@ -194,6 +197,11 @@ class GLMM(Tested):
         cluster : str, optional
             Wald's intervals of fixed effects with errors by the levels of this column; see
             `coefficients`.
+        progress : bool or callable, optional
+            ``progress(done, total)``; True shows a bar on stderr.
+        time_limit : float, optional
+            Seconds after which no data set of a bootstrap is begun, once there are as many as
+            `level` needs; ``attrs["stopped"]`` of the frame then tells how many there are.
 
         Returns
         -------
@@ -266,7 +274,10 @@ class GLMM(Tested):
         >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
         [-1.7, -0.5]
         """
-        request = Request(level, method, parameters, draws, interval, seed, n_jobs, ddf, cluster)
+        request = Request(
+            *(level, method, parameters, draws, interval, seed, n_jobs),
+            *(ddf, cluster, progress, time_limit),
+        )
         return find_intervals(self._port, request)
 
     @property

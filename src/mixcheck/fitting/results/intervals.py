@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,13 +27,17 @@ from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
 from mixcheck.options import (
     require_choice,
+    require_progress,
+    require_seconds,
     require_seed,
     require_whole,
     require_workers,
     shown,
 )
 from mixcheck.parallel import map_batches, map_numbers
+from mixcheck.progress import Progress, reporter
 from mixcheck.streams import Purpose, choose_seed, stream
+from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = ["BootstrapInterval", "IntervalMethod", "ParameterGroup", "Request", "find_intervals"]
 
@@ -40,8 +45,8 @@ IntervalMethod: TypeAlias = Literal["auto", "wald", "profile", "bootstrap"]
 ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
 BootstrapInterval: TypeAlias = Literal["percentile", "basic"]
 
-# Data sets that are simulated and fitted together.
-_TOGETHER = 256
+# Data sets that are simulated and fitted together at most, and their rows.
+_TOGETHER, _TOGETHER_ROWS = 256, 65_536
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Request:
     n_jobs: int | None = None
     ddf: str = "auto"
     cluster: str | None = None
+    progress: Progress = None
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         normal_quantile(self.level)
@@ -74,6 +81,12 @@ class Request:
         require_whole("draws", self.draws, least_draws(self.level) if self.drawn else 1)
         require_seed(self.seed)
         require_workers(self.n_jobs)
+        require_progress(self.progress)
+        if require_seconds(self.time_limit) is not None and not self.drawn:
+            raise OptionError(
+                'time_limit belongs to method="bootstrap"; leave it out with '
+                f'method="{self.method}"'
+            )
 
     @property
     def drawn(self) -> bool:
@@ -86,10 +99,14 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
     every = list_parameters(fit)
     wanted = [p for p in every if request.parameters in ("all", p.group)]
     if request.method == "bootstrap":
-        return _frame(wanted, _by_bootstrap(fit, wanted, request), "bootstrap")
+        ends, stopped = _by_bootstrap(fit, wanted, request)
+        table = _frame(wanted, ends, "bootstrap")
+        if stopped:
+            table.attrs["stopped"] = stopped
+        return table
     if request.method == "profile":
         quantiles = [normal_quantile(request.level)] * len(wanted)
-        return _frame(wanted, _by_profile(fit, wanted, quantiles, request.n_jobs), "profile")
+        return _frame(wanted, _by_profile(fit, wanted, quantiles, request), "profile")
     if request.method == "auto":
         return _by_default(fit, every, wanted, request)
     return _frame(wanted, _by_wald(fit, every, wanted, request), "wald")
@@ -121,16 +138,16 @@ def _of_variances(
     fit: Refitting, every: Sequence[Parameter], wanted: Sequence[Parameter], request: Request
 ) -> tuple[FloatArray, str]:
     """The profile of the restricted likelihood; where there is none, the fit's own; else Wald's."""
-    level, workers = request.level, request.n_jobs
+    level = request.level
     if not wanted:
         return np.empty((0, 2)), "none"
     restricted = restricted_of(fit)
     if restricted is not None:
         quantiles = [ratio_quantile(level, variance_df(fit, p)) for p in wanted]
         with suppress(OptionError):
-            return _by_profile(restricted, wanted, quantiles, workers), "restricted profile"
+            return _by_profile(restricted, wanted, quantiles, request), "restricted profile"
     with suppress(OptionError):
-        return _by_profile(fit, wanted, [normal_quantile(level)] * len(wanted), workers), "profile"
+        return _by_profile(fit, wanted, [normal_quantile(level)] * len(wanted), request), "profile"
     return _by_wald(fit, every, wanted, request), "wald"
 
 
@@ -216,7 +233,7 @@ def _by_profile(
     fit: Refitting,
     parameters: Sequence[Parameter],
     quantiles: Sequence[float],
-    n_jobs: int | None,
+    request: Request,
 ) -> FloatArray:
     """Where the signed root of each parameter is minus and plus its quantile, (k, 2)."""
     means = range(fit.problem.X[0].shape[1])
@@ -233,7 +250,13 @@ def _by_profile(
         else:
             searched.append(k)
     task = _Ends(likelihood, [parameters[k] for k in searched], [quantiles[k] for k in searched])
-    ends = map_numbers(task, range(2 * len(searched)), n_jobs=n_jobs)
+    ends = map_numbers(
+        task,
+        range(2 * len(searched)),
+        n_jobs=request.n_jobs,
+        progress=request.progress,
+        what="ends of profiles",
+    )
     for number, end in enumerate(ends):
         k = searched[number // 2]
         if isinstance(end, str):
@@ -279,26 +302,54 @@ class _Replicates:
         )
 
 
-def _by_bootstrap(fit: Refitting, parameters: Sequence[Parameter], request: Request) -> FloatArray:
-    seed = choose_seed(request.seed)
-    task = _Replicates(fit, parameters, seed)
-    made = map_batches(task, range(request.draws), _TOGETHER, n_jobs=request.n_jobs)
+def _make_replicates(
+    task: _Replicates, request: Request
+) -> tuple[list[FloatArray | str], TimeLimit | None]:
+    """Estimates of as many data sets as there is time for, and at least as the level needs."""
+    limit = start_clock(request.time_limit)
+    size = max(1, min(_TOGETHER, _TOGETHER_ROWS // max(1, task.fit.problem.n)))
+    made: list[FloatArray | str] = []
+    with reporter(request.progress, "simulated data sets") as report:
+        for stop in (least_draws(request.level), request.draws):
+            # Whole batches, so that what is made together does not depend on the clock.
+            last = min(size * math.ceil(stop / size), request.draws)
+            late = stop == request.draws and limit is not None and limit.passed
+            if len(made) < last and not late:
+                made += map_batches(
+                    task,
+                    range(len(made), last),
+                    size,
+                    n_jobs=request.n_jobs,
+                    progress=report.onward(len(made), request.draws),
+                    limit=limit if stop == request.draws else None,
+                )
+    return made, limit
+
+
+def _by_bootstrap(
+    fit: Refitting, parameters: Sequence[Parameter], request: Request
+) -> tuple[FloatArray, str]:
+    """The ends, and a sentence where a limit of time left data sets out."""
+    made, limit = _make_replicates(_Replicates(fit, parameters, choose_seed(request.seed)), request)
+    late = limit is not None and len(made) < request.draws
+    stopped = limit.words(len(made), request.draws, "simulated data sets") if limit and late else ""
     reasons = Counter(row for row in made if isinstance(row, str))
     if reasons:
         warn(
-            f"{reasons.total()} of {request.draws} simulated data sets could not be fitted, and "
+            f"{reasons.total()} of {len(made)} simulated data sets could not be fitted, and "
             f"the intervals rest on the others; most often: {reasons.most_common(1)[0][0]}",
             ConvergenceWarning,
         )
     rows = [row for row in made if not isinstance(row, str)]
     draws = np.array(rows).reshape(len(rows), len(parameters))
     if request.interval == "percentile":
-        return percentile_intervals(draws, request.level)
+        return percentile_intervals(draws, request.level), stopped
     estimate = np.array([p.of(fit.optimum.psi) for p in parameters])
-    return basic_intervals(
+    ends = basic_intervals(
         draws,
         estimate,
         request.level,
         least=np.array([p.range[0] for p in parameters]),
         most=np.array([p.range[1] for p in parameters]),
     )
+    return ends, stopped
