@@ -221,7 +221,7 @@ def test_what_was_stopped_says_so(two):
     frame = calls["conf_int"](0.1)
     made = int(frame.attrs["stopped"].split(" after ")[1].split()[0].replace(",", ""))
     again = large.conf_int(method="bootstrap", draws=made, seed=1)
-    assert again.attrs == {}
+    assert "stopped" not in again.attrs
     assert np.array_equal(frame, again)
     # A millionth of a second is enough for as many as the level needs.
     assert np.isfinite(large.conf_int(method="bootstrap", seed=1, time_limit=1e-6)).all(axis=None)
