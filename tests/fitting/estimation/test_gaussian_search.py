@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.fitting.estimation import gaussian_search
 from mixcheck.fitting.likelihood.profiled_deviance import newton_step
 from mixcheck.port import port_of
 
@@ -55,3 +57,20 @@ def test_singular_terms_are_exactly_zero() -> None:
         fit = mc.glmm("y ~ 1 + (1 | g)", {"y": y, "g": g})
     assert port_of(fit).theta.iloc[0] == 0.0
     assert fit.random_effects["g"].to_numpy().any() == 0.0
+
+
+def test_hessian_of_many_effects(monkeypatch):
+    """One pair of differences gives the errors that two pairs give, where effects are many."""
+    rng = np.random.default_rng(8)
+    g, h = rng.integers(0, 900, 4000), rng.integers(0, 150, 4000)
+    x = rng.normal(size=g.size)
+    y = x + rng.normal(size=900)[g] + 0.5 * rng.normal(size=150)[h] + rng.normal(size=g.size)
+    data = pd.DataFrame({"x": x, "g": g, "h": h, "y": y})
+    errors = []
+    for least in (1_000, 10_000):
+        monkeypatch.setattr(gaussian_search, "_MANY_EFFECTS", least)
+        port = port_of(mc.glmm("y ~ x + (1 | g) + (1 | h)", data, family="gaussian"))
+        errors.append((port.optimum.evaluations, np.sqrt(np.diag(port.covariance))))
+    (fewer, one), (more, two) = errors
+    assert fewer < more
+    np.testing.assert_allclose(one, two, rtol=1e-6)

@@ -64,9 +64,12 @@ _LOST_SEVERAL = 1e-11
 _SOLVED = 1e-13
 # A share of the sum of squares below which it is asked whether anything need be left at all.
 _NEXT_TO_NOTHING = 1e-6
-# Step of the differences of the gradient, in standard errors, over two pairs of points.
+# Step of the differences of the gradient, in standard errors, over two pairs of points; over one
+# where random effects are many, so that the deviance is all but quadratic within a few steps.
 _STEP = 0.01
 _STENCIL = ((1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
+_ONE_PAIR = ((1.0, 0.5),)
+_MANY_EFFECTS = 1_000
 
 
 _EXACT_BY_GROUPS = (
@@ -341,7 +344,7 @@ def _newton_jointly(search: Search, here: Profile) -> tuple[Profile, int]:
     count = 0
     for _ in range(_MAX_POLISH):
         hessian = _differentiate(search, here, _scale(search.deviance, here))
-        count += 4 * here.theta.size
+        count += 2 * len(_stencil(search)) * here.theta.size
         before = newton_step(here.gradient, hessian)[1]
         here, used = _polish(search, replace(here, hessian=hessian), hessian)
         count += used
@@ -411,12 +414,18 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
     return root
 
 
+def _stencil(search: Search) -> tuple[tuple[float, float], ...]:
+    """Lengths and weights of differences."""
+    many = search.deviance.products.latent.size >= _MANY_EFFECTS
+    return _ONE_PAIR if many else _STENCIL
+
+
 def _differentiate(search: Search, here: Profile, scale: FloatArray) -> FloatArray:
-    """Hessian by differences of the gradient over two pairs of points: the error is h^4."""
+    """Hessian by differences of the gradient over pairs of points: the error is h^4, or h^2."""
     columns = []
     for direction in scale.T:
         total = np.zeros_like(here.theta)
-        for factor, weight in _STENCIL:
+        for factor, weight in _stencil(search):
             ahead, behind = (
                 search.evaluate(
                     here.entries, here.theta + side * factor * _STEP * direction
