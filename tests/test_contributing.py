@@ -28,6 +28,7 @@ ROOMS = (
             "fitting/influence",
             "fitting/results",
             "adapters",
+            "adapters/statsmodels",
             "report",
             "checks",
             "marginal",

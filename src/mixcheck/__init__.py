@@ -20,6 +20,7 @@ from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.loading import load
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
+import mixcheck.adapters.registry  # noqa: F401  # results of other packages find their adapters
 
 # replicate data sets and residuals
 from mixcheck.simulation import replicate, Replicates

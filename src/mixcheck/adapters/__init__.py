@@ -1,1 +1,1 @@
-"""."""
+"""Models that other programs fitted, as models here."""

@@ -34,7 +34,7 @@ from mixcheck.port.data_view import (
     FoundTransform,
     ProbabilityTransform,
 )
-from mixcheck.port.entry import Ported, port_of
+from mixcheck.port.entry import Adapter, Ported, port_of, register_adapter
 from mixcheck.port.estimates import (
     Approximate,
     ApproximationFacts,
@@ -70,6 +70,7 @@ from mixcheck.port.variance import Partitioned, VarianceParts
 __all__ = [
     "CONDITIONINGS",
     "PERTURBATION_METHODS",
+    "Adapter",
     "Approximate",
     "ApproximationFacts",
     "BatchObservable",
@@ -122,4 +123,5 @@ __all__ = [
     "VarianceParts",
     "Weighted",
     "port_of",
+    "register_adapter",
 ]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Ported", "asked_words", "port_of"]
+__all__ = ["Adapter", "Ported", "asked_words", "port_of", "register_adapter"]
+
+Adapter: TypeAlias = Callable[[Any], Any]
+"""Takes an object of another package to its port, or raises a `MixcheckError` that says why not."""
+
+_ADAPTERS: dict[str, Adapter] = {}
 
 
 class Ported(Protocol):
@@ -33,7 +39,8 @@ def port_of(model: object) -> Any:
     """The port of a fitted model: the object with the methods of the protocols here.
 
     A class whose own names are for its users hands its port out by a method
-    ``__mixcheck_port__()``, as `mixcheck.GLMM` does; any other model is its own port.
+    ``__mixcheck_port__()``, as `mixcheck.GLMM` does. An object of a package with an adapter
+    (`register_adapter`) has what that makes of it; any other model is its own port.
 
     Parameters
     ----------
@@ -52,5 +59,33 @@ def port_of(model: object) -> Any:
     >>> round(port_of(fit).conditional_llf, 2)
     -78.71
     """
-    given = getattr(type(model), "__mixcheck_port__", None)
-    return model if given is None or isinstance(model, type) else given(model)
+    if isinstance(model, type):
+        return model
+    given = getattr(type(model), "__mixcheck_port__", None) or _adapter_of(type(model))
+    return model if given is None else given(model)
+
+
+def register_adapter(package: str, adapter: Adapter) -> None:
+    """Say how objects of another package become models here.
+
+    Parameters
+    ----------
+    package : str
+        Name of the top-level package in whose modules the classes are; subclasses elsewhere count.
+        It is not imported.
+    adapter : callable
+        Takes such an object to its port, whose methods are those of protocols in `mixcheck.port`.
+
+    Examples
+    --------
+    >>> import fractions
+    >>> register_adapter("fractions", lambda number: f"the port of {number}")
+    >>> port_of(fractions.Fraction(1, 2))
+    'the port of 1/2'
+    """
+    _ADAPTERS[package] = adapter
+
+
+def _adapter_of(kind: type) -> Adapter | None:
+    packages = (known.__module__.partition(".")[0] for known in kind.__mro__)
+    return next((_ADAPTERS[name] for name in packages if name in _ADAPTERS), None)

@@ -1,0 +1,29 @@
+"""Which package has an adapter here: loaded when the first of its objects is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from mixcheck.port import register_adapter
+
+__all__ = ["ADAPTERS"]
+
+ADAPTERS: Final = {"statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result"}
+"""By package: module and function that make a port of its objects."""
+
+
+@dataclass(frozen=True)
+class _Later:
+    """An adapter that is imported when it is called."""
+
+    place: str
+
+    def __call__(self, model: Any) -> Any:
+        module, _, function = self.place.partition(":")
+        return getattr(import_module(module), function)(model)
+
+
+for _package, _place in ADAPTERS.items():
+    register_adapter(_package, _Later(_place))

@@ -1,0 +1,482 @@
+"""A regression of independent responses that another program fitted, by its linear predictors.
+
+Each response has the distribution of a family at its predictors ``eta_a = o_a + J_a theta`` (to
+first order, where a predictor is not linear in the parameters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.families.family import Family, Information
+from mixcheck.families.responses import Observed
+from mixcheck.port import (
+    Conditioning,
+    ConvergenceFacts,
+    DataRows,
+    DataView,
+    LikelihoodKind,
+    ProbabilityTransform,
+    ScoreProjection,
+)
+from mixcheck.predictive import (
+    ConditionalDistribution,
+    probability_transform,
+    quantile_residuals,
+)
+from mixcheck.row_hashes import digest, hash_labels
+
+__all__ = ["Estimates", "KnownTransform", "Reading", "Refitter", "Regression", "Rows"]
+
+# Directions with less than this share of the largest information are not estimated.
+_RANK_TOLERANCE = 1e-10
+# Scaled gradient below which an optimiser that did not say so has come to rest all the same.
+_AT_REST = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a fitted regression says of its responses.
+
+    Attributes
+    ----------
+    family : Family
+    eta : tuple of K arrays (n,)
+        Linear predictors in the order of the family.
+    data : Observed
+        The response, with numbers of trials.
+    slopes : mapping of predictor to (n, P)
+        ``J_a``: derivatives of the predictors in all estimated parameters.
+    matrices : mapping of predictor to (n, p)
+        Their model matrices.
+    offset : (n,)
+        Of the predictor of the mean.
+    moments : int
+        How many of the last parameters are not estimated by maximum likelihood.
+    """
+
+    family: Family
+    eta: tuple[FloatArray, ...]
+    data: Observed
+    slopes: Mapping[str, FloatArray]
+    matrices: Mapping[str, FloatArray]
+    offset: FloatArray
+    moments: int = 0
+
+    def rows(self, some: IntArray) -> Reading:
+        """Some rows, each as often as it is named."""
+        return replace(
+            self,
+            eta=tuple(part[some] for part in self.eta),
+            data=self.data.rows(some),
+            slopes={name: part[some] for name, part in self.slopes.items()},
+            matrices={name: part[some] for name, part in self.matrices.items()},
+            offset=self.offset[some],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The caller's rows, and what the model uses of them.
+
+    Attributes
+    ----------
+    frame : DataFrame, (n, ..)
+    used : tuple of str
+        Columns that the model uses.
+    counts : (n,) int or None
+        How often each row counts; None for once each.
+    groups : mapping of str to (n,) int
+        Level of each row by grouping factor.
+    """
+
+    frame: pd.DataFrame
+    used: tuple[str, ...]
+    counts: IntArray | None = None
+    groups: Mapping[str, IntArray] | None = None
+
+    def repeated(self, some: IntArray) -> Rows:
+        """The same rows, each as often as it is named, and counted once each."""
+        groups = {name: index[some] for name, index in (self.groups or {}).items()}
+        return Rows(self.frame.iloc[some], self.used, None, groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What the other program says of its fit as a whole.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row for each parameter: "estimate", "std_error", "low" and "high" (95 %).
+    llf : float
+    n_parameters : int
+    converged : bool
+    facts : mapping
+        The description of a report.
+    """
+
+    table: pd.DataFrame
+    llf: float
+    n_parameters: int
+    converged: bool
+    facts: Mapping[str, str | int | float | bool | None]
+
+
+class Refitter(Protocol):
+    """Fits the model that was fitted elsewhere to another response, there."""
+
+    def __call__(self, response: FloatArray) -> tuple[Reading, Estimates]:
+        """The fit to a response, (n,), or a `MixcheckError` that says why there is none."""
+        ...
+
+    def rows(self, some: IntArray) -> Refitter:
+        """The same for some rows, each as often as it is named and counted once."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class KnownTransform:
+    """Where responses stand in known distributions, found when it is asked for."""
+
+    distribution: ConditionalDistribution
+    response: FloatArray
+
+    def __call__(self) -> ProbabilityTransform:
+        """What is known of them, (1, n)."""
+        below, mass, scores = probability_transform(self.distribution, self.response)
+        return ProbabilityTransform(below[None], mass[None], scores[None], np.ones(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The port of a regression fitted elsewhere; see `mixcheck.port`.
+
+    Attributes
+    ----------
+    reading : Reading
+    rows : Rows
+    estimates : Estimates
+    refitter : Refitter
+    """
+
+    reading: Reading
+    rows: Rows
+    estimates: Estimates
+    refitter: Refitter
+
+    def __repr__(self) -> str:
+        known = self.estimates.facts
+        return f"<{known['method']}: {known['formula']}, {self.nobs} rows>"
+
+    # ---- to be checked ---------------------------------------------------------------
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows of the fit."""
+        return self.rows.frame
+
+    @property
+    def family(self) -> Family:
+        """The distribution of a response given its predictors."""
+        return self.reading.family
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the response has probability masses."""
+        return self.family.discrete
+
+    @property
+    def fits_variance(self) -> bool:
+        """Whether the mean squared residual is what the model was fitted to."""
+        return self.family.fits_variance
+
+    @property
+    def fits_frequencies(self) -> bool:
+        """Whether the model was fitted to how often each value occurs."""
+        return self.family.fits_frequencies
+
+    @property
+    def heavy_tailed(self) -> bool:
+        """Whether a response far out says little of the mean."""
+        return self.family.heavy_tailed
+
+    @property
+    def description(self) -> Mapping[str, str | int | float | bool | None]:
+        """What the model is."""
+        return self.estimates.facts
+
+    @cached_property
+    def _distribution(self) -> ConditionalDistribution:
+        return ConditionalDistribution(self.family, self.reading.eta, self.reading.data.size)
+
+    def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
+        """See the data of the fit; there are no random effects to be conditioned on."""
+        return self._see(self.reading.data, rng)
+
+    def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
+        """Simulate a response and see it likewise."""
+        made = self.family.prepare(self.respond(rng), self.reading.data.size)
+        return self._see(made, rng)
+
+    def respond(self, rng: np.random.Generator) -> FloatArray:
+        """Simulate one response vector, (n,)."""
+        return self.family.sample(self.reading.eta, self.reading.data.size, rng)
+
+    def refit(self, response: FloatArray) -> Self:
+        """Fit the same model to another response, (n,), by the program that fitted it.
+
+        Raises
+        ------
+        ConvergenceError
+            If that program finds no fit.
+        """
+        reading, estimates = self.refitter(np.asarray(response, dtype=np.float64))
+        return replace(self, reading=reading, estimates=estimates)
+
+    def _see(self, data: Observed, rng: np.random.Generator) -> DataView:
+        given = self._distribution
+        mean, variance = given.mean(), given.variance()
+        probability = given.probability if self.family.has_atoms else None
+        names = self.family.predictors
+        first = self.family.derivatives(data, self.reading.eta, 1).first
+        return DataView(
+            response=data.y,
+            residuals=quantile_residuals(given, data.y, rng.random(data.y.size)),
+            fitted=mean,
+            mean=mean,
+            variance=variance,
+            mode_mean=mean,
+            mode_variance=variance,
+            probability=probability,
+            mode_probability=probability,
+            transform=KnownTransform(given, data.y),
+            predictors=dict(zip(names, self.reading.eta, strict=True)),
+            scores=dict(zip(names, first, strict=True)),
+        )
+
+    def by_single_rows(self) -> tuple[Regression, IntArray | None]:
+        """The same with a row that counts w times as w rows, and which row of `frame` each is."""
+        if self.rows.counts is None:
+            return self, None
+        return self._by_single_rows
+
+    @cached_property
+    def _by_single_rows(self) -> tuple[Regression, IntArray]:
+        counts = self.rows.counts
+        assert counts is not None
+        some = np.repeat(np.arange(counts.size), counts)
+        made = Regression(
+            self.reading.rows(some),
+            self.rows.repeated(some),
+            self.estimates,
+            self.refitter.rows(some),
+        )
+        return made, some
+
+    # ---- its estimates ---------------------------------------------------------------
+
+    @property
+    def coefficient_table(self) -> pd.DataFrame:
+        """Estimates as the other program reports them."""
+        return self.estimates.table
+
+    @property
+    def variance_components(self) -> pd.DataFrame:
+        """None: there are no random effects."""
+        return pd.DataFrame(columns=["group", "name", "variance", "sd", "corr"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @cached_property
+    def convergence(self) -> ConvergenceFacts:
+        """What the program says, and the gradient and curvature of the likelihood as found here."""
+        gradient, eigenvalue = self._optimum
+        said = self.estimates.converged
+        rest = said or gradient < _AT_REST
+        messages = (
+            ()
+            if rest
+            else (
+                "The optimiser of the other program says that it did not converge; fit again with "
+                "more iterations or another method.",
+            )
+        )
+        return ConvergenceFacts(
+            converged=rest,
+            gradient=gradient,
+            smallest_eigenvalue=eigenvalue,
+            evaluations=0,
+            messages=messages,
+        )
+
+    @cached_property
+    def _optimum(self) -> tuple[float, float]:
+        """Largest gradient in units of standard errors, and the least scaled curvature."""
+        derivatives = self.family.derivatives(self.reading.data, self.reading.eta, 2)
+        bends = {pair: -part for pair, part in derivatives.second.items()}
+        weights = self._counts
+        slopes = self._slopes
+        kept = slopes[0].shape[1] - self.reading.moments
+        gradient = np.zeros(slopes[0].shape[1])
+        for J, s in zip(slopes, derivatives.first, strict=True):
+            gradient += J.T @ (weights * s)
+        information = _information(slopes, bends, weights)[:kept, :kept]
+        unit = np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+        scaled = information / np.outer(unit, unit)
+        values, vectors = np.linalg.eigh(scaled)
+        errors = np.sqrt(np.einsum("ij,j,ij->i", vectors, _reciprocal(values), vectors)) / unit
+        return float(np.max(np.abs(gradient[:kept] * errors), initial=0.0)), float(values[0])
+
+    @property
+    def _counts(self) -> FloatArray:
+        counts = self.rows.counts
+        n = self.reading.data.y.size
+        return np.ones(n) if counts is None else counts.astype(np.float64)
+
+    @property
+    def _slopes(self) -> list[FloatArray]:
+        n, known = self.reading.data.y.size, self.reading.slopes
+        width = next(iter(known.values())).shape[1]
+        return [known.get(name, np.zeros((n, width))) for name in self.family.predictors]
+
+    def project_scores(self) -> ScoreProjection:
+        """What the estimates take of the scores of the rows."""
+        family, eta, slopes = self.family, self.reading.eta, self._slopes
+        information = family.expected(self.reading.data, eta)[0]
+        moved = _weigh(slopes, information)
+        inverse = _pseudo_inverse(_information(slopes, information, self._counts))
+        inflation = None
+        if family.zero_part == "inflation" and "zi" not in family.predictors:
+            zero = family.prepare(np.zeros(eta[0].size), self.reading.data.size)
+            at_zero = family.derivatives(zero, eta, 1).first
+            taken = np.zeros_like(slopes[0])
+            for s, J in zip(at_zero, slopes, strict=True):
+                taken += s[:, None] * J
+            inflation = taken @ inverse
+        names, nothing = family.predictors, np.zeros((eta[0].size, 0))
+        return ScoreProjection(
+            {name: self.reading.matrices.get(name, nothing) for name in names},
+            {name: part @ inverse for name, part in zip(names, moved, strict=True)},
+            inflation,
+        )
+
+    # ---- to be compared --------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """The log-likelihood, as the other program reports it."""
+        return self.estimates.llf
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of estimated parameters."""
+        return self.estimates.n_parameters
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows."""
+        return self.reading.data.y.size
+
+    @property
+    def likelihood_kind(self) -> LikelihoodKind:
+        """Of the responses."""
+        return "full"
+
+    @property
+    def family_limits(self) -> tuple[str, ...]:
+        """Families that the model's comes to at an end of its dispersion."""
+        return self.family.limits
+
+    @property
+    def whole_families(self) -> tuple[str, ...]:
+        """Families that the model's is where its zero part has a value for each mean."""
+        return self.family.whole
+
+    @property
+    def fixed_matrices(self) -> Mapping[str, FloatArray]:
+        """Model matrix of each linear predictor."""
+        return self.reading.matrices
+
+    @property
+    def random_terms(self) -> Mapping[str, tuple[str, FloatArray]]:
+        """None."""
+        return {}
+
+    @property
+    def data_rows(self) -> DataRows:
+        """The rows of the fit and what they hold."""
+        return DataRows(
+            frame=self.frame,
+            response=self.reading.data.y,
+            size=self.reading.data.size,
+            weights=None if self.rows.counts is None else self._counts,
+            offsets={"mean": self.reading.offset},
+            groups=self.rows.groups or {},
+            used=self.rows.used,
+            grouping=tuple(self.rows.groups or ()),
+        )
+
+    @cached_property
+    def data_digest(self) -> Mapping[str, str]:
+        """Digests of the rows, the response, the weights and the offset."""
+        rows = self.data_rows
+        labels = hash_labels(self.frame.index)
+        order = np.argsort(labels, kind="stable")
+        held = {
+            "response": (rows.response, rows.size),
+            "weights": (rows.weights,),
+            "offset": (rows.offsets["mean"],),
+        }
+        sorted_ = {
+            name: digest(*(None if part is None else part[order] for part in parts))
+            for name, parts in held.items()
+        }
+        return {"rows": digest(labels[order]), **sorted_}
+
+
+def _weigh(slopes: list[FloatArray], information: Information) -> list[FloatArray]:
+    """``sum_b V_ab J_b``, (n, P) for each predictor a."""
+    out = [np.zeros_like(J) for J in slopes]
+    for (a, b), weight in information.items():
+        out[a] += weight[:, None] * slopes[b]
+        if a != b:
+            out[b] += weight[:, None] * slopes[a]
+    return out
+
+
+def _information(
+    slopes: list[FloatArray], information: Information, counts: FloatArray
+) -> FloatArray:
+    """``sum_ab J_a' V_ab J_b``, (P, P)."""
+    moved = _weigh(slopes, information)
+    total: FloatArray = sum(
+        (J.T @ (counts[:, None] * part) for J, part in zip(slopes, moved, strict=True)),
+        np.zeros((slopes[0].shape[1],) * 2),
+    )
+    return total
+
+
+def _reciprocal(values: FloatArray) -> FloatArray:
+    """One over each eigenvalue that is more than rounding; zero for the others."""
+    large = values > _RANK_TOLERANCE * max(float(values[-1]), 0.0)
+    return np.divide(1.0, values, out=np.zeros_like(values), where=large)
+
+
+def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
+    """``D^-1 (D^-1 A D^-1)^- D^-1``, D the roots of the diagonal of A, ^- after Penrose."""
+    root = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    unit = np.where(root > 0.0, root, 1.0)
+    inverse = np.linalg.pinv(matrix / np.outer(unit, unit), rcond=_RANK_TOLERANCE, hermitian=True)
+    out: FloatArray = inverse / np.outer(unit, unit)
+    return out
