@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.covariances import Covariance
 from mixcheck.fitting.likelihood.profiled_deviance import Entries
 from mixcheck.fitting.likelihood.term import Term
 
@@ -87,17 +88,9 @@ class Chart:
     @cached_property
     def plain(self) -> Entries:
         """Entries in the order of the effects."""
-        factors, rows, columns = [], [], []
-        for term in self.terms:
-            down, along = entries_of(term)
-            factors.append(np.full(down.size, term.factor))
-            rows.append(term.columns.start + down)
-            columns.append(term.columns.start + along)
-        if not factors:
-            return Entries(*np.zeros((3, 0), dtype=np.intp))
-        if len(factors) == 1:
-            return Entries(factors[0], rows[0], columns[0])
-        return Entries(*map(np.concatenate, (factors, rows, columns)))
+        return _plain_entries(
+            tuple((term.factor, term.columns.start, term.covariance) for term in self.terms)
+        )
 
     def fits(self, theta: FloatArray) -> bool:
         """Whether no row would be a far better pivot than the one that it stands behind."""
@@ -114,6 +107,21 @@ class Chart:
                 if left[c] < _PIVOT * max(left[c:]):
                     return False
         return True
+
+
+@lru_cache(maxsize=64)
+def _plain_entries(places: tuple[tuple[int, int, Covariance], ...]) -> Entries:
+    """Entries of terms in the order of their effects, from the first column of each."""
+    factors, rows, columns = [], [], []
+    for factor, start, covariance in places:
+        assert covariance.entries is not None
+        down, along = covariance.entries
+        factors.append(np.full(down.size, factor))
+        rows.append(start + down)
+        columns.append(start + along)
+    if not factors:
+        return Entries(*np.zeros((3, 0), dtype=np.intp))
+    return Entries(*map(np.concatenate, (factors, rows, columns)))
 
 
 def entries_of(term: Term) -> tuple[IntArray, IntArray]:

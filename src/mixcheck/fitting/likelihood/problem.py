@@ -366,7 +366,7 @@ def _is_linear(problem: Problem) -> bool:
         return False
     if any(term.tied or term.covariance.entries is None for term in problem.terms):
         return False
-    constant = problem.X[1].shape[1] == 1 and bool(np.all(problem.X[1] == 1.0))
+    constant = problem.X[1].shape[1] == 1 and bool((problem.X[1] == 1.0).all())
     return constant and problem.latent.random_predictors in ((), (0,))
 
 
