@@ -15,9 +15,17 @@ MODULES = [
     for module in pkgutil.walk_packages(mixcheck.__path__, "mixcheck.")
     if ">>>" in (importlib.util.find_spec(module.name).loader.get_source(module.name) or "")
 ]
+LONG = (
+    "mixcheck.checks.laplace_adequacy",
+    "mixcheck.selection.inclusion",
+    "mixcheck.selection.suggestions",
+)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in MODULES],
+)
 def test_examples_run(name):
     """Every example of a module gives what it shows."""
     outcome = doctest.testmod(importlib.import_module(name))

@@ -285,10 +285,11 @@ def test_limits_that_leave_parameters_without_meaning(poisson_data):
     [
         {"family": "nbinom1"},
         {"family": "nbinom2"},
-        pytest.param({"family": "poisson", "zi": "~ 1"}, marks=pytest.mark.slow),
+        {"family": "poisson", "zi": "~ 1"},
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_level_of_families_against_their_limits(options):
     """Of 400 Poisson data sets 5 and 20 % are rejected, and half have no gain, to 3 errors."""
     rng = np.random.default_rng(11)

@@ -71,6 +71,7 @@ def test_most_refits(cbpp, monkeypatch):
     assert "2 most influential" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_wrong_variance_shows(exact):
     """Overdispersed counts have p_loo far above the degrees of freedom of the conditional AIC."""
     epil = mc.datasets.load("epil")

@@ -162,6 +162,7 @@ def test_every_table_takes_clusters(data: pd.DataFrame) -> None:
         full.conf_int(method="profile", cluster="site")
 
 
+@pytest.mark.slow
 def test_level_of_a_joint_test_with_few_clusters() -> None:
     """Two of three slopes that differ between 10 groups: 5 % to three errors, Wald's z far more."""
     rejected = {"robust": 0, "model": 0}

@@ -39,7 +39,11 @@ def compressed(rows):
 )
 @pytest.mark.parametrize(
     "how",
-    [{"draws": 99}, {"calibration": "refit", "draws": 9}, {"draws": 49, "conditioning": "mode"}],
+    [
+        {"draws": 49},
+        {"calibration": "refit", "draws": 9},
+        pytest.param({"draws": 49, "conditioning": "mode"}, marks=pytest.mark.slow),
+    ],
 )
 def test_compressed_data_give_the_report_of_the_data(make, family, how):
     """The same seed gives the same p-values, effects and rows, whichever way data are written."""

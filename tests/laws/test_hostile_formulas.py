@@ -108,7 +108,13 @@ PLACES: list[Callable[[str], dict[str, str]]] = [
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.DataWarning")
-@pytest.mark.parametrize("script", SCRIPTS, ids=[str(i) for i in range(len(SCRIPTS))])
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, id=str(i), marks=[pytest.mark.slow] if i % 3 else [])
+        for i, script in enumerate(SCRIPTS)
+    ],
+)
 def test_scripts(script: str, tmp_path: Path) -> None:
     """Every script, in every place of a formula, ends soon in our error or is arithmetic."""
     refused = 0

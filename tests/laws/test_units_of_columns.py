@@ -24,7 +24,9 @@ def table() -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize(
+    "exponent", [EXPONENTS[0], *(pytest.param(e, marks=pytest.mark.slow) for e in EXPONENTS[1:])]
+)
 def test_units_of_unused_columns_change_no_p_value(table, exponent):
     """Every finding of the default call is the one of the first unit."""
     other = table.copy()

@@ -60,6 +60,7 @@ def test_overdispersion(tried):
     assert "varies more" in tried.why[tried.best.model][0]
 
 
+@pytest.mark.slow
 def test_each_candidate_is_fitted_once(over, monkeypatch):
     """Its criterion, its checks and the fit that is given back are of one fit."""
     fitted, glmm = [], fits.glmm

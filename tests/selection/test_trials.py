@@ -44,6 +44,7 @@ def test_the_first_is_checked_as_the_report_was(report):
     assert done[-1] == (len(tried.candidates), len(tried.candidates))
 
 
+@pytest.mark.slow
 def test_where_none_passes_all_are_checked(report):
     """Each is listed with what it fails."""
     strict = report.judge(mc.Policy(alpha=0.999, adjust="none"))

@@ -248,6 +248,7 @@ CASES = (
         _cbpp,
         _gold_cbpp,
         gold.BY,
+        slow=True,
         note=UNSTATED,
     ),
     Case(

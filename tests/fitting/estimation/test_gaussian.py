@@ -72,7 +72,10 @@ def test_law_of_the_optimum(linear: SimpleNamespace, options: str) -> None:
         assert fit.convergence.converged
 
 
-@pytest.mark.parametrize("layout", ["vector", "nested", "crossed"])
+@pytest.mark.parametrize(
+    "layout",
+    ["vector", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nested", "crossed"))],
+)
 def test_standard_errors_are_those_of_the_dense_deviance(
     linear: SimpleNamespace, layout: str
 ) -> None:

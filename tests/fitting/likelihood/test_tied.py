@@ -35,6 +35,11 @@ FORMULAS = (
     "y ~ x + cs(0 + f | g)",
     "y ~ x + homcs(0 + f | g) + ar1(0 + t | item)",
 )
+# A third of them in the inner loop.
+SOME = pytest.mark.parametrize(
+    "formula",
+    [pytest.param(f, marks=[pytest.mark.slow] if i % 3 else []) for i, f in enumerate(FORMULAS)],
+)
 
 
 def make_data(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -129,7 +134,7 @@ def test_deviance(formula: str) -> None:
     np.testing.assert_allclose(found.mode.point.eta[0], base + M @ u, atol=1e-7)
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
+@SOME
 @pytest.mark.parametrize("information", ["observed", "expected"])
 def test_gradient(formula: str, information: Any) -> None:
     """The gradient equals differences of the deviance, for a model of two predictors too."""
@@ -150,7 +155,7 @@ def test_gradient(formula: str, information: Any) -> None:
     np.testing.assert_allclose(found.gradient, differences, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
+@SOME
 def test_restricted(formula: str) -> None:
     """With the fixed effects among the latent ones, too."""
     problem = make_problem(formula, Poisson())
@@ -224,10 +229,7 @@ def test_inverse(formula: str) -> None:
             np.testing.assert_allclose(held.tied_trace(f, entries), trace, rtol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "formula",
-    [pytest.param(f, marks=[pytest.mark.slow] if i % 3 else []) for i, f in enumerate(FORMULAS)],
-)
+@SOME
 def test_importance_sampling_gradient(formula: str) -> None:
     """With points drawn in the effects of tied levels the gradient is exact for the points."""
     problem = make_problem(formula, Poisson())

@@ -74,7 +74,10 @@ def fitted(request):
     return port, refit_some(port)
 
 
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+@pytest.mark.parametrize(
+    "conditioning",
+    [pytest.param(c, marks=[pytest.mark.slow] if c == "marginal" else []) for c in CONDITIONINGS],
+)
 def test_fits_see_their_data_at_once(fitted, conditioning):
     """What many fits see together is what each sees with its stream."""
     port, fits = fitted
