@@ -541,6 +541,7 @@ def test_fit_in_every_format(tmp_path, capsys):
     assert "<html" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_parts_and_methods_reach_the_fit(tmp_path):
     """Options that are generated are handed on as they were given."""
     path = tmp_path / "fit.json"
@@ -553,6 +554,7 @@ def test_parts_and_methods_reach_the_fit(tmp_path):
     assert main([*words[:-2], "--method", "agq", "--nodes", "auto", "--json", str(path)]) == 2
 
 
+@pytest.mark.slow
 def test_select_and_suggest(tmp_path, capsys):
     """A search with its options, and what answers a failing check."""
     path = tmp_path / "models.jsonl"

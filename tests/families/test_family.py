@@ -738,7 +738,18 @@ plain = pytest.mark.parametrize(
     "case", [case for case in CASES if not isinstance(case.family, ZeroPart)], ids=str
 )
 # The scope brings the tests of one family together, which share what `nodes` has computed.
-each = pytest.mark.parametrize("case", CASES, ids=str, scope="module")
+# The first case of each family, with its own link, is of the inner loop.
+FIRST = {case.family.name: case for case in reversed(CASES)}
+each = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case, id=str(case), marks=[] if case is FIRST[case.family.name] else [pytest.mark.slow]
+        )
+        for case in CASES
+    ],
+    scope="module",
+)
 
 
 def everywhere(law: Callable) -> Callable:

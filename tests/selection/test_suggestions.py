@@ -153,6 +153,7 @@ def test_unknown_remedy(data):
     assert any("'threes'" in note for note in mc.suggest(report, most=1).notes)
 
 
+@pytest.mark.slow
 def test_report_from_json_needs_the_fit(data, over, tried):
     """A stored report does not hold the model; with the fit it gives the same suggestions."""
     stored = mc.Report.from_json(over.to_json())

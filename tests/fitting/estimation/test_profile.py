@@ -123,7 +123,7 @@ def test_a_worker_finds_the_same_end(cbpp: mc.GLMM) -> None:
     assert end == cbpp.conf_int(method="profile", parameters="random").loc[:, "high"].item()
 
 
-@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+@pytest.mark.parametrize("family", ["gaussian", pytest.param("poisson", marks=pytest.mark.slow)])
 def test_a_correlation_that_is_not_told_apart_from_none(family: str) -> None:
     """Without a slope every correlation is as likely: where that is not rejected all are in."""
     inside = 0
@@ -147,6 +147,7 @@ def test_a_correlation_that_is_not_told_apart_from_none(family: str) -> None:
     assert 1 <= inside <= 5
 
 
+@pytest.mark.slow
 def test_a_correlation_profile_that_reaches_the_edge(slopes: mc.GLMM) -> None:
     """Held near one the likelihood is that of one effect for both, however the search begins."""
     port = port_of(slopes)
@@ -161,6 +162,7 @@ def test_a_correlation_profile_that_reaches_the_edge(slopes: mc.GLMM) -> None:
     assert far < path.highest
 
 
+@pytest.mark.slow
 def test_a_correlation_beside_no_deviation() -> None:
     """It is not defined, and anything."""
     frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0] * 6, "g": np.repeat(np.arange(6), 4)})
