@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -272,7 +272,9 @@ def make_case(
     size = frame["m"].to_numpy(dtype=float) if made.name == "binomial" else None
     y = made.sample(eta, size, rng)
     design = make_design(layout, frame, y, made, **options)
-    return Case(made, design, arrange(design, made), psi)
+    problem = arrange(design, made)
+    # A layout of its own: one that was seen before knows what was chosen for it then.
+    return Case(made, design, replace(problem, latent=replace(problem.latent)), psi)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
+from mixcheck.fitting.latent import iterated_elimination
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace, Profiled
 from mixcheck.fitting.likelihood.problem import Problem
@@ -81,6 +82,17 @@ def test_remainder_is_that_of_the_fit() -> None:
     again = remainder.added_to(cut_objective(port.problem, port.method)(at.psi, at))
     assert again.deviance == pytest.approx(at.deviance, rel=1e-10)
     np.testing.assert_allclose(port._root.T @ again.gradient, 0.0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("small")
+def test_no_remainder_where_nothing_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems that neither iterations nor a matrix solve leave the whole deviance alone."""
+    port = made("poisson")
+    monkeypatch.setattr(iterated_elimination, "_MOST_FORMED", 1)
+    monkeypatch.setattr(iterated_elimination, "_MOST_STEPS", 1)
+    assert Remainder.of(port.problem, port.optimum.evaluation, port.method) is None
+    start = find_start(port.problem, fit_without_random_effects(port.problem))
+    assert Searches(port.problem, port.method).near_cut(start) is None
 
 
 def test_hessian_is_that_of_the_deviance() -> None:

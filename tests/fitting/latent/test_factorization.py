@@ -9,9 +9,12 @@ import pytest
 
 from mixcheck.fitting.latent import elimination_rounds, schur
 from mixcheck.fitting.latent import layout as layouts
+from mixcheck.fitting.latent.block_elimination import BlockElimination
+from mixcheck.fitting.latent.dense_cholesky import DenseCholesky
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.factors import FixedEffects
+from mixcheck.fitting.latent.sparse_elimination import SparseElimination
 
 # Condition numbers here are below 1e4.
 ROUNDING = 1e-10
@@ -28,6 +31,8 @@ PATHS = {
     "blocked": {"_SPARSE_COST": np.inf, "_READ_COST": 0.0, "_LEVEL_COST": 0.0},
     "listed": {"_SPARSE_COST": 0.0, "_LISTED_COST": 0.0},
 }
+
+KINDS = {"small": DenseCholesky, "rounds": SparseElimination, "core": SparseElimination}
 
 
 def make(small: SimpleNamespace, layout: str) -> tuple[Factorization, np.ndarray]:
@@ -85,12 +90,12 @@ NAMES = [
 ]
 
 
-@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("layout", NAMES)
-def test_dense(small: SimpleNamespace, layout: str) -> None:
+def test_dense(small: SimpleNamespace, layout: str, path: str) -> None:
     """Log determinant, solve, root and inverse entries are those of the dense H."""
     held, H = make(small, layout)
     latent, inverse = held.latent, np.linalg.inv(H)
+    assert type(held) is (KINDS.get(path, BlockElimination) if latent.crossed else BlockElimination)
     assert held.log_det() == pytest.approx(np.linalg.slogdet(H)[1], abs=ROUNDING)
     b = np.random.default_rng(2).normal(size=latent.size)
     solved = small.flatten(held.solve(small.split(latent, b)))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mixcheck.fitting.latent import iterated_elimination
+from mixcheck.fitting.latent import iterated_elimination, layout
 from mixcheck.fitting.latent.factorization import factorize, log_det_slopes
 from mixcheck.fitting.latent.iterated_elimination import IteratedElimination
 
@@ -124,8 +124,24 @@ def test_what_is_not_positive_definite_is_said(small):
     assert (whole is None) == (factorize(latent, latent.gram(half), roots) is None)
 
 
-def test_design_is_looked_at_once(small):
+def test_large_matrices_are_not_formed(small, monkeypatch):
+    """Beyond a size what may be indefinite is no system, and what is not solved says so."""
+    monkeypatch.setattr(iterated_elimination, "_MOST_FORMED", 1)
+    case, weights = held(small, "crossed")
+    roots = case.problem.roots(case.psi[case.problem.n_beta :])
+    latent = case.problem.latent.iterated
+    assert factorize(latent, latent.gram(weights), roots, convex=False) is None
+    found = iterated(case, weights, roots, convex=True)
+    rhs = [np.ones(f.shape) for f in latent.factors]
+    assert np.isfinite(small.flatten(found.solve(rhs))).all()
+    monkeypatch.setattr(iterated_elimination, "_MOST_STEPS", 1)
+    with pytest.raises(np.linalg.LinAlgError, match="iterations"):
+        found.solve(rhs)
+
+
+def test_design_is_looked_at_once(small, monkeypatch):
     """The iterated layout shares what the other one knows of the design."""
+    monkeypatch.setattr(layout, "_MOST_DENSE", 1)
     latent = small.case("crossed", "poisson-log", 5).problem.latent
     assert latent.iterated is latent.iterated
     assert latent.iterated.pairs is latent.pairs

@@ -71,11 +71,19 @@ class Remainder:
 
     @staticmethod
     def of(problem: Problem, at: Evaluation, method: Method) -> Remainder | None:
-        """That at an evaluation, of which the gradient is not asked for; None where none is cut."""
+        """That at an evaluation, of which the gradient is not asked for; None where none is cut.
+
+        Nor where the cut deviance is not found.
+        """
         if not has_cut(problem, method):
             return None
+        try:
+            cut = cut_objective(problem, method)(at.psi, at)
+        except np.linalg.LinAlgError:
+            return None
+        if cut.mode is None:
+            return None
         whole = objective_of(problem, method)(at.psi, at)
-        cut = cut_objective(problem, method)(at.psi, at)
         return Remainder(at.psi, whole.deviance - cut.deviance, whole.gradient - cut.gradient)
 
     def added_to(self, cut: Evaluation) -> Evaluation:

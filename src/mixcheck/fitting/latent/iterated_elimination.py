@@ -41,8 +41,9 @@ __all__ = ["IteratedElimination", "iterate"]
 
 # Of the residual of a solution, relative to the right-hand side.
 _TOLERANCE = 1e-6
-# Products after which S is formed and factored.
+# Products after which S is formed and factored; and effects of crossed factors up to which it is.
 _MOST_STEPS = 200
+_MOST_FORMED = 6_000
 
 
 def iterate(latent: Latent, system: Gram, *, convex: bool) -> IteratedElimination | None:
@@ -55,8 +56,11 @@ def iterate(latent: Latent, system: Gram, *, convex: bool) -> IteratedEliminatio
     system : Gram
         H on the pairs of levels that meet; overwritten.
     convex : bool
-        Whether H is known to be positive definite; else S is formed, to see.
+        Whether H is known to be positive definite; else S is formed, to see, or is None where
+        that would be too large.
     """
+    if not convex and latent.schur_size > _MOST_FORMED:
+        return None
     nested = eliminate_nested(latent, system, {})
     if nested is None:
         return None
@@ -143,10 +147,10 @@ class IteratedElimination(BlockElimination):
     def _formed(self) -> FloatArray:
         """Lower Cholesky factor of S."""
         formed = self.schur
-        if formed is None:
+        if formed is None and self.latent.schur_size <= _MOST_FORMED:
             formed = factor_schur(self.latent, self.coupling, self.system, {})
         if formed is None:
-            raise np.linalg.LinAlgError("a latent system is not positive definite")
+            raise np.linalg.LinAlgError("a latent system is not solved by iterations")
         return formed
 
     def _rest_log_det(self) -> float:
