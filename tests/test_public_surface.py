@@ -18,6 +18,7 @@ NAMES = {
     "priors",
     "glmm",
     "GLMM",
+    "Profile",
     "Refits",
     "from_draws",
     "replicate",

@@ -18,6 +18,7 @@ from mixcheck import priors
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.loading import load
+from mixcheck.fitting.results.profiles import Profile
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
 import mixcheck.adapters.registry  # noqa: F401  # results of other packages find their adapters
@@ -127,6 +128,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Policy",
+    "Profile",
     "QuasiAIC",
     "Refits",
     "RenamedWarning",

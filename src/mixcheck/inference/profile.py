@@ -12,7 +12,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Root", "find_end"]
+from mixcheck.arrays import FloatArray
+
+__all__ = ["Curve", "Root", "find_end"]
 
 # An end is found where zeta is this close to its quantile: Newton's last step, which is taken
 # without a look at where it leads, is then exact to the square.
@@ -40,6 +42,33 @@ class Root:
     value: float
     zeta: float
     slope: float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The signed root along the values of a function.
+
+    Attributes
+    ----------
+    at, zeta : (k,)
+        Increasing; infinite where the likelihood is zero.
+    low, high : float
+        Where the signed root is minus and plus a quantile, as `find_end` has it.
+    estimate : float
+        The function at the estimates, within its ends.
+    deviation : float
+        Its standard error there, or a size to begin with.
+    curved : bool
+        Whether it is a standard error.
+    """
+
+    at: FloatArray
+    zeta: FloatArray
+    low: float
+    high: float
+    estimate: float
+    deviation: float
+    curved: bool
 
 
 def find_end(

@@ -21,6 +21,9 @@ from mixcheck.errors import (
     OptionError,
 )
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
+from mixcheck.fitting.results.intervals import _acceleration
+from mixcheck.fitting.results.parameters import list_parameters
+from mixcheck.inference.bootstrap import bca_intervals, find_acceleration
 from mixcheck.port import port_of
 
 DATA = Path(__file__).parents[2] / "data"
@@ -196,7 +199,7 @@ def test_wrong_words(cbpp: mc.GLMM) -> None:
         ({"level": 95}, "level must be a number between 0 and 1"),
         ({"method": "Wald"}, "write 'auto', 'wald'"),
         ({"parameters": "theta"}, "write 'fixed', 'random' or 'all'"),
-        ({"method": "bootstrap", "interval": "bca"}, "write 'percentile' or 'basic'"),
+        ({"method": "bootstrap", "interval": "bc"}, "write 'percentile', 'basic' or 'bca'"),
         ({"method": "bootstrap", "draws": 20}, "draws must be a whole number of at least 39"),
     ):
         with pytest.raises(OptionError, match=answer):
@@ -297,3 +300,38 @@ def test_intervals_by_default_cover_the_truth() -> None:
         covered.append((ends["low"] <= truth) & (truth <= ends["high"]))
     share = np.mean(covered, axis=0)
     assert (np.abs(share - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 300)).all(), share
+
+
+def test_bca_takes_the_jackknife_over_groups() -> None:
+    """Its acceleration is that of fits without each group, to the accuracy of one step."""
+    rng = np.random.default_rng(12)
+    data = pd.DataFrame({"g": np.repeat(np.arange(25), 6), "x": rng.normal(size=150)})
+    data["y"] = rng.poisson(np.exp(0.5 + 0.4 * data["x"] + 0.6 * rng.normal(size=25)[data["g"]]))
+    fit = mc.glmm("y ~ x + (1 | g)", data, family="poisson")
+    names = ["Intercept", "x", "sd(g, Intercept)"]
+    port = port_of(fit)
+    found = _acceleration(port, list_parameters(port))
+    whole = fit.conf_int(parameters="all").index
+    assert list(whole) == names
+    without = []
+    for g in range(25):
+        one = mc.glmm("y ~ x + (1 | g)", data[data["g"] != g], family="poisson")
+        without.append([*one.params, one.variance_components["sd"].iloc[0]])
+    exact = find_acceleration(-np.array(without))
+    np.testing.assert_allclose(found, exact, atol=0.015)
+    assert np.abs(exact).max() > 0.03
+    table = fit.conf_int(method="bootstrap", parameters="all", draws=199, interval="bca", seed=2)
+    estimates = fit.refit(fit.simulate(199, seed=2)).estimates.to_numpy()
+    centre = np.array([*fit.params, fit.variance_components["sd"].iloc[0]])
+    np.testing.assert_allclose(table, bca_intervals(estimates, centre, found, 0.95), rtol=1e-8)
+
+
+def test_bca_needs_groups() -> None:
+    """With crossed factors no group can be left out."""
+    data = mc.datasets.load("grouseticks").head(60)
+    crossed = data.assign(other=np.arange(60) % 7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixcheckWarning)
+        fit = mc.glmm("TICKS ~ 1 + (1 | BROOD) + (1 | other)", crossed, family="poisson")
+    with pytest.raises(OptionError, match='write interval="percentile"'):
+        fit.conf_int(method="bootstrap", interval="bca", draws=39)

@@ -24,7 +24,7 @@ from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.inference.profile import Root, find_end
+from mixcheck.inference.profile import Curve, Root, find_end
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["ProfileLikelihood"]
@@ -41,6 +41,10 @@ _MOST_STEPS = 50
 # A covariance parameter this close to zero, in standard errors, is moved away, since zero is a
 # stationary point by symmetry.
 _AT_ZERO, _NUDGE = 1e-3, 0.5
+# A profile is followed to so many times the distance of its end.
+_BEYOND = 1.2
+# Values closer to an end than this share of a standard error are the end.
+_SAME = 1e-6
 # A deviance this much below that of the estimates is another optimum.
 _BELOW = 1e-4
 
@@ -233,16 +237,45 @@ class ProfileLikelihood:
         ConvergenceError
             If the likelihood cannot be followed there.
         """
+        return _Path(self, _Within(feature, self.whole, self.kept)).find_end(quantile)
+
+    @may_overflow()
+    def follow(self, feature: Feature, quantile: float, points: int) -> Curve:
+        """The signed root along a function of all parameters, somewhat beyond a quantile.
+
+        Parameters
+        ----------
+        feature : Feature
+        quantile : float
+            Positive.
+        points : int
+            How many values on each side of the estimate; the ends are among the values too.
+
+        Raises
+        ------
+        ConvergenceError
+            If the likelihood cannot be followed there.
+        """
         path = _Path(self, _Within(feature, self.whole, self.kept))
-        low, high = feature.ends
-        start = min(max(path.feature.value(self.psi), low), high)
-        limit = low if quantile < 0.0 else high
-        if path.highest < abs(quantile):
-            return limit
-        end = find_end(path.root, start, path.deviation, quantile, limit)
-        if math.isnan(end):
-            raise ConvergenceError("no value was found at which the likelihood ratio is the bound")
-        return end
+        start, ends, values = path.estimate, [], [path.estimate]
+        for sign in (-1.0, 1.0):
+            end = path.find_end(sign * quantile)
+            reach = start + _BEYOND * (end - start)
+            if math.isinf(end):
+                reach = start + sign * _BEYOND * quantile * path.deviation
+            last = min(max(reach, feature.ends[0]), feature.ends[1])
+            between = np.linspace(start, last, points + 1)[1:]
+            apart = np.abs(between - end) > _SAME * path.deviation
+            values += [*between[apart].tolist(), *([end] if math.isfinite(end) else [])]
+            ends.append(end)
+        every = np.unique(np.array(values))
+        # From the estimate outwards, so that each search begins beside the last.
+        order = np.argsort(np.abs(every - start))
+        zeta = np.zeros(every.size)
+        for k in order[1:]:
+            zeta[k] = path.root(float(every[k])).zeta
+        size = path.curvature
+        return Curve(every, zeta, ends[0], ends[1], start, path.deviation, size is not None)
 
 
 @dataclass(eq=False)
@@ -262,16 +295,38 @@ class _Path:
         self.points.append(_Point(self.feature.value(psi), psi, best, 0.0, 0.0))
 
     @property
-    def deviation(self) -> float:
-        """Standard error of the function by the curvature at the estimates."""
+    def estimate(self) -> float:
+        """The function at the estimates, within its ends."""
+        low, high = self.feature.ends
+        return min(max(self.points[0].value, low), high)
+
+    @property
+    def curvature(self) -> float | None:
+        """Standard error of the function by the curvature at the estimates, if it has one."""
         along = self.likelihood.scale.T @ self.feature.slope(self.likelihood.psi)
         found = math.sqrt(2.0 * float(along @ along))
-        if found > 0.0 and math.isfinite(found):
+        return found if found > 0.0 and math.isfinite(found) else None
+
+    @property
+    def deviation(self) -> float:
+        """That, or the size of a step where it has none."""
+        found = self.curvature
+        if found is not None:
             return found
         # On the boundary it has no slope; the spread of the parameters it depends on is one.
         low = self.feature.at_low_end(self.likelihood.psi)
         spread = np.sqrt(2.0 * np.einsum("ij,ij->i", *[self.likelihood.scale] * 2))
         return 1.0 if low is None else float(np.linalg.norm(spread[~low[1]])) or 1.0
+
+    def find_end(self, quantile: float) -> float:
+        """Where the signed root is `quantile`; see `ProfileLikelihood.find_end`."""
+        limit = self.feature.ends[0 if quantile < 0.0 else 1]
+        if self.highest < abs(quantile):
+            return limit
+        end = find_end(self.root, self.estimate, self.deviation, quantile, limit)
+        if math.isnan(end):
+            raise ConvergenceError("no value was found at which the likelihood ratio is the bound")
+        return end
 
     @cached_property
     def lost(self) -> _Point | None:

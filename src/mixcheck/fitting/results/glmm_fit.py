@@ -38,6 +38,7 @@ from mixcheck.fitting.results.predictions import (
     predict,
     predict_probabilities,
 )
+from mixcheck.fitting.results.profiles import Profile, follow_profiles
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.fitting.results.saved import save
 from mixcheck.fitting.results.small_samples import DegreesOfFreedom
@@ -186,8 +187,10 @@ class GLMM(Tested):
             names of `Refits.estimates`; or all of these.
         draws : int
             Number of simulated data sets of a bootstrap: those of `simulate` with this seed.
-        interval : {"percentile", "basic"}
-            Of a bootstrap: quantiles q of its estimates, or ``2 estimate - q``.
+        interval : {"percentile", "basic", "bca"}
+            Of a bootstrap: quantiles q of its estimates, or ``2 estimate - q``, or quantiles at
+            levels that are corrected for bias and acceleration, the latter by leaving out each
+            group of the coarsest grouping factor by one step.
         seed : int, optional
             Data set k depends on the seed and on k alone.
         n_jobs : int, optional
@@ -258,7 +261,8 @@ class GLMM(Tested):
         Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence
         intervals, Applied Statistics 37; Bates et al. (2015), Fitting linear mixed-effects
         models using lme4, Journal of Statistical Software 67(1), section 5.1;
-        Davison & Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
+        Efron (1987), Better bootstrap confidence intervals, JASA 82; Davison & Hinkley (1997),
+        Bootstrap Methods and their Application, chapter 5.
 
         Examples
         --------
@@ -279,6 +283,68 @@ class GLMM(Tested):
             *(ddf, cluster, progress, time_limit),
         )
         return find_intervals(self._port, request)
+
+    def profile(
+        self,
+        parameters: ParameterGroup | Sequence[str] = "all",
+        *,
+        level: float = 0.95,
+        points: int = 6,
+        n_jobs: int | None = None,
+    ) -> Profile:
+        """Follow the likelihood along each parameter, all others being estimated again.
+
+        Parameters
+        ----------
+        parameters : {"fixed", "random", "all"}, str or sequence of str
+            As of `conf_int`, or names of its rows.
+        level : float
+            The confidence of the intervals, those of ``conf_int(method="profile")``.
+        points : int
+            Values on each side of the estimate, to a fifth beyond the end.
+        n_jobs : int, optional
+            As in joblib; the result does not depend on it.
+
+        Returns
+        -------
+        Profile
+            With ``points``, ``intervals`` and ``plot(parameter)``.
+
+        Raises
+        ------
+        OptionError
+            With restricted likelihoods and coefficients of the mean, by PQL, and where nothing
+            has a finite estimate.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Naming parameters without a profile.
+
+        Notes
+        -----
+        Where the signed root is a straight line in the parameter, the profile says what Wald's
+        method says; where it bends, or stops before it is a quantile of the normal distribution, it
+        does not. See `conf_int`.
+
+        References
+        ----------
+        Bates & Watts (1988), Nonlinear Regression Analysis and its Applications, section 6.1, for
+        profile t plots.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> cbpp = mc.datasets.load("cbpp")
+        >>> fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+        >>> profile = fit.profile("random", points=2)
+        >>> profile.intervals.round(2)
+                             estimate  std_error   low  high
+        sd(herd, Intercept)      0.64       0.18  0.35   1.1
+        >>> profile.to_frame().zeta.round(2).tolist()
+        [-2.4, -1.96, -1.11, 0.0, 1.3, 1.96, 2.24]
+        """
+        return follow_profiles(self._port, parameters, level, points, n_jobs)
 
     @property
     def shapes(self) -> pd.DataFrame:

@@ -16,16 +16,25 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.fitting.estimation.features import Coordinate
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
+from mixcheck.fitting.influence.by_group import differentiate_groups, find_grouping
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.parameters import Parameter, list_parameters
 from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.fitting.results.restricted import restricted_of, variance_df
-from mixcheck.fitting.results.small_samples import DegreesOfFreedom
-from mixcheck.inference.bootstrap import basic_intervals, least_draws, percentile_intervals
+from mixcheck.fitting.results.small_samples import DegreesOfFreedom, regular
+from mixcheck.inference.bootstrap import (
+    basic_intervals,
+    bca_intervals,
+    find_acceleration,
+    least_draws,
+    percentile_intervals,
+)
 from mixcheck.inference.variance_ratio import ratio_quantile
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
 from mixcheck.options import (
+    as_items,
     require_choice,
     require_progress,
     require_seconds,
@@ -39,11 +48,18 @@ from mixcheck.progress import Progress, reporter
 from mixcheck.streams import Purpose, choose_seed, stream
 from mixcheck.time_limits import TimeLimit, start_clock
 
-__all__ = ["BootstrapInterval", "IntervalMethod", "ParameterGroup", "Request", "find_intervals"]
+__all__ = [
+    "BootstrapInterval",
+    "IntervalMethod",
+    "ParameterGroup",
+    "Request",
+    "find_intervals",
+    "read_parameters",
+]
 
 IntervalMethod: TypeAlias = Literal["auto", "wald", "profile", "bootstrap"]
 ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
-BootstrapInterval: TypeAlias = Literal["percentile", "basic"]
+BootstrapInterval: TypeAlias = Literal["percentile", "basic", "bca"]
 
 # Data sets that are simulated and fitted together at most, and their rows.
 _TOGETHER, _TOGETHER_ROWS = 256, 65_536
@@ -69,7 +85,7 @@ class Request:
         normal_quantile(self.level)
         require_choice("method", self.method, get_args(IntervalMethod))
         require_choice("parameters", self.parameters, ("fixed", "random", "all"))
-        require_choice("interval", self.interval, ("percentile", "basic"))
+        require_choice("interval", self.interval, get_args(BootstrapInterval))
         require_choice("ddf", self.ddf, get_args(DegreesOfFreedom))
         given = {"ddf": self.ddf if self.ddf != "auto" else None, "cluster": self.cluster}
         for name, value in given.items():
@@ -97,7 +113,7 @@ class Request:
 def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
     """Intervals, a row for each parameter, columns ``low`` and ``high``."""
     every = list_parameters(fit)
-    wanted = [p for p in every if request.parameters in ("all", p.group)]
+    wanted = read_parameters(fit, request.parameters)
     if request.method == "bootstrap":
         ends, stopped = _by_bootstrap(fit, wanted, request)
         table = _frame(wanted, ends, "bootstrap")
@@ -110,6 +126,23 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
     if request.method == "auto":
         return _by_default(fit, every, wanted, request)
     return _frame(wanted, _by_wald(fit, every, wanted, request), "wald")
+
+
+def read_parameters(fit: Refitting, given: object) -> list[Parameter]:
+    """The parameters of a group, or of these names.
+
+    Raises
+    ------
+    OptionError
+    """
+    every, groups = list_parameters(fit), get_args(ParameterGroup)
+    if isinstance(given, str) and given in groups:
+        return [p for p in every if given in ("all", p.group)]
+    known = {p.name: p for p in every}
+    names = as_items(given) or (given,)
+    for name in names:
+        require_choice("parameters", name, (*groups, *known) if names == (given,) else [*known])
+    return [known[str(name)] for name in dict.fromkeys(names) if name in known]
 
 
 def _frame(parameters: Sequence[Parameter], ends: FloatArray, of_variances: str) -> pd.DataFrame:
@@ -330,6 +363,8 @@ def _by_bootstrap(
     fit: Refitting, parameters: Sequence[Parameter], request: Request
 ) -> tuple[FloatArray, str]:
     """The ends, and a sentence where a limit of time left data sets out."""
+    bca = request.interval == "bca"
+    acceleration = _acceleration(fit, parameters) if bca else np.zeros(len(parameters))
     made, limit = _make_replicates(_Replicates(fit, parameters, choose_seed(request.seed)), request)
     late = limit is not None and len(made) < request.draws
     stopped = limit.words(len(made), request.draws, "simulated data sets") if limit and late else ""
@@ -345,6 +380,8 @@ def _by_bootstrap(
     if request.interval == "percentile":
         return percentile_intervals(draws, request.level), stopped
     estimate = np.array([p.of(fit.optimum.psi) for p in parameters])
+    if bca:
+        return bca_intervals(draws, estimate, acceleration, request.level), stopped
     ends = basic_intervals(
         draws,
         estimate,
@@ -353,3 +390,44 @@ def _by_bootstrap(
         most=np.array([p.range[1] for p in parameters]),
     )
     return ends, stopped
+
+
+def _acceleration(fit: Refitting, parameters: Sequence[Parameter]) -> FloatArray:
+    """By the jackknife over groups, each left out by one Newton step, (k,).
+
+    With the scores s_g and the information I_g of the groups, ``A = sum I_g``, a group changes the
+    estimates by ``(A - I_g)^-1 s_g``, and a function of them by that along its gradient.
+
+    Raises
+    ------
+    OptionError
+        If the likelihood is no sum over groups.
+    """
+    if fit.infinite_names or fit.priors or fit.method.kind == "pseudo":
+        raise OptionError(
+            'interval="bca" needs a likelihood that was maximised, and finite estimates; write '
+            'interval="percentile"'
+        )
+    method = Laplace() if fit.method.restricted else fit.method
+    scale: FloatArray = np.linalg.cholesky(regular(fit.covariance)).astype(np.float64)
+    try:
+        grouping = find_grouping(fit.design, fit.problem, None)
+        known = differentiate_groups(fit.problem, method, grouping, fit.optimum.psi, scale)
+    except OptionError as error:
+        raise OptionError(
+            'interval="bca" leaves out one group at a time, and the likelihood of this model is no '
+            'sum over groups; write interval="percentile"'
+        ) from error
+    left = known.information.sum(axis=0) - known.information
+    # Where the parameters lie on a boundary the information of the others may be singular.
+    moved = np.array(
+        [np.linalg.pinv(one, hermitian=True) @ s for one, s in zip(left, known.scores, strict=True)]
+    )
+    slopes = np.array([np.nan_to_num(p.feature.slope(fit.optimum.psi)) for p in parameters])
+    rising = np.array([_is_rising(p) for p in parameters])
+    return find_acceleration(moved @ (slopes * np.where(rising, 1.0, -1.0)[:, None]).T)
+
+
+def _is_rising(parameter: Parameter) -> bool:
+    """Whether what is shown grows with what is searched."""
+    return parameter.shown(1.0) >= parameter.shown(0.0)

@@ -39,7 +39,7 @@ from mixcheck.inference.kenward_roger import KenwardRoger
 from mixcheck.inference.satterthwaite import joint_satterthwaite_df, satterthwaite_df
 from mixcheck.options import require_choice
 
-__all__ = ["DegreesOfFreedom", "SmallSamples", "small_samples_of"]
+__all__ = ["DegreesOfFreedom", "SmallSamples", "regular", "small_samples_of"]
 
 DegreesOfFreedom: TypeAlias = Literal[
     "auto",
@@ -256,7 +256,7 @@ class SmallSamples:
         assert restricted is not None
         if restricted is not fit:
             scale: FloatArray = np.asarray(
-                np.linalg.cholesky(_regular(fit.covariance)), dtype=np.float64
+                np.linalg.cholesky(regular(fit.covariance)), dtype=np.float64
             )
             here = fixed_covariance(fit.problem, fit.optimum.psi, scale, restricted.method)
             out[:p, :p] += restricted.covariance[:p, :p] - here
@@ -286,7 +286,7 @@ class SmallSamples:
             require_separable(fit.problem, grouping)
             return of_linear_model(self._at, grouping.codes)
         scale: FloatArray = np.asarray(
-            np.linalg.cholesky(_regular(fit.covariance)), dtype=np.float64
+            np.linalg.cholesky(regular(fit.covariance)), dtype=np.float64
         )
         derivatives = differentiate_groups(
             fit.problem, fit.method, grouping, fit.optimum.psi, scale
@@ -343,7 +343,7 @@ class SmallSamples:
         return out[fit.fixed_positions]
 
 
-def _regular(covariance: FloatArray) -> FloatArray:
+def regular(covariance: FloatArray) -> FloatArray:
     """A covariance with a little more on its diagonal, where parameters are on the boundary."""
     sizes = covariance.diagonal()
     least = 1e-8 * float(sizes.max())
