@@ -70,6 +70,38 @@ def test_rows_speak_of_functions_and_arguments_that_exist(row) -> None:
         assert row.own in names | set(inspect.signature(mc.Policy).parameters)
 
 
+def test_no_row_answers_for_an_argument_that_is_there() -> None:
+    """An argument that a function has come to take is not answered as one that it lacks."""
+    import inspect
+
+    everything = {n: getattr(mc, n) for n in mc.__all__ if inspect.isfunction(getattr(mc, n))}
+    everything |= dict(inspect.getmembers(mc.GLMM, inspect.isfunction))
+    for row in FOREIGN_NAMES:
+        named = set(map(plain_name, row.names.split()))
+        for verb in row.verbs:
+            offered = set(map(plain_name, inspect.signature(everything[verb]).parameters))
+            assert not offered & named, (verb, offered & named, row.answer)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda fit: fit.predict(se_fit=True), 'write interval="confidence"'),
+        (lambda fit: fit.predict(type="zprob"), 'part="zi"'),
+        (lambda fit: mc.compare([fit], second_ord=True), 'criterion="aicc"'),
+        (lambda fit: mc.select(fit.formula, fit.frame, m_lim=2), "write max_terms="),
+        (lambda fit: mc.emmeans(fit, specs="period"), "write names="),
+        (lambda fit: mc.glmm(fit.formula, fit.frame, autocor="ar"), "ar1"),
+        (lambda fit: mc.glmm(fit.formula, fit.frame, rcov="~ units"), "propto"),
+        (lambda fit: mc.glmm(fit.formula, fit.frame, max_coef_bound=10), "priors="),
+    ],
+)
+def test_calls_are_answered_with_what_there_is(call, said: str, cbpp: mc.GLMM) -> None:
+    """Answers speak of what the library can do today."""
+    with pytest.raises(mc.UnknownArgumentError, match=said):
+        call(cbpp)
+
+
 def test_spelling_does_not_count() -> None:
     """Dots, underscores and capitals are those of the other program."""
     offered = ("data", "random_effects", "reml")

@@ -50,7 +50,11 @@ _BAYES = (
     "leave it out: nothing is sampled; priors= gives posterior modes, and a Bayesian model fitted "
     "elsewhere is checked by from_draws(..)"
 )
-_ERRORS = "leave it out: predictions come without standard errors and intervals"
+_CORRELATION = (
+    "write the structure in the formula: ar1(0 + t | g), cs(0 + visit | g) or propto(1 | g, K)"
+)
+_SMOOTHS = "leave it out: smooth terms with a penalty are not there; write ns(x, df=4)"
+_MEANS = "write mc.contrasts(mc.emmeans(..), adjust=..) for differences of the means"
 
 FOREIGN_NAMES: Final = (
     # ---- the fit -------------------------------------------------------------------------
@@ -94,7 +98,8 @@ FOREIGN_NAMES: Final = (
     ForeignName("sparseX map hasconst eval_env", "leave it out", verbs=_FIT),
     ForeignName(
         "cov_type use_t cov_kwds",
-        "leave it out: standard errors are those of the likelihood",
+        "leave it out: standard errors are those of the likelihood; others come from "
+        "fit.coefficients(cluster=..)",
         verbs=_FIT,
     ),
     ForeignName(
@@ -110,17 +115,43 @@ FOREIGN_NAMES: Final = (
         verbs=_FIT,
     ),
     ForeignName(
-        "exog endog x y fixed",
+        "exog endog x y",
         'write a formula and the data, such as glmm("y ~ x + (1 | g)", data)',
         verbs=_FIT,
     ),
     ForeignName(
-        "groups group random exog_re exog_vc vc_formula re_formula ident cluster subject "
-        "vcp_p fe_p correlation",
+        "fixed",
+        'write a formula and the data, such as glmm("y ~ x + (1 | g)", data)',
+        verbs=("glmm",),
+    ),
+    ForeignName(
+        "groups group exog_re exog_vc vc_formula re_formula ident cluster subject vcp_p fe_p",
         _RANDOM,
         verbs=_FIT,
     ),
-    ForeignName("subset missing na_action drop_na", _ROWS, verbs=_FIT),
+    ForeignName("random", _RANDOM, verbs=("glmm",)),
+    ForeignName(
+        "correlation autocor rcov cov_struct corstr cov_ranef Gu varStruct",
+        _CORRELATION,
+        verbs=_FIT,
+    ),
+    ForeignName("knots gamma sp bs paraPen scat discrete", _SMOOTHS, verbs=_FIT),
+    ForeignName("select", _SMOOTHS, verbs=("glmm",)),
+    ForeignName(
+        "penalized max_coef_bound max_phis_value",
+        'write priors={"x": mc.priors.normal(0, 2.5)}, which keep coefficients finite',
+        verbs=_FIT,
+    ),
+    ForeignName("n_phi", "leave it out: a family knows its own parameters", verbs=_FIT),
+    ForeignName("distr distribution dist", "write family=", own="family"),
+    ForeignName(
+        "hurdle",
+        'write zi="~ 1" with a family without zeros, such as family="truncated_poisson"',
+        verbs=_FIT,
+    ),
+    ForeignName("robust", "leave it out: see fit.coefficients(cluster=..)", verbs=_FIT),
+    ForeignName("missing na_action drop_na", _ROWS, verbs=_FIT),
+    ForeignName("subset", _ROWS, verbs=("glmm",)),
     ForeignName("contrasts contrast", 'write "C(x, contr.sum)" in the formula', verbs=_FIT),
     ForeignName(
         "link links",
@@ -134,7 +165,7 @@ FOREIGN_NAMES: Final = (
     ),
     ForeignName(
         "chains iter cores backend warmup adapt_delta sample_prior prior_only "
-        "tune target_accept algorithm save_pars stanvars threads",
+        "tune target_accept algorithm save_pars stanvars threads nthreads",
         _BAYES,
         verbs=("glmm",),
     ),
@@ -149,7 +180,9 @@ FOREIGN_NAMES: Final = (
         verbs=_FIT,
     ),
     ForeignName(
-        "seed random_state rng", "leave it out: nothing is random in a fit", verbs=("glmm",)
+        "random_state rng",
+        'write seed=1 with method="importance"; nothing else is random in a fit',
+        verbs=("glmm",),
     ),
     ForeignName("model fml formula_string", "write formula=", own="formula"),
     # ---- prediction ----------------------------------------------------------------------
@@ -181,13 +214,17 @@ FOREIGN_NAMES: Final = (
     ),
     ForeignName(
         "type what kind which transform linear component",
-        'write scale="response" or scale="link"; a zero part has no predictions of its own',
+        'write scale="response" or scale="link", and part="zi", part="conditional" or '
+        'part="dispersion" for the parts of a model',
         verbs=("predict",),
     ),
     ForeignName(
-        "se_fit se interval level return_std alpha conf_level std_error",
-        _ERRORS,
+        "se_fit se return_std std_error",
+        'write interval="confidence", which gives standard errors and intervals',
         verbs=("predict",),
+    ),
+    ForeignName(
+        "marginal", 'write random_effects="marginal"', verbs=("predict", "emmeans", "slopes")
     ),
     # ---- inference -----------------------------------------------------------------------
     ForeignName(
@@ -201,6 +238,14 @@ FOREIGN_NAMES: Final = (
         own="alpha",
     ),
     ForeignName("*", "write level=0.9", verbs=("conf_int", "covariance_parameters")),
+    ForeignName(
+        "boot_type bootstrap_type", 'write method="bootstrap", interval="basic"', own="interval"
+    ),
+    ForeignName("oldNames quiet", "leave it out", verbs=("conf_int",)),
+    ForeignName("specs variables", "write names=", own="names"),
+    ForeignName("type regrid transform", 'write scale="response"', verbs=("emmeans",)),
+    ForeignName("adjust pairwise contr method", _MEANS, verbs=("emmeans",)),
+    ForeignName("cov_reduce cov_keep newdata", 'write at={"x": [0, 1]}', verbs=("emmeans",)),
     ForeignName(
         "parm cols which component effects",
         'write parameters="all", and take rows of the frame by their names',
@@ -254,6 +299,9 @@ FOREIGN_NAMES: Final = (
     ),
     ForeignName("plot integer_response", "leave it out", verbs=("residuals", "check")),
     ForeignName(
+        "quantreg", "write suite=mc.checks.Quantiles() for quantiles of residuals", verbs=("check",)
+    ),
+    ForeignName(
         "y observed_response obs y_obs observed_data",
         "write observed=",
         own="observed",
@@ -299,14 +347,18 @@ FOREIGN_NAMES: Final = (
         verbs=("lrt",),
     ),
     ForeignName(
-        "second_ord corrected",
-        "leave it out: there is no small-sample correction of a mixed model's AIC",
-        verbs=("compare", "aic"),
+        "second_ord corrected", 'write mc.aicc(..), or criterion="aicc"', verbs=("compare", "aic")
     ),
     ForeignName("test", "leave it out: it is the likelihood-ratio test", verbs=("lrt",)),
+    ForeignName(
+        "test", "leave it out: nested neighbours of the table are tested", verbs=("compare",)
+    ),
+    ForeignName(
+        "refit REML", "leave it out: fit the models anew with reml=False", verbs=("compare",)
+    ),
     ForeignName("groups cluster by id", "write group=", own="group"),
     ForeignName("k_threshold", "write refit_above=0.7", own="refit_above"),
-    ForeignName("m_lim max_size max_terms m_max", "write max_models=", own="max_models"),
+    ForeignName("m_lim max_size m_max", "write max_terms=", own="max_terms"),
     ForeignName("fixed_terms include must_keep scope", "write keep=", own="keep"),
     ForeignName(
         "direction strategy algorithm",
@@ -341,6 +393,25 @@ FOREIGN_ATTRIBUTES: Final = {
     "wald_test linear_hypothesis": "fit.f_test(list(fit.params.index))",
     "wald_test_terms": "fit.anova()",
     "df_model npar": "fit.n_parameters",
+    "AIC aic_": "fit.aic",
+    "BIC bic_": "fit.bic",
+    "aicc": "mixcheck.aicc(fit)",
+    "nobs_ n": "fit.nobs",
+    "ngrps ngroups": "fit.n_groups",
+    "scale scale_": "fit.dispersion",
+    "isSingular singular converged_": "fit.convergence",
+    "terms formula_": "fit.formula",
+    "getME model exog": "fit.model_matrix()",
+    "update": "mixcheck.glmm",
+    "profile": "fit.conf_int(method='profile')",
+    "rsquared r2 r_squared": "mixcheck.r2(fit)",
+    "icc": "mixcheck.icc(fit)",
+    "loo waic": "mixcheck.loo(fit)",
+    "emmeans lsmeans": "mixcheck.emmeans",
+    "get_margeff marginal_effects conditional_effects margins": "mixcheck.slopes, or "
+    "mixcheck.comparisons",
+    "predict_proba": "fit.predict(), or fit.predict_probabilities",
+    "posterior idata": "fit.simulate(), or mixcheck.from_draws",
 }
 
 

@@ -57,6 +57,16 @@ def test_right_draws_are_silent(seed: int) -> None:
         warn_of_strangeness(pool[0], pool[1:])
 
 
+@pytest.mark.parametrize("m", [2, 60])
+def test_one_draw_many_times(m: int) -> None:
+    """Fitted values, repeated, are no draws: checks of them say nothing."""
+    y = np.random.default_rng(3).poisson(2.0, 50)
+    with pytest.warns(DataWarning, match="all draws are one and the same"):
+        from_draws(y, np.tile(y, (m, 1)))
+    with pytest.warns(DataWarning, match="all draws are one and the same"):
+        from_draws(y, np.full((m, 50), y.mean()))
+
+
 def test_two_kinds() -> None:
     """Two kinds of draws that alternate are named, whether or not they add up."""
     rng = np.random.default_rng(3)

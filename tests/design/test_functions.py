@@ -128,7 +128,7 @@ def test_the_reference_lists_every_function() -> None:
     rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
     named = {word for row in rows for text in row.split("`")[1::2] for word in text.split()}
     spelled_twice = {
-        "I", "identity", "c", "ceil", "len", "as.double", "as.ordered", "asinh", "acosh", "atanh",
+        "I", "identity", "ceil", "len", "as.double", "as.ordered", "asinh", "acosh", "atanh",
         "lfactorial", "Treatment", "Sum", "Helmert", "Poly", "Diff",
     }  # fmt: skip
     ours = {name for name in FUNCTIONS if not name.startswith("np.")}
@@ -230,3 +230,18 @@ def test_text_and_numbers_are_not_mixed(text: str) -> None:
     """R has the codes of a factor there, or a level for every number; neither is meant."""
     with pytest.raises(MixcheckError, match="is text in some rows and numbers in others"):
         column(text, table())
+
+
+def test_sequences_have_the_names_of_r() -> None:
+    """`from` is a word of Python, and an argument of R's seq."""
+    data = table()
+    assert column("cut(x, seq(from=-9, to=9, by=3), labels=False)", data) == column(
+        "cut(x, seq(-9, 9, length.out=7), labels=False)", data
+    )
+    for text, said in (
+        ("seq(0, 1, 1e-300)", "has 1e\\+300 numbers; at most 1000"),
+        ("seq(0, 1, 0)", "does not come from 0 to 1 by 0"),
+        ("seq(1)", "takes from, to, by, length.out"),
+    ):
+        with pytest.raises(MixcheckError, match=said):
+            column(f"cut(x, {text}, labels=False)", data)

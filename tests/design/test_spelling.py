@@ -46,6 +46,26 @@ def test_other_words_stay_apart() -> None:
     assert find_variants(["forest edge", "Forest  Edge", "forestedge"]) != []
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("north-west", "north west"), ("north_west", "Northwest"), ("a-b", "a\u2013b"),
+        ("o'brien", "o\u2019brien"), ("1", "1.0"), ("12.00", "12"), ("\u22121", "-1"),
+    ],
+)  # fmt: skip
+def test_signs_that_printing_has_in_several_kinds(pair: tuple[str, str]) -> None:
+    """Dashes, quotes, hyphens between words and ``.0`` make no other word."""
+    assert find_variants(pair) == [pair]
+
+
+@pytest.mark.parametrize(
+    "pair", [("N-P", "NP"), ("-1", "1"), ("1.5", "15"), ("2.0", "20"), ("1", "01"), ("a.", "a")]
+)
+def test_signs_of_codes_and_numbers_stay(pair: tuple[str, str]) -> None:
+    """A sign within a code or a number tells it from another."""
+    assert find_variants(pair) == []
+
+
 def table(levels: list[str]) -> pd.DataFrame:
     """Forty rows with these levels in turn."""
     y = np.random.default_rng(1).normal(size=40)

@@ -50,6 +50,15 @@ REFUSED = {
     "cumsum(i)": "make a column of it in the data",
     "rank(x)": "make a column of it in the data",
     "I(x -> w)": "Nothing can be assigned",
+    "relevel(factor(i %% 3), ref = 2)": "write the level in quotes, one of '0', '1', '2'",
+    "relevel(f, ref = 3)": "write the level in quotes, one of 'p', 'q', 'r'",
+    "findInterval(x, c(-1, 1))": r"write cut\(x, c\(-Inf, a, b, Inf\), right=FALSE\)",
+    "I(x - ave(x, f))": "a column of the data, as data.groupby",
+    "I(x / IQR(x))": r"given by name, context=\{'IQR': ..\}",
+    "I(x - weighted.mean(x, z))": "looks at other rows is a column of the data",
+    "ns(x, knots = quantile(x, c(1, 2) / 3))": "must be numbers here, and is a list",
+    "pnorm(x, 1, 2)": "`pnorm` takes x",
+    "I(is.element(i, 1:3))": r"write x %in% c\(1, 2\)",
 }
 # What R refuses and has a meaning here: numbers that scale a product, and powers of one.
 WIDER = {"2:x", "1e1:x", "x ^ 1"}

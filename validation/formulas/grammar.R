@@ -82,6 +82,22 @@ terms <- function(depth) {
     "1" = paste(pick("0 +", "-1 +", "1 +"), a()))
 }
 listed <- c(
+  "cut(x, quantile(x), include.lowest = TRUE)", "cut(x, quantile(x, c(0, .5, 1)), include.lowest = TRUE)",
+  "cut(z, quantile(z, seq(0, 1, 0.25)), include.lowest = TRUE)", "cut(x, seq(-5, 5, 5))",
+  "cut(x, seq(-5, 5, by = 2.5))", "cut(x, seq(-5, 5, length.out = 4))", "cut(x, seq(5, -5, -5))",
+  "cut(x, seq(-4, 5))", "cut(x, seq(min(x) - 1, max(x) + 1, length.out = 4))",
+  "cut(x, c(-5, 0, 5), dig.lab = 2)", "cut(x, 3, dig.lab = 5)", "cut(x, c(-5, 0, 5), ordered_result = TRUE)",
+  "bs(x, knots = quantile(x, c(.25, .75)))", "ns(x, knots = quantile(x, c(1, 2) / 3))",
+  "ns(x, knots = quantile(x, c(.2, .5, .8)))", "bs(x, knots = seq(-2, 2, 2), degree = 2)",
+  "I(x - quantile(x, probs = 0.9))", "C(f, 'contr.sum')", "C(f, \"contr.helmert\"):x",
+  "relevel(factor(b), ref = 'TRUE')", "factor(b, levels = c('TRUE', 'FALSE'))",
+  "relevel(factor(i %% 3), ref = '2')", "relevel(factor(i %% 3), ref = 2)", "relevel(f, ref = 3)",
+  "interaction(f, t, drop = TRUE)", "interaction(b, l, drop = FALSE)", "poly(x, degree = 2, simple = TRUE)",
+  "I(-x^2^0.5)", "I(x^2^3)", "I(i %/% -2)", "I(-7 %% i)", "I(5 %/% i %% 2)", "I(!b == l)", "I(!i == 3)",
+  "I(2 <= i & i <= 5)", "ifelse(no = 1, test = b, yes = 2)", "ifelse(i - 1, x, z)",
+  "cut(x, c(-Inf, median(x), Inf))", "I((x > 0) - (z > 2))", "t/f - 1", "f %in% t %in% b", "(f:t)^2",
+  "x:f + x:t + x:f:t", "0 + f*x - x", "findInterval(x, c(-1, 1))", "I(x - ave(x, f))", "I(x / IQR(x))",
+  "pnorm(x, 1, 2)", "I(is.element(i, 1:3))", "I(x - weighted.mean(x, z))",
   "f:x + f:t", "f:x + b %in% f", "(x + f + t)^2 - f", "(x + b + z)^2 - x", "0 + x:f + t:f",
   "0 + x + x:f + x:t", "t + f:t + x:f", "x:b + b:z + x:z", "0 + x + x:f:t", "x + (z - x)",
   "x - 1 + (z - x)", "x + (1 - 1)", "x + f:t + (f - x:f)", "x - (z - x)", "x - (x - z)",

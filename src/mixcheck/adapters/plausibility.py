@@ -60,6 +60,13 @@ def require_one_kind(draws: AnyArray) -> None:
 def warn_of_strangeness(observed: AnyArray, draws: AnyArray) -> None:
     """Warn of draws of two kinds, of another scale, and of observations unlike their draws."""
     m = len(draws)
+    if m > 1 and (draws[0] == draws[-1]).all() and (draws == draws[0]).all():
+        warn(
+            "all draws are one and the same, so nothing can be told from them; give responses that "
+            "were simulated from the model, each with its own noise, and not its fitted values.",
+            DataWarning,
+        )
+        return
     if m < _ENOUGH:
         return
     step = -(-observed.size // _LOOKED_AT)

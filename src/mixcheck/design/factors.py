@@ -71,6 +71,9 @@ def coded(value: Value, contrasts: Any, levels: Value, text: str, n: int) -> Val
     values = factor(value, levels, None, text, n)
     if contrasts is None:
         return values
+    if isinstance(contrasts, str):
+        name = next((k for k in (contrasts, f"contr.{contrasts}") if k in CONTRASTS), None)
+        contrasts = contrasts if name is None else contrast(name)
     if not hasattr(contrasts, "get_coding_matrix"):
         contrasts = _own_contrasts(contrasts, len(values.categories), text)
     base = getattr(contrasts, "base", None)
@@ -151,6 +154,11 @@ def spelled(value: Value, text: str, n: int) -> pd.Categorical[Any]:
 def _labels_of(values: pd.Categorical[Any], wanted: list[Any]) -> list[Any]:
     """Levels as they are in the data, of labels as they are written."""
     by_text = {str(level): level for level in values.categories}
+    by_text |= {
+        text: level
+        for text, level in (("TRUE", True), ("FALSE", False))
+        if any(known is level for known in values.categories.tolist())
+    }
     return [by_text.get(_shown(label), label) for label in wanted]
 
 
@@ -177,6 +185,12 @@ def relevel(value: Value, ref: Value, state: State, text: str, n: int) -> pd.Cat
         raise DataError(f"`{text}` needs one level for ref.")
     label = wanted[0]
     known = values.categories.tolist()
+    if isinstance(ref, float) and known[int(ref) - 1 : int(ref)] != [label]:
+        shown = ", ".join(f"'{_shown(level)}'" for level in known[:10])
+        raise DataError(
+            f"The ref of `{text}` is a number, which R takes as the position of a level; write the "
+            f"level in quotes, one of {shown}."
+        )
     if not state and label not in known:
         raise DataError(
             f"`{text}`: {label!r} is no level; they are {', '.join(map(repr, known[:10]))}."
@@ -216,6 +230,7 @@ def cut(
     *,
     include_lowest: bool,
     right: bool,
+    digits: int = 3,
 ) -> Value:
     """Intervals of numbers, named as R names them; their numbers for ``labels=False``.
 
@@ -244,7 +259,7 @@ def cut(
     if labels is not None:
         names = list(map(str, constants(labels, text)))
     else:
-        names = _interval_names(edges, include_lowest=include_lowest, right=right)
+        names = _interval_names(edges, digits, include_lowest=include_lowest, right=right)
     if len(set(names)) != len(edges) - 1:
         raise DataError(f"`{text}` needs one label for each of {len(edges) - 1} intervals.")
     return categorical(at, names).remove_unused_categories()
@@ -259,7 +274,9 @@ def _breaks(x: Any, given: list[float]) -> Any:
         return edges
     count = given[0]
     if not (count.is_integer() and 2 <= count <= _MOST):
-        raise DataError("cut() needs two breaks at least, or a number of intervals from 2 on.")
+        raise DataError(
+            f"cut() needs two breaks at least, or a number of intervals from 2 to {_MOST}."
+        )
     low, high = float(x.min()), float(x.max())
     edges = np.linspace(low, high, int(count) + 1)
     # R moves the outer edges by a thousandth, so that they lie within.
@@ -267,8 +284,9 @@ def _breaks(x: Any, given: list[float]) -> Any:
     return edges
 
 
-def _interval_names(edges: Any, *, include_lowest: bool, right: bool) -> list[str]:
-    digits = next((d for d in range(3, 17) if len({f"{e:.{d}g}" for e in edges}) == len(edges)), 17)
+def _interval_names(edges: Any, least: int, *, include_lowest: bool, right: bool) -> list[str]:
+    tried = range(min(max(least, 1), 17), 17)
+    digits = next((d for d in tried if len({f"{e:.{d}g}" for e in edges}) == len(edges)), 17)
     shown = [("-Inf" if e < 0 else "Inf") if np.isinf(e) else f"{e:.{digits}g}" for e in edges]
     opening, closing = ("(", "]") if right else ("[", ")")
     names = [f"{opening}{a},{b}{closing}" for a, b in pairwise(shown)]

@@ -201,7 +201,7 @@ def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str])
             f"{name}. Make the names text, with data.columns = data.columns.astype(str)."
         )
     if near:
-        hint = f"Did you mean {' or '.join(map(as_written, near))}?"
+        hint = f"Did you mean {' or '.join(map(as_written, dict.fromkeys(near)))}?"
         if _folded(near[0]) == _folded(name) and near[0].casefold() != name.casefold():
             hint += " The two look alike, and are spelled with other Unicode characters."
     else:

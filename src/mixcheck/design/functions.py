@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.design import factors as _factors
+from mixcheck.design import lists as _lists
 from mixcheck.design.elementwise import ELEMENTWISE, Function, Site, plain
 from mixcheck.design.splines import b_spline, cubic_spline, natural_spline, orthogonal_polynomials
 from mixcheck.design.values import (
@@ -39,7 +41,9 @@ def call_function(name: str, site: Site, arguments: list[Value], named: dict[str
         For arguments that it does not take.
     """
     function = FUNCTIONS[name]
-    keywords = {key.replace(".", "_"): value for key, value in named.items()}
+    # Words of Python, such as `from`, have an underscore behind them.
+    spelled = {key: key.replace(".", "_") + "_" * keyword.iskeyword(key) for key in named}
+    keywords = {spelled[key]: value for key, value in named.items()}
     parameters = list(_signature(function).parameters.values())[1:]
     several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if not several:
@@ -53,7 +57,7 @@ def call_function(name: str, site: Site, arguments: list[Value], named: dict[str
         _signature(function).bind(site, *extra, **keywords)
     except TypeError:
         takes = ", ".join(
-            ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name.replace("_", ".")
+            ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name.rstrip("_").replace("_", ".")
             for p in parameters
         )
         hint = (
@@ -145,16 +149,6 @@ def _sd(ddof: int) -> Callable[[Any], Any]:
     return lambda x: math.sqrt(_variance(ddof)(x))
 
 
-def _quantile(site: Site, x: Value, probs: Value) -> Value:
-    share = as_scalar(probs, site.text, "the probability")
-    if "value" not in site.state:
-        if not 0.0 <= share <= 1.0:
-            raise DataError(f"`{site.text}`: the probability must lie between 0 and 1.")
-        site.state["value"] = float(np.quantile(np.ravel(as_number(x, site.text)), share))
-    value: float = site.state["value"]
-    return value
-
-
 # ---- scales, polynomials, splines -----------------------------------------------------------
 
 
@@ -203,7 +197,10 @@ def _count(value: Value, text: str) -> int:
     return int(number)
 
 
-def _poly(site: Site, x: Value, degree: Value = 1.0, raw: Value = False) -> Value:
+def _poly(
+    site: Site, x: Value, degree: Value = 1.0, raw: Value = False, *, simple: Value = False
+) -> Value:
+    as_flag(simple, site.text, "simple")
     values = np.atleast_1d(as_number(x, site.text))
     if isinstance(degree, np.ndarray):
         raise FormulaError(
@@ -352,7 +349,9 @@ def _relevel(site: Site, x: Value, ref: Value) -> Value:
     return _factors.relevel(x, ref, site.state, site.text, site.n)
 
 
-def _interaction(site: Site, *x: Value, sep: Value = ".") -> Value:
+def _interaction(site: Site, *x: Value, sep: Value = ".", drop: Value = True) -> Value:
+    # Combinations that do not occur are left out, whatever R was told: no row has them.
+    as_flag(drop, site.text, "drop")
     if not isinstance(sep, str):
         raise DataError(f"`{site.text}` needs a text in quotes for sep.")
     return _factors.crossed(x, sep, site.text, site.n)
@@ -365,11 +364,15 @@ def _cut(
     labels: Value = None,
     include_lowest: Value = False,
     right: Value = True,
+    dig_lab: Value = 3.0,
+    ordered_result: Value = False,
 ) -> Value:
+    as_flag(ordered_result, site.text, "ordered_result")
     return _factors.cut(
         x, breaks, labels, site.state, site.text,
         include_lowest=as_flag(include_lowest, site.text, "include.lowest"),
         right=as_flag(right, site.text, "right"),
+        digits=_count(dig_lab, site.text),
     )  # fmt: skip
 
 
@@ -408,10 +411,6 @@ def _of_date(name: str) -> Callable[[Any], Any]:
     return part
 
 
-def _list(site: Site, *items: Value) -> Value:
-    return tuple(item for part in items for item in constants(part, site.text))
-
-
 _WHOLES: Final[dict[str, Callable[[Any], Any]]] = {
     "mean": np.mean, "median": np.median, "sd": _sd(1), "var": _variance(1),
     "length": np.size, "len": np.size,
@@ -430,7 +429,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         **{name: _cubic(name) for name in ("cc", "cr", "cs")},
         "np.where": _if_else,
         "ifelse": _if_else,
-        "quantile": _quantile,
+        "quantile": _lists.quantile,
+        "seq": _lists.sequence,
         "I": _same,
         "identity": _same,
         "as.numeric": _as_numeric,
@@ -446,7 +446,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "relevel": _relevel,
         "interaction": _interaction,
         "cut": _cut,
-        "c": _list,
+        "c": _lists.join,
         "center": _center,
         "scale": _scale,
         "standardize": _standardize,

@@ -42,7 +42,6 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
                 "trimws",
                 "sprintf",
                 "signif",
-                "seq",
                 "rep",
                 "weekdays",
                 "quarters",
@@ -56,6 +55,18 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
             ),
             "make a column of it in the data",
         ),
+        **dict.fromkeys(
+            ("ave", "tapply", "aggregate", "demean"),
+            "means of groups are a column of the data, as "
+            "data.groupby('g')['x'].transform('mean') makes it",
+        ),
+        **dict.fromkeys(
+            ("rnorm", "runif", "rbinom", "rpois", "sample", "jitter"),
+            "random numbers are a column of the data, so that they stay what they are",
+        ),
+        "findInterval": "write cut(x, c(-Inf, a, b, Inf), right=FALSE)",
+        "is.element": "write x %in% c(1, 2)",
+        "between": "write x >= a & x <= b",
         **dict.fromkeys(("cbind", "rbind"), "cbind(k, n - k) is a response, and stands left of ~"),
         **dict.fromkeys(("ar1", "cs1", "ou", "mat", "toep"), "write (1 + x | g) or ar1(0 + t | g)"),
         **dict.fromkeys(("julian", "date"), "write days(date), the days since 1970"),

@@ -72,4 +72,7 @@ def require_functions(
                 f"`{name}` cannot be read: methods of a column are not called in a formula; write "
                 f"{last}({first}) if there is that function, or make a column of it in the data."
             )
-        raise UnknownColumnError(unknown_name(name, list(columns), known))
+        raise UnknownColumnError(
+            f"{unknown_name(name, list(columns), known)} A function of your own is given by name, "
+            f"context={{'{name}': ..}}, and what looks at other rows is a column of the data."
+        )

@@ -10,6 +10,7 @@ from mixcheck.design.formula import time_of
 from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.parts import Part, read_expression, read_part, read_times
 from mixcheck.design.terms import render_factor
+from mixcheck.errors import FormulaError
 
 __all__ = ["Plan", "plan_formula"]
 
@@ -88,4 +89,23 @@ def plan_formula(formula: ModelFormula) -> Plan:
                 read_part(term.effects) if times is None else read_times(render_factor(times))
             )
             groups.append(term.group)
+    _require_other_predictors(response, {name: parts[name] for name, _ in formula.predictors})
     return Plan(response, parts, tuple(dict.fromkeys(groups)))
+
+
+def _require_other_predictors(response: dict[str, Part], fixed: dict[str, Part]) -> None:
+    """Refuse the response as a term of its own predictors, which R leaves out with a warning.
+
+    Raises
+    ------
+    FormulaError
+    """
+    if len(response) != 1:
+        return
+    (left,) = (part.expression for part in response.values())
+    for part in fixed.values():
+        if any(term.factors == (left,) for term in part.terms):
+            raise FormulaError(
+                f"The response `{next(iter(response.values())).text}` stands among the predictors "
+                "too, and would predict itself; leave it out on the right of `~`."
+            )

@@ -1,7 +1,8 @@
-"""Levels that are one word in several spellings: with other capitals, blanks or accents."""
+"""Levels that are one word in several spellings: other capitals, blanks, accents or signs."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -17,23 +18,34 @@ __all__ = ["find_variants", "plain_spelling", "spelling_hint", "variant_notes", 
 # A factor with more levels than this is one of identifiers, and looking at all of them costs.
 _MOST_LEVELS: Final = 20_000
 _SHOWN_WORDS: Final = 3
+# Signs that printing has in several kinds.
+_SIGNS: Final = {ord(c): "-" for c in "\u2010\u2011\u2012\u2013\u2014\u2212"} | {
+    ord(c): "'" for c in "\u2018\u2019\u201b\u2032\u0060\u00b4"
+}
+# A hyphen or an underscore between words; in codes, such as a-1 and N_P, it tells them apart.
+_JOINED: Final = re.compile(r"(?<=[^\W\d_]{3})[-_](?=[^\W\d_]{3})")
+_WHOLE: Final = re.compile(r"(\d+)\.0+")
 
 
 @lru_cache(maxsize=4096)
 def plain_spelling(text: str) -> str:
     """A text without what often differs by mistake: capitals, blanks, accents, invisible marks.
 
+    So are kinds of dashes and quotes, a hyphen between words, and ``.0`` behind a number.
+
     Examples
     --------
-    >>> plain_spelling(" Forêt"), plain_spelling("FORET")
-    ('foret', 'foret')
+    >>> plain_spelling(" Forêt"), plain_spelling("FORET"), plain_spelling("north-west")
+    ('foret', 'foret', 'northwest')
     """
+    text = text.translate(_SIGNS)
     if not text.isascii():
         folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         text = "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
-    words = text.lower().split()
+    words = _JOINED.sub(" ", text.lower()).split()
     if len(words) == 1:
-        return words[0]
+        whole = _WHOLE.fullmatch(words[0])
+        return words[0] if whole is None else whole[1]
     # A blank between digits parts two numbers; beside letters it is a matter of style.
     return ("" if any(c.isalpha() for c in text) else " ").join(words)
 
@@ -87,8 +99,8 @@ def _note(name: str, groups: list[tuple[str, ...]]) -> str:
     told = "; ".join(", ".join(map(shown, group)) for group in groups[:_SHOWN_WORDS])
     more = f"; and {len(groups) - _SHOWN_WORDS} more" if len(groups) > _SHOWN_WORDS else ""
     return (
-        f"Levels of `{name}` differ by capitals, blanks or accents only, and count as different: "
-        f"{told}{more}. If they are one, merge them before, such as with "
+        f"Levels of `{name}` differ by capitals, blanks, accents or signs only, and count as "
+        f"different: {told}{more}. If they are one, merge them before, such as with "
         f"data[{name!r}]{_merging(groups)}."
     )
 

@@ -74,3 +74,56 @@ def test_hessian_of_many_effects(monkeypatch):
     (fewer, one), (more, two) = errors
     assert fewer < more
     np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def _nearly_one_row_each(seed: int) -> dict[str, np.ndarray]:
+    """24 rows in 20 groups, and in four others."""
+    rng = np.random.default_rng(seed)
+    g = rng.permutation(np.concatenate([np.arange(20), rng.integers(0, 20, 4)]))
+    h = rng.integers(0, 4, 24)
+    x = rng.normal(size=24)
+    return {"y": x + rng.normal(size=24), "x": x, "g": g, "h": h}
+
+
+@pytest.mark.parametrize(("seed", "reml"), [(64, True), (65, False)])
+def test_an_optimum_beside_the_limit_without_residuals(seed: int, *, reml: bool) -> None:
+    """With hardly more rows than levels the likelihood may be finite without a residual variance.
+
+    An optimum with one that is higher is the estimate. With Lambda times t, t from 1 to 1e4, and
+    the residual variance divided by t^2, the dense likelihood comes to that limit.
+    """
+    data = _nearly_one_row_each(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.BoundaryWarning)
+        whole = mc.glmm("y ~ x + (1 | g) + (x | h)", data, reml=reml)
+        parts = [mc.glmm(f"y ~ x + {t}", data, reml=reml) for t in ("(1 | g)", "(x | h)")]
+    assert whole.converged
+    assert all(whole.llf >= part.llf - 1e-9 for part in parts)
+    X = np.column_stack([np.ones(24), data["x"]])
+    one, other = (np.equal.outer(data[k], data[k]).astype(float) for k in "gh")
+    other = other * (1.0 + np.outer(data["x"], data["x"]))
+
+    def dense(V: np.ndarray) -> float:
+        inverse = np.linalg.inv(V)
+        information = X.T @ inverse @ X
+        rest = data["y"] - X @ np.linalg.solve(information, X.T @ inverse @ data["y"])
+        out = np.linalg.slogdet(V)[1] + rest @ inverse @ rest + 24 * np.log(2 * np.pi)
+        if reml:
+            out += np.linalg.slogdet(information)[1] - 2 * np.log(2 * np.pi)
+        return float(-0.5 * out)
+
+    at_limit = max(
+        dense(a * one + b * other + 1e-10 * np.eye(24))
+        for a in np.geomspace(0.01, 4.0, 25)
+        for b in np.geomspace(0.001, 4.0, 25)
+    )
+    assert whole.llf > at_limit
+
+
+def test_no_residual_variance_is_told_as_such() -> None:
+    """Where the likelihood is finite and largest without a residual variance the error says so."""
+    data = _nearly_one_row_each(9)
+    effects = len(set(data["g"])) + 2 * len(set(data["h"]))
+    message = f"where the residual variance is zero: {effects} random effects for 24 rows"
+    with pytest.raises(mc.ConvergenceError, match=message):
+        mc.glmm("y ~ x + (1 | g) + (x | h)", data, reml=True)

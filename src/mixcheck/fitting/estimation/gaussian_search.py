@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.gaussian_ends import (
+    NothingLeft,
+    explain_nothing_left,
+    is_next_to_nothing,
+    is_steep,
+    reproduces,
+    reproduces_anything,
+)
 from mixcheck.fitting.estimation.gaussian_start import (
     least_deviations,
     restart,
@@ -32,7 +39,6 @@ from mixcheck.fitting.likelihood.profiled_deviance import (
 from mixcheck.fitting.likelihood.profiled_jointly import (
     average_information,
     evaluate_jointly,
-    least_residual,
 )
 from mixcheck.fitting.likelihood.profiled_levels import Levels, evaluate_levels
 
@@ -58,25 +64,21 @@ _TINY = 1e-4
 # Residuals of this many times the rounding of the response are nothing.
 _ROUNDING = 8.0
 # Shares of the sum of squares below which the search has no digits left, for several effects
-# of a level and for several factors; the solver of least squares reaches the last.
+# of a level and for several factors.
 _LOST_VECTOR = 1e-15
 _LOST_SEVERAL = 1e-11
-_SOLVED = 1e-13
-# A share of the sum of squares below which it is asked whether anything need be left at all.
-_NEXT_TO_NOTHING = 1e-6
+# Where random effects leave nothing over, the search begins again from deviations of this size,
+# relative to the residual one, and from this share of those of the moments.
+_SMALL = 0.3
+_SHARE = 0.1
+# Another optimum is better than the limit by more than this, in units of the deviance.
+_BETTER = 1e-3
 # Step of the differences of the gradient, in standard errors, over two pairs of points; over one
 # where random effects are many, so that the deviance is all but quadratic within a few steps.
 _STEP = 0.01
 _STENCIL = ((1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
 _ONE_PAIR = ((1.0, 0.5),)
 _MANY_EFFECTS = 1_000
-
-
-_EXACT_BY_GROUPS = (
-    "the model reproduces the responses exactly with its random effects, so the residual variance "
-    "tends to zero and the likelihood is unbounded; leave out the grouping factor within which the "
-    "response does not vary, or write a simpler random term"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ def find_optimum(
     Raises
     ------
     ConvergenceError
-        If the random effects leave nothing over.
+        If the random effects leave nothing over, and no other optimum is better.
     """
     least = [least_deviations(w) for w in deviance.products.diagonals]
     if previous is None:
@@ -127,28 +129,52 @@ def find_optimum(
         roots = restart(problem, deviance, previous, least)
     levels, chart = Levels(deviance), Chart(problem.terms)
     search = Search(deviance, _evaluator(levels), chart)
-    if len(deviance.sizes) > 1:
-        found, count = _search_jointly(search, roots)
-    elif not roots:
-        return _search(search, roots)
-    else:
-        root, scored = start_by_scoring(levels, chart, roots[0], least[0])
-        found, count = _search(search, [root])
-        count += scored
-    _require_residuals(deviance, found)
-    return found, count
+    go = _search_jointly if len(deviance.sizes) > 1 else _search
+    if not roots:
+        return go(search, roots)
+    scored = 0
+    try:
+        starts = roots
+        if len(roots) == 1:
+            root, scored = start_by_scoring(levels, chart, roots[0], least[0])
+            starts = [root]
+        found, count = go(search, starts)
+        if not (is_next_to_nothing(deviance, found) and reproduces(deviance)):
+            return found, count + scored
+        end, count = found, count + scored
+    except NothingLeft as stopped:
+        end, count = stopped.profile, scored
+    other, used = _with_residuals(search, go, roots, end)
+    if other is None:
+        raise explain_nothing_left(problem, deviance)
+    return other, count + used
 
 
-def _require_residuals(deviance: ProfiledDeviance, found: Profile) -> None:
-    """Refuse an end on the way to no residual variance, where there is nothing to stop it.
+def _with_residuals(
+    search: Search,
+    go: Callable[[Search, list[FloatArray]], tuple[Profile, int]],
+    roots: list[FloatArray],
+    end: Profile,
+) -> tuple[Profile | None, int]:
+    """An optimum with a residual variance that is better than the limit without one, if any.
 
-    Random slopes in the response itself leave nothing over, however large their variance: the
-    deviance falls without bound, and where a search stops on its way is an accident of rounding.
+    With nearly as many levels as rows the likelihood may be finite at either place, or have no
+    bound where a covariance is turned towards the response: then the largest local maximum. Random
+    slopes in the response itself leave nothing over, however large their variance, and have none.
     """
-    if found.square > _NEXT_TO_NOTHING * deviance.products.weights.total:
-        return
-    if least_residual(deviance) <= max(_ROUNDING * deviance.moments.noise, _SOLVED):
-        raise ConvergenceError(_EXACT_BY_GROUPS)
+    best, count = None, 0
+    if not (math.isfinite(end.deviance) and reproduces_anything(search.deviance)):
+        return None, 0
+    bound = math.inf if is_steep(end) else end.deviance - _BETTER
+    for start in ([_SHARE * root for root in roots], [_SMALL * np.eye(len(r)) for r in roots]):
+        try:
+            found, used = go(search, start)
+        except NothingLeft:
+            continue
+        count += used
+        if found.deviance < bound and not is_next_to_nothing(search.deviance, found):
+            best, bound = found, found.deviance
+    return best, count
 
 
 def _evaluator(levels: Levels) -> Callable[[Entries, FloatArray], Profile]:
@@ -203,7 +229,7 @@ def _first(search: Search, roots: list[FloatArray]) -> tuple[Profile, int]:
         if math.isfinite(here.deviance):
             return here, count
         roots = [0.3 * root for root in roots]
-    raise _explain_exact(search.deviance)
+    raise NothingLeft(here)
 
 
 def _floor(deviance: ProfiledDeviance) -> float:
@@ -212,18 +238,6 @@ def _floor(deviance: ProfiledDeviance) -> float:
     sizes = deviance.sizes
     lost = _LOST_SEVERAL if len(sizes) > 1 else _LOST_VECTOR if sizes and sizes[0] > 1 else 0.0
     return max(rounding, lost) * deviance.products.weights.total
-
-
-def _explain_exact(deviance: ProfiledDeviance) -> ConvergenceError:
-    """The error of a model that leaves nothing over, or next to nothing."""
-    least = least_residual(deviance)
-    if least <= max(_ROUNDING * deviance.moments.noise, _SOLVED):
-        return ConvergenceError(_EXACT_BY_GROUPS)
-    return ConvergenceError(
-        f"fixed and random effects together leave {least:.0e} of the deviation that the fixed "
-        "effects leave, which is too little to be told from rounding in this model; leave out a "
-        "grouping factor or a random slope within which the response hardly varies"
-    )
 
 
 def _descend(search: Search, here: Profile) -> tuple[Profile, int]:
@@ -240,7 +254,7 @@ def _descend(search: Search, here: Profile) -> tuple[Profile, int]:
             break
         here = after
         if here.square < floor:
-            raise _explain_exact(search.deviance)
+            raise NothingLeft(here)
     return here, count
 
 
@@ -384,7 +398,7 @@ def _descend_jointly(search: Search, here: Profile) -> tuple[Profile, int]:
             inverse = metric
             continue
         if after.square < floor:
-            raise _explain_exact(search.deviance)
+            raise NothingLeft(after)
         inverse = update_inverse(inverse, after.theta - here.theta, after.gradient - here.gradient)
         here = after
     return here, count
