@@ -171,7 +171,7 @@ def test_storage_changes_nothing(storage: str) -> None:
     plain = table()
     stored = plain.astype({"i": STORAGES[storage], "j": STORAGES[storage]})
     for text in ARITHMETIC:
-        formula = parse_formula(f"I(i * j) ~ {text}", dispersion="~ 1")
+        formula = parse_formula(f"I(j * i) ~ {text}", dispersion="~ 1")
         one = build_design(formula, plain, ratio_is_trials=False)
         two = build_design(formula, stored, ratio_is_trials=False)
         assert one.predictors[0].columns == two.predictors[0].columns, text
@@ -186,7 +186,7 @@ def test_storage_of_truth_values(storage: Any) -> None:
     """Truth values in every storage are factors, and 0 and 1 in arithmetic."""
     stored = table().astype({"b": storage, "l": storage})
     for text in ("b", "0 + b", "b * l", "0 + b:f", "I(b + l)", "I(b - l)", "I(!b)", "(0 + b | f)"):
-        formula = parse_formula(f"I(b + l) ~ {text}", dispersion="~ 1")
+        formula = parse_formula(f"I(l + b) ~ {text}", dispersion="~ 1")
         one = build_design(formula, table(), ratio_is_trials=False)
         two = build_design(formula, stored, ratio_is_trials=False)
         assert one.predictors[0].columns == two.predictors[0].columns, text
