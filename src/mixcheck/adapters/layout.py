@@ -14,12 +14,12 @@ from mixcheck.alignment import align_rows, is_labelled, label_places, read_array
 from mixcheck.errors import DataError, OptionError
 from mixcheck.options import require_choice, shown
 
-__all__ = ["finite_numbers", "stack_draws"]
+__all__ = ["SAMPLE_AXES", "finite_numbers", "stack_draws"]
 
 AnyArray: TypeAlias = NDArray[Any]
 
 # Names of the axes along which programs of the ArviZ family repeat a response.
-_SAMPLE_AXES: Final = ("chain", "draw", "sample", "__sample__")
+SAMPLE_AXES: Final = ("chain", "draw", "sample", "__sample__")
 # Squares of larger numbers, of which variances are made, are no floats.
 _LARGEST: Final = 1e150
 _GROUP: Final = "posterior_predictive"
@@ -132,7 +132,7 @@ def _groups(draws: Any) -> tuple[str, ...]:
 def _is_labelled_array(draws: Any) -> bool:
     dims: Any = getattr(draws, "dims", None)
     named = isinstance(dims, tuple) and hasattr(draws, "transpose") and not is_labelled(draws)
-    return named and any(axis in _SAMPLE_AXES for axis in dims)
+    return named and any(axis in SAMPLE_AXES for axis in dims)
 
 
 def _observations(variable: Any) -> int:
@@ -141,13 +141,13 @@ def _observations(variable: Any) -> int:
         shape = np.shape(read_array(variable, "draws"))
         return shape[-1] if len(shape) > 1 else 1
     sizes = zip(variable.dims, variable.shape, strict=True)
-    return math.prod(size for axis, size in sizes if axis not in _SAMPLE_AXES)
+    return math.prod(size for axis, size in sizes if axis not in SAMPLE_AXES)
 
 
 def _of_labelled_array(draws: Any, n: int) -> AnyArray:
     """An xarray array: every axis of chains and draws is one of draws."""
-    repeated = [axis for axis in draws.dims if axis in _SAMPLE_AXES]
-    others = [axis for axis in draws.dims if axis not in _SAMPLE_AXES]
+    repeated = [axis for axis in draws.dims if axis in SAMPLE_AXES]
+    others = [axis for axis in draws.dims if axis not in SAMPLE_AXES]
     if _observations(draws) != n:
         raise DataError(
             f"draws has the axes {', '.join(map(str, draws.dims))} of sizes "

@@ -10,7 +10,11 @@ from mixcheck.port import register_adapter
 
 __all__ = ["ADAPTERS"]
 
-ADAPTERS: Final = {"statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result"}
+ADAPTERS: Final = {
+    "statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result",
+    "arviz": "mixcheck.adapters.inference_data:port_of_inference",
+    "xarray": "mixcheck.adapters.inference_data:port_of_inference",
+}
 """By package: module and function that make a port of its objects."""
 
 

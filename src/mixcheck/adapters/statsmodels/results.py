@@ -13,6 +13,7 @@ import pandas as pd
 from mixcheck.adapters.regression import Regression, Rows
 from mixcheck.adapters.statsmodels.counts import adapt_binary, adapt_count, adapt_inflated
 from mixcheck.adapters.statsmodels.glm import adapt_glm, adapt_linear
+from mixcheck.adapters.statsmodels.mixed import port_of_mixed
 from mixcheck.adapters.statsmodels.recipe import Adapted, estimates_of
 from mixcheck.adapters.statsmodels.shares import adapt_beta, adapt_ordered
 from mixcheck.errors import OptionError
@@ -35,6 +36,7 @@ MODELS: Final[dict[str, Callable[[Any], Adapted]]] = {
 }
 """What reads the results of each class of models."""
 
+_MIXED: Final = "MixedLM"
 _DRAWS: Final = "draw responses from it and write mixcheck.from_draws(observed, draws)"
 
 
@@ -44,7 +46,7 @@ def port_of_result(result: Any) -> Any:
     Parameters
     ----------
     result : result of statsmodels
-        Of one of the models in `MODELS`, with its data.
+        Of one of the models in `MODELS` or of a `MixedLM`, with its data.
 
     Raises
     ------
@@ -70,9 +72,11 @@ def port_of_result(result: Any) -> Any:
     if name is None:
         raise OptionError(
             f"{type(model).__name__} of statsmodels is not among the models that are checked as "
-            f"they are: {', '.join(MODELS)}; {_DRAWS}"
+            f"they are: {', '.join((*MODELS, _MIXED))}; {_DRAWS}"
         )
     _require_whole(result, own)
+    if name == _MIXED:
+        return port_of_mixed(result, read_rows(model), _formula(model))
     adapted = MODELS[name](result)
     rows = read_rows(model)
     facts = state(result, adapted)
@@ -85,7 +89,7 @@ def _known_class(model: Any) -> str | None:
     """Name of the class that is read; that of a subclass made elsewhere counts as its parent's."""
     for kind in type(model).__mro__:
         if kind.__module__.partition(".")[0] == "statsmodels":
-            return kind.__name__ if kind.__name__ in MODELS else None
+            return kind.__name__ if kind.__name__ in (*MODELS, _MIXED) else None
     return None
 
 

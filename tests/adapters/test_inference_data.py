@@ -1,0 +1,104 @@
+"""Results of bambi and PyMC as ArviZ keeps them: found by the names of their groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mixcheck.adapters.inference_data import port_of_inference
+from mixcheck.errors import DataError
+from mixcheck.testing import check_model_port
+
+N = 24
+
+
+@dataclass
+class _Variable:
+    """As much of an xarray array as is asked for."""
+
+    values: np.ndarray
+    dims: tuple[str, ...]
+    coords: dict = field(default_factory=dict)
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    def transpose(self, *dims):
+        order = [self.dims.index(axis) for axis in dims]
+        return _Variable(self.values.transpose(order), dims, self.coords)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype=dtype)
+
+
+def _rng():
+    return np.random.default_rng(3)
+
+
+def _parts(draws=("chain", "draw", "obs"), name="y"):
+    rng = _rng()
+    coords = {"obs": _Variable(np.arange(N), ("obs",))}
+    shape = {"chain": 2, "draw": 60, "obs": N}
+    sampled = rng.poisson(3.0, [shape[axis] for axis in draws])
+    return {
+        "posterior_predictive": {name: _Variable(sampled, draws)},
+        "observed_data": {name: _Variable(rng.poisson(3.0, N), ("obs",), coords)},
+        "constant_data": {
+            "x": _Variable(rng.normal(size=N), ("obs",)),
+            "knots": _Variable(np.zeros(4), ("knot",)),
+        },
+    }
+
+
+def _stored(parts):
+    return {name: SimpleNamespace(data_vars=variables) for name, variables in parts.items()}
+
+
+def test_the_response_is_found_by_its_name():
+    """Draws of all chains, the observed response, coordinates and data as columns."""
+    model = port_of_inference(_stored(_parts()))
+    assert model.available == 120
+    assert model.name == "y"
+    assert list(model.frame.columns) == ["y", "obs", "x"]
+    check_model_port(lambda: port_of_inference(_stored(_parts())))
+
+
+def test_axes_are_stacked_by_their_names():
+    """Wherever chains, draws and observations stand, a draw is one data set."""
+    model = port_of_inference(_stored(_parts(("obs", "chain", "draw"))))
+    parts = _parts(("obs", "chain", "draw"))
+    expected = parts["posterior_predictive"]["y"].values.reshape(N, 120).T
+    np.testing.assert_array_equal(model.pool[1:], expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.pop("posterior_predictive"), "sample_posterior_predictive"),
+        (lambda p: p.pop("observed_data"), r"from_draws\(observed, idata\)"),
+        (
+            lambda p: p["observed_data"].update(z=p["observed_data"].pop("y")),
+            "must share one response, and share none",
+        ),
+        (
+            lambda p: [p[g].update(z=p[g]["y"]) for g in ("observed_data", "posterior_predictive")],
+            "share y, z",
+        ),
+        (
+            lambda p: p["posterior_predictive"].update(
+                y=_Variable(np.zeros((2, 60, 5)), ("chain", "draw", "obs"))
+            ),
+            "draw for the rows that were observed",
+        ),
+    ],
+)
+def test_what_is_missing_is_told(change, message):
+    """One sentence on what lacks and what to write."""
+    parts = _parts()
+    change(parts)
+    with pytest.raises(DataError, match=message):
+        port_of_inference(_stored(parts))
