@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.estimation import sizes
+from mixcheck.fitting.likelihood.problem import arrange
 
 
 def _crossed(levels: int, rows: int) -> pd.DataFrame:
@@ -35,7 +37,7 @@ def test_crossed_factors_beyond_all_patience(monkeypatch):
     """With memory enough the hours of work are named."""
     monkeypatch.setattr(sizes, "available_memory", lambda: None)
     with pytest.raises(mc.DesignError, match=r"GB of memory and some \d+ hours of work"):
-        mc.glmm("y ~ 1 + (1 | g) + (1 | h)", _crossed(40_000, 100_000), family="poisson")
+        mc.glmm("y ~ 1 + (1 | g) + (1 | h)", _crossed(40_000, 400_000), family="poisson")
 
 
 @pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
@@ -74,3 +76,20 @@ def test_draws_that_have_no_room() -> None:
         fit.simulate(2**64 - 1)
     with pytest.raises(mc.OptionError, match=r"draws=1000.* GB of memory"):
         fit.simulate(10**400)
+
+
+def test_levels_that_meet_few_others(monkeypatch):
+    """What counts is the matrix that is left, not all levels of the smaller factor."""
+    rng = np.random.default_rng(3)
+    g, h = rng.integers(0, 6000, 9000), rng.integers(0, 5000, 9000)
+    data = pd.DataFrame({"g": g, "h": h, "y": rng.poisson(1.0, g.size)})
+    formula = parse_formula("y ~ 1 + (1 | g) + (1 | h)")
+    design = build_design(formula, data, ratio_is_trials=False)
+    problem = arrange(design, mc.families.Poisson())
+    left = problem.latent.plan.core.size
+    assert left < 0.2 * problem.latent.schur_size
+    monkeypatch.setattr(sizes, "available_memory", lambda: 8.0 * 10 * left**2)
+    sizes.require_possible(problem)
+    monkeypatch.setattr(sizes, "available_memory", lambda: 8.0 * 8 * left**2)
+    with pytest.raises(mc.DesignError, match="GB of memory"):
+        sizes.require_possible(problem)

@@ -39,9 +39,10 @@ def require_possible(problem: Problem) -> None:
     DesignError
         With the size in GB, or the hours.
     """
-    size = problem.latent.schur_size
-    if size <= _SMALL:
+    latent = problem.latent
+    if latent.schur_size <= _SMALL:
         return
+    size = latent.plan.core.size if latent.sparse else latent.schur_size
     need, have = 8.0 * _COPIES * size**2, available_memory()
     if have is not None and need > have:
         raise DesignError(
