@@ -16,37 +16,37 @@ from mixcheck.fitting.latent.roots import (
     Root,
     RootOfCopies,
     TiedRoot,
-    covariances_of_effects,
     scale,
     spread,
     units_of,
     whiten_effects,
 )
 from mixcheck.fitting.likelihood.copies import Copies
-from mixcheck.fitting.likelihood.mode import Mode, System, build_system, predictors
-from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.fitting.likelihood.mode import Mode, predictors
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.posterior import draw_posterior
+from mixcheck.fitting.predictive.transforms import (
+    CopyTransform,
+    Known,
+    KnownNormal,
+    Transforms,
+    known_spread,
+)
 from mixcheck.options import require_choice
 from mixcheck.port import (
     CONDITIONINGS,
     Conditioning,
     DataView,
-    FoundTransform,
-    ProbabilityTransform,
 )
 from mixcheck.predictive import (
     ConditionalDistribution,
     Distribution,
     MarginalDistribution,
-    known_normal,
-    probability_transform,
     quantile_residuals,
 )
-from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "Viewpoint",
-    "known_spread",
     "make_views",
     "name_terms",
     "observe",
@@ -54,16 +54,11 @@ __all__ = [
     "respond",
     "see_modes",
     "see_with",
-    "system_at",
 ]
 
 # Times that levels outside the domain of a link are drawn again; at first with all that they meet.
 _MOST_DRAWS = 500
 _WHOLE_DRAWS = 100
-# Nodes in each coordinate of the predictors of a row, by how many have random effects.
-_NODES = {1: 7, 2: 4}
-# Three nodes are exact to the fifth moment, and where rows are many each says little.
-_FEW, _MANY_ROWS = 3, 20_000
 
 
 Kept = TypeVar("Kept")
@@ -230,50 +225,6 @@ def observe(
     return seen
 
 
-def known_spread(
-    problem: Problem, roots: Sequence[Root], systems: Sequence[System]
-) -> Callable[[], FloatArray]:
-    """How well the predictors of each row are known given the data, when it is asked for.
-
-    Parameters
-    ----------
-    problem : Problem
-        Of each system.
-    roots : sequence of Root
-    systems : sequence of System
-        Of data sets that stand one after another.
-
-    Returns
-    -------
-    callable
-        To (k, k, n) for n rows of all data sets: ``z_a' Lambda H^-1 Lambda' z_b`` of the k
-        predictors with random effects.
-    """
-
-    def find() -> FloatArray:
-        each = [_covariance_of_rows(problem, roots, system) for system in systems]
-        return each[0] if len(each) == 1 else np.concatenate(each, axis=2)
-
-    return find
-
-
-def system_at(view: Viewpoint, u: Sequence[FloatArray]) -> System | None:
-    """The observed system at some random effects; None if it is not positive definite."""
-    problem, eta = view.problem, view.eta(u)
-    second = {key: -value for key, value in problem.derivatives(eta, 2).second.items()}
-    return build_system(problem, view.roots, Curvature(second, {}), observed=True)
-
-
-def _covariance_of_rows(problem: Problem, roots: Sequence[Root], system: System) -> FloatArray:
-    random = problem.latent.random_predictors
-    entries = covariances_of_effects(roots, system.factorization.inverse_entries())
-    out = np.zeros((len(random), len(random), problem.n))
-    for (a, b), leverage in problem.latent.leverages(entries).items():
-        j, k = random.index(a), random.index(b)
-        out[j, k] = out[k, j] = leverage
-    return out
-
-
 def make_views(
     view: Viewpoint,
     modes: Sequence[FloatArray],
@@ -315,7 +266,7 @@ class AtModes:
         The same predictors.
     masses : _Masses or None
         Probabilities of values at the modes; None without any.
-    transform : _Transform
+    transform : Transforms
         Where the responses stand given the data.
     levels : mapping of str to list of (m, q)
         The modes of each copy by term.
@@ -326,7 +277,7 @@ class AtModes:
     rates: _Rates
     eta: tuple[FloatArray, ...]
     masses: _Masses | None
-    transform: _Transform
+    transform: Transforms
     levels: Mapping[str, list[FloatArray]]
 
 
@@ -352,7 +303,7 @@ def see_modes(
     effects = [scale(root, part) for root, part in zip(view.roots, modes, strict=True)]
     named = name_effects(problem, effects)
     levels = {name: np.split(values, copies) for name, values in named.items()}
-    transform = _Transform(problem, copies, _KnownNormal(problem, at_mode, spread))
+    transform = Transforms(problem, copies, KnownNormal(problem, at_mode, spread))
     rates = _Rates(at_mode, problem, copies)
     return AtModes(copies, ordered, rates, at_mode, masses, transform, levels)
 
@@ -388,7 +339,7 @@ def see_with(
     levels = {name: np.split(values, copies) for name, values in effects.items()}
     transform = at_modes.transform
     if conditioning != "posterior":
-        transform = _Transform(problem, copies, _Known(distribution))
+        transform = Transforms(problem, copies, Known(distribution))
     masses, mode_masses = None, at_modes.masses
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
@@ -396,7 +347,7 @@ def see_with(
         yield DataView(
             **{name: values[k] for name, values in (*at_modes.rows.items(), *rows.items())},
             effects={name: values[k] for name, values in levels.items()},
-            transform=_CopyTransform(transform, k),
+            transform=CopyTransform(transform, k),
             probability=None if masses is None else _CopyMasses(masses, k),
             mode_probability=None if mode_masses is None else _CopyMasses(mode_masses, k),
             predictors=_CopyRows(at_modes.rates.predictors, k, family.predictors),
@@ -431,78 +382,6 @@ class _CopyMasses:
     def __call__(self, k: float) -> FloatArray:
         masses: FloatArray = self.masses(k)[self.copy]
         return masses
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """A distribution of which nothing is averaged over."""
-
-    distribution: Distribution
-
-    def __call__(self) -> tuple[FloatArray, Sequence[Distribution]]:
-        return np.ones(1), [self.distribution]
-
-
-@dataclass(frozen=True, eq=False)
-class _KnownNormal:
-    """Distributions given predictors that are normal around their values at the modes."""
-
-    problem: Problem
-    eta: tuple[FloatArray, ...]
-    spread: Callable[[], FloatArray]
-
-    def __call__(self) -> tuple[FloatArray, Sequence[Distribution]]:
-        problem, size = self.problem, self.problem.data.size
-        random = problem.latent.random_predictors
-        if not random:
-            return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
-        count = _FEW if problem.n > _MANY_ROWS else _NODES.get(len(random), _FEW)
-        return known_normal(problem.family, self.eta, random, self.spread(), size, count)
-
-
-@dataclass(frozen=True, eq=False)
-class _Transform:
-    """Where the responses of each copy stand, in the order of the design; found once."""
-
-    problem: Problem
-    copies: int
-    given: Callable[[], tuple[FloatArray, Sequence[Distribution]]]
-    known: list[ProbabilityTransform] = field(default_factory=list)
-
-    def __call__(self) -> ProbabilityTransform:
-        if not self.known:
-            self.known.append(self._find())
-        return self.known[0]
-
-    def __reduce__(self) -> tuple[type[FoundTransform], tuple[ProbabilityTransform]]:
-        return FoundTransform, (self(),)
-
-    def _find(self) -> ProbabilityTransform:
-        """Arrays (J, copies, n)."""
-        weights, distributions = self.given()
-        with may_overflow():
-            each = [probability_transform(one, self.problem.data.y) for one in distributions]
-        below, mass, scores = (self._of_copies(parts) for parts in zip(*each, strict=True))
-        return ProbabilityTransform(below, mass, scores, weights)
-
-    def _of_copies(self, parts: Sequence[FloatArray]) -> FloatArray:
-        size = len(parts), self.copies, -1
-        return np.stack([self.problem.to_design(part) for part in parts]).reshape(size)
-
-
-@dataclass(frozen=True, eq=False)
-class _CopyTransform:
-    """Where the responses of one copy stand, (J, n)."""
-
-    transform: Callable[[], ProbabilityTransform]
-    copy: int
-
-    def __call__(self) -> ProbabilityTransform:
-        whole = self.transform()
-        below, mass, scores = (
-            part[:, self.copy] for part in (whole.below, whole.mass, whole.scores)
-        )
-        return ProbabilityTransform(below, mass, scores, whole.weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,11 @@ from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
-    known_spread,
     make_views,
     observe,
     require_conditioning,
     see_modes,
     see_with,
-    system_at,
 )
 from mixcheck.fitting.predictive.posterior import (
     Peak,
@@ -36,6 +34,7 @@ from mixcheck.fitting.predictive.posterior import (
     join_levels,
     sweep_copies,
 )
+from mixcheck.fitting.predictive.transforms import known_spread, system_at
 from mixcheck.port import Conditioning, DataView
 
 __all__ = ["Seen", "observe_many"]
@@ -160,7 +159,7 @@ def _spread_of(
     def find() -> FloatArray:
         whole = None
         if not joined.problem.latent.schur_factors:
-            whole = system_at(joined, u)
+            whole = system_at(joined.problem, joined.roots, joined.eta(u))
         if whole is not None:
             return known_spread(joined.problem, joined.roots, [whole])()
         each = [known_spread(f.view.problem, f.mode.roots, [f.mode.system])() for f in fits]

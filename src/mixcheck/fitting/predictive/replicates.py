@@ -31,12 +31,11 @@ from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
-    known_spread,
     make_views,
     require_conditioning,
     respond,
-    system_at,
 )
+from mixcheck.fitting.predictive.transforms import known_spread, system_at
 from mixcheck.port import Conditioning, DataView
 
 __all__ = ["Replica", "replicate", "replicate_many"]
@@ -186,7 +185,7 @@ def _spread_of(
         rows = slice(k * n, (k + 1) * n)
         alone = Viewpoint(view.problem.with_data(data.rows(rows)), view.psi)
         u = [np.split(part, copies, axis=1)[k] for part in modes]
-        system = system_at(alone, u)
+        system = system_at(alone.problem, alone.roots, alone.eta(u))
         if system is None:
             k = len(view.problem.latent.random_predictors)
             return np.zeros((k, k, n))
@@ -195,7 +194,7 @@ def _spread_of(
     def find() -> FloatArray:
         whole = None
         if copies == 1 or not joined.problem.latent.schur_factors:
-            whole = system_at(joined, modes)
+            whole = system_at(joined.problem, joined.roots, joined.eta(modes))
         if whole is not None:
             return known_spread(joined.problem, joined.roots, [whole])()
         return np.concatenate([of_one(k) for k in range(copies)], axis=2)

@@ -1,0 +1,153 @@
+"""Where responses stand in their distributions, with what the data say of their predictors.
+
+Given the data the predictors of a row are as good as normal around their values at the modes, with
+the covariances ``z_a' Lambda H^-1 Lambda' z_b``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.roots import Root, covariances_of_effects
+from mixcheck.fitting.likelihood.mode import System, build_system
+from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.port import FoundTransform, ProbabilityTransform
+from mixcheck.predictive import (
+    ConditionalDistribution,
+    Distribution,
+    known_normal,
+    probability_transform,
+)
+from mixcheck.trial_values import may_overflow
+
+__all__ = ["CopyTransform", "Known", "KnownNormal", "Transforms", "known_spread", "system_at"]
+
+# Nodes in each coordinate of the predictors of a row, by how many have random effects.
+_NODES = {1: 7, 2: 4}
+# Three nodes are exact to the fifth moment, and where rows are many each says little.
+_FEW, _MANY_ROWS = 3, 20_000
+
+
+def known_spread(
+    problem: Problem, roots: Sequence[Root], systems: Sequence[System]
+) -> Callable[[], FloatArray]:
+    """How well the predictors of each row are known given the data, when it is asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of each system.
+    roots : sequence of Root
+    systems : sequence of System
+        Of data sets that stand one after another.
+
+    Returns
+    -------
+    callable
+        To (k, k, n) for n rows of all data sets: ``z_a' Lambda H^-1 Lambda' z_b`` of the k
+        predictors with random effects.
+    """
+
+    def find() -> FloatArray:
+        each = [_covariance_of_rows(problem, roots, system) for system in systems]
+        return each[0] if len(each) == 1 else np.concatenate(each, axis=2)
+
+    return find
+
+
+def system_at(
+    problem: Problem, roots: Sequence[Root], eta: tuple[FloatArray, ...]
+) -> System | None:
+    """The observed system at some predictors; None if it is not positive definite."""
+    second = {key: -value for key, value in problem.derivatives(eta, 2).second.items()}
+    return build_system(problem, roots, Curvature(second, {}), observed=True)
+
+
+def _covariance_of_rows(problem: Problem, roots: Sequence[Root], system: System) -> FloatArray:
+    random = problem.latent.random_predictors
+    entries = covariances_of_effects(roots, system.factorization.inverse_entries())
+    out = np.zeros((len(random), len(random), problem.n))
+    for (a, b), leverage in problem.latent.leverages(entries).items():
+        j, k = random.index(a), random.index(b)
+        out[j, k] = out[k, j] = leverage
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A distribution of which nothing is averaged over."""
+
+    distribution: Distribution
+
+    def __call__(self) -> tuple[FloatArray, Sequence[Distribution]]:
+        """One, of weight one."""
+        return np.ones(1), [self.distribution]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownNormal:
+    """Distributions given predictors that are normal around their values at the modes."""
+
+    problem: Problem
+    eta: tuple[FloatArray, ...]
+    spread: Callable[[], FloatArray]
+
+    def __call__(self) -> tuple[FloatArray, Sequence[Distribution]]:
+        """Weights of a rule, and the distributions at its nodes."""
+        problem, size = self.problem, self.problem.data.size
+        random = problem.latent.random_predictors
+        if not random:
+            return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
+        count = _FEW if problem.n > _MANY_ROWS else _NODES.get(len(random), _FEW)
+        return known_normal(problem.family, self.eta, random, self.spread(), size, count)
+
+
+@dataclass(frozen=True, eq=False)
+class Transforms:
+    """Where the responses of each copy stand, in the order of the design; found once."""
+
+    problem: Problem
+    copies: int
+    given: Callable[[], tuple[FloatArray, Sequence[Distribution]]]
+    known: list[ProbabilityTransform] = field(default_factory=list)
+
+    def __call__(self) -> ProbabilityTransform:
+        """Arrays (J, copies, n)."""
+        if not self.known:
+            self.known.append(self._find())
+        return self.known[0]
+
+    def __reduce__(self) -> tuple[type[FoundTransform], tuple[ProbabilityTransform]]:
+        return FoundTransform, (self(),)
+
+    def _find(self) -> ProbabilityTransform:
+        """Arrays (J, copies, n)."""
+        weights, distributions = self.given()
+        with may_overflow():
+            each = [probability_transform(one, self.problem.data.y) for one in distributions]
+        below, mass, scores = (self._of_copies(parts) for parts in zip(*each, strict=True))
+        return ProbabilityTransform(below, mass, scores, weights)
+
+    def _of_copies(self, parts: Sequence[FloatArray]) -> FloatArray:
+        size = len(parts), self.copies, -1
+        return np.stack([self.problem.to_design(part) for part in parts]).reshape(size)
+
+
+@dataclass(frozen=True, eq=False)
+class CopyTransform:
+    """Where the responses of one copy stand, (J, n)."""
+
+    transform: Callable[[], ProbabilityTransform]
+    copy: int
+
+    def __call__(self) -> ProbabilityTransform:
+        """Arrays (J, n)."""
+        whole = self.transform()
+        below, mass, scores = (
+            part[:, self.copy] for part in (whole.below, whole.mass, whole.scores)
+        )
+        return ProbabilityTransform(below, mass, scores, whole.weights)
