@@ -28,7 +28,7 @@ def counts() -> mc.GLMM:
 def test_shifts_are_those_of_fits_to_the_other_rows(counts: mc.GLMM) -> None:
     """Of both parts, in standard errors, and Cook's distance of them."""
     codes = np.where(counts.frame["f"] < 3, counts.frame["f"], -1)
-    found = leave_out(port_of(counts), codes, 3, None)
+    found = leave_out(port_of(counts), codes, 3)
     assert found.names == ("Intercept", "x", "zi: Intercept", "zi: x")
     for k in range(3):
         rest = counts.frame[counts.frame["f"] != k]
@@ -46,6 +46,6 @@ def test_shifts_are_those_of_fits_to_the_other_rows(counts: mc.GLMM) -> None:
 def test_workers_change_nothing(counts: mc.GLMM) -> None:
     """Refits are the same wherever they are made."""
     codes = counts.frame["g"].to_numpy()
-    alone = leave_out(port_of(counts), codes, 10, 1)
-    shared = leave_out(port_of(counts), codes, 10, 2)
+    alone = leave_out(port_of(counts), codes, 10, n_jobs=1)
+    shared = leave_out(port_of(counts), codes, 10, n_jobs=2)
     np.testing.assert_array_equal(alone.shifts, shared.shifts)

@@ -92,7 +92,7 @@ def test_a_step_is_near_what_leaving_a_row_out_does(family):
     made, view, fit = statistic(pd.DataFrame({"y": y, "x": x, "g": g}), Influence(), family)
     part = made.told["mean"]
     told = -(made._gather(view, part) @ part.root.T) / part.deviations
-    moved = leave_out(port_of(fit), np.arange(80), 80, None)
+    moved = leave_out(port_of(fit), np.arange(80), 80)
     assert moved.names[:2] == ("Intercept", "x")
     for j in range(2):
         slope = np.polyfit(told[:, j], moved.shifts[:, j], 1)[0]
