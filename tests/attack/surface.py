@@ -1657,6 +1657,7 @@ METHODS: tuple[Target, ...] = (
             "level": CONFIDENCE,
             "points": Argument(("2", "3"), values.whole(1, 3), ("0", "-5", "2.5"), 0.9),
             "n_jobs": JOBS,
+            "progress": PROGRESS,
         },
         ("parameters",),
         sure=False,

@@ -291,6 +291,7 @@ class GLMM(Tested):
         level: float = 0.95,
         points: int = 6,
         n_jobs: int | None = None,
+        progress: Progress = None,
     ) -> Profile:
         """Follow the likelihood along each parameter, all others being estimated again.
 
@@ -304,6 +305,8 @@ class GLMM(Tested):
             Values on each side of the estimate, to a fifth beyond the end.
         n_jobs : int, optional
             As in joblib; the result does not depend on it.
+        progress : bool or callable, optional
+            ``progress(done, total)``; True shows a bar on stderr.
 
         Returns
         -------
@@ -344,7 +347,7 @@ class GLMM(Tested):
         >>> profile.to_frame().zeta.round(2).tolist()
         [-2.4, -1.96, -1.11, 0.0, 1.3, 1.96, 2.24]
         """
-        return follow_profiles(self._port, parameters, level, points, n_jobs)
+        return follow_profiles(self._port, parameters, level, points, n_jobs, progress)
 
     @property
     def shapes(self) -> pd.DataFrame:

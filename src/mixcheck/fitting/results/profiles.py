@@ -22,8 +22,9 @@ from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.inference.profile import Curve
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_whole, require_workers
+from mixcheck.options import require_choice, require_progress, require_whole, require_workers
 from mixcheck.parallel import map_numbers
+from mixcheck.progress import Progress
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
@@ -163,12 +164,18 @@ class _Follow:
 
 
 def follow_profiles(
-    fit: Refitting, parameters: object, level: float, points: int, n_jobs: int | None
+    fit: Refitting,
+    parameters: object,
+    level: float,
+    points: int,
+    n_jobs: int | None,
+    progress: Progress,
 ) -> Profile:
     """See `mixcheck.GLMM.profile`."""
     quantile = normal_quantile(level)
     count = require_whole("points", points)
     require_workers(n_jobs)
+    require_progress(progress)
     wanted = read_parameters(fit, parameters)
     lost = [p.name for p in wanted if _is_undefined(fit, p)]
     searched = [p for p in wanted if p.name not in lost]
@@ -180,7 +187,9 @@ def follow_profiles(
     means = {"fixed"} & {p.kind for p in searched}
     likelihood = fit.profile_likelihood(of_means=bool(means))
     task = _Follow(likelihood, searched, quantile, count)
-    curves = map_numbers(task, range(len(searched)), n_jobs=n_jobs)
+    curves = map_numbers(
+        task, range(len(searched)), n_jobs=n_jobs, progress=progress, what="profiles"
+    )
     rows, tables = {}, []
     for parameter, curve in zip(searched, curves, strict=True):
         if isinstance(curve, str):
