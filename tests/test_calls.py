@@ -70,7 +70,7 @@ def call(verb: str, fit: mc.GLMM, **wrong: Any) -> Any:
         ("predict", "re_form", 'write random_effects="zero"'),
         ("predict", "re.form", 'write random_effects="zero"'),
         ("predict", "allow_new_levels", 'write unseen="zero"'),
-        ("predict", "se_fit", "without standard errors"),
+        ("predict", "se_fit", "which gives standard errors"),
         ("predict", "type", 'write scale="response"'),
         ("conf_int", "parm", r"write parameters=\"all\""),
         ("conf_int", "conf_level", "write level="),

@@ -403,7 +403,6 @@ FOREIGN_ATTRIBUTES: Final = {
     "terms formula_": "fit.formula",
     "getME model exog": "fit.model_matrix()",
     "update": "mixcheck.glmm",
-    "profile": "fit.conf_int(method='profile')",
     "rsquared r2 r_squared": "mixcheck.r2(fit)",
     "icc": "mixcheck.icc(fit)",
     "loo waic": "mixcheck.loo(fit)",

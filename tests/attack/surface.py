@@ -1650,7 +1650,7 @@ METHODS: tuple[Target, ...] = (
         {
             "parameters": Argument(
                 ("'fixed'", "'random'", "['Intercept']"),
-                values.choice("fixed", "random", "all"),
+                UNSURE,
                 ("'theta'", "None", "['nothing']", "[]", "3"),
                 0.6,
             ),
@@ -2178,7 +2178,7 @@ EXEMPT = {
     **dict.fromkeys(("CheckContext", "CheckStatistic", "DataSet", "DataView"), _WITHIN),
     **dict.fromkeys(("NullSample", "single_pvalues", "mean", "pvalue", "quantile"), _WITHIN),
     **dict.fromkeys(("Effect", "found", "numbers", "rows"), _WITHIN),
-    **dict.fromkeys(("Refits", "count", "index", "MarginalMeans", "Effects"), _MADE),
+    **dict.fromkeys(("Refits", "count", "index", "MarginalMeans", "Effects", "Profile"), _MADE),
     **dict.fromkeys(("QuasiAIC", "Takeuchi", "ExactRatio", "FoldScores"), _MADE),
     **dict.fromkeys(("Inclusion", "ModelAverage"), _MADE),
     **dict.fromkeys(("Explained", "marginal", "conditional", "adjusted"), _MADE),

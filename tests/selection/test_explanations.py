@@ -63,7 +63,9 @@ def test_the_remedy_that_the_data_hold_comes_first(fault):
         & asked.MissingSlope()
         & asked.Spread("x")
     )
-    report = mc.check(fit, suite, seed=1, draws=199, calibration="plug-in")
+    # By the estimates taken for the truth the tails of a fitted variance are hardly seen.
+    calibration = "refit" if fault == "tails" else "plug-in"
+    report = mc.check(fit, suite, seed=1, draws=199, calibration=calibration)
     assert not report.ok
     first = mc.suggest(report).candidates[0].model
     assert wanted in first or (fault == "nothing" and "nbinom" in first)
