@@ -73,7 +73,9 @@ def test_unknown_sample_size(ticks):
         mc.bic(ticks["year"], n="NEST")
 
 
-@pytest.mark.parametrize("wrong", [None, "fit", mc.GLMM, mc.from_draws([0, 1], [[0, 1], [1, 1], [0, 0]])])
+@pytest.mark.parametrize(
+    "wrong", [None, "fit", mc.GLMM, mc.from_draws([0, 1], [[0, 1], [1, 1], [0, 0]])]
+)
 def test_no_likelihood(wrong):
     """What has no likelihood raises and says what would have one."""
     with pytest.raises(mc.OptionError, match=r"aic needs a fitted model .* mixcheck\.glmm"):
