@@ -349,3 +349,19 @@ def test_scores_are_derivatives_at_the_modes(small: SimpleNamespace) -> None:
     assert len(some.scores) == 2
     again = pickle.loads(pickle.dumps(some))
     np.testing.assert_array_equal(again.scores["mean"], seen.scores["mean"][[3, 1]])
+
+
+@pytest.mark.parametrize("family", ["poisson", "gamma"])
+def test_nodes_outside_the_domain_of_a_link_are_held_inside(family: str) -> None:
+    """Under the identity link means may not be negative, and those of nodes would be."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(30), 6)
+    mu = np.clip(2.0 + 1.2 * rng.normal(size=30)[g], 0.05, None)
+    y = rng.poisson(mu) if family == "poisson" else mu * rng.gamma(3.0, 1.0 / 3.0, 180)
+    kind = mc.families.Poisson if family == "poisson" else mc.families.Gamma
+    data = pd.DataFrame({"y": y, "g": g})
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family=kind(link="identity"))
+    transform = mc.residuals(fit, seed=1).observed.transform()
+    for values in (transform.below, transform.mass, transform.scores):
+        assert np.isfinite(values).all()
+    assert (np.diff(transform.below, axis=0) < 0.0).any()

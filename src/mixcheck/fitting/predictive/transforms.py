@@ -103,7 +103,19 @@ class KnownNormal:
         if not random:
             return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
         count = _FEW if problem.n > _MANY_ROWS else _NODES.get(len(random), _FEW)
-        return known_normal(problem.family, self.eta, random, self.spread(), size, count)
+        weights, given = known_normal(problem.family, self.eta, random, self.spread(), size, count)
+        if problem.family.may_leave:
+            given = [self._inside(one) for one in given]
+        return weights, given
+
+    def _inside(self, given: ConditionalDistribution) -> ConditionalDistribution:
+        """Predictors at the modes for rows where those of a node leave the domain of the link."""
+        family, data = self.problem.family, self.problem.data
+        with may_overflow():
+            inside = np.isfinite(family.log_density(data, given.eta))
+        pairs = zip(given.eta, self.eta, strict=True)
+        eta = tuple(np.where(inside, node, mode) for node, mode in pairs)
+        return ConditionalDistribution(family, eta, given.size)
 
 
 @dataclass(frozen=True, eq=False)
