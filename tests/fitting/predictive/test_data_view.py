@@ -351,6 +351,7 @@ def test_scores_are_derivatives_at_the_modes(small: SimpleNamespace) -> None:
     np.testing.assert_array_equal(again.scores["mean"], seen.scores["mean"][[3, 1]])
 
 
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.ConvergenceWarning")
 @pytest.mark.parametrize("family", ["poisson", "gamma"])
 def test_nodes_outside_the_domain_of_a_link_are_held_inside(family: str) -> None:
     """Under the identity link means may not be negative, and those of nodes would be."""
