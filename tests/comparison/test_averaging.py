@@ -197,6 +197,8 @@ def test_refusals(averaged):
         mc.average([*_growth("age").values(), fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)")])
     with pytest.raises(mc.OptionError, match="simulates new groups"):
         averaged.predict(interval="confidence", errors="bootstrap")
+    with pytest.raises(mc.OptionError, match=r"scale=ndarray of shape \(2,\) is unknown"):
+        averaged.predict(scale=np.ones(2))
     with pytest.raises(mc.OptionError, match="draws"):
         averaged.coefficients(errors="bootstrap", draws=10)
     with pytest.raises(mc.OptionError, match="kind"):

@@ -139,3 +139,11 @@ def test_wrong_calls(
     with pytest.raises((OptionError, UnknownColumnError), match=words) as caught:
         getattr(mc, verb)(fit, column, **options)
     assert isinstance(caught.value, MixcheckError)
+
+
+@pytest.mark.parametrize("verb", [mc.slopes, mc.comparisons])
+def test_complex_rows_are_refused(verb):
+    """No row is cast to its real part."""
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+    with pytest.raises(mc.DataError, match="column 'Days' holds complex numbers"):
+        verb(fit, "Days", data={"Days": [1j, 2.0], "Subject": [308, 308]})

@@ -151,6 +151,7 @@ class ModelAverage:
         asked = {"random_effects": random_effects, "unseen": unseen, "scale": scale}
         if interval is not None:
             require_choice("interval", interval, ("confidence",))
+        require_choice("scale", scale, ("response", "link"))
         require_choice("errors", errors, get_args(ErrorsBy))
         _require_plan(draws, seed, n_jobs, progress)
         normal_quantile(level)

@@ -93,6 +93,12 @@ def read_asked(
         raise UnknownColumnError(
             f"{shown(absent[0])}, a predictor of the model, is no column of the data; add it"
         )
+    for name in columns:
+        if rows[name].dtype.kind == "c":
+            raise DataError(
+                f"column {shown(name)} holds complex numbers, which no model can use; give real "
+                "numbers, such as their .real"
+            )
     if len(rows) == 0:
         raise DataError("there is no row to predict; give data= with a row at least")
     weights = port.row_weights if data is None else None
