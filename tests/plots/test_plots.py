@@ -138,6 +138,8 @@ def test_what_does_not_apply_says_why(sleep, ticks):
         mc.plots.rootogram(sleep, **FEW)
     with pytest.raises(OptionError, match="draws"):
         mc.plots.qq(ticks, draws=3)
+    with pytest.raises(OptionError, match=r"detrended=.* must be True or False"):
+        mc.plots.qq(ticks, detrended=pd.Series([True]), **FEW)
     with pytest.raises(OptionError, match=r"result of mixcheck\.select"):
         mc.plots.selection_path(ticks)
     with pytest.raises(OptionError, match="axes of matplotlib"):

@@ -23,7 +23,7 @@ from mixcheck.display.document import (
     QuantilePlot,
 )
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import require_choice, require_whole, shown
+from mixcheck.options import require_choice, require_flag, require_whole, shown
 from mixcheck.port import Checkable, DataView, Ported, port_of
 from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Finding, Skipped
@@ -82,6 +82,7 @@ def qq(
     >>> mc.plots.data.qq(fit, seed=1).observed.size
     180
     """
+    require_flag("detrended", detrended)
     (picture,) = pictures_of(model, (checks.Uniformity(),), seed=seed, draws=draws)
     assert isinstance(picture, QuantilePlot)
     if not detrended:
