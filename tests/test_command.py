@@ -578,6 +578,11 @@ def test_weights_of_models_and_scale(tmp_path):
     words = ["compare", "dataset:sleepstudy", "--formula", "log(Reaction) ~ Days + (1 | Subject)"]
     words += ["--formula", "Reaction ~ Days + (1 | Subject)", "--family", "gaussian"]
     assert main([*words, "--scale", "Reaction", "--json", str(path)]) == 0
+    lines = tmp_path / "table.jsonl"
+    assert main([*words, "--scale", "Reaction", "--jsonl", str(lines)]) == 0
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert rows[0]["delta"] == 0.0
+    assert "index" not in rows[0]
     assert len(json.loads(path.read_text())["models"]) == 2
     assert main([*words[:-2], "--family", "gaussian", "--scale", "Nobody"]) == 2
 

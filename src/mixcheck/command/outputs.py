@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from mixcheck.codec.rows import rows_to_lines
 from mixcheck.command.tables import DATASET
-from mixcheck.display.files import require_writable
+from mixcheck.display.files import require_writable, write_file
 from mixcheck.display.terminal import on_a_terminal
 from mixcheck.errors import OptionError, OutputError
 
-__all__ = ["add_outputs", "deliver", "require_outputs", "speaker"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["add_outputs", "as_lines", "deliver", "require_outputs", "speaker"]
 
 _STANDARD = Path("-")
 _FORMS = {
@@ -85,6 +89,11 @@ def deliver(
     print("\n".join([text, *told]), file=speaker(options))
     if lost:
         raise OutputError("; ".join(lost))
+
+
+def as_lines(table: pd.DataFrame) -> Callable[[Path | None], str]:
+    """A table in the form of ``--jsonl``."""
+    return lambda path: write_file(rows_to_lines(table), path)
 
 
 def _outputs(options: argparse.Namespace) -> dict[str, Path]:

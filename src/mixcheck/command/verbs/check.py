@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mixcheck.codec.rows import rows_to_lines
 from mixcheck.command.checks import (
     EXIT_HELP,
     add_checks,
@@ -17,10 +15,9 @@ from mixcheck.command.checks import (
     verdict_code,
 )
 from mixcheck.command.models import add_formula, add_model, fit_model
-from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
-from mixcheck.display.files import write_file
 from mixcheck.display.terminal import on_a_terminal
 
 __all__ = ["EPILOG", "EXAMPLE", "HELP", "add", "run"]
@@ -57,9 +54,6 @@ def run(options: argparse.Namespace) -> int:
         f"Seed: {report.provenance['seed']}"
     )
 
-    def lines(path: Path | None) -> str:
-        return write_file(rows_to_lines(report.to_frame()), path)
-
     forms = {"report": report.to_html, "json": report.to_json, "junit": report.to_junit}
-    deliver(options, text, {**forms, "jsonl": lines})
+    deliver(options, text, {**forms, "jsonl": as_lines(report.to_frame())})
     return verdict_code(report, strict=options.strict)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mixcheck.codec.rows import rows_to_lines
 from mixcheck.command.checks import PASSED
 from mixcheck.command.models import add_model, fit_model
-from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
 from mixcheck.comparison.registry import CRITERIA
 from mixcheck.comparison.table import compare
-from mixcheck.display.files import write_file
 from mixcheck.errors import OptionError
 
 __all__ = ["EXAMPLE", "HELP", "add", "run"]
@@ -61,10 +58,15 @@ def run(options: argparse.Namespace) -> int:
     table = compare(models, **given(options, compare, CALLED))
     text = table.to_text(width=width(), color=colored(speaker(options)))
 
-    def lines(path: Path | None) -> str:
-        return write_file(rows_to_lines(table.to_frame().reset_index()), path)
-
-    deliver(options, text, {"report": table.to_html, "json": table.to_json, "jsonl": lines})
+    deliver(
+        options,
+        text,
+        {
+            "report": table.to_html,
+            "json": table.to_json,
+            "jsonl": as_lines(table.to_frame()),
+        },
+    )
     return PASSED
 
 

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mixcheck.codec.rows import rows_to_json, rows_to_lines
+from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED
 from mixcheck.command.models import add_formula, add_model, fit_model
-from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
 from mixcheck.display.files import write_file
@@ -44,14 +44,11 @@ def run(options: argparse.Namespace) -> int:
         facts = {"fit": fit.glance(), "estimates": tidy}
         return write_file(rows_to_json(facts), path)
 
-    def lines(path: Path | None) -> str:
-        return write_file(rows_to_lines(tidy), path)
-
     def table(path: Path | None) -> str:
         return write_file(tidy.to_csv(index=False, lineterminator="\n"), path)
 
     text = to_text(document, width=width(), color=colored(speaker(options)))
-    deliver(options, text, {"report": page, "json": as_json, "jsonl": lines, "csv": table})
+    deliver(options, text, {"report": page, "json": as_json, "jsonl": as_lines(tidy), "csv": table})
     if not fit.converged:
         print("mixcheck: warning: the search did not converge", file=sys.stderr)
     return PASSED

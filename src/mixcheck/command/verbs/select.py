@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from mixcheck.checks.check import Suite
-from mixcheck.codec.rows import rows_to_lines
 from mixcheck.command.checks import (
     PASSED,
     add_progress,
@@ -17,12 +15,11 @@ from mixcheck.command.checks import (
     suite_of,
 )
 from mixcheck.command.models import add_model, family_of, model_arguments, require_whole
-from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
 from mixcheck.command.verbs.compare import add_criterion
-from mixcheck.display.files import write_file
 from mixcheck.selection.select import select
 from mixcheck.simulation import replicate
 
@@ -80,9 +77,10 @@ def run(options: argparse.Namespace) -> int:
     if chosen.best_fit is not None:
         require_whole(options, len(data), len(chosen.best_fit.frame))
 
-    def lines(path: Path | None) -> str:
-        return write_file(rows_to_lines(chosen.to_frame()), path)
-
     text = chosen.to_text(width=width(), color=colored(speaker(options)))
-    deliver(options, text, {"report": chosen.to_html, "json": chosen.to_json, "jsonl": lines})
+    deliver(
+        options,
+        text,
+        {"report": chosen.to_html, "json": chosen.to_json, "jsonl": as_lines(chosen.to_frame())},
+    )
     return PASSED

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from mixcheck.codec.rows import rows_to_lines
 from mixcheck.command.checks import (
     EXIT_HELP,
     add_checks,
@@ -17,12 +15,11 @@ from mixcheck.command.checks import (
     verdict_code,
 )
 from mixcheck.command.models import add_formula, add_model, fit_model
-from mixcheck.command.outputs import add_outputs, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
 from mixcheck.command.verbs.compare import add_criterion
-from mixcheck.display.files import write_file
 from mixcheck.selection.suggestions import suggest
 
 __all__ = ["EPILOG", "EXAMPLE", "HELP", "add", "run"]
@@ -61,11 +58,12 @@ def run(options: argparse.Namespace) -> int:
         **given(options, suggest, CALLED, ("progress",)),
     )
 
-    def lines(path: Path | None) -> str:
-        return write_file(rows_to_lines(found.to_frame()), path)
-
     color = colored(speaker(options))
     pages = [one.to_text(width=width(), color=color) for one in (report, found)]
     text = "\n\n".join([*pages, f"Seed: {report.provenance['seed']}"])
-    deliver(options, text, {"report": found.to_html, "json": found.to_json, "jsonl": lines})
+    deliver(
+        options,
+        text,
+        {"report": found.to_html, "json": found.to_json, "jsonl": as_lines(found.to_frame())},
+    )
     return verdict_code(report, strict=options.strict)

@@ -21,10 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.levels import Dependence
+from mixcheck.fitting.latent.fixed_corner import information_of_corner, root_of_corner
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.schur import (
@@ -146,26 +147,14 @@ class BlockElimination:
 
     def fixed_information(self) -> FloatArray:
         """``U^-T S U^-1``, the information on the fixed effects, (p, p); see `fixed_root`."""
-        fixed = self.latent.fixed
-        if fixed is None or self.schur is None:
-            return np.zeros((0, 0))
-        p = fixed.units.shape[0]
-        lower = np.linalg.solve(fixed.units.T, np.tril(self.schur[-p:, -p:]))
-        out: FloatArray = lower @ lower.T
-        return out
+        return information_of_corner(self.latent, self.schur)
 
     def fixed_root(self) -> FloatArray:
         """R with ``R R' = U S^-1 U'``, the covariance of the fixed effects, (p, p).
 
         S is the Schur complement of H at their standardised values u, and beta is ``U u``.
         """
-        fixed = self.latent.fixed
-        if fixed is None or self.schur is None:
-            return np.zeros((0, 0))
-        p = fixed.units.shape[0]
-        inverse = solve_triangular(self.schur[-p:, -p:], np.eye(p), lower=True)
-        root: FloatArray = fixed.units @ inverse.T
-        return root
+        return root_of_corner(self.latent, self.schur)
 
     def inverse_entries(self) -> Gram:
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""

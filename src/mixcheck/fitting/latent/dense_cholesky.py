@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.fixed_corner import information_of_corner, root_of_corner
 from mixcheck.fitting.latent.layout import Gram, Latent
 
 __all__ = ["DenseCholesky", "factor_densely"]
@@ -80,23 +81,11 @@ class DenseCholesky:
 
     def fixed_information(self) -> FloatArray:
         """``U^-T S U^-1``, the information on the fixed effects, (p, p)."""
-        fixed = self.latent.fixed
-        if fixed is None:
-            return np.zeros((0, 0))
-        p = fixed.units.shape[0]
-        lower = np.linalg.solve(fixed.units.T, np.tril(self.lower[-p:, -p:]))
-        out: FloatArray = lower @ lower.T
-        return out
+        return information_of_corner(self.latent, self.lower)
 
     def fixed_root(self) -> FloatArray:
         """R with ``R R' = U S^-1 U'``, the covariance of the fixed effects, (p, p)."""
-        fixed = self.latent.fixed
-        if fixed is None:
-            return np.zeros((0, 0))
-        p = fixed.units.shape[0]
-        inverse = solve_triangular(self.lower[-p:, -p:], np.eye(p), lower=True)
-        root: FloatArray = fixed.units @ inverse.T
-        return root
+        return root_of_corner(self.latent, self.lower)
 
     def dependence_slopes(self, entries: Gram) -> dict[int, FloatArray]:
         """Nothing: levels are independent."""
