@@ -73,27 +73,24 @@ def test_batches_are_the_same_in_workers(eager):
     assert map_batches(_squares, range(50), 8, n_jobs=2) == _squares(range(50))
 
 
-def test_a_backend_without_generators_is_asked_for_a_few_at_a_time(eager, monkeypatch):
-    """Where joblib refuses results as they come, lists are asked for, and progress goes on."""
-    usual, waves, seen = joblib.Parallel, [], []
+def test_a_backend_without_generators_gives_a_list(eager, monkeypatch):
+    """Where joblib refuses results as they come, a list is asked for, within the limit of time."""
+    usual, asked = joblib.Parallel, []
 
-    class Lists(usual):
-        def __init__(self, **options):
-            if "return_as" in options:
-                raise ValueError("this backend cannot")
-            super().__init__(**options)
+    def parallel(**options):
+        asked.append(options)
+        if "return_as" in options:
+            raise ValueError("this backend cannot")
+        return usual(**options)
 
-        def __call__(self, calls):
-            waves.append(len(calls))
-            return super().__call__(calls)
-
-    monkeypatch.setattr(joblib, "Parallel", Lists)
-    monkeypatch.setattr(workers, "BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr(joblib, "Parallel", parallel)
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        found = map_numbers(_square, range(20, 40), progress=lambda done, _: seen.append(done))
+        found = map_numbers(_square, range(20, 40))
+        some = map_numbers(_square, range(20, 400), limit=Clock(5))
     assert [int(row[0]) for row in found] == [k * k for k in range(20, 40)]
-    assert waves == [8, 8, 3]
-    assert seen == list(range(1, 21))
+    assert [int(row[0]) for row in some] == [k * k for k in range(20, 20 + len(some))]
+    assert 1 < len(some) < 380
+    assert asked[:2] == [{"n_jobs": 2, "return_as": "generator_unordered"}, {"n_jobs": 2}]
 
 
 def test_workers_are_as_many_as_blocks_and_cores(eager, monkeypatch):

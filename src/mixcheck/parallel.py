@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import pickle
 import time
@@ -259,14 +258,12 @@ def _one_line(error: BaseException) -> str:
 
 
 def _shared_out(calls: Iterator[Any], workers: int) -> Iterator[Any]:
-    """Results as they come; a few for each worker at a time where the backend gives only lists."""
+    """Results as they come; all of them at the end where the backend gives only lists."""
     import joblib
 
     try:
         executor = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")
     except (ValueError, NotImplementedError):
-        with joblib.Parallel(n_jobs=workers) as pool:
-            while some := list(itertools.islice(calls, workers * BLOCKS_PER_WORKER)):
-                yield from pool(some)
+        yield from joblib.Parallel(n_jobs=workers)(calls)
     else:
         yield from executor(calls)

@@ -1,0 +1,38 @@
+"""Everything that runs numbered tasks gives the same numbers, whoever does the work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "cluster_runs.py"
+
+
+def _run(backend: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), backend], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, Any]:
+    """The numbers of one process."""
+    return _run("sequential")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["threading", "loky", "dask"])
+def test_two_workers_give_the_numbers_of_one_process(alone, backend):
+    """Checks, refits, cross-validation, bootstraps and searches: to the last digit."""
+    found = _run(backend)
+    assert found["workers"] == 2
+    assert len(found["numbers"]) == 14
+    assert found["numbers"] == alone["numbers"]
