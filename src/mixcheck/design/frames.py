@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import numpy as np
@@ -44,7 +45,7 @@ __all__ = [
 
 Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
 Columns: TypeAlias = Mapping[str, Column]
-Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any] | ExtensionArray"
+Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any] | pd.Categorical[Any] | Texts"
 Table: TypeAlias = "Mapping[Any, Any] | pd.DataFrame"
 
 RowVector: TypeAlias = "str | ArrayLike | None"
@@ -57,7 +58,7 @@ _STORAGE: Final[dict[str, type[np.generic]]] = {
     "u": np.uint64,
 }
 # Up to so many texts are looked up one by one, and up to so many levels known by their labels.
-_FEW_TEXTS: Final = 300
+_FEW_TEXTS: Final = 3000
 _FEW_LEVELS: Final = 100
 # Tables with so many columns are walked through.
 _NARROW: Final = 10
@@ -267,11 +268,40 @@ def pick_column(frame: Table, name: str) -> pd.Series[Any]:
     return made
 
 
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """A column of text, read once for all that is asked of it.
+
+    Attributes
+    ----------
+    array : (n,) ExtensionArray or object
+        Of a string dtype, or of strings alone.
+    """
+
+    array: ExtensionArray | np.ndarray[Any, Any]
+
+    @property
+    def dtype(self) -> object:
+        """Of the array."""
+        return self.array.dtype
+
+    @cached_property
+    def strings(self) -> tuple[str, ...]:
+        """Its rows, (n,); what is missing is no string."""
+        return tuple(np.asarray(self.array, dtype=object).tolist())
+
+
 def pick_numbers(table: Table, name: str) -> Picked:
-    """The same, where it holds plain numbers, truth values or text their array."""
+    """The same; plain numbers, truth values, categories and text without what pandas adds."""
     column = table[name]
-    if _is_plain(column) or _is_text_array(column):
+    if _is_plain(column) or isinstance(column, pd.Categorical):
         return column
+    if isinstance(column, ExtensionArray) and isinstance(column.dtype, pd.StringDtype):
+        return Texts(column)
+    if isinstance(column, np.ndarray) and column.dtype == np.object_ and len(column) <= _FEW_TEXTS:
+        found = Texts(column)
+        if set(map(type, found.strings)) == {str}:
+            return found
     return numbers_of(pick_column(table, name))
 
 
@@ -279,11 +309,7 @@ def _is_plain(column: object) -> TypeGuard[np.ndarray[Any, Any]]:
     return isinstance(column, np.ndarray) and column.dtype.kind in "iufb"
 
 
-def _is_text_array(column: object) -> TypeGuard[ExtensionArray]:
-    return isinstance(column, ExtensionArray) and isinstance(column.dtype, pd.StringDtype)
-
-
-def numbers_of(series: pd.Series[Any]) -> Picked:
+def numbers_of(series: pd.Series[Any]) -> pd.Series[Any] | np.ndarray[Any, Any]:
     """The array of a column of plain numbers or truth values; any other column as it is."""
     dtype = series.dtype
     plain = isinstance(dtype, np.dtype) and dtype.kind in "iufb"
@@ -303,7 +329,9 @@ def missing_rows(column: Picked) -> BoolArray | None:
             return None
         missing: BoolArray = np.isnan(column)
     else:
-        array = column.array if isinstance(column, pd.Series) else column
+        array = column if isinstance(column, pd.Categorical) else column.array
+        if isinstance(array, np.ndarray):
+            return None
         if isinstance(array, pd.Categorical):
             missing = np.asarray(array.codes < 0)
         else:
@@ -317,22 +345,27 @@ def contents_of(column: Picked) -> Hashable | None:
     It is the bytes of numbers, texts, and the codes of categories with their labels. Other objects
     may change, or be equal without being the same, as 1 and True are.
     """
-    if not isinstance(column, pd.Series) or not isinstance(column.dtype, pd.CategoricalDtype):
+    if isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype):
+        column = cast("pd.Categorical[Any]", column.array)
+    if not isinstance(column, pd.Categorical):
         return _values_of(column)
-    dtype, array = column.dtype, cast("pd.Categorical[Any]", column.array)
-    labels, codes = _values_of(dtype.categories), array.codes
-    return None if labels is None else (dtype.ordered, labels, codes.dtype.str, codes.tobytes())
+    labels, codes = _values_of(column.categories), column.codes
+    return None if labels is None else (column.ordered, labels, codes.dtype.str, codes.tobytes())
 
 
-def _values_of(column: Picked | pd.Index[Any]) -> Hashable | None:
+def _values_of(
+    column: pd.Series[Any] | np.ndarray[Any, Any] | Texts | pd.Index[Any],
+) -> Hashable | None:
     if isinstance(column, np.ndarray):
         return column.dtype.str, column.tobytes()
+    if isinstance(column, Texts):
+        return column.strings
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return dtype.str, column.to_numpy().tobytes()
     if dtype == np.object_ or isinstance(dtype, pd.StringDtype):
         texts = tuple(column.to_numpy(dtype=object).tolist())
-        return texts if all(type(text) is str for text in texts) else None
+        return texts if set(map(type, texts)) <= {str} else None
     return None
 
 
@@ -351,17 +384,14 @@ def read_column(column: Picked, rows: IntArray | None, name: object = None) -> C
     column = numbers_of(column) if isinstance(column, pd.Series) else column
     if isinstance(column, np.ndarray):
         return column if rows is None else column[rows]
-    if not isinstance(column, pd.Series):
-        return _categorical_text(column if rows is None else column[rows], name)
+    if isinstance(column, Texts):
+        return _categorical_text(column if rows is None else Texts(column.array[rows]), name)
+    if isinstance(column, pd.Categorical):
+        return _used_categories(column if rows is None else column[rows], name)
     series = column if rows is None else column.iloc[rows]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        categories = cast("pd.Categorical[Any]", series.array)
-        counts = np.bincount(categories.codes + 1, minlength=len(categories.categories) + 1)
-        if not counts[1:].all():
-            categories = categories.remove_unused_categories()
-        _require_unicode(series.name, categories.categories.tolist())
-        return categories
+        return _used_categories(cast("pd.Categorical[Any]", series.array), series.name)
     if dtype.kind in "iufb":
         return series.to_numpy(dtype=_STORAGE[dtype.kind])
     if dtype.kind == "c":
@@ -374,11 +404,19 @@ def read_column(column: Picked, rows: IntArray | None, name: object = None) -> C
     return _read_objects(series)
 
 
+def _used_categories(column: pd.Categorical[Any], name: object) -> pd.Categorical[Any]:
+    counts = np.bincount(column.codes + 1, minlength=len(column.categories) + 1)
+    if not counts[1:].all():
+        column = column.remove_unused_categories()
+    _require_unicode(name, column.categories.tolist())
+    return column
+
+
 def _read_objects(series: pd.Series[Any]) -> Column:
     """Column of text, or of Python objects that are all text or all numbers."""
     kind = "string" if _is_text(series.dtype) else pd.api.types.infer_dtype(series, skipna=True)
     if kind in _TEXT:
-        return _categorical_text(series.array, series.name)
+        return _categorical_text(Texts(series.array), series.name)
     if kind in _NUMBERS:
         return series.to_numpy(dtype=np.bool_ if kind == "boolean" else np.float64)
     if kind in ("datetime", "date", "datetime64", "timedelta", "timedelta64"):
@@ -393,23 +431,23 @@ def _is_text(dtype: object) -> bool:
     return isinstance(dtype, pd.StringDtype) or str(dtype) in ("string", "large_string[pyarrow]")
 
 
-def _categorical_text(array: ExtensionArray, name: object) -> pd.Categorical:
-    codes, labels = _sort_texts(array)
+def _categorical_text(column: Texts, name: object) -> pd.Categorical:
+    codes, labels = _sort_texts(column)
     _require_unicode(name, labels)
     few = len(labels) <= _FEW_LEVELS
     levels = _known_levels(tuple(labels)) if few else _levels_of(labels)
     return pd.Categorical.from_codes(codes, dtype=levels, validate=False)
 
 
-def _sort_texts(array: ExtensionArray) -> tuple[IntArray, list[str]]:
+def _sort_texts(column: Texts) -> tuple[IntArray, list[str]]:
     """Codes, (n,), and the texts that occur, sorted."""
-    if len(array) <= _FEW_TEXTS:
-        texts = array.to_numpy(dtype=object).tolist()
+    if len(column.array) <= _FEW_TEXTS:
+        texts = column.strings
         labels = sorted(set(texts))
         places = {label: place for place, label in enumerate(labels)}
-        return np.array([places[text] for text in texts], dtype=np.intp), labels
-    codes, found = array.factorize()
-    texts = found.tolist()
+        return np.fromiter(map(places.__getitem__, texts), np.intp, len(texts)), labels
+    codes, found = pd.factorize(pd.Series(column.array))
+    texts = np.asarray(found, dtype=object).tolist()
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ranks = np.empty(len(texts), dtype=np.intp)
     ranks[order] = np.arange(len(texts))
