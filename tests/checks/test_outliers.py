@@ -9,6 +9,7 @@ from scipy import stats
 
 import mixcheck as mc
 from mixcheck.checks import Outliers, Suite
+from mixcheck.checks.outliers import _gross_errors
 from mixcheck.quantile_residuals import Residuals, residuals
 
 DRAWS = 79
@@ -33,16 +34,52 @@ def test_outliers_are_counted_and_named(seen):
     assert finding.effect.low == pytest.approx(share.low, abs=1e-9)
 
 
-def test_the_largest_normal_score_is_the_statistic(seen):
-    """Statistic and effect are the largest normal score; the null is the median of replicates."""
+def test_the_statistic_is_a_likelihood_ratio(seen):
+    """Of four rows with four times the deviation; the effect is the largest normal score."""
     finding = Suite((Outliers(),)).run(seen)["outliers"]
-    assert finding.statistic == pytest.approx(np.abs(seen.normal).max(), rel=1e-9)
+    sizes = np.abs(seen.normal)
+    ratio = stats.norm.pdf(sizes, scale=4.0) / stats.norm.pdf(sizes)
+    share = 4.0 / seen.n
+    assert finding.statistic == pytest.approx(np.log(1.0 - share + share * ratio).sum(), rel=1e-9)
     assert finding.effect.name == "largest residual"
-    assert finding.effect.value == finding.statistic
-    assert finding.effect.null == pytest.approx(np.median(finding.replicates))
-    bound = np.quantile(finding.replicates, 0.95)
-    np.testing.assert_array_equal(finding.rows, np.flatnonzero(np.abs(seen.normal) > bound))
-    assert finding.picture.x_label == "largest residual, in standard deviations"
+    assert finding.effect.value == pytest.approx(sizes.max(), rel=1e-9)
+    picture = finding.picture
+    np.testing.assert_allclose(picture.y, np.sort(sizes)[::-1][:20], rtol=1e-9)
+    assert finding.effect.null == picture.reference[0]
+    assert np.all(picture.band_low <= picture.reference)
+    assert np.all(picture.reference <= picture.band_high)
+
+
+def test_rows_beyond_the_largest_of_replicates_are_named():
+    """Those larger than the largest residual of 19 in 20 replicates."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"g": np.repeat(np.arange(20), 10), "y": rng.normal(size=200)})
+    data["y"] += rng.normal(size=20)[data["g"]]
+    data.loc[[7, 90], "y"] += [9.0, -8.0]
+    finding = mc.check(mc.glmm("y ~ 1 + (1 | g)", data), Outliers(), seed=1, draws=199)["outliers"]
+    assert finding.rows.tolist() == [7, 90]
+
+
+def test_several_rows_that_are_not_far_out_are_found_together():
+    """Fifteen of 1,000 rows about four deviations out: none alone is rare."""
+    rng = np.random.default_rng(2)
+    n = 1000
+    errors = np.clip(rng.normal(size=n), -3.0, 3.0)
+    errors[:15] = rng.uniform(3.8, 4.1, size=15) * rng.choice([-1.0, 1.0], size=15)
+    data = pd.DataFrame({"g": np.repeat(np.arange(50), 20), "y": rng.permutation(errors)})
+    data["y"] += rng.normal(size=50)[data["g"]]
+    finding = mc.check(mc.glmm("y ~ 1 + (1 | g)", data), Outliers(), seed=1, draws=199)["outliers"]
+    largest = finding.picture.band_high[0]
+    assert finding.effect.value < largest
+    assert finding.pvalue == finding.floor
+    assert (finding.picture.y[:15] > finding.picture.band_high[:15]).sum() > 6
+
+
+def test_no_row_is_too_far_out():
+    """The statistic of a row beyond every number is finite."""
+    found = _gross_errors(np.array([[0.5, 1.0, 1e3], [0.5, 1.0, 1.5]]))
+    assert found[0] == pytest.approx(1e6 * 15.0 / 32.0, rel=1e-3)
+    assert np.isfinite(found).all()
 
 
 def test_ranks_among_draws_are_counted():

@@ -1,4 +1,4 @@
-"""Whether the largest residual, or the number of those in the tails, is that of the model."""
+"""Whether the largest residuals, or the number of those in the tails, are those of the model."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mixcheck.checks.statistic import (
     null_plot,
 )
 from mixcheck.codec.shapes import Finite
+from mixcheck.display.pictures import CurvePlot
 from mixcheck.options import require_number
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
@@ -27,19 +28,27 @@ __all__ = ["Outliers"]
 
 # The outlier bound of 250 simulations: 1 / (250 + 1) in each tail.
 OUTLIER_LEVEL = 1.0 / 251.0
+# So many rows of all are taken for gross errors, with so many times the standard deviation.
+_GROSS, _SPREAD = 4.0, 4.0
+# So many of the largest residuals are shown.
+_SHOWN = 20
 
 
 @final
 @dataclass(frozen=True, repr=False)
 class Outliers(Check):
-    """Whether some residual is larger than it should be.
+    """Whether some residuals are larger than they should be.
 
-    Null hypothesis: the largest residual is that of so many rows. The statistic is the largest
-    normal score, which counts how far a row is out, ``sqrt(E Phi^-1(P(Y < y) + P(Y = y) / 2)^2)``
-    over what the data say of the random effects; its square is 1 on average under the model. Effect
-    "largest residual", in standard deviations of a normal distribution, with an interval from the
-    replicates; under the model, their median. The finding names the rows beyond what the largest
-    of 19 in 20 replicates comes to.
+    Null hypothesis: the largest residuals are those of so many rows. The size of a residual is that
+    of its normal score, which counts how far a row is out, ``s = sqrt(E Phi^-1(P(Y < y) +
+    P(Y = y) / 2)^2)`` over what the data say of the random effects; its square is 1 on average
+    under the model. The statistic is the log-likelihood ratio of four gross errors among the n
+    rows, of four times the standard deviation, against none: ``sum log(1 - e + e f(s))``,
+    ``e = 4 / n`` and ``f(s) = exp(s^2 (1 - 1 / 16) / 2) / 4``. One row far out makes it large, and
+    so do several that are not as far. Effect "largest residual", in standard deviations of a normal
+    distribution, with an interval from the replicates; under the model, their median. The finding
+    names the rows beyond what the largest of 19 in 20 replicates comes to, and its picture shows
+    the largest residuals beside those of the replicates.
 
     With a `level`, and where residuals are ranks among draws, which know no tails, the statistic
     is the number of residuals within `level` of 0 or of 1; effect "outlier share", with a
@@ -50,6 +59,10 @@ class Outliers(Check):
     level : float, optional
         Probability of one tail, to count the residuals in both; for models known by their draws
         1 / 251, the bound of 250 simulations.
+
+    References
+    ----------
+    Box & Tiao (1968), Biometrika 55(1), 119-129: normal errors with a few of a larger variance.
     """
 
     kind: ClassVar[str] = "outliers"
@@ -72,35 +85,60 @@ class Outliers(Check):
 @final
 @dataclass(frozen=True, eq=False)
 class _LargestStatistic(CheckStatistic):
-    """One number: the largest absolute normal score."""
+    """The log-likelihood ratio of gross errors, and the largest sizes, from the largest on."""
 
     stacks: ClassVar[bool] = True
     randomised: ClassVar[bool] = False
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        return np.asarray(np.max(_sizes(data_view), axis=-1))[..., None]
+        sizes = _sizes(data_view)
+        shown = min(_SHOWN, sizes.shape[-1])
+        largest = np.sort(np.partition(sizes, -shown, axis=-1)[..., -shown:], axis=-1)[..., ::-1]
+        return np.concatenate([_gross_errors(sizes)[..., None], largest], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         sizes = _sizes(sample.observed)
-        largest, middle = float(sample.numbers[0]), sample.quantile(0.5)
+        largest, middle = float(sample.numbers[1]), sample.quantile(0.5, 1)
         effect = Effect(
             "largest residual",
             largest,
-            max(0.0, largest + middle - sample.quantile(0.975)),
-            largest + middle - sample.quantile(0.025),
+            max(0.0, largest + middle - sample.quantile(0.975, 1)),
+            largest + middle - sample.quantile(0.025, 1),
             middle,
         )
         finding = self.found(
             sample,
-            null="the largest residual is that of so many rows of the model",
+            null="the largest residuals are those of so many rows of the model",
             effect=effect,
             alternative="greater",
             n=sizes.size,
-            references=(RESIDUALS,),
+            references=(RESIDUALS, "Box & Tiao (1968), Biometrika 55(1), 119-129"),
         )
-        rows = np.flatnonzero(sizes > sample.quantile(0.95))
-        label = "largest residual, in standard deviations"
-        return replace(finding, rows=rows, picture=null_plot(self.name, sample, label))
+        rows = np.flatnonzero(sizes > sample.quantile(0.95, 1))
+        low, middles, high = np.quantile(sample.replicates[:, 1:], (0.025, 0.5, 0.975), axis=0)
+        picture = CurvePlot(
+            np.arange(1.0, middles.size + 1.0),
+            sample.numbers[1:],
+            low,
+            high,
+            middles,
+            discrete=True,
+            title="The largest residuals, and the range of each in 95 % of replicates",
+            x_label="place, from the largest on",
+            y_label="size, in standard deviations",
+        )
+        return replace(finding, rows=rows, picture=picture)
+
+
+def _gross_errors(sizes: FloatArray) -> FloatArray:
+    """``sum log(1 - e + e f(s))`` over the rows, (..,), of sizes (.., n).
+
+    Summed as logarithms, so that no row is too far out.
+    """
+    share = min(_GROSS / sizes.shape[-1], 0.5)
+    ratio = 0.5 * (1.0 - _SPREAD**-2) * sizes * sizes - np.log(_SPREAD)
+    terms = np.logaddexp(np.log1p(-share), np.log(share) + ratio)
+    return np.asarray(np.add.reduce(terms, axis=-1))
 
 
 def _sizes(data_view: DataView) -> FloatArray:
