@@ -86,6 +86,12 @@ def test_correlations_are_shown_where_there_are_some():
     fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
     _, random = tabulate_estimates(port_of(fit))
     assert random.columns == ("", "std deviation", "variance", "correlation")
+    assert [row[0] for row in random.rows] == [
+        "Subject, Intercept",
+        "Subject, Days",
+        "Subject, Intercept, Days",
+        "Residual",
+    ]
 
 
 def test_draws_have_no_portrait():

@@ -42,7 +42,7 @@ def tabulate_estimates(model: object) -> tuple[Table, ...]:
     if not len(random):
         return (fixed,)
     named = zip(random["group"], random["name"], strict=True)
-    labels = [f"{group}, {name}" for group, name in named]
+    labels = [", ".join(filter(None, map(str, pair))) for pair in named]
     shown = {"std deviation": "sd", "variance": "variance", "correlation": "corr"}
     if random["corr"].isna().all():
         del shown["correlation"]

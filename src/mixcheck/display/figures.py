@@ -536,6 +536,9 @@ def _(picture: CurvePlot, ax: Axes) -> str:
     x, y = picture.x[rows], picture.y[rows]
     if picture.discrete:
         ax.vlines(x, np.minimum(y, 0.0), np.maximum(y, 0.0), color=BLUE, linewidth=1.4)
+        if np.array_equal(x, np.round(x)):
+            # Lags, numbers and places have no halves.
+            ax.locator_params(axis="x", integer=True)
     else:
         ax.plot(x, y, color=BLUE, linewidth=1.6, zorder=2)
     if rows.size <= MOST_LABELS:
