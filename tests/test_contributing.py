@@ -13,6 +13,8 @@ ROOMS = (
     *(
         f"mixcheck/{room}"
         for room in (
+            "arguments",
+            "execution",
             "codec",
             "display",
             "families",

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcheck import parallel as workers
 from mixcheck import simulation
 from mixcheck.adapters.draws import from_draws
+from mixcheck.checks.replicate_numbers import reduce_replicates
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.execution import parallel as workers
+from mixcheck.execution.streams import Purpose, stream
 from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts, DataView, Refittable
 from mixcheck.port.estimates import Limit
-from mixcheck.replicate_numbers import reduce_replicates
 from mixcheck.simulation import replicate, simulate
-from mixcheck.streams import Purpose, stream
 
 N = 12
 

@@ -33,9 +33,9 @@ from mixcheck.display.document import (
 from mixcheck.display.files import write_file
 from mixcheck.display.render import to_html, to_text
 from mixcheck.errors import ConvergenceError
+from mixcheck.execution.progress import Progress
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.progress import Progress
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report

@@ -12,8 +12,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 from scipy.special import gammaln, log_ndtr, ndtr
 
-from mixcheck.calls import answer_calls
-from mixcheck.options import require_number
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_number
 
 __all__ = ["Prior", "Target", "gamma", "half_normal", "lkj", "normal", "t"]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import tell_renamed
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.display.document import Picture
 from mixcheck.display.plotting import draw_grid, pictures_of
 from mixcheck.errors import DataError
-from mixcheck.options import tell_renamed
 from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.ranks import rank_residuals
 from mixcheck.simulation import Calibration, Replicates, replicate

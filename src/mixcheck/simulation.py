@@ -15,10 +15,11 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_choice, require_whole, shown, tell_renamed
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_whole, shown, tell_renamed
+from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.port import (
     CONDITIONINGS,
     BatchObservable,
@@ -34,7 +35,6 @@ from mixcheck.port import (
     Weighted,
     port_of,
 )
-from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = [
     "CALIBRATIONS",

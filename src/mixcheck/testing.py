@@ -15,9 +15,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_choice, require_seed, require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
-from mixcheck.options import require_choice, require_seed, require_whole
+from mixcheck.execution.streams import stream
 from mixcheck.port import (
     CONDITIONINGS,
     BatchRefittable,
@@ -31,7 +32,6 @@ from mixcheck.port import (
     Weighted,
     port_of,
 )
-from mixcheck.streams import stream
 
 __all__ = ["BrokenLaw", "check_model_port"]
 

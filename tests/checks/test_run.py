@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcheck import datasets, from_draws, glmm
-from mixcheck import parallel as workers
 from mixcheck.checks import (
     Convergence,
     Count,
@@ -32,6 +31,7 @@ from mixcheck.checks import (
 )
 from mixcheck.checks.check import check, check_from_dict
 from mixcheck.errors import ConvergenceError, DataError, OptionError
+from mixcheck.execution import parallel as workers
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.adjustment import pool_pvalues
 from mixcheck.report.finding import Finding

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import parallel as workers
 from mixcheck.errors import ConvergenceError
+from mixcheck.execution import parallel as workers
 from mixcheck.port import ConvergenceFacts
 
 from .conftest import Known, fit

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import parallel as workers
 from mixcheck.errors import DataError, DataWarning, OptionError, UnknownColumnError
+from mixcheck.execution import parallel as workers
 from mixcheck.port import port_of
 
 # MuMIn::dredge of R, on lme4 fits by maximum likelihood; both optimisers stop about there.

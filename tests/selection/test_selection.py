@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import parallel as workers
 from mixcheck.comparison.criterion import Score
 from mixcheck.errors import ComparisonError, ConvergenceError, DataError, OptionError
+from mixcheck.execution import parallel as workers
 from mixcheck.port import ConvergenceFacts
 from mixcheck.report.finding import Effect, Finding
 from mixcheck.report.report import Report

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixcheck.adapters.layout import finite_numbers, stack_draws
 from mixcheck.adapters.plausibility import require_one_kind, warn_of_strangeness
-from mixcheck.alignment import align_rows, read_array
+from mixcheck.arguments.alignment import align_rows, read_array
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_flag, require_text
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import DataError
-from mixcheck.options import require_flag, require_text
 from mixcheck.port import Conditioning, DataView
 from mixcheck.ranks import randomised_rank, rank_residuals
 

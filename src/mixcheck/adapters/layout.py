@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcheck.alignment import align_rows, is_labelled, label_places, read_array
+from mixcheck.arguments.alignment import align_rows, is_labelled, label_places, read_array
+from mixcheck.arguments.options import require_choice, shown
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import require_choice, shown
 
 __all__ = ["SAMPLE_AXES", "finite_numbers", "stack_draws"]
 

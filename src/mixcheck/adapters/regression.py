@@ -26,12 +26,12 @@ from mixcheck.port import (
     ProbabilityTransform,
     ScoreProjection,
 )
+from mixcheck.port.row_hashes import digest, hash_labels
 from mixcheck.predictive import (
     ConditionalDistribution,
     probability_transform,
     quantile_residuals,
 )
-from mixcheck.row_hashes import digest, hash_labels
 
 __all__ = ["Estimates", "KnownTransform", "Reading", "Refitter", "Regression", "Rows"]
 

@@ -1,6 +1,6 @@
 """Questions about a model: residuals to findings."""
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
 from mixcheck.checks.autocorrelation import Autocorrelation
 from mixcheck.checks.calibration import Calibration
 from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds

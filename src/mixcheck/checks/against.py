@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.rank_basis import RankBasis
 from mixcheck.checks.regressor import FITTED, FactorLevels, RankCurve, Regressor
@@ -19,7 +20,6 @@ from mixcheck.checks.statistic import (
     left_out,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.report.finding import Skipped
 
 __all__ = [

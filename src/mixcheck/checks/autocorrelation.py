@@ -8,6 +8,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_whole, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import BandedStatistic, Bands, Places, cut_into_bands
@@ -21,7 +22,6 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.checks.time_and_place import why_without_order
 from mixcheck.errors import OptionError
-from mixcheck.options import require_whole, shown
 from mixcheck.report.finding import Skipped
 
 __all__ = ["Autocorrelation"]

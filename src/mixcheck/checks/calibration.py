@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import unless_held
@@ -14,7 +15,6 @@ from mixcheck.checks.pooled import pool_of, quadratic_form, simultaneous_band, w
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.display.document import CurvePlot
-from mixcheck.options import require_whole
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
-from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import as_items, shown
 from mixcheck.checks import contents
 from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
@@ -25,10 +26,9 @@ from mixcheck.codec.written_files import read_written
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import as_items, shown
+from mixcheck.execution.progress import Progress
 from mixcheck.port import Checkable, Conditioning, Ported
 from mixcheck.port.entry import asked_words
-from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
 from mixcheck.report.policy import Policy

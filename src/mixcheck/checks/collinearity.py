@@ -8,12 +8,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.shapes import Finite
 from mixcheck.display.document import Caterpillar
-from mixcheck.options import require_number
 from mixcheck.port import Estimating, PartEstimates
 from mixcheck.report.finding import Effect, Finding, Skipped
 

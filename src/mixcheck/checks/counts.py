@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import (
@@ -20,7 +21,6 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.codec.shapes import Finite
 from mixcheck.display.numerals import format_number
-from mixcheck.options import require_number
 from mixcheck.port import DataView, Enumerable
 from mixcheck.report.finding import Effect, Finding, Skipped
 

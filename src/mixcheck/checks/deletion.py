@@ -9,9 +9,9 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import MixcheckError
-from mixcheck.parallel import map_numbers
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.port import PartEstimates, Reducible
-from mixcheck.progress import Progress
 
 __all__ = ["Deletions", "leave_out"]
 
@@ -75,7 +75,7 @@ def leave_out(
     units : int
         How many, m.
     n_jobs, progress
-        As in `mixcheck.parallel.map_numbers`.
+        As in `mixcheck.execution.parallel.map_numbers`.
     """
     parts = model.part_estimates
     finite = {name: np.isfinite(np.diag(part.covariance)) for name, part in parts.items()}

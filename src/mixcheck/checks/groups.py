@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import pearson_residuals
@@ -24,7 +25,6 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.display.document import Caterpillar
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 

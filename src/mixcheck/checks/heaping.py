@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import (
@@ -18,7 +19,6 @@ from mixcheck.checks.statistic import (
     ratio,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import require_whole
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, TypeAlias, final, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_number, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.deletion import Deletions, leave_out
@@ -24,7 +25,6 @@ from mixcheck.checks.statistic import (
 from mixcheck.codec.shapes import Finite
 from mixcheck.display.document import Caterpillar
 from mixcheck.errors import OptionError
-from mixcheck.options import require_number, shown
 from mixcheck.port import DataView, Estimating, Reducible
 from mixcheck.report.finding import Effect, Finding, Skipped
 

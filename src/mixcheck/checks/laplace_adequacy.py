@@ -7,10 +7,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_number
 from mixcheck.checks.check import Check
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.shapes import Finite
-from mixcheck.options import require_number
 from mixcheck.port import Approximate, ApproximationFacts
 from mixcheck.report.finding import Effect, Finding, Skipped
 

@@ -9,6 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_text
 from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import (
@@ -20,7 +21,6 @@ from mixcheck.checks.columns import (
 )
 from mixcheck.checks.score_terms import GroupTerm, TermStatistic, read_scores
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
-from mixcheck.options import require_text
 from mixcheck.port import DataRows, Traceable
 from mixcheck.report.finding import Skipped
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
+from mixcheck.arguments.options import require_text
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import (
     coded_columns,
@@ -24,7 +25,6 @@ from mixcheck.checks.score_terms import (
     remark_on,
 )
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of, require_choice
-from mixcheck.options import require_text
 from mixcheck.port import Traceable
 from mixcheck.report.finding import Skipped
 

@@ -7,12 +7,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_text
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import coded_columns, predictors_of
 from mixcheck.checks.score_terms import GroupTerm, RowScores, TermStatistic, read_scores
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
-from mixcheck.options import require_text
 from mixcheck.port import Comparable, DataRows, Traceable
 from mixcheck.report.finding import Skipped
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 
 __all__ = ["read_newick"]
 

@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.goodness import clopper_pearson
@@ -20,7 +21,6 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.codec.shapes import Finite
 from mixcheck.display.pictures import CurvePlot
-from mixcheck.options import require_number
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
 

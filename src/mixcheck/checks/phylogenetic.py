@@ -9,6 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import Places, pearson_residuals
@@ -24,7 +25,6 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.display.document import NullPlot
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 

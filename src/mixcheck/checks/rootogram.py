@@ -7,12 +7,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from mixcheck.arguments.options import require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, Outcome
 from mixcheck.display.document import CurvePlot
-from mixcheck.options import require_whole
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 

@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from mixcheck.arguments.options import require_progress, require_workers, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.portrait import draw_portrait, tabulate_estimates
+from mixcheck.checks.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -28,17 +30,15 @@ from mixcheck.checks.statistic import (
 )
 from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.options import require_progress, require_workers, shown
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.time_limits import TimeLimit, start_clock
 from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Estimated, Ported
-from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
-from mixcheck.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled, most_draws, stops
 from mixcheck.simulation import Calibration, Replicates, Views
-from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = ["run_checks"]
 

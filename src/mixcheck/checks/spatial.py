@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.dependence import BandedStatistic, Bands, Places, cut_into_bands
@@ -21,7 +22,6 @@ from mixcheck.checks.statistic import (
     thinned,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.report.finding import Skipped
 from mixcheck.trial_values import binary_exponents
 

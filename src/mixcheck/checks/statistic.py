@@ -11,12 +11,12 @@ from typing import Any, ClassVar, TypeAlias, final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.display.document import NullPlot
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
-from mixcheck.options import shown
+from mixcheck.execution.progress import Progress
 from mixcheck.port import Checkable, DataView, Dispersed
-from mixcheck.progress import Progress
 from mixcheck.report.adjustment import pool_pvalues, smallest_pvalue
 from mixcheck.report.finding import Alternative, Effect, Finding, Skipped
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, final, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_residuals
@@ -23,7 +24,6 @@ from mixcheck.checks.statistic import (
     require_choice,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.port import DataView
 from mixcheck.report.finding import Alternative, Effect, Finding
 

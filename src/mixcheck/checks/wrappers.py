@@ -10,6 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_number, require_text, shown
 from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check, Level
 from mixcheck.checks.statistic import (
@@ -21,7 +22,6 @@ from mixcheck.checks.statistic import (
     left_out,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import require_number, require_text, shown
 from mixcheck.report.finding import Finding
 
 __all__ = ["By", "Named", "Where"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
+from mixcheck.arguments.options import shown
 from mixcheck.codec.reading import Reader, parse_json
 from mixcheck.codec.shapes import Schema, shape_of
 from mixcheck.codec.writing import json_text
 from mixcheck.errors import DataError
-from mixcheck.options import shown
 
 __all__ = ["SCHEMA_VERSION", "from_json", "json_schema", "read_document", "to_json"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.errors import DataError
-from mixcheck.options import shown
 
 __all__ = ["frame_from_arrays", "frame_to_arrays"]
 

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from mixcheck.arguments.options import shown
 from mixcheck.errors import DataError
-from mixcheck.options import shown
 
 __all__ = ["DEEPEST", "Reader", "parse_json", "require_shallow"]
 

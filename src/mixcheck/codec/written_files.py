@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from mixcheck.arguments.options import require_path, shown
 from mixcheck.codec.reading import DEEPEST, Reader, parse_json, require_shallow
 from mixcheck.errors import MixcheckError, OptionError
-from mixcheck.options import require_path, shown
 
 __all__ = ["read_written"]
 

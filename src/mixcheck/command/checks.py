@@ -6,10 +6,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from mixcheck.arguments.options import require_seed, require_whole, require_workers, tell_renamed
 from mixcheck.checks.check import Suite, check
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.errors import ChecksFailed, OptionError
-from mixcheck.options import require_seed, require_whole, require_workers, tell_renamed
 from mixcheck.report.policy import Policy, Verdict
 from mixcheck.simulation import replicate
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mixcheck.arguments.options import shown
 from mixcheck.codec.written_files import read_written
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 
 __all__ = ["expand"]
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixcheck.command.table_files import ENDINGS, read_file, read_stream
 from mixcheck.errors import DataError
-from mixcheck.table_files import ENDINGS, read_file, read_stream
 
 if TYPE_CHECKING:
     import pandas as pd

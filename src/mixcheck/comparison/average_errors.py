@@ -13,12 +13,12 @@ import pandas as pd
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.same_data import order_of
 from mixcheck.errors import ConvergenceError, MixcheckError
-from mixcheck.parallel import map_batches
+from mixcheck.execution.parallel import map_batches
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.streams import Purpose, stream
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.port import BatchRefittable, Converging, Refittable, port_of
-from mixcheck.progress import Progress
 from mixcheck.simulation import count_together
-from mixcheck.streams import Purpose, stream
-from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Averaged", "Read", "Readable", "Reweigh", "buckland_errors", "redraw"]
 

@@ -9,8 +9,18 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import (
+    as_items,
+    require_choice,
+    require_number,
+    require_progress,
+    require_seed,
+    require_whole,
+    require_workers,
+    shown,
+)
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.comparison.average_errors import Averaged, Readable, Reweigh, buckland_errors, redraw
 from mixcheck.comparison.averaged_quantities import (
     AverageKind,
@@ -30,22 +40,12 @@ from mixcheck.comparison.table import TableWeights, compare, weights_of
 from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import DataWarning, OptionError
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.streams import choose_seed
 from mixcheck.inference.bootstrap import least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
-from mixcheck.options import (
-    as_items,
-    require_choice,
-    require_number,
-    require_progress,
-    require_seed,
-    require_whole,
-    require_workers,
-    shown,
-)
 from mixcheck.port import Comparable, Ported, port_of
-from mixcheck.progress import Progress
-from mixcheck.streams import choose_seed
 
 __all__ = ["AverageKind", "ErrorsBy", "ModelAverage", "Reweighing", "average"]
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_progress, require_whole, require_workers
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import ADDED_LATER, NUMBER, Finite, list_of, stored_as
 from mixcheck.comparison.boundary import boundary_reference
 from mixcheck.comparison.chi_bar_square import ChiBarSquare
@@ -21,8 +22,10 @@ from mixcheck.comparison.record import Record
 from mixcheck.comparison.same_data import formula_of, order_of
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import require_progress, require_whole, require_workers
-from mixcheck.parallel import map_batches
+from mixcheck.execution.parallel import map_batches
+from mixcheck.execution.progress import Progress, Reporter, reporter
+from mixcheck.execution.streams import Purpose, choose_seed, stream
+from mixcheck.execution.time_limits import TimeLimit, start_clock
 from mixcheck.port import (
     BatchRefittable,
     Checkable,
@@ -31,10 +34,7 @@ from mixcheck.port import (
     Ported,
     Refittable,
 )
-from mixcheck.progress import Progress, Reporter, reporter
 from mixcheck.simulation import count_together, refit_all
-from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = ["BootstrapRatio", "bootstrap_lrt"]
 

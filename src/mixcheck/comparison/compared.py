@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
 from mixcheck.codec.shapes import NOT_STORED, Finite
 from mixcheck.comparison.criteria import AIC, BIC
 from mixcheck.comparison.ranking import CLOSE

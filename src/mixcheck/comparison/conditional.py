@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, require_progress, require_workers
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.display.document import Block, Document, Paragraph, Places, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError, ConvergenceError, OptionError
-from mixcheck.options import require_choice, require_progress, require_workers
-from mixcheck.parallel import map_batches, map_numbers
+from mixcheck.execution.parallel import map_batches, map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.port import (
     PERTURBATION_METHODS,
     BatchPerturbations,
@@ -23,7 +24,6 @@ from mixcheck.port import (
     Ported,
     port_of,
 )
-from mixcheck.progress import Progress
 
 __all__ = ["CAIC", "ConditionalAIC", "caic"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.same_data import formula_of, require_comparable
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import shown
 from mixcheck.port import Comparable, Ported
 
 __all__ = ["AIC", "AICC", "BIC", "aic", "aicc", "bic"]

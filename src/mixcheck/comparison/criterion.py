@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.errors import MixcheckError, OptionError
-from mixcheck.options import shown
 from mixcheck.port import Comparable, port_of
 from mixcheck.port.entry import asked_words
 

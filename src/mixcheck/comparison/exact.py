@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_whole
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.nesting import added_fixed, added_random
 from mixcheck.comparison.same_data import formula_of, is_reml
@@ -16,9 +17,8 @@ from mixcheck.comparison.spectral_null import Spectrum, find_spectrum, simulate_
 from mixcheck.display.document import Block, Document, Paragraph, PValue, Table
 from mixcheck.display.render import to_text
 from mixcheck.errors import ComparisonError
-from mixcheck.options import require_whole
+from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.port import Comparable, Ported, Traceable
-from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["ExactRatio", "exact_lrt"]
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_choice, require_progress, require_workers, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, list_of, map_of, stored_as
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.level_matching import level_places
@@ -26,10 +27,9 @@ from mixcheck.comparison.score_difference import ScoreDifference, require_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_progress, require_workers, shown
-from mixcheck.parallel import map_numbers
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported, Traceable
-from mixcheck.progress import Progress
 
 __all__ = ["LOGO", "GroupScores", "LeaveOutMethod", "logo"]
 

@@ -10,17 +10,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.calls import answer_calls, answer_methods
-from mixcheck.comparison.cavity import Prediction, find_cavity, predict
-from mixcheck.comparison.proper_scores import brier, dawid_sebastiani, is_bernoulli, match_rows_of
-from mixcheck.comparison.ranked_probability import average_crps
-from mixcheck.comparison.same_data import label_of
-from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
-from mixcheck.display.document import Block, Document, Paragraph, Table
-from mixcheck.display.render import to_text
-from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import (
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import (
     as_items,
     as_whole,
     require_flag,
@@ -30,9 +21,18 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.parallel import map_numbers
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.comparison.cavity import Prediction, find_cavity, predict
+from mixcheck.comparison.proper_scores import brier, dawid_sebastiani, is_bernoulli, match_rows_of
+from mixcheck.comparison.ranked_probability import average_crps
+from mixcheck.comparison.same_data import label_of
+from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
+from mixcheck.display.document import Block, Document, Paragraph, Table
+from mixcheck.display.render import to_text
+from mixcheck.errors import ComparisonError, MixcheckError, OptionError
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.port import Checkable, Comparable, Foldable, Ported, Traceable, port_of
-from mixcheck.progress import Progress
 
 __all__ = ["FoldScores", "Folds", "Splitter", "kfold"]
 

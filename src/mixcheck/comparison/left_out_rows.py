@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.cavity import (
     average_cdf,
@@ -17,7 +18,6 @@ from mixcheck.comparison.cavity import (
     find_cavity,
 )
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.options import shown
 from mixcheck.port import (
     Conditioning,
     Converging,

@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
-from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_choice
 from mixcheck.comparison.boundary import Reference, boundary_reference
 from mixcheck.comparison.chi_bar_square import chi_square
 from mixcheck.comparison.nesting import (
@@ -28,7 +29,6 @@ from mixcheck.comparison.same_data import (
 )
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError
-from mixcheck.options import require_choice
 from mixcheck.port import Comparable, Converging, Ported
 
 __all__ = ["Boundary", "LikelihoodRatio", "likelihood_ratio", "lrt", "null_words", "require_nested"]

@@ -12,7 +12,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.comparison.column_space import extra_rank, spans
 from mixcheck.comparison.same_data import order_of
 from mixcheck.port import Comparable, Traceable, port_of
-from mixcheck.row_hashes import digest
+from mixcheck.port.row_hashes import digest
 
 __all__ = [
     "added_fixed",

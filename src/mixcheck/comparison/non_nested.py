@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NUMBER, map_of, stored_as
 from mixcheck.comparison.group_scores import FEW_GROUPS, whitening
 from mixcheck.comparison.level_matching import level_places
@@ -27,7 +28,6 @@ from mixcheck.comparison.same_data import (
 from mixcheck.comparison.weighted_chi_square import weighted_chi_square_sf
 from mixcheck.display.document import Document, Paragraph, PValue, Table
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice
 from mixcheck.port import Comparable, GroupDerivatives, Groupwise, Ported
 
 __all__ = ["Correction", "Vuong", "vuong"]

@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias, cast, get_args
 
 import numpy as np
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, require_number, shown
 from mixcheck.comparison.conditional import caic
 from mixcheck.comparison.criterion import Criterion, CriterionFunction
 from mixcheck.comparison.same_data import formula_of, require_comparable, require_same_data
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice, require_number, shown
 from mixcheck.port import Checkable, Comparable, ConditionalLikelihood, Ported, port_of
 
 __all__ = ["QAIC", "DispersionCount", "QuasiAIC", "qaic"]

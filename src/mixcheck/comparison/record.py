@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
 from mixcheck.codec.documents import to_json
 from mixcheck.codec.shapes import shape_of
 from mixcheck.display.document import Document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixcheck.arguments.options import shown
 from mixcheck.comparison.conditional import CAIC
 from mixcheck.comparison.criteria import AIC, AICC, BIC
 from mixcheck.comparison.criterion import Criterion, CriterionFunction
@@ -10,7 +11,6 @@ from mixcheck.comparison.quasi_aic import QAIC
 from mixcheck.comparison.row_scores import LOO
 from mixcheck.comparison.takeuchi import TIC
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 
 __all__ = ["CRITERIA", "get_criterion"]
 

@@ -8,10 +8,10 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.same_data import formula_of, is_reml, require_comparable
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import shown
 from mixcheck.port import (
     Comparable,
     ConvergenceFacts,

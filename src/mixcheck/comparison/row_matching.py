@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcheck.alignment import label_places
+from mixcheck.arguments.alignment import label_places
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.port import DataRows
-from mixcheck.row_hashes import Hashes, coded, combine, hash_column, hash_rows, is_number, mix
+from mixcheck.port.row_hashes import Hashes, coded, combine, hash_column, hash_rows, is_number, mix
 
 __all__ = ["changed_columns", "match_rows", "regrouped_columns", "same_levels", "same_values"]
 

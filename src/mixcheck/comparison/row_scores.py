@@ -9,8 +9,15 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import (
+    require_choice,
+    require_number,
+    require_progress,
+    require_workers,
+    shown,
+)
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.codec.shapes import NOT_STORED, NUMBER, TEXT, Finite, list_of, stored_as
 from mixcheck.comparison.cavity import Prediction, find_cavity, predict
 from mixcheck.comparison.conditional import caic
@@ -22,14 +29,8 @@ from mixcheck.comparison.same_data import label_of
 from mixcheck.comparison.score_difference import ScoreDifference, require_scores, subtract_scores
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import (
-    require_choice,
-    require_number,
-    require_progress,
-    require_workers,
-    shown,
-)
-from mixcheck.parallel import map_numbers
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.port import (
     Checkable,
     Comparable,
@@ -39,7 +40,6 @@ from mixcheck.port import (
     Rowwise,
     port_of,
 )
-from mixcheck.progress import Progress
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.simulation import Calibration
 

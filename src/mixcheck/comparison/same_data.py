@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mixcheck.arguments.options import as_items, shown
 from mixcheck.arrays import IntArray
 from mixcheck.comparison.column_space import spans
 from mixcheck.comparison.row_matching import match_rows, regrouped_columns, same_values
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import as_items, shown
 from mixcheck.port import Comparable, DataRows, Traceable, port_of
 
 __all__ = [

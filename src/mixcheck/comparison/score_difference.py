@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import shown
 from mixcheck.comparison.record import Record
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import shown
 
 __all__ = ["ScoreDifference", "require_scores", "subtract_scores"]
 

@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.comparison.compared import ComparedModel, Comparison
 from mixcheck.comparison.criteria import aic, bic
 from mixcheck.comparison.criterion import Criterion, CriterionFunction, Score, paired_error
@@ -34,7 +35,6 @@ from mixcheck.comparison.same_data import (
 )
 from mixcheck.comparison.weights import LeftOutScores, Weighting, align_scores, weigh
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice, shown
 from mixcheck.port import Comparable, Converging, Ported
 
 __all__ = ["ComparedModel", "Comparison", "TableWeights", "compare", "weights_of"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.group_scores import whitening
 from mixcheck.comparison.same_data import formula_of, is_reml, require_comparable

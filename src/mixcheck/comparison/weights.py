@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, require_seed, require_whole, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.comparison.score_difference import ScoreDifference
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.options import require_choice, require_seed, require_whole, shown
-from mixcheck.streams import Purpose, stream
+from mixcheck.execution.streams import Purpose, stream
 
 __all__ = ["LeftOutScores", "Weighting", "align_scores", "model_weights", "stack", "weigh"]
 

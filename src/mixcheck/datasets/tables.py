@@ -10,9 +10,9 @@ from typing import Final
 
 import pandas as pd
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 
 __all__ = ["Dataset", "available", "describe", "load"]
 

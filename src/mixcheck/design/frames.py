@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from pandas.api.extensions import ExtensionArray
 
-from mixcheck.alignment import align_rows, read_numbers
+from mixcheck.arguments.alignment import align_rows, read_numbers
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.nodes import quote_name
 from mixcheck.errors import DataError, UnknownColumnError
-from mixcheck.options import shown
 
 __all__ = [
     "Column",

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.frames import (
     Columns,
@@ -37,7 +38,6 @@ from mixcheck.errors import (
     UnseenLevelError,
 )
 from mixcheck.notices import warn
-from mixcheck.options import shown
 
 __all__ = ["RandomParts", "Unseen", "apply_design", "deviations_of"]
 

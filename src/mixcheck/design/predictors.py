@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import listed
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
 from mixcheck.design.frames import Columns, Picked, check_finite, contents_of, read_column
@@ -28,8 +29,7 @@ from mixcheck.design.recipe_making import make_matrices
 from mixcheck.design.recipes import Recipe
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DesignError, UnknownColumnError
-from mixcheck.options import listed
-from mixcheck.recent import Recent
+from mixcheck.execution.recent import Recent
 
 __all__ = ["Offset", "Predictor", "RandomBlock", "RightSide", "level_notes", "read_right_side"]
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.design.frames import Columns
-from mixcheck.options import shown
 
 __all__ = ["find_variants", "plain_spelling", "spelling_hint", "variant_notes", "variant_of"]
 

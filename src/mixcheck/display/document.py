@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from mixcheck.arguments.options import shown
 from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import (
     FINITE,
@@ -35,7 +36,6 @@ from mixcheck.display.pictures import (
     ResidualPlot,
 )
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import shown
 
 __all__ = [
     "Badge",

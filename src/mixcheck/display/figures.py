@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from mixcheck.arguments.options import shown as quoted
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.display.document import (
     Caterpillar,
@@ -33,7 +34,6 @@ from mixcheck.display.document import (
     ResidualPlot,
 )
 from mixcheck.errors import OptionError
-from mixcheck.options import shown as quoted
 
 __all__ = ["Axes", "draw", "draw_many", "to_svg"]
 

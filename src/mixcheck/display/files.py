@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 from typing import TypeAlias
 
+from mixcheck.arguments.options import require_path
 from mixcheck.errors import OutputError
-from mixcheck.options import require_path
 
 __all__ = ["PathLike", "require_writable", "write_bytes", "write_file"]
 

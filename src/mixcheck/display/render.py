@@ -7,6 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
+from mixcheck.arguments.options import require_flag, require_whole
 from mixcheck.display.document import (
     Badge,
     Block,
@@ -22,7 +23,6 @@ from mixcheck.display.document import (
 )
 from mixcheck.display.numerals import format_cell
 from mixcheck.display.page import to_fragment, to_html
-from mixcheck.options import require_flag, require_whole
 
 __all__ = ["to_fragment", "to_html", "to_markdown", "to_text"]
 

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixcheck.arguments.calls import answer_calls
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.links import Link, get_link
 from mixcheck.families.responses import Observed

@@ -16,9 +16,10 @@ from typing import ClassVar, final
 import numpy as np
 from scipy import special
 
-from mixcheck.alignment import read_numbers
+from mixcheck.arguments.alignment import read_numbers
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.tails import (
     DENSITY_AT_ZERO,
@@ -34,7 +35,6 @@ from mixcheck.families.tails import (
     normal_tails,
     reflect_tails,
 )
-from mixcheck.options import shown
 
 __all__ = [
     "Cauchit",

@@ -10,6 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixcheck.arguments.options import listed
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, FamilyError
 from mixcheck.families.family import (
@@ -24,7 +25,6 @@ from mixcheck.families.links import Identity, Link, ProbabilityLink
 from mixcheck.families.responses import Observed, read_response, refuse_size, require_support
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template
-from mixcheck.options import listed
 
 __all__ = ["Ordinal"]
 

@@ -6,7 +6,8 @@ import difflib
 import re
 from functools import cache
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.errors import FamilyError
 from mixcheck.families.beta import Beta, BetaBinomial
 from mixcheck.families.continuous import Gaussian
@@ -22,7 +23,6 @@ from mixcheck.families.truncated import (
     TruncatedNegativeBinomial2,
     TruncatedPoisson,
 )
-from mixcheck.options import shown
 
 __all__ = ["FAMILIES", "get_family"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.alignment import read_numbers
+from mixcheck.arguments.alignment import read_numbers
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import DataError, FamilyError
 

@@ -10,6 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 from scipy import special
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.continuous import measure_unit, raise_to_positive
 from mixcheck.families.family import Derivatives, Expected, Information, Predictors
@@ -17,7 +18,6 @@ from mixcheck.families.links import Link
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import gap_of_share, log_gap, stirling_errors
 from mixcheck.families.template import Template
-from mixcheck.options import require_number
 
 __all__ = ["StudentT"]
 

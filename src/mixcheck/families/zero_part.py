@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_calls
 from mixcheck.errors import FamilyError
 from mixcheck.families.counts import observe_counts
 from mixcheck.families.expectation import Spread, expect, spread_of_counts
@@ -34,7 +35,6 @@ from mixcheck.families.responses import Observed, read_response
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.truncated import Truncated
 from mixcheck.families.zero_derivatives import derive_inflated, derive_separate
-from mixcheck.options import shown
 
 __all__ = ["Hurdle", "ZeroInflated", "ZeroPart", "add_zeros"]
 

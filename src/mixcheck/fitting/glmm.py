@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.design import (
     Design,
     build_design,
@@ -30,6 +31,7 @@ from mixcheck.errors import (
     SeparationError,
     SeparationWarning,
 )
+from mixcheck.execution.memory import keep_memory
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.constant_groups import estimate_determined, may_be_wide, wide_terms
@@ -51,9 +53,7 @@ from mixcheck.fitting.methods import MethodName, read_method
 from mixcheck.fitting.results.explanations import explain_complete, explain_unidentified
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.port import GlmmPort
-from mixcheck.memory import keep_memory
 from mixcheck.notices import warn
-from mixcheck.options import shown
 from mixcheck.priors import Prior
 
 __all__ = ["glmm"]

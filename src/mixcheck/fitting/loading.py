@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mixcheck import priors as kinds
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_path, shown
 from mixcheck.codec.frames import frame_from_arrays
 from mixcheck.display.files import PathLike
 from mixcheck.errors import ConvergenceError, DataError, MixcheckError
@@ -25,7 +26,6 @@ from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.saved import FILE_KIND, FILE_VERSION
 from mixcheck.notices import quiet
-from mixcheck.options import require_path, shown
 from mixcheck.port import port_of
 
 __all__ = ["load"]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.pql import PQL
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import Laplace, Profiled
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
-from mixcheck.options import require_choice
 
 __all__ = ["MethodName", "read_method"]
 

@@ -15,9 +15,9 @@ from typing import NoReturn
 
 import numpy as np
 
+from mixcheck.arguments.options import as_items, listed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
-from mixcheck.options import as_items, listed, shown
 
 __all__ = ["Hypotheses", "read_hypotheses"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import FloatArray
-from mixcheck.options import require_number
 from mixcheck.trial_values import may_overflow
 
 __all__ = [

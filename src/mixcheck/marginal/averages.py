@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import listed, require_choice, require_flag, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.marginal.grid import read_names
 from mixcheck.marginal.linear import require_predicting
-from mixcheck.options import listed, require_choice, require_flag, shown
 from mixcheck.port import Predicting, PredictionOf
 
 __all__ = ["Asked", "averages_of", "read_asked"]

@@ -8,15 +8,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.errors import OptionError
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.marginal.averages import Asked, averages_of, read_asked
 from mixcheck.marginal.effects import Effects
 from mixcheck.marginal.grid import levels_of
 from mixcheck.marginal.linear import Functions, average_rows, say
-from mixcheck.options import require_choice, shown
 from mixcheck.port import Ported, Predicting
 
 __all__ = ["ComparisonKind", "comparisons"]

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from mixcheck.alignment import read_numbers
+from mixcheck.arguments.alignment import read_numbers
+from mixcheck.arguments.options import listed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
-from mixcheck.options import listed, shown
 
 __all__ = ["METHODS", "ContrastMethod", "make_coefficients"]
 

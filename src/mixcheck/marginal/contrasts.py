@@ -8,15 +8,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_choice, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.errors import OptionError
 from mixcheck.inference.multiplicity import ADJUSTMENTS, Adjustment
 from mixcheck.marginal.contrast_methods import METHODS, ContrastMethod, make_coefficients
 from mixcheck.marginal.effects import Effects
 from mixcheck.marginal.linear import Functions, say
 from mixcheck.marginal.means import MarginalMeans, combinations_of
-from mixcheck.options import require_choice, shown
 
 __all__ = ["ContrastScale", "contrasts"]
 

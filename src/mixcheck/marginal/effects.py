@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_methods
 from mixcheck.display.document import Block, Document, Paragraph, Table
 from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.pictures import Caterpillar
 from mixcheck.display.render import to_fragment, to_html, to_text
-from mixcheck.options import require_choice
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes

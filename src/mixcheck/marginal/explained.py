@@ -10,16 +10,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_choice, require_flag, require_seed, require_whole
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import ConvergenceWarning, OptionError
+from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.inference.bootstrap import least_draws, percentile_intervals
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_flag, require_seed, require_whole
 from mixcheck.port import Ported, port_of
 from mixcheck.port.variance import Approximation, MeanOf, Partitioned, VarianceParts
-from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["Explained", "icc", "r2"]
 

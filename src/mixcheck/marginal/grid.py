@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import listed, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError, UnknownColumnError
-from mixcheck.options import listed, shown
 from mixcheck.port import Predicting, PredictionOf
 
 __all__ = ["Grid", "Weights", "levels_of", "make_grid", "read_names", "row_weights"]

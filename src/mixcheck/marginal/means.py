@@ -9,14 +9,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import listed, require_choice
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls, answer_methods
 from mixcheck.errors import OptionError
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.marginal.effects import Effects
 from mixcheck.marginal.grid import Grid, Weights, make_grid, read_names, row_weights
 from mixcheck.marginal.linear import Functions, Said, average_rows, require_predicting, say
-from mixcheck.options import listed, require_choice
 from mixcheck.port import Ported, Predicting, PredictionOf
 
 __all__ = ["MarginalMeans", "MeanScale", "emmeans"]

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import shown
 from mixcheck.errors import OptionError
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.marginal.averages import Asked, averages_of, read_asked
 from mixcheck.marginal.effects import Effects
 from mixcheck.marginal.linear import Functions, average_rows, say
-from mixcheck.options import shown
 from mixcheck.port import MovingPrediction, Ported, Predicting
 
 __all__ = ["slopes"]

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixcheck import checks
+from mixcheck.arguments.options import require_choice, require_flag, require_whole, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check, check
 from mixcheck.checks.pooled import simultaneous_band
@@ -23,7 +24,6 @@ from mixcheck.display.document import (
     QuantilePlot,
 )
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import require_choice, require_flag, require_whole, shown
 from mixcheck.port import Checkable, DataView, Ported, port_of
 from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Finding, Skipped

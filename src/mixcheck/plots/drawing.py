@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mixcheck.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls
 from mixcheck.display.document import Picture
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.calls import answer_methods
 from mixcheck.codec.shapes import ADDED_LATER, Count, Probability, tagged
 from mixcheck.display.document import Cell, Document, Facts, Figure, Paragraph, Picture, PValue
 from mixcheck.display.numerals import format_number, format_pvalue
 from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
-from mixcheck.options import shown
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes

@@ -10,14 +10,14 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, get_args
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import require_choice, require_number, shown
 from mixcheck.codec.shapes import NOT_STORED, Finite, Shape, by_hand
 from mixcheck.codec.written_files import read_written
 from mixcheck.display.document import Document, Facts, Tone
 from mixcheck.display.numerals import format_number
 from mixcheck.display.render import to_fragment
 from mixcheck.errors import OptionError
-from mixcheck.options import require_choice, require_number, shown
 from mixcheck.report.adjusted_tests import AdjustedTest, Adjustment, adjust_pvalues
 from mixcheck.report.finding import Effect, Finding, Skipped, require_findings
 from mixcheck.report.sentences import effect_words, pvalue_words, sentence

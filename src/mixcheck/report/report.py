@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import listed, require_flag, require_text, require_whole, shown
 from mixcheck.codec.documents import from_json, to_json
 from mixcheck.codec.shapes import NOT_STORED
 from mixcheck.codec.writing import plain
@@ -31,7 +32,6 @@ from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.plotting import draw_grid
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
-from mixcheck.options import listed, require_flag, require_text, require_whole, shown
 from mixcheck.port import Checkable, Ported
 from mixcheck.report.finding import AnyFinding, Finding, Skipped, require_findings
 from mixcheck.report.junit import to_junit

@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 from mixcheck.codec.shapes import Count, Finite
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.parallel import map_numbers
-from mixcheck.progress import Progress
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.selection.aliases import tell_apart
 from mixcheck.selection.candidates import Assessment, Candidate, Fit, assess
 from mixcheck.selection.explored import Explored, rank_explored
-from mixcheck.time_limits import TimeLimit
 
 __all__ = [
     "Explored",

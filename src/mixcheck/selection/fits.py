@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from mixcheck.arguments.options import require_flag, require_text, shown
 from mixcheck.checks.check import Check, Suite, check
 from mixcheck.errors import OptionError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.methods import read_method
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.options import require_flag, require_text, shown
 from mixcheck.port import Conditioning
 from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_progress, require_whole, require_workers, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_calls
 from mixcheck.comparison.average_errors import redraw
 from mixcheck.comparison.averaging import Reweighing
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.errors import OptionError
-from mixcheck.options import require_progress, require_whole, require_workers, shown
-from mixcheck.progress import Progress
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.streams import choose_seed
+from mixcheck.execution.time_limits import start_clock
 from mixcheck.selection.selection import Selection
-from mixcheck.streams import choose_seed
-from mixcheck.time_limits import start_clock
 
 __all__ = ["Inclusion", "inclusion"]
 

@@ -10,13 +10,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import (
+    require_choice,
+    require_progress,
+    require_whole,
+    require_workers,
+    shown,
+)
 from mixcheck.comparison.criterion import Criterion, CriterionFunction, paired_error
 from mixcheck.comparison.ranking import CLOSE, SMALLEST_TIE, TIE, akaike_weights
 from mixcheck.comparison.registry import get_criterion
 from mixcheck.errors import ComparisonError, MixcheckError, OptionError
-from mixcheck.options import require_choice, require_progress, require_whole, require_workers, shown
-from mixcheck.parallel import map_numbers
-from mixcheck.progress import Progress
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Assessment, Candidate, Fit
@@ -28,7 +35,6 @@ from mixcheck.selection.exploration import (
 from mixcheck.selection.explored import Explored, rank_explored
 from mixcheck.selection.fits import CandidateFits, KeptFits
 from mixcheck.selection.selection import Failure, RankedModel, Selection
-from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Gate", "check_candidate", "gated", "objections_of", "search_models"]
 

@@ -10,19 +10,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import IntArray
-from mixcheck.calls import answer_calls
-from mixcheck.checks.check import Check, Suite
-from mixcheck.comparison.criterion import CriterionFunction
-from mixcheck.design import Design, build_design, parse_formula
-from mixcheck.design.formula import unquote_name
-from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
-from mixcheck.design.plan import plan_formula
-from mixcheck.design.spelling import variant_notes
-from mixcheck.errors import DataWarning, OptionError
-from mixcheck.families import Family, get_family
-from mixcheck.notices import quiet, warn
-from mixcheck.options import (
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import (
     as_items,
     require_choice,
     require_flag,
@@ -33,7 +22,20 @@ from mixcheck.options import (
     require_workers,
     shown,
 )
-from mixcheck.progress import Progress
+from mixcheck.arrays import IntArray
+from mixcheck.checks.check import Check, Suite
+from mixcheck.comparison.criterion import CriterionFunction
+from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.design.formula import unquote_name
+from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
+from mixcheck.design.plan import plan_formula
+from mixcheck.design.spelling import variant_notes
+from mixcheck.errors import DataWarning, OptionError
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.streams import choose_seed
+from mixcheck.execution.time_limits import start_clock
+from mixcheck.families import Family, get_family
+from mixcheck.notices import quiet, warn
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.selection.candidates import Candidate
 from mixcheck.selection.exploration import SearchName
@@ -44,8 +46,6 @@ from mixcheck.selection.selection import Selection
 from mixcheck.selection.space import Model, Space, model_of
 from mixcheck.selection.terms import factors_of, split_terms, with_contained
 from mixcheck.simulation import CALIBRATIONS, Calibration
-from mixcheck.streams import choose_seed
-from mixcheck.time_limits import start_clock
 
 __all__ = ["select"]
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import shown
 from mixcheck.codec.documents import from_json
 from mixcheck.codec.reading import Reader
 from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED, Count, Finite, leaf
@@ -27,7 +28,6 @@ from mixcheck.display.document import (
 )
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
-from mixcheck.options import shown
 from mixcheck.report.report import Report
 from mixcheck.selection.exploration import SearchName, Step
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.arguments.calls import answer_calls, answer_methods
+from mixcheck.arguments.options import require_progress, require_whole, require_workers, shown
 from mixcheck.checks.check import Suite
 from mixcheck.codec.shapes import ADDED_LATER, NOT_STORED
 from mixcheck.comparison.criterion import CriterionFunction
@@ -19,10 +20,11 @@ from mixcheck.comparison.record import Record
 from mixcheck.display.document import Badge, Block, Cell, Document, Paragraph, Places, Table
 from mixcheck.display.numerals import format_number
 from mixcheck.errors import OptionError
+from mixcheck.execution.progress import Progress
+from mixcheck.execution.streams import choose_seed
+from mixcheck.execution.time_limits import start_clock
 from mixcheck.fitting.results.glmm_fit import GLMM
-from mixcheck.options import require_progress, require_whole, require_workers, shown
 from mixcheck.port import port_of
-from mixcheck.progress import Progress
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Verdict
 from mixcheck.report.report import Report
@@ -33,8 +35,6 @@ from mixcheck.selection.search import search_models
 from mixcheck.selection.selection import BestModel, RankedModel, Selection
 from mixcheck.selection.situation import OBSERVATION, situation_of
 from mixcheck.selection.trials import Trials, Tried, with_price
-from mixcheck.streams import choose_seed
-from mixcheck.time_limits import start_clock
 
 __all__ = ["Suggestions", "suggest"]
 

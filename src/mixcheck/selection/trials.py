@@ -9,8 +9,9 @@ from typing import TypeAlias
 import numpy as np
 
 from mixcheck.display.numerals import format_number
+from mixcheck.execution.progress import Progress, reporter
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.notices import quiet
-from mixcheck.progress import Progress, reporter
 from mixcheck.report.finding import Finding
 from mixcheck.report.report import Report
 from mixcheck.selection.candidates import Candidate
@@ -21,7 +22,6 @@ from mixcheck.selection.search import check_candidate, gated
 from mixcheck.selection.selection import RankedModel, Selection
 from mixcheck.selection.situation import Remedy, Situation, situation_of
 from mixcheck.selection.space import Model, Space
-from mixcheck.time_limits import TimeLimit
 
 __all__ = ["Changes", "Trials", "Tried", "with_price"]
 

@@ -10,11 +10,11 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError, FamilyError
+from mixcheck.execution.streams import stream
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.predictive import replicates
 from mixcheck.fitting.predictive.replicates import Stack, find_modes, replicate, replicate_many
 from mixcheck.port import port_of
-from mixcheck.streams import stream
 
 # Arithmetic is that of each data set alone; the C library may round its last digit by place.
 ROUNDING = 1e-12

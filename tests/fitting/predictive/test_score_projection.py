@@ -8,9 +8,9 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import ConvergenceError
+from mixcheck.execution.streams import stream
 from mixcheck.fitting.predictive.score_projection import ScoreCovariance, project_scores
 from mixcheck.port import Scored, port_of
-from mixcheck.streams import stream
 
 ROUNDING = 1e-9
 

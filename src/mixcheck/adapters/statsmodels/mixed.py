@@ -29,13 +29,13 @@ from mixcheck.port import (
     LikelihoodKind,
     ProbabilityTransform,
 )
+from mixcheck.port.row_hashes import digest, hash_labels
 from mixcheck.predictive import (
     ConditionalDistribution,
     known_normal,
     probability_transform,
     quantile_residuals,
 )
-from mixcheck.row_hashes import digest, hash_labels
 
 __all__ = ["Group", "LinearMixed", "MixedDesign", "port_of_mixed"]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.execution.threads import single_thread
 from mixcheck.fitting.estimation.estimate import (
     dense_size,
     evaluation_at,
@@ -19,7 +20,6 @@ from mixcheck.fitting.estimation.optimize import Optimum, differentiate_gradient
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.likelihood.approximation import Method, hessian_of, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.threads import single_thread
 
 __all__ = ["covariance_at", "hessian_at"]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.execution.threads import single_thread
 from mixcheck.fitting.estimation.canonical import canonical_optimum, nudge
 from mixcheck.fitting.estimation.gaussian import (
     estimate_gaussian,
@@ -44,7 +45,6 @@ from mixcheck.fitting.likelihood.approximation import (
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.threads import single_thread
 from mixcheck.trial_values import may_overflow
 
 __all__ = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mixcheck.arguments.options import shown
 from mixcheck.errors import DataError, DesignError, OptionError
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import shown
 
 __all__ = [
     "available_memory",

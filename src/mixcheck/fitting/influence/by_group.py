@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_text, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design
 from mixcheck.design.frames import missing_rows, pick_column, read_column
@@ -24,7 +25,6 @@ from mixcheck.fitting.influence.subset_refits import fit_without, restrict
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.objective import GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import require_text, shown
 from mixcheck.port import GroupDerivatives
 
 # Step of the central differences, in standard errors: truncation is its square.

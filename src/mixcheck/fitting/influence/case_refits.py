@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.execution.threads import single_thread
 from mixcheck.families.responses import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
 from mixcheck.fitting.estimation.optimize import Optimum, update_inverse
@@ -28,7 +29,6 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode, predict_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.threads import single_thread
 
 __all__ = ["Perturbed", "find_predictors", "refit_row", "refit_rows", "split_copies"]
 

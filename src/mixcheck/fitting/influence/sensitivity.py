@@ -26,13 +26,13 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.execution.threads import single_thread
 from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.roots import covariances_of_effects, scale
 from mixcheck.fitting.likelihood.approximation import Expansion, Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.threads import single_thread
 
 __all__ = ["Sensitivity", "differentiate_in_data", "row_leverages"]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mixcheck.arguments.options import require_flag
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
@@ -22,7 +23,6 @@ from mixcheck.fitting.likelihood.objective import (
 )
 from mixcheck.fitting.likelihood.penalty import penalise
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import require_flag
 from mixcheck.port import LikelihoodKind
 
 __all__ = [

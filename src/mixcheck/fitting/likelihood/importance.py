@@ -32,6 +32,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mixcheck.arguments.options import as_whole, require_seed, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
@@ -50,7 +51,6 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import as_whole, require_seed, shown
 
 __all__ = ["HEAVIEST", "Importance"]
 

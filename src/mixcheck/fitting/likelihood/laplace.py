@@ -23,6 +23,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
@@ -44,7 +45,6 @@ from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has
 from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Hessian
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
-from mixcheck.options import require_choice
 
 __all__ = ["HessianKind", "Laplace", "Profiled"]
 

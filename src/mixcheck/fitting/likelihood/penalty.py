@@ -18,13 +18,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from mixcheck.arguments.options import listed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.design import Design
 from mixcheck.errors import OptionError
 from mixcheck.fitting.likelihood.log_prior import LogPrior, OfCoefficient, OfTerm
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import listed, shown
 from mixcheck.priors import Prior, Target
 
 __all__ = ["penalise", "read_priors"]

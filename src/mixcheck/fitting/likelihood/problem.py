@@ -21,6 +21,7 @@ from mixcheck.design.frames import row_label
 from mixcheck.design.matrices import Design
 from mixcheck.design.predictors import Predictor, RandomBlock
 from mixcheck.errors import OptionError
+from mixcheck.execution.recent import Recent
 from mixcheck.families.family import Derivatives, Family
 from mixcheck.families.responses import Observed, SupportError
 from mixcheck.fitting.latent.elimination_order import lay_out
@@ -32,7 +33,6 @@ from mixcheck.fitting.likelihood.cross_products import Products, Weights, multip
 from mixcheck.fitting.likelihood.far_columns import lies_far
 from mixcheck.fitting.likelihood.log_prior import LogPrior
 from mixcheck.fitting.likelihood.term import Term
-from mixcheck.recent import Recent
 
 __all__ = ["Curvature", "Problem", "add_roundings", "arrange"]
 

@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
+from mixcheck.arguments.options import as_whole, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.block_elimination import nested_factors
@@ -48,7 +49,6 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
-from mixcheck.options import as_whole, shown
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["GaussHermite", "require_quadrature"]

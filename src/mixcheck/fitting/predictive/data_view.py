@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.roots import (
@@ -32,7 +33,6 @@ from mixcheck.fitting.predictive.transforms import (
     Transforms,
     known_spread,
 )
-from mixcheck.options import require_choice
 from mixcheck.port import (
     CONDITIONINGS,
     Conditioning,

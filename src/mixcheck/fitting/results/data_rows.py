@@ -11,7 +11,7 @@ from mixcheck.design.plan import plan_formula
 from mixcheck.fitting.estimation.pql import linearise
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.port import DataRows
-from mixcheck.row_hashes import digest, hash_labels
+from mixcheck.port.row_hashes import digest, hash_labels
 
 __all__ = ["describe_rows", "digest_rows"]
 

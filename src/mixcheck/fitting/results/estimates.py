@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_methods
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.calls import answer_methods
 from mixcheck.design import Design, Predictor
 from mixcheck.errors import ComparisonError
 from mixcheck.families import Family

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, final, overload
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.alignment import read_array
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.alignment import read_array
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.foreign_names import find_attribute
+from mixcheck.arguments.options import require_number
 from mixcheck.display.document import Picture
 from mixcheck.display.files import PathLike
 from mixcheck.display.plotting import draw_grid, pictures_of
 from mixcheck.errors import OptionError
+from mixcheck.execution.progress import Progress
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.results.intervals import (
@@ -45,10 +48,7 @@ from mixcheck.fitting.results.small_samples import DegreesOfFreedom
 from mixcheck.fitting.results.summary import Summary, summarise
 from mixcheck.fitting.results.tested import Tested
 from mixcheck.fitting.results.tidy import augment, glance, tidy
-from mixcheck.foreign_names import find_attribute
-from mixcheck.options import require_number
 from mixcheck.port import ApproximationFacts, Conditioning, ConvergenceFacts
-from mixcheck.progress import Progress
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes

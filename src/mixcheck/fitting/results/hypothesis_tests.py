@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
+from mixcheck.arguments.options import require_choice, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.under_hypothesis import restrict, score_statistic
@@ -19,7 +20,6 @@ from mixcheck.fitting.results.small_samples import small_samples_of
 from mixcheck.fitting.results.term_hypotheses import ModelTerm, list_terms, marginal_rows
 from mixcheck.inference.hypotheses import read_hypotheses
 from mixcheck.inference.multiplicity import adjust_family
-from mixcheck.options import require_choice, shown
 
 __all__ = [
     "HypothesisAdjustment",

@@ -12,8 +12,22 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import (
+    as_items,
+    require_choice,
+    require_progress,
+    require_seconds,
+    require_seed,
+    require_whole,
+    require_workers,
+    shown,
+)
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import BoundaryWarning, ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.execution.parallel import map_batches, map_numbers
+from mixcheck.execution.progress import Progress, reporter
+from mixcheck.execution.streams import Purpose, choose_seed, stream
+from mixcheck.execution.time_limits import TimeLimit, start_clock
 from mixcheck.fitting.estimation.features import Coordinate
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.influence.by_group import differentiate_groups, find_grouping
@@ -33,20 +47,6 @@ from mixcheck.inference.bootstrap import (
 from mixcheck.inference.variance_ratio import ratio_quantile
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
-from mixcheck.options import (
-    as_items,
-    require_choice,
-    require_progress,
-    require_seconds,
-    require_seed,
-    require_whole,
-    require_workers,
-    shown,
-)
-from mixcheck.parallel import map_batches, map_numbers
-from mixcheck.progress import Progress, reporter
-from mixcheck.streams import Purpose, choose_seed, stream
-from mixcheck.time_limits import TimeLimit, start_clock
 
 __all__ = [
     "BootstrapInterval",

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.alignment import read_numbers
+from mixcheck.arguments.alignment import read_numbers
+from mixcheck.arguments.options import require_choice, require_generator, require_whole, shown
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design import read_counts
 from mixcheck.design.frames import as_frame
@@ -56,7 +57,6 @@ from mixcheck.fitting.results.variance_parts import (
     mean_terms,
 )
 from mixcheck.inference.contrasts import Contrasts
-from mixcheck.options import require_choice, require_generator, require_whole, shown
 from mixcheck.port import (
     PERTURBATION_METHODS,
     Combinations,

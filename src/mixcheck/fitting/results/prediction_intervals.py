@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import as_frame, read_vector
@@ -29,7 +30,6 @@ from mixcheck.fitting.results.predictions import (
     predict_rows,
 )
 from mixcheck.inference.wald import normal_quantile
-from mixcheck.options import require_choice
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["IntervalOf", "gradient", "known_covariance", "lost_rows", "predict_interval"]

@@ -7,6 +7,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import listed, require_choice
 from mixcheck.arrays import FloatArray
 from mixcheck.design.parts import Part
 from mixcheck.design.plan import plan_formula
@@ -18,7 +19,6 @@ from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.prediction_intervals import gradient, known_covariance, lost_rows
 from mixcheck.fitting.results.predictions import PredictionRequest, point_values, predict_rows
 from mixcheck.fitting.results.small_samples import DegreesOfFreedom, small_samples_of
-from mixcheck.options import listed, require_choice
 from mixcheck.port import Combinations, MovingPrediction, PredictionOf
 from mixcheck.trial_values import may_overflow
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame
@@ -24,7 +25,6 @@ from mixcheck.fitting.predictive.prediction import (
 )
 from mixcheck.fitting.predictive.quantities import Quantity, average, quantity_of
 from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.options import require_choice
 from mixcheck.trial_values import may_overflow
 
 __all__ = [

@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import (
+    require_choice,
+    require_progress,
+    require_whole,
+    require_workers,
+)
 from mixcheck.arrays import FloatArray
-from mixcheck.calls import answer_methods
 from mixcheck.display.document import CurvePlot, Document, Paragraph, Table
 from mixcheck.display.files import PathLike, write_file
 from mixcheck.display.render import to_fragment, to_html, to_text
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
+from mixcheck.execution.parallel import map_numbers
+from mixcheck.execution.progress import Progress
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.results.intervals import read_parameters
 from mixcheck.fitting.results.parameters import Parameter
@@ -22,9 +30,6 @@ from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.inference.profile import Curve
 from mixcheck.inference.wald import normal_quantile
 from mixcheck.notices import warn
-from mixcheck.options import require_choice, require_progress, require_whole, require_workers
-from mixcheck.parallel import map_numbers
-from mixcheck.progress import Progress
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes

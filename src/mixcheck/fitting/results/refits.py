@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar, final, overload
 import numpy as np
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
 from mixcheck.fitting.results.parameters import list_parameters
 from mixcheck.fitting.results.port import GlmmPort
 

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.alignment import align_rows, read_numbers
+from mixcheck.arguments.alignment import align_rows, read_numbers
+from mixcheck.arguments.options import require_choice, require_generator, require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.design.frames import row_label
 from mixcheck.errors import DataError, MixcheckError, OptionError
+from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.families.responses import SupportError
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
 from mixcheck.fitting.estimation.cut_deviance import Remainder
@@ -35,9 +37,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
 from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.options import require_choice, require_generator, require_whole
 from mixcheck.port import CONDITIONINGS, Conditioning
-from mixcheck.streams import Purpose, choose_seed, stream
 
 __all__ = ["TOGETHER_ROWS", "Refitting"]
 

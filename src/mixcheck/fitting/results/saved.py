@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.codec.frames import frame_to_arrays
 from mixcheck.display.files import PathLike, write_bytes
 from mixcheck.errors import DataError, FamilyError
 from mixcheck.families import Family
 from mixcheck.families.registry import FAMILIES
 from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.options import shown
 from mixcheck.priors import Prior
 
 __all__ = ["FILE_KIND", "FILE_VERSION", "save"]

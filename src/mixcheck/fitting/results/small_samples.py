@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError, OptionError
 from mixcheck.fitting.estimation.estimate import estimate, fixed_covariance
@@ -37,7 +38,6 @@ from mixcheck.inference.containment import RandomColumns, containment_df
 from mixcheck.inference.contrasts import Contrasts
 from mixcheck.inference.kenward_roger import KenwardRoger
 from mixcheck.inference.satterthwaite import joint_satterthwaite_df, satterthwaite_df
-from mixcheck.options import require_choice
 
 __all__ = ["DegreesOfFreedom", "SmallSamples", "regular", "small_samples_of"]
 

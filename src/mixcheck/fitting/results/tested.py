@@ -6,7 +6,8 @@ from typing import get_args
 
 import pandas as pd
 
-from mixcheck.calls import answer_methods
+from mixcheck.arguments.calls import answer_methods
+from mixcheck.arguments.options import require_choice
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.hypothesis_tests import (
     HypothesisAdjustment,
@@ -20,7 +21,6 @@ from mixcheck.fitting.results.hypothesis_tests import (
 )
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.fitting.results.small_samples import DegreesOfFreedom
-from mixcheck.options import require_choice
 
 __all__ = ["Tested"]
 

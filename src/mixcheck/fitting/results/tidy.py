@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixcheck.arguments.options import require_flag
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.intervals import Request, find_intervals
 from mixcheck.fitting.results.predictions import fitted_means, pearson_residuals
 from mixcheck.fitting.results.refitting import Refitting
-from mixcheck.options import require_flag
 
 __all__ = ["augment", "glance", "tidy"]
 

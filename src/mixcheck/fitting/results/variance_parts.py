@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.special import polygamma
 
+from mixcheck.arguments.options import listed, require_choice
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.estimate import estimate
@@ -15,7 +16,6 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.prediction import random_variance
 from mixcheck.fitting.predictive.quantities import average, differentiate, quantity_of
 from mixcheck.fitting.results.estimates import Estimates
-from mixcheck.options import listed, require_choice
 from mixcheck.port.variance import Approximation, MeanOf, VarianceParts
 from mixcheck.trial_values import may_overflow
 

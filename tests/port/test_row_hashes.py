@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from mixcheck.row_hashes import combine, digest, hash_column, hash_labels, hash_rows
+from mixcheck.port.row_hashes import combine, digest, hash_column, hash_labels, hash_rows
 
 
 def test_digest_is_that_of_the_bytes():

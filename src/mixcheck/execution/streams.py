@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from mixcheck.options import require_seed
+from mixcheck.arguments.options import require_seed
 
 __all__ = ["Purpose", "choose_seed", "stream"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
+from mixcheck.arguments.options import require_progress, shown
 from mixcheck.errors import MixcheckError, OptionError
-from mixcheck.options import require_progress, shown
 
 __all__ = ["Progress", "Reporter", "reporter"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mixcheck as mc
-from mixcheck.calls import answer_calls, answer_methods
+from mixcheck.arguments.calls import answer_calls, answer_methods
 from mixcheck.errors import MixcheckError, OptionError, UnknownArgumentError
 
 MODEL = "incidence / size ~ period + (1 | herd)"

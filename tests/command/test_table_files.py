@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.table_files import read_file, read_stream
+from mixcheck.command.table_files import read_file, read_stream
 
 TABLE = pd.DataFrame({"y": [3, 1, 2, 5], "g": ["a", "b", "a", "b"], "x": [0.5, 1.5, 2.5, 0.1]})
 

@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from mixcheck.arguments.options import require_workers
 from mixcheck.errors import OptionError, WorkerError
+from mixcheck.execution.progress import Progress, reporter
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.notices import quiet
-from mixcheck.options import require_workers
-from mixcheck.progress import Progress, reporter
-from mixcheck.time_limits import TimeLimit
 
 __all__ = ["map_batches", "map_numbers"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck import options
+from mixcheck.arguments import options
 
 FORMER = {"marginal": "conditional"}
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from mixcheck.arguments.options import shown
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn
-from mixcheck.options import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.alignment import align_rows, read_numbers
+from mixcheck.arguments.alignment import align_rows, read_numbers
 from mixcheck.errors import DataError
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import mixcheck as mc
-from mixcheck import parallel as workers
-from mixcheck.parallel import map_batches, map_numbers
+from mixcheck.execution import parallel as workers
+from mixcheck.execution.parallel import map_batches, map_numbers
 
 
 def _square(k: int) -> np.ndarray | str:
@@ -297,7 +297,7 @@ def test_what_cannot_travel_is_said(eager):
 INTERRUPTED = """
 import signal, sys, warnings, numpy as np, joblib, mixcheck as mc
 from threadpoolctl import threadpool_info
-from mixcheck import parallel as workers
+from mixcheck.execution import parallel as workers
 workers.TRIAL_SECONDS, workers.START_SECONDS = 0.0, -1.0
 cbpp = mc.datasets.load("cbpp")
 fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from mixcheck import threads
+from mixcheck.execution import threads
 
 LARGE = 10_000_000
 

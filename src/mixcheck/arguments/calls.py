@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
+from mixcheck.arguments.foreign_names import find_answer, plain_name
+from mixcheck.arguments.options import shown, tell_renamed
 from mixcheck.errors import UnknownArgumentError
-from mixcheck.foreign_names import find_answer, plain_name
-from mixcheck.options import shown, tell_renamed
 
 __all__ = ["answer_calls", "answer_methods"]
 

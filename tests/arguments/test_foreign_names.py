@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mixcheck as mc
-from mixcheck.foreign_names import (
+from mixcheck.arguments.foreign_names import (
     FOREIGN_ATTRIBUTES,
     FOREIGN_NAMES,
     find_answer,
@@ -19,7 +19,7 @@ from mixcheck.foreign_names import (
     plain_name,
 )
 
-PAGE = Path(__file__).parents[1] / "docs" / "howto" / "from-r.md"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "from-r.md"
 START, END = "| argument elsewhere | of | here |", "\n\n"
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import DataError
-from mixcheck.options import shown
 
 __all__ = ["align_rows", "is_labelled", "label_places", "read_array", "read_numbers"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from mixcheck.recent import Recent
+from mixcheck.execution.recent import Recent
 
 
 def test_oldest_are_forgotten() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from mixcheck.replicate_numbers import _reasons, average
+from mixcheck.checks.replicate_numbers import _reasons, average
 
 
 def test_reasons_are_told_briefly():

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mixcheck import memory
+from mixcheck.execution import memory
 
 FAULTS = """
 import importlib.util, resource, sys

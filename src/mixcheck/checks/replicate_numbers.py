@@ -11,11 +11,11 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.parallel import map_batches
+from mixcheck.execution.parallel import map_batches
+from mixcheck.execution.progress import Progress, reporter
+from mixcheck.execution.time_limits import TimeLimit
 from mixcheck.port import DataView
-from mixcheck.progress import Progress, reporter
 from mixcheck.simulation import Replicates, Views
-from mixcheck.time_limits import TimeLimit
 
 __all__ = [
     "BatchStatistic",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from mixcheck.options import require_seconds
+from mixcheck.arguments.options import require_seconds
 
 __all__ = ["TimeLimit", "start_clock"]
 
