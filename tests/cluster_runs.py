@@ -1,7 +1,8 @@
 """Everything that runs numbered tasks, on one backend of joblib: run as a program, by tests.
 
 ``python cluster_runs.py BACKEND`` prints one line of JSON: the numbers of each call, and how many
-other processes or threads did the work.
+other processes or threads did the work. ``python cluster_runs.py lost FOLDER`` kills workers of
+dask, and prints what came of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -93,13 +95,49 @@ def numbers() -> dict[str, Any]:
     }
 
 
+def lose_workers(folder: str) -> None:
+    """Kill a worker of dask, where its tasks are done again and where they are not."""
+    import dask
+
+    once = os.path.join(folder, "once")
+
+    def task(k: int) -> int:
+        if k == 6 and not os.path.exists(once):
+            open(once, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return k * k
+
+    def fatal(k: int) -> int:
+        if k == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return k * k
+
+    with backend("dask") as options, joblib.parallel_config(**options):
+        found = parallel.map_numbers(task, range(40))
+    said = "nothing"
+    never = {"distributed.scheduler.allowed-failures": 0}
+    with (
+        dask.config.set(never),
+        backend("dask") as options,
+        joblib.parallel_config(**options),
+    ):
+        try:
+            parallel.map_numbers(fatal, range(40))
+        except mc.WorkerError as error:
+            said = str(error)
+    print(json.dumps({"numbers": found, "killed": os.path.exists(once), "said": said}))
+
+
 def main(name: str) -> None:
     """Run everything with workers asked for at once."""
-    parallel.TRIAL_SECONDS, parallel.START_SECONDS = 0.0, -1.0
     with backend(name) as options, joblib.parallel_config(**options):
         workers = set(parallel.map_numbers(where, range(40))) - {where(0)}
         print(json.dumps({"workers": len(workers), "numbers": numbers()}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parallel.TRIAL_SECONDS, parallel.START_SECONDS = 0.0, -1.0
+    if sys.argv[1] == "lost":
+        lose_workers(sys.argv[2])
+    else:
+        main(sys.argv[1])

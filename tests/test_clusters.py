@@ -13,9 +13,9 @@ import pytest
 PROGRAM = Path(__file__).parent / "cluster_runs.py"
 
 
-def _run(backend: str) -> dict[str, Any]:
+def _run(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), backend], capture_output=True, text=True, check=False
+        [sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -36,3 +36,12 @@ def test_two_workers_give_the_numbers_of_one_process(alone, backend):
     assert found["workers"] == 2
     assert len(found["numbers"]) == 14
     assert found["numbers"] == alone["numbers"]
+
+
+@pytest.mark.slow
+def test_work_of_a_lost_worker_of_dask_is_done_again(tmp_path):
+    """Another worker takes it up; where dask allows no second try, one sentence says so."""
+    found = _run("lost", str(tmp_path))
+    assert found["killed"]
+    assert found["numbers"] == [k * k for k in range(40)]
+    assert "a worker process ended before its work was done, with" in found["said"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 import time
@@ -245,7 +246,11 @@ def _parallel(
             yield joblib.delayed(_worker_block)(task, start, min(start + size, numbers.stop))
 
     try:
-        yield from _shared_out(calls(), min(workers, len(starts)))
+        client = _dask_client()
+        if client is None:
+            yield from _shared_out(calls(), min(workers, len(starts)))
+        else:
+            yield from _by_dask(client, calls(), task, workers)
     except pickle.PicklingError as error:
         raise OptionError(
             f"this cannot be sent to worker processes: {_one_line(error)}; write n_jobs=1, or "
@@ -255,6 +260,41 @@ def _parallel(
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
+
+
+def _dask_client() -> Any:
+    """The client of dask's backend of joblib, where that is the active one; else None."""
+    import joblib
+
+    backend, _ = joblib.parallel.get_active_backend()
+    return backend.client if type(backend).__name__ == "DaskDistributedBackend" else None
+
+
+def _by_dask(
+    client: Any, calls: Iterator[Any], task: Callable[[int], Any], workers: int
+) -> Iterator[Any]:
+    """Results as they come, by futures of dask.
+
+    joblib waits for ever for a future whose worker is lost; a future of dask is done again by
+    another worker, or raises.
+    """
+    from distributed import as_completed
+
+    # On every worker, so that none is lost with one of them.
+    shared = client.scatter(task, broadcast=True, hash=False)
+    running = as_completed()
+
+    def submit(most: int) -> None:
+        for function, (_, start, stop), _ in itertools.islice(calls, most):
+            running.add(client.submit(function, shared, start, stop, pure=False))
+
+    try:
+        submit(workers * BLOCKS_PER_WORKER)
+        for future in running:
+            submit(1)
+            yield future.result()
+    finally:
+        client.cancel(list(running.futures))
 
 
 def _shared_out(calls: Iterator[Any], workers: int) -> Iterator[Any]:
