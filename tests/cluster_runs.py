@@ -20,7 +20,7 @@ from typing import Any
 import joblib
 
 import mixcheck as mc
-from mixcheck import parallel
+from mixcheck.execution import parallel
 
 
 def where(k: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from mixcheck.arguments.options import require_workers
 from mixcheck.errors import OptionError, WorkerError
@@ -267,7 +267,11 @@ def _dask_client() -> Any:
     import joblib
 
     backend, _ = joblib.parallel.get_active_backend()
-    return backend.client if type(backend).__name__ == "DaskDistributedBackend" else None
+    return (
+        getattr(backend, "client", None)
+        if type(backend).__name__ == "DaskDistributedBackend"
+        else None
+    )
 
 
 def _by_dask(
@@ -282,7 +286,7 @@ def _by_dask(
 
     # On every worker, so that none is lost with one of them.
     shared = client.scatter(task, broadcast=True, hash=False)
-    running = as_completed()
+    running: Any = cast("Any", as_completed)()
 
     def submit(most: int) -> None:
         for function, (_, start, stop), _ in itertools.islice(calls, most):
