@@ -19,7 +19,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.checks.check import check_from_dict
 from mixcheck.command import main
-from mixcheck.command.main import make_parser
+from mixcheck.command.main import VERBS, make_parser
 from mixcheck.command.tables import read_table
 
 CBPP = ["dataset:cbpp", "--formula", "incidence / size ~ period + (1 | herd)"]
@@ -272,6 +272,88 @@ def test_compare_what_cannot_be(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_kfold(tmp_path, capsys):
+    """Folds of the command are those of the function, and its files hold their rows."""
+    names = {form: tmp_path / f"folds.{form}" for form in ("json", "jsonl", "csv")}
+    files = [word for form, path in names.items() for word in (f"--{form}", str(path))]
+    words = ["kfold", *CBPP, "--folds", "5", "--group", "herd", "--seed", "3", "--crps", *files]
+    assert main(words) == 0
+    data = mc.datasets.load("cbpp")
+    fit = mc.glmm(CBPP[2], data, family="binomial")
+    expected = mc.kfold(fit, 5, group="herd", seed=3, crps=True)
+    assert str(expected) in capsys.readouterr().out
+    rows = [json.loads(line) for line in names["jsonl"].read_text().splitlines()]
+    assert [row["score"] for row in rows] == expected.scores.tolist()
+    pd.testing.assert_frame_equal(
+        pd.read_csv(names["csv"]), expected.to_frame().reset_index(drop=True)
+    )
+    means = {row["score"]: row["mean"] for row in json.loads(names["json"].read_text())["scores"]}
+    assert means == expected.means.to_dict()
+    assert main(["kfold", *CBPP, "--folds", "1"]) == 2
+    assert main(["kfold", *CBPP, "--jobs", "0"]) == 2
+
+
+GROWTH = ["dataset:Orthodont", "--family", "gaussian", "--formula"]
+
+
+def test_average(tmp_path, capsys):
+    """Averages of coefficients, and of predictions of another table, are those of the library."""
+    right = ("age * Sex", "age")
+    formulas = [f"distance ~ {part} + (1 | Subject)" for part in right]
+    lines, new = tmp_path / "a.csv", tmp_path / "new.csv"
+    words = ["average", *GROWTH, formulas[0], "--formula", formulas[1], "--criterion", "aicc"]
+    assert main([*words, "--kind", "conditional", "--level", "0.9", "--csv", str(lines)]) == 0
+    data = mc.datasets.load("Orthodont")
+    fits = {f"model {k}": mc.glmm(f, data) for k, f in enumerate(formulas, 1)}
+    averaged = mc.average(fits, criterion="aicc")
+    assert str(averaged) in capsys.readouterr().out
+    found = pd.read_csv(lines, index_col="coefficient")
+    pd.testing.assert_frame_equal(
+        found, averaged.coefficients("conditional", level=0.9), check_names=False
+    )
+    table = pd.DataFrame({"age": [8.0, 14.0], "Sex": ["Male", "Female"]})
+    table.to_csv(new, index=False)
+    zero = ["--random-effects", "zero"]
+    more = [*zero, "--interval", "confidence", "--csv", str(lines)]
+    assert main([*words, "--new", str(new), *more]) == 0
+    expected = averaged.predict(table, random_effects="zero", interval="confidence")
+    pd.testing.assert_frame_equal(pd.read_csv(lines, index_col="row"), expected, check_names=False)
+    capsys.readouterr()
+    assert main([*words, *zero]) == 2
+    assert "write --new with a table" in capsys.readouterr().err
+    assert main([*words, "--new", str(new), "--kind", "full"]) == 2
+    assert "leave it or --new out" in capsys.readouterr().err
+
+
+def test_inclusion(tmp_path, capsys):
+    """A search and its repetitions are those of the library."""
+    lines, formula = tmp_path / "i.csv", "distance ~ age * Sex + (1 | Subject)"
+    words = ["inclusion", *GROWTH, formula, "--no-random", "--criterion", "bic", "--seed", "2"]
+    assert main([*words, "--draws", "20", "--csv", str(lines)]) == 0
+    data = mc.datasets.load("Orthodont")
+    chosen = mc.select(formula, data, random=False, criterion="bic")
+    expected = mc.inclusion(chosen, criterion="bic", draws=20, seed=2)
+    assert str(expected) in capsys.readouterr().out
+    pd.testing.assert_frame_equal(pd.read_csv(lines), expected.to_frame())
+
+
+def test_exact_lrt(tmp_path, capsys):
+    """The test of one variance is that of the library; it takes two formulas."""
+    path, smaller = tmp_path / "t.json", "Reaction ~ Days"
+    words = ["exact-lrt", "dataset:sleepstudy", "--formula", smaller]
+    larger = f"{smaller} + (1 | Subject)"
+    more = ["--formula", larger, "--reml", "--draws", "500", "--seed", "4", "--json", str(path)]
+    assert main([*words, *more]) == 0
+    data = mc.datasets.load("sleepstudy")
+    fits = [mc.glmm(formula, data, reml=True) for formula in (smaller, larger)]
+    expected = mc.exact_lrt(*fits, draws=500, seed=4)
+    assert str(expected) in capsys.readouterr().out
+    (row,) = json.loads(path.read_text())["test"]
+    assert (row["statistic"], row["pvalue"]) == (expected.statistic, expected.pvalue)
+    assert main(words) == 2
+    assert "compares two models and was given 1" in capsys.readouterr().err
+
+
 def test_one_file_may_go_to_standard_output(capsys):
     """A dash is standard output, which then holds the file alone; sentences go to the other."""
     assert _check(*CBPP, *FEW, "--json", "-") == 0
@@ -492,6 +574,10 @@ NOT_IN_WORDS = {
         ("suggest", [mc.glmm, mc.check, mc.suggest]),
         ("compare", [mc.glmm, mc.compare]),
         ("select", [mc.select]),
+        ("inclusion", [mc.inclusion]),
+        ("average", [mc.glmm, mc.average, mc.comparison.averaging.ModelAverage.coefficients]),
+        ("kfold", [mc.glmm, mc.kfold]),
+        ("exact-lrt", [mc.exact_lrt]),
     ],
 )
 def test_every_keyword_is_an_option(verb, functions):
@@ -510,7 +596,9 @@ def test_every_keyword_is_an_option(verb, functions):
 
 def test_every_option_has_words():
     """Help comes from the docstrings, whole, for all that is generated."""
-    for verb in ("fit", "check", "suggest", "compare", "select"):
+    for verb in VERBS:
+        if verb in ("explain", "demo"):
+            continue
         (parser,) = (a.choices[verb] for a in make_parser([verb])._actions if a.choices)
         for action in parser._actions:
             if action.help != argparse.SUPPRESS:

@@ -32,6 +32,10 @@ VERBS = {
     "suggest": "check a model, and try those that answer what fails",
     "compare": "fit several models and rank them",
     "select": "choose among the models within a formula",
+    "inclusion": "how often a search would choose each term again",
+    "average": "weight several models and average their coefficients or predictions",
+    "kfold": "score a model on rows that it was fitted without",
+    "exact-lrt": "test one variance of a linear mixed model",
     "explain": "what a check asks, and how it is written",
     "demo": "a model that fails its checks, and one that passes",
 }
@@ -101,7 +105,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
             name, help=words_of, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if words is None or name in words:
-            verb = import_module(f"mixcheck.command.verbs.{name}")
+            verb = import_module(f"mixcheck.command.verbs.{name.replace('-', '_')}")
             child.description = f"{verb.HELP[:1].upper()}{verb.HELP[1:]}."
             epilog = [f"example:\n  {verb.EXAMPLE}", getattr(verb, "EPILOG", "")]
             child.epilog = "\n\n".join(part for part in epilog if part)

@@ -18,7 +18,7 @@ from mixcheck.errors import OptionError, OutputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["add_outputs", "as_lines", "deliver", "require_outputs", "speaker"]
+__all__ = ["add_outputs", "as_csv", "as_lines", "deliver", "require_outputs", "speaker"]
 
 _STANDARD = Path("-")
 _FORMS = {
@@ -94,6 +94,11 @@ def deliver(
 def as_lines(table: pd.DataFrame) -> Callable[[Path | None], str]:
     """A table in the form of ``--jsonl``."""
     return lambda path: write_file(rows_to_lines(table), path)
+
+
+def as_csv(table: pd.DataFrame, *, index: bool = False) -> Callable[[Path | None], str]:
+    """A table in the form of ``--csv``."""
+    return lambda path: write_file(table.to_csv(index=index, lineterminator="\n"), path)
 
 
 def _outputs(options: argparse.Namespace) -> dict[str, Path]:

@@ -18,7 +18,7 @@ __all__ = ["add_options", "describe", "given", "offered"]
 
 _LONGEST_HELP = 200
 # A description that sends to another function.
-_ELSEWHERE = re.compile(r"As (?:in|for) (?:[A-Z]\w+|mixcheck)\.")
+_ELSEWHERE = re.compile(r"As (?:in|for) (?:[A-Z]\w+|mixcheck|joblib)\b")
 
 
 def add_options(
@@ -65,7 +65,12 @@ def add_options(
 
 def offered(function: Callable[..., Any]) -> dict[str, Any]:
     """Keywords of a function whose values can be written as words, with their annotations."""
-    hints = typing.get_type_hints(function)
+    own = inspect.unwrap(function)
+    # What is returned need not be a type at run time.
+    asked = {k: v for k, v in inspect.get_annotations(own).items() if k != "return"}
+    hints = typing.get_type_hints(
+        types.SimpleNamespace(__annotations__=asked), getattr(own, "__globals__", {})
+    )
     keywords = inspect.signature(function).parameters.values()
     return {
         one.name: hints[one.name]

@@ -15,6 +15,8 @@ from mixcheck.arrays import FloatArray
 from mixcheck.comparison.average_errors import redraw
 from mixcheck.comparison.averaging import Reweighing
 from mixcheck.comparison.criterion import CriterionFunction
+from mixcheck.display.document import Block, Document, Paragraph, Table
+from mixcheck.display.render import to_text
 from mixcheck.errors import OptionError
 from mixcheck.execution.progress import Progress
 from mixcheck.execution.streams import choose_seed
@@ -24,7 +26,7 @@ from mixcheck.selection.selection import Selection
 __all__ = ["Inclusion", "inclusion"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inclusion:
     """Bootstrap inclusion frequencies, made by `inclusion`.
 
@@ -52,6 +54,35 @@ class Inclusion:
     source: str
     seed: int
     stopped: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each term and each model: ``of``, ``name`` and ``frequency``."""
+        parts = {"term": self.terms, "model": self.models}
+        frames = [
+            pd.DataFrame({"of": of, "name": list(part.index), "frequency": part.to_numpy()})
+            for of, part in parts.items()
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def __str__(self) -> str:
+        words = f"{self.draws} data sets simulated from {self.source}, seed {self.seed}."
+        lost = [f"{number} more were left out: {reason}." for reason, number in self.failures]
+        blocks: list[Block] = [
+            Paragraph(words),
+            _frequencies("term", self.terms),
+            _frequencies("model", self.models[self.models > 0.0].sort_values(ascending=False)),
+            *(Paragraph(note, quiet=True) for note in (*lost, self.stopped) if note),
+        ]
+        return to_text(Document("Bootstrap inclusion frequencies", tuple(blocks)))
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name} {share:.2f}" for name, share in self.terms.items())
+        return f"<Inclusion in {self.draws} data sets: {words}>"
+
+
+def _frequencies(what: str, shares: pd.Series[float]) -> Table:
+    rows = tuple((str(name), float(share)) for name, share in shares.items())
+    return Table((what, "chosen"), rows)
 
 
 @answer_calls

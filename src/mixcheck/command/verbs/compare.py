@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from mixcheck.command.checks import PASSED
 from mixcheck.command.models import add_model, fit_model
@@ -14,7 +15,10 @@ from mixcheck.comparison.registry import CRITERIA
 from mixcheck.comparison.table import compare
 from mixcheck.errors import OptionError
 
-__all__ = ["EXAMPLE", "HELP", "add", "run"]
+if TYPE_CHECKING:
+    from mixcheck.fitting.results.glmm_fit import GLMM
+
+__all__ = ["CALLED", "EXAMPLE", "HELP", "add", "add_criterion", "add_models", "fit_models", "run"]
 
 HELP = "fit several models to the same data and rank them"
 EXAMPLE = (
@@ -28,6 +32,14 @@ CALLED = {"weights": "weighting"}
 def add(parser: argparse.ArgumentParser) -> None:
     """The words of the verb."""
     add_table(parser)
+    add_models(parser)
+    add_criterion(parser)
+    add_options(parser, compare, called=CALLED, without=("criterion",))
+    add_outputs(parser, ("report", "json", "jsonl"))
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Several models of one table."""
     parser.add_argument(
         "--formula", action="append", required=True, help="give it once for each model"
     )
@@ -35,9 +47,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--family", action="append", required=True, help="once, or once for each formula"
     )
     add_model(parser)
-    add_criterion(parser)
-    add_options(parser, compare, called=CALLED, without=("criterion",))
-    add_outputs(parser, ("report", "json", "jsonl"))
 
 
 def add_criterion(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +61,7 @@ def add_criterion(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fit all, and rank them."""
-    pairs = _pairs(options.formula, options.family)
-    data = table_of(options)
-    models = [fit_model(options, data, formula, family) for formula, family in pairs]
-    table = compare(models, **given(options, compare, CALLED))
+    table = compare(fit_models(options), **given(options, compare, CALLED))
     text = table.to_text(width=width(), color=colored(speaker(options)))
 
     deliver(
@@ -70,12 +76,19 @@ def run(options: argparse.Namespace) -> int:
     return PASSED
 
 
+def fit_models(options: argparse.Namespace) -> list[GLMM]:
+    """All models, fitted to one table."""
+    pairs = _pairs(options.formula, options.family)
+    data = table_of(options)
+    return [fit_model(options, data, formula, family) for formula, family in pairs]
+
+
 def _pairs(formulas: list[str], families: list[str]) -> list[tuple[str, str]]:
     """Formula and family of each model; what is given once holds for all."""
     number = max(len(formulas), len(families))
     if number < 2:
         raise OptionError(
-            "compare needs at least two models; give --formula (or --family) once for each"
+            "there must be at least two models; give --formula (or --family) once for each"
         )
     if len(formulas) not in (1, number) or len(families) not in (1, number):
         raise OptionError(

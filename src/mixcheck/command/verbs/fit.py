@@ -9,7 +9,7 @@ from pathlib import Path
 from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED
 from mixcheck.command.models import add_formula, add_model, fit_model
-from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
+from mixcheck.command.outputs import add_outputs, as_csv, as_lines, deliver, speaker
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
 from mixcheck.display.files import write_file
@@ -44,11 +44,9 @@ def run(options: argparse.Namespace) -> int:
         facts = {"fit": fit.glance(), "estimates": tidy}
         return write_file(rows_to_json(facts), path)
 
-    def table(path: Path | None) -> str:
-        return write_file(tidy.to_csv(index=False, lineterminator="\n"), path)
-
     text = to_text(document, width=width(), color=colored(speaker(options)))
-    deliver(options, text, {"report": page, "json": as_json, "jsonl": as_lines(tidy), "csv": table})
+    forms = {"report": page, "json": as_json, "jsonl": as_lines(tidy), "csv": as_csv(tidy)}
+    deliver(options, text, forms)
     if not fit.converged:
         print("mixcheck: warning: the search did not converge", file=sys.stderr)
     return PASSED

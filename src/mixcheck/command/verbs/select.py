@@ -23,7 +23,7 @@ from mixcheck.command.verbs.compare import add_criterion
 from mixcheck.selection.select import select
 from mixcheck.simulation import replicate
 
-__all__ = ["EXAMPLE", "HELP", "add", "run"]
+__all__ = ["EXAMPLE", "HELP", "SHARED", "add", "choices_of", "run"]
 
 HELP = "choose among the models within a formula"
 EXAMPLE = (
@@ -58,11 +58,7 @@ def run(options: argparse.Namespace) -> int:
     asked: dict[str, Any] = {"suite": suite_of(options), "policy": policy_of(options)}
     families = [family_of(options, name) for name in options.family]
     named = {"families": families} if len(families) > 1 else {"family": families[0]}
-    own = given(options, select, CALLED, OWN) | named
-    for part in ("zi", "dispersion"):
-        if part in own:
-            # "none" is the choice of no such part.
-            own[part] = [None if text == "none" else text for text in own[part]]
+    own = choices_of(given(options, select, CALLED, OWN)) | named
     if "criterion" in vars(options):
         own["criterion"] = options.criterion
     data = table_of(options)
@@ -84,3 +80,11 @@ def run(options: argparse.Namespace) -> int:
         {"report": chosen.to_html, "json": chosen.to_json, "jsonl": as_lines(chosen.to_frame())},
     )
     return PASSED
+
+
+def choices_of(own: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a search, where "none" is the choice of no such part."""
+    parts = {name: own[name] for name in ("zi", "dispersion") if name in own}
+    return own | {
+        name: [None if text == "none" else text for text in texts] for name, texts in parts.items()
+    }

@@ -545,11 +545,11 @@ class GLMM(Tested):
             Conditional modes of known levels; every random effect at zero; or the mean over
             the distribution of the random effects (population average).
         unseen : {"error", "zero"}
-            With "auto": a level of a grouping factor that the fit has not seen raises, or
-            gets a random effect of zero, which an interval takes as uncertain as its prior
-            distribution says.
+            Whether a level of a grouping factor that the fit has not seen raises, or gets a
+            random effect of zero, which an interval takes as uncertain as its prior distribution
+            says; with "auto" alone.
         scale : {"response", "link"}
-            Mean (binomial: a probability) or linear predictor.
+            Mean, which of a binomial response is a probability, or linear predictor.
         offset : str or array_like, optional
             Needed where the model was fitted with an offset given as an array; a Series is
             matched by the index of `data`.
