@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 import mixcheck as mc
 from mixcheck.checks import Convergence, RandomEffects, Suite
@@ -80,6 +80,70 @@ def test_modes_are_in_units_of_their_own_deviations():
     np.testing.assert_allclose(finding.picture.observed, (z - z.mean()) / z.std(), atol=0.25)
     assert finding.pvalue <= 0.02
     assert not finding.single_pvalues
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """Two counts a group, which say less than half of what there is to know of its effect."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(150), 2)
+    data = {"g": g, "y": rng.poisson(np.exp(-0.5 + 0.8 * rng.normal(size=150)[g]))}
+    return mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+
+
+@pytest.mark.parametrize("name", ["ad", "ks"])
+def test_where_the_data_say_little_the_distribution_is_expected(sparse, name):
+    """``mean Phi((x - b) / c)``, standardised, beside the normal one, by adaptive integration."""
+    levels = port_of(sparse).term_levels["g [Intercept]"]
+    assert levels.reliability.mean() < 0.5
+    b = sparse.random_effects["g"]["Intercept"].loc[levels.labels].to_numpy()
+    c = np.sqrt(sparse.variance_components["variance"].iloc[0] * (1.0 - levels.reliability[:, 0]))
+    deviation = np.sqrt(b.var() + np.mean(c**2))
+
+    def apart(z: float) -> float:
+        F = stats.norm.cdf((b.mean() + deviation * z - b) / c).mean()
+        return F - stats.norm.cdf(z)
+
+    distance = max(abs(apart(z)) for z in np.linspace(-5.0, 5.0, 2001))
+    weighted, _ = integrate.quad(
+        lambda z: apart(z) ** 2 * stats.norm.pdf(z) / (stats.norm.cdf(z) * stats.norm.sf(z)),
+        -8.0,
+        8.0,
+    )
+    finding = mc.check(sparse, RandomEffects(name), seed=1, draws=19).findings[0]
+    expected = {"ad": 150 * weighted, "ks": distance}[name]
+    assert finding.statistic == pytest.approx(expected, rel=0.01)
+    assert finding.effect.value == pytest.approx(distance, rel=0.01)
+    inside = slice(3, -3)
+    quantiles = finding.picture.observed[inside]
+    assert [apart(z) + stats.norm.cdf(z) for z in quantiles] == pytest.approx(
+        (np.arange(150)[inside] + 0.5) / 150, abs=2e-3
+    )
+
+
+def test_nothing_is_drawn_where_the_data_say_little(sparse):
+    """The statistic is a function of the data: another seed has other replicates only."""
+    first, second = (
+        mc.check(sparse, RandomEffects(), seed=seed, draws=19).findings[0] for seed in (1, 2)
+    )
+    assert first.statistic == second.statistic
+    assert not first.single_pvalues
+    assert not np.array_equal(first.replicates, second.replicates)
+
+
+def test_two_kinds_of_groups_of_few_counts_are_found():
+    """Though the data say half of what there is to know, in 1,200 groups together it shows."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(1200), 6)
+    effects = rng.permutation(np.repeat([-1.2, 1.2], 600))
+    data = {"g": g, "y": rng.poisson(np.exp(0.3 + effects[g]))}
+    fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    finding = mc.check(fit, RandomEffects(), seed=1, draws=99, calibration="plug-in").findings[0]
+    assert finding.pvalue == finding.floor
+    outside = (finding.picture.observed < finding.picture.band_low) | (
+        finding.picture.observed > finding.picture.band_high
+    )
+    assert outside.mean() > 0.3
 
 
 def test_each_effect_of_each_term_has_its_finding(toy):

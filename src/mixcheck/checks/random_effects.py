@@ -39,6 +39,8 @@ LEAST_RELIABILITY = 0.5
 PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
 SMALLEST_PROBABILITY = 1e-15
+# Where expected distribution functions are compared with the normal one.
+NODES = np.linspace(-5.0, 5.0, 81)
 NormalName = Literal["ks", "ad"]
 
 
@@ -53,9 +55,11 @@ class RandomEffects(Check):
     more rows or fewer; all of them less their mean and over their standard deviation, in the data
     and in the replicates alike, since the model has both from the same data. (Given discrete
     responses modes are not quite normal under a correct model either: the replicates have the
-    same.) Where the data explain less than half of the variance of the effects, there are more than
-    1,000 levels, levels are related, or modes are not known, the effects are drawn from their
-    distribution given the data in place of them. Effect: "distance from normal" between
+    same.) Where the data explain less than half of the variance of the effects, or there are more
+    than 1,000 levels, the distribution function is that expected given the data, ``F(x) =
+    mean Phi((x - b_k) / c_k)``, c_k the conditional deviation at the estimates, less its mean and
+    over its standard deviation. Where levels are related, or modes are not known, the effects are
+    drawn from their distribution given the data. Effect: "distance from normal" between
     distribution functions, with a simultaneous interval from the replicates; 0 under the model. The
     band of the picture holds all effects of 95 % of the replicates. A term with fewer than 5 levels
     is skipped.
@@ -117,15 +121,25 @@ class RandomEffects(Check):
         if levels < LEAST_LEVELS:
             reason = f"The term {term} has {levels} levels; at least {LEAST_LEVELS} are needed."
             return Skipped(name, self.kind, reason, subject={"term": term})
-        told = known is not None and _tell(known, column)
-        cls = _Modes if told else _DrawnEffects
-        return cls(name, self.kind, term, label, column, self.statistic, levels)
+        asked = name, self.kind, term, label, column, self.statistic, levels
+        if known is None:
+            return _DrawnEffects(*asked)
+        if _tell(known, column):
+            return _Modes(*asked)
+        return _ExpectedEffects(*asked, _conditional_deviations(known, column))
 
 
 def _tell(levels: TermLevels, column: int) -> bool:
     """Whether modes say what the data do, and are not mostly the model's own distribution."""
     share = levels.reliability[:, column]
     return share.size <= MOST_POOLED and float(np.mean(share)) >= LEAST_RELIABILITY
+
+
+def _conditional_deviations(levels: TermLevels, column: int) -> FloatArray:
+    """Of each level given the data, (m,), by ``prior variance = explained / reliability``."""
+    share, explained = levels.reliability[:, column], levels.deviations[:, column] ** 2
+    prior = float(explained.sum() / max(share.sum(), SMALLEST_PROBABILITY))
+    return np.sqrt(np.maximum(prior - explained, 0.0))
 
 
 def _singular(term: str, effects: int) -> str:
@@ -226,3 +240,54 @@ class _Modes(_NormalStatistic):
         """What the modes say, in units of their deviations."""
         told = self.reduce(over_deviations(pool_of(sample)))
         return super().finding(NullSample(sample.observed, told[0], told[1:], sample.detail))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _ExpectedEffects(_NormalStatistic):
+    """The distribution function that is expected given the data.
+
+    Attributes
+    ----------
+    deviations : (m,)
+        Conditional standard deviations at the estimates, the same for all data sets.
+    """
+
+    randomised: ClassVar[bool] = False
+
+    deviations: FloatArray
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        """Statistic, distance, and quantiles for the picture."""
+        modes = data_view.modes[self.term][..., self.column]
+        F = _expected_distribution(modes, self.deviations)
+        apart = F - ndtr(NODES)
+        # d Phi = phi dz; weighted as by Anderson and Darling, or by none.
+        squares = apart * apart / (ndtr(NODES) * ndtr(-NODES))
+        statistics = {
+            "ad": self.levels * np.trapezoid(squares * _density(NODES), NODES, axis=-1),
+            "ks": np.abs(apart).max(axis=-1),
+        }
+        shown = (thinned(self.levels, PICTURE_POINTS) + 0.5) / self.levels
+        quantiles = np.apply_along_axis(lambda f: np.interp(shown, f, NODES), -1, F)
+        told = [statistics[self.statistic], statistics["ks"]]
+        return np.concatenate([np.stack(told, axis=-1), quantiles], axis=-1)
+
+
+def _density(z: FloatArray) -> FloatArray:
+    out: FloatArray = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    return out
+
+
+def _expected_distribution(modes: FloatArray, deviations: FloatArray) -> FloatArray:
+    """``mean Phi((x - b) / c)`` over the levels (.., m), at its mean plus z standard deviations.
+
+    Mean and variance are those of the mixture, ``mean b`` and ``var b + mean c^2``; (.., k) for
+    the k nodes z.
+    """
+    mean = modes.mean(axis=-1, keepdims=True)
+    spread = np.sqrt(modes.var(axis=-1, keepdims=True) + np.mean(deviations**2))
+    scale = np.maximum(deviations, np.finfo(np.float64).tiny)
+    # One node after the other: all levels times all nodes would be large.
+    out = [ndtr((mean + z * spread - modes) / scale).mean(axis=-1) for z in NODES]
+    return np.stack(out, axis=-1)
