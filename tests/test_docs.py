@@ -8,10 +8,14 @@ import time
 from argparse import ArgumentParser, _SubParsersAction
 from pathlib import Path
 
+import matplotlib
 import pytest
+from matplotlib import pyplot as plt
 
 import mixcheck as mc
 from mixcheck.command.main import make_parser
+
+matplotlib.use("Agg")
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(
@@ -54,6 +58,7 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     started = time.process_time()
     for block in _blocks(page, "python"):
         exec(compile(block, page, "exec", dont_inherit=True), space)
+        plt.close("all")
     assert time.process_time() - started < LONGEST
     assert list(tmp_path.iterdir()) == []
 
@@ -104,25 +109,46 @@ def test_reference_is_complete():
     assert set(mc.__all__) - set(entries) == set()
 
 
-def test_every_check_is_explained():
-    """Every check has a section that says what its failure means."""
-    sections = set(re.findall(r"^## (.+)$", _read("howto/failed-checks.md"), flags=re.MULTILINE))
-    wrappers = {"by", "where", "named"}
-    titles = {
-        kind.replace("-", " ").capitalize()
-        for kind in mc.checks.known_kinds()
-        if kind not in wrappers and _is_ours(kind)
+CHECKS = {
+    one.kind: one
+    for one in vars(mc.checks).values()
+    if inspect.isclass(one)
+    and issubclass(one, mc.checks.Check)
+    and getattr(one, "kind", None) in mc.checks.known_kinds()
+}
+WRAPPERS = {"by", "where", "named"}
+
+
+@pytest.mark.parametrize("kind", sorted(CHECKS.keys() - WRAPPERS))
+def test_every_check_has_a_page(kind):
+    """It shows the check failing and passing, says what to do, and ends with its class."""
+    page = _read(f"checks/{kind}.md")
+    headings = re.findall(r"^## (.+)$", page, flags=re.MULTILINE)
+    assert page.startswith(f"# {kind.replace('-', ' ').capitalize()}\n")
+    assert headings[0] in ("It fails", "It warns")
+    assert headings[1] == "It passes"
+    assert {"What to try", "How it is written"} <= set(headings)
+    assert f".. autoclass:: mixcheck.checks.{CHECKS[kind].__name__}\n" in page
+    for block in _blocks(f"checks/{kind}.md", "python"):
+        assert re.search(r"^report(\[.*\]|\.findings\[0\])$", block, flags=re.MULTILINE)
+
+
+def test_pages_of_checks_are_listed():
+    """The list of checks has the first line of each docstring, as `mixcheck explain` prints it."""
+    rows = {
+        kind: f"| [{kind.replace('-', ' ').capitalize()}]({kind}.md) "
+        f"| {(inspect.getdoc(one) or '').splitlines()[0]} |"
+        for kind, one in sorted(CHECKS.items())
+        if kind not in WRAPPERS
     }
-    assert titles - sections == set()
+    listed = [line for line in _read("checks/index.md").splitlines() if line.startswith("| [")]
+    assert listed == list(rows.values())
 
 
-def _is_ours(kind: str) -> bool:
-    """Whether the kind belongs to a public check, not to one that another test defined."""
-    return any(
-        getattr(value, "kind", None) == kind
-        for value in vars(mc.checks).values()
-        if inspect.isclass(value)
-    )
+def test_the_gallery_has_every_picture():
+    """Each function of `mixcheck.plots` is drawn in the gallery."""
+    drawn = set(re.findall(r"^mc\.plots\.(\w+)\(", _read("gallery.md"), flags=re.MULTILINE))
+    assert drawn == set(mc.plots.__all__) - {"data"}
 
 
 def test_every_option_of_the_command_is_explained():

@@ -35,7 +35,7 @@ from mixcheck.display.document import (
 )
 from mixcheck.errors import OptionError
 
-__all__ = ["Axes", "draw", "draw_many", "to_svg"]
+__all__ = ["PAGE_STYLE", "Axes", "draw", "draw_many", "figure_to_svg", "to_svg"]
 
 # Contrast above 3:1 on white and on #16181d, and told apart by the colour-blind.
 BLUE = "#2B8CC4"
@@ -54,7 +54,8 @@ _FOREGROUND = "#010203"
 _RASTER_DPI = 144
 _FONTS = "var(--sans, system-ui, sans-serif)"
 
-_PAGE_STYLE: dict[str, Any] = {
+# A figure drawn in this style becomes SVG in the colours of the page by `figure_to_svg`.
+PAGE_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mixcheck",
     "font.family": ["sans-serif"],
@@ -160,16 +161,21 @@ def to_svg(
         raise OptionError(
             f"a prefix is a letter followed by letters, digits, '-' or '_', found {prefix!r}"
         )
-    style: dict[Any, Any] = {**dict(matplotlib.rcParamsDefault), **_PAGE_STYLE}
+    style: dict[Any, Any] = {**dict(matplotlib.rcParamsDefault), **PAGE_STYLE}
     with matplotlib.rc_context(style):
         figure = Figure(
             figsize=(width, _height(picture) if height is None else height), layout="constrained"
         )
         FigureCanvasSVG(figure)
         draw(picture, figure.subplots()).set_title("", loc="left")
-        buffer = StringIO()
-        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None})
-    return _themed(buffer.getvalue(), prefix, label or picture.title or "figure")
+        return figure_to_svg(figure, prefix=prefix, label=label or picture.title or "figure")
+
+
+def figure_to_svg(figure: Figure, *, prefix: str, label: str) -> str:
+    """A figure that was drawn in `PAGE_STYLE` as an SVG element; arguments as of `to_svg`."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None})
+    return _themed(buffer.getvalue(), prefix, label)
 
 
 def _height(picture: Picture) -> float:

@@ -17,6 +17,8 @@ __all__ = ["EXAMPLE", "HELP", "add", "run"]
 
 HELP = "what a check asks, its statistic and effect, and how it is written"
 EXAMPLE = "mixcheck explain dispersion"
+# Where the documentation has a page for each check.
+PAGES = "docs/checks"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         if one.default is one.empty
     }
     print(f"{kind.__qualname__}\n{'=' * len(kind.__qualname__)}\n\n{inspect.getdoc(kind)}\n")
+    print(f"Failing and passing, with what to try: {PAGES}/{name}.md")
     print(f"In Python: {kind.__qualname__}({', '.join(needed)})")
     print(f"In a file of a suite: {json.dumps({'kind': name} | needed)}")
     return PASSED
