@@ -1533,7 +1533,15 @@ PROPERTIES = (
         "observed",
     ),
     *("resid_pearson", "discrete", "description", "data_digest", "fixed_matrices", "random_terms"),
-    *("covariance_estimates", "conditional_llf", "aic", "bic", "shapes", "log_posterior"),
+    *(
+        "covariance_estimates",
+        "conditional_llf",
+        "conditional_rows",
+        "aic",
+        "bic",
+        "shapes",
+        "log_posterior",
+    ),
     *("notes", "method"),
 )
 VECTOR_NEAR = (

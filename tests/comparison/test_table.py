@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 import mixcheck as mc
 from mixcheck.comparison.ranking import akaike_weights
@@ -207,6 +208,57 @@ def test_by_the_conditional_aic():
     assert table.best.model == "seasonal"
     assert "lowest cAIC" in table.verdict
     assert "cAIC" in table.to_text()
+
+
+def test_differences_of_the_conditional_aic_have_standard_errors():
+    """They are those of Vuong: root n times the deviation of minus twice the log densities."""
+    cbpp = mc.datasets.load("cbpp").sample(frac=1.0, random_state=1)
+    models = {
+        "constant": mc.glmm("incidence / size ~ 1 + (1 | herd)", cbpp, family="binomial"),
+        "seasonal": mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial"),
+    }
+    best, other = mc.compare(models, criterion="caic").models
+    y, size = cbpp.incidence.to_numpy(), cbpp["size"].to_numpy()
+    logs = {
+        name: binom.logpmf(y, size, fit.fittedvalues.to_numpy()) for name, fit in models.items()
+    }
+    difference = -2.0 * (logs[other.model] - logs[best.model])
+    assert best.delta_se == 0.0
+    assert other.delta_se == pytest.approx(np.sqrt(56) * np.std(difference, ddof=1), rel=1e-10)
+    for name, fit in models.items():
+        result = mc.caic(fit)
+        assert result.contributions.sum() == pytest.approx(result.value, rel=1e-12)
+        assert result.contributions.index.equals(cbpp.index)
+        parts = -2.0 * logs[name] + 2.0 * result.df / 56
+        np.testing.assert_allclose(result.contributions, parts, rtol=1e-9)
+    # Rows that stand for several count with their weights.
+    counted = cbpp.assign(copies=2.0)
+    heavy = mc.glmm(
+        "incidence / size ~ 1 + (1 | herd)", counted, family="binomial", weights="copies"
+    )
+    result = mc.caic(heavy)
+    assert result.contributions.sum() == pytest.approx(result.value, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_standard_errors_of_the_conditional_aic_are_what_differences_vary():
+    """Over 300 data sets, their mean is the deviation of the differences.
+
+    The deviation has a Monte Carlo error of 4 %, and the limit is three of these.
+    """
+    rng = np.random.default_rng(17)
+    g, found = np.repeat(np.arange(20), 8), []
+    for _ in range(300):
+        x1, x2 = rng.standard_normal((2, 160))
+        eta = 0.5 + 0.3 * x1 + 0.25 * x2 + 0.6 * rng.standard_normal(20)[g]
+        table = pd.DataFrame({"g": g, "x1": x1, "x2": x2, "y": rng.poisson(np.exp(eta))})
+        fits = {x: mc.glmm(f"y ~ {x} + (1 | g)", table, family="poisson") for x in ("x1", "x2")}
+        rows = {row.model: row for row in mc.compare(fits, criterion="caic").models}
+        difference = rows["x1"].criterion - rows["x2"].criterion
+        found.append((difference, max(row.delta_se for row in rows.values())))
+    differences, errors = np.array(found).T
+    ratio = np.sqrt(np.mean(errors**2)) / differences.std(ddof=1)
+    assert ratio == pytest.approx(1.0, abs=3.0 / np.sqrt(2 * 300))
 
 
 def test_other_predictors_are_in_the_formula():

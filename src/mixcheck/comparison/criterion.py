@@ -140,6 +140,12 @@ class _Valued(Protocol):
 
 
 @runtime_checkable
+class _Divided(_Valued, Protocol):
+    @property
+    def contributions(self) -> pd.Series[float]: ...
+
+
+@runtime_checkable
 class _Scored(Protocol):
     @property
     def total(self) -> float: ...
@@ -154,7 +160,8 @@ def score_of(result: object) -> Score:
     Parameters
     ----------
     result : float, Score, or record
-        A record has a `value`, or log scores with their `total`, which are taken minus twice.
+        A record has a `value`, with `contributions` that add up to it or without, or log scores
+        with their `total`, which are taken minus twice.
 
     Raises
     ------
@@ -172,6 +179,8 @@ def score_of(result: object) -> Score:
         return Score(float(result))
     if isinstance(result, _Scored):
         return Score(-2.0 * result.total, -2.0 * result.scores)
+    if isinstance(result, _Divided):
+        return Score(float(result.value), result.contributions)
     if isinstance(result, _Valued):
         return Score(float(result.value))
     raise OptionError(

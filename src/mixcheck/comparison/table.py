@@ -61,10 +61,11 @@ def compare(
         as do ``"tic"`` and ``"logo"``, the score of groups left out; ``"caic"`` and ``"loo"``,
         the score of rows left out, judge predictions for the groups of the data. ``"aicc"`` and
         BIC take the number of observations, ``"qaic"`` the dispersion of the model with most
-        parameters. Scores are ranked by minus twice their total, the scale of the AIC, and
-        their differences have standard errors over pairs of rows or groups. A function takes
-        a fitted model to a number, smaller for a better model, or to a record with a `value`,
-        or with log `scores` and their `total`.
+        parameters. Scores are ranked by minus twice their total, the scale of the AIC; their
+        differences, and those of ``"caic"``, have standard errors over pairs of rows or groups. A
+        function takes a fitted model to a number, smaller for a better model, or to a record with
+        a `value`, with `contributions` that add up to it or without, or with log `scores` and
+        their `total`.
     weights : {"akaike", "stacking", "pseudo-bma", "pseudo-bma+"}
         Shares of ``exp(-criterion / 2)``; or, where the criterion is a score of what was left
         out, those of `mixcheck.model_weights`.

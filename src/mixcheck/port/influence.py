@@ -88,6 +88,11 @@ class ConditionalLikelihood(Protocol):
         """Log-likelihood at the conditional modes with every constant kept."""
         ...
 
+    @property
+    def conditional_rows(self) -> FloatArray:
+        """Parts of `conditional_llf`: each row's log density, times its weight, (n,)."""
+        ...
+
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
         ...

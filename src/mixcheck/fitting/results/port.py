@@ -470,6 +470,11 @@ class GlmmPort(Refitting):
         """Log-likelihood at the conditional modes with every constant kept."""
         return float(self.mode.point.derivatives.value.sum())
 
+    @property
+    def conditional_rows(self) -> FloatArray:
+        """Parts of `conditional_llf`: each row's log density, times its weight, (n,)."""
+        return self.problem.to_design(self.mode.point.derivatives.value)
+
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
         require_choice("method", method, PERTURBATION_METHODS)
