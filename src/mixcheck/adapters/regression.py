@@ -14,6 +14,7 @@ from typing import Protocol, Self
 import numpy as np
 import pandas as pd
 
+from mixcheck.adapters.fitted_elsewhere import Estimates, FittedElsewhere
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Family, Information
 from mixcheck.families.responses import Observed
@@ -26,14 +27,13 @@ from mixcheck.port import (
     ProbabilityTransform,
     ScoreProjection,
 )
-from mixcheck.port.row_hashes import digest, hash_labels
 from mixcheck.predictive import (
     ConditionalDistribution,
     probability_transform,
     quantile_residuals,
 )
 
-__all__ = ["Estimates", "KnownTransform", "Reading", "Refitter", "Regression", "Rows"]
+__all__ = ["KnownTransform", "Reading", "Refitter", "Regression"]
 
 # Directions with less than this share of the largest information are not estimated.
 _RANK_TOLERANCE = 1e-10
@@ -82,54 +82,6 @@ class Reading:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The caller's rows, and what the model uses of them.
-
-    Attributes
-    ----------
-    frame : DataFrame, (n, ..)
-    used : tuple of str
-        Columns that the model uses.
-    counts : (n,) int or None
-        How often each row counts; None for once each.
-    groups : mapping of str to (n,) int
-        Level of each row by grouping factor.
-    """
-
-    frame: pd.DataFrame
-    used: tuple[str, ...]
-    counts: IntArray | None = None
-    groups: Mapping[str, IntArray] | None = None
-
-    def repeated(self, some: IntArray) -> Rows:
-        """The same rows, each as often as it is named, and counted once each."""
-        groups = {name: index[some] for name, index in (self.groups or {}).items()}
-        return Rows(self.frame.iloc[some], self.used, None, groups)
-
-
-@dataclass(frozen=True, eq=False)
-class Estimates:
-    """What the other program says of its fit as a whole.
-
-    Attributes
-    ----------
-    table : DataFrame
-        A row for each parameter: "estimate", "std_error", "low" and "high" (95 %).
-    llf : float
-    n_parameters : int
-    converged : bool
-    facts : mapping
-        The description of a report.
-    """
-
-    table: pd.DataFrame
-    llf: float
-    n_parameters: int
-    converged: bool
-    facts: Mapping[str, str | int | float | bool | None]
-
-
 class Refitter(Protocol):
     """Fits the model that was fitted elsewhere to another response, there."""
 
@@ -156,62 +108,24 @@ class KnownTransform:
 
 
 @dataclass(frozen=True, eq=False)
-class Regression:
+class Regression(FittedElsewhere):
     """The port of a regression fitted elsewhere; see `mixcheck.port`.
 
     Attributes
     ----------
     reading : Reading
-    rows : Rows
-    estimates : Estimates
     refitter : Refitter
     """
 
     reading: Reading
-    rows: Rows
-    estimates: Estimates
     refitter: Refitter
 
-    def __repr__(self) -> str:
-        known = self.estimates.facts
-        return f"<{known['method']}: {known['formula']}, {self.nobs} rows>"
-
     # ---- to be checked ---------------------------------------------------------------
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows of the fit."""
-        return self.rows.frame
 
     @property
     def family(self) -> Family:
         """The distribution of a response given its predictors."""
         return self.reading.family
-
-    @property
-    def discrete(self) -> bool:
-        """Whether the response has probability masses."""
-        return self.family.discrete
-
-    @property
-    def fits_variance(self) -> bool:
-        """Whether the mean squared residual is what the model was fitted to."""
-        return self.family.fits_variance
-
-    @property
-    def fits_frequencies(self) -> bool:
-        """Whether the model was fitted to how often each value occurs."""
-        return self.family.fits_frequencies
-
-    @property
-    def heavy_tailed(self) -> bool:
-        """Whether a response far out says little of the mean."""
-        return self.family.heavy_tailed
-
-    @property
-    def description(self) -> Mapping[str, str | int | float | bool | None]:
-        """What the model is."""
-        return self.estimates.facts
 
     @cached_property
     def _distribution(self) -> ConditionalDistribution:
@@ -274,9 +188,9 @@ class Regression:
         assert counts is not None
         some = np.repeat(np.arange(counts.size), counts)
         made = Regression(
-            self.reading.rows(some),
             self.rows.repeated(some),
             self.estimates,
+            self.reading.rows(some),
             self.refitter.rows(some),
         )
         return made, some
@@ -292,11 +206,6 @@ class Regression:
     def variance_components(self) -> pd.DataFrame:
         """None: there are no random effects."""
         return pd.DataFrame(columns=["group", "name", "variance", "sd", "corr"])
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     @cached_property
     def convergence(self) -> ConvergenceFacts:
@@ -374,34 +283,9 @@ class Regression:
     # ---- to be compared --------------------------------------------------------------
 
     @property
-    def llf(self) -> float:
-        """The log-likelihood, as the other program reports it."""
-        return self.estimates.llf
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of estimated parameters."""
-        return self.estimates.n_parameters
-
-    @property
-    def nobs(self) -> int:
-        """Number of rows."""
-        return self.reading.data.y.size
-
-    @property
     def likelihood_kind(self) -> LikelihoodKind:
         """Of the responses."""
         return "full"
-
-    @property
-    def family_limits(self) -> tuple[str, ...]:
-        """Families that the model's comes to at an end of its dispersion."""
-        return self.family.limits
-
-    @property
-    def whole_families(self) -> tuple[str, ...]:
-        """Families that the model's is where its zero part has a value for each mean."""
-        return self.family.whole
 
     @property
     def fixed_matrices(self) -> Mapping[str, FloatArray]:
@@ -426,23 +310,6 @@ class Regression:
             used=self.rows.used,
             grouping=tuple(self.rows.groups or ()),
         )
-
-    @cached_property
-    def data_digest(self) -> Mapping[str, str]:
-        """Digests of the rows, the response, the weights and the offset."""
-        rows = self.data_rows
-        labels = hash_labels(self.frame.index)
-        order = np.argsort(labels, kind="stable")
-        held = {
-            "response": (rows.response, rows.size),
-            "weights": (rows.weights,),
-            "offset": (rows.offsets["mean"],),
-        }
-        sorted_ = {
-            name: digest(*(None if part is None else part[order] for part in parts))
-            for name, parts in held.items()
-        }
-        return {"rows": digest(labels[order]), **sorted_}
 
 
 def _weigh(slopes: list[FloatArray], information: Information) -> list[FloatArray]:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcheck.arrays import IntArray
+from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.port.comparing import DataRows
 
 __all__ = [
     "Hashes",
     "coded",
     "combine",
     "digest",
+    "digest_rows",
     "hash_column",
     "hash_labels",
     "hash_rows",
@@ -37,6 +39,26 @@ def digest(*arrays: object) -> str:
     for array in arrays:
         whole.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return whole.hexdigest()[:16]
+
+
+def digest_rows(data: DataRows, *more: FloatArray) -> dict[str, str]:
+    """Digests of the rows, the response, the weights and the offset of the mean.
+
+    They depend on the labels of the rows and not on their order. `more`, each (n,), is digested
+    with the response.
+    """
+    labels = hash_labels(data.frame.index)
+    order = np.argsort(labels, kind="stable")
+    parts = {
+        "response": (data.response, data.size, *more),
+        "weights": (data.weights,),
+        "offset": (data.offsets["mean"],),
+    }
+    digests = {
+        name: digest(*(None if array is None else array[order] for array in arrays))
+        for name, arrays in parts.items()
+    }
+    return {"rows": digest(labels[order]), **digests}
 
 
 def hash_labels(index: pd.Index[Any]) -> Hashes:

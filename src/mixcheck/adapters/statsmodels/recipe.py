@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixcheck.adapters.regression import Estimates, Reading
+from mixcheck.adapters.fitted_elsewhere import Estimates
+from mixcheck.adapters.regression import Reading
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
 

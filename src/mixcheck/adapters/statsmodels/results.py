@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mixcheck.adapters.regression import Regression, Rows
+from mixcheck.adapters.fitted_elsewhere import Rows
+from mixcheck.adapters.regression import Regression
 from mixcheck.adapters.statsmodels.counts import adapt_binary, adapt_count, adapt_inflated
 from mixcheck.adapters.statsmodels.glm import adapt_glm, adapt_linear
 from mixcheck.adapters.statsmodels.mixed import port_of_mixed
@@ -82,7 +83,7 @@ def port_of_result(result: Any) -> Any:
     facts = state(result, adapted)
     recipe = replace(adapted.recipe, facts=facts)
     estimates = estimates_of(result, adapted, facts)
-    return Regression(adapted.reading, replace(rows, counts=adapted.counts), estimates, recipe)
+    return Regression(replace(rows, counts=adapted.counts), estimates, adapted.reading, recipe)
 
 
 def _known_class(model: Any) -> str | None:

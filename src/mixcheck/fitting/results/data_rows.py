@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design.plan import plan_formula
 from mixcheck.fitting.estimation.pql import linearise
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.port import DataRows
-from mixcheck.port.row_hashes import digest, hash_labels
+from mixcheck.port.row_hashes import digest_rows
 
-__all__ = ["describe_rows", "digest_rows"]
+__all__ = ["describe_rows", "digest_fit"]
 
 
 def describe_rows(fit: Estimates) -> DataRows:
@@ -38,25 +35,12 @@ def describe_rows(fit: Estimates) -> DataRows:
     )
 
 
-def digest_rows(fit: Estimates, data: DataRows) -> dict[str, str]:
-    """Digests of the rows, the response, the weights and the offset of the mean.
+def digest_fit(fit: Estimates, data: DataRows) -> dict[str, str]:
+    """Digests of what a fit was made of; for PQL of the working response, too.
 
-    They depend on the labels of the rows and not on their order. For PQL the response is the
-    working one, whose pseudo-likelihood is maximised.
+    Its pseudo-likelihood is that of the working response.
     """
-    response = [data.response, data.size]
-    if fit.method.kind == "pseudo":
-        working = linearise(fit.problem, fit.mode.point.eta).data.y
-        response.append(fit.problem.to_design(working))
-    labels = hash_labels(fit.frame.index)
-    order = np.argsort(labels, kind="stable")
-    return {
-        "rows": digest(labels[order]),
-        "response": digest(*_in_order(response, order)),
-        "weights": digest(*_in_order([data.weights], order)),
-        "offset": digest(*_in_order([data.offsets["mean"]], order)),
-    }
-
-
-def _in_order(arrays: Sequence[FloatArray | None], order: IntArray) -> list[FloatArray | None]:
-    return [None if array is None else array[order] for array in arrays]
+    if fit.method.kind != "pseudo":
+        return digest_rows(data)
+    working = linearise(fit.problem, fit.mode.point.eta).data.y
+    return digest_rows(data, fit.problem.to_design(working))

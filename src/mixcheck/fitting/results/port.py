@@ -40,7 +40,7 @@ from mixcheck.fitting.predictive.score_projection import project_scores
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.coefficients import gather_part
 from mixcheck.fitting.results.covariances import estimate_covariances
-from mixcheck.fitting.results.data_rows import describe_rows, digest_rows
+from mixcheck.fitting.results.data_rows import describe_rows, digest_fit
 from mixcheck.fitting.results.levels import describe_levels
 from mixcheck.fitting.results.prediction_slopes import (
     combine,
@@ -272,7 +272,7 @@ class GlmmPort(Refitting):
     @cached_property
     def data_digest(self) -> dict[str, str]:
         """Digests of the rows, the response, the weights and the offset of the mean."""
-        return digest_rows(self, self.data_rows)
+        return digest_fit(self, self.data_rows)
 
     @cached_property
     def data_rows(self) -> DataRows:
