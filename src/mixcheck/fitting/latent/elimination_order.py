@@ -14,7 +14,7 @@ import numpy as np
 from mixcheck.arrays import IntArray
 from mixcheck.design.levels import Ties
 from mixcheck.fitting.latent.factors import Column, Factor, FixedEffects
-from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.group_sums import Summation, distinct
 from mixcheck.fitting.latent.layout import Latent, Pair
 
 __all__ = ["add_fixed_effects", "lay_out"]
@@ -86,7 +86,7 @@ def _pair(one: Factor, other: Factor, *, same: bool, nested: bool) -> Pair:
 def _pair_blocks(one: Factor, ties: Ties, right: Summation) -> Pair:
     """Every level of a block with each level that meets the block: eliminating it ties them."""
     blocks = one.independent
-    met = np.unique(blocks.index * right.size + right.index)
+    met = distinct(blocks.index * right.size + right.index)
     block, level = met // right.size, met % right.size
     starts = np.searchsorted(ties.blocks, np.arange(blocks.size + 1))
     sizes = np.diff(starts)[block]

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.fitting.latent.group_sums import distinct
 
 __all__ = ["Elimination", "Round", "plan_elimination"]
 
@@ -142,7 +143,7 @@ def plan_elimination(size: int, i: IntArray, j: IntArray, held: BoolArray) -> El
     held : (N,) bool
         Effects that stay in the core.
     """
-    keys = np.unique((np.minimum(i, j) * size + np.maximum(i, j))[i != j])
+    keys = distinct((np.minimum(i, j) * size + np.maximum(i, j))[i != j])
     # A fixed order between effects that meet equally many.
     ties = np.random.default_rng(0).random(size)
     live, sets, gone = np.ones(size, dtype=np.bool_), [], []
@@ -165,7 +166,7 @@ def plan_elimination(size: int, i: IntArray, j: IntArray, held: BoolArray) -> El
         out = chosen[low] | chosen[high]
         gone.append(keys[out])
         fill = met.others[met.second] * size + met.others[met.first]
-        keys = np.union1d(keys[~out], fill)
+        keys = distinct(np.concatenate([keys[~out], fill]))
         live &= ~chosen
     outside = np.sort(np.concatenate([*gone, np.zeros(0, dtype=np.intp)]))
     core = np.flatnonzero(live)

@@ -1,4 +1,4 @@
-"""Group sums: values of rows that share an index are added up."""
+"""Group sums: values of rows that share an index are added up; and which indices there are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["Summation"]
+__all__ = ["Summation", "distinct"]
+
+
+def distinct(keys: IntArray) -> IntArray:
+    """Whole numbers without repetition, ascending, (E,) to (K,).
+
+    They are sorted first: the hash table of `numpy.unique` takes ten times as long for keys of
+    pairs.
+    """
+    ordered = np.sort(keys)
+    first = np.ones(ordered.size, dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    kept: IntArray = ordered[first]
+    return kept
 
 
 @dataclass(frozen=True, eq=False)
