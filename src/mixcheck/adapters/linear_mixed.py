@@ -98,7 +98,7 @@ class Group:
         return Group(rows, effects, root, root @ root.T @ effects.T / scale)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearMixed(FittedElsewhere):
     """The port of a linear mixed model fitted elsewhere; see `mixcheck.port`.
 

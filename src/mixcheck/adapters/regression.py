@@ -107,7 +107,7 @@ class KnownTransform:
         return ProbabilityTransform(below[None], mass[None], scores[None], np.ones(1))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Regression(FittedElsewhere):
     """The port of a regression fitted elsewhere; see `mixcheck.port`.
 
