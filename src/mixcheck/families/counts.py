@@ -131,11 +131,13 @@ class Poisson(Template):
         """F(y-) and F(y), each ``(n,)``."""
         mu = self.link.inverse(eta[0])
         summed = (y < _SUMMED) & (y >= 0.0) & (mu < _SUMMED_MEAN) & (y == np.floor(y))
-        rows = np.flatnonzero(summed)
-        if rows.size == y.size:
+        if summed.all():
             return _sum_poisson(y, mu)
-        below, upto = poisson_below(np.ceil(y) - 1.0, mu), poisson_below(np.floor(y), mu)
-        below[rows], upto[rows] = _sum_poisson(y[rows], mu[rows])
+        below, upto = np.empty_like(mu), np.empty_like(mu)
+        below[summed], upto[summed] = _sum_poisson(y[summed], mu[summed])
+        rest, mu = y[~summed], mu[~summed]
+        below[~summed] = poisson_below(np.ceil(rest) - 1.0, mu)
+        upto[~summed] = poisson_below(np.floor(rest), mu)
         return below, upto
 
     def survival(
