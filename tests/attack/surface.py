@@ -1585,6 +1585,12 @@ METHODS: tuple[Target, ...] = (
             ),
             "level": CONFIDENCE,
             "trials": Argument(("None", "'m'", "np.full(48, 3)"), UNSURE, VECTOR_NEAR, 0.15),
+            "params": Argument(
+                ("None", "{}", "{'Intercept': 0.1}", "pd.DataFrame({'Intercept': [0.1, 0.2]})"),
+                UNSURE,
+                ("[]", "'Intercept'", "{'intercept': 0.1}", "np.zeros((2, 99))", "[np.nan]", "1j"),
+                0.15,
+            ),
         },
         ("data",),
         sure=False,

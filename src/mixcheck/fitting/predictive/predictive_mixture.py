@@ -67,10 +67,12 @@ class PredictiveMixture:
     def quantile(self, p: float) -> FloatArray:
         """Smallest response whose distribution function reaches p, (n,)."""
         if self.family.discrete:
-            return count_quantile(
-                lambda y: self._cdf(lambda part: part, y)[1], self._n, self.size, p
-            )
+            return count_quantile(lambda y: self.cdf(y)[1], self._n, self.size, p)
         return self._continuous_quantile(p)
+
+    def cdf(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probability below each response, and of it or less, (n,) each."""
+        return self._cdf(lambda part: part, y)
 
     def _cdf(
         self, some: Callable[[Distribution], Distribution], y: FloatArray
@@ -87,7 +89,7 @@ class PredictiveMixture:
         deviation = np.sqrt(variance)
         reach = np.where(np.isfinite(deviation), deviation, 1.0 + np.abs(mean))
         reach = np.where(reach > 0.0, reach, np.finfo(np.float64).tiny)
-        below, upto = self._cdf(lambda part: part, np.zeros(self._n))
+        below, upto = self.cdf(np.zeros(self._n))
         atom = (below < p) & (upto >= p) & self.family.has_atoms
         positive = not below.any()
         rows = np.flatnonzero(~atom)

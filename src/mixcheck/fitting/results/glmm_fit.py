@@ -20,6 +20,7 @@ from mixcheck.errors import OptionError
 from mixcheck.execution.progress import Progress
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.results.given_parameters import ParameterValues, predict_at
 from mixcheck.fitting.results.intervals import (
     BootstrapInterval,
     IntervalMethod,
@@ -503,6 +504,7 @@ class GLMM(Tested):
         interval: None = None,
         level: float = 0.95,
         trials: str | ArrayLike | None = None,
+        params: None = None,
     ) -> pd.Series[float]: ...
 
     @overload
@@ -518,7 +520,24 @@ class GLMM(Tested):
         interval: IntervalOf,
         level: float = 0.95,
         trials: str | ArrayLike | None = None,
+        params: None = None,
     ) -> pd.DataFrame: ...
+
+    @overload
+    def predict(
+        self,
+        data: object = None,
+        *,
+        random_effects: RandomEffects = "auto",
+        unseen: Unseen = "error",
+        scale: Scale = "response",
+        offset: str | ArrayLike | None = None,
+        part: Part = "response",
+        interval: None = None,
+        level: float = 0.95,
+        trials: str | ArrayLike | None = None,
+        params: ParameterValues,
+    ) -> pd.Series[float] | pd.DataFrame: ...
 
     def predict(
         self,
@@ -532,6 +551,7 @@ class GLMM(Tested):
         interval: IntervalOf | None = None,
         level: float = 0.95,
         trials: str | ArrayLike | None = None,
+        params: ParameterValues | None = None,
     ) -> pd.Series[float] | pd.DataFrame:
         """Predict the mean, with an interval of it or of a new response.
 
@@ -564,14 +584,23 @@ class GLMM(Tested):
         trials : str or array_like, optional
             Trials of new responses that are successes, a column or numbers; by default the column
             that the formula divides by. Ends are proportions.
+        params : mapping, Series, DataFrame or array_like, optional
+            Values of the fixed effects in the place of `params`: by name, those that are left out
+            staying as estimated, or all in their order; a row for each of D draws. Variances and
+            a constant dispersion stay as estimated; with "auto" the conditional modes are those
+            given the data at these values.
 
         Returns
         -------
         Series, (n,)
             Without an interval; aligned with `data`; NaN where a predictor is missing.
+        DataFrame, (n, D)
+            With a frame or a matrix of `params`: a column for each of its rows.
         DataFrame, (n, 4)
             With one: columns ``predicted``, ``std_error`` (with "prediction" the standard
-            deviation of the new response), ``low`` and ``high``.
+            deviation of the new response), ``low`` and ``high``. Of ordered categories a
+            prediction has the labels of the first and the last one of a set, and its
+            ``probability``.
 
         Raises
         ------
@@ -601,13 +630,16 @@ class GLMM(Tested):
         over the normal distribution of the predictors, over new random effects with "marginal",
         and over what the estimates leave open of their standard deviation, of a dispersion and
         of a zero part, the last three by a rule of three points each (the predictors of
-        dispersion and zero part with a standard error of one at most).
+        dispersion and zero part with a standard error of one at most). Of ordered categories the
+        set is the shortest run of categories with a probability of `level` or more, and the most
+        probable of these: the region of highest density (Hyndman 1996), without gaps.
 
         References
         ----------
         Kass & Steffey (1989), Approximate Bayesian inference in conditionally independent
         hierarchical models, JASA 84; Booth & Hobert (1998), Standard errors of prediction in
-        generalized linear mixed models, JASA 93.
+        generalized linear mixed models, JASA 93; Hyndman (1996), Computing and
+        graphing highest density regions, The American Statistician 50.
 
         Examples
         --------
@@ -629,7 +661,14 @@ class GLMM(Tested):
                 raise OptionError(
                     'trials= are those of a new response: write interval="prediction"'
                 )
+            if params is not None:
+                return predict_at(self._port, request, params)
             return predict(self._port, request)
+        if params is not None:
+            raise OptionError(
+                "interval= is of predictions at the estimates: leave it or params= out, or take "
+                "quantiles over draws of params="
+            )
         return predict_interval(self._port, request, interval, level, trials)
 
     def model_matrix(self, data: object = None, *, part: str = "mean") -> pd.DataFrame:

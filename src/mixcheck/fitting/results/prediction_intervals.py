@@ -14,6 +14,7 @@ from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import as_frame, read_vector
 from mixcheck.errors import ConvergenceError, DataError, OptionError
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
+from mixcheck.fitting.predictive.category_sets import predict_categories, shortest_runs
 from mixcheck.fitting.predictive.predictive_mixture import mix
 from mixcheck.fitting.predictive.predictor_spread import (
     PredictorSpread,
@@ -209,6 +210,8 @@ def _prediction(
     lost = np.isinf(_deviations(fit, spread)[spread.names.index("mean")])
     covariance = _joint_covariance(fit, rows, spread)
     known = ~rows.missing & np.isfinite(covariance).all(axis=(0, 1)) & ~lost
+    if fit.family.categories:
+        return _category_sets(fit, rows, values, covariance, known, level)
     if size is not None:
         known &= size > 0.0
     use = np.flatnonzero(known)
@@ -230,6 +233,35 @@ def _prediction(
     return pd.DataFrame(table, rows.index, _COLUMNS)
 
 
+def _category_sets(
+    fit: Estimates,
+    rows: PredictedRows,
+    values: FloatArray,
+    covariance: FloatArray,
+    known: BoolArray,
+    level: float,
+) -> pd.DataFrame:
+    """The shortest run of categories that holds a new response, its ends by their labels."""
+    use = np.flatnonzero(known)
+    labels = np.array([*fit.family.categories], dtype=object)
+    error, mass = np.full((2, values.size), np.nan)
+    low, high = np.full((2, values.size), np.nan, dtype=object)
+    if use.size:
+        probabilities = predict_categories(
+            fit.family,
+            tuple(e[use] for e in rows.eta),
+            covariance[:, :, use],
+            rows.variances.get("mean", np.zeros(values.size))[use],
+        )
+        first, last, mass[use] = shortest_runs(probabilities, level)
+        low[use], high[use] = labels[first], labels[last]
+        y = np.array([*fit.family.categories.values()])
+        mean = probabilities @ y
+        error[use] = np.sqrt(np.sum(probabilities * (y - mean[:, None]) ** 2, axis=1))
+    columns = [values, error, low, high, mass]
+    return pd.DataFrame(dict(zip([*_COLUMNS, "probability"], columns, strict=True)), rows.index)
+
+
 def _require_response(
     fit: Estimates, request: PredictionRequest, trials: str | ArrayLike | None
 ) -> None:
@@ -237,10 +269,6 @@ def _require_response(
         raise OptionError(
             'interval="prediction" is of a new response: leave scale= and part= out, or write '
             'interval="confidence"'
-        )
-    if fit.family.categories:
-        raise OptionError(
-            "ordered categories have no interval of a new response: write predict_probabilities()"
         )
     if trials is not None and not fit.family.takes_trials:
         raise OptionError(

@@ -41,6 +41,7 @@ __all__ = [
     "predict",
     "predict_probabilities",
     "predict_rows",
+    "predictors_at",
 ]
 
 RandomEffects = Literal["auto", "zero", "marginal"]
@@ -148,7 +149,7 @@ def predict_rows(
     """Linear predictors of these names, and variances of random parts that are averaged over."""
     frame = fit.frame if request.data is None else as_frame(request.data)
     parts = _parts_of(fit, request, names, aloud=aloud)
-    eta = _linear_predictors(fit, parts, request.random_effects, len(frame))
+    eta = predictors_at(fit, parts, request.random_effects, len(frame))
     variances = _variances(fit, parts) if request.random_effects == "marginal" else {}
     return PredictedRows(frame.index, parts, eta, variances)
 
@@ -208,7 +209,7 @@ def _parts_of(
     )
 
 
-def _linear_predictors(
+def predictors_at(
     fit: Estimates, parts: tuple[Predictor, ...], random_effects: RandomEffects, n: int
 ) -> tuple[FloatArray, ...]:
     """``offset + X beta + Z b`` of every predictor, (n,); zero for those that are not wanted."""

@@ -1,0 +1,117 @@
+"""Predictions at other fixed effects than the estimates: draws of them, or steps away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mixcheck.arguments.options import as_items, listed, shown
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.fitting.results.predictions import (
+    PredictionRequest,
+    point_values,
+    predict_rows,
+    predictors_at,
+)
+from mixcheck.trial_values import may_overflow
+
+__all__ = ["ParameterValues", "predict_at"]
+
+ParameterValues: TypeAlias = "Mapping[str, float] | pd.Series[float] | pd.DataFrame | ArrayLike"
+
+
+def predict_at(
+    fit: GlmmPort, request: PredictionRequest, params: ParameterValues
+) -> pd.Series[float] | pd.DataFrame:
+    """See `GLMM.predict`."""
+    values, labels = _read(fit, params)
+    quantity = request.quantity(fit)
+    names = (request.link_part,) if request.scale == "link" else quantity.names
+    columns = []
+    with may_overflow():
+        rows = predict_rows(fit, request, names)
+        for value in values:
+            moved = _move(fit, value, modes=request.random_effects == "auto")
+            eta = predictors_at(moved, rows.parts, request.random_effects, len(rows.index))
+            columns.append(point_values(moved, request, replace(rows, eta=eta)))
+    if labels is None:
+        return pd.Series(columns[0], rows.index, name="predicted")
+    table = np.stack(columns, axis=1) if columns else np.zeros((len(rows.index), 0))
+    return pd.DataFrame(table, rows.index, labels)
+
+
+def _move(fit: GlmmPort, value: FloatArray, *, modes: bool) -> GlmmPort:
+    """The fit at other fixed effects; its conditional modes are those given the data there."""
+    problem, psi = fit.problem, fit.optimum.psi.copy()
+    psi[fit.fixed_positions] = value
+    mode = fit.mode
+    if modes and problem.terms:
+        found = find_mode(
+            problem, problem.fixed(psi), problem.roots(psi[problem.n_beta :]), list(mode.point.u)
+        )
+        if found is None:
+            raise ConvergenceError(
+                "no conditional modes were found at some of params=; write "
+                'random_effects="zero", or values nearer to the estimates'
+            )
+        mode = found
+    evaluation = replace(fit.optimum.evaluation, psi=psi, mode=mode)
+    optimum = replace(fit.optimum, psi=psi, evaluation=evaluation)
+    return GlmmPort(fit.design, problem, optimum, fit.method, fit.notes, fit.limits)
+
+
+def _read(fit: GlmmPort, params: object) -> tuple[FloatArray, pd.Index[Any] | None]:
+    """Values of all fixed effects, (D, p), and the labels of the draws; None of a single one."""
+    names = fit.fixed_names
+    if isinstance(params, pd.DataFrame):
+        return _by_name(fit, params, list(params.columns)), params.index
+    if isinstance(params, pd.Series | Mapping):
+        one = pd.DataFrame([dict(params)])
+        return _by_name(fit, one, list(one.columns)), None
+    items = as_items(params)
+    try:
+        values = np.asarray(params if items is None else list(items), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise OptionError(_wrong(fit, f"found {shown(params)}")) from None
+    if values.ndim not in (1, 2) or values.shape[-1] != len(names):
+        raise OptionError(_wrong(fit, f"found an array of shape {values.shape}"))
+    _require_finite(values)
+    labels = None if values.ndim == 1 else pd.RangeIndex(len(values))
+    return np.atleast_2d(values), labels
+
+
+def _by_name(fit: GlmmPort, table: pd.DataFrame, given: list[Any]) -> FloatArray:
+    names = fit.fixed_names
+    unknown = [name for name in given if name not in names]
+    if unknown or len(set(given)) < len(given):
+        wrong = f"{shown(unknown[0])} is none of them" if unknown else "a name is there twice"
+        raise OptionError(_wrong(fit, wrong))
+    out = np.tile(np.asarray(fit.params, dtype=np.float64), (len(table), 1))
+    try:
+        values = table.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError):
+        raise OptionError(_wrong(fit, "some value is no number")) from None
+    _require_finite(values)
+    out[:, [names.index(name) for name in given]] = values
+    return out
+
+
+def _require_finite(values: FloatArray) -> None:
+    if not np.isfinite(values).all():
+        raise OptionError("params= holds values that are not finite; leave such draws out")
+
+
+def _wrong(fit: GlmmPort, found: str) -> str:
+    names = fit.fixed_names
+    return (
+        f"params= are values of fit.params, by name or {len(names)} in their order, or one row for "
+        f"each draw of them; {found}. The names are {listed(names)}"
+    )
