@@ -14,6 +14,7 @@ from mixcheck.arguments.options import as_items, listed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.fitting.results.predictions import (
     PredictionRequest,
@@ -63,7 +64,8 @@ def _move(fit: GlmmPort, value: FloatArray, *, modes: bool) -> GlmmPort:
                 'random_effects="zero", or values nearer to the estimates'
             )
         mode = found
-    evaluation = replace(fit.optimum.evaluation, psi=psi, mode=mode)
+    # Predictions ask for neither likelihood nor gradient.
+    evaluation = Evaluation(psi, np.nan, np.full(psi.size, np.nan), mode)
     optimum = replace(fit.optimum, psi=psi, evaluation=evaluation)
     return GlmmPort(fit.design, problem, optimum, fit.method, fit.notes, fit.limits)
 
