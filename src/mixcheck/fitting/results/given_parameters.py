@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike
 from mixcheck.arguments.options import as_items, listed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
-from mixcheck.fitting.likelihood.mode import find_mode
-from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.fitting.likelihood.mode import Mode, find_mode
+from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.predictions import (
     PredictionRequest,
     point_values,
@@ -30,47 +29,43 @@ ParameterValues: TypeAlias = "Mapping[str, float] | pd.Series[float] | pd.DataFr
 
 
 def predict_at(
-    fit: GlmmPort, request: PredictionRequest, params: ParameterValues
+    fit: Estimates, request: PredictionRequest, params: ParameterValues
 ) -> pd.Series[float] | pd.DataFrame:
     """See `GLMM.predict`."""
     values, labels = _read(fit, params)
     quantity = request.quantity(fit)
     names = (request.link_part,) if request.scale == "link" else quantity.names
+    modes = request.random_effects == "auto" and bool(fit.problem.terms)
     columns = []
     with may_overflow():
         rows = predict_rows(fit, request, names)
         for value in values:
-            moved = _move(fit, value, modes=request.random_effects == "auto")
-            eta = predictors_at(moved, rows.parts, request.random_effects, len(rows.index))
-            columns.append(point_values(moved, request, replace(rows, eta=eta)))
+            psi = fit.optimum.psi.copy()
+            psi[fit.fixed_positions] = value
+            mode = _mode_at(fit, psi) if modes else None
+            kind, n = request.random_effects, len(rows.index)
+            eta = predictors_at(fit, rows.parts, kind, n, psi=psi, mode=mode)
+            columns.append(point_values(fit, request, replace(rows, eta=eta)))
     if labels is None:
         return pd.Series(columns[0], rows.index, name="predicted")
     table = np.stack(columns, axis=1) if columns else np.zeros((len(rows.index), 0))
     return pd.DataFrame(table, rows.index, labels)
 
 
-def _move(fit: GlmmPort, value: FloatArray, *, modes: bool) -> GlmmPort:
-    """The fit at other fixed effects; its conditional modes are those given the data there."""
-    problem, psi = fit.problem, fit.optimum.psi.copy()
-    psi[fit.fixed_positions] = value
-    mode = fit.mode
-    if modes and problem.terms:
-        found = find_mode(
-            problem, problem.fixed(psi), problem.roots(psi[problem.n_beta :]), list(mode.point.u)
+def _mode_at(fit: Estimates, psi: FloatArray) -> Mode:
+    """Conditional modes given the data at other parameters."""
+    problem = fit.problem
+    roots = problem.roots(psi[problem.n_beta :])
+    found = find_mode(problem, problem.fixed(psi), roots, list(fit.mode.point.u))
+    if found is None:
+        raise ConvergenceError(
+            'no conditional modes were found at some of params=; write random_effects="zero", or '
+            "values nearer to the estimates"
         )
-        if found is None:
-            raise ConvergenceError(
-                "no conditional modes were found at some of params=; write "
-                'random_effects="zero", or values nearer to the estimates'
-            )
-        mode = found
-    # Predictions ask for neither likelihood nor gradient.
-    evaluation = Evaluation(psi, np.nan, np.full(psi.size, np.nan), mode)
-    optimum = replace(fit.optimum, psi=psi, evaluation=evaluation)
-    return GlmmPort(fit.design, problem, optimum, fit.method, fit.notes, fit.limits)
+    return found
 
 
-def _read(fit: GlmmPort, params: object) -> tuple[FloatArray, pd.Index[Any] | None]:
+def _read(fit: Estimates, params: object) -> tuple[FloatArray, pd.Index[Any] | None]:
     """Values of all fixed effects, (D, p), and the labels of the draws; None of a single one."""
     names = fit.fixed_names
     if isinstance(params, pd.DataFrame):
@@ -90,7 +85,7 @@ def _read(fit: GlmmPort, params: object) -> tuple[FloatArray, pd.Index[Any] | No
     return np.atleast_2d(values), labels
 
 
-def _by_name(fit: GlmmPort, table: pd.DataFrame, given: list[Any]) -> FloatArray:
+def _by_name(fit: Estimates, table: pd.DataFrame, given: list[Any]) -> FloatArray:
     names = fit.fixed_names
     unknown = [name for name in given if name not in names]
     if unknown or len(set(given)) < len(given):
@@ -111,7 +106,7 @@ def _require_finite(values: FloatArray) -> None:
         raise OptionError("params= holds values that are not finite; leave such draws out")
 
 
-def _wrong(fit: GlmmPort, found: str) -> str:
+def _wrong(fit: Estimates, found: str) -> str:
     names = fit.fixed_names
     return (
         f"params= are values of fit.params, by name or {len(names)} in their order, or one row for "

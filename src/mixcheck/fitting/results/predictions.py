@@ -16,6 +16,7 @@ from mixcheck.design import Predictor, RandomParts, apply_design
 from mixcheck.design.frames import as_frame
 from mixcheck.errors import OptionError
 from mixcheck.fitting.latent.roots import scale as scale_effects
+from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.prediction import (
     fixed_predictors,
@@ -210,14 +211,25 @@ def _parts_of(
 
 
 def predictors_at(
-    fit: Estimates, parts: tuple[Predictor, ...], random_effects: RandomEffects, n: int
+    fit: Estimates,
+    parts: tuple[Predictor, ...],
+    random_effects: RandomEffects,
+    n: int,
+    *,
+    psi: FloatArray | None = None,
+    mode: Mode | None = None,
 ) -> tuple[FloatArray, ...]:
-    """``offset + X beta + Z b`` of every predictor, (n,); zero for those that are not wanted."""
+    """``offset + X beta + Z b`` of every predictor, (n,); zero for those that are not wanted.
+
+    The parameters are the estimates, and b the conditional modes there, unless others are given.
+    """
     betas = dict(zip(fit.family.predictors, fit.problem.beta_slices, strict=True))
-    fixed = fixed_predictors(parts, [fit.optimum.psi[betas[p.name]] for p in parts])
+    at = fit.optimum.psi if psi is None else psi
+    fixed = fixed_predictors(parts, [at[betas[p.name]] for p in parts])
     eta = dict(zip([p.name for p in parts], fixed, strict=True))
     if random_effects == "auto":
-        modes = _by_term(fit, lambda term: _modes_of(fit, term))
+        found = fit.mode if mode is None else mode
+        modes = _by_term(fit, lambda term: _modes_of(found, term))
         theta = _by_term(fit, lambda term: fit.theta_of(term))
         for part in parts:
             moved = random_contribution(part, modes[part.name], theta[part.name])
@@ -241,9 +253,9 @@ def _by_term(
     return out
 
 
-def _modes_of(fit: Estimates, term: Term) -> FloatArray:
+def _modes_of(mode: Mode, term: Term) -> FloatArray:
     """``b = Lambda u`` at the conditional mode, (m, q)."""
-    root, u = fit.mode.roots[term.factor], fit.mode.point.u[term.factor]
+    root, u = mode.roots[term.factor], mode.point.u[term.factor]
     return term.by_level(scale_effects(root, u)).T
 
 
