@@ -26,7 +26,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from mixcheck.display.figures import PAGE_STYLE, figure_to_svg
+from mixcheck.display.svg import PAGE_STYLE, figure_to_svg
 
 DRAWN = plt.Axes
 

@@ -17,7 +17,7 @@ CASES: dict[str, dict[str, Any]] = json.loads(REFERENCE.read_text())["cases"]
 
 
 settings.register_profile("many", deadline=None, derandomize=True, max_examples=400)
-settings.register_profile("few", settings.get_profile("many"), max_examples=15)
+settings.register_profile("few", settings.get_profile("many"), max_examples=10)
 
 
 def pytest_configure(config: pytest.Config) -> None:

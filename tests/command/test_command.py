@@ -26,7 +26,7 @@ CBPP = ["dataset:cbpp", "--formula", "incidence / size ~ period + (1 | herd)"]
 CBPP += ["--family", "binomial"]
 TICKS = ["dataset:grouseticks", "--formula", "TICKS ~ YEAR + cHEIGHT + (1 | BROOD)"]
 TICKS += ["--family", "poisson"]
-FEW = ["--seed", "1", "--draws", "200", "--calibration", "plug-in"]
+FEW = ["--seed", "1", "--draws", "100", "--calibration", "plug-in"]
 
 
 def _check(*words: str) -> int:
@@ -78,7 +78,7 @@ def test_nothing_decided_is_no_pass(capsys):
 def test_strict(capsys):
     """With --strict nothing but PASS ends with 0: skipped and undecided checks are failures."""
     pastes = ["dataset:Pastes", "--formula", "strength ~ 1 + (1 | sample)"]
-    enough = ["--seed", "1", "--draws", "400", "--calibration", "plug-in"]
+    enough = ["--seed", "1", "--draws", "150", "--calibration", "plug-in"]
     assert _check(*pastes, "--family", "gaussian", *enough) == 0
     assert _check(*pastes, "--family", "gaussian", *enough, "--strict") == 1
     assert _check(*CBPP, *enough, "--strict") == 0
@@ -136,8 +136,8 @@ def test_progress_is_on_standard_error(capsys):
     """With --progress a line on standard error says how far the checks are."""
     _check(*CBPP, *FEW, "--progress")
     out, err = capsys.readouterr()
-    assert "200 of 200" in err
-    assert "200 of 200" not in out
+    assert "100 of 100" in err
+    assert "100 of 100" not in out
 
 
 def test_warnings_are_lines(capsys):

@@ -32,7 +32,7 @@ from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.execution.progress import Progress
 from mixcheck.execution.time_limits import TimeLimit, start_clock
-from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Estimated, Ported
+from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Noted, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
@@ -385,7 +385,7 @@ def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[st
 
 def _remarks(plan: Replicates) -> dict[str, str]:
     """What was found before fitting, such as rows left out."""
-    notes = plan.port.notes if isinstance(plan.port, Estimated) else ()
+    notes = plan.port.notes if isinstance(plan.port, Noted) else ()
     return {"remarks": " ".join(notes)} if notes else {}
 
 

@@ -172,7 +172,7 @@ def _section(section: Section, names: Iterator[str]) -> str:
 
 def _figure(figure: Figure, name: str) -> str:
     # matplotlib is loaded for a page with figures only.
-    from mixcheck.display.figures import to_svg
+    from mixcheck.display.svg import to_svg
 
     label = figure.alt or figure.caption or figure.picture.title
     svg = to_svg(figure.picture, prefix=name, label=label)

@@ -193,7 +193,17 @@ class Estimating(Protocol):
 
 
 @runtime_checkable
-class Estimated(Protocol):
+class Noted(Protocol):
+    """A model with something to say of its data."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was found before fitting, such as rows left out."""
+        ...
+
+
+@runtime_checkable
+class Estimated(Noted, Protocol):
     """A model with tables of its estimates, for a report."""
 
     @property
@@ -204,11 +214,6 @@ class Estimated(Protocol):
     @property
     def variance_components(self) -> pd.DataFrame:
         """Rows of the random part: columns "group", "name", "variance", "sd" and "corr"."""
-        ...
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences on what was found before fitting, such as rows left out."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -28,17 +29,21 @@ FITS = {
 }
 
 
+@functools.cache
 def _fit(name: str):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return FITS[name]()
 
 
-@pytest.mark.parametrize("conditioning", ["posterior", "marginal", "mode"])
+@pytest.mark.parametrize(
+    "conditioning",
+    ["posterior", *(pytest.param(how, marks=pytest.mark.slow) for how in ("marginal", "mode"))],
+)
 @pytest.mark.parametrize("name", FITS)
 def test_the_laws_of_the_port_hold(name, conditioning):
     """Random intercepts, slopes and variance components, however they are conditioned on."""
-    check_model_port(lambda: _fit(name), conditioning=conditioning)
+    check_model_port(lambda: _fit.__wrapped__(name), conditioning=conditioning)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_posterior_residuals_follow_from_the_definition():
 
 def test_a_slope_that_is_lacking_is_found():
     """Of the sleep study the slopes differ between subjects: one call on the result says so."""
-    report = mc.check(_fit("ML"), mc.checks.MissingSlope(), seed=1, draws=99)
+    report = mc.check(_fit("ML"), mc.checks.MissingSlope(), seed=1, draws=39)
     assert report.verdicts["missing slope"] is mc.Verdict.FAIL
     assert port_of(_fit("ML")).data_rows.grouping == ("Subject",)
 

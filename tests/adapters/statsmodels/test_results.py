@@ -188,7 +188,7 @@ def test_overdispersion_is_found():
     poisson = smf.poisson("wide ~ x", d, exposure=d.e).fit(disp=0)
     nbinom = smf.negativebinomial("wide ~ x", d, exposure=d.e).fit(disp=0)
     suite = mc.checks.Dispersion() & mc.checks.Uniformity()
-    wrong, right = (mc.check(one, suite, seed=1, draws=99) for one in (poisson, nbinom))
+    wrong, right = (mc.check(one, suite, seed=1, draws=49) for one in (poisson, nbinom))
     assert wrong.verdicts["dispersion"] is mc.Verdict.FAIL
     assert wrong["dispersion"].effect.value > 1.5
     assert right.ok

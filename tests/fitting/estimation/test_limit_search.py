@@ -237,13 +237,13 @@ def tell(case: Case, number: int) -> None:
 
 
 def pairs() -> list[Any]:
-    """Every response in every design; a third of them, with every method, in the inner loop."""
+    """Every response in every design; a sixth of them, with every method, in the inner loop."""
     return [
         pytest.param(
             response,
             design,
             id=f"{response.name}-{design}",
-            marks=[pytest.mark.slow] if (i + j) % 3 else [],
+            marks=[pytest.mark.slow] if (i + j) % 6 else [],
         )
         for i, response in enumerate(RESPONSES)
         for j, design in enumerate(DESIGNS)
