@@ -63,7 +63,8 @@ def draw(picture: Picture, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>>     >>> from mixcheck.display.document import NullPlot
+    >>> from matplotlib.figure import Figure
+    >>> from mixcheck.display.document import NullPlot
     >>> ax = draw(NullPlot(np.arange(10.0), 12.0, x_label="zeros"), Figure().subplots())
     >>> ax.get_ylabel()
     'replicate data sets'
