@@ -16,11 +16,11 @@ from scipy.stats import poisson
 
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
-from mixcheck.errors import ComparisonError, SeparationWarning
+from mixcheck.errors import ComparisonError, MixcheckWarning, SeparationWarning
 from mixcheck.families import get_family
 from mixcheck.fitting.estimation.constant_groups import determined_terms, mostly_determined
 from mixcheck.fitting.estimation.pql import PQL
-from mixcheck.fitting.estimation.wide_groups import integrate_alike
+from mixcheck.fitting.estimation.wide_groups import GroupIntegral, integrate_alike
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.port import port_of
@@ -295,3 +295,41 @@ def test_any_row_decides(row: int | None) -> None:
     formula = parse_formula("b ~ 1 + (1 | g)")
     problem = arrange(build_design(formula, data, ratio_is_trials=True), get_family("binomial"))
     assert bool(determined_terms(problem)) == (row is None)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_a_further_effect_of_no_variance_changes_nothing(reml: bool) -> None:
+    """Groups that determine 0/1 data have one likelihood, with an effect beside it or without."""
+    rng = np.random.default_rng(1)
+    g, h = np.repeat(np.arange(60), 4), rng.integers(0, 8, 240)
+    data = pd.DataFrame({"g": g, "h": h, "x": rng.normal(size=240)})
+    data["y"] = np.where(rng.random(60) < 0.5, 0, 1)[g]
+    with pytest.warns(SeparationWarning, match="groups determine the responses"):
+        alone = mc.glmm("y ~ x + (1 | g)", data, family="binomial", reml=reml)
+    with pytest.warns(MixcheckWarning):
+        both = mc.glmm("y ~ x + (1 | g) + (1 | h)", data, family="binomial", reml=reml)
+    assert both.llf == pytest.approx(alone.llf, abs=1e-6)
+    np.testing.assert_allclose(both.params, alone.params, rtol=1e-3, atol=1e-6)
+    assert both.variance_components["sd"].iloc[1] < 1e-4
+
+
+def test_effects_within_groups_that_grow_without_end_are_left_soon() -> None:
+    """Where the few groups of both kinds are separated by x there is no maximum to integrate to."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(60), 4)
+    kind = np.where(rng.random(60) < 0.5, 0.0, 1.0)
+    data = pd.DataFrame({"g": g, "x": rng.normal(size=240), "y": kind[g]})
+    mixed = np.isin(g, [3, 17, 40])
+    data.loc[mixed, "y"] = (data.loc[mixed, "x"] > 0.0).astype(float)
+    calls = []
+    whole = GroupIntegral.__call__
+
+    def counted(self: GroupIntegral, psi: Any, nearby: Any) -> Any:
+        calls.append(psi)
+        return whole(self, psi, nearby)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GroupIntegral, "__call__", counted)
+        with pytest.warns(MixcheckWarning):
+            mc.glmm("y ~ x + (1 | g)", data, family="binomial")
+    assert 0 < len(calls) < 300

@@ -55,8 +55,12 @@ __all__ = ["GroupIntegral", "integrate_alike", "integrate_wide"]
 # Between these predictors the density of the responses varies; beyond it has reached its limit.
 _END = 40.0
 _NODES = 16
+# As long as no row is farther than this from the mean predictor of its group.
+_WIDEST = 30.0
 # A standard deviation beside which every predictor that counts is zero.
 _LIMIT = 1e9
+# A standard deviation that is none, in units of a predictor with two ends.
+_NOTHING = 1e-4
 # A search that goes beyond it may go on for ever.
 _FAR = 300.0
 # Numbers that one evaluation may hold, for each predictor.
@@ -66,7 +70,7 @@ _MOST_TRIALS = 200.0
 
 
 class GroupIntegral:
-    """Deviance of a model whose only random effect is an intercept, by integration.
+    """Deviance of a model whose only random effects, but for zeros, are an intercept's.
 
     Parameters
     ----------
@@ -80,6 +84,8 @@ class GroupIntegral:
     ----------
     along : (P,) bool
         Fixed effects beside the random intercept whose columns do not vary within groups.
+    place : int
+        Of its standard deviation among all parameters.
     """
 
     def __init__(self, problem: Problem, term: Term, mode: Mode) -> None:
@@ -87,6 +93,7 @@ class GroupIntegral:
         factor = problem.latent.factors[term.factor]
         self.codes, self.m = factor.sums.index, factor.m
         self.sizes = np.bincount(self.codes, minlength=self.m)
+        self.place = problem.n_beta + term.theta.start
         self.along = np.zeros(problem.n_beta + problem.n_theta, dtype=np.bool_)
         self.along[problem.beta_slices[term.predictor]] = is_constant_in(problem, term)
         x, w = np.polynomial.legendre.leggauss(_NODES)
@@ -101,14 +108,18 @@ class GroupIntegral:
         Group j has ``L_j = int prod_i f(y_ij | t + w_ij) phi((t - c_j) / s) / s dt``, with the
         mean c_j of its predictors without the random effect and the differences w_ij from it. It is
         summed by Gauss-Legendre rules of 16 nodes on panels of unit length from -40 to 40; beyond,
-        the densities of the responses are taken to be constant. With ``u = (t - c_j) / s``, and
-        means over t given the responses, ``d log L_j / d s = E[u sum_i l_ij']``.
+        the densities of the responses are taken to be constant, which they are for moderate w_ij:
+        effects within groups that are larger, as where they grow without end, have no value. With
+        ``u = (t - c_j) / s``, and means over t given the responses, ``d log L_j / d s =
+        E[u sum_i l_ij']``.
         """
         problem, k = self.problem, self.term.predictor
-        sd = abs(float(psi[problem.n_beta]))
+        sd = abs(float(psi[self.place]))
         base = problem.fixed(psi)
         centre = np.bincount(self.codes, base[k], self.m) / np.maximum(self.sizes, 1)
         within = base[k] - centre[self.codes]
+        if not float(np.abs(within).max(initial=0.0)) < _WIDEST:
+            return Evaluation(psi, np.inf, np.zeros_like(psi), None)
         etas = [np.broadcast_to(b, (self.t.size, problem.n)) for b in base]
         etas[k] = within + self.t[:, None]
         d = problem.derivatives_of_copies([np.ascontiguousarray(e) for e in etas], 1)
@@ -131,7 +142,7 @@ class GroupIntegral:
             first = d.first[j].reshape(-1, problem.n)
             gradient[where] = X.T @ np.einsum("ti,ti->i", share[:, self.codes], first)
         slope = self._sum(d.first[k].reshape(-1, problem.n))
-        gradient[problem.n_beta] = np.sign(psi[problem.n_beta]) * float((share * u * slope).sum())
+        gradient[self.place] = np.sign(psi[self.place]) * float((share * u * slope).sum())
         return Evaluation(psi, -2.0 * value, -2.0 * gradient, self.mode)
 
     def _sum(self, rows: FloatArray) -> FloatArray:
@@ -174,6 +185,8 @@ def integrate_alike(
 def integrate_wide(problem: Problem, optimum: Optimum) -> Optimum | None:
     """The maximum of the likelihood itself, where a random intercept is the wide and only one.
 
+    Further random effects may be there whose variance is zero, and stay at it.
+
     Parameters
     ----------
     problem : Problem
@@ -186,54 +199,54 @@ def integrate_wide(problem: Problem, optimum: Optimum) -> Optimum | None:
         None where the approximation may stand, or the integral is not one over one number or
         too large.
     """
-    mode = optimum.evaluation.mode
-    if (
-        mode is None
-        or problem.penalty is not None
-        or len(problem.terms) != 1
-        or problem.n_theta != 1
+    mode, wide = optimum.evaluation.mode, wide_terms(problem, optimum)
+    if mode is None or problem.penalty is not None or len(wide) != 1 or not is_intercept(wide[0]):
+        return None
+    (term,), theta = wide, optimum.psi[problem.n_beta :]
+    if any(
+        (np.abs(t.units(theta[t.theta])) > _NOTHING).any() for t in problem.terms if t is not term
     ):
         return None
-    term = problem.terms[0]
-    if not wide_terms(problem, optimum) or not is_intercept(term):
-        return None
-    determined = bool(determined_terms(problem))
+    determined = any(t is term for t in determined_terms(problem))
     integral = GroupIntegral(problem, term, mode)
     if integral.t.size * problem.n > _MOST_NUMBERS or _trials(problem, integral) > _MOST_TRIALS:
         return None
     found = None
     if not determined:
-        found = _search(integral, optimum, abs(float(optimum.psi[-1])), held=False)
+        found = _search(integral, optimum, abs(float(optimum.psi[integral.place])), held=False)
         if found is None or not wide_terms(problem, found):
             return None
-        if is_optimum(found) and abs(found.psi[-1]) < _FAR:
-            return _with_mode(problem, found)
+        if is_optimum(found) and abs(found.psi[integral.place]) < _FAR:
+            return _with_mode(integral, found)
         if not is_constant_in(problem, term).all():
             return None
     limit = _search(integral, optimum, _LIMIT, held=True)
     if limit is None or not is_optimum(limit):
         return None
     if found is not None and found.evaluation.deviance < limit.evaluation.deviance:
-        return _with_mode(problem, found) if is_optimum(found) else None
-    return _with_mode(problem, _at_infinity(integral, limit))
+        return _with_mode(integral, found) if is_optimum(found) else None
+    return _with_mode(integral, _at_infinity(integral, limit))
 
 
 def _search(integral: GroupIntegral, optimum: Optimum, sd: float, *, held: bool) -> Optimum | None:
     """Maximise the likelihood from a standard deviation, which may be held where it is."""
-    problem, along = integral.problem, integral.along
+    problem, along, place = integral.problem, integral.along, integral.place
     within = problem.beta_slices[integral.term.predictor]
     start = optimum.psi.copy()
-    start[along], start[-1] = 0.0, sd
+    start[along], start[place] = 0.0, sd
     units = np.sqrt(np.einsum("ij,ij->i", optimum.scale, optimum.scale))
     columns = np.sqrt(np.mean(problem.X[integral.term.predictor] ** 2, axis=0))
     units[along] = 0.3 * sd / np.maximum(columns, 1e-300)[along[within]]
-    units[-1] = 0.7 * sd
-    free = np.ones(start.size, dtype=np.bool_)
+    units[place] = 0.7 * sd
+    # Effects of variance zero stay there.
+    free = np.arange(start.size) < problem.n_beta
+    free[place] = not held
     if held:
         # Beside an infinite deviation only what goes with the groups counts.
-        free[within], free[-1] = along[within], False
+        free[within] = along[within]
         start[within] = 0.0
-    found = minimise(integral, start, np.diag(units), free=free if held else None, rows=problem.n)
+    masked = None if free.all() else free
+    found = minimise(integral, start, np.diag(units), free=masked, rows=problem.n)
     return found if np.isfinite(found.evaluation.deviance) else None
 
 
@@ -248,7 +261,7 @@ def _trials(problem: Problem, integral: GroupIntegral) -> float:
 def _at_infinity(integral: GroupIntegral, found: Optimum) -> Optimum:
     """The limit, with numbers of moderate size for what is infinite."""
     shrink = np.where(integral.along, INFINITE / _LIMIT, 1.0)
-    shrink[-1] = INFINITE / _LIMIT
+    shrink[integral.place] = INFINITE / _LIMIT
     hessian = found.hessian
     return replace(
         found,
@@ -258,10 +271,10 @@ def _at_infinity(integral: GroupIntegral, found: Optimum) -> Optimum:
     )
 
 
-def _with_mode(problem: Problem, found: Optimum) -> Optimum | None:
+def _with_mode(integral: GroupIntegral, found: Optimum) -> Optimum | None:
     """The optimum with the conditional modes at its parameters."""
-    signs = np.ones(found.psi.size)
-    signs[-1] = 1.0 if found.psi[-1] >= 0.0 else -1.0
+    problem, signs = integral.problem, np.ones(found.psi.size)
+    signs[integral.place] = 1.0 if found.psi[integral.place] >= 0.0 else -1.0
     psi = signs * found.psi
     start = [np.zeros(f.shape) for f in problem.latent.factors]
     mode = find_mode(problem, problem.fixed(psi), problem.roots(psi[problem.n_beta :]), start)
