@@ -40,7 +40,7 @@ PICTURE_POINTS = 250
 # A standardised effect beyond 8 is written as this, so that logarithms stay finite.
 SMALLEST_PROBABILITY = 1e-15
 # Where expected distribution functions are compared with the normal one.
-NODES = np.linspace(-5.0, 5.0, 61)
+NODES = np.linspace(-5.0, 5.0, 41)
 NormalName = Literal["ks", "ad"]
 
 
