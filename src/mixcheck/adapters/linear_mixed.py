@@ -243,6 +243,11 @@ class LinearMixed(FittedElsewhere):
         return self.estimates.table.iloc[: self.X.shape[1]]
 
     @property
+    def n_groups(self) -> Mapping[str, int]:
+        """Number of levels of the grouping factor."""
+        return {self.effects.group: len(self.effects.levels)}
+
+    @property
     def variance_components(self) -> pd.DataFrame:
         """Variances of the random effects, of components, and of the errors."""
         variances = dict(zip(self.effects.names, np.diag(self.covariance).tolist(), strict=True))

@@ -16,7 +16,7 @@ from mixcheck.display.document import Caterpillar, Cell, Figure, Places, Residua
 from mixcheck.display.numerals import decimals_of
 from mixcheck.port import Checkable, DataView, Estimated, Grouped
 
-__all__ = ["draw_portrait", "tabulate_estimates"]
+__all__ = ["draw_portrait", "plot_modes", "tabulate_estimates"]
 
 # Levels in one picture: of more, the extreme ones are shown.
 MOST_LEVELS = 40
@@ -98,11 +98,31 @@ def _residual_figure(observed: DataView) -> tuple[Figure, ...]:
 def _caterpillar(
     group: str, effect: str, modes: pd.Series[float], deviations: pd.Series[float]
 ) -> Figure:
+    picture = plot_modes(group, effect, modes, deviations)
+    shown = ""
+    if len(picture.labels) < len(modes):
+        shown = f" The {len(picture.labels)} most extreme of {len(modes)} levels."
+    caption = f"{group}, {effect}: levels by their mode; diamonds are away from zero.{shown}"
+    return Figure(picture, caption, caption)
+
+
+def plot_modes(
+    group: str, effect: str, modes: pd.Series[float], deviations: pd.Series[float]
+) -> Caterpillar:
+    """Conditional modes with 95 % intervals, ``b_k -+ 1.96 s_k``, the most extreme of many levels.
+
+    Parameters
+    ----------
+    group, effect : str
+        Names of the grouping factor and of the effect.
+    modes, deviations : Series, (m,)
+        ``b`` and ``s``, by the labels of the levels.
+    """
     values = np.asarray(modes, dtype=np.float64)
     order = _extremes(values)
     estimate = values[order]
     half = _REACH * np.asarray(deviations, dtype=np.float64)[order]
-    picture = Caterpillar(
+    return Caterpillar(
         tuple(str(modes.index[k]) for k in order),
         estimate,
         estimate - half,
@@ -111,11 +131,6 @@ def _caterpillar(
         title=f"Random effects of {group}: {effect}",
         x_label="conditional mode and 95 % interval",
     )
-    shown = ""
-    if order.size < len(modes):
-        shown = f" The {order.size} most extreme of {len(modes)} levels."
-    caption = f"{group}, {effect}: levels by their mode; diamonds are away from zero.{shown}"
-    return Figure(picture, caption, caption)
 
 
 def _extremes(values: FloatArray) -> IntArray:

@@ -205,7 +205,7 @@ class _NormalStatistic(CheckStatistic):
             high,
             title=f"Random effects of {self.label} against normal quantiles",
         )
-        return replace(finding, picture=picture, subject={"term": self.term})
+        return replace(finding, picture=picture, subject={"term": self.term, "effect": self.label})
 
 
 def _ordered(values: FloatArray) -> FloatArray:

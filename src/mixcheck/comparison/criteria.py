@@ -9,11 +9,9 @@ from mixcheck.arguments.options import shown
 from mixcheck.comparison.criterion import Criterion
 from mixcheck.comparison.same_data import formula_of, require_comparable
 from mixcheck.errors import ComparisonError, OptionError
-from mixcheck.port import Comparable, Ported
+from mixcheck.port import Comparable, Counting, Ported
 
 __all__ = ["AIC", "AICC", "BIC", "aic", "aicc", "bic"]
-
-_LEVELS = "levels of "
 
 
 @answer_calls
@@ -134,13 +132,9 @@ def bic(model: Comparable | Ported, *, n: str = "observations") -> float:
 def _sample_size(model: Comparable, n: str) -> int:
     if isinstance(n, str) and n == "observations":
         return model.nobs
-    sizes = {
-        name.removeprefix(_LEVELS): value
-        for name, value in model.description.items()
-        if name.startswith(_LEVELS)
-    }
+    sizes = dict(model.n_groups) if isinstance(model, Counting) else {}
     size = sizes.get(n) if isinstance(n, str) else None
-    if not isinstance(size, int):
+    if size is None:
         allowed = ", ".join(map(repr, ("observations", *sizes)))
         raise OptionError(f"n={shown(n)} is no sample size of this model; write one of {allowed}")
     return size

@@ -199,7 +199,6 @@ def _words(means: MarginalMeans, scale: ContrastScale) -> str:
 def _notes(
     means: MarginalMeans, adjust: Adjustment, sizes: list[int], level: float
 ) -> tuple[str, ...]:
-    notes = [note for note in means.notes if not note.startswith(("Confidence", "The data do not"))]
     told = {
         "none": "P-values and intervals are of one contrast each.",
         "tukey": "P-values and intervals by Tukey's method",
@@ -210,4 +209,4 @@ def _notes(
     }[adjust]
     if adjust != "none":
         told += f" for {sizes[0]} contrasts{' of each combination' if means.by else ''}."
-    return (*notes, told, f"Confidence {level:g}.")
+    return (*means.averaging, told, f"Confidence {level:g}.")

@@ -41,6 +41,8 @@ class MarginalMeans(Effects):
         Which of these.
     ddf : str
         Degrees of freedom asked for.
+    averaging : tuple of str
+        Sentences on what they are averages of.
     """
 
     model: Predicting
@@ -49,6 +51,7 @@ class MarginalMeans(Effects):
     functions: Functions
     averaged: MeanScale
     ddf: str
+    averaging: tuple[str, ...]
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -162,6 +165,7 @@ def emmeans(
     estimate, told = functions.estimates, said
     if scale == "response" and average == "link":
         estimate, told = _through_link(port, functions, said)
+    averaging = _averaging(grid, kept, weights, of)
     return MarginalMeans(
         labels=labels,
         estimate=estimate,
@@ -173,13 +177,14 @@ def emmeans(
         pvalue=said.pvalue,
         scale="marginal means of the response" if scale == "response" else _link_words(port),
         level=float(level),
-        notes=_notes(grid, kept, weights, of, functions, level),
+        notes=(*averaging, *_unknown(functions), f"Confidence {level:g}."),
         model=port,
         names=own,
         by=groups,
         functions=functions,
         averaged=average,
         ddf=ddf,
+        averaging=averaging,
     )
 
 
@@ -206,13 +211,8 @@ def _through_link(port: Predicting, functions: Functions, said: Said) -> tuple[F
 _HELD = 1e300
 
 
-def _notes(
-    grid: Grid,
-    kept: Sequence[str],
-    weights: Weights,
-    of: PredictionOf,
-    functions: Functions,
-    level: float,
+def _averaging(
+    grid: Grid, kept: Sequence[str], weights: Weights, of: PredictionOf
 ) -> tuple[str, ...]:
     rest = [n for n, v in grid.levels.items() if n not in kept and len(v) > 1]
     held = {n: v[0] for n, v in grid.levels.items() if n not in kept and len(v) == 1}
@@ -230,14 +230,17 @@ def _notes(
         notes.append(f"At {at}.")
     if of == "marginal":
         notes.append("Averaged over the random effects.")
-    lost = int(np.isnan(functions.estimates).sum())
-    if lost:
-        notes.append(
-            f"The data do not tell {lost} of {functions.estimates.size} means (NaN): an average "
-            "needs combinations of levels that have no data."
-        )
-    notes.append(f"Confidence {level:g}.")
     return tuple(notes)
+
+
+def _unknown(functions: Functions) -> tuple[str, ...]:
+    lost = int(np.isnan(functions.estimates).sum())
+    if not lost:
+        return ()
+    return (
+        f"The data do not tell {lost} of {functions.estimates.size} means (NaN): an average "
+        "needs combinations of levels that have no data.",
+    )
 
 
 def _number(value: object) -> str:

@@ -14,7 +14,7 @@ from mixcheck.arguments.options import require_choice, require_flag, require_who
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check, check
 from mixcheck.checks.pooled import simultaneous_band
-from mixcheck.checks.portrait import draw_portrait
+from mixcheck.checks.portrait import plot_modes
 from mixcheck.checks.statistic import thinned
 from mixcheck.display.document import (
     Caterpillar,
@@ -24,7 +24,7 @@ from mixcheck.display.document import (
     QuantilePlot,
 )
 from mixcheck.errors import DataError, OptionError
-from mixcheck.port import Checkable, DataView, Ported, port_of
+from mixcheck.port import Checkable, DataView, Grouped, Ported, port_of
 from mixcheck.quantile_residuals import Residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.selection.selection import Selection
@@ -49,7 +49,6 @@ __all__ = [
 # Replicates behind a band, and points of a picture.
 DRAWS = 199
 _POINTS = 1000
-_AGAINST_NORMAL = " against normal quantiles"
 
 
 def qq(
@@ -322,11 +321,10 @@ def random_effects(
     NormalPlot
     """
     report = _check(model, (checks.RandomEffects(),), seed, draws)
-    pictures = [one.picture for one in report if isinstance(one, Finding)]
     drawn = {
-        picture.title.removeprefix("Random effects of ").removesuffix(_AGAINST_NORMAL): picture
-        for picture in pictures
-        if isinstance(picture, NormalPlot)
+        str(one.subject["effect"]): one.picture
+        for one in report
+        if isinstance(one, Finding) and isinstance(one.picture, NormalPlot)
     }
     if not drawn:
         reasons = " ".join(getattr(one, "reason", "") for one in report).strip()
@@ -364,27 +362,20 @@ def caterpillar(
     '308'
     """
     port = port_of(model)
-    observed = replicate(model, seed=0).observe()
-    drawn = [
-        figure.picture
-        for figure in draw_portrait(port, observed)
-        if isinstance(figure.picture, Caterpillar)
-    ]
-    named = {picture.title.removeprefix("Random effects of "): picture for picture in drawn}
+    tables = port.random_effects if isinstance(port, Grouped) else {}
+    named = {
+        (name, str(column)): table[column] for name, table in tables.items() for column in table
+    }
     if not named:
         raise DataError("the model has no random effects to draw")
-    wanted = {
-        name: picture
-        for name, picture in named.items()
-        if (group is None or name.startswith(f"{group}: "))
-        and (effect is None or name.endswith(f": {effect}"))
-    }
-    if not wanted:
-        raise OptionError(
-            f"group and effect must be one of {', '.join(map(shown, named))}, found "
-            f"{shown(group)} and {shown(effect)}"
-        )
-    return next(iter(wanted.values()))
+    for (name, column), modes in named.items():
+        if group in (None, name) and effect in (None, column):
+            deviations = port.random_effects_sd[name][column]
+            return plot_modes(name, column, modes, deviations)
+    known = ", ".join(shown(f"{name}: {column}") for name, column in named)
+    raise OptionError(
+        f"group and effect must be one of {known}, found {shown(group)} and {shown(effect)}"
+    )
 
 
 def autocorrelation(

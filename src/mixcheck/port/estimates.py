@@ -249,6 +249,16 @@ class Grouped(Protocol):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A model that knows how many levels its grouping factors have."""
+
+    @property
+    def n_groups(self) -> Mapping[str, int]:
+        """Number of levels of each grouping factor."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class TermLevels:
     """Levels of a random term, and how much their conditional modes vary.
