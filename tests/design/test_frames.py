@@ -7,16 +7,8 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.design.frames import (
-    as_frame,
-    check_finite,
-    columns_by_name,
-    missing_rows,
-    pick_column,
-    pick_numbers,
-    read_column,
-    row_label,
-)
+from mixcheck.design.columns import missing_rows, pick_column, pick_numbers, read_column
+from mixcheck.design.frames import as_frame, check_finite, columns_by_name, row_label
 from mixcheck.errors import DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.design.frames import read_column
+from mixcheck.design.columns import read_column
 from mixcheck.design.grouping import factorize, group_rows, kind_of, look_up, write_cast
 
 SAFE = {"deadline": None, "derandomize": True, "max_examples": 50}

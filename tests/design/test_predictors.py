@@ -11,7 +11,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.design import Design, build_design, parse_formula
-from mixcheck.design.frames import contents_of
+from mixcheck.design.columns import contents_of
 from mixcheck.errors import DataWarning
 
 N = 40

@@ -15,7 +15,8 @@ import mixcheck as mc
 from mixcheck.design import Design, Diagonal, build_design, parse_formula
 from mixcheck.families import Family
 from mixcheck.fitting.latent.layout import Latent
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.arrangement import arrange
+from mixcheck.fitting.likelihood.problem import Problem
 
 LAYOUTS: dict[str, tuple[str, str | None]] = {
     "one": ("y ~ x + (1 | g)", None),

@@ -12,7 +12,8 @@ import pytest
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design import build_design, parse_formula
-from mixcheck.design.frames import read_column, require_columns
+from mixcheck.design.columns import read_column
+from mixcheck.design.frames import require_columns
 from mixcheck.design.known import known_functions, known_values, require_functions
 from mixcheck.design.plan import plan_formula
 from mixcheck.design.recipe_making import make_matrices

@@ -35,8 +35,9 @@ from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 
 HERE = Path(__file__).parent
 STARTS = 10

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.design import factors as _factors
+from mixcheck.design.columns import Columns
 from mixcheck.design.elementwise import Site, plain
-from mixcheck.design.frames import Columns
 from mixcheck.design.functions import FUNCTIONS, VALUES, call_function
 from mixcheck.design.hints import HINTS
 from mixcheck.design.nodes import (

@@ -1,41 +1,29 @@
-"""The door: tables of any kind to pandas, columns to arrays that a model can use."""
+"""The door: tables of any kind to pandas, and columns that must be there."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
-from functools import cached_property, lru_cache
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from pandas.api.extensions import ExtensionArray
 
 from mixcheck.arguments.alignment import align_rows, read_numbers
 from mixcheck.arguments.options import shown
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import FloatArray
+from mixcheck.design.columns import Table, pick_column, require_unicode
 from mixcheck.design.nodes import quote_name
 from mixcheck.errors import DataError, UnknownColumnError
 
 __all__ = [
-    "Column",
-    "Columns",
-    "Picked",
     "RowVector",
-    "Table",
     "as_frame",
     "check_finite",
     "columns_by_name",
-    "contents_of",
-    "missing_rows",
-    "numbers_of",
-    "pick_column",
-    "pick_numbers",
-    "read_column",
     "read_vector",
     "require_columns",
     "row_label",
@@ -43,28 +31,11 @@ __all__ = [
     "unknown_name",
 ]
 
-Column: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical | pd.Series[Any]"
-Columns: TypeAlias = Mapping[str, Column]
-Picked: TypeAlias = "pd.Series[Any] | np.ndarray[Any, Any] | pd.Categorical[Any] | Texts"
-Table: TypeAlias = "Mapping[Any, Any] | pd.DataFrame"
-
 RowVector: TypeAlias = "str | ArrayLike | None"
-
-_NUMBERS: Final = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean"})
-_STORAGE: Final[dict[str, type[np.generic]]] = {
-    "b": np.bool_,
-    "f": np.float64,
-    "i": np.int64,
-    "u": np.uint64,
-}
-# Up to so many texts are looked up one by one, and up to so many levels known by their labels.
-_FEW_TEXTS: Final = 3000
-_FEW_LEVELS: Final = 100
 # Tables with so many columns are walked through.
 _NARROW: Final = 10
 # Longer names than this are cut in a message.
 _MOST_SHOWN: Final = 60
-_TEXT: Final = frozenset({"string", "empty"})
 
 
 def as_frame(data: object, name: str = "data") -> pd.DataFrame:
@@ -152,7 +123,7 @@ def _frame_of_mapping(data: Mapping[str, object]) -> pd.DataFrame:
         return pd.DataFrame(dict(data))
     except UnicodeError as error:
         for name, column in data.items():
-            _require_unicode(name, [name, *np.ravel(np.asarray(column, dtype=object))])
+            require_unicode(name, [name, *np.ravel(np.asarray(column, dtype=object))])
         raise DataError("The columns of data hold text that is none.") from error
     except Exception as error:  # pandas has a type of error for every kind of column
         lengths = ", ".join(
@@ -247,233 +218,6 @@ def columns_by_name(frame: pd.DataFrame) -> Table:
     columns = dict(frame.items() if arrays is None else zip(names, arrays(), strict=True))
     # Where two have one name the frame gives both.
     return columns if len(columns) == frame.shape[1] else frame
-
-
-def pick_column(frame: Table, name: str) -> pd.Series[Any]:
-    """Column by name, of a frame or of `columns_by_name`.
-
-    Raises
-    ------
-    DataError
-        If two columns have that name.
-    """
-    column: Any = frame[name]
-    if isinstance(column, pd.DataFrame):
-        raise DataError(
-            f"{column.shape[1]} columns of the data are called `{name}`; rename all but one."
-        )
-    if isinstance(column, pd.Series):
-        return column
-    made: pd.Series[Any] = pd.Series(column, name=name, dtype=column.dtype, copy=False)
-    return made
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """A column of text, read once for all that is asked of it.
-
-    Attributes
-    ----------
-    array : (n,) ExtensionArray or object
-        Of a string dtype, or of strings alone.
-    """
-
-    array: ExtensionArray | np.ndarray[Any, Any]
-
-    @property
-    def dtype(self) -> object:
-        """Of the array."""
-        return self.array.dtype
-
-    @cached_property
-    def strings(self) -> tuple[str, ...]:
-        """Its rows, (n,); what is missing is no string."""
-        return tuple(np.asarray(self.array, dtype=object).tolist())
-
-
-def pick_numbers(table: Table, name: str) -> Picked:
-    """The same; plain numbers, truth values, categories and text without what pandas adds."""
-    column = table[name]
-    if _is_plain(column) or isinstance(column, pd.Categorical):
-        return column
-    if isinstance(column, ExtensionArray) and isinstance(column.dtype, pd.StringDtype):
-        return Texts(column)
-    if isinstance(column, np.ndarray) and column.dtype == np.object_ and len(column) <= _FEW_TEXTS:
-        found = Texts(column)
-        if set(map(type, found.strings)) == {str}:
-            return found
-    return numbers_of(pick_column(table, name))
-
-
-def _is_plain(column: object) -> TypeGuard[np.ndarray[Any, Any]]:
-    return isinstance(column, np.ndarray) and column.dtype.kind in "iufb"
-
-
-def numbers_of(series: pd.Series[Any]) -> pd.Series[Any] | np.ndarray[Any, Any]:
-    """The array of a column of plain numbers or truth values; any other column as it is."""
-    dtype = series.dtype
-    plain = isinstance(dtype, np.dtype) and dtype.kind in "iufb"
-    return series.to_numpy() if plain else series
-
-
-def missing_rows(column: Picked) -> BoolArray | None:
-    """Where a column is missing, (n,); None where it cannot be or is nowhere."""
-    column = numbers_of(column) if isinstance(column, pd.Series) else column
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind != "f":
-            return None
-        # The square of NaN alone is none, and a sum of squares is NaN for nothing else.
-        with np.errstate(over="ignore"):
-            square = np.dot(column, column)
-        if not math.isnan(square):
-            return None
-        missing: BoolArray = np.isnan(column)
-    else:
-        array = column if isinstance(column, pd.Categorical) else column.array
-        if isinstance(array, np.ndarray):
-            return None
-        if isinstance(array, pd.Categorical):
-            missing = np.asarray(array.codes < 0)
-        else:
-            missing = np.asarray(array.isna(), dtype=np.bool_)
-    return missing if missing.any() else None
-
-
-def contents_of(column: Picked) -> Hashable | None:
-    """All that a column holds, to be compared; None where that has no fixed form.
-
-    It is the bytes of numbers, texts, and the codes of categories with their labels. Other objects
-    may change, or be equal without being the same, as 1 and True are.
-    """
-    if isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype):
-        column = cast("pd.Categorical[Any]", column.array)
-    if not isinstance(column, pd.Categorical):
-        return _values_of(column)
-    labels, codes = _values_of(column.categories), column.codes
-    return None if labels is None else (column.ordered, labels, codes.dtype.str, codes.tobytes())
-
-
-def _values_of(
-    column: pd.Series[Any] | np.ndarray[Any, Any] | Texts | pd.Index[Any],
-) -> Hashable | None:
-    if isinstance(column, np.ndarray):
-        return column.dtype.str, column.tobytes()
-    if isinstance(column, Texts):
-        return column.strings
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-        return dtype.str, column.to_numpy().tobytes()
-    if dtype == np.object_ or isinstance(dtype, pd.StringDtype):
-        texts = tuple(column.to_numpy(dtype=object).tolist())
-        return texts if set(map(type, texts)) <= {str} else None
-    return None
-
-
-def read_column(column: Picked, rows: IntArray | None, name: object = None) -> Column:
-    """Column at the given rows, none of them missing, in a form a model can use.
-
-    Numbers of every storage (nullable, Arrow, object) come back as a NumPy array, text and
-    categories as a Categorical without unused levels, dates and the rest as they are. An array of
-    text is called by `name` in a message.
-
-    Raises
-    ------
-    DataError
-        If an object column mixes numbers and text, or holds anything else.
-    """
-    column = numbers_of(column) if isinstance(column, pd.Series) else column
-    if isinstance(column, np.ndarray):
-        return column if rows is None else column[rows]
-    if isinstance(column, Texts):
-        return _categorical_text(column if rows is None else Texts(column.array[rows]), name)
-    if isinstance(column, pd.Categorical):
-        return _used_categories(column if rows is None else column[rows], name)
-    series = column if rows is None else column.iloc[rows]
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _used_categories(cast("pd.Categorical[Any]", series.array), series.name)
-    if dtype.kind in "iufb":
-        return series.to_numpy(dtype=_STORAGE[dtype.kind])
-    if dtype.kind == "c":
-        raise DataError(
-            f"Column `{series.name}` holds complex numbers; give real numbers, such as their "
-            "real part or their modulus."
-        )
-    if dtype.kind in "mM":
-        return series
-    return _read_objects(series)
-
-
-def _used_categories(column: pd.Categorical[Any], name: object) -> pd.Categorical[Any]:
-    counts = np.bincount(column.codes + 1, minlength=len(column.categories) + 1)
-    if not counts[1:].all():
-        column = column.remove_unused_categories()
-    _require_unicode(name, column.categories.tolist())
-    return column
-
-
-def _read_objects(series: pd.Series[Any]) -> Column:
-    """Column of text, or of Python objects that are all text or all numbers."""
-    kind = "string" if _is_text(series.dtype) else pd.api.types.infer_dtype(series, skipna=True)
-    if kind in _TEXT:
-        return _categorical_text(Texts(series.array), series.name)
-    if kind in _NUMBERS:
-        return series.to_numpy(dtype=np.bool_ if kind == "boolean" else np.float64)
-    if kind in ("datetime", "date", "datetime64", "timedelta", "timedelta64"):
-        return pd.Series(pd.to_datetime(series) if kind.startswith("date") else series)
-    raise DataError(
-        f"Column `{series.name}` holds Python objects of several kinds ({kind}); "
-        "make it numbers with pd.to_numeric or text with .astype(str)."
-    )
-
-
-def _is_text(dtype: object) -> bool:
-    return isinstance(dtype, pd.StringDtype) or str(dtype) in ("string", "large_string[pyarrow]")
-
-
-def _categorical_text(column: Texts, name: object) -> pd.Categorical:
-    codes, labels = _sort_texts(column)
-    _require_unicode(name, labels)
-    few = len(labels) <= _FEW_LEVELS
-    levels = _known_levels(tuple(labels)) if few else _levels_of(labels)
-    return pd.Categorical.from_codes(codes, dtype=levels, validate=False)
-
-
-def _sort_texts(column: Texts) -> tuple[IntArray, list[str]]:
-    """Codes, (n,), and the texts that occur, sorted."""
-    if len(column.array) <= _FEW_TEXTS:
-        texts = column.strings
-        labels = sorted(set(texts))
-        places = {label: place for place, label in enumerate(labels)}
-        return np.fromiter(map(places.__getitem__, texts), np.intp, len(texts)), labels
-    codes, found = pd.factorize(pd.Series(column.array))
-    texts = np.asarray(found, dtype=object).tolist()
-    order = sorted(range(len(texts)), key=texts.__getitem__)
-    ranks = np.empty(len(texts), dtype=np.intp)
-    ranks[order] = np.arange(len(texts))
-    return ranks[codes], [texts[place] for place in order]
-
-
-def _levels_of(labels: Sequence[str]) -> pd.CategoricalDtype:
-    return pd.CategoricalDtype(pd.Index(labels, dtype=object))
-
-
-# Levels do not change, and columns of the same ones share them.
-_known_levels = lru_cache(maxsize=256)(_levels_of)
-
-
-def _require_unicode(name: object, labels: Iterable[object]) -> None:
-    """Refuse text that was decoded wrongly: no table, page or file could hold its levels."""
-    texts = [label for label in labels if isinstance(label, str)]
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError as error:
-        found = error.object[error.start : error.start + 1]
-        called = str(name).encode(errors="backslashreplace").decode()
-        raise DataError(
-            f"Column `{called}` holds {shown(found)}, which is no character: the text was decoded "
-            "wrongly. Read the file again with the encoding that it was written in."
-        ) from None
 
 
 def row_label(frame: pd.DataFrame, position: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import IntArray
-from mixcheck.design.frames import Column, Columns
+from mixcheck.design.columns import Column, Columns
 
 __all__ = ["GroupKey", "factorize", "group_rows", "kind_of", "look_up", "write_cast"]
 

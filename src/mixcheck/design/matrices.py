@@ -10,16 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.columns import Picked, Table, missing_rows, pick_numbers, read_column
 from mixcheck.design.frames import (
-    Picked,
     RowVector,
-    Table,
     as_frame,
     check_finite,
     columns_by_name,
-    missing_rows,
-    pick_numbers,
-    read_column,
     read_vector,
     require_columns,
     row_label,

@@ -11,14 +11,11 @@ import pandas as pd
 
 from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.design.columns import Columns, missing_rows, pick_column, read_column
 from mixcheck.design.frames import (
-    Columns,
     RowVector,
     as_frame,
     check_finite,
-    missing_rows,
-    pick_column,
-    read_column,
     read_vector,
     require_columns,
     row_label,

@@ -18,8 +18,9 @@ import pandas as pd
 
 from mixcheck.arguments.options import listed
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.columns import Columns, Picked, contents_of, read_column
 from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
-from mixcheck.design.frames import Columns, Picked, check_finite, contents_of, read_column
+from mixcheck.design.frames import check_finite
 from mixcheck.design.grouping import GroupKey, group_rows
 from mixcheck.design.levels import Related, Ties, read_relation
 from mixcheck.design.model_formula import ModelFormula, PredictorFormula, RandomTerm

@@ -14,8 +14,8 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.coding import Coding, pieces_of, require_time
+from mixcheck.design.columns import Columns
 from mixcheck.design.evaluation import Environment, evaluate
-from mixcheck.design.frames import Columns
 from mixcheck.design.nodes import Name, Node, Number, render
 from mixcheck.design.parts import Part
 from mixcheck.design.recipes import (

@@ -13,8 +13,8 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.coding import Coding, Piece, require_room
+from mixcheck.design.columns import Column, Columns
 from mixcheck.design.evaluation import Environment, evaluate, names_of
-from mixcheck.design.frames import Column, Columns
 from mixcheck.design.grouping import kind_of as label_kind
 from mixcheck.design.grouping import write_cast
 from mixcheck.design.nodes import Call, Name, Node

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
+from mixcheck.design.columns import Column, Columns
 from mixcheck.design.formula import unquote_name
-from mixcheck.design.frames import Column, Columns, check_finite, row_label
+from mixcheck.design.frames import check_finite, row_label
 from mixcheck.design.model_formula import ResponseFormula
 from mixcheck.design.values import as_numbers
 from mixcheck.errors import DataError, FormulaError, UnknownColumnError

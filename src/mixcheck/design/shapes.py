@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.frames import Columns
+from mixcheck.design.columns import Columns
 from mixcheck.design.matrices import Design
 from mixcheck.design.model_formula import CONSTANT
 from mixcheck.design.plan import plan_formula

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from mixcheck.arguments.options import shown
-from mixcheck.design.frames import Columns
+from mixcheck.design.columns import Columns
 
 __all__ = ["find_variants", "plain_spelling", "spelling_hint", "variant_notes", "variant_of"]
 

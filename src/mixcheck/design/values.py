@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design.frames import Column
+from mixcheck.design.columns import Column
 from mixcheck.errors import DataError
 
 __all__ = [

@@ -1,6 +1,7 @@
 """What one response is: families and their links."""
 
-from mixcheck.families.beta import Beta, BetaBinomial
+from mixcheck.families.beta import Beta
+from mixcheck.families.beta_binomial import BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Derivatives, Family

@@ -1,209 +1,250 @@
-"""Distribution function of the beta-binomial: as accurate in the tails, and never linear in trials.
-
-Few terms are summed by the ratio of one probability to the next. Where there are many, the sum
-is an integral: with A beta(a, b) and Q beta(k, m - k + 1), the law of the k-th smallest of m
-uniform numbers, ``P(K < k) = P(A < Q)``. The narrower of both is integrated over by the trapezoidal
-rule on the scale of log odds, where its density is all but normal and the rule converges
-geometrically; the distribution function of the other one is smooth there.
-"""
+"""The beta-binomial family: successes with extra variation."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
 import numpy as np
-from numpy.polynomial.chebyshev import chebvander
-from scipy.special import betainc, betaincc, polygamma
+from numpy.typing import ArrayLike
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.beta_binomial_cdf import cumulate
+from mixcheck.families.beta_shapes import (
+    LINKS,
+    differentiate_shares,
+    find_inside,
+    hold_exp,
+    shapes_of,
+)
+from mixcheck.families.expectation import Spread, expect
+from mixcheck.families.family import FREE, Derivatives, Expected, Information, Predictors, recede
+from mixcheck.families.links import ProbabilityLink
+from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
+from mixcheck.families.responses import Observed
+from mixcheck.families.special import rising_logs
+from mixcheck.families.tails import Tail
+from mixcheck.families.template import Template
 
-__all__ = ["cumulate"]
-
-# Terms beyond which an integral costs less than their sum.
-MOST_TERMS = 4000
-# Density shapes below this are too skew for so few nodes: then the terms are summed.
-LEAST_SHAPE = 20.0
-NODES = 96
-# Where the other distribution function is this much wider, it is interpolated at Chebyshev places.
-PLACES = 20
-_NARROW = 0.05
-_PLACES: FloatArray = 0.5 - 0.5 * np.cos(np.pi * (np.arange(PLACES) + 0.5) / PLACES)
-# Logarithms of what may be left out: of the density, and of density times a small tail.
-_NEAR, _FAR = 34.0, 90.0
-# Shifts of log odds that the series takes: its next term is below 1e-13 of the first.
-_CLOSE = 1e-2
-_CELLS = 1 << 18
-_PIECE = 1 << 14
-_SETTLED = 1e-18
-_FAR_TAIL = 1e-5
+__all__ = ["BetaBinomial"]
 
 
-def cumulate(
-    k: FloatArray, m: FloatArray, a: FloatArray, b: FloatArray, mass: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """``P(K < k)`` and ``P(K <= k)``, each (n,), with small relative errors in both tails.
+@final
+@dataclass(frozen=True, init=False, repr=False)
+class BetaBinomial(Template):
+    """Successes whose probability varies between rows; predictors are its mean and log precision.
 
     Parameters
     ----------
-    k : (n,) array
-        Whole numbers from 0 to m.
-    m : (n,) array
-        Trials.
-    a, b : (n,) array
-        Shapes of the beta distribution.
-    mass : (n,) array
-        Probability of k.
+    link : {"logit", "probit", "cloglog", "cauchit"} or Link
+        Link of the mean probability.
+
+    Raises
+    ------
+    FamilyError
+        If the family does not have the link.
+
+    Notes
+    -----
+    The probability of a row has a beta distribution with shapes ``mu phi`` and
+    ``(1 - mu) phi``, as in glmmTMB; the variance is
+    ``m mu (1 - mu) (phi + m) / (phi + 1)``. Single trials carry no information on phi.
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> [float(x.item()) for x in cumulate(2 * one, 4 * one, one, one, one / 5)]
-    [0.4, 0.6000000000000001]
+    >>> import numpy as np
+    >>> from mixcheck.families import BetaBinomial
+    >>> family = BetaBinomial()
+    >>> data = family.prepare([0, 1, 2], size=[2, 2, 2])
+    >>> np.exp(family.log_density(data, (np.zeros(3), np.log([2.0] * 3)))).round(12)
+    array([0.33333333, 0.33333333, 0.33333333])
     """
-    lower = k <= m * (a / (a + b))
-    tail = _below(np.where(lower, k, m - k), m, np.where(lower, a, b), np.where(lower, b, a), mass)
-    below = np.where(lower, tail, 1.0 - (tail + mass))
-    upto = np.where(lower, tail + mass, 1.0 - tail)
-    return np.clip(below, 0.0, 1.0), np.clip(upto, 0.0, 1.0)
+
+    link: ProbabilityLink
+
+    name: ClassVar[str] = "betabinomial"
+    mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
+    also_called: ClassVar[str] = "betabinom betabin bb betabinomialfamily"
+    also_called_with_zeros: ClassVar[str] = "zibb zeroinflatedbetabinomial"
+    _simpler: ClassVar[tuple[str, ...]] = ("binomial",)
+    _end: ClassVar[int] = 1
+    discrete: ClassVar[bool] = True
+    takes_trials: ClassVar[bool] = True
+    allowed_links: ClassVar[tuple[str, ...]] = LINKS
+
+    def prepare(self, y: ArrayLike, size: ArrayLike | None = None) -> Observed:
+        """Check successes against trials; see `Family.prepare`."""
+        return prepare_successes(self.name, y, size)
+
+    def hold(self, data: Observed, eta: Predictors) -> Predictors:
+        """Means beyond an end at that end, where all or none are successes."""
+        low = data.y == 0.0
+        high = data.y == _trials(data.size, data.y)
+        return _hold_ends(self.link, eta, low, high), eta[1]
+
+    def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
+        """Where both shapes and the precision are floats, ``(n,)``."""
+        return find_inside(self.link, eta)
+
+    def term_sizes(self, data: Observed) -> FloatArray:
+        """``m log m``: far from a binomial the sums over all trials and over one kind of them."""
+        m = _trials(data.size, data.y)
+        return np.asarray(m * np.log(np.maximum(m, 1.0)))
+
+    def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
+        """Log probability and its derivatives in predictors that are inside the domain."""
+        return _betabinomial_derivatives(data, self.link.log_tails(eta[0], order), eta[1], order)
+
+    def expected(self, data: Observed, eta: Predictors) -> Expected:
+        """Expected information, by summation over all numbers of successes."""
+        m = _trials(data.size, eta[0])
+        zero = np.zeros_like(m)
+
+        def derive(y: FloatArray, at: Predictors, rows: np.ndarray) -> Derivatives:
+            return self.derivatives(Observed(y, m[rows], log_choose(y, m[rows])), at, 3)
+
+        return expect(derive, eta, Spread(0.0, zero, m, zero + 1.0))
+
+    def step_information(self, data: Observed, eta: Predictors) -> Information:
+        """Of the quasi-likelihood in the mean; in the precision the smaller of two limits.
+
+        They are ``m (m - 1) / (2 (phi + m)^2)`` and phi: close to a binomial, and far from it.
+        """
+        m = _trials(data.size, eta[0])
+        p, q = self.link.log_tails(eta[0], 1)
+        phi = hold_exp(eta[1])
+        mean = -m * p[1] * q[1] * (phi + 1.0) / (phi + m)
+        dispersion = np.minimum(0.5 * m * (m - 1.0) / (phi + m) ** 2, phi)
+        return {(0, 0): mean, (1, 1): dispersion}
+
+    def mean(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Expected number of successes, ``(n,)``."""
+        p = self.link.inverse(eta[0])
+        return p if size is None else size * p
+
+    def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
+        """Variance of the number of successes, ``(n,)``."""
+        p, q = self.link.log_tails(eta[0], 0)
+        m, phi = _trials(size, eta[0]), hold_exp(eta[1])
+        return m * np.exp(p[0] + q[0]) * ((phi + m) / (phi + 1.0))
+
+    def cdf(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """F(y-) and F(y), each ``(n,)``, at a cost that many trials do not raise."""
+        m = _trials(size, eta[0])
+        k = np.floor(y)
+        inside = (k >= 0.0) & (k <= m)
+        count = np.clip(k, 0.0, m)
+        mass = self.probability(count, eta, m)
+        below, upto = cumulate(count, m, *shapes_of(self.link, eta), mass)
+        outside = np.where(k < 0.0, 0.0, 1.0)
+        upto = np.where(inside, np.where(k == m, 1.0, upto), outside)
+        return np.where(inside & (k == y), below, upto), upto
+
+    def survival(
+        self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of more than ``y``, ``(n,)``."""
+        m = _trials(size, eta[0])
+        failures = m - np.floor(y)
+        inside = (failures > 0.0) & (failures <= m)
+        count = np.clip(failures, 0.0, m)
+        alpha, beta = shapes_of(self.link, eta)
+        below, _ = cumulate(count, m, beta, alpha, self.probability(m - count, eta, m))
+        return np.where(inside, below, np.where(failures > 0.0, 1.0, 0.0))
+
+    def sample(
+        self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """One draw of the number of successes, ``(n,)``."""
+        p = rng.beta(*shapes_of(self.link, eta))
+        return rng.binomial(_trials(size, eta[0]).astype(np.int64), p).astype(np.float64)
+
+    def probability(
+        self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
+    ) -> FloatArray:
+        """Probability of ``k`` successes, ``(n,)``."""
+        m = _trials(size, eta[0])
+        values = np.broadcast_to(np.asarray(k, dtype=np.float64), m.shape)
+        possible = (values >= 0.0) & (values <= m) & (values == np.floor(values))
+        counts = np.where(possible, values, 0.0)
+        data = Observed(counts, m, log_choose(counts, m))
+        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+
+    simplest: ClassVar[tuple[int, ...]] = (0, 1)
+
+    def recession(self, data: Observed) -> tuple[IntArray, ...]:
+        """No success, or nothing else, likeliest at an end or where the variation has none.
+
+        One trial says nothing of the variation.
+        """
+        top: FloatArray = np.ones(1) if data.size is None else data.size
+        low, high = data.y == 0.0, data.y == top
+        spread = np.where(low | high, -1, 0)
+        return recede(self.link, low, high), np.where(top <= 1.0, FREE, spread)
+
+    def start(self, data: Observed) -> FloatArray:
+        """``(k + 1/2) / (m + 1)``, a probability, as for the binomial, ``(n,)``."""
+        return start_successes(data)
+
+    def dispersion_start(self, data: Observed) -> float:
+        """Moment estimate of the precision from all rows, from 0.5 to 1000."""
+        k, m = data.y, _trials(data.size, data.y)
+        mean = float(np.clip(k.sum() / max(float(m.sum()), 1.0), 0.01, 0.99))
+        excess = float(np.mean((k - m * mean) ** 2) / (mean * (1.0 - mean)) - np.mean(m))
+        pairs = float(np.mean(m * (m - 1.0)))
+        correlation = excess / pairs if pairs > 0.0 else 0.1
+        return 1.0 / float(np.clip(correlation, 1e-3, 0.6)) - 1.0
 
 
-def _below(
-    k: FloatArray, m: FloatArray, a: FloatArray, b: FloatArray, mass: FloatArray
+def _trials(size: FloatArray | None, like: FloatArray) -> FloatArray:
+    return np.ones(like.shape) if size is None else size
+
+
+# Predictors at which the logarithm of a tail of a link is about -200.
+_ENDS = {"logit": (-200.0, 200.0), "probit": (-19.0, 19.0), "cloglog": (-200.0, 5.0)}
+
+
+def _hold_ends(
+    link: ProbabilityLink, eta: Predictors, low: BoolArray, high: BoolArray
 ) -> FloatArray:
-    """``P(K < k)`` where k is at most the mean, (n,)."""
-    total = np.zeros(k.size)
-    many = k > MOST_TERMS
-    if many.any():
-        rows = np.flatnonzero(many)
-        shapes = np.stack([a[rows], b[rows], k[rows], m[rows] - k[rows] + 1.0])
-        variance = polygamma(1, shapes)
-        over_a = variance[0] + variance[1] < variance[2] + variance[3]
-        narrow = np.where(over_a, np.minimum(shapes[0], shapes[1]), shapes[2:].min(axis=0))
-        for chosen, swapped in ((over_a, True), (~over_a, False)):
-            integrable = chosen & (narrow >= LEAST_SHAPE)
-            if integrable.any():
-                total[rows[integrable]] = _integral(*shapes[:, integrable], over_a=swapped)
-        # A far tail is the end of an integrand, but few terms of a sum that falls ever faster.
-        far = (total[rows] < _FAR_TAIL) & (a[rows] >= 1.0)
-        many[rows[far | (narrow < LEAST_SHAPE)]] = False
-    for part in _parts(np.flatnonzero(~many & (k > 0.0)), k):
-        total[part] = _sum(k[part], m[part], a[part], b[part], mass[part])
-    return total
+    """Predictors beyond an end at that end, in rows whose log density is constant there, (n,)."""
+    if link.name not in _ENDS or not eta[0].size:
+        return eta[0]
+    below, above = _ENDS[link.name]
+    if eta[0].min() >= below and eta[0].max() <= above:
+        return eta[0]
+    # A precision far below one takes the shapes further out.
+    near = np.clip(1.0 + np.minimum(eta[1], 0.0) / 200.0, 0.1, 1.0)
+    bounded = np.where(low, np.maximum(eta[0], below * near), eta[0])
+    return np.where(high, np.minimum(bounded, above * near), bounded)
 
 
-def _parts(rows: IntArray, k: FloatArray) -> list[IntArray]:
-    """Rows with sums of like lengths together, in parts that stay in the processor's cache."""
-    rows = rows[np.argsort(k[rows], kind="stable")]
-    width = np.minimum(k[rows], _PIECE)
-    # Within a part all sums take the room of its longest, which is its last.
-    parts, end = [], rows.size
-    while end:
-        start = max(0, end - max(1, int(_CELLS // width[end - 1])))
-        parts.append(rows[start:end])
-        end = start
-    return parts
+def _betabinomial_derivatives(
+    data: Observed, tails: tuple[Tail, Tail], log_phi: FloatArray, order: int
+) -> Derivatives:
+    """Derivatives in eta (0) and log phi (1): those of a binomial and of three rising sums.
 
-
-def _sum(
-    k: FloatArray, m: FloatArray, a: FloatArray, b: FloatArray, mass: FloatArray
-) -> FloatArray:
-    """Terms k - 1, k - 2, .. 0, each from the one before, (n,)."""
-    total, term = np.zeros(k.size), mass.copy()
-    longest = float(k.max())
-    for start in range(0, int(longest), _PIECE):
-        steps = np.arange(start, min(start + _PIECE, longest))
-        at = k[:, None] - steps
-        inside = at > 0.0
-        np.maximum(at, 1.0, out=at)
-        ratio = at * ((m + b)[:, None] - at) / ((m + 1.0)[:, None] - at)
-        ratio /= (a - 1.0)[:, None] + at
-        ratio *= inside
-        ratio[:, 0] *= term
-        terms = np.cumprod(ratio, axis=1, out=ratio)
-        total += terms.sum(axis=1)
-        term = terms[:, -1]
-        # From k down the terms of a distribution without a peak at 0 fall faster and faster.
-        if np.all((a >= 1.0) & (term * k <= _SETTLED * total)):
-            break
-    return total
-
-
-def _integral(
-    a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray, *, over_a: bool
-) -> FloatArray:
-    """``P(A < Q)`` for A beta(a, b) and Q beta(c, d), over the density of A or of Q, (n,)."""
-    # Turned round, A takes the place of Q: P(A < Q) = P(1 - Q < 1 - A).
-    first, second, other, another = (b, a, d, c) if over_a else (c, d, a, b)
-    spread = np.sqrt(1.0 / first + 1.0 / second)
-    low = _reach(first, second, -spread, _NEAR)
-    length = _reach(first, second, spread, _FAR) - low
-    first, second = first[:, None], second[:, None]
-    shift = low[:, None] + length[:, None] * np.linspace(0.0, 1.0, NODES)
-    weights = np.exp(_log_density(first, second, shift))
-    weights /= weights.sum(axis=1, keepdims=True)
-    total = np.empty(other.size)
-    wide = np.sqrt(polygamma(1, other) + polygamma(1, another))
-    smooth = spread < _NARROW * wide
-    for rows, places, given in (
-        (smooth, _PLACES, weights[smooth] @ _interpolation()),
-        (~smooth, np.linspace(0.0, 1.0, NODES), weights[~smooth]),
-    ):
-        at = low[rows, None] + length[rows, None] * places
-        values = _cdf_at(other[rows], another[rows], first[rows] / (first + second)[rows], at)
-        total[rows] = (given * values).sum(axis=1)
-    return total
-
-
-def _interpolation() -> FloatArray:
-    """From values at the Chebyshev places to values at the nodes, (nodes, places)."""
-    nodes = chebvander(2.0 * np.linspace(0.0, 1.0, NODES) - 1.0, PLACES - 1)
-    places = chebvander(2.0 * _PLACES - 1.0, PLACES - 1)
-    return np.asarray(np.linalg.solve(places.T, nodes.T).T, dtype=np.float64)
-
-
-def _cdf_at(a: FloatArray, b: FloatArray, centre: FloatArray, shift: FloatArray) -> FloatArray:
-    """Distribution function of beta(a, b) at shifts of log odds from a probability, (n, k)."""
-    change = 1.0 + centre * np.expm1(shift)
-    p, q = centre * np.exp(shift) / change, (1.0 - centre) / change
-    one, two = (np.broadcast_to(shape[:, None], p.shape) for shape in (a, b))
-    # Both give the same tail without cancellation; the smaller of p and q is the exact one.
-    low = p <= 0.5
-    out = np.empty(p.shape)
-    out[low] = betainc(one[low], two[low], p[low])
-    out[~low] = betaincc(two[~low], one[~low], q[~low])
-    return out
-
-
-def _log_density(c: FloatArray, d: FloatArray, shift: FloatArray) -> FloatArray:
-    """Log density of the log odds of beta(c, d) at a shift from its mode, less that at the mode.
-
-    ``c shift - (c + d) log(1 + p (e^shift - 1))`` with ``p = c / (c + d)``: linear terms cancel,
-    and what is left is the series of the cumulants of one trial where the shift is small.
+    The log probability is ``k log mu + (m - k) log(1 - mu) + log choose`` plus
+    ``A(k, alpha) + A(m - k, beta) - A(m, phi)``, see `rising_logs`.
     """
-    p = c / (c + d)
-    v, skew = p * (1.0 - p), 1.0 - 2.0 * p
-    series = 1.0 / 2.0 + shift * (
-        skew / 6.0
-        + shift
-        * (
-            (1.0 - 6.0 * v) / 24.0
-            + shift
-            * (skew * (1.0 - 12.0 * v) / 120.0 + shift * (1.0 - 30.0 * v * (1.0 - 4.0 * v)) / 720.0)
-        )
+    k, m = data.y, _trials(data.size, data.y)
+    failures = m - k
+    u, v = tails
+    a = rising_logs(k, np.exp(u[0] + log_phi), order)
+    b = rising_logs(failures, np.exp(v[0] + log_phi), order)
+    whole = rising_logs(m, np.exp(log_phi), order)
+    result = differentiate_shares(
+        tuple(x + y for x, y in zip(a, (k * u[0], k), strict=False)) + a[2:],
+        tuple(x + y for x, y in zip(b, (failures * v[0], failures), strict=False)) + b[2:],
+        tuple(-x for x in whole),
+        tails,
     )
-    close = -(c + d) * v * shift * shift * series
-    far = c * shift - (c + d) * np.log1p(p * np.expm1(shift))
-    density: FloatArray = np.where(np.abs(shift) < _CLOSE, close, far)
-    return density
-
-
-def _reach(c: FloatArray, d: FloatArray, spread: FloatArray, drop: float) -> FloatArray:
-    """Distance in log odds from the mode at which the log density has dropped, (n,)."""
-    p = c / (c + d)
-    reach = spread * np.sqrt(2.0 * drop)
-    for _ in range(30):
-        change = np.expm1(reach)
-        slope = -(c + d) * p * (1.0 - p) * change / (1.0 + p * change)
-        step = (_log_density(c, d, reach) + drop) / slope
-        reach = reach - step
-        if np.all(np.abs(step) <= 1e-3 * np.abs(reach)):
-            break
-    return np.asarray(reach, dtype=np.float64)
+    value = result.value + data.constant
+    if order < 1:
+        return Derivatives(value, (), {}, {})
+    # k and m - k belong to the derivative in eta only.
+    first = (result.first[0], a[1] + b[1] - whole[1])
+    return Derivatives(value, first, result.second, result.third)

@@ -9,7 +9,8 @@ from functools import cache
 from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import shown
 from mixcheck.errors import FamilyError
-from mixcheck.families.beta import Beta, BetaBinomial
+from mixcheck.families.beta import Beta
+from mixcheck.families.beta_binomial import BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
 from mixcheck.families.family import Family

@@ -26,8 +26,9 @@ from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check, Suite
 from mixcheck.comparison.criterion import CriterionFunction
 from mixcheck.design import Design, build_design, parse_formula
+from mixcheck.design.columns import pick_column, read_column
 from mixcheck.design.formula import unquote_name
-from mixcheck.design.frames import as_frame, pick_column, read_column, read_vector
+from mixcheck.design.frames import as_frame, read_vector
 from mixcheck.design.plan import plan_formula
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataWarning, OptionError

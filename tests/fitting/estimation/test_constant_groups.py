@@ -21,8 +21,8 @@ from mixcheck.families import get_family
 from mixcheck.fitting.estimation.constant_groups import determined_terms, mostly_determined
 from mixcheck.fitting.estimation.pql import PQL
 from mixcheck.fitting.estimation.wide_groups import GroupIntegral, integrate_alike
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.port import port_of
 
 METHODS: list[dict[str, Any]] = [

@@ -31,8 +31,8 @@ from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.port import port_of
 
 # glmmTMB ends at a gradient of 5e-4, and its log-likelihoods are given to four digits.

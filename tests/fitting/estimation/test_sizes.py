@@ -14,7 +14,7 @@ import pytest
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.estimation import sizes
-from mixcheck.fitting.likelihood.problem import arrange
+from mixcheck.fitting.likelihood.arrangement import arrange
 
 
 def _crossed(levels: int, rows: int) -> pd.DataFrame:

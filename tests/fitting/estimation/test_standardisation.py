@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mixcheck as mc
 from mixcheck.fitting.estimation.standardisation import standardise
-from mixcheck.fitting.likelihood.problem import arrange
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.port import port_of
 
 # A log-likelihood is a sum of n terms of which each loses the digits of the offset.

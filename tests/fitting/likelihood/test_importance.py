@@ -15,9 +15,9 @@ from scipy.special import expit, logsumexp
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.importance import Importance, _tail_shape
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.likelihood.quadrature import GaussHermite
 from mixcheck.port import port_of
 

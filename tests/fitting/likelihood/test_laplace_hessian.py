@@ -17,9 +17,10 @@ from mixcheck.fitting.estimation.start import find_start, fit_without_random_eff
 from mixcheck.fitting.glmm import _design
 from mixcheck.fitting.likelihood import laplace_hessian
 from mixcheck.fitting.likelihood.approximation import hessian_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has_hessian
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import port_of
 
 # Relative to the standard errors. Modes end at a decrement of 1e-16, so gradients are known to

@@ -13,8 +13,8 @@ import pytest
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.likelihood import mode
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.port import port_of
 
 # The Newton decrement at the mode is below 1e-16; predictors are off by its root.

@@ -13,8 +13,8 @@ import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
 from mixcheck.fitting.likelihood import quadrature
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.likelihood.quadrature import GaussHermite, require_quadrature
 
 DEVIANCE = 1e-8

@@ -18,9 +18,10 @@ from mixcheck.families import Binomial, Gaussian, Poisson
 from mixcheck.fitting.estimation.reml import join
 from mixcheck.fitting.latent.roots import Root, TiedRoot, scale
 from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.importance import Importance
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 
 FORMULAS = (
     "y ~ x + ar1(0 + t | g)",

@@ -16,8 +16,8 @@ import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.predictive.data_view import Viewpoint, observe, respond
 from mixcheck.fitting.predictive.replicates import replicate
 from mixcheck.port import port_of

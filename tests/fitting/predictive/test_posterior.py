@@ -13,8 +13,9 @@ from scipy.stats import chi2, kstest
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.families import Family
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import evaluate_density, find_mode
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive import posterior
 from mixcheck.fitting.predictive.posterior import PosteriorDraw, draw_posterior
 

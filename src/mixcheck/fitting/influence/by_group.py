@@ -16,7 +16,7 @@ import pandas as pd
 from mixcheck.arguments.options import require_text, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.design import Design
-from mixcheck.design.frames import missing_rows, pick_column, read_column
+from mixcheck.design.columns import missing_rows, pick_column, read_column
 from mixcheck.design.grouping import factorize
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.gaussian import centre_effects

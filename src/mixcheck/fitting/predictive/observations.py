@@ -26,14 +26,13 @@ from mixcheck.fitting.predictive.data_view import (
     see_with,
 )
 from mixcheck.fitting.predictive.posterior import (
-    Peak,
     draw_posterior,
     has_scalar_levels,
-    invert_distributions,
     is_normal,
     join_levels,
     sweep_copies,
 )
+from mixcheck.fitting.predictive.posterior_inversion import Peak, invert_distributions
 from mixcheck.fitting.predictive.transforms import known_spread, system_at
 from mixcheck.port import Conditioning, DataView
 

@@ -286,7 +286,7 @@ class _Search:
         others = np.setdiff1d(np.arange(self.copies), going)
         return np.sort(np.concatenate([going, others[: size - going.size]]))
 
-    def _rows(self, chosen: IntArray) -> Observed:
+    def take_rows(self, chosen: IntArray) -> Observed:
         """The responses of some copies."""
         if chosen.size == self.copies:
             return self.data
@@ -302,7 +302,7 @@ class _Search:
         """
         copies, view = chosen.size, self.view
         stack = view.keep(("stack", copies), lambda: Stack(view, copies))
-        problem = stack.problem.with_data(self._rows(chosen))
+        problem = stack.problem.with_data(self.take_rows(chosen))
         u = [part[:, chosen].reshape(len(part), -1) for part in self.u]
         eta = predictors(problem, stack.base, view.roots, u)
         alone = problem.latent.random_predictors == (0,)

@@ -15,8 +15,9 @@ from mixcheck.fitting.estimation.limits import Limits, find_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.sizes import require_room_for_rows
 from mixcheck.fitting.estimation.start import fit_without_random_effects
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import find_mode
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint
 from mixcheck.fitting.results.estimates import Estimates
 

@@ -10,7 +10,7 @@ import pytest
 
 from mixcheck.families import BetaBinomial
 from mixcheck.families import beta_binomial as module
-from mixcheck.families.beta_binomial import cumulate
+from mixcheck.families.beta_binomial_cdf import cumulate
 
 # Rounding in a few thousand factors, and in incomplete beta functions of large shapes.
 TOLERANCE = 1e-11
