@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mixcheck.families import BetaBinomial
-from mixcheck.families import beta_binomial as module
+from mixcheck.families import beta_binomial_cdf as module
 from mixcheck.families.beta_binomial_cdf import cumulate
 
 # Rounding in a few thousand factors, and in incomplete beta functions of large shapes.
