@@ -79,6 +79,11 @@ def _gram_block(
     left, right = latent.factors[f].columns, latent.factors[g].columns
     sums, count = latent.pairs[key].sums, len(next(iter(weights.values())))
     out = np.zeros((len(left), len(right), count, sums.size))
+    levels = latent.level_rows[f]
+    if f == g and levels is not None:
+        for k, weight in enumerate(weights.get((levels.predictor, levels.predictor), ())):
+            out[:, :, k] = levels.gram(weight)
+        return out
     for c, one in enumerate(left):
         for d, other in enumerate(right):
             a, b = one.predictor, other.predictor

@@ -39,7 +39,7 @@ class Summation:
     size: int
 
     @cached_property
-    def _starts(self) -> IntArray | None:
+    def starts(self) -> IntArray | None:
         """Starts of the runs of a sorted index without gaps; None for others."""
         steps = self.index[1:] - self.index[:-1]
         if steps.size and steps.min() < 0:
@@ -54,22 +54,22 @@ class Summation:
     @cached_property
     def identity(self) -> bool:
         """Whether every value occurs once and in order."""
-        return self.size == self.index.size and self._starts is not None
+        return self.size == self.index.size and self.starts is not None
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Sum `values` (n,) to (size,)."""
         if self.identity:
             return values
-        if self._starts is not None:
-            return np.add.reduceat(values, self._starts)
+        if self.starts is not None:
+            return np.add.reduceat(values, self.starts)
         return np.bincount(self.index, values, self.size).astype(np.float64, copy=False)
 
     def each(self, values: FloatArray) -> FloatArray:
         """Sum each of several rows of values, (r, n) to (r, size)."""
         if self.identity:
             return values
-        if self._starts is not None:
-            return np.add.reduceat(values, self._starts, axis=1)
+        if self.starts is not None:
+            return np.add.reduceat(values, self.starts, axis=1)
         return np.stack([self(row) for row in values])
 
     def spread(self, values: FloatArray) -> FloatArray:

@@ -22,6 +22,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.elimination_rounds import Elimination, plan_elimination
 from mixcheck.fitting.latent.factors import Factor, FixedEffects
 from mixcheck.fitting.latent.group_sums import Summation
+from mixcheck.fitting.latent.level_rows import LevelRows, rows_of_levels
 from mixcheck.fitting.latent.meetings import Entries, Meetings
 from mixcheck.fitting.latent.tridiagonal import Runs
 
@@ -298,10 +299,18 @@ class Latent:
         """One zero per random effect, an array (q, m) per factor."""
         return [np.zeros(f.shape) for f in self.factors]
 
+    @cached_property
+    def level_rows(self) -> tuple[LevelRows | None, ...]:
+        """By factor the rows of its levels side by side, where that saves time."""
+        return tuple(map(rows_of_levels, self.factors))
+
     def gather(self, effects: Sequence[FloatArray], n_predictors: int) -> list[FloatArray | None]:
         """Contribution of effects (q, m) per factor to each predictor, (n,) or None for zero."""
         out: list[FloatArray | None] = [None] * n_predictors
-        for factor, effect in zip(self.factors, effects, strict=True):
+        for factor, levels, effect in zip(self.factors, self.level_rows, effects, strict=True):
+            if levels is not None:
+                _add(out, levels.predictor, levels.gather(effect))
+                continue
             if factor.fixed is not None:
                 _add(out, 0, factor.fixed.X @ effect[:, 0])
                 continue
@@ -314,7 +323,10 @@ class Latent:
 
     def scatter(self, rows: Mapping[int, FloatArray]) -> list[FloatArray]:
         """``Z' r`` for a row vector per predictor: an array (q, m) per factor."""
-        return [_scatter(factor, rows) for factor in self.factors]
+        return [
+            _scatter(factor, rows) if levels is None else levels.scatter(rows[levels.predictor])
+            for factor, levels in zip(self.factors, self.level_rows, strict=True)
+        ]
 
     def gram(self, weights: Mapping[tuple[int, int], FloatArray]) -> Gram:
         """``Z' W Z`` on the pairs of levels that meet, (q_f, q_g, P) per pair of factors.
@@ -332,9 +344,14 @@ class Latent:
         f, g = key
         sums = self.pairs[key].sums
         left, right = self.factors[f].columns, self.factors[g].columns
-        fixed = self.factors[g].fixed
+        fixed, levels = self.factors[g].fixed, self.level_rows[f]
         if fixed is not None:
             return _gram_with_fixed(self.factors[f], fixed, weights)
+        if f == g and levels is not None:
+            weight = weights.get((levels.predictor, levels.predictor))
+            if weight is None:
+                return np.zeros((len(left), len(left), sums.size))
+            return levels.gram(weight)
         if len(left) == len(right) == 1:
             return self._gram_entry(key, 0, 0, weights, sums)[None, None]
         out = np.empty((len(left), len(right), sums.size))
@@ -375,6 +392,12 @@ class Latent:
             fixed = self.factors[g].fixed
             if fixed is not None:
                 _add_fixed_leverages(self.factors[f], fixed, block, out)
+                continue
+            levels = self.level_rows[f]
+            if f == g and levels is not None:
+                key = levels.predictor, levels.predictor
+                part = levels.leverages(block)
+                out[key] = out[key] + part if key in out else part
                 continue
             for c, left in enumerate(self.factors[f].columns):
                 for d, right in enumerate(self.factors[g].columns):
