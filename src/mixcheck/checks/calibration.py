@@ -88,7 +88,7 @@ class _BinStatistic(CheckStatistic):
         return np.concatenate([deviations, predicted])
 
     def _by_bin(self, data_view: DataView) -> tuple[FloatArray, FloatArray]:
-        """Mean response less mean probability, and mean probability, of each bin, (b,)."""
+        """``sum (y_i - p_i) / n_b`` and ``sum p_i / n_b`` over the rows of each bin, (b,)."""
         ranks, _ = scaled_ranks(data_view.fitted)
         codes = (0.5 * (ranks + 1.0) * self.bins).astype(np.intp)
         counts, observed, predicted = (

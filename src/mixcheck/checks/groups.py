@@ -119,7 +119,7 @@ class _GroupStatistic(CheckStatistic):
         return np.array([np.max(np.abs(deviations))])
 
     def _summarise(self, data_view: DataView) -> FloatArray:
-        """Mean residual, or mean square of normal residuals, of each group, (m,)."""
+        """``sum r_i / n_k``, or ``sum z_i^2 / n_k`` of normal residuals, of each group, (m,)."""
         values = (
             pearson_residuals(data_view)
             if self.aspect == "level"
@@ -138,7 +138,10 @@ class _GroupStatistic(CheckStatistic):
         return standardised
 
     def _summary(self, standardised: FloatArray) -> FloatArray:
-        """The summary (m,) of which `_standardise` makes these numbers."""
+        """The summary (m,) of which `_standardise` makes these numbers z.
+
+        ``z / sqrt(n)``, or ``(1 - c + z sqrt(c))^3`` with ``c = 2 / 9 n`` (Wilson and Hilferty).
+        """
         if self.aspect == "level":
             return standardised / np.sqrt(self.counts)
         c = 2.0 / (9.0 * self.counts)

@@ -294,7 +294,7 @@ class _CookStatistic(CheckStatistic):
         )
 
     def _distances(self, data_view: DataView) -> FloatArray:
-        """Cook's distance of each unit, over the coefficients of all parts, (m,)."""
+        """Cook's distance of each unit, ``d' C^-1 d / p`` over the p coefficients of all parts."""
         total = np.zeros(len(self.labels))
         for part in self.parts.values():
             total += np.sum(self._gather(data_view, part) ** 2, axis=1)

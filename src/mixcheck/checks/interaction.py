@@ -76,7 +76,7 @@ class Interaction(Check):
 
 
 def _products(one: FloatArray, other: FloatArray) -> FloatArray:
-    """All products of a column of each, (n, d e), numbers less their mean."""
+    """``(a_j - mean a_j) (b_k - mean b_k)`` of all columns of each, (n, d e)."""
     left, right = (np.asarray(c - np.nanmean(c, axis=0)) for c in (one, other))
     products: FloatArray = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
     return products

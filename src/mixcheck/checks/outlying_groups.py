@@ -77,7 +77,7 @@ class OutlyingGroups(Check):
 
 
 def _over_size(z: FloatArray) -> FloatArray:
-    """Numbers over their root mean square, (.., m); zero where all are."""
+    """``z / (mean z^2)^(1/2)``, (.., m); zero where all are."""
     size = np.sqrt(np.mean(z**2, axis=-1, keepdims=True))
     scaled: FloatArray = z / np.where(size > 0.0, size, 1.0)
     return scaled

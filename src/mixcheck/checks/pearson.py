@@ -54,7 +54,7 @@ def mean_residuals(seen: DataView) -> FloatArray:
 
 
 def score_residuals(seen: DataView) -> FloatArray:
-    """Scores of the mean at the modes, each times its standard deviation, (.., n), of variance one.
+    """Scores of the mean at the modes, ``s_i v_i^(1/2)`` over their root mean square, (.., n).
 
     Where tails are heavy they say more of the mean than Pearson's residuals, whose unit is a
     standard deviation that rows far out make. Where responses have no variance, the scores

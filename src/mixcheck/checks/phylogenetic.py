@@ -124,7 +124,7 @@ class Phylogenetic(Check):
 
 
 def _contrasts(related: FloatArray) -> FloatArray:
-    """Relatedness beyond the mean of rows and columns: what all share is in the intercept."""
+    """``W_ij - W_i. - W_.j + W_..``, zero on the diagonal: what all share is in the intercept."""
     apart = related[~np.eye(len(related), dtype=np.bool_)]
     if np.ptp(apart) <= _ROUNDING * np.abs(related).max():
         return np.zeros_like(related)

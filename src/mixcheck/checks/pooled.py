@@ -37,7 +37,7 @@ def pool_of(sample: NullSample) -> FloatArray:
 
 
 def standardised(pool: FloatArray) -> FloatArray:
-    """Each number, less its mean and over its standard deviation in the pool, (B + 1, s).
+    """``(x - m) / s``, m and s the mean and the standard deviation in the pool, (B + 1, s).
 
     What is the same in all data sets is zero.
 
@@ -91,7 +91,11 @@ def distance_from_others(pool: FloatArray) -> tuple[FloatArray, int]:
 
 
 def moments_of_others(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance (divisor B) of all other data sets, (B + 1,) each."""
+    """Mean and variance (divisor B) of all other data sets, (B + 1,) each.
+
+    With N values of mean m and variance v (divisor N), and ``d = x - m``: ``m - d / (N - 1)`` and
+    ``N v / (N - 1) - N d^2 / (N - 1)^2``.
+    """
     size = values.size
     apart = values - values.mean()
     mean = values.mean() - apart / (size - 1.0)
@@ -108,7 +112,7 @@ def with_statistic(sample: NullSample, statistics: FloatArray) -> NullSample:
 def simultaneous_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
     """Lower and upper edge, (g,), between which a share `level` of curves (B, g) lies entirely.
 
-    The edges are the same number of standard deviations from the mean everywhere.
+    ``m -+ c s``, where c is that quantile of ``max_t |x(t) - m(t)| / s(t)`` over the curves.
     """
     reach = float(np.quantile(np.abs(standardised(curves)).max(axis=1), level))
     mean, half = curves.mean(axis=0), reach * curves.std(axis=0)

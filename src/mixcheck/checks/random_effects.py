@@ -209,7 +209,7 @@ class _NormalStatistic(CheckStatistic):
 
 
 def _ordered(values: FloatArray) -> FloatArray:
-    """Values less their mean and over their standard deviation, sorted, (.., m)."""
+    """``(b - mean b) / sd b``, sorted, (.., m)."""
     values = np.sort(values, axis=-1)
     spread = np.std(values, axis=-1, keepdims=True)
     centred: FloatArray = values - np.mean(values, axis=-1, keepdims=True)

@@ -76,7 +76,7 @@ class ReplicateNumbers:
 
 
 def average(single: FloatArray) -> FloatArray:
-    """Mean over randomisations of numbers (.., K, s); infinite where one of them is."""
+    """``sum_k x_k / K`` over randomisations of numbers (.., K, s); infinite where one is."""
     first = single[..., 0, :]
     with np.errstate(invalid="ignore"):
         # Numbers that randomisation does not move stay as they are, to the last digit.

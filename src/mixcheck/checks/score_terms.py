@@ -103,9 +103,10 @@ class RowScores:
         return np.empty((n, 0)) if self.projection is None else self.projection.slopes[self.part]
 
     def outside(self, columns: FloatArray) -> FloatArray:
-        """What of columns, (n, d), the model matrix does not hold: (n, r), orthogonal.
+        """What of columns Z, (n, d), the model matrix does not hold: (n, r), orthogonal.
 
-        Their mean square is one. A missing value is taken for the mean of its column.
+        An orthogonal basis of ``(I - X X^+) Z``, whose mean squares are one. A missing value is
+        taken for the mean of its column.
         """
         columns = self.centre(columns)
         scale = np.sqrt(np.mean(columns**2, axis=0))
@@ -153,7 +154,7 @@ class InflationScores(RowScores):
         return RowScores.taken(self, data_view) / unit
 
     def _spread(self, data_view: DataView) -> tuple[FloatArray, float]:
-        """The scores, (n,), and by how much more than in data of the model they vary."""
+        """``(1{y_i = 0} - p_i) / max(p_i, 0.02)``, (n,), and how much more they vary than expected."""
         assert data_view.mode_probability is not None
         p = data_view.mode_probability(0.0)
         base = np.maximum(p, SMALLEST_SHARE)
@@ -276,7 +277,7 @@ class ColumnTerm(ScoreTerm):
         return out
 
     def surprise(self, pool: FloatArray) -> FloatArray:
-        """Of Hotelling's T squared of the data set and all others."""
+        """Of Hotelling's T squared: ``d (N - 1 - r) / (N r)`` as an F of r and ``N - 1 - r``."""
         distances, rank = distance_from_others(pool)
         rest = len(pool) - 1 - rank
         if not rank or rest < 1:
@@ -348,7 +349,7 @@ class GroupTerm(ScoreTerm):
         return np.array([total])
 
     def surprise(self, pool: FloatArray) -> FloatArray:
-        """Of a multiple of a chi-square with the mean and variance of all other data sets."""
+        """Of ``c chi^2_d`` with mean m and variance v of all other data sets: ``d = 2 m^2 / v``."""
         values = pool[:, 0]
         mean, variance = moments_of_others(values)
         known = variance > 0.0
@@ -378,7 +379,8 @@ def _sum_by(codes: IntArray, values: FloatArray) -> FloatArray:
 def _log10_tail(df: FloatArray, squares: FloatArray) -> FloatArray:
     """Common logarithm of the probability beyond `squares` of a chi-square.
 
-    Where that underflows, the first two terms of its expansion for large arguments.
+    Where that underflows, ``Q(a, x) = x^(a - 1) e^-x / Gamma(a) / (1 - (a - 1) / x)`` with
+    ``a = df / 2`` and ``x = squares / 2``, the first terms of its expansion for large x.
     """
     a, x = 0.5 * df, 0.5 * np.maximum(squares, np.finfo(np.float64).tiny)
     tail = chdtrc(df, squares)

@@ -57,7 +57,10 @@ def coefficient_tables(
 
 
 def coefficient_shares(has: BoolArray, weights: FloatArray, kind: AverageKind) -> FloatArray:
-    """Weight of each model for each coefficient, (p, k)."""
+    """Weight of each model for each coefficient, (p, k).
+
+    ``w_k``, or ``w_k / sum w_j`` over the models that have the coefficient.
+    """
     if kind == "full":
         return np.broadcast_to(weights, has.shape)
     among: FloatArray = has * weights

@@ -84,7 +84,7 @@ def predict(distribution: RowDistribution, cavity: Cavity) -> Prediction:
 
 
 def _iterate_points(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatArray]]:
-    """Weights, which sum to one, and predictors (n,) of the trapezoidal rule."""
+    """Weights ``w_j ~ phi(z_j)``, which sum to one, and predictors ``c + z_j s``, (n,)."""
     nodes = np.arange(-_REACH, _REACH + 0.5 * step, step)
     weights = np.exp(-0.5 * nodes**2)
     for z, weight in zip(nodes.tolist(), (weights / weights.sum()).tolist(), strict=True):
@@ -93,7 +93,7 @@ def _iterate_points(cavity: Cavity, step: float) -> Iterator[tuple[float, FloatA
 
 @np.errstate(over="ignore", invalid="ignore")
 def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of each response given the other rows.
+    """``m = sum_j w_j m_j`` and ``sum_j w_j (v_j + (m_j - m)^2)`` of each response given others.
 
     Where the other rows hardly tell its predictor they may be infinite, or have no value.
     """
@@ -109,7 +109,7 @@ def average_moments(distribution: RowDistribution, cavity: Cavity) -> tuple[Floa
 
 
 def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArray, FloatArray]:
-    """Probability below each response, and of it or less, given the other rows."""
+    """``sum_j w_j F_j(y)``: below each response, and of it or less, given the other rows."""
     below, upto = np.zeros(cavity.centre.size), np.zeros(cavity.centre.size)
     for weight, predictor in _iterate_points(cavity, _COARSE):
         left, right = distribution.cdf(predictor)
@@ -121,7 +121,7 @@ def average_cdf(distribution: RowDistribution, cavity: Cavity) -> tuple[FloatArr
 def average_distribution(
     distribution: RowDistribution, cavity: Cavity, values: FloatArray
 ) -> FloatArray:
-    """Probability of each value, (n,), or less, given the other rows."""
+    """``sum_j w_j F_j(z)``: of each value, (n,), or less, given the other rows."""
     out = np.zeros(cavity.centre.size)
     for weight, predictor in _iterate_points(cavity, _COARSE):
         out += weight * distribution.probability_upto(values, predictor)
@@ -129,7 +129,7 @@ def average_distribution(
 
 
 def average_probability(distribution: RowDistribution, cavity: Cavity, k: float) -> FloatArray:
-    """Probability that each response is k given the other rows."""
+    """``sum_j w_j P_j(y = k)`` of each response given the other rows."""
     out = np.zeros(cavity.centre.size)
     for weight, predictor in _iterate_points(cavity, _COARSE):
         out += weight * distribution.probability(k, predictor)

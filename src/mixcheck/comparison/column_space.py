@@ -43,7 +43,7 @@ def _scaled(matrix: FloatArray) -> FloatArray:
 
 
 def _remainders(wide: FloatArray, narrow: FloatArray) -> FloatArray:
-    """Length of what each scaled column of `narrow` has outside the space of `wide`."""
+    """``|(I - Q Q') x_j|`` of each scaled column of `narrow`, Q a basis of `wide`."""
     target = _scaled(narrow)
     basis = _orthonormal(_scaled(wide))
     remainder = target - basis @ (basis.T @ target)

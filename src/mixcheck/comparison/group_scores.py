@@ -334,7 +334,7 @@ def whitening(information: FloatArray) -> FloatArray:
 
 
 def newton_steps(derivatives: GroupDerivatives, basis: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """One Newton step without each group, in whitened parameters.
+    """One Newton step without each group, ``-(I - B' J_g B)^-1 B' s_g``, in whitened parameters.
 
     Returns
     -------

@@ -231,7 +231,7 @@ def _require_order(smaller: Comparable, larger: Comparable, what: str) -> None:
 
 
 def likelihood_ratio(smaller: Comparable, larger: Comparable) -> float:
-    """Twice the difference of the log-likelihoods.
+    """``2 (l_larger - l_smaller)``.
 
     Raises
     ------

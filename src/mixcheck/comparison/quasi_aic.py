@@ -154,7 +154,7 @@ def _estimate(
 
 
 def _pearson(model: Comparable) -> float:
-    """Sum of squares of residuals at the conditional modes, each by its variance."""
+    """``sum (y_i - m_i)^2 / v_i`` at the conditional modes."""
     if not isinstance(model, Checkable):
         raise OptionError(
             f"{type(model).__name__} does not know the variances of its responses; write "

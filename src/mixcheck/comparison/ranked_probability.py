@@ -41,7 +41,7 @@ def average_crps(
     *,
     discrete: bool,
 ) -> FloatArray:
-    """The score of each response by its prediction, (n,).
+    """``int (F(z) - 1{z >= y})^2 dz`` of each response by its prediction F, (n,).
 
     Parameters
     ----------

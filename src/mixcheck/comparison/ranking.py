@@ -74,7 +74,7 @@ def _value(one: Standing, standings: Sequence[Standing]) -> float:
 
 
 def akaike_weights(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Differences to the smallest score, (k,), and their Akaike weights, (k,).
+    """``d_k = s_k - min s`` and Akaike weights ``exp(-d_k / 2) / sum exp(-d_j / 2)``, (k,) each.
 
     Examples
     --------

@@ -52,7 +52,7 @@ class OnScale:
 
     @property
     def llf(self) -> float:
-        """Log-likelihood of the column."""
+        """Log-likelihood of the column, ``l + sum w_i log |dg / dy|``."""
         weights = self.model.data_rows.weights
         slopes = self.log_slope if weights is None else weights * self.log_slope
         return self.model.llf + float(np.sum(slopes))

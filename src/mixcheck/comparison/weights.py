@@ -160,7 +160,7 @@ def _shares(totals: FloatArray) -> FloatArray:
 
 
 def _bootstrapped(values: FloatArray, draws: int, seed: int) -> FloatArray:
-    """Shares averaged over Dirichlet(1, .., 1) weights of the units (Yao et al., section 3.4)."""
+    """``E share(n d' s)``, d Dirichlet(1, .., 1) weights of the units (Yao et al., section 3.4)."""
     rng = stream(seed, Purpose.COMPARE, 0)
     n = values.shape[0]
     out = np.zeros(values.shape[1])

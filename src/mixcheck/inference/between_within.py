@@ -33,6 +33,9 @@ def between_within_df(
 ) -> FloatArray:
     """Degrees of freedom of each column of a model matrix of full rank, (p,).
 
+    ``m_i - m_{i-1} - p_i`` for the p_i columns that vary between the m_i levels of factor i (or
+    rows), and not between those of a factor outside it; m_0 is zero.
+
     Parameters
     ----------
     X : (n, p)

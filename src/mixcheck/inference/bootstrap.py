@@ -38,6 +38,9 @@ def least_draws(level: float) -> int:
 def percentile_intervals(draws: FloatArray, level: float) -> FloatArray:
     """Percentile intervals, (k, 2): quantiles of the draws, whatever scale they are on.
 
+    Ends are the order statistics of rank ``(R + 1) a`` and ``(R + 1) (1 - a)`` of R draws, with
+    ``a = (1 - level) / 2``, linear between two.
+
     Parameters
     ----------
     draws : (R, k)

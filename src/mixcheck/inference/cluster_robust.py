@@ -81,7 +81,7 @@ class ClusterRobust:
 
     @cached_property
     def covariance(self) -> FloatArray:
-        """Covariance of the coefficients, (p, p)."""
+        """``R sum_g (A_g R' s_g) (A_g R' s_g)' R'`` of the coefficients, (p, p)."""
         adjusted = np.einsum("gab,bc,gc->ga", self.adjustments, self.root.T, self.scores)
         half = self.root @ adjusted.T
         out: FloatArray = half @ half.T

@@ -108,7 +108,7 @@ def _is_contained(X: FloatArray, codes: IntArray, Z: FloatArray) -> BoolArray:
 
 
 def _residuals(X: FloatArray, codes: IntArray, Z: FloatArray) -> FloatArray:
-    """What is left of the columns of X after projection on Z within each level, (n, p)."""
+    """``X - Z_k (Z_k'Z_k)^- Z_k'X_k`` within each level k, (n, p)."""
     m = int(codes.max()) + 1
     if Z.shape[1] == 1:
         z = Z[:, 0]

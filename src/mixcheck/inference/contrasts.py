@@ -128,7 +128,7 @@ def t_pvalues(t: FloatArray, df: FloatArray) -> FloatArray:
 
 
 def t_quantiles(level: object, df: FloatArray) -> FloatArray:
-    """Quantiles of two-sided intervals of a confidence level, as `df`.
+    """``t_{df, (1 + level) / 2}``, quantiles of two-sided intervals of a confidence level.
 
     Raises
     ------

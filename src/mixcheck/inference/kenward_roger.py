@@ -65,7 +65,7 @@ class KenwardRoger:
 
     @cached_property
     def adjusted(self) -> FloatArray:
-        """The covariance of the coefficients, (p, p), with what the estimation of s adds."""
+        """``C + 2 C {sum_ij W_ij (Q_ij - P_i C P_j)} C``: what the estimation of s adds, too."""
         C, W = self.covariance, self.of_variances
         inner = np.einsum("ij,ijab->ab", W, self.Q)
         inner -= np.einsum("ij,iab,bc,jcd->ad", W, self.P, C, self.P)

@@ -95,9 +95,10 @@ class Remainder:
 def cut_hessian(problem: Problem, method: Method, scale: FloatArray, at: Evaluation) -> FloatArray:
     """Hessian of the deviance, (P, P), for one whole gradient a covariance parameter.
 
-    Of D~ by differences; of the remainder by those along each theta. Its second derivatives in two
-    fixed effects are left out: standard errors were right to 5e-5 of themselves, with 600 crossed
-    effects in 20,000 rows and with more of both.
+    ``D'' = D~'' + R''`` with ``R = D - D~``: of D~ by differences along whitened axes, and
+    ``R'' e_j = (R'(psi + h e_j) - R'(psi)) / h`` for each theta_j, symmetrised. Its second
+    derivatives in two fixed effects are left out: standard errors were right to 5e-5 of themselves,
+    with 600 crossed effects in 20,000 rows and with more of both.
 
     Parameters
     ----------

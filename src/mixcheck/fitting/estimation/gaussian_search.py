@@ -435,7 +435,11 @@ def _stencil(search: Search) -> tuple[tuple[float, float], ...]:
 
 
 def _differentiate(search: Search, here: Profile, scale: FloatArray) -> FloatArray:
-    """Hessian by differences of the gradient over pairs of points: the error is h^4, or h^2."""
+    """Hessian ``G S^-1``, symmetrised, by differences along whitened axes, the columns of S.
+
+    ``G_j = sum_k w_k (g(theta + k h S_j) - g(theta - k h S_j)) / h``, whose error is ``h^4`` with
+    two pairs of points and ``h^2`` with one.
+    """
     columns = []
     for direction in scale.T:
         total = np.zeros_like(here.theta)

@@ -57,7 +57,7 @@ def invert_curvature(whitened: FloatArray, scale: FloatArray) -> FloatArray:
 
 
 def invert_axes(values: FloatArray, vectors: FloatArray, scale: FloatArray) -> FloatArray:
-    """The same from eigenvalues c and axes v of the whitened Hessian."""
+    """``2 S V diag(1 / c) V' S'`` of eigenvalues c and axes V of the whitened Hessian, scale S."""
     # D is twice minus the log-likelihood.
     inverse = np.where(values > _FLAT, 2.0 / np.maximum(values, _FLAT), 0.0)
     root = scale @ vectors

@@ -76,7 +76,10 @@ class _Chart:
 
     @cached_property
     def _axes(self) -> tuple[FloatArray, FloatArray]:
-        """The direction d of the function, (P,), and the others N, (P, P - 1)."""
+        """The direction d of the function, (P,), and the others N, (P, P - 1): ``[d N] = S Q``.
+
+        Q is orthogonal with its first column along ``S' grad f``, so that ``N' grad f = 0``.
+        """
         along = self.scale.T @ self.feature.slope(self.origin)
         turn = np.linalg.qr(along[:, None], mode="complete")[0]
         axes = self.scale @ turn
@@ -88,7 +91,7 @@ class _Chart:
         return self.origin.size - 1
 
     def psi(self, z: FloatArray) -> FloatArray | None:
-        """Parameters at coordinates z; None where the function cannot be held."""
+        """``psi_0 + N z + t d`` with t such that ``f(psi) = value``; None where there is none."""
         direction, others = self._axes
         psi = self.origin + others @ z
         for _ in range(_MOST_STEPS):
@@ -110,7 +113,7 @@ class _Chart:
         return _OnChart(at.psi, at.deviance, gradient, at.mode, at.spread, at.penalty, at)
 
     def rate(self, at: Evaluation) -> float:
-        """Derivative of the profile: the multiplier of the constraint."""
+        """Derivative of the profile, the multiplier of the constraint: ``D' d / f' d``."""
         direction, _ = self._axes
         slope = np.float64(self.feature.slope(at.psi) @ direction)
         return float(at.gradient @ direction / slope)
@@ -461,7 +464,7 @@ class _Path:
         return out
 
     def _move(self, psi: FloatArray, value: float) -> FloatArray | None:
-        """Along the gradient in the metric of the information, until the function is there."""
+        """Newton steps ``C f' (value - f) / f' C f'``, C the covariance, until f is there."""
         scale = self.likelihood.scale
         for _ in range(_MOST_STEPS):
             excess = value - self.feature.value(psi)

@@ -309,7 +309,7 @@ def _mean_variance(mode: Mode) -> float:
 
 
 def _em_step(problem: Problem, mode: Mode, theta: FloatArray) -> FloatArray:
-    """Covariances from modes and their variances, as theta."""
+    """One step of EM, ``Lambda (sum_k u_k u_k' + V_kk) Lambda' / m``, V = H^-1, as theta."""
     if all(term.tied for term in problem.terms):
         return theta
     entries = mode.system.factorization.inverse_entries()
@@ -359,7 +359,10 @@ def whiten(problem: Problem, evaluation: Evaluation) -> FloatArray:
 def _whiten_fixed(
     problem: Problem, evaluation: Evaluation, mode: Mode
 ) -> tuple[FloatArray, System]:
-    """The scale of the fixed effects, (n_beta, n_beta), and the system whose information it has."""
+    """``(2 (X'WX - A))^(-1/2)`` of the fixed effects, (n_beta, n_beta), and the system of A.
+
+    A is the information that the random effects take, ``X'W Z Lambda H^-1 Lambda' Z'W X``.
+    """
     second = problem.step_information(mode.point.eta)
     information = _information(problem, second)
     if problem.penalty is not None:

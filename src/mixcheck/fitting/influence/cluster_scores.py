@@ -60,7 +60,10 @@ def of_derivatives(found: GroupDerivatives, positions: IntArray) -> ClusterRobus
 
 
 def _inverse(A: FloatArray) -> FloatArray:
-    """Inverse of a curvature; directions without any, as at a variance of zero, have none."""
+    """``D^-1 (D^-1 A D^-1)^- D^-1``, D the roots of the diagonal of A, ^- after Penrose.
+
+    Directions without curvature, as at a variance of zero, have no variance.
+    """
     sizes = np.sqrt(np.maximum(np.abs(A.diagonal()), 1e-300))
     values, vectors = np.linalg.eigh(A / sizes / sizes[:, None])
     kept = values > _FLAT * max(float(values[-1]), 1e-300)

@@ -111,7 +111,7 @@ class BlockElimination:
         return rhs if self.schur is None else solve_schur(self.latent, self.schur, rhs)
 
     def _back(self, x: list[FloatArray]) -> list[FloatArray]:
-        """Substitution from the Schur complement to the first factor."""
+        """``y_f = L_ff^-T (x_f - sum_{g > f} W_fg y_g)``, from the Schur complement back."""
         latent = self.latent
         for f in range(latent.n_nested - 1, -1, -1):
             for g in range(f + 1, len(x)):

@@ -305,7 +305,7 @@ class Latent:
         return tuple(map(rows_of_levels, self.factors))
 
     def gather(self, effects: Sequence[FloatArray], n_predictors: int) -> list[FloatArray | None]:
-        """Contribution of effects (q, m) per factor to each predictor, (n,) or None for zero."""
+        """``sum_f Z_f b_f`` of effects (q, m) per factor, for each predictor; None for zero."""
         out: list[FloatArray | None] = [None] * n_predictors
         for factor, levels, effect in zip(self.factors, self.level_rows, effects, strict=True):
             if levels is not None:

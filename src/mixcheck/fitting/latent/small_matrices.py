@@ -99,7 +99,7 @@ def join_copies(stack: FloatArray) -> FloatArray:
 
 
 def factor_blocks(a: FloatArray, *, each: bool = False) -> FloatArray | None:
-    """Lower Cholesky factors of a stack (q, q, m); None if some matrix is not positive.
+    """L with ``A_k = L_k L_k'`` of a stack (q, q, m); None if some matrix is not positive.
 
     With `each`, a matrix that is not positive has a factor that is not a number.
     """

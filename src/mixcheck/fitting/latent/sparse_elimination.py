@@ -14,14 +14,14 @@ import numpy as np
 from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.latent.fixed_corner import information_of_corner, root_of_corner
 from mixcheck.fitting.latent.layout import Gram, Latent
+from mixcheck.fitting.latent.one_vector import OneVector, entries_by_pair, flatten
 
 __all__ = ["SparseElimination", "eliminate_sparsely"]
 
 
 @dataclass(frozen=True, eq=False)
-class SparseElimination:
+class SparseElimination(OneVector):
     """``H = L L'`` by rounds of single effects and a dense core; a `Factorization`.
 
     Attributes
@@ -40,6 +40,11 @@ class SparseElimination:
     values: FloatArray
     core: FloatArray
     whole: Latent
+
+    @property
+    def corner(self) -> FloatArray:
+        """L of the core, of which the fixed effects are the last."""
+        return self.core
 
     def log_det(self) -> float:
         """``log det H``."""
@@ -76,9 +81,7 @@ class SparseElimination:
         for r in reversed(self.whole.plan.rounds):
             known = np.bincount(r.owner, self.values[r.beside] * x[r.others], r.effects.size)
             x[r.effects] = (x[r.effects] - known) / self.values[r.diagonal]
-        ends = np.cumsum([factor.q * factor.m for factor in self.latent.factors])
-        parts = np.split(x[: self.latent.size], ends[:-1])
-        return [p.reshape(f.shape) for p, f in zip(parts, self.latent.factors, strict=True)]
+        return self.by_factor(x)
 
     def inverse_entries(self) -> Gram:
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
@@ -99,13 +102,7 @@ class SparseElimination:
             found[r.beside] = beside
             left = np.bincount(r.owner, c * beside, root.size)
             found[r.diagonal] = (1.0 / root - left) / root
-        values, out, start = found[self.whole.plan_places], Gram(), 0
-        for (f, g), pair in self.latent.pairs.items():
-            shape = self.latent.factors[f].q, self.latent.factors[g].q, pair.left.size
-            stop = start + shape[0] * shape[1] * shape[2]
-            out[f, g] = values[start:stop].reshape(shape)
-            start = stop
-        return out
+        return entries_by_pair(self.latent, found[self.whole.plan_places])
 
     def random_part(self) -> SparseElimination:
         """The factors of the system of the random effects alone, fixed effects held."""
@@ -120,28 +117,12 @@ class SparseElimination:
         core = np.asfortranarray(self.core[:size, :size])
         return SparseElimination(latent, values, core, self.whole)
 
-    def fixed_information(self) -> FloatArray:
-        """``U^-T S U^-1``, the information on the fixed effects, (p, p)."""
-        return information_of_corner(self.latent, self.core)
-
-    def fixed_root(self) -> FloatArray:
-        """R with ``R R' = U S^-1 U'``, the covariance of the fixed effects, (p, p)."""
-        return root_of_corner(self.latent, self.core)
-
-    def dependence_slopes(self, entries: Gram) -> dict[int, FloatArray]:
-        """Nothing: levels are independent."""
-        return {}
-
-    def tied_trace(self, f: int, entries: Gram) -> float:
-        """There is no tied factor."""
-        raise ValueError("the levels of every factor of this system are independent")
-
 
 def eliminate_sparsely(latent: Latent, system: Gram) -> SparseElimination | None:
     """Factor H, given on the pairs of levels that meet; None if it is not positive definite."""
     plan = latent.plan
     values = np.zeros(plan.start + plan.core.size**2)
-    values[latent.plan_places] = np.concatenate([system[key].ravel() for key in latent.pairs])
+    values[latent.plan_places] = flatten(latent, system)
     for r in plan.rounds:
         diagonal = values[r.diagonal]
         if not diagonal.min() > 0.0:

@@ -194,7 +194,7 @@ def merge_copies(
 
 
 def sum_copies(parts: Sequence[FloatArray], copies: int) -> FloatArray:
-    """Sums over all entries of each copy, (c,), of arrays (.., c m)."""
+    """``sum_ij x_ijc`` over all entries of each copy c, (c,), of arrays (.., c m)."""
     out = np.zeros(copies)
     for part in parts:
         for row in part.reshape(-1, copies, part.shape[-1] // copies):

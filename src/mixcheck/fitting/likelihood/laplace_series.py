@@ -103,7 +103,7 @@ def _standardised_design(problem: Problem, mode: Mode) -> sparse.csr_array:
 
 
 def _fourth(problem: Problem, mode: Mode, deviations: FloatArray) -> FloatArray:
-    """Fourth derivative of the log density of each row, (n,), by differences of the third."""
+    """``l''''`` of each row, (n,): ``sum_k w_k l'''(eta + k h) / h``, h a share of a deviation."""
     step = _STEP * np.maximum(deviations, np.finfo(np.float64).tiny ** 0.25)
     total = np.zeros(problem.n)
     for shift, factor in _POINTS:

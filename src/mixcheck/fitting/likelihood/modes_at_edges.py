@@ -34,7 +34,7 @@ class _Fenced(Problem):
     barrier: float = 0.0
 
     def derivatives(self, eta: Sequence[FloatArray], order: int) -> Derivatives:
-        """Log density and derivatives of each row, with its barriers."""
+        """``l + mu log |eta - e|`` over the edges e of the domain, with derivatives."""
         d = super().derivatives(eta, order)
         value, first = d.value.copy(), d.first[0].copy()
         second, third = dict(d.second), dict(d.third)

@@ -95,7 +95,7 @@ class Levels:
 
     @cached_property
     def answer(self) -> _Answer:
-        """The response of all levels to Lambda and S."""
+        """``(I + G S)^-1 X`` and ``sum log det(I + G S)`` of all levels, from Lambda and S."""
         if self.q == 1:
             return _answer_one(self.sides)
         if self.q == 2:

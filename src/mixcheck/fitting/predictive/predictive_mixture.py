@@ -49,7 +49,7 @@ class PredictiveMixture:
     parts: tuple[tuple[float, Distribution], ...]
 
     def moments(self) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of each response, (n,) each."""
+        """``m = sum_j w_j m_j`` and ``sum_j w_j (v_j + (m_j - m)^2)`` of each response."""
         means = [(weight, part.mean()) for weight, part in self.parts]
         mean = sum((weight * m for weight, m in means), np.zeros(self._n))
         spread = (

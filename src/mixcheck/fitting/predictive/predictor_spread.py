@@ -56,7 +56,7 @@ class PredictorSpread:
     given: FloatArray
 
     def covariance(self, of_estimates: FloatArray) -> FloatArray:
-        """Covariances of the predictors of each row, (k, k, n).
+        """Covariances of the predictors of each row, `given` and ``J C J'``, (k, k, n).
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ def _move_random(
     unit: float,
     parts: Sequence[Predictor],
 ) -> FloatArray:
-    """Derivative of the random part of each predictor in one parameter, the modes following."""
+    """``d (Z b) / d psi_j``, the modes following: ``(Z(b + h b') - Z(b - h b')) / 2 h``."""
     direction = np.zeros(psi.size)
     direction[j] = unit
     moved = differentiate_effects(problem, mode, psi, direction)

@@ -17,7 +17,7 @@ _DOUBLINGS = 60
 def count_quantile(
     cdf: Callable[[FloatArray], FloatArray], n: int, size: FloatArray | None, p: float
 ) -> FloatArray:
-    """Smallest whole number whose distribution function reaches p, (n,).
+    """``min {k: F(k) >= p}`` over whole numbers, (n,).
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ def average(
 
 
 def _normal_rule(link: Link, spread: float) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights for a standard normal variable times a standard deviation."""
+    """Nodes z_j and weights w_j for ``E f(s Z) = sum_j w_j f(s z_j)``, Z standard normal."""
     if spread <= _NARROW or link.name in ("identity", "sqrt", "inverse"):
         # Exact for polynomials, however wide.
         nodes, weights = hermegauss(_NODES)

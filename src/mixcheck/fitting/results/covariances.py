@@ -84,7 +84,7 @@ def _products(term: Term, theta: FloatArray) -> FloatArray:
 
 
 def _slopes(term: Term, theta: FloatArray) -> FloatArray:
-    """Derivatives of the covariance matrix, (q, q, n_theta)."""
+    """``d Sigma / d theta_j`` with ``Sigma = Lambda Lambda'``, (q, q, n_theta), by differences."""
     steps = _STEP * np.eye(theta.size)
     return np.stack(
         [
@@ -136,7 +136,7 @@ def describe_parameters(
 
 
 def _differentiate(function: Callable[[FloatArray], FloatArray], theta: FloatArray) -> FloatArray:
-    """Central differences, (k, n_theta)."""
+    """``(f(theta + h_j e_j) - f(theta - h_j e_j)) / 2 h_j``, (k, n_theta)."""
     steps = _RELATIVE * np.maximum(np.abs(theta), _RELATIVE)
     return np.stack(
         [

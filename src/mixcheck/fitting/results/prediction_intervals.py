@@ -155,7 +155,10 @@ def _through_predictor(
 def gradient(
     fit: Estimates, rows: PredictedRows, spread: PredictorSpread, rates: Rates
 ) -> FloatArray:
-    """Derivatives of a quantity in all parameters, (n, P), from those in its predictors."""
+    """``dq/dpsi = sum_k dq/deta_k deta_k/dpsi + dq/dv dv/dpsi`` of a quantity q, (n, P).
+
+    v are the variances of the random parts that it is averaged over.
+    """
     J: FloatArray = np.einsum("kn,knp->np", rates.in_predictor, spread.slopes)
     for part, rate in zip(rows.parts, rates.in_variance, strict=True):
         if part.name in rows.variances:
@@ -186,7 +189,7 @@ def _delta_errors(
 def _on_working_scale(
     working: Working, values: FloatArray, error: FloatArray, z: float
 ) -> FloatArray:
-    """Ends that are symmetric on the working scale, (n, 2)."""
+    """``g(x -+ z s / |g'(x)|)`` of values ``g(x)`` with standard errors s, (n, 2)."""
     place = working.there(values)
     inside = np.isfinite(place)
     slope = np.abs(working.slope(np.where(inside, place, 0.0)))

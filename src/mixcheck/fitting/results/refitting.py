@@ -291,7 +291,7 @@ class Refitting(Estimates):
 
     @cached_property
     def _root(self) -> FloatArray:
-        """Scale for a refit: whitens the deviance at this optimum."""
+        """S with ``S' D'' S = I``, which whitens the deviance at this optimum, (P, P)."""
         whitened = self.optimum.whitened_hessian()
         if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
             # The covariance itself may be singular to rounding where columns are far from zero.

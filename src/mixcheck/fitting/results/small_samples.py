@@ -344,7 +344,7 @@ class SmallSamples:
 
 
 def regular(covariance: FloatArray) -> FloatArray:
-    """A covariance with a little more on its diagonal, where parameters are on the boundary."""
+    """``C + 1e-8 diag(C)``, next to zero 1e-8 of the largest: regular on the boundary, too."""
     sizes = covariance.diagonal()
     least = 1e-8 * float(sizes.max())
     out: FloatArray = covariance + np.diag(np.maximum(1e-8 * sizes, least * (sizes <= least)))
