@@ -136,7 +136,7 @@ def find_end(
 
 
 def _between(inner: Root, outer: Root, at: Root, quantile: float) -> float:
-    """Newton's ``v + (q - zeta) / zeta'`` in the bracket, else the chord's, else the middle."""
+    """Newton's ``v + (q - zeta) / zeta'`` in the bracket, else the chord's, else its middle."""
     low, high = sorted((inner.value, outer.value))
     margin = 0.01 * (high - low)
     candidates = []
