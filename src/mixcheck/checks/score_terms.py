@@ -154,7 +154,7 @@ class InflationScores(RowScores):
         return RowScores.taken(self, data_view) / unit
 
     def _spread(self, data_view: DataView) -> tuple[FloatArray, float]:
-        """``(1{y_i = 0} - p_i) / max(p_i, 0.02)``, (n,), and how much more they vary than expected."""
+        """``(1{y_i = 0} - p_i) / max(p_i, 0.02)``, (n,), and by how much too much they vary."""
         assert data_view.mode_probability is not None
         p = data_view.mode_probability(0.0)
         base = np.maximum(p, SMALLEST_SHARE)
