@@ -32,6 +32,9 @@ __all__ = [
     "whiten_tangents",
 ]
 
+# Numbers that are solved for at a time: more would be fetched from memory again and again.
+_IN_CACHE = 200_000
+
 
 def add_effects(latent: Latent, effects: Sequence[FloatArray], rows: Sequence[FloatArray]) -> None:
     """Add the contribution of effects, (q, P, m) a factor, to each predictor, (P, n)."""
@@ -161,9 +164,17 @@ def _solve_rows(
 
 
 def _solve_stack(lower: FloatArray, b: FloatArray) -> FloatArray:
-    """``L^-1 B`` for stacks L (q, q, m) and B (q, r, P, m)."""
+    """``L^-1 B`` for stacks L (q, q, m) and B (q, r, P, m), a few directions at a time."""
     q, r, count, m = b.shape
-    return solve_lower(lower, b.reshape(q, r * count, m)).reshape(b.shape)
+    step = max(1, _IN_CACHE // max(q * r * m, 1))
+    if step >= count:
+        return solve_lower(lower, b.reshape(q, r * count, m)).reshape(b.shape)
+    out = np.empty(b.shape)
+    for first in range(0, count, step):
+        part = b[:, :, first : first + step]
+        solved = solve_lower(lower, part.reshape(q, -1, m))
+        out[:, :, first : first + step] = solved.reshape(part.shape)
+    return out
 
 
 def _sum_stack(sums: Summation, stack: FloatArray) -> FloatArray:
