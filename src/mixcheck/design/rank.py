@@ -6,9 +6,11 @@ import math
 from typing import Final
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.design.sparse_columns import sparse_columns
 
 __all__ = ["deviates", "independent_columns"]
 
@@ -27,8 +29,10 @@ def independent_columns(X: FloatArray) -> BoolArray:
         return np.ones(0, dtype=np.bool_)
     if X.shape[1] > X.shape[0]:
         return _by_projection(X)
+    known = sparse_columns(X)
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = X.T @ X
+        product = known.T @ known
+    gram = product.toarray() if sparse.issparse(product) else product
     squares = gram.diagonal()
     if all(0.0 < square < math.inf for square in squares.tolist()):
         if X.shape[1] == 1:

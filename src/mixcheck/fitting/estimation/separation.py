@@ -25,6 +25,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.rank import independent_columns
+from mixcheck.design.sparse_columns import sparse_columns
 from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.trial_values import binary_exponents
 
@@ -160,7 +161,8 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
     weight = np.abs(score)
     inside = counted & ~ends
     weight[inside] = 1.0
-    gram = weighted_square(X, weight)
+    known = sparse_columns(X)
+    gram = weighted_square(known, weight)
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     try:
         lower = np.linalg.cholesky(gram / np.outer(scale, scale))
@@ -168,8 +170,8 @@ def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: Floa
         return False
     if np.diag(lower).min() < _CERTAIN_RANK:
         return False
-    step = np.linalg.solve(lower.T, np.linalg.solve(lower, (X.T @ score) / scale)) / scale
-    return bool(np.abs(X @ step)[ends].max(initial=0.0) < _CERTAIN)
+    step = np.linalg.solve(lower.T, np.linalg.solve(lower, (known.T @ score) / scale)) / scale
+    return bool(np.abs(known @ step)[ends].max(initial=0.0) < _CERTAIN)
 
 
 def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:

@@ -79,7 +79,7 @@ def _information(problem: Problem, second: Mapping[tuple[int, int], FloatArray])
     for (a, b), weight in second.items():
         one, other = problem.beta_slices[a], problem.beta_slices[b]
         if a == b:
-            out[one, one] = weighted_square(problem.X[a], weight)
+            out[one, one] = weighted_square(problem.matrices[a], weight)
         else:
             out[one, other] = (problem.X[a] * weight[:, None]).T @ problem.X[b]
             out[other, one] = out[one, other].T
@@ -96,9 +96,9 @@ def _start_predictors(problem: Problem) -> list[FloatArray]:
 def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     """Fixed effects closest to given predictors, ``(X'X)^-1 X'(eta - offset)``, (n_beta,)."""
     beta = np.zeros(problem.n_beta)
-    parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
+    parts = zip(problem.matrices, problem.offsets, problem.beta_slices, etas, strict=True)
     for X, offset, where, eta in parts:
-        step = _newton_step(X.T @ X, X.T @ (eta - offset))
+        step = _newton_step(weighted_square(X, np.ones(problem.n)), X.T @ (eta - offset))
         if step is not None:
             beta[where] = step
     return beta
@@ -163,7 +163,7 @@ def _score(problem: Problem, beta: FloatArray) -> tuple[float, list[FloatArray],
 
 def _gradient(problem: Problem, d: Derivatives) -> FloatArray:
     """``X_k' l_k`` for each predictor k, one after another."""
-    return np.concatenate([x.T @ first for x, first in zip(problem.X, d.first, strict=True)])
+    return np.concatenate([x.T @ first for x, first in zip(problem.matrices, d.first, strict=True)])
 
 
 def _newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | None:
@@ -266,8 +266,7 @@ def _conditional(problem: Problem, beta: FloatArray, theta: FloatArray, bend: fl
 def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
     """R, (p, p), with ``R R' = (X'WX)^-1``: of the mean's fixed effects without random ones."""
     weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
-    X = problem.X[0]
-    return _inverse_root(weighted_square(X, weight))
+    return _inverse_root(weighted_square(problem.matrices[0], weight))
 
 
 def improve_start(problem: Problem, objective: Objective, psi: FloatArray) -> Evaluation:

@@ -105,7 +105,7 @@ def pull_back(
     """
     adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     rows, roots = pull_through(problem, mode, adjoint, gram, entries, direct)
-    betas = [x.T @ row for x, row in zip(problem.X, rows, strict=True)]
+    betas = [x.T @ row for x, row in zip(problem.matrices, rows, strict=True)]
     if not roots:
         return np.concatenate(betas)
     for f, slope in direct.slopes.items():

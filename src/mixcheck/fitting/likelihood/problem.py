@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.sparse_columns import Matrix, sparse_columns
 from mixcheck.errors import OptionError
 from mixcheck.families.family import Derivatives, Family
 from mixcheck.families.responses import Observed, SupportError
@@ -205,9 +206,14 @@ class Problem:
         weights = _residual_weights(self.weights, self.offsets[1])
         return multiply_design(self.X[0], self.latent, places, weights)
 
+    @cached_property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """X of each predictor, to be multiplied: sparse where nearly all of it is zero."""
+        return tuple(map(sparse_columns, self.X))
+
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
         """``offset_k + X_k beta_k``: each predictor with the random effects at zero, (n,)."""
-        parts = zip(self.offsets, self.X, self.beta_slices, strict=True)
+        parts = zip(self.offsets, self.matrices, self.beta_slices, strict=True)
         return [offset + x @ psi[where] for offset, x, where in parts]
 
     def derivatives(self, eta: Sequence[FloatArray], order: int) -> Derivatives:
