@@ -57,65 +57,71 @@ def as_model(fit: Ported, *, of: Literal["response", "link"] = "response") -> An
             "as_model needs a fit that predicts, such as the result of mixcheck.glmm(..); found "
             f"{shown(fit)}"
         )
+    pl, abstract, vault = _import()
+    columns = port.prediction_columns(of)
+    levels = {name: _levels(port.frame[name]) for name, has in columns.items() if has}
+    # It takes the name of a response, which predictions do not use.
+    response = "response" if "response" not in columns else "response of the fit"
+    table = {response: np.zeros(len(port.frame))}
+    for name in columns:
+        own = port.frame[name]
+        texts = own.astype(str).tolist()
+        known = pl.Enum([*levels[name]]) if name in levels else None
+        table[name] = own.to_numpy() if known is None else pl.Series(texts, dtype=known)
+    params = fit.params  # type: ignore[attr-defined]
+    quoted = " + ".join(f"`{name}`" for name in columns) or "1"
+    held = vault(
+        coef=params.to_numpy(),
+        coefnames=np.array(params.index),
+        formula=f"`{response}` ~ {quoted}",
+        modeldata=pl.DataFrame(table),
+        package="mixcheck",
+        variable_names=[response, *columns],
+    )
+    kind = type("ModelMixcheck", (_Methods, abstract), {"levels": levels, "of": of})
+    return kind(fit, held)
+
+
+def _import() -> tuple[Any, Any, Any]:
+    """Polars, and the classes of a model and of what it holds."""
     try:
-        import polars as pl
+        import polars
         from marginaleffects.classes import ModelAbstract, ModelVault
     except ImportError as error:
         raise OptionError(
             f"{error.name} is not installed: pip install marginaleffects, or take mixcheck.slopes, "
             "mixcheck.comparisons and mixcheck.emmeans"
         ) from error
+    return polars, ModelAbstract, ModelVault
 
-    class Model(ModelAbstract):  # type: ignore[misc]
-        """What marginaleffects asks of a model."""
 
-        def get_exog(self, newdata: Any) -> Any:
-            """New rows as they are: the formula is read by the fit."""
-            return newdata
+class _Methods:
+    """What marginaleffects asks of a model beside what it holds."""
 
-        def get_vcov(self, vcov: object = True) -> Any:
-            """Covariance of the coefficients, (p, p)."""
-            if not isinstance(vcov, bool):
-                raise OptionError(f"vcov={shown(vcov)} must be True, False or a matrix")
-            return self.model.cov_params().to_numpy() if vcov else None
+    levels: dict[str, dict[str, Any]]
+    of: str
+    model: Any
 
-        def get_predict(self, params: Any, newdata: Any) -> Any:
-            """Predictions of new rows at some coefficients, by number of the row."""
-            rows = newdata.to_pandas()
-            for name, own in levels.items():
-                rows[name] = rows[name].astype(str).map(own)
-            found = self.model.predict(
-                rows, params=np.asarray(params), random_effects="zero", scale=of
-            )
-            number = np.arange(len(rows), dtype=np.int32)
-            return pl.DataFrame({"rowid": number, "estimate": found.to_numpy()})
+    def get_exog(self, newdata: Any) -> Any:
+        """New rows as they are: the formula is read by the fit."""
+        return newdata
 
-    columns = port.prediction_columns(of)
-    levels = {name: _levels(port.frame[name]) for name, has in columns.items() if has}
-    # It takes the name of a response, which predictions do not use.
-    response = "response" if "response" not in columns else "response of the fit"
-    table = pl.DataFrame(
-        {
-            response: np.zeros(len(port.frame)),
-            **{
-                name: pl.Series(port.frame[name].astype(str).tolist(), dtype=pl.Enum([*own]))
-                if (own := levels.get(name)) is not None
-                else port.frame[name].to_numpy()
-                for name in columns
-            },
-        }
-    )
-    params = fit.params  # type: ignore[attr-defined]
-    quoted = " + ".join(f"`{name}`" for name in columns) or "1"
-    vault = ModelVault(
-        coef=params.to_numpy(),
-        coefnames=np.array(params.index),
-        formula=f"`{response}` ~ {quoted}",
-        modeldata=table,
-        package="mixcheck",
-        variable_names=[response, *columns],
-    )
-    return Model(fit, vault)
+    def get_vcov(self, vcov: object = True) -> Any:
+        """Covariance of the coefficients, (p, p)."""
+        if not isinstance(vcov, bool):
+            raise OptionError(f"vcov={shown(vcov)} must be True, False or a matrix")
+        return self.model.cov_params().to_numpy() if vcov else None
+
+    def get_predict(self, params: Any, newdata: Any) -> Any:
+        """Predictions of new rows at some coefficients, by number of the row."""
+        rows = newdata.to_pandas()
+        for name, own in self.levels.items():
+            rows[name] = rows[name].astype(str).map(own)
+        found = self.model.predict(
+            rows, params=np.asarray(params), random_effects="zero", scale=self.of
+        )
+        number = np.arange(len(rows), dtype=np.int32)
+        return type(newdata)({"rowid": number, "estimate": found.to_numpy()})
 
 
 def _levels(column: pd.Series[Any]) -> dict[str, Any]:
