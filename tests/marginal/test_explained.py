@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import polygamma
+from scipy.special import expit, polygamma
 
 import mixcheck as mc
-from mixcheck.errors import OptionError
+from mixcheck.errors import OptionError, SeparationWarning
 
 KNOWN = json.loads((Path(__file__).parents[1] / "data" / "r_squared.json").read_text())
 # Optima of lme4 are known to six digits.
@@ -135,6 +135,50 @@ def test_wrong_calls(sleepstudy: mc.GLMM) -> None:
     with pytest.raises(OptionError, match="no ICC"):
         mc.icc(flat)
     salamanders = mc.datasets.load("Salamanders")
-    inflated = mc.glmm("count ~ mined + (1 | site)", salamanders, family="poisson", zi="~ 1")
-    with pytest.raises(OptionError, match="zero part"):
-        mc.r2(inflated)
+    hurdle = mc.glmm(
+        "count ~ mined + (1 | site)", salamanders, family="truncated_poisson", zi="~ 1"
+    )
+    with pytest.raises(OptionError, match="counts above a hurdle are truncated"):
+        mc.r2(hurdle)
+
+
+def test_zero_inflation_is_variance_of_the_response() -> None:
+    """With inflation p and conditional mean m, e is ``log(1 + (1 + p m) / ((1 - p) m))``."""
+    data = mc.datasets.load("Salamanders")
+    fit = mc.glmm("count ~ mined + (1 | site)", data, family="poisson", zi="~ mined")
+    null = mc.glmm("count ~ 1 + (1 | site)", data, family="poisson", zi="~ mined")
+    mean = np.exp(null.params["Intercept"] + 0.5 * null.variance_components["variance"].iloc[0])
+    zi = (
+        fit.params["zi: Intercept"] + fit.params["zi: mined[T.no]"] * (data["mined"] == "no").mean()
+    )
+    p = expit(zi)
+    ratio = (1.0 + p * mean) / ((1.0 - p) * mean)
+    eta = fit.predict(part="conditional", scale="link", random_effects="zero")
+    assert abs(np.corrcoef(eta, no)[0, 1]) == pytest.approx(1.0)
+    f, g = eta.var(ddof=1), fit.variance_components["variance"].iloc[0]
+    for approximation, e in (("lognormal", np.log1p(ratio)), ("delta", ratio)):
+        found = mc.r2(fit, approximation=approximation)  # type: ignore[arg-type]
+        assert found.mean == pytest.approx(mean, rel=1e-6)
+        assert found.marginal == pytest.approx(f / (f + g + e), rel=1e-6)
+        assert found.conditional == pytest.approx((f + g) / (f + g + e), rel=1e-6)
+
+
+def test_without_zeros_it_is_that_of_the_rest() -> None:
+    """An inflation that all but vanishes leaves the R2 of the model without it."""
+    rng = np.random.default_rng(4)
+    g, x = np.repeat(np.arange(20), 10), rng.standard_normal(200)
+    y = rng.poisson(np.exp(1.5 + 0.4 * x + 0.5 * rng.standard_normal(20)[g]))
+    table = pd.DataFrame({"g": g, "x": x, "y": y})
+    plain = mc.glmm("y ~ x + (1 | g)", table, family="poisson")
+    with pytest.warns(SeparationWarning):
+        inflated = mc.glmm("y ~ x + (1 | g)", table, family="poisson", zi="~ 1")
+    assert mc.r2(inflated).marginal == pytest.approx(mc.r2(plain).marginal, abs=1e-4)
+
+
+def test_trials_with_a_zero_part_have_no_latent_variance() -> None:
+    """The theoretical variance of the logit knows no zeros."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial", zi="~ 1")
+    assert mc.r2(fit).approximation == "delta"
+    with pytest.raises(OptionError, match="theoretical"):
+        mc.r2(fit, approximation="theoretical")

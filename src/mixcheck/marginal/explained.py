@@ -110,7 +110,8 @@ def r2(
     approximation : {"residual", "theoretical", "delta", "lognormal", "trigamma"}, optional
         Variance of one response on the scale of the linear predictor. By default the residual one
         of a linear model, the theoretical one of a logit, probit or complementary log-log link,
-        the lognormal one of another family with the log link, and the delta method otherwise.
+        the lognormal one of another family with the log link, and the delta method otherwise,
+        also for these links with a zero part.
     mean : {"null", "fitted"}
         Mean of the response at which it is: of the model without fixed effects, or of the model,
         averaged over the random effects and the rows.
@@ -146,6 +147,11 @@ def r2(
     ``f / (f + g + e)`` and conditional R2 ``(f + g) / (f + g + e)``. With a response of mean m and
     variance v, e is ``v (d eta / d m)^2`` by the delta method, ``log(1 + v / m^2)`` and
     ``trigamma(m^2 / v)`` for the log link.
+
+    With a zero part the predictor is that of the mean without it, and m and v are those of the
+    response with its zeros, at the mean predictor of the zero part: effects of the zero part and
+    its zeros are variance of one response, and no share of the effects. Such an R2 is that of the
+    other part of the model.
 
     References
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +12,7 @@ from scipy.special import polygamma
 from mixcheck.arguments.options import listed, require_choice
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import OptionError
+from mixcheck.families import Family
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.prediction import random_variance
@@ -69,20 +71,19 @@ def _observation(
         variance = fit.problem.to_design(family.variance(tuple(eta), None))
         return np.nan, {"residual": float(np.average(variance, weights=weights))}
     out: dict[Approximation, float] = {}
-    if (family.takes_trials or family.categories) and family.link.name in _LATENT:
+    zeros = "zi" in family.predictors
+    # The latent variance is that of successes, and knows no further zeros.
+    if (family.takes_trials or family.categories) and family.link.name in _LATENT and not zeros:
         out["theoretical"] = float(_LATENT[family.link.name])
     if family.categories:
         return np.nan, out
-    if "zi" in family.predictors:
-        raise OptionError(
-            "a model with a zero part has two linear predictors, and its variance is not divided "
-            "on one of them; fit the model without zi="
-        )
     at = _mean(fit, mean, weights)
     eta = [
         fit.problem.fixed(fit.optimum.psi)[k].mean(keepdims=True) for k in range(len(fit.problem.X))
     ]
     eta[0] = family.link.link(np.array([at]))
+    if zeros:
+        _require_mean_of_link(family, eta)
     quantity = quantity_of(family, "response")
     slope = float(differentiate(quantity, eta, {}).in_predictor[0][0])
     spread = float(family.variance(tuple(eta), None)[0])
@@ -95,6 +96,17 @@ def _observation(
     return at, out
 
 
+def _require_mean_of_link(family: Family, eta: Sequence[FloatArray]) -> None:
+    """Refuse a hurdle of truncated counts, whose mean above zero is not that of its predictor."""
+    mean = family.link.inverse(eta[0])
+    if not np.allclose(quantity_of(family, "conditional").value(tuple(eta)), mean, rtol=1e-6):
+        raise OptionError(
+            "the counts above a hurdle are truncated, so that their mean is not that of the linear "
+            "predictor, and the variance is not divided on it; take zero inflation, such as "
+            'family="poisson" with zi=, or leave R2 out'
+        )
+
+
 def _mean(fit: Estimates, mean: MeanOf, weights: FloatArray) -> float:
     """Mean of the response, averaged over the random effects and over the rows."""
     problem, psi = fit.problem, fit.optimum.psi
@@ -105,7 +117,9 @@ def _mean(fit: Estimates, mean: MeanOf, weights: FloatArray) -> float:
     names = [block.name for block in fit.design.predictor("mean").random]
     theta = np.concatenate([np.zeros(fit.problem.n_beta), psi[problem.n_beta :]])
     variances = {"mean": _variance_of(fit, theta, names)} if names else {}
-    values = average(quantity_of(fit.family, "response"), eta, variances)
+    # With a zero part the mean of the rest, which the predictor is of.
+    part = "conditional" if "zi" in fit.family.predictors else "response"
+    values = average(quantity_of(fit.family, part), eta, variances)
     return float(np.average(values, weights=weights))
 
 
