@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_poisson_and_bernoulli_values(name):
     llf, derivative, onestep, exact = TABLE[name]
     fit = fitted(name)
     assert port_of(fit).conditional_llf == pytest.approx(llf, abs=1e-6)
-    assert at_modes(mc.caic(fit)) == pytest.approx(derivative, abs=PRINTED)
+    assert at_modes(mc.caic(fit, method="analytic")) == pytest.approx(derivative, abs=PRINTED)
     assert at_modes(mc.caic(fit, method="one-step")) == pytest.approx(onestep, abs=PRINTED)
     found = mc.caic(fit, method="refit")
     assert at_modes(found) == pytest.approx(exact, abs=EXACT)
@@ -147,7 +148,7 @@ def test_terms_sum_to_the_whole(name, method):
 def test_trace_of_the_joint_hat_matrix():
     """Fixed and random terms at known variances: 87.82984 and 23.55350."""
     for name, trace in (("brood", 87.82984), ("bacteria", 23.55350)):
-        parts = mc.caic(fitted(name)).by_term
+        parts = mc.caic(fitted(name), method="analytic").by_term
         added = ("variance parameters", SPREAD)
         held = [value for key, value in parts.items() if key not in added]
         assert sum(held) == pytest.approx(trace, abs=PRINTED)
@@ -264,7 +265,8 @@ def test_a_dispersion_near_its_limit(family):
     """
     left = "y / m" if family == "betabinomial" else "y"
     fit = mc.glmm(f"{left} ~ x + (1 | g)", near_the_limit(family), family=family)
-    derivative, onestep = mc.caic(fit).df, mc.caic(fit, method="one-step").df
+    methods = ("analytic", "one-step")
+    derivative, onestep = (mc.caic(fit, method=method).df for method in methods)  # type: ignore[arg-type]
     assert 20.0 < derivative < 29.0
     assert onestep == pytest.approx(derivative, abs=1.0)
 
@@ -354,7 +356,7 @@ def test_a_dispersion_with_random_effects():
     z = rng.normal(size=14)[g] + rng.normal(size=112) * np.exp(0.5 * rng.normal(size=14))[g]
     table = pd.DataFrame({"g": g, "z": z})
     fit = mc.glmm("z ~ 1 + (1 | g)", table, dispersion="~ 1 + (1 | g)")
-    found = mc.caic(fit)
+    found = mc.caic(fit, method="analytic")
     assert set(found.by_term) == {
         "fixed effects",
         "(1 | g)",
@@ -363,10 +365,31 @@ def test_a_dispersion_with_random_effects():
         "dispersion",
     }
     # In groups of eight the truth is 35, derivatives give 26 on average and single steps 31.
-    onestep = mc.caic(fit, method="one-step")
+    onestep = mc.caic(fit)
+    assert onestep.method == "one-step"
     assert onestep.by_term["finite change"] > 0.0
     assert sum(onestep.by_term.values()) == pytest.approx(onestep.df)
     assert found.df < onestep.df < 1.5 * found.df
+
+
+def test_the_method_by_default():
+    """Steps for successes of nested groups; derivatives for counts, and where factors cross."""
+    rng = np.random.default_rng(3)
+    table = small().assign(k=lambda t: (t["y"] > 2).astype(float), h=np.tile(np.arange(3), 10))
+    for response, family, random, method in (
+        ("k", "binomial", "(1 | g)", "one-step"),
+        ("k", "binomial", "(1 | g) + (1 | h)", "analytic"),
+        ("y", "poisson", "(1 | g)", "analytic"),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mc.BoundaryWarning)
+            fit = mc.glmm(f"{response} ~ x + {random}", table, family=family)
+        found = mc.caic(fit)
+        assert found.method == method
+        assert found.df == mc.caic(fit, method=method).df
+    g = np.repeat(np.arange(4), 2000)
+    large = pd.DataFrame({"g": g, "k": (rng.random(g.size) < 0.3 + 0.1 * g).astype(float)})
+    assert mc.caic(mc.glmm("k ~ 1 + (1 | g)", large, family="binomial")).method == "analytic"
 
 
 def test_parallel_refits_and_progress():
@@ -415,7 +438,7 @@ def truth(family: mc.families.Family, intercept: float, draws: int) -> np.ndarra
         y = family.sample((eta,), None, rng)
         fit = mc.glmm("y ~ 1 + (1 | g)", pd.DataFrame({"g": g, "y": y}), family=family)
         excess = (y - family.mean((eta,))) @ (fit.predict(scale="link").to_numpy() - eta)
-        out.append([excess, mc.caic(fit).df, mc.caic(fit, method="one-step").df])
+        out.append([excess, *(mc.caic(fit, method=m).df for m in ("analytic", "one-step"))])
     return np.array(out)
 
 

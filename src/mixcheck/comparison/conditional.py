@@ -90,7 +90,7 @@ def _page(result: ConditionalAIC) -> Document:
 def caic(
     model: ConditionalLikelihood | Ported,
     *,
-    method: PerturbationMethod = "analytic",
+    method: PerturbationMethod | None = None,
     n_jobs: int | None = None,
     progress: Progress = None,
 ) -> ConditionalAIC:
@@ -115,10 +115,13 @@ def caic(
     ----------
     model : ConditionalLikelihood
         Such as the result of `mixcheck.glmm`.
-    method : {"analytic", "one-step", "refit"}
+    method : {"analytic", "one-step", "refit"}, optional
         How the fit is followed when a response changes. ``"analytic"``: by derivatives of the
         estimates in the responses, without refits (some milliseconds); ``"one-step"``: by one
-        step of each refit, the random effects found anew; ``"refit"``: by a refit for each row.
+        step of each refit, the random effects found anew; ``"refit"``: by a refit for each row. By
+        default single steps for successes in trials (0/1 responses among them) and for models with
+        random effects beside the mean, where no grouping factors cross and groups are not very
+        large, and derivatives otherwise.
     n_jobs : int, optional
         For the refits, as in joblib; None leaves it to ``joblib.parallel_config``.
     progress : bool or callable, optional
@@ -156,8 +159,8 @@ def caic(
       of 7 to 27, most at a standard deviation of 0.3 (0.5 and 0.6 too small). Derivatives are
       right there, and too large where groups differ much: by 0.7 and 0.9 of 19 at a standard
       deviation of 1 in groups of 5, by 1.8 and 2.2 of 24 at 1.5, by 4.4 and 4.1 of 25 at 2.5.
-      Write ``method="one-step"`` there. Efron's own estimate, without the term
-      ``"spread of the random effects"``, is too large by 1 to 3 in the same designs.
+      Efron's own estimate, without the term ``"spread of the random effects"``, is too large by 1
+      to 3 in the same designs.
     - Zero-inflated counts: both are too large (single steps by 1.3 of 17, derivatives by 1.9).
     - A dispersion with random effects: derivatives are too small (26 of 35 in groups of 8).
 
@@ -182,15 +185,16 @@ def caic(
             "caic needs a fitted model with a likelihood given its random effects, such as the "
             f"result of mixcheck.glmm(..); found {type(model).__name__}"
         )
-    method = cast(
-        PerturbationMethod, require_choice("method", method, PERTURBATION_METHODS, former=_FORMER)
-    )
+    chosen = port.usual_perturbation
+    if method is not None:
+        asked = require_choice("method", method, PERTURBATION_METHODS, former=_FORMER)
+        chosen = cast(PerturbationMethod, asked)
     require_workers(n_jobs)
     require_progress(progress)
     llf = port.conditional_llf
     if not math.isfinite(llf):
         raise ComparisonError(f"the conditional log-likelihood is {llf}; fit the model again")
-    refits = port.perturb(method)
+    refits = port.perturb(chosen)
     numbers = range(refits.size)
     if isinstance(refits, BatchPerturbations):
         results = map_batches(
@@ -215,7 +219,7 @@ def caic(
         df=optimism.total,
         conditional_llf=llf,
         by_term=optimism.by_term,
-        method=method,
+        method=chosen,
         contributions=_contributions(port, optimism.total),
         notes=(*optimism.notes, *_convergence_notes(port)),
     )

@@ -93,6 +93,11 @@ class ConditionalLikelihood(Protocol):
         """Parts of `conditional_llf`: each row's log density, times its weight, (n,)."""
         ...
 
+    @property
+    def usual_perturbation(self) -> PerturbationMethod:
+        """The cheapest of the methods that is known to be right for such a model."""
+        ...
+
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
         ...

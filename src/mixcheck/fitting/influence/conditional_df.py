@@ -24,10 +24,13 @@ from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import Optimism, PerturbationMethod, Perturbations
 
-__all__ = ["Settled", "perturb"]
+__all__ = ["Settled", "perturb", "usual_method"]
 
 
 _FINITE = "finite sample"
+# Single steps find the modes of the group of each row again: so many rows in all take some tenths
+# of a second.
+_MOST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,21 @@ class Settled:
     def collect(self, results: Sequence[FloatArray | str]) -> Optimism:
         """The optimism."""
         return self.optimism
+
+
+def usual_method(problem: Problem) -> PerturbationMethod:
+    """Single steps where derivatives are known to be off: successes, and spreads with effects.
+
+    Derivatives otherwise, where factors cross, and where groups are so large that steps take long
+    and a single response moves little.
+    """
+    latent = problem.latent
+    successes = problem.family.linear_in_response and problem.family.takes_trials
+    spreads = any(term.predictor > 0 for term in problem.terms)
+    if not (successes or spreads) or latent.schur_factors or latent.tied or not latent.factors:
+        return "analytic"
+    sizes = np.bincount(latent.factors[-1].sums.index).astype(np.float64)
+    return "one-step" if float(sizes @ sizes) <= _MOST_ROWS else "analytic"
 
 
 def perturb(

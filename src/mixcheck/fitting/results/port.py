@@ -30,7 +30,7 @@ from mixcheck.fitting.influence.by_group import (
     predict_group,
 )
 from mixcheck.fitting.influence.by_row import find_row_posterior, predict_rows
-from mixcheck.fitting.influence.conditional_df import perturb
+from mixcheck.fitting.influence.conditional_df import perturb, usual_method
 from mixcheck.fitting.influence.row_removal import remove_rows
 from mixcheck.fitting.influence.subset_refits import fit_without
 from mixcheck.fitting.predictive.data_view import observe
@@ -474,6 +474,11 @@ class GlmmPort(Refitting):
     def conditional_rows(self) -> FloatArray:
         """Parts of `conditional_llf`: each row's log density, times its weight, (n,)."""
         return self.problem.to_design(self.mode.point.derivatives.value)
+
+    @property
+    def usual_perturbation(self) -> PerturbationMethod:
+        """The cheapest of the methods that is known to be right for such a model."""
+        return usual_method(self.problem)
 
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""
