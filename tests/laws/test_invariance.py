@@ -26,7 +26,7 @@ seeds = st.integers(0, 10_000)
 families = st.sampled_from(FAMILIES)
 terms = st.sampled_from(["(1 | g)", "(1 + x | g)", "(1 | g) + (1 | h)", "(1 | h / g)"])
 # Each example is two or three fits.
-laws = settings(max_examples=settings().max_examples // 12)
+laws = settings(max_examples=max(settings().max_examples // 12, 1))
 
 
 def table(seed: int, family: str, n: int = 60) -> pd.DataFrame:
