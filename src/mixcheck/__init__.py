@@ -191,5 +191,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """The public names: the rooms behind them are no part of the table of contents."""
+    """The public names: the rooms behind them are not part of the table of contents."""
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -45,7 +45,7 @@ class DataError(MixcheckError, ValueError):
 
 
 class UnknownColumnError(DataError, KeyError):
-    """A name in a formula that is no column of the data; the message lists near names."""
+    """A name in a formula that is not a column of the data; the message lists near names."""
 
     # KeyError would print the repr of its argument; a sentence must print as a sentence.
     __str__ = Exception.__str__
@@ -84,7 +84,7 @@ class WorkerError(MixcheckError, RuntimeError):
 
 
 class UnknownCheckError(MixcheckError, KeyError):
-    """A name that is no check of a report; the message lists those that are."""
+    """A name that is not a check of a report; the message lists those that are."""
 
     # As in UnknownColumnError: a sentence must print as a sentence.
     __str__ = Exception.__str__

@@ -219,7 +219,7 @@ class Replicates:
         """A refit that has come to rest."""
         if isinstance(fit, Exception):
             raise fit
-        # One step is judged by where it leads, and that is no optimum.
+        # One step is judged by where it leads, and that is not an optimum.
         if (
             self.calibration == "refit"
             and isinstance(fit, Converging)
@@ -298,7 +298,7 @@ def replicate(
     Raises
     ------
     OptionError
-        If `model` is no model, a number is not positive, conditioning or calibration are
+        If `model` is not a model, a number is not positive, conditioning or calibration are
         unknown, the model cannot be fitted again, or holds fewer draws than asked for.
 
     References

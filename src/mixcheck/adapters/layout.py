@@ -20,7 +20,7 @@ AnyArray: TypeAlias = NDArray[Any]
 
 # Names of the axes along which programs of the ArviZ family repeat a response.
 SAMPLE_AXES: Final = ("chain", "draw", "sample", "__sample__")
-# Squares of larger numbers, of which variances are made, are no floats.
+# Squares of larger numbers, of which variances are made, are not floats.
 _LARGEST: Final = 1e150
 _GROUP: Final = "posterior_predictive"
 

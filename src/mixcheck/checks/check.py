@@ -287,7 +287,7 @@ class Suite:
     Raises
     ------
     OptionError
-        If something is no check.
+        If something is not a check.
 
     Examples
     --------
@@ -332,7 +332,7 @@ class Suite:
         Raises
         ------
         OptionError
-            If it is no model.
+            If it is not a model.
 
         Examples
         --------
@@ -387,7 +387,7 @@ class Suite:
         Raises
         ------
         OptionError
-            If it is no model.
+            If it is not a model.
 
         Examples
         --------
@@ -477,7 +477,7 @@ class Suite:
         Raises
         ------
         OptionError
-            If it is no JSON of a suite, or holds a kind of check that is unknown.
+            If it is not JSON of a suite, or holds a kind of check that is unknown.
         """
         if not isinstance(text, str):
             raise OptionError(f"a suite is read from the text of its JSON; found {shown(text)}")

@@ -66,7 +66,7 @@ def further(model: Checkable | Ported) -> tuple[list[dict[str, str]], dict[str, 
     Raises
     ------
     OptionError
-        If it is no model.
+        If it is not a model.
     """
     port: Any = port_of(model)
     require_model(port)
@@ -98,7 +98,7 @@ def full(model: Checkable | Ported) -> tuple[dict[str, str], ...]:
     Raises
     ------
     OptionError
-        If it is no model.
+        If it is not a model.
     """
     port: Any = port_of(model)
     require_model(port)

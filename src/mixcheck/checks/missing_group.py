@@ -43,7 +43,7 @@ class MissingGroup(Check):
     replicate. Effect: "added standard deviation" of the effects, by one step; 0 under the model.
 
     Texts, categories and whole numbers are factors, with at least 3 levels and 2 rows a level;
-    asked are those that are no grouping factor of the model yet, nor its weights or trials,
+    asked are those that are not grouping factors of the model yet, nor its weights or trials,
     and within each grouping factor of the model the levels that they have there, as ``g:h``.
 
     Parameters

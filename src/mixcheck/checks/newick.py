@@ -60,7 +60,7 @@ def read_newick(text: str) -> pd.DataFrame:
     Raises
     ------
     OptionError
-        If it is no tree, a length is missing, or two leaves have one name.
+        If it is not a tree, a length is missing, or two leaves have one name.
 
     References
     ----------

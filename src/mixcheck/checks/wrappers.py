@@ -26,7 +26,7 @@ from mixcheck.report.finding import Finding
 
 __all__ = ["By", "Named", "Where"]
 
-# Whole numbers from here on are no level or name of a table, whose integers have 64 bits.
+# Whole numbers from here on are neither levels nor names of a table, whose integers have 64 bits.
 _MOST_WHOLE = 2**64
 # So many levels are asked of one by one, however few rows each has.
 FEW_LEVELS = 20
@@ -143,7 +143,7 @@ class By(_Wrapper):
         )
 
     def _require_levels(self, levels: int, rows: int) -> None:
-        """Refuse a column whose values are nearly all different: they are no levels."""
+        """Refuse a column whose values are nearly all different: they are not levels."""
         if levels > FEW_LEVELS and 2 * levels > rows:
             raise OptionError(
                 f"{shown(self.column)} has {levels:,} different values in {rows:,} rows, and by() "

@@ -39,7 +39,7 @@ def from_json(text: str, cls: type[T], what: str, *, versioned: bool = True) -> 
     Raises
     ------
     DataError
-        If it is no JSON, of another version, or anything in it is not what is written there.
+        If it is not JSON, of another version, or anything in it is not what is written there.
     """
     return read_document(parse_json(text, what), cls, versioned=versioned)
 

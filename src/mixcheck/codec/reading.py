@@ -37,7 +37,7 @@ def parse_json(text: str, what: str) -> Reader:
     Raises
     ------
     DataError
-        If it is no JSON, says something twice, or is nested too deeply to be anything of ours.
+        If it is not JSON, says something twice, or is nested too deeply to be anything of ours.
 
     Examples
     --------

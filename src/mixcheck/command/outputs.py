@@ -117,5 +117,5 @@ def _read_files(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _is_special(target: str) -> bool:
-    """Whether something is no regular file, such as /dev/null, which takes everything."""
+    """Whether something is not a regular file, such as /dev/null, which takes everything."""
     return os.path.exists(target) and not os.path.isfile(target)

@@ -22,7 +22,7 @@ from mixcheck.simulation import count_together
 
 __all__ = ["Averaged", "Read", "Readable", "Reweigh", "buckland_errors", "redraw"]
 
-# With more failures among the refits than this share the others are no sample of anything.
+# With more failures among the refits than this share the others are not a sample of anything.
 _MOST_FAILURES = 0.5
 
 

@@ -384,7 +384,7 @@ def average(
     ComparisonError
         As `mixcheck.compare`.
     OptionError
-        If a model does not predict, or weights are no shares.
+        If a model does not predict, or weights are not shares.
 
     References
     ----------

@@ -124,7 +124,7 @@ def exact_lrt(
     ComparisonError
         If the models are not of this kind, or as `mixcheck.lrt`.
     OptionError
-        For something that is no fitted model.
+        For something that is not a fitted model.
 
     Notes
     -----
@@ -219,7 +219,7 @@ def _tested(smaller: Comparable, larger: Comparable) -> FloatArray:
 
 
 def _require_linear(model: Comparable) -> None:
-    """Refuse what is no linear mixed model with one residual variance."""
+    """Refuse what is not a linear mixed model with one residual variance."""
     known = model.description
     reason = ""
     if (known.get("family"), known.get("link")) != ("gaussian", "identity"):

@@ -70,7 +70,7 @@ class GroupScores(Record):
         Standard error of the total, over groups.
     llf : float or None
         Marginal log-likelihood of the model; `total` is below it by the optimism. None where it
-        is no sum over the groups.
+        is not a sum over the groups.
     tic_penalty : float or None
         Trace penalty of Takeuchi's criterion, the first-order optimism; None with
         refits.
@@ -99,7 +99,7 @@ class GroupScores(Record):
     def optimism(self) -> Finite | None:
         """How far the log-likelihood exceeds the score: the effective number of parameters.
 
-        None where the log-likelihood is no sum over the groups (crossed factors).
+        None where the log-likelihood is not a sum over the groups (crossed factors).
         """
         return None if self.llf is None else self.llf - self.total
 

@@ -182,7 +182,7 @@ def kfold(
     Raises
     ------
     OptionError
-        If the model cannot be fitted to some of its rows, or folds are no folds of its rows.
+        If the model cannot be fitted to some of its rows, or folds are not folds of its rows.
     ComparisonError
         If the model is not identified without some fold.
 

@@ -30,7 +30,7 @@ _LIKELIHOOD = ("family", *_BESIDE_FAMILY)
 
 
 def why_not_nested(smaller: Comparable, larger: Comparable) -> str:
-    """The first reason why `smaller` is no special case of `larger`; empty if it is one.
+    """The first reason why `smaller` is not a special case of `larger`; empty if it is one.
 
     The columns of each matrix of fixed effects must lie in the space of the larger model's,
     and those of each random term in that of one term of the larger model whose grouping factor
@@ -52,7 +52,7 @@ def vanishing_parts(smaller: Comparable, larger: Comparable) -> tuple[str, ...]:
     """Predictors of the larger model at whose ends its family is the smaller model's.
 
     Such as the dispersion of a negative binomial that comes to a Poisson; none where the families
-    are one, or where one is no limit of the other.
+    are one, or where one is not a limit of the other.
     """
     family, other = (port_of(model).description.get("family") for model in (smaller, larger))
     if family == other or not isinstance(larger, Traceable) or family not in larger.family_limits:

@@ -173,7 +173,7 @@ def vuong(
     ComparisonError
         If the data differ, one model is nested in the other, or a model was fitted by REML.
     OptionError
-        If the likelihood of one of them is no sum over common groups.
+        If the likelihood of one of them is not a sum over common groups.
 
     References
     ----------

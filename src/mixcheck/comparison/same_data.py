@@ -54,7 +54,7 @@ def name_models(models: object, verb: str) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If they are no collection.
+        If they are not a collection.
     ComparisonError
         If they are fewer than two.
     """

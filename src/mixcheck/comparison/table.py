@@ -84,7 +84,7 @@ def compare(
         If there are fewer than two models, if their data differ, or if REML fits are compared
         with others or with different fixed effects.
     OptionError
-        If the criterion is unknown or something is no model with a likelihood.
+        If the criterion is unknown or something is not a model with a likelihood.
 
     References
     ----------

@@ -66,7 +66,7 @@ def tic(model: Comparable | Ported, *, group: str | None = None) -> Takeuchi:
     Raises
     ------
     OptionError
-        If the likelihood of the model is no sum over groups, as with crossed factors or REML.
+        If the likelihood of the model is not a sum over groups, as with crossed factors or REML.
 
     References
     ----------

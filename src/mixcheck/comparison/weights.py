@@ -81,7 +81,7 @@ def model_weights(
     Raises
     ------
     OptionError
-        If something is no scores of `mixcheck.loo`, `mixcheck.logo` or `mixcheck.kfold`.
+        If something does not hold scores of `mixcheck.loo`, `mixcheck.logo` or `mixcheck.kfold`.
     ComparisonError
         If there are fewer than two models, or the units differ.
 

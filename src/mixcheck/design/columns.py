@@ -85,7 +85,7 @@ class Texts:
 
     @cached_property
     def strings(self) -> tuple[str, ...]:
-        """Its rows, (n,); what is missing is no string."""
+        """Its rows, (n,); what is missing is not a string."""
         return tuple(np.asarray(self.array, dtype=object).tolist())
 
 

@@ -116,7 +116,7 @@ def _parse(text: str, parts: tuple[tuple[str, str], ...]) -> ModelFormula:
 def has_terms(text: str, name: str = "zi") -> bool:
     """Whether a formula without a left side, called `name`, has anything on its right.
 
-    ``~ 0`` has nothing: as in glmmTMB, a zero part of that formula is no zero part.
+    ``~ 0`` has nothing: as in glmmTMB, a zero part of that formula is not a zero part.
 
     Examples
     --------

@@ -52,7 +52,7 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the object is no table.
+        If the object is not a table.
     """
     if isinstance(data, pd.DataFrame):
         return data

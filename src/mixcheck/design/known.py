@@ -23,7 +23,7 @@ def known_functions(context: Mapping[str, Any] | None) -> frozenset[str]:
     Raises
     ------
     OptionError
-        If the context is no mapping of names.
+        If the context is not a mapping of names.
     """
     if context is not None and not (
         isinstance(context, Mapping) and all(isinstance(name, str) for name in context)

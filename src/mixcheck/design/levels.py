@@ -212,7 +212,7 @@ def read_relation(matrix: object, name: str, levels: pd.Index[Any], group: str) 
     Raises
     ------
     OptionError, DataError, UnseenLevelError
-        If it is no such table, or not symmetric, or lacks levels.
+        If it is not such a table, or not symmetric, or lacks levels.
     """
     if not isinstance(matrix, pd.DataFrame):
         raise OptionError(

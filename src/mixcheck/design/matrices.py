@@ -130,7 +130,7 @@ def build_design(
     Raises
     ------
     UnknownColumnError
-        For a name that is no column.
+        For a name that is not a column.
     DataError
         If no row is left, or values are not finite or not numbers.
     DesignError

@@ -129,7 +129,7 @@ class RandomBlock:
 
     @cached_property
     def independent(self) -> BoolArray:
-        """Which effects are no linear combinations of those before them, (q,)."""
+        """Which effects are not linear combinations of those before them, (q,)."""
         return independent_columns(self.Z)
 
     @cached_property

@@ -49,7 +49,7 @@ class Term:
 
     @property
     def degree(self) -> int:
-        """Number of factors that are no numbers."""
+        """Number of factors that are not numbers."""
         return sum(not isinstance(factor, Number) for factor in self.factors)
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class _Sum:
 
 
 def render_factor(factor: Node) -> str:
-    """Factor as it stands in a term: expressions that are no call in braces."""
+    """Factor as it stands in a term: expressions that are not calls, in braces."""
     return render(factor) if isinstance(factor, Name | Call | Number) else f"{{{render(factor)}}}"
 
 
@@ -96,7 +96,7 @@ def terms_of(text: str) -> tuple[Term, ...]:
 
 
 def _parts(text: str) -> list[str]:
-    """Summands of a text that is a plain sum, so that a long one is no deep tree."""
+    """Summands of a text that is a plain sum, so that a long one is not a deep tree."""
     source = scan(text)
     cuts = [i for i in source.find(0, len(text), "+") if text[i - 1 : i + 2] == " + "]
     if any(text[i - 1 : i + 2] == " - " for i in source.find(0, len(text), "-")):

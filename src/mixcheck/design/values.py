@@ -84,7 +84,7 @@ def as_numbers(values: Column, name: str) -> FloatArray:
     Raises
     ------
     DataError
-        If it is no numbers.
+        If it does not hold numbers.
     """
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)

@@ -23,14 +23,14 @@ def write_file(text: str, path: PathLike | None) -> str:
 
     The text is written to another file in the same folder, which then takes the name: whoever
     reads the name sees the old file or the new one, and never a part. The permissions of an old
-    file are kept, and a link stays a link to the file that is replaced. What is no regular file,
+    file are kept, and a link stays a link to the file that is replaced. What is not a regular file,
     such as a pipe, is written to directly. A lone surrogate, which no file can hold, is written
     as its escape ``\udc80``.
 
     Raises
     ------
     OptionError
-        If `path` is no path.
+        If `path` is not a path.
     OutputError
         If it cannot be written; what had the name before is as it was.
     """
@@ -46,7 +46,7 @@ def write_bytes(content: bytes, path: PathLike) -> None:
     Raises
     ------
     OptionError
-        If `path` is no path.
+        If `path` is not a path.
     OutputError
         If it cannot be written; what had the name before is as it was.
     """

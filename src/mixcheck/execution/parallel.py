@@ -86,7 +86,7 @@ def map_numbers(
     Raises
     ------
     OptionError
-        If `n_jobs` is no number of workers, or the task cannot be sent to worker processes.
+        If `n_jobs` is not a number of workers, or the task cannot be sent to worker processes.
     WorkerError
         If a worker was lost, or the memory is used up.
     """

@@ -167,7 +167,7 @@ class Template(Family):
         )
 
     def start(self, data: Observed) -> FloatArray:
-        """The response, and halfway to its average where it is no mean itself, ``(n,)``."""
+        """The response, and halfway to its average where it is not a mean itself, ``(n,)``."""
         y, (low, high) = data.y, self.mean_range
         inside = (y > low) & (y < high)
         if inside.all():

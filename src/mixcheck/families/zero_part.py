@@ -264,7 +264,7 @@ class ZeroInflated(ZeroPart):
     Parameters
     ----------
     base : Poisson, NegativeBinomial1, NegativeBinomial2, Binomial or BetaBinomial
-        The family of the counts that are no additional zeros.
+        The family of the counts that are not additional zeros.
 
     Raises
     ------

@@ -98,7 +98,7 @@ def glmm(
     zi : str, optional
         Formula of a zero part on the logit scale, such as ``"~ 1"`` or ``"~ x + (1 | g)"``:
         more zeros than the family has, or, for a family without zeros (truncated counts,
-        gamma, lognormal), zeros of their own. ``"~ 0"`` is no zero part, as in glmmTMB.
+        gamma, lognormal), zeros of their own. ``"~ 0"`` is not a zero part, as in glmmTMB.
     dispersion : str, optional
         Formula of the log dispersion of a family that has one, such as ``"~ x"``.
     weights : str or (n,), optional

@@ -56,7 +56,7 @@ def adjust_family(
     Parameters
     ----------
     statistics : (m,)
-        Estimates over standard errors; NaN ones are no tests.
+        Estimates over standard errors; NaN ones are not tests.
     df : (m,)
         Degrees of freedom; "tukey" and "mvt" take the smallest.
     correlation : (m, m)

@@ -312,7 +312,7 @@ class Report:
         Raises
         ------
         DataError
-            If it is no JSON, of another schema, or anything in it is not what is written there;
+            If it is not JSON, of another schema, or anything in it is not what is written there;
             also if there is no such file.
         OptionError
             If `source` is neither text nor path, or its policy is outside its allowed values.

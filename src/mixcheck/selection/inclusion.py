@@ -118,7 +118,7 @@ def inclusion(
     Raises
     ------
     OptionError
-        If it is no selection with its fits.
+        If it is not a selection with its fits.
     ConvergenceError
         If more than half of the data sets could not be fitted by all models.
 

@@ -208,7 +208,7 @@ class Selection(Record):
         Raises
         ------
         DataError
-            If it is no JSON of a selection.
+            If it is not JSON of a selection.
         """
         if not isinstance(text, str):
             raise OptionError(f"a selection is read from the text of its JSON; found {shown(text)}")

@@ -106,7 +106,7 @@ def fit_quietly(
     Raises
     ------
     ConvergenceError
-        If statsmodels raises an error or gives estimates that are no numbers.
+        If statsmodels raises an error or gives estimates that are not numbers.
     """
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

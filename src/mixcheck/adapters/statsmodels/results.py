@@ -95,7 +95,7 @@ def _known_class(model: Any) -> str | None:
 
 
 def _require_whole(result: Any, own: str) -> None:
-    """Refuse what is no maximum of the likelihood, and what has lost its data."""
+    """Refuse what is not a maximum of the likelihood, and what has lost its data."""
     model = result.model
     if getattr(model, "endog", None) is None or getattr(model, "exog", None) is None:
         raise OptionError(

@@ -219,7 +219,7 @@ class Covariance(ABC):
     def basis(self) -> FloatArray | None:
         """Matrices of which its covariances are linear combinations, (k, q, q).
 
-        None where they are no linear space.
+        None where they are not a linear space.
         """
         return None
 

@@ -127,7 +127,7 @@ class _Natural(Feature):
         return self._of(psi[self._place])
 
     def slope(self, psi: FloatArray) -> FloatArray:
-        """``(f(theta + h e_j) - f(theta - h e_j)) / 2 h``: f is no likelihood and costs nothing."""
+        """``(f(theta + h e_j) - f(theta - h e_j)) / 2 h``; unlike a likelihood, f costs nothing."""
         theta = psi[self._place]
         length = _STEP * max(float(np.abs(theta).max()), 1e-300)
         out = np.zeros(psi.size)

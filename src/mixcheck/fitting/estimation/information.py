@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _GRADIENT_LIMIT = 1e-6
-# A gradient of this size is no optimum, however the responses are rounded.
+# A gradient of this size is not an optimum, however the responses are rounded.
 _MOST_ROUNDING = 1e-3
 _PROBES = 8
 # A random effect that seems to vary this much more given the data than before them.

@@ -250,7 +250,7 @@ def estimate_at_limits(
 def _search_with_tails(
     problem: Problem, known: Limits | None, fixed: FixedFit, method: Method, search: Search
 ) -> tuple[Optimum, Limits | None]:
-    """Search, and go to the limit where only a tail is left; all the way if that is no optimum."""
+    """Search, and go to the limit where a tail is left; all the way if that is not an optimum."""
     optimum = _search_within(problem, known, fixed, partial(search, tails=True))
     if not optimum.on_tail:
         return optimum, known
@@ -261,7 +261,7 @@ def _search_with_tails(
 def _leave_tails(
     problem: Problem, known: Limits | None, stopped: Optimum, method: Method, search: Search
 ) -> tuple[Optimum, Limits] | None:
-    """The limits of parts on whose tails a search has stopped; None where they are no optimum."""
+    """The limits of parts on whose tails a search has stopped; None where they are not optimal."""
     tails, ends = find_tails(problem), problem.family.simplest
     assert tails is not None
     stops: dict[int, Evaluation] = {}

@@ -52,7 +52,7 @@ _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
 # From one Newton step to the next the deviance rises by no more than this, through rounding.
 _RISEN = 1e-6
-# Eigenvalues of the whitened Hessian below this are no curvature at all.
+# Eigenvalues of the whitened Hessian below this are not curvature at all.
 _FLAT = 1e-6
 # An eigenvalue of the whitened Hessian below this belongs to a parameter that runs to a limit,
 # and there the whitened gradient is followed to the second number.
@@ -544,7 +544,7 @@ def _polish(
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
     """Newton steps with a fixed Hessian until the gradient no longer falls, or the deviance rises.
 
-    ``-sum v_j v_j' g / c_j`` over the eigenvalues c_j that are no rounding.
+    ``-sum v_j v_j' g / c_j`` over the eigenvalues c_j that are not rounding.
     """
     safe = np.where(values > _FLAT, values, np.inf)
     for _ in range(_MAX_POLISH):

@@ -288,7 +288,7 @@ def _canonical(joint: Joint, method: PQL, at: _Rest) -> _Rest:
 
 
 def _minimum(method: PQL, at: _Rest) -> Optimum:
-    """The curvature of the working deviance there, and a better point if it is no minimum."""
+    """The curvature of the working deviance there, and a better point if it is not a minimum."""
     psi = at.evaluation.psi
     objective = objective_of(at.problem, method)
     return minimise(objective, psi, at.scale, first=at.evaluation)

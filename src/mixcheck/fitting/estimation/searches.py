@@ -118,7 +118,7 @@ class Searches:
         return self._best(near.psi, lambda: self.minimise(near.psi, scale, exact=exact))
 
     def near_cut(self, start: FloatArray) -> Optimum | None:
-        """The optimum of the cut deviance; None where it costs as much, or is no inner optimum."""
+        """The optimum of the cut deviance; None where it costs as much, or is not inside."""
         problem = self.problem
         if not has_cut(problem, self.method, _MANY_EFFECTS) or self._tails is not None:
             return None

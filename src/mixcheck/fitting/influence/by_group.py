@@ -103,7 +103,7 @@ def _coarsest(problem: Problem) -> str:
 
 
 def require_separable(problem: Problem, grouping: Grouping) -> None:
-    """Refuse a grouping over which the log-likelihood is no sum.
+    """Refuse a grouping over which the log-likelihood is not a sum.
 
     Raises
     ------

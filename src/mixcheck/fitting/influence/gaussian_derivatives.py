@@ -50,7 +50,7 @@ __all__ = ["LinearMixed", "Response", "differentiate_fitted", "has_one_variance"
 # error is the sixth power of the step, which is in standard errors.
 _STEP = 0.03
 _STENCIL = ((1.0, 0.75), (2.0, -0.15), (3.0, 1.0 / 60.0))
-# Eigenvalues of the scaled Hessian below this are no curvature.
+# Eigenvalues of the scaled Hessian below this are not curvature.
 _FLAT = 1e-9
 
 

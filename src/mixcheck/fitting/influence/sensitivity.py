@@ -38,7 +38,7 @@ __all__ = ["Sensitivity", "differentiate_in_data", "row_leverages"]
 
 # Step of the central differences, in approximate standard errors: truncation is its square.
 _STEP = 1e-3
-# Eigenvalues of the whitened Hessian below this are no curvature: a direction of the
+# Eigenvalues of the whitened Hessian below this are not curvature: a direction of the
 # covariance parameters that leaves the covariance as it is.
 _FLAT = 1e-6
 # Rows of the density at several nodes that are asked for at once.

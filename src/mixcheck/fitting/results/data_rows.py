@@ -18,7 +18,7 @@ def describe_rows(fit: Estimates) -> DataRows:
     problem, design = fit.problem, fit.design
     size, weights, to = problem.data.size, problem.weights, problem.to_design
     blocks = [block for part in design.predictors for block in part.random]
-    # Weights of one are no weights.
+    # Weights of one are not weights.
     weighted = weights is not None and bool(np.any(weights != 1.0))
     named = plan_formula(design.formula).variables(response=True)
     grouping = tuple(dict.fromkeys(name for group in design.keys for name in group))

@@ -434,7 +434,7 @@ class GLMM(Tested):
         """Log-likelihood by `method`, every constant kept.
 
         The marginal one, without priors; with REML the restricted one; with PQL that of the
-        working response, which is no likelihood of the data.
+        working response, which is not a likelihood of the data.
         """
         return self._port.llf
 

@@ -401,7 +401,7 @@ def _acceleration(fit: Refitting, parameters: Sequence[Parameter]) -> FloatArray
     Raises
     ------
     OptionError
-        If the likelihood is no sum over groups.
+        If the likelihood is not a sum over groups.
     """
     if fit.infinite_names or fit.priors or fit.method.kind == "pseudo":
         raise OptionError(

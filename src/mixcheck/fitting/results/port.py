@@ -253,7 +253,7 @@ class GlmmPort(Refitting):
         Raises
         ------
         DataError
-            If a weight is no whole number, or the rows have no room in memory.
+            If a weight is not a whole number, or the rows have no room in memory.
         """
         counts = read_counts(self.design)
         if counts is None:
@@ -379,7 +379,7 @@ class GlmmPort(Refitting):
         Raises
         ------
         OptionError
-            If the log-likelihood is no sum over these levels.
+            If the log-likelihood is not a sum over these levels.
         """
         grouping = find_grouping(self.design, self.problem, group)
         psi = self.optimum.psi if estimates is None else self._read_estimates(estimates, grouping)
@@ -402,7 +402,7 @@ class GlmmPort(Refitting):
         Raises
         ------
         OptionError
-            If the log-likelihood is no sum over these levels, or is not maximised.
+            If the log-likelihood is not a sum over these levels, or is not maximised.
         """
         if self.priors:
             raise OptionError(

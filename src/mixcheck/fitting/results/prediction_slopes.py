@@ -58,7 +58,7 @@ def predict_moving(fit: Estimates, data: pd.DataFrame, of: PredictionOf) -> Movi
     """See `mixcheck.port.Predicting`."""
     offset = None
     if fit.design.offset_source == "":
-        # An offset that is no column is at its mean.
+        # An offset that is not a column is at its mean.
         offset = np.full(len(data), float(fit.design.predictor("mean").offset.mean()))
     request = PredictionRequest(
         data,

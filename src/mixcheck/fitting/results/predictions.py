@@ -77,7 +77,7 @@ def model_matrix(fit: Estimates, data: object, part: str) -> pd.DataFrame:
     names = [p.name for p in fit.design.predictors if p.name not in fit.family.shapes]
     require_choice("part", part, tuple(names))
     frame = fit.frame if data is None else as_frame(data)
-    # An offset is no part of the matrix.
+    # An offset is not part of the matrix.
     offset = np.zeros(len(frame)) if fit.design.offset_source == "" else None
     rows = PredictionRequest(data, random_effects="zero", offset=offset)
     predictor = next(p for p in _parts_of(fit, rows, fit.family.predictors) if p.name == part)
