@@ -359,6 +359,7 @@ def test_a_limit_of_time_leaves_the_first_numbers(request, shared):
     assert batches == _squares(range(24))
 
 
+@pytest.mark.slow
 def test_a_p_value_after_a_limit_of_time_is_valid():
     """Tasks whose time hangs on their statistic as much as it can: p-values stay valid.
 

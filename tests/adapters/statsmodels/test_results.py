@@ -168,6 +168,7 @@ def test_it_has_the_protocols():
         assert isinstance(port, protocol)
 
 
+@pytest.mark.slow
 def test_check_takes_a_result_as_it_is():
     """One call from the result to a report: the caller's index, columns and formula."""
     d = _table().set_axis([f"r{i}" for i in range(N)])

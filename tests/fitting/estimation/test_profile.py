@@ -123,7 +123,8 @@ def test_a_worker_finds_the_same_end(cbpp: mc.GLMM) -> None:
     assert end == cbpp.conf_int(method="profile", parameters="random").loc[:, "high"].item()
 
 
-@pytest.mark.parametrize("family", ["gaussian", pytest.param("poisson", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
 def test_a_correlation_that_is_not_told_apart_from_none(family: str) -> None:
     """Without a slope every correlation is as likely: where that is not rejected all are in."""
     inside = 0

@@ -253,10 +253,8 @@ def test_importance_sampling_of_a_normal_response(formula: str) -> None:
     np.testing.assert_allclose(found.gradient, laplace.gradient, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "formula",
-    ["y ~ 1 + ar1(0 + t | g)", pytest.param("y ~ 1 + propto(1 | s, K)", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("formula", ["y ~ 1 + ar1(0 + t | g)", "y ~ 1 + propto(1 | s, K)"])
 def test_importance_sampling_is_the_integral(formula: str) -> None:
     """Four effects that are tied, a product rule for their integral in place of points."""
     rng = np.random.default_rng(4)

@@ -48,6 +48,7 @@ def test_tidy_holds_what_the_fit_says(slopes):
     assert list(slopes.tidy(conf_int=False).columns) == TIDY[:-2]
 
 
+@pytest.mark.slow
 def test_parts_are_components(counts):
     """The zero part stands under its name, and its coefficients under theirs."""
     frame = counts.tidy()
