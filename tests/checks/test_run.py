@@ -208,7 +208,7 @@ def test_findings_say_who_asked_and_of_what(toy):
     checks = list(asked)
     terms = [subject for check, subject in told if check == RandomEffects()]
     assert [subject for check, subject in told if check == checks[1]] == halves
-    assert all(set(subject) == {"term"} for subject in terms)
+    assert all(set(subject) == {"term", "effect"} for subject in terms)
     assert {check for check, _ in told} == set(checks)
     again = Report.from_json(report.to_json())
     assert [(found.asked, found.subject) for found in again.findings] == [

@@ -40,6 +40,7 @@ __all__ = [
     "evaluate_density",
     "find_mode",
     "first_effects",
+    "is_normal",
     "predict_mode",
     "predictors",
     "stalls",
@@ -277,6 +278,14 @@ def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
     return _DECREMENT * _STEEP / max(largest, _STEEP)
 
 
+def is_normal(problem: Problem) -> bool:
+    """Whether random effects given the data are normal: those of the mean of a normal response.
+
+    H is then the same wherever they are, and one step of Newton's method leads to the mode.
+    """
+    return problem.family.is_linear and problem.latent.random_predictors == (0,)
+
+
 def find_mode(
     problem: Problem,
     base: Sequence[FloatArray],
@@ -309,7 +318,7 @@ def find_mode(
     Mode or None
         None where no finite mode was found, or H is not positive definite there.
     """
-    dear = problem.latent.dear
+    dear, constant = problem.latent.dear, is_normal(problem)
     stepper = chord if dear else None
     fresh: System | None = None
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
@@ -343,8 +352,8 @@ def find_mode(
             return None
         if problem.latent.iterative and decrement < _LAST_STEP:
             return _complete_mode(problem, base, roots, advanced, None, count)
-        point, fresh = advanced, None
-        stepper = stepper if dear else None
+        point, fresh = advanced, fresh if constant else None
+        stepper = stepper if dear or constant else None
     return None
 
 

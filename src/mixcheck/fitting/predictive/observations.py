@@ -15,7 +15,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.fitting.likelihood.copies import Copies, join_responses
-from mixcheck.fitting.likelihood.mode import Mode
+from mixcheck.fitting.likelihood.mode import Mode, is_normal
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
@@ -28,7 +28,6 @@ from mixcheck.fitting.predictive.data_view import (
 from mixcheck.fitting.predictive.posterior import (
     draw_posterior,
     has_scalar_levels,
-    is_normal,
     join_levels,
     sweep_copies,
 )

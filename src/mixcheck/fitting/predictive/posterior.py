@@ -28,7 +28,7 @@ from mixcheck.fitting.latent.block_elimination import nested_factors
 from mixcheck.fitting.latent.layout import Latent, Pair
 from mixcheck.fitting.latent.roots import Root, scale, whiten_effects
 from mixcheck.fitting.latent.small_matrices import solve_upper
-from mixcheck.fitting.likelihood.mode import Mode, find_mode, predictors, step_to_mode
+from mixcheck.fitting.likelihood.mode import Mode, find_mode, is_normal, predictors, step_to_mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.posterior_inversion import invert_distribution, row_log_density
 
@@ -36,7 +36,6 @@ __all__ = [
     "PosteriorDraw",
     "draw_posterior",
     "has_scalar_levels",
-    "is_normal",
     "join_levels",
     "sweep_copies",
 ]
@@ -100,11 +99,6 @@ def draw_posterior(
         if drawn is not None:
             return PosteriorDraw([drawn], 1.0)
     return _sweep(problem, base, mode, rng)
-
-
-def is_normal(problem: Problem) -> bool:
-    """Whether random effects given the data are normal: those of the mean of a normal response."""
-    return problem.family.is_linear and problem.latent.random_predictors == (0,)
 
 
 def _draw_normal(problem: Problem, mode: Mode, rng: np.random.Generator) -> list[FloatArray]:
