@@ -187,7 +187,7 @@ FOREIGN_NAMES: Final = (
     ForeignName("model fml formula_string", "write formula=", own="formula"),
     # ---- prediction ----------------------------------------------------------------------
     ForeignName(
-        "newdata newx exog X x_new grid params",
+        "newdata newx exog X x_new grid",
         "write data=",
         verbs=("predict",),
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.calls import answer_calls, answer_methods
 from mixcheck.arguments.options import require_progress, require_whole, require_workers, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.average_errors import redraw
@@ -26,6 +26,7 @@ from mixcheck.selection.selection import Selection
 __all__ = ["Inclusion", "inclusion"]
 
 
+@answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Inclusion:
     """Bootstrap inclusion frequencies, made by `inclusion`.
