@@ -21,6 +21,8 @@ from mixcheck.fitting.loading import load
 from mixcheck.fitting.results.profiles import Profile
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
+from mixcheck.adapters.predicted import from_distribution
+from mixcheck.elsewhere import from_fit
 import mixcheck.adapters.registry  # noqa: F401  # results of other packages find their adapters
 
 # replicate data sets and residuals
@@ -166,7 +168,9 @@ __all__ = [
     "emmeans",
     "exact_lrt",
     "families",
+    "from_distribution",
     "from_draws",
+    "from_fit",
     "glmm",
     "icc",
     "inclusion",

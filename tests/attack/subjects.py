@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from scipy import stats
 
 import mixcheck as mc
 from mixcheck.port import port_of
@@ -278,6 +279,7 @@ def namespace() -> dict[str, Any]:
         "mc": mc,
         "np": np,
         "pd": pd,
+        "stats": stats,
         "pl": pl,
         "pa": pa,
         "dt": dt,

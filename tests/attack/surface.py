@@ -1309,6 +1309,50 @@ TARGETS: tuple[Target, ...] = (
         sure=False,
         weight=2,
     ),
+    # ---- distributions and fits from elsewhere
+    Target(
+        "mc.from_distribution",
+        {
+            "observed": Argument(
+                ("base()['y']", "base()['y'].to_numpy()", "base()['y'].tolist()"),
+                UNSURE,
+                ("[]", "1", "base()['f']", "base()[['y']]", "base()['y'] / 0", "[None] * 48"),
+                1.0,
+            ),
+            "distribution": Argument(
+                ("stats.norm(np.zeros(48), 20.0)", "stats.poisson(np.full(48, 3.0))"),
+                UNSURE,
+                (
+                    *("stats.norm", "stats.norm(np.zeros(47))", "None", "'norm'", "np.zeros(48)"),
+                    *("stats.norm(0.0, np.nan)", "stats.norm(0.0, -1.0)", "stats.cauchy()"),
+                ),
+                1.0,
+            ),
+            "refit": Argument(
+                ("None", "lambda y: stats.norm(np.mean(y), 1.0)"), UNSURE, ("1", "'y'", "[]"), 0.2
+            ),
+            "frame": Argument(
+                ("None", "base()", "{'a': range(48)}"),
+                UNSURE,
+                ("base().head(3)", "'x'", "[1]"),
+                0.2,
+            ),
+            "name": Argument(("None", "'forest'"), UNSURE, ("1", "b'x'", "[]"), 0.2),
+        },
+        ("observed", "distribution"),
+        sure=False,
+    ),
+    Target(
+        "mc.from_fit",
+        {
+            "result": Argument(
+                ("object()",), UNSURE, ("None", "fit('poisson')", "made('draws')", "1"), 1.0
+            ),
+            "data": Argument(("base()",), UNSURE, ("None", "'x'", "[1]"), 1.0),
+        },
+        ("result", "data"),
+        sure=False,
+    ),
     # ---- draws from elsewhere
     Target(
         "mc.from_draws",

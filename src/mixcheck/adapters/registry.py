@@ -14,6 +14,10 @@ ADAPTERS: Final = {
     "statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result",
     "arviz": "mixcheck.adapters.inference_data:port_of_inference",
     "xarray": "mixcheck.adapters.inference_data:port_of_inference",
+    **dict.fromkeys(
+        ("bambi", "glmm", "gpboost", "ngboost", "pymc", "pymer4", "rpy2", "sklearn"),
+        "mixcheck.adapters.hints:require_more",
+    ),
 }
 """By package: module and function that make a port of its objects."""
 

@@ -15,6 +15,7 @@ from mixcheck.adapters.regression import Regression
 from mixcheck.adapters.statsmodels.counts import adapt_binary, adapt_count, adapt_inflated
 from mixcheck.adapters.statsmodels.glm import adapt_glm, adapt_linear
 from mixcheck.adapters.statsmodels.mixed import port_of_mixed
+from mixcheck.adapters.statsmodels.predicted import PREDICTED, port_of_predicted
 from mixcheck.adapters.statsmodels.recipe import Adapted, estimates_of
 from mixcheck.adapters.statsmodels.shares import adapt_beta, adapt_ordered
 from mixcheck.errors import OptionError
@@ -73,11 +74,19 @@ def port_of_result(result: Any) -> Any:
     if name is None:
         raise OptionError(
             f"{type(model).__name__} of statsmodels is not among the models that are checked as "
-            f"they are: {', '.join((*MODELS, _MIXED))}; {_DRAWS}"
+            f"they are: {', '.join((*MODELS, *PREDICTED, _MIXED))}; {_DRAWS}"
         )
     _require_whole(result, own)
     if name == _MIXED:
         return port_of_mixed(result, read_rows(model), _formula(model))
+    if name in PREDICTED:
+        model_facts = {
+            "model": f"statsmodels {name}",
+            "formula": _formula(model),
+            "nobs": int(np.shape(model.exog)[0]),
+            "log-likelihood": float(result.llf),
+        }
+        return port_of_predicted(result, read_rows(model), model_facts)
     adapted = MODELS[name](result)
     rows = read_rows(model)
     facts = state(result, adapted)
@@ -90,7 +99,7 @@ def _known_class(model: Any) -> str | None:
     """Name of the class that is read; that of a subclass made elsewhere counts as its parent's."""
     for kind in type(model).__mro__:
         if kind.__module__.partition(".")[0] == "statsmodels":
-            return kind.__name__ if kind.__name__ in (*MODELS, _MIXED) else None
+            return kind.__name__ if kind.__name__ in (*MODELS, *PREDICTED, _MIXED) else None
     return None
 
 
