@@ -73,7 +73,7 @@ def from_fit(result: Any, data: Any) -> GLMM:
     if package != "glmm" or not hasattr(result, "loglik"):
         raise OptionError(
             f"result must be the result of glmm.fit of the package glmm, found "
-            f"{type(result).__module__}.{type(result).__name__}; write mixcheck.check(result), "
+            f"{type(result).__name__}; write mixcheck.check(result), "
             "which knows other packages or says what to write"
         )
     fit = glmm(result.formula, data, family=_family(result), **_options(result))

@@ -270,7 +270,7 @@ def _require(distribution: Any, y: FloatArray, name: str) -> Any:
     lacking = [word for word in _ASKED if not callable(getattr(distribution, word, None))]
     if lacking:
         raise OptionError(
-            f"{name} must give a frozen distribution, such as scipy.stats.norm(mean, sd), with "
+            f"{name} must give a frozen distribution, such as stats.norm(mean, sd), with "
             f"{', '.join(_ASKED)}; {type(distribution).__name__} lacks {', '.join(lacking)}"
         )
     try:

@@ -80,7 +80,7 @@ def port_of_result(result: Any) -> Any:
     if name == _MIXED:
         return port_of_mixed(result, read_rows(model), _formula(model))
     if name in PREDICTED:
-        model_facts = {
+        model_facts: dict[str, str | int | float | bool | None] = {
             "model": f"statsmodels {name}",
             "formula": _formula(model),
             "nobs": int(np.shape(model.exog)[0]),
