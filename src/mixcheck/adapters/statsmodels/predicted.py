@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from mixcheck.adapters.fitted_elsewhere import Rows
 from mixcheck.adapters.predicted import RefittablePrediction
-from mixcheck.adapters.regression import Rows
 from mixcheck.adapters.statsmodels.recipe import fit_quietly
 from mixcheck.arrays import FloatArray
 
