@@ -75,6 +75,27 @@ def test_nowhere(small: SimpleNamespace) -> None:
     assert find_mode(problem, base, [np.eye(1)], problem.latent.zeros()) is None
 
 
+@pytest.mark.parametrize(("name", "systems"), [("gaussian-identity", 1), ("poisson-log", 2)])
+@pytest.mark.parametrize("layout", ["vector", "nested", "crossed"])
+def test_a_normal_response_has_one_system(
+    small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, layout: str, name: str, systems: int
+) -> None:
+    """Its mode is that of dense algebra from any start, and its system is factored once."""
+    case, built = small.case(layout, name, 8), []
+    problem, rng = case.problem, np.random.default_rng(0)
+    build = mode.build_system
+    monkeypatch.setattr(
+        mode, "build_system", lambda *a, **named: built.append(0) or build(*a, **named)
+    )
+    start = [rng.normal(size=f.shape) for f in problem.latent.factors]
+    roots = problem.roots(case.psi[problem.n_beta :])
+    found = find_mode(problem, problem.fixed(case.psi), roots, start)
+    assert found is not None
+    wanted = small.mode(case.design, case.family, case.psi).eta[0]
+    np.testing.assert_allclose(problem.to_design(found.point.eta[0]), wanted, atol=MODE)
+    assert min(len(built), 2) == systems
+
+
 def test_scale() -> None:
     """Lambda u of every level."""
     u, root = np.arange(6.0).reshape(2, 3), np.array([[2.0, 0.0], [1.0, 3.0]])
