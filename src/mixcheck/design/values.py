@@ -47,7 +47,6 @@ class Coded:
 
     categories: pd.Categorical[Any]
     contrasts: Any
-    spans_intercept: bool = True
 
 
 Value: TypeAlias = (

@@ -395,11 +395,6 @@ class Estimates:
                 'method="laplace" to compare it'
             )
 
-    @property
-    def df_resid(self) -> int:
-        """Observations minus parameters."""
-        return self.nobs - self.n_parameters
-
     # ---- random effects ------------------------------------------------------------------
 
     @property
