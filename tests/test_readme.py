@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import mixcheck
 from mixcheck.command.main import make_parser
 
 ROOT = Path(__file__).parents[1]
@@ -57,3 +58,9 @@ def test_the_test_command_is_the_one_that_is_run():
 def test_links_lead_somewhere(link):
     """Links to files of the repository lead to files."""
     assert (ROOT / link).exists()
+
+
+def test_the_citation_names_this_version():
+    """The version to be cited is the one that is here."""
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {mixcheck.__version__}\n" in text

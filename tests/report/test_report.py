@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -362,3 +363,27 @@ def test_provenance_is_told_in_words(finding):
     assert told["seed"] == told["refits kept out"] == "none"
     assert told["suite"] == "zeros, trend (along x, levels 1, 0.5)"
     assert told["flags"] == "strict yes"
+
+
+def test_of_very_many_findings_the_worst_have_pictures(finding):
+    """All are in the table; the page stays small, and says how many it shows one by one."""
+    nulls = np.random.default_rng(5).normal(size=99)
+    found = tuple(
+        finding(f"zeros [k={k}]", replicates=nulls, statistic=9.0 if k in (700, 800) else 0.0)
+        for k in range(1000)
+    )
+    drawn = tuple(replace(one, picture=NullPlot(nulls, one.statistic)) for one in found)
+    page = Report(drawn, Policy(adjust="none"), title="Many").to_html()
+    assert page.count("<svg") == 12
+    assert "Findings: the 12 worst of 1,000" in page
+    assert page.count('<th scope="row"') == 1000
+    assert page.index("<h3 id") < page.index("zeros [k=700]</h3>") < page.index("[k=800]</h3>")
+    assert len(page) < 2_000_000
+
+
+def test_a_corner_of_a_table_is_no_heading(report):
+    """A heading without text would be read out."""
+    table = Table(("", "estimate"), (("x", 0.5),))
+    page = Report(report.findings, Policy(), extra=(table,)).to_html()
+    assert "<td></td>" in page
+    assert not re.search(r"<th[^>]*></th>", page)

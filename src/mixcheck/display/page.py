@@ -34,6 +34,7 @@ MARKS: dict[Tone, str] = {
     "muted": "–",
 }
 _LONG_TEXT = 60
+_LANDMARKS = 2
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -167,7 +168,9 @@ def _section(section: Section, names: Iterator[str]) -> str:
     blocks = "\n".join(_block(block, names) for block in section.blocks)
     if section.grid:
         blocks = f'<div class="grid">\n{blocks}\n</div>'
-    return f'<section class="stack" aria-labelledby="{label}">\n{heading}\n{blocks}\n</section>'
+    # A labelled section is a landmark: one for each part of a page, not for each finding.
+    landmark = f' aria-labelledby="{label}"' if level <= _LANDMARKS else ""
+    return f'<section class="stack"{landmark}>\n{heading}\n{blocks}\n</section>'
 
 
 def _figure(figure: Figure, name: str) -> str:
@@ -201,6 +204,9 @@ def _cell_kind(cell: Cell, *, numeric: bool) -> str:
 
 
 def _column_head(name: str, numeric: bool) -> str:
+    if not name:
+        # A corner heads nothing, and a heading without text is read out as one.
+        return "<td></td>"
     kind = ' class="number"' if numeric else ""
     return f'<th scope="col"{kind}>{escape(name)}</th>'
 

@@ -35,11 +35,15 @@ __all__ = [
     "subject_facts",
     "summary_paragraph",
     "summary_table",
+    "worst_first",
 ]
 
 Extra: TypeAlias = Annotated[Figure | Table, tagged("block", {"figure": Figure, "table": Table})]
 
 _MOST_ROWS = 12
+# So many findings have a picture each; of more the worst few do, and all are in the table.
+_MOST_FINDINGS = 60
+_WORST_FEW = 12
 _LIKELIHOOD_PLACES = 2
 _FACT_NAMES = {"nobs": "observations"}
 _MOST_NAMES = 8
@@ -92,7 +96,7 @@ def summary_words(judgements: Judgements, policy: Policy) -> str:
         level += " for all checks together"
     if failed:
         verb = "contradicts" if len(failed) == 1 else "contradict"
-        lead = f"{len(failed)} of {_checks(judged)} {verb} the model: {join_words(failed)}."
+        lead = f"{len(failed)} of {_checks(judged)} {verb} the model: {_some(failed)}."
     elif open_ and not is_decided(judgements):
         lead = (
             f"Nothing is decided: {len(open_)} of {_checks(judged)} {_is(open_)} undecided, "
@@ -154,6 +158,26 @@ def summary_table(outcomes: Outcomes, judgements: Judgements) -> Table:
     )
     columns = ("check", "verdict", "effect and 95 % interval", "p", "adjusted p", "n")
     return Table(columns, rows)
+
+
+def worst_first(outcomes: Outcomes, judgements: Judgements) -> tuple[Outcomes, Judgements]:
+    """Those that are shown one by one: all as they come, or of very many the worst few.
+
+    The worst is a failure before what is undecided and what warns, and then the smaller p-value.
+    """
+    pairs = list(zip(outcomes, judgements, strict=True))
+    if len(pairs) > _MOST_FINDINGS:
+        pairs = sorted(pairs, key=lambda pair: _badness(pair[1]))[:_WORST_FEW]
+    return [outcome for outcome, _ in pairs], [judgement for _, judgement in pairs]
+
+
+def _badness(judgement: Judgement) -> tuple[int, float, float]:
+    """A number that is smaller for what is worse."""
+    rank = {verdict: place for place, verdict in enumerate(_WORST_FIRST)}
+    adjusted, single = (
+        1.0 if p is None else p for p in (judgement.adjusted_pvalue, judgement.pvalue)
+    )
+    return rank.get(judgement.verdict, len(rank)), adjusted, single
 
 
 def finding_sections(

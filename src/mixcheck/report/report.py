@@ -46,6 +46,7 @@ from mixcheck.report.pages import (
     subject_facts,
     summary_paragraph,
     summary_table,
+    worst_first,
 )
 from mixcheck.report.policy import Judgement, Policy, Verdict, refuses, require_policy
 
@@ -252,9 +253,9 @@ class Report:
         """The whole report as a page: what was checked, summary, estimates, each finding."""
         tables, pictures = model_sections(self.extra)
         blocks: list[Block] = [*subject_facts(self.provenance), *self._summary(), *tables]
-        sections = finding_sections(self.findings, self.judgements, figures=True)
+        sections = finding_sections(*worst_first(self.findings, self.judgements), figures=True)
         if sections:
-            blocks.append(Section(Heading("Findings", 2), sections, grid=True))
+            blocks.append(_shown("Findings", sections, len(self.findings)))
         blocks += pictures
         if self.citations():
             blocks.append(reference_section(self.citations()))
@@ -266,14 +267,13 @@ class Report:
         require_flag("figures", figures)
         pairs = zip(self.findings, self.judgements, strict=True)
         notable = [pair for pair in pairs if pair[1].verdict is not Verdict.PASS]
-        sections = finding_sections(
-            [outcome for outcome, _ in notable],
-            [judgement for _, judgement in notable],
-            figures=figures,
-        )
+        outcomes = [outcome for outcome, _ in notable]
+        judgements = [judgement for _, judgement in notable]
+        shown = worst_first(outcomes, judgements) if figures else (outcomes, judgements)
+        sections = finding_sections(*shown, figures=figures)
         blocks: list[Block] = [*self._summary()]
         if sections and figures:
-            blocks.append(Section(Heading("Not passed", 2), sections, grid=True))
+            blocks.append(_shown("Not passed", sections, len(notable)))
         else:
             blocks += [_line(section) for section in sections]
         return Document(self.title, tuple(blocks))
@@ -376,6 +376,13 @@ def _frame_row(outcome: Finding | Skipped, judgement: Judgement) -> tuple[Any, .
 def _as_text(name: str) -> str:
     """A name without lone surrogates, which no column of text can hold."""
     return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _shown(title: str, sections: tuple[Section, ...], total: int) -> Section:
+    """Findings one by one, with a heading that says so where they are not all."""
+    if len(sections) < total:
+        title = f"{title}: the {len(sections)} worst of {total:,}"
+    return Section(Heading(title, 2), sections, grid=True)
 
 
 def _line(section: Section) -> Paragraph:
