@@ -319,7 +319,7 @@ def test_drawn_starts_are_the_same_in_every_run() -> None:
         "y ~ x + (1 + x | g)", few_rows(0), family, None, "~ f", None, None, None, None
     )
     problem = arrange(design, family)
-    assert has_many_maxima(problem)
+    assert has_many_maxima(problem, problem.n)
     start = find_start(problem, fit_without_random_effects(problem))
     one, two = list(drawn_starts(problem, start)), list(drawn_starts(problem, start))
     np.testing.assert_array_equal(one, two)

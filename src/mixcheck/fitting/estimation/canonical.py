@@ -10,6 +10,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.one_side import end_on_one_side
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
+from mixcheck.fitting.likelihood.objective import Objective
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["canonical_optimum", "nudge", "turn"]
@@ -37,15 +38,20 @@ def nudge(problem: Problem, psi: FloatArray, scale: FloatArray) -> FloatArray:
     return out
 
 
-def canonical_optimum(problem: Problem, optimum: Optimum, method: Method) -> Optimum:
-    """The same optimum at the canonical parameters of its covariances."""
+def canonical_optimum(
+    problem: Problem, optimum: Optimum, method: Method, objective: Objective | None = None
+) -> Optimum:
+    """The same optimum at the canonical parameters of its covariances.
+
+    The objective is that of the problem by default.
+    """
     turned = turn(problem, optimum.psi)
     if turned is None:
         return optimum
     psi, signs = turned
     if not method.approximation.even:
         return end_on_one_side(problem, optimum, psi, method)
-    evaluation = objective_of(problem, method)(psi, None)
+    evaluation = (objective or objective_of(problem, method))(psi, None)
     turned_hessian = optimum.hessian
     if turned_hessian is not None:
         turned_hessian = signs[:, None] * turned_hessian * signs

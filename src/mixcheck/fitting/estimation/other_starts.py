@@ -58,12 +58,12 @@ def has_several_parts(problem: Problem) -> bool:
     return bool(problem.terms) and spread is not None and problem.X[spread].shape[1] > 1
 
 
-def has_many_maxima(problem: Problem) -> bool:
+def has_many_maxima(problem: Problem, rows: int) -> bool:
     """Whether rows are so few beside a dispersion's model that lower maxima are common."""
     spread = _place(problem, "dispersion")
     if not problem.terms or spread is None or problem.X[spread].shape[1] == 1:
         return False
-    return problem.n < _FEW_ROWS * (problem.n_beta + problem.n_theta)
+    return rows < _FEW_ROWS * (problem.n_beta + problem.n_theta)
 
 
 def is_optimum(optimum: Optimum) -> bool:

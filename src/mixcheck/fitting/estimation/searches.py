@@ -33,6 +33,7 @@ from mixcheck.fitting.estimation.other_starts import (
     without_zero_part,
 )
 from mixcheck.fitting.estimation.start import improve_start, whiten
+from mixcheck.fitting.estimation.surroundings import Surroundings
 from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew, way_back
 from mixcheck.fitting.likelihood.approximation import (
     Approximation,
@@ -77,8 +78,29 @@ class Searches:
     tails: bool = False
 
     @cached_property
-    def _objective(self) -> Objective:
+    def objective(self) -> Objective:
+        """What is minimised."""
         return objective_of(self.problem, self.method)
+
+    @cached_property
+    def exact(self) -> Hessian | None:
+        """Its Hessian, where there is a formula."""
+        return hessian_of(self.problem, self.method)
+
+    @property
+    def around(self) -> Surroundings | None:
+        """What the rows say around an evaluation; None for those of the problem."""
+        return None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows behind the deviance."""
+        return self.problem.n
+
+    @property
+    def rounding(self) -> float:
+        """What the log-likelihood is known to."""
+        return self.problem.rounding
 
     @cached_property
     def _tails(self) -> Tails | None:
@@ -96,10 +118,10 @@ class Searches:
 
         Where there may be several optima, curvature tells which ends of searches are one.
         """
-        several = has_several_parts(self.problem) or has_many_maxima(self.problem)
+        several = has_several_parts(self.problem) or has_many_maxima(self.problem, self.rows)
 
         def first() -> Optimum:
-            scale = whiten(self.problem, near.evaluation)
+            scale = whiten(self.problem, near.evaluation, self.around)
             if hessian or several:
                 return self.minimise(near.psi, scale)
             found = self.minimise(near.psi, scale, hessian=False)
@@ -175,13 +197,13 @@ class Searches:
                     count += used
 
         def enough(end: Optimum) -> bool:
-            ended = not end.on_tail and (ends_well(end) or _is_exhausted(problem, end))
+            ended = not end.on_tail and (ends_well(end) or _is_exhausted(self.rounding, end))
             return not compete and ended
 
         explore(distant_covariances(problem, start), most, lambda end: end.on_tail)
         explore(other_starts(problem, start), most, enough)
-        if problem.terms and not (best is not None and _is_exhausted(problem, best)):
-            many = has_many_maxima(problem)
+        if problem.terms and not (best is not None and _is_exhausted(self.rounding, best)):
+            many = has_many_maxima(problem, self.rows)
             # Where all have found the likelihood without a bound, so will others.
             most = most if best is None else 2 * most
 
@@ -247,10 +269,10 @@ class Searches:
         back = None if end.on_tail or not is_optimum(end) else way_back(self.problem, end.psi)
         if back is None:
             return end
-        at = self._objective(back, end.evaluation)
+        at = self.objective(back, end.evaluation)
         if not at.deviance < end.evaluation.deviance - _FALLEN:
             return end
-        again = self.minimise(at.psi, whiten(self.problem, at), first=at)
+        again = self.minimise(at.psi, whiten(self.problem, at, self.around), first=at)
         return replace(again, evaluations=end.evaluations + again.evaluations)
 
     def _settle(self, best: Optimum) -> tuple[Optimum, int]:
@@ -282,12 +304,12 @@ class Searches:
         problem = self.problem
         try:
             if rough:
-                first = improve_start(problem, self._objective, start)
+                first = improve_start(problem, self.objective, start, self.around)
             else:
-                first = self._objective(start, None)
+                first = self.objective(start, None)
             if first.mode is None or first.spread > POLE:
                 return None, 1
-            scale = whiten(problem, first)
+            scale = whiten(problem, first, self.around)
             stopped = best is not None and best.on_tail
             known = best if best is not None and not stopped and ends_well(best) else None
             near = self.minimise(first.psi, scale, first=first, hessian=False, known=known)
@@ -308,9 +330,11 @@ class Searches:
         sizes = (1.0, 0.3, 0.03)
         least = sizes[-1]
         for factor in sizes:
-            first = improve_start(problem, self._objective, problem.scaled(start, factor))
+            first = improve_start(
+                problem, self.objective, problem.scaled(start, factor), self.around
+            )
             if first.mode is not None and (factor == least or first.spread < POLE):
-                scale = whiten(problem, first)
+                scale = whiten(problem, first, self.around)
                 optimum = self.minimise(first.psi, scale, first=first, hessian=hessian)
                 return self._try_face(optimum) if hessian and not optimum.on_tail else optimum
         raise ConvergenceError(
@@ -330,15 +354,15 @@ class Searches:
     ) -> Optimum:
         """`optimize.minimise` the deviance, which the rows say how exactly it is known."""
         return minimise(
-            self._objective,
+            self.objective,
             start,
             scale,
             first=first,
             hessian=hessian,
-            rows=self.problem.n,
+            rows=self.rows,
             known=known,
-            rounding=2.0 * self.problem.rounding,
-            exact=exact or hessian_of(self.problem, self.method),
+            rounding=2.0 * self.rounding,
+            exact=exact or self.exact,
             leaves=None if self._tails is None else self._tails.holds,
         )
 
@@ -358,9 +382,9 @@ def _may_end_lower(one: Optimum, tail: Optimum | None) -> bool:
     return is_optimum(one) and one.evaluation.deviance < tail.evaluation.deviance
 
 
-def _is_exhausted(problem: Problem, optimum: Optimum) -> bool:
+def _is_exhausted(rounding: float, optimum: Optimum) -> bool:
     """Whether a search without rest is as close, by its curvature, as rounding lets it come."""
     if is_optimum(optimum) or not optimum.smallest_eigenvalue > RUNAWAY:
         return False
     gain = 0.5 * optimum.psi.size * optimum.gradient**2 / optimum.smallest_eigenvalue
-    return gain < problem.rounding
+    return gain < rounding
