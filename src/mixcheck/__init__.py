@@ -16,6 +16,8 @@ from mixcheck import priors
 
 # fit, or bring draws of a model fitted elsewhere
 from mixcheck.fitting.glmm import glmm
+from mixcheck.fitting.partitions.partitioned_fit import PartitionedGLMM
+from mixcheck.fitting.partitions.verb import glmm_partitions
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.loading import load
 from mixcheck.fitting.results.profiles import Profile
@@ -129,6 +131,7 @@ __all__ = [
     "ModelAverage",
     "OptionError",
     "OutputError",
+    "PartitionedGLMM",
     "Policy",
     "Profile",
     "QuasiAIC",
@@ -172,6 +175,7 @@ __all__ = [
     "from_draws",
     "from_fit",
     "glmm",
+    "glmm_partitions",
     "icc",
     "inclusion",
     "kfold",

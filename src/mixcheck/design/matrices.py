@@ -32,7 +32,7 @@ from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn
 
-__all__ = ["Design", "build_design"]
+__all__ = ["Design", "build_design", "check_weights", "complete_rows", "needed_columns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ def build_design(
     frame = as_frame(data)
     plan = plan_formula(formula)
     table = columns_by_name(frame)
-    names = _names(plan, frame, table, known_functions(context), known_values(context))
+    names = needed_columns(plan, frame, table, known_functions(context), known_values(context))
     given = {
         "weights": read_vector(weights, frame, "weights"),
         "offset": read_vector(offset, frame, "offset"),
@@ -160,11 +160,11 @@ def build_design(
     labels = {"weights": weights, "offset": offset}
     called = {key: v if isinstance(v, str) else key for key, v in labels.items()}
     picked = {name: pick_numbers(table, name) for name in names}
-    rows, notes = _complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
+    rows, notes = complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
     used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
     vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
-    _check_weights(vectors["weights"], used)
+    check_weights(vectors["weights"], used)
     left = {name: read_column(picked[name], kept_rows, name) for name in names if name in plan.left}
     response = make_response(
         formula.response,
@@ -220,7 +220,7 @@ def _source(given: RowVector, values: FloatArray | None, frame: pd.DataFrame) ->
     return name if np.array_equal(column, values, equal_nan=True) else None
 
 
-def _names(
+def needed_columns(
     plan: Plan,
     frame: pd.DataFrame,
     table: Table,
@@ -249,7 +249,7 @@ def _labels_of(table: Table) -> Container[object]:
     return table.columns if type(table.columns) is pd.Index else set(table.columns)
 
 
-def _complete_rows(
+def complete_rows(
     frame: pd.DataFrame,
     picked: Mapping[str, Picked],
     given: Mapping[str, FloatArray | None],
@@ -271,7 +271,13 @@ def _complete_rows(
     return np.flatnonzero(~missing), [note]
 
 
-def _check_weights(weights: FloatArray | None, frame: pd.DataFrame) -> None:
+def check_weights(weights: FloatArray | None, frame: pd.DataFrame) -> None:
+    """Refuse weights that are not finite, or negative, or all zero.
+
+    Raises
+    ------
+    DataError
+    """
     if weights is None:
         return
     check_finite(weights, ("weights",), frame)

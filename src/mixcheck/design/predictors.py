@@ -32,7 +32,18 @@ from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DesignError, UnknownColumnError
 from mixcheck.execution.recent import Recent
 
-__all__ = ["Offset", "Predictor", "RandomBlock", "RightSide", "level_notes", "read_right_side"]
+__all__ = [
+    "Offset",
+    "Predictor",
+    "RandomBlock",
+    "RightSide",
+    "alias_notes",
+    "check_groups",
+    "level_notes",
+    "make_predictors",
+    "read_right_side",
+    "require_parameters",
+]
 
 # A sequence may have this many positions for each row, and this many more.
 _POSITIONS_EACH: Final = 20
@@ -288,24 +299,29 @@ def _make_right_side(
     columns = {name: read_column(column, rows, name) for name, column in picked.items()}
     made = make_matrices(plan.predictors, columns, n, context)
     groups = {group: group_rows(group, columns) for group in plan.groups}
-    _check_groups(groups, formula)
-    predictors, kept = _predictors(formula, made, groups, offset, frame, context or {})
-    _require_parameters(predictors, formula)
+    check_groups(groups, formula)
+    predictors, kept = make_predictors(formula, made, groups, offset, frame, context or {})
+    require_parameters(predictors, formula)
     return RightSide(
         predictors=predictors,
         recipes={key: recipe for key, (_, recipe) in made.items()},
         keys={group: key for group, (_, key) in groups.items()},
         kept=kept,
-        aloud=(*_alias_notes(predictors), *variant_notes(columns, list(columns))),
+        aloud=(*alias_notes(predictors), *variant_notes(columns, list(columns))),
         notes=tuple(level_notes(picked, columns, columns)),
         doubts=tuple(_doubts(plan, columns, n)),
     )
 
 
-def _check_groups(
+def check_groups(
     groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]], formula: ModelFormula
 ) -> None:
-    """Refuse one level only, save for one series, which varies in time."""
+    """Refuse one level only, save for one series, which varies in time.
+
+    Raises
+    ------
+    DesignError
+    """
     compared = {
         term.group
         for _, part in formula.predictors
@@ -321,14 +337,32 @@ def _check_groups(
             )
 
 
-def _predictors(
+def make_predictors(
     formula: ModelFormula,
     made: Mapping[str, tuple[FloatArray, Recipe]],
     groups: Mapping[tuple[str, ...], tuple[IntArray, GroupKey]],
     offset: Offset,
     frame: pd.DataFrame,
     context: Mapping[str, Any],
+    known: Mapping[str, BoolArray] | None = None,
 ) -> tuple[tuple[Predictor, ...], dict[str, BoolArray]]:
+    """The predictors of a formula, and which columns of their matrices are in their X.
+
+    Parameters
+    ----------
+    formula : ModelFormula
+    made : mapping
+        Matrix and recipe of each part.
+    groups : mapping
+        Codes and key of each grouping factor.
+    offset : Offset
+    frame : DataFrame
+        The rows used.
+    context : mapping
+        See `mixcheck.design.build_design`.
+    known : mapping, optional
+        Which columns stay, where other rows have their say in it.
+    """
     predictors, kept = [], {}
     for name, parsed in formula.predictors:
         X, recipe = made[name]
@@ -337,7 +371,7 @@ def _predictors(
             keep, whole = np.ones(1, dtype=np.bool_), True
         else:
             check_finite(X, columns, frame)
-            keep = independent_columns(X)
+            keep = independent_columns(X) if known is None else known[name]
             whole = bool(keep.all())
         blocks = tuple(
             _block(term, X, keep, *made[f"{name} random {i}"], *groups[term.group], frame, context)
@@ -440,8 +474,13 @@ def _sum_offsets(
     return total
 
 
-def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula) -> None:
-    """Refuse a part, or a model, that has no coefficient and was not asked to have none."""
+def require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula) -> None:
+    """Refuse a part, or a model, that has no coefficient and was not asked to have none.
+
+    Raises
+    ------
+    DesignError
+    """
     for predictor, (name, parsed) in zip(predictors, formula.predictors, strict=True):
         empty = not predictor.columns and not predictor.random
         if empty and name != "mean" and not parsed.offsets:
@@ -456,7 +495,8 @@ def _require_parameters(predictors: tuple[Predictor, ...], formula: ModelFormula
         )
 
 
-def _alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
+def alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
+    """A sentence for each predictor that has columns left out."""
     return [
         f"{len(p.aliased)} column(s) of the {p.name} predictor were left out because they are "
         f"linear combinations of the others: {listed(p.aliased)}."

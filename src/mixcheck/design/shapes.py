@@ -75,8 +75,14 @@ class _WithoutIntercept(Recipe):
         return np.asfortranarray(self.whole.evaluate(data, n)[:, 1:])
 
 
-def without_intercept(design: Design) -> Design:
+def without_intercept(design: Design, *, whole: bool = True) -> Design:
     """The design with the intercept of its first predictor left out, since thresholds are one.
+
+    Parameters
+    ----------
+    design : Design
+    whole : bool
+        Whether its rows are all rows, so that they tell whether the columns hold an intercept.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def without_intercept(design: Design) -> Design:
             kept=kept,
         )
     n, p = mean.X.shape
-    if p and not independent_columns(np.column_stack([mean.X, np.ones(n)]))[-1]:
+    if whole and p and not independent_columns(np.column_stack([mean.X, np.ones(n)]))[-1]:
         raise DesignError(
             "the columns of the formula hold an intercept, whose place is taken by the thresholds "
             "between the categories; write the formula without `0 +`"

@@ -13,6 +13,7 @@ from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import shown
 from mixcheck.design import (
     Design,
+    ModelFormula,
     build_design,
     divide_dispersion,
     has_terms,
@@ -55,9 +56,10 @@ from mixcheck.fitting.results.explanations import explain_complete, explain_unid
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.notices import warn
+from mixcheck.port import ConvergenceFacts
 from mixcheck.priors import Prior
 
-__all__ = ["glmm"]
+__all__ = ["glmm", "parse_parts", "warn_of", "with_trials"]
 
 
 @answer_calls
@@ -216,7 +218,7 @@ def glmm(
             f"effects and {sum(f.q * f.m for f in problem.latent.factors):,} random effects; fit "
             "a smaller model, or fewer rows"
         ) from error
-    _warn(fit)
+    warn_of(fit.convergence)
     return fit
 
 
@@ -294,6 +296,35 @@ def _design(
     offset: str | ArrayLike | None,
     context: Mapping[str, Any] | None,
 ) -> Design:
+    parsed = parse_parts(formula, family, zi, dispersion, precision, data)
+    design = build_design(
+        parsed,
+        data,
+        weights=weights,
+        offset=offset,
+        ratio_is_trials=family.takes_trials,
+        categories=family.takes_categories,
+        context=context,
+    )
+    if family.takes_categories:
+        design = without_intercept(design)
+    return with_trials(design, family.name) if family.takes_trials else design
+
+
+def parse_parts(
+    formula: str,
+    family: Family,
+    zi: str | None,
+    dispersion: str | None,
+    precision: str | None,
+    data: object,
+) -> ModelFormula:
+    """The formulas of all predictors; see `glmm`.
+
+    Raises
+    ------
+    FormulaError, OptionError, DataError
+    """
     if dispersion is not None and "dispersion" not in family.predictors:
         raise OptionError(
             f"the {family.name} family has no dispersion to model; leave "
@@ -312,21 +343,10 @@ def _design(
     parsed = parse_formula(formula, **parts)
     if precision is not None and family.precision_power is not None:
         parsed = divide_dispersion(parsed, precision, family.precision_power, data)
-    design = build_design(
-        parsed,
-        data,
-        weights=weights,
-        offset=offset,
-        ratio_is_trials=family.takes_trials,
-        categories=family.takes_categories,
-        context=context,
-    )
-    if family.takes_categories:
-        design = without_intercept(design)
-    return _with_trials(design, family.name) if family.takes_trials else design
+    return parsed
 
 
-def _with_trials(design: Design, family: str) -> Design:
+def with_trials(design: Design, family: str) -> Design:
     """A design whose weights are trials only where the response does not have them."""
     y, size, weights = design.response, design.size, design.weights
     if weights is None:
@@ -372,8 +392,8 @@ def _require_estimable(design: Design, problem: Problem, limits: Limits | None) 
             raise SeparationError(explain_complete([part.columns[j] for j in moving]))
 
 
-def _warn(fit: GLMM) -> None:
-    facts = fit.convergence
+def warn_of(facts: ConvergenceFacts) -> None:
+    """Warn of what is wrong where a search ended."""
     category: type[Warning]
     if not facts.converged:
         category = ConvergenceWarning

@@ -16,6 +16,7 @@ for, whose own criteria have none.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -29,10 +30,12 @@ from mixcheck.fitting.likelihood.term import Term
 
 __all__ = [
     "INFINITE",
+    "Sides",
     "determined_terms",
     "estimate_determined",
     "is_constant_in",
     "is_intercept",
+    "level_sides",
     "may_be_wide",
     "mostly_determined",
     "wide_terms",
@@ -103,6 +106,58 @@ def _is_determined(problem: Problem, term: Term, way: IntArray, counted: BoolArr
         if not (np.abs(total) == size).all():
             return False
     return bool((size > 1).any()) and total.min() < 0.0 < total.max()
+
+
+@dataclass(frozen=True)
+class Sides:
+    """At which ends of their support the levels of a random intercept have their responses.
+
+    Attributes
+    ----------
+    mixed : bool
+        Whether some level has responses at both ends, or inside.
+    several : bool
+        Whether some level has more than one response.
+    low, high : bool
+        Whether some level is at the lower, or at the upper end.
+    """
+
+    mixed: bool
+    several: bool
+    low: bool
+    high: bool
+
+    def __or__(self, other: Sides) -> Sides:
+        return Sides(
+            self.mixed | other.mixed,
+            self.several | other.several,
+            self.low | other.low,
+            self.high | other.high,
+        )
+
+    @property
+    def determined(self) -> bool:
+        """Whether the groups determine the responses."""
+        return not self.mixed and self.several and self.low and self.high
+
+
+def level_sides(problem: Problem) -> dict[int, Sides]:
+    """The sides of each random intercept that could determine responses, by the number of its term.
+
+    Those of rows in parts, with the levels within parts, are joined by ``|``.
+    """
+    out, counted = {}, _counted(problem)
+    possible = _unbounded(problem)
+    for number, term in enumerate(problem.terms):
+        if any(term is other for other in possible) and is_intercept(term):
+            way = problem.recession[term.predictor]
+            rows = counted & (np.abs(way) <= 1)
+            side, codes = way[rows], _levels(problem, term)[rows]
+            total, size = np.bincount(codes, side), np.bincount(codes)
+            mixed = bool((side == 0).any()) or not bool((np.abs(total) == size).all())
+            low, high = total.min(initial=0.0) < 0.0, total.max(initial=0.0) > 0.0
+            out[number] = Sides(mixed, bool((size > 1).any()), bool(low), bool(high))
+    return out
 
 
 def mostly_determined(problem: Problem) -> bool:

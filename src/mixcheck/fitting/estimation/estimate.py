@@ -55,6 +55,7 @@ __all__ = [
     "evaluate_standardised",
     "evaluation_at",
     "expand_joint",
+    "explained",
     "fixed_covariance",
     "joint_around",
     "re_estimate",
@@ -66,8 +67,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _in_words(search: Callable[P, R]) -> Callable[P, R]:
-    """Where linear algebra ends with trial values that overflow, one sentence says so."""
+def explained(search: Callable[P, R]) -> Callable[P, R]:
+    """Say in one sentence where linear algebra ends with trial values that overflow."""
 
     @wraps(search)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,7 +81,7 @@ def _in_words(search: Callable[P, R]) -> Callable[P, R]:
 
 
 @may_overflow()
-@_in_words
+@explained
 def estimate(
     problem: Problem, method: Method, fixed: FixedFit | None = None, *, tails: bool = False
 ) -> Optimum:
@@ -214,7 +215,7 @@ def evaluation_at(
 
 
 @may_overflow()
-@_in_words
+@explained
 def estimate_refined(
     problem: Problem, method: Approximation, fixed: FixedFit, *, tails: bool = False
 ) -> tuple[Optimum, Approximation]:
@@ -238,7 +239,7 @@ def estimate_refined(
 
 
 @may_overflow()
-@_in_words
+@explained
 def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
     """Maximise the likelihood from another optimum, by an approximation as fine as it takes.
 
@@ -294,7 +295,7 @@ def expand_joint(joint: Joint, optimum: Optimum, method: Method) -> Optimum:
 
 
 @may_overflow()
-@_in_words
+@explained
 def re_estimate(
     problem: Problem, previous: FloatArray, scale: FloatArray, method: Method
 ) -> Optimum:

@@ -6,13 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["require_identified", "require_variation"]
+__all__ = [
+    "explain_constant",
+    "explain_reproduced",
+    "is_constant_span",
+    "is_reproduced",
+    "require_distinct",
+    "require_identified",
+    "require_room",
+    "require_variation",
+    "span_of_responses",
+]
 
 # Random effects are judged by log-likelihoods that differ by units.
 _MOST_ROUNDING = 1.0
@@ -35,8 +46,8 @@ def require_identified(problem: Problem) -> None:
     _require_dispersion(problem)
     require_variation(problem)
     for term in problem.terms:
-        _require_distinct(term)
-        _require_room(problem, term)
+        require_distinct(term)
+        require_room(problem, term, problem.n, term.block.m)
 
 
 @may_overflow()
@@ -56,34 +67,71 @@ def require_variation(problem: Problem) -> None:
     if family.has_atoms or "dispersion" not in family.predictors or is_profiled(problem):
         return
     if _is_constant(problem):
-        raise ConvergenceError(
-            "the response is constant, or constant to rounding, so the model reproduces it exactly "
-            "and there is no dispersion to estimate; check that the response is the column that "
-            "was meant, and subtract what all of it has in common"
-        )
+        raise ConvergenceError(explain_constant())
     for term in problem.terms if not family.normal_error else ():
-        if _is_reproduced(problem, term):
-            raise ConvergenceError(
-                f"the response does not vary within the levels of {term.block.name}, so the model "
-                "reproduces it exactly with its random effects and there is no dispersion to "
-                "estimate; take one row for each level, or leave the term out"
-            )
+        if is_reproduced(problem, term):
+            raise ConvergenceError(explain_reproduced(term))
+
+
+def explain_constant() -> str:
+    """A sentence on responses that are one number."""
+    return (
+        "the response is constant, or constant to rounding, so the model reproduces it exactly "
+        "and there is no dispersion to estimate; check that the response is the column that "
+        "was meant, and subtract what all of it has in common"
+    )
+
+
+def explain_reproduced(term: Term) -> str:
+    """A sentence on responses that are one number within the levels of a term."""
+    return (
+        f"the response does not vary within the levels of {term.block.name}, so the model "
+        "reproduces it exactly with its random effects and there is no dispersion to "
+        "estimate; take one row for each level, or leave the term out"
+    )
 
 
 def _is_constant(problem: Problem) -> bool:
     """Whether the responses that count are one number to rounding, beside their offset."""
+    offset = problem.offsets[0]
+    if problem.weights is not None:
+        offset = offset[problem.weights > 0.0]
+    return is_constant_span(problem, span_of_responses(problem), bool(np.ptp(offset) > 0.0))
+
+
+def span_of_responses(problem: Problem) -> FloatArray:
+    """Smallest and largest response that counts, and the largest size of what they are made of.
+
+    Less their offset where the link is the identity.
+    """
     y, offset = problem.data.y, problem.offsets[0]
     if problem.weights is not None:
         y, offset = y[problem.weights > 0.0], offset[problem.weights > 0.0]
     size = np.abs(y).max(initial=0.0)
     if problem.family.links[0].name == "identity":
         y, size = y - offset, max(size, np.abs(offset).max(initial=0.0))
-    elif np.ptp(offset) > 0.0:
+    return np.array([y.min(initial=np.inf), y.max(initial=-np.inf), size])
+
+
+def is_constant_span(problem: Problem, span: FloatArray, varies: bool) -> bool:
+    """Whether responses with this span are one number to rounding.
+
+    Parameters
+    ----------
+    problem : Problem
+        For its family.
+    span : (3,)
+        As of `span_of_responses`.
+    varies : bool
+        Whether the offset of the mean varies.
+    """
+    if problem.family.links[0].name != "identity" and varies:
         return False
-    return bool(y.max() - y.min() <= _CONSTANT * size)
+    low, high, size = span.tolist()
+    return bool(high - low <= _CONSTANT * size)
 
 
-def _is_reproduced(problem: Problem, term: Term) -> bool:
+def is_reproduced(problem: Problem, term: Term) -> bool:
     """Whether a random intercept of the mean, of fewer levels than rows, is the response."""
     Z, m = term.block.Z, term.block.m
     if term.tied or term.predictor != 0 or m >= problem.n or not (Z == 1.0).all(axis=0).any():
@@ -147,14 +195,29 @@ def _require_precision(problem: Problem) -> None:
         )
 
 
-def _require_distinct(term: Term) -> None:
-    """Refuse random effects of a term of which the variances cannot be told apart."""
+def require_distinct(
+    term: Term, keep: BoolArray | None = None, empty: BoolArray | None = None
+) -> None:
+    """Refuse random effects of a term of which the variances cannot be told apart.
+
+    Parameters
+    ----------
+    term : Term
+    keep, empty : (q,) bool, optional
+        Which effects are no combinations of those before, and which are zero in every row; by
+        default as the rows of the term tell.
+
+    Raises
+    ------
+    DesignError
+    """
     block = term.block
-    Z, keep = block.Z, block.independent
+    keep = block.independent if keep is None else keep
     if keep.all():
         return
-    for name, column in zip(block.effects, Z.T, strict=True):
-        if not column.any():
+    empty = ~block.Z.any(axis=0) if empty is None else empty
+    for name, gone in zip(block.effects, empty.tolist(), strict=True):
+        if gone:
             raise DesignError(
                 f"the random effect {name} of {block.name} is zero in every row used, so that it "
                 "has no variance to estimate; leave it out"
@@ -167,11 +230,16 @@ def _require_distinct(term: Term) -> None:
     )
 
 
-def _require_room(problem: Problem, term: Term) -> None:
-    """Refuse more random effects than the data can hold."""
+def require_room(problem: Problem, term: Term, n: int, m: int) -> None:
+    """Refuse more random effects, of m levels, than the data of n rows can hold.
+
+    Raises
+    ------
+    DesignError
+    """
     normal = problem.family.normal_error
-    block, n = term.block, problem.n
-    size = block.m * len(block.effects)
+    block = term.block
+    size = m * len(block.effects)
     if term.tied or (term.covariance.entries is None and not normal):
         return  # what ties effects, or gives them one correlation, tells them from each other
     if size <= n and not (normal and size >= n):
@@ -179,12 +247,12 @@ def _require_room(problem: Problem, term: Term) -> None:
     least = f"fewer than {n}" if normal else f"at most {n}"
     if len(block.effects) > 1:
         remedy = f"Write (1 | {block.group}) in its place, or a coarser factor"
-    elif normal and block.m == n:
+    elif normal and m == n:
         remedy = "Leave it out: the residual error is an effect of each row already"
     else:
         remedy = "Write a term with a coarser factor in its place"
     raise DesignError(
-        f"the random term {block.name} has {size} random effects ({block.m} levels x "
+        f"the random term {block.name} has {size} random effects ({m} levels x "
         f"{len(block.effects)}) for {n} observations; {least} can be told apart"
         + (" from the residual error" if normal else "")
         + f". {remedy}."

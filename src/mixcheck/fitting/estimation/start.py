@@ -32,6 +32,7 @@ from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "FixedFit",
+    "FixedRows",
     "FixedScore",
     "Moments",
     "climb",
@@ -112,12 +113,12 @@ def _score_fixed(problem: Problem) -> FixedFit:
     """Newton's method for the fixed effects in the columns of the problem."""
     etas = start_predictors(problem)
     beta = _project(problem, etas)
-    first = _FixedRows(problem, beta)
+    first = FixedRows(problem, beta)
     if not np.isfinite(first.value):
         # A least-squares guess may leave the domain of a link; a constant does not.
         beta = _project(problem, [np.full(problem.n, eta.mean()) for eta in etas])
-        first = _FixedRows(problem, beta)
-    last = climb(first, lambda beta: _FixedRows(problem, beta))
+        first = FixedRows(problem, beta)
+    last = climb(first, lambda beta: FixedRows(problem, beta))
     return FixedFit(last.beta, last.derivatives)
 
 
@@ -173,7 +174,7 @@ def climb(first: Climbing, score: Callable[[FloatArray], Climbing]) -> Climbing:
     return at
 
 
-class _FixedRows:
+class FixedRows:
     """``sum l_i(beta) + log p(beta)`` of the rows of a problem; see `FixedScore`.
 
     Attributes

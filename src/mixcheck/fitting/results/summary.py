@@ -57,10 +57,10 @@ class Summary:
         return to_fragment(self.document)
 
 
-def _coefficients(fit: Estimates) -> tuple[Table, Paragraph]:
+def _coefficients(fit: Estimates, ddf: str) -> tuple[Table, Paragraph]:
     """Estimates, errors and intervals to one number of decimals a row, tests, and whose."""
     rows: list[tuple[Cell, ...]] = []
-    table = tabulate_coefficients(fit, "auto", 0.95)
+    table = tabulate_coefficients(fit, ddf, 0.95)
     for name, row in zip(fit.fixed_names, table.itertuples(index=False), strict=True):
         estimate, error, df, t, p, low, high = (float(value) for value in row)
         places = _places(error)
@@ -91,8 +91,11 @@ def _components(frame: pd.DataFrame) -> Table:
     return Table(tuple(map(str, frame.columns)), tuple(rows))
 
 
-def summarise(fit: Estimates) -> Summary:
-    """Lay out a fit: what was fitted, random part, fixed part, remarks."""
+def summarise(fit: Estimates, ddf: str = "auto") -> Summary:
+    """Lay out a fit: what was fitted, random part, fixed part, remarks.
+
+    Degrees of freedom are those of `GLMM.coefficients`.
+    """
     facts: dict[str, Cell] = {
         "formula": fit.formula_words,
         "family": f"{fit.family.name} ({fit.family.link.name})",
@@ -106,7 +109,7 @@ def summarise(fit: Estimates) -> Summary:
     }
     sections = [
         Section(Heading("Fit"), (Facts(tuple(facts.items())),)),
-        Section(Heading("Fixed effects"), _coefficients(fit)),
+        Section(Heading("Fixed effects"), _coefficients(fit, ddf)),
     ]
     if len(fit.variance_components):
         random = _components(fit.variance_components)

@@ -1,0 +1,349 @@
+"""Objects that stay where they were made, and are asked: here, in processes, or on a cluster.
+
+A crew makes one object of each of some makers and keeps it. A question is a function of an object
+and of what is sent with it; the answers come back in the order of the makers, so that what is made
+of them does not depend on who holds what. An object that is lost with its worker is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from mixcheck.errors import WorkerError
+
+__all__ = ["Crew", "DaskCrew", "LocalCrew", "ProcessCrew"]
+
+Held = TypeVar("Held")
+Next = TypeVar("Next")
+Answer = TypeVar("Answer")
+P = ParamSpec("P")
+
+# A worker that is lost more often while it is asked one question is lost for good.
+_MAX_LOSSES = 2
+
+
+class Crew(ABC, Generic[Held]):
+    """Some objects, each held by one worker."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of objects."""
+
+    @abstractmethod
+    def ask(
+        self, question: Callable[Concatenate[Held, P], Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> list[Answer]:
+        """The answer of every object, in order.
+
+        Raises
+        ------
+        WorkerError
+            If workers are lost again and again.
+        """
+
+    @abstractmethod
+    def ask_one(
+        self,
+        k: int,
+        question: Callable[Concatenate[Held, P], Answer],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Answer:
+        """The answer of object k."""
+
+    @abstractmethod
+    def change(
+        self, into: Callable[Concatenate[Held, P], Next], *args: P.args, **kwargs: P.kwargs
+    ) -> Crew[Next]:
+        """The crew that holds what a function makes of each object; this one is used up."""
+
+    def close(self) -> None:
+        """Give the objects up, and end what was started for them."""
+
+
+class LocalCrew(Crew[Held]):
+    """Objects of this process, asked one after another.
+
+    Examples
+    --------
+    >>> crew = LocalCrew([list, lambda: [1, 2]])
+    >>> crew.ask(len)
+    [0, 2]
+    """
+
+    def __init__(self, makers: Sequence[Callable[[], Held]]) -> None:
+        self._held = [make() for make in makers]
+
+    @property
+    def size(self) -> int:
+        """Number of objects."""
+        return len(self._held)
+
+    def ask(
+        self, question: Callable[Concatenate[Held, P], Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> list[Answer]:
+        """The answer of every object, in order."""
+        return [question(held, *args, **kwargs) for held in self._held]
+
+    def ask_one(
+        self,
+        k: int,
+        question: Callable[Concatenate[Held, P], Answer],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Answer:
+        """The answer of object k."""
+        return question(self._held[k], *args, **kwargs)
+
+    def change(
+        self, into: Callable[Concatenate[Held, P], Next], *args: P.args, **kwargs: P.kwargs
+    ) -> LocalCrew[Next]:
+        """The crew that holds what a function makes of each object."""
+        held: list[Any] = self._held
+        for k, one in enumerate(held):
+            held[k] = None
+            held[k] = into(one, *args, **kwargs)
+            del one
+        changed: LocalCrew[Next] = LocalCrew([])
+        changed._held = held
+        return changed
+
+    def close(self) -> None:
+        """Give the objects up."""
+        self._held = []
+
+
+# What a worker process holds: by the number of the crew and that of the object.
+_HOLDINGS: dict[tuple[int, int], Any] = {}
+_NUMBERS = itertools.count()
+
+
+class _Absent(Exception):
+    """A worker process does not hold what it is asked: it is a new one."""
+
+
+def _make(key: tuple[int, int], make: Callable[[], Any], changes: Sequence[Any]) -> None:
+    held = make()
+    for into, args, kwargs in changes:
+        held = into(held, *args, **kwargs)
+    _HOLDINGS[key] = held
+
+
+def _change(key: tuple[int, int], into: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    if key not in _HOLDINGS:
+        raise _Absent
+    _HOLDINGS[key] = into(_HOLDINGS.pop(key), *args, **kwargs)
+
+
+def _answer(key: tuple[int, int], question: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    if key not in _HOLDINGS:
+        raise _Absent
+    return question(_HOLDINGS[key], *args, **kwargs)
+
+
+def _end(executors: list[Any]) -> None:
+    for executor in executors:
+        executor.shutdown(wait=True, kill_workers=True)
+    executors.clear()
+
+
+class ProcessCrew(Crew[Held]):
+    """Objects of worker processes of this machine, each of which holds its share.
+
+    Parameters
+    ----------
+    makers : sequence of callable
+        They are sent to the workers.
+    workers : int
+    """
+
+    def __init__(self, makers: Sequence[Callable[[], Held]], workers: int) -> None:
+        self._makers: Sequence[Callable[[], Any]] = makers
+        self._changes: list[tuple[Callable[..., Any], Any, Any]] = []
+        self._number = next(_NUMBERS)
+        self._executors: list[Any] = []
+        self._finalizer = weakref.finalize(self, _end, self._executors)
+        try:
+            self._executors += [_one_process() for _ in range(min(workers, len(makers)))]
+            self._all(_make, [(make, ()) for make in makers])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Number of objects."""
+        return len(self._makers)
+
+    def ask(
+        self, question: Callable[Concatenate[Held, P], Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> list[Answer]:
+        """The answer of every object, in order."""
+        return self._all(_answer, [(question, args, kwargs)] * self.size)
+
+    def ask_one(
+        self,
+        k: int,
+        question: Callable[Concatenate[Held, P], Answer],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Answer:
+        """The answer of object k."""
+        found: Answer = self._again(k, _answer, (question, args, kwargs), None)
+        return found
+
+    def change(
+        self, into: Callable[Concatenate[Held, P], Next], *args: P.args, **kwargs: P.kwargs
+    ) -> ProcessCrew[Next]:
+        """The crew that holds what a function makes of each object."""
+        self._all(_change, [(into, args, kwargs)] * self.size)
+        self._changes.append((into, args, kwargs))
+        changed: Any = self
+        return changed  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """End the processes."""
+        self._finalizer()
+
+    def _slot(self, k: int) -> int:
+        return k % len(self._executors)
+
+    def _send(self, k: int, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """A future; None where the worker is gone."""
+        try:
+            return self._executors[self._slot(k)].submit(task, (self._number, k), *args)
+        except BrokenExecutor:
+            return None
+
+    def _all(self, task: Callable[..., Any], each: Sequence[tuple[Any, ...]]) -> list[Any]:
+        sent = [self._send(k, task, args) for k, args in enumerate(each)]
+        return [self._again(k, task, args, sent[k]) for k, args in enumerate(each)]
+
+    def _again(self, k: int, task: Callable[..., Any], args: tuple[Any, ...], sent: Any) -> Any:
+        """The result of a task; where its worker was lost a new one does it."""
+        losses = 0
+        sent = self._send(k, task, args) if sent is None else sent
+        while True:
+            try:
+                if sent is None:
+                    raise BrokenExecutor
+                return sent.result()
+            except BrokenExecutor as error:
+                losses += 1
+                if losses > _MAX_LOSSES:
+                    raise WorkerError(
+                        f"the worker process that holds part {k + 1} of {self.size} ended "
+                        f"{losses} times before its work was done; often the memory was used up: "
+                        "make the parts smaller, or start fewer workers"
+                    ) from error
+                self._replace(self._slot(k), sent)
+            except _Absent:
+                make = self._send(k, _make, (self._makers[k], self._changes))
+                if make is not None:
+                    with contextlib.suppress(BrokenExecutor):
+                        make.result()
+            sent = self._send(k, task, args)
+
+    def _replace(self, slot: int, sent: Any) -> None:
+        """A new process in the place of one that is gone, unless there is one already."""
+        old = self._executors[slot]
+        try:
+            old.submit(int).result()
+        except BrokenExecutor:
+            old.shutdown(wait=False, kill_workers=True)
+            self._executors[slot] = _one_process()
+
+
+def _one_process() -> Any:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(max_workers=1, timeout=None)
+
+
+class DaskCrew(Crew[Held]):
+    """Objects that the workers of a client of dask hold.
+
+    What a lost worker has held is made again by another.
+
+    Parameters
+    ----------
+    makers : sequence of callable or of futures of dask
+    client : distributed.Client
+    """
+
+    def __init__(self, makers: Sequence[Callable[[], Held]], client: Any) -> None:
+        self._client = client
+        self._held = [client.submit(_call, make, pure=False) for make in makers]
+
+    @property
+    def size(self) -> int:
+        """Number of objects."""
+        return len(self._held)
+
+    def ask(
+        self, question: Callable[Concatenate[Held, P], Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> list[Answer]:
+        """The answer of every object, in order."""
+        sent = [self._send(k, question, args, kwargs) for k in range(self.size)]
+        return [self._result(k, future) for k, future in enumerate(sent)]
+
+    def ask_one(
+        self,
+        k: int,
+        question: Callable[Concatenate[Held, P], Answer],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Answer:
+        """The answer of object k."""
+        found: Answer = self._result(k, self._send(k, question, args, kwargs))
+        return found
+
+    def change(
+        self, into: Callable[Concatenate[Held, P], Next], *args: P.args, **kwargs: P.kwargs
+    ) -> DaskCrew[Next]:
+        """The crew that holds what a function makes of each object."""
+        changed: DaskCrew[Next] = DaskCrew([], self._client)
+        changed._held = [self._send(k, into, args, kwargs) for k in range(self.size)]
+        for k, future in enumerate(changed._held):
+            changed._settled(k, future)
+        self._held = []
+        return changed
+
+    def close(self) -> None:
+        """Release the objects; the client goes on."""
+        self._held = []
+
+    def _send(self, k: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        return self._client.submit(function, self._held[k], *args, pure=False, **kwargs)
+
+    def _settled(self, k: int, future: Any) -> None:
+        """Wait until an object is there."""
+        from distributed import wait
+
+        wait(future)
+        if future.status != "finished":
+            self._result(k, future)
+
+    def _result(self, k: int, future: Any) -> Any:
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        try:
+            return future.result()
+        except (KilledWorker, FutureCancelledError) as error:
+            raise WorkerError(
+                f"the workers that held part {k + 1} of {self.size} ended before their work was "
+                "done; often the memory was used up: make the parts smaller, or start fewer "
+                "workers on a machine"
+            ) from error
+
+
+def _call(make: Callable[[], Held]) -> Held:
+    return make()
