@@ -67,6 +67,7 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
         raise DataError(
             f"{name} is a {type(data).__name__}; give a pandas, polars, pyarrow or duckdb table, "
             "or a dict of columns."
+            + (" For tables in parts write mc.glmm_partitions." if isinstance(data, list) else "")
         ) from error
     if isinstance(table, nw.LazyFrame):
         try:

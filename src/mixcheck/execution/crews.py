@@ -13,7 +13,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from mixcheck.errors import WorkerError
 
@@ -26,6 +26,8 @@ P = ParamSpec("P")
 
 # A worker that is lost more often while it is asked one question is lost for good.
 _MAX_LOSSES = 2
+# Seconds after which an answer that has not come is asked for anew, if its worker is gone.
+_PATIENCE = 5.0
 
 
 class Crew(ABC, Generic[Held]):
@@ -262,25 +264,35 @@ class ProcessCrew(Crew[Held]):
 
 
 def _one_process() -> Any:
-    from joblib.externals.loky import ProcessPoolExecutor
+    import joblib
 
-    return ProcessPoolExecutor(max_workers=1, timeout=None)
+    return cast("Any", joblib).externals.loky.ProcessPoolExecutor(max_workers=1, timeout=None)
 
 
 class DaskCrew(Crew[Held]):
     """Objects that the workers of a client of dask hold.
 
+    Each is asked where it is, so that what it remembers of the last question is there at the next.
     What a lost worker has held is made again by another.
 
     Parameters
     ----------
-    makers : sequence of callable or of futures of dask
+    makers : sequence of callable
     client : distributed.Client
     """
 
     def __init__(self, makers: Sequence[Callable[[], Held]], client: Any) -> None:
         self._client = client
         self._held = [client.submit(_call, make, pure=False) for make in makers]
+        self._places: list[str | None] = [None] * len(self._held)
+
+    @classmethod
+    def of(cls, make: Callable[[Any], Held], futures: Sequence[Any], client: Any) -> DaskCrew[Held]:
+        """The crew of what a function makes of the result of each of some futures."""
+        crew: DaskCrew[Held] = cls([], client)
+        crew._held = [client.submit(make, future, pure=False) for future in futures]
+        crew._places = [None] * len(crew._held)
+        return crew
 
     @property
     def size(self) -> int:
@@ -292,7 +304,7 @@ class DaskCrew(Crew[Held]):
     ) -> list[Answer]:
         """The answer of every object, in order."""
         sent = [self._send(k, question, args, kwargs) for k in range(self.size)]
-        return [self._result(k, future) for k, future in enumerate(sent)]
+        return [self._result(k, future, question, args, kwargs) for k, future in enumerate(sent)]
 
     def ask_one(
         self,
@@ -302,7 +314,8 @@ class DaskCrew(Crew[Held]):
         **kwargs: P.kwargs,
     ) -> Answer:
         """The answer of object k."""
-        found: Answer = self._result(k, self._send(k, question, args, kwargs))
+        sent = self._send(k, question, args, kwargs)
+        found: Answer = self._result(k, sent, question, args, kwargs)
         return found
 
     def change(
@@ -310,9 +323,10 @@ class DaskCrew(Crew[Held]):
     ) -> DaskCrew[Next]:
         """The crew that holds what a function makes of each object."""
         changed: DaskCrew[Next] = DaskCrew([], self._client)
-        changed._held = [self._send(k, into, args, kwargs) for k in range(self.size)]
-        for k, future in enumerate(changed._held):
-            changed._settled(k, future)
+        changed._held = [
+            self._client.submit(into, held, *args, pure=False, **kwargs) for held in self._held
+        ]
+        changed._places = [None] * len(changed._held)
         self._held = []
         return changed
 
@@ -321,28 +335,62 @@ class DaskCrew(Crew[Held]):
         self._held = []
 
     def _send(self, k: int, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        return self._client.submit(function, self._held[k], *args, pure=False, **kwargs)
+        if self._places[k] is None:
+            self._places[k] = self._place(k)
+        return self._client.submit(
+            function, self._held[k], *args, pure=False, workers=[self._places[k]], **kwargs
+        )
 
-    def _settled(self, k: int, future: Any) -> None:
-        """Wait until an object is there."""
-        from distributed import wait
+    def _place(self, k: int) -> str:
+        """Which worker holds object k, once it is made."""
+        import distributed
 
-        wait(future)
-        if future.status != "finished":
-            self._result(k, future)
+        held = self._held[k]
+        while True:
+            cast("Any", distributed).wait(held)
+            if held.status != "finished":
+                self._raise(k, held)
+            places = self._client.who_has([held]).get(held.key, ())
+            if places:
+                return str(sorted(places)[0])
 
-    def _result(self, k: int, future: Any) -> Any:
-        from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
+    def _result(
+        self, k: int, future: Any, function: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """The result of a question; it is asked again where its worker is gone."""
+        from distributed import TimeoutError as OutOfTime
 
+        while True:
+            try:
+                return future.result(timeout=_PATIENCE)
+            except OutOfTime:
+                if self._is_there(k):
+                    continue
+            except Exception as error:
+                if not _is_lost(error) or self._is_there(k):
+                    self._raise(k, future)
+            self._places[k] = None
+            future = self._send(k, function, args, kwargs)
+
+    def _is_there(self, k: int) -> bool:
+        """Whether the worker that was asked is still one."""
+        return self._places[k] in self._client.scheduler_info(n_workers=-1)["workers"]
+
+    def _raise(self, k: int, future: Any) -> None:
         try:
-            return future.result()
-        except (KilledWorker, FutureCancelledError) as error:
+            future.result()
+        except Exception as error:
+            if not _is_lost(error):
+                raise
             raise WorkerError(
                 f"the workers that held part {k + 1} of {self.size} ended before their work was "
                 "done; often the memory was used up: make the parts smaller, or start fewer "
                 "workers on a machine"
             ) from error
+
+
+def _is_lost(error: Exception) -> bool:
+    return type(error).__name__ in ("KilledWorker", "FutureCancelledError", "CancelledError")
 
 
 def _call(make: Callable[[], Held]) -> Held:

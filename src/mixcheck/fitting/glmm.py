@@ -59,7 +59,14 @@ from mixcheck.notices import warn
 from mixcheck.port import ConvergenceFacts
 from mixcheck.priors import Prior
 
-__all__ = ["glmm", "parse_parts", "warn_of", "with_trials"]
+__all__ = [
+    "glmm",
+    "parse_parts",
+    "require_estimable",
+    "require_overlap",
+    "warn_of",
+    "with_trials",
+]
 
 
 @answer_calls
@@ -207,9 +214,9 @@ def glmm(
     else:
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
-        _require_estimable(design, problem, limits)
+        require_estimable(design, problem, limits)
         if limits is None:
-            _require_overlap(design, problem, fixed)
+            require_overlap(design, problem, fixed)
     try:
         fit = _fit(design, problem, fixed, limits, way)
     except MemoryError as error:
@@ -372,15 +379,25 @@ def with_trials(design: Design, family: str) -> Design:
     return design
 
 
-def _require_overlap(design: Design, problem: Problem, fixed: FixedFit) -> None:
-    """Refuse predictors that tell ordered categories exactly with thresholds that follow."""
+def require_overlap(design: Design, problem: Problem, fixed: FixedFit) -> None:
+    """Refuse predictors that tell ordered categories exactly with thresholds that follow.
+
+    Raises
+    ------
+    SeparationError
+    """
     moved = separated_beside_thresholds(problem, fixed)
     if moved:
         raise SeparationError(explain_complete([design.predictors[0].columns[j] for j in moved]))
 
 
-def _require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:
-    """Refuse a model of which a whole part has no estimate at all."""
+def require_estimable(design: Design, problem: Problem, limits: Limits | None) -> None:
+    """Refuse a model of which a whole part has no estimate at all.
+
+    Raises
+    ------
+    DesignError, SeparationError
+    """
     parts = () if limits is None else limits.parts
     for part, found in zip(design.predictors, parts, strict=False):
         if found is None or not found.complete:

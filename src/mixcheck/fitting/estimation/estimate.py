@@ -43,11 +43,13 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.laplace import Laplace
+from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
 __all__ = [
+    "bring_back",
     "dense_size",
     "estimate",
     "estimate_held",
@@ -155,6 +157,20 @@ def _estimate(problem: Problem, method: Method, fixed: FixedFit, tails: bool = F
 
 def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Optimum:
     """The optimum of a standardised problem as one of the problem that it stands for."""
+
+    def modes(psi: FloatArray, scale: FloatArray) -> Mode | None:
+        return evaluation_at(standard.alone, psi, scale, method).mode
+
+    return bring_back(standard, optimum, method, modes)
+
+
+def bring_back(
+    standard: Standardised,
+    optimum: Optimum,
+    method: Method,
+    modes: Callable[[FloatArray, FloatArray], Mode | None],
+) -> Optimum:
+    """The same with the modes of that problem at parameters and their scale from elsewhere."""
     if optimum.evaluation.mode is None:
         return optimum
     psi = standard.here(optimum.psi)
@@ -162,7 +178,7 @@ def _bring_back(standard: Standardised, optimum: Optimum, method: Method) -> Opt
     scale, hessian = jacobian @ optimum.scale, optimum.hessian
     deviance = optimum.evaluation.deviance - (standard.volume if method.restricted else 0.0)
     gradient = inverse.T @ optimum.evaluation.gradient
-    mode = evaluation_at(standard.alone, psi, scale, method).mode
+    mode = modes(psi, scale)
     if mode is None:
         raise ConvergenceError(
             "a predictor lies so far from zero beside its spread that the likelihood cannot be "

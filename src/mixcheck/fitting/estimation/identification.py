@@ -215,8 +215,8 @@ def require_distinct(
     keep = block.independent if keep is None else keep
     if keep.all():
         return
-    empty = ~block.Z.any(axis=0) if empty is None else empty
-    for name, gone in zip(block.effects, empty.tolist(), strict=True):
+    nothing = np.asarray(~block.Z.any(axis=0)) if empty is None else empty
+    for name, gone in zip(block.effects, nothing.tolist(), strict=True):
         if gone:
             raise DesignError(
                 f"the random effect {name} of {block.name} is zero in every row used, so that it "

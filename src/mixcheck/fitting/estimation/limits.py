@@ -14,7 +14,7 @@ Its standard error is infinite.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,12 +32,15 @@ from mixcheck.port.estimates import LimitReason
 
 __all__ = [
     "Limits",
+    "distances_of",
     "expand_optimum",
     "find_limits",
+    "go_out",
     "mute_rows",
     "reason_at",
     "reduce_problem",
     "restrict_parameters",
+    "spread_limits",
     "ways_of",
     "within_limits",
 ]
@@ -49,6 +52,8 @@ _RESERVE = 20.0
 # A row does not depend on a predictor if its derivatives in it are below this.
 _NOTHING = 1e-10
 _MAX_PASSES = 3
+# A direction moves rows by one or more, or by nothing but rounding.
+_MOVED = 0.5
 # A distance is shortened so where the density overflows at the rows furthest out.
 _SHORTER = 0.7
 _MAX_SHORTENED = 20
@@ -107,6 +112,46 @@ def find_limits(problem: Problem, fixed: FixedFit) -> Limits | None:
             break
     if not any(parts):
         return None
+    return _limits(problem, parts, freed, ways)
+
+
+def spread_limits(problem: Problem, known: Limits, beta: FloatArray) -> Limits:
+    """Limits that were found in rows which show all others, in the rows of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the columns of the problem in which they were found.
+    known : Limits
+    beta : (n_beta,)
+        Of the model without random effects.
+    """
+    ways = ways_of(problem)
+    parts = [
+        part if part is None else replace(part, rows=_is_moved(X, part, way))
+        for X, part, way in zip(problem.X, known.parts, ways, strict=True)
+    ]
+    fixed = FixedFit(beta, problem.derivatives(problem.fixed(beta), 2))
+    freed = [np.zeros(problem.n, dtype=np.bool_) for _ in ways]
+    for k, part in enumerate(parts):
+        for j, rows in enumerate(_freed(problem, fixed, k, part, ways[k])):
+            freed[j] |= rows
+    return replace(_limits(problem, parts, freed, ways), reasons=known.reasons)
+
+
+def _is_moved(X: FloatArray, part: Separation, way: IntArray) -> BoolArray:
+    """Rows at an end that the direction moves: by one or more, where it moves others by none."""
+    moved: BoolArray = (np.abs(way) == 1) & (np.abs(X @ part.direction) > _MOVED)
+    return moved
+
+
+def _limits(
+    problem: Problem,
+    parts: Sequence[Separation | None],
+    freed: Sequence[BoolArray],
+    ways: Sequence[IntArray],
+) -> Limits:
+    """Limits of directions and rows."""
     moved = np.zeros(problem.n, dtype=np.bool_)
     whole = np.ones(problem.n, dtype=np.bool_)
     for k, part in enumerate(parts):
@@ -263,7 +308,13 @@ def restrict_parameters(problem: Problem, limits: Limits) -> FloatArray:
     return columns[keep]
 
 
-def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimum:
+Place = Callable[[FloatArray], tuple[FloatArray, Mode]]
+"""Takes parameters without what has no finite estimate to some far enough out, with modes there."""
+
+
+def expand_optimum(
+    problem: Problem, limits: Limits, optimum: Optimum, place: Place | None = None
+) -> Optimum:
     """The optimum of the smaller problem as one of the whole.
 
     Parameters
@@ -272,6 +323,8 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
     limits : Limits
     optimum : Optimum
         Of the smaller problem.
+    place : callable, optional
+        By default by the modes of the optimum and the rows of the problem.
 
     Returns
     -------
@@ -291,7 +344,12 @@ def expand_optimum(problem: Problem, limits: Limits, optimum: Optimum) -> Optimu
             column = np.zeros((onto.shape[1], len(part.dropped)))
             column[where] = part.basis
             flat.append(column)
-    psi, mode = _place_outside(problem, limits, optimum, keep, inner)
+    if place is None:
+        psi, mode = _place_outside(problem, limits, optimum, keep, inner)
+    else:
+        within = np.zeros(keep.size)
+        within[keep] = optimum.psi
+        psi, mode = place(within)
     scale = np.zeros((keep.size, keep.size))
     scale[np.ix_(keep, np.arange(int(keep.sum())))] = optimum.scale
     scale[:, int(keep.sum()) :] = np.hstack(flat)
@@ -319,18 +377,56 @@ def _place_outside(
     psi = np.zeros(keep.size)
     psi[keep] = optimum.psi
     roots = problem.roots(psi[problem.n_beta :])
-    distances = [_distance(problem, limits, k, inner.point.eta[k]) for k in range(len(problem.X))]
+    distances = distances_of(problem, limits, inner)
+    found = go_out(
+        problem,
+        limits,
+        psi,
+        distances,
+        lambda out: find_mode(problem, problem.fixed(out), roots, inner.point.u),
+    )
+    return (psi, inner) if found is None else found
+
+
+def distances_of(problem: Problem, limits: Limits, inner: Mode) -> list[float]:
+    """How far to go along the direction of each predictor, from the modes of the smaller problem.
+
+    Of rows in parts, the largest of the distances that the parts need.
+    """
+    return [_distance(problem, limits, k, inner.point.eta[k]) for k in range(len(problem.X))]
+
+
+def go_out(
+    problem: Problem,
+    limits: Limits,
+    psi: FloatArray,
+    distances: Sequence[float],
+    modes: Callable[[FloatArray], Mode | None],
+) -> tuple[FloatArray, Mode] | None:
+    """Parameters far enough out that have modes; None if there are none.
+
+    Parameters
+    ----------
+    problem : Problem
+    limits : Limits
+    psi : (P,)
+        Without what has no finite estimate.
+    distances : sequence of float
+        One for each predictor.
+    modes : callable
+        The modes at parameters.
+    """
     share = 1.0
     for _ in range(_MAX_SHORTENED):
         out = psi.copy()
         for part, where, distance in zip(limits.parts, problem.beta_slices, distances, strict=True):
             if part is not None:
                 out[where] += share * distance * part.direction
-        mode = find_mode(problem, problem.fixed(out), roots, inner.point.u)
+        mode = modes(out)
         if mode is not None:
             return out, mode
         share *= _SHORTER
-    return psi, inner
+    return None
 
 
 def _distance(problem: Problem, limits: Limits, k: int, eta: FloatArray) -> float:

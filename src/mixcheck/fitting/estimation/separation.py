@@ -29,7 +29,7 @@ from mixcheck.design.sparse_columns import sparse_columns
 from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.trial_values import binary_exponents
 
-__all__ = ["Separation", "find_separation"]
+__all__ = ["Evidence", "Separation", "find_separation", "is_certain"]
 
 # Movements of a row, columns being scaled to a mean square of one, below this are rounding.
 _TOLERANCE = 1e-7
@@ -152,26 +152,67 @@ def _columns_of(X: FloatArray, basis: FloatArray) -> tuple[int, ...]:
     return tuple(np.flatnonzero(named).tolist())
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Sums over rows that may prove that no direction moves any of them; those of parts add.
+
+    Attributes
+    ----------
+    balanced : bool
+        Whether the score of every row at an end points to that end.
+    gram : (p, p)
+        ``X' diag(|score|) X``, rows inside with a weight of one.
+    pull : (p,)
+        ``X' score``.
+    """
+
+    balanced: bool
+    gram: FloatArray
+    pull: FloatArray
+
+    @classmethod
+    def of(
+        cls, X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: FloatArray
+    ) -> Evidence:
+        """Of the rows of X, (n, p), with their ends and scores."""
+        ends = counted & (signs != 0.0)
+        score = np.where(counted, slopes, 0.0)
+        if not (np.isfinite(score).all() and ((score * signs > 0.0) | ~ends).all()):
+            return cls(False, np.zeros((X.shape[1],) * 2), np.zeros(X.shape[1]))
+        weight = np.abs(score)
+        weight[counted & ~ends] = 1.0
+        known = sparse_columns(X)
+        return cls(True, weighted_square(known, weight), known.T @ score)
+
+    def __add__(self, other: Evidence) -> Evidence:
+        return Evidence(
+            self.balanced and other.balanced, self.gram + other.gram, self.pull + other.pull
+        )
+
+    def step(self) -> FloatArray | None:
+        """Changes s of multipliers, ``1 - x's`` each, that balance every column; None for none."""
+        if not self.balanced:
+            return None
+        scale = np.sqrt(np.maximum(np.diag(self.gram), 1e-300))
+        try:
+            lower = np.linalg.cholesky(self.gram / np.outer(scale, scale))
+        except np.linalg.LinAlgError:
+            return None
+        if np.diag(lower).min(initial=np.inf) < _CERTAIN_RANK:
+            return None
+        out: FloatArray = np.linalg.solve(lower.T, np.linalg.solve(lower, self.pull / scale))
+        return out / scale
+
+
+def is_certain(X: FloatArray, step: FloatArray, ends: BoolArray) -> bool:
+    """Whether no multiplier of a row at an end is turned round by a step."""
+    return bool(np.abs(sparse_columns(X) @ step)[ends].max(initial=0.0) < _CERTAIN)
+
+
 def _excluded(X: FloatArray, signs: FloatArray, counted: BoolArray, slopes: FloatArray) -> bool:
     """Whether scores are close enough to positive multipliers that balance every column."""
-    ends = counted & (signs != 0.0)
-    score = np.where(counted, slopes, 0.0)
-    if not (np.isfinite(score).all() and ((score * signs > 0.0) | ~ends).all()):
-        return False
-    weight = np.abs(score)
-    inside = counted & ~ends
-    weight[inside] = 1.0
-    known = sparse_columns(X)
-    gram = weighted_square(known, weight)
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    try:
-        lower = np.linalg.cholesky(gram / np.outer(scale, scale))
-    except np.linalg.LinAlgError:
-        return False
-    if np.diag(lower).min() < _CERTAIN_RANK:
-        return False
-    step = np.linalg.solve(lower.T, np.linalg.solve(lower, (known.T @ score) / scale)) / scale
-    return bool(np.abs(known @ step)[ends].max(initial=0.0) < _CERTAIN)
+    step = Evidence.of(X, signs, counted, slopes).step()
+    return step is not None and is_certain(X, step, counted & (signs != 0.0))
 
 
 def _null_space(X: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:

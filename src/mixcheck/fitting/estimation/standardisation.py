@@ -22,13 +22,14 @@ from mixcheck.fitting.likelihood.far_columns import lies_far
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 
-__all__ = ["Standardised", "standardise"]
+__all__ = ["Map", "Standardised", "effects_of", "map_of_triangle", "standardise", "standardise_by"]
+
 # Where a covariance has no full rank, the Jacobian is taken this close to it.
 _INSIDE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
-class _Map:
+class Map:
     """``new = old @ forward``: coefficients of the old columns are ``forward`` times the new."""
 
     forward: FloatArray
@@ -45,16 +46,16 @@ class Standardised:
         In nearly orthogonal columns.
     alone : Problem
         As it was given.
-    fixed : tuple of _Map or None
+    fixed : tuple of Map or None
         For each predictor.
-    terms : tuple of _Map or None
+    terms : tuple of Map or None
         For each random term.
     """
 
     problem: Problem
     alone: Problem
-    fixed: tuple[_Map | None, ...]
-    terms: tuple[_Map | None, ...]
+    fixed: tuple[Map | None, ...]
+    terms: tuple[Map | None, ...]
 
     def there(self, psi: FloatArray) -> FloatArray:
         """Parameters of the new problem from those of the old, (P,).
@@ -122,6 +123,47 @@ def standardise(problem: Problem) -> Standardised | None:
     terms = tuple(_map_of(problem, term) for term in problem.terms)
     if not any(fixed) and not any(terms):
         return None
+    return _in_columns(problem, fixed, terms)
+
+
+def standardise_by(
+    problem: Problem, fixed: tuple[Map | None, ...], terms: tuple[Map | None, ...]
+) -> Standardised:
+    """The problem in the columns of given maps, of predictors and of random terms.
+
+    For rows that are part of those whose columns are nearly orthogonal.
+    """
+    return _in_columns(
+        problem,
+        tuple(
+            None if m is None else _Orthogonal(X @ m.forward, m)
+            for X, m in zip(problem.X, fixed, strict=True)
+        ),
+        tuple(
+            None if m is None else _Orthogonal(effects_of(problem, term) @ m.forward, m)
+            for term, m in zip(problem.terms, terms, strict=True)
+        ),
+    )
+
+
+def map_of_triangle(R: FloatArray, n: int) -> Map:
+    """The map to columns that are orthonormal but for ``sqrt n``, from ``R'R = X'X``, (k, p)."""
+    triangle = np.linalg.qr(R, mode="r")
+    signs = np.where(np.diag(triangle) < 0.0, -1.0, 1.0)
+    back = signs[:, None] * triangle / np.sqrt(n)
+    return Map(np.linalg.inv(back), back)
+
+
+def effects_of(problem: Problem, term: Term) -> FloatArray:
+    """Z of a term in the order of the fitter, (n, q)."""
+    return problem.latent.factors[term.factor].covariates[:, term.columns]
+
+
+def _in_columns(
+    problem: Problem,
+    fixed: tuple[_Orthogonal | None, ...],
+    terms: tuple[_Orthogonal | None, ...],
+) -> Standardised:
     X = tuple(
         x if basis is None else np.asfortranarray(basis.columns)
         for x, basis in zip(problem.X, fixed, strict=True)
@@ -148,7 +190,7 @@ class _Orthogonal:
     """Orthonormal columns times ``sqrt n``, and their map."""
 
     columns: FloatArray
-    map: _Map
+    map: Map
 
 
 def _orthogonalise(X: FloatArray) -> _Orthogonal:
@@ -156,13 +198,13 @@ def _orthogonalise(X: FloatArray) -> _Orthogonal:
     Q, R = np.linalg.qr(X)
     signs = np.where(np.diag(R) < 0.0, -1.0, 1.0)
     back = signs[:, None] * R / root
-    return _Orthogonal(Q * signs * root, _Map(np.linalg.inv(back), back))
+    return _Orthogonal(Q * signs * root, Map(np.linalg.inv(back), back))
 
 
 def _map_of(problem: Problem, term: Term) -> _Orthogonal | None:
     if not term.covariance.unrestricted or term.covariance.q < 2:
         return None
-    Z = problem.latent.factors[term.factor].covariates[:, term.columns]
+    Z = effects_of(problem, term)
     return _orthogonalise(Z) if lies_far(Z) else None
 
 

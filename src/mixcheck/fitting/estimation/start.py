@@ -123,16 +123,15 @@ def _score_fixed(problem: Problem) -> FixedFit:
 
 
 class FixedScore(Protocol):
-    """The log-likelihood without random effects at some fixed effects.
+    """The log-likelihood without random effects at some fixed effects, (n_beta,)."""
 
-    Attributes
-    ----------
-    beta : (n_beta,)
-    value : float
-    """
+    @property
+    def beta(self) -> FloatArray:
+        """Where it is."""
 
-    beta: FloatArray
-    value: float
+    @property
+    def value(self) -> float:
+        """How large it is."""
 
     def slopes(self) -> tuple[FloatArray, FloatArray]:
         """Its gradient, (n_beta,), and the observed information, (n_beta, n_beta)."""

@@ -44,9 +44,12 @@ class PartsEstimates(Estimates):
     ----------
     whole : Whole or None
         The parts, which hold their rows and modes.
+    separated : int
+        Rows that predictors tell exactly.
     """
 
     whole: Whole | None = None
+    separated: int = 0
 
     @property
     def parts(self) -> Whole:
@@ -79,12 +82,14 @@ class PartsEstimates(Estimates):
 
     @property
     def number(self) -> int:
+        """Of the evaluation at the estimates, whose modes the parts hold."""
         number = number_of(self.optimum.evaluation)
         assert number is not None
         return number
 
     @property
     def laplace(self) -> Approximation:
+        """How the likelihood is approximated."""
         assert isinstance(self.method, Approximation)
         return self.method
 
@@ -100,8 +105,6 @@ class PartsEstimates(Estimates):
     @property
     def _separated_rows(self) -> int:
         return self.separated
-
-    separated: int = 0
 
     @cached_property
     def convergence(self) -> ConvergenceFacts:

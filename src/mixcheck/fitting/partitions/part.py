@@ -114,11 +114,14 @@ class Part:
     problem : Problem or None
     seen : mapping of int to Evaluation
         The last evaluations by their numbers.
+    alone : Problem or None
+        As it was before a search in other columns.
     """
 
     design: Design | None
     problem: Problem | None
     seen: dict[int, Evaluation] = field(default_factory=dict)
+    alone: Problem | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Evaluations are where a search goes on, and are found again.
@@ -128,8 +131,8 @@ class Part:
         # A scheduler that moves work to data asks for it.
         if self.problem is None:
             return 0
-        columns = sum(X.shape[1] for X in self.problem.X) + 20
-        return 8 * self.problem.n * columns
+        columns: int = sum(X.shape[1] for X in self.problem.X) + 20
+        return 8 * self.problem.order.size * columns
 
 
 def fill_table(table: Table, outline: Outline) -> Filled:
@@ -214,6 +217,7 @@ def finish_design(design: Design, family: Family, *, whole: bool) -> Design:
 def answer(
     part: Part,
     question: Callable[Concatenate[Part, P], Answer],
+    /,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Answer | None:

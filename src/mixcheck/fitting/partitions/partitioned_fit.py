@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NoReturn, Self, final
+from typing import TYPE_CHECKING, NoReturn, Self, final
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from mixcheck.arguments.calls import answer_methods
 from mixcheck.arguments.options import shown
+from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
 from mixcheck.fitting.estimation.optimize import Optimum
@@ -41,7 +42,7 @@ class _PartPort(GlmmPort):
         """Refuse: other parts have their say in the estimates."""
         self._refuse_refits()
 
-    def refit_many(self, responses: Any) -> NoReturn:
+    def refit_many(self, responses: FloatArray, *, one_step: bool = False) -> NoReturn:
         """Refuse: other parts have their say in the estimates."""
         self._refuse_refits()
 
@@ -65,6 +66,14 @@ class PartitionedGLMM:
     """
 
     _fit: PartsEstimates
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            words = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(GLMM, name):
+                words = f"a fit over partitions has no {name}; {INSTEAD}"
+            raise AttributeError(words, name=name, obj=self)
 
     def __mixcheck_port__(self) -> NoReturn:
         """Say what to write in place: no room holds all rows."""

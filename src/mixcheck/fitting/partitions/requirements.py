@@ -97,7 +97,7 @@ def require_identified(
     for number, term in enumerate(problem.terms):
         stacked = np.vstack([one.effects[number] for one in counts])
         keep = independent_columns(stacked)
-        require_distinct(term, keep, ~stacked.any(axis=0))
+        require_distinct(term, keep, np.asarray(~stacked.any(axis=0)))
         require_room(problem, term, whole.n, whole.levels[term.block.group])
     if "dispersion" in family.predictors:
         rows, p = sum(one.rows for one in counts), problem.X[0].shape[1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -31,13 +32,23 @@ class Sources:
     Attributes
     ----------
     makers : tuple of callable
-        Each reads one part.
-    lazy : bool
-        Whether they are parts of a data frame of dask.
+        Each reads one part; none for a data frame of dask.
+    delayed : tuple of dask.delayed
+        The parts of a data frame of dask.
+    make : callable
+        Takes a part of a data frame to its table.
     """
 
     makers: tuple[Callable[[], Table], ...]
-    lazy: bool = False
+    delayed: tuple[Any, ...]
+    make: Callable[[pd.DataFrame], Table]
+
+    def computed(self) -> tuple[Callable[[], Table], ...]:
+        """Readers of all parts; those of a data frame of dask are computed together, here."""
+        if not self.delayed:
+            return self.makers
+        frames = cast("Any", import_module("dask")).compute(*self.delayed)
+        return tuple(partial(self.make, frame) for frame in frames)
 
 
 def read_sources(data: object, names: frozenset[str]) -> Sources:
@@ -48,18 +59,18 @@ def read_sources(data: object, names: frozenset[str]) -> Sources:
     DataError
         If the data are not in parts.
     """
+    make = partial(_table_of, names=names)
     if hasattr(data, "to_delayed") and hasattr(data, "npartitions"):
-        delayed: Sequence[Any] = data.to_delayed()
-        return Sources(tuple(partial(_compute, one, names) for one in delayed), lazy=True)
+        return Sources((), tuple(data.to_delayed()), make)
     if isinstance(data, str | bytes | PathLike) or not isinstance(data, Sequence):
         raise DataError(f"data is {shown(data)}, which has no parts; {_ALLOWED}.")
     if not data:
         raise DataError(f"data has no parts; {_ALLOWED}.")
-    return Sources(tuple(partial(_read, one, k, names) for k, one in enumerate(data)))
+    return Sources(tuple(partial(_read, one, k, names) for k, one in enumerate(data)), (), make)
 
 
-def _compute(delayed: Any, names: frozenset[str]) -> Table:
-    return Table(_some(delayed.compute(scheduler="synchronous"), names))
+def _table_of(frame: pd.DataFrame, *, names: frozenset[str]) -> Table:
+    return Table(_some(frame, names))
 
 
 def _read(one: object, k: int, names: frozenset[str]) -> Table:
@@ -70,9 +81,7 @@ def _read(one: object, k: int, names: frozenset[str]) -> Table:
 
 def _read_parquet(path: Path, names: frozenset[str]) -> pd.DataFrame:
     try:
-        import pyarrow.parquet as pq
-
-        found = pq.read_schema(path).names
+        found = import_module("pyarrow.parquet").read_schema(path).names
         return pd.read_parquet(path, columns=[name for name in found if name in names])
     except ImportError as error:
         raise DataError(

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import require_workers, shown
+from mixcheck.arrays import FloatArray
 from mixcheck.design import has_terms
-from mixcheck.design.partitions import Wanted, fill, join_shown, keep_columns, outline
+from mixcheck.design.partitions import Outline, Wanted, fill, join_shown, keep_columns, outline
 from mixcheck.design.predictors import alias_notes, check_groups, require_parameters
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.execution.crews import Crew, DaskCrew, LocalCrew, ProcessCrew
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
+from mixcheck.fitting.estimation.limits import Limits, spread_limits
+from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.glmm import parse_parts, warn_of
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.partitions import part as parts
+from mixcheck.fitting.partitions.columns import bring_whole_back, standardise_whole
+from mixcheck.fitting.partitions.ends import expand_whole, find_ends, reduce_whole, separated_rows
 from mixcheck.fitting.partitions.estimates import PartsEstimates
 from mixcheck.fitting.partitions.part import Table
 from mixcheck.fitting.partitions.partitioned_fit import PartitionedGLMM
@@ -146,10 +152,12 @@ def _hold(sources: Sources, n_jobs: int | None, client: Any) -> Crew[Table]:
             )
         if jobs is not None:
             raise OptionError("n_jobs= starts workers, and client= has its own; leave one out")
+        if sources.delayed:
+            return DaskCrew.of(sources.make, client.compute(list(sources.delayed)), client)
         return DaskCrew(sources.makers, client)
     if jobs is None or jobs == 1:
-        return LocalCrew(sources.makers)
-    if sources.lazy:
+        return LocalCrew(sources.computed())
+    if sources.delayed:
         raise OptionError(
             "the partitions of a dask data frame are computed by dask: write client= in place of "
             "n_jobs=, or leave both out"
@@ -188,13 +196,40 @@ def _fit(tables: Crew[Table], wanted: Wanted, family: Family) -> PartitionedGLMM
     )
     require_identified(whole, counts, described)
     method = Laplace()
-    beta = climb_without_effects(whole)
-    optimum = estimate_whole(whole, method, beta)
+    whole, optimum, limits, separated = _estimate(whole, made, method)
     notes = tuple(note for note in (shown_rows.note, *alias_notes(design.predictors)) if note)
     for note in notes:
         warn(note, DataWarning)
-    fit = PartitionedGLMM(
-        PartsEstimates(design, problem, optimum, method, (*notes, *design.notes), whole=whole)
+    fit = PartsEstimates(
+        design, problem, optimum, method, (*notes, *design.notes), limits, whole, separated
     )
+    fit = replace(fit, notes=(*fit.notes, *fit.limit_notes))
     warn_of(fit.convergence)
-    return fit
+    return PartitionedGLMM(fit)
+
+
+def _estimate(
+    whole: Whole, made: Outline, method: Laplace
+) -> tuple[Whole, Optimum, Limits | None, int]:
+    """The parts after the search, the optimum, what has no finite estimate, and rows told so."""
+    beta = climb_without_effects(whole)
+    found = find_ends(whole, made, beta)
+    if found is None:
+        return (*_search(whole, method, beta), None, 0)
+    limits = found[0]
+    reduced, start = reduce_whole(whole, limits, beta)
+    after, optimum = _search(reduced, method, start)
+    whole, optimum = expand_whole(whole, after, limits, beta, optimum, method)
+    separated = sum(whole.ask(separated_rows, limits, beta))
+    return whole, optimum, spread_limits(whole.problem, limits, beta), separated
+
+
+def _search(whole: Whole, method: Laplace, beta: FloatArray) -> tuple[Whole, Optimum]:
+    """The search, in other columns where those of the parts are far from orthogonal."""
+    changed = standardise_whole(whole)
+    if changed is None:
+        return whole, estimate_whole(whole, method, beta)
+    there, standard = changed
+    psi = standard.there(np.append(beta, np.zeros(whole.problem.n_theta)))
+    optimum = estimate_whole(there, method, psi[: whole.problem.n_beta])
+    return bring_whole_back(whole, there, standard, optimum, method)

@@ -167,7 +167,7 @@ class _Around:
             m * term.block.Z.shape[1]
             for m, term in zip(levels.m, self.whole.problem.terms, strict=True)
         ]
-        return sum(levels.kept) / sum(effects)
+        return float(sum(levels.kept) / sum(effects))
 
     def second_moments(self, at: Evaluation) -> list[FloatArray]:
         levels = look_at_levels(self.whole, at, self.method)
