@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import pickle
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import partial
+from importlib import import_module
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from mixcheck.errors import WorkerError
@@ -150,10 +153,15 @@ def _answer(key: tuple[int, int], question: Callable[..., Any], args: Any, kwarg
     return question(_HOLDINGS[key], *args, **kwargs)
 
 
-def _end(executors: list[Any]) -> None:
+def _end(executors: list[ProcessPoolExecutor]) -> None:
     for executor in executors:
-        executor.shutdown(wait=True, kill_workers=True)
+        executor.shutdown(wait=True, cancel_futures=True)
     executors.clear()
+
+
+def _run(payload: bytes) -> Any:
+    """Do a task in a worker process."""
+    return pickle.loads(payload)()
 
 
 class ProcessCrew(Crew[Held]):
@@ -170,7 +178,7 @@ class ProcessCrew(Crew[Held]):
         self._makers: Sequence[Callable[[], Any]] = makers
         self._changes: list[tuple[Callable[..., Any], Any, Any]] = []
         self._number = next(_NUMBERS)
-        self._executors: list[Any] = []
+        self._executors: list[ProcessPoolExecutor] = []
         self._finalizer = weakref.finalize(self, _end, self._executors)
         try:
             self._executors += [_one_process() for _ in range(min(workers, len(makers)))]
@@ -219,8 +227,9 @@ class ProcessCrew(Crew[Held]):
 
     def _send(self, k: int, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """A future; None where the worker is gone."""
+        payload = _pack(partial(task, (self._number, k), *args))
         try:
-            return self._executors[self._slot(k)].submit(task, (self._number, k), *args)
+            return self._executors[self._slot(k)].submit(_run, payload)
         except BrokenExecutor:
             return None
 
@@ -259,14 +268,25 @@ class ProcessCrew(Crew[Held]):
         try:
             old.submit(int).result()
         except BrokenExecutor:
-            old.shutdown(wait=False, kill_workers=True)
+            old.shutdown(wait=False)
             self._executors[slot] = _one_process()
 
 
-def _one_process() -> Any:
+def _pack(task: Callable[[], Any]) -> bytes:
+    """As bytes, functions of the caller's program by value."""
     import joblib
 
-    return cast("Any", joblib).externals.loky.ProcessPoolExecutor(max_workers=1, timeout=None)
+    return pickle.dumps(joblib.wrap_non_picklable_objects(task))
+
+
+def _one_process() -> ProcessPoolExecutor:
+    """A process of its own, which begins without the main program.
+
+    The executor is that of the standard library: the one of loky ends a process whose memory has
+    grown, and to hold much is what these are for.
+    """
+    context = import_module("joblib.externals.loky.backend").get_context("loky")
+    return ProcessPoolExecutor(max_workers=1, mp_context=context)
 
 
 class DaskCrew(Crew[Held]):

@@ -191,11 +191,6 @@ class PartitionedGLMM:
         return self._fit.shapes
 
     @property
-    def theta(self) -> pd.Series[float]:
-        """Covariance parameters: entries of each term's Cholesky factor."""
-        return self._fit.theta
-
-    @property
     def variance_components(self) -> pd.DataFrame:
         """Variances, standard deviations and correlations of the random effects."""
         return self._fit.variance_components
