@@ -17,6 +17,8 @@ NAMES = {
     "families",
     "priors",
     "glmm",
+    "glmm_partitions",
+    "PartitionedGLMM",
     "GLMM",
     "Profile",
     "Refits",

@@ -928,6 +928,33 @@ TARGETS: tuple[Target, ...] = (
         )
     ),
     Target(
+        "mc.glmm_partitions",
+        {
+            "formula": Argument(
+                ("'y ~ x + (1 | g)'", "'y ~ x + f + (x | g)'"),
+                UNSURE,
+                ("'y ~ scale(x) + (1 | g)'", "'y ~ x'", "'y ~ nope + (1 | g)'", "'y ~'", "3"),
+                1.0,
+            ),
+            "data": Argument(
+                ("[part for _, part in base().groupby('g')]",),
+                UNSURE,
+                ("base()", "[]", "[base().head(9), base().tail(9)]", "'rows.parquet'", "['no']"),
+                1.0,
+            ),
+            "family": Argument(("'poisson'",), UNSURE, ("'nope'", "3", "'beta'"), 1.0),
+            "zi": Argument(("None",), UNSURE, ("'~ 1'", "1", "'zi'"), 0.1),
+            "dispersion": Argument(("None",), UNSURE, ("'~ x'", "1"), 0.1),
+            "weights": Argument(("None",), UNSURE, ("'w'", "[1, 2]", "'nope'"), 0.1),
+            "offset": Argument(("None", "'o'"), UNSURE, ("[1, 2]", "'nope'"), 0.1),
+            "n_jobs": JOBS,
+            "client": Argument(("None",), UNSURE, ("'here'", "3", "object()"), 0.1),
+            "context": Argument(("None",), UNSURE, ("{'half': half}", "3", "[]"), 0.1),
+        },
+        ("formula", "data"),
+        sure=False,
+    ),
+    Target(
         "mc.load",
         {
             "path": Argument(
@@ -2226,6 +2253,7 @@ _ABSTRACT = "an abstract class"
 _WITHIN = "for those who write a check or a family: arrays in a hot loop, not read at a door"
 EXEMPT = {
     **dict.fromkeys(("BootstrapRatio", "Comparison", "ConditionalAIC", "GLMM"), _MADE),
+    "PartitionedGLMM": _MADE,
     **dict.fromkeys(("GroupScores", "LikelihoodRatio", "Residuals", "RowScores"), _MADE),
     **dict.fromkeys(("ScoreDifference", "Selection", "Suggestions", "Vuong"), _MADE),
     **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset", "Replicates"), _MADE),

@@ -37,10 +37,17 @@ def simulate(k: int, rows: int, path: Path) -> None:
     pd.DataFrame({"y": y, "x": x, "g": g + k * groups}).to_parquet(path)
 
 
+def _most_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _deviation(fit: mc.PartitionedGLMM) -> float:
+    return float(fit.variance_components["sd"].iloc[0])
+
+
 def usage(part: Part) -> tuple[int, float, int]:
     """Process, its CPU seconds so far, and its largest memory in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return os.getpid(), time.process_time(), most
+    return os.getpid(), time.process_time(), _most_memory()
 
 
 def main(rows: int, files: int) -> None:
@@ -75,10 +82,8 @@ def main(rows: int, files: int) -> None:
                 "largest memory of each worker, GB": [
                     round(most / 1e9, 2) for _, most in after.values()
                 ],
-                "largest memory of this process, GB": round(
-                    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2
-                ),
-                "estimates": {**fit.params.round(4), "sd": round(float(fit.variance_components.sd.iloc[0]), 4)},
+                "largest memory of this process, GB": round(_most_memory() / 1e9, 2),
+                "estimates": {**fit.params.round(4), "sd": round(_deviation(fit), 4)},
                 "standard errors": fit.bse.round(6).to_dict(),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             }
