@@ -22,9 +22,10 @@ from mixcheck.design.frames import (
 )
 from mixcheck.design.grouping import GroupKey
 from mixcheck.design.known import known_functions, known_values, require_functions
+from mixcheck.design.level_notes import level_notes
 from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.plan import Plan, plan_formula
-from mixcheck.design.predictors import Offset, Predictor, level_notes, read_right_side
+from mixcheck.design.predictors import Offset, Predictor, read_right_side
 from mixcheck.design.recipe_making import make_matrices
 from mixcheck.design.recipes import Recipe
 from mixcheck.design.response import make_response

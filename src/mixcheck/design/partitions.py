@@ -17,15 +17,8 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.frames import (
-    Column,
-    Columns,
-    columns_by_name,
-    missing_rows,
-    pick_numbers,
-    read_column,
-    read_vector,
-)
+from mixcheck.design.columns import Column, Columns, missing_rows, pick_numbers, read_column
+from mixcheck.design.frames import columns_by_name, read_vector
 from mixcheck.design.grouping import group_rows
 from mixcheck.design.known import known_functions, known_values
 from mixcheck.design.matrices import Design, check_weights, complete_rows, needed_columns

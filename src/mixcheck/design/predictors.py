@@ -7,7 +7,7 @@ columns hold is compared.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
@@ -18,10 +18,11 @@ import pandas as pd
 
 from mixcheck.arguments.options import listed
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.columns import Columns, Picked, contents_of, read_column
+from mixcheck.design.columns import Picked, contents_of, read_column
 from mixcheck.design.covariances import STRUCTURES, Covariance, Sequential, covariance_of
 from mixcheck.design.frames import check_finite
 from mixcheck.design.grouping import GroupKey, group_rows
+from mixcheck.design.level_notes import doubts, level_notes
 from mixcheck.design.levels import Related, Ties, read_relation
 from mixcheck.design.model_formula import ModelFormula, PredictorFormula, RandomTerm
 from mixcheck.design.plan import Plan
@@ -39,7 +40,6 @@ __all__ = [
     "RightSide",
     "alias_notes",
     "check_groups",
-    "level_notes",
     "make_predictors",
     "read_right_side",
     "require_parameters",
@@ -48,8 +48,6 @@ __all__ = [
 # A sequence may have this many positions for each row, and this many more.
 _POSITIONS_EACH: Final = 20
 _POSITIONS: Final = 10_000
-# Below twice this many rows, a level every second row is nothing strange.
-_MANY_ROWS: Final = 5
 # Of so many right sides, of tables with so many values, the contents are known.
 _MOST_SIDES: Final = 16
 _MOST_VALUES: Final = 50_000
@@ -309,7 +307,7 @@ def _make_right_side(
         kept=kept,
         aloud=(*alias_notes(predictors), *variant_notes(columns, list(columns))),
         notes=tuple(level_notes(picked, columns, columns)),
-        doubts=tuple(_doubts(plan, columns, n)),
+        doubts=tuple(doubts(plan, columns, n)),
     )
 
 
@@ -502,34 +500,4 @@ def alias_notes(predictors: tuple[Predictor, ...]) -> list[str]:
         f"linear combinations of the others: {listed(p.aliased)}."
         for p in predictors
         if p.aliased
-    ]
-
-
-def level_notes(picked: Mapping[str, Picked], columns: Columns, names: Iterable[str]) -> list[str]:
-    """A sentence for each of the columns with levels that no row used has."""
-    notes = []
-    for name in names:
-        series, used = picked[name], columns[name]
-        if not isinstance(used, pd.Categorical):
-            continue
-        dtype = series.dtype
-        if not isinstance(dtype, pd.CategoricalDtype):
-            continue
-        if len(dtype.categories) > len(used.categories):
-            unused = dtype.categories.difference(used.categories, sort=False)
-            shown = ", ".join(repr(level) for level in unused[:5])
-            more = ", .." if len(unused) > 5 else ""
-            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
-    return notes
-
-
-def _doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
-    """Sentences on text that looks like numbers."""
-    lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
-    return [
-        f"Column `{name}` is text or categories with {len(values.categories)} levels in "
-        f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
-        for name in lookups
-        if isinstance(values := columns[name], pd.Categorical)
-        and len(values.categories) > n / 2 >= _MANY_ROWS
     ]

@@ -33,8 +33,9 @@ from mixcheck.fitting.estimation.separation import Evidence, is_certain
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.glmm import require_estimable, require_overlap
 from mixcheck.fitting.likelihood.approximation import Approximation
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import Mode
-from mixcheck.fitting.likelihood.problem import Problem, arrange
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.partitions.part import Part, finish_design, recall, require_problem
 from mixcheck.fitting.partitions.whole import Whole, number_of
 

@@ -19,7 +19,7 @@ from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.likelihood.approximation import Approximation
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.term import Term
-from mixcheck.fitting.partitions import part as parts
+from mixcheck.fitting.partitions.after_fit import effects_of, moves_of
 from mixcheck.fitting.partitions.whole import Whole, look_at_levels, number_of
 from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.predictive.prediction import fixed_predictors
@@ -133,7 +133,7 @@ class PartsEstimates(Estimates):
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes, a frame of levels x effects per grouping factor."""
         at = self.optimum
-        found = self.parts.ask(parts.effects_of, at.psi, self.number, self.laplace)
+        found = self.parts.ask(effects_of, at.psi, self.number, self.laplace)
         out: dict[str, pd.DataFrame] = {}
         for group in found[0]:
             terms = [
@@ -169,9 +169,7 @@ class PartsEstimates(Estimates):
         fixed = fixed_predictors(predictors, [self.optimum.psi[betas[p.name]] for p in predictors])
         eta: dict[str, FloatArray] = dict(zip([p.name for p in predictors], fixed, strict=True))
         offset = np.zeros(len(new)) if design.offset_source == "" else request.offset
-        found = self.parts.ask(
-            parts.moves_of, new, offset, self.optimum.psi, self.number, self.laplace
-        )
+        found = self.parts.ask(moves_of, new, offset, self.optimum.psi, self.number, self.laplace)
         for one in predictors:
             moved = np.sum([moves[one.name] for moves, _ in found], axis=0)
             for block in one.random:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.design import Design, apply_design, with_shapes, without_intercept
+from mixcheck.design import Design, with_shapes, without_intercept
 from mixcheck.design.partitions import (
     Outline,
     Shown,
@@ -39,13 +39,12 @@ from mixcheck.fitting.estimation.start import (
 )
 from mixcheck.fitting.estimation.surroundings import Rows
 from mixcheck.fitting.glmm import with_trials
-from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.approximation import Approximation, hessian_of, objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.laplace_hessian import has_hessian
 from mixcheck.fitting.likelihood.objective import Evaluation
-from mixcheck.fitting.likelihood.problem import Problem, arrange
-from mixcheck.fitting.predictive.prediction import random_contribution
+from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
 __all__ = [
@@ -62,17 +61,14 @@ __all__ = [
     "arrange_part",
     "count",
     "describe",
-    "effects_of",
     "evaluate",
     "fill_table",
     "finish_design",
-    "hand_over",
     "has_formula",
     "hessian_of_part",
     "look_around",
     "look_at_levels",
     "moments",
-    "moves_of",
     "project",
     "recall",
     "require_problem",
@@ -425,9 +421,6 @@ def look_at_levels(part: Part, psi: FloatArray, number: int, method: Approximati
     )
 
 
-# ---- after the fit -----------------------------------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
 class Described:
     """What a part adds to what is known of all rows before the search.
@@ -471,69 +464,6 @@ def describe(part: Part) -> Described:
         offsets=np.array([problem.offsets[0].min(), problem.offsets[0].max()]),
         reproduced=tuple(is_reproduced(problem, term) for term in problem.terms),
     )
-
-
-def effects_of(
-    part: Part, psi: FloatArray, number: int, method: Approximation
-) -> dict[str, list[tuple[str, pd.DataFrame]]]:
-    """Conditional modes of each term, by grouping factor."""
-    problem, design = require_problem(part), part.design
-    assert design is not None
-    mode = recall(part, psi, number, method).mode
-    assert mode is not None
-    out: dict[str, list[tuple[str, pd.DataFrame]]] = {}
-    for term in problem.terms:
-        name = design.predictors[term.predictor].name
-        by_level = term.by_level(scale(mode.roots[term.factor], mode.point.u[term.factor])).T
-        labels = [e if name == "mean" else f"{name}: {e}" for e in term.block.effects]
-        frame = pd.DataFrame(by_level, index=term.block.levels, columns=labels)
-        out.setdefault(term.block.group, []).append((term.block.name, frame))
-    return out
-
-
-def hand_over(
-    part: Part, psi: FloatArray, number: int, method: Approximation
-) -> tuple[Design, Problem, Evaluation]:
-    """All that a fit of this part needs."""
-    assert part.design is not None
-    return part.design, require_problem(part), recall(part, psi, number, method)
-
-
-def moves_of(
-    part: Part,
-    new: pd.DataFrame,
-    offset: Any,
-    psi: FloatArray,
-    number: int,
-    method: Approximation,
-) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-    """What the random effects of this part do to new rows, and which of their levels it has.
-
-    Returns
-    -------
-    moves : mapping of predictor name to (n,)
-        Zero in rows whose levels are others'.
-    known : mapping of grouping factor to (n,) bool
-    """
-    problem, design = require_problem(part), part.design
-    assert design is not None
-    mode = recall(part, psi, number, method).mode
-    assert mode is not None
-    new_parts = apply_design(design, new, unseen="zero", offset=offset, aloud=False)
-    modes: dict[str, dict[str, FloatArray]] = {p.name: {} for p in design.predictors}
-    theta: dict[str, dict[str, FloatArray]] = {p.name: {} for p in design.predictors}
-    for term in problem.terms:
-        name = design.predictors[term.predictor].name
-        b = scale(mode.roots[term.factor], mode.point.u[term.factor])
-        modes[name][term.block.name] = term.by_level(b).T
-        theta[name][term.block.name] = psi[problem.n_beta :][term.theta]
-    moves, known = {}, {}
-    for one in new_parts:
-        moved = random_contribution(one, modes[one.name], theta[one.name])
-        moves[one.name] = np.where(np.isnan(moved), 0.0, moved)
-        for block in one.random:
-            known[block.group] = block.codes >= 0
-    return moves, known
 
 
 def require_problem(part: Part) -> Problem:

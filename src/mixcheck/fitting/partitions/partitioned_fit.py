@@ -17,6 +17,7 @@ from mixcheck.families import Family
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.partitions import part as parts
+from mixcheck.fitting.partitions.after_fit import hand_over
 from mixcheck.fitting.partitions.estimates import INSTEAD, PartsEstimates
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.glmm_fit import GLMM
@@ -323,7 +324,7 @@ class PartitionedGLMM:
             )
         whole, at = self._fit.parts, self._fit.optimum
         number, method = self._fit.number, self._fit.laplace
-        found = whole.crew.ask_one(k, parts.answer, parts.hand_over, at.psi, number, method)
+        found = whole.crew.ask_one(k, parts.answer, hand_over, at.psi, number, method)
         if found is None:
             raise OptionError(f"partition {k} has no complete row")
         design, problem, seen = found

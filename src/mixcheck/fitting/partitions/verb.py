@@ -21,8 +21,8 @@ from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.limits import Limits, spread_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.glmm import parse_parts, warn_of
+from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.problem import arrange
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.columns import bring_whole_back, standardise_whole
 from mixcheck.fitting.partitions.ends import expand_whole, find_ends, reduce_whole, separated_rows

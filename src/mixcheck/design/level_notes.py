@@ -1,0 +1,46 @@
+"""Sentences on the levels of columns: those that no row has, and text that looks like numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import pandas as pd
+
+from mixcheck.design.columns import Columns, Picked
+from mixcheck.design.plan import Plan
+
+__all__ = ["doubts", "level_notes"]
+
+# Below twice this many rows, a level every second row is nothing strange.
+_MANY_ROWS: Final = 5
+
+
+def level_notes(picked: Mapping[str, Picked], columns: Columns, names: Iterable[str]) -> list[str]:
+    """A sentence for each of the columns with levels that no row used has."""
+    notes = []
+    for name in names:
+        series, used = picked[name], columns[name]
+        if not isinstance(used, pd.Categorical):
+            continue
+        dtype = series.dtype
+        if not isinstance(dtype, pd.CategoricalDtype):
+            continue
+        if len(dtype.categories) > len(used.categories):
+            unused = dtype.categories.difference(used.categories, sort=False)
+            shown = ", ".join(repr(level) for level in unused[:5])
+            more = ", .." if len(unused) > 5 else ""
+            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
+    return notes
+
+
+def doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
+    """Sentences on text that looks like numbers."""
+    lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
+    return [
+        f"Column `{name}` is text or categories with {len(values.categories)} levels in "
+        f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+        for name in lookups
+        if isinstance(values := columns[name], pd.Categorical)
+        and len(values.categories) > n / 2 >= _MANY_ROWS
+    ]
