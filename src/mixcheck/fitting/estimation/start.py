@@ -87,9 +87,9 @@ def start_predictors(problem: Problem) -> list[FloatArray]:
 def _project(problem: Problem, etas: Sequence[FloatArray]) -> FloatArray:
     """Fixed effects closest to given predictors, ``(X'X)^-1 X'(eta - offset)``, (n_beta,)."""
     beta = np.zeros(problem.n_beta)
-    parts = zip(problem.X, problem.offsets, problem.beta_slices, etas, strict=True)
+    parts = zip(problem.matrices, problem.offsets, problem.beta_slices, etas, strict=True)
     for X, offset, where, eta in parts:
-        step = newton_step(X.T @ X, X.T @ (eta - offset))
+        step = newton_step(weighted_square(X, np.ones(problem.n)), X.T @ (eta - offset))
         if step is not None:
             beta[where] = step
     return beta
@@ -193,7 +193,8 @@ class FixedRows:
     def slopes(self) -> tuple[FloatArray, FloatArray]:
         """``X_k' l_k`` for each predictor k, one after another, and ``X' W X``."""
         problem, d = self.problem, self.derivatives
-        gradient = np.concatenate([x.T @ f for x, f in zip(problem.X, d.first, strict=True)])
+        matrices = problem.matrices
+        gradient = np.concatenate([x.T @ f for x, f in zip(matrices, d.first, strict=True)])
         if problem.penalty is not None:
             known = problem.penalty.of_coefficients(problem.beta_slices, self.beta)[1]
             gradient = gradient + known
@@ -345,8 +346,7 @@ def _conditional(problem: Problem, beta: FloatArray, theta: FloatArray, bend: fl
 def fixed_units(problem: Problem, fixed: FixedFit) -> FloatArray:
     """R, (p, p), with ``R R' = (X'WX)^-1``: of the mean's fixed effects without random ones."""
     weight = problem.step_information(problem.fixed(fixed.beta))[0, 0]
-    X = problem.X[0]
-    return _inverse_root(weighted_square(X, weight))
+    return _inverse_root(weighted_square(problem.matrices[0], weight))
 
 
 def improve_start(

@@ -140,7 +140,7 @@ def information_of(problem: Problem, second: Mapping[tuple[int, int], FloatArray
     for (a, b), weight in second.items():
         one, other = problem.beta_slices[a], problem.beta_slices[b]
         if a == b:
-            out[one, one] = weighted_square(problem.X[a], weight)
+            out[one, one] = weighted_square(problem.matrices[a], weight)
         else:
             out[one, other] = (problem.X[a] * weight[:, None]).T @ problem.X[b]
             out[other, one] = out[one, other].T

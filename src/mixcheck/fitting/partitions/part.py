@@ -39,6 +39,7 @@ from mixcheck.fitting.estimation.start import (
 )
 from mixcheck.fitting.estimation.surroundings import Rows
 from mixcheck.fitting.glmm import with_trials
+from mixcheck.fitting.latent.weighted_square import weighted_square
 from mixcheck.fitting.likelihood.approximation import Approximation, hessian_of, objective_of
 from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -255,9 +256,9 @@ def project(part: Part) -> Projection:
     problem = require_problem(part)
     etas = start_predictors(problem)
     return Projection(
-        gram=[X.T @ X for X in problem.X],
-        towards=[X.T @ eta for X, eta in zip(problem.X, etas, strict=True)],
-        towards_offset=[X.T @ o for X, o in zip(problem.X, problem.offsets, strict=True)],
+        gram=[weighted_square(X, np.ones(problem.n)) for X in problem.matrices],
+        towards=[X.T @ eta for X, eta in zip(problem.matrices, etas, strict=True)],
+        towards_offset=[X.T @ o for X, o in zip(problem.matrices, problem.offsets, strict=True)],
         ones=[X.sum(axis=0) for X in problem.X],
         total=np.array([eta.sum() for eta in etas]),
         n=problem.n,
