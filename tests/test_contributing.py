@@ -29,6 +29,7 @@ ROOMS = (
             "fitting/predictive",
             "fitting/influence",
             "fitting/results",
+            "fitting/partitions",
             "adapters",
             "adapters/statsmodels",
             "report",
