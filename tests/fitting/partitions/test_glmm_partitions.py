@@ -139,7 +139,7 @@ def test_predictions_and_effects_are_those_of_all_rows(table):
         fit.random_effects["group"], whole.random_effects["group"], rtol=0.0, atol=1e-7
     )
     strange = new.assign(group=np.where(np.arange(40) < 2, 999, new.group))
-    with pytest.raises(mc.UnseenLevelError, match="`group` has level.*999"):
+    with pytest.raises(mc.UnseenLevelError, match=r"`group` has level.*999"):
         fit.predict(strange)
     found = fit.predict(strange, unseen="zero")
     assert np.allclose(found, whole.predict(strange, unseen="zero"), atol=1e-7)
