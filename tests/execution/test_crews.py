@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -77,3 +80,24 @@ def test_a_worker_that_is_lost_again_and_again_is_an_error_of_ours():
         assert crew.ask(list) == [[0], [1]]
     finally:
         crew.close()
+
+
+KILLED = """
+import os, signal
+from mixcheck.execution.crews import ProcessCrew
+crew = ProcessCrew([list, list], 2)
+print(*crew.ask(lambda held: os.getpid()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_leaves_no_worker():
+    """Workers look for their parent, and end without it."""
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, check=False)
+    workers = [int(word) for word in done.stdout.split()]
+    assert len(workers) == 2
+    ends = time.monotonic() + 30.0
+    while any(os.path.exists(f"/proc/{worker}") for worker in workers):
+        assert time.monotonic() < ends
+        time.sleep(0.2)

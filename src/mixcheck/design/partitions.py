@@ -28,7 +28,7 @@ from mixcheck.design.predictors import Offset, make_predictors
 from mixcheck.design.rank import independent_columns
 from mixcheck.design.recipe_making import make_matrices
 from mixcheck.design.recipes import Recipe
-from mixcheck.design.response import make_response
+from mixcheck.design.response import Response, make_response
 from mixcheck.errors import DataError, DesignError
 
 __all__ = [
@@ -282,18 +282,7 @@ def fill(outline: Outline, frame: pd.DataFrame) -> Design | None:
     if weights is not None and weights.any():
         check_weights(weights, used)
     columns = {name: read_column(picked[name], kept_rows, name) for name in names}
-    left = {
-        name: _alike(columns[name], outline.levels.get(name)) for name in plan.left & set(names)
-    }
-    computed = make_matrices(plan.computed, left, len(rows), context)
-    response = make_response(
-        wanted.formula.response,
-        {key: X for key, (X, _) in computed.items()},
-        left,
-        used,
-        ratio_is_trials=wanted.ratio_is_trials,
-        categories=wanted.categories,
-    )
+    response = _respond(outline, columns, used)
     made = _evaluate(outline.recipes, columns, len(rows))
     groups = {group: group_rows(group, columns) for group in plan.groups}
     kept = outline.kept or {
@@ -326,6 +315,26 @@ def fill(outline: Outline, frame: pd.DataFrame) -> Design | None:
         labels=response.labels,
         weights_source=wanted.weights,
         asked={"weights": wanted.weights, "offset": wanted.offset},
+    )
+
+
+def _respond(outline: Outline, columns: Columns, used: pd.DataFrame) -> Response:
+    """The response of the rows used, by the levels that it has in all parts together."""
+    wanted = outline.wanted
+    plan = wanted.plan
+    left = {
+        name: _alike(column, outline.levels.get(name))
+        for name, column in columns.items()
+        if name in plan.left
+    }
+    computed = make_matrices(plan.computed, left, len(used), wanted.context)
+    return make_response(
+        wanted.formula.response,
+        {key: X for key, (X, _) in computed.items()},
+        left,
+        used,
+        ratio_is_trials=wanted.ratio_is_trials,
+        categories=wanted.categories,
     )
 
 

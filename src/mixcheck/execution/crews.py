@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import pickle
+import threading
+import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -29,6 +32,8 @@ P = ParamSpec("P")
 
 # A worker that is lost more often while it is asked one question is lost for good.
 _MAX_LOSSES = 2
+# Seconds between looks of a worker whether its parent is there.
+_WATCHED = 1.0
 # Seconds after which an answer that has not come is asked for anew, if its worker is gone.
 _PATIENCE = 5.0
 
@@ -286,7 +291,18 @@ def _one_process() -> ProcessPoolExecutor:
     grown, and to hold much is what these are for.
     """
     context = import_module("joblib.externals.loky.backend").get_context("loky")
-    return ProcessPoolExecutor(max_workers=1, mp_context=context)
+    return ProcessPoolExecutor(1, context, _follow, (os.getpid(),))
+
+
+def _follow(parent: int) -> None:
+    """End this process where the one that started it is gone, however that ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCHED)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class DaskCrew(Crew[Held]):

@@ -283,7 +283,7 @@ class PartitionedGLMM:
         ...     "incidence / size ~ period + (1 | herd)", herds, family="binomial"
         ... )
         >>> fit.predict(cbpp.head(2)).round(3).tolist()
-        [0.309, 0.143]
+        [0.308, 0.142]
         """
         request = PredictionRequest(data, random_effects, unseen, scale, offset, part)
         return self._fit.predict(request)
