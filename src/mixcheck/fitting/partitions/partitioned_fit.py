@@ -222,11 +222,6 @@ class PartitionedGLMM:
         return self._fit.bic
 
     @property
-    def df_resid(self) -> int:
-        """Observations minus parameters."""
-        return self._fit.df_resid
-
-    @property
     def converged(self) -> bool:
         """Whether the optimum was reached."""
         return self._fit.converged
