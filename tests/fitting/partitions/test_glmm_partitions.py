@@ -208,6 +208,29 @@ def test_what_is_separated_in_a_partition_alone_is_not_in_all(table):
     _compare("yes ~ x + kind + (1 | group)", table, by="school", number=14, family="binomial")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "options", "name"),
+    [("nbinom2", {}, "dispersion: Intercept"), ("poisson", {"zi": "~ 1"}, "zi: Intercept")],
+)
+def test_a_part_that_the_data_do_not_show_runs_to_its_limit(family, options, name):
+    """It is followed there, and reported as in one table: counts that vary less than Poisson's."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(60), 12)
+    u, x = rng.normal(size=60) * 0.7, rng.normal(size=720)
+    chance = np.clip(np.exp(0.3 * x + u[group]) / 20.0, 0.0, 0.9)
+    table = pd.DataFrame({"group": group, "x": x, "y": rng.binomial(20, chance)})
+    with pytest.warns(mc.SeparationWarning, match=f"No finite estimate: '{name}'"):
+        whole = mc.glmm("y ~ x + (1 | group)", table, family=family, **options)
+    with pytest.warns(mc.SeparationWarning, match=f"No finite estimate: '{name}'"):
+        fit = mc.glmm_partitions(
+            "y ~ x + (1 | group)", _divide(table, "group"), family=family, **options
+        )
+    assert abs(fit.llf - whole.llf) < 1e-10 * abs(whole.llf)
+    assert np.allclose(fit.params.iloc[:2], whole.params.iloc[:2], rtol=0.0, atol=SAME)
+    assert np.allclose(fit.bse.iloc[:2], whole.bse.iloc[:2], rtol=SAME_ERRORS)
+
+
 def test_complete_separation_is_an_error(table):
     """Predictors that tell every response leave nothing to estimate."""
     table = table.assign(yes=(table.x > 0.0).astype(int))
