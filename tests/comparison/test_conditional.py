@@ -309,7 +309,8 @@ def test_an_estimate_that_one_count_holds():
 @pytest.fixture
 def as_fitted(monkeypatch):
     """Each response averaged over its fitted distribution, as in the figures of others."""
-    monkeypatch.setattr(optimism, "_distribution_of_rows", optimism._fitted_distribution)
+    fitted = optimism._fitted_distribution
+    monkeypatch.setattr(optimism, "_distributions_of_rows", lambda fit: (fitted(fit), None))
 
 
 def test_a_dispersion_is_counted(as_fitted):

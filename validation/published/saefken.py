@@ -22,7 +22,7 @@ TRUTH = Path(__file__).parents[1] / "conditional_aic" / "truth.json"
 def _bias(tables: Tables) -> Values:
     record = json.loads(TRUTH.read_text())
     return {
-        f"bias at a deviation of {sd}": record[f"poisson {sd}"]["onestep_bias"]
+        f"bias at a deviation of {sd}": record[f"poisson {sd}"]["one-step_bias"]
         for sd in ("0.25", "0.7")
     }
 
@@ -33,7 +33,7 @@ def _unbiased() -> tuple[Number, ...]:
         Number(
             f"bias at a deviation of {sd}",
             "0",
-            2 * record[f"poisson {sd}"]["onestep_bias_error"],
+            2 * record[f"poisson {sd}"]["one-step_bias_error"],
             "two Monte Carlo errors of 400 data sets",
         )
         for sd in ("0.25", "0.7")

@@ -22,7 +22,7 @@ from itertools import product
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.families.family import Derivatives
 from mixcheck.fitting.influence.sensitivity import Sensitivity
 from mixcheck.fitting.latent.roots import scale
@@ -60,7 +60,9 @@ class Posterior:
     leverages: FloatArray
 
 
-def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Posterior:
+def find_posterior(
+    problem: Problem, mode: Mode, sensitivity: Sensitivity, uncertain: IntArray | None = None
+) -> Posterior:
     """The predictors of each row given all rows, to second order around the modes.
 
     ``V = m_a' H^-1 m_b + E C E'``, E the derivative of the predictors in the parameters and C the
@@ -73,10 +75,14 @@ def find_posterior(problem: Problem, mode: Mode, sensitivity: Sensitivity) -> Po
         At the optimum.
     sensitivity : Sensitivity
         To no response in particular.
+    uncertain : (k,) int, optional
+        Parameters whose uncertainty is in V; all by default.
     """
     P, effects = sensitivity.hessian.shape[0], sensitivity.effects
     covariance = 2.0 * sensitivity.metric(np.arange(P))
-    spread = np.einsum("apn,pq,bqn->nab", effects, covariance, effects)
+    some = np.arange(P) if uncertain is None else uncertain
+    effects = effects[:, some]
+    spread = np.einsum("apn,pq,bqn->nab", effects, covariance[np.ix_(some, some)], effects)
     leverages = np.moveaxis(sensitivity.leverages, -1, 0)
     return Posterior(
         mode=np.stack(mode.point.eta, axis=-1),

@@ -9,7 +9,8 @@ effects. Each row's share is estimated by replacing that row's response alone:
 - otherwise ``sum_k p_k { l(k; zeta(k)) - sum_j p_j l(j; zeta(k)) }``, zeta(k) the predictors of
   the row after a fit to k in the place of its response. It counts a dispersion by itself. With p
   the true distribution of the row it is unbiased, for the other rows know nothing of k; p is
-  averaged over what the other rows say of its predictors. For binomial responses the fitted
+  averaged over what the other rows say of its predictors; with a zero part the bias that
+  uncertain coefficients leave is taken out. For binomial responses the fitted
   distribution gives Efron's (2004) estimator; at the modes of groups that differ much it is too
   wide, and averaged over the random effects given the data it is not. The difference is kept
   apart, for Efron's is what is published.
@@ -87,6 +88,8 @@ class _Trials:
     averaged : ResponseDistribution or None
         The same averaged over the random effects, where `distribution` is not: for binomial
         responses.
+    narrow : ResponseDistribution or None
+        `distribution` without the uncertainty of coefficients; with a zero part.
     """
 
     targets: tuple[Observed, ...]
@@ -94,6 +97,7 @@ class _Trials:
     nodes: Nodes | None
     distribution: ResponseDistribution | None
     averaged: ResponseDistribution | None = None
+    narrow: ResponseDistribution | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +193,10 @@ class OneAtATime:
             excess = chen_stein(problem, eta, changes[0])
         else:
             excess = grid_excess(self.perturbed, distribution, nodes, changes)
+            if self.trials.narrow is not None:
+                excess = 2.0 * grid_excess(self.perturbed, self.trials.narrow, nodes, changes) - (
+                    excess
+                )
         total = float(self.counts @ excess)
         by_term = {**self.shares, "finite change": total - linear}
         if nodes is not None and self.trials.averaged is not None:
@@ -269,12 +277,12 @@ def plan_perturbations(
     if unit is not None and how == "analytic":
         trials = unit
     else:
-        distribution = (
-            _fitted_distribution(perturbed)
-            if linear or how == "analytic"
-            else _distribution_of_rows(perturbed)
-        )
-        trials = _choose(perturbed, distribution, counts > 0.0)
+        narrow = None
+        if linear or how == "analytic":
+            distribution = _fitted_distribution(perturbed)
+        else:
+            distribution, narrow = _distributions_of_rows(perturbed)
+        trials = replace(_choose(perturbed, distribution, counts > 0.0), narrow=narrow)
         if trials.nodes is not None and linear:
             trials = replace(trials, averaged=_averaged_distribution(perturbed))
     targets = list(trials.targets)
@@ -325,14 +333,38 @@ def _averaged_distribution(perturbed: Perturbed) -> ResponseDistribution:
     return ResponseDistribution(problem.family, weights, eta, problem.data.size)
 
 
-def _distribution_of_rows(perturbed: Perturbed) -> ResponseDistribution:
+def _distributions_of_rows(
+    perturbed: Perturbed,
+) -> tuple[ResponseDistribution, ResponseDistribution | None]:
     """Each response as the other rows predict it, ``sum_q w_q f(y; eta_q)``.
 
-    eta_q are the points of a normal distribution without the row; see `leave_out`.
+    eta_q are the points of a normal distribution without the row; see `leave_out`. With a zero
+    part there is a second, without the uncertainty of the coefficients, those of a dispersion
+    kept: the optimism Q at estimates of the others has the expectation ``Q + tr(Q'' C) / 2``, and
+    averaged over the uncertainty of coefficients twice that excess, so that
+    ``2 Q_narrow - Q_wide`` has none.
     """
     problem, mode = perturbed.problem, perturbed.mode
-    posterior = find_posterior(problem, mode, _differentiate(perturbed, ()))
-    weights, eta = normal_points(*leave_out(posterior, mode.point.derivatives))
+    sensitivity = _differentiate(perturbed, ())
+    wide = find_posterior(problem, mode, sensitivity)
+    centre, root = leave_out(wide, mode.point.derivatives)
+    distribution = _spread_around(perturbed, centre, root)
+    if "zi" not in problem.family.predictors:
+        return distribution, None
+    slices = zip(problem.family.predictors, problem.beta_slices, strict=True)
+    kept = [np.arange(w.start, w.stop) for name, w in slices if name in problem.family.spread]
+    some = np.concatenate([np.zeros(0, dtype=np.intp), *kept])
+    narrow = find_posterior(problem, mode, sensitivity, some)
+    _, root = leave_out(narrow, mode.point.derivatives)
+    return distribution, _spread_around(perturbed, centre, root)
+
+
+def _spread_around(
+    perturbed: Perturbed, centre: FloatArray, root: FloatArray
+) -> ResponseDistribution:
+    """Each response averaged over a normal distribution of its predictors."""
+    problem, mode = perturbed.problem, perturbed.mode
+    weights, eta = normal_points(centre, root)
     fitted, ends = np.stack(mode.point.eta), problem.family.ends
     # Of what comes to an end, the normal law is that of its relative change.
     moved = [bend(_first_order(predictor - fitted, ends), ends) for predictor in eta]
