@@ -146,7 +146,7 @@ TEXT_NAME = Argument(("'a name'",), values.of_type(str), (), 1.0)
 
 
 def _documents(
-    call: str, names: str = "document to_frame to_text to_html to_json content"
+    call: str, names: str = "document to_frame to_text to_html to_markdown to_latex to_json content"
 ) -> list[Target]:
     """The pages of a result."""
     out = []
@@ -592,7 +592,7 @@ TARGETS: tuple[Target, ...] = (
         for target in _documents(
             f"made({name!r})",
             "document short_document to_frame to_text to_html to_json to_junit to_markdown "
-            "citations",
+            "to_latex citations",
         )
     ),
     Target(
@@ -868,8 +868,8 @@ TARGETS: tuple[Target, ...] = (
         },
     ),
     Target("made('explained').to_frame"),
-    *_documents("made('contrasts')", "document picture to_text to_html"),
-    *_documents("made('means')", "document to_frame picture to_text to_html"),
+    *_documents("made('contrasts')", "document picture to_text to_html to_markdown to_latex"),
+    *_documents("made('means')", "document to_frame picture to_text to_html to_markdown to_latex"),
     Target("made('means').plot", {"ax": Argument(("axes()",), UNSURE, (), 1.0)}),
     Target(
         "mc.lrt",

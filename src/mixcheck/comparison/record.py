@@ -12,7 +12,8 @@ from mixcheck.codec.documents import to_json
 from mixcheck.codec.shapes import shape_of
 from mixcheck.display.document import Document
 from mixcheck.display.files import PathLike, write_file
-from mixcheck.display.render import to_fragment, to_html, to_text
+from mixcheck.display.latex import to_latex
+from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 
 __all__ = ["Record"]
 
@@ -39,6 +40,14 @@ class Record(ABC):
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The result for a terminal."""
         return to_text(self.document(), width=width, color=color)
+
+    def to_markdown(self) -> str:
+        """The result as Markdown, for an issue or a README."""
+        return to_markdown(self.document())
+
+    def to_latex(self) -> str:
+        """The result as LaTeX with the rules of booktabs, for a paper."""
+        return to_latex(self.document())
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The result as one HTML file that needs nothing else."""

@@ -14,8 +14,9 @@ from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray
 from mixcheck.display.document import Block, Document, Paragraph, Table
 from mixcheck.display.files import PathLike, write_file
+from mixcheck.display.latex import to_latex
 from mixcheck.display.pictures import Caterpillar
-from mixcheck.display.render import to_fragment, to_html, to_text
+from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
@@ -110,6 +111,14 @@ class Effects:
     def to_text(self, *, width: int = 100, color: bool = False) -> str:
         """The table and its notes for a terminal."""
         return to_text(self.document(), width=width, color=color)
+
+    def to_markdown(self) -> str:
+        """The table and its notes as Markdown, for an issue or a README."""
+        return to_markdown(self.document())
+
+    def to_latex(self) -> str:
+        """The table and its notes as LaTeX with the rules of booktabs, for a paper."""
+        return to_latex(self.document())
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The table and its notes as one HTML file that needs nothing else."""

@@ -29,6 +29,7 @@ from mixcheck.display.document import (
     Table,
 )
 from mixcheck.display.files import PathLike, write_file
+from mixcheck.display.latex import to_latex
 from mixcheck.display.plotting import draw_grid
 from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
@@ -296,6 +297,10 @@ class Report:
     def to_markdown(self) -> str:
         """The summary, the table and what did not pass, for a comment or a step summary."""
         return to_markdown(self.short_document())
+
+    def to_latex(self) -> str:
+        """The summary, the table and what did not pass as LaTeX with the rules of booktabs."""
+        return to_latex(self.short_document())
 
     def to_html(self, path: PathLike | None = None) -> str:
         """The whole report as one HTML file that needs nothing else."""

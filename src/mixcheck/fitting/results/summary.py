@@ -18,7 +18,8 @@ from mixcheck.display.document import (
     Section,
     Table,
 )
-from mixcheck.display.render import to_fragment, to_text
+from mixcheck.display.latex import to_latex
+from mixcheck.display.render import to_fragment, to_markdown, to_text
 from mixcheck.fitting.estimation.pql import generalised_chi_square
 from mixcheck.fitting.results.coefficient_table import describe_ddf, tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
@@ -52,6 +53,14 @@ class Summary:
         return to_text(self.document)
 
     __repr__ = __str__
+
+    def to_markdown(self) -> str:
+        """The summary as Markdown, for an issue or a README."""
+        return to_markdown(self.document)
+
+    def to_latex(self) -> str:
+        """The summary as LaTeX with the rules of booktabs, for a paper."""
+        return to_latex(self.document)
 
     def _repr_html_(self) -> str:
         return to_fragment(self.document)
