@@ -30,7 +30,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 
