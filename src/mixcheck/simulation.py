@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 import numpy as np
 
 from mixcheck.arguments.calls import answer_calls, answer_methods
-from mixcheck.arguments.options import require_choice, require_whole, shown, tell_renamed
+from mixcheck.arguments.options import require_choice, require_draws, shown, tell_renamed
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
@@ -347,7 +347,7 @@ def _draws(model: Checkable, draws: int | None) -> int | None:
     available = model.available if isinstance(model, Enumerable) else None
     if draws is None:
         return None if available is None else min(DEFAULT_DRAWS, available)
-    count = require_whole("draws", draws)
+    count = require_draws(draws)
     if available is not None and count > available:
         raise OptionError(
             f"draws={count} was asked for, and the model holds {available} draws; leave draws "

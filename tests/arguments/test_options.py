@@ -117,3 +117,18 @@ def test_seeds_workers_progress_and_paths() -> None:
     for value in (None, "", "a\0b", b"a", 3):
         with pytest.raises(mc.OptionError, match="path must be the path of a file"):
             options.require_path("path", value)
+
+
+@pytest.mark.parametrize("draws", [0, 10**9, 10**30, 1.5, "many"])
+def test_numbers_of_draws_have_an_end(draws):
+    """More than a hundred million would never end, and 10^30 are more than there are numbers."""
+    with pytest.raises(mc.OptionError, match="draws must be a whole number from 1 to 100000000"):
+        options.require_draws(draws)
+
+
+def test_a_check_of_too_many_draws_is_refused():
+    """In one sentence, before anything is drawn."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    with pytest.raises(mc.OptionError, match="draws must be"):
+        mc.check(fit, draws=10**30)

@@ -193,6 +193,9 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "response means": lambda: mc.emmeans(
         fit("factor"), "f", scale="response", average="response", random_effects="marginal"
     ),
+    "parts": lambda: mc.glmm_partitions(
+        "y ~ x + (1 | g)", [part for _, part in base().groupby("g")], family="poisson"
+    ),
     "explained": lambda: mc.r2(fit("poisson")),
     "contrasts": lambda: mc.contrasts(made("means")),
 }

@@ -954,6 +954,7 @@ TARGETS: tuple[Target, ...] = (
         ("formula", "data"),
         sure=False,
     ),
+    Target("made('parts').part", {"k": Argument(("0", "2"), UNSURE, ("-1", "99", "'a'", "1.5"))}),
     Target(
         "mc.load",
         {
@@ -2254,6 +2255,7 @@ _WITHIN = "for those who write a check or a family: arrays in a hot loop, not re
 EXEMPT = {
     **dict.fromkeys(("BootstrapRatio", "Comparison", "ConditionalAIC", "GLMM"), _MADE),
     "PartitionedGLMM": _MADE,
+    "close": "gives up what the other calls of one fit over partitions need",
     **dict.fromkeys(("GroupScores", "LikelihoodRatio", "Residuals", "RowScores"), _MADE),
     **dict.fromkeys(("ScoreDifference", "Selection", "Suggestions", "Vuong"), _MADE),
     **dict.fromkeys(("Finding", "Skipped", "Verdict", "Dataset", "Replicates"), _MADE),

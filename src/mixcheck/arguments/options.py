@@ -27,6 +27,7 @@ __all__ = [
     "as_whole",
     "listed",
     "require_choice",
+    "require_draws",
     "require_flag",
     "require_generator",
     "require_number",
@@ -43,6 +44,7 @@ __all__ = [
 
 # Longer values than this are cut in a message.
 _MOST_SHOWN = 60
+_MOST_DRAWS = 100_000_000
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _PLAIN = (str, bytes, bool, int, float, complex, np.generic, type(None))
 _CONTAINERS = (list, tuple, set, frozenset, dict)
@@ -206,6 +208,17 @@ def require_whole(name: str, value: object, least: int = 1, most: int | None = N
     raise OptionError(
         f"{name} must be a whole number {span}, such as {name}={example}; found {shown(value)}"
     )
+
+
+def require_draws(draws: object, least: int = 1) -> int:
+    """A number of random draws or data sets, from `least` up to a hundred million.
+
+    Examples
+    --------
+    >>> require_draws(999)
+    999
+    """
+    return require_whole("draws", draws, least, _MOST_DRAWS)
 
 
 def require_number(

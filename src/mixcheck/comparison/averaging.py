@@ -13,10 +13,10 @@ from mixcheck.arguments.calls import answer_calls, answer_methods
 from mixcheck.arguments.options import (
     as_items,
     require_choice,
+    require_draws,
     require_number,
     require_progress,
     require_seed,
-    require_whole,
     require_workers,
     shown,
 )
@@ -282,7 +282,7 @@ class ModelAverage:
         progress: Progress,
     ) -> tuple[FloatArray, FloatArray]:
         """Standard errors and percentile intervals by simulation."""
-        count = require_whole("draws", draws, least=least_draws(level))
+        count = require_draws(draws, least=least_draws(level))
         for name, model in self.models.items():
             if not isinstance(model, Readable):
                 raise OptionError(
@@ -461,7 +461,7 @@ def _require_plan(draws: object, seed: object, n_jobs: object, progress: object)
     ------
     OptionError
     """
-    require_whole("draws", draws, 1)
+    require_draws(draws, 1)
     require_seed(seed)
     require_workers(n_jobs)
     require_progress(progress)

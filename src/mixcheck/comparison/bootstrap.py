@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arguments.calls import answer_calls, answer_methods
-from mixcheck.arguments.options import require_progress, require_whole, require_workers
+from mixcheck.arguments.options import (
+    require_draws,
+    require_progress,
+    require_whole,
+    require_workers,
+)
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.codec.shapes import ADDED_LATER, NUMBER, Finite, list_of, stored_as
 from mixcheck.comparison.boundary import boundary_reference
@@ -215,7 +220,7 @@ def bootstrap_lrt(
     simple, wide = require_nested(smaller, larger, "bootstrap_lrt")
     for model in (simple, wide):
         _require_refittable(model)
-    count = require_whole("draws", draws)
+    count = require_draws(draws)
     require_workers(n_jobs)
     require_progress(progress)
     enough = count + 1 if stop_after is None else require_whole("stop_after", stop_after)

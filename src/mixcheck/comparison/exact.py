@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mixcheck.arguments.calls import answer_calls
-from mixcheck.arguments.options import require_whole
+from mixcheck.arguments.options import require_draws
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.likelihood_ratio import likelihood_ratio, null_words, require_nested
 from mixcheck.comparison.nesting import added_fixed, added_random
@@ -150,7 +150,7 @@ def exact_lrt(
     (33.5, True, 0.6, 0.0001)
     """
     simple, wide = require_nested(smaller, larger, "exact_lrt")
-    count = require_whole("draws", draws)
+    count = require_draws(draws)
     Z = _tested(simple, wide)
     chosen = choose_seed(seed)
     restricted, fixed = is_reml(wide), added_fixed(simple, wide)

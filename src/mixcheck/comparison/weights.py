@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from mixcheck.arguments.calls import answer_calls
-from mixcheck.arguments.options import require_choice, require_seed, require_whole, shown
+from mixcheck.arguments.options import require_choice, require_draws, require_seed, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.score_difference import ScoreDifference
 from mixcheck.errors import ComparisonError, OptionError
@@ -101,7 +101,7 @@ def model_weights(
     {'poisson': 0.12, 'nbinom2': 0.88}
     """
     require_choice("method", method, get_args(Weighting))
-    count = require_whole("draws", draws)
+    count = require_draws(draws)
     chosen = require_seed(seed)
     if chosen is None:
         raise OptionError("seed=None: weights are those of a seed; write seed=1")

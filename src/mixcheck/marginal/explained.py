@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arguments.calls import answer_calls, answer_methods
-from mixcheck.arguments.options import require_choice, require_flag, require_seed, require_whole
+from mixcheck.arguments.options import require_choice, require_draws, require_flag, require_seed
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceWarning, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
@@ -302,9 +302,9 @@ def _bootstrap(
     """Percentile intervals of the shares from refits to data simulated from the fit."""
     normal_quantile(level)
     require_seed(seed)
-    if require_whole("draws", draws, 0) == 0:
+    if require_draws(draws, 0) == 0:
         return {}
-    require_whole("draws", draws, least_draws(level))
+    require_draws(draws, least_draws(level))
     start, failures = choose_seed(seed), Counter[str]()
     rows: list[list[float]] = []
     for first in range(0, draws, _TOGETHER):

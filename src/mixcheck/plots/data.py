@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixcheck import checks
-from mixcheck.arguments.options import require_choice, require_flag, require_whole, shown
+from mixcheck.arguments.options import require_choice, require_draws, require_flag, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check, check
 from mixcheck.checks.pooled import simultaneous_band
@@ -218,7 +218,7 @@ def half_normal(
     True
     """
     plan = model.replicates if isinstance(model, Residuals) else replicate(model, seed=seed)
-    number = require_whole("draws", draws, least=19)
+    number = require_draws(draws, least=19)
     made = replicate(plan.model, seed=plan.seed, draws=number, calibration="plug-in")
     sizes = _sizes(made.observe())
     kept = thinned(sizes.size, _POINTS)
@@ -516,7 +516,7 @@ def _check(
     seed: int | None,
     draws: int,
 ) -> tuple[Finding | Skipped, ...]:
-    number = require_whole("draws", draws, least=19)
+    number = require_draws(draws, least=19)
     plan = model.replicates if isinstance(model, Residuals) else None
     subject = model if plan is None else plan.model
     chosen = seed if plan is None or seed is not None else plan.seed

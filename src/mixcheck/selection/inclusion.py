@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arguments.calls import answer_calls, answer_methods
-from mixcheck.arguments.options import require_progress, require_whole, require_workers, shown
+from mixcheck.arguments.options import require_draws, require_progress, require_workers, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.comparison.average_errors import redraw
 from mixcheck.comparison.averaging import Reweighing
@@ -142,7 +142,7 @@ def inclusion(
             f"inclusion needs the result of mixcheck.select(..), with its fits; found "
             f"{shown(selection)}"
         )
-    count = require_whole("draws", draws)
+    count = require_draws(draws)
     require_workers(n_jobs)
     require_progress(progress)
     limit = start_clock(time_limit)

@@ -14,6 +14,7 @@ from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import (
     as_items,
     require_choice,
+    require_draws,
     require_flag,
     require_progress,
     require_seed,
@@ -469,7 +470,7 @@ def _check(
     if policy is not None:
         require_policy(policy)
     if draws is not None:
-        require_whole("draws", draws)
+        require_draws(draws)
     if calibration is not None:
         require_choice("calibration", calibration, CALIBRATIONS)
     if suite is None and policy is None:

@@ -119,3 +119,13 @@ def test_no_interval(cbpp: mc.GLMM) -> None:
     """Intervals are those of the estimates."""
     with pytest.raises(OptionError, match="leave it or params= out"):
         cbpp.predict(params=cbpp.params, interval="confidence")  # type: ignore[call-overload]
+
+
+def test_masked_values_are_refused():
+    """As values that are missing."""
+    fit = mc.glmm(
+        "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
+    )
+    masked = np.ma.array(fit.params.to_numpy(), mask=[False, True, False, False])
+    with pytest.raises(OptionError, match="not finite"):
+        fit.predict(params=masked)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixcheck.arguments.alignment import read_numbers
 from mixcheck.arguments.options import as_items, listed, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.errors import ConvergenceError, DataError, OptionError
 from mixcheck.fitting.likelihood.mode import Mode, find_mode
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.predictions import (
@@ -75,8 +76,8 @@ def _read(fit: Estimates, params: object) -> tuple[FloatArray, pd.Index[Any] | N
         return _by_name(fit, one, list(one.columns)), None
     items = as_items(params)
     try:
-        values = np.asarray(params if items is None else list(items), dtype=np.float64)
-    except (TypeError, ValueError):
+        values = read_numbers(params if items is None else list(items), "params")
+    except DataError:
         raise OptionError(_wrong(fit, f"found {shown(params)}")) from None
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
         raise OptionError(_wrong(fit, f"found an array of shape {values.shape}"))

@@ -15,10 +15,10 @@ import pandas as pd
 from mixcheck.arguments.options import (
     as_items,
     require_choice,
+    require_draws,
     require_progress,
     require_seconds,
     require_seed,
-    require_whole,
     require_workers,
     shown,
 )
@@ -94,7 +94,7 @@ class Request:
                     f'{name}={shown(value)} belongs to method="wald"; leave it out with '
                     f'method="{self.method}"'
                 )
-        require_whole("draws", self.draws, least_draws(self.level) if self.drawn else 1)
+        require_draws(self.draws, least_draws(self.level) if self.drawn else 1)
         require_seed(self.seed)
         require_workers(self.n_jobs)
         require_progress(self.progress)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mixcheck.arguments.alignment import align_rows, read_numbers
-from mixcheck.arguments.options import require_choice, require_generator, require_whole
+from mixcheck.arguments.options import require_choice, require_draws, require_generator
 from mixcheck.arrays import FloatArray
 from mixcheck.design.frames import row_label
 from mixcheck.errors import DataError, MixcheckError, OptionError
@@ -59,7 +59,7 @@ class Refitting(Estimates):
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
     ) -> pd.DataFrame:
         """See `GLMM.simulate`."""
-        count = require_whole("draws", draws)
+        count = require_draws(draws)
         require_choice("conditioning", conditioning, CONDITIONINGS)
         require_room_for_draws(count, self.nobs)
         chosen = choose_seed(seed)
