@@ -153,7 +153,7 @@ def test_the_former_name(model):
     [
         ({"seed": -1}, "seed must be a non-negative integer"),
         ({"seed": 1.5}, "seed must be a non-negative integer"),
-        ({"draws": 0}, "draws must be a whole number of at least 1"),
+        ({"draws": 0}, "draws must be a whole number from 1 to 100000000"),
         ({"calibration": "exact"}, "'refit', 'one-step' or 'plug-in'"),
         ({"conditioning": "modes"}, "'posterior', 'marginal' or 'mode'"),
     ],

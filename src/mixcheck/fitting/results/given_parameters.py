@@ -74,7 +74,7 @@ def _read(fit: Estimates, params: object) -> tuple[FloatArray, pd.Index[Any] | N
     if isinstance(params, pd.Series | Mapping):
         one = pd.DataFrame([dict(params)])
         return _by_name(fit, one, list(one.columns)), None
-    items = as_items(params)
+    items = None if isinstance(params, np.ndarray) else as_items(params)
     try:
         values = read_numbers(params if items is None else list(items), "params")
     except DataError:
