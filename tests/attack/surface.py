@@ -954,7 +954,11 @@ TARGETS: tuple[Target, ...] = (
         ("formula", "data"),
         sure=False,
     ),
-    Target("made('parts').part", {"k": Argument(("0", "2"), UNSURE, ("-1", "99", "'a'", "1.5"))}),
+    Target(
+        "made('parts').part",
+        {"k": Argument(("0", "2"), UNSURE, ("-1", "99", "'a'", "1.5"))},
+        ("k",),
+    ),
     Target(
         "mc.load",
         {
