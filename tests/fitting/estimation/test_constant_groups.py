@@ -333,3 +333,15 @@ def test_effects_within_groups_that_grow_without_end_are_left_soon() -> None:
         with pytest.warns(MixcheckWarning):
             mc.glmm("y ~ x + (1 | g)", data, family="binomial")
     assert 0 < len(calls) < 300
+
+
+def test_thresholds_run_away_with_their_groups() -> None:
+    """Slopes in the response itself: one reason, and no advice on a gradient or on families."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.repeat(np.arange(6), 8), "y": rng.integers(1, 6, 48)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixcheckWarning)
+        fit = mc.glmm("y ~ (y | g)", data, family="ordinal")
+    first, *more = fit.convergence.messages
+    assert first.startswith("The model all but determines the responses")
+    assert not any(word in text for text in more for word in ("simpler family", "gradient"))

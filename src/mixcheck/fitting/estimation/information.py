@@ -143,6 +143,8 @@ def judge_convergence(
     explanations: tuple[str, ...] = (),
     rounding: Callable[[], float] = lambda: 0.0,
     lost: Callable[[], float] = lambda: 0.0,
+    *,
+    endless: bool = False,
 ) -> ConvergenceFacts:
     """Summarise where the optimiser stopped, with a remedy for whatever is wrong.
 
@@ -162,6 +164,9 @@ def judge_convergence(
         Size of a scaled gradient that is rounding; asked for where the gradient is large.
     lost : callable
         Size of a scaled gradient that would not be seen.
+    endless : bool
+        Whether an explanation says that the numbers are where the search stopped on its way: then
+        neither a gradient nor a saddle is a matter of its own.
     """
     messages = list(explanations)
     if limits and optimum.hessian is not None:
@@ -170,7 +175,8 @@ def judge_convergence(
         gradient = scaled_gradient(optimum, covariance)
     reached = gradient < _GRADIENT_LIMIT or gradient < min(rounding(), _MOST_ROUNDING)
     reached = reached and lost() < _MOST_ROUNDING
-    if not reached and optimum.evaluation.spread > _BROKEN:
+    told = reached or endless
+    if not told and optimum.evaluation.spread > _BROKEN:
         messages.append(
             "The Laplace approximation breaks down where the search ended: the curvature at a "
             "conditional mode vanishes, and no optimum was found away from there. Simplify the "
@@ -181,13 +187,13 @@ def judge_convergence(
             "The estimates are one Newton step from those of the fit to another response, and "
             "are no optimum. Write refit(response) for the optimum."
         )
-    elif not reached and rounding() > _GRADIENT_LIMIT:
+    elif not told and rounding() > _GRADIENT_LIMIT:
         messages.append(
             f"The scaled gradient is {gradient:.1e}, of which up to {rounding():.0e} is rounding: "
             "the optimum cannot be told more exactly. Responses, trials or weights are extremely "
             "large; divide them by a power of ten, or write an offset."
         )
-    elif not reached:
+    elif not told:
         messages.append(
             f"The scaled gradient is {gradient:.1e} where {_GRADIENT_LIMIT:.0e} was wanted: "
             "the optimum is not reached. Rescale extreme predictors, or simplify the random part."
@@ -195,7 +201,7 @@ def judge_convergence(
     # Along what runs to a limit the curvature is rounding.
     known = {limit.reason for limit in limits} <= {"separation", "not identified"}
     curved = not optimum.smallest_eigenvalue < (-_FLAT if known else -RUNAWAY)
-    if not curved:
+    if not curved and not endless:
         messages.append(
             f"The smallest eigenvalue of the scaled Hessian is {optimum.smallest_eigenvalue:.1e}: "
             "this is a saddle. Standard errors are not valid; simplify the random part."

@@ -488,6 +488,7 @@ class Estimates:
             lambda: measure_rounding(self.problem, self.optimum),
             # Standard errors of a linear mixed model shrink as its scores grow.
             lambda: 0.0 if linear else measure_lost_digits(self.problem, self.optimum),
+            endless=bool(self._limits and self._wide) and not self.optimum.integrated,
         )
         integration = self._integration
         if not (found or integration):

@@ -109,7 +109,8 @@ def explain_limits(
     if most:
         out.append((_NEARLY if integrated else _MOST).format(names=", ".join(most)))
     for reason in ("dispersion", "zero part", "shape", "flat"):
-        found = _named(limits, reason)
+        # Thresholds run away with the groups that determine categories, as fixed effects do.
+        found = () if reason == "shape" and (every or most) else _named(limits, reason)
         if found:
             out.append(_PLAIN[reason].format(names=_quote(found)) + ".")
     return tuple(out)

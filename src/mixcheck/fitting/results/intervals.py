@@ -139,9 +139,10 @@ def read_parameters(fit: Refitting, given: object) -> list[Parameter]:
     if isinstance(given, str) and given in groups:
         return [p for p in every if given in ("all", p.group)]
     known = {p.name: p for p in every}
-    names = as_items(given) or (given,)
+    items = as_items(given)
+    names = items or (given,)
     for name in names:
-        require_choice("parameters", name, (*groups, *known) if names == (given,) else [*known])
+        require_choice("parameters", name, [*known] if items else (*groups, *known))
     return [known[str(name)] for name in dict.fromkeys(names) if name in known]
 
 
