@@ -10,7 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 import pandas as pd
 
-from mixcheck.arguments.options import require_number, require_text, shown
+from mixcheck.arguments.options import as_whole, require_number, require_text, shown
 from mixcheck.arrays import IntArray
 from mixcheck.checks.check import Check, Level
 from mixcheck.checks.statistic import (
@@ -68,10 +68,12 @@ def _plain_argument(name: str, value: object) -> Level:
     if name == "title":
         return require_text("name", value, "zeros of spring")
     if name == "column":
-        if isinstance(value, int | np.integer) and not isinstance(value, bool):
-            value = int(value)  # numbered columns of pandas are numbers of NumPy
-        if isinstance(value, str) or (type(value) is int and abs(value) < _MOST_WHOLE):
+        # Numbered columns of pandas are numbers of NumPy.
+        number = as_whole(value)
+        if isinstance(value, str):
             return value
+        if number is not None and abs(number) < _MOST_WHOLE:
+            return number
         raise OptionError(f"column must be a text or a whole number, found {shown(value)}")
     if isinstance(value, np.bool_ | np.number):
         value = value.item()

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mixcheck.arguments.options import listed, shown
+from mixcheck.arguments.options import as_whole, listed, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import OptionError, UnknownColumnError
 from mixcheck.port import Predicting, PredictionOf
@@ -146,7 +146,7 @@ def _read_values(name: str, given: object, levels: list[Any] | None) -> list[Any
     if not values:
         raise OptionError(f"at={{{name!r}: ..}} holds no value; write one or several")
     if levels is not None:
-        strange = [v for v in values if v not in levels]
+        strange = [v for v in values if v is pd.NA or v not in levels]
         if strange:
             raise OptionError(
                 f"{shown(strange[0])} is no level of {name}, which has "
@@ -154,8 +154,8 @@ def _read_values(name: str, given: object, levels: list[Any] | None) -> list[Any
             )
         return values
     for value in values:
-        number = isinstance(value, int | float | np.integer | np.floating)
-        if not number or isinstance(value, bool) or not np.isfinite(float(value)):
+        number = as_whole(value) is not None or isinstance(value, float | np.floating)
+        if not number or not np.isfinite(float(value)):
             raise OptionError(f"at={{{name!r}: ..}} must hold numbers; found {shown(value)}")
     return [float(v) for v in values]
 

@@ -129,3 +129,19 @@ def test_masked_values_are_refused():
     masked = np.ma.array(fit.params.to_numpy(), mask=[False, True, False, False])
     with pytest.raises(OptionError, match="not finite"):
         fit.predict(params=masked)
+
+
+@pytest.mark.parametrize(
+    ("index", "why"),
+    [
+        (["Intercept", "Intercept"], "a name is there twice"),
+        ([pd.NA, "Intercept"], "none of them"),
+    ],
+)
+def test_names_of_a_series(index, why):
+    """Twice the same name, and a missing one, are refused, where a dict would hold the last."""
+    fit = mc.glmm(
+        "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
+    )
+    with pytest.raises(OptionError, match=why):
+        fit.predict(params=pd.Series([0.5, 1.0], index=index))

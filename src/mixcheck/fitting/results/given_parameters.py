@@ -71,9 +71,10 @@ def _read(fit: Estimates, params: object) -> tuple[FloatArray, pd.Index[Any] | N
     names = fit.fixed_names
     if isinstance(params, pd.DataFrame):
         return _by_name(fit, params, list(params.columns)), params.index
-    if isinstance(params, pd.Series | Mapping):
-        one = pd.DataFrame([dict(params)])
-        return _by_name(fit, one, list(one.columns)), None
+    if isinstance(params, pd.Series):
+        return _by_name(fit, pd.DataFrame([params.tolist()]), list(params.index)), None
+    if isinstance(params, Mapping):
+        return _by_name(fit, pd.DataFrame([list(params.values())]), list(params)), None
     items = None if isinstance(params, np.ndarray) else as_items(params)
     try:
         values = read_numbers(params if items is None else list(items), "params")
@@ -88,7 +89,7 @@ def _read(fit: Estimates, params: object) -> tuple[FloatArray, pd.Index[Any] | N
 
 def _by_name(fit: Estimates, table: pd.DataFrame, given: list[Any]) -> FloatArray:
     names = fit.fixed_names
-    unknown = [name for name in given if name not in names]
+    unknown = [name for name in given if not (isinstance(name, str) and name in names)]
     if unknown or len(set(given)) < len(given):
         wrong = f"{shown(unknown[0])} is none of them" if unknown else "a name is there twice"
         raise OptionError(_wrong(fit, wrong))
