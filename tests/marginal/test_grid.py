@@ -1,3 +1,14 @@
+"""Values at which means are asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+
+
 @pytest.mark.parametrize("value", [np.timedelta64(1, "D"), pd.NA, True, "3"])
 def test_values_of_a_number_are_numbers(value):
     """Time differences, missing values and truth values are none."""
