@@ -237,7 +237,7 @@ def test_seed_is_stored(bacteria):
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
 def test_bad_numbers(name, value):
     """Numbers of data sets are positive integers."""
-    with pytest.raises(mc.OptionError, match=f"{name} must be a whole number of at least 1"):
+    with pytest.raises(mc.OptionError, match=f"{name} must be a whole number (of at least|from) 1"):
         mc.bootstrap_lrt(*scripted(), **{name: value})
 
 

@@ -389,9 +389,12 @@ def test_a_p_value_after_a_limit_of_time_is_valid():
 
 
 def test_whatever_takes_workers_takes_progress(two):
-    """Each public function with n_jobs has progress, and each limit of time has both."""
+    """Each public function with n_jobs has progress, and each limit of time has both.
+
+    But for the one whose workers hold data, and do no numbered tasks.
+    """
     held = [mc.GLMM, mc.checks.Suite, type(mc.average(dict(zip("ab", two, strict=True))))]
-    public = [getattr(mc, name) for name in mc.__all__]
+    public = [getattr(mc, name) for name in mc.__all__ if name != "glmm_partitions"]
     methods = [getattr(one, name) for one in held for name in vars(one) if not name.startswith("_")]
     found = 0
     for one in filter(callable, [*public, *methods]):
