@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib
 import inspect
 import io
 import os
@@ -331,7 +332,8 @@ def mc_threads() -> Any:
 
 
 _CONTROLLER: Any = None
-mc_threads()  # its first call sets a variable of the environment
+mc_threads()  # its first call sets a variable of the environment, as joblib does where it is first
+importlib.import_module("joblib")
 
 
 def _state() -> dict[str, Any]:
