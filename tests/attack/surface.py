@@ -956,7 +956,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         "made('parts').part",
-        {"k": Argument(("0", "2"), UNSURE, ("-1", "99", "'a'", "1.5"))},
+        {"k": Argument(("0", "2"), UNSURE, ("-1", "99", "'a'", "1.5"), 1.0)},
         ("k",),
     ),
     Target(

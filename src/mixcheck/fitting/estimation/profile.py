@@ -37,6 +37,8 @@ _NO_REST = 1e-2
 _MOST_HALVES = 4
 # The function is held to this, relative to one.
 _EXACT = 1e-12
+# Steps of Newton's method that come no nearer, after which there is nothing to come near to.
+_IDLE = 2
 _MOST_STEPS = 50
 # A covariance parameter this close to zero, in standard errors, is moved away, since zero is a
 # stationary point by symmetry.
@@ -93,11 +95,16 @@ class _Chart:
     def psi(self, z: FloatArray) -> FloatArray | None:
         """``psi_0 + N z + t d`` with t such that ``f(psi) = value``; None where there is none."""
         direction, others = self._axes
-        psi = self.origin + others @ z
+        psi, least, idle = self.origin + others @ z, np.inf, 0
         for _ in range(_MOST_STEPS):
             excess = self.value - self.feature.value(psi)
             if abs(excess) <= _EXACT * (1.0 + abs(self.value)):
                 return psi
+            # Beyond what the function can be Newton's method goes to and fro.
+            idle = 0 if abs(excess) < least else idle + 1
+            least = min(least, abs(excess))
+            if idle >= _IDLE:
+                break
             slope = np.float64(self.feature.slope(psi) @ direction)
             psi = psi + (excess / slope) * direction
             if not np.isfinite(psi).all():
