@@ -39,6 +39,8 @@ _ATANH = tuple(2.0 / (2 * k + 3) for k in range(10))
 _NEAR = 0.25
 _STEPS = 16
 """Below it, a whole count is reached step by step, which is faster than any series."""
+_TERMS = 8192
+"""Below so many terms, they are faster than the many small steps or series that save them."""
 
 
 def stirling_errors(x: FloatArray, order: int) -> Column:
@@ -172,15 +174,29 @@ def rising_logs(y: FloatArray, theta: FloatArray, order: int) -> Column:
     -------
     tuple of ``order + 1`` arrays (n,)
     """
-    if y.size and y.max() < y.size and theta.min() == theta.max():
+    if y.size and y.max() < max(y.size, _TERMS) and theta.min() == theta.max():
         counts = y.astype(np.intp)
         if (counts == y).all():
-            table = _rise(np.arange(y.max() + 1.0), np.full(int(y.max()) + 1, theta[0]), order)
+            most, one = int(y.max()), theta[:1]
+            if most < _TERMS:
+                table = _rise_to(most, one, order)
+            else:
+                table = _rise(np.arange(most + 1.0), np.full(most + 1, one[0]), order)
             return tuple(column[counts] for column in table)
     return _rise(y, theta, order)
 
 
+def _rise_to(most: int, theta: FloatArray, order: int) -> Column:
+    """The sums for every count up to the largest, with one theta, ``(most + 1,)``."""
+    terms = _log_factors(np.arange(1.0, max(most, 1)), theta, order)
+    sums = np.zeros((order + 1, most + 1))
+    np.cumsum(terms, axis=1, out=sums[:, 2:])
+    return tuple(sums)
+
+
 def _rise(y: FloatArray, theta: FloatArray, order: int) -> Column:
+    if y.sum() < _TERMS and (y == np.floor(y)).all():
+        return _rise_by_terms(y.astype(np.intp), theta, order)
     direct = (y < _STEPS) & (y == np.floor(y))
     if direct.all():
         return _rise_by_steps(y.astype(np.int8), theta, order)
@@ -192,6 +208,39 @@ def _rise(y: FloatArray, theta: FloatArray, order: int) -> Column:
     for column, few, many in zip(found, steps, rest, strict=True):
         column[direct] = few
         column[~direct] = many
+    return found
+
+
+def _rise_by_terms(counts: NDArray[np.intp], theta: FloatArray, order: int) -> Column:
+    """The sums themselves, all terms of all rows at once."""
+    rows = np.flatnonzero(counts > 1)
+    found = np.zeros((order + 1, theta.size))
+    if rows.size:
+        lengths = counts[rows] - 1
+        ends = np.cumsum(lengths)
+        firsts = ends - lengths
+        k = np.arange(1.0, ends[-1] + 1.0) - np.repeat(firsts, lengths)
+        terms = _log_factors(k, np.repeat(theta[rows], lengths), order)
+        found[:, rows] = np.add.reduceat(terms, firsts, axis=1)
+    return tuple(found)
+
+
+def _log_factors(k: FloatArray, theta: FloatArray, order: int) -> FloatArray:
+    """``log(1 + k / theta)`` for k above zero, and its derivatives in ``log theta``.
+
+    Below a theta of one it is ``log(theta + k) - log(theta)``, which does not overflow.
+    """
+    found = np.empty((order + 1, k.size))
+    least = np.minimum(theta, 1.0)
+    found[0] = np.log1p(k / np.maximum(theta, 1.0) + (least - 1.0)) - np.log(least)
+    if order > 0:
+        inverse = 1.0 / (theta + k)
+        above, below = k * inverse, theta * inverse
+        found[1] = -above
+    if order > 1:
+        found[2] = above * below
+    if order > 2:
+        found[3] = found[2] * (above - below)
     return found
 
 
