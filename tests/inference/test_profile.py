@@ -58,3 +58,16 @@ def test_a_likelihood_of_zero_is_too_far() -> None:
 
     assert find_end(root, 0.0, 4.0, Z, math.inf) == pytest.approx(Z)
     assert math.isnan(find_end(lambda v: Root(v, math.inf, math.nan), 0.0, 1.0, Z, math.inf))
+
+
+def test_a_plateau_barely_beyond_the_quantile_is_left_by_halves() -> None:
+    """Where the root is flat a chord moves by a share of the way, time after time."""
+    seen = []
+
+    def root(v: float) -> Root:
+        seen.append(v)
+        return Root(v, v, 1.0) if v < 1.3 else Root(v, Z + 0.05, math.nan)
+
+    end = find_end(root, 0.0, 3.0, Z, math.inf)
+    assert end == pytest.approx(1.3, abs=1e-10)
+    assert len(seen) <= 45

@@ -106,7 +106,7 @@ def find_end(
     sign = math.copysign(1.0, quantile)
     if sign * (limit - start) <= 0.0:
         return limit
-    inner, outer = Root(start, 0.0, 1.0 / step), None
+    inner, outer, outside = Root(start, 0.0, 1.0 / step), None, 0
     value = start + sign * abs(quantile) * step
     for _ in range(_MOST):
         beyond = sign * (value - limit) >= 0.0
@@ -117,11 +117,11 @@ def find_end(
         if sign * (at.zeta - quantile) < 0.0:
             if beyond:
                 return limit
-            inner = at
+            inner, outside = at, 0
         else:
-            outer = at
+            outer, outside = at, outside + 1
         if outer is not None:
-            value = _between(inner, outer, at, quantile)
+            value = _between(inner, outer, at, quantile, chord=outside < 2)
             if abs(outer.value - inner.value) < 1e-12 * (abs(outer.value) + step):
                 break
             continue
@@ -135,14 +135,17 @@ def find_end(
     return math.nan
 
 
-def _between(inner: Root, outer: Root, at: Root, quantile: float) -> float:
-    """Newton's ``v + (q - zeta) / zeta'`` in the bracket, else the chord's, else its middle."""
+def _between(inner: Root, outer: Root, at: Root, quantile: float, *, chord: bool) -> float:
+    """Newton's ``v + (q - zeta) / zeta'`` in the bracket, else the chord's, else its middle.
+
+    On a plateau, where no slope is known, one chord after the other would move by a share.
+    """
     low, high = sorted((inner.value, outer.value))
     margin = 0.01 * (high - low)
     candidates = []
     if at.slope > 0.0 and math.isfinite(at.zeta):
         candidates.append((at.value + (quantile - at.zeta) / at.slope, 0.0))
-    if math.isfinite(outer.zeta):
+    if chord and math.isfinite(outer.zeta):
         share = (quantile - inner.zeta) / (outer.zeta - inner.zeta)
         candidates.append((inner.value + share * (outer.value - inner.value), margin))
     inside = (v for v, m in candidates if low + m < v < high - m)
