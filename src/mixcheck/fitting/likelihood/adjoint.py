@@ -34,6 +34,7 @@ __all__ = [
     "largest_variance",
     "pull_back",
     "pull_through",
+    "rise_to_modes",
     "through_mode",
 ]
 
@@ -77,6 +78,7 @@ def pull_back(
     gram: Gram,
     entries: Gram,
     direct: Direct,
+    adjoint: Adjoint | None = None,
 ) -> FloatArray:
     """Gradient of a function of the parameters, the modes and H, in the parameters alone.
 
@@ -98,12 +100,15 @@ def pull_back(
         ``log det H``).
     direct : Direct
         Its derivatives with the modes and H held.
+    adjoint : Adjoint, optional
+        How it moves with the modes and H, where that is known.
 
     Returns
     -------
     (P,)
     """
-    adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
+    if adjoint is None:
+        adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     rows, roots = pull_through(problem, mode, adjoint, gram, entries, direct)
     betas = [x.T @ row for x, row in zip(problem.matrices, rows, strict=True)]
     if not roots:
@@ -164,6 +169,22 @@ def find_adjoint(
     leverages = latent.leverages(covariances_of_effects(roots, entries))
     t = _curvature_pull(leverages, curvature, len(mode.point.eta))
     return Adjoint(leverages, t, _implicit(problem, mode, t, u_adjoint))
+
+
+def rise_to_modes(adjoint: Adjoint, left: Sequence[FloatArray]) -> float:
+    """What a deviance rises on the last step to the modes, ``v'r``, to first order.
+
+    With a its derivative in the effects, v is ``H^-1 a``, and the step to the modes is ``H^-1 r``.
+
+    Parameters
+    ----------
+    adjoint : Adjoint
+    left : list of (q, m)
+        ``r = Lambda' Z' l' - u``, what is left of the gradient.
+    """
+    if adjoint.v is None:
+        return 0.0
+    return sum(float(np.vdot(v, r)) for v, r in zip(adjoint.v, left, strict=True))
 
 
 def _curvature_pull(

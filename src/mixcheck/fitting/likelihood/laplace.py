@@ -9,6 +9,9 @@ parameters: with leverages ``s^ab_i = m_ia' H^-1 m_ib``,
 ``t_c = sum_ab dW_ab/d eta_c s^ab`` and ``v = H^-1 sum_c M_c' t_c``,
 ``dD/d eta_k = -2 l_k + t_k + sum_a l_ak M_a v``.
 
+A search for the modes ends a last step ``H^-1 r`` before them, with ``r = M' l - u``, on which
+``log det H`` moves by ``v'r``: to that order D is the deviance at the modes themselves.
+
 With counts of 1e12 the modes are known to no better than ``r = M' l - u_hat``, which is
 rounding but not small, and the scores of what groups share drown in it. As a function of the
 modes D has the slope ``-2 r`` there; with ``-2 H^-1 r`` in v the rounding cancels to first order.
@@ -29,10 +32,12 @@ from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import differentiate_product, prior_slopes
 from mixcheck.fitting.likelihood.adjoint import (
+    Adjoint,
     Direct,
     find_adjoint,
     largest_variance,
     pull_back,
+    rise_to_modes,
 )
 from mixcheck.fitting.likelihood.approximation import (
     RESTRICTED,
@@ -121,7 +126,15 @@ class Laplace(Approximation):
             return Evaluation(psi, deviance, np.full(psi.size, np.nan), mode)
         entries = integrated.inverse_entries()
         slopes = integrated.dependence_slopes(entries)
-        gradient = _gradient(problem, psi, mode, curvature, system.gram, entries, slopes)
+        left = ascent(problem, mode.roots, mode.point)
+        rounded = problem.has_large_counts and not _is_small(left)
+        in_modes = [-2.0 * part for part in left] if rounded else None
+        adjoint = find_adjoint(problem, mode, curvature, entries, in_modes)
+        if not rounded:
+            deviance += rise_to_modes(adjoint, left)
+        gradient = _gradient(
+            problem, psi, mode, curvature, system.gram, entries, slopes, in_modes, adjoint
+        )
         return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
 
     def factorize(self, problem: Problem, mode: Mode) -> Factorization:
@@ -199,6 +212,10 @@ def _require_weighed(
     return weighed
 
 
+def _is_small(left: list[FloatArray]) -> bool:
+    return all(np.abs(part).max(initial=0.0) < _EXACT for part in left)
+
+
 def _gradient(
     problem: Problem,
     psi: FloatArray,
@@ -207,6 +224,8 @@ def _gradient(
     gram: Gram,
     entries: Gram,
     slopes: Mapping[int, FloatArray],
+    in_modes: list[FloatArray] | None,
+    adjoint: Adjoint,
 ) -> FloatArray:
     """Gradient of ``2 h + log det H`` in all parameters.
 
@@ -214,8 +233,6 @@ def _gradient(
     in the modes, which is zero but for rounding.
     """
     point = mode.point
-    left = ascent(problem, mode.roots, point) if problem.has_large_counts else []
-    exact = all(np.abs(part).max(initial=0.0) < _EXACT for part in left)
     known = prior_slopes(mode.roots, 1.0, point.u, point.u)
     direct = Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
@@ -223,7 +240,7 @@ def _gradient(
             -2.0 * differentiate_product(*parts)
             for parts in zip(mode.roots, point.scores, point.u, strict=True)
         ],
-        u=None if exact else [-2.0 * part for part in left],
+        u=in_modes,
         slopes={f: slope + known.get(f, 0.0) for f, slope in slopes.items()},
     )
-    return pull_back(problem, psi, mode, curvature, gram, entries, direct)
+    return pull_back(problem, psi, mode, curvature, gram, entries, direct, adjoint)
