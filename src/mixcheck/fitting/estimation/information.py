@@ -143,6 +143,7 @@ def judge_convergence(
     explanations: tuple[str, ...] = (),
     rounding: Callable[[], float] = lambda: 0.0,
     lost: Callable[[], float] = lambda: 0.0,
+    edge: Callable[[], str] = lambda: "",
     *,
     endless: bool = False,
 ) -> ConvergenceFacts:
@@ -164,6 +165,9 @@ def judge_convergence(
         Size of a scaled gradient that is rounding; asked for where the gradient is large.
     lost : callable
         Size of a scaled gradient that would not be seen.
+    edge : callable
+        A sentence where predictors lie at the edge of what the link allows; asked for where the
+        gradient is large.
     endless : bool
         Whether an explanation says that the numbers are where the search stopped on its way: then
         neither a gradient nor a saddle is a matter of its own.
@@ -187,6 +191,8 @@ def judge_convergence(
             "The estimates are one Newton step from those of the fit to another response, and "
             "are no optimum. Write refit(response) for the optimum."
         )
+    elif not told and edge():
+        messages.append(edge())
     elif not told and rounding() > _GRADIENT_LIMIT:
         messages.append(
             f"The scaled gradient is {gradient:.1e}, of which up to {rounding():.0e} is rounding: "

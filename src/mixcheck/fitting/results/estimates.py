@@ -35,7 +35,7 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.results.covariances import component_rows, describe_parameters
-from mixcheck.fitting.results.explanations import explain_limits
+from mixcheck.fitting.results.explanations import explain_edge, explain_limits
 from mixcheck.inference.wald import wald_intervals, wald_pvalues
 from mixcheck.port import ApproximationFacts, ConvergenceFacts
 from mixcheck.port.estimates import Limit, LimitReason
@@ -488,6 +488,7 @@ class Estimates:
             lambda: measure_rounding(self.problem, self.optimum),
             # Standard errors of a linear mixed model shrink as its scores grow.
             lambda: 0.0 if linear else measure_lost_digits(self.problem, self.optimum),
+            lambda: explain_edge(self.problem.family, self.mode.point.eta[0]),
             endless=bool(self._limits and self._wide) and not self.optimum.integrated,
         )
         integration = self._integration

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from mixcheck.arrays import FloatArray
 from mixcheck.families import Family
 from mixcheck.port.estimates import Limit, LimitReason
 
-__all__ = ["explain_complete", "explain_limits", "explain_unidentified"]
+__all__ = ["explain_complete", "explain_edge", "explain_limits", "explain_unidentified"]
 
 # Names that a sentence lists.
 _SHOWN = 5
+# A predictor this close to an edge, over the median distance from it, is held by the edge.
+_AT_EDGE = 1e-4
 _OTHERS = (
     "What is shown for them stands for infinity and has no standard error; all other estimates "
     "and the log-likelihood are those of the limit."
@@ -140,3 +145,25 @@ def explain_unidentified(part: str, family: Family) -> str:
         f"the {part} of the {family.name} family is not identified: no response says anything of "
         "it, because all are zero. Leave that part out, or write a model of the zeros alone."
     )
+
+
+def explain_edge(family: Family, eta: FloatArray) -> str:
+    """A sentence where predictors of the mean, (n,), lie at the edge of what a link allows, or "".
+
+    A count of zero is likeliest at a mean of zero: where predictors would be negative the largest
+    likelihood lies at the edge of the parameters that can be, and its gradient is not zero there.
+    """
+    for edge, mean in zip(family.domain, family.mean_range, strict=True):
+        if not (family.may_leave and np.isfinite(edge)):
+            continue
+        distance = np.abs(eta - edge)
+        held = int(np.count_nonzero(distance < _AT_EDGE * np.median(distance)))
+        if held:
+            rows = "a row" if held == 1 else f"{held} rows"
+            return (
+                f"The search ended where the mean of {rows} is {mean:g}, at the edge of what the "
+                f"{family.link.name} link allows: the likelihood has no optimum inside. Estimates "
+                "and standard errors are not valid; choose a link that has a mean for every "
+                "predictor, such as log for counts and logit for shares."
+            )
+    return ""
