@@ -32,6 +32,7 @@ ROOMS = (
             "fitting/partitions",
             "adapters",
             "adapters/statsmodels",
+            "elsewhere",
             "report",
             "checks",
             "marginal",

@@ -24,8 +24,9 @@ from mixcheck.fitting.results.profiles import Profile
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
 from mixcheck.adapters.predicted import from_distribution
-from mixcheck.elsewhere import from_fit
-import mixcheck.adapters.registry  # noqa: F401  # results of other packages find their adapters
+from mixcheck.elsewhere.glmm_package import from_fit
+import mixcheck.adapters.registry  # results of other packages find their adapters
+import mixcheck.elsewhere.registry  # noqa: F401
 
 # replicate data sets and residuals
 from mixcheck.simulation import replicate, Replicates

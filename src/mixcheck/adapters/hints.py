@@ -23,8 +23,6 @@ WAYS: Final = {
     "mixcheck.from_draws(observed, draws); or the same formula in mixcheck.glmm(formula, data)",
     "rpy2": "it is a model of R: write simulate(fit, 1000) there, and "
     "mixcheck.from_draws(observed, draws)",
-    "gpboost": "it has not kept its response: draw from it with new random effects in each draw, "
-    "and write mixcheck.from_draws(observed, draws); or mixcheck.glmm with the same groups",
     "bambi": "it is a model without its draws: write idata = model.fit(), "
     "model.predict(idata, kind='response') and mixcheck.check(idata)",
     "pymc": "it is a model without its draws: sample, write pm.sample_posterior_predictive(idata, "

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from mixcheck.port import register_adapter
 
-__all__ = ["ADAPTERS"]
+__all__ = ["ADAPTERS", "Later"]
 
 ADAPTERS: Final = {
     "statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result",
     "arviz": "mixcheck.adapters.inference_data:port_of_inference",
     "xarray": "mixcheck.adapters.inference_data:port_of_inference",
     **dict.fromkeys(
-        ("bambi", "glmm", "gpboost", "ngboost", "pymc", "pymer4", "rpy2", "sklearn"),
+        ("bambi", "glmm", "ngboost", "pymc", "pymer4", "rpy2", "sklearn"),
         "mixcheck.adapters.hints:require_more",
     ),
 }
@@ -23,15 +23,16 @@ ADAPTERS: Final = {
 
 
 @dataclass(frozen=True)
-class _Later:
+class Later:
     """An adapter that is imported when it is called."""
 
     place: str
 
     def __call__(self, model: Any) -> Any:
+        """The port of an object of the package."""
         module, _, function = self.place.partition(":")
         return getattr(import_module(module), function)(model)
 
 
 for _package, _place in ADAPTERS.items():
-    register_adapter(_package, _Later(_place))
+    register_adapter(_package, Later(_place))

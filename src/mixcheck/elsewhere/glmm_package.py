@@ -1,9 +1,4 @@
-"""Mixed models that other packages fitted by a formula: fitted here, and held to what they say.
-
-A result that has kept neither its table nor its likelihood cannot be simulated or fitted again.
-Where it names its formula, family and log-likelihood, the same model is fitted here; if both
-log-likelihoods agree it is the same fit, and where they do not it is refused.
-"""
+"""Results of the package glmm, with the data that they have not kept."""
 
 from __future__ import annotations
 
@@ -12,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from mixcheck.arguments.calls import answer_calls
-from mixcheck.errors import DataError, OptionError
+from mixcheck.elsewhere.agreement import require_same
+from mixcheck.errors import OptionError
 from mixcheck.families.family import Family
 from mixcheck.families.registry import FAMILIES
 from mixcheck.fitting.glmm import glmm
@@ -77,14 +73,8 @@ def from_fit(result: Any, data: Any) -> GLMM:
             "which knows other packages or says what to write"
         )
     fit = glmm(result.formula, data, family=_family(result), **_options(result))
-    own, theirs = float(fit.llf), float(result.loglik)
-    if not abs(own - theirs) < _TOLERANCE:
-        raise DataError(
-            f"the log-likelihood of this model with these data is {own:.4f} here, and that of the "
-            f"result is {theirs:.4f}: give the data that it was fitted to, or see whether it has "
-            "converged"
-        )
-    return fit
+    way = "give the data that it was fitted to, or see whether it has converged"
+    return require_same(fit, float(result.loglik), _TOLERANCE, way)
 
 
 def _family(result: Any) -> Family:
