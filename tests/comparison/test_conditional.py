@@ -374,17 +374,28 @@ def test_a_dispersion_with_random_effects():
 
 
 def test_the_method_by_default():
-    """Steps for successes of nested groups; derivatives for counts, and where factors cross."""
+    """Steps for successes in groups that differ, and zero parts; derivatives for other counts.
+
+    A zero part beside a dispersion has derivatives, which are right there, and so have successes
+    where the variance of the groups is less than a fifth of that of a latent response.
+    """
     rng = np.random.default_rng(3)
     table = small().assign(k=lambda t: (t["y"] > 2).astype(float), h=np.tile(np.arange(3), 10))
-    for response, family, random, method in (
-        ("k", "binomial", "(1 | g)", "one-step"),
-        ("k", "binomial", "(1 | g) + (1 | h)", "analytic"),
-        ("y", "poisson", "(1 | g)", "analytic"),
+    groups = table["g"].astype("category").cat.codes
+    table["far"] = np.where(rng.random(30) < 0.2, 1 - groups % 2, groups % 2).astype(float)
+    for response, family, random, zi, method in (
+        ("far", "binomial", "(1 | g)", None, "one-step"),
+        ("far", mc.families.Binomial(link="probit"), "(1 | g)", None, "one-step"),
+        ("k", "binomial", "(1 | g)", None, "analytic"),
+        ("far", "binomial", "(1 | g) + (1 | h)", None, "analytic"),
+        ("y", "poisson", "(1 | g)", None, "analytic"),
+        ("y", "poisson", "(1 | g)", "~ 1", "one-step"),
+        ("y", "poisson", "(1 | g) + (1 | h)", "~ 1", "analytic"),
+        ("y", "nbinom2", "(1 | g)", "~ 1", "analytic"),
     ):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", mc.BoundaryWarning)
-            fit = mc.glmm(f"{response} ~ x + {random}", table, family=family)
+            warnings.simplefilter("ignore", mc.MixcheckWarning)
+            fit = mc.glmm(f"{response} ~ x + {random}", table, family=family, zi=zi)
         found = mc.caic(fit)
         assert found.method == method
         assert found.df == mc.caic(fit, method=method).df

@@ -51,8 +51,8 @@ class Scenario:
         Value of each other predictor.
     before : float
         True optimism found by others, nan where none is known.
-    zi : str or None
-        Zero part of the model.
+    base : Family or None
+        The family beside a constant zero part, where the model has one.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Scenario:
     deviation: float
     others: tuple[float, ...] = ()
     before: float = np.nan
-    zi: str | None = None
+    base: mc.families.Family | None = None
 
 
 def scenarios() -> list[Scenario]:
@@ -79,8 +79,16 @@ def scenarios() -> list[Scenario]:
             family = type(family)(link="log")
         out.append(Scenario(f"{name} 0.5", family, 0.7, 0.5, (other,)))
     out.append(Scenario("beta 0.5", mc.families.get_family("beta"), 0.3, 0.5, (1.5,)))
-    zeros = mc.families.add_zeros(poisson)
-    out.append(Scenario("zero-inflated poisson 0.5", zeros, 1.0, 0.5, (-1.0,), zi="~ 1"))
+    for name, family, others in (
+        ("zero-inflated poisson 0.5", "poisson", ()),
+        ("zero-inflated nbinom2 0.5", "nbinom2", (0.7,)),
+        ("hurdle poisson 0.5", "truncated_poisson", ()),
+    ):
+        base = mc.families.get_family(family)
+        zeros = mc.families.add_zeros(base)
+        out.append(Scenario(name, zeros, 1.0, 0.5, (*others, -1.0), base=base))
+    truncated = mc.families.get_family("truncated_poisson")
+    out.append(Scenario("truncated poisson 0.5", truncated, 0.5, 0.5))
     return out
 
 
@@ -113,9 +121,9 @@ def fit(world: World, y: np.ndarray) -> mc.GLMM:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mc.MixcheckWarning)
         scenario = world.scenario
-        family = mc.families.Poisson() if scenario.zi else scenario.family
+        family, zi = (scenario.base, "~ 1") if scenario.base else (scenario.family, None)
         frame = world.frame.assign(y=y)
-        return mc.glmm("y ~ x + (1 | g)", frame, family=family, zi=scenario.zi)
+        return mc.glmm("y ~ x + (1 | g)", frame, family=family, zi=zi)
 
 
 def true_excess(world: World, model: mc.GLMM, y: np.ndarray, fresh: np.ndarray) -> float:

@@ -62,6 +62,8 @@ class Link(ABC):
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     image: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     """Between which numbers the inverse lies, over all predictors."""
+    latent_variance: ClassVar[float | None] = None
+    """Variance of the distribution whose distribution function the inverse is, if it has one."""
 
     def link(self, mu: FloatArray) -> FloatArray:
         """Linear predictor of a mean.
@@ -137,6 +139,7 @@ class Logit(ProbabilityLink):
     name: ClassVar[str] = "logit"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     image: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    latent_variance: ClassVar[float | None] = np.pi**2 / 3.0
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return special.logit(mu)
@@ -167,6 +170,7 @@ class Probit(ProbabilityLink):
     name: ClassVar[str] = "probit"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     image: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    latent_variance: ClassVar[float | None] = 1.0
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return special.ndtri(mu)
@@ -225,6 +229,7 @@ class Cloglog(ProbabilityLink):
     name: ClassVar[str] = "cloglog"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     image: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    latent_variance: ClassVar[float | None] = np.pi**2 / 6.0
 
     def _transform(self, mu: FloatArray) -> FloatArray:
         return np.log(-np.log1p(-mu))

@@ -19,6 +19,7 @@ from mixcheck.fitting.influence.gaussian_derivatives import (
     is_linear_mixed,
 )
 from mixcheck.fitting.influence.optimism import plan_perturbations
+from mixcheck.fitting.latent.row_variances import variances_of_rows
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
@@ -31,6 +32,9 @@ _FINITE = "finite sample"
 # Single steps find the modes of the group of each row again: so many rows in all take some tenths
 # of a second.
 _MOST_ROWS = 2_000_000
+# Variance of random effects beside that of a latent response, from which on derivatives are too
+# large for successes, and up to which single steps are too small: a deviation of 0.8 for logits.
+_LARGE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,33 @@ class Settled:
         return self.optimism
 
 
-def usual_method(problem: Problem) -> PerturbationMethod:
-    """Single steps where derivatives are known to be off: successes, and spreads with effects.
+def usual_method(problem: Problem, optimum: Optimum) -> PerturbationMethod:
+    """Single steps where derivatives are known to be off.
 
-    Derivatives otherwise, where factors cross, and where groups are so large that steps take long
-    and a single response moves little.
+    That is for successes in groups that differ, for zero parts of families without a dispersion,
+    and for spreads with effects. Derivatives otherwise, where factors cross, and where groups are
+    so large that steps take long and a single response moves little.
     """
-    latent = problem.latent
-    successes = problem.family.linear_in_response and problem.family.takes_trials
+    latent, family = problem.latent, problem.family
+    successes = family.linear_in_response and family.takes_trials
+    zeros = "zi" in family.predictors and "dispersion" not in family.predictors
     spreads = any(term.predictor > 0 for term in problem.terms)
-    if not (successes or spreads) or latent.schur_factors or latent.tied or not latent.factors:
+    if latent.schur_factors or latent.tied or not latent.factors:
+        return "analytic"
+    if not (zeros or spreads or (successes and _differ(problem, optimum))):
         return "analytic"
     sizes = np.bincount(latent.factors[-1].sums.index).astype(np.float64)
     return "one-step" if float(sizes @ sizes) <= _MOST_ROWS else "analytic"
+
+
+def _differ(problem: Problem, optimum: Optimum) -> bool:
+    """Whether groups differ by so much that derivatives are off for successes."""
+    latent, unit = problem.latent, problem.family.link.latent_variance
+    if unit is None:
+        return True
+    roots = problem.roots(optimum.psi[problem.n_beta :])
+    spread = variances_of_rows(latent.factors, roots, problem.n)
+    return float(np.mean(spread)) > _LARGE_SHARE * unit
 
 
 def perturb(

@@ -15,13 +15,11 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.roots import (
     Root,
-    RootOfCopies,
-    TiedRoot,
     scale,
     spread,
-    units_of,
     whiten_effects,
 )
+from mixcheck.fitting.latent.row_variances import variances_of_rows
 from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
@@ -451,23 +449,11 @@ def name_terms(problem: Problem) -> tuple[str, ...]:
 
 
 def _random_variance(view: Viewpoint) -> FloatArray:
-    """``sum z' Lambda Lambda' z`` over the factors, (n,): prior variance of each mean predictor.
-
-    Of a factor whose levels are tied by K each term has the factor ``K_jj`` of its level j.
-    """
+    """Prior variance of each mean predictor, (n,)."""
     latent = view.problem.latent
     if latent.random_predictors not in ((), (0,)):
         raise OptionError(
             'conditioning="marginal" needs random effects in the mean only; '
             'write conditioning="posterior"'
         )
-    out = np.zeros(view.problem.n)
-    for factor, root in zip(latent.factors, view.roots, strict=True):
-        Z, units = factor.covariates, units_of(root)
-        if isinstance(root, RootOfCopies):
-            spread = np.einsum("cnq,qrc->cnr", Z.reshape(units.shape[2], -1, factor.q), units)
-            out += np.einsum("cnr,cnr->cn", spread, spread).ravel()
-            continue
-        part = np.einsum("nq,qr,nr->n", Z, units @ units.T, Z)
-        out += part * factor.sums.spread(root.variances) if isinstance(root, TiedRoot) else part
-    return out
+    return variances_of_rows(latent.factors, view.roots, view.problem.n)

@@ -478,7 +478,7 @@ class GlmmPort(Refitting):
     @property
     def usual_perturbation(self) -> PerturbationMethod:
         """The cheapest of the methods that is known to be right for such a model."""
-        return usual_method(self.problem)
+        return usual_method(self.problem, self.optimum)
 
     def perturb(self, method: PerturbationMethod) -> Perturbations:
         """How the fit follows its data: derivatives, one step of a refit, or refits."""

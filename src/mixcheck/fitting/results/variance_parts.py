@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 from scipy.special import polygamma
@@ -22,9 +21,6 @@ from mixcheck.port.variance import Approximation, MeanOf, VarianceParts
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["columns_without", "divide_variance", "mean_terms"]
-
-# Variances of the distributions of which inverse links are distribution functions.
-_LATENT: Final = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 
 
 @may_overflow()
@@ -73,8 +69,9 @@ def _observation(
     out: dict[Approximation, float] = {}
     zeros = "zi" in family.predictors
     # The latent variance is that of successes, and knows no further zeros.
-    if (family.takes_trials or family.categories) and family.link.name in _LATENT and not zeros:
-        out["theoretical"] = float(_LATENT[family.link.name])
+    latent = family.link.latent_variance
+    if (family.takes_trials or family.categories) and latent is not None and not zeros:
+        out["theoretical"] = latent
     if family.categories:
         return np.nan, out
     at = _mean(fit, mean, weights)
