@@ -39,6 +39,7 @@ def test_a_local_crew_answers_in_order():
     assert crew.ask(len) == [2, 2, 2]
     assert crew.ask(_with, 9) == [[0, 7, 9], [1, 7, 9], [2, 7, 9]]
     assert crew.ask_one(1, sum) == 8
+    assert crew.ask_each(_with, [4, 5, 6])[2] == [2, 7, 6]
     crew.close()
     assert crew.size == 0
 
@@ -52,6 +53,7 @@ def test_processes_hold_their_objects():
         assert places == [places[k % 2] for k in range(5)]
         assert len({*places, os.getpid()}) == 3
         assert crew.ask(list) == [[k, 7] for k in range(5)]
+        assert crew.ask_each(_with, range(5)) == [[k, 7, k] for k in range(5)]
         with pytest.raises(mc.DataError, match="the second one"):
             crew.ask(_fail)
         os.kill(places[0], signal.SIGKILL)

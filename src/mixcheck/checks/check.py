@@ -11,11 +11,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 from mixcheck.arguments.calls import answer_calls, answer_methods
 from mixcheck.arguments.options import as_items, shown
 from mixcheck.checks import contents
+from mixcheck.checks.over_parts import NOT_SHARED, run_over_parts
 from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.documents import from_json, read_document, to_json
@@ -27,7 +28,7 @@ from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.render import to_fragment
 from mixcheck.errors import DataError, OptionError
 from mixcheck.execution.progress import Progress
-from mixcheck.port import Checkable, Conditioning, Ported
+from mixcheck.port import Checkable, Conditioning, Divided, Ported, parts_of
 from mixcheck.port.entry import asked_words
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Skipped
@@ -73,6 +74,8 @@ class Check(ABC):
         Fewer rows than this give `Skipped`.
     brings_code : bool
         Whether an argument names a function, which no file may bring.
+    shared : bool
+        Whether parts of the rows can say together what it measures; see `SharedStatistic`.
     """
 
     kind: ClassVar[str]
@@ -80,6 +83,7 @@ class Check(ABC):
     about_rows: ClassVar[bool] = True
     least_rows: ClassVar[int] = 1
     brings_code: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
     _shape: ClassVar[Shape]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -314,7 +318,7 @@ class Suite:
         object.__setattr__(self, "checks", tuple(dict.fromkeys(given or ())))
 
     @classmethod
-    def standard(cls, model: Residuals | Checkable | Ported | None = None) -> Suite:
+    def standard(cls, model: Residuals | Checkable | Ported | Divided | None = None) -> Suite:
         """What every mixed model should answer to, and what `check` asks by default.
 
         Uniformity, dispersion, outliers, zeros, the trend along the fitted values, random effects
@@ -348,7 +352,10 @@ class Suite:
         always = tuple(map(check_from_dict, contents.STANDARD))
         if model is None:
             return cls(always)
-        seen = model if isinstance(model, Residuals) else residuals(model, seed=0)
+        if parts_of(model) is not None:
+            return cls._over_parts(always)
+        whole = cast("Residuals | Checkable | Ported", model)
+        seen = whole if isinstance(whole, Residuals) else residuals(whole, seed=0)
         port = seen.replicates.port
         context = CheckContext(port, seen.observed, port.frame)
         further, left_out = contents.further(port)
@@ -362,6 +369,15 @@ class Suite:
                 kept.append(check)
         suite = cls((*always, *kept))
         object.__setattr__(suite, "left_out", left_out)
+        return suite
+
+    @classmethod
+    def _over_parts(cls, always: tuple[Check, ...]) -> Suite:
+        """What can be asked of rows in parts together, and what else is asked of any model."""
+        suite = cls(tuple(check for check in always if check.shared))
+        others = [check.name for check in always if not check.shared]
+        others += [check_from_dict(one).name for one in contents.FURTHER]
+        object.__setattr__(suite, "left_out", dict.fromkeys(others, NOT_SHARED))
         return suite
 
     @classmethod
@@ -488,7 +504,7 @@ class Suite:
 
     def run(
         self,
-        subject: Residuals | Checkable | Ported,
+        subject: Residuals | Checkable | Ported | Divided,
         *,
         seed: int | None = None,
         draws: int | None = None,
@@ -504,7 +520,8 @@ class Suite:
         Parameters
         ----------
         subject : Residuals or model
-            Residuals bring their own seed, draws, calibration and conditioning.
+            Residuals bring their own seed, draws, calibration and conditioning. A fit over
+            partitions is asked where these are held.
         seed, draws, calibration, conditioning
             As in `mixcheck.replicate`, for a model.
         policy : Policy, optional
@@ -529,9 +546,24 @@ class Suite:
         UnknownColumnError
             If a check names a column that the data have not.
         """
+        parts = parts_of(subject)
+        if parts is not None:
+            return run_over_parts(
+                self.checks,
+                parts,
+                seed=seed,
+                draws=draws,
+                calibration=calibration,
+                conditioning=conditioning,
+                policy=policy,
+                time_limit=time_limit,
+                n_jobs=n_jobs,
+                progress=progress,
+                left_out=self.left_out,
+            )
         return run_checks(
             self.checks,
-            subject,
+            cast("Residuals | Checkable | Ported", subject),
             seed=seed,
             draws=draws,
             calibration=calibration,
@@ -572,7 +604,7 @@ def _kinds_in(value: Any) -> Iterator[str]:
 
 @answer_calls
 def check(
-    model: Residuals | Checkable | Ported,
+    model: Residuals | Checkable | Ported | Divided,
     suite: Suite | Check | None = None,
     *,
     seed: int | None = None,
@@ -588,7 +620,8 @@ def check(
 
     Parameters
     ----------
-    model : Checkable or Residuals
+    model : Checkable, Residuals or PartitionedGLMM
+        Of a fit over partitions it is one report of all of them, by sums over partitions.
     suite : Suite or Check, optional
         ``Suite.standard(model)`` by default.
     seed, draws, calibration, conditioning, policy, time_limit, n_jobs, progress
@@ -603,10 +636,14 @@ def check(
     OptionError
         As `Suite.run`, or if `suite` is neither a suite nor a check.
     """
-    if suite is None and not isinstance(model, Residuals):
+    if suite is None and not isinstance(model, Residuals) and parts_of(model) is None:
         # Seen once: for the choice of the checks, and by them.
         model = residuals(
-            model, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
+            cast("Checkable | Ported", model),
+            conditioning=conditioning,
+            seed=seed,
+            draws=draws,
+            calibration=calibration,
         )
         seed = draws = calibration = None
     chosen = Suite.standard(model) if suite is None else suite

@@ -10,7 +10,7 @@ from mixcheck.checks.time_and_place import coordinates_of, series_of, time_of
 from mixcheck.port import Checkable, Ported, Traceable, port_of
 from mixcheck.simulation import require_model
 
-__all__ = ["QUICK", "STANDARD", "full", "further"]
+__all__ = ["FURTHER", "QUICK", "STANDARD", "full", "further"]
 
 STANDARD: tuple[dict[str, str], ...] = (
     {"kind": "uniformity"},
@@ -27,7 +27,7 @@ QUICK: tuple[dict[str, str], ...] = tuple(
 )
 
 # Each is power against a fault of its own; see validation/power.
-_FURTHER: tuple[dict[str, str], ...] = (
+FURTHER: tuple[dict[str, str], ...] = (
     {"kind": "spread"},
     {"kind": "missing-predictor"},
     {"kind": "missing-predictor", "part": "dispersion"},
@@ -70,7 +70,7 @@ def further(model: Checkable | Ported) -> tuple[list[dict[str, str]], dict[str, 
     """
     port: Any = port_of(model)
     require_model(port)
-    asked = [*_FURTHER]
+    asked = [*FURTHER]
     if not isinstance(port, Traceable):
         reason = "It is not known which columns the model uses."
         return asked, {"autocorrelation": reason, "spatial": reason}

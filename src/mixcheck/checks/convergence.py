@@ -27,6 +27,7 @@ class Convergence(Check):
     """
 
     kind: ClassVar[str] = "convergence"
+    shared: ClassVar[bool] = True
     needs: ClassVar[type] = Converging
     about_rows: ClassVar[bool] = False
 

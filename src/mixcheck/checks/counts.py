@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -10,11 +11,12 @@ import numpy as np
 from mixcheck.arguments.options import require_number
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
+from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     CheckContext,
-    CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
     fitted_frequencies,
     null_plot,
     ratio,
@@ -42,6 +44,7 @@ class Zeros(Check):
     """
 
     kind: ClassVar[str] = "zeros"
+    shared: ClassVar[bool] = True
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the response; none where it is continuous."""
@@ -60,6 +63,7 @@ class Count(Check):
     """
 
     kind: ClassVar[str] = "count"
+    shared: ClassVar[bool] = True
 
     value: Finite
 
@@ -98,7 +102,7 @@ def _reason_to_skip(context: CheckContext, value: float) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _CountStatistic(CheckStatistic):
+class _CountStatistic(SharedStatistic):
     """How often a value occurs less its expectation given the modes, and that expectation."""
 
     stacks: ClassVar[bool] = True
@@ -106,15 +110,18 @@ class _CountStatistic(CheckStatistic):
     value: float
     effect: str
 
-    def numbers(self, data_view: DataView) -> FloatArray:
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         masses = data_view.mode_probability or data_view.probability
         assert masses is not None
         expected = np.sum(masses(self.value), axis=-1)
         count = np.count_nonzero(data_view.response == self.value, axis=-1)
         return np.stack(np.broadcast_arrays(count - expected, expected), axis=-1)
 
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        return join_sums(shares)
+
     def finding(self, sample: NullSample) -> Finding:
-        observed = float(np.count_nonzero(sample.observed.response == self.value))
+        observed = float(np.rint(sample.numbers[0] + sample.numbers[1]))
         # Given the modes, which have followed the data, the mean excess is not quite zero.
         expected = float(sample.numbers[1]) + sample.mean()
         expected = expected if expected > NEVER else 0.0
@@ -133,7 +140,7 @@ class _CountStatistic(CheckStatistic):
             null=f"the value {self.value:g} occurs as often as the model expects",
             effect=effect,
             alternative="two-sided",
-            n=sample.observed.response.size,
+            n=sample.n,
         )
         what = "zeros" if self.value == 0.0 else f"values of {self.value:g}"
         told = f"{observed:,.0f} {what} are there, where {format_number(expected)} are expected."

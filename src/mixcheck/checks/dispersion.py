@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final, get_args
 
@@ -10,12 +11,13 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_statistic
+from mixcheck.checks.shares import join_moments, join_sums, moments
 from mixcheck.checks.statistic import (
     ALTERNATIVES,
     CheckContext,
-    CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
     fitted_frequencies,
     null_plot,
     ratio,
@@ -52,6 +54,7 @@ class Dispersion(Check):
     """
 
     kind: ClassVar[str] = "dispersion"
+    shared: ClassVar[bool] = True
     least_rows: ClassVar[int] = 2
 
     statistic: DispersionName = "pearson"
@@ -84,7 +87,7 @@ class Dispersion(Check):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _DispersionStatistic(CheckStatistic):
+class _DispersionStatistic(SharedStatistic):
     """One number: Pearson's statistic, or a variance."""
 
     stacks: ClassVar[bool] = True
@@ -93,11 +96,17 @@ class _DispersionStatistic(CheckStatistic):
     statistic: DispersionName
     alternative: Alternative
 
-    def numbers(self, data_view: DataView) -> FloatArray:
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         if self.statistic == "pearson":
             return pearson_statistic(data_view)[..., None]
-        deviation = data_view.response - data_view.fitted
-        return np.asarray(np.var(deviation, axis=-1, ddof=1))[..., None]
+        return moments(data_view.response - data_view.fitted)
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        if self.statistic == "pearson":
+            return join_sums(shares)
+        n, _, squares = np.moveaxis(join_moments(shares), -1, 0)
+        variance: FloatArray = (squares / (n - 1.0))[..., None]
+        return variance
 
     def finding(self, sample: NullSample) -> Finding:
         value = float(sample.numbers[0])
@@ -113,7 +122,7 @@ class _DispersionStatistic(CheckStatistic):
             null="the response varies around its mean as much as the model says",
             effect=effect,
             alternative=self.alternative,
-            n=sample.observed.response.size,
+            n=sample.n,
             references=(PEARSON,) if self.statistic == "pearson" else (),
         )
         label = {

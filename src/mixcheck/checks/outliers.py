@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -11,12 +12,14 @@ from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.goodness import clopper_pearson
+from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     RESIDUALS,
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
     null_plot,
 )
 from mixcheck.codec.shapes import Finite
@@ -66,6 +69,7 @@ class Outliers(Check):
     """
 
     kind: ClassVar[str] = "outliers"
+    shared: ClassVar[bool] = True
 
     level: Finite | None = None
 
@@ -77,24 +81,39 @@ class Outliers(Check):
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the residuals."""
         if self.level is None and context.observed.transform is not None:
-            return (_LargestStatistic(self.name, self.kind),)
+            return (_LargestStatistic(self.name, self.kind, context.n),)
         level = OUTLIER_LEVEL if self.level is None else self.level
         return (_ShareStatistic(self.name, self.kind, level),)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _LargestStatistic(CheckStatistic):
-    """The log-likelihood ratio of gross errors, and the largest sizes, from the largest on."""
+class _LargestStatistic(SharedStatistic):
+    """The log-likelihood ratio of gross errors, and the largest sizes, from the largest on.
+
+    Attributes
+    ----------
+    whole : int
+        Rows of the sample.
+    """
 
     stacks: ClassVar[bool] = True
     randomised: ClassVar[bool] = False
 
-    def numbers(self, data_view: DataView) -> FloatArray:
+    whole: int
+
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         sizes = _sizes(data_view)
-        shown = min(_SHOWN, sizes.shape[-1])
-        largest = np.sort(np.partition(sizes, -shown, axis=-1)[..., -shown:], axis=-1)[..., ::-1]
-        return np.concatenate([_gross_errors(sizes)[..., None], largest], axis=-1)
+        return np.concatenate(
+            [_gross_errors(sizes, self.whole)[..., None], _largest(sizes)], axis=-1
+        )
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        if len(shares) == 1:
+            return shares[0]
+        total = join_sums([share[..., :1] for share in shares])
+        largest = np.concatenate([share[..., 1:] for share in shares], axis=-1)
+        return np.concatenate([total, _largest(largest)], axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         sizes = _sizes(sample.observed)
@@ -111,7 +130,7 @@ class _LargestStatistic(CheckStatistic):
             null="the largest residuals are those of so many rows of the model",
             effect=effect,
             alternative="greater",
-            n=sizes.size,
+            n=sample.n,
             references=(RESIDUALS, "Box & Tiao (1968), Biometrika 55(1), 119-129"),
         )
         rows = np.flatnonzero(sizes > sample.quantile(0.95, 1))
@@ -130,12 +149,18 @@ class _LargestStatistic(CheckStatistic):
         return replace(finding, rows=rows, picture=picture)
 
 
-def _gross_errors(sizes: FloatArray) -> FloatArray:
-    """``sum log(1 - e + e f(s))`` over the rows, (..,), of sizes (.., n).
+def _largest(sizes: FloatArray) -> FloatArray:
+    """The twenty largest of sizes (.., n), or all, from the largest on."""
+    shown = min(_SHOWN, sizes.shape[-1])
+    return np.sort(np.partition(sizes, -shown, axis=-1)[..., -shown:], axis=-1)[..., ::-1]
+
+
+def _gross_errors(sizes: FloatArray, rows: int) -> FloatArray:
+    """``sum log(1 - e + e f(s))`` over sizes (.., n), of a sample of so many rows, (..,).
 
     Summed as logarithms, so that no row is too far out.
     """
-    share = min(_GROSS / sizes.shape[-1], 0.5)
+    share = min(_GROSS / rows, 0.5)
     ratio = 0.5 * (1.0 - _SPREAD**-2) * sizes * sizes - np.log(_SPREAD)
     terms = np.logaddexp(np.log1p(-share), np.log(share) + ratio)
     return np.asarray(np.add.reduce(terms, axis=-1))

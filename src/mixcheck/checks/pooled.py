@@ -106,7 +106,7 @@ def moments_of_others(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 def with_statistic(sample: NullSample, statistics: FloatArray) -> NullSample:
     """The sample with one more number before all others: the statistic of each, (B + 1,)."""
     whole = np.column_stack([statistics, pool_of(sample)])
-    return NullSample(sample.observed, whole[0], whole[1:], sample.detail)
+    return NullSample(sample.observed, whole[0], whole[1:], sample.detail, rows=sample.rows)
 
 
 def simultaneous_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:

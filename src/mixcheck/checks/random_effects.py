@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, final, get_args
+from typing import ClassVar, Literal, Self, final, get_args
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -17,16 +18,18 @@ from mixcheck.checks.pooled import (
     pool_of,
     simultaneous_band,
 )
+from mixcheck.checks.shares import join_moments, join_sums, moments
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
     require_choice,
     thinned,
 )
 from mixcheck.display.document import NormalPlot
-from mixcheck.port import Converging, DataView, Levelled, TermLevels
+from mixcheck.port import Checkable, Converging, DataView, Levelled, TermLevels
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["RandomEffects"]
@@ -79,6 +82,7 @@ class RandomEffects(Check):
     """
 
     kind: ClassVar[str] = "random-effects"
+    shared: ClassVar[bool] = True
     about_rows: ClassVar[bool] = False
 
     statistic: NormalName = "ad"
@@ -227,67 +231,84 @@ class _DrawnEffects(_NormalStatistic):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Modes(_NormalStatistic):
+class _Modes(_NormalStatistic, SharedStatistic):
     """Conditional modes, each over its standard deviation in all data sets."""
 
     randomised: ClassVar[bool] = False
 
-    def numbers(self, data_view: DataView) -> FloatArray:
-        """The modes, (.., m)."""
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        """The modes of the levels of a part, (.., m)."""
         return data_view.modes[self.term][..., self.column]
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        """Those of all levels."""
+        return shares[0] if len(shares) == 1 else np.concatenate(shares, axis=-1)
 
     def finding(self, sample: NullSample) -> Finding:
         """What the modes say, in units of their deviations."""
         told = self.reduce(over_deviations(pool_of(sample)))
-        return super().finding(NullSample(sample.observed, told[0], told[1:], sample.detail))
+        whole = NullSample(sample.observed, told[0], told[1:], sample.detail, rows=sample.rows)
+        return super().finding(whole)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _ExpectedEffects(_NormalStatistic):
+class _ExpectedEffects(_NormalStatistic, SharedStatistic):
     """The distribution function that is expected given the data.
+
+    It is ``mean Phi((x - b) / c)`` over the levels, at its mean plus z standard deviations. Mean
+    and variance are those of the mixture, ``mean b`` and ``var b + mean c^2``: those of all levels
+    come first, and then the distribution function at the nodes z.
 
     Attributes
     ----------
     deviations : (m,)
-        Conditional standard deviations at the estimates, the same for all data sets.
+        Conditional standard deviations c at the estimates, the same for all data sets.
     """
 
     randomised: ClassVar[bool] = False
+    rounds: ClassVar[int] = 2
 
     deviations: FloatArray
 
-    def numbers(self, data_view: DataView) -> FloatArray:
-        """Statistic, distance, and quantiles for the picture."""
+    def of_part(self, model: Checkable) -> Self:
+        """The same, with the deviations of the levels of a part."""
+        assert isinstance(model, Levelled)
+        known = model.term_levels[self.term]
+        return replace(self, deviations=_conditional_deviations(known, self.column))
+
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        """Moments of the modes and of the deviations; then ``sum Phi((x - b) / c)``."""
         modes = data_view.modes[self.term][..., self.column]
-        F = _expected_distribution(modes, self.deviations)
+        if not told:
+            squares = np.full((*modes.shape[:-1], 1), float(self.deviations @ self.deviations))
+            return np.concatenate([moments(modes), squares], axis=-1)
+        mean, spread = np.moveaxis(told[0], -1, 0)
+        scale = np.maximum(self.deviations, np.finfo(np.float64).tiny)
+        # One node after the other: all levels times all nodes would be large.
+        places = (mean[..., None] + z * spread[..., None] for z in NODES)
+        return np.stack([ndtr((x - modes) / scale).sum(axis=-1) for x in places], axis=-1)
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        """Mean and standard deviation; then statistic, distance, and quantiles for the picture."""
+        if not told:
+            count, mean, squares = np.moveaxis(join_moments([s[..., :3] for s in shares]), -1, 0)
+            conditional = join_sums([share[..., 3] for share in shares])
+            return np.stack([mean, np.sqrt((squares + conditional) / count)], axis=-1)
+        F = join_sums(shares) / self.levels
         apart = F - ndtr(NODES)
         # d Phi = phi dz; weighted as by Anderson and Darling, or by none.
-        squares = apart * apart / (ndtr(NODES) * ndtr(-NODES))
+        weighted = apart * apart / (ndtr(NODES) * ndtr(-NODES))
         statistics = {
-            "ad": self.levels * np.trapezoid(squares * _density(NODES), NODES, axis=-1),
+            "ad": self.levels * np.trapezoid(weighted * _density(NODES), NODES, axis=-1),
             "ks": np.abs(apart).max(axis=-1),
         }
         shown = (thinned(self.levels, PICTURE_POINTS) + 0.5) / self.levels
         quantiles = np.apply_along_axis(lambda f: np.interp(shown, f, NODES), -1, F)
-        told = [statistics[self.statistic], statistics["ks"]]
-        return np.concatenate([np.stack(told, axis=-1), quantiles], axis=-1)
+        found = [statistics[self.statistic], statistics["ks"]]
+        return np.concatenate([np.stack(found, axis=-1), quantiles], axis=-1)
 
 
 def _density(z: FloatArray) -> FloatArray:
     out: FloatArray = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
     return out
-
-
-def _expected_distribution(modes: FloatArray, deviations: FloatArray) -> FloatArray:
-    """``mean Phi((x - b) / c)`` over the levels (.., m), at its mean plus z standard deviations.
-
-    Mean and variance are those of the mixture, ``mean b`` and ``var b + mean c^2``; (.., k) for
-    the k nodes z.
-    """
-    mean = modes.mean(axis=-1, keepdims=True)
-    spread = np.sqrt(modes.var(axis=-1, keepdims=True) + np.mean(deviations**2))
-    scale = np.maximum(deviations, np.finfo(np.float64).tiny)
-    # One node after the other: all levels times all nodes would be large.
-    out = [ndtr((mean + z * spread - modes) / scale).mean(axis=-1) for z in NODES]
-    return np.stack(out, axis=-1)

@@ -21,6 +21,7 @@ __all__ = [
     "BatchStatistic",
     "ReplicateNumbers",
     "average",
+    "reduce_numbers",
     "reduce_replicates",
     "reduce_views",
 ]
@@ -136,7 +137,37 @@ def reduce_replicates(
     ConvergenceError
         If no replicate was usable.
     """
-    task = _Reduction(replicates, statistic)
+    return reduce_numbers(
+        _Reduction(replicates, statistic),
+        replicates,
+        replicates.together,
+        enough=enough,
+        stops=stops,
+        n_jobs=n_jobs,
+        progress=progress,
+        limit=limit,
+    )
+
+
+def reduce_numbers(
+    task: Callable[[range], Sequence[FloatArray | str]],
+    replicates: Replicates,
+    together: int,
+    *,
+    enough: Callable[[ReplicateNumbers], bool] | None = None,
+    stops: Iterable[int] = (),
+    n_jobs: int | None = None,
+    progress: Progress = None,
+    limit: TimeLimit | None = None,
+) -> ReplicateNumbers:
+    """As `reduce_replicates`, of replicates of which a task makes the numbers.
+
+    Parameters
+    ----------
+    task : callable
+        Takes some numbers of replicates, up to `together` of them, to the (K, s) of each, or to
+        the reason why it is unusable.
+    """
     ends = tuple(stops) or (replicates.size,)
     most = ends[-1]
     rows: list[FloatArray | str] = []
@@ -146,7 +177,7 @@ def reduce_replicates(
             rows += map_batches(
                 task,
                 range(start, stop),
-                replicates.together,
+                together,
                 n_jobs=n_jobs,
                 progress=report.onward(start, most),
                 limit=limit,

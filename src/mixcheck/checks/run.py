@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import platform
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from mixcheck.arguments.options import require_progress, require_workers, shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.portrait import draw_portrait, tabulate_estimates
+from mixcheck.checks.provenance import describe_run, digest_response, tell_detail
 from mixcheck.checks.replicate_numbers import ReplicateNumbers, average, reduce_replicates
 from mixcheck.checks.statistic import (
     CheckContext,
@@ -32,7 +28,7 @@ from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.execution.progress import Progress
 from mixcheck.execution.time_limits import TimeLimit, start_clock
-from mixcheck.port import Checkable, Conditioning, DataView, Enumerable, Noted, Ported
+from mixcheck.port import Checkable, Conditioning, DataView, Ported
 from mixcheck.quantile_residuals import Residuals, residuals
 from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
@@ -40,7 +36,7 @@ from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled, most_draws, stops
 from mixcheck.simulation import Calibration, Replicates, Views
 
-__all__ = ["run_checks"]
+__all__ = ["Asked", "attribute", "compare", "list_stops", "require_unique", "run_checks"]
 
 
 class Asked(Protocol):
@@ -84,7 +80,8 @@ def run_checks(
     except ConvergenceError as error:
         seen = _taken_for_truth(seen, error)
         findings, numbers = _run(checks, seen, judge, n_jobs, progress, limit)
-    provenance = _provenance(seen, numbers) | {
+    digest = digest_response(seen.observed.response)
+    provenance = describe_run(seen.replicates, numbers, digest) | {
         "suite": [check.to_dict() for check in checks],
         "left out": dict(left_out),
     }
@@ -211,16 +208,16 @@ def _run(
         for outcome in check.plan(context)
     ]
     outcomes = [outcome for _, outcome in asked]
-    _require_unique(outcomes)
+    require_unique(outcomes)
     measures = tuple(outcome for outcome in outcomes if isinstance(outcome, CheckStatistic))
     if not measures:
-        return _attributed(asked, iter(())), None
+        return attribute(asked, iter(())), None
     if not any(_base_of(measure).randomised for measure in measures):
         # No number depends on how the random effects and the jitter fall.
         plan = replace(plan, randomisations=0)
         seen = Residuals(seen.observed, plan)
     compared = _Comparison(seen, measures)
-    ends = _stops(plan, policy, len(measures))
+    ends = list_stops(plan, policy, len(measures))
     replicates = reduce_replicates(
         plan,
         compared.numbers,
@@ -232,10 +229,10 @@ def _run(
     )
     found = compared.findings(replicates)
     labelled = (_labelled(finding, index, plan.origin) for finding in found)
-    return _attributed(asked, labelled), replicates
+    return attribute(asked, labelled), replicates
 
 
-def _stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
+def list_stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
     """Numbers of replicates after which verdicts are looked at; the last is the most."""
     if plan.draws is not None:
         return [plan.draws]
@@ -270,25 +267,53 @@ class _Comparison:
 
     def findings(self, replicates: ReplicateNumbers) -> list[Finding]:
         """What each measure finds beside these replicates."""
-        detail = _detail(self.seen.replicates, replicates)
+        detail = tell_detail(self.seen.replicates, replicates)
         observed = np.split(self._observed, self._ends, axis=1)
-        made = np.split(replicates.single, self._ends, axis=2)
-        samples = (
+        return compare(self.measures, observed, replicates, detail, self.seen.observed)
+
+
+def compare(
+    measures: Sequence[CheckStatistic],
+    observed: Sequence[FloatArray],
+    replicates: ReplicateNumbers,
+    detail: str,
+    seen: DataView,
+    rows: int | None = None,
+) -> list[Finding]:
+    """What each measure finds of its numbers beside those of replicates.
+
+    Parameters
+    ----------
+    measures : sequence of CheckStatistic
+    observed : sequence of (K, s_j)
+        Numbers of the observed data by each, for each randomisation.
+    replicates : ReplicateNumbers
+        Numbers of all measures, one after another.
+    detail : str
+        How the replicates were made.
+    seen : DataView
+        The observed data; of no row where they lie in parts.
+    rows : int, optional
+        How many rows there are, if `seen` does not say.
+    """
+    ends = list(itertools.accumulate(one.shape[1] for one in observed))[:-1]
+    made = np.split(replicates.single, ends, axis=2)
+    return [
+        measure.finding(
             NullSample(
-                self.seen.observed,
+                seen,
                 average(one),
                 average(many),
                 detail,
                 np.concatenate([one[None, :, 0], many[:, :, 0]]),
+                rows,
             )
-            for one, many in zip(observed, made, strict=True)
         )
-        return [
-            measure.finding(sample) for measure, sample in zip(self.measures, samples, strict=True)
-        ]
+        for measure, one, many in zip(measures, observed, made, strict=True)
+    ]
 
 
-def _attributed(
+def attribute(
     asked: Iterable[tuple[Asked, Outcome]], found: Iterator[Finding]
 ) -> tuple[Finding | Skipped, ...]:
     """What was found, measures replaced by their findings, each with the check that asked."""
@@ -314,7 +339,8 @@ def _labelled(finding: Finding, index: pd.Index[Any], origin: IntArray | None) -
     return replace(finding, rows=rows, row_labels=tuple(labels.tolist()))
 
 
-def _require_unique(outcomes: Iterable[Outcome]) -> None:
+def require_unique(outcomes: Iterable[Outcome]) -> None:
+    """Refuse outcomes of which two have one name."""
     names = Counter(
         outcome.name if isinstance(outcome, CheckStatistic) else outcome.check
         for outcome in outcomes
@@ -325,85 +351,3 @@ def _require_unique(outcomes: Iterable[Outcome]) -> None:
             f"more than one check would be called {', '.join(map(repr, twice))}; "
             'give one another name with check.named("...")'
         )
-
-
-def _null_words(plan: Replicates, replicates: ReplicateNumbers) -> str:
-    """What p-values rest on, in a sentence or two."""
-    number = len(replicates.numbers)
-    words = f"p-values compare with {number:,} simulated data sets{_HOW[plan.calibration]}"
-    if plan.calibration == "plug-in":
-        words = f"{words[:-1]}, seen by the estimates of the model."
-    if plan.reason:
-        words = f"{words[:-1]}, since {plan.reason}."
-    looks = replicates.single.shape[1]
-    if looks > 1:
-        words += f" Statistics are means over {looks} randomisations of each."
-    return f"{words} {replicates.stopped}".rstrip()
-
-
-_HOW: Mapping[Calibration, str] = {
-    "refit": ", to each of which the model was fitted again.",
-    "one-step": ", each seen one Newton step from the estimates.",
-    "plug-in": ".",
-}
-
-
-def _detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
-    """How the null distribution was made, in a sentence or two."""
-    made = f"The null distribution is that of {len(replicates.numbers)} replicate data sets"
-    how = f"{_HOW[plan.calibration]} {replicates.stopped}".rstrip()
-    if not replicates.failed:
-        return made + how
-    made_in_all = len(replicates.numbers) + replicates.failed
-    kind = "replicates" if plan.calibration == "plug-in" else "refits"
-    reasons = "; ".join(f"{reason} ({count})" for reason, count in replicates.failures)
-    return f"{made}{how} {replicates.failed} of {made_in_all} {kind} were kept out: {reasons}"
-
-
-def _provenance(seen: Residuals, replicates: ReplicateNumbers | None) -> dict[str, Any]:
-    plan = seen.replicates
-    digest = hashlib.sha256(np.ascontiguousarray(seen.observed.response).tobytes())
-    return {
-        "date": date.today().isoformat(),
-        "mixcheck": _version(),
-        "software": _software(),
-        "seed": plan.seed,
-        "draws": plan.draws,
-        "calibration": plan.calibration,
-        "randomisations": plan.looks if replicates is None else replicates.single.shape[1],
-        "null distribution": "" if replicates is None else _null_words(plan, replicates),
-        "replicates used": 0 if replicates is None else len(replicates.numbers),
-        **({"stopped": replicates.stopped} if replicates and replicates.stopped else {}),
-        "refits kept out": {} if replicates is None else dict(replicates.failures),
-        "conditioning": "that of the draws"
-        if isinstance(plan.port, Enumerable)
-        else plan.conditioning,
-        "model": dict(plan.port.description) | _weights_words(plan) | _remarks(plan),
-        "response digest": digest.hexdigest()[:16],
-    }
-
-
-def _remarks(plan: Replicates) -> dict[str, str]:
-    """What was found before fitting, such as rows left out."""
-    notes = plan.port.notes if isinstance(plan.port, Noted) else ()
-    return {"remarks": " ".join(notes)} if notes else {}
-
-
-def _weights_words(plan: Replicates) -> dict[str, str]:
-    """What to say of rows that stand for several."""
-    if plan.origin is None:
-        return {}
-    held = np.unique(plan.origin).size
-    return {"weights": f"{held:,} rows stand for {plan.origin.size:,}, each of which is looked at"}
-
-
-def _version() -> str:
-    # Importing the package by name would make every room depend on every other.
-    return str(getattr(sys.modules.get("mixcheck"), "__version__", "unknown"))
-
-
-def _software() -> str:
-    """Whose arithmetic it was."""
-    parts = {"Python": platform.python_version(), "numpy": np.__version__}
-    parts |= {"scipy": scipy.__version__, "pandas": pd.__version__}
-    return ", ".join(f"{name} {version}" for name, version in parts.items())

@@ -6,7 +6,8 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias, final
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,10 @@ __all__ = [
     "NullSample",
     "Outcome",
     "RowStatistic",
+    "SharedStatistic",
     "column_of",
     "fitted_frequencies",
+    "has_two_values",
     "left_out",
     "null_plot",
     "ratio",
@@ -73,6 +76,11 @@ class CheckContext:
         """Number of rows."""
         return self.observed.response.size
 
+    @cached_property
+    def has_two_values(self) -> bool:
+        """Whether the response is 0 or 1 in every row, and the model knows no other value."""
+        return has_two_values(self.observed)
+
     def rows(self, positions: IntArray) -> CheckContext:
         """The context of some rows only."""
         return replace(
@@ -97,6 +105,8 @@ class NullSample:
     single : (B + 1, K) array or None
         The test statistic of each data set, the observed one first, for each of several
         randomisations; the numbers above are means over them.
+    rows : int or None
+        How many rows there are, where `observed` has none of them: they lie in parts.
     """
 
     observed: DataView
@@ -104,6 +114,12 @@ class NullSample:
     replicates: FloatArray
     detail: str = ""
     single: FloatArray | None = None
+    rows: int | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return self.observed.response.size if self.rows is None else self.rows
 
     def quantile(self, level: float, column: int = 0) -> float:
         """A quantile of one of the numbers over the replicates."""
@@ -198,6 +214,39 @@ class CheckStatistic(ABC):
         )
 
 
+class SharedStatistic(CheckStatistic):
+    """A statistic that parts of the rows have shares in, so that no place needs all rows.
+
+    In each of some rounds every part says what its rows have to say, given what the rounds before
+    came to, and that is joined: sums, mostly. What the last round comes to are the numbers.
+
+    Attributes
+    ----------
+    rounds : int
+    """
+
+    rounds: ClassVar[int] = 1
+
+    def of_part(self, model: Checkable) -> Self:
+        """The same statistic, of the rows of the part that a model is of."""
+        return self
+
+    @abstractmethod
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        """What the rows of a part say, (.., s), in round ``len(told)``."""
+
+    @abstractmethod
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        """What all parts say together, (.., t); the numbers (.., s) after the last round."""
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        """Those of rows in one part."""
+        told: tuple[FloatArray, ...] = ()
+        for _ in range(self.rounds):
+            told = (*told, self.join([self.share(data_view, told)], told))
+        return told[-1]
+
+
 Outcome: TypeAlias = CheckStatistic | Finding | Skipped
 
 
@@ -240,7 +289,7 @@ def fitted_frequencies(context: CheckContext) -> str:
     """
     if not context.whole:
         return ""
-    if _has_two_values(context.observed):
+    if context.has_two_values:
         return "The mean of a response of 0 and 1, to which the model was fitted, tells the rest"
     model = context.model
     if isinstance(model, Dispersed) and model.fits_frequencies:
@@ -248,7 +297,7 @@ def fitted_frequencies(context: CheckContext) -> str:
     return ""
 
 
-def _has_two_values(observed: DataView) -> bool:
+def has_two_values(observed: DataView) -> bool:
     """Whether a response is 0 or 1 in every row, and the model knows no other value."""
     if observed.probability is None or not np.isin(observed.response, (0.0, 1.0)).all():
         return False

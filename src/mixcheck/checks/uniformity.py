@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final, get_args
 
@@ -19,12 +20,14 @@ from mixcheck.checks.goodness import (
     expected_distribution,
     kolmogorov_smirnov,
 )
+from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     RESIDUALS,
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
     fitted_frequencies,
     require_choice,
     thinned,
@@ -38,6 +41,8 @@ __all__ = ["Uniformity"]
 # Points of a picture; a longer sample is thinned evenly in its sorted order.
 PICTURE_POINTS = 1000
 _EFFECT = "distance from uniform"
+# Numbers before the distribution function: the statistic and the largest distance.
+_STATISTICS = 2
 
 
 @final
@@ -67,6 +72,7 @@ class Uniformity(Check):
     """
 
     kind: ClassVar[str] = "uniformity"
+    shared: ClassVar[bool] = True
     least_rows: ClassVar[int] = 2
 
     statistic: GoodnessName = "ks"
@@ -96,7 +102,7 @@ class _UniformityStatistic(CheckStatistic):
     statistic: GoodnessName
 
     @abstractmethod
-    def _ordered(self, data_view: DataView) -> FloatArray:
+    def _ordered(self, sample: NullSample) -> FloatArray:
         """Residuals in their order, (n,), for the picture."""
 
     @abstractmethod
@@ -104,15 +110,15 @@ class _UniformityStatistic(CheckStatistic):
         """The largest distance, with its interval."""
 
     def finding(self, sample: NullSample) -> Finding:
-        ordered = self._ordered(sample.observed)
         finding = self.found(
             sample,
             null="the quantile residuals are uniform between 0 and 1",
             effect=self._effect(sample),
             alternative="greater",
-            n=ordered.size,
+            n=sample.n,
             references=(RESIDUALS, "Massart (1990), Ann. Probab. 18, 1269-1283"),
         )
+        ordered = self._ordered(sample)
         return replace(finding, picture=_quantile_plot(ordered, sample.quantile(0.95, 1)))
 
     def _of_ordered(self, ordered: FloatArray) -> FloatArray:
@@ -125,19 +131,23 @@ class _UniformityStatistic(CheckStatistic):
 class _RandomisedStatistic(_UniformityStatistic):
     """Of one randomisation."""
 
-    def _ordered(self, data_view: DataView) -> FloatArray:
-        return np.sort(data_view.residuals, axis=-1)
+    def _ordered(self, sample: NullSample) -> FloatArray:
+        return np.sort(sample.observed.residuals, axis=-1)
 
     def _effect(self, sample: NullSample) -> Effect:
-        return distance_effect(_EFFECT, sample.numbers[1], sample.observed.response.size)
+        return distance_effect(_EFFECT, sample.numbers[1], sample.n)
 
     def numbers(self, data_view: DataView) -> FloatArray:
-        return self._of_ordered(self._ordered(data_view))
+        return self._of_ordered(np.sort(data_view.residuals, axis=-1))
 
 
 @final
-class _ExpectedStatistic(_UniformityStatistic):
-    """Of what is expected over all randomisations."""
+class _ExpectedStatistic(_UniformityStatistic, SharedStatistic):
+    """Of what is expected over all randomisations, and that distribution function.
+
+    Where each residual is one number, and all rows are in one place, the statistics are those of
+    the residuals themselves, and no distribution function stands beside them.
+    """
 
     randomised: ClassVar[bool] = False
 
@@ -149,14 +159,22 @@ class _ExpectedStatistic(_UniformityStatistic):
     def numbers(self, data_view: DataView) -> FloatArray:
         if _is_determined(data_view):
             return self._of_ordered(_residuals(data_view))
-        curve, n = _expected(data_view), data_view.response.shape[-1]
-        found = [curve_distance(curve, n, name) for name in (self.statistic, "ks")]
-        return np.stack(found, axis=-1)
+        return super().numbers(data_view)
 
-    def _ordered(self, data_view: DataView) -> FloatArray:
-        if _is_determined(data_view):
-            return _residuals(data_view)
-        return _quantiles(_expected(data_view), data_view.response.size)
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        curve, n = _expected(data_view), data_view.response.shape[-1]
+        return np.concatenate([np.full((*curve.shape[:-1], 1), float(n)), n * curve], axis=-1)
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        total = join_sums(shares)
+        n, curve = total[..., :1], total[..., 1:] / total[..., :1]
+        size = int(n.flat[0])
+        found = [curve_distance(curve, size, name) for name in (self.statistic, "ks")]
+        return np.concatenate([np.stack(found, axis=-1), curve], axis=-1)
+
+    def _ordered(self, sample: NullSample) -> FloatArray:
+        curve = sample.numbers[_STATISTICS:]
+        return _quantiles(curve, sample.n) if curve.size else _residuals(sample.observed)
 
 
 def _transform(data_view: DataView) -> ProbabilityTransform:

@@ -69,6 +69,12 @@ class Crew(ABC, Generic[Held]):
         """The answer of object k."""
 
     @abstractmethod
+    def ask_each(
+        self, question: Callable[..., Answer], own: Sequence[Any], *args: Any
+    ) -> list[Answer]:
+        """As `ask`, with something of its own for every object: ``question(k, own_k, *args)``."""
+
+    @abstractmethod
     def change(
         self, into: Callable[Concatenate[Held, P], Next], *args: P.args, **kwargs: P.kwargs
     ) -> Crew[Next]:
@@ -101,6 +107,12 @@ class LocalCrew(Crew[Held]):
     ) -> list[Answer]:
         """The answer of every object, in order."""
         return [question(held, *args, **kwargs) for held in self._held]
+
+    def ask_each(
+        self, question: Callable[..., Answer], own: Sequence[Any], *args: Any
+    ) -> list[Answer]:
+        """The answer of every object, each with something of its own."""
+        return [question(*pair, *args) for pair in zip(self._held, own, strict=True)]
 
     def ask_one(
         self,
@@ -202,6 +214,12 @@ class ProcessCrew(Crew[Held]):
     ) -> list[Answer]:
         """The answer of every object, in order."""
         return self._all(_answer, [(question, args, kwargs)] * self.size)
+
+    def ask_each(
+        self, question: Callable[..., Answer], own: Sequence[Any], *args: Any
+    ) -> list[Answer]:
+        """The answer of every object, each with something of its own."""
+        return self._all(_answer, [(question, (one, *args), {}) for one in own])
 
     def ask_one(
         self,
@@ -339,8 +357,22 @@ class DaskCrew(Crew[Held]):
         self, question: Callable[Concatenate[Held, P], Answer], *args: P.args, **kwargs: P.kwargs
     ) -> list[Answer]:
         """The answer of every object, in order."""
-        sent = [self._send(k, question, args, kwargs) for k in range(self.size)]
-        return [self._result(k, future, question, args, kwargs) for k, future in enumerate(sent)]
+        return self._all(question, [args] * self.size, kwargs)
+
+    def ask_each(
+        self, question: Callable[..., Answer], own: Sequence[Any], *args: Any
+    ) -> list[Answer]:
+        """The answer of every object, each with something of its own."""
+        return self._all(question, [(one, *args) for one in own], {})
+
+    def _all(
+        self, question: Callable[..., Answer], each: Sequence[tuple[Any, ...]], kwargs: Any
+    ) -> list[Answer]:
+        sent = [self._send(k, question, args, kwargs) for k, args in enumerate(each)]
+        return [
+            self._result(k, future, question, args, kwargs)
+            for k, (future, args) in enumerate(zip(sent, each, strict=True))
+        ]
 
     def ask_one(
         self,

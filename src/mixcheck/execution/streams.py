@@ -28,15 +28,16 @@ class Purpose(IntEnum):
     COMPARE = 5
 
 
-def stream(seed: int, purpose: int, k: int) -> np.random.Generator:
-    """The random stream of simulation `k` for one purpose.
+def stream(seed: int, purpose: int, k: int, part: int = 0) -> np.random.Generator:
+    """The random stream of simulation `k` for one purpose, in one part of the rows.
 
     Examples
     --------
     >>> float(stream(1, Purpose.REPLICATE, 7).random()) == float(stream(1, 1, 7).random())
     True
     """
-    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), k))
+    key = (int(purpose), k, part) if part else (int(purpose), k)
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.Philox(sequence))
 
 

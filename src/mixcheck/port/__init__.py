@@ -34,6 +34,7 @@ from mixcheck.port.data_view import (
     FoundTransform,
     ProbabilityTransform,
 )
+from mixcheck.port.divided import Divided, Parts, SeenInParts, parts_of
 from mixcheck.port.entry import Adapter, Ported, port_of, register_adapter
 from mixcheck.port.estimates import (
     Approximate,
@@ -91,6 +92,7 @@ __all__ = [
     "DataRows",
     "DataView",
     "Dispersed",
+    "Divided",
     "Enumerable",
     "Estimated",
     "Estimating",
@@ -106,6 +108,7 @@ __all__ = [
     "Optimism",
     "PartEstimates",
     "Partitioned",
+    "Parts",
     "PerturbationMethod",
     "Perturbations",
     "Ported",
@@ -121,11 +124,13 @@ __all__ = [
     "Rowwise",
     "ScoreProjection",
     "Scored",
+    "SeenInParts",
     "Tailed",
     "TermLevels",
     "Traceable",
     "VarianceParts",
     "Weighted",
+    "parts_of",
     "port_of",
     "register_adapter",
 ]

@@ -39,6 +39,9 @@ def main() -> None:
         fit = mc.glmm_partitions(FORMULA, tables, family="binomial", client=client)
         found["same"] = fit.params.equals(alone.params) and fit.llf == alone.llf
         found["errors"] = fit.bse.equals(alone.bse)
+        asked: dict[str, Any] = {"seed": 1, "draws": 19}
+        pairs = [mc.check(one, **asked).findings for one in (fit, alone)]
+        found["report"] = [one.pvalue for one in pairs[0]] == [one.pvalue for one in pairs[1]]
         crew = fit._fit.parts.crew
         held = crew.ask(process)
         found["workers"] = len(set(held))

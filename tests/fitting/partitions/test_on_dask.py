@@ -22,6 +22,7 @@ def test_workers_of_dask_give_the_numbers_of_one_process():
     found = json.loads(done.stdout)
     assert found["same"]
     assert found["errors"]
+    assert found["report"]
     assert found["workers"] == 2
     assert "data.shuffle('herd')" in found["across"]
     assert found["divided"] < 1e-9

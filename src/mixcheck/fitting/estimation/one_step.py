@@ -20,10 +20,10 @@ from mixcheck.fitting.likelihood.approximation import Approximation, objective_o
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["step_from", "within"]
+__all__ = ["MAX_HALVINGS", "step_from", "within"]
 
 # Halvings of a step along which the deviance does not fall.
-_MAX_HALVINGS = 10
+MAX_HALVINGS = 10
 
 
 @may_overflow()
@@ -61,7 +61,7 @@ def step_from(
     first = whole.added_to(objective_of(problem, method)(previous, None))
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)
-    for k in range(_MAX_HALVINGS if np.isfinite(first.deviance) else 0):
+    for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
         found = whole.added_to(value(within(problem, previous + 0.5**k * step), first))
         if found.deviance <= first.deviance:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)

@@ -61,6 +61,7 @@ __all__ = [
     "answer",
     "arrange_part",
     "count",
+    "count_rows",
     "describe",
     "evaluate",
     "fill_table",
@@ -113,16 +114,19 @@ class Part:
         The last evaluations by their numbers.
     alone : Problem or None
         As it was before a search in other columns.
+    replicas : mapping
+        What is remembered of simulated data sets; see `views`.
     """
 
     design: Design | None
     problem: Problem | None
     seen: dict[int, Evaluation] = field(default_factory=dict)
     alone: Problem | None = None
+    replicas: dict[Any, Any] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Evaluations are where a search goes on, and are found again.
-        return {**self.__dict__, "seen": {}}
+        # Evaluations are where a search goes on, and are found again, as are simulated data.
+        return {**self.__dict__, "seen": {}, "replicas": {}}
 
     def __sizeof__(self) -> int:
         # A scheduler that moves work to data asks for it.
@@ -465,6 +469,11 @@ def describe(part: Part) -> Described:
         offsets=np.array([problem.offsets[0].min(), problem.offsets[0].max()]),
         reproduced=tuple(is_reproduced(problem, term) for term in problem.terms),
     )
+
+
+def count_rows(part: Part) -> int:
+    """Rows of a part."""
+    return require_problem(part).n
 
 
 def require_problem(part: Part) -> Problem:

@@ -18,7 +18,8 @@ from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.after_fit import hand_over
-from mixcheck.fitting.partitions.estimates import INSTEAD, PartsEstimates
+from mixcheck.fitting.partitions.estimates import INSTEAD
+from mixcheck.fitting.partitions.port import PartsPort
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.fitting.results.port import GlmmPort
@@ -66,7 +67,7 @@ class PartitionedGLMM:
     one partition at a time: ``fit.part(k)`` is a fit like any other.
     """
 
-    _fit: PartsEstimates
+    _fit: PartsPort
 
     if not TYPE_CHECKING:
 
@@ -79,10 +80,14 @@ class PartitionedGLMM:
     def __mixcheck_port__(self) -> NoReturn:
         """Say what to write in place: no room holds all rows."""
         raise OptionError(
-            "residuals, checks, simulations and comparisons look at rows, and those of a fit over "
-            f"partitions lie in parts; {INSTEAD}, as in mc.check(fit.part(0), "
-            'calibration="plug-in")'
+            "residuals, simulations and comparisons look at rows, and those of a fit over "
+            f"partitions lie in parts; {INSTEAD}, as in mc.residuals(fit.part(0)), and "
+            "mc.check(fit) makes one report of all of them"
         )
+
+    def __mixcheck_parts__(self) -> PartsPort:
+        """The object that asks the partitions, for a report of all of them; see `mixcheck.port`."""
+        return self._fit
 
     def __enter__(self) -> Self:
         return self

@@ -26,9 +26,9 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.columns import bring_whole_back, standardise_whole
 from mixcheck.fitting.partitions.ends import expand_whole, find_ends, reduce_whole, separated_rows
-from mixcheck.fitting.partitions.estimates import PartsEstimates
 from mixcheck.fitting.partitions.part import Table
 from mixcheck.fitting.partitions.partitioned_fit import PartitionedGLMM
+from mixcheck.fitting.partitions.port import PartsPort
 from mixcheck.fitting.partitions.requirements import (
     require_identified,
     require_independent,
@@ -200,7 +200,7 @@ def _fit(tables: Crew[Table], wanted: Wanted, family: Family) -> PartitionedGLMM
     notes = tuple(note for note in (shown_rows.note, *alias_notes(design.predictors)) if note)
     for note in notes:
         warn(note, DataWarning)
-    fit = PartsEstimates(
+    fit = PartsPort(
         design, problem, optimum, method, (*notes, *design.notes), limits, whole, separated
     )
     fit = replace(fit, notes=(*fit.notes, *fit.limit_notes))

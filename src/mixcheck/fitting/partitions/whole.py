@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -89,6 +89,11 @@ class Whole:
     ) -> list[Answer]:
         """The answers of the parts that have rows, in order."""
         found = self.crew.ask(parts.answer, question, *args, **kwargs)
+        return [one for one in found if one is not None]
+
+    def ask_each(self, question: Callable[..., Answer | None], *args: Any) -> list[Answer]:
+        """The answers of the parts that have rows to a question that is told which part it is."""
+        found = self.crew.ask_each(question, range(self.crew.size), *args)
         return [one for one in found if one is not None]
 
     def objective(self, method: Approximation) -> Objective:

@@ -144,26 +144,6 @@ class GlmmPort(Refitting):
     # ---- the port ------------------------------------------------------------------------
 
     @property
-    def discrete(self) -> bool:
-        """Whether the response has probability masses."""
-        return self.family.discrete
-
-    @property
-    def fits_variance(self) -> bool:
-        """Whether the mean squared residual is what the model was fitted to."""
-        return self.family.fits_variance
-
-    @property
-    def heavy_tailed(self) -> bool:
-        """Whether a response far out says little of the mean."""
-        return self.family.heavy_tailed
-
-    @property
-    def fits_frequencies(self) -> bool:
-        """Whether the model was fitted to how often each value occurs."""
-        return self.family.fits_frequencies
-
-    @property
     def coefficient_table(self) -> pd.DataFrame:
         """Coefficients with errors, tests and 95 % intervals; see `GLMM.coefficients`."""
         return tabulate_coefficients(self, "auto", 0.95)
@@ -172,20 +152,6 @@ class GlmmPort(Refitting):
     def observed(self) -> FloatArray:
         """The response fitted, (n,); successes for a binomial."""
         return self.problem.to_design(self.problem.data.y)
-
-    @property
-    def description(self) -> dict[str, str | int | float | bool | None]:
-        """What the model is: formula, family, link, method, numbers of rows and groups."""
-        return {
-            "formula": self.formula_words,
-            "family": self.family.name,
-            "link": self.family.link.name,
-            "method": self.method_words,
-            **{f"prior of {name}": words for name, words in self.priors.items()},
-            "nobs": self.nobs,
-            **{f"levels of {group}": m for group, m in self.n_groups.items()},
-            self.llf_name: self.llf,
-        }
 
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the data of the fit; random choices come from `rng`."""

@@ -36,7 +36,7 @@ from mixcheck.fitting.likelihood.copies import join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
-from mixcheck.fitting.results.estimates import Estimates
+from mixcheck.fitting.results.facts import Facts
 from mixcheck.port import CONDITIONINGS, Conditioning
 
 __all__ = ["TOGETHER_ROWS", "Refitting"]
@@ -48,7 +48,7 @@ _TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Refitting(Estimates):
+class Refitting(Facts):
     """A fit that can be simulated from, and made again; its attributes are those of `Estimates`."""
 
     @cached_property
@@ -108,9 +108,9 @@ class Refitting(Estimates):
             exact = integrate_alike(problem, self.method)
         else:
             exact = integrate_wide(problem, optimum)
-        return self._again(problem, exact or optimum)
+        return self.again(problem, exact or optimum)
 
-    def _again(self, problem: Problem, optimum: Optimum) -> Self:
+    def again(self, problem: Problem, optimum: Optimum) -> Self:
         """A fit of the same model that shares with this one what depends on the design alone."""
         fit = type(self)(self.design, problem, optimum, self.method)
         fit.__dict__["_labels"] = self._labels
@@ -179,7 +179,7 @@ class Refitting(Estimates):
             if optimum is None:
                 out.append(self._refit_or_say(response, one_step))
             else:
-                end = self._again if one_step else self._settled
+                end = self.again if one_step else self._settled
                 out.append(_or_say(partial(end, problem, optimum)))
         return out
 
@@ -202,7 +202,7 @@ class Refitting(Estimates):
         optimum = step_from(
             problem, self.optimum.psi, self._root, self.method.approximation, self._remainder
         )
-        return self._again(problem, optimum)
+        return self.again(problem, optimum)
 
     @cached_property
     def _remainder(self) -> Remainder | None:

@@ -1,0 +1,221 @@
+"""What a part sees of data sets: of the observed one, and of those that the model makes.
+
+A replicate is simulated where its rows are, by a stream of its part. One Newton step from the
+estimates (:mod:`mixcheck.fitting.estimation.one_step`) is taken by all parts together: each says
+the deviance and the gradient of its rows of the replicate, the sums make the step, and each then
+finds its modes where that leads. What a part holds of the replicates that are looked at is made
+again where it is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import MixcheckError
+from mixcheck.execution.streams import Purpose, stream
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
+from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.partitions.part import Part, answer, recall, require_problem
+from mixcheck.fitting.results.port import GlmmPort
+from mixcheck.port import Conditioning, DataView
+
+__all__ = ["Asked", "ask_of_views", "make_views", "score_replicates", "step_replicates"]
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Which data sets are looked at, and how.
+
+    Attributes
+    ----------
+    psi : (P,)
+        Estimates.
+    number : int
+        Of the evaluation there.
+    method : Approximation
+    conditioning : {"posterior", "marginal", "mode"}
+    seed : int
+    numbers : tuple of int
+        Of replicates; none for the observed data.
+    steps : (B, P) or None
+        The parameters by which each replicate is seen; None for the estimates.
+    """
+
+    psi: FloatArray
+    number: int
+    method: Approximation
+    conditioning: Conditioning
+    seed: int
+    numbers: tuple[int, ...] = ()
+    steps: FloatArray | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What a replicate is known by, beside its number."""
+        return self.number, self.conditioning, self.seed, self.steps is not None
+
+
+def model_of(part: Part, asked: Asked) -> GlmmPort:
+    """The rows of a part as a fit at the estimates, each of which stands for itself."""
+    known = part.replicas.get("model")
+    if known is None or known[0] != asked.number:
+        at = _optimum(recall(part, asked.psi, asked.number, asked.method))
+        assert part.design is not None
+        fit = GlmmPort(part.design, require_problem(part), at, asked.method)
+        known = asked.number, fit.by_single_rows()[0]
+        part.replicas["model"] = known
+    model: GlmmPort = known[1]
+    return model
+
+
+def _optimum(at: Evaluation, *, one_step: bool = False) -> Optimum:
+    """Where a part stands, as the optimum of a fit of which only that is asked."""
+    scale = np.zeros((at.psi.size, 0))
+    return Optimum(at.psi, at, scale, np.nan, None, np.nan, 0, one_step=one_step)
+
+
+def score_replicates(part: Part, place: int, asked: Asked) -> FloatArray | None:
+    """Deviance and gradient of the rows of a part at the estimates, (B, 1 + P), of each replicate.
+
+    Not finite where there are no modes; None without rows.
+    """
+    return answer(part, _score, place, asked)
+
+
+def _score(part: Part, place: int, asked: Asked) -> FloatArray:
+    _forget(part)
+    found = [_first_look(part, place, asked, k) for k in asked.numbers]
+    return np.array([np.append(one.deviance, one.gradient) for one in found])
+
+
+def step_replicates(part: Part, place: int, asked: Asked) -> FloatArray | None:
+    """Deviances of the rows of a part where steps have led, (B,); None without rows."""
+    return answer(part, _step, place, asked)
+
+
+def _step(part: Part, place: int, asked: Asked) -> FloatArray:
+    assert asked.steps is not None
+    found = [
+        _look(part, place, asked, k, psi).deviance
+        for k, psi in zip(asked.numbers, asked.steps, strict=True)
+    ]
+    return np.array(found)
+
+
+def _forget(part: Part) -> None:
+    """Give up what is held of other replicates."""
+    part.replicas = {name: part.replicas[name] for name in ("model",) if name in part.replicas}
+
+
+def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
+    """The rows of a part with the response of replicate k."""
+    key = "response", asked.seed, k
+    if key not in part.replicas:
+        model = model_of(part, asked)
+        response = model.respond(stream(asked.seed, Purpose.RESPOND, k, place))
+        part.replicas[key] = model.problem.with_response(response)
+    problem: Problem = part.replicas[key]
+    return problem
+
+
+def _first_look(part: Part, place: int, asked: Asked, k: int) -> Evaluation:
+    """The evaluation of replicate k at the estimates."""
+    key = "first", asked.seed, k
+    if key not in part.replicas:
+        problem = _problem_of(part, place, asked, k)
+        part.replicas[key] = objective_of(problem, asked.method)(asked.psi, None)
+    at: Evaluation = part.replicas[key]
+    return at
+
+
+def _look(part: Part, place: int, asked: Asked, k: int, psi: FloatArray) -> Evaluation:
+    """The evaluation of replicate k where its step has led, without a gradient."""
+    key = "step", asked.seed, k
+    known: Evaluation | None = part.replicas.get(key)
+    if known is None or not np.array_equal(known.psi, psi):
+        first = _first_look(part, place, asked, k)
+        problem = _problem_of(part, place, asked, k)
+        known = objective_of(problem, asked.method, sloped=False)(psi, first)
+        part.replicas[key] = known
+    return known
+
+
+def make_views(part: Part, place: int, asked: Asked) -> list[str] | None:
+    """See data sets, and hold what is seen; why each cannot be seen, or "". None without rows."""
+    return answer(part, _make_views, place, asked)
+
+
+def _make_views(part: Part, place: int, asked: Asked) -> list[str]:
+    found = _see(part, place, asked)
+    part.replicas["views"] = (
+        asked.key,
+        {k: one for k, one in found.items() if isinstance(one, DataView)},
+    )
+    return [
+        f"{type(one).__name__}: {one}" if isinstance(one, Exception) else ""
+        for one in found.values()
+    ]
+
+
+def _see(part: Part, place: int, asked: Asked) -> dict[int, DataView | Exception]:
+    """What the part sees of each data set, by its number; the observed one is number 0."""
+    model, seed, conditioning = model_of(part, asked), asked.seed, asked.conditioning
+    if not asked.numbers:
+        return {0: _only(model.observe_many([model], conditioning, _streams(asked, place), 0))[0]}
+    if asked.steps is None:
+        _forget(part)
+        rngs = [stream(seed, Purpose.REPLICATE, k, place) for k in asked.numbers]
+        found = model.replicate_many(conditioning, rngs)
+        return dict(zip(asked.numbers, found, strict=True))
+    out: dict[int, DataView | Exception] = {}
+    fits: dict[int, GlmmPort] = {}
+    for k, psi in zip(asked.numbers, asked.steps, strict=True):
+        try:
+            at = _optimum(_look(part, place, asked, k, psi), one_step=True)
+            fits[k] = model.again(_problem_of(part, place, asked, k), at)
+        except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+            out[k] = error
+    rngs = [stream(seed, Purpose.OBSERVE_REFIT, k, place) for k in fits]
+    seen = _only(model.observe_many(list(fits.values()), conditioning, rngs, 0))
+    out |= dict(zip(fits, seen, strict=True))
+    return {k: out[k] for k in asked.numbers}
+
+
+def _streams(asked: Asked, place: int) -> list[np.random.Generator]:
+    return [stream(asked.seed, Purpose.OBSERVE, 0, place)]
+
+
+def _only(seen: Sequence[tuple[DataView, ...] | Exception]) -> list[DataView | Exception]:
+    """The one look at each data set."""
+    return [one if isinstance(one, Exception) else one[0] for one in seen]
+
+
+def ask_of_views(
+    part: Part,
+    place: int,
+    asked: Asked,
+    question: Callable[..., Answer],
+    args: Sequence[Any],
+) -> Answer | None:
+    """The answer of a part that sees data sets; they are seen anew where that is lost."""
+    return answer(part, _ask_of_views, place, asked, question, args)
+
+
+def _ask_of_views(
+    part: Part, place: int, asked: Asked, question: Callable[..., Answer], args: Sequence[Any]
+) -> Answer:
+    held = part.replicas.get("views")
+    numbers = asked.numbers or (0,)
+    if held is None or held[0] != asked.key or any(k not in held[1] for k in numbers):
+        _make_views(part, place, asked)
+        held = part.replicas["views"]
+    return question(model_of(part, asked), [held[1][k] for k in numbers], *args)

@@ -1,0 +1,212 @@
+"""One report of rows in parts: that of all rows in one place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck import checks
+
+# Estimates of both fits agree to 1e-8.
+SAME = 1e-6
+# p-values from other replicates differ by no more than so many of their standard errors.
+ERRORS = 4.0
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows of 60 groups, with responses of several kinds."""
+    rng = np.random.default_rng(3)
+    group = np.repeat(np.arange(60), 8)
+    n = group.size
+    x, u, v = rng.normal(size=n), rng.normal(0.0, 0.7, 60), rng.normal(0.0, 0.4, 60)
+    eta = 0.4 + 0.5 * x + u[group] + v[group] * x
+    mean = np.exp(eta)
+    counts = rng.negative_binomial(2.0, 2.0 / (2.0 + mean))
+    return pd.DataFrame(
+        {
+            "group": group,
+            "x": x,
+            "size": (size := rng.integers(1, 8, n)),
+            "times": rng.integers(1, 4, n),
+            "normal": eta + rng.normal(size=n),
+            "count": rng.poisson(mean),
+            "spread": counts,
+            "zeros": np.where(rng.uniform(size=n) < 0.3, 0, counts),
+            "hits": rng.binomial(size, 1.0 / (1.0 + np.exp(-eta))),
+            "length": rng.gamma(3.0, mean / 3.0),
+        }
+    )
+
+
+def _divide(table, number=5):
+    """Partitions of whole groups, of different sizes."""
+    return [rows for _, rows in table.groupby(np.minimum(table.group % (number + 1), number - 1))]
+
+
+MODELS = {
+    "poisson": ("count ~ x + (1 + x | group)", {"family": "poisson"}),
+    "poisson weights": ("count ~ x + (1 | group)", {"family": "poisson", "weights": "times"}),
+    "overdispersed": ("spread ~ x + (1 | group)", {"family": "poisson"}),
+    "zero inflated": ("zeros ~ x + (1 | group)", {"family": "nbinom2", "zi": "~ 1"}),
+    "binomial": ("hits / size ~ x + (1 | group)", {"family": "binomial"}),
+    "gamma": ("length ~ x + (1 | group)", {"family": mc.families.Gamma(link="log")}),
+}
+
+
+def _same(one, other, *, pvalues=True):
+    """Findings of one name and one statistic, and of one p-value."""
+    assert [finding.check for finding in one.findings] == [f.check for f in other.findings]
+    for a, b in zip(one.findings, other.findings, strict=True):
+        assert type(a) is type(b)
+        if hasattr(a, "reason"):
+            assert a.reason == b.reason
+            continue
+        assert a.n == b.n
+        assert a.null == b.null
+        if a.kind == "random-effects" and not pvalues:
+            # Its units are those of the replicates.
+            assert a.statistic == pytest.approx(b.statistic, rel=0.2)
+        elif a.kind != "convergence":
+            assert a.statistic == pytest.approx(b.statistic, rel=SAME, abs=SAME)
+        if pvalues:
+            assert a.pvalue == b.pvalue
+
+
+@pytest.mark.parametrize("calibration", ["plug-in", "one-step"])
+@pytest.mark.parametrize("name", MODELS)
+def test_one_partition_is_one_table(table, name, calibration):
+    """Its replicates have the streams of a model in one piece, and give its p-values."""
+    formula, options = MODELS[name]
+    whole = mc.glmm(formula, table, **options)
+    fit = mc.glmm_partitions(formula, [table], **options)
+    asked = {"seed": 1, "draws": 39, "calibration": calibration}
+    suite = mc.Suite.standard(fit)
+    _same(mc.check(fit, **asked), mc.check(whole, suite, **asked))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_statistics_are_those_of_one_table(table, name):
+    """Of several partitions; p-values differ by their Monte Carlo errors."""
+    formula, options = MODELS[name]
+    whole = mc.glmm(formula, table, **options)
+    fit = mc.glmm_partitions(formula, _divide(table), **options)
+    draws = 399
+    asked = {"seed": 1, "draws": draws, "calibration": "one-step"}
+    report = mc.check(fit, **asked)
+    wanted = mc.check(whole, mc.Suite.standard(fit), **asked)
+    _same(report, wanted, pvalues=False)
+    for a, b in zip(report.findings, wanted.findings, strict=True):
+        if getattr(a, "pvalue", None) is not None:
+            middle = 0.5 * (a.pvalue + b.pvalue)
+            error = np.sqrt(2.0 * max(middle * (1.0 - middle), 1.0 / draws) / draws)
+            assert abs(a.pvalue - b.pvalue) < ERRORS * error
+            assert a.effect.value == pytest.approx(b.effect.value, rel=0.2, abs=0.02)
+
+
+def test_a_gaussian_model_is_asked_of_its_effects(table):
+    """What the estimates hold is skipped with its reason, as in one table."""
+    formula = "normal ~ x + (1 + x | group)"
+    whole, fit = mc.glmm(formula, table), mc.glmm_partitions(formula, _divide(table))
+    asked = {"seed": 1, "draws": 39, "calibration": "plug-in"}
+    report = mc.check(fit, **asked)
+    _same(report, mc.check(whole, mc.Suite.standard(fit), **asked), pvalues=False)
+    assert [report.verdicts[name].value for name in ("dispersion", "zeros")] == ["SKIPPED"] * 2
+    assert report["random effects [group [Intercept, x], effect 2]"].n == 60
+
+
+@pytest.mark.slow
+def test_many_levels_are_joined_as_moments():
+    """Of more than 1,000 levels the distribution function is a sum over those of all parts."""
+    rng = np.random.default_rng(1)
+    group = np.repeat(np.arange(1200), 3)
+    rate = np.exp(0.8 + 0.8 * rng.normal(size=1200)[group])
+    table = pd.DataFrame({"group": group, "y": rng.poisson(rate)})
+    formula = "y ~ 1 + (1 | group)"
+    whole = mc.glmm(formula, table, family="poisson")
+    fit = mc.glmm_partitions(formula, _divide(table), family="poisson")
+    asked = {"seed": 1, "draws": 19, "calibration": "plug-in"}
+    ask = checks.RandomEffects()
+    wanted, found = (mc.check(one, ask, **asked).findings[0] for one in (whole, fit))
+    assert found.statistic == pytest.approx(wanted.statistic, rel=SAME)
+    assert found.effect.value == pytest.approx(wanted.effect.value, rel=SAME)
+    assert np.allclose(found.picture.observed, wanted.picture.observed, atol=1e-6)
+
+
+def test_a_report_says_what_it_is_of(table):
+    """Faults are found; checks that are no sums are named with their reason; tables are there."""
+    fit = mc.glmm_partitions(
+        "spread ~ x + (1 | group)", [*_divide(table), table.iloc[:0]], family="poisson"
+    )
+    report = mc.check(fit, seed=1)
+    assert report.verdicts["dispersion"].value == "FAIL"
+    assert report.provenance["calibration"] == "one-step"
+    assert "6, each of which" in report.provenance["partitions"]
+    assert set(report.provenance["left out"]) >= {"trend", "spread", "missing slope", "link"}
+    assert "fit.part(k)" in report.provenance["left out"]["trend"]
+    assert report.provenance["model"]["nobs"] == len(table)
+    assert "Coefficients and 95 % intervals" in report.to_html()
+    asked = mc.check(fit, checks.Trend() & checks.Zeros().by("group"), seed=1)
+    assert {one.reason for one in asked.findings} == {report.provenance["left out"]["trend"]}
+    again = mc.Report.from_json(report.to_json())
+    assert again.verdicts == report.verdicts
+
+
+def test_what_is_not_there_is_refused(table):
+    """Refits, workers beside those of the partitions, and what looks at single rows."""
+    fit = mc.glmm_partitions("count ~ x + (1 | group)", _divide(table), family="poisson")
+    with pytest.raises(mc.OptionError, match='"one-step", one Newton step by sums'):
+        mc.check(fit, calibration="refit")
+    with pytest.raises(mc.OptionError, match=r"n_jobs= or client= to mc\.glmm_partitions"):
+        mc.check(fit, n_jobs=2)
+    with pytest.raises(mc.OptionError, match=r"mc\.check\(fit\) makes one report"):
+        mc.residuals(fit)
+    with pytest.raises(mc.OptionError, match="makes one report"):
+        mc.Suite.full(fit)
+    with pytest.raises(mc.OptionError, match="conditioning='none' is unknown"):
+        mc.check(fit, conditioning="none")
+
+
+def test_limits_are_taken_for_the_truth(table):
+    """No step leads from an estimate that is not finite."""
+    split = table.assign(z=(table["count"] > 4) * 1.0, yes=(table["count"] > 1) * 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mc.MixcheckWarning)
+        fit = mc.glmm_partitions("yes ~ z + (1 | group)", _divide(split), family="binomial")
+    report = mc.check(fit, checks.RandomEffects() & checks.Convergence(), seed=1, draws=19)
+    assert report.provenance["calibration"] == "plug-in"
+    with pytest.raises(mc.OptionError, match="have no finite estimate"):
+        mc.check(fit, calibration="one-step")
+
+
+@pytest.mark.slow
+def test_workers_give_the_numbers_of_one_process(table):
+    """Also where one is lost on the way: it makes its data sets again."""
+    formula, parts = "count ~ x + (1 | group)", _divide(table)
+    alone = mc.glmm_partitions(formula, parts, family="poisson")
+    asked = {"seed": 1, "draws": 59}
+    wanted = mc.check(alone, **asked)
+    lost = []
+    with mc.glmm_partitions(formula, parts, family="poisson", n_jobs=2) as fit:
+
+        def lose(done, total):
+            if not lost:
+                lost.append(fit._fit.parts.crew.ask(_process)[0])
+                os.kill(lost[0], signal.SIGKILL)
+
+        report = mc.check(fit, progress=lose, **asked)
+        assert lost[0] not in fit._fit.parts.crew.ask(_process)
+    for a, b in zip(report.findings, wanted.findings, strict=True):
+        assert a.pvalue == b.pvalue
+        assert a.statistic == b.statistic
+
+
+def _process(part):
+    return os.getpid()
