@@ -277,7 +277,10 @@ def _require(distribution: Any, y: FloatArray, name: str) -> Any:
         upto, above = (_values(distribution, word, y, y) for word in ("cdf", "sf"))
         mean = _values(distribution, "mean", y)
     except ValueError as error:
-        raise DataError(f"{name} does not have {y.size} rows, as observed has: {error}") from error
+        raise DataError(
+            f"{name} must have parameters of {y.size} rows, as observed has, or of one for all"
+            f"{_found(distribution)}"
+        ) from error
     if not (np.isfinite(upto) & np.isfinite(above) & np.isfinite(mean)).all():
         raise DataError(f"{name} must be finite in every row; see its parameters")
     masses = _values(distribution, "pmf", y, y) if _is_discrete(distribution) else None
@@ -287,6 +290,15 @@ def _require(distribution: Any, y: FloatArray, name: str) -> Any:
             f"no response is possible under {name}; see whether it is of these rows and this scale"
         )
     return distribution
+
+
+def _found(distribution: Any) -> str:
+    """How many rows a distribution has, if it can tell."""
+    try:
+        shape = np.shape(distribution.mean())
+    except ValueError:
+        return ""
+    return f"; found shape {shape}"
 
 
 def _frame(frame: Any, y: FloatArray, labels: pd.Index[Any] | None) -> pd.DataFrame:
