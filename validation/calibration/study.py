@@ -9,6 +9,7 @@ with refits (the parametric bootstrap) the suite not in fewer than 3 %. Each rat
 its Monte Carlo standard error.
 
     python validation/calibration/study.py default --datasets 400 --jobs 1
+    python validation/calibration/study.py default --only nbinom2 --datasets 800 --seed 1000
     python validation/calibration/study.py others --datasets 100 --jobs 1
     python validation/calibration/study.py false-positives --datasets 400
     python validation/calibration/study.py wider --datasets 400
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -69,10 +71,10 @@ def p_values(scenario: Scenario, seed: int, options: dict[str, Any]) -> dict[str
 
 
 def study(
-    scenario: Scenario, datasets: int, options: dict[str, Any], jobs: int
+    scenario: Scenario, seeds: range, options: dict[str, Any], jobs: int
 ) -> dict[str, list[float]]:
     """P-values over many data sets, by check."""
-    tasks = (delayed(p_values)(scenario, s, options) for s in range(datasets))
+    tasks = (delayed(p_values)(scenario, s, options) for s in seeds)
     rows: list[dict[str, float]] = list(Parallel(n_jobs=jobs)(tasks))
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row[name] for row in rows if name in row] for name in names}
@@ -104,7 +106,10 @@ def store(kind: str, content: dict[str, Any]) -> None:
     held[kind] = (
         held.get(kind, {}) | content | {"mixcheck": mc.__version__, "numpy": np.__version__}
     )
-    RESULTS.write_text(json.dumps(held, indent=1) + "\n")
+    # Several runs may store at once.
+    fresh = RESULTS.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(held, indent=1) + "\n")
+    fresh.replace(RESULTS)
 
 
 def main() -> None:
@@ -112,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=STUDIES)
     parser.add_argument("--datasets", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0, help="of the first data set")
     parser.add_argument("--draws", type=int, default=199)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="scenarios whose name holds this text")
@@ -121,11 +127,13 @@ def main() -> None:
     if options.kind in ("default", "others"):
         asked = {}
     scenarios = STUDIES[options.kind]
-    content: dict[str, Any] = {"datasets": options.datasets, **asked}
+    content: dict[str, Any] = {**asked}
+    seeds = range(options.seed, options.seed + options.datasets)
     for scenario in scenarios:
         if options.only in scenario.name:
-            found = study(scenario, options.datasets, asked, options.jobs)
-            content[scenario.name] = show(scenario.name, found)
+            found = study(scenario, seeds, asked, options.jobs)
+            told = {"datasets": options.datasets, "first seed": options.seed}
+            content[scenario.name] = told | show(scenario.name, found)
             store(options.kind, content)
 
 

@@ -151,7 +151,7 @@ class _GroupStatistic(CheckStatistic):
         summaries = self._summarise(sample.observed)
         deviations = self._standardise(summaries)
         worst = int(np.argmax(np.abs(deviations)))
-        reach = float(np.quantile(sample.replicates[:, 0], _CONFIDENCE))
+        reach = float(np.quantile(sample.statistics[1:], _CONFIDENCE))
         low, high = self._summary(deviations - reach), self._summary(deviations + reach)
         null, name = (0.0, "mean residual") if self.aspect == "level" else (1.0, "variance ratio")
         finding = self.found(

@@ -78,7 +78,7 @@ class _LinkStatistic(CheckStatistic):
 
     def finding(self, sample: NullSample) -> Finding:
         """One step of the coefficient."""
-        variance = max(float(sample.replicates[:, 0].var()), 1e-300)
+        variance = max(float(sample.statistics[1:].var()), 1e-300)
         value, low, high = (
             (float(sample.numbers[0]) - sample_at) / variance
             for sample_at in (sample.mean(), sample.quantile(0.975), sample.quantile(0.025))

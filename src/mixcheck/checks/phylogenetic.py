@@ -190,7 +190,7 @@ class _RelatedStatistic(CheckStatistic):
             references=("Gittleman & Kot (1990), Syst. Zool. 39, 227-241",),
         )
         picture = NullPlot(
-            sample.replicates[:, 0].copy(),
+            sample.statistics[1:].copy(),
             float(sample.numbers[0]),
             title=f"Correlation of residuals among relatives of {self.column}",
             x_label="weighted correlation of Pearson residuals",

@@ -6,6 +6,8 @@ under the model they stay exchangeable, and p-values valid for any number of rep
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mixcheck.arrays import FloatArray
@@ -106,7 +108,7 @@ def moments_of_others(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 def with_statistic(sample: NullSample, statistics: FloatArray) -> NullSample:
     """The sample with one more number before all others: the statistic of each, (B + 1,)."""
     whole = np.column_stack([statistics, pool_of(sample)])
-    return NullSample(sample.observed, whole[0], whole[1:], sample.detail, rows=sample.rows)
+    return replace(sample, numbers=whole[0], replicates=whole[1:], single=None)
 
 
 def simultaneous_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:

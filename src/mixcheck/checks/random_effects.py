@@ -247,7 +247,7 @@ class _Modes(_NormalStatistic, SharedStatistic):
     def finding(self, sample: NullSample) -> Finding:
         """What the modes say, in units of their deviations."""
         told = self.reduce(over_deviations(pool_of(sample)))
-        whole = NullSample(sample.observed, told[0], told[1:], sample.detail, rows=sample.rows)
+        whole = replace(sample, numbers=told[0], replicates=told[1:], single=None)
         return super().finding(whole)
 
 

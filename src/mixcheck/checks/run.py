@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
 import pandas as pd
@@ -232,6 +232,21 @@ def _run(
     return attribute(asked, labelled), replicates
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class _Estimates(CheckStatistic):
+    """What each data set is seen with, for null distributions given the estimates."""
+
+    stacks: ClassVar[bool] = True
+    randomised: ClassVar[bool] = False
+
+    def numbers(self, data_view: DataView) -> FloatArray:
+        return data_view.estimates
+
+    def finding(self, sample: NullSample) -> Finding:
+        raise NotImplementedError
+
+
 def list_stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
     """Numbers of replicates after which verdicts are looked at; the last is the most."""
     if plan.draws is not None:
@@ -248,8 +263,8 @@ class _Comparison:
 
     @cached_property
     def numbers(self) -> _AllNumbers:
-        """What is computed of every data set."""
-        return _AllNumbers(self.measures)
+        """What is computed of every data set; last come the estimates that it is seen with."""
+        return _AllNumbers((*self.measures, _Estimates("estimates", "estimates")))
 
     @cached_property
     def _observed(self) -> FloatArray:
@@ -268,8 +283,11 @@ class _Comparison:
     def findings(self, replicates: ReplicateNumbers) -> list[Finding]:
         """What each measure finds beside these replicates."""
         detail = tell_detail(self.seen.replicates, replicates)
-        observed = np.split(self._observed, self._ends, axis=1)
-        return compare(self.measures, observed, replicates, detail, self.seen.observed)
+        *observed, own = np.split(self._observed, self._ends, axis=1)
+        made = replicates.single[:, 0, self._ends[-1] :]
+        estimates = np.concatenate([own[:1], made])
+        seen = self.seen.observed
+        return compare(self.measures, observed, replicates, detail, seen, estimates=estimates)
 
 
 def compare(
@@ -279,6 +297,7 @@ def compare(
     detail: str,
     seen: DataView,
     rows: int | None = None,
+    estimates: FloatArray | None = None,
 ) -> list[Finding]:
     """What each measure finds of its numbers beside those of replicates.
 
@@ -288,16 +307,18 @@ def compare(
     observed : sequence of (K, s_j)
         Numbers of the observed data by each, for each randomisation.
     replicates : ReplicateNumbers
-        Numbers of all measures, one after another.
+        Numbers of all measures, one after another; what comes after them is not looked at.
     detail : str
         How the replicates were made.
     seen : DataView
         The observed data; of no row where they lie in parts.
     rows : int, optional
         How many rows there are, if `seen` does not say.
+    estimates : (B + 1, p) array, optional
+        What the data sets are seen with, the observed one first.
     """
-    ends = list(itertools.accumulate(one.shape[1] for one in observed))[:-1]
-    made = np.split(replicates.single, ends, axis=2)
+    ends = list(itertools.accumulate(one.shape[1] for one in observed))
+    made = np.split(replicates.single, ends, axis=2)[:-1]
     return [
         measure.finding(
             NullSample(
@@ -307,6 +328,7 @@ def compare(
                 detail,
                 np.concatenate([one[None, :, 0], many[:, :, 0]]),
                 rows,
+                estimates,
             )
         )
         for measure, one, many in zip(measures, observed, made, strict=True)

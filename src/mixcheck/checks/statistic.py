@@ -14,6 +14,7 @@ import pandas as pd
 
 from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.checks.conditional_null import given_estimates
 from mixcheck.display.document import NullPlot
 from mixcheck.errors import DataError, OptionError, UnknownColumnError
 from mixcheck.execution.progress import Progress
@@ -107,6 +108,8 @@ class NullSample:
         randomisations; the numbers above are means over them.
     rows : int or None
         How many rows there are, where `observed` has none of them: they lie in parts.
+    estimates : (B + 1, p) array or None
+        What the data sets are seen with, as in `DataView`, the observed one first.
     """
 
     observed: DataView
@@ -115,19 +118,34 @@ class NullSample:
     detail: str = ""
     single: FloatArray | None = None
     rows: int | None = None
+    estimates: FloatArray | None = None
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return self.observed.response.size if self.rows is None else self.rows
 
+    @cached_property
+    def statistics(self) -> FloatArray:
+        """The test statistics, (B + 1,), given the estimates of the observed data set."""
+        return self._given(np.concatenate([self.numbers[:1], self.replicates[:, 0]]))
+
+    def _given(self, statistics: FloatArray) -> FloatArray:
+        if self.estimates is None or not self.estimates.size:
+            return statistics
+        return given_estimates(statistics, self.estimates)
+
     def quantile(self, level: float, column: int = 0) -> float:
         """A quantile of one of the numbers over the replicates."""
-        return float(np.quantile(self.replicates[:, column], level))
+        return float(np.quantile(self._of(column), level))
 
     def mean(self, column: int = 0) -> float:
         """The mean of one of the numbers over the replicates."""
-        return float(np.mean(self.replicates[:, column]))
+        return float(np.mean(self._of(column)))
+
+    def _of(self, column: int) -> FloatArray:
+        """One of the numbers in the replicates; of the statistic, given the estimates."""
+        return self.replicates[:, column] if column else self.statistics[1:]
 
     def pvalue(self, alternative: Alternative) -> float:
         """Monte Carlo p-value ``(b + 1) / (B + 1)`` of the first number.
@@ -136,14 +154,13 @@ class NullSample:
         ----------
         Davison & Hinkley (1997), Bootstrap Methods and their Application, eq. 4.11.
         """
-        statistics = np.concatenate([self.numbers[:1], self.replicates[:, 0]])
-        return float(pool_pvalues(statistics, alternative)[0])
+        return float(pool_pvalues(self.statistics, alternative)[0])
 
     def single_pvalues(self, alternative: Alternative) -> tuple[float, ...]:
         """The p-value that each randomisation alone would have; none where there is but one."""
         if self.single is None or self.single.shape[1] == 1:
             return ()
-        return tuple(float(pool_pvalues(one, alternative)[0]) for one in self.single.T)
+        return tuple(float(pool_pvalues(self._given(one), alternative)[0]) for one in self.single.T)
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -208,7 +225,7 @@ class CheckStatistic(ABC):
             effect=effect,
             n=n,
             floor=smallest_pvalue(len(sample.replicates), alternative),
-            replicates=sample.replicates[:, 0].copy(),
+            replicates=sample.statistics[1:].copy(),
             references=tuple(references),
             detail=sample.detail,
         )
@@ -365,7 +382,7 @@ def null_plot(
     """
     zero, unit = (zero, unit) if unit else (0.0, 1.0)
     return NullPlot(
-        (sample.replicates[:, 0] - zero) / unit,
+        (sample.statistics[1:] - zero) / unit,
         (float(sample.numbers[0]) - zero) / unit,
         title=f"{name}: observed and in replicate data sets",
         x_label=label,

@@ -45,6 +45,7 @@ def stack_views(data_sets: Sequence[Views]) -> DataView:
         modes=_StackedArrays(data_sets, attrgetter("modes")),
         predictors=_StackedArrays(data_sets, attrgetter("predictors")),
         scores=_StackedArrays(data_sets, attrgetter("scores")),
+        estimates=_join(data_sets, attrgetter("estimates")),
     )
 
 

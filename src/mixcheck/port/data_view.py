@@ -112,6 +112,9 @@ class DataView:
         Derivative of each row's log density in that linear predictor, at the same modes.
     modes : mapping of term name to (m, q)
         Conditional modes of the random effects, by the names of `effects`.
+    estimates : (p,)
+        Of the parameters that the data are seen with all but those of the mean: coefficients of
+        other parts, variances of random effects. None where they are not known.
     """
 
     response: FloatArray
@@ -128,6 +131,7 @@ class DataView:
     predictors: Mapping[str, FloatArray] = field(default_factory=dict)
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
     modes: Mapping[str, FloatArray] = field(default_factory=dict)
+    estimates: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def rows(self, selected: BoolArray | IntArray) -> DataView:
         """Keep some rows (a mask or positions); random effects, being of groups, are dropped."""
@@ -144,6 +148,7 @@ class DataView:
             mode_probability=_some_masses(self.mode_probability, selected),
             predictors=_SomeRows(self.predictors, selected),
             scores=_SomeRows(self.scores, selected),
+            estimates=self.estimates,
         )
 
 

@@ -34,7 +34,7 @@ from mixcheck.selection.remedies import combine, find_remedies
 from mixcheck.selection.search import search_models
 from mixcheck.selection.selection import BestModel, RankedModel, Selection
 from mixcheck.selection.situation import OBSERVATION, situation_of
-from mixcheck.selection.trials import Trials, Tried, with_price
+from mixcheck.selection.trials import Trials, Tried, by_price
 
 __all__ = ["Suggestions", "suggest"]
 
@@ -86,16 +86,21 @@ class Suggestions(Record):
         """The alternatives: those that pass first, then by criterion.
 
         Each change beyond the first costs 10 units of the criterion in this order, since all of
-        them were chosen on the same data.
+        them were chosen on the same data. Of those within 2 units of the first the one with the
+        fewest parameters comes first.
         """
         if self.selection is None:
             return ()
         others = [model for model in self.selection.models if model.model != self.current]
-        return tuple(sorted(others, key=lambda m: (not m.admissible, with_price(m, self.why))))
+        passing, rest = (
+            by_price((model for model in others if bool(model.admissible) is passes), self.why)
+            for passes in (True, False)
+        )
+        return (*passing, *rest)
 
     @property
     def best(self) -> BestModel:
-        """The alternative with the smallest criterion among those that pass."""
+        """The first of those that pass, in the order of `candidates`."""
         return next((model for model in self.candidates if model.admissible), None)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -23,13 +23,16 @@ from mixcheck.selection.selection import RankedModel, Selection
 from mixcheck.selection.situation import Remedy, Situation, situation_of
 from mixcheck.selection.space import Model, Space
 
-__all__ = ["Changes", "Trials", "Tried", "with_price"]
+__all__ = ["Changes", "Trials", "Tried", "by_price", "with_price"]
 
 Changes: TypeAlias = Mapping[Model, tuple[Remedy, ...]]
 
 # What a further change must gain, in units of the criterion: the changes are chosen among many on
 # the same data, and what the first leaves unexplained fails a check.
 PRICE = 10.0
+# Alternatives this close to the first are as good as it, and the simplest comes first: Burnham and
+# Anderson (2002), Model Selection and Multimodel Inference, section 2.6.
+TIE = 2.0
 # Alternatives whose criterion is further than this above that of the first are not checked.
 FAR = 10.0
 # Alternatives of the second round, with what came first and without.
@@ -39,6 +42,21 @@ _MOST_FURTHER = 5
 def with_price(model: RankedModel, why: Mapping[str, tuple[str, ...]]) -> float:
     """The criterion, and the price of each change beyond the first."""
     return model.value + PRICE * max(len(why.get(model.model, ())) - 1, 0)
+
+
+def by_price(
+    models: Iterable[RankedModel], why: Mapping[str, tuple[str, ...]]
+) -> list[RankedModel]:
+    """By the criterion and the price of changes; of those within 2 of the first the simplest is.
+
+    A curve of its own for what another link does with no parameter more is then not first by a
+    hair.
+    """
+    order = sorted(models, key=lambda model: with_price(model, why))
+    first = with_price(order[0], why) if order else 0.0
+    as_good = [model for model in order if with_price(model, why) <= first + TIE]
+    # Sorting is stable: of equally many parameters the smaller criterion comes first.
+    return [*sorted(as_good, key=lambda model: model.df), *order[len(as_good) :]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +81,16 @@ class Tried:
 
     @property
     def order(self) -> list[RankedModel]:
-        """The alternatives by their criterion and the price of changes."""
+        """The alternatives by their criterion and the price of changes; see `by_price`."""
         models = () if self.selection is None else self.selection.models
         others = [model for model in models if model.model in self.candidates]
-        return sorted(others, key=lambda model: with_price(model, self.why))
+        return by_price(others, self.why)
 
     @property
     def first(self) -> RankedModel | None:
         """The first that passes; the first of all if none does."""
-        order = self.order
-        return next((model for model in order if model.admissible), order[0] if order else None)
+        passing = by_price((model for model in self.order if model.admissible), self.why)
+        return next(iter(passing or self.order), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ from mixcheck.predictive import (
 
 __all__ = [
     "Viewpoint",
+    "beside_mean",
     "make_views",
     "name_terms",
     "observe",
@@ -92,6 +93,11 @@ class Viewpoint:
     def roots(self) -> list[Root]:
         """The root of each factor."""
         return self.problem.roots(self.psi[self.problem.n_beta :])
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Coefficients of all parts but the mean, and variances of random effects, (.., p)."""
+        return beside_mean(self.problem, self.psi, self.roots)
 
     @cached_property
     def copies(self) -> Copies:
@@ -177,6 +183,16 @@ class Viewpoint:
     def eta(self, u: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
         """Predictors at random effects u."""
         return tuple(predictors(self.problem, self.base, self.roots, u))
+
+
+def beside_mean(one: Problem, psi: FloatArray, roots: Sequence[Root]) -> FloatArray:
+    """What the parameters (.., P) say of all but the mean, (.., p).
+
+    Coefficients of the other parts, and the variances ``diag(Lambda Lambda')`` of each factor.
+    """
+    coefficients = psi[..., one.beta_slices[0].stop : one.n_beta]
+    variances = [np.sum(units_of(root) ** 2, axis=1).T for root in roots]
+    return np.concatenate([coefficients, *variances], axis=-1)
 
 
 def _content_ranks(problem: Problem) -> IntArray:
@@ -341,6 +357,7 @@ def see_with(
     masses, mode_masses = None, at_modes.masses
     if family.has_atoms:
         masses = _Masses(distribution, problem, copies)
+    estimates = np.broadcast_to(view.variances, (copies, view.variances.shape[-1]))
     for k in range(copies):
         yield DataView(
             **{name: values[k] for name, values in (*at_modes.rows.items(), *rows.items())},
@@ -351,6 +368,7 @@ def see_with(
             predictors=_CopyRows(at_modes.rates.predictors, k, family.predictors),
             scores=_CopyRows(at_modes.rates.scores, k, family.predictors),
             modes={name: values[k] for name, values in at_modes.levels.items()},
+            estimates=estimates[k],
         )
 
 

@@ -19,6 +19,7 @@ from mixcheck.fitting.likelihood.mode import Mode, is_normal
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
+    beside_mean,
     make_views,
     observe,
     require_conditioning,
@@ -217,7 +218,10 @@ def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:
     psi = np.array([fit.view.psi for fit in fits])
     data = join_responses([fit.view.problem.data for fit in fits])
     out = Viewpoint(copies.stack(len(fits)).with_data(data), psi)
-    out.__dict__.update(base=copies.fixed(psi), roots=copies.roots(psi))
+    roots = copies.roots(psi)
+    out.__dict__.update(
+        base=copies.fixed(psi), roots=roots, variances=beside_mean(copies.one, psi, roots)
+    )
     return out
 
 

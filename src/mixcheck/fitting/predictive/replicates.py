@@ -86,7 +86,7 @@ class Stack:
     def seen(self, data: Observed) -> Viewpoint:
         """The view of all copies with their responses."""
         out = Viewpoint(self.problem.with_data(data), self.view.psi)
-        out.__dict__.update(base=self.base, roots=self.view.roots)
+        out.__dict__.update(base=self.base, roots=self.view.roots, variances=self.view.variances)
         return out
 
 
