@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.selection.trials import FAR
+from mixcheck.selection.selection import RankedModel
+from mixcheck.selection.trials import FAR, by_price
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,17 @@ def test_where_none_passes_all_are_checked(report):
     assert all(model.reason == "fails dispersion" for model in tried.candidates)
     assert not tried.to_frame()["passes"].any()
     assert pd.api.types.is_extension_array_dtype(tried.to_frame()["passes"].dtype)
+
+
+def test_of_equally_good_ones_the_simplest_comes_first():
+    """Within 2 units of the criterion, of which a second change costs 10."""
+    values = {"spline": (100.0, 7), "square": (100.9, 5), "link": (101.5, 4), "worse": (102.1, 3)}
+    models = [
+        RankedModel(name, {}, (), df, -50.0, value, 0.0, None, 0.0, False, None, "", {}, (), 1)
+        for name, (value, df) in values.items()
+    ]
+    why = {name: ("one",) for name in values}
+    assert [m.model for m in by_price(models, why)] == ["link", "square", "spline", "worse"]
+    dear = by_price(models, why | {"link": ("one", "two")})
+    assert [m.model for m in dear] == ["square", "spline", "worse", "link"]
+    assert by_price([], why) == []

@@ -31,8 +31,9 @@ __all__ = ["given_estimates"]
 
 # Data sets for each coefficient of the regression.
 _FOR_EACH = 10
-# A statistic of which the estimates leave less than this share is a function of them.
-_LEFT = 1e-6
+# A statistic of whose variance the estimates leave less than this share is all but a function of
+# them, and what is left all but the error of a parabola.
+_LEFT = 0.05
 # Estimates that differ by less, relative to themselves, are the same.
 _SAME = 1e-9
 _RANK_TOLERANCE = 1e-8
@@ -56,7 +57,7 @@ def given_estimates(statistics: FloatArray, estimates: FloatArray) -> FloatArray
     estimates : (N, p) array
         Of the same data sets. Those that are the same in all say nothing. There are ten data sets
         for each coefficient of the regression: with fewer it has no squares, or there is none.
-        A statistic that the estimates determine is left as it is.
+        A statistic of which the estimates determine all but 5 % is left as it is.
 
     Returns
     -------

@@ -18,6 +18,7 @@ from mixcheck.simulation import replicate
 # The same sums in another order; marginal moments, by nodes for all rows, are known to 1e-8.
 ROUNDING = 1e-7
 ROWS = ("response", "residuals", "fitted", "mean", "variance", "mode_mean", "mode_variance")
+ROWS = (*ROWS, "estimates")
 
 
 def fit_model(formula: str, family: Any, **options: Any) -> GlmmPort:
@@ -119,3 +120,17 @@ def test_first_replicates_are_those_of_a_longer_run(calibration):
         assert not isinstance(other, Exception)
         for view, again in zip(one, other, strict=True):
             require_same(view, again)
+
+
+def test_estimates_are_all_but_those_of_the_mean() -> None:
+    """Coefficients of other parts, then variances: of the fit, and of each refit its own."""
+    port = fit_model("count ~ x + (1 + x | g)", "nbinom2")
+    rng = np.random.default_rng(1)
+    psi = port.optimum.psi
+    # A factor of two effects: Lambda is lower triangular.
+    a, b, c = psi[3:]
+    expected = [psi[2], a**2, b**2 + c**2]
+    assert port.observe("posterior", rng).estimates == pytest.approx(expected, rel=1e-12)
+    assert port.replicate("posterior", rng).estimates == pytest.approx(expected, rel=1e-12)
+    for refit in refit_some(port, 3):
+        assert refit.observe("mode", rng).estimates != pytest.approx(expected, rel=1e-3)

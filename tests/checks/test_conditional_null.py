@@ -1,0 +1,89 @@
+"""Null distributions given the estimates of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from mixcheck.checks.conditional_null import given_estimates
+from mixcheck.report.adjustment import pool_pvalues
+
+# Of 600 data sets a share of 0.2 has a standard error of 0.016.
+DATASETS, REPLICATES, ROWS = 600, 99, 15
+FOUR_ERRORS = 4.0 * np.sqrt(0.2 * 0.8 / DATASETS)
+
+
+@pytest.fixture(scope="module")
+def pvalues() -> dict[str, np.ndarray]:
+    """P-values of the mean of exp(y/2), normal data of known deviation and estimated mean."""
+    rng = np.random.default_rng(11)
+    found: dict[str, list[float]] = {"plain": [], "given": []}
+    for _ in range(DATASETS):
+        data = rng.normal(size=ROWS)
+        made = data.mean() + rng.normal(size=(REPLICATES, ROWS))
+        whole = np.vstack([data, made])
+        statistics, estimates = np.exp(whole / 2.0).mean(axis=1), whole.mean(axis=1)[:, None]
+        found["plain"].append(pool_pvalues(statistics, "greater")[0])
+        found["given"].append(pool_pvalues(given_estimates(statistics, estimates), "greater")[0])
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def test_the_level_is_right_where_the_plain_null_is_too_wide(
+    pvalues: dict[str, np.ndarray],
+) -> None:
+    """Compared as they are, statistics that follow the estimates hardly ever reject."""
+    assert np.mean(pvalues["plain"] <= 0.2) < 0.02
+    assert np.mean(pvalues["given"] <= 0.2) == pytest.approx(0.2, abs=FOUR_ERRORS)
+    assert np.mean(pvalues["given"] <= 0.5) == pytest.approx(0.5, abs=4.0 * 0.5 / DATASETS**0.5)
+
+
+def test_squares_are_taken_off() -> None:
+    """A distance from what the data were computed with is larger for all others."""
+    rng = np.random.default_rng(3)
+    x = ndtri((np.arange(201) + 0.5) / 201)
+    x, noise = np.concatenate([[0.0], x[x != 0.0]]), rng.normal(size=201)
+    moved = given_estimates(x**2 + noise, x[:, None])
+    assert moved[0] == noise[0]
+    # Three coefficients are fitted to the noise, each off by a fourteenth.
+    assert moved == pytest.approx(noise, abs=0.8)
+    assert np.corrcoef(moved, noise)[0, 1] > 0.99
+
+
+def test_scales_of_the_estimates_say_nothing() -> None:
+    """Only ranks do, so that an estimate that runs to its limit does no harm."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(100, 2))
+    T = x @ [1.0, -1.0] + rng.normal(size=100)
+    wild = np.column_stack([np.exp(9.0 * x[:, 0]), x[:, 1]])
+    assert given_estimates(T, wild) == pytest.approx(given_estimates(T, x), abs=1e-12)
+
+
+@pytest.mark.parametrize("case", ["same", "none", "few", "function", "undefined"])
+def test_left_as_they_are(case: str) -> None:
+    """Estimates that say nothing or all, too few data sets, a statistic that is none."""
+    rng = np.random.default_rng(6)
+    x, T = rng.normal(size=(60, 1)), rng.normal(size=60)
+    if case == "same":
+        x = np.full((60, 1), 0.3)
+    elif case == "none":
+        x = np.empty((60, 0))
+    elif case == "few":
+        x, T = x[:19], T[:19]
+    elif case == "function":
+        T = 3.0 + ndtri((np.argsort(np.argsort(x[:, 0])) + 0.5) / 60) + 0.05 * T
+    else:
+        T = np.concatenate([[np.nan], T[1:]])
+    assert np.array_equal(given_estimates(T, x), T, equal_nan=True)
+
+
+def test_statistics_without_a_value_stay() -> None:
+    """An infinite statistic of a replicate is as extreme as before, and moves no other."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(80, 1))
+    T = x[:, 0] + rng.normal(size=80)
+    T[5] = np.inf
+    moved = given_estimates(T, x)
+    assert moved[5] == np.inf
+    rest = np.delete(np.arange(80), 5)
+    assert np.array_equal(moved[rest], given_estimates(T[rest], x[rest]))
