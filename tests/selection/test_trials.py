@@ -63,7 +63,7 @@ def test_of_equally_good_ones_the_simplest_comes_first():
         RankedModel(name, {}, (), df, -50.0, value, 0.0, None, 0.0, False, None, "", {}, (), 1)
         for name, (value, df) in values.items()
     ]
-    why = {name: ("one",) for name in values}
+    why = dict.fromkeys(values, ("one",))
     assert [m.model for m in by_price(models, why)] == ["link", "square", "spline", "worse"]
     dear = by_price(models, why | {"link": ("one", "two")})
     assert [m.model for m in dear] == ["square", "spline", "worse", "link"]
