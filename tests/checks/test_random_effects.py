@@ -14,7 +14,7 @@ from mixcheck.checks import Convergence, RandomEffects, Suite
 from mixcheck.checks.random_effects import NODES
 from mixcheck.port import port_of
 from mixcheck.quantile_residuals import residuals
-from mixcheck.report.finding import Skipped
+from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Verdict
 
 
@@ -98,8 +98,9 @@ def test_where_the_data_say_little_the_distribution_is_expected(sparse, name):
     levels = port_of(sparse).term_levels["g [Intercept]"]
     assert levels.reliability.mean() < 0.5
     b = sparse.random_effects["g"]["Intercept"].loc[levels.labels].to_numpy()
-    c = np.sqrt(sparse.variance_components["variance"].iloc[0] * (1.0 - levels.reliability[:, 0]))
-    deviation = np.sqrt(b.var() + np.mean(c**2))
+    prior = sparse.variance_components["variance"].iloc[0]
+    c = np.sqrt(prior * np.mean(1.0 - levels.reliability[:, 0]))
+    deviation = np.sqrt(b.var() + c**2)
 
     def apart(z: float) -> float:
         F = stats.norm.cdf((b.mean() + deviation * z - b) / c).mean()
@@ -118,11 +119,30 @@ def test_where_the_data_say_little_the_distribution_is_expected(sparse, name):
     assert 0.97 * distance < at_nodes <= distance * (1.0 + 1e-9)
     expected = {"ad": 150 * weighted, "ks": finding.effect.value}[name]
     assert finding.statistic == pytest.approx(expected, rel=0.003)
-    inside = slice(3, -3)
+    inside, grid = slice(3, -3), np.linspace(-5.0, 5.0, 401)
     quantiles = finding.picture.observed[inside]
+    bend = np.abs(np.diff([apart(z) + stats.norm.cdf(z) for z in grid], 2)).max() / 0.025**2
+    # Straight lines between nodes a quarter apart are off by h^2 / 8 times the second derivative.
     assert [apart(z) + stats.norm.cdf(z) for z in quantiles] == pytest.approx(
-        (np.arange(150)[inside] + 0.5) / 150, abs=2e-3
+        (np.arange(150)[inside] + 0.5) / 150, abs=0.25**2 / 8.0 * bend
     )
+
+
+@pytest.mark.slow
+def test_the_level_where_the_data_say_little():
+    """Half of correct models have p-values up to 0.5: a level with large counts is no giveaway."""
+    g, found = np.repeat(np.arange(100), 3), []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=300)
+        mean = np.exp(0.5 + 0.5 * x + 0.5 * rng.normal(size=100)[g])
+        y = rng.poisson(mean * rng.gamma(2.0, 0.5, 300))
+        fit = mc.glmm("y ~ x + (1 | g)", {"g": g, "x": x, "y": y}, family="nbinom2")
+        report = mc.check(fit, RandomEffects(), seed=1, draws=59, calibration="refit")
+        found += [one.pvalue for one in report.findings if isinstance(one, Finding)]
+    assert len(found) > 50
+    # Four standard errors.
+    assert np.mean(np.array(found) <= 0.5) == pytest.approx(0.5, abs=4.0 * 0.5 / 60**0.5)
 
 
 def test_nothing_is_drawn_where_the_data_say_little(sparse):

@@ -60,7 +60,7 @@ class RandomEffects(Check):
     responses modes are not quite normal under a correct model either: the replicates have the
     same.) Where the data explain less than half of the variance of the effects, or there are more
     than 1,000 levels, the distribution function is that expected given the data, ``F(x) =
-    mean Phi((x - b_k) / c_k)``, c_k the conditional deviation at the estimates, less its mean and
+    mean Phi((x - b_k) / c)``, c the conditional deviation at the estimates, less its mean and
     over its standard deviation. Where levels are related, or modes are not known, the effects are
     drawn from their distribution given the data. Effect: "distance from normal" between
     distribution functions, with a simultaneous interval from the replicates; 0 under the model. The
@@ -140,10 +140,16 @@ def _tell(levels: TermLevels, column: int) -> bool:
 
 
 def _conditional_deviations(levels: TermLevels, column: int) -> FloatArray:
-    """Of each level given the data, (m,), by ``prior variance = explained / reliability``."""
+    """Of levels given the data, (m,), by ``prior variance = explained / reliability``.
+
+    One number, the root of the mean variance: a level with large counts has a large effect and is
+    known well, in the data, and by its own deviation these would be nearer to normal than all
+    replicates.
+    """
     share, explained = levels.reliability[:, column], levels.deviations[:, column] ** 2
     prior = float(explained.sum() / max(share.sum(), SMALLEST_PROBABILITY))
-    return np.sqrt(np.maximum(prior - explained, 0.0))
+    variance = float(np.mean(np.maximum(prior - explained, 0.0)))
+    return np.full(share.size, np.sqrt(variance))
 
 
 def _singular(term: str, effects: int) -> str:
@@ -263,7 +269,7 @@ class _ExpectedEffects(_NormalStatistic, SharedStatistic):
     Attributes
     ----------
     deviations : (m,)
-        Conditional standard deviations c at the estimates, the same for all data sets.
+        Conditional standard deviation c at the estimates, the same for all levels and data sets.
     """
 
     randomised: ClassVar[bool] = False

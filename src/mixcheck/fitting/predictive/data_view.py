@@ -17,6 +17,7 @@ from mixcheck.fitting.latent.roots import (
     Root,
     scale,
     spread,
+    units_of,
     whiten_effects,
 )
 from mixcheck.fitting.latent.row_variances import variances_of_rows
