@@ -27,7 +27,14 @@ from mixcheck.arrays import FloatArray
 from mixcheck.checks.portrait import tabulate_estimates
 from mixcheck.checks.provenance import describe_run, digest_response, tell_detail
 from mixcheck.checks.replicate_numbers import ReplicateNumbers, reduce_numbers
-from mixcheck.checks.run import Asked, attribute, compare, list_stops, require_unique
+from mixcheck.checks.run import (
+    ESTIMATES,
+    Asked,
+    attribute,
+    compare,
+    list_stops,
+    require_unique,
+)
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
@@ -180,7 +187,8 @@ def _compare(
     limit: TimeLimit | None,
 ) -> tuple[ReplicateNumbers, list[Finding]]:
     """Numbers of replicates, as many as are wanted, and what is found beside them."""
-    shares = _join(observed, measures)
+    asked = (*measures, ESTIMATES)
+    shares = _join(observed, asked)
 
     def findings(replicates: ReplicateNumbers) -> list[Finding]:
         detail = tell_detail(plan, replicates)
@@ -193,7 +201,7 @@ def _compare(
         )
         rows: dict[int, FloatArray | str] = dict(seen.failures)
         if seen.numbers:
-            numbers = np.concatenate(_join(seen, measures), axis=2)
+            numbers = np.concatenate(_join(seen, asked), axis=2)
             rows |= dict(zip(seen.numbers, numbers, strict=True))
         return [rows[k] for k in some]
 

@@ -278,10 +278,10 @@ class _ExpectedEffects(_NormalStatistic, SharedStatistic):
     deviations: FloatArray
 
     def of_part(self, model: Checkable) -> Self:
-        """The same, with the deviations of the levels of a part."""
+        """The same, with the deviation for the levels of a part, which is that of all."""
         assert isinstance(model, Levelled)
-        known = model.term_levels[self.term]
-        return replace(self, deviations=_conditional_deviations(known, self.column))
+        levels = model.term_levels[self.term].reliability.shape[0]
+        return replace(self, deviations=np.full(levels, self.deviations[0]))
 
     def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         """Moments of the modes and of the deviations; then ``sum Phi((x - b) / c)``."""

@@ -23,6 +23,7 @@ from mixcheck.checks.statistic import (
     NullSample,
     Outcome,
     RowStatistic,
+    SharedStatistic,
 )
 from mixcheck.checks.view_stack import stack_views
 from mixcheck.errors import ConvergenceError, OptionError
@@ -36,7 +37,15 @@ from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled, most_draws, stops
 from mixcheck.simulation import Calibration, Replicates, Views
 
-__all__ = ["Asked", "attribute", "compare", "list_stops", "require_unique", "run_checks"]
+__all__ = [
+    "ESTIMATES",
+    "Asked",
+    "attribute",
+    "compare",
+    "list_stops",
+    "require_unique",
+    "run_checks",
+]
 
 
 class Asked(Protocol):
@@ -234,17 +243,26 @@ def _run(
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Estimates(CheckStatistic):
-    """What each data set is seen with, for null distributions given the estimates."""
+class _Estimates(SharedStatistic):
+    """What each data set is seen with, for null distributions given the estimates.
+
+    Parts of the rows are seen with the same.
+    """
 
     stacks: ClassVar[bool] = True
     randomised: ClassVar[bool] = False
 
-    def numbers(self, data_view: DataView) -> FloatArray:
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         return data_view.estimates
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        return shares[0]
 
     def finding(self, sample: NullSample) -> Finding:
         raise NotImplementedError
+
+
+ESTIMATES = _Estimates("estimates", "estimates")
 
 
 def list_stops(plan: Replicates, policy: Policy, tests: int) -> list[int]:
@@ -264,7 +282,7 @@ class _Comparison:
     @cached_property
     def numbers(self) -> _AllNumbers:
         """What is computed of every data set; last come the estimates that it is seen with."""
-        return _AllNumbers((*self.measures, _Estimates("estimates", "estimates")))
+        return _AllNumbers((*self.measures, ESTIMATES))
 
     @cached_property
     def _observed(self) -> FloatArray:
@@ -283,11 +301,8 @@ class _Comparison:
     def findings(self, replicates: ReplicateNumbers) -> list[Finding]:
         """What each measure finds beside these replicates."""
         detail = tell_detail(self.seen.replicates, replicates)
-        *observed, own = np.split(self._observed, self._ends, axis=1)
-        made = replicates.single[:, 0, self._ends[-1] :]
-        estimates = np.concatenate([own[:1], made])
-        seen = self.seen.observed
-        return compare(self.measures, observed, replicates, detail, seen, estimates=estimates)
+        observed = np.split(self._observed, self._ends, axis=1)
+        return compare(self.measures, observed, replicates, detail, self.seen.observed)
 
 
 def compare(
@@ -297,7 +312,6 @@ def compare(
     detail: str,
     seen: DataView,
     rows: int | None = None,
-    estimates: FloatArray | None = None,
 ) -> list[Finding]:
     """What each measure finds of its numbers beside those of replicates.
 
@@ -305,20 +319,20 @@ def compare(
     ----------
     measures : sequence of CheckStatistic
     observed : sequence of (K, s_j)
-        Numbers of the observed data by each, for each randomisation.
+        Numbers of the observed data by each, for each randomisation; and by `ESTIMATES`.
     replicates : ReplicateNumbers
-        Numbers of all measures, one after another; what comes after them is not looked at.
+        The same numbers, one after another.
     detail : str
         How the replicates were made.
     seen : DataView
         The observed data; of no row where they lie in parts.
     rows : int, optional
         How many rows there are, if `seen` does not say.
-    estimates : (B + 1, p) array, optional
-        What the data sets are seen with, the observed one first.
     """
-    ends = list(itertools.accumulate(one.shape[1] for one in observed))
-    made = np.split(replicates.single, ends, axis=2)[:-1]
+    ends = list(itertools.accumulate(one.shape[1] for one in observed))[:-1]
+    *made, others = np.split(replicates.single, ends, axis=2)
+    *observed, own = observed
+    estimates = np.concatenate([own[None, 0], others[:, 0]])
     return [
         measure.finding(
             NullSample(
