@@ -19,8 +19,6 @@ WAYS: Final = {
     "the table that it was fitted to",
     "sklearn": _PREDICTS.format("scipy.stats.norm(*model.predict(X, return_std=True))"),
     "ngboost": _PREDICTS.format("model.pred_dist(X).dist"),
-    "pymer4": "it is a model of R: write model.simulate, or simulate(fit, 1000) in R, and "
-    "mixcheck.from_draws(observed, draws); or the same formula in mixcheck.glmm(formula, data)",
     "rpy2": "it is a model of R: write simulate(fit, 1000) there, and "
     "mixcheck.from_draws(observed, draws)",
     "bambi": "it is a model without its draws: write idata = model.fit(), "

@@ -15,7 +15,7 @@ ADAPTERS: Final = {
     "arviz": "mixcheck.adapters.inference_data:port_of_inference",
     "xarray": "mixcheck.adapters.inference_data:port_of_inference",
     **dict.fromkeys(
-        ("bambi", "glmm", "ngboost", "pymc", "pymer4", "rpy2", "sklearn"),
+        ("bambi", "glmm", "ngboost", "pymc", "rpy2", "sklearn"),
         "mixcheck.adapters.hints:require_more",
     ),
 }

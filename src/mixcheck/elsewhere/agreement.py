@@ -5,7 +5,12 @@ from __future__ import annotations
 from mixcheck.errors import DataError
 from mixcheck.fitting.results.glmm_fit import GLMM
 
-__all__ = ["require_same"]
+__all__ = ["agrees", "require_same"]
+
+
+def agrees(fit: GLMM, theirs: float, tolerance: float) -> bool:
+    """Whether the log-likelihoods are within the tolerance."""
+    return abs(float(fit.llf) - theirs) < tolerance
 
 
 def require_same(fit: GLMM, theirs: float, tolerance: float, way: str) -> GLMM:
@@ -25,9 +30,9 @@ def require_same(fit: GLMM, theirs: float, tolerance: float, way: str) -> GLMM:
     ------
     DataError
     """
-    own = float(fit.llf)
-    if abs(own - theirs) < tolerance:
+    if agrees(fit, theirs, tolerance):
         return fit
+    own = float(fit.llf)
     raise DataError(
         f"the log-likelihood of this model with these data is {own:.4f} here, and that of the "
         f"result is {theirs:.4f}: {way}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.elsewhere.agreement import require_same
+from mixcheck.elsewhere.agreement import agrees, require_same
 from mixcheck.errors import OptionError
 from mixcheck.families.registry import FAMILIES
 from mixcheck.fitting.glmm import glmm
@@ -101,7 +101,7 @@ def port_of_model(model: Any) -> Any:
         fit = glmm(formula, table, family=FAMILIES[family](link=link), **options)
     tolerance = max(_LEAST, _RELATIVE * abs(float(fit.llf)))
     theirs = -float(model.get_current_neg_log_likelihood())
-    if not abs(theirs - float(fit.llf)) < tolerance:
+    if not agrees(fit, theirs, tolerance):
         theirs = _without_random_vectors(model, parts)
     way = (
         "see whether GPBoost has converged (params={'max_num_restarts_lbfgs': 5} continues "

@@ -9,7 +9,10 @@ from mixcheck.port import register_adapter
 
 __all__ = ["FITTED_HERE"]
 
-FITTED_HERE: Final = {"gpboost": "mixcheck.elsewhere.gpboost:port_of_model"}
+FITTED_HERE: Final = {
+    "gpboost": "mixcheck.elsewhere.gpboost:port_of_model",
+    "pymer4": "mixcheck.elsewhere.pymer4:port_of_model",
+}
 """By package: module and function that make a port of its objects."""
 
 for _package, _place in FITTED_HERE.items():
