@@ -35,6 +35,7 @@ from mixcheck.errors import (
 from mixcheck.execution.memory import keep_memory
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
+from mixcheck.fitting.estimation.by_iterations import estimate_by_iterations
 from mixcheck.fitting.estimation.constant_groups import estimate_determined, may_be_wide, wide_terms
 from mixcheck.fitting.estimation.estimate import estimate, estimate_refined
 from mixcheck.fitting.estimation.gaussian import is_profiled
@@ -43,7 +44,7 @@ from mixcheck.fitting.estimation.limit_search import estimate_at_limits
 from mixcheck.fitting.estimation.limits import Limits, find_limits
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.estimation.ordered import separated_beside_thresholds
-from mixcheck.fitting.estimation.sizes import require_possible
+from mixcheck.fitting.estimation.sizes import fit_to_size
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects
 from mixcheck.fitting.estimation.wide_groups import integrate_alike, integrate_wide
 from mixcheck.fitting.likelihood.approximation import Approximation, Method
@@ -207,7 +208,7 @@ def glmm(
     if penalty is not None:
         _require_marginal(way)
         problem = replace(problem, penalty=penalty)
-    require_possible(problem)
+    problem = fit_to_size(problem, way)
     require_identified(problem)
     if is_profiled(problem):
         fixed, limits = None, None
@@ -246,6 +247,8 @@ def _fit(
     method: Method,
 ) -> GLMM:
     method.require(problem)
+    if problem.latent.iterative:
+        return _fit_by_iterations(design, problem, limits, method)
     if fixed is None:
         optimum = estimate(problem, method)
         method = method.refine(problem, optimum.evaluation)
@@ -274,6 +277,26 @@ def _fit(
     # The fit itself knows its limits already; a copy would look for them again.
     further = fit.limit_notes
     return GLMM(replace(fit, notes=(*design.notes, *further)) if further else fit)
+
+
+def _fit_by_iterations(
+    design: Design, problem: Problem, limits: Limits | None, method: Method
+) -> GLMM:
+    """The fit of crossed effects without a matrix of their pairs."""
+    if limits is not None:
+        raise DesignError(
+            "the crossed random effects are too many for a matrix of their pairs, and estimates "
+            "without a finite value are not found by iterations: leave out one of the crossed "
+            "terms, or the predictors that separate the responses"
+        )
+    optimum, remainder = estimate_by_iterations(problem, method)
+    note = (
+        "The crossed random effects are too many for a matrix of their pairs. The log determinant "
+        "of their system is estimated by probes, and the log-likelihood known to a standard error "
+        f"of {0.5 * remainder.error:.1g}."
+    )
+    known = replace(problem, remainder=remainder)
+    return GLMM(GlmmPort(design, known, optimum, method, (*design.notes, note)))
 
 
 def _estimate_finely(

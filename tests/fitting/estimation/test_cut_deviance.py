@@ -11,7 +11,12 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.fitting.estimation import cut_deviance, searches
-from mixcheck.fitting.estimation.cut_deviance import Remainder, cut_hessian, cut_objective, has_cut
+from mixcheck.fitting.estimation.cut_deviance import (
+    cut_hessian,
+    cut_objective,
+    find_remainder,
+    has_cut,
+)
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.optimize import differentiate_gradient
 from mixcheck.fitting.estimation.searches import Searches
@@ -77,9 +82,9 @@ def test_remainder_is_that_of_the_fit() -> None:
     """Where it was taken, the deviance and its gradient are those that they stand for."""
     port = made("poisson")
     at = port.optimum.evaluation
-    remainder = Remainder.of(port.problem, at, port.method)
+    remainder = find_remainder(port.problem, at, port.method)
     assert remainder is not None
-    again = remainder.added_to(cut_objective(port.problem, port.method)(at.psi, at))
+    again = cut_objective(port.problem, port.method)(at.psi, at).plus(remainder)
     assert again.deviance == pytest.approx(at.deviance, rel=1e-10)
     np.testing.assert_allclose(port._root.T @ again.gradient, 0.0, atol=1e-4)
 
@@ -90,7 +95,7 @@ def test_no_remainder_where_nothing_is_solved(monkeypatch: pytest.MonkeyPatch) -
     port = made("poisson")
     monkeypatch.setattr(iterated_elimination, "_MOST_FORMED", 1)
     monkeypatch.setattr(iterated_elimination, "_MOST_STEPS", 1)
-    assert Remainder.of(port.problem, port.optimum.evaluation, port.method) is None
+    assert find_remainder(port.problem, port.optimum.evaluation, port.method) is None
     start = find_start(port.problem, fit_without_random_effects(port.problem))
     assert Searches(port.problem, port.method).near_cut(start) is None
 

@@ -10,7 +10,7 @@ import mixcheck as mc
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation import cut_deviance
 from mixcheck.fitting.estimation.curvature import hessian_at
-from mixcheck.fitting.estimation.cut_deviance import Remainder
+from mixcheck.fitting.estimation.cut_deviance import find_remainder
 from mixcheck.fitting.estimation.one_step import step_from
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.port import port_of
@@ -99,7 +99,7 @@ def test_crossed_steps_without_a_determinant(family, monkeypatch):
     fit = crossed(family)
     port = port_of(fit)
     psi, root = port.optimum.psi, port._root
-    remainder = Remainder.of(port.problem, port.optimum.evaluation, fit.method)
+    remainder = find_remainder(port.problem, port.optimum.evaluation, fit.method)
     assert remainder is not None
     for y in fit.simulate(8, seed=4).to_numpy().T:
         problem = port.problem.with_response(y)
@@ -118,7 +118,7 @@ def test_remainder_is_for_many_crossed_effects(cbpp):
     """None where factors are nested, or a determinant costs little; a linear model then refits."""
     for fit in (cbpp, crossed("poisson")):
         port = port_of(fit)
-        assert Remainder.of(port.problem, port.optimum.evaluation, fit.method) is None
+        assert find_remainder(port.problem, port.optimum.evaluation, fit.method) is None
     few, many = crossed("gaussian"), crossed("gaussian", others=120)
     for fit, stepped in ((few, False), (many, True)):
         (found,) = port_of(fit).refit_many(fit.simulate(1, seed=1).to_numpy(), one_step=True)

@@ -8,7 +8,7 @@ moves: with its slope at one point, D~ is the deviance nearby, for other respons
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.remainder import Remainder
 
-__all__ = ["Remainder", "cut_hessian", "cut_objective", "has_cut", "iterated"]
+__all__ = ["cut_hessian", "cut_objective", "find_remainder", "has_cut", "iterated"]
 
 # Effects of crossed factors from which on a log determinant costs more than looking without one.
 _LEAST_EFFECTS = 100
@@ -38,7 +39,7 @@ def has_cut(problem: Problem, method: Method, least: int | None = None) -> bool:
         Effects of crossed factors from which on it is worth while.
     """
     latent = problem.latent
-    if not latent.crossed or latent.tied:
+    if not latent.crossed or latent.tied or latent.iterative:
         return False
     many = latent.schur_size >= (_LEAST_EFFECTS if least is None else least)
     return many and isinstance(method, Laplace) and not method.joint
@@ -54,42 +55,21 @@ def cut_objective(problem: Problem, method: Method) -> Objective:
     return objective_of(iterated(problem), method)
 
 
-@dataclass(frozen=True, eq=False)
-class Remainder:
-    """What a cut deviance leaves of the deviance, to first order: ``r + s' (psi - psi_0)``.
+def find_remainder(problem: Problem, at: Evaluation, method: Method) -> Remainder | None:
+    """``D - D~`` at an evaluation, of which the gradient is not asked for.
 
-    Attributes
-    ----------
-    psi : (P,)
-    value : float
-    slope : (P,)
+    None where none is cut, or the cut deviance is not found.
     """
-
-    psi: FloatArray
-    value: float
-    slope: FloatArray
-
-    @staticmethod
-    def of(problem: Problem, at: Evaluation, method: Method) -> Remainder | None:
-        """That at an evaluation, of which the gradient is not asked for; None where none is cut.
-
-        Nor where the cut deviance is not found.
-        """
-        if not has_cut(problem, method):
-            return None
-        try:
-            cut = cut_objective(problem, method)(at.psi, at)
-        except np.linalg.LinAlgError:
-            return None
-        if cut.mode is None:
-            return None
-        whole = objective_of(problem, method)(at.psi, at)
-        return Remainder(at.psi, whole.deviance - cut.deviance, whole.gradient - cut.gradient)
-
-    def added_to(self, cut: Evaluation) -> Evaluation:
-        """The deviance D, and its gradient, from D~."""
-        value = self.value + float(self.slope @ (cut.psi - self.psi))
-        return replace(cut, deviance=cut.deviance + value, gradient=cut.gradient + self.slope)
+    if not has_cut(problem, method):
+        return None
+    try:
+        cut = cut_objective(problem, method)(at.psi, at)
+    except np.linalg.LinAlgError:
+        return None
+    if cut.mode is None:
+        return None
+    whole = objective_of(problem, method)(at.psi, at)
+    return Remainder(at.psi, whole.deviance - cut.deviance, whole.gradient - cut.gradient)
 
 
 def cut_hessian(problem: Problem, method: Method, scale: FloatArray, at: Evaluation) -> FloatArray:

@@ -14,10 +14,11 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.cut_deviance import Remainder, iterated
+from mixcheck.fitting.estimation.cut_deviance import iterated
 from mixcheck.fitting.estimation.optimize import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["MAX_HALVINGS", "step_from", "within"]
@@ -58,11 +59,11 @@ def step_from(
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    first = whole.added_to(objective_of(problem, method)(previous, None))
+    first = objective_of(problem, method)(previous, None).plus(whole)
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)
     for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        found = whole.added_to(value(within(problem, previous + 0.5**k * step), first))
+        found = value(within(problem, previous + 0.5**k * step), first).plus(whole)
         if found.deviance <= first.deviance:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
     raise ConvergenceError(

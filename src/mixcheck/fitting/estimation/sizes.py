@@ -6,11 +6,14 @@ from pathlib import Path
 
 from mixcheck.arguments.options import shown
 from mixcheck.errors import DataError, DesignError, OptionError
+from mixcheck.fitting.estimation.by_iterations import can_iterate
+from mixcheck.fitting.estimation.cut_deviance import iterated
+from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = [
     "available_memory",
-    "require_possible",
+    "fit_to_size",
     "require_room_for_draws",
     "require_room_for_rows",
 ]
@@ -22,6 +25,8 @@ _COPIES = 9
 _SECONDS = 1.3e-10
 _EVALUATIONS = 15
 _MOST_HOURS = 4.0
+# Beyond this, iterations take the place of the matrix where they can.
+_LONG_HOURS = 0.25
 # Vectors of all rows that stand beside the model matrices while a data set is looked at.
 _ROW_COLUMNS = 60
 _MOST_BYTES = 16e9
@@ -31,30 +36,47 @@ _UNCOUNTED = 10**30
 _SMALL = 3000
 
 
-def require_possible(problem: Problem) -> None:
-    """Refuse a model whose crossed random effects need more memory, or time, than there is.
+def fit_to_size(problem: Problem, method: Method) -> Problem:
+    """The problem, its crossed effects solved by iterations where their matrix is too large.
+
+    That is where it would need more memory than there is, or more than some minutes.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : Method
+
+    Returns
+    -------
+    Problem
+        Itself, or with an iterative latent system, whose likelihood
+        :mod:`mixcheck.fitting.estimation.by_iterations` finds.
 
     Raises
     ------
     DesignError
-        With the size in GB, or the hours.
+        With the size in GB, or the hours, where iterations cannot take the place of the matrix.
     """
     latent = problem.latent
     if latent.schur_size <= _SMALL:
-        return
+        return problem
     size = latent.plan.core.size if latent.sparse else latent.schur_size
     need, have = 8.0 * _COPIES * size**2, available_memory()
-    if have is not None and need > have:
+    hours = _EVALUATIONS * _SECONDS * size**3 / 3600.0
+    lacking = have is not None and need > have
+    if (lacking or hours > _LONG_HOURS) and can_iterate(problem, method):
+        return iterated(problem)
+    if have is not None and lacking:
         raise DesignError(
             f"{_crossed(problem, size)} {_gigabytes(need)} GB of memory, where {_gigabytes(have)} "
             f"GB are free; {_ADVICE}"
         )
-    hours = _EVALUATIONS * _SECONDS * size**3 / 3600.0
     if hours > _MOST_HOURS:
         raise DesignError(
             f"{_crossed(problem, size)} {_gigabytes(need)} GB of memory and some {hours:.0f} hours "
             f"of work; {_ADVICE}"
         )
+    return problem
 
 
 def require_room_for_rows(problem: Problem, rows: float) -> None:

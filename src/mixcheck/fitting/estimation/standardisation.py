@@ -176,13 +176,19 @@ def _in_columns(
         X=X,
         latent=latent,
         terms=tuple(replace(term, factor=places[term.factor]) for term in problem.terms),
+        remainder=None,
     )
-    return Standardised(
+    out = Standardised(
         changed,
         problem,
         tuple(None if basis is None else basis.map for basis in fixed),
         tuple(None if basis is None else basis.map for basis in terms),
     )
+    if problem.remainder is None:
+        return out
+    psi = out.there(problem.remainder.psi)
+    remainder = problem.remainder.carried(psi, problem.remainder.psi, out.jacobian(psi))
+    return replace(out, problem=replace(changed, remainder=remainder))
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +231,8 @@ def _changed(
         for factor, new in zip(latent.factors, columns, strict=True)
     ]
     changed = lay_out(factors)
+    if latent.iterative:
+        changed = changed.iterated
     places = {f: changed.place_of(factor) for f, factor in enumerate(factors)}
     return changed, places
 

@@ -74,8 +74,15 @@ def restrict(problem: Problem, L: FloatArray, value: FloatArray) -> Restriction:
         X.append(np.asfortranarray(problem.X[k] @ null))
         offsets.append(problem.offsets[k] + problem.X[k] @ solution)
         df += rank
-    restricted = replace(problem, X=tuple(X), offsets=tuple(offsets))
-    return Restriction(restricted, df, np.concatenate(base), _block_diagonal(nulls))
+    restricted = replace(problem, X=tuple(X), offsets=tuple(offsets), remainder=None)
+    out = Restriction(restricted, df, np.concatenate(base), _block_diagonal(nulls))
+    if problem.remainder is None:
+        return out
+    theta = problem.remainder.psi[problem.n_beta :]
+    inside = np.linalg.lstsq(out.null, problem.remainder.psi[: problem.n_beta] - out.base)[0]
+    psi, jacobian = np.concatenate([inside, theta]), _block_diagonal([out.null, np.eye(theta.size)])
+    remainder = problem.remainder.carried(psi, out.whole(psi), jacobian)
+    return replace(out, problem=replace(restricted, remainder=remainder))
 
 
 def _solve(L: FloatArray, value: FloatArray, p: int) -> tuple[FloatArray, FloatArray, int]:

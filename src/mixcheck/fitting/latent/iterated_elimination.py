@@ -24,7 +24,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate_nested
-from mixcheck.fitting.latent.lanczos import apply_power
+from mixcheck.fitting.latent.lanczos import apply_power, trace_of_log
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.schur import factor_schur, unflatten
 from mixcheck.fitting.latent.small_matrices import (
@@ -152,6 +152,27 @@ class IteratedElimination(BlockElimination):
         if formed is None:
             raise np.linalg.LinAlgError("a latent system is not solved by iterations")
         return formed
+
+    def remaining_log_det(self, probes: int, seed: int) -> tuple[float, float]:
+        """``log det A``, which `log_det` leaves out, by probes at random, and its standard error.
+
+        Raises
+        ------
+        LinAlgError
+            If that takes too many products.
+        """
+        factors = [self.latent.factors[r] for r in self.latent.schur_factors]
+        found = trace_of_log(
+            self._multiply_scaled,
+            self.latent.schur_size,
+            directions=sum(factor.q for factor in factors),
+            probes=probes,
+            steps=_MOST_STEPS,
+            seed=seed,
+        )
+        if found is None:
+            raise np.linalg.LinAlgError("a log determinant is not found by iterations")
+        return found
 
     def _rest_log_det(self) -> float:
         return sum(log_determinant(block) for block in self.blocks_of_rest.values())

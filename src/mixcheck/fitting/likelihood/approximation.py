@@ -339,6 +339,8 @@ def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Ob
         falls = nearby is not None and found.deviance < nearby.deviance - _FALL
         if (certain or falls) and _is_exact(problem, found, floor):
             raise ConvergenceError(_UNBOUNDED)
+        if problem.remainder is not None and found.mode is not None:
+            return found.plus(problem.remainder)
         if problem.penalty is not None and found.mode is not None:
             return penalise(problem, problem.penalty, found)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import units_of
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.remainder import Remainder
 
 __all__ = ["Evaluation", "Hessian", "Objective", "scale_roots"]
 
@@ -46,6 +47,11 @@ class Evaluation:
     def llf(self) -> float:
         """The log-likelihood, without priors: ``-(D - penalty) / 2``."""
         return -0.5 * (self.deviance - self.penalty)
+
+    def plus(self, remainder: Remainder) -> Evaluation:
+        """The same with what an approximate deviance has left."""
+        value, slope = remainder.at(self.psi)
+        return replace(self, deviance=self.deviance + value, gradient=self.gradient + slope)
 
     @property
     def gram(self) -> Gram:

@@ -21,6 +21,7 @@ from mixcheck.fitting.latent.roots import Root, TiedRoot
 from mixcheck.fitting.likelihood.cross_products import Products, Weights, multiply_design
 from mixcheck.fitting.likelihood.far_columns import lies_far
 from mixcheck.fitting.likelihood.log_prior import LogPrior
+from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.term import Term
 
 __all__ = ["Curvature", "Problem", "add_roundings", "take_matrix", "take_rows"]
@@ -75,6 +76,8 @@ class Problem:
         Position in the design of each row here.
     penalty : LogPrior or None
         Priors of the parameters.
+    remainder : Remainder or None
+        What a deviance whose determinant is cut leaves of the deviance; see `Latent.iterative`.
     """
 
     family: Family
@@ -86,6 +89,7 @@ class Problem:
     terms: tuple[Term, ...]
     order: IntArray
     penalty: LogPrior | None = None
+    remainder: Remainder | None = None
 
     @property
     def n(self) -> int:
@@ -198,9 +202,10 @@ class Problem:
     def products(self) -> Products | None:
         """Cross products of a linear mixed model; None if it is none, or not identified.
 
-        With priors the likelihood is not profiled over the fixed effects.
+        With priors the likelihood is not profiled over the fixed effects, nor where its
+        determinant is found by iterations.
         """
-        if self.penalty is not None or not _is_linear(self):
+        if self.penalty is not None or self.latent.iterative or not _is_linear(self):
             return None
         places = [(t.factor, t.columns, t.covariance.unrestricted) for t in self.terms]
         weights = _residual_weights(self.weights, self.offsets[1])
@@ -314,6 +319,7 @@ class Problem:
             offsets=tuple(offset[some] for offset in self.offsets),
             latent=latent,
             order=np.arange(some.size),
+            remainder=None,
         )
 
     def without(self, rows: BoolArray) -> Problem:

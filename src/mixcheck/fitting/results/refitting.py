@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Self, TypeVar
 
@@ -18,8 +18,9 @@ from mixcheck.design.frames import row_label
 from mixcheck.errors import DataError, MixcheckError, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.families.responses import SupportError
+from mixcheck.fitting.estimation.by_iterations import estimate_by_iterations
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
-from mixcheck.fitting.estimation.cut_deviance import Remainder
+from mixcheck.fitting.estimation.cut_deviance import find_remainder
 from mixcheck.fitting.estimation.estimate import estimate, joint_around, re_estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_variation
@@ -35,6 +36,7 @@ from mixcheck.fitting.estimation.wide_groups import integrate_alike, integrate_w
 from mixcheck.fitting.likelihood.copies import join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
 from mixcheck.fitting.results.facts import Facts
 from mixcheck.port import CONDITIONINGS, Conditioning
@@ -89,8 +91,8 @@ class Refitting(Facts):
         """See `GLMM.refit`."""
         aligned = align_rows(response, self.frame.index, "response", "the rows used (fit.frame)")
         problem = self._with_estimable(aligned)
-        if self._at_limits:
-            # Another response may have its limits elsewhere.
+        if self._at_limits or problem.latent.iterative:
+            # Another response may have its limits, or its remainder, elsewhere.
             return self._estimate_anew(problem)
         optimum = re_estimate(problem, self.optimum.psi, self._root, self.method)
         return self._settled(problem, optimum)
@@ -206,7 +208,7 @@ class Refitting(Facts):
 
     @cached_property
     def _remainder(self) -> Remainder | None:
-        return Remainder.of(self.problem, self.optimum.evaluation, self.method.approximation)
+        return find_remainder(self.problem, self.optimum.evaluation, self.method.approximation)
 
     def _with_estimable(self, response: ArrayLike) -> Problem:
         """The problem of another response, from which the model can be estimated."""
@@ -274,6 +276,12 @@ class Refitting(Facts):
         return self._estimate_anew(problem).optimum
 
     def _estimate_anew(self, problem: Problem) -> Self:
+        if problem.latent.iterative:
+            optimum, remainder = estimate_by_iterations(
+                replace(problem, remainder=None), self.method
+            )
+            known = replace(problem, remainder=remainder)
+            return type(self)(self.design, known, optimum, self.method)
         fixed = fit_without_random_effects(problem)
         limits = find_limits(problem, fixed)
 

@@ -30,7 +30,8 @@ def restricted_of(fit: Fit) -> Fit | None:
     """The fit by restricted likelihood, made once; the fit itself where that is what it is.
 
     None where there is none: by another approximation than Laplace's, with priors, where an
-    estimate is infinite, and where the search finds no maximum.
+    estimate is infinite, where the crossed effects are too many for a matrix of their pairs, and
+    where the search finds no maximum.
     """
     if _KNOWN not in fit.__dict__:
         fit.__dict__[_KNOWN] = _find(fit)
@@ -43,6 +44,8 @@ def _find(fit: Fit) -> Fit | None:
         return fit
     known = is_profiled(problem) or isinstance(method, Laplace)
     if not known or problem.penalty is not None or fit.limits is not None or fit.infinite_names:
+        return None
+    if problem.latent.iterative:
         return None
     if fit.optimum.integrated or not problem.X[0].shape[1]:
         return None if fit.optimum.integrated else fit

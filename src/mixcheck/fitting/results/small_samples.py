@@ -159,6 +159,8 @@ class SmallSamples:
             )
         if problem.penalty is not None:
             return "is not defined with priors"
+        if problem.latent.iterative:
+            return "needs a matrix of all pairs of the crossed random effects, which are too many"
         if problem.latent.random_predictors not in ((), (0,)):
             return "is not defined with random effects in the dispersion"
         if fit.infinite_names:
@@ -239,8 +241,8 @@ class SmallSamples:
             return "is about coefficients of the mean beside random effects"
         if restricted_of(self.fit) is None:
             return (
-                "needs a restricted likelihood: Laplace's approximation, no priors, and finite "
-                "estimates"
+                "needs a restricted likelihood: Laplace's approximation, no priors, finite "
+                "estimates, and crossed effects that are not too many"
             )
         return ""
 

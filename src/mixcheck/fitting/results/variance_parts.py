@@ -123,7 +123,7 @@ def _mean(fit: Estimates, mean: MeanOf, weights: FloatArray) -> float:
 def _with_columns(problem: Problem, X: FloatArray) -> Problem:
     """The same problem with other columns of the mean."""
     changed = np.asfortranarray(X)
-    return replace(problem, X=(changed, *problem.X[1:]), penalty=None)
+    return replace(problem, X=(changed, *problem.X[1:]), penalty=None, remainder=None)
 
 
 def mean_terms(fit: Estimates) -> tuple[tuple[str, ...], ...]:
