@@ -307,8 +307,6 @@ def test_a_part_is_a_fit_at_the_estimates_of_all(table):
     assert report.findings[0].n == rows.size
     with pytest.raises(mc.OptionError, match='calibration="plug-in"'):
         part.refit(part.frame["count"])
-    with pytest.raises(mc.OptionError, match=r"fit.part\(k\)"):
-        mc.check(fit)
     with pytest.raises(AttributeError, match=r"no fittedvalues; fit.part\(k\)"):
         _ = fit.fittedvalues
     for wrong in (-1, 4, "1", True, 1.0):
