@@ -65,3 +65,26 @@ def test_bases_of_many_are_those_of_each():
         np.testing.assert_array_equal(every.curve[k, 0, :, :d], alone.curve)
         values = rng.normal(size=60)
         np.testing.assert_allclose(alone.regress(values), values @ alone.rows, rtol=1e-12)
+
+
+def test_fitted_values_of_the_same_ranks_have_the_same_basis():
+    """It is made again only where ranks, or ties, are others."""
+    rng = np.random.default_rng(4)
+    x = np.repeat(rng.normal(size=20), 3)
+    basis = RankBasis.of(x)
+    same = np.stack([[2.0 * x - 1.0], [np.exp(x)]])
+    assert basis.following(x, same) is basis
+    np.testing.assert_allclose(
+        RankBasis.of_each(same).rows[0, 0, :, : basis.rows.shape[1]], basis.rows, atol=1e-12
+    )
+    others = {
+        "another order": -x,
+        "ties broken": x + 1e-6 * np.arange(60),
+        "more ties": np.where(x < np.median(x), x.min(), x),
+        "constant": np.ones(60),
+    }
+    for fitted in others.values():
+        stack = np.stack([[2.0 * x], [fitted]])
+        found = basis.following(x, stack)
+        assert found is not basis
+        np.testing.assert_array_equal(found.rows, RankBasis.of_each(stack).rows)

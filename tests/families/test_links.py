@@ -138,6 +138,17 @@ def test_log_tails_match_arbitrary_precision(name):
 
 
 @pytest.mark.parametrize("name", PROBABILITY_LINKS)
+def test_tails_match_their_logarithms(name):
+    """F and 1 - F, each to its own digits wherever it is a number of full precision."""
+    eta = np.array(TAIL_POINTS[name])
+    link = probability_link(name)
+    for tail, logs in zip(link.tails(eta), link.log_tails(eta, 0), strict=True):
+        whole = logs[0] > np.log(np.finfo(np.float64).tiny)
+        np.testing.assert_allclose(tail[whole], np.exp(logs[0][whole]), rtol=1e-13)
+        assert (tail[~whole] <= np.finfo(np.float64).tiny).all()
+
+
+@pytest.mark.parametrize("name", PROBABILITY_LINKS)
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_a_lower_order_is_the_beginning_of_a_higher_one(name, order):
     """log_tails of order k returns k + 1 arrays, those of order 3."""

@@ -114,3 +114,18 @@ def test_distribution_function_of_single_trials():
         below, upto = Binomial().cdf(y, (eta,), size)
         np.testing.assert_allclose(below, [0.0, 0.0, failure, failure, 1.0], rtol=1e-15)
         np.testing.assert_allclose(upto, [0.0, failure, failure, 1.0, 1.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_distribution_of_single_trials_is_that_of_any(link):
+    """F(y-) and F(y) of 0 and 1, from the tails, beside those of rows with more trials."""
+    family = Binomial(link)
+    eta = (family.link.link(np.linspace(0.02, 0.98, 50)),)
+    y = np.arange(50) % 2.0
+    size = np.append(np.ones(50), 2.0)
+    longer = (np.append(eta[0], eta[0][0]),)
+    alone = family.cdf(y, eta, np.ones(50))
+    among = family.cdf(np.append(y, 1.0), longer, size)
+    for one, many, without in zip(alone, among, family.cdf(y, eta), strict=True):
+        np.testing.assert_array_equal(one, many[:50])
+        np.testing.assert_array_equal(one, without)

@@ -8,7 +8,7 @@ from weakref import ref
 import numpy as np
 from numpy.polynomial import legendre
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.trial_values import binary_exponents
 
 __all__ = ["CURVE_RANKS", "RankBasis", "scaled_ranks"]
@@ -18,6 +18,8 @@ DEGREES = 4
 ROUNDING = 1e-12
 # The fitted values that were followed last, and their basis.
 _LATEST: dict[str, tuple[ref[FloatArray], RankBasis]] = {}
+# The predictor whose ranks were followed last, and its ranking.
+_LATEST_RANKING: dict[str, tuple[ref[FloatArray], _Ranking]] = {}
 # Columns that add less than this, per row, to those before them are dropped.
 RANK_TOLERANCE = 1e-5
 # Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
@@ -70,13 +72,21 @@ class RankBasis:
         Only refits move the fitted values, and only then is a basis made again: once for all
         that ask with the same array.
         """
-        if fitted is None or bool((fitted == x).all()):
+        if fitted is None or bool((fitted == x).all()) or self._rank_of(x).is_of(fitted):
             return self
         latest = _LATEST.get("followed")
         if latest is None or latest[0]() is not fitted:
             latest = ref(fitted), self.of_each(fitted)
             _LATEST["followed"] = latest
         return latest[1]
+
+    def _rank_of(self, x: FloatArray) -> _Ranking:
+        """The ranking of a predictor, kept for the one that was asked for last."""
+        known = _LATEST_RANKING.get("followed")
+        if known is None or known[0]() is not x:
+            known = ref(x), _Ranking.of(x)
+            _LATEST_RANKING["followed"] = known
+        return known[1]
 
     def regress(self, values: FloatArray) -> FloatArray:
         """Coefficients (.., d) of values (.., n)."""
@@ -88,6 +98,43 @@ class RankBasis:
         """The curves (.., g) of coefficients (.., d)."""
         curves: FloatArray = (self.curve * coefficients[..., None, :]).sum(axis=-1)
         return curves
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """Which of a predictor's values are larger than others, and which are the same.
+
+    Attributes
+    ----------
+    order : (n,)
+        Positions in ascending order.
+    rises : (n - 1,)
+        Where the next value is larger.
+    """
+
+    order: IntArray
+    rises: BoolArray
+
+    @classmethod
+    def of(cls, x: FloatArray) -> _Ranking:
+        """That of a predictor (n,)."""
+        digits = _digits(x[None])[0][0]
+        order = np.argsort(digits)
+        ordered = digits[order]
+        return cls(order, ordered[1:] > ordered[:-1])
+
+    def is_of(self, x: FloatArray) -> bool:
+        """Whether all of the predictors (.., n) have this ranking: no sorting tells."""
+        flat = x.reshape(-1, x.shape[-1])
+        for one in flat:
+            digits, constant = _digits(one[None])
+            ordered = digits[0][self.order]
+            after, before = ordered[1:], ordered[:-1]
+            if constant[0] or not np.array_equal(after > before, self.rises):
+                return False
+            if (after < before).any():
+                return False
+        return True
 
 
 def _orthonormalise(ranks: FloatArray, degree: int) -> tuple[FloatArray, FloatArray]:
@@ -130,12 +177,7 @@ def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
 
 def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """The same of each of many vectors (N, n): (N, n) and (N,)."""
-    # In units of a power of two, so that a rounding of numbers near zero does not underflow.
-    x = np.ldexp(x, -binary_exponents(x, axis=1)[:, None])
-    sizes = np.abs(x).max(axis=1)
-    constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
-    units = np.where(constant, 1.0, ROUNDING * sizes)
-    digits = np.rint(x / units[:, None])
+    digits, constant = _digits(x)
     order = np.argsort(digits, axis=1)
     ordered = np.take_along_axis(digits, order, axis=1)
     rises = ordered[:, 1:] != ordered[:, :-1]
@@ -148,3 +190,13 @@ def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     np.put_along_axis(ranks, order, 2.0 * (0.5 * (first + last + 1)) / n - 1.0, axis=1)
     ranks[constant] = 0.0
     return ranks, np.where(constant, 1, rises.sum(axis=1) + 1)
+
+
+def _digits(x: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Vectors (N, n) in units of their rounding, and which of them are constant (N,)."""
+    # In units of a power of two, so that a rounding of numbers near zero does not underflow.
+    x = np.ldexp(x, -binary_exponents(x, axis=1)[:, None])
+    sizes = np.abs(x).max(axis=1)
+    constant = (sizes == 0.0) | (np.ptp(x, axis=1) <= ROUNDING * sizes)
+    units = np.where(constant, 1.0, ROUNDING * sizes)
+    return np.rint(x / units[:, None]), constant

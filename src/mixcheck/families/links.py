@@ -130,6 +130,11 @@ class ProbabilityLink(Link):
             is ``-inf`` and its derivatives are zero.
         """
 
+    def tails(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``F`` and ``1 - F``, each to its own digits, (n,) each."""
+        p, q = self.log_tails(eta, 0)
+        return np.exp(p[0]), np.exp(q[0])
+
 
 @final
 @dataclass(frozen=True)
@@ -147,6 +152,10 @@ class Logit(ProbabilityLink):
     def inverse(self, eta: FloatArray) -> FloatArray:
         """Logistic function, ``(n,)`` to ``(n,)``."""
         return special.expit(eta)
+
+    def tails(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both sides of the logistic function."""
+        return special.expit(eta), special.expit(-eta)
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Logistic function and its first three derivatives, each ``(n,)``."""

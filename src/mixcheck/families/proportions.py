@@ -96,8 +96,8 @@ class Binomial(Template):
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the number of successes, ``(n,)``."""
-        p, q = self.link.log_tails(eta[0], 0)
-        one = np.exp(p[0] + q[0])
+        p, q = self.link.tails(eta[0])
+        one = p * q
         return one if size is None else size * one
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
@@ -110,7 +110,11 @@ class Binomial(Template):
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """F(y-) and F(y), each ``(n,)``."""
-        failure = np.exp(self.link.log_tails(eta[0], 0)[1][0])
+        failure = self.link.tails(eta[0])[1]
+        hit = y == 1.0
+        if (size is None or bool((size == 1.0).all())) and bool((hit | (y == 0.0)).all()):
+            # Of one trial, without a branch for each row.
+            return hit * failure, np.maximum(hit, failure)
         trials = np.ones_like(failure) if size is None else size
         below = _binomial_cdf(np.ceil(y) - 1.0, trials, failure)
         return below, _binomial_cdf(np.floor(y), trials, failure)

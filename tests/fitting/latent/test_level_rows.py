@@ -42,6 +42,11 @@ def test_products_are_those_of_dense_matrices():
     squares = np.einsum("ia,abi,ib->i", Z, V[..., index], Z)
     np.testing.assert_allclose(levels.leverages(V), squares, atol=1e-12)
     np.testing.assert_allclose(levels.gather(b), (Z * b.T[index]).sum(axis=1), atol=1e-12)
+    many, rows = rng.normal(size=(7, 3, 5)), rng.normal(size=(3, index.size))
+    each, sums = levels.gather_each(many), levels.scatter_each(rows)
+    for k in range(3):
+        np.testing.assert_allclose(each[k], levels.gather(many[:, k]), atol=1e-12)
+        np.testing.assert_allclose(sums[:, k], levels.scatter(rows[k]), atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,30 @@ def test_estimates_are_all_but_those_of_the_mean() -> None:
     assert port.replicate("posterior", rng).estimates == pytest.approx(expected, rel=1e-12)
     for refit in refit_some(port, 3):
         assert refit.observe("mode", rng).estimates != pytest.approx(expected, rel=1e-3)
+
+
+def test_without_draws_all_but_residuals_is_seen(fitted):
+    """The view at the modes, of one fit alone and of several together."""
+    port, fits = fitted
+    rngs = [np.random.default_rng(k) for k in range(len(fits))]
+    together = port.observe_many(fits, "posterior", rngs, 0)
+    wanted = port.observe_many(fits, "mode", rngs, 1)
+    for seen, at_modes, fit in zip(together, wanted, fits, strict=True):
+        (view,), (other,) = seen, at_modes
+        (alone,) = port.observe_many([fit], "posterior", rngs[:1], 0)[0]
+        assert np.isnan(view.residuals).all()
+        for name in ROWS:
+            if name != "residuals":
+                expected = getattr(other, name)
+                np.testing.assert_allclose(getattr(view, name), expected, rtol=ROUNDING)
+                np.testing.assert_allclose(getattr(alone, name), expected, rtol=ROUNDING)
+        for name, effects in other.effects.items():
+            np.testing.assert_allclose(view.effects[name], effects, rtol=ROUNDING, atol=ROUNDING)
+        for part, scores in other.scores.items():
+            np.testing.assert_allclose(view.scores[part], scores, atol=1e-7)
+            np.testing.assert_allclose(alone.scores[part], scores, atol=1e-7)
+        (drawn,) = port.observe_many([fit], "posterior", [np.random.default_rng(1)], 1)[0]
+        for name in ("below", "mass", "scores"):
+            expected = getattr(drawn.transform(), name)
+            np.testing.assert_allclose(getattr(view.transform(), name), expected, atol=1e-7)
+            np.testing.assert_allclose(getattr(alone.transform(), name), expected, atol=1e-7)

@@ -38,7 +38,12 @@ _IN_CACHE = 200_000
 
 def add_effects(latent: Latent, effects: Sequence[FloatArray], rows: Sequence[FloatArray]) -> None:
     """Add the contribution of effects, (q, P, m) a factor, to each predictor, (P, n)."""
-    for factor, effect in zip(latent.factors, effects, strict=True):
+    known = zip(latent.factors, latent.level_rows, effects, strict=True)
+    for factor, levels, effect in known:
+        if levels is not None:
+            target = rows[levels.predictor]
+            target += levels.gather_each(effect)
+            continue
         for column, values in zip(factor.columns, effect, strict=True):
             part = values[:, factor.sums.index]
             if column.covariate is not None:
@@ -59,7 +64,10 @@ def scale_each(root: Root, effects: FloatArray) -> FloatArray:
 def scatter_each(latent: Latent, rows: Mapping[int, FloatArray]) -> list[FloatArray]:
     """``Z' r`` for rows (P, n) per predictor: an array (q, P, m) per factor."""
     out = []
-    for factor in latent.factors:
+    for factor, levels in zip(latent.factors, latent.level_rows, strict=True):
+        if levels is not None:
+            out.append(levels.scatter_each(rows[levels.predictor]))
+            continue
         parts = []
         for column in factor.columns:
             row = rows[column.predictor]

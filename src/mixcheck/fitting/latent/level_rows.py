@@ -69,6 +69,19 @@ class LevelRows:
         each = np.matmul(self._place(rows)[:, None, :], self.Z)
         return np.ascontiguousarray(each[:, 0].T)
 
+    def gather_each(self, effects: FloatArray) -> FloatArray:
+        """``Z_i b_i`` of each row along each direction, (P, n), of b (q, P, m)."""
+        each = np.matmul(self.Z, np.ascontiguousarray(effects.transpose(2, 0, 1)))
+        return np.ascontiguousarray(each.reshape(-1, effects.shape[1])[self.places].T)
+
+    def scatter_each(self, rows: FloatArray) -> FloatArray:
+        """``Z_i' r_i`` of each level along each direction, (q, P, m), of r (P, n)."""
+        m, k, _ = self.Z.shape
+        placed = np.zeros((m * k, len(rows)))
+        placed[self.places] = rows.T
+        each = np.matmul(self.Z.transpose(0, 2, 1), placed.reshape(m, k, -1))
+        return np.ascontiguousarray(each.transpose(1, 2, 0))
+
 
 def rows_of_levels(factor: Factor) -> LevelRows | None:
     """The rows of a factor level by level; None where it would not save time.

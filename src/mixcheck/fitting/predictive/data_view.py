@@ -13,6 +13,7 @@ import pandas as pd
 from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.families import Family
 from mixcheck.fitting.latent.roots import (
     Root,
     scale,
@@ -53,6 +54,7 @@ __all__ = [
     "require_conditioning",
     "respond",
     "see_modes",
+    "see_undrawn",
     "see_with",
 ]
 
@@ -285,6 +287,8 @@ class AtModes:
         Where the responses stand given the data.
     levels : mapping of str to list of (m, q)
         The modes of each copy by term.
+    estimates : (copies, P)
+        See `Viewpoint.variances`.
     """
 
     copies: int
@@ -294,6 +298,7 @@ class AtModes:
     masses: _Masses | None
     transform: Transforms
     levels: Mapping[str, list[FloatArray]]
+    estimates: FloatArray
 
 
 def see_modes(
@@ -301,8 +306,13 @@ def see_modes(
     modes: Sequence[FloatArray],
     spread: Callable[[], FloatArray],
     copies: int = 1,
+    scores: Sequence[FloatArray] | None = None,
 ) -> AtModes:
-    """The part of what `make_views` sees that needs the modes alone."""
+    """The part of what `make_views` sees that needs the modes alone.
+
+    `scores`, derivatives of the log density in each predictor there, (copies n,), are computed
+    where they are not known.
+    """
     problem, family, size = view.problem, view.problem.family, view.problem.data.size
     at_mode = view.eta(modes)
     rows = {
@@ -319,8 +329,9 @@ def see_modes(
     named = name_effects(problem, effects)
     levels = {name: np.split(values, copies) for name, values in named.items()}
     transform = Transforms(problem, copies, KnownNormal(problem, at_mode, spread))
-    rates = _Rates(at_mode, problem, copies)
-    return AtModes(copies, ordered, rates, at_mode, masses, transform, levels)
+    rates = _Rates(at_mode, problem, copies, scores)
+    estimates = np.broadcast_to(view.variances, (copies, view.variances.shape[-1]))
+    return AtModes(copies, ordered, rates, at_mode, masses, transform, levels, estimates)
 
 
 def see_with(
@@ -355,11 +366,41 @@ def see_with(
     transform = at_modes.transform
     if conditioning != "posterior":
         transform = Transforms(problem, copies, Known(distribution))
-    masses, mode_masses = None, at_modes.masses
-    if family.has_atoms:
-        masses = _Masses(distribution, problem, copies)
-    estimates = np.broadcast_to(view.variances, (copies, view.variances.shape[-1]))
-    for k in range(copies):
+    masses = _Masses(distribution, problem, copies) if family.has_atoms else None
+    return _divide_copies(at_modes, family, rows, levels, transform, masses)
+
+
+def see_undrawn(view: Viewpoint, at_modes: AtModes, u: Sequence[FloatArray]) -> Iterator[DataView]:
+    """See data sets with the effects at their modes u, for what depends on no draw of them.
+
+    Residuals, which would, are nan.
+    """
+    problem, seen = view.problem, at_modes.rows
+    rows = {
+        "residuals": np.broadcast_to(np.nan, seen["response"].shape),
+        "mean": seen["mode_mean"],
+        "variance": seen["mode_variance"],
+    }
+    white = [whiten_effects(root, part) for root, part in zip(view.roots, u, strict=True)]
+    levels = {
+        name: np.split(values, at_modes.copies)
+        for name, values in name_effects(problem, white).items()
+    }
+    transform, masses = at_modes.transform, at_modes.masses
+    return _divide_copies(at_modes, problem.family, rows, levels, transform, masses)
+
+
+def _divide_copies(
+    at_modes: AtModes,
+    family: Family,
+    rows: Mapping[str, FloatArray],
+    levels: Mapping[str, list[FloatArray]],
+    transform: Transforms,
+    masses: _Masses | None,
+) -> Iterator[DataView]:
+    """The view of each copy, of what is given the effects and what is given the modes."""
+    mode_masses = at_modes.masses
+    for k in range(at_modes.copies):
         yield DataView(
             **{name: values[k] for name, values in (*at_modes.rows.items(), *rows.items())},
             effects={name: values[k] for name, values in levels.items()},
@@ -369,7 +410,7 @@ def see_with(
             predictors=_CopyRows(at_modes.rates.predictors, k, family.predictors),
             scores=_CopyRows(at_modes.rates.scores, k, family.predictors),
             modes={name: values[k] for name, values in at_modes.levels.items()},
-            estimates=estimates[k],
+            estimates=at_modes.estimates[k],
         )
 
 
@@ -408,6 +449,7 @@ class _Rates:
     eta: tuple[FloatArray, ...]
     problem: Problem
     copies: int
+    known: Sequence[FloatArray] | None = None
 
     def predictors(self, part: int) -> FloatArray:
         """One linear predictor, (copies, n)."""
@@ -423,7 +465,8 @@ class _Rates:
 
     @cached_property
     def _scores_of_copies(self) -> list[FloatArray]:
-        return [self._of_copies(rows) for rows in self.problem.derivatives(self.eta, 1).first]
+        first = self.problem.derivatives(self.eta, 1).first if self.known is None else self.known
+        return [self._of_copies(rows) for rows in first]
 
     def _of_copies(self, rows: FloatArray) -> FloatArray:
         return self.problem.to_design(rows).reshape(self.copies, -1)

@@ -18,12 +18,14 @@ from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.mode import Mode, is_normal
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
+    AtModes,
     Viewpoint,
     beside_mean,
     make_views,
     observe,
     require_conditioning,
     see_modes,
+    see_undrawn,
     see_with,
 )
 from mixcheck.fitting.predictive.posterior import (
@@ -77,7 +79,8 @@ def observe_many(
         One for each fit.
     times : int
         How often, each time with the next random numbers; 0 for once with the random effects at
-        their modes, where nothing is asked that depends on a draw of them.
+        their modes, where nothing is asked that depends on a draw of them. There are no residuals
+        then: they are nan.
 
     Returns
     -------
@@ -87,7 +90,9 @@ def observe_many(
     require_conditioning(conditioning)
     if not fits:
         return []
-    joined, posterior = _stacked_view(copies, fits), conditioning == "posterior" and times > 0
+    if times == 0 and conditioning == "posterior":
+        return _see_undrawn(copies, fits)
+    joined, posterior = _stacked_view(copies, fits), conditioning == "posterior"
     times = max(times, 1)
     invert = posterior and has_scalar_levels(joined.problem) and not is_normal(joined.problem)
     before = [rng.bit_generator.state for rng in rngs]
@@ -137,8 +142,7 @@ def _see_all(
 ) -> list[Views | Exception]:
     """What is seen by these chances; one by one where something is wrong with some."""
     try:
-        u = join_levels([fit.mode.point.u for fit in fits])
-        at_modes = see_modes(joined, u, _spread_of(joined, u, fits), len(fits))
+        u, at_modes = _at_modes(joined, fits)
         passes = []
         for chance in zip(*chances, strict=True):
             uniform = np.concatenate([one.rows for one in chance])
@@ -150,6 +154,29 @@ def _see_all(
         return [_see_alone(fit, chance, conditioning) for fit, chance in pairs]
 
 
+def _at_modes(joined: Viewpoint, fits: Sequence[Seen]) -> tuple[list[FloatArray], AtModes]:
+    """Modes of all fits, and what is seen with these."""
+    u = join_levels([fit.mode.point.u for fit in fits])
+    # What the search for the modes knows there is not computed again.
+    scores = [
+        np.concatenate(parts)
+        for parts in zip(*(fit.mode.point.derivatives.first for fit in fits), strict=True)
+    ]
+    return u, see_modes(joined, u, _spread_of(joined, u, fits), len(fits), scores)
+
+
+def _see_undrawn(copies: Copies, fits: Sequence[Seen]) -> list[Views | Exception]:
+    """One look at each data set with the effects at their modes, and without residuals."""
+    try:
+        joined = _stacked_view(copies, fits)
+        u, at_modes = _at_modes(joined, fits)
+        return [(view,) for view in see_undrawn(joined, at_modes, u)]
+    except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
+        if len(fits) == 1:
+            return [error]
+    return [_see_undrawn(copies, [fit])[0] for fit in fits]
+
+
 def _spread_of(
     joined: Viewpoint, u: Sequence[FloatArray], fits: Sequence[Seen]
 ) -> Callable[[], FloatArray]:
@@ -157,7 +184,7 @@ def _spread_of(
 
     def find() -> FloatArray:
         whole = None
-        if not joined.problem.latent.schur_factors:
+        if len(fits) > 1 and not joined.problem.latent.schur_factors:
             whole = system_at(joined.problem, joined.roots, joined.eta(u))
         if whole is not None:
             return known_spread(joined.problem, joined.roots, [whole])()
