@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from mixcheck.fitting.latent.row_variances import variances_of_rows
 from mixcheck.fitting.likelihood.copies import Copies
 from mixcheck.fitting.likelihood.mode import Mode, predictors
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.predictive.copy_rows import CopyMasses, CopyRows, Masses, Rates
 from mixcheck.fitting.predictive.posterior import draw_posterior
 from mixcheck.fitting.predictive.transforms import (
     CopyTransform,
@@ -277,11 +278,11 @@ class AtModes:
     copies : int
     rows : mapping of str to (copies, n)
         The response, and moments at zero and at the modes, by their names in a data view.
-    rates : _Rates
+    rates : Rates
         Predictors at the modes and derivatives in them.
     eta : tuple of (copies n,)
         The same predictors.
-    masses : _Masses or None
+    masses : Masses or None
         Probabilities of values at the modes; None without any.
     transform : Transforms
         Where the responses stand given the data.
@@ -293,9 +294,9 @@ class AtModes:
 
     copies: int
     rows: Mapping[str, FloatArray]
-    rates: _Rates
+    rates: Rates
     eta: tuple[FloatArray, ...]
-    masses: _Masses | None
+    masses: Masses | None
     transform: Transforms
     levels: Mapping[str, list[FloatArray]]
     estimates: FloatArray
@@ -324,12 +325,12 @@ def see_modes(
     ordered = {name: problem.to_design(values).reshape(copies, -1) for name, values in rows.items()}
     masses = None
     if family.has_atoms:
-        masses = _Masses(ConditionalDistribution(family, at_mode, size), problem, copies)
+        masses = Masses(ConditionalDistribution(family, at_mode, size), problem, copies)
     effects = [scale(root, part) for root, part in zip(view.roots, modes, strict=True)]
     named = name_effects(problem, effects)
     levels = {name: np.split(values, copies) for name, values in named.items()}
     transform = Transforms(problem, copies, KnownNormal(problem, at_mode, spread))
-    rates = _Rates(at_mode, problem, copies, scores)
+    rates = Rates(at_mode, problem, copies, scores)
     estimates = np.broadcast_to(view.variances, (copies, view.variances.shape[-1]))
     return AtModes(copies, ordered, rates, at_mode, masses, transform, levels, estimates)
 
@@ -366,7 +367,7 @@ def see_with(
     transform = at_modes.transform
     if conditioning != "posterior":
         transform = Transforms(problem, copies, Known(distribution))
-    masses = _Masses(distribution, problem, copies) if family.has_atoms else None
+    masses = Masses(distribution, problem, copies) if family.has_atoms else None
     return _divide_copies(at_modes, family, rows, levels, transform, masses)
 
 
@@ -396,7 +397,7 @@ def _divide_copies(
     rows: Mapping[str, FloatArray],
     levels: Mapping[str, list[FloatArray]],
     transform: Transforms,
-    masses: _Masses | None,
+    masses: Masses | None,
 ) -> Iterator[DataView]:
     """The view of each copy, of what is given the effects and what is given the modes."""
     mode_masses = at_modes.masses
@@ -405,92 +406,13 @@ def _divide_copies(
             **{name: values[k] for name, values in (*at_modes.rows.items(), *rows.items())},
             effects={name: values[k] for name, values in levels.items()},
             transform=CopyTransform(transform, k),
-            probability=None if masses is None else _CopyMasses(masses, k),
-            mode_probability=None if mode_masses is None else _CopyMasses(mode_masses, k),
-            predictors=_CopyRows(at_modes.rates.predictors, k, family.predictors),
-            scores=_CopyRows(at_modes.rates.scores, k, family.predictors),
+            probability=None if masses is None else CopyMasses(masses, k),
+            mode_probability=None if mode_masses is None else CopyMasses(mode_masses, k),
+            predictors=CopyRows(at_modes.rates.predictors, k, family.predictors),
+            scores=CopyRows(at_modes.rates.scores, k, family.predictors),
             modes={name: values[k] for name, values in at_modes.levels.items()},
             estimates=at_modes.estimates[k],
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Masses:
-    """Probability of a value in each row of each copy, in the order of the design, once each."""
-
-    distribution: Distribution
-    problem: Problem
-    copies: int
-    known: dict[float, FloatArray] = field(default_factory=dict)
-
-    def __call__(self, k: float) -> FloatArray:
-        if k not in self.known:
-            rows = self.problem.to_design(self.distribution.probability(float(k)))
-            self.known[k] = rows.reshape(self.copies, -1)
-        return self.known[k]
-
-
-@dataclass(frozen=True, eq=False)
-class _CopyMasses:
-    """Probability of a value in each row of one copy; it pickles."""
-
-    masses: _Masses
-    copy: int
-
-    def __call__(self, k: float) -> FloatArray:
-        masses: FloatArray = self.masses(k)[self.copy]
-        return masses
-
-
-@dataclass(frozen=True, eq=False)
-class _Rates:
-    """Predictors at the modes and derivatives in them, of each copy, in the order of the design."""
-
-    eta: tuple[FloatArray, ...]
-    problem: Problem
-    copies: int
-    known: Sequence[FloatArray] | None = None
-
-    def predictors(self, part: int) -> FloatArray:
-        """One linear predictor, (copies, n)."""
-        return self._eta_of_copies[part]
-
-    def scores(self, part: int) -> FloatArray:
-        """The derivative of the log density in it, (copies, n)."""
-        return self._scores_of_copies[part]
-
-    @cached_property
-    def _eta_of_copies(self) -> list[FloatArray]:
-        return [self._of_copies(rows) for rows in self.eta]
-
-    @cached_property
-    def _scores_of_copies(self) -> list[FloatArray]:
-        first = self.problem.derivatives(self.eta, 1).first if self.known is None else self.known
-        return [self._of_copies(rows) for rows in first]
-
-    def _of_copies(self, rows: FloatArray) -> FloatArray:
-        return self.problem.to_design(rows).reshape(self.copies, -1)
-
-
-@dataclass(frozen=True, eq=False)
-class _CopyRows(Mapping[str, FloatArray]):
-    """Vectors of one copy by part of the model, made when one is asked for; it pickles."""
-
-    of_part: Callable[[int], FloatArray]
-    copy: int
-    parts: tuple[str, ...]
-
-    def __getitem__(self, part: str) -> FloatArray:
-        if part not in self.parts:
-            raise KeyError(part)
-        rows: FloatArray = self.of_part(self.parts.index(part))[self.copy]
-        return rows
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.parts)
-
-    def __len__(self) -> int:
-        return len(self.parts)
 
 
 def name_effects(problem: Problem, u: Sequence[FloatArray]) -> dict[str, FloatArray]:
