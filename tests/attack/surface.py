@@ -2068,6 +2068,7 @@ AFTER_FIT = (
         "_.t_test('Intercept = 0')",
         "_.f_test('Intercept')",
         "_.glance()",
+        "_.to_inference_data(chains=1, draws=2, seed=1)",
         "_.augment()",
         "_.plot_data(seed=1, draws=19)",
         "_.save('a.fit') or mc.load('a.fit')",

@@ -439,7 +439,7 @@ class Estimates:
             self.problem, self._theta, self.covariance[start:, start:], level
         )
 
-    def _by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
+    def by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
         """Arrays (q, m) per factor as frames of levels x effects."""
         out: dict[str, pd.DataFrame] = {}
         for term in self.problem.terms:
@@ -456,14 +456,14 @@ class Estimates:
         """Conditional modes, a frame of levels x effects per grouping factor."""
         mode = self.mode
         effects = [scale(root, u) for root, u in zip(mode.roots, mode.point.u, strict=True)]
-        return self._by_group(dict(enumerate(effects)))
+        return self.by_group(dict(enumerate(effects)))
 
     @cached_property
     def random_effects_sd(self) -> dict[str, pd.DataFrame]:
         """Conditional standard deviations of the random effects given the estimates."""
         mode = self.mode
         variances = conditional_variances(self.problem, mode.system.factorization, mode.roots)
-        return self._by_group({f: np.sqrt(v) for f, v in enumerate(variances)})
+        return self.by_group({f: np.sqrt(v) for f, v in enumerate(variances)})
 
     # ---- convergence ---------------------------------------------------------------------
 

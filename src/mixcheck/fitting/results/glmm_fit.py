@@ -21,6 +21,7 @@ from mixcheck.execution.progress import Progress
 from mixcheck.families import Family
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.results.given_parameters import ParameterValues, predict_at
+from mixcheck.fitting.results.inference_data import to_inference_data
 from mixcheck.fitting.results.intervals import (
     BootstrapInterval,
     IntervalMethod,
@@ -944,6 +945,47 @@ class GLMM(Tested):
         shares), Pearson residual, and linear predictor with every random effect at zero.
         """
         return augment(self._port)
+
+    def to_inference_data(
+        self, *, chains: int = 4, draws: int = 250, seed: int | None = None
+    ) -> Any:
+        """Draws around the estimates as an object of ArviZ, for its tables and pictures.
+
+        Each draw takes the parameters from N(estimates, covariance) on the scale of the search
+        (the normal approximation of a posterior under flat priors, or under those of the fit), the
+        random effects from their distribution given the data and these parameters, and a response
+        given both. What has no finite variance is held at its estimate.
+
+        Parameters
+        ----------
+        chains, draws : int
+            All draws are independent; ArviZ has its diagnostics from several chains.
+        seed : int, optional
+
+        Returns
+        -------
+        InferenceData, or DataTree with ArviZ 1.0 and later
+            Groups ``posterior`` (coefficients by name, ``1|group`` and ``x|group`` along
+            ``group__factor_dim``, ``.._sigma`` and ``.._corr``, ``sigma`` or ``dispersion``),
+            ``posterior_predictive``, ``log_likelihood`` (log densities of the rows, without
+            weights) and ``observed_data`` along ``__obs__``.
+
+        Raises
+        ------
+        OptionError
+            If ArviZ is not installed.
+        ConvergenceError
+            If conditional modes are not found at a draw.
+
+        Examples
+        --------
+        >>> import mixcheck as mc
+        >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+        >>> data = fit.to_inference_data(chains=2, draws=5, seed=1)  # doctest: +SKIP
+        >>> data.posterior["1|Subject"].shape  # doctest: +SKIP
+        (2, 5, 18)
+        """
+        return to_inference_data(self._port, chains, draws, seed)
 
     def summary(self) -> Summary:
         """What was fitted, variances, coefficients with Wald tests, and remarks."""

@@ -1,0 +1,149 @@
+"""Draws around a fit as an object of ArviZ: parameters, random effects, responses, log densities.
+
+Parameters are drawn from the normal approximation N(estimates, covariance) on the scale of the
+search (the logarithm of a dispersion, entries of roots of covariances), random effects from their
+distribution given the data and the parameters of the draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+
+from mixcheck.arguments.options import require_whole
+from mixcheck.arrays import FloatArray
+from mixcheck.errors import ConvergenceError, OptionError
+from mixcheck.execution.streams import Purpose, choose_seed, stream
+from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.latent.roots import scale
+from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.predictive.data_view import Viewpoint, respond
+from mixcheck.fitting.predictive.posterior import draw_posterior
+from mixcheck.fitting.results.prediction_intervals import known_covariance
+from mixcheck.fitting.results.refitting import Refitting
+
+__all__ = ["to_inference_data"]
+
+_ROWS: Final = "__obs__"
+_LIBRARIES: Final = ("arviz", "xarray")
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """One draw: numbers by name, effects by grouping factor (m, q), and two vectors of rows."""
+
+    numbers: dict[str, float]
+    effects: dict[str, pd.DataFrame]
+    response: FloatArray
+    log_density: FloatArray
+
+
+def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None) -> Any:
+    """See `GLMM.to_inference_data`."""
+    require_whole("chains", chains, 1)
+    require_whole("draws", draws, 1)
+    xarray = _imported("xarray")
+    chosen, root = choose_seed(seed), _root(known_covariance(fit))
+    made = [_draw(fit, root, stream(chosen, Purpose.SIMULATE, k)) for k in range(chains * draws)]
+    shape = (chains, draws)
+    first = made[0]
+    posterior = {
+        name: (("chain", "draw"), np.reshape([one.numbers[name] for one in made], shape))
+        for name in first.numbers
+    }
+    coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    for group, table in first.effects.items():
+        axis = f"{group}__factor_dim"
+        coords[axis] = np.asarray(table.index)
+        for effect in table.columns:
+            values = np.stack([one.effects[group][effect].to_numpy() for one in made])
+            name = f"{'1' if effect == 'Intercept' else effect}|{group}"
+            posterior[name] = (("chain", "draw", axis), values.reshape(*shape, -1))
+    response = str(fit.formula.partition("~")[0]).strip()
+    rows = {_ROWS: np.asarray(fit.frame.index)}
+    both = {**rows, "chain": coords["chain"], "draw": coords["draw"]}
+    axes = ("chain", "draw", _ROWS)
+    responses = np.stack([one.response for one in made]).reshape(*shape, -1)
+    densities = np.stack([one.log_density for one in made]).reshape(*shape, -1)
+    observed = fit.problem.to_design(fit.problem.data.y)
+    groups = {
+        "posterior": xarray.Dataset(posterior, coords),
+        "posterior_predictive": xarray.Dataset({response: (axes, responses)}, both),
+        "log_likelihood": xarray.Dataset({response: (axes, densities)}, both),
+        "observed_data": xarray.Dataset({response: ((_ROWS,), observed)}, rows),
+    }
+    return _gathered(groups)
+
+
+@dataclass(frozen=True, eq=False)
+class _At:
+    """Parameters that are no optimum; nothing else is asked of them here."""
+
+    psi: FloatArray
+
+
+def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
+    problem, at = fit.problem, fit.optimum
+    psi = at.psi + root @ rng.standard_normal(at.psi.size)
+    roots = problem.roots(psi[problem.n_beta :])
+    base = problem.fixed(psi)
+    mode = find_mode(problem, base, roots, list(fit.mode.point.u))
+    if mode is None:
+        raise ConvergenceError(
+            "no conditional modes were found at a draw of the parameters; the normal approximation "
+            "is wide: see fit.conf_int(method='profile')"
+        )
+    view = Viewpoint(problem, psi)
+    u = draw_posterior(problem, base, mode, rng).u
+    here = replace(fit, optimum=cast(Optimum, _At(psi)))
+    effects = {f: scale(part, w) for f, (part, w) in enumerate(zip(roots, u, strict=True))}
+    density = problem.family.derivatives(problem.data, tuple(view.eta(u)), 1).value
+    return _Draw(
+        _numbers(here),
+        here.by_group(effects),
+        problem.to_design(respond(view, u, rng)),
+        problem.to_design(density),
+    )
+
+
+def _numbers(here: Refitting) -> dict[str, float]:
+    """Coefficients by their names, and deviations and correlations of the random effects."""
+    out = {str(name): float(value) for name, value in here.params.items()}
+    for row in here.variance_components.itertuples():
+        if row.group == "Residual":
+            continue
+        kind, value = ("sigma", row.sd) if np.isfinite(row.sd) else ("corr", row.corr)
+        effect = "1" if row.name == "Intercept" else row.name
+        out[f"{effect}|{row.group}_{kind}"] = float(value)
+    if here.dispersion is not None:
+        name = "sigma" if here.family.normal_error else "dispersion"
+        out[f"{name}_" if name in out else name] = float(here.dispersion)
+    return out
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """A root of the covariance, (P, P); what has no finite variance is held."""
+    known = np.where(np.isfinite(covariance), covariance, 0.0)
+    values, vectors = np.linalg.eigh(known)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _imported(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise OptionError(
+            f"to_inference_data needs {' and '.join(_LIBRARIES)}: pip install arviz"
+        ) from error
+
+
+def _gathered(groups: dict[str, Any]) -> Any:
+    """An InferenceData of ArviZ before 1.0, and a DataTree of xarray since."""
+    kind = getattr(_imported("arviz"), "InferenceData", None)
+    if isinstance(kind, type) and hasattr(kind, "groups"):
+        return kind(**groups)
+    return _imported("xarray").DataTree.from_dict(groups)

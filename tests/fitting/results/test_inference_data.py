@@ -1,0 +1,87 @@
+"""Draws around a fit as ArviZ takes them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import OptionError
+
+CHAINS, DRAWS = 2, 200
+# Standard errors of a mean of as many draws that one of some dozen may be off.
+MOST_ERRORS = 4.0
+
+
+def _sleep():
+    sleep = mc.datasets.load("sleepstudy")
+    return mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
+
+
+def _drawn(fit):
+    return fit.to_inference_data(chains=CHAINS, draws=DRAWS, seed=1)
+
+
+def test_draws_are_around_the_estimates():
+    """Means and deviations of coefficients and random effects are those of the fit."""
+    fit = _sleep()
+    posterior = _drawn(fit).posterior
+    n = CHAINS * DRAWS
+    for name, estimate in fit.params.items():
+        values = posterior[name].to_numpy().ravel()
+        error = fit.bse[name] / np.sqrt(n)
+        assert abs(values.mean() - estimate) < MOST_ERRORS * error
+        ratio = values.std(ddof=1) / fit.bse[name]
+        assert abs(ratio - 1.0) < MOST_ERRORS / np.sqrt(2 * n)
+    modes = fit.random_effects["Subject"]
+    for effect, name in (("Intercept", "1|Subject"), ("Days", "Days|Subject")):
+        drawn = posterior[name]
+        assert drawn.dims == ("chain", "draw", "Subject__factor_dim")
+        levels = drawn["Subject__factor_dim"].to_numpy()
+        np.testing.assert_array_equal(levels, modes.index)
+        values = drawn.to_numpy().reshape(n, -1)
+        off = (values.mean(axis=0) - modes[effect]) / (values.std(axis=0) / np.sqrt(n))
+        # At other variances the conditional means shrink otherwise, by a share of a deviation.
+        assert np.abs(off).max() < MOST_ERRORS + 0.1 * np.sqrt(n)
+
+
+def test_log_densities_are_those_of_the_draws():
+    """Of a Gaussian response they follow from coefficients, random effects and sigma."""
+    fit = _sleep()
+    data = _drawn(fit)
+    part = {name: data.posterior[name].to_numpy()[1, 7] for name in data.posterior}
+    days = fit.frame["Days"].to_numpy()
+    level = data.posterior["Subject__factor_dim"].to_numpy()
+    row = np.searchsorted(level, fit.frame["Subject"].to_numpy())
+    mean = part["Intercept"] + part["1|Subject"][row]
+    mean = mean + (part["Days"] + part["Days|Subject"][row]) * days
+    z = (fit.frame["Reaction"].to_numpy() - mean) / part["sigma"]
+    wanted = -0.5 * z**2 - np.log(part["sigma"]) - 0.5 * np.log(2 * np.pi)
+    found = data.log_likelihood["Reaction"].to_numpy()[1, 7]
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+
+
+def test_our_own_adapter_reads_it_back():
+    """Observed data and draws are found by their names, and a right model passes."""
+    cbpp = mc.datasets.load("cbpp")
+    fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+    model = mc.port.port_of(_drawn(fit))
+    assert model.available == CHAINS * DRAWS
+    np.testing.assert_array_equal(model.pool[0], cbpp["incidence"])
+    assert mc.check(_drawn(fit), mc.checks.Dispersion(), seed=1).ok
+
+
+def test_one_seed_gives_one_answer():
+    """Draws follow from the seed."""
+    fit = _sleep()
+    one, other = (fit.to_inference_data(chains=1, draws=3, seed=2) for _ in range(2))
+    np.testing.assert_array_equal(one.posterior["Days"], other.posterior["Days"])
+
+
+def test_without_arviz_it_says_what_to_install(monkeypatch):
+    """And not that a module is not found."""
+    monkeypatch.setitem(sys.modules, "arviz", None)
+    with pytest.raises(OptionError, match="pip install arviz"):
+        _sleep().to_inference_data(chains=1, draws=1, seed=1)
