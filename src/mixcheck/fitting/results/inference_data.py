@@ -51,7 +51,7 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
     made = [_draw(fit, root, stream(chosen, Purpose.SIMULATE, k)) for k in range(chains * draws)]
     shape = (chains, draws)
     first = made[0]
-    posterior = {
+    posterior: dict[str, tuple[tuple[str, ...], Any]] = {
         name: (("chain", "draw"), np.reshape([one.numbers[name] for one in made], shape))
         for name in first.numbers
     }
@@ -113,12 +113,14 @@ def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
 def _numbers(here: Refitting) -> dict[str, float]:
     """Coefficients by their names, and deviations and correlations of the random effects."""
     out = {str(name): float(value) for name, value in here.params.items()}
-    for row in here.variance_components.itertuples():
-        if row.group == "Residual":
+    table = here.variance_components
+    columns = (table[name].tolist() for name in ("group", "name", "sd", "corr"))
+    for group, label, sd, corr in zip(*columns, strict=True):
+        if group == "Residual":
             continue
-        kind, value = ("sigma", row.sd) if np.isfinite(row.sd) else ("corr", row.corr)
-        effect = "1" if row.name == "Intercept" else row.name
-        out[f"{effect}|{row.group}_{kind}"] = float(value)
+        kind, value = ("sigma", sd) if np.isfinite(sd) else ("corr", corr)
+        effect = "1" if label == "Intercept" else label
+        out[f"{effect}|{group}_{kind}"] = float(value)
     if here.dispersion is not None:
         name = "sigma" if here.family.normal_error else "dispersion"
         out[f"{name}_" if name in out else name] = float(here.dispersion)
