@@ -1709,9 +1709,15 @@ METHODS: tuple[Target, ...] = (
         {
             "level": CONFIDENCE,
             "parameters": Argument(
-                ("'fixed'", "'random'", "'all'"),
-                values.choice("fixed", "random", "all"),
-                ("'theta'", "None", "['x']"),
+                (
+                    "'fixed'",
+                    "'random'",
+                    "'all'",
+                    "['Intercept']",
+                    "{'f': lambda p: p['Intercept']}",
+                ),
+                UNSURE,
+                ("'theta'", "None", "['nothing']", "[]", "{}", "{'f': 3}", "{'f': lambda p: p}"),
                 0.5,
             ),
             "method": Argument(

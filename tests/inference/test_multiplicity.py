@@ -30,6 +30,17 @@ def test_multivariate_t_of_all_pairs_is_tukey(k: int, df: float) -> None:
     np.testing.assert_allclose(mvt.quantiles, tukey.quantiles, rtol=DIRECTIONS)
 
 
+def test_each_difference_has_its_own_df() -> None:
+    """Tukey's p-value and interval are those of a family in which all have these df."""
+    t, nu, R = np.array([2.4, 3.7, 1.1]), np.array([6.0, 40.66, 6.0]), _pairs(3)
+    own = adjust_family(t, nu, R, "tukey", 0.95, 3)
+    for k in range(3):
+        alike = adjust_family(t, np.full(3, nu[k]), R, "tukey", 0.95, 3)
+        assert own.pvalues[k] == alike.pvalues[k]
+        assert own.quantiles[k] == alike.quantiles[k]
+    assert own.quantiles[1] < own.quantiles[0]
+
+
 def test_multivariate_t_of_independent_ones() -> None:
     """Normal ones are Sidak's."""
     t, nu = np.array([1.0, 2.5, 3.0, 0.1]), np.full(4, np.inf)

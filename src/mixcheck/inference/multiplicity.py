@@ -58,7 +58,7 @@ def adjust_family(
     statistics : (m,)
         Estimates over standard errors; NaN ones are not tests.
     df : (m,)
-        Degrees of freedom; "tukey" and "mvt" take the smallest.
+        Degrees of freedom; "mvt" takes the smallest for all.
     correlation : (m, m)
     method : str
     level : float
@@ -88,13 +88,17 @@ def adjust_family(
     raw = 2.0 * _lower_tail(-t, nu)
     if m == 1 and method != "tukey":
         method = "none"
-    if method in ("tukey", "mvt"):
-        inside, quantile = (
-            _studentized_range(means, float(nu.min()))
-            if method == "tukey"
-            else _multivariate_t(correlation[np.ix_(some, some)], float(nu.min()))
-        )
-        pvalues[some] = [inside(float(value)) for value in t]
+    if method == "tukey":
+        of_df = {v: _studentized_range(means, v) for v in np.unique(nu).tolist()}
+        pvalues[some] = [
+            of_df[v][0](value) for v, value in zip(nu.tolist(), t.tolist(), strict=True)
+        ]
+        reach = {v: quantile(level) for v, (_, quantile) in of_df.items()}
+        quantiles[some] = [reach[v] for v in nu.tolist()]
+        return Adjusted(pvalues, quantiles)
+    if method == "mvt":
+        inside, quantile = _multivariate_t(correlation[np.ix_(some, some)], float(nu.min()))
+        pvalues[some] = [inside(value) for value in t.tolist()]
         quantiles[some] = quantile(level)
         return Adjusted(pvalues, quantiles)
     alpha = 1.0 - level

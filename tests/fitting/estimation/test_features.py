@@ -8,7 +8,7 @@ import pytest
 from mixcheck.design.covariances import STRUCTURES
 from mixcheck.design.covariances.compound_symmetry import CompoundSymmetry
 from mixcheck.design.covariances.unstructured import Unstructured
-from mixcheck.fitting.estimation.features import Coordinate, Correlation, Deviation
+from mixcheck.fitting.estimation.features import Composite, Coordinate, Correlation, Deviation
 
 PSI = np.array([5.0, 0.8, -0.3, 0.4, 0.9, 0.2, 0.7])
 
@@ -76,3 +76,14 @@ def test_placed_where_it_should_be(name: str) -> None:
         assert feature.value(placed) == pytest.approx(0.4, rel=1e-9)
         moved = np.abs(covariance.natural(placed[1:]) - natural) > 1e-9
         assert moved.tolist() == [j == k for j in range(len(kinds))]
+
+
+def test_the_gradient_of_any_function() -> None:
+    """Exact to 1e-10 of itself, in parameters of unlike size, and zero where it does not depend."""
+    psi = np.array([1e-4, 250.0, 0.7])
+    feature = Composite(lambda p: float(np.exp(p[0] * 1e4) / p[1]), (1e-5, 20.0, 0.1))
+    value = np.e / 250.0
+    assert feature.value(psi) == pytest.approx(value, rel=1e-14)
+    expected = [1e4 * value, -value / 250.0, 0.0]
+    np.testing.assert_allclose(feature.slope(psi), expected, rtol=1e-10, atol=0.0)
+    assert feature.placed(psi, 1.0) is psi

@@ -198,7 +198,7 @@ def test_wrong_words(cbpp: mc.GLMM) -> None:
     for wrong, answer in (
         ({"level": 95}, "level must be a number between 0 and 1"),
         ({"method": "Wald"}, "write 'auto', 'wald'"),
-        ({"parameters": "theta"}, "write 'fixed', 'random' or 'all'"),
+        ({"parameters": "theta"}, "write 'fixed', 'random', 'all', 'Intercept'"),
         ({"method": "bootstrap", "interval": "bc"}, "write 'percentile', 'basic' or 'bca'"),
         ({"method": "bootstrap", "draws": 20}, "draws must be a whole number from 39 to 100000000"),
     ):

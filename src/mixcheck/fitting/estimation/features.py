@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design.covariances import Covariance
 
-__all__ = ["Coordinate", "Correlation", "Deviation", "Feature"]
+__all__ = ["Composite", "Coordinate", "Correlation", "Deviation", "Feature"]
 
 # Of the size of theta: central differences are then exact to 1e-10.
 _STEP = 1e-5
 # A correlation this close to an end of its range stands for the end.
 _INSIDE = 1e-5
+# In standard errors; differences of fourth order are then exact to 1e-12.
+_SHARE = 1e-3
 
 
 class Feature(ABC):
@@ -201,3 +204,38 @@ class Correlation(_Natural):
     def _inverse(self, value: float) -> float:
         """Likewise; beside the ends of its range where `shown` is at them."""
         return 0.5 * (float(np.tanh(value)) * (1.0 - self.low) + self.low + 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Composite(Feature):
+    """Any smooth function of all parameters; NaN where it is not defined.
+
+    Attributes
+    ----------
+    function : callable
+        From psi, (P,), to a number.
+    sizes : tuple of float
+        Standard errors of the parameters, or lengths like them.
+    """
+
+    function: Callable[[FloatArray], float]
+    sizes: tuple[float, ...]
+
+    def value(self, psi: FloatArray) -> float:
+        """The function."""
+        return self.function(psi)
+
+    def slope(self, psi: FloatArray) -> FloatArray:
+        """``(8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h`` along each parameter."""
+        out = np.zeros(psi.size)
+        for j, size in enumerate(self.sizes):
+            step = np.zeros(psi.size)
+            step[j] = _SHARE * size
+            near = self.function(psi + step) - self.function(psi - step)
+            far = self.function(psi + 2.0 * step) - self.function(psi - 2.0 * step)
+            out[j] = (8.0 * near - far) / (12.0 * step[j])
+        return out
+
+    def placed(self, psi: FloatArray, value: float) -> FloatArray:
+        """The parameters as they are: no one of them alone is the function's."""
+        return psi

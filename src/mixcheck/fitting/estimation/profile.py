@@ -266,8 +266,8 @@ class ProfileLikelihood:
         ConvergenceError
             If the likelihood cannot be followed there.
         """
-        path = _Path(self, _Within(feature, self.whole, self.kept))
-        start, ends, values = path.estimate, [], [path.estimate]
+        path, ends = _Path(self, _Within(feature, self.whole, self.kept)), []
+        start, values = path.estimate, [path.estimate]
         for sign in (-1.0, 1.0):
             end = path.find_end(sign * quantile)
             reach = start + _BEYOND * (end - start)
@@ -284,8 +284,7 @@ class ProfileLikelihood:
         zeta = np.zeros(every.size)
         for k in order[1:]:
             zeta[k] = path.root(float(every[k])).zeta
-        size = path.curvature
-        return Curve(every, zeta, ends[0], ends[1], start, path.deviation, size is not None)
+        return Curve(every, zeta, *ends, start, path.deviation, path.curvature is not None)
 
 
 @dataclass(eq=False)
@@ -299,6 +298,7 @@ class _Path:
     likelihood: ProfileLikelihood
     feature: _Within
     points: list[_Point] = field(default_factory=list)
+    missed: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         best, psi = self.likelihood._best, self.likelihood.psi
@@ -335,8 +335,18 @@ class _Path:
             return limit
         end = find_end(self.root, self.estimate, self.deviation, quantile, limit)
         if math.isnan(end):
+            end = self._edge(math.copysign(1.0, quantile))
+        if math.isnan(end):
             raise ConvergenceError("no value was found at which the likelihood ratio is the bound")
         return end
+
+    def _edge(self, sign: float) -> float:
+        """The last value that the function can have on one side, where it was come close to."""
+        missed = (sign * v for v in self.missed if sign * (v - self.estimate) > 0.0)
+        last, close = max(sign * point.value for point in self.points), _SAME * self.deviation
+        if min(missed, default=math.inf) - last > close:
+            return math.nan
+        return self.estimate if last - sign * self.estimate < close else sign * last
 
     @cached_property
     def lost(self) -> _Point | None:
@@ -389,6 +399,7 @@ class _Path:
             if not _is_maximum(self._search(half, self._place(half)), bound):
                 break
             point = _higher(point, self._search(value, self._place(value)))
+        self.missed += [value] if point is None and self._place(value) is None else []
         if self.lost is not None and (point is None or point.at.deviance >= bound):
             return replace(self.lost, value=value, rate=math.nan)
         return self._at_rest(point)
@@ -472,11 +483,15 @@ class _Path:
 
     def _move(self, psi: FloatArray, value: float) -> FloatArray | None:
         """Newton steps ``C f' (value - f) / f' C f'``, C the covariance, until f is there."""
-        scale = self.likelihood.scale
+        scale, least, idle = self.likelihood.scale, math.inf, 0
         for _ in range(_MOST_STEPS):
             excess = value - self.feature.value(psi)
             if abs(excess) <= _EXACT * (1.0 + abs(value)):
                 return psi
+            idle = 0 if abs(excess) < least else idle + 1
+            least = min(least, abs(excess))
+            if idle > _IDLE:
+                return None
             along = scale.T @ self.feature.slope(psi)
             square = float(along @ along)
             if not (square > 0.0 and math.isfinite(excess)):

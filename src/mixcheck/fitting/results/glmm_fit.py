@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, final, overload
 
@@ -29,6 +29,7 @@ from mixcheck.fitting.results.intervals import (
     Request,
     find_intervals,
 )
+from mixcheck.fitting.results.parameter_functions import ParameterFunction
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.fitting.results.prediction_intervals import IntervalOf, predict_interval
 from mixcheck.fitting.results.predictions import (
@@ -162,7 +163,7 @@ class GLMM(Tested):
         *,
         level: float = 0.95,
         method: IntervalMethod = "auto",
-        parameters: ParameterGroup = "fixed",
+        parameters: ParameterGroup | Sequence[str] | Mapping[str, ParameterFunction] = "fixed",
         draws: int = 1000,
         interval: BootstrapInterval = "percentile",
         seed: int | None = None,
@@ -183,10 +184,12 @@ class GLMM(Tested):
             the rest, see below. Else estimates and standard errors; or the values at which a
             likelihood-ratio test does not reject, all other parameters being estimated again; or
             refits to data sets simulated from the fit, with new random effects.
-        parameters : {"fixed", "random", "all"}
+        parameters : {"fixed", "random", "all"}, str, sequence of str or mapping
             What is in `params`; or standard deviations ``sd(group, effect)`` and correlations
             ``cor(group, effect, effect)`` of random effects, then a constant ``dispersion``, the
-            names of `Refits.estimates`; or all of these.
+            names of `Refits.estimates`; or all of these; or some of them by name. Or smooth
+            functions of them by names of yours, each from a dictionary of all of these to a
+            number: ``{"ratio": lambda p: p["x1"] / p["x2"]}``.
         draws : int
             Number of simulated data sets of a bootstrap: those of `simulate` with this seed.
         interval : {"percentile", "basic", "bca"}
@@ -232,6 +235,13 @@ class GLMM(Tested):
         scale of its link (the logarithm), with standard errors by the delta method. On the
         boundary, where a standard deviation is zero, the lower end is zero and the upper end
         NaN. Parameters without a finite estimate have an interval without ends.
+
+        Wald's interval of a function of yours is symmetric on its own scale, with the standard
+        error by the delta method; where it is one of fixed effects alone its degrees of freedom
+        are those of the linear combination that it is at the estimates, as of `t_test`, otherwise
+        its quantile is normal. Profile and bootstrap do not depend on the scale, and are better
+        for ratios. By default it is Wald's for functions of fixed effects, and the profile for
+        the rest.
 
         With the log-likelihood ``l(v)``, maximised over all else where a parameter is v, the
         ends of a profile interval are where the signed root
@@ -279,6 +289,10 @@ class GLMM(Tested):
         sd(herd, Intercept)  0.35   1.1
         >>> fit.conf_int(method="bootstrap", draws=199, seed=1).round(1).loc["period[T.2]"].tolist()
         [-1.7, -0.5]
+        >>> ratio = {"period 2 / 4": lambda p: p["period[T.2]"] / p["period[T.4]"]}
+        >>> fit.conf_int(method="profile", parameters=ratio).round(2)
+                      low  high
+        period 2 / 4  0.3  1.16
         """
         request = Request(
             *(level, method, parameters, draws, interval, seed, n_jobs),
@@ -288,7 +302,7 @@ class GLMM(Tested):
 
     def profile(
         self,
-        parameters: ParameterGroup | Sequence[str] = "all",
+        parameters: ParameterGroup | Sequence[str] | Mapping[str, ParameterFunction] = "all",
         *,
         level: float = 0.95,
         points: int = 6,
@@ -299,8 +313,8 @@ class GLMM(Tested):
 
         Parameters
         ----------
-        parameters : {"fixed", "random", "all"}, str or sequence of str
-            As of `conf_int`, or names of its rows.
+        parameters : {"fixed", "random", "all"}, str, sequence of str or mapping
+            As of `conf_int`: a group, names of its rows, or functions of them.
         level : float
             The confidence of the intervals, those of ``conf_int(method="profile")``.
         points : int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -28,15 +28,19 @@ from mixcheck.execution.parallel import map_batches, map_numbers
 from mixcheck.execution.progress import Progress, reporter
 from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.execution.time_limits import TimeLimit, start_clock
-from mixcheck.fitting.estimation.features import Coordinate
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.influence.by_group import differentiate_groups, find_grouping
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.results.coefficient_table import tabulate_coefficients
+from mixcheck.fitting.results.parameter_functions import (
+    function_interval,
+    read_functions,
+    touches_means,
+)
 from mixcheck.fitting.results.parameters import Parameter, list_parameters
 from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.fitting.results.restricted import restricted_of, variance_df
-from mixcheck.fitting.results.small_samples import DegreesOfFreedom, regular
+from mixcheck.fitting.results.small_samples import DegreesOfFreedom, regular, small_samples_of
 from mixcheck.inference.bootstrap import (
     basic_intervals,
     bca_intervals,
@@ -44,6 +48,7 @@ from mixcheck.inference.bootstrap import (
     least_draws,
     percentile_intervals,
 )
+from mixcheck.inference.contrasts import t_intervals
 from mixcheck.inference.variance_ratio import ratio_quantile
 from mixcheck.inference.wald import normal_quantile, wald_intervals
 from mixcheck.notices import warn
@@ -71,7 +76,7 @@ class Request:
 
     level: float
     method: str = "auto"
-    parameters: str = "fixed"
+    parameters: object = "fixed"
     draws: int = 1000
     interval: str = "percentile"
     seed: int | None = None
@@ -84,7 +89,6 @@ class Request:
     def __post_init__(self) -> None:
         normal_quantile(self.level)
         require_choice("method", self.method, get_args(IntervalMethod))
-        require_choice("parameters", self.parameters, ("fixed", "random", "all"))
         require_choice("interval", self.interval, get_args(BootstrapInterval))
         require_choice("ddf", self.ddf, get_args(DegreesOfFreedom))
         given = {"ddf": self.ddf if self.ddf != "auto" else None, "cluster": self.cluster}
@@ -129,13 +133,15 @@ def find_intervals(fit: Refitting, request: Request) -> pd.DataFrame:
 
 
 def read_parameters(fit: Refitting, given: object) -> list[Parameter]:
-    """The parameters of a group, or of these names.
+    """The parameters of a group, or of these names, or functions of them.
 
     Raises
     ------
     OptionError
     """
     every, groups = list_parameters(fit), get_args(ParameterGroup)
+    if isinstance(given, Mapping):
+        return read_functions(fit, every, given)
     if isinstance(given, str) and given in groups:
         return [p for p in every if given in ("all", p.group)]
     known = {p.name: p for p in every}
@@ -162,10 +168,17 @@ def _by_default(
 ) -> pd.DataFrame:
     """Wald's for fixed effects; for the rest the first way of `_of_variances` that there is."""
     fixed = [p for p in wanted if p.group == "fixed"]
-    random = [p for p in wanted if p.group == "random"]
+    # A function of means and variances has no restricted likelihood, and costs the others none.
+    other = [(p, touches_means(fit, [p])) for p in wanted if p.group == "random"]
+    random, mixed = [p for p, of in other if not of], [p for p, of in other if of]
     coefficients = _by_wald(fit, every, fixed, request) if fixed else np.empty((0, 2))
     varying, way = _of_variances(fit, every, random, request)
-    return _frame(wanted, np.concatenate([coefficients, varying]), way)
+    ends = [coefficients, varying]
+    if mixed:
+        found, own = _of_variances(fit, every, mixed, request)
+        ends, way = [*ends, found], way if random else own
+    by_name = _frame([*fixed, *random, *mixed], np.concatenate(ends), way)
+    return by_name.loc[[p.name for p in wanted]]
 
 
 def _of_variances(
@@ -193,6 +206,7 @@ def _by_wald(
 ) -> FloatArray:
     """Those of the coefficient table, and those that are symmetric on the scale of a variance."""
     ends = _wald_by_name(fit, every, request)
+    ends.update({p.name: _of_function(fit, p, request) for p in wanted if p.kind == "function"})
     found = np.array([ends[p.name] for p in wanted]).reshape(-1, 2)
     _tell_boundary(wanted, found)
     return found
@@ -218,6 +232,17 @@ def _wald_by_name(
             none = parameter.kind == "sd" and estimate == 0.0
             out[parameter.name] = (0.0, np.nan) if none else (low, high)
     return out
+
+
+def _of_function(fit: Refitting, parameter: Parameter, request: Request) -> Sequence[float]:
+    """With the degrees of freedom of its linear part where it is one of fixed effects."""
+
+    def half_width(L: FloatArray) -> FloatArray:
+        found = small_samples_of(fit).contrasts(L, request.ddf, request.cluster)
+        zero = np.zeros(len(L))
+        return t_intervals(zero, found.deviations, found.df, request.level)[:, 1]
+
+    return function_interval(fit, parameter, half_width, normal_quantile(request.level))
 
 
 def _dispersion(fit: Refitting, parameter: Parameter, level: float) -> Sequence[float]:
@@ -270,9 +295,7 @@ def _by_profile(
     request: Request,
 ) -> FloatArray:
     """Where the signed root of each parameter is minus and plus its quantile, (k, 2)."""
-    means = range(fit.problem.X[0].shape[1])
-    coordinates = [p.feature for p in parameters if isinstance(p.feature, Coordinate)]
-    likelihood = fit.profile_likelihood(of_means=any(c.position in means for c in coordinates))
+    likelihood = fit.profile_likelihood(of_means=touches_means(fit, parameters))
     out = np.full((len(parameters), 2), np.nan)
     infinite, reasons, searched = fit.infinite_names, {}, []
     for k, parameter in enumerate(parameters):

@@ -29,7 +29,7 @@ class Parameter:
     group : {"fixed", "random"}
         Coefficients and shapes, or what describes random variation.
     kind : str
-        "fixed", "sd", "correlation" or "dispersion".
+        "fixed", "sd", "correlation", "dispersion" or "function".
     feature : Feature
         It as a function of the parameters of the search, on the scale of its profile.
     link : Link or None
@@ -65,7 +65,7 @@ class Parameter:
         """Least and largest value that it can have."""
         if isinstance(self.feature, Correlation):
             return self.feature.low, 1.0
-        return -np.inf if self.kind == "fixed" else 0.0, np.inf
+        return -np.inf if self.kind in ("fixed", "function") else 0.0, np.inf
 
     def of(self, psi: FloatArray) -> float:
         """What a reader knows of it at parameters psi, (P,)."""

@@ -26,6 +26,7 @@ from mixcheck.execution.parallel import map_numbers
 from mixcheck.execution.progress import Progress
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.results.intervals import read_parameters
+from mixcheck.fitting.results.parameter_functions import touches_means
 from mixcheck.fitting.results.parameters import Parameter
 from mixcheck.fitting.results.refitting import Refitting
 from mixcheck.inference.profile import Curve
@@ -198,8 +199,7 @@ def follow_profiles(
             f"{', '.join(lost) or 'none'}: nothing of this can be profiled, because it has no "
             "finite estimate; choose other parameters"
         )
-    means = {"fixed"} & {p.kind for p in searched}
-    likelihood = fit.profile_likelihood(of_means=bool(means))
+    likelihood = fit.profile_likelihood(of_means=touches_means(fit, searched))
     task = _Follow(likelihood, searched, quantile, count)
     curves = map_numbers(
         task, range(len(searched)), n_jobs=n_jobs, progress=progress, what="profiles"
