@@ -18,7 +18,7 @@ from mixcheck.design.recipe_making import make_matrices
 from mixcheck.design.recipes import Recipe
 from mixcheck.errors import DesignError
 
-__all__ = ["with_shapes", "without_intercept"]
+__all__ = ["WithoutIntercept", "with_shapes", "without_intercept"]
 
 _INTERCEPT = "Intercept"
 
@@ -60,7 +60,7 @@ def with_shapes(design: Design, shapes: Collection[str], order: Sequence[str]) -
 
 
 @dataclass(frozen=True, eq=False)
-class _WithoutIntercept(Recipe):
+class WithoutIntercept(Recipe):
     """A recipe whose first column, the intercept, is left out."""
 
     whole: Recipe
@@ -69,6 +69,11 @@ class _WithoutIntercept(Recipe):
     def columns(self) -> tuple[str, ...]:
         """Names of the other columns."""
         return self.whole.columns[1:]
+
+    @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """The factors whose product each of them belongs to."""
+        return self.whole.terms[1:]
 
     def evaluate(self, data: Columns, n: int) -> FloatArray:
         """Matrix of the other columns; see `Recipe.evaluate`."""
@@ -92,7 +97,7 @@ def without_intercept(design: Design, *, whole: bool = True) -> Design:
     mean = design.predictors[0]
     if mean.columns[:1] == (_INTERCEPT,):
         kept = {**design.kept, mean.name: design.kept[mean.name][1:]}
-        recipe = _WithoutIntercept(design.recipes[mean.name])
+        recipe = WithoutIntercept(design.recipes[mean.name])
         mean = replace(mean, columns=mean.columns[1:], X=np.asfortranarray(mean.X[:, 1:]))
         return replace(
             design,

@@ -192,3 +192,46 @@ def test_a_hypothesis_of_the_port(linear: mc.GLMM) -> None:
     assert found.estimate[0] == pytest.approx(row["estimate"])
     assert found.deviations[0] == pytest.approx(row["std_error"])
     assert found.df[0] == pytest.approx(row["df"])
+
+
+def ordered_data() -> pd.DataFrame:
+    """Ordered categories beside a factor of three levels and one of two, 30 groups of 8."""
+    rng = np.random.default_rng(5)
+    n = 240
+    data = pd.DataFrame({"g": np.repeat(np.arange(30), 8), "x": rng.normal(size=n)})
+    data["a"], data["b"] = rng.choice([*"pqr"], n), rng.choice([*"st"], n)
+    latent = data["x"] + (data["a"] == "q") + rng.normal(size=30)[data["g"]]
+    data["y"] = np.digitize(latent + rng.logistic(size=n), [-1.0, 1.0])
+    return data
+
+
+def test_a_factor_of_ordered_categories_is_one_term() -> None:
+    """With the likelihood ratio to the model without it, though there is no intercept."""
+    data = ordered_data()
+    full, less = (
+        mc.glmm(f, data, family="ordinal") for f in ("y ~ x + a + (1 | g)", "y ~ x + (1 | g)")
+    )
+    dropped = full.drop1()
+    assert list(dropped.index) == ["none", "x", "a"]
+    assert dropped.loc["a", "df"] == 2
+    assert dropped.loc["a", "statistic"] == pytest.approx(2.0 * (full.llf - less.llf), abs=1e-6)
+    found = full.anova(ddf="normal")
+    joint = full.f_test("a[T.q] = 0, a[T.r] = 0", ddf="normal")
+    np.testing.assert_allclose(found.loc["a"], joint.iloc[0], rtol=1e-9)
+    assert list(mc.r2(full, semi_partial=True).to_frame().index[2:]) == ["without x", "without a"]
+
+
+@pytest.mark.parametrize("formula", ["a * b", "a + b + a:x + x"])
+def test_terms_of_ordered_categories_beside_interactions(formula: str) -> None:
+    """Type III is what sum contrasts test, type II leaves out what contains the term."""
+    data = ordered_data()
+    fit = mc.glmm(f"y ~ {formula} + (1 | g)", data, family="ordinal")
+    summed = formula.replace("a", "C(a, contr.sum)").replace("b", "C(b, contr.sum)")
+    other = mc.glmm(f"y ~ {summed} + (1 | g)", data, family="ordinal")
+    third = fit.anova(type="III", ddf="normal")
+    names = [n for n in other.params.index if n.startswith("C(a, contr.sum)") and ":" not in n]
+    joint = other.f_test(", ".join(f"{name} = 0" for name in names), ddf="normal")
+    np.testing.assert_allclose(third.loc["a"], joint.iloc[0], rtol=1e-5)
+    assert third["df"].tolist() == ([2, 1, 2] if "*" in formula else [2, 1, 1, 2])
+    contained = [name for name in fit.drop1().index if name != "none"]
+    assert contained == (["a:b"] if "*" in formula else ["b", "a:x"])

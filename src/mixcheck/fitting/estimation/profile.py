@@ -279,12 +279,12 @@ class ProfileLikelihood:
             values += [*between[apart].tolist(), *([end] if math.isfinite(end) else [])]
             ends.append(end)
         every = np.unique(np.array(values))
-        # From the estimate outwards, so that each search begins beside the last.
-        order = np.argsort(np.abs(every - start))
         zeta = np.zeros(every.size)
-        for k in order[1:]:
+        # From the estimate outwards, so that each search begins beside the last.
+        for k in np.argsort(np.abs(every - start))[1:]:
             zeta[k] = path.root(float(every[k])).zeta
-        return Curve(every, zeta, *ends, start, path.deviation, path.curvature is not None)
+        (low, high), curved = ends, path.curvature is not None
+        return Curve(every, zeta, low, high, start, path.deviation, curved)
 
 
 @dataclass(eq=False)

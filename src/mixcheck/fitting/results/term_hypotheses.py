@@ -19,6 +19,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.coding import Coding, Piece
 from mixcheck.design.recipes import Recipe, TermsRecipe
+from mixcheck.design.shapes import WithoutIntercept
 from mixcheck.errors import OptionError
 
 __all__ = ["ModelTerm", "list_terms", "marginal_rows"]
@@ -92,6 +93,9 @@ def marginal_rows(recipe: Recipe, kept: BoolArray, factors: frozenset[str]) -> F
     OptionError
         If cells without data leave it undefined.
     """
+    if isinstance(recipe, WithoutIntercept):
+        # Effects are differences between cells, in which an intercept cancels.
+        return marginal_rows(recipe.whole, np.append(True, kept), factors)[:, 1:]
     if not isinstance(recipe, TermsRecipe):
         own = np.array([frozenset(term) == factors for term in recipe.terms])
         alone: FloatArray = np.eye(own.size)[own][:, kept]
