@@ -291,8 +291,8 @@ class GLMM(Tested):
         [-1.7, -0.5]
         >>> ratio = {"period 2 / 4": lambda p: p["period[T.2]"] / p["period[T.4]"]}
         >>> fit.conf_int(method="profile", parameters=ratio).round(2)
-                      low  high
-        period 2 / 4  0.3  1.16
+                       low  high
+        period 2 / 4  0.26   1.3
         """
         request = Request(
             *(level, method, parameters, draws, interval, seed, n_jobs),
