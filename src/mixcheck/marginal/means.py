@@ -116,8 +116,10 @@ def emmeans(
     Notes
     -----
     The mean of a combination is ``l'beta`` with l the average of the rows of the model matrix on
-    the grid, its variance ``l'Cl``. Offsets are at their means. A combination that the data do not
-    tell, because an interaction has no data there, is NaN, and a note says so.
+    the grid, its variance ``l'Cl``. Offsets are at their means, on the scale of the link. A
+    combination that the data do not tell, because an interaction has no data there, is NaN, and a
+    note says so. The linear predictor of ordered categories leaves the thresholds aside, whose
+    mean the R package subtracts: means differ by that, and contrasts do not.
 
     References
     ----------
