@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcheck.codec.reading import Reader
 from mixcheck.codec.writing import array_to_json, number_to_json, plain
@@ -288,6 +289,9 @@ def shape_of(hint: Any) -> Shape:
         return list_of(shape_of(arguments[0]))
     if origin is tuple:
         return tuple_of(*map(shape_of, arguments))
+    if origin is NDArray:
+        # Since NumPy 2.5 it is an alias that keeps its own name.
+        return _array(np.dtype(arguments[0]).name)
     if origin is np.ndarray:
         return _array(np.dtype(get_args(arguments[1])[0]).name)
     if origin in (Mapping, dict):
