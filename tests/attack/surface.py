@@ -692,7 +692,10 @@ TARGETS: tuple[Target, ...] = (
         {
             "model": Argument(LIKELY, values.comparable, (), 1.0),
             "method": Argument(
-                ("'analytic'",), values.choice(*get_args(PerturbationMethod)), ("'refits'",), 0.3
+                ("'analytic'", "None"),
+                values.optional(values.choice(*get_args(PerturbationMethod))),
+                ("'refits'",),
+                0.3,
             ),
             "n_jobs": JOBS,
             "progress": PROGRESS,

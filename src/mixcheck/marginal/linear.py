@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.inference.multiplicity import Adjustment, adjust_family
-from mixcheck.inference.wald import normal_quantile
 from mixcheck.port import Combinations, MovingPrediction, Predicting, port_of
 
 __all__ = ["Functions", "Said", "average_rows", "require_predicting", "say"]
@@ -111,7 +111,7 @@ def say(
     null : float
         The value under the hypothesis.
     """
-    normal_quantile(level)
+    level = require_number("level", level, 0.0, 1.0, example=0.95)
     unknown = np.isnan(functions.estimates)
     errors = np.sqrt(np.maximum(combinations.covariance.diagonal(), 0.0))
     errors = np.where(unknown, np.nan, errors)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixcheck.arguments.alignment import read_numbers
+from mixcheck.arguments.alignment import read_array, read_numbers
 from mixcheck.arguments.options import require_choice, require_generator, require_whole, shown
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design import read_counts
@@ -423,7 +423,7 @@ class GlmmPort(Refitting):
 
     def predict_rows(self, rows: BoolArray) -> RowPosterior:
         """Posterior of the mean predictors of some rows, the model being fitted without them."""
-        given = np.asarray(rows)
+        given = read_array(rows, "rows")
         if given.dtype != bool or given.shape != (self.nobs,) or given.all() or not given.any():
             raise OptionError(
                 f"rows={shown(rows)} must be {self.nobs} truth values, some but not all of which "
