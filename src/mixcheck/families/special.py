@@ -187,10 +187,13 @@ def rising_logs(y: FloatArray, theta: FloatArray, order: int) -> Column:
 
 
 def _rise_to(most: int, theta: FloatArray, order: int) -> Column:
-    """The sums for every count up to the largest, with one theta, ``(most + 1,)``."""
+    """The sums for every count up to the largest, with one theta, ``(most + 1,)``.
+
+    In long doubles, since those of a beta-binomial nearly cancel.
+    """
     terms = _log_factors(np.arange(1.0, max(most, 1)), theta, order)
     sums = np.zeros((order + 1, most + 1))
-    np.cumsum(terms, axis=1, out=sums[:, 2:])
+    sums[:, 2:] = np.cumsum(terms, axis=1, dtype=np.longdouble)
     return tuple(sums)
 
 
@@ -221,7 +224,7 @@ def _rise_by_terms(counts: NDArray[np.intp], theta: FloatArray, order: int) -> C
         firsts = ends - lengths
         k = np.arange(1.0, ends[-1] + 1.0) - np.repeat(firsts, lengths)
         terms = _log_factors(k, np.repeat(theta[rows], lengths), order)
-        found[:, rows] = np.add.reduceat(terms, firsts, axis=1)
+        found[:, rows] = np.add.reduceat(terms, firsts, axis=1, dtype=np.longdouble)
     return tuple(found)
 
 
