@@ -10,7 +10,7 @@ import mixcheck as mc
 
 @pytest.mark.parametrize("level", [np.longdouble(0.5), np.float16(0.5)])
 def test_a_level_of_another_float_is_that_number(level) -> None:
-    """scipy's quantiles know no long doubles."""
+    """Quantiles of scipy know no long doubles."""
     fit = mc.glmm(
         "incidence / size ~ period + (1 | herd)", mc.datasets.load("cbpp"), family="binomial"
     )
