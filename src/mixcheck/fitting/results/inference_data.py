@@ -145,7 +145,7 @@ def _imported(name: str) -> Any:
 
 def _gathered(groups: dict[str, Any]) -> Any:
     """An InferenceData of ArviZ before 1.0, and a DataTree of xarray since."""
-    kind = getattr(_imported("arviz"), "InferenceData", None)
-    if isinstance(kind, type) and hasattr(kind, "groups"):
-        return kind(**groups)
+    library = _imported("arviz")
+    if int(library.__version__.split(".")[0]) < 1:
+        return library.InferenceData(**groups)
     return _imported("xarray").DataTree.from_dict(groups)
