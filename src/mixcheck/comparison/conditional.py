@@ -157,7 +157,7 @@ def caic(
     - Poisson, negative binomial and gamma, 20 groups of 8: at most 0.5 of 8 to 18 degrees of
       freedom by derivatives and by single steps; Gaussian, 10 groups of 4 and 18 of 10: at most
       0.3 of 7 to 28.
-    - 0/1 responses, 24 designs of 20 to 60 groups of 2 to 20, logit and probit, frequent and
+    - 0/1 responses, 21 designs of 20 to 60 groups of 2 to 20, logit and probit, frequent and
       rare, with slopes and without: the default is off by at most 0.65 of 7 to 36, but in 30
       groups of 2 (1.7 too small of 10, with an error of 0.9). Derivatives alone are too large where
       groups differ much: by 0.7 of 19 at a standard deviation of 1 in groups of 5, by 1.8 of 24 at
