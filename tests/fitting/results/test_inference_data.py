@@ -85,3 +85,11 @@ def test_without_arviz_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "arviz", None)
     with pytest.raises(OptionError, match="pip install arviz"):
         _sleep().to_inference_data(chains=1, draws=1, seed=1)
+
+
+@pytest.mark.parametrize("told", [{"draws": 10**30}, {"chains": 10**30}, {"draws": 10**8}])
+def test_more_draws_than_can_be_made_are_refused_at_once(told) -> None:
+    """Numbers without end, and vectors of rows that no memory holds."""
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+    with pytest.raises(mc.OptionError, match=r"must be a whole number|GB of memory"):
+        fit.to_inference_data(**told)

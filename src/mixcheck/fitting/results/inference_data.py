@@ -14,11 +14,12 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-from mixcheck.arguments.options import require_whole
+from mixcheck.arguments.options import require_draws, require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
@@ -30,6 +31,7 @@ __all__ = ["to_inference_data"]
 
 _ROWS: Final = "__obs__"
 _LIBRARIES: Final = ("arviz", "xarray")
+_MOST_CHAINS: Final = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,9 @@ class _Draw:
 
 def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None) -> Any:
     """See `GLMM.to_inference_data`."""
-    require_whole("chains", chains, 1)
-    require_whole("draws", draws, 1)
+    require_whole("chains", chains, 1, _MOST_CHAINS)
+    require_draws(draws)
+    require_room_for_draws(chains * draws, fit.nobs)
     xarray = _imported("xarray")
     chosen, root = choose_seed(seed), _root(known_covariance(fit))
     made = [_draw(fit, root, stream(chosen, Purpose.SIMULATE, k)) for k in range(chains * draws)]
