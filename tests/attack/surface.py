@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, get_args
 
@@ -685,6 +685,11 @@ TARGETS: tuple[Target, ...] = (
         "mc.tic",
         {"model": Argument(LIKELY, values.comparable, (), 1.0), "group": GROUP},
         ("model",),
+        sure=False,
+    ),
+    Target(
+        "fit('poisson').to_inference_data",
+        {"chains": DRAWS, "draws": replace(DRAWS, given=1.0), "seed": SEED},
         sure=False,
     ),
     Target(
