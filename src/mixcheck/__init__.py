@@ -66,7 +66,8 @@ from mixcheck.comparison.table import compare
 from mixcheck.comparison.k_fold import FoldScores, kfold
 from mixcheck.comparison.weights import model_weights
 from mixcheck.comparison.exact import exact_lrt, ExactRatio
-from mixcheck.comparison.averaging import average, ModelAverage
+from mixcheck.comparison.averaging import average
+from mixcheck.comparison.model_average import ModelAverage
 
 # model selection, and what to try after a failing check
 from mixcheck.selection.selection import Selection

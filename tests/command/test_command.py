@@ -575,7 +575,7 @@ NOT_IN_WORDS = {
         ("compare", [mc.glmm, mc.compare]),
         ("select", [mc.select]),
         ("inclusion", [mc.inclusion]),
-        ("average", [mc.glmm, mc.average, mc.comparison.averaging.ModelAverage.coefficients]),
+        ("average", [mc.glmm, mc.average, mc.comparison.model_average.ModelAverage.coefficients]),
         ("kfold", [mc.glmm, mc.kfold]),
         ("exact-lrt", [mc.exact_lrt]),
     ],

@@ -17,8 +17,10 @@ from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, read_table
 from mixcheck.command.terminal import colored, width
 from mixcheck.command.verbs.compare import CALLED, add_criterion, add_models, fit_models
-from mixcheck.comparison.averaging import AverageKind, ModelAverage, average
+from mixcheck.comparison.averaged_quantities import AverageKind
+from mixcheck.comparison.averaging import average
 from mixcheck.comparison.bootstrap import bootstrap_lrt
+from mixcheck.comparison.model_average import ModelAverage
 from mixcheck.display.document import Document, Table
 from mixcheck.display.files import write_file
 from mixcheck.display.render import to_text
