@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mixcheck.families.chain_rule import compose_derivatives, compose_expected
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 
 EXACT = 1e-12
 

@@ -7,8 +7,8 @@ from scipy import stats
 from mixcheck.errors import FamilyError
 from mixcheck.families import NegativeBinomial1, NegativeBinomial2, Poisson
 from mixcheck.families.counts import observe_counts
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.families.expectation import expect, spread_of_counts
-from mixcheck.families.family import Derivatives
 
 # Of sums of some tens of probabilities, and of scipy's incomplete gamma function.
 SUMMED = 1e-12

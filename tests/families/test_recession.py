@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixcheck.families import Family, add_zeros, get_family
-from mixcheck.families.family import FREE
+from mixcheck.families.recession import FREE
 
 # Rounding of a log density between two points.
 ROUNDING = 1e-9

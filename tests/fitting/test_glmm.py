@@ -299,9 +299,9 @@ def test_exact_response(exact: str) -> None:
 
 def test_warning_of_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that is stopped early warns, and says so in its record."""
-    from mixcheck.fitting.estimation import optimize
+    from mixcheck.fitting.estimation import optimize, quasi_newton
 
-    monkeypatch.setattr(optimize, "_MAX_ITERATIONS", 1)
+    monkeypatch.setattr(quasi_newton, "_MAX_ITERATIONS", 1)
     monkeypatch.setattr(optimize, "_MAX_POLISH", 0)
     with pytest.warns(ConvergenceWarning, match="the optimum is not reached"):
         found = fit("count ~ x + (x | g)")

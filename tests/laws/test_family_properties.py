@@ -16,7 +16,8 @@ from scipy import integrate, special
 import mixcheck as mc
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.family import Derivatives, Expected, Family, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
+from mixcheck.families.family import Family
 from mixcheck.families.registry import FAMILIES
 from mixcheck.families.responses import Observed
 from mixcheck.families.template import Template

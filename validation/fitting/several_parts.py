@@ -29,8 +29,9 @@ import mixcheck as mc
 from mixcheck.errors import MixcheckError
 from mixcheck.families import get_family
 from mixcheck.families.zero_part import add_zeros
-from mixcheck.fitting.estimation.optimize import POLE, minimise
+from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.estimation.other_starts import is_optimum
+from mixcheck.fitting.estimation.quasi_newton import POLE
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design

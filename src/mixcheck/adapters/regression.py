@@ -16,7 +16,8 @@ import pandas as pd
 
 from mixcheck.adapters.fitted_elsewhere import Estimates, FittedElsewhere
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Family, Information
+from mixcheck.families.derivatives import Information
+from mixcheck.families.family import Family
 from mixcheck.families.responses import Observed
 from mixcheck.port import (
     Conditioning,

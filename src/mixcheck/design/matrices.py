@@ -25,10 +25,11 @@ from mixcheck.design.known import known_functions, known_values, require_functio
 from mixcheck.design.level_notes import level_notes
 from mixcheck.design.model_formula import ModelFormula
 from mixcheck.design.plan import Plan, plan_formula
-from mixcheck.design.predictors import Offset, Predictor, read_right_side
+from mixcheck.design.predictors import Offset, Predictor
 from mixcheck.design.recipe_making import make_matrices
 from mixcheck.design.recipes import Recipe
 from mixcheck.design.response import make_response
+from mixcheck.design.right_side import read_right_side
 from mixcheck.design.spelling import variant_notes
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn

@@ -4,7 +4,8 @@ from mixcheck.families.beta import Beta
 from mixcheck.families.beta_binomial import BetaBinomial
 from mixcheck.families.continuous import Gaussian
 from mixcheck.families.counts import Poisson
-from mixcheck.families.family import Derivatives, Family
+from mixcheck.families.derivatives import Derivatives
+from mixcheck.families.family import Family
 from mixcheck.families.links import (
     Cauchit,
     Cloglog,

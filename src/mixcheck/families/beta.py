@@ -16,7 +16,7 @@ from mixcheck.families.beta_shapes import (
     hold_exp,
     shapes_of,
 )
-from mixcheck.families.family import Derivatives, Expected, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import Column, log_gap, stirling_errors

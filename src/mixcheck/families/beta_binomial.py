@@ -17,10 +17,11 @@ from mixcheck.families.beta_shapes import (
     hold_exp,
     shapes_of,
 )
+from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.expectation import Spread, expect
-from mixcheck.families.family import FREE, Derivatives, Expected, Information, Predictors, recede
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
+from mixcheck.families.recession import FREE, recede
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import rising_logs
 from mixcheck.families.tails import Tail

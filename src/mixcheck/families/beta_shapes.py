@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives, Predictors
+from mixcheck.families.derivatives import Derivatives, Predictors
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.special import Column
 from mixcheck.families.tails import Tail

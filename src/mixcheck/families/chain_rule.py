@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives, Expected
+from mixcheck.families.derivatives import Derivatives, Expected
 from mixcheck.families.links import Link
 
 __all__ = [

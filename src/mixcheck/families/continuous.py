@@ -10,7 +10,7 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray
 from mixcheck.families.chain_rule import compose_derivatives, compose_expected, take_mean
-from mixcheck.families.family import Derivatives, Expected, Predictors, mask_derivatives
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors, mask_derivatives
 from mixcheck.families.responses import Observed
 from mixcheck.families.template import Template
 

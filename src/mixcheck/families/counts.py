@@ -13,7 +13,8 @@ from scipy import special
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.chain_rule import compose_derivatives, compose_expected
-from mixcheck.families.family import Derivatives, Expected, Predictors, mask_derivatives, recede
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors, mask_derivatives
+from mixcheck.families.recession import recede
 from mixcheck.families.responses import Observed, read_response, refuse_size, require_whole
 from mixcheck.families.tails import EXP_MAX, SMALLEST
 from mixcheck.families.template import Template

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import linalg
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Derivatives, Expected, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
 
 __all__ = ["Spread", "expect", "spread_of_counts"]
 

@@ -13,70 +13,19 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.arguments.calls import answer_calls
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
+from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.links import Link, get_link
 from mixcheck.families.responses import Observed
 
-__all__ = [
-    "FREE",
-    "Derivatives",
-    "Expected",
-    "Family",
-    "Information",
-    "Predictors",
-    "mask_derivatives",
-    "recede",
-]
-
-Predictors: TypeAlias = tuple[FloatArray, ...]
-"""K linear predictors, each ``(n,)``."""
-
-Information: TypeAlias = Mapping[tuple[int, int], FloatArray]
-"""Information by pair (a, b), a <= b; absent means zero."""
-
-Expected: TypeAlias = tuple[Information, Mapping[tuple[tuple[int, int], int], FloatArray]]
-"""Expected information by pair, and its derivatives by pair and predictor."""
-
-FREE = 2
-"""What `Family.recession` says of a row that does not depend on a predictor."""
-
-
-@dataclass(frozen=True, eq=False)
-class Derivatives:
-    """The log density and its derivatives in the linear predictors.
-
-    Attributes
-    ----------
-    value : (n,) array
-        Log density with every constant.
-    first : tuple of K arrays (n,)
-        Derivative in each predictor.
-    second : mapping from (a, b), a <= b, to (n,) arrays
-        A pair that is absent is identically zero.
-    third : mapping from (a, b, c), a <= b <= c, to (n,) arrays
-        A triple that is absent is identically zero; empty unless order 3 was asked for.
-    """
-
-    value: FloatArray
-    first: tuple[FloatArray, ...]
-    second: Mapping[tuple[int, int], FloatArray]
-    third: Mapping[tuple[int, int, int], FloatArray]
-
-    def rows(self, some: slice) -> Derivatives:
-        """Those of some rows."""
-        return Derivatives(
-            self.value[some],
-            tuple(d[some] for d in self.first),
-            {key: d[some] for key, d in self.second.items()},
-            {key: d[some] for key, d in self.third.items()},
-        )
+__all__ = ["Family"]
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -544,30 +493,3 @@ class Family(ABC):
     def shape_starts(self, data: Observed) -> tuple[float, ...]:
         """Each of `shapes` to start from, on its own scale (not that of its link)."""
         return ()
-
-
-def recede(link: Link, lowest: BoolArray, highest: BoolArray | None = None) -> IntArray:
-    """`Family.recession` of a mean, by the ends of its range that its link has at infinity.
-
-    Parameters
-    ----------
-    link : Link
-    lowest, highest : (n,) bool
-        Rows whose log density is largest at a mean of zero, and at the largest mean.
-    """
-    out = np.zeros(lowest.shape, dtype=np.intp)
-    if link.name in ("logit", "probit", "cauchit", "cloglog", "log"):
-        np.copyto(out, -1, where=lowest)
-        if highest is not None and link.name != "log":
-            np.copyto(out, 1, where=highest)
-    return out
-
-
-def mask_derivatives(result: Derivatives, inside: BoolArray) -> Derivatives:
-    """Log density ``-inf`` and derivatives zero in the rows that are not inside."""
-    return Derivatives(
-        np.where(inside, result.value, -np.inf),
-        tuple(np.where(inside, d, 0.0) for d in result.first),
-        {key: np.where(inside, d, 0.0) for key, d in result.second.items()},
-        {key: np.where(inside, d, 0.0) for key, d in result.third.items()},
-    )

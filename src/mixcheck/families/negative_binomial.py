@@ -17,8 +17,8 @@ from mixcheck.families.counts import (
     prepare_counts,
     weigh_count,
 )
+from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.expectation import expect, spread_of_counts
-from mixcheck.families.family import Derivatives, Expected, Information, Predictors, recede
 from mixcheck.families.links import Link
 from mixcheck.families.negative_binomial_cdf import (
     accumulate_negative_binomial,
@@ -26,6 +26,7 @@ from mixcheck.families.negative_binomial_cdf import (
     surpass_negative_binomial,
     surround_negative_binomial,
 )
+from mixcheck.families.recession import recede
 from mixcheck.families.responses import Observed
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.special import gap_of_share, log1p_ratio, rising_logs

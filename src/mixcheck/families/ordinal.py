@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 from mixcheck.arguments.options import listed
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, FamilyError
-from mixcheck.families.family import (
-    FREE,
+from mixcheck.families.derivatives import (
     Derivatives,
     Expected,
     Information,
@@ -22,6 +21,7 @@ from mixcheck.families.family import (
     mask_derivatives,
 )
 from mixcheck.families.links import Identity, Link, ProbabilityLink
+from mixcheck.families.recession import FREE
 from mixcheck.families.responses import Observed, read_response, refuse_size, require_support
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template

@@ -11,7 +11,7 @@ from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.chain_rule import compose_expected, take_log
-from mixcheck.families.family import Derivatives, Expected, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
 from mixcheck.families.links import Link
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import log_gap, stirling_errors

@@ -11,8 +11,9 @@ from scipy import special
 
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
-from mixcheck.families.family import Derivatives, Expected, Predictors, recede
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
 from mixcheck.families.links import ProbabilityLink
+from mixcheck.families.recession import recede
 from mixcheck.families.responses import Observed, read_response, require_support, require_whole
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template

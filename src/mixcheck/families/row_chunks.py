@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives, Predictors, mask_derivatives
+from mixcheck.families.derivatives import Derivatives, Predictors, mask_derivatives
 from mixcheck.families.responses import Observed
 
 __all__ = ["Compute", "derive_in_blocks", "derive_inside"]

@@ -13,7 +13,7 @@ from scipy import special
 from mixcheck.arguments.options import require_number
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.families.continuous import measure_unit, raise_to_positive
-from mixcheck.families.family import Derivatives, Expected, Information, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.links import Link
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import gap_of_share, log_gap, stirling_errors

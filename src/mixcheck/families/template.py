@@ -25,7 +25,8 @@ from mixcheck.families.chain_rule import (
     take_log,
     take_mean,
 )
-from mixcheck.families.family import Derivatives, Expected, Family, Predictors
+from mixcheck.families.derivatives import Derivatives, Expected, Predictors
+from mixcheck.families.family import Family
 from mixcheck.families.links import Link, Log
 from mixcheck.families.responses import Observed, read_response, refuse_size, require_support
 from mixcheck.families.row_chunks import Compute, derive_in_blocks, derive_inside

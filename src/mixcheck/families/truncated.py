@@ -20,8 +20,9 @@ from mixcheck.families.counts import (
     prepare_counts,
     weigh_count,
 )
+from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.expectation import expect, spread_of_counts
-from mixcheck.families.family import Derivatives, Expected, Family, Information, Predictors, recede
+from mixcheck.families.family import Family
 from mixcheck.families.negative_binomial import (
     NegativeBinomial,
     NegativeBinomial1,
@@ -38,6 +39,7 @@ from mixcheck.families.negative_binomial_cdf import (
     draw_negative_binomial,
     surpass_negative_binomial,
 )
+from mixcheck.families.recession import recede
 from mixcheck.families.responses import Observed, require_support
 from mixcheck.families.special import gap_of_share, log1p_ratio, log_gap
 from mixcheck.families.tails import SMALLEST, extreme_value_tails, one_minus

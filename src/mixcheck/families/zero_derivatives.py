@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives, mask_derivatives
+from mixcheck.families.derivatives import Derivatives, mask_derivatives
 from mixcheck.families.responses import Observed
 
 __all__ = ["derive_inflated", "derive_separate"]

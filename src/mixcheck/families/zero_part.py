@@ -18,19 +18,19 @@ from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import FamilyError
 from mixcheck.families.counts import observe_counts
-from mixcheck.families.expectation import Spread, expect, spread_of_counts
-from mixcheck.families.family import (
-    FREE,
+from mixcheck.families.derivatives import (
     Derivatives,
     Expected,
-    Family,
     Information,
     Predictors,
     mask_derivatives,
 )
+from mixcheck.families.expectation import Spread, expect, spread_of_counts
+from mixcheck.families.family import Family
 from mixcheck.families.links import Link, Logit
 from mixcheck.families.negative_binomial import hold_lowest
 from mixcheck.families.proportions import log_choose
+from mixcheck.families.recession import FREE
 from mixcheck.families.responses import Observed, read_response
 from mixcheck.families.row_chunks import derive_in_blocks
 from mixcheck.families.truncated import Truncated

@@ -42,7 +42,7 @@ from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.identification import require_identified
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits
 from mixcheck.fitting.estimation.limits import Limits, find_limits
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.ordered import separated_beside_thresholds
 from mixcheck.fitting.estimation.sizes import fit_to_size
 from mixcheck.fitting.estimation.start import FixedFit, fit_without_random_effects

@@ -14,7 +14,8 @@ import mixcheck as mc
 from mixcheck.errors import BoundaryWarning, ConvergenceError
 from mixcheck.fitting.estimation.curvature import hessian_at
 from mixcheck.fitting.estimation.estimate import estimate
-from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.optimize import minimise
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.likelihood.approximation import objective_of

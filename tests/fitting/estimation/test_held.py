@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 import mixcheck as mc
 from mixcheck.fitting.estimation.estimate import estimate_held
 from mixcheck.fitting.estimation.information import invert_curvature
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.port import port_of
 

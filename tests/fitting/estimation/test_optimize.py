@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from mixcheck.errors import ConvergenceError
-from mixcheck.fitting.estimation.optimize import (
-    differentiate_gradient,
-    minimise,
-    update_inverse,
-)
+from mixcheck.fitting.estimation.optimize import differentiate_gradient, minimise
+from mixcheck.fitting.estimation.quasi_newton import update_inverse
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 
 # The search polishes until the whitened gradient is below 1e-7.

@@ -17,7 +17,6 @@ from mixcheck.errors import SeparationWarning
 from mixcheck.families import get_family
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.estimate import re_estimate
-from mixcheck.fitting.estimation.optimize import POLE
 from mixcheck.fitting.estimation.other_starts import (
     distant_covariances,
     drawn_starts,
@@ -27,6 +26,7 @@ from mixcheck.fitting.estimation.other_starts import (
     other_starts,
     without_zero_part,
 )
+from mixcheck.fitting.estimation.quasi_newton import POLE
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects, whiten
 from mixcheck.fitting.glmm import _design

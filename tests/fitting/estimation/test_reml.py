@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.reml import Joint, expand, join, root_of
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
 from mixcheck.fitting.likelihood.laplace import HessianKind, Laplace, Profiled

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.influence.leave_one_out import (
     Posterior,
     at_estimates,

@@ -10,7 +10,7 @@ that has a zero at the end of the diagonal, is a point on that face to search fr
 from __future__ import annotations
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["face_near", "is_settled"]

@@ -19,7 +19,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.canonical import canonical_optimum
 from mixcheck.fitting.estimation.estimate import bring_back, evaluation_at
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.other_starts import is_optimum
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.standardisation import standardise

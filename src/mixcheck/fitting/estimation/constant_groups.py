@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem

@@ -16,7 +16,8 @@ from mixcheck.fitting.estimation.estimate import (
 )
 from mixcheck.fitting.estimation.gaussian import covariance_of_gaussian
 from mixcheck.fitting.estimation.information import invert_axes, invert_information
-from mixcheck.fitting.estimation.optimize import Optimum, differentiate_gradient
+from mixcheck.fitting.estimation.optimize import differentiate_gradient
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.likelihood.approximation import Method, hessian_of, objective_of
 from mixcheck.fitting.likelihood.problem import Problem

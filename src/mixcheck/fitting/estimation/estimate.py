@@ -17,11 +17,8 @@ from mixcheck.fitting.estimation.gaussian import (
     estimate_gaussian,
     is_profiled,
 )
-from mixcheck.fitting.estimation.optimize import (
-    Optimum,
-    explain_wall,
-    minimise,
-)
+from mixcheck.fitting.estimation.optimize import explain_wall, minimise
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.other_starts import (
     is_better,
     is_optimum,

@@ -18,7 +18,7 @@ from scipy.linalg import lapack
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.gaussian_search import find_optimum
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.pivoted_cholesky import above_diagonal, entries_of, to_lower
 from mixcheck.fitting.latent.factorization import factorize
 from mixcheck.fitting.latent.layout import Gram

@@ -27,8 +27,8 @@ from mixcheck.fitting.estimation.gaussian_start import (
     start_by_moments,
     start_by_scoring,
 )
-from mixcheck.fitting.estimation.optimize import update_inverse
 from mixcheck.fitting.estimation.pivoted_cholesky import Chart, entries_of, is_correlated
+from mixcheck.fitting.estimation.quasi_newton import update_inverse
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_deviance import (
     Entries,

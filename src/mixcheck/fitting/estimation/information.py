@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
 from mixcheck.fitting.latent.roots import Root, units_of

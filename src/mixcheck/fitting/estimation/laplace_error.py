@@ -16,7 +16,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.estimate import refine
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
 from mixcheck.fitting.likelihood.importance import HEAVIEST, Importance
 from mixcheck.fitting.likelihood.laplace import Laplace

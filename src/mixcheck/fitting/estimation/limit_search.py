@@ -17,7 +17,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families.family import FREE
+from mixcheck.families.recession import FREE
 from mixcheck.fitting.estimation.constant_groups import determined_terms
 from mixcheck.fitting.estimation.estimate import evaluate_standardised
 from mixcheck.fitting.estimation.limits import (
@@ -28,7 +28,7 @@ from mixcheck.fitting.estimation.limits import (
     reduce_problem,
     ways_of,
 )
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.separation import find_separation
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.estimation.tails import FAR, find_tails, in_units, is_limit, simplifying

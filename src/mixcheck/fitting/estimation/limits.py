@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.family import FREE, Derivatives
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.families.derivatives import Derivatives
+from mixcheck.families.recession import FREE
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.separation import Separation, find_separation
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.likelihood.approximation import Method, objective_of

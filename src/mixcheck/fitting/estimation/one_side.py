@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.fitting.estimation.optimize import Optimum, differentiate_gradient, minimise
+from mixcheck.fitting.estimation.optimize import differentiate_gradient, minimise
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = [

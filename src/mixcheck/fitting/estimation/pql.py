@@ -28,7 +28,8 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families import Gaussian
-from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.optimize import minimise
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.reml import Joint, expand
 from mixcheck.fitting.estimation.start import whiten
 from mixcheck.fitting.latent.roots import whiten_effects

@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factors import FixedEffects
 from mixcheck.fitting.likelihood.mode import Mode, System

@@ -12,14 +12,8 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.boundary import face_near, is_settled
 from mixcheck.fitting.estimation.cut_deviance import cut_hessian, has_cut, iterated
-from mixcheck.fitting.estimation.optimize import (
-    POLE,
-    RUNAWAY,
-    Optimum,
-    explain_wall,
-    is_near,
-    minimise,
-)
+from mixcheck.fitting.estimation.optimize import explain_wall, minimise
+from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum, is_near
 from mixcheck.fitting.estimation.other_starts import (
     distant_covariances,
     drawn_starts,
@@ -32,6 +26,7 @@ from mixcheck.fitting.estimation.other_starts import (
     other_starts,
     without_zero_part,
 )
+from mixcheck.fitting.estimation.quasi_newton import POLE
 from mixcheck.fitting.estimation.start import improve_start, whiten
 from mixcheck.fitting.estimation.surroundings import Surroundings
 from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew, way_back

@@ -17,7 +17,8 @@ from mixcheck.families.responses import Observed
 from mixcheck.fitting.estimation.canonical import nudge, turn
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.one_step import within
-from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE, Optimum
+from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.stacked_search import search_copies
 from mixcheck.fitting.estimation.standardisation import Standardised, standardise
 from mixcheck.fitting.likelihood.approximation import floor_of

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.fitting.estimation.optimize import POLE, REFIT_TOLERANCE
+from mixcheck.fitting.estimation.optimize import REFIT_TOLERANCE
+from mixcheck.fitting.estimation.quasi_newton import POLE
 from mixcheck.fitting.latent.small_matrices import by_copy
 from mixcheck.fitting.likelihood.copies import Batch
 from mixcheck.fitting.likelihood.laplace import HessianKind
@@ -262,7 +263,7 @@ class _Search:
         return idle
 
     def _update_inverse(self, at: IntArray, s: FloatArray, y: FloatArray) -> None:
-        """BFGS update of each inverse Hessian, as `optimize.update_inverse`."""
+        """BFGS update of each inverse Hessian, as `quasi_newton.update_inverse`."""
         sy = (s * y).sum(axis=1)
         sizes = np.sqrt((s * s).sum(axis=1) * (y * y).sum(axis=1))
         curved = sy > 1e-10 * sizes

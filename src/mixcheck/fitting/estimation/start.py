@@ -17,7 +17,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.estimation.surroundings import (
     Rows,

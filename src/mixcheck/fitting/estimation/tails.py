@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 

@@ -14,7 +14,8 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.marginal_covariance import MarginalCovariance
-from mixcheck.fitting.estimation.optimize import Optimum, differentiate_gradient
+from mixcheck.fitting.estimation.optimize import differentiate_gradient
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Method, hessian_of, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
 

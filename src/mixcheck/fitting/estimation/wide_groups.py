@@ -38,7 +38,8 @@ from mixcheck.fitting.estimation.constant_groups import (
     wide_terms,
 )
 from mixcheck.fitting.estimation.estimate import estimate
-from mixcheck.fitting.estimation.optimize import Optimum, minimise
+from mixcheck.fitting.estimation.optimize import minimise
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.other_starts import is_optimum
 from mixcheck.fitting.estimation.pql import PQL
 from mixcheck.fitting.estimation.start import FixedFit

@@ -17,7 +17,8 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.execution.threads import single_thread
 from mixcheck.families.responses import Observed
 from mixcheck.fitting.estimation.estimate import re_estimate
-from mixcheck.fitting.estimation.optimize import Optimum, update_inverse
+from mixcheck.fitting.estimation.optimum import Optimum
+from mixcheck.fitting.estimation.quasi_newton import update_inverse
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.latent.elimination_order import lay_out
 from mixcheck.fitting.latent.factors import Column, Factor

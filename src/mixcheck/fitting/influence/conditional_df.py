@@ -10,7 +10,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.fitting.estimation.gaussian import centre_effects
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.influence.case_refits import Perturbed, split_copies
 from mixcheck.fitting.influence.effective_df import joint_degrees
 from mixcheck.fitting.influence.gaussian_derivatives import (

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.influence.sensitivity import Sensitivity
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.adjoint import find_adjoint

@@ -9,7 +9,7 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, DesignError
 from mixcheck.fitting.estimation.estimate import re_estimate
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.latent.elimination_order import lay_out
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.problem import Problem

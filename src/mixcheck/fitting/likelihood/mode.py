@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from mixcheck.arrays import FloatArray
-from mixcheck.families.family import Derivatives
+from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.latent.roots import Root
 from mixcheck.fitting.likelihood.mode import find_mode
 from mixcheck.fitting.likelihood.problem import Problem

@@ -14,7 +14,8 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.sparse_columns import Matrix, sparse_columns
 from mixcheck.errors import OptionError
-from mixcheck.families.family import Derivatives, Family
+from mixcheck.families.derivatives import Derivatives
+from mixcheck.families.family import Family
 from mixcheck.families.responses import Observed, SupportError
 from mixcheck.fitting.latent.layout import Latent
 from mixcheck.fitting.latent.roots import Root, TiedRoot

@@ -10,7 +10,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.design.partitions import triangle
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.estimate import bring_back
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.standardisation import (
     Map,
     Standardised,

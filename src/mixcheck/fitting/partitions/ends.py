@@ -28,7 +28,7 @@ from mixcheck.fitting.estimation.limits import (
     spread_limits,
     ways_of,
 )
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.separation import Evidence, is_certain
 from mixcheck.fitting.estimation.start import FixedFit
 from mixcheck.fitting.glmm import require_estimable, require_overlap

@@ -14,7 +14,7 @@ from mixcheck.arguments.options import shown
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import OptionError
 from mixcheck.families import Family
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.after_fit import hand_over

@@ -13,13 +13,14 @@ from mixcheck.arguments.options import require_workers, shown
 from mixcheck.arrays import FloatArray
 from mixcheck.design import has_terms
 from mixcheck.design.partitions import Outline, Wanted, fill, join_shown, keep_columns, outline
-from mixcheck.design.predictors import alias_notes, check_groups, require_parameters
+from mixcheck.design.predictors import require_parameters
+from mixcheck.design.right_side import alias_notes, check_groups
 from mixcheck.errors import DataWarning, OptionError
 from mixcheck.execution.crews import Crew, DaskCrew, LocalCrew, ProcessCrew
 from mixcheck.families import Family, get_family
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.limits import Limits, spread_limits
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.glmm import parse_parts, warn_of
 from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace

@@ -18,7 +18,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.execution.streams import Purpose, stream
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem

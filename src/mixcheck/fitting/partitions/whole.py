@@ -21,7 +21,7 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.execution.crews import Crew
 from mixcheck.fitting.estimation.canonical import canonical_optimum
 from mixcheck.fitting.estimation.estimate import explained
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.searches import Searches
 from mixcheck.fitting.estimation.start import Moments, climb, newton_step
 from mixcheck.fitting.likelihood.approximation import Approximation

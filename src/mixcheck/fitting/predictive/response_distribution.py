@@ -10,7 +10,8 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtr, ndtri
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.families.family import Family, Predictors
+from mixcheck.families.derivatives import Predictors
+from mixcheck.families.family import Family
 from mixcheck.fitting.predictive.quantile_search import count_quantile, find_crossing
 
 __all__ = [

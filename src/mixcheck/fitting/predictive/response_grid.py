@@ -13,7 +13,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.families.family import Predictors
+from mixcheck.families.derivatives import Predictors
 from mixcheck.fitting.predictive.response_distribution import (
     Points,
     ResponseDistribution,

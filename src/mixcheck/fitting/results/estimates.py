@@ -27,7 +27,7 @@ from mixcheck.fitting.estimation.information import (
 )
 from mixcheck.fitting.estimation.laplace_error import compare_with_finer, unavailable
 from mixcheck.fitting.estimation.limits import Limits, mute_rows, reason_at, within_limits
-from mixcheck.fitting.estimation.optimize import RUNAWAY, Optimum
+from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.approximation import Method
 from mixcheck.fitting.likelihood.mode import Mode

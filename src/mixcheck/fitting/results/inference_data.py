@@ -18,7 +18,7 @@ from mixcheck.arguments.options import require_draws, require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.mode import find_mode

@@ -27,7 +27,7 @@ from mixcheck.fitting.estimation.identification import require_variation
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits, has_limits
 from mixcheck.fitting.estimation.limits import find_limits, within_limits
 from mixcheck.fitting.estimation.one_step import step_from
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.profile import ProfileLikelihood
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks

@@ -12,7 +12,7 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.limits import Limits, find_limits
-from mixcheck.fitting.estimation.optimize import Optimum
+from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.sizes import require_room_for_rows
 from mixcheck.fitting.estimation.start import fit_without_random_effects
 from mixcheck.fitting.likelihood.arrangement import arrange

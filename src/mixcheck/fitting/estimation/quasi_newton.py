@@ -1,0 +1,205 @@
+"""A quasi-Newton search in whitened parameters: BFGS with backtracking and the exact gradient.
+
+It is written here, not taken from a library, because the scale from
+:mod:`mixcheck.fitting.estimation.start` makes the full first step the right one, where
+general-purpose searches begin with a step of unit length, and because every evaluation costs a
+mode search that is warm-started from the last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.optimum import Optimum, is_near
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
+
+__all__ = ["MAX_POLES", "POLE", "Leaves", "Whitened", "descend", "largest", "update_inverse"]
+
+_MAX_ITERATIONS = 500
+_SUFFICIENT = 1e-4
+# A step may be this many times as long as the one before, or as a standard error.
+_GROWTH = 3.0
+_MAX_HALVINGS = 40
+# A step of less than this many standard errors, at which the likelihood is still not finite, leads
+# nowhere.
+_SHORTEST = 1e-6
+# Laplace's approximation has poles where the curvature at a conditional mode vanishes, and the
+# deviance falls to them without bound. No step may end where a random effect seems to vary more
+# than this, in units of its variance before the data: the approximation has broken down there.
+POLE = 6.0
+MAX_POLES = 12
+# Evaluations without a finite deviance that one search may meet.
+_MAX_LOST = 60
+# Evaluations that one search may take: this many, and this many for each parameter.
+_EVALUATIONS = 150
+_EVALUATIONS_EACH = 10
+# Steps in a row that promise less than the rounding of the deviance and do not halve the gradient:
+# nothing tells whether they come closer.
+_IDLE = 4
+
+
+Leaves = Callable[[Evaluation | None, Evaluation, FloatArray], bool]
+"""Whether all that is left of a search is a tail: where it was and is, and in which scale.
+
+It was nowhere if it is at rest.
+"""
+
+
+@dataclass(eq=False)
+class Whitened:
+    """The objective in whitened coordinates; keeps the last evaluation with a mode."""
+
+    objective: Objective
+    origin: FloatArray
+    scale: FloatArray
+    rounding: float = 0.0
+    count: int = 0
+    poles: int = 0
+    lost: int = 0
+    walled: bool = False
+    known: Optimum | None = field(default=None, repr=False)
+    exact: Hessian | None = None
+    leaves: Leaves | None = None
+    left: bool = False
+    hessian: FloatArray | None = field(default=None, repr=False)
+    last: Evaluation | None = field(default=None, repr=False)
+
+    def psi(self, z: FloatArray) -> FloatArray:
+        """``psi_0 + S z``."""
+        return self.origin + self.scale @ z
+
+    def __call__(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """The evaluation at z, and its gradient there, ``dD / dz = S' g``."""
+        evaluation = self.objective(self.psi(z), self.last)
+        self.count += 1
+        if evaluation.mode is not None:
+            self.last = evaluation
+        self.lost += not math.isfinite(evaluation.deviance)
+        return evaluation, self.scale.T @ evaluation.gradient
+
+
+def largest(gradient: FloatArray) -> float:
+    """Largest entry of a gradient, by its size."""
+    return float(np.abs(gradient).max(initial=0.0))
+
+
+def descend(
+    search: Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    tolerance: float,
+    metric: FloatArray | None = None,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """BFGS with backtracking; the inverse Hessian B starts as `metric`, or the identity.
+
+    Steps are ``-t B g``, no longer than three times the step before or three standard errors; B
+    is updated after each, and begins anew where no t lowers the deviance.
+    """
+    inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
+    most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
+    least, idle = np.inf, 0
+    for _ in range(_MAX_ITERATIONS):
+        if largest(gradient) < tolerance or search.count > most:
+            break
+        if search.poles > MAX_POLES or search.lost > _MAX_LOST:
+            break
+        if search.known is not None and is_near(search.psi(z), evaluation, search.known):
+            break
+        direction = _bounded(-inverse @ gradient, reach)
+        blind = -float(gradient @ direction) < search.rounding
+        idle = idle + 1 if blind and largest(gradient) > 0.5 * least else 0
+        least = min(least, largest(gradient))
+        if idle >= _IDLE:
+            break
+        moved = _backtrack(search, z, evaluation, gradient, direction)
+        if moved is None:
+            if search.walled:
+                break
+            if np.array_equal(inverse, np.eye(z.size)):
+                break
+            inverse = np.eye(z.size)
+            continue
+        before = evaluation
+        z_new, evaluation, gradient_new = moved
+        step = z_new - z
+        reach = _GROWTH * max(_length(step), 1.0)
+        inverse = update_inverse(inverse, step, gradient_new - gradient)
+        z, gradient = z_new, gradient_new
+        if search.leaves is not None and search.leaves(before, evaluation, search.scale):
+            search.left = True
+            break
+    return z, evaluation, gradient
+
+
+def _length(step: FloatArray) -> float:
+    return math.sqrt(float(step @ step))
+
+
+def _bounded(direction: FloatArray, reach: float) -> FloatArray:
+    length = _length(direction)
+    return direction if length <= reach else direction * (reach / length)
+
+
+def _backtrack(
+    search: Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    direction: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray] | None:
+    """The first point along a direction p whose deviance is low enough; None if there is none.
+
+    Armijo's condition, ``D(z + t p) <= D(z) + 1e-4 t g'p`` but for rounding. Where it fails, the
+    next t is the minimum ``-g'p t^2 / (2 (D(z + t p) - D(z) - t g'p))`` of a parabola, between a
+    tenth and a half of this one.
+    """
+    slope = float(gradient @ direction)
+    # Below this, differences of the deviance are rounding: trust the gradient instead.
+    noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
+    length = 1.0
+    for _ in range(_MAX_HALVINGS):
+        trial = z + length * direction
+        after, after_gradient = search(trial)
+        bound = evaluation.deviance + _SUFFICIENT * length * slope + noise
+        near_pole = after.spread > max(POLE, evaluation.spread)
+        if near_pole:
+            search.last = evaluation
+            search.poles += 1
+        elif after.deviance <= bound:
+            return trial, after, after_gradient
+        if math.isfinite(after.deviance) and not near_pole:
+            # Minimum of the parabola through value, slope and new value; rounding may leave none.
+            excess = after.deviance - evaluation.deviance - length * slope
+            share = -0.5 * length * slope / excess if excess > 0.0 else 0.5
+            length *= min(0.5, max(0.1, share))
+        else:
+            length *= 0.25
+            if length * _length(direction) < _SHORTEST and not near_pole:
+                search.walled = True
+                break
+    return None
+
+
+def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatArray:
+    """BFGS update of an inverse Hessian B, (P, P); skipped where the curvature is not positive.
+
+    ``(I - s y' / s'y) B (I - y s' / s'y) + s s' / s'y``, s the step and y the change of the
+    gradient, multiplied out.
+
+    References
+    ----------
+    Nocedal & Wright (2006), Numerical Optimization, equation 6.17.
+    """
+    sy = float(s @ y)
+    if sy <= 1e-10 * math.sqrt(float(s @ s) * float(y @ y)):
+        return inverse
+    left = inverse @ y
+    half = s[:, None] * ((0.5 * (1.0 + float(y @ left) / sy) * s - left) / sy)
+    out: FloatArray = inverse + (half + half.T)
+    return out
