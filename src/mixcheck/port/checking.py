@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.port.asking import Asked
 from mixcheck.port.data_view import Conditioning, DataView
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 
 
 @runtime_checkable
-class Checkable(Protocol):
+class Checkable(Protocol, metaclass=Asked):
     """A model that sees its own data and can make more of the same kind."""
 
     @property
@@ -53,7 +54,7 @@ class Checkable(Protocol):
 
 
 @runtime_checkable
-class Repeating(Checkable, Protocol):
+class Repeating(Checkable, Protocol, metaclass=Asked):
     """A model that makes many replicates at once in less time than one after another."""
 
     def replicate_many(
@@ -67,7 +68,7 @@ class Repeating(Checkable, Protocol):
 
 
 @runtime_checkable
-class Refittable(Checkable, Protocol):
+class Refittable(Checkable, Protocol, metaclass=Asked):
     """A model that can be fitted again to another response."""
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
@@ -80,7 +81,7 @@ class Refittable(Checkable, Protocol):
 
 
 @runtime_checkable
-class BatchRefittable(Refittable, Protocol):
+class BatchRefittable(Refittable, Protocol, metaclass=Asked):
     """A model that can be fitted to many responses at once in less time than one after another."""
 
     def refit_many(
@@ -95,7 +96,7 @@ class BatchRefittable(Refittable, Protocol):
 
 
 @runtime_checkable
-class BatchObservable(BatchRefittable, Protocol):
+class BatchObservable(BatchRefittable, Protocol, metaclass=Asked):
     """A model that sees the data of many of its refits at once, in less time than one by one."""
 
     def observe_many(
@@ -113,7 +114,7 @@ class BatchObservable(BatchRefittable, Protocol):
 
 
 @runtime_checkable
-class Dispersed(Protocol):
+class Dispersed(Protocol, metaclass=Asked):
     """A model that knows which features of its response are parameters by themselves."""
 
     @property
@@ -128,7 +129,7 @@ class Dispersed(Protocol):
 
 
 @runtime_checkable
-class Tailed(Protocol):
+class Tailed(Protocol, metaclass=Asked):
     """A model that knows how much a response far out says of its mean."""
 
     @property
@@ -138,7 +139,7 @@ class Tailed(Protocol):
 
 
 @runtime_checkable
-class Weighted(Checkable, Protocol):
+class Weighted(Checkable, Protocol, metaclass=Asked):
     """A model of rows that may each stand for several rows, which are what its data are."""
 
     def by_single_rows(self) -> tuple[Checkable, IntArray | None]:
@@ -150,7 +151,7 @@ class Weighted(Checkable, Protocol):
 
 
 @runtime_checkable
-class Enumerable(Checkable, Protocol):
+class Enumerable(Checkable, Protocol, metaclass=Asked):
     """A model whose replicates are a given list of data sets, such as draws made elsewhere."""
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import pandas as pd
 
 from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.port.asking import Asked
 
 __all__ = [
     "Comparable",
@@ -22,7 +23,7 @@ __all__ = [
 
 
 @runtime_checkable
-class Comparable(Protocol):
+class Comparable(Protocol, metaclass=Asked):
     """A model with a full marginal log-likelihood and an account of its data."""
 
     @property
@@ -98,7 +99,7 @@ class DataRows:
 
 
 @runtime_checkable
-class Traceable(Protocol):
+class Traceable(Protocol, metaclass=Asked):
     """A model that knows the rows it was fitted to, and what kind of likelihood it has."""
 
     @property
@@ -123,7 +124,7 @@ class Traceable(Protocol):
 
 
 @runtime_checkable
-class Rescalable(Protocol):
+class Rescalable(Protocol, metaclass=Asked):
     """A model that knows how its response was made of a column."""
 
     def response_log_slope(self, column: str) -> FloatArray:
@@ -151,7 +152,7 @@ class GroupDerivatives:
 
 
 @runtime_checkable
-class Groupwise(Protocol):
+class Groupwise(Protocol, metaclass=Asked):
     """A model whose marginal log-likelihood is a sum over the levels of a grouping factor.
 
     `group` is a grouping factor of the model or a column of its data; None is the coarsest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from mixcheck.port.asking import Asked
 from mixcheck.port.data_view import Conditioning
 from mixcheck.port.estimates import ConvergenceFacts, Estimated
 
@@ -42,7 +43,7 @@ class SeenInParts(Protocol):
 
 
 @runtime_checkable
-class Parts(Estimated, Protocol):
+class Parts(Estimated, Protocol, metaclass=Asked):
     """A model whose rows lie in parts."""
 
     @property

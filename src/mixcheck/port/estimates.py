@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.port.asking import Asked
 
 __all__ = [
     "Approximate",
@@ -102,7 +103,7 @@ class ConvergenceFacts:
 
 
 @runtime_checkable
-class Converging(Protocol):
+class Converging(Protocol, metaclass=Asked):
     """A model that knows how its optimiser ended."""
 
     @property
@@ -151,7 +152,7 @@ class ApproximationFacts:
 
 
 @runtime_checkable
-class Approximate(Protocol):
+class Approximate(Protocol, metaclass=Asked):
     """A model that can tell how good the approximation of its likelihood is."""
 
     def approximation(self) -> ApproximationFacts:
@@ -183,7 +184,7 @@ class PartEstimates:
 
 
 @runtime_checkable
-class Estimating(Protocol):
+class Estimating(Protocol, metaclass=Asked):
     """A model with coefficients, their terms and their covariance."""
 
     @property
@@ -193,7 +194,7 @@ class Estimating(Protocol):
 
 
 @runtime_checkable
-class Noted(Protocol):
+class Noted(Protocol, metaclass=Asked):
     """A model with something to say of its data."""
 
     @property
@@ -203,7 +204,7 @@ class Noted(Protocol):
 
 
 @runtime_checkable
-class Estimated(Noted, Protocol):
+class Estimated(Noted, Protocol, metaclass=Asked):
     """A model with tables of its estimates, for a report."""
 
     @property
@@ -218,7 +219,7 @@ class Estimated(Noted, Protocol):
 
 
 @runtime_checkable
-class Reducible(Estimating, Protocol):
+class Reducible(Estimating, Protocol, metaclass=Asked):
     """A model with coefficients that can be fitted again without some of its rows."""
 
     def row_removals(self) -> Mapping[str, Mapping[str, FloatArray]]:
@@ -235,7 +236,7 @@ class Reducible(Estimating, Protocol):
 
 
 @runtime_checkable
-class Grouped(Protocol):
+class Grouped(Protocol, metaclass=Asked):
     """A model with random effects of the levels of grouping factors."""
 
     @property
@@ -250,7 +251,7 @@ class Grouped(Protocol):
 
 
 @runtime_checkable
-class Counting(Protocol):
+class Counting(Protocol, metaclass=Asked):
     """A model that knows how many levels its grouping factors have."""
 
     @property
@@ -281,7 +282,7 @@ class TermLevels:
 
 
 @runtime_checkable
-class Levelled(Protocol):
+class Levelled(Protocol, metaclass=Asked):
     """A model that knows how its conditional modes vary."""
 
     @property
@@ -316,7 +317,7 @@ class ScoreProjection:
 
 
 @runtime_checkable
-class Scored(Protocol):
+class Scored(Protocol, metaclass=Asked):
     """A model that knows the scores of its rows, and what estimation takes of them."""
 
     def project_scores(self) -> ScoreProjection:
@@ -347,7 +348,7 @@ class CovarianceEstimates:
 
 
 @runtime_checkable
-class Covarying(Protocol):
+class Covarying(Protocol, metaclass=Asked):
     """A model that says which random effects covary, and how well that is known."""
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.port.asking import Asked
 
 __all__ = [
     "PERTURBATION_METHODS",
@@ -48,7 +49,7 @@ class Optimism:
 
 
 @runtime_checkable
-class Perturbations(Protocol):
+class Perturbations(Protocol, metaclass=Asked):
     """Refits of a model, each with one response replaced, and what follows from them."""
 
     @property
@@ -66,7 +67,7 @@ class Perturbations(Protocol):
 
 
 @runtime_checkable
-class BatchPerturbations(Perturbations, Protocol):
+class BatchPerturbations(Perturbations, Protocol, metaclass=Asked):
     """Refits that are made together in less time than one after another."""
 
     @property
@@ -80,7 +81,7 @@ class BatchPerturbations(Perturbations, Protocol):
 
 
 @runtime_checkable
-class ConditionalLikelihood(Protocol):
+class ConditionalLikelihood(Protocol, metaclass=Asked):
     """A model with a log-likelihood given its random effects, and how it follows the data."""
 
     @property
@@ -158,7 +159,7 @@ class RowPosterior:
 
 
 @runtime_checkable
-class Rowwise(Protocol):
+class Rowwise(Protocol, metaclass=Asked):
     """A model that knows the posterior of each row's predictor."""
 
     def row_posterior(self, response: FloatArray | None = None) -> RowPosterior:
@@ -171,7 +172,7 @@ class Rowwise(Protocol):
 
 
 @runtime_checkable
-class Foldable(Rowwise, Protocol):
+class Foldable(Rowwise, Protocol, metaclass=Asked):
     """A model that knows the posterior of some rows given the others, fitted to these."""
 
     def predict_rows(self, rows: BoolArray) -> RowPosterior:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
+from mixcheck.port.asking import Asked
 
 __all__ = ["Combinations", "MovingPrediction", "Predicting", "PredictionOf"]
 
@@ -54,7 +55,7 @@ class Combinations:
 
 
 @runtime_checkable
-class Predicting(Protocol):
+class Predicting(Protocol, metaclass=Asked):
     """A model that predicts new rows and says how its predictions follow its estimates."""
 
     @property

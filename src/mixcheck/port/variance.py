@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.port.asking import Asked
 
 __all__ = ["Approximation", "MeanOf", "Partitioned", "VarianceParts"]
 
@@ -42,7 +43,7 @@ class VarianceParts:
 
 
 @runtime_checkable
-class Partitioned(Protocol):
+class Partitioned(Protocol, metaclass=Asked):
     """A model that divides the variance of its predictor, and can be simulated and refitted."""
 
     @property

@@ -70,7 +70,18 @@ def test_our_own_adapter_reads_it_back():
     model = mc.port.port_of(_drawn(fit))
     assert model.available == CHAINS * DRAWS
     np.testing.assert_array_equal(model.pool[0], cbpp["incidence"])
+    assert list(_drawn(fit).observed_data.data_vars) == ["incidence"]
     assert mc.check(_drawn(fit), mc.checks.Dispersion(), seed=1).ok
+
+
+def test_names_have_no_slash():
+    """A DataTree takes none; a quotient that is no number of trials keeps both columns."""
+    sleep = mc.datasets.load("sleepstudy")
+    fit = mc.glmm("Reaction / 100 ~ I(Days / 2) + (1 + I(Days / 2) | Subject)", sleep)
+    data = fit.to_inference_data(chains=1, draws=2, seed=1)
+    assert list(data.observed_data.data_vars) == ["Reaction ÷ 100"]
+    names = set(data.posterior.data_vars)
+    assert {"I(Days ÷ 2)", "I(Days ÷ 2)|Subject", "I(Days ÷ 2)|Subject_sigma"} <= names
 
 
 def test_one_seed_gives_one_answer():

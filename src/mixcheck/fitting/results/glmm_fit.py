@@ -982,7 +982,9 @@ class GLMM(Tested):
             Groups ``posterior`` (coefficients by name, ``1|group`` and ``x|group`` along
             ``group__factor_dim``, ``.._sigma`` and ``.._corr``, ``sigma`` or ``dispersion``),
             ``posterior_predictive``, ``log_likelihood`` (log densities of the rows, without
-            weights) and ``observed_data`` along ``__obs__``.
+            weights) and ``observed_data`` along ``__obs__``. The response has the name of its
+            column, of the successes where there are trials. A DataTree takes no name with a
+            slash, which is written ``÷``: ``I(x ÷ 2)``.
 
         Raises
         ------

@@ -55,18 +55,18 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
     shape = (chains, draws)
     first = made[0]
     posterior: dict[str, tuple[tuple[str, ...], Any]] = {
-        name: (("chain", "draw"), np.reshape([one.numbers[name] for one in made], shape))
+        _named(name): (("chain", "draw"), np.reshape([one.numbers[name] for one in made], shape))
         for name in first.numbers
     }
     coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
     for group, table in first.effects.items():
-        axis = f"{group}__factor_dim"
+        axis = _named(f"{group}__factor_dim")
         coords[axis] = np.asarray(table.index)
         for effect in table.columns:
             values = np.stack([one.effects[group][effect].to_numpy() for one in made])
-            name = f"{'1' if effect == 'Intercept' else effect}|{group}"
+            name = _named(f"{'1' if effect == 'Intercept' else effect}|{group}")
             posterior[name] = (("chain", "draw", axis), values.reshape(*shape, -1))
-    response = str(fit.formula.partition("~")[0]).strip()
+    response = _response_name(fit)
     rows = {_ROWS: np.asarray(fit.frame.index)}
     both = {**rows, "chain": coords["chain"], "draw": coords["draw"]}
     axes = ("chain", "draw", _ROWS)
@@ -111,6 +111,18 @@ def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
         problem.to_design(respond(view, u, rng)),
         problem.to_design(density),
     )
+
+
+def _named(name: str) -> str:
+    # A DataTree has paths, and takes no variable with a slash.
+    return name.replace("/", "÷")
+
+
+def _response_name(fit: Refitting) -> str:
+    """The column of the successes where there are trials, and else the left side."""
+    formula = fit.design.formula
+    counted = fit.problem.data.size is not None and formula.response.kind != "single"
+    return _named(formula.response.parts[0] if counted else formula.left_side)
 
 
 def _numbers(here: Refitting) -> dict[str, float]:
