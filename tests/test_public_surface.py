@@ -144,6 +144,7 @@ print(*sys.modules, file=sys.stderr)
 """
 
 
+@pytest.mark.slow
 def test_import_budget():
     """Import, help, fit, checks and text load neither what draws nor, at first, what few need."""
     found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)

@@ -79,6 +79,7 @@ def test_a_tolerance_within_the_monte_carlo_error_decides_nothing(pairs: mc.GLMM
     assert "within the Monte Carlo error of the shift" in judgement.sentence
 
 
+@pytest.mark.slow
 def test_a_log_likelihood_that_is_off_by_more_than_one_is_a_warning(pairs: mc.GLMM):
     """Small errors of many pairs add up, while those of the estimates stay: 0.6 of their unit."""
     tolerant = LaplaceAdequacy(tolerance=0.6)

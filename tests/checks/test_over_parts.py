@@ -142,6 +142,7 @@ def test_many_levels_are_joined_as_moments():
     assert np.allclose(found.picture.observed, wanted.picture.observed, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_report_says_what_it_is_of(table):
     """Faults are found; checks that are no sums are named with their reason; tables are there."""
     fit = mc.glmm_partitions(

@@ -54,6 +54,7 @@ def test_residuals_against_fitted_values(toy):
     assert draw_portrait(model, replace(observed, fitted=np.ones(6000))) == ()
 
 
+@pytest.mark.slow
 def test_the_report_shows_it():
     """On the page, and through JSON."""
     cbpp = mc.datasets.load("cbpp")

@@ -92,7 +92,7 @@ def sparse():
     return mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
 
 
-@pytest.mark.parametrize("name", ["ad", "ks"])
+@pytest.mark.parametrize("name", ["ad", pytest.param("ks", marks=pytest.mark.slow)])
 def test_where_the_data_say_little_the_distribution_is_expected(sparse, name):
     """``mean Phi((x - b) / c)``, standardised, beside the normal one, by adaptive integration."""
     levels = port_of(sparse).term_levels["g [Intercept]"]
@@ -155,6 +155,7 @@ def test_nothing_is_drawn_where_the_data_say_little(sparse):
     assert not np.array_equal(first.replicates, second.replicates)
 
 
+@pytest.mark.slow
 def test_two_kinds_of_groups_of_few_counts_are_found():
     """Though the data say half of what there is to know, in 1,200 groups together it shows."""
     rng = np.random.default_rng(5)

@@ -373,6 +373,7 @@ def test_a_dispersion_with_random_effects():
     assert found.df < onestep.df < 1.5 * found.df
 
 
+@pytest.mark.slow
 def test_the_method_by_default():
     """Steps for successes in groups that differ, and zero parts; derivatives for other counts.
 

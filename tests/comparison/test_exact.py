@@ -35,7 +35,7 @@ def _simulate(name: str, *, restricted: bool) -> np.ndarray:
     return simulate_null(spectrum, DRAWS, np.random.default_rng(1))
 
 
-@pytest.mark.parametrize("kind", ["restricted", "full"])
+@pytest.mark.parametrize("kind", [pytest.param("restricted", marks=pytest.mark.slow), "full"])
 @pytest.mark.parametrize(
     "name",
     ["intercept", *(pytest.param(n, marks=pytest.mark.slow) for n in ("slope", "with_fixed"))],

@@ -85,6 +85,7 @@ def test_brier_of_single_trials():
     np.testing.assert_allclose(table["crps"], table["brier"], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_random_folds(cbpp):
     """They are even, depend on the seed alone, and keep levels together where they are told to."""
     one, two = mc.kfold(cbpp, 5), mc.kfold(cbpp, 5, n_jobs=1)

@@ -43,6 +43,7 @@ def test_plug_in_optimism(days):
     assert own.sum() - left == pytest.approx(47.1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_cavity_is_close_to_refits(cbpp, exact):
     """The cavity, with refits of the influential rows, is close to refits of all rows."""
     found = mc.loo(cbpp)
@@ -174,7 +175,10 @@ def test_bad_models():
         mc.loo(model)
 
 
-@pytest.mark.parametrize(("former", "method"), [("cavity", "analytic"), ("exact", "refit")])
+@pytest.mark.parametrize(
+    ("former", "method"),
+    [("cavity", "analytic"), pytest.param("exact", "refit", marks=pytest.mark.slow)],
+)
 def test_former_methods(cbpp, exact, former, method):
     """A method of the version before is read, with a warning that says what to write."""
     with pytest.warns(FutureWarning, match=f"write method='{method}'"):

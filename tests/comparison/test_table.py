@@ -271,7 +271,7 @@ def test_other_predictors_are_in_the_formula():
     assert "(1 | Nest); zi ~ 1 + SexParent" in text
 
 
-@pytest.mark.parametrize("name", ["loo", "logo"])
+@pytest.mark.parametrize("name", ["loo", pytest.param("logo", marks=pytest.mark.slow)])
 def test_scores_have_errors_of_their_differences(days, name):
     """Differences and their standard errors are twice those of the scores in pairs."""
     table = mc.compare(days, criterion=name)

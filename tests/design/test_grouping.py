@@ -85,6 +85,7 @@ def test_unseen(strange: object) -> None:
     assert look_up(key, {"a": strange}).tolist() == [-1]
 
 
+@pytest.mark.slow
 def test_many_columns() -> None:
     """Five crossed columns of 8,192 levels, whose combinations no whole number could count."""
     base = pd.DataFrame({c: np.arange(8192) for c in "abcde"})

@@ -28,6 +28,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @given(words, st.sampled_from(sorted(CHANGES)))
 def test_a_change_of_spelling_is_none(word: str, change: str) -> None:
     """Capitals, blanks, accents and the form of a letter do not make another word."""

@@ -91,6 +91,7 @@ def test_ids_are_unique(page):
     assert len(ids) == len(set(ids)) > 10
 
 
+@pytest.mark.slow
 def test_fragments_do_not_share_ids():
     """Two different fragments can stand in one notebook."""
     first, second = (

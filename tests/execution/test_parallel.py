@@ -191,6 +191,7 @@ def test_a_wrong_limit_of_time_is_one_sentence(two):
         two[1].conf_int(time_limit=60)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_says_so(two):
     """A million data sets in no time: the first ones, with the numbers of so many."""
     small, large = two
@@ -408,6 +409,7 @@ def test_whatever_takes_workers_takes_progress(two):
     assert found >= 12
 
 
+@pytest.mark.slow
 def test_a_bar_is_one_line_with_the_time_left(two, capsys):
     """A bar goes on over batches, stays where the work stopped, and of nothing there is none."""
     mc.bootstrap_lrt(*two, draws=150, seed=1, stop_after=200, progress=True)

@@ -184,7 +184,7 @@ def _counts(size: float) -> pd.DataFrame:
     ).assign(g=np.repeat(np.arange(8), 6))
 
 
-@pytest.mark.parametrize("family", ["nbinom1", "nbinom2"])
+@pytest.mark.parametrize("family", [pytest.param("nbinom1", marks=pytest.mark.slow), "nbinom2"])
 def test_large_counts_are_searched_from_their_own_dispersion(family: str) -> None:
     """Groups that do not differ: the log-likelihood of the model without them, and soon."""
     data = _counts(1e6)

@@ -202,6 +202,7 @@ def test_refit(fits: dict[str, mc.GLMM], name: str) -> None:
     assert np.all(np.abs(one.params - other.params) < OF_ERROR * other.bse)
 
 
+@pytest.mark.slow
 def test_everything_else(fits: dict[str, mc.GLMM]) -> None:
     """Checks, criteria and the comparison with quadrature know such a fit."""
     fit = fits["cbpp"]

@@ -30,6 +30,7 @@ def test_multivariate_t_of_all_pairs_is_tukey(k: int, df: float) -> None:
     np.testing.assert_allclose(mvt.quantiles, tukey.quantiles, rtol=DIRECTIONS)
 
 
+@pytest.mark.slow
 def test_each_difference_has_its_own_df() -> None:
     """Tukey's p-value and interval are those of a family in which all have these df."""
     t, nu, R = np.array([2.4, 3.7, 1.1]), np.array([6.0, 40.66, 6.0]), _pairs(3)

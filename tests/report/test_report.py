@@ -365,6 +365,7 @@ def test_provenance_is_told_in_words(finding):
     assert told["flags"] == "strict yes"
 
 
+@pytest.mark.slow
 def test_of_very_many_findings_the_worst_have_pictures(finding):
     """All are in the table; the page stays small, and says how many it shows one by one."""
     nulls = np.random.default_rng(5).normal(size=99)

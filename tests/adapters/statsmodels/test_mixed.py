@@ -83,6 +83,7 @@ def test_posterior_residuals_follow_from_the_definition():
     np.testing.assert_allclose(errors, np.sqrt(np.diag(spread)), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_slope_that_is_lacking_is_found():
     """Of the sleep study the slopes differ between subjects: one call on the result says so."""
     report = mc.check(_fit("ML"), mc.checks.MissingSlope(), seed=1, draws=39)

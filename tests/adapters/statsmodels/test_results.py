@@ -183,6 +183,7 @@ def test_check_takes_a_result_as_it_is():
     assert "counts ~ x" in report.to_html()
 
 
+@pytest.mark.slow
 def test_overdispersion_is_found():
     """A Poisson fit of counts with three times the variance fails, a negative binomial passes."""
     d = _table(2, 300)

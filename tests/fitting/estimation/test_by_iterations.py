@@ -58,10 +58,10 @@ def by_both(formula: str, data: pd.DataFrame, family: str, patch: pytest.MonkeyP
     ("formula", "family"),
     [
         ("counts ~ x + (1 | g) + (1 | h)", "poisson"),
-        ("counts ~ x + (1 | g) + (1 | h)", "nbinom2"),
-        ("normal ~ x + (x | g) + (1 | h)", "gaussian"),
-        ("successes ~ year + (1 | g) + (1 | h)", "binomial"),
-        ("positive ~ year + (year | g) + (1 | h)", "gamma"),
+        pytest.param("counts ~ x + (1 | g) + (1 | h)", "nbinom2", marks=pytest.mark.slow),
+        pytest.param("normal ~ x + (x | g) + (1 | h)", "gaussian", marks=pytest.mark.slow),
+        pytest.param("successes ~ year + (1 | g) + (1 | h)", "binomial", marks=pytest.mark.slow),
+        pytest.param("positive ~ year + (year | g) + (1 | h)", "gamma", marks=pytest.mark.slow),
     ],
 )
 def test_the_fit_is_that_of_the_matrix(formula, family, monkeypatch):
@@ -81,6 +81,7 @@ def test_the_fit_is_that_of_the_matrix(formula, family, monkeypatch):
         np.testing.assert_allclose(here, there, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_comes_after_the_fit(monkeypatch):
     """Tests, profiles, refits and checks are those of the fit with the matrix."""
     formula, data = "counts ~ x + (1 | g) + (1 | h)", table()
@@ -106,6 +107,7 @@ def test_what_comes_after_the_fit(monkeypatch):
     assert mc.caic(fit).df == pytest.approx(mc.caic(whole).df, rel=0.01)
 
 
+@pytest.mark.slow
 def test_conditional_deviations_leave_out_what_levels_share(monkeypatch):
     """They are right to some percent where levels are few, and better where they are many."""
     off = []
@@ -147,6 +149,7 @@ def test_refused_where_iterations_do_not_take_its_place():
             mc.glmm("apart ~ many + (1 | g) + (1 | h)", data, family="binomial")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_memory")
 def test_probes_are_added_until_the_error_is_small(monkeypatch):
     """Where few rows join the levels the first probes say too little."""

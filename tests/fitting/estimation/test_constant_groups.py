@@ -313,6 +313,7 @@ def test_a_further_effect_of_no_variance_changes_nothing(reml: bool) -> None:
     assert both.variance_components["sd"].iloc[1] < 1e-4
 
 
+@pytest.mark.slow
 def test_effects_within_groups_that_grow_without_end_are_left_soon() -> None:
     """Where the few groups of both kinds are separated by x there is no maximum to integrate to."""
     rng = np.random.default_rng(0)
@@ -335,6 +336,7 @@ def test_effects_within_groups_that_grow_without_end_are_left_soon() -> None:
     assert 0 < len(calls) < 300
 
 
+@pytest.mark.slow
 def test_thresholds_run_away_with_their_groups() -> None:
     """Slopes in the response itself: one reason, and no advice on a gradient or on families."""
     rng = np.random.default_rng(1)

@@ -191,7 +191,13 @@ def test_two_effects(kind: str) -> None:
     require_moments(found.u[0], points, log_density)
 
 
-@pytest.mark.parametrize("rows", [0, 20], ids=["one Newton step", "mode"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(0, id="one Newton step"),
+        pytest.param(20, id="mode", marks=pytest.mark.slow),
+    ],
+)
 def test_crossed(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Two by two crossed effects: moments of draws are those on a grid in four dimensions.
 

@@ -48,10 +48,7 @@ MEANS: dict[str, tuple[families.Family, Function, Function, Function]] = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name in ("logit", "log") else [pytest.mark.slow])
-        for name in MEANS
-    ],
+    [pytest.param(name, marks=[] if name == "log" else [pytest.mark.slow]) for name in MEANS],
 )
 def test_derivatives_of_an_average(name: str) -> None:
     """In the predictor ``E h'``, and in the variance of its normal part ``E h'' / 2``."""

@@ -24,10 +24,18 @@ def _drawn(fit):
     return fit.to_inference_data(chains=CHAINS, draws=DRAWS, seed=1)
 
 
-def test_draws_are_around_the_estimates():
-    """Means and deviations of coefficients and random effects are those of the fit."""
+@pytest.fixture(scope="module")
+def sleep():
+    """A fit and draws around it."""
     fit = _sleep()
-    posterior = _drawn(fit).posterior
+    return fit, _drawn(fit)
+
+
+@pytest.mark.slow
+def test_draws_are_around_the_estimates(sleep):
+    """Means and deviations of coefficients and random effects are those of the fit."""
+    fit, drawn = sleep
+    posterior = drawn.posterior
     n = CHAINS * DRAWS
     for name, estimate in fit.params.items():
         values = posterior[name].to_numpy().ravel()
@@ -37,20 +45,20 @@ def test_draws_are_around_the_estimates():
         assert abs(ratio - 1.0) < MOST_ERRORS / np.sqrt(2 * n)
     modes = fit.random_effects["Subject"]
     for effect, name in (("Intercept", "1|Subject"), ("Days", "Days|Subject")):
-        drawn = posterior[name]
-        assert drawn.dims == ("chain", "draw", "Subject__factor_dim")
-        levels = drawn["Subject__factor_dim"].to_numpy()
+        effects = posterior[name]
+        assert effects.dims == ("chain", "draw", "Subject__factor_dim")
+        levels = effects["Subject__factor_dim"].to_numpy()
         np.testing.assert_array_equal(levels, modes.index)
-        values = drawn.to_numpy().reshape(n, -1)
+        values = effects.to_numpy().reshape(n, -1)
         off = (values.mean(axis=0) - modes[effect]) / (values.std(axis=0) / np.sqrt(n))
         # At other variances the conditional means shrink otherwise, by a share of a deviation.
         assert np.abs(off).max() < MOST_ERRORS + 0.1 * np.sqrt(n)
 
 
-def test_log_densities_are_those_of_the_draws():
+@pytest.mark.slow
+def test_log_densities_are_those_of_the_draws(sleep):
     """Of a Gaussian response they follow from coefficients, random effects and sigma."""
-    fit = _sleep()
-    data = _drawn(fit)
+    fit, data = sleep
     part = {name: data.posterior[name].to_numpy()[1, 7] for name in data.posterior}
     days = fit.frame["Days"].to_numpy()
     level = data.posterior["Subject__factor_dim"].to_numpy()
@@ -63,17 +71,20 @@ def test_log_densities_are_those_of_the_draws():
     np.testing.assert_allclose(found, wanted, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_our_own_adapter_reads_it_back():
     """Observed data and draws are found by their names, and a right model passes."""
     cbpp = mc.datasets.load("cbpp")
     fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
-    model = mc.port.port_of(_drawn(fit))
+    drawn = _drawn(fit)
+    model = mc.port.port_of(drawn)
     assert model.available == CHAINS * DRAWS
     np.testing.assert_array_equal(model.pool[0], cbpp["incidence"])
-    assert list(_drawn(fit).observed_data.data_vars) == ["incidence"]
-    assert mc.check(_drawn(fit), mc.checks.Dispersion(), seed=1).ok
+    assert list(drawn.observed_data.data_vars) == ["incidence"]
+    assert mc.check(drawn, mc.checks.Dispersion(), seed=1).ok
 
 
+@pytest.mark.slow
 def test_names_have_no_slash():
     """A DataTree takes none; a quotient that is no number of trials keeps both columns."""
     sleep = mc.datasets.load("sleepstudy")
@@ -84,6 +95,7 @@ def test_names_have_no_slash():
     assert {"I(Days ÷ 2)", "I(Days ÷ 2)|Subject", "I(Days ÷ 2)|Subject_sigma"} <= names
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_answer():
     """Draws follow from the seed."""
     fit = _sleep()

@@ -302,6 +302,7 @@ def test_intervals_by_default_cover_the_truth() -> None:
     assert (np.abs(share - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 300)).all(), share
 
 
+@pytest.mark.slow
 def test_bca_takes_the_jackknife_over_groups() -> None:
     """Its acceleration is that of fits without each group, to the accuracy of one step."""
     rng = np.random.default_rng(12)
