@@ -240,19 +240,16 @@ def _logit_derivatives(
 ) -> Derivatives:
     """Derivatives for the logit link, with the smaller of F and 1 - F as the carrier.
 
-    The log probability is ``(k - m/2) eta - m/2 |eta| - m log(1 + exp(-|eta|))``, whose first
-    two terms cancel exactly where one of them must; the first derivative ``k - m F`` is
-    ``(k - m [eta >= 0]) + sign(eta) m min(F, 1 - F)``, accurate in both tails.
+    With ``d = k - m [eta > 0]`` the log probability is ``d eta - m log(1 + exp(-|eta|))``, of
+    which the first term is zero exactly where it must be, and the first derivative ``k - m F`` is
+    ``d + sign(eta) m min(F, 1 - F)``: both are accurate in both tails.
     """
-    distance = np.abs(eta)
-    small = np.exp(-distance)
+    small = np.copysign(eta, -1.0)
+    np.exp(small, out=small)
+    first = np.where(np.signbit(eta), k, k - m)
     value = np.log1p(small)
-    distance *= 0.5
-    value += distance
     value *= m
-    work = np.multiply(m, -0.5, out=distance)
-    work += k
-    work *= eta
+    work = first * eta
     np.subtract(work, value, out=value)
     value += constant
     if order < 1:
@@ -261,8 +258,6 @@ def _logit_derivatives(
     np.divide(1.0, large, out=large)
     small *= large
     small *= m
-    first = m * (eta >= 0.0)
-    np.subtract(k, first, out=first)
     first += np.copysign(small, eta)
     if order < 2:
         return Derivatives(value, (first,), {}, {})

@@ -64,8 +64,9 @@ class Observed:
 
     def tiled(self, copies: int) -> Observed:
         """The same several times, one after the other."""
-        size = None if self.size is None else np.tile(self.size, copies)
-        return Observed(np.tile(self.y, copies), size, np.tile(self.constant, copies))
+        size = None if self.size is None else np.concatenate([self.size] * copies)
+        y, constant = np.concatenate([self.y] * copies), np.concatenate([self.constant] * copies)
+        return Observed(y, size, constant)
 
 
 def read_response(values: ArrayLike, what: str) -> FloatArray:

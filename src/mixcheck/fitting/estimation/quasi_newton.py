@@ -105,7 +105,8 @@ def descend(
     most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
     least, idle = np.inf, 0
     for _ in range(_MAX_ITERATIONS):
-        if largest(gradient) < tolerance or search.count > most:
+        slope = largest(gradient)
+        if slope < tolerance or search.count > most:
             break
         if search.poles > MAX_POLES or search.lost > _MAX_LOST:
             break
@@ -113,8 +114,8 @@ def descend(
             break
         direction = _bounded(-inverse @ gradient, reach)
         blind = -float(gradient @ direction) < search.rounding
-        idle = idle + 1 if blind and largest(gradient) > 0.5 * least else 0
-        least = min(least, largest(gradient))
+        idle = idle + 1 if blind and slope > 0.5 * least else 0
+        least = min(least, slope)
         if idle >= _IDLE:
             break
         moved = _backtrack(search, z, evaluation, gradient, direction)

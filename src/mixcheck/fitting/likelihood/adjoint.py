@@ -203,6 +203,14 @@ def _curvature_pull(
     return out
 
 
+def _rows_of(problem: Problem, parts: Sequence[FloatArray | None]) -> dict[int, FloatArray]:
+    """The parts of predictors that have random effects, (n,) each, None being zero."""
+    return {
+        k: np.zeros(problem.n) if (part := parts[k]) is None else part
+        for k in problem.latent.random_predictors
+    }
+
+
 def _implicit(
     problem: Problem,
     mode: Mode,
@@ -213,8 +221,7 @@ def _implicit(
     random_predictors = problem.latent.random_predictors
     if u_adjoint is None and all(t[c] is None for c in random_predictors):
         return None
-    zero = np.zeros(problem.n)
-    rows = {c: zero if (part := t[c]) is None else part for c in random_predictors}
+    rows = _rows_of(problem, t)
     rhs = whitened(problem, mode.roots, rows)
     if u_adjoint is not None:
         rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
@@ -253,9 +260,7 @@ def _root_derivatives(
     ``Z_f' h u_f' + Z_f' l' v_f' + 2 sum_g G_fg Lambda_g E_fg'``, summed over the levels.
     """
     latent, point = problem.latent, mode.point
-    zero = np.zeros(problem.n)
-    rows = {k: zero if (part := through[k]) is None else part for k in latent.random_predictors}
-    outer = latent.scatter(rows)
+    outer = latent.scatter(_rows_of(problem, through))
     roots = mode.roots
     out = [differentiate_product(*parts) for parts in zip(roots, outer, point.u, strict=True)]
     if v is not None:
