@@ -108,7 +108,7 @@ def test_public_names():
 def test_check_is_what_it_is_called():
     """`mc.check` has its own name wherever Python shows it, and returns from a pickle."""
     assert (mc.check.__name__, mc.check.__qualname__) == ("check", "check")
-    assert mc.check.__module__ == "mixcheck.checks.check"
+    assert mc.check.__module__ == "mixcheck.checks.verb"
     assert pickle.loads(pickle.dumps(mc.check)) is mc.check
     assert str(inspect.signature(mc.check)).startswith("(model: ")
     with pytest.raises(mc.UnknownArgumentError, match=r"^check\(\) has no argument zzz="):

@@ -35,7 +35,8 @@ from mixcheck.quantile_residuals import residuals, Residuals
 
 # checks
 from mixcheck import checks
-from mixcheck.checks.check import Suite, check
+from mixcheck.checks.check import Suite
+from mixcheck.checks.verb import check
 
 # what was found and how it is judged
 from mixcheck.report.finding import Finding, Skipped

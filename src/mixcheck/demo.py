@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mixcheck.checks.check import check
+from mixcheck.checks.verb import check
 from mixcheck.comparison.compared import Comparison
 from mixcheck.comparison.conditional import ConditionalAIC, caic
 from mixcheck.comparison.table import compare

@@ -94,7 +94,7 @@ def _of_tests():
     """Kinds that other test files define."""
     from mixcheck.checks import check as module
 
-    kinds = module._KINDS.items()
+    kinds = module.KINDS.classes.items()
     return {kind for kind, cls in kinds if not cls.__module__.startswith("mixcheck.")}
 
 

@@ -29,7 +29,8 @@ from mixcheck.checks import (
     Uniformity,
     Zeros,
 )
-from mixcheck.checks.check import check, check_from_dict
+from mixcheck.checks.check import check_from_dict
+from mixcheck.checks.verb import check
 from mixcheck.errors import ConvergenceError, DataError, OptionError
 from mixcheck.execution import parallel as workers
 from mixcheck.quantile_residuals import residuals

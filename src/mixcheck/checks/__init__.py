@@ -3,7 +3,7 @@
 from mixcheck.arguments.calls import answer_methods
 from mixcheck.checks.autocorrelation import Autocorrelation
 from mixcheck.checks.calibration import Calibration
-from mixcheck.checks.check import Check, Suite, answer_constructors, check_from_dict, known_kinds
+from mixcheck.checks.check import KINDS, Check, Suite, check_from_dict, known_kinds
 from mixcheck.checks.collinearity import Collinearity
 from mixcheck.checks.convergence import Convergence
 from mixcheck.checks.counts import Count, Zeros
@@ -83,6 +83,6 @@ __all__ = [
     "known_kinds",
 ]
 
-answer_constructors()
+KINDS.answer_constructors()
 for _written_by_users in (CheckContext, CheckStatistic, DataView, NullSample):
     answer_methods(_written_by_users)

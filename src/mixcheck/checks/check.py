@@ -16,13 +16,13 @@ from typing import Any, ClassVar, TypeAlias, cast
 from mixcheck.arguments.calls import answer_calls, answer_methods
 from mixcheck.arguments.options import as_items, shown
 from mixcheck.checks import contents
+from mixcheck.checks.kinds import SUITE, Kinds, argument_as_data, argument_repr, spelled
 from mixcheck.checks.over_parts import NOT_SHARED, run_over_parts
 from mixcheck.checks.run import run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.documents import from_json, read_document, to_json
 from mixcheck.codec.reading import Reader
-from mixcheck.codec.shapes import NOT_STORED, Schema, Shape, by_hand
-from mixcheck.codec.writing import plain
+from mixcheck.codec.shapes import NOT_STORED, Shape
 from mixcheck.codec.written_files import read_written
 from mixcheck.display.document import Document, Paragraph, Table
 from mixcheck.display.render import to_fragment
@@ -36,21 +36,11 @@ from mixcheck.report.policy import Policy
 from mixcheck.report.report import Report
 from mixcheck.simulation import Calibration
 
-__all__ = [
-    "Check",
-    "Level",
-    "Suite",
-    "answer_constructors",
-    "check",
-    "check_from_dict",
-    "known_kinds",
-]
+__all__ = ["KINDS", "Check", "Level", "Suite", "check_from_dict", "known_kinds"]
 
 Level: TypeAlias = str | int | float | bool
 
-_LIKE = '{"checks": [{"kind": "zeros"}]}'
-
-_KINDS: dict[str, type[Check]] = {}
+KINDS: Kinds[Check] = Kinds()
 
 
 @answer_methods
@@ -89,12 +79,8 @@ class Check(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         kind = cls.__dict__.get("kind")
-        if kind is None:
-            return
-        known = _KINDS.get(kind)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise OptionError(f"the kind {kind!r} is taken by {known.__qualname__}; choose another")
-        _KINDS[kind] = cls
+        if kind is not None:
+            KINDS.add(kind, cls)
 
     @abstractmethod
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
@@ -104,7 +90,7 @@ class Check(ABC):
     def name(self) -> str:
         """Name of its finding: the kind, and the arguments that differ from their defaults."""
         words = self.kind.replace("-", " ")
-        told = [_spelled(value) for _, value in self._told()]
+        told = [spelled(value) for _, value in self._told()]
         return f"{words} [{', '.join(told)}]" if told else words
 
     @property
@@ -138,15 +124,15 @@ class Check(ABC):
         >>> Zeros().by("site")
         Zeros().by('site')
         """
-        return _variant("by", self, column)
+        return KINDS.make("by", self, column)
 
     def where(self, column: str, level: Level) -> Check:
         """The same question for the rows of one level of a column."""
-        return _variant("where", self, column, level)
+        return KINDS.make("where", self, column, level)
 
     def named(self, name: str) -> Check:
         """The same question under another name."""
-        return _variant("named", self, name)
+        return KINDS.make("named", self, name)
 
     def __and__(self, other: Check | Suite) -> Suite:
         return Suite((self,)) & other
@@ -160,49 +146,24 @@ class Check(ABC):
 
     def __repr__(self) -> str:
         told = [
-            _shown(value) if item.default is MISSING else f"{item.name}={_shown(value)}"
+            argument_repr(value)
+            if item.default is MISSING
+            else f"{item.name}={argument_repr(value)}"
             for item, value in self._told()
         ]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def to_dict(self) -> dict[str, Any]:
         """The check as plain data, keyed by its kind; see `check_from_dict`."""
-        return {"kind": self.kind} | {item.name: _plain(value) for item, value in self._told()}
-
-
-def _variant(kind: str, *arguments: Any) -> Check:
-    """A check made from a check. Its class is defined after all checks: asked for by its kind."""
-    make: Any = _KINDS[kind]
-    made: Check = make(*arguments)
-    return made
-
-
-def _spelled(value: Any) -> str:
-    return value.__name__ if callable(value) else str(value)
-
-
-def _shown(value: Any) -> str:
-    return value.__name__ if callable(value) else repr(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Check):
-        return value.to_dict()
-    if callable(value):
-        return f"{value.__module__}:{value.__qualname__}"
-    return plain(value)
-
-
-def answer_constructors() -> None:
-    """Have every kind of check defined so far answer arguments that it does not take."""
-    for kind in _KINDS.values():
-        answer_methods(kind)
+        return {"kind": self.kind} | {
+            item.name: argument_as_data(value) for item, value in self._told()
+        }
 
 
 @answer_calls
 def known_kinds() -> tuple[str, ...]:
     """Kinds that `check_from_dict` can read, sorted."""
-    return tuple(sorted(_KINDS))
+    return KINDS.names
 
 
 @answer_calls
@@ -222,50 +183,13 @@ def check_from_dict(data: Mapping[str, Any]) -> Check:
     >>> check_from_dict({"kind": "dispersion", "statistic": "variance"})
     Dispersion(statistic='variance')
     """
-    if not isinstance(data, Mapping):
-        raise OptionError(
-            f'a check is read from a mapping such as {{"kind": "zeros"}}, found {shown(data)}'
-        )
-    arguments = dict(data)
-    kind = arguments.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _KINDS:
-        kinds = ", ".join(known_kinds())
-        raise OptionError(f"no check is of kind {shown(kind)}; there are {kinds}")
-    if isinstance(arguments.get("check"), Mapping):
-        arguments["check"] = check_from_dict(arguments["check"])
-    for name, value in arguments.items():
-        if not isinstance(value, str | int | float | Check | None):
-            raise OptionError(
-                f"{shown(name)} of a check of kind {kind!r} must be a text, a number, true or "
-                f"false, found {shown(value)}"
-            )
-    try:
-        inspect.signature(_KINDS[kind]).bind(**arguments)
-        return _KINDS[kind](**arguments)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
-        names = ", ".join(map(shown, arguments)) or "none"
-        wanted = ", ".join(inspect.signature(_KINDS[kind]).parameters) or "none"
-        raise OptionError(
-            f"the arguments of a check of kind {kind!r} are {wanted}; found {names}"
-        ) from error
-
-
-def _schema_of_checks(known: dict[str, Schema]) -> Schema:
-    """A check of the library, or one of another kind with arguments of its own."""
-    kinds = sorted(_KINDS.items())
-    own = {name: cls for name, cls in kinds if cls.__module__.startswith("mixcheck.")}
-    kind = {"type": "string", "not": {"enum": list(own)}}
-    other = {"type": "object", "properties": {"kind": kind}, "required": ["kind"]}
-    shapes = [by_hand(cls, check_from_dict, kind=name) for name, cls in own.items()]
-    return {"anyOf": [*(shape.schema(known) for shape in shapes), other]}
+    return KINDS.read(data)
 
 
 Check._shape = Shape(
     lambda check: check.to_dict(),
     lambda reader: check_from_dict(reader.object()),
-    _schema_of_checks,
+    lambda known: KINDS.schema(known, check_from_dict),
 )
 
 
@@ -500,7 +424,7 @@ class Suite:
         try:
             return from_json(text, cls, "suite", versioned=False)
         except DataError as error:
-            raise OptionError(f"{error}; a suite in JSON is an object such as {_LIKE}") from None
+            raise OptionError(f"{error}; a suite in JSON is an object such as {SUITE}") from None
 
     def run(
         self,
@@ -546,121 +470,24 @@ class Suite:
         UnknownColumnError
             If a check names a column that the data have not.
         """
+        asked: dict[str, Any] = {
+            "seed": seed,
+            "draws": draws,
+            "calibration": calibration,
+            "conditioning": conditioning,
+            "policy": policy,
+            "time_limit": time_limit,
+            "n_jobs": n_jobs,
+            "progress": progress,
+            "left_out": self.left_out,
+        }
         parts = parts_of(subject)
         if parts is not None:
-            return run_over_parts(
-                self.checks,
-                parts,
-                seed=seed,
-                draws=draws,
-                calibration=calibration,
-                conditioning=conditioning,
-                policy=policy,
-                time_limit=time_limit,
-                n_jobs=n_jobs,
-                progress=progress,
-                left_out=self.left_out,
-            )
-        return run_checks(
-            self.checks,
-            cast("Residuals | Checkable | Ported", subject),
-            seed=seed,
-            draws=draws,
-            calibration=calibration,
-            conditioning=conditioning,
-            policy=policy,
-            time_limit=time_limit,
-            n_jobs=n_jobs,
-            progress=progress,
-            left_out=self.left_out,
-        )
+            return run_over_parts(self.checks, parts, **asked)
+        return run_checks(self.checks, cast("Residuals | Checkable | Ported", subject), **asked)
 
 
 def _suite_of_data(cls: type[Suite], content: Reader) -> Suite:
     """The suite of a file, if it says nothing else and names no function."""
-    unknown = [name for name in content.object() if name not in ("checks", "schema_version")]
-    if unknown:
-        raise OptionError(
-            f"a suite has no {', '.join(map(shown, unknown[:3]))}; it is a mapping such as {_LIKE}"
-        )
-    for kind in _kinds_in(content.value):
-        if kind in _KINDS and _KINDS[kind].brings_code:
-            raise OptionError(
-                f"a check of kind {kind!r} names a function, and files hold no code; add it where "
-                'you read the file, as in Suite.from_file(path) & Statistic("module:function")'
-            )
+    KINDS.require_suite(content.object())
     return read_document(content, cls, versioned=False)
-
-
-def _kinds_in(value: Any) -> Iterator[str]:
-    """Whatever is called a kind, at any depth."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("kind"), str):
-            yield value["kind"]
-        value = list(value.values())
-    for part in value if isinstance(value, list) else ():
-        yield from _kinds_in(part)
-
-
-@answer_calls
-def check(
-    model: Residuals | Checkable | Ported | Divided,
-    suite: Suite | Check | None = None,
-    *,
-    seed: int | None = None,
-    draws: int | None = None,
-    calibration: Calibration | None = None,
-    conditioning: Conditioning = "posterior",
-    policy: Policy | None = None,
-    time_limit: float | None = None,
-    n_jobs: int | None = None,
-    progress: Progress = None,
-) -> Report:
-    """Check a model: the standard suite, or another.
-
-    Parameters
-    ----------
-    model : Checkable, Residuals or PartitionedGLMM
-        Of a fit over partitions it is one report of all of them, by sums over partitions.
-    suite : Suite or Check, optional
-        ``Suite.standard(model)`` by default.
-    seed, draws, calibration, conditioning, policy, time_limit, n_jobs, progress
-        As in `Suite.run`.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    OptionError
-        As `Suite.run`, or if `suite` is neither a suite nor a check.
-    """
-    if suite is None and not isinstance(model, Residuals) and parts_of(model) is None:
-        # Seen once: for the choice of the checks, and by them.
-        model = residuals(
-            cast("Checkable | Ported", model),
-            conditioning=conditioning,
-            seed=seed,
-            draws=draws,
-            calibration=calibration,
-        )
-        seed = draws = calibration = None
-    chosen = Suite.standard(model) if suite is None else suite
-    if isinstance(chosen, Check):
-        chosen = Suite((chosen,))
-    if not isinstance(chosen, Suite):
-        raise OptionError(
-            f"suite must be a Suite or a Check, found {shown(chosen)}; write Zeros() & Dispersion()"
-        )
-    return chosen.run(
-        model,
-        seed=seed,
-        draws=draws,
-        calibration=calibration,
-        conditioning=conditioning,
-        policy=policy,
-        time_limit=time_limit,
-        n_jobs=n_jobs,
-        progress=progress,
-    )

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from mixcheck.arguments.options import require_seed, require_whole, require_workers, tell_renamed
-from mixcheck.checks.check import Suite, check
+from mixcheck.checks.check import Suite
+from mixcheck.checks.verb import check
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.errors import ChecksFailed, OptionError
 from mixcheck.report.policy import Policy, Verdict

@@ -12,10 +12,11 @@ from scipy.special import ndtri
 from mixcheck import checks
 from mixcheck.arguments.options import require_choice, require_draws, require_flag, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.checks.check import Check, check
+from mixcheck.checks.check import Check
 from mixcheck.checks.pooled import simultaneous_band
 from mixcheck.checks.portrait import plot_modes
 from mixcheck.checks.statistic import thinned
+from mixcheck.checks.verb import check
 from mixcheck.display.document import (
     Caterpillar,
     CurvePlot,

@@ -20,7 +20,7 @@ from mixcheck.checks import (
     Trend,
 )
 from mixcheck.checks.against import FITTED
-from mixcheck.checks.check import check
+from mixcheck.checks.verb import check
 from mixcheck.design.formula import quote_name
 from mixcheck.fitting.results.glmm_fit import GLMM
 from mixcheck.report.finding import Finding

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from mixcheck.arguments.options import require_flag, require_text, shown
-from mixcheck.checks.check import Check, Suite, check
+from mixcheck.checks.check import Check, Suite
+from mixcheck.checks.verb import check
 from mixcheck.errors import OptionError
 from mixcheck.fitting.glmm import glmm
 from mixcheck.fitting.methods import read_method
