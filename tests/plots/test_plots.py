@@ -75,7 +75,7 @@ def test_each_is_drawn_on_the_axes_given(name, request):
 def test_every_function_has_its_numbers():
     """Names and arguments of both are the same but for the axes, which are documented."""
     drawn = [name for name in mc.plots.__all__ if name != "data"]
-    assert sorted(drawn) == sorted(name for name in mc.plots.data.__all__ if name != "pictures_of")
+    assert sorted(drawn) == sorted(mc.plots.data.__all__)
     for name in drawn:
         plot, make = getattr(mc.plots, name), getattr(mc.plots.data, name)
         parameters = list(inspect.signature(plot).parameters)

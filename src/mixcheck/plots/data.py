@@ -10,24 +10,16 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixcheck import checks
-from mixcheck.arguments.options import require_choice, require_draws, require_flag, shown
+from mixcheck.arguments.options import require_draws, require_flag, shown
 from mixcheck.arrays import FloatArray
-from mixcheck.checks.check import Check
 from mixcheck.checks.pooled import simultaneous_band
-from mixcheck.checks.portrait import plot_modes
 from mixcheck.checks.statistic import thinned
-from mixcheck.checks.verb import check
-from mixcheck.display.document import (
-    Caterpillar,
-    CurvePlot,
-    NormalPlot,
-    Picture,
-    QuantilePlot,
-)
-from mixcheck.errors import DataError, OptionError
-from mixcheck.port import Checkable, DataView, Grouped, Ported, port_of
+from mixcheck.display.document import Caterpillar, CurvePlot, NormalPlot, Picture, QuantilePlot
+from mixcheck.errors import OptionError
+from mixcheck.plots.from_checks import DRAWS, picture_of, pictures_of
+from mixcheck.plots.of_groups import caterpillar, random_effects
+from mixcheck.port import Checkable, DataView, Ported
 from mixcheck.quantile_residuals import Residuals
-from mixcheck.report.finding import Finding, Skipped
 from mixcheck.selection.selection import Selection
 from mixcheck.simulation import replicate
 
@@ -36,7 +28,6 @@ __all__ = [
     "binned",
     "caterpillar",
     "half_normal",
-    "pictures_of",
     "qq",
     "random_effects",
     "residuals",
@@ -47,8 +38,7 @@ __all__ = [
     "trend",
 ]
 
-# Replicates behind a band, and points of a picture.
-DRAWS = 199
+# Points of a picture.
 _POINTS = 1000
 
 
@@ -129,7 +119,7 @@ def residuals(
     >>> len(mc.plots.data.residuals(fit, "Days", seed=1).x)
     180
     """
-    return _picture(model, checks.Quantiles(against), seed, draws)
+    return picture_of(model, checks.Quantiles(against), seed, draws)
 
 
 def spread(
@@ -155,7 +145,7 @@ def spread(
     -------
     Picture
     """
-    return _picture(model, checks.Spread(against), seed, draws)
+    return picture_of(model, checks.Spread(against), seed, draws)
 
 
 def trend(
@@ -181,7 +171,7 @@ def trend(
     -------
     Picture
     """
-    return _picture(model, checks.Trend(against), seed, draws)
+    return picture_of(model, checks.Trend(against), seed, draws)
 
 
 def half_normal(
@@ -269,7 +259,7 @@ def rootogram(
     -------
     Picture
     """
-    return _picture(model, checks.Rootogram(most), seed, draws)
+    return picture_of(model, checks.Rootogram(most), seed, draws)
 
 
 def binned(
@@ -295,88 +285,7 @@ def binned(
     -------
     Picture
     """
-    return _picture(model, checks.Calibration(bins), seed, draws)
-
-
-def random_effects(
-    model: Checkable | Ported | Residuals,
-    term: str | None = None,
-    *,
-    seed: int | None = None,
-    draws: int = DRAWS,
-) -> NormalPlot:
-    """Random effects of a term against normal quantiles, with a simultaneous 95 % band.
-
-    Parameters
-    ----------
-    model : GLMM, or any model with random effects
-    term : str, optional
-        As checks call it, such as ``"Subject [Intercept]"``; the first one by default.
-    seed : int, optional
-        Of the replicates behind the band.
-    draws : int
-        Replicates.
-
-    Returns
-    -------
-    NormalPlot
-    """
-    report = _check(model, (checks.RandomEffects(),), seed, draws)
-    drawn = {
-        str(one.subject["effect"]): one.picture
-        for one in report
-        if isinstance(one, Finding) and isinstance(one.picture, NormalPlot)
-    }
-    if not drawn:
-        reasons = " ".join(getattr(one, "reason", "") for one in report).strip()
-        raise DataError(f"no random effect can be drawn: {reasons or 'the model has none'}")
-    if term is None:
-        return next(iter(drawn.values()))
-    require_choice("term", term, tuple(drawn))
-    return drawn[term]
-
-
-def caterpillar(
-    model: Checkable | Ported, group: str | None = None, effect: str | None = None
-) -> Caterpillar:
-    """Conditional modes of the levels of a factor, with 95 % intervals.
-
-    Of more than 40 levels the extreme ones are shown.
-
-    Parameters
-    ----------
-    model : GLMM
-    group : str, optional
-        Grouping factor; the first one by default.
-    effect : str, optional
-        Such as "Intercept", or a slope; the first one by default.
-
-    Returns
-    -------
-    Caterpillar
-
-    Examples
-    --------
-    >>> import mixcheck as mc
-    >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", mc.datasets.load("sleepstudy"))
-    >>> mc.plots.data.caterpillar(fit, "Subject", "Days").labels[-1]
-    '308'
-    """
-    port = port_of(model)
-    tables = port.random_effects if isinstance(port, Grouped) else {}
-    named = {
-        (name, str(column)): table[column] for name, table in tables.items() for column in table
-    }
-    if not named:
-        raise DataError("the model has no random effects to draw")
-    for (name, column), modes in named.items():
-        if group in (None, name) and effect in (None, column):
-            deviations = port.random_effects_sd[name][column]
-            return plot_modes(name, column, modes, deviations)
-    known = ", ".join(shown(f"{name}: {column}") for name, column in named)
-    raise OptionError(
-        f"group and effect must be one of {known}, found {shown(group)} and {shown(effect)}"
-    )
+    return picture_of(model, checks.Calibration(bins), seed, draws)
 
 
 def autocorrelation(
@@ -405,7 +314,7 @@ def autocorrelation(
     -------
     Picture
     """
-    return _picture(model, checks.Autocorrelation(time, group), seed, draws)
+    return picture_of(model, checks.Autocorrelation(time, group), seed, draws)
 
 
 def spatial(
@@ -432,7 +341,7 @@ def spatial(
     -------
     Picture
     """
-    return _picture(model, checks.Spatial(x, y), seed, draws)
+    return picture_of(model, checks.Spatial(x, y), seed, draws)
 
 
 def selection_path(selection: Selection) -> Caterpillar:
@@ -468,65 +377,3 @@ def selection_path(selection: Selection) -> Caterpillar:
         title=f"Models by {selection.criterion.upper()}",
         x_label="difference from the best",
     )
-
-
-def pictures_of(
-    model: Checkable | Ported | Residuals,
-    asked: tuple[Check, ...],
-    *,
-    seed: int | None,
-    draws: int,
-    skip: bool = False,
-) -> tuple[Picture, ...]:
-    """The pictures of some checks from one pass.
-
-    Parameters
-    ----------
-    model : Checkable or Residuals
-    asked : tuple of Check
-    seed : int or None
-    draws : int
-    skip : bool
-        Whether checks that do not apply are left out, and not an error.
-
-    Raises
-    ------
-    DataError
-        If a check does not apply, with its reason.
-    """
-    found: list[Picture] = []
-    for outcome in _check(model, asked, seed, draws):
-        picture = outcome.picture if isinstance(outcome, Finding) else None
-        if picture is not None:
-            found.append(picture)
-        elif not skip:
-            reason = getattr(outcome, "reason", "") or getattr(outcome, "detail", "")
-            raise DataError(f"{outcome.check} has no picture: {reason}")
-    return tuple(found)
-
-
-def _picture(
-    model: Checkable | Ported | Residuals, asked: Check, seed: int | None, draws: int
-) -> Picture:
-    return pictures_of(model, (asked,), seed=seed, draws=draws)[0]
-
-
-def _check(
-    model: Checkable | Ported | Residuals,
-    asked: tuple[Check, ...],
-    seed: int | None,
-    draws: int,
-) -> tuple[Finding | Skipped, ...]:
-    number = require_draws(draws, least=19)
-    plan = model.replicates if isinstance(model, Residuals) else None
-    subject = model if plan is None else plan.model
-    chosen = seed if plan is None or seed is not None else plan.seed
-    report = check(
-        subject,
-        checks.Suite(asked),
-        seed=chosen,
-        draws=number,
-        calibration="plug-in",
-        conditioning="posterior" if plan is None else plan.conditioning,
-    )
-    return tuple(report.findings)

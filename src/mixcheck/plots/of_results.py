@@ -5,7 +5,7 @@ from __future__ import annotations
 from mixcheck import checks
 from mixcheck.display.document import Picture
 from mixcheck.display.plotting import provide
-from mixcheck.plots.data import DRAWS, pictures_of
+from mixcheck.plots.from_checks import DRAWS, pictures_of
 from mixcheck.port import Checkable, Ported
 from mixcheck.quantile_residuals import Residuals
 
