@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mixcheck.checks import rank_basis
 from mixcheck.checks.rank_basis import RankBasis, scaled_ranks
 
 LAWS = settings(deadline=None, derandomize=True, max_examples=50)
@@ -88,3 +89,15 @@ def test_fitted_values_of_the_same_ranks_have_the_same_basis():
         found = basis.following(x, stack)
         assert found is not basis
         np.testing.assert_array_equal(found.rows, RankBasis.of_each(stack).rows)
+
+
+def test_positions_are_sorted_alike_where_they_have_no_room_beside_the_numbers(monkeypatch):
+    """Behind whole numbers of 41 bits there is room for 22 bits of positions."""
+    rng = np.random.default_rng(6)
+    x = np.stack([rng.normal(size=50), rng.integers(-3, 4, 50)])
+    packed = RankBasis.of_each(x)
+    monkeypatch.setattr(rank_basis, "_ALL_BITS", 41)
+    np.testing.assert_array_equal(RankBasis.of_each(x).rows, packed.rows)
+    np.testing.assert_array_equal(
+        scaled_ranks(x[0])[0], 2.0 * (x[0].argsort().argsort() + 0.5) / 50 - 1.0
+    )

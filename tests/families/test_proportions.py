@@ -39,6 +39,18 @@ def test_failures_mirror_successes_for_symmetric_links(link):
     np.testing.assert_allclose(a, b, rtol=1e-13)
 
 
+def test_a_sure_outcome_has_all_digits_and_zero_no_sign():
+    """``log p = -m exp(-eta)`` far out, and at -0.0 the derivatives are those at 0.0."""
+    family = Binomial()
+    data = family.prepare([5, 0], [5, 5])
+    found = family.log_density(data, (np.array([400.0, -90.0]),))
+    np.testing.assert_allclose(found, [-5.0 * np.exp(-400.0), -5.0 * np.exp(-90.0)], rtol=1e-13)
+    negative, positive = (family.derivatives(data, (np.full(2, zero),), 3) for zero in (-0.0, 0.0))
+    np.testing.assert_array_equal(negative.first[0], [2.5, -2.5])
+    np.testing.assert_array_equal(negative.first[0], positive.first[0])
+    np.testing.assert_array_equal(negative.value, positive.value)
+
+
 def test_certain_outcomes_cost_nothing_even_at_the_end_of_the_floats():
     """All successes at an infinite hazard have log probability zero, one failure -inf."""
     family = Binomial("cloglog")

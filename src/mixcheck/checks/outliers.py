@@ -158,11 +158,16 @@ def _largest(sizes: FloatArray) -> FloatArray:
 def _gross_errors(sizes: FloatArray, rows: int) -> FloatArray:
     """``sum log(1 - e + e f(s))`` over sizes (.., n), of a sample of so many rows, (..,).
 
-    Summed as logarithms, so that no row is too far out.
+    With ``x = log(e f(s) / (1 - e))`` each term is ``log(1 - e) + max(x, 0) + log(1 + exp(-|x|))``,
+    so that no row is too far out.
     """
     share = min(_GROSS / rows, 0.5)
-    ratio = 0.5 * (1.0 - _SPREAD**-2) * sizes * sizes - np.log(_SPREAD)
-    terms = np.logaddexp(np.log1p(-share), np.log(share) + ratio)
+    odds = sizes * sizes
+    odds *= 0.5 * (1.0 - _SPREAD**-2)
+    odds += np.log(share) - np.log1p(-share) - np.log(_SPREAD)
+    terms = np.log1p(np.exp(-np.abs(odds)))
+    terms += np.clip(odds, 0.0, np.inf)
+    terms += np.log1p(-share)
     return np.asarray(np.add.reduce(terms, axis=-1))
 
 

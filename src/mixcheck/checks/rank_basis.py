@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from weakref import ref
 
 import numpy as np
@@ -20,6 +21,10 @@ ROUNDING = 1e-12
 _LATEST: dict[str, tuple[ref[FloatArray], RankBasis]] = {}
 # The predictor whose ranks were followed last, and its ranking.
 _LATEST_RANKING: dict[str, tuple[ref[FloatArray], _Ranking]] = {}
+# Bits of a whole number in units of rounding, and of a 64-bit integer without its sign.
+_DIGIT_BITS, _ALL_BITS = 41, 63
+# As many values, evenly over the ranks, most often show already that ranks are others.
+_LOOKED_AT = 256
 # Columns that add less than this, per row, to those before them are dropped.
 RANK_TOLERANCE = 1e-5
 # Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
@@ -56,13 +61,22 @@ class RankBasis:
         There are as many as distinct values less one; less those that add nothing.
         """
         flat = x.reshape(-1, x.shape[-1])
-        ranks, distinct = _rank_each(flat)
+        digits, constant = _digits(flat)
+        order, ordered = _ascending(digits)
         rows = np.zeros((*flat.shape, DEGREES))
         curve = np.zeros((len(flat), CURVE_RANKS.size, DEGREES))
+        tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+        for k in np.flatnonzero(~tied & ~constant).tolist():
+            # Ranks without ties are the same numbers in whatever order.
+            known = _untied(x.shape[-1])
+            rows[k, order[k]], curve[k] = known.rows, known.curve
+        left = np.flatnonzero(tied & ~constant)
+        ranks, distinct = _mean_ranks(order[left], ordered[left])
         degrees = np.minimum(DEGREES, distinct - 1)
-        for degree in np.unique(degrees[degrees > 0]).tolist():
-            chosen = np.flatnonzero(degrees == degree)
-            rows[chosen], curve[chosen] = _orthonormalise(ranks[chosen], degree)
+        for degree in np.unique(degrees).tolist():
+            some = degrees == degree
+            chosen = left[some]
+            rows[chosen], curve[chosen] = _orthonormalise(ranks[some], degree)
         before = x.shape[:-1]
         return cls(rows.reshape(*x.shape, DEGREES), curve.reshape(*before, *curve.shape[1:]))
 
@@ -118,23 +132,30 @@ class _Ranking:
     @classmethod
     def of(cls, x: FloatArray) -> _Ranking:
         """That of a predictor (n,)."""
-        digits = _digits(x[None])[0][0]
-        order = np.argsort(digits)
-        ordered = digits[order]
+        order, ordered = (part[0] for part in _ascending(_digits(x[None])[0]))
         return cls(order, ordered[1:] > ordered[:-1])
 
     def is_of(self, x: FloatArray) -> bool:
         """Whether all of the predictors (.., n) have this ranking: no sorting tells."""
-        flat = x.reshape(-1, x.shape[-1])
-        for one in flat:
+        step = max(1, self.order.size // _LOOKED_AT)
+        for one in x.reshape(-1, x.shape[-1]):
             digits, constant = _digits(one[None])
+            some = digits[0][self.order[::step]]
+            if constant[0] or (some[1:] < some[:-1]).any():
+                return False
             ordered = digits[0][self.order]
             after, before = ordered[1:], ordered[:-1]
-            if constant[0] or not np.array_equal(after > before, self.rises):
-                return False
-            if (after < before).any():
+            if not np.array_equal(after > before, self.rises) or (after < before).any():
                 return False
         return True
+
+
+@lru_cache(maxsize=2)
+def _untied(n: int) -> RankBasis:
+    """The basis of n different numbers in ascending order."""
+    ranks = (2.0 * np.arange(n) + 1.0) / n - 1.0
+    (rows,), (curve,) = _orthonormalise(ranks[None], min(DEGREES, n - 1))
+    return RankBasis(rows, curve)
 
 
 def _orthonormalise(ranks: FloatArray, degree: int) -> tuple[FloatArray, FloatArray]:
@@ -178,18 +199,41 @@ def scaled_ranks(x: FloatArray) -> tuple[FloatArray, int]:
 def _rank_each(x: FloatArray) -> tuple[FloatArray, IntArray]:
     """The same of each of many vectors (N, n): (N, n) and (N,)."""
     digits, constant = _digits(x)
-    order = np.argsort(digits, axis=1)
-    ordered = np.take_along_axis(digits, order, axis=1)
+    ranks, distinct = _mean_ranks(*_ascending(digits))
+    ranks[constant] = 0.0
+    return ranks, np.where(constant, 1, distinct)
+
+
+def _ascending(digits: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Positions of whole numbers (N, n) in ascending order, equal ones in theirs; and the numbers.
+
+    Each number is sorted with its position behind it as one integer, where there is room for both:
+    integers are sorted in less than half the time that it takes to sort positions.
+    """
+    n = digits.shape[1]
+    bits = max(1, (n - 1).bit_length())
+    if _DIGIT_BITS + bits > _ALL_BITS:
+        order = np.argsort(digits, axis=1, kind="stable")
+        return order, np.take_along_axis(digits, order, axis=1)
+    keys = digits.astype(np.int64) << bits
+    keys |= np.arange(n)
+    keys.sort(axis=1)
+    order = keys & ((1 << bits) - 1)
+    keys >>= bits
+    return order, keys.astype(np.float64)
+
+
+def _mean_ranks(order: IntArray, ordered: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Mean ranks (N, n), scaled to (-1, 1), and how many distinct values there are, (N,)."""
     rises = ordered[:, 1:] != ordered[:, :-1]
-    places, n = np.arange(x.shape[1]), x.shape[1]
-    first, last = np.zeros(x.shape, dtype=np.intp), np.full(x.shape, n - 1)
+    places, n = np.arange(order.shape[1]), order.shape[1]
+    first, last = np.zeros(order.shape, dtype=np.intp), np.full(order.shape, n - 1)
     first[:, 1:] = np.maximum.accumulate(np.where(rises, places[1:], 0), axis=1)
     ends = np.where(rises, places[:-1], n - 1)[:, ::-1]
     last[:, :-1] = np.minimum.accumulate(ends, axis=1)[:, ::-1]
-    ranks = np.empty(x.shape)
+    ranks = np.empty(order.shape)
     np.put_along_axis(ranks, order, 2.0 * (0.5 * (first + last + 1)) / n - 1.0, axis=1)
-    ranks[constant] = 0.0
-    return ranks, np.where(constant, 1, rises.sum(axis=1) + 1)
+    return ranks, rises.sum(axis=1) + 1
 
 
 def _digits(x: FloatArray) -> tuple[FloatArray, BoolArray]:

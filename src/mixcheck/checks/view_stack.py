@@ -68,6 +68,11 @@ def _join(data_sets: Sequence[Views], take: Callable[[DataView], FloatArray | No
     return joined
 
 
+def _stack(arrays: Sequence[FloatArray]) -> FloatArray:
+    """Arrays side by side; one alone is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+
+
 def _masses(
     data_sets: Sequence[Views], take: Callable[[DataView], Masses | None]
 ) -> _StackedMasses | None:
@@ -105,7 +110,7 @@ class _StackedTransforms:
             views = (views[0] for views in self.data_sets)
             each = [view.transform() for view in views if view.transform is not None]
             below, mass, scores = (
-                np.stack([getattr(one, name) for one in each])[:, None]
+                _stack([getattr(one, name) for one in each])[:, None]
                 for name in ("below", "mass", "scores")
             )
             self.known.append(ProbabilityTransform(below, mass, scores, each[0].weights))

@@ -150,12 +150,23 @@ class Logit(ProbabilityLink):
         return special.logit(mu)
 
     def inverse(self, eta: FloatArray) -> FloatArray:
-        """Logistic function, ``(n,)`` to ``(n,)``."""
-        return special.expit(eta)
+        """Logistic function, ``(n,)`` to ``(n,)``; see `tails`."""
+        p: FloatArray = np.exp(np.clip(eta, -np.inf, 0.0))
+        p /= 1.0 + np.exp(-np.abs(eta))
+        return p
 
     def tails(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both sides of the logistic function."""
-        return special.expit(eta), special.expit(-eta)
+        """Both sides of the logistic function.
+
+        ``exp(min(eta, 0)) / (1 + exp(-|eta|))`` and its mirror image; of the two numerators one is
+        one, and the other ``exp(-|eta|)``.
+        """
+        p, q = np.exp(np.clip(eta, -np.inf, 0.0)), np.exp(np.clip(-eta, -np.inf, 0.0))
+        both = p * q
+        both += 1.0
+        p /= both
+        q /= both
+        return p, q
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Logistic function and its first three derivatives, each ``(n,)``."""

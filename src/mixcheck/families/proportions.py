@@ -244,9 +244,12 @@ def _logit_derivatives(
     which the first term is zero exactly where it must be, and the first derivative ``k - m F`` is
     ``d + sign(eta) m min(F, 1 - F)``: both are accurate in both tails.
     """
-    small = np.copysign(eta, -1.0)
+    small = np.abs(eta)
+    np.negative(small, out=small)
     np.exp(small, out=small)
-    first = np.where(np.signbit(eta), k, k - m)
+    # Without a branch for each row.
+    first = m * np.signbit(eta)
+    first += k - m
     value = np.log1p(small)
     value *= m
     work = first * eta

@@ -145,8 +145,10 @@ class Transforms:
         return ProbabilityTransform(below, mass, scores, weights)
 
     def _of_copies(self, parts: Sequence[FloatArray]) -> FloatArray:
-        size = len(parts), self.copies, -1
-        return np.stack([self.problem.to_design(part) for part in parts]).reshape(size)
+        out = np.empty((len(parts), parts[0].size))
+        for target, part in zip(out, parts, strict=True):
+            target[self.problem.order] = part
+        return out.reshape(len(parts), self.copies, -1)
 
 
 @dataclass(frozen=True, eq=False)
