@@ -176,6 +176,21 @@ def test_a_parameter_without_an_estimate_has_no_ends() -> None:
     assert found.loc["x"].tolist() == [-np.inf, np.inf]
 
 
+def test_a_coefficient_is_not_taken_for_the_dispersion_by_its_name() -> None:
+    """A dispersion that is known has an interval beside a coefficient that is infinite."""
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(20), 6)
+    never = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 1.0], 20)
+    mean = np.exp(1.0 + rng.normal(0.0, 0.3, 20)[g])
+    y = np.where(never > 0.0, 0, rng.negative_binomial(2.0, 2.0 / (2.0 + mean)))
+    data = {"y": y, "dispersion_x": never, "g": g}
+    with pytest.warns(mc.SeparationWarning, match="dispersion_x"):
+        fit = mc.glmm("y ~ dispersion_x + (1 | g)", data, family="nbinom2")
+    assert [limit.parameter for limit in fit.convergence.limits] == ["dispersion_x"]
+    ends = fit.conf_int(method="wald", parameters="all").loc["dispersion"]
+    assert 0.0 < ends["low"] < fit.dispersion < ends["high"] < np.inf
+
+
 def test_an_end_that_is_not_found_is_told(cbpp: mc.GLMM, monkeypatch) -> None:
     """NaN, and a sentence with the reason; the other ends stand."""
     find_end = ProfileLikelihood.find_end

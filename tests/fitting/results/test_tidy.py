@@ -57,6 +57,21 @@ def test_parts_are_components(counts):
     np.testing.assert_array_equal(frame["estimate"][:4], counts.params)
 
 
+def test_a_name_of_the_data_is_not_taken_for_a_part():
+    """Labels of levels with a colon, and a column with the name of a predictor."""
+    rng = np.random.default_rng(1)
+    data = {
+        "y": rng.normal(size=60) + np.repeat(rng.normal(size=12), 5),
+        "f": np.tile(["zi: a", "zi: b"], 30),
+        "g": np.repeat(np.arange(12), 5),
+        "dispersion of it": rng.normal(size=60),
+    }
+    fit = mc.glmm("y ~ f + `dispersion of it` + (1 | g)", data)
+    frame = fit.tidy(conf_int=False)
+    assert list(frame["term"][:3]) == list(fit.params.index)
+    assert set(frame["component"]) == {"cond"}
+
+
 def test_shapes_are_not_tested():
     """Degrees of freedom against none named."""
     fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"), family="t")

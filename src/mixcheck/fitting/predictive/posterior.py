@@ -127,8 +127,8 @@ class _Block:
 def _alone(problem: Problem, f: int, root: Root, start: FloatArray) -> _Block:
     factor = problem.latent.factors[f]
     levels = np.arange(factor.m)
-    chained = int(factor.ties is None or factor.neighbours)
-    latent = Latent((factor,), chained, {(0, 0): Pair(factor.sums, levels, levels)})
+    nested = int(factor.ties is None or factor.neighbours)
+    latent = Latent((factor,), nested, {(0, 0): Pair(factor.sums, levels, levels)})
     return _Block(f, replace(problem, latent=latent), root, start)
 
 

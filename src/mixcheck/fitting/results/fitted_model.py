@@ -102,14 +102,19 @@ class FittedModel:
                 keep.extend(range(where.start, where.stop))
         return np.asarray(keep, dtype=np.intp)
 
+    @property
+    def shown_columns(self) -> list[tuple[str, str]]:
+        """Predictor and column of each name in `params`."""
+        return [(part.name, column) for part, column in self._shown_parts]
+
+    @property
+    def _shown_parts(self) -> list[tuple[Predictor, str]]:
+        shown = (p for p in self.design.predictors if not _is_constant_dispersion(p))
+        return [(part, column) for part in shown for column in part.columns]
+
     @cached_property
     def _names(self) -> list[str]:
-        return [
-            self._name(part, column)
-            for part in self.design.predictors
-            if not _is_constant_dispersion(part)
-            for column in part.columns
-        ]
+        return [self._name(part, column) for part, column in self._shown_parts]
 
     def _name(self, part: Predictor, column: str) -> str:
         """Name of a fixed effect: bare for the mean, behind its predictor for others."""

@@ -249,9 +249,7 @@ def _dispersion(fit: Refitting, parameter: Parameter, level: float) -> Sequence[
     """Symmetric on the scale of its link, where it is a coordinate."""
     place = fit.dispersion_position
     assert place is not None
-    error = np.sqrt(fit.covariance[place, place])
-    if any(limit.parameter.startswith("dispersion") for limit in fit.convergence.limits):
-        error = np.inf
+    error = np.inf if fit.infinite_positions[place] else np.sqrt(fit.covariance[place, place])
     ends = wald_intervals(fit.optimum.psi[[place]], np.array([error]), level)[0]
     return sorted(parameter.shown(float(end)) for end in ends)
 

@@ -47,9 +47,12 @@ def _fixed(fit: Estimates, level: float) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "effect": "fixed",
-            "component": [_component(name) for name in fit.params.index],
+            "component": [_COMPONENTS.get(part, "family") for part, _ in fit.shown_columns],
             "group": None,
-            "term": [str(name).partition(": ")[2] or str(name) for name in fit.params.index],
+            "term": [
+                column if part in _COMPONENTS else name
+                for name, (part, column) in zip(fit.params.index, fit.shown_columns, strict=True)
+            ],
             "estimate": known["estimate"].to_numpy(),
             "std.error": known["std_error"].to_numpy(),
             "statistic": known["statistic"].to_numpy(),
@@ -60,15 +63,9 @@ def _fixed(fit: Estimates, level: float) -> pd.DataFrame:
         }
     )
     shapes = fit.params.index.isin(fit.shape_names)
-    frame.loc[shapes, "component"] = "family"
     # A test of a shape against a number nobody named says nothing.
     frame.loc[shapes, ["statistic", "df", "p.value"]] = np.nan
     return frame
-
-
-def _component(name: object) -> str:
-    part, colon, _ = str(name).partition(": ")
-    return _COMPONENTS.get(part, "cond") if colon else "cond"
 
 
 def _ends_of_variances(fit: Refitting, level: float) -> dict[str, tuple[float, float]]:
