@@ -1,8 +1,8 @@
 """Everything that runs numbered tasks, on one backend of joblib: run as a program, by tests.
 
-``python cluster_runs.py BACKEND`` prints one line of JSON: the numbers of each call, and how many
-other processes or threads did the work. ``python cluster_runs.py lost FOLDER`` kills workers of
-dask, and prints what came of it.
+``python cluster_runs.py BACKEND`` prints one line of JSON at its end: the numbers of each call, and
+how many other processes or threads did the work. ``python cluster_runs.py lost FOLDER`` kills
+workers of dask, and prints what came of it.
 """
 
 from __future__ import annotations
