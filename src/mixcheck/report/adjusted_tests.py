@@ -99,7 +99,7 @@ def _adjusted(findings: Sequence[Finding], adjust: Adjustment, alpha: float) -> 
             least[row] = max(
                 floors[row], smallest_pvalue(finding.replicates.size, finding.alternative)
             )
-    adjusted = np.maximum(step_down(places, pools), pvalues)
+    adjusted = step_down(places, pools, pvalues)
     least_adjusted = np.maximum(
         attainable(places, least_places, pools, alpha), np.minimum(least, pvalues)
     )

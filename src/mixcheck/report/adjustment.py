@@ -44,8 +44,8 @@ TIE = 1e-7
 
 # Share of the data sets that the tail of a statistic is fitted to.
 _TAIL = 0.1
-# A graded p-value stays above that of the next rank.
-_WITHIN = 1.0 - 1e-9
+# A graded p-value is no zero, which is left for what no data set can have.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +99,14 @@ def pool_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArray
 
 
 def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArray:
-    """The p-value of each data set, told apart within one rank by how far out it lies.
+    """The p-value of each data set, by its rank and by how far out it lies.
 
     Few data sets have few p-values, so that over many tests a data set that is beyond all others
-    in one of them is tied with many that are just the largest of some test. They are told apart
-    by an exponential tail through the largest tenth of a statistic, held within the rank,
+    in one of them is tied with many that are just the largest of some test; and a small p-value
+    by a rank r alone has the relative error ``r^(-1/2)``. So the p-value is that of an exponential
+    tail through the largest tenth of a statistic, held within one standard error of the rank,
 
-        ``(r - 1) / N < graded <= r / N``  for the r-th largest of N.
+        ``(r - r^(1/2)) / N <= graded <= (r + r^(1/2)) / N``  for the r-th largest of N.
 
     It is a function of all data sets that treats them alike, and an order of data sets is all
     that it is used for, so that whatever the tail is, adjusted p-values are valid.
@@ -118,7 +119,7 @@ def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArr
     Returns
     -------
     (N,) array
-        At most those of `pool_pvalues`.
+        Positive.
 
     References
     ----------
@@ -142,12 +143,16 @@ def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArr
     start = math.ceil(_TAIL * ordered.size)
     if start >= ordered.size:
         return shares
-    excess = values - ordered[start]
+    excess = np.where(np.isnan(values), np.inf, values - ordered[start])
     tail = (excess > 0.0) & np.isfinite(excess)
     if not tail.any():
         return shares
     model = tail.sum() / values.size * np.exp(-np.maximum(excess, 0.0) / excess[tail].mean())
-    graded = np.clip(model, shares - _WITHIN / values.size, shares)
+    ranks = shares * values.size
+    error = np.sqrt(ranks)
+    graded = np.clip(
+        model, np.maximum(ranks - error, _LEAST) / values.size, (ranks + error) / values.size
+    )
     return np.where(excess > 0.0, graded, shares)
 
 
@@ -156,7 +161,9 @@ def smallest_pvalue(replicates: int, alternative: Alternative) -> float:
     return min(1.0, (2 if alternative == "two-sided" else 1) / (replicates + 1))
 
 
-def step_down(pvalues: FloatArray, pools: Sequence[Pool] = ()) -> FloatArray:
+def step_down(
+    pvalues: FloatArray, pools: Sequence[Pool] = (), least: FloatArray | None = None
+) -> FloatArray:
     """Step-down adjusted p-values, by pools where there are any and Bonferroni elsewhere.
 
     Parameters
@@ -164,6 +171,9 @@ def step_down(pvalues: FloatArray, pools: Sequence[Pool] = ()) -> FloatArray:
     pvalues : (m,) array
     pools : sequence of Pool
         Disjoint.
+    least : (m,) array, optional
+        What an adjusted p-value is at least, where `pvalues` say no more than an order; by default
+        the p-values.
 
     Returns
     -------
@@ -184,7 +194,8 @@ def step_down(pvalues: FloatArray, pools: Sequence[Pool] = ()) -> FloatArray:
     bound = _count_outside(order, pools) * ordered
     for pool in pools:
         bound = bound + _pool_share(ordered, rank[pool.members], pool.pvalues)
-    stepped = np.minimum(np.maximum.accumulate(np.maximum(bound, ordered)), 1.0)
+    own = ordered if least is None else least[order]
+    stepped = np.minimum(np.maximum.accumulate(np.maximum(bound, own)), 1.0)
     adjusted: FloatArray = stepped[rank]
     return adjusted
 
