@@ -846,7 +846,7 @@ def grid(case: Case, eta: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     if case.line == "identity":
         one = columns(eta, 1)
         mean, sd = case.family.mean(one)[0], np.sqrt(case.family.variance(one)[0])
-        y, step = np.linspace(mean - 12 * sd, mean + 12 * sd, 2001, retstep=True)
+        y, step = np.linspace(mean - 20 * sd, mean + 20 * sd, 2001, retstep=True)
         return y, np.full_like(y, step)
     low, high = {"log": (-100.0, 32.0), "logit": (-36.0, 36.0)}[case.line]
     line, step = np.linspace(low, high, 4001, retstep=True)
@@ -865,7 +865,7 @@ def accumulate(case: Case, eta: tuple[float, ...]) -> tuple[np.ndarray, np.ndarr
     """Edges of 3,000 cells of the line, and the mass below each but the first (Gauss rule)."""
     one = columns(eta, 1)
     mean, sd = case.family.mean(one)[0], np.sqrt(case.family.variance(one)[0])
-    spans = {"identity": (mean - 12 * sd, mean + 12 * sd), "log": (-60.0, 20.0)}
+    spans = {"identity": (mean - 20 * sd, mean + 20 * sd), "log": (-60.0, 20.0)}
     edges, width = np.linspace(*spans.get(case.line, (-36.0, 36.0)), 3001, retstep=True)
     points, weights = np.polynomial.legendre.leggauss(4)
     line = edges[:-1, None] + width * (points + 1.0) / 2.0
