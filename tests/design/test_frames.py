@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,20 @@ def test_pandas_untouched() -> None:
     """A pandas frame comes through the door itself."""
     frame = pd.DataFrame({"x": [1]})
     assert as_frame(frame) is frame
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_dask_frame_is_computed() -> None:
+    """A data frame of dask gives its rows and its index, without a word of a third library."""
+    frame = pd.DataFrame({"x": [1, 2, 3]}, index=["a", "b", "c"])
+    lazy = importlib.import_module("dask.dataframe").from_pandas(frame, npartitions=2)
+    pd.testing.assert_frame_equal(as_frame(lazy), frame, check_index_type=False)
+    with pytest.raises(DataError, match=r"new is a lazy DataFrame that cannot be collected"):
+        as_frame(lazy.map_partitions(_fail, meta=frame), "new")
+
+
+def _fail(_: pd.DataFrame) -> pd.DataFrame:
+    raise RuntimeError("no such file")
 
 
 @pytest.mark.parametrize("width", [2, 40])

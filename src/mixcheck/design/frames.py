@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
@@ -58,6 +58,10 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
         return data
     if isinstance(data, Mapping):
         return _frame_of_mapping(data)
+    if hasattr(data, "__dask_graph__"):
+        data = _collected(data, data.compute, name)  # type: ignore[attr-defined]
+        if isinstance(data, pd.DataFrame):
+            return data
     _refuse_equal_names(data)
     import narwhals as nw
 
@@ -70,12 +74,7 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
             + (" For tables in parts write mc.glmm_partitions." if isinstance(data, list) else "")
         ) from error
     if isinstance(table, nw.LazyFrame):
-        try:
-            table = table.collect()
-        except Exception as error:  # whatever the engine of the lazy table raises
-            raise DataError(
-                f"{name} is a lazy {type(data).__name__} that cannot be collected; do it."
-            ) from error
+        table = _collected(data, table.collect, name)
     if table.implementation.is_polars():
         # The order of a polars Categorical depends on what else the process has read.
         table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))
@@ -85,6 +84,16 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
         return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
     except Exception as error:  # whatever the library of the table raises
         raise DataError(_unreadable(table)) from error
+
+
+def _collected(data: object, collect: Callable[[], Any], name: str) -> Any:
+    """What a lazy table holds."""
+    try:
+        return collect()
+    except Exception as error:  # whatever the engine of the lazy table raises
+        raise DataError(
+            f"{name} is a lazy {type(data).__name__} that cannot be collected; do it."
+        ) from error
 
 
 def _refuse_equal_names(data: object) -> None:
