@@ -96,6 +96,21 @@ def test_names_have_no_slash():
 
 
 @pytest.mark.slow
+def test_a_group_of_two_parts_has_deviations_of_both():
+    """Those of the zero part are behind its name, as its effects are."""
+    table = mc.datasets.load("Salamanders")
+    formula = "count ~ mined + (1 | site)"
+    fit = mc.glmm(formula, table, family="poisson", zi="~ 1 + (1 | site)")
+    drawn = fit.to_inference_data(chains=1, draws=400, seed=3).posterior
+    sds = fit.variance_components["sd"].tolist()
+    for name, sd in zip(("1|site", "zi: Intercept|site"), sds, strict=True):
+        values = drawn[f"{name}_sigma"].to_numpy()
+        error = values.std() / np.sqrt(values.size)
+        assert abs(np.median(values) - sd) < MOST_ERRORS * 1.2533 * error
+        assert drawn[name].dims == ("chain", "draw", "site__factor_dim")
+
+
+@pytest.mark.slow
 def test_one_seed_gives_one_answer():
     """Draws follow from the seed."""
     fit = _sleep()

@@ -77,7 +77,7 @@ class Viewpoint:
     psi : (P,)
         Estimates.
     like : Viewpoint or None
-        That of the fit of which this is a refit; its rows have the same ranks.
+        One of the same rows, as of the fit of which this is a refit; they have the same ranks.
     """
 
     problem: Problem
@@ -85,7 +85,7 @@ class Viewpoint:
     like: Viewpoint | None = None
 
     def of_refit(self, problem: Problem, psi: FloatArray) -> Viewpoint:
-        """The view of the same rows with another response and its estimates."""
+        """The view of the same rows at other parameters, and perhaps with another response."""
         return Viewpoint(problem, psi, self.like or self)
 
     @cached_property
@@ -122,7 +122,7 @@ class Viewpoint:
     @cached_property
     def places(self) -> IntArray:
         """Which row stands at each place of that order; see `ranks`."""
-        return np.argsort(self.ranks)
+        return np.argsort(self.ranks) if self.like is None else self.like.places
 
     @cached_property
     def ranks(self) -> IntArray:

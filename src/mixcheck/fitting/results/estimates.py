@@ -59,6 +59,10 @@ class Estimates(FittedModel):
         """Fixed effects, then shapes on the scale of their link; see `GLMM.params`."""
         return pd.Series(self.optimum.psi[self._shown], self._labels.view(), name="estimate")
 
+    def params_at(self, psi: FloatArray) -> dict[str, float]:
+        """The same at parameters (P,), by name."""
+        return dict(zip(self._names, psi[self._shown].tolist(), strict=True))
+
     @cached_property
     def covariance(self) -> FloatArray:
         """Covariance of all estimates (fixed effects, then theta), (P, P).
@@ -111,11 +115,15 @@ class Estimates(FittedModel):
     @property
     def dispersion(self) -> float | None:
         """Constant dispersion parameter (Gaussian: residual standard deviation), or None."""
+        return self.dispersion_at(self.optimum.psi)
+
+    def dispersion_at(self, psi: FloatArray) -> float | None:
+        """The same at parameters (P,)."""
         position = self.dispersion_position
         if position is None:
             return None
         link = self.family.links[self.family.predictors.index("dispersion")]
-        return float(link.inverse(self.optimum.psi[position : position + 1])[0])
+        return float(link.inverse(psi[position : position + 1])[0])
 
     @property
     def shapes(self) -> pd.DataFrame:
@@ -230,12 +238,15 @@ class Estimates(FittedModel):
         out: dict[str, pd.DataFrame] = {}
         for term in self.problem.terms:
             by_level = term.by_level(values[term.factor]).T
-            part = self.design.predictors[term.predictor].name
-            names = [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
-            frame = pd.DataFrame(by_level, index=term.block.levels, columns=names)
+            frame = pd.DataFrame(by_level, index=term.block.levels, columns=self.effect_names(term))
             before = out.get(term.block.group)
             out[term.block.group] = frame if before is None else before.join(frame)
         return out
+
+    def effect_names(self, term: Term) -> list[str]:
+        """Names of the effects of a term: bare for the mean, behind their predictor for others."""
+        part = self.design.predictors[term.predictor].name
+        return [e if part == "mean" else f"{part}: {e}" for e in term.block.effects]
 
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:

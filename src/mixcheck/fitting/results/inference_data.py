@@ -7,23 +7,22 @@ distribution given the data and the parameters of the draw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from mixcheck.arguments.options import require_draws, require_whole
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.execution.streams import Purpose, choose_seed, stream
-from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.sizes import require_room_for_draws
 from mixcheck.fitting.latent.roots import scale
 from mixcheck.fitting.likelihood.mode import find_mode
-from mixcheck.fitting.predictive.data_view import Viewpoint, respond
+from mixcheck.fitting.predictive.data_view import respond
 from mixcheck.fitting.predictive.posterior import draw_posterior
+from mixcheck.fitting.results.covariances import component_rows
 from mixcheck.fitting.results.prediction_intervals import known_covariance
 from mixcheck.fitting.results.refitting import Refitting
 
@@ -36,10 +35,10 @@ _MOST_CHAINS: Final = 1000
 
 @dataclass(frozen=True, eq=False)
 class _Draw:
-    """One draw: numbers by name, effects by grouping factor (m, q), and two vectors of rows."""
+    """One draw: numbers by name, random effects (q, m) per factor, and two vectors of rows."""
 
     numbers: dict[str, float]
-    effects: dict[str, pd.DataFrame]
+    effects: list[FloatArray]
     response: FloatArray
     log_density: FloatArray
 
@@ -59,13 +58,13 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
         for name in first.numbers
     }
     coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    for group, table in first.effects.items():
-        axis = _named(f"{group}__factor_dim")
-        coords[axis] = np.asarray(table.index)
-        for effect in table.columns:
-            values = np.stack([one.effects[group][effect].to_numpy() for one in made])
-            name = _named(f"{'1' if effect == 'Intercept' else effect}|{group}")
-            posterior[name] = (("chain", "draw", axis), values.reshape(*shape, -1))
+    for term in fit.problem.terms:
+        axis = _named(f"{term.block.group}__factor_dim")
+        coords[axis] = np.asarray(term.block.levels)
+        values = np.stack([term.by_level(one.effects[term.factor]) for one in made], axis=1)
+        for effect, drawn in zip(fit.effect_names(term), values, strict=True):
+            name = _named(f"{_short(effect)}|{term.block.group}")
+            posterior[name] = (("chain", "draw", axis), drawn.reshape(*shape, -1))
     response = _response_name(fit)
     rows = {_ROWS: np.asarray(fit.frame.index)}
     both = {**rows, "chain": coords["chain"], "draw": coords["draw"]}
@@ -82,13 +81,6 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
     return _gathered(groups)
 
 
-@dataclass(frozen=True, eq=False)
-class _At:
-    """Parameters that are no optimum; nothing else is asked of them here."""
-
-    psi: FloatArray
-
-
 def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
     problem, at = fit.problem, fit.optimum
     psi = at.psi + root @ rng.standard_normal(at.psi.size)
@@ -100,14 +92,12 @@ def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
             "no conditional modes were found at a draw of the parameters; the normal approximation "
             "is wide: see fit.conf_int(method='profile')"
         )
-    view = Viewpoint(problem, psi)
+    view = fit.view_at(psi)
     u = draw_posterior(problem, base, mode, rng).u
-    here = replace(fit, optimum=cast(Optimum, _At(psi)))
-    effects = {f: scale(part, w) for f, (part, w) in enumerate(zip(roots, u, strict=True))}
     density = problem.family.derivatives(problem.data, tuple(view.eta(u)), 1).value
     return _Draw(
-        _numbers(here),
-        here.by_group(effects),
+        _numbers(fit, psi),
+        [scale(part, w) for part, w in zip(roots, u, strict=True)],
         problem.to_design(respond(view, u, rng)),
         problem.to_design(density),
     )
@@ -118,6 +108,10 @@ def _named(name: str) -> str:
     return name.replace("/", "÷")
 
 
+def _short(effect: str) -> str:
+    return "1" if effect == "Intercept" else effect
+
+
 def _response_name(fit: Refitting) -> str:
     """The column of the successes where there are trials, and else the left side."""
     formula = fit.design.formula
@@ -125,20 +119,19 @@ def _response_name(fit: Refitting) -> str:
     return _named(formula.response.parts[0] if counted else formula.left_side)
 
 
-def _numbers(here: Refitting) -> dict[str, float]:
+def _numbers(fit: Refitting, psi: FloatArray) -> dict[str, float]:
     """Coefficients by their names, and deviations and correlations of the random effects."""
-    out = {str(name): float(value) for name, value in here.params.items()}
-    table = here.variance_components
-    columns = (table[name].tolist() for name in ("group", "name", "sd", "corr"))
-    for group, label, sd, corr in zip(*columns, strict=True):
-        if group == "Residual":
-            continue
-        kind, value = ("sigma", sd) if np.isfinite(sd) else ("corr", corr)
-        effect = "1" if label == "Intercept" else label
-        out[f"{effect}|{group}_{kind}"] = float(value)
-    if here.dispersion is not None:
-        name = "sigma" if here.family.normal_error else "dispersion"
-        out[f"{name}_" if name in out else name] = float(here.dispersion)
+    out, theta = fit.params_at(psi), psi[fit.problem.n_beta :]
+    for term in fit.problem.terms:
+        part = fit.design.predictors[term.predictor].name
+        for group, label, _, sd, corr in component_rows(term, theta[term.theta]):
+            kind, value = ("sigma", sd) if np.isfinite(sd) else ("corr", corr)
+            effect = label if part == "mean" else f"{part}: {label}"
+            out[f"{_short(effect)}|{group}_{kind}"] = float(value)
+    dispersion = fit.dispersion_at(psi)
+    if dispersion is not None:
+        name = "sigma" if fit.family.normal_error else "dispersion"
+        out[f"{name}_" if name in out else name] = dispersion
     return out
 
 

@@ -57,6 +57,10 @@ class Refitting(Facts):
     def _view(self) -> Viewpoint:
         return Viewpoint(self.problem, self.optimum.psi)
 
+    def view_at(self, psi: FloatArray) -> Viewpoint:
+        """The rows seen at other parameters, (P,)."""
+        return self._view.of_refit(self.problem, psi)
+
     def simulate(
         self, draws: int = 1, *, seed: int | None = None, conditioning: Conditioning = "marginal"
     ) -> pd.DataFrame:
