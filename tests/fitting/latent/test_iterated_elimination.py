@@ -112,6 +112,33 @@ def test_entries_are_its_slopes(small, layout):
             assert slopes[f][a, b] == pytest.approx(wanted, abs=TRUNCATION * max(1.0, abs(wanted)))
 
 
+@pytest.mark.parametrize("formed", [False, True])
+@pytest.mark.parametrize("layout", CROSSED)
+def test_blocks_of_levels(small, layout, formed, monkeypatch):
+    """Those of the dense inverse: of crossed factors, or of all where the matrix is formed.
+
+    Probes are mean products of signs: of so many, off by some hundredths at most.
+    """
+    monkeypatch.setattr(iterated_elimination, "_PROBES", 3000)
+    case, weights = held(small, layout)
+    roots = case.problem.roots(case.psi[case.problem.n_beta :])
+    found = iterated(case, weights, roots, convex=not formed)
+    inverse = np.linalg.inv(small.system(case.problem, roots, weights))
+    start, cut = 0, found.inverse_entries()
+    for f, (factor, block) in enumerate(
+        zip(found.latent.factors, found.level_blocks(), strict=True)
+    ):
+        own = start + np.arange(factor.q * factor.m).reshape(factor.q, factor.m)
+        wanted = inverse[own[:, None], own[None]]
+        start += factor.q * factor.m
+        if formed:
+            np.testing.assert_allclose(block, wanted, atol=ROUNDING)
+        elif f in found.latent.schur_factors:
+            size = wanted.diagonal().max()
+            np.testing.assert_allclose(block, wanted, atol=0.02 * size)
+            assert np.abs(block - wanted).max() < np.abs(cut[f, f] - wanted).max()
+
+
 def test_what_is_not_positive_definite_is_said(small):
     """None where S is not, however positive its diagonal."""
     case, weights = held(small, "crossed")

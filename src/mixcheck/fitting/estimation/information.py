@@ -72,11 +72,10 @@ def conditional_variances(
 
     The diagonals of ``Lambda V_j Lambda'``, V_j the block of level j in H^-1.
     """
-    entries: Gram = factorization.inverse_entries()
     out = []
-    for f, root in enumerate(roots):
+    for root, block in zip(roots, factorization.level_blocks(), strict=True):
         units = units_of(root)
-        out.append(np.einsum("ab,bcm,ac->am", units, entries[f, f], units))
+        out.append(np.einsum("ab,bcm,ac->am", units, block, units))
     return out
 
 

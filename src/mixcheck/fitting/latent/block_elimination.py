@@ -168,6 +168,11 @@ class BlockElimination:
             out[f, f] = self._diagonal_entries(f, out)
         return out
 
+    def level_blocks(self) -> list[FloatArray]:
+        """The block of ``H^-1`` of each level, (q, q, m) per factor."""
+        entries = self.inverse_entries()
+        return [entries[f, f] for f in range(len(self.latent.factors))]
+
     def _invert_rest(self, out: Gram) -> Callable[[int], dict[int, FloatArray]]:
         """Write the entries of ``S^-1`` to `out`; and ``W_fR S^-1`` at the pairs (f, r), by r."""
         if self.schur is None:

@@ -65,6 +65,10 @@ class Factorization(Protocol):
         """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
         ...
 
+    def level_blocks(self) -> list[FloatArray]:
+        """The block of ``H^-1`` of each level, (q, q, m) per factor."""
+        ...
+
     def random_part(self) -> Factorization:
         """The factors of the system of the random effects alone, fixed effects held."""
         ...

@@ -13,7 +13,7 @@ from a fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -24,7 +24,7 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate_nested
-from mixcheck.fitting.latent.lanczos import apply_power, trace_of_log
+from mixcheck.fitting.latent.lanczos import apply_power, smallest, trace_of_log
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.schur import factor_schur, unflatten
 from mixcheck.fitting.latent.small_matrices import (
@@ -44,6 +44,9 @@ _TOLERANCE = 1e-6
 # Products after which S is formed and factored; and effects of crossed factors up to which it is.
 _MOST_STEPS = 200
 _MOST_FORMED = 6_000
+# Probes of what levels share beyond a few directions; of their signs, and of where the search for
+# the directions begins.
+_PROBES, _SEED = 16, 20_261
 
 
 def iterate(latent: Latent, system: Gram, *, convex: bool) -> IteratedElimination | None:
@@ -174,6 +177,60 @@ class IteratedElimination(BlockElimination):
             raise np.linalg.LinAlgError("a log determinant is not found by iterations")
         return found
 
+    def level_blocks(self) -> list[FloatArray]:
+        """The block of ``H^-1`` of each level, (q, q, m) per factor, with what levels share.
+
+        With orthonormal V, about the eigenvectors of the smallest eigenvalues of A, and
+        ``P = I - V V'``, ``E = I - A``, ``Y = A^-1 V``,
+
+            ``A^-1 = Y V' + V Y' - V (V'Y) V' + P (I + E + K) P``,  ``K = A^-1 - I - E``.
+
+        The directions V are those that crossed factors share, such as a constant that one has more
+        of and the other less. E has no blocks of its own; ``P K P``, of second order in it, is the
+        mean of ``P K P z z'`` over signs z at random, the same each time. For the nested factors
+        ``P E P`` is left out.
+        """
+        latent, size = self.latent, self.latent.schur_size
+        if self.schur is not None:
+            whole = BlockElimination(latent, self.lower, self.coupling, self.schur)
+            return whole.level_blocks()
+        entries, rng = self.inverse_entries(), np.random.default_rng(_SEED)
+        blocks = [entries[f, f] for f in range(len(latent.factors))]
+        count = sum(latent.factors[r].q for r in latent.schur_factors)
+        V = smallest(self._multiply_scaled, size, count, rng.standard_normal(size))
+        Y = np.column_stack([self._invert_scaled(v) for v in V.T])
+        E = np.column_stack([v - self._multiply_scaled(v) for v in V.T])
+        one = np.eye(V.shape[1])
+        shared, errors = (
+            [self._extend(column) for column in np.concatenate([V, other], axis=1).T]
+            for other in (Y, E)
+        )
+        _add_products(blocks, shared, np.block([[-(V.T @ Y) - one, one], [one, 0.0 * one]]))
+        rest = {r: blocks[r] for r in latent.schur_factors}
+        _add_products(rest, errors, np.block([[V.T @ E, -one], [-one, 0.0 * one]]))
+        for _ in range(_PROBES):
+            z = rng.choice([-1.0, 1.0], size)
+            inner = z - V @ (V.T @ z)
+            found = self._invert_scaled(inner) - 2.0 * inner + self._multiply_scaled(inner)
+            found -= V @ (V.T @ found)
+            pair = self._extend(found), self._extend(z)
+            _add_products(blocks, pair, np.array([[0.0, 0.5], [0.5, 0.0]]) / _PROBES)
+        return blocks
+
+    def _invert_scaled(self, flat: FloatArray) -> FloatArray:
+        """``A^-1 b``."""
+        found = self._apply(flat, -1.0)
+        if found is None:
+            raise np.linalg.LinAlgError("a latent system is not solved by iterations")
+        return found
+
+    def _extend(self, flat: FloatArray) -> list[FloatArray]:
+        """``[-L_f^-T W_fr; I] L_r^-T b`` for all factors: a vector of the rest, scaled back."""
+        latent = self.latent
+        rest = self._on_blocks(solve_upper, unflatten(latent, flat))
+        nested = [np.zeros(factor.shape) for factor in latent.factors[: latent.n_nested]]
+        return self._back([*nested, *rest])
+
     def _rest_log_det(self) -> float:
         return sum(log_determinant(block) for block in self.blocks_of_rest.values())
 
@@ -224,3 +281,15 @@ class IteratedElimination(BlockElimination):
             }
 
         return couple
+
+
+def _add_products(
+    blocks: Sequence[FloatArray] | Mapping[int, FloatArray],
+    columns: Sequence[Sequence[FloatArray]],
+    core: FloatArray,
+) -> None:
+    """Add the blocks of ``sum_jk C_jk x_j x_k'`` of each level, the x given by factor, (q, m)."""
+    pairs = blocks.items() if isinstance(blocks, Mapping) else enumerate(blocks)
+    for f, block in pairs:
+        parts = np.stack([column[f] for column in columns])
+        block += np.einsum("jam,jk,kbm->abm", parts, core, parts)

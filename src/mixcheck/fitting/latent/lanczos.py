@@ -24,7 +24,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from mixcheck.arrays import FloatArray
 
-__all__ = ["apply_power", "trace_of_log"]
+__all__ = ["apply_power", "smallest", "trace_of_log"]
 
 # Of a quadratic form by Lanczos' method, relative to the size of its vector.
 _FORM = 1e-10
@@ -138,7 +138,7 @@ def trace_of_log(
         None where a quadratic form takes too many steps, or A is seen not to be positive definite.
     """
     rng = np.random.default_rng(seed)
-    V = _smallest(multiply, size, directions, rng.standard_normal(size))
+    V = smallest(multiply, size, directions, rng.standard_normal(size))
     known = 0.0
     for v in V.T:
         form = _log_form(multiply, v, steps)
@@ -155,7 +155,7 @@ def trace_of_log(
     return known + float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(probes))
 
 
-def _smallest(
+def smallest(
     multiply: Callable[[FloatArray], FloatArray], size: int, count: int, start: FloatArray
 ) -> FloatArray:
     """Orthonormal vectors near the eigenvectors of the smallest eigenvalues, (Q, <= count)."""

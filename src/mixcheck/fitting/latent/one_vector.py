@@ -28,6 +28,15 @@ class OneVector(ABC):
     def corner(self) -> FloatArray:
         """A lower Cholesky factor whose last corner is that of the fixed effects."""
 
+    @abstractmethod
+    def inverse_entries(self) -> Gram:
+        """Blocks of ``H^-1`` on the pairs of levels that meet, as a Gram."""
+
+    def level_blocks(self) -> list[FloatArray]:
+        """The block of ``H^-1`` of each level, (q, q, m) per factor."""
+        entries = self.inverse_entries()
+        return [entries[f, f] for f in range(len(self.latent.factors))]
+
     def by_factor(self, flat: FloatArray) -> list[FloatArray]:
         """The vector of all effects, (N,), as an array (q, m) for each factor."""
         out, start = [], 0
