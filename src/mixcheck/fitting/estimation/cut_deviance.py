@@ -91,7 +91,7 @@ def cut_hessian(problem: Problem, method: Method, scale: FloatArray, at: Evaluat
     """
     whole, cut = objective_of(problem, method), cut_objective(problem, method)
     here = cut(at.psi, at)
-    out = differentiate_gradient(cut, at.psi, scale, here)
+    out = differentiate_gradient(cut, at.psi, scale, here, rows=problem.n)
     slope, errors = at.gradient - here.gradient, np.sqrt(np.einsum("ij,ij->i", scale, scale))
     first, size = problem.n_beta, at.psi.size
     turns = np.zeros((size, size))

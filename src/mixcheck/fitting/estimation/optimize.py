@@ -234,15 +234,21 @@ def explain_wall() -> str:
 
 
 def differentiate_gradient(
-    objective: Objective, psi: FloatArray, scale: FloatArray, evaluation: Evaluation
+    objective: Objective,
+    psi: FloatArray,
+    scale: FloatArray,
+    evaluation: Evaluation,
+    *,
+    rows: int = 0,
 ) -> FloatArray:
     """Hessian of the deviance at psi, (P, P): ``S^-T C S^-1``.
 
     C has central differences of the gradient, ``S' (g(psi + h s_j) - g(psi - h s_j)) / 2h`` for
-    the column s_j of the scale S.
+    the column s_j of the scale S; with many `rows` behind the deviance, differences to one side.
     """
     search = Whitened(objective, psi, scale)
-    curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=False)
+    many = rows >= _MANY_ROWS
+    curvature = _curvature(search, np.zeros(psi.size), evaluation, one_sided=many)
     return _unwhiten(search, curvature, None)
 
 
