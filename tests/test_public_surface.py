@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import mixcheck as mc
 from mixcheck import errors
 
+ROOT = Path(__file__).parents[1]
 NAMES = {
     "datasets",
     "families",
@@ -103,6 +106,17 @@ def test_public_names():
     assert set(mc.__all__) == NAMES
     assert {name for name in dir(mc) if not name.startswith("_")} == NAMES
     assert not hasattr(mc, "run_checks")
+
+
+def test_names_of_a_fit_have_a_reason():
+    """Each public name of a fit stands in the table that says why it is there, once."""
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split("## The names of a fit")[1].split("## ")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][1:]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    shown = [name for name in dir(mc.GLMM) if not name.startswith("_")]
+    assert sorted(listed) == sorted(shown)
+    assert f"{len(shown)} names" in table
 
 
 def test_check_is_what_it_is_called():

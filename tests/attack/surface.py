@@ -1768,12 +1768,6 @@ METHODS: tuple[Target, ...] = (
         weight=1,
     ),
     Target(
-        "covariance_parameters",
-        {"level": CONFIDENCE},
-        sure=False,
-        weight=2,
-    ),
-    Target(
         "predict_probabilities",
         {
             "data": Argument(_NEW, UNSURE, _NEW_ODD, 0.8),

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import norm
 
 import mixcheck as mc
+from mixcheck.port import port_of
 
 from .conftest import Known, fit
 
@@ -56,7 +57,7 @@ def test_predicted_by_another_fit(sleep):
     found = mc.kfold(sleep, [(np.flatnonzero(~left), np.flatnonzero(left))])
     rest = mc.glmm("Reaction ~ Days + (Days | Subject)", data[~left])
     X = np.column_stack([np.ones(30), data.loc[left, "Days"]])
-    spread = rest.covariance_parameters()["estimate"].to_numpy()
+    spread = port_of(rest).covariance_parameters()["estimate"].to_numpy()
     sd, cor = spread[:2], spread[2]
     G = np.diag(sd) @ np.array([[1.0, cor], [cor, 1.0]]) @ np.diag(sd)
     total = np.sum(X @ (G + rest.cov_params().to_numpy()[:2, :2]) * X, axis=1) + rest.dispersion**2

@@ -74,7 +74,7 @@ def test_reference(name: str) -> None:
     np.testing.assert_allclose(fit.params, wanted["params"], atol=1e-4)
     if "bse" in wanted:
         np.testing.assert_allclose(fit.bse, wanted["bse"], rtol=1e-3)
-    held = fit.covariance_parameters()
+    held = port_of(fit).covariance_parameters()
     if "sd" in wanted:
         assert held["estimate"].iloc[0] == pytest.approx(wanted["sd"], rel=1e-4)
     if "residual" in wanted:
@@ -110,7 +110,7 @@ def test_effects_without_variance(seed: int) -> None:
     frame["y"] = rng.poisson(np.exp(0.8 + b[frame["g"], visit]))
     frame = frame.assign(v=pd.Categorical(visit), **{f"d{k}": 1.0 * (visit == k) for k in range(4)})
     fit = mc.glmm("y ~ 1 + cs(0 + v | g)", frame, family="poisson")
-    held = fit.covariance_parameters()
+    held = port_of(fit).covariance_parameters()
     sd = held["estimate"].to_numpy()[:4]
     there = np.flatnonzero(sd > 1e-8)
     assert there.size < 4
@@ -122,7 +122,7 @@ def test_effects_without_variance(seed: int) -> None:
     assert fit.llf == pytest.approx(alone.llf, abs=1e-7)
     np.testing.assert_allclose(
         held["estimate"].to_numpy()[[*there, 4]],
-        alone.covariance_parameters()["estimate"],
+        port_of(alone).covariance_parameters()["estimate"],
         rtol=1e-4,
     )
 
@@ -139,7 +139,7 @@ def test_no_effect_has_a_variance(seed: int) -> None:
     assert fit.converged
     assert fit.convergence.singular == ("cs(0 + v | g)",)
     assert fit.llf == pytest.approx(mc.glmm("y ~ 1", frame, family="poisson").llf, abs=1e-8)
-    held = fit.covariance_parameters()
+    held = port_of(fit).covariance_parameters()
     assert held["estimate"].iloc[:3].max() < 1e-6
     assert held["std_error"].isna().all()
 
@@ -176,7 +176,7 @@ def test_closed_form() -> None:
     fit = mc.glmm(
         "z ~ x + ar1(0 + t | g) + propto(1 | s, K)", frame, family="gaussian", context={"K": K}
     )
-    held = fit.covariance_parameters().set_index("kind")["estimate"]
+    held = port_of(fit).covariance_parameters().set_index("kind")["estimate"]
     sd, phi, related = held.iloc[0], held.iloc[1], held.iloc[2]
 
     def llf(sd: float, phi: float, related: float, residual: float) -> float:
@@ -215,7 +215,7 @@ def test_search_begins_near_its_end(family: str, most: int) -> None:
     fit = mc.glmm("y ~ x + ar1(0 + t | g)", frame, family=family)
     assert fit.converged
     assert fit.convergence.evaluations <= most
-    held = fit.covariance_parameters()
+    held = port_of(fit).covariance_parameters()
     if family != "binomial":  # of one success or failure for each effect Laplace is biased
         # Four standard errors have odds of 6e-5.
         assert (abs(held["estimate"] - [0.7, 0.6]) < 4.0 * held["std_error"]).all()
@@ -249,7 +249,7 @@ def test_one_series() -> None:
         w[k] = 0.8 * w[k - 1] + 0.6 * rng.normal()
     frame = pd.DataFrame({"t": t, "all": 1, "z": 1.0 + w[t] + 0.5 * rng.normal(size=t.size)})
     fit = mc.glmm("z ~ 1 + ar1(0 + t | all)", frame, family="gaussian")
-    sd, phi = fit.covariance_parameters()["estimate"]
+    sd, phi = port_of(fit).covariance_parameters()["estimate"]
     V = sd**2 * phi ** np.abs(t[:, None] - t) + fit.dispersion**2 * np.eye(t.size)
     density = multivariate_normal(np.full(t.size, fit.params.iloc[0]), V).logpdf(frame["z"])
     assert fit.llf == pytest.approx(float(density), abs=1e-8)
@@ -297,7 +297,7 @@ def test_prediction() -> None:
     frame = make_series()
     fit = mc.glmm("z ~ x + ar1(0 + t | g)", frame, family="gaussian")
     np.testing.assert_allclose(fit.predict(frame), fit.fittedvalues, rtol=1e-12)
-    phi = fit.covariance_parameters()["estimate"].iloc[1]
+    phi = port_of(fit).covariance_parameters()["estimate"].iloc[1]
     row = frame.iloc[[-1]]
     zero = fit.predict(row, random_effects="zero").iloc[0]
     last = fit.random_effects["g"].iloc[-1, -1]
@@ -307,9 +307,9 @@ def test_prediction() -> None:
     with pytest.raises(mc.MixcheckError, match="never seen"):
         fit.predict(other)
     assert fit.predict(other, unseen="zero").iloc[0] == pytest.approx(zero)
-    variance = fit.covariance_parameters()["estimate"].iloc[0] ** 2
+    variance = port_of(fit).covariance_parameters()["estimate"].iloc[0] ** 2
     counts = mc.glmm("y ~ x + ar1(0 + t | g)", frame, family="poisson")
-    sd = counts.covariance_parameters()["estimate"].iloc[0]
+    sd = port_of(counts).covariance_parameters()["estimate"].iloc[0]
     averaged = counts.predict(row, random_effects="marginal").iloc[0]
     centre = counts.predict(row, random_effects="zero").iloc[0]
     assert averaged == pytest.approx(centre * np.exp(sd**2 / 2), rel=1e-6)
@@ -324,7 +324,7 @@ def test_simulation() -> None:
         "z ~ x + ar1(0 + t | g) + propto(1 | s, K)", frame, family="gaussian", context={"K": K}
     )
     draws = fit.simulate(4000, seed=1).to_numpy()
-    held = fit.covariance_parameters()["estimate"]
+    held = port_of(fit).covariance_parameters()["estimate"]
     lag = np.abs(frame["t"].to_numpy()[:, None] - frame["t"].to_numpy())
     same = frame["g"].to_numpy()[:, None] == frame["g"].to_numpy()
     V = held[0] ** 2 * same * held[1] ** lag + fit.dispersion**2 * np.eye(len(frame))

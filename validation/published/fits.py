@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mixcheck.port import port_of
 from validation.published.pseudo_likelihood import Estimates
 
 # A summary prints the generalised chi-square, with four places.
@@ -20,7 +21,7 @@ def sd(fit: Any, group: str, name: str = "Intercept") -> float:
 
 def sd_error(fit: Any, group: str, name: str = "Intercept") -> float:
     """Standard error of that standard deviation."""
-    table = fit.covariance_parameters()
+    table = port_of(fit).covariance_parameters()
     chosen = (table["group"] == group) & (table["name"] == name) & (table["kind"] == "sd")
     return float(table[chosen]["std_error"].iloc[0])
 

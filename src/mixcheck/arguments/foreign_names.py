@@ -237,7 +237,7 @@ FOREIGN_NAMES: Final = (
         "write alpha=, one minus it, such as alpha=0.05 for level=0.95",
         own="alpha",
     ),
-    ForeignName("*", "write level=0.9", verbs=("conf_int", "covariance_parameters")),
+    ForeignName("*", "write level=0.9", verbs=("conf_int",)),
     ForeignName(
         "boot_type bootstrap_type", 'write method="bootstrap", interval="basic"', own="interval"
     ),

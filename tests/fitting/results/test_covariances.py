@@ -62,9 +62,9 @@ def test_no_random_effects():
 def test_the_confidence_is_read_without_random_effects(sleepstudy):
     """A level of confidence that is none is refused also where there is nothing to tell."""
     fit = mc.glmm("Reaction ~ Days", port_of(sleepstudy).frame)
-    assert fit.covariance_parameters().empty
+    assert port_of(fit).covariance_parameters().empty
     with pytest.raises(mc.OptionError, match="level"):
-        fit.covariance_parameters(level=" ")
+        port_of(fit).covariance_parameters(level=" ")
 
 
 def test_an_interval_without_an_end():

@@ -56,7 +56,7 @@ def test_wald_of_variances_is_the_delta_method(sleepstudy: mc.GLMM) -> None:
     """Symmetric in log sd, Fisher's z and log dispersion, with errors from the covariance."""
     port = port_of(sleepstudy)
     ends = sleepstudy.conf_int(method="wald", parameters="random").to_numpy()
-    held = sleepstudy.covariance_parameters()
+    held = port_of(sleepstudy).covariance_parameters()
     sd, error = held["estimate"].to_numpy(), held["std_error"].to_numpy()
     np.testing.assert_allclose(ends[:2], sd[:2, None] * np.exp(np.outer(error / sd, [-Z, Z])[:2]))
     spread = error[2] / (1.0 - sd[2] ** 2)

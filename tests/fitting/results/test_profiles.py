@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 import mixcheck as mc
 from mixcheck.display.document import CurvePlot
 from mixcheck.errors import ConvergenceWarning, OptionError
+from mixcheck.port import port_of
 
 Z = 1.959963984540054
 SD, COR = "sd(Subject, Intercept)", "cor(Subject, Intercept, Days)"
@@ -36,7 +37,7 @@ def test_intervals_are_those_of_conf_int(sleepstudy: mc.GLMM) -> None:
     profile = sleepstudy.profile(points=1)
     ends = sleepstudy.conf_int(method="profile", parameters="all")
     pd.testing.assert_frame_equal(profile.intervals[["low", "high"]], ends, rtol=1e-7)
-    known = sleepstudy.covariance_parameters()
+    known = port_of(sleepstudy).covariance_parameters()
     rows = profile.intervals.loc[[SD, "sd(Subject, Days)", COR]]
     np.testing.assert_allclose(rows["estimate"], known["estimate"], rtol=1e-8)
     np.testing.assert_allclose(rows["std_error"], known["std_error"], rtol=1e-5)

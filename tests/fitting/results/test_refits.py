@@ -10,6 +10,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import DataError, FamilyError
+from mixcheck.port import port_of
 
 # Two searches with a tolerance of 1e-6.
 ESTIMATE = 1e-5
@@ -77,7 +78,7 @@ def test_estimates_have_the_scale_of_the_user(sleepstudy):
     """Standard deviations, correlations and the dispersion are those of the fit."""
     y = sleepstudy.frame["Reaction"].to_numpy()[:, None]
     ((_, estimates),) = sleepstudy.refit(y).estimates.iterrows()
-    table = sleepstudy.covariance_parameters()
+    table = port_of(sleepstudy).covariance_parameters()
     wanted = [*sleepstudy.params, *table["estimate"], sleepstudy.dispersion]
     np.testing.assert_allclose(estimates, wanted, rtol=1e-4)
     assert estimates.index.tolist()[2:] == [

@@ -235,34 +235,3 @@ class Uncertain:
         [-2.4, -1.96, -1.11, 0.0, 1.3, 1.96, 2.24]
         """
         return follow_profiles(self._port, parameters, level, points, n_jobs, progress)
-
-    def covariance_parameters(self, *, level: float = 0.95) -> pd.DataFrame:
-        """Standard deviations and correlations of the random effects, and how well they are known.
-
-        Standard errors are those of the delta method. Intervals are symmetric in the logarithm
-        of a standard deviation and in Fisher's z of a correlation; on the boundary, where a
-        variance is zero or a correlation is one, there are none.
-
-        Parameters
-        ----------
-        level : float
-            The confidence, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            Columns part, group, kind ("sd" or "correlation"), name, estimate, std_error, low
-            and high.
-
-        Examples
-        --------
-        >>> import mixcheck as mc
-        >>> sleep = mc.datasets.load("sleepstudy")
-        >>> fit = mc.glmm("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> fit.covariance_parameters().round(2).loc[:, "name":"std_error"]
-                      name  estimate  std_error
-        0        Intercept     23.78       5.58
-        1             Days      5.72       1.19
-        2  Intercept, Days      0.08       0.32
-        """
-        return self._port.covariance_parameters(level)
