@@ -13,6 +13,7 @@ from functools import cached_property
 import pandas as pd
 
 from mixcheck.arrays import IntArray
+from mixcheck.families.facts import FamilyFacts
 from mixcheck.families.family import Family
 from mixcheck.port import DataRows
 from mixcheck.port.row_hashes import digest_rows
@@ -69,7 +70,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedElsewhere(ABC):
+class FittedElsewhere(FamilyFacts, ABC):
     """The part of the port that needs only rows, estimates and a family; see `mixcheck.port`.
 
     Attributes
@@ -129,35 +130,3 @@ class FittedElsewhere(ABC):
     def data_digest(self) -> Mapping[str, str]:
         """Digests of the rows, the response, the weights and the offset."""
         return digest_rows(self.data_rows)
-
-    # ---- what follows from the family ------------------------------------------------
-
-    @property
-    def discrete(self) -> bool:
-        """Whether the response has probability masses."""
-        return self.family.discrete
-
-    @property
-    def fits_variance(self) -> bool:
-        """Whether the mean squared residual is what the model was fitted to."""
-        return self.family.fits_variance
-
-    @property
-    def fits_frequencies(self) -> bool:
-        """Whether the model was fitted to how often each value occurs."""
-        return self.family.fits_frequencies
-
-    @property
-    def heavy_tailed(self) -> bool:
-        """Whether a response far out says little of the mean."""
-        return self.family.heavy_tailed
-
-    @property
-    def family_limits(self) -> tuple[str, ...]:
-        """Families that the model's comes to at an end of its dispersion."""
-        return self.family.limits
-
-    @property
-    def whole_families(self) -> tuple[str, ...]:
-        """Families that the model's is where its zero part has a value for each mean."""
-        return self.family.whole

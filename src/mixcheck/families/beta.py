@@ -13,9 +13,9 @@ from mixcheck.families.beta_shapes import (
     LINKS,
     differentiate_shares,
     find_inside,
-    hold_exp,
     shapes_of,
 )
+from mixcheck.families.bounds import hold_exp
 from mixcheck.families.derivatives import Derivatives, Expected, Predictors
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.responses import Observed

@@ -14,13 +14,18 @@ from mixcheck.families.beta_shapes import (
     LINKS,
     differentiate_shares,
     find_inside,
-    hold_exp,
     shapes_of,
 )
+from mixcheck.families.bounds import hold_exp
 from mixcheck.families.derivatives import Derivatives, Expected, Information, Predictors
 from mixcheck.families.expectation import Spread, expect
 from mixcheck.families.links import ProbabilityLink
-from mixcheck.families.proportions import log_choose, prepare_successes, start_successes
+from mixcheck.families.proportions import (
+    log_choose,
+    prepare_successes,
+    start_successes,
+    weigh_successes,
+)
 from mixcheck.families.recession import FREE, recede
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import rising_logs
@@ -167,12 +172,7 @@ class BetaBinomial(Template):
         self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> FloatArray:
         """Probability of ``k`` successes, ``(n,)``."""
-        m = _trials(size, eta[0])
-        values = np.broadcast_to(np.asarray(k, dtype=np.float64), m.shape)
-        possible = (values >= 0.0) & (values <= m) & (values == np.floor(values))
-        counts = np.where(possible, values, 0.0)
-        data = Observed(counts, m, log_choose(counts, m))
-        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+        return weigh_successes(self.log_density, k, eta, size)
 
     simplest: ClassVar[tuple[int, ...]] = (0, 1)
 

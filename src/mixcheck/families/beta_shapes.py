@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.families.bounds import LOG_MAX, hold_exp
 from mixcheck.families.derivatives import Derivatives, Predictors
 from mixcheck.families.links import ProbabilityLink
 from mixcheck.families.special import Column
 from mixcheck.families.tails import Tail
 
-__all__ = ["LINKS", "LOG_MAX", "differentiate_shares", "find_inside", "hold_exp", "shapes_of"]
+__all__ = ["LINKS", "differentiate_shares", "find_inside", "shapes_of"]
 
-LOG_MAX = 230.0
-"""Largest logarithm, in absolute value, of a shape of the beta distribution."""
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 
 
@@ -23,12 +22,6 @@ def find_inside(link: ProbabilityLink, eta: Predictors) -> BoolArray:
     inside: BoolArray = np.abs(eta[1]) <= LOG_MAX
     inside &= np.minimum(p[0], q[0]) + np.minimum(eta[1], 0.0) >= -LOG_MAX
     return inside
-
-
-def hold_exp(log: FloatArray) -> FloatArray:
-    """``exp(log)``, held within ``exp(-230)`` and ``exp(230)``."""
-    bounded: FloatArray = np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
-    return bounded
 
 
 def shapes_of(link: ProbabilityLink, eta: Predictors) -> tuple[FloatArray, FloatArray]:

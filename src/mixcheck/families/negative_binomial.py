@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.bounds import LOG_MAX, find_inside, hold_exp
 from mixcheck.families.chain_rule import Inner, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     observe_counts,
@@ -33,21 +34,16 @@ from mixcheck.families.special import gap_of_share, log1p_ratio, rising_logs
 from mixcheck.families.template import LogMeanTemplate
 
 __all__ = [
-    "LOG_MAX",
     "NegativeBinomial",
     "NegativeBinomial1",
     "NegativeBinomial2",
     "derive_linear_variance",
     "derive_quadratic_variance",
-    "find_inside",
     "hold_ends",
-    "hold_exp",
     "hold_lowest",
     "start_excess",
 ]
 
-LOG_MAX = 230.0
-"""Largest logarithm, in absolute value, of a parameter whose cube is a float."""
 _LEAST_ROOT = 1e-49
 """Predictor of the square root whose mean is just inside."""
 _LARGE_COUNT = 1e6
@@ -306,19 +302,6 @@ class NegativeBinomial2(NegativeBinomial):
         return mean / excess
 
 
-def find_inside(link: Link, eta: Predictors) -> BoolArray:
-    """Where the mean is positive and every parameter can be cubed, ``(n,)``."""
-    inside: BoolArray = np.ones(eta[0].shape, dtype=np.bool_)
-    for log in eta[1:]:
-        inside &= np.abs(log) <= LOG_MAX
-    if link.name == "log":
-        inside &= np.abs(eta[0]) <= LOG_MAX
-        return inside
-    mu = link.inverse(eta[0])
-    inside &= (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
-    return inside
-
-
 def hold_lowest(link: Link, eta: FloatArray, rows: BoolArray | bool = True) -> FloatArray:
     """Predictors of means below exp(-230) at that, where such a mean is the limit, ``(n,)``.
 
@@ -353,11 +336,6 @@ def hold_ends(log: FloatArray, simplest: int, rows: BoolArray) -> FloatArray:
         return log
     lowest = np.where(rows | (simplest < 0), -LOG_MAX, -np.inf)
     return np.clip(log, lowest, np.where(rows | (simplest > 0), LOG_MAX, np.inf))
-
-
-def hold_exp(log: FloatArray) -> FloatArray:
-    """Exponential of a log parameter held inside the domain, ``(n,)``."""
-    return np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
 
 
 def start_excess(y: FloatArray) -> tuple[float, float]:

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import special
 
 from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.families.bounds import LOG_MAX, find_inside, hold_exp
 from mixcheck.families.chain_rule import compose_expected, take_log
 from mixcheck.families.derivatives import Derivatives, Expected, Predictors
-from mixcheck.families.links import Link
 from mixcheck.families.responses import Observed
 from mixcheck.families.special import log_gap, stirling_errors
 from mixcheck.families.template import LogMeanTemplate
@@ -20,8 +20,6 @@ from mixcheck.families.template import LogMeanTemplate
 __all__ = ["Gamma", "LogNormal", "Positive"]
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
-LOG_MAX = 230.0
-"""Largest logarithm, in absolute value, of a mean or a dispersion parameter."""
 LOG_CV_MIN = -100.0
 """Smallest logarithm of standard deviation over mean whose square can be cubed and divided by."""
 _NEAR = 0.25
@@ -56,7 +54,7 @@ class Positive(LogMeanTemplate):
 
     def find_inside(self, data: Observed, eta: Predictors) -> BoolArray:
         """Where the mean is positive and every derivative a float, ``(n,)``."""
-        inside = _find_inside(self.link, eta)
+        inside = find_inside(self.link, eta)
         mu = np.where(inside, self.link.inverse(eta[0]), 1.0)
         inside &= self.is_float(data.y, mu, eta[1])
         return inside
@@ -67,7 +65,7 @@ class Positive(LogMeanTemplate):
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, in closed form."""
-        inside = _find_inside(self.link, eta)
+        inside = find_inside(self.link, eta)
         safe = tuple(np.where(inside, e, 1.0) for e in eta)
         _, log_mu, inner = take_log(self.link, safe[0])
         return compose_expected(*self.expect_logs(log_mu, safe[1]), (inner, None))
@@ -131,25 +129,25 @@ class Gamma(Positive):
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance ``mu^2 / shape``, ``(n,)``."""
         mu = self.link.inverse(eta[0])
-        return mu * mu / _hold_exp(eta[1])
+        return mu * mu / hold_exp(eta[1])
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` or less, ``(n,)``."""
-        shape = _hold_exp(eta[1])
+        shape = hold_exp(eta[1])
         return special.gammainc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
 
     def survival(
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> FloatArray:
         """Probability of more than ``y``, ``(n,)``."""
-        shape = _hold_exp(eta[1])
+        shape = hold_exp(eta[1])
         return special.gammaincc(shape, shape * np.maximum(y, 0.0) / self.link.inverse(eta[0]))
 
     def sample(
         self, eta: Predictors, size: FloatArray | None, rng: np.random.Generator
     ) -> FloatArray:
         """One draw, ``(n,)``."""
-        shape = _hold_exp(eta[1])
+        shape = hold_exp(eta[1])
         return self.link.inverse(eta[0]) * rng.standard_gamma(shape) / shape
 
     def dispersion_start(self, data: Observed) -> float:
@@ -248,21 +246,6 @@ class LogNormal(Positive):
     def dispersion_start(self, data: Observed) -> float:
         """Standard deviation of the response, or its mean where it does not vary."""
         return float(np.std(data.y)) or float(np.mean(data.y))
-
-
-def _find_inside(link: Link, eta: Predictors) -> BoolArray:
-    """Where the mean is positive and both parameters are within ``exp(100)``, ``(n,)``."""
-    inside: BoolArray = np.abs(eta[1]) <= LOG_MAX
-    if link.name == "log":
-        inside &= np.abs(eta[0]) <= LOG_MAX
-        return inside
-    mu = link.inverse(eta[0])
-    inside &= (mu > np.exp(-LOG_MAX)) & (mu < np.exp(LOG_MAX))
-    return inside
-
-
-def _hold_exp(log: FloatArray) -> FloatArray:
-    return np.exp(np.clip(log, -LOG_MAX, LOG_MAX))
 
 
 def _gamma_derivatives(

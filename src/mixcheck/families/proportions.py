@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -18,7 +19,13 @@ from mixcheck.families.responses import Observed, read_response, require_support
 from mixcheck.families.tails import Tail
 from mixcheck.families.template import Template
 
-__all__ = ["Binomial", "log_choose", "prepare_successes", "start_successes"]
+__all__ = [
+    "Binomial",
+    "log_choose",
+    "prepare_successes",
+    "start_successes",
+    "weigh_successes",
+]
 
 
 @final
@@ -155,13 +162,7 @@ class Binomial(Template):
         self, k: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> FloatArray:
         """Probability of ``k`` successes, ``(n,)``."""
-        shape = eta[0].shape
-        k = np.broadcast_to(np.asarray(k, dtype=np.float64), shape)
-        m = np.ones(shape) if size is None else size
-        possible = (k >= 0.0) & (k <= m) & (k == np.floor(k))
-        counts = np.where(possible, k, 0.0)
-        data = Observed(counts, m, log_choose(counts, m))
-        return np.where(possible, np.exp(self.log_density(data, eta)), 0.0)
+        return weigh_successes(self.log_density, k, eta, size)
 
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """No success, or nothing else; see `Family.recession`."""
@@ -225,6 +226,21 @@ def _read_trials(size: ArrayLike, rows: int) -> FloatArray:
         trials > 0.0, trials, "The numbers of trials must be positive", "Drop the rows without any."
     )
     return trials
+
+
+def weigh_successes(
+    log_density: Callable[[Observed, Predictors], FloatArray],
+    k: ArrayLike,
+    eta: Predictors,
+    size: FloatArray | None,
+) -> FloatArray:
+    """Probability of ``k`` successes, zero where so many cannot be, ``(n,)``."""
+    m = np.ones(eta[0].shape) if size is None else size
+    values = np.broadcast_to(np.asarray(k, dtype=np.float64), m.shape)
+    possible = (values >= 0.0) & (values <= m) & (values == np.floor(values))
+    counts = np.where(possible, values, 0.0)
+    data = Observed(counts, m, log_choose(counts, m))
+    return np.where(possible, np.exp(log_density(data, eta)), 0.0)
 
 
 def log_choose(k: FloatArray, m: FloatArray) -> FloatArray:

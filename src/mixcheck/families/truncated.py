@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.families.bounds import find_inside, hold_exp
 from mixcheck.families.chain_rule import NEAR_ZERO, compose_derivatives, compose_expected, take_log
 from mixcheck.families.counts import (
     Poisson,
@@ -29,8 +29,6 @@ from mixcheck.families.negative_binomial import (
     NegativeBinomial2,
     derive_linear_variance,
     derive_quadratic_variance,
-    find_inside,
-    hold_exp,
     hold_lowest,
     start_excess,
 )
@@ -249,7 +247,7 @@ class TruncatedPoisson(Truncated):
             {(0, 0): -mu},
             {(0, 0, 0): -mu},
         )
-        rate = _LogRate(log_mu, (np.ones_like(mu),), {}, {})
+        rate = Derivatives(log_mu, (np.ones_like(mu),), {}, {})
         return compose_derivatives(_truncate(base, rate, order), (inner,), order)
 
     def expected(self, data: Observed, eta: Predictors) -> Expected:
@@ -327,7 +325,9 @@ class TruncatedNegativeBinomial1(_TruncatedNegativeBinomial):
         base = derive_linear_variance(data, mu, log_mu, eta[1], order, less=1.0)
         phi = np.exp(eta[1])
         j = _ratio_logs(phi)
-        rate = _LogRate(log_mu + j[0], (np.ones_like(mu), j[1]), {(1, 1): j[2]}, {(1, 1, 1): j[3]})
+        rate = Derivatives(
+            log_mu + j[0], (np.ones_like(mu), j[1]), {(1, 1): j[2]}, {(1, 1, 1): j[3]}
+        )
         return compose_derivatives(_truncate(base, rate, order), (inner, None), order)
 
     def dispersion_start(self, data: Observed) -> float:
@@ -382,7 +382,7 @@ class TruncatedNegativeBinomial2(_TruncatedNegativeBinomial):
             base = Derivatives(
                 base.value, (base.first[0] - j[4], base.first[1]), base.second, base.third
             )
-        rate = _LogRate(
+        rate = Derivatives(
             log_mu + j[0],
             (1.0 + j[1], -j[1]),
             {(0, 0): j[2], (0, 1): -j[2], (1, 1): j[2]},
@@ -396,17 +396,7 @@ class TruncatedNegativeBinomial2(_TruncatedNegativeBinomial):
         return mean / excess
 
 
-@dataclass(frozen=True, eq=False)
-class _LogRate:
-    """``log(-log P(0))`` and its derivatives in the outer parameters; absent means zero."""
-
-    value: FloatArray
-    first: tuple[FloatArray, ...]
-    second: Mapping[tuple[int, int], FloatArray]
-    third: Mapping[tuple[int, int, int], FloatArray]
-
-
-def _truncate(base: Derivatives, rate: _LogRate, order: int) -> Derivatives:
+def _truncate(base: Derivatives, rate: Derivatives, order: int) -> Derivatives:
     """Subtract ``log(1 - P(0))`` from a log probability.
 
     The first derivative of ``base`` in the log mean comes less that of the log rate, since for

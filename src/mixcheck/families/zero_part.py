@@ -238,10 +238,7 @@ class ZeroPart(Family):
         """Those of the base, then a probability: half the share of zeros, inside (0.05, 0.95)."""
         share = 0.5 * float(np.mean(data.y == 0.0)) if data.y.size else 0.5
         zero = np.full(data.y.shape, np.clip(share, 0.05, 0.95))
-        mean = self.start(data)
-        spread = [self.dispersion_start(data)] if "dispersion" in self.predictors else []
-        others = (*spread, *self.shape_starts(data))
-        return mean, *(np.full(mean.shape, value) for value in others), zero
+        return *super().start_parameters(data), zero
 
     def shape_starts(self, data: Observed) -> tuple[float, ...]:
         """Those of the base, of the rows that are not zero."""

@@ -30,6 +30,7 @@ from mixcheck.fitting.likelihood.problem import Curvature, Problem
 __all__ = [
     "Adjoint",
     "Direct",
+    "energy_slopes",
     "find_adjoint",
     "largest_variance",
     "pull_back",
@@ -68,6 +69,17 @@ class Direct:
     roots: list[FloatArray]
     u: list[FloatArray] | None
     slopes: Mapping[int, FloatArray] = field(default_factory=dict)
+
+
+def energy_slopes(mode: Mode) -> Direct:
+    """Derivatives of ``2 h``: ``-2 l'_k`` in each predictor and ``-2 Z'l' u'`` in Lambda."""
+    point = mode.point
+    roots = zip(mode.roots, point.scores, point.u, strict=True)
+    return Direct(
+        coef=[-2.0 * part for part in point.derivatives.first],
+        roots=[-2.0 * differentiate_product(*parts) for parts in roots],
+        u=None,
+    )
 
 
 def pull_back(

@@ -20,7 +20,7 @@ modes D has the slope ``-2 r`` there; with ``-2 H^-1 r`` in v the rounding cance
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Literal, get_args
 
@@ -30,10 +30,10 @@ from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.roots import differentiate_product, prior_slopes
+from mixcheck.fitting.latent.roots import prior_slopes
 from mixcheck.fitting.likelihood.adjoint import (
     Adjoint,
-    Direct,
+    energy_slopes,
     find_adjoint,
     largest_variance,
     pull_back,
@@ -234,13 +234,6 @@ def _gradient(
     """
     point = mode.point
     known = prior_slopes(mode.roots, 1.0, point.u, point.u)
-    direct = Direct(
-        coef=[-2.0 * part for part in point.derivatives.first],
-        roots=[
-            -2.0 * differentiate_product(*parts)
-            for parts in zip(mode.roots, point.scores, point.u, strict=True)
-        ],
-        u=in_modes,
-        slopes={f: slope + known.get(f, 0.0) for f, slope in slopes.items()},
-    )
+    slopes = {f: slope + known.get(f, 0.0) for f, slope in slopes.items()}
+    direct = replace(energy_slopes(mode), u=in_modes, slopes=slopes)
     return pull_back(problem, psi, mode, curvature, gram, entries, direct, adjoint)

@@ -18,8 +18,8 @@ import numpy as np
 from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.latent.block_elimination import BlockElimination, nested_factors
 from mixcheck.fitting.latent.layout import Gram
-from mixcheck.fitting.latent.roots import change, differentiate_product, scale
-from mixcheck.fitting.likelihood.adjoint import Adjoint, Direct, find_adjoint, pull_through
+from mixcheck.fitting.latent.roots import change, scale
+from mixcheck.fitting.likelihood.adjoint import Adjoint, energy_slopes, find_adjoint, pull_through
 from mixcheck.fitting.likelihood.copies import Copies, merge_copies, sum_copies
 from mixcheck.fitting.likelihood.laplace import HessianKind
 from mixcheck.fitting.likelihood.mode import Mode, Point, System, ascent, build_system, predictors
@@ -168,20 +168,11 @@ def _differentiate(
     Short of a mode ``2 h`` has the slope ``-2 g`` in the effects, g the ascent, which adds
     ``-2 H^-1 g`` to the adjoint v: minus twice Newton's step.
     """
-    point = mode.point
     v = [-2.0 * part for part in step]
     if bent.v is not None:
         v = [a + b for a, b in zip(bent.v, v, strict=True)]
-    direct = Direct(
-        coef=[-2.0 * part for part in point.derivatives.first],
-        roots=[
-            -2.0 * differentiate_product(*parts)
-            for parts in zip(mode.roots, point.scores, point.u, strict=True)
-        ],
-        u=None,
-    )
     whole = Adjoint(bent.leverages, bent.t, v)
-    rows, roots = pull_through(problem, mode, whole, gram, entries, direct)
+    rows, roots = pull_through(problem, mode, whole, gram, entries, energy_slopes(mode))
     return copies.pull_back(psi, rows, roots)
 
 

@@ -23,7 +23,7 @@ from mixcheck.fitting.partitions.after_fit import effects_of, moves_of
 from mixcheck.fitting.partitions.whole import Whole, look_at_levels, number_of
 from mixcheck.fitting.predictive.data_view import name_terms
 from mixcheck.fitting.predictive.prediction import fixed_predictors
-from mixcheck.fitting.results.facts import Facts
+from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.fitting.results.predictions import (
     PredictedRows,
     PredictionRequest,
@@ -37,7 +37,7 @@ __all__ = ["PartsEstimates"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PartsEstimates(Facts):
+class PartsEstimates(Estimates):
     """A fit to rows in parts; `design` and `problem` are those of the few rows that show them.
 
     Attributes

@@ -47,6 +47,20 @@ def _index_of(names: tuple[str, ...]) -> pd.Index[str]:
 class Estimates(FittedModel):
     """Parameters of a fitted model and what is known of them, by the names of `mixcheck.GLMM`."""
 
+    @property
+    def description(self) -> dict[str, str | int | float | bool | None]:
+        """What the model is: formula, family, link, method, numbers of rows and groups."""
+        return {
+            "formula": self.formula_words,
+            "family": self.family.name,
+            "link": self.family.link.name,
+            "method": self.method_words,
+            **{f"prior of {name}": words for name, words in self.priors.items()},
+            "nobs": self.nobs,
+            **{f"levels of {group}": m for group, m in self.n_groups.items()},
+            self.llf_name: self.llf,
+        }
+
     # ---- estimates -----------------------------------------------------------------------
 
     @cached_property

@@ -12,6 +12,7 @@ import pandas as pd
 from mixcheck.arrays import BoolArray, IntArray
 from mixcheck.design import Design, Predictor
 from mixcheck.families import Family
+from mixcheck.families.facts import FamilyFacts
 from mixcheck.fitting.estimation.constant_groups import determined_terms, is_constant_in, wide_terms
 from mixcheck.fitting.estimation.gaussian import is_profiled
 from mixcheck.fitting.estimation.information import find_runaway
@@ -27,7 +28,7 @@ __all__ = ["FittedModel"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FittedModel:
+class FittedModel(FamilyFacts):
     """A model with its data and its optimum, and the names of what is estimated.
 
     Attributes

@@ -263,16 +263,6 @@ class GlmmPort(Refitting):
         return "penalised" if self.priors else self.method.kind
 
     @property
-    def family_limits(self) -> tuple[str, ...]:
-        """Families that the model's comes to where a predictor beside the mean runs to an end."""
-        return self.family.limits
-
-    @property
-    def whole_families(self) -> tuple[str, ...]:
-        """Families that the model's is where its zero part has a value for each mean."""
-        return self.family.whole
-
-    @property
     def fixed_matrices(self) -> dict[str, FloatArray]:
         """Model matrix of each linear predictor, (n, p)."""
         return {part.name: part.X for part in self.design.predictors}

@@ -38,7 +38,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
-from mixcheck.fitting.results.facts import Facts
+from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.port import CONDITIONINGS, Conditioning
 
 __all__ = ["TOGETHER_ROWS", "Refitting"]
@@ -50,7 +50,7 @@ _TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Refitting(Facts):
+class Refitting(Estimates):
     """A fit that can be simulated from, and made again; its attributes are those of `Estimates`."""
 
     @cached_property
