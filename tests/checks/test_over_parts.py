@@ -12,6 +12,7 @@ import pytest
 
 import mixcheck as mc
 from mixcheck import checks
+from mixcheck.fitting.partitions import views
 
 # Estimates of both fits agree to 1e-8.
 SAME = 1e-6
@@ -140,6 +141,21 @@ def test_many_levels_are_joined_as_moments():
     assert found.statistic == pytest.approx(wanted.statistic, rel=SAME)
     assert found.effect.value == pytest.approx(wanted.effect.value, rel=SAME)
     assert np.allclose(found.picture.observed, wanted.picture.observed, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["poisson", "zero inflated", "gamma"])
+def test_replicates_of_a_part_are_evaluated_together(table, name, monkeypatch):
+    """With the numbers of each by itself."""
+    formula, options = MODELS[name]
+    fit = mc.glmm_partitions(formula, _divide(table), **options)
+    asked = {"seed": 2, "draws": 19, "calibration": "one-step"}
+    found = mc.check(fit, **asked)
+    monkeypatch.setattr(views, "_stacked", lambda part, asked: None)
+    for a, b in zip(found.findings, mc.check(fit, **asked).findings, strict=True):
+        assert getattr(a, "pvalue", None) == getattr(b, "pvalue", None)
+        if getattr(a, "replicates", None) is not None:
+            np.testing.assert_allclose(a.replicates, b.replicates, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.slow

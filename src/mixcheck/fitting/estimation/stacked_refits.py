@@ -140,6 +140,29 @@ class StackedRefits:
             for k, end in enumerate(ends)
         ]
 
+    @may_overflow()
+    def evaluate(
+        self,
+        data: Observed,
+        count: int,
+        psi: FloatArray,
+        u: list[FloatArray] | None = None,
+    ) -> list[Evaluation | None]:
+        """Deviance, gradient and modes of each response; None where they are found alone.
+
+        Parameters
+        ----------
+        data : Observed
+            One response after another, in the fitter's order.
+        count : int
+        psi : (count, P)
+        u : list of (q, count m), optional
+            Random effects from where the modes are sought; zeros without them.
+        """
+        places = [(end, self.scale) for end in psi]
+        ends = self._finish(data, count, np.arange(count), places, u)
+        return [None if end is None else end.evaluation for end in ends]
+
     def _place(self, psi: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Canonical parameters of the problem where a search has ended, and their whitening.
 

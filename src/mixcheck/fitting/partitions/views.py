@@ -19,7 +19,10 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.execution.streams import Purpose, stream
 from mixcheck.fitting.estimation.optimum import Optimum
+from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
+from mixcheck.fitting.likelihood.copies import Copies, join_responses
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.partitions.part import Part, answer, recall, require_problem
@@ -93,7 +96,7 @@ def score_replicates(part: Part, place: int, asked: Asked) -> FloatArray | None:
 
 def _score(part: Part, place: int, asked: Asked) -> FloatArray:
     _forget(part)
-    found = [_first_look(part, place, asked, k) for k in asked.numbers]
+    found = _first_looks(part, place, asked)
     return np.array([np.append(one.deviance, one.gradient) for one in found])
 
 
@@ -103,17 +106,13 @@ def step_replicates(part: Part, place: int, asked: Asked) -> FloatArray | None:
 
 
 def _step(part: Part, place: int, asked: Asked) -> FloatArray:
-    assert asked.steps is not None
-    found = [
-        _look(part, place, asked, k, psi).deviance
-        for k, psi in zip(asked.numbers, asked.steps, strict=True)
-    ]
-    return np.array(found)
+    return np.array([one.deviance for one in _looks(part, place, asked)])
 
 
 def _forget(part: Part) -> None:
     """Give up what is held of other replicates."""
-    part.replicas = {name: part.replicas[name] for name in ("model",) if name in part.replicas}
+    kept = ("model", "stacked")
+    part.replicas = {name: part.replicas[name] for name in kept if name in part.replicas}
 
 
 def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
@@ -127,26 +126,88 @@ def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
     return problem
 
 
-def _first_look(part: Part, place: int, asked: Asked, k: int) -> Evaluation:
-    """The evaluation of replicate k at the estimates."""
-    key = "first", asked.seed, k
-    if key not in part.replicas:
-        problem = _problem_of(part, place, asked, k)
-        part.replicas[key] = objective_of(problem, asked.method)(asked.psi, None)
-    at: Evaluation = part.replicas[key]
-    return at
+def _first_looks(part: Part, place: int, asked: Asked) -> list[Evaluation]:
+    """The evaluation of each replicate at the estimates."""
+    known = part.replicas.setdefault(("first", asked.seed), {})
+    new = [k for k in asked.numbers if k not in known]
+    if new:
+        psi = np.tile(asked.psi, (len(new), 1))
+        known |= zip(new, _evaluate(part, place, asked, new, psi, None), strict=True)
+    return [known[k] for k in asked.numbers]
 
 
-def _look(part: Part, place: int, asked: Asked, k: int, psi: FloatArray) -> Evaluation:
-    """The evaluation of replicate k where its step has led, without a gradient."""
-    key = "step", asked.seed, k
-    known: Evaluation | None = part.replicas.get(key)
-    if known is None or not np.array_equal(known.psi, psi):
-        first = _first_look(part, place, asked, k)
-        problem = _problem_of(part, place, asked, k)
-        known = objective_of(problem, asked.method, sloped=False)(psi, first)
-        part.replicas[key] = known
-    return known
+def _looks(part: Part, place: int, asked: Asked) -> list[Evaluation]:
+    """The evaluation of each replicate where its step has led."""
+    assert asked.steps is not None
+    firsts = _first_looks(part, place, asked)
+    known = part.replicas.setdefault(("step", asked.seed), {})
+    new = [
+        b
+        for b, (k, psi) in enumerate(zip(asked.numbers, asked.steps, strict=True))
+        if k not in known or not np.array_equal(known[k].psi, psi)
+    ]
+    if new:
+        numbers = [asked.numbers[b] for b in new]
+        near = [firsts[b] for b in new]
+        found = _evaluate(part, place, asked, numbers, asked.steps[new], near)
+        known |= zip(numbers, found, strict=True)
+    return [known[k] for k in asked.numbers]
+
+
+def _evaluate(
+    part: Part,
+    place: int,
+    asked: Asked,
+    numbers: Sequence[int],
+    psi: FloatArray,
+    near: Sequence[Evaluation] | None,
+) -> list[Evaluation]:
+    """Deviance and modes of the rows of a part of each replicate: of all at once, where they stack.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Of replicates.
+    psi : (B, P)
+    near : sequence of Evaluation, optional
+        Of the same replicates at parameters nearby; the gradient is then not asked for.
+    """
+    problems = [_problem_of(part, place, asked, k) for k in numbers]
+    found: list[Evaluation | None] = [None] * len(numbers)
+    stacked = _stacked(part, asked) if len(numbers) > 1 else None
+    if stacked is not None:
+        data = join_responses([problem.data for problem in problems])
+        found = stacked.evaluate(data, len(numbers), psi, _effects_of(near))
+    return [
+        at
+        or objective_of(problem, asked.method, sloped=near is None)(
+            end, None if near is None else near[b]
+        )
+        for b, (problem, end, at) in enumerate(zip(problems, psi, found, strict=True))
+    ]
+
+
+def _stacked(part: Part, asked: Asked) -> StackedRefits | None:
+    """How replicates of a part are evaluated together; None where each is by itself."""
+    model, method = model_of(part, asked), asked.method
+    if not isinstance(method, Laplace) or not stacks(model.problem, method):
+        return None
+    known = part.replicas.get("stacked")
+    if known is None or known[0] != asked.number:
+        whitening = np.zeros((asked.psi.size, 0))
+        known = asked.number, StackedRefits(Copies(model.problem), asked.psi, whitening, method)
+        part.replicas["stacked"] = known
+    found: StackedRefits = known[1]
+    return found
+
+
+def _effects_of(near: Sequence[Evaluation] | None) -> list[FloatArray] | None:
+    """The modes of all evaluations, one after another; None where some has none."""
+    modes = [one.mode for one in near or ()]
+    effects = [mode.point.u for mode in modes if mode is not None]
+    if not effects or len(effects) < len(modes):
+        return None
+    return [np.concatenate(parts, axis=1) for parts in zip(*effects, strict=True)]
 
 
 def make_views(part: Part, place: int, asked: Asked) -> list[str] | None:
@@ -178,9 +239,9 @@ def _see(part: Part, place: int, asked: Asked) -> dict[int, DataView | Exception
         return dict(zip(asked.numbers, found, strict=True))
     out: dict[int, DataView | Exception] = {}
     fits: dict[int, GlmmPort] = {}
-    for k, psi in zip(asked.numbers, asked.steps, strict=True):
+    for k, look in zip(asked.numbers, _looks(part, place, asked), strict=True):
         try:
-            at = _optimum(_look(part, place, asked, k, psi), one_step=True)
+            at = _optimum(look, one_step=True)
             fits[k] = model.again(_problem_of(part, place, asked, k), at)
         except (MixcheckError, ArithmeticError, np.linalg.LinAlgError) as error:
             out[k] = error
