@@ -158,6 +158,16 @@ def test_replicates_of_a_part_are_evaluated_together(table, name, monkeypatch):
             np.testing.assert_allclose(a.replicates, b.replicates, rtol=1e-6, atol=1e-7)
 
 
+def test_a_square_that_the_model_holds_is_held_over_partitions(table):
+    """A mean for each level of a factor, and a predictor that does not vary."""
+    split = table.assign(level=pd.Categorical(table.x > 0.0))
+    for right, reason in (("level", "holds the square"), ("1", "same in every row")):
+        formula = f"count ~ {right}"
+        fit = mc.glmm_partitions(formula, _divide(split), family="poisson")
+        (found,) = mc.check(fit, checks.Link(), seed=1, draws=19).findings
+        assert reason in found.reason
+
+
 @pytest.mark.slow
 def test_a_report_says_what_it_is_of(table):
     """Faults are found; checks that are no sums are named with their reason; tables are there."""
@@ -168,7 +178,8 @@ def test_a_report_says_what_it_is_of(table):
     assert report.verdicts["dispersion"].value == "FAIL"
     assert report.provenance["calibration"] == "one-step"
     assert "6, each of which" in report.provenance["partitions"]
-    assert set(report.provenance["left out"]) >= {"trend", "spread", "missing slope", "link"}
+    assert set(report.provenance["left out"]) >= {"trend", "spread", "missing slope"}
+    assert report["link"].n == len(table)
     assert "fit.part(k)" in report.provenance["left out"]["trend"]
     assert report.provenance["model"]["nobs"] == len(table)
     assert "Coefficients and 95 % intervals" in report.to_html()

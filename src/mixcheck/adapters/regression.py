@@ -265,7 +265,6 @@ class Regression(FittedElsewhere):
         family, eta, slopes = self.family, self.reading.eta, self._slopes
         information = family.expected(self.reading.data, eta)[0]
         moved = _weigh(slopes, information)
-        inverse = _pseudo_inverse(_information(slopes, information, self._counts))
         inflation = None
         if family.zero_part == "inflation" and "zi" not in family.predictors:
             zero = family.prepare(np.zeros(eta[0].size), self.reading.data.size)
@@ -273,11 +272,12 @@ class Regression(FittedElsewhere):
             taken = np.zeros_like(slopes[0])
             for s, J in zip(at_zero, slopes, strict=True):
                 taken += s[:, None] * J
-            inflation = taken @ inverse
+            inflation = taken
         names, nothing = family.predictors, np.zeros((eta[0].size, 0))
-        return ScoreProjection(
+        return ScoreProjection.of(
             {name: self.reading.matrices.get(name, nothing) for name in names},
-            {name: part @ inverse for name, part in zip(names, moved, strict=True)},
+            dict(zip(names, moved, strict=True)),
+            _information(slopes, information, self._counts),
             inflation,
         )
 
@@ -339,12 +339,3 @@ def _reciprocal(values: FloatArray) -> FloatArray:
     """One over each eigenvalue that is more than rounding; zero for the others."""
     large = values > _RANK_TOLERANCE * max(float(values[-1]), 0.0)
     return np.divide(1.0, values, out=np.zeros_like(values), where=large)
-
-
-def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
-    """``D^-1 (D^-1 A D^-1)^- D^-1``, D the roots of the diagonal of A, ^- after Penrose."""
-    root = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    unit = np.where(root > 0.0, root, 1.0)
-    inverse = np.linalg.pinv(matrix / np.outer(unit, unit), rcond=_RANK_TOLERANCE, hermitian=True)
-    out: FloatArray = inverse / np.outer(unit, unit)
-    return out

@@ -298,9 +298,9 @@ class Suite:
     @classmethod
     def _over_parts(cls, always: tuple[Check, ...]) -> Suite:
         """What can be asked of rows in parts together, and what else is asked of any model."""
-        suite = cls(tuple(check for check in always if check.shared))
-        others = [check.name for check in always if not check.shared]
-        others += [check_from_dict(one).name for one in contents.FURTHER]
+        every = (*always, *map(check_from_dict, contents.FURTHER))
+        suite = cls(tuple(check for check in every if check.shared))
+        others = [check.name for check in every if not check.shared]
         object.__setattr__(suite, "left_out", dict.fromkeys(others, NOT_SHARED))
         return suite
 

@@ -9,9 +9,9 @@ their reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -68,6 +68,8 @@ from mixcheck.simulation import CALIBRATIONS, Calibration, Replicates
 
 __all__ = ["NOT_SHARED", "run_over_parts"]
 
+Answer = TypeVar("Answer")
+
 NOT_SHARED = "It looks at all rows together; fit.part(k) has those of one partition."
 
 
@@ -118,7 +120,7 @@ def run_over_parts(
     facts = _Model.of(model)
     plan = _plan(facts, model.reason_for_no_step, seed, draws, calibration, conditioning)
     observed = model.observe_parts(conditioning, plan.seed)
-    whole = _Whole.of(facts, observed.ask(_describe))
+    whole = _Whole.of(facts, observed)
     asked = [(check, outcome) for check in checks for outcome in _outcomes(check, whole)]
     outcomes = [outcome for _, outcome in asked]
     require_unique(outcomes)
@@ -281,6 +283,14 @@ class _Described:
     levels: Mapping[str, TermLevels]
 
 
+def _of_observed(
+    model: Checkable, seen: Sequence[DataView], question: Callable[..., Answer], *args: Any
+) -> Answer:
+    """The answer of a part to what is asked of the one data set that it sees."""
+    (view,) = seen
+    return question(model, view, *args)
+
+
 def _describe(model: Checkable, seen: Sequence[DataView]) -> _Described:
     (view,) = seen
     levels = model.term_levels if isinstance(model, Levelled) else {}
@@ -328,15 +338,19 @@ class _Whole(CheckContext):
         See `CheckContext.has_two_values`.
     digest : str
         Of the response.
+    seen : SeenInParts
+        The observed data.
     """
 
     size: int = 0
     two_values: bool = False
     digest: str = ""
+    seen: SeenInParts = field(kw_only=True)
 
     @classmethod
-    def of(cls, model: _Model, described: Sequence[_Described]) -> _Whole:
-        """What the parts have told."""
+    def of(cls, model: _Model, seen: SeenInParts) -> _Whole:
+        """What the parts tell of the observed data."""
+        described = seen.ask(_describe)
         first = described[0]
         terms = {
             term: _join_levels([one.levels[term] for one in described]) for term in first.levels
@@ -352,7 +366,12 @@ class _Whole(CheckContext):
             size=sum(one.rows for one in described),
             two_values=all(one.two_values for one in described),
             digest=digest_response(np.array([int(one.digest, 16) for one in described])),
+            seen=seen,
         )
+
+    def ask(self, question: Callable[..., Answer], *args: Any) -> list[Answer]:
+        """The answers of all parts that have rows."""
+        return self.seen.ask(_of_observed, question, *args)
 
     @property
     def n(self) -> int:

@@ -28,7 +28,7 @@ from mixcheck.checks.pooled import (
 from mixcheck.checks.statistic import CheckContext, CheckStatistic, NullSample, ratio
 from mixcheck.display.document import Caterpillar
 from mixcheck.errors import ConvergenceError
-from mixcheck.port import DataView, Scored, ScoreProjection
+from mixcheck.port import Checkable, DataView, Scored, ScoreProjection
 from mixcheck.report.finding import Effect, Finding
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "TermStatistic",
     "read_scores",
     "remark_on",
+    "sum_columns",
 ]
 
 PartName: TypeAlias = Literal["mean", "zi", "dispersion"]
@@ -87,11 +88,24 @@ class RowScores:
         return out
 
     def taken(self, data_view: DataView) -> FloatArray:
-        """``X's`` of all parts, (P,): what the estimates of the data set would make zero."""
+        """``X's`` of all parts, (.., P): what the estimates of a data set would make zero."""
         if self.projection is None:
-            return np.empty(0)
+            return np.empty((*data_view.response.shape[:-1], 0))
         parts = self.projection.matrices.items()
-        return np.concatenate([X.T @ data_view.scores[name] for name, X in parts])
+        found = [sum_columns(data_view.scores[name], X) for name, X in parts]
+        return np.concatenate(found, axis=-1)
+
+    def of_part(self, model: Checkable) -> RowScores:
+        """The same of the rows of a part: its ``X`` and ``V X``, with ``X'V X`` of all rows."""
+        if self.projection is None or self.projection.information is None:
+            return self
+        assert isinstance(model, Scored)
+        own = model.project_scores()
+        assert own.covariances is not None
+        information = self.projection.information
+        return replace(
+            self, projection=ScoreProjection.of(own.matrices, own.covariances, information)
+        )
 
     def centre(self, columns: FloatArray) -> FloatArray:
         """Columns, (n, d), without what an intercept holds; missing values are means."""
@@ -368,6 +382,13 @@ class GroupTerm(ScoreTerm):
         totals = pool[0, 0] * np.array([1.0, df / chdtri(df, tail), df / chdtri(df, 1.0 - tail)])
         value, low, high = np.sqrt(np.maximum(2.0 * (totals - mean) / variance, 0.0) * square)
         return float(value), float(low), float(high)
+
+
+def sum_columns(values: FloatArray, columns: FloatArray) -> FloatArray:
+    """``X'v``, (.., p), of values (.., n) and columns (n, p); of each alone, in one way."""
+    flat = values.reshape(-1, values.shape[-1])
+    found: FloatArray = np.stack([columns.T @ row for row in flat])
+    return found.reshape(*values.shape[:-1], columns.shape[1])
 
 
 def _sum_by(codes: IntArray, values: FloatArray) -> FloatArray:

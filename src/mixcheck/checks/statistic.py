@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeAlias, final
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, final
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 ALTERNATIVES: tuple[Alternative, ...] = ("two-sided", "greater", "less")
+
+Answer = TypeVar("Answer")
 
 RESIDUALS = "Dunn & Smyth (1996), J. Comput. Graph. Stat. 5, 236-244"
 
@@ -81,6 +83,10 @@ class CheckContext:
     def has_two_values(self) -> bool:
         """Whether the response is 0 or 1 in every row, and the model knows no other value."""
         return has_two_values(self.observed)
+
+    def ask(self, question: Callable[..., Answer], *args: Any) -> list[Answer]:
+        """The answers of all parts of the rows to ``question(model, view, *args)``; it pickles."""
+        return [question(self.model, self.observed, *args)]
 
     def rows(self, positions: IntArray) -> CheckContext:
         """The context of some rows only."""

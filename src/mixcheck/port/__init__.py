@@ -51,8 +51,6 @@ from mixcheck.port.estimates import (
     Noted,
     PartEstimates,
     Reducible,
-    Scored,
-    ScoreProjection,
     TermLevels,
 )
 from mixcheck.port.influence import (
@@ -68,6 +66,7 @@ from mixcheck.port.influence import (
     Rowwise,
 )
 from mixcheck.port.predicting import Combinations, MovingPrediction, Predicting, PredictionOf
+from mixcheck.port.scores import Scored, ScoreProjection
 from mixcheck.port.variance import Partitioned, VarianceParts
 
 __all__ = [

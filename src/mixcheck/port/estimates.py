@@ -26,8 +26,6 @@ __all__ = [
     "LimitReason",
     "PartEstimates",
     "Reducible",
-    "ScoreProjection",
-    "Scored",
     "TermLevels",
 ]
 
@@ -288,40 +286,6 @@ class Levelled(Protocol, metaclass=Asked):
     @property
     def term_levels(self) -> Mapping[str, TermLevels]:
         """By the names of `DataView.modes`; without terms whose levels are related."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreProjection:
-    """What the estimates of the fixed effects take of the scores of a data set.
-
-    With the scores s of all parts at the modes, the model matrix X of all parts and the covariance
-    V of s under the model, ``s - V X (X'V X)^-1 X's`` are, to first order, the scores at the
-    estimates from the same data set.
-
-    Attributes
-    ----------
-    matrices : mapping of part to (n, p)
-        Model matrix of each linear predictor; P columns in all.
-    slopes : mapping of part to (n, P)
-        Rows of ``V X (X'V X)^-1``.
-    inflation : (n, P) or None
-        Rows of ``C X (X'V X)^-1``, with C the covariance of the scores of zeros that the model
-        lacks, ``1(y = 0) / p - 1`` with p the probability of a zero, and s. None where there is no
-        such thing: no zero can be added, or the model has a part for zeros.
-    """
-
-    matrices: Mapping[str, FloatArray]
-    slopes: Mapping[str, FloatArray]
-    inflation: FloatArray | None = None
-
-
-@runtime_checkable
-class Scored(Protocol, metaclass=Asked):
-    """A model that knows the scores of its rows, and what estimation takes of them."""
-
-    def project_scores(self) -> ScoreProjection:
-        """What the estimates of the fixed effects take of the scores."""
         ...
 
 

@@ -22,10 +22,6 @@ from mixcheck.port import ScoreProjection
 
 __all__ = ["ScoreCovariance", "project_scores"]
 
-# Directions of the fixed effects with less than this share of the largest information are not
-# estimated, and take nothing: their parameters are at a limit.
-_RANK_TOLERANCE = 1e-10
-
 
 @dataclass(frozen=True, eq=False)
 class ScoreCovariance:
@@ -119,13 +115,13 @@ def project_scores(
         followed[:, :, j] = covariance.follow(k, column)
         moved[:, :, j] = covariance.weigh(followed[:, :, j])
         inner[:, j] = [other @ moved[a, :, j] for a, other in columns]
-    inverse = _pseudo_inverse(inner)
-    slopes, at_zero = moved @ inverse, _scores_at_zero(problem, eta)
+    at_zero = _scores_at_zero(problem, eta)
     order, names = problem.to_design, problem.family.predictors
-    return ScoreProjection(
+    return ScoreProjection.of(
         {name: order(X) for name, X in zip(names, problem.X, strict=True)},
-        {name: order(slope) for name, slope in zip(names, slopes, strict=True)},
-        None if at_zero is None else order(np.einsum("an,anp->np", at_zero, followed) @ inverse),
+        {name: order(part) for name, part in zip(names, moved, strict=True)},
+        inner,
+        None if at_zero is None else order(np.einsum("an,anp->np", at_zero, followed)),
     )
 
 
@@ -135,15 +131,3 @@ def _scores_at_zero(problem: Problem, eta: Sequence[FloatArray]) -> FloatArray |
     if family.zero_part != "inflation" or "zi" in family.predictors:
         return None
     return np.stack(problem.with_rows(np.zeros(problem.n)).derivatives(tuple(eta), 1).first)
-
-
-def _pseudo_inverse(matrix: FloatArray) -> FloatArray:
-    """``D^-1 (D^-1 A D^-1)^- D^-1``, D the roots of the diagonal of a matrix A, ^- after Penrose.
-
-    The inverse of a positive semi-definite matrix on the directions that hold information.
-    """
-    root = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    unit = np.where(root > 0.0, root, 1.0)
-    inverse = np.linalg.pinv(matrix / np.outer(unit, unit), rcond=_RANK_TOLERANCE, hermitian=True)
-    out: FloatArray = inverse / np.outer(unit, unit)
-    return out
