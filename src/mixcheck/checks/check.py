@@ -18,7 +18,7 @@ from mixcheck.arguments.options import as_items, shown
 from mixcheck.checks import contents
 from mixcheck.checks.kinds import SUITE, Kinds, argument_as_data, argument_repr, spelled
 from mixcheck.checks.over_parts import NOT_SHARED, run_over_parts
-from mixcheck.checks.run import run_checks
+from mixcheck.checks.run import RunArguments, run_checks
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.codec.documents import from_json, read_document, to_json
 from mixcheck.codec.reading import Reader
@@ -470,21 +470,21 @@ class Suite:
         UnknownColumnError
             If a check names a column that the data have not.
         """
-        asked: dict[str, Any] = {
-            "seed": seed,
-            "draws": draws,
-            "calibration": calibration,
-            "conditioning": conditioning,
-            "policy": policy,
-            "time_limit": time_limit,
-            "n_jobs": n_jobs,
-            "progress": progress,
-            "left_out": self.left_out,
-        }
+        given = RunArguments(
+            seed,
+            draws,
+            calibration,
+            conditioning,
+            policy,
+            time_limit,
+            n_jobs,
+            progress,
+            self.left_out,
+        )
         parts = parts_of(subject)
         if parts is not None:
-            return run_over_parts(self.checks, parts, **asked)
-        return run_checks(self.checks, cast("Residuals | Checkable | Ported", subject), **asked)
+            return run_over_parts(self.checks, parts, given)
+        return run_checks(self.checks, cast("Residuals | Checkable | Ported", subject), given)
 
 
 def _suite_of_data(cls: type[Suite], content: Reader) -> Suite:

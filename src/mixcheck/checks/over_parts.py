@@ -30,6 +30,7 @@ from mixcheck.checks.replicate_numbers import ReplicateNumbers, reduce_numbers
 from mixcheck.checks.run import (
     ESTIMATES,
     Asked,
+    RunArguments,
     attribute,
     compare,
     list_stops,
@@ -50,7 +51,6 @@ from mixcheck.execution.time_limits import TimeLimit, start_clock
 from mixcheck.port import (
     CONDITIONINGS,
     Checkable,
-    Conditioning,
     ConvergenceFacts,
     DataView,
     FoundTransform,
@@ -64,7 +64,7 @@ from mixcheck.report.finding import Finding, Skipped
 from mixcheck.report.policy import Policy, require_policy
 from mixcheck.report.report import Report
 from mixcheck.report.stopping import are_settled
-from mixcheck.simulation import CALIBRATIONS, Calibration, Replicates
+from mixcheck.simulation import CALIBRATIONS, Replicates
 
 __all__ = ["NOT_SHARED", "run_over_parts"]
 
@@ -88,20 +88,7 @@ class SharedCheck(Asked, Protocol):
         """What to measure."""
 
 
-def run_over_parts(
-    checks: Sequence[SharedCheck],
-    model: Parts,
-    *,
-    seed: int | None,
-    draws: int | None,
-    calibration: Calibration | None,
-    conditioning: Conditioning,
-    policy: Policy | None,
-    time_limit: float | None,
-    n_jobs: int | None,
-    progress: Progress,
-    left_out: Mapping[str, str],
-) -> Report:
+def run_over_parts(checks: Sequence[SharedCheck], model: Parts, given: RunArguments) -> Report:
     """Run checks of a model whose rows lie in parts; see `Suite.run`.
 
     Raises
@@ -109,17 +96,17 @@ def run_over_parts(
     OptionError
         If refits are asked for, or workers beside those that hold the parts.
     """
-    require_progress(progress)
-    if require_workers(n_jobs) not in (None, 1):
+    require_progress(given.progress)
+    if require_workers(given.n_jobs) not in (None, 1):
         raise OptionError(
-            f"n_jobs={shown(n_jobs)} was given, and the partitions are worked on where they are "
-            "held: leave it out, and give n_jobs= or client= to mc.glmm_partitions"
+            f"n_jobs={shown(given.n_jobs)} was given, and the partitions are worked on where they "
+            "are held: leave it out, and give n_jobs= or client= to mc.glmm_partitions"
         )
-    limit = start_clock(time_limit)
-    judge = Policy() if policy is None else require_policy(policy)
+    limit = start_clock(given.time_limit)
+    judge = Policy() if given.policy is None else require_policy(given.policy)
     facts = _Model.of(model)
-    plan = _plan(facts, model.reason_for_no_step, seed, draws, calibration, conditioning)
-    observed = model.observe_parts(conditioning, plan.seed)
+    plan = _plan(facts, model.reason_for_no_step, given)
+    observed = model.observe_parts(given.conditioning, plan.seed)
     whole = _Whole.of(facts, observed)
     asked = [(check, outcome) for check in checks for outcome in _outcomes(check, whole)]
     outcomes = [outcome for _, outcome in asked]
@@ -128,30 +115,24 @@ def run_over_parts(
     found: list[Finding] = []
     numbers = None
     if measures:
+        progress = given.progress
         numbers, found = _compare(plan, model, observed, whole, measures, judge, progress, limit)
-    provenance = describe_run(plan, numbers, whole.digest) | {
-        "suite": [check.to_dict() for check in checks],
-        "left out": dict(left_out),
-        "partitions": f"{model.n_parts:,}, each of which has a random stream of its own",
+    suite = [check.to_dict() for check in checks]
+    provenance = describe_run(plan, numbers, whole.digest, suite, given.left_out) | {
+        "partitions": f"{model.n_parts:,}, each of which has a random stream of its own"
     }
     findings = attribute(asked, iter(found))
     return Report(findings, policy=judge, provenance=provenance, extra=tabulate_estimates(facts))
 
 
-def _plan(
-    model: _Model,
-    why: str,
-    seed: int | None,
-    draws: int | None,
-    calibration: Calibration | None,
-    conditioning: Conditioning,
-) -> Replicates:
+def _plan(model: _Model, why: str, given: RunArguments) -> Replicates:
     """The plan of replicate data sets, each of which is seen once: nothing asked is random.
 
     `why` says why no Newton step leads to the estimates of another data set, or is "".
     """
-    require_choice("conditioning", conditioning, CONDITIONINGS)
-    chosen, reason = calibration, ""
+    require_choice("conditioning", given.conditioning, CONDITIONINGS)
+    calibration = chosen = given.calibration
+    reason = ""
     if calibration is not None:
         require_choice("calibration", calibration, CALIBRATIONS)
     if calibration == "refit":
@@ -169,9 +150,9 @@ def _plan(
         chosen, reason = ("plug-in", why) if why else ("one-step", "rows lie in partitions")
     return Replicates(
         model=cast("Checkable", model),
-        conditioning=conditioning,
-        seed=choose_seed(seed),
-        draws=None if draws is None else require_draws(draws),
+        conditioning=given.conditioning,
+        seed=choose_seed(given.seed),
+        draws=None if given.draws is None else require_draws(given.draws),
         calibration=chosen,
         reason=reason,
         randomisations=0,

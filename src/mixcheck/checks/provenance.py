@@ -55,7 +55,11 @@ def tell_detail(plan: Replicates, replicates: ReplicateNumbers) -> str:
 
 
 def describe_run(
-    plan: Replicates, replicates: ReplicateNumbers | None, digest: str
+    plan: Replicates,
+    replicates: ReplicateNumbers | None,
+    digest: str,
+    suite: list[dict[str, Any]],
+    left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     """Where a report comes from: versions, seed, model, and what p-values rest on.
 
@@ -66,6 +70,10 @@ def describe_run(
         None where none were asked for.
     digest : str
         Of the response; see `digest_response`.
+    suite : list of dict
+        What was asked, as plain data.
+    left_out : mapping of str to str
+        Why others were not, by their names.
     """
     return {
         "date": date.today().isoformat(),
@@ -84,6 +92,8 @@ def describe_run(
         else plan.conditioning,
         "model": dict(plan.port.description) | _weights_words(plan) | _remarks(plan),
         "response digest": digest,
+        "suite": suite,
+        "left out": dict(left_out),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 
@@ -94,15 +94,34 @@ def reduce_views(data_sets: Sequence[Views], statistic: Statistic) -> FloatArray
     return np.array(found, dtype=np.float64)
 
 
+class Reducing(TypedDict, total=False):
+    """How many replicates are made, and how they are worked on.
+
+    Attributes
+    ----------
+    enough : callable
+        Whether what there is suffices.
+    stops : iterable of int
+        Numbers of replicates at which that is asked; the last one is the most that are made. By
+        default the number of the plan.
+    n_jobs : int or None
+        As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
+    progress : bool or callable
+        ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
+    limit : TimeLimit or None
+        Once it is passed no replicate is begun. It looks at the clock alone, and replicates that
+        were begun are finished, so that slow ones are not left out.
+    """
+
+    enough: Callable[[ReplicateNumbers], bool]
+    stops: Iterable[int]
+    n_jobs: int | None
+    progress: Progress
+    limit: TimeLimit | None
+
+
 def reduce_replicates(
-    replicates: Replicates,
-    statistic: Statistic,
-    *,
-    enough: Callable[[ReplicateNumbers], bool] | None = None,
-    stops: Iterable[int] = (),
-    n_jobs: int | None = None,
-    progress: Progress = None,
-    limit: TimeLimit | None = None,
+    replicates: Replicates, statistic: Statistic, **how: Unpack[Reducing]
 ) -> ReplicateNumbers:
     """Reduce every replicate data set to a few numbers, in constant memory.
 
@@ -115,18 +134,8 @@ def reduce_replicates(
     statistic : callable
         Takes a `DataView` to an array (s,); it must pickle where processes are used. It may be a
         `BatchStatistic`.
-    enough : callable, optional
-        Whether what there is suffices.
-    stops : iterable of int, optional
-        Numbers of replicates at which that is asked; the last one is the most that are made. By
-        default the number of the plan.
-    n_jobs : int, optional
-        As in joblib; None leaves it, and the backend, to ``joblib.parallel_config``.
-    progress : bool or callable, optional
-        ``progress(done, total)`` is called as blocks finish; True shows a bar on stderr.
-    limit : TimeLimit, optional
-        Once it is passed no replicate is begun. It looks at the clock alone, and replicates that
-        were begun are finished, so that slow ones are not left out.
+    **how
+        See `Reducing`.
 
     Returns
     -------
@@ -137,28 +146,14 @@ def reduce_replicates(
     ConvergenceError
         If no replicate was usable.
     """
-    return reduce_numbers(
-        _Reduction(replicates, statistic),
-        replicates,
-        replicates.together,
-        enough=enough,
-        stops=stops,
-        n_jobs=n_jobs,
-        progress=progress,
-        limit=limit,
-    )
+    return reduce_numbers(_Reduction(replicates, statistic), replicates, replicates.together, **how)
 
 
 def reduce_numbers(
     task: Callable[[range], Sequence[FloatArray | str]],
     replicates: Replicates,
     together: int,
-    *,
-    enough: Callable[[ReplicateNumbers], bool] | None = None,
-    stops: Iterable[int] = (),
-    n_jobs: int | None = None,
-    progress: Progress = None,
-    limit: TimeLimit | None = None,
+    **how: Unpack[Reducing],
 ) -> ReplicateNumbers:
     """As `reduce_replicates`, of replicates of which a task makes the numbers.
 
@@ -168,17 +163,18 @@ def reduce_numbers(
         Takes some numbers of replicates, up to `together` of them, to the (K, s) of each, or to
         the reason why it is unusable.
     """
-    ends = tuple(stops) or (replicates.size,)
+    enough, limit = how.get("enough"), how.get("limit")
+    ends = tuple(how.get("stops", ())) or (replicates.size,)
     most = ends[-1]
     rows: list[FloatArray | str] = []
-    with reporter(progress, "simulated data sets") as report:
+    with reporter(how.get("progress"), "simulated data sets") as report:
         for stop in ends:
             start = len(rows)
             rows += map_batches(
                 task,
                 range(start, stop),
                 together,
-                n_jobs=n_jobs,
+                n_jobs=how.get("n_jobs"),
                 progress=report.onward(start, most),
                 limit=limit,
             )

@@ -40,6 +40,7 @@ from mixcheck.simulation import Calibration, Replicates, Views
 __all__ = [
     "ESTIMATES",
     "Asked",
+    "RunArguments",
     "attribute",
     "compare",
     "list_stops",
@@ -58,31 +59,41 @@ class Asked(Protocol):
         """The check as plain data."""
 
 
+@dataclass(frozen=True, eq=False)
+class RunArguments:
+    """How checks are to be run: the arguments of `Suite.run`, by their names, and `left_out`."""
+
+    seed: int | None
+    draws: int | None
+    calibration: Calibration | None
+    conditioning: Conditioning
+    policy: Policy | None
+    time_limit: float | None
+    n_jobs: int | None
+    progress: Progress
+    left_out: Mapping[str, str]
+
+
 def run_checks(
-    checks: Sequence[Asked],
-    subject: Residuals | Checkable | Ported,
-    *,
-    seed: int | None,
-    draws: int | None,
-    calibration: Calibration | None,
-    conditioning: Conditioning,
-    policy: Policy | None,
-    time_limit: float | None,
-    n_jobs: int | None,
-    progress: Progress,
-    left_out: Mapping[str, str],
+    checks: Sequence[Asked], subject: Residuals | Checkable | Ported, given: RunArguments
 ) -> Report:
     """Run checks over one pass of replicate data sets; see `Suite.run`."""
+    n_jobs, progress = given.n_jobs, given.progress
+    plan = {"seed": given.seed, "draws": given.draws, "calibration": given.calibration}
     require_workers(n_jobs)
     require_progress(progress)
-    limit = start_clock(time_limit)
-    judge = Policy() if policy is None else require_policy(policy)
+    limit = start_clock(given.time_limit)
+    judge = Policy() if given.policy is None else require_policy(given.policy)
     if isinstance(subject, Residuals):
-        _refuse_own_arguments(seed=seed, draws=draws, calibration=calibration)
+        _refuse_own_arguments(plan)
         seen = subject
     else:
         seen = residuals(
-            subject, conditioning=conditioning, seed=seed, draws=draws, calibration=calibration
+            subject,
+            conditioning=given.conditioning,
+            seed=given.seed,
+            draws=given.draws,
+            calibration=given.calibration,
         )
     try:
         findings, numbers = _run(checks, seen, judge, n_jobs, progress, limit)
@@ -90,14 +101,11 @@ def run_checks(
         seen = _taken_for_truth(seen, error)
         findings, numbers = _run(checks, seen, judge, n_jobs, progress, limit)
     digest = digest_response(seen.observed.response)
-    provenance = describe_run(seen.replicates, numbers, digest) | {
-        "suite": [check.to_dict() for check in checks],
-        "left out": dict(left_out),
-    }
+    suite = [check.to_dict() for check in checks]
     return Report(
         findings,
         policy=judge,
-        provenance=provenance,
+        provenance=describe_run(seen.replicates, numbers, digest, suite, given.left_out),
         extra=(
             *tabulate_estimates(seen.replicates.port),
             *draw_portrait(seen.replicates.port, seen.observed),
@@ -116,7 +124,7 @@ def _taken_for_truth(seen: Residuals, error: ConvergenceError) -> Residuals:
     return Residuals(seen.observed, plug_in)
 
 
-def _refuse_own_arguments(**given: object) -> None:
+def _refuse_own_arguments(given: Mapping[str, object]) -> None:
     named = [f"{name}={shown(value)}" for name, value in given.items() if value is not None]
     if named:
         raise OptionError(
