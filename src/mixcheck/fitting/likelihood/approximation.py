@@ -187,6 +187,10 @@ class Approximation(Method):
         """A cheaper approximation at whose optimum the search begins; None for none."""
         return None
 
+    def is_closed(self, problem: Problem) -> bool:
+        """Whether the modes of a problem need no start."""
+        return False
+
     @abstractmethod
     def evaluate(
         self,
@@ -331,7 +335,9 @@ def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Ob
             start = first_effects(problem, psi)
             found = approximation.evaluate(problem, psi, start, sloped=sloped)
         else:
-            u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
+            u, close = nearby.mode.point.u, False
+            if not approximation.is_closed(problem):
+                u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             chord = nearby.mode.system.factorization
             found = approximation.evaluate(problem, psi, u, chord=chord, close=close, sloped=sloped)
         # A dispersion may vanish at a finite likelihood, as where each row has a random effect:

@@ -48,6 +48,7 @@ from mixcheck.fitting.likelihood.approximation import (
 from mixcheck.fitting.likelihood.by_group import split_deviance
 from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has_hessian
 from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, find_mode
+from mixcheck.fitting.likelihood.normal import evaluate_normal, has_closed_form
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Hessian
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
@@ -110,6 +111,10 @@ class Laplace(Approximation):
         Where fixed effects of the mean are among the latent ones, this is the deviance
         maximised over them at the conditional modes, or integrated over them.
         """
+        if has_closed_form(problem):
+            closed = evaluate_normal(problem, psi, sloped=sloped)
+            if closed is not None:
+                return closed
         roots = problem.roots(psi[problem.n_beta :])
         mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord, close=close)
         weighed = None if mode is None else _weigh(problem, mode, self.information)
@@ -136,6 +141,10 @@ class Laplace(Approximation):
             problem, psi, mode, curvature, system.gram, entries, slopes, in_modes, adjoint
         )
         return Evaluation(psi, deviance, gradient, mode, largest_variance(problem, entries))
+
+    def is_closed(self, problem: Problem) -> bool:
+        """Whether the deviance is in closed form."""
+        return has_closed_form(problem)
 
     def factorize(self, problem: Problem, mode: Mode) -> Factorization:
         """The factors of H with the information of this approximation."""
