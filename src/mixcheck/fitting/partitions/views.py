@@ -111,8 +111,7 @@ def _step(part: Part, place: int, asked: Asked) -> FloatArray:
 
 def _forget(part: Part) -> None:
     """Give up what is held of other replicates."""
-    kept = ("model", "stacked")
-    part.replicas = {name: part.replicas[name] for name in kept if name in part.replicas}
+    part.replicas = {name: part.replicas[name] for name in ("model",) if name in part.replicas}
 
 
 def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
