@@ -178,7 +178,8 @@ def test_json_holds_the_frame(days):
     table = mc.compare(days)
     content = json.loads(table.to_json())
     assert content["verdict"] == table.verdict
-    again = pd.DataFrame(content["models"]).astype(table.to_frame().dtypes.to_dict())
+    again = pd.DataFrame(content["models"])
+    again = again.where(again.notna()).astype(table.to_frame().dtypes.to_dict())
     pd.testing.assert_frame_equal(again, table.to_frame(), rtol=0.0, atol=0.0)
 
 

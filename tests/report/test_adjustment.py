@@ -105,6 +105,17 @@ def test_graded_pvalues_have_less_error_than_ranks():
     assert graded.std() < 0.75 * ranks.std()
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounding_tells_no_data_apart(sign):
+    """Statistics that are tied but for rounding have one graded p-value, in the tail too."""
+    alternative = "greater" if sign > 0.0 else "less"
+    tied = sign * np.array([50.0 * (1.0 + 1e-14), *np.full(39, 50.0)])
+    assert graded_pvalues(tied, alternative).tolist() == [1.0] * 40
+    far = sign * np.array([90.0 * (1.0 + 1e-14), 90.0, *range(38)])
+    first, second, *_ = graded_pvalues(far, alternative)
+    assert first == second < 0.05
+
+
 def test_far_data_are_told_apart_from_the_largest_replicate():
     """Of 60 two-sided tests one far out has an adjusted p-value of 1 / (B + 1), not of a tie."""
     values = np.random.default_rng(5).normal(size=(60, 100))

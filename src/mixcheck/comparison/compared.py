@@ -134,13 +134,14 @@ class Comparison(Record):
             delta_se. What does not apply is missing.
         """
         frame = pd.DataFrame([_columns(model) for model in self.models])
-        return frame.astype(
+        # A cast to text makes text of what is missing, before pandas 3.
+        against = frame["lrt_against"]
+        return frame.assign(lrt_against=against.astype("str").where(against.notna())).astype(
             {
                 "lrt_boundary": "boolean",
                 "effective_df": "float64",
                 "delta_se": "float64",
                 "caic": "float64",
-                "lrt_against": "str",
                 "lrt_statistic": "float64",
                 "lrt_df": "Int64",
                 "lrt_pvalue": "float64",

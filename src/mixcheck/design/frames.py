@@ -24,6 +24,7 @@ __all__ = [
     "as_frame",
     "check_finite",
     "columns_by_name",
+    "own_frame",
     "read_vector",
     "require_columns",
     "row_label",
@@ -34,6 +35,8 @@ __all__ = [
 RowVector: TypeAlias = "str | ArrayLike | None"
 # Tables with so many columns are walked through.
 _NARROW: Final = 10
+# Since pandas 3 frames that share memory do not share changes.
+_COPIES_ON_WRITE: Final = int(pd.__version__.partition(".")[0]) >= 3
 # Longer names than this are cut in a message.
 _MOST_SHOWN: Final = 60
 
@@ -96,6 +99,11 @@ def _collected(data: object, collect: Callable[[], Any], name: str) -> Any:
         ) from error
 
 
+def own_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame that stays as it is when the caller's changes."""
+    return frame.copy(deep=not _COPIES_ON_WRITE)
+
+
 def _refuse_equal_names(data: object) -> None:
     """Refuse an Arrow table with two columns of one name, which no reader can tell apart."""
     names = getattr(data, "column_names", None)
@@ -129,6 +137,8 @@ def _frame_of_mapping(data: Mapping[str, object]) -> pd.DataFrame:
             raise DataError(
                 f"Column {shown(name)} of data has {column.ndim} dimensions; give one value a row."  # type: ignore[attr-defined]
             )
+    for name in data:
+        require_unicode(name, [name])
     try:
         return pd.DataFrame(dict(data))
     except UnicodeError as error:

@@ -16,6 +16,7 @@ from mixcheck.design.frames import (
     as_frame,
     check_finite,
     columns_by_name,
+    own_frame,
     read_vector,
     require_columns,
     row_label,
@@ -164,7 +165,7 @@ def build_design(
     picked = {name: pick_numbers(table, name) for name in names}
     rows, notes = complete_rows(frame, picked, {called[key]: v for key, v in given.items()})
     kept_rows = None if len(rows) == len(frame) else rows
-    used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
+    used = own_frame(frame) if kept_rows is None else frame.iloc[rows]
     vectors = {k: v if v is None or kept_rows is None else v[rows] for k, v in given.items()}
     check_weights(vectors["weights"], used)
     left = {name: read_column(picked[name], kept_rows, name) for name in names if name in plan.left}

@@ -18,7 +18,7 @@ import pandas as pd
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.design.columns import Column, Columns, missing_rows, pick_numbers, read_column
-from mixcheck.design.frames import columns_by_name, read_vector
+from mixcheck.design.frames import columns_by_name, own_frame, read_vector
 from mixcheck.design.grouping import group_rows
 from mixcheck.design.known import known_functions, known_values
 from mixcheck.design.matrices import Design, check_weights, complete_rows, needed_columns
@@ -275,7 +275,7 @@ def fill(outline: Outline, frame: pd.DataFrame) -> Design | None:
         return None
     rows, _ = complete_rows(frame, picked, present)
     kept_rows = None if len(rows) == len(frame) else rows
-    used = frame.copy(deep=False) if kept_rows is None else frame.iloc[rows]
+    used = own_frame(frame) if kept_rows is None else frame.iloc[rows]
     weights, offset = (
         None if name is None else present[name][rows] for name in (wanted.weights, wanted.offset)
     )

@@ -88,8 +88,9 @@ def pool_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArray
     undefined = np.isnan(statistics)
     known = np.sort(statistics[~undefined])
     slack = TIE * np.abs(np.where(np.isfinite(statistics), statistics, 0.0))
-    above = known.size - np.searchsorted(known, statistics - slack, side="left")
-    below = np.searchsorted(known, statistics + slack, side="right")
+    with np.errstate(over="ignore"):  # the end of the range is an end
+        above = known.size - np.searchsorted(known, statistics - slack, side="left")
+        below = np.searchsorted(known, statistics + slack, side="right")
     extra = int(undefined.sum())
     above = np.where(undefined, extra, above + extra)
     below = np.where(undefined, extra, below + extra)
@@ -143,7 +144,7 @@ def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArr
     start = math.ceil(_TAIL * ordered.size)
     if start >= ordered.size:
         return shares
-    excess = np.where(np.isnan(values), np.inf, values - ordered[start])
+    excess = _level(values, shares) - ordered[start]
     tail = (excess > 0.0) & np.isfinite(excess)
     if not tail.any():
         return shares
@@ -154,6 +155,14 @@ def graded_pvalues(statistics: FloatArray, alternative: Alternative) -> FloatArr
         model, np.maximum(ranks - error, _LEAST) / values.size, (ranks + error) / values.size
     )
     return np.where(excess > 0.0, graded, shares)
+
+
+def _level(values: FloatArray, shares: FloatArray) -> FloatArray:
+    """Values of which those that are tied, but for rounding, are the least of them."""
+    _, places = np.unique(shares, return_inverse=True)
+    least = np.full(values.size, np.inf)
+    np.fmin.at(least, places, values)
+    return least[places]
 
 
 def smallest_pvalue(replicates: int, alternative: Alternative) -> float:

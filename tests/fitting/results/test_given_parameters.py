@@ -39,7 +39,7 @@ def test_linear_mixed_model_in_closed_form() -> None:
     root, correlation = np.diag(parts["sd"].dropna()), parts["corr"].dropna().item()
     D = root @ np.array([[1.0, correlation], [correlation, 1.0]]) @ root
     expected = np.empty(180)
-    for _, rows in sleep.reset_index(drop=True).groupby("Subject").indices.items():
+    for _, rows in sleep.reset_index(drop=True).groupby("Subject", observed=True).indices.items():
         Z = X[rows]
         V = Z @ D @ Z.T + fit.dispersion**2 * np.eye(rows.size)
         residual = sleep["Reaction"].to_numpy()[rows] - Z @ beta
