@@ -61,6 +61,8 @@ class Reading:
         Of the predictor of the mean.
     moments : int
         How many of the last parameters are not estimated by maximum likelihood.
+    likelihood : str
+        Its kind; "none" for estimates of estimating equations.
     """
 
     family: Family
@@ -70,6 +72,24 @@ class Reading:
     matrices: Mapping[str, FloatArray]
     offset: FloatArray
     moments: int = 0
+    likelihood: LikelihoodKind = "full"
+
+    @property
+    def designs(self) -> Mapping[str, FloatArray]:
+        """Model matrices as they are written, by predictor."""
+        return self.matrices
+
+    def given(self, data: Observed) -> Reading:
+        """The same of another response, or of this one."""
+        return replace(self, data=data)
+
+    def fitted(self, mean: FloatArray) -> FloatArray:
+        """What a response is fitted by, (n,), where `mean` is that of its predictors."""
+        return mean
+
+    def sample(self, rng: np.random.Generator) -> FloatArray:
+        """One response vector, (n,)."""
+        return self.family.sample(self.eta, self.data.size, rng)
 
     def rows(self, some: IntArray) -> Reading:
         """Some rows, each as often as it is named."""
@@ -128,10 +148,6 @@ class Regression(FittedElsewhere):
         """The distribution of a response given its predictors."""
         return self.reading.family
 
-    @cached_property
-    def _distribution(self) -> ConditionalDistribution:
-        return ConditionalDistribution(self.family, self.reading.eta, self.reading.data.size)
-
     def observe(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """See the data of the fit; there are no random effects to be conditioned on."""
         return self._see(self.reading.data, rng)
@@ -143,7 +159,7 @@ class Regression(FittedElsewhere):
 
     def respond(self, rng: np.random.Generator) -> FloatArray:
         """Simulate one response vector, (n,)."""
-        return self.family.sample(self.reading.eta, self.reading.data.size, rng)
+        return self.reading.sample(rng)
 
     def refit(self, response: FloatArray) -> Self:
         """Fit the same model to another response, (n,), by the program that fitted it.
@@ -157,15 +173,16 @@ class Regression(FittedElsewhere):
         return replace(self, reading=reading, estimates=estimates)
 
     def _see(self, data: Observed, rng: np.random.Generator) -> DataView:
-        given = self._distribution
+        reading = self.reading.given(data)
+        given = ConditionalDistribution(self.family, reading.eta, data.size)
         mean, variance = given.mean(), given.variance()
         probability = given.probability if self.family.has_atoms else None
         names = self.family.predictors
-        first = self.family.derivatives(data, self.reading.eta, 1).first
+        first = self.family.derivatives(data, reading.eta, 1).first
         return DataView(
             response=data.y,
             residuals=quantile_residuals(given, data.y, rng.random(data.y.size)),
-            fitted=mean,
+            fitted=reading.fitted(mean),
             mean=mean,
             variance=variance,
             mode_mean=mean,
@@ -173,7 +190,7 @@ class Regression(FittedElsewhere):
             probability=probability,
             mode_probability=probability,
             transform=KnownTransform(given, data.y),
-            predictors=dict(zip(names, self.reading.eta, strict=True)),
+            predictors=dict(zip(names, reading.eta, strict=True)),
             scores=dict(zip(names, first, strict=True)),
         )
 
@@ -285,13 +302,13 @@ class Regression(FittedElsewhere):
 
     @property
     def likelihood_kind(self) -> LikelihoodKind:
-        """Of the responses."""
-        return "full"
+        """Of the responses, or none."""
+        return self.reading.likelihood
 
     @property
     def fixed_matrices(self) -> Mapping[str, FloatArray]:
         """Model matrix of each linear predictor."""
-        return self.reading.matrices
+        return self.reading.designs
 
     @property
     def random_terms(self) -> Mapping[str, tuple[str, FloatArray]]:

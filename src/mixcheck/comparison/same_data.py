@@ -110,6 +110,12 @@ def _require_likelihood(model: Comparable, what: str, *, maximum: bool) -> Compa
             f"working responses that differ between models: {what} does not exist. Fit it by "
             'method="laplace"'
         )
+    if isinstance(model, Traceable) and model.likelihood_kind == "none":
+        raise ComparisonError(
+            f"{formula_of(model)!r} was fitted by estimating equations, which have no likelihood: "
+            f"{what} does not exist. Fit a model with a random effect of the clusters, "
+            "mixcheck.glmm"
+        )
     if maximum and isinstance(model, Traceable) and model.likelihood_kind == "penalised":
         raise ComparisonError(
             f"{formula_of(model)!r} was fitted with priors, so its log-likelihood is not a "

@@ -62,7 +62,7 @@ class Comparable(Protocol, metaclass=Asked):
         ...
 
 
-LikelihoodKind: TypeAlias = Literal["full", "restricted", "pseudo", "penalised"]
+LikelihoodKind: TypeAlias = Literal["full", "restricted", "pseudo", "penalised", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class Traceable(Protocol, metaclass=Asked):
 
     @property
     def likelihood_kind(self) -> LikelihoodKind:
-        """Of the responses; restricted (REML); that of a working response; or not maximised."""
+        """Of the responses; restricted (REML); of a working response; not maximised; or none."""
         ...
 
     @property

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from scipy import stats
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 from statsmodels.othermod.betareg import BetaModel
 
@@ -18,8 +19,8 @@ from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.port import Comparable, Converging, Refittable, Scored, Traceable, port_of
 from mixcheck.testing import check_model_port
 
-N = 150
-F = sm.families
+N, HERD = 150, 6
+F, C = sm.families, sm.cov_struct
 # Sums of 150 logarithms.
 ROUNDING = 1e-9
 # statsmodels stops at a gradient of 1e-5 by BFGS.
@@ -35,7 +36,7 @@ def _table(seed: int = 1, n: int = N) -> pd.DataFrame:
     kept = rng.random(n) > 0.3
     category = np.digitize(x + rng.logistic(size=n), [-1.0, 1.0])
     successes = rng.binomial(7, share)
-    return pd.DataFrame(
+    made = pd.DataFrame(
         {
             "x": x,
             "z": z,
@@ -55,6 +56,27 @@ def _table(seed: int = 1, n: int = N) -> pd.DataFrame:
             "grade": pd.Categorical.from_codes(category, ["low", "mid", "high"], ordered=True),
         }
     )
+    some = stats.poisson.ppf(rng.uniform(np.exp(-mu), 1.0), mu)
+    none = stats.nbinom.pmf(0, 2, 2.0 / (2.0 + mu))
+    return made.assign(
+        some=some,
+        wide_some=stats.nbinom.ppf(rng.uniform(none, 1.0), 2, 2.0 / (2.0 + mu)),
+        hurdle=some * kept,
+        day=np.arange(n) % HERD,
+        near=1.0 + 0.5 * x + np.linalg.cholesky(_near(n)) @ rng.normal(size=n),
+    )
+
+
+def _near(n: int) -> np.ndarray:
+    """Correlations 0.6^|i - j| within blocks of successive rows."""
+    place = np.arange(n)
+    gap = np.abs(place[:, None] - place)
+    return np.where(place[:, None] // HERD == place // HERD, 0.6**gap, 0.0)
+
+
+def _gee(d, **options):
+    herd = np.arange(len(d)) // HERD
+    return smf.gee("near ~ x", herd, d, **options).fit()
 
 
 def _glm(formula, d, **options):
@@ -69,6 +91,19 @@ LONG = {"disp": 0, "maxiter": 300}
 MADE = {
     "OLS": lambda d: smf.ols("real ~ x", d).fit(),
     "WLS": lambda d: smf.wls("real ~ x", d, weights=d.e).fit(),
+    "GLS": lambda d: smf.gls("near ~ x", d, sigma=_near(len(d))).fit(),
+    "GLS variances": lambda d: smf.gls("real ~ x", d, sigma=1.0 / d.e).fit(),
+    "GEE exchangeable": lambda d: _gee(d, cov_struct=C.Exchangeable()),
+    "GEE autoregressive": lambda d: _gee(d, time=d.day, cov_struct=C.Autoregressive(grid=True)),
+    "GEE offset": lambda d: _gee(d, offset=d.z, cov_struct=C.Exchangeable()),
+    "Truncated Poisson": lambda d: sm.TruncatedLFPoisson.from_formula(
+        "some ~ x", d, offset=np.log(d.e)
+    ).fit(**LONG),
+    "Truncated NB": lambda d: sm.TruncatedLFNegativeBinomialP(d.wide_some, _x(d), p=2).fit(**LONG),
+    "Hurdle": lambda d: sm.HurdleCountModel.from_formula("hurdle ~ x", d).fit(**LONG),
+    "Hurdle NB": lambda d: sm.HurdleCountModel(
+        d.wide_few, _x(d), dist="negbin", zerodist="poisson"
+    ).fit(**LONG),
     "GLM gaussian": lambda d: _glm("real ~ x", d, var_weights=d.e),
     "GLM gaussian log": lambda d: _glm("size ~ x", d, family=F.Gaussian(F.links.Log())),
     "GLM poisson": lambda d: _glm("counts ~ x", d, family=F.Poisson(), exposure=d.e),
@@ -114,7 +149,7 @@ MADE = {
     ),
 }
 # statsmodels evaluates these likelihoods at the scale that maximises them, and reports another.
-GAUSSIAN = ("OLS", "WLS", "GLM gaussian")
+GAUSSIAN = ("OLS", "WLS", "GLM gaussian", "GLS", "GLS variances")
 # Likelihoods of proportions with weights lack binomial coefficients in statsmodels.
 SHARES = ("GLM shares", "GLM shares repeated")
 
@@ -131,7 +166,7 @@ def test_the_laws_of_the_port_hold(name):
     check_model_port(lambda: _made(name))
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [name for name in MADE if not name.startswith("GEE")])
 def test_the_likelihood_is_that_of_statsmodels(name):
     """The sum of our log densities at the predictors read, which fixes every parameter."""
     result = _made(name)
@@ -252,6 +287,24 @@ def test_rows_that_count_several_times_are_single_rows():
         (lambda d: smf.mnlogit("k ~ x", d).fit(disp=0), "MNLogit"),
         (lambda d: smf.poisson("counts ~ x", d).fit_regularized(disp=0), "penalty"),
         (
+            lambda d: smf.gee("counts ~ x", d.index // HERD, d, family=F.Poisson()).fit(),
+            "a GEE with the family Poisson has means and a working correlation",
+        ),
+        (
+            lambda d: smf.gee(
+                "size ~ x", d.index // HERD, d, family=F.Gaussian(F.links.Log())
+            ).fit(),
+            "a GEE with the link Log",
+        ),
+        (
+            lambda d: sm.TruncatedLFPoisson(d.some + 1, _x(d), truncation=1).fit(disp=0),
+            "with truncation=1 has no family here",
+        ),
+        (
+            lambda d: sm.HurdleCountModel(d.wide_few, _x(d), zerodist="negbin").fit(disp=0),
+            "zerodist='negbin' has a dispersion",
+        ),
+        (
             lambda d: smf.glm("counts ~ x", d, family=F.Poisson()).fit_constrained("x = 0"),
             "penalty or constraints",
         ),
@@ -287,22 +340,89 @@ def test_every_class_is_tried():
     assert tried == set(MODELS)
 
 
+def test_correlated_rows_are_seen_one_after_another():
+    """Residuals are the independent normal scores of Rosenblatt, by the inverse of the matrix."""
+    d = _table()
+    port = port_of(_made("GLS"))
+    result = _made("GLS")
+    view = port.observe("posterior", np.random.default_rng(1))
+    for i in (0, 1, 5, 6, 77):
+        before = np.arange(i)
+        R = _near(N)
+        weights = np.linalg.solve(R[:i, :i], R[:i, i]) if i else np.zeros(0)
+        residuals = d.near.to_numpy() - result.fittedvalues.to_numpy()
+        mean = result.fittedvalues.to_numpy()[i] + weights @ residuals[before]
+        variance = result.scale * (R[i, i] - weights @ R[:i, i])
+        assert view.mean[i] == pytest.approx(mean)
+        assert view.variance[i] == pytest.approx(variance)
+    np.testing.assert_allclose(view.fitted, result.fittedvalues)
+
+
+def test_simulated_rows_have_the_working_covariance():
+    """Of a GEE too: 4000 responses, whose covariances have errors of two percent of a variance."""
+    port = port_of(_made("GEE exchangeable"))
+    result = _made("GEE exchangeable")
+    rng = np.random.default_rng(3)
+    made = np.array([port.respond(rng) for _ in range(4000)]) - result.fittedvalues.to_numpy()
+    found = made.T @ made / 4000
+    share = result.cov_struct.dep_params
+    within = result.scale * (share + (1.0 - share) * np.eye(HERD))
+    for first in (0, HERD, N - HERD):
+        block = slice(first, first + HERD)
+        np.testing.assert_allclose(found[block, block], within, atol=0.12 * result.scale)
+    assert np.abs(found[:HERD, HERD:]).max() < 0.12 * result.scale
+
+
+def test_correlation_that_a_model_lacks_is_found():
+    """Rows of a herd in a line: least squares fails their independence, the right matrix passes."""
+    d = _table(4, 240)
+    where = mc.checks.Autocorrelation(time="day", group="herd")
+    d["herd"] = np.arange(240) // HERD
+    plain, right = smf.ols("near ~ x", d).fit(), smf.gls("near ~ x", d, sigma=_near(240)).fit()
+    verdicts = [mc.check(one, where, seed=1, draws=99).verdicts for one in (plain, right)]
+    assert [next(iter(one.values())) for one in verdicts] == [mc.Verdict.FAIL, mc.Verdict.PASS]
+    gee = _gee(d, time=d.day, cov_struct=C.Autoregressive(grid=True))
+    assert mc.check(gee, where, seed=1, draws=99).ok
+    with pytest.raises(mc.ComparisonError, match="estimating equations, which have no likelihood"):
+        mc.aic(gee)
+    assert mc.compare({"ols": plain, "gls": right}).best.model == "gls"
+
+
 # Right models of many classes, each seen in many data sets.
-LEVEL = ("OLS", "GLM poisson", "GLM gamma", "NB2", "ZIP", "Probit", "Beta", "Ordered logit")
+LEVEL = (
+    "OLS",
+    "GLM poisson",
+    "GLM gamma",
+    "NB2",
+    "ZIP",
+    "Probit",
+    "Beta",
+    "Ordered logit",
+    "GLS",
+    "GEE exchangeable",
+    "Hurdle",
+    "Truncated NB",
+)
 SETS, NOMINAL = 40, 0.05
 
 
 @pytest.mark.slow
 def test_false_positives_are_as_few_as_said():
-    """Of 320 right models p-values are below 0.05 in 5 %, by each check; 99 refits each.
+    """Of 480 right models p-values are below 0.05 in 5 %, by each check; 99 refits each.
 
-    The bounds are 0.05 and four binomial standard errors of 320 tests (0.012 each).
+    The bounds are 0.05 and four binomial standard errors of 480 tests (0.010 each). One of the
+    fits runs off in statsmodels, and is refused.
     """
     suite = mc.checks.Uniformity() & mc.checks.Dispersion() & mc.checks.Trend()
     below: dict[str, list[bool]] = {}
     for name in LEVEL:
         for k in range(SETS):
-            report = mc.check(_made(name, _table(100 + k, 80)), suite, seed=k, draws=99)
+            made = _made(name, _table(100 + k, 80))
+            if name == "Beta" and k == 16:
+                with pytest.raises(ConvergenceError, match="its optimiser ran off"):
+                    mc.check(made, suite, seed=k, draws=99)
+                continue
+            report = mc.check(made, suite, seed=k, draws=99)
             for finding in report.findings:
                 if isinstance(finding, mc.Finding) and finding.pvalue is not None:
                     below.setdefault(finding.check, []).append(finding.pvalue <= NOMINAL)

@@ -21,12 +21,20 @@ from mixcheck.families import (
     add_zeros,
 )
 
-__all__ = ["adapt_binary", "adapt_count", "adapt_inflated"]
+__all__ = [
+    "BFGS",
+    "LEAST_ALPHA",
+    "adapt_binary",
+    "adapt_count",
+    "adapt_inflated",
+    "describe",
+    "placed",
+]
 
 # An alpha at its boundary of zero is a Poisson; the search begins again a little inside.
-_LEAST_ALPHA: Final = 0.01
+LEAST_ALPHA: Final = 0.01
 _ITERATIONS: Final = 500
-_BFGS: Final[Mapping[str, Any]] = {"method": "bfgs", "maxiter": _ITERATIONS, "disp": 0}
+BFGS: Final[Mapping[str, Any]] = {"method": "bfgs", "maxiter": _ITERATIONS, "disp": 0}
 
 
 def adapt_count(result: Any) -> Adapted:
@@ -35,7 +43,7 @@ def adapt_count(result: Any) -> Adapted:
     exog = np.asarray(model.exog, dtype=np.float64)
     params = np.asarray(result.params, dtype=np.float64)
     linear = np.asarray(result.predict(which="linear"), dtype=np.float64)
-    family, spread, bend, fixed = _describe(model, params, linear)
+    family, spread, bend, fixed = describe(model, params, linear)
     p = exog.shape[1]
     slopes = {"mean": np.pad(exog, ((0, 0), (0, params.size - p)))}
     matrices = {"mean": exog}
@@ -58,7 +66,7 @@ def adapt_count(result: Any) -> Adapted:
     return Adapted(Reading(family, eta, data, slopes, matrices, offset), recipe, params.size)
 
 
-def _describe(
+def describe(
     model: Any, params: FloatArray, linear: FloatArray
 ) -> tuple[Family, FloatArray | None, float, Mapping[str, Any]]:
     """Family, predictor of the dispersion, its slope in that of the mean, and arguments.
@@ -89,8 +97,8 @@ def _fit(params: FloatArray, p: int) -> Mapping[str, Any]:
     if params.size == p:
         return {"start_params": params, "disp": 0, "skip_hessian": True}
     start = params.copy()
-    start[-1] = max(start[-1], _LEAST_ALPHA)
-    return {**_BFGS, "start_params": start, "skip_hessian": True}
+    start[-1] = max(start[-1], LEAST_ALPHA)
+    return {**BFGS, "start_params": start, "skip_hessian": True}
 
 
 def adapt_inflated(result: Any) -> Adapted:
@@ -108,22 +116,22 @@ def adapt_inflated(result: Any) -> Adapted:
     base, spread, power = _main(model, params, linear)
     family = add_zeros(base)
     slopes = {
-        "mean": _placed(exog, k, params.size),
-        "zi": _placed(bend[:, None] * inflation, 0, params.size),
+        "mean": placed(exog, k, params.size),
+        "zi": placed(bend[:, None] * inflation, 0, params.size),
     }
     matrices = {"mean": exog, "zi": inflation}
     eta: tuple[FloatArray, ...] = (linear, zero)
     if spread is not None:
         eta = (linear, spread, zero)
         own = np.ones((n, 1))
-        slopes["dispersion"] = _placed(np.hstack([power * exog, own]), k, params.size)
+        slopes["dispersion"] = placed(np.hstack([power * exog, own]), k, params.size)
         matrices["dispersion"] = own
     offset = mean_offset(linear, exog, params[k : k + p])
     by_row = {"exog_infl": inflation, **({"offset": offset} if offset.any() else {})}
     start = params.copy()
     fixed = {"inflation": model.inflation}
     if spread is not None:
-        start[-1] = max(start[-1], _LEAST_ALPHA)
+        start[-1] = max(start[-1], LEAST_ALPHA)
         fixed["p"] = model.model_main.parameterization
     data = family.prepare(np.asarray(model.endog, dtype=np.float64))
     recipe = Recipe(
@@ -132,7 +140,7 @@ def adapt_inflated(result: Any) -> Adapted:
         adapt_inflated,
         by_row=by_row,
         fixed=fixed,
-        fit={**_BFGS, "start_params": start, "skip_hessian": True},
+        fit={**BFGS, "start_params": start, "skip_hessian": True},
     )
     return Adapted(Reading(family, eta, data, slopes, matrices, offset), recipe, params.size)
 
@@ -141,7 +149,7 @@ def _main(
     model: Any, params: FloatArray, linear: FloatArray
 ) -> tuple[Family, FloatArray | None, float]:
     """Family of the counts, predictor of its dispersion, and its slope in that of the mean."""
-    family, spread, bend, _ = _describe(model.model_main, params, linear)
+    family, spread, bend, _ = describe(model.model_main, params, linear)
     return family, spread, bend
 
 
@@ -153,7 +161,7 @@ def _log_odds(link: str, linear: FloatArray) -> tuple[FloatArray, FloatArray]:
     return lower - upper, first - second
 
 
-def _placed(matrix: FloatArray, first: int, width: int) -> FloatArray:
+def placed(matrix: FloatArray, first: int, width: int) -> FloatArray:
     """A matrix as columns from `first` of a wider one."""
     return np.pad(matrix, ((0, 0), (first, width - first - matrix.shape[1])))
 

@@ -105,17 +105,19 @@ def adapt_glm(result: Any) -> Adapted:
 
 
 def adapt_linear(result: Any) -> Adapted:
-    """A `RegressionResults` of OLS or WLS: weights divide the variance."""
+    """A result of OLS, WLS, or GLS without correlations: weights divide the variance."""
     model = result.model
     exog = np.asarray(model.exog, dtype=np.float64)
     params = np.asarray(result.params, dtype=np.float64)
     y = np.asarray(model.endog, dtype=np.float64)
-    given = type(model).__name__ == "WLS"
-    weights = np.asarray(model.weights, dtype=np.float64) if given else np.ones(y.size)
+    name = {"WLS": "weights", "GLS": "sigma"}.get(type(model).__name__, "")
+    told = getattr(model, name, None) if name else None
+    given = np.ones(y.size) if told is None else np.asarray(told, dtype=np.float64)
+    weights = given if name == "weights" else 1.0 / given
     deviation = 0.5 * (np.log(float(result.scale)) - np.log(weights))
     eta = (exog @ params, np.broadcast_to(deviation, y.shape).copy())
     reading = _reading(Gaussian(), eta, y, None, exog, np.ones((y.size, 1)))
-    by_row = {"weights": weights} if given else {}
+    by_row = {} if told is None else {name: given}
     recipe = Recipe(type(model), exog, adapt_linear, by_row=by_row)
     return Adapted(reading, recipe, int(np.linalg.matrix_rank(exog)) + 1)
 

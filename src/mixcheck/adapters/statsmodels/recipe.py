@@ -24,7 +24,7 @@ class Recipe:
 
     Attributes
     ----------
-    model : type
+    model : callable
         Class of the model, called with a response and `exog`.
     exog : (n, p)
     adapt : callable
@@ -43,7 +43,7 @@ class Recipe:
         The description of the fit that it is made of.
     """
 
-    model: type
+    model: Callable[..., Any]
     exog: FloatArray
     adapt: Callable[[Any], Adapted]
     by_row: Mapping[str, FloatArray] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Adapted:
 
 
 def fit_quietly(
-    model: type,
+    model: Callable[..., Any],
     endog: Any,
     exog: FloatArray,
     by_row: Mapping[str, FloatArray],
@@ -132,9 +132,20 @@ def estimates_of(
     The log-likelihood is computed here, since that of proportions with weights lacks the binomial
     coefficients there; but for those of a scale, which may not be the one with which it was
     estimated.
+
+    Raises
+    ------
+    ConvergenceError
+        If statsmodels has no log-likelihood at the estimates.
     """
     reading = adapted.reading
-    if reading.moments:
+    if reading.likelihood == "full" and np.isnan(result.llf):
+        raise ConvergenceError(
+            f"{type(result.model).__name__} of statsmodels has the log-likelihood nan at these "
+            "estimates: its optimiser ran off; fit again with other start_params, or with "
+            "method='bfgs' or 'nm' and a larger maxiter"
+        )
+    if reading.likelihood == "full" and reading.moments:
         llf = float(result.llf)
     else:
         rows = reading.family.log_density(reading.data, reading.eta)
@@ -144,7 +155,7 @@ def estimates_of(
         llf=llf,
         n_parameters=adapted.n_parameters,
         converged=converged(result),
-        facts={**facts, "log-likelihood": llf},
+        facts=dict(facts) if reading.likelihood == "none" else {**facts, "log-likelihood": llf},
     )
 
 
@@ -152,7 +163,7 @@ def converged(result: Any) -> bool:
     """Whether the optimiser says that it has converged; True for what has a closed form."""
     told = getattr(result, "mle_retvals", None)
     if isinstance(told, Mapping) and "converged" in told:
-        return bool(told["converged"])
+        return bool(np.all(told["converged"]))
     return bool(getattr(result, "converged", True))
 
 

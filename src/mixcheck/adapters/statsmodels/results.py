@@ -12,12 +12,14 @@ import pandas as pd
 
 from mixcheck.adapters.fitted_elsewhere import Rows
 from mixcheck.adapters.regression import Regression
+from mixcheck.adapters.statsmodels.correlated import adapt_gee, adapt_gls
 from mixcheck.adapters.statsmodels.counts import adapt_binary, adapt_count, adapt_inflated
 from mixcheck.adapters.statsmodels.glm import adapt_glm, adapt_linear
 from mixcheck.adapters.statsmodels.mixed import port_of_mixed
 from mixcheck.adapters.statsmodels.predicted import PREDICTED, port_of_predicted
 from mixcheck.adapters.statsmodels.recipe import Adapted, estimates_of
 from mixcheck.adapters.statsmodels.shares import adapt_beta, adapt_ordered
+from mixcheck.adapters.statsmodels.truncated import adapt_hurdle, adapt_truncated
 from mixcheck.errors import OptionError
 
 __all__ = ["MODELS", "port_of_result", "read_rows", "state"]
@@ -25,12 +27,17 @@ __all__ = ["MODELS", "port_of_result", "read_rows", "state"]
 MODELS: Final[dict[str, Callable[[Any], Adapted]]] = {
     "OLS": adapt_linear,
     "WLS": adapt_linear,
+    "GLS": adapt_gls,
     "GLM": adapt_glm,
+    "GEE": adapt_gee,
     "Poisson": adapt_count,
     "NegativeBinomial": adapt_count,
     "NegativeBinomialP": adapt_count,
     "ZeroInflatedPoisson": adapt_inflated,
     "ZeroInflatedNegativeBinomialP": adapt_inflated,
+    "TruncatedLFPoisson": adapt_truncated,
+    "TruncatedLFNegativeBinomialP": adapt_truncated,
+    "HurdleCountModel": adapt_hurdle,
     "Logit": adapt_binary,
     "Probit": adapt_binary,
     "BetaModel": adapt_beta,
@@ -124,6 +131,8 @@ def state(result: Any, adapted: Adapted) -> dict[str, str | int | float | bool |
     """What the model is, for a report."""
     model, family = result.model, adapted.reading.family
     way = getattr(result, "method", None) if type(model).__name__ == "GLM" else None
+    if hasattr(model, "cov_struct"):
+        way = type(model.cov_struct).__name__
     method = f"statsmodels {type(model).__name__}"
     return {
         "formula": _formula(model),
@@ -144,6 +153,7 @@ def _formula(model: Any) -> str:
 def _column_names(model: Any) -> list[str]:
     """Names of the columns of the matrix of the mean: those of an inflation stand before them."""
     before = np.shape(getattr(model, "exog_infl", np.zeros((0, 0))))[1]
+    model = getattr(model, "model2", model)  # of a hurdle, the counts
     return [str(name) for name in model.exog_names][before:][: np.shape(model.exog)[1]]
 
 
@@ -156,6 +166,9 @@ def read_rows(model: Any) -> Rows:
         missing = getattr(data, "missing_row_idx", None)
         if missing is not None:
             kept[np.asarray(missing, dtype=np.intp)] = False
+        truncation = getattr(model, "truncation", None)
+        if truncation is not None and int(kept.sum()) == len(data.endog):
+            kept[kept] = np.asarray(data.endog) > truncation
         if int(kept.sum()) == n:
             frame = table.loc[kept]
             words = set(re.findall(r"\w+", _formula(model)))
