@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from mixcheck.display.document import (
     Places,
     Section,
     Table,
+    lower,
 )
 from mixcheck.display.files import write_file
 from mixcheck.display.render import to_html, to_text
@@ -358,20 +359,8 @@ def _told(chapter: Chapter) -> tuple[Block, ...]:
 
 def _whole(chapter: Chapter) -> tuple[str, tuple[Block, ...]]:
     """Title and blocks of a report that is part of a page."""
-    blocks = tuple(_lowered(block) for block in chapter.report.document().blocks)
+    blocks = tuple(map(lower, chapter.report.document().blocks))
     return f"{chapter.name}: the whole report", blocks
-
-
-def _lowered(block: Block) -> Block:
-    """A block one level of headings deeper."""
-    match block:
-        case Heading(text=text, level=level):
-            return Heading(text, min(level + 1, 4))
-        case Section(heading=heading, blocks=blocks):
-            deeper = Heading(heading.text, min(heading.level + 1, 4))
-            return replace(block, heading=deeper, blocks=tuple(map(_lowered, blocks)))
-        case _:
-            return block
 
 
 # ---- the voice ---------------------------------------------------------------------------

@@ -122,6 +122,7 @@ PATH = Argument(
     UNSURE,
     ("folder()", "'no/such/folder/x'", "''", "'\\0'", "b'x'", "3"),
 )
+ALSO = Argument(("()", "[made('lrt')]"), UNSURE, ("made('lrt')", "[3]", "'x'", "None"), 0.3)
 _NO_FILES = (
     *PATH.near,
     *("written('a.txt', '{}')", "written('a.json', '{')", "written('a.yaml', '*a')"),
@@ -156,6 +157,8 @@ def _documents(
             told = {"width": WIDTH, "color": Argument(("True", "False"), UNSURE)}
         if name in ("to_html", "to_json", "to_junit"):
             told = {"path": PATH}
+        if name == "to_html":
+            told["also"] = ALSO
         out.append(Target(f"{call}.{name}", told, sure=name != "to_text", weight=0.12))
     return out
 

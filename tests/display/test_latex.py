@@ -57,7 +57,7 @@ def test_nothing_is_a_command():
     text = to_latex(Document("", blocks))
     known = (
         "begin|end|toprule|midrule|bottomrule|paragraph|textbf|textbackslash|textasciitilde"
-        "|textasciicircum|textbar|textless|textgreater"
+        "|textasciicircum|textbar|textless|textgreater|raggedright|arraybackslash|linewidth|noindent|mbox"
     )
     rest = re.sub(rf"\\({known})\b|\\[&%$#_{{}}]|\\\\", "", text)
     assert "\\" not in rest
@@ -87,3 +87,44 @@ def test_every_table_has_both_forms(form):
     mark = "\\begin{tabular}" if form == "to_latex" else "| ---"
     for one in held:
         assert mark in getattr(one, form)(), type(one).__name__
+
+
+def _specification(table: Table) -> tuple[str, str]:
+    """The environment of a table, and its columns."""
+    begin = re.search(r"\\begin\{(\w+)\}\{(.*)\}", to_latex(Document("", (table,))))
+    assert begin
+    return begin[1], begin[2]
+
+
+def test_long_texts_are_paragraphs_that_fit_in_a_line():
+    """Their widths are shares of a line, and room is left for what is between columns."""
+    long = "a sentence that has many more words than a line of a paper could ever have in it"
+    kind, columns = _specification(Table(("a", "b", "n"), ((long, long, 1), ("x", "y", 2))))
+    shares = [float(share) for share in re.findall(r"p\{([\d.]+)\\linewidth\}", columns)]
+    assert kind == "tabular"
+    assert len(shares) == 2
+    assert 0.7 < sum(shares) < 0.9
+    assert columns.endswith("r")
+
+
+def test_what_is_too_wide_all_the_same_is_made_smaller():
+    """Twelve columns of numbers have nothing to be broken."""
+    table = Table(tuple("abcdefghijkl"), ((1234.5678,) * 12,))
+    text = to_latex(Document("", (table,)))
+    assert text.startswith("\\noindent\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}")
+    assert text.endswith("\\end{tabular}%\n}")
+
+
+def test_a_table_longer_than_a_page_is_broken():
+    """By ``longtable``, with its head on each page."""
+    kind, _ = _specification(Table(("a", "n"), tuple((f"row {k}", k) for k in range(60))))
+    assert kind == "longtable"
+
+
+def test_a_table_begins_below_its_heading():
+    """A text stands beside it."""
+    table = Table(("a",), (("x",),))
+    blocks = (Section(Heading("One", 2), (table,)), Section(Heading("Two", 2), (Paragraph("So."),)))
+    text = to_latex(Document("", blocks))
+    assert "\\paragraph{One}\\mbox{}\n\n\\begin{tabular}" in text
+    assert "\\paragraph{Two}\n\nSo." in text

@@ -142,3 +142,12 @@ def test_page_serves_light_dark_and_paper():
     assert all(
         part.strip().startswith(".mixcheck") for text in selectors for part in text.split(",")
     )
+
+
+def test_cells_of_several_texts_have_the_names_of_their_columns():
+    """On a phone, where a row is a block; one text beside its heading needs none."""
+    several = to_html(Document("", (Table(("m", "formula", "family"), (("a", "y ~ x", "t"),)),)))
+    assert 'data-of="formula"' in several
+    one = to_html(Document("", (Table(("m", "formula", "n"), (("a", "y ~ x", 3),)),)))
+    assert 'data-of="formula"' not in one
+    assert 'data-of="n"' in one

@@ -6,7 +6,7 @@ kind of result needs one description and each format one renderer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from mixcheck.arguments.options import shown
@@ -60,6 +60,7 @@ __all__ = [
     "Section",
     "Table",
     "Tone",
+    "lower",
 ]
 
 Tone = Literal["good", "caution", "bad", "unclear", "muted"]
@@ -234,3 +235,21 @@ class Document:
 
     title: str
     blocks: tuple[Block, ...]
+
+
+def lower(block: Block) -> Block:
+    """A block one level of headings deeper.
+
+    Examples
+    --------
+    >>> lower(Heading("Ranking", 2))
+    Heading(text='Ranking', level=3)
+    """
+    match block:
+        case Heading(text=text, level=level):
+            return Heading(text, min(level + 1, 4))
+        case Section(heading=heading, blocks=blocks):
+            deeper = Heading(heading.text, min(heading.level + 1, 4))
+            return replace(block, heading=deeper, blocks=tuple(map(lower, blocks)))
+        case _:
+            return block

@@ -183,15 +183,15 @@ def _figure(figure: Figure, name: str) -> str:
     return f"<figure>\n{svg}\n{caption}</figure>"
 
 
-def _cell(cell: Cell, *, numeric: bool, head: bool, column: str) -> str:
+def _cell(cell: Cell, *, numeric: bool, head: bool, column: str, several: bool) -> str:
     text = _badge(cell) if isinstance(cell, Badge) else escape(format_cell(cell))
     if not head:
         text = _with_minus(text)
     kind = _cell_kind(cell, numeric=numeric)
     if head:
         return f'<th scope="row"{kind}>{text}</th>'
-    # Where a row is shown as a block, a number has the name of its column before it.
-    named = f' data-of="{escape(column)}"' if numeric else ""
+    # Where a row is shown as a block, a cell has the name of its column before it.
+    named = f' data-of="{escape(column)}"' if numeric or (several and cell) else ""
     return f"<td{kind}{named}>{text}</td>"
 
 
@@ -212,8 +212,10 @@ def _column_head(name: str, numeric: bool) -> str:
 
 
 def _row(row: tuple[Cell, ...], numeric: list[bool], columns: tuple[str, ...]) -> str:
+    # The one text beside its heading needs no name.
+    several = sum(isinstance(cell, str) for cell in row[1:]) > 1
     cells = (
-        _cell(cell, numeric=number, head=place == 0, column=columns[place])
+        _cell(cell, numeric=number, head=place == 0, column=columns[place], several=several)
         for place, (cell, number) in enumerate(zip(row, numeric, strict=True))
     )
     return f"<tr>{''.join(cells)}</tr>"

@@ -24,7 +24,7 @@ from mixcheck.display.document import (
 from mixcheck.display.numerals import format_cell
 from mixcheck.display.page import to_fragment, to_html
 
-__all__ = ["to_fragment", "to_html", "to_markdown", "to_text"]
+__all__ = ["fitted_widths", "to_fragment", "to_html", "to_markdown", "to_text"]
 
 NARROWEST_PAGE = 40
 _NARROWEST_COLUMN = 12
@@ -170,9 +170,11 @@ def _section_text(section: Section, width: int, color: bool) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _fitted_widths(widths: list[int], wrappable: Sequence[bool], width: int) -> list[int]:
+def fitted_widths(
+    widths: list[int], wrappable: Sequence[bool], width: int, *, gap: int = len(_GAP)
+) -> list[int]:
     """Column widths, the widest text columns narrowed until the table fits, if it can."""
-    room = width - len(_GAP) * (len(widths) - 1)
+    room = width - gap * (len(widths) - 1)
     while widths and sum(widths) > room:
         candidates = [
             index
@@ -196,7 +198,7 @@ def _table_text(table: Table, width: int, color: bool) -> str:
     heads = [_printable(column) for column in table.columns]
     right = [table.is_numeric(column) for column in range(len(heads))]
     natural = [max(1, *map(_columns_of, column)) for column in zip(heads, *cells, strict=True)]
-    widths = _fitted_widths(natural, [not number for number in right], width)
+    widths = fitted_widths(natural, [not number for number in right], width)
     lines = _table_lines([heads], widths, right)
     lines.append(_GAP.join("-" * size for size in widths))
     for row, texts in zip(table.rows, cells, strict=True):

@@ -13,10 +13,8 @@ from mixcheck.arguments.calls import answer_methods
 from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray
 from mixcheck.display.document import Block, Document, Paragraph, Table
-from mixcheck.display.files import PathLike, write_file
-from mixcheck.display.latex import to_latex
 from mixcheck.display.pictures import Caterpillar
-from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
+from mixcheck.display.shown import Shown
 
 if TYPE_CHECKING:
     from mixcheck.display.figures import Axes
@@ -39,7 +37,7 @@ _NAMES: Final[Mapping[str, Mapping[str, str]]] = {
 
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class Effects:
+class Effects(Shown):
     """Estimates with their errors, intervals and tests, a row each.
 
     Attributes
@@ -108,22 +106,6 @@ class Effects:
     def _title(self) -> str:
         return f"{self.scale[:1].upper()}{self.scale[1:]}"
 
-    def to_text(self, *, width: int = 100, color: bool = False) -> str:
-        """The table and its notes for a terminal."""
-        return to_text(self.document(), width=width, color=color)
-
-    def to_markdown(self) -> str:
-        """The table and its notes as Markdown, for an issue or a README."""
-        return to_markdown(self.document())
-
-    def to_latex(self) -> str:
-        """The table and its notes as LaTeX with the rules of booktabs, for a paper."""
-        return to_latex(self.document())
-
-    def to_html(self, path: PathLike | None = None) -> str:
-        """The table and its notes as one HTML file that needs nothing else."""
-        return write_file(to_html(self.document()), path)
-
     def picture(self) -> Caterpillar:
         """Estimates with their intervals, as plot data."""
         words = [", ".join(map(str, row)) for row in self.labels.itertuples(index=False)]
@@ -150,9 +132,6 @@ class Effects:
 
     def __repr__(self) -> str:
         return self.to_text()
-
-    def _repr_html_(self) -> str:
-        return to_fragment(self.document())
 
 
 def _cell(value: object) -> str | float | int | None:

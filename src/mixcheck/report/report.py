@@ -29,9 +29,9 @@ from mixcheck.display.document import (
     Table,
 )
 from mixcheck.display.files import PathLike, write_file
-from mixcheck.display.latex import to_latex
 from mixcheck.display.plotting import draw_grid
-from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
+from mixcheck.display.render import to_fragment
+from mixcheck.display.shown import Shown
 from mixcheck.errors import ChecksFailed, DataError, OptionError, UnknownCheckError
 from mixcheck.port import Checkable, Ported
 from mixcheck.report.finding import AnyFinding, Finding, Skipped, require_findings
@@ -61,11 +61,12 @@ _STRICTLY_REFUSED = (Verdict.FAIL, Verdict.WARN, Verdict.UNDECIDED, Verdict.SKIP
 
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
+class Report(Shown):
     """Findings on one model, judged together by a policy.
 
     Everything that is shown follows from `judgements`: the table, `ok`, the pages, JSON and
-    JUnit cannot disagree. ``bool(report)`` raises ``TypeError``, since a report is more than
+    JUnit cannot disagree. Text, Markdown and LaTeX have the summary, the table and what did not
+    pass; HTML has all. ``bool(report)`` raises ``TypeError``, since a report is more than
     a yes or no: read `ok`.
 
     Parameters
@@ -290,21 +291,8 @@ class Report:
         below = (Paragraph(text, quiet=True) for text in rests)
         return (summary_paragraph(self.judgements, self.policy), *idle, *table, *below)
 
-    def to_text(self, *, width: int = 100, color: bool = False) -> str:
-        """The summary, the table and what did not pass, for a terminal."""
-        return to_text(self.short_document(), width=width, color=color)
-
-    def to_markdown(self) -> str:
-        """The summary, the table and what did not pass, for a comment or a step summary."""
-        return to_markdown(self.short_document())
-
-    def to_latex(self) -> str:
-        """The summary, the table and what did not pass as LaTeX with the rules of booktabs."""
-        return to_latex(self.short_document())
-
-    def to_html(self, path: PathLike | None = None) -> str:
-        """The whole report as one HTML file that needs nothing else."""
-        return write_file(to_html(self.document()), path)
+    def _brief(self) -> Document:
+        return self.short_document()
 
     def to_json(self, path: PathLike | None = None) -> str:
         """The whole report as JSON, which `from_json` reads back exactly."""
@@ -335,9 +323,6 @@ class Report:
         they should.
         """
         return write_file(to_junit(self.findings, self.judgements, name=self.title), path)
-
-    def __str__(self) -> str:
-        return self.to_text()
 
     def __repr__(self) -> str:
         counts = Counter(verdict.value for verdict in self.verdicts.values())

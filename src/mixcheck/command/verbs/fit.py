@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fit, and say what came of it."""
     fit = fit_model(options, table_of(options), options.formula, options.family)
-    document, tidy = fit.summary().document, fit.tidy()
+    document, tidy = fit.summary().document(), fit.tidy()
 
     def page(path: Path | None) -> str:
         return write_file(to_html(document), path)

@@ -18,9 +18,7 @@ from mixcheck.arguments.options import (
 )
 from mixcheck.arrays import FloatArray
 from mixcheck.display.document import CurvePlot, Document, Paragraph, Table
-from mixcheck.display.files import PathLike, write_file
-from mixcheck.display.latex import to_latex
-from mixcheck.display.render import to_fragment, to_html, to_markdown, to_text
+from mixcheck.display.shown import Shown
 from mixcheck.errors import ConvergenceError, ConvergenceWarning, OptionError
 from mixcheck.execution.parallel import map_numbers
 from mixcheck.execution.progress import Progress
@@ -46,7 +44,7 @@ _ROUNDING = 1e-6
 
 @answer_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class Profile:
+class Profile(Shown):
     """Profile likelihoods of parameters, each with its interval.
 
     Attributes
@@ -135,27 +133,8 @@ class Profile:
         table = Table(("parameter", "estimate", "std error", "low", "high"), rows)
         return Document("Profile likelihood", (table, Paragraph(words, quiet=True)))
 
-    def to_text(self, *, width: int = 100, color: bool = False) -> str:
-        """Estimates and intervals for a terminal."""
-        return to_text(self.document(), width=width, color=color)
-
-    def to_markdown(self) -> str:
-        """Estimates and intervals as Markdown, for an issue or a README."""
-        return to_markdown(self.document())
-
-    def to_latex(self) -> str:
-        """Estimates and intervals as LaTeX with the rules of booktabs, for a paper."""
-        return to_latex(self.document())
-
-    def to_html(self, path: PathLike | None = None) -> str:
-        """Estimates and intervals as one HTML file that needs nothing else."""
-        return write_file(to_html(self.document()), path)
-
     def __repr__(self) -> str:
         return self.to_text()
-
-    def _repr_html_(self) -> str:
-        return to_fragment(self.document())
 
 
 # ---- how it is made --------------------------------------------------------------------------

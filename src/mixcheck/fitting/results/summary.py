@@ -18,8 +18,7 @@ from mixcheck.display.document import (
     Section,
     Table,
 )
-from mixcheck.display.latex import to_latex
-from mixcheck.display.render import to_fragment, to_markdown, to_text
+from mixcheck.display.shown import Shown
 from mixcheck.fitting.estimation.pql import generalised_chi_square
 from mixcheck.fitting.results.coefficient_table import describe_ddf, tabulate_coefficients
 from mixcheck.fitting.results.estimates import Estimates
@@ -38,32 +37,25 @@ _MAP = (
 )
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Shown):
     """A fit laid out for reading: text when printed, a table in a notebook.
 
     Attributes
     ----------
-    document : Document
+    page : Document
     """
 
-    document: Document
+    page: Document
+
+    def document(self) -> Document:
+        """The fit as a page."""
+        return self.page
 
     def __str__(self) -> str:
-        return to_text(self.document)
+        return self.to_text(width=88)
 
     __repr__ = __str__
-
-    def to_markdown(self) -> str:
-        """The summary as Markdown, for an issue or a README."""
-        return to_markdown(self.document)
-
-    def to_latex(self) -> str:
-        """The summary as LaTeX with the rules of booktabs, for a paper."""
-        return to_latex(self.document)
-
-    def _repr_html_(self) -> str:
-        return to_fragment(self.document)
 
 
 def _coefficients(fit: Estimates, ddf: str) -> tuple[Table, Paragraph]:
