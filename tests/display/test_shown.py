@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_results_share_a_page(results, tmp_path):
     for one in others:
         assert one.document().title in titles
     levels = [int(level) for level in re.findall(r"<h(\d)", page)]
-    assert all(below <= above + 1 for above, below in zip(levels, levels[1:], strict=False))
+    assert all(below <= above + 1 for above, below in pairwise(levels))
     ids = re.findall(r'id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 
