@@ -20,6 +20,7 @@ def test_pandas_untouched() -> None:
     assert as_frame(frame) is frame
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_dask_frame_is_computed() -> None:
     """A data frame of dask gives its rows and its index, without a word of a third library."""

@@ -88,6 +88,7 @@ def nodes() -> st.SearchStrategy[Node]:
     )
 
 
+@pytest.mark.slow
 @given(nodes())
 def test_round_trip(node: Node) -> None:
     """The text of a tree is read back as that tree."""

@@ -112,8 +112,16 @@ def test_entries_are_its_slopes(small, layout):
             assert slopes[f][a, b] == pytest.approx(wanted, abs=TRUNCATION * max(1.0, abs(wanted)))
 
 
-@pytest.mark.parametrize("formed", [False, True])
-@pytest.mark.parametrize("layout", CROSSED)
+@pytest.mark.parametrize(
+    ("layout", "formed"),
+    [
+        pytest.param(
+            layout, formed, marks=[] if formed or layout == "crossed" else [pytest.mark.slow]
+        )
+        for layout in CROSSED
+        for formed in (False, True)
+    ],
+)
 def test_blocks_of_levels(small, layout, formed, monkeypatch):
     """Those of the dense inverse: of crossed factors, or of all where the matrix is formed.
 
