@@ -11,16 +11,8 @@ import pytest
 from scipy.stats import chi2, kstest
 
 import mixcheck as mc
-from mixcheck.checks.score_terms import (
-    ColumnTerm,
-    GroupTerm,
-    InflationScores,
-    RowScores,
-    TermStatistic,
-    _log10_tail,
-    read_scores,
-    remark_on,
-)
+from mixcheck.checks.part_scores import InflationScores, RowScores, read_scores
+from mixcheck.checks.score_terms import ColumnTerm, GroupTerm, TermStatistic, _log10_tail, remark_on
 from mixcheck.checks.statistic import CheckContext, NullSample
 from mixcheck.errors import ConvergenceError
 from mixcheck.port import port_of

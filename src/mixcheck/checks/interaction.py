@@ -11,7 +11,8 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import coded_columns, predictors_of
-from mixcheck.checks.score_terms import ColumnTerm, TermStatistic, read_scores, remark_on
+from mixcheck.checks.part_scores import read_scores
+from mixcheck.checks.score_terms import ColumnTerm, TermStatistic, remark_on
 from mixcheck.checks.statistic import CheckContext, Outcome
 from mixcheck.port import Scored, Traceable
 from mixcheck.report.finding import Skipped

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.score_terms import SPAN_TOLERANCE, RowScores, sum_columns
+from mixcheck.checks.part_scores import SPAN_TOLERANCE, RowScores, sum_columns
 from mixcheck.checks.shares import join_moments, join_sums, moments
 from mixcheck.checks.statistic import (
     CheckContext,

@@ -19,7 +19,8 @@ from mixcheck.checks.columns import (
     level_codes,
     same_partition,
 )
-from mixcheck.checks.score_terms import GroupTerm, TermStatistic, read_scores
+from mixcheck.checks.part_scores import read_scores
+from mixcheck.checks.score_terms import GroupTerm, TermStatistic
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
 from mixcheck.port import DataRows, Traceable
 from mixcheck.report.finding import Skipped

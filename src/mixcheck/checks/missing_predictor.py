@@ -15,15 +15,8 @@ from mixcheck.checks.columns import (
     follows_response,
     is_identifier,
 )
-from mixcheck.checks.score_terms import (
-    PARTS,
-    ColumnTerm,
-    PartName,
-    RowScores,
-    TermStatistic,
-    read_scores,
-    remark_on,
-)
+from mixcheck.checks.part_scores import PARTS, PartName, RowScores, read_scores
+from mixcheck.checks.score_terms import ColumnTerm, TermStatistic, remark_on
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of, require_choice
 from mixcheck.port import Traceable
 from mixcheck.report.finding import Skipped

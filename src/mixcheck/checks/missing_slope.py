@@ -11,7 +11,8 @@ from mixcheck.arguments.options import require_text
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.check import Check
 from mixcheck.checks.columns import coded_columns, predictors_of
-from mixcheck.checks.score_terms import GroupTerm, RowScores, TermStatistic, read_scores
+from mixcheck.checks.part_scores import RowScores, read_scores
+from mixcheck.checks.score_terms import GroupTerm, TermStatistic
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of
 from mixcheck.port import Comparable, DataRows, Traceable
 from mixcheck.report.finding import Skipped

@@ -12,8 +12,9 @@ import pytest
 
 import mixcheck as mc
 from mixcheck.errors import OptionError
+from mixcheck.fitting.estimation.chart import Chart
 from mixcheck.fitting.estimation.estimate import estimate_held
-from mixcheck.fitting.estimation.profile import _Chart, _Path, _Within
+from mixcheck.fitting.estimation.profile import _Path, _Within
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.results.parameters import list_parameters
 from mixcheck.port import port_of
@@ -58,7 +59,7 @@ def test_a_chart_holds_the_function_and_its_gradient_is_exact(slopes: mc.GLMM) -
     parameter = next(p for p in list_parameters(port) if p.name == "cor(g, x, w)")
     path = _Path(likelihood, _Within(parameter.feature, port.optimum.psi, np.arange(8)))
     start = path._start(0.2)
-    chart = _Chart(path.feature, 0.2, start, likelihood.scale)
+    chart = Chart(path.feature, 0.2, start, likelihood.scale)
     deviance = chart.objective(objective_of(port.problem, port.method), likelihood._best)
     z = np.array([0.3, -0.2, 0.4, 0.1, -0.3, 0.2, 0.5])
     at = deviance(z, None)

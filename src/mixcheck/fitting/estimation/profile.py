@@ -19,6 +19,7 @@ import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.errors import ConvergenceError
+from mixcheck.fitting.estimation.chart import EXACT, IDLE, MOST_STEPS, Chart, OnChart
 from mixcheck.fitting.estimation.features import Feature
 from mixcheck.fitting.estimation.optimize import minimise
 from mixcheck.fitting.likelihood.approximation import Method, objective_of
@@ -35,11 +36,6 @@ _TOLERANCE = 1e-4
 _NO_REST = 1e-2
 # A value that no search reaches is approached in so many steps, each half the way that is left.
 _MOST_HALVES = 4
-# The function is held to this, relative to one.
-_EXACT = 1e-12
-# Steps of Newton's method that come no nearer, after which there is nothing to come near to.
-_IDLE = 2
-_MOST_STEPS = 50
 # A covariance parameter this close to zero, in standard errors, is moved away, since zero is a
 # stationary point by symmetry.
 _AT_ZERO, _NUDGE = 1e-3, 0.5
@@ -49,96 +45,6 @@ _BEYOND = 1.2
 _SAME = 1e-6
 # A deviance this much below that of the estimates is another optimum.
 _BELOW = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class _OnChart(Evaluation):
-    """A deviance with its gradient in the coordinates of a chart.
-
-    Attributes
-    ----------
-    whole : Evaluation or None
-        The same with the gradient in all parameters.
-    """
-
-    whole: Evaluation | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Chart:
-    """Parameters at which a function has a value, around one of them.
-
-    ``psi(z) = origin + N z + t(z) d``, with t such that the function is what it should be.
-    """
-
-    feature: Feature
-    value: float
-    origin: FloatArray
-    scale: FloatArray
-
-    @cached_property
-    def _axes(self) -> tuple[FloatArray, FloatArray]:
-        """The direction d of the function, (P,), and the others N, (P, P - 1): ``[d N] = S Q``.
-
-        Q is orthogonal with its first column along ``S' grad f``, so that ``N' grad f = 0``.
-        """
-        along = self.scale.T @ self.feature.slope(self.origin)
-        turn = np.linalg.qr(along[:, None], mode="complete")[0]
-        axes = self.scale @ turn
-        return axes[:, 0], axes[:, 1:]
-
-    @property
-    def size(self) -> int:
-        """Number of coordinates."""
-        return self.origin.size - 1
-
-    def psi(self, z: FloatArray) -> FloatArray | None:
-        """``psi_0 + N z + t d`` with t such that ``f(psi) = value``; None where there is none."""
-        direction, others = self._axes
-        psi, least, idle = self.origin + others @ z, np.inf, 0
-        for _ in range(_MOST_STEPS):
-            excess = self.value - self.feature.value(psi)
-            if abs(excess) <= _EXACT * (1.0 + abs(self.value)):
-                return psi
-            # Beyond what the function can be Newton's method goes to and fro.
-            idle = 0 if abs(excess) < least else idle + 1
-            least = min(least, abs(excess))
-            if idle >= _IDLE:
-                break
-            slope = np.float64(self.feature.slope(psi) @ direction)
-            psi = psi + (excess / slope) * direction
-            if not np.isfinite(psi).all():
-                break
-        return None
-
-    def lift(self, at: Evaluation) -> _OnChart:
-        """The gradient in the coordinates: ``N'g - N'f (g'd) / (f'd)``, f that of the function."""
-        others = self._axes[1]
-        slope = self.feature.slope(at.psi)
-        rate = self.rate(at)
-        gradient = others.T @ (at.gradient - rate * slope)
-        return _OnChart(at.psi, at.deviance, gradient, at.mode, at.spread, at.penalty, at)
-
-    def rate(self, at: Evaluation) -> float:
-        """Derivative of the profile, the multiplier of the constraint: ``D' d / f' d``."""
-        direction, _ = self._axes
-        slope = np.float64(self.feature.slope(at.psi) @ direction)
-        return float(at.gradient @ direction / slope)
-
-    def objective(self, deviance: Objective, near: Evaluation) -> Objective:
-        """The deviance in the coordinates."""
-
-        def evaluate(z: FloatArray, nearby: Evaluation | None) -> Evaluation:
-            psi = self.psi(z)
-            if psi is None:
-                return Evaluation(self.origin, np.inf, np.full(z.size, np.nan), None)
-            known = nearby.whole if isinstance(nearby, _OnChart) else near
-            at = deviance(psi, known)
-            if at.mode is None or not np.isfinite(at.deviance):
-                return replace(at, gradient=np.full(z.size, np.nan))
-            return self.lift(at)
-
-        return evaluate
 
 
 @dataclass(frozen=True, eq=False)
@@ -415,7 +321,7 @@ class _Path:
         if start is None:
             return None
         near = self._near(value).at
-        chart = _Chart(self.feature, value, start, self.likelihood.scale)
+        chart = Chart(self.feature, value, start, self.likelihood.scale)
         found = minimise(
             chart.objective(self.likelihood._objective, near),
             np.zeros(chart.size),
@@ -426,7 +332,7 @@ class _Path:
             tolerance=_TOLERANCE,
         )
         at = found.evaluation
-        if not (isinstance(at, _OnChart) and at.whole is not None):
+        if not (isinstance(at, OnChart) and at.whole is not None):
             return None
         point = _Point(value, at.psi, at.whole, chart.rate(at.whole), found.gradient)
         if point.gradient <= _NO_REST:
@@ -484,13 +390,13 @@ class _Path:
     def _move(self, psi: FloatArray, value: float) -> FloatArray | None:
         """Newton steps ``C f' (value - f) / f' C f'``, C the covariance, until f is there."""
         scale, least, idle = self.likelihood.scale, math.inf, 0
-        for _ in range(_MOST_STEPS):
+        for _ in range(MOST_STEPS):
             excess = value - self.feature.value(psi)
-            if abs(excess) <= _EXACT * (1.0 + abs(value)):
+            if abs(excess) <= EXACT * (1.0 + abs(value)):
                 return psi
             idle = 0 if abs(excess) < least else idle + 1
             least = min(least, abs(excess))
-            if idle > _IDLE:
+            if idle > IDLE:
                 return None
             along = scale.T @ self.feature.slope(psi)
             square = float(along @ along)
