@@ -106,8 +106,10 @@ def test_statistics_are_those_of_one_table(table, name):
     _same(report, wanted, pvalues=False)
     for a, b in zip(report.findings, wanted.findings, strict=True):
         if getattr(a, "pvalue", None) is not None:
-            middle = 0.5 * (a.pvalue + b.pvalue)
-            error = np.sqrt(2.0 * max(middle * (1.0 - middle), 1.0 / draws) / draws)
+            # Two sides double the share of replicates, and its error.
+            sides = 2.0 if a.alternative == "two-sided" else 1.0
+            share = 0.5 * (a.pvalue + b.pvalue) / sides
+            error = sides * np.sqrt(2.0 * max(share * (1.0 - share), 1.0 / draws) / draws)
             # Units of effects, and what their estimates say of them, are those of replicates too.
             wide = 2.0 if a.kind == "random-effects" else 1.0
             assert abs(a.pvalue - b.pvalue) < wide * ERRORS * error
