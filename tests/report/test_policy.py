@@ -132,6 +132,17 @@ def test_shared_replicates_cost_less_than_holm(finding):
     assert holm == [0.04, 0.04]
 
 
+def test_a_p_value_near_the_level_says_so(finding):
+    """Within two of its standard errors another seed may give the other verdict."""
+    near, far = (finding("a", replicates=NULLS, statistic=x) for x in (92.5, 20.5))
+    (judgement,) = Policy(adjust="none").judge([near])
+    # p = 0.07 of 100 replicates has the error (0.07 * 0.93 / 100)^(1/2).
+    assert "standard error of 0.0255, so that another seed may" in judgement.sentence
+    assert "draws=699 would settle it" in judgement.sentence
+    assert "another seed" not in Policy().judge([far])[0].sentence
+    assert "another seed" not in Policy().judge([finding("b", pvalue=0.05)])[0].sentence
+
+
 def test_finding_without_replicates_says_so(finding):
     """Among findings with replicates, one without them is adjusted by Holm and says so."""
     found = [finding("a", replicates=NULLS, statistic=50.5), finding("b", pvalue=1e-6)]

@@ -44,6 +44,8 @@ class AdjustedTest:
         `mixcheck.report.adjustment.graded_pvalues`.
     enough : int or None
         Replicates with which the smallest would be alpha at most; None where there are none.
+    error : float
+        Monte Carlo standard error of the adjusted p-value; zero without replicates.
     """
 
     adjusted: float
@@ -51,6 +53,7 @@ class AdjustedTest:
     joint: bool
     own: float
     enough: int | None = None
+    error: float = 0.0
 
 
 def adjust_pvalues(
@@ -116,9 +119,35 @@ def _tests(
 ) -> list[AdjustedTest]:
     numbers = (adjusted.tolist(), least.tolist(), joint.tolist(), places.tolist())
     return [
-        AdjustedTest(pvalue, floor, shared, own, _enough(finding, floor, alpha))
+        AdjustedTest(
+            pvalue,
+            floor,
+            shared,
+            own,
+            _enough(finding, floor, alpha),
+            _error(finding, pvalue, own, joint=shared),
+        )
         for finding, pvalue, floor, shared, own in zip(findings, *numbers, strict=True)
     ]
+
+
+def _error(finding: Finding, adjusted: float, own: float, *, joint: bool) -> float:
+    """Monte Carlo standard error of an adjusted p-value.
+
+    That of the own p-value, which is a share of N data sets on each side, times the slope of the
+    other in it: a multiple. A joint one is a share of data sets itself, and the tail that tells
+    ranks apart leaves half the variance of the own one.
+    """
+    if not finding.replicates.size:
+        return 0.0
+    data_sets = finding.replicates.size + 1
+    sides = 2.0 if finding.alternative == "two-sided" else 1.0
+    share = min(max(own / sides, 1.0 / data_sets), 1.0)
+    relative = (1.0 - share) / (data_sets * share)
+    if joint:
+        least = max(adjusted, 1.0 / data_sets)
+        relative = 0.5 * relative + (1.0 - least) / (data_sets * least)
+    return adjusted * math.sqrt(relative)
 
 
 def _enough(finding: Finding, attainable: float, alpha: float) -> int | None:

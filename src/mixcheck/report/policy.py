@@ -32,6 +32,8 @@ __all__ = [
     "require_policy",
 ]
 
+# More replicates than this are not asked for.
+_MANY = 99_999
 # Older reports and calls have the name of the rule in one unit, which was never computed.
 _FORMER = {"max-t": "min-p"}
 
@@ -333,12 +335,31 @@ def _judgement(policy: Policy, finding: Finding | Skipped, test: AdjustedTest | 
         pvalue_words(finding.pvalue, adjusted, finding.single_pvalues),
     ]
     words = f"{lead}: {', '.join(part for part in numbers if part)}."
+    if test is not None and verdict in (Verdict.PASS, Verdict.FAIL):
+        words += _near_the_level(policy, finding, test)
     if test is not None and policy.adjust == "min-p" and not test.joint:
         words += " It has no shared replicates, so its p-value is adjusted by Holm's rule."
     if finding.check in policy.waive and verdict in (Verdict.PASS, Verdict.WARN) and not caution:
         words += f" Its waiver ({policy.waive[finding.check]}) is no longer needed."
     shown = None if test is None else test.adjusted
     return Judgement(finding.check, verdict, finding.pvalue, shown, words, caution)
+
+
+def _near_the_level(policy: Policy, finding: Finding, test: AdjustedTest) -> str:
+    """What is to be known of a p-value that is two standard errors from the level or less."""
+    away = abs(test.adjusted - policy.alpha)
+    if not away <= 2.0 * test.error or test.error == 0.0:
+        return ""
+    draws = finding.replicates.size
+    which = "the p-value" if policy.adjust == "none" else "the adjusted p-value"
+    words = (
+        f" With {draws:,} replicates {which} has a standard error of "
+        f"{format_number(test.error)}, so that another seed may give the other verdict"
+    )
+    needed = draws * (2.0 * test.error / max(away, policy.alpha / 100.0)) ** 2
+    digit = 10 ** math.floor(math.log10(needed + 1.0))
+    settling = math.ceil((needed + 1.0) / digit) * digit - 1
+    return f"{words}; draws={settling} would settle it." if settling <= _MANY else f"{words}."
 
 
 def _exact_verdict(finding: Finding) -> tuple[Verdict, str]:
