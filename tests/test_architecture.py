@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "mixcheck"
 MODULES = sorted(SOURCE.rglob("*.py"))
 LONGEST = 60
+LONGEST_FILE = 500
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "core", "base"}
 
 
@@ -68,6 +69,13 @@ def test_modules_are_typed_and_named_well():
         defines = re.search(r"^(async def|def|class) ", text, re.MULTILINE)
         future = re.search(r"^from __future__ import ", text, re.MULTILINE)
         assert future or not defines, path
+
+
+def test_no_file_is_long():
+    """A file has one purpose, and fewer than 500 lines with all that is said in it."""
+    lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in MODULES}
+    assert lengths
+    assert {name: length for name, length in lengths.items() if length >= LONGEST_FILE} == {}
 
 
 def test_no_function_is_long():
