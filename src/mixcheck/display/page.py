@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from itertools import count
@@ -62,7 +63,7 @@ def to_html(document: Document) -> str:
             "</head>",
             '<body class="mixcheck">',
             '<main class="stack">',
-            _body(document, prefix="m"),
+            _body(document, _Names("m", landmarks=True)),
             "</main>",
             "</body>",
             "</html>",
@@ -84,7 +85,7 @@ def to_fragment(document: Document) -> str:
     style = _style("page.css") + _style("page_inside.css")
     return _encodable(
         f'<div class="mixcheck stack">\n<style>\n{style}</style>\n'
-        f"{_body(document, prefix=f'm{digest}')}\n</div>"
+        f"{_body(document, _Names(f'm{digest}', landmarks=False))}\n</div>"
     )
 
 
@@ -97,13 +98,27 @@ def _style(name: str) -> str:
     return files("mixcheck.display").joinpath(name).read_text(encoding="utf-8")
 
 
-def _body(document: Document, *, prefix: str) -> str:
-    names = (f"{prefix}-{index}" for index in count())
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """Names of the parts of a page, and whether its sections are landmarks.
+
+    Those of a fragment are not: a notebook may show many results of one kind.
+    """
+
+    prefix: str
+    landmarks: bool
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def __next__(self) -> str:
+        return f"{self.prefix}-{next(self._numbers)}"
+
+
+def _body(document: Document, names: _Names) -> str:
     blocks = (Heading(document.title, 1), *document.blocks)
     return "\n".join(_block(block, names) for block in blocks)
 
 
-def _block(block: Block, names: Iterator[str]) -> str:
+def _block(block: Block, names: _Names) -> str:
     match block:
         case Heading(text=text, level=level):
             return f"<h{level}>{escape(text)}</h{level}>"
@@ -157,7 +172,7 @@ def _joined(text: str) -> str:
     return re.sub(r"(?<=\w) (=|&lt;) (?=\d)", rf"{_NO_BREAK}\1{_NO_BREAK}", text)
 
 
-def _section(section: Section, names: Iterator[str]) -> str:
+def _section(section: Section, names: _Names) -> str:
     level = section.heading.level
     label = next(names)
     badge = _badge(section.badge) if section.badge else ""
@@ -169,7 +184,7 @@ def _section(section: Section, names: Iterator[str]) -> str:
     if section.grid:
         blocks = f'<div class="grid">\n{blocks}\n</div>'
     # A labelled section is a landmark: one for each part of a page, not for each finding.
-    landmark = f' aria-labelledby="{label}"' if level <= _LANDMARKS else ""
+    landmark = f' aria-labelledby="{label}"' if names.landmarks and level <= _LANDMARKS else ""
     return f'<section class="stack"{landmark}>\n{heading}\n{blocks}\n</section>'
 
 
@@ -183,7 +198,7 @@ def _figure(figure: Figure, name: str) -> str:
     return f"<figure>\n{svg}\n{caption}</figure>"
 
 
-def _cell(cell: Cell, *, numeric: bool, head: bool, column: str, several: bool) -> str:
+def _cell(cell: Cell, *, numeric: bool, head: bool, column: str, named: bool) -> str:
     text = _badge(cell) if isinstance(cell, Badge) else escape(format_cell(cell))
     if not head:
         text = _with_minus(text)
@@ -191,8 +206,8 @@ def _cell(cell: Cell, *, numeric: bool, head: bool, column: str, several: bool) 
     if head:
         return f'<th scope="row"{kind}>{text}</th>'
     # Where a row is shown as a block, a cell has the name of its column before it.
-    named = f' data-of="{escape(column)}"' if numeric or (several and cell) else ""
-    return f"<td{kind}{named}>{text}</td>"
+    of = f' data-of="{escape(column)}"' if numeric or (named and cell) else ""
+    return f"<td{kind}{of}>{text}</td>"
 
 
 def _cell_kind(cell: Cell, *, numeric: bool) -> str:
@@ -212,10 +227,10 @@ def _column_head(name: str, numeric: bool) -> str:
 
 
 def _row(row: tuple[Cell, ...], numeric: list[bool], columns: tuple[str, ...]) -> str:
-    # The one text beside its heading needs no name.
-    several = sum(isinstance(cell, str) for cell in row[1:]) > 1
+    # What a badge says is known without the name of its column, and so is the text beside it.
+    named = not any(isinstance(cell, Badge) for cell in row)
     cells = (
-        _cell(cell, numeric=number, head=place == 0, column=columns[place], several=several)
+        _cell(cell, numeric=number, head=place == 0, column=columns[place], named=named)
         for place, (cell, number) in enumerate(zip(row, numeric, strict=True))
     )
     return f"<tr>{''.join(cells)}</tr>"
