@@ -2278,7 +2278,7 @@ EXEMPT = {
     **dict.fromkeys(("Family", "Link", "ProbabilityLink", "ZeroPart", "Check", "Prior"), _ABSTRACT),
     **dict.fromkeys(("Derivatives", "Observed", "measures", "plan", "needs", "batch"), _WITHIN),
     **dict.fromkeys(("information", "log_density", "slope"), _WITHIN),
-    **dict.fromkeys(("along", "observe_again"), _WITHIN),
+    **dict.fromkeys(("along", "ask", "observe_again"), _WITHIN),
     **dict.fromkeys(("CheckContext", "CheckStatistic", "DataSet", "DataView"), _WITHIN),
     **dict.fromkeys(("NullSample", "single_pvalues", "mean", "pvalue", "quantile"), _WITHIN),
     **dict.fromkeys(("Effect", "found", "numbers", "rows"), _WITHIN),

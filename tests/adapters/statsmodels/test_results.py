@@ -373,6 +373,7 @@ def test_simulated_rows_have_the_working_covariance():
     assert np.abs(found[:HERD, HERD:]).max() < 0.12 * result.scale
 
 
+@pytest.mark.slow
 def test_correlation_that_a_model_lacks_is_found():
     """Rows of a herd in a line: least squares fails their independence, the right matrix passes."""
     d = _table(4, 240)
