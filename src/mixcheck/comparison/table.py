@@ -313,8 +313,8 @@ def _remarks(
     methods = sorted({_method(model) for model in named.values()})
     if len(methods) > 1:
         remarks.append(
-            f"The likelihoods were approximated in different ways ({'; '.join(methods)}), which "
-            "adds to the differences."
+            f"The likelihoods were computed in different ways ({'; '.join(methods)}): where these "
+            "are approximations, their errors add to the differences."
         )
     remarks += [test.reason for test in tests.values() if test.reason]
     remarks += _changed(named)

@@ -22,7 +22,10 @@ from mixcheck.report.adjustment import (
 )
 from mixcheck.report.finding import Finding, Skipped
 
-__all__ = ["AdjustedTest", "Adjustment", "adjust_pvalues"]
+__all__ = ["FAR", "AdjustedTest", "Adjustment", "adjust_pvalues"]
+
+# A p-value by a tail that is so much smaller than a level is below it.
+FAR = 0.1
 
 Adjustment = Literal["min-p", "holm", "none"]
 
@@ -45,7 +48,8 @@ class AdjustedTest:
     enough : int or None
         Replicates with which the smallest would be alpha at most; None where there are none.
     error : float
-        Monte Carlo standard error of the adjusted p-value; zero without replicates.
+        Monte Carlo standard error of the adjusted p-value; zero without replicates, and of what
+        shares them where the data lie so far beyond all of them that no other replicates matter.
     """
 
     adjusted: float
@@ -118,6 +122,7 @@ def _tests(
     places: FloatArray,
 ) -> list[AdjustedTest]:
     numbers = (adjusted.tolist(), least.tolist(), joint.tolist(), places.tolist())
+    far = FAR * alpha / max(int(joint.sum()), 1)
     return [
         AdjustedTest(
             pvalue,
@@ -125,7 +130,7 @@ def _tests(
             shared,
             own,
             _enough(finding, floor, alpha),
-            _error(finding, pvalue, own, joint=shared),
+            0.0 if shared and own <= far else _error(finding, pvalue, own, joint=shared),
         )
         for finding, pvalue, floor, shared, own in zip(findings, *numbers, strict=True)
     ]

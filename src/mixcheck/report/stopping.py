@@ -47,7 +47,7 @@ from typing import cast
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mixcheck.report.adjusted_tests import AdjustedTest, adjust_pvalues
+from mixcheck.report.adjusted_tests import FAR, AdjustedTest, adjust_pvalues
 from mixcheck.report.finding import Finding
 from mixcheck.report.policy import Policy
 
@@ -55,8 +55,6 @@ __all__ = ["RISK", "are_settled", "chance_of_failing", "is_settled", "most_draws
 
 # Probability of another verdict that is accepted.
 RISK = 0.001
-# A p-value by a tail that is so much smaller than a level is below it.
-_FAR = 0.1
 # Data sets, the observed one included, after which a run is looked at; those from 100 on are
 # repeated tenfold, a hundredfold, and so on.
 _FIRST = (40, 60, 80)
@@ -168,7 +166,7 @@ def _is_settled(finding: Finding, test: AdjustedTest, most: int, alpha: float, s
         return False
     if test.joint and test.adjusted <= alpha:
         level = alpha / shared
-        beyond = test.own <= _FAR * level
+        beyond = test.own <= FAR * level
         return beyond or is_settled(cast(float, finding.pvalue), draws, most, level)
     # A multiple of its own p-value, which counts a side twice where there are two. What is
     # adjusted jointly is more uncertain than its share: it stands where the own p-value puts it.

@@ -14,6 +14,7 @@ from mixcheck.adapters.fitted_elsewhere import Estimates
 from mixcheck.adapters.regression import Reading
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, MixcheckError
+from mixcheck.execution.threads import single_thread
 
 __all__ = ["Adapted", "Recipe", "converged", "estimates_of", "fit_quietly", "mean_offset"]
 
@@ -69,9 +70,11 @@ class Recipe:
             If statsmodels finds none.
         """
         endog = response if self.prepare is None else self.prepare(response, self.size)
-        result = fit_quietly(self.model, endog, self.exog, self.by_row, self.fixed, self.fit)
-        adapted = self.adapt(result)
-        return adapted.reading, estimates_of(result, adapted, self.facts)
+        # Matrices of as many rows and columns as there are rows may be decomposed.
+        with single_thread(len(self.exog)):
+            result = fit_quietly(self.model, endog, self.exog, self.by_row, self.fixed, self.fit)
+            adapted = self.adapt(result)
+            return adapted.reading, estimates_of(result, adapted, self.facts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +142,18 @@ def estimates_of(
         If statsmodels has no log-likelihood at the estimates.
     """
     reading = adapted.reading
-    if reading.likelihood == "full" and np.isnan(result.llf):
+    full = reading.likelihood == "full"
+    # Where the optimiser ran off, predictors overflow on the way.
+    with np.errstate(all="ignore"):
+        theirs = float(result.llf) if full else np.nan
+    if full and np.isnan(theirs):
         raise ConvergenceError(
             f"{type(result.model).__name__} of statsmodels has the log-likelihood nan at these "
             "estimates: its optimiser ran off; fit again with other start_params, or with "
             "method='bfgs' or 'nm' and a larger maxiter"
         )
-    if reading.likelihood == "full" and reading.moments:
-        llf = float(result.llf)
+    if full and reading.moments:
+        llf = theirs
     else:
         rows = reading.family.log_density(reading.data, reading.eta)
         llf = float(np.sum(rows if adapted.counts is None else adapted.counts * rows))
