@@ -191,7 +191,7 @@ def broken(tmp_path, monkeypatch):
     [
         (["none.csv"], "there is no file 'none.csv'"),
         (["empty.csv"], "empty.csv cannot be read as csv"),
-        (["ragged.csv"], "ragged.csv cannot be read as csv"),
+        (["ragged.csv"], "--sep ';'"),
         (["binary.csv"], "binary.csv cannot be read as csv"),
         (["text.parquet"], "text.parquet cannot be read as parquet"),
         (["table.xlsx"], "a file ends in .csv, .tsv, .parquet, .feather"),

@@ -186,5 +186,8 @@ def _unreadable(error: Exception, format_: str) -> str:
     if isinstance(error, pd.errors.EmptyDataError):
         return "it has no line of column names"
     if isinstance(error, pd.errors.ParserError):
-        return "its lines have different numbers of fields, or a quote is not closed"
+        return (
+            "its lines have different numbers of fields, or a quote is not closed; where fields "
+            "are separated by another sign, give it, as --sep ';'"
+        )
     return f"its content is no {format_}"
