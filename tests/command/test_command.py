@@ -738,3 +738,27 @@ def test_separators_and_missing_values(tmp_path, capsys):
     assert "1 of 180 rows have no value" in capsys.readouterr().err
     assert main([*words, "--sep", "ab"]) == 2
     assert "--sep is one mark" in capsys.readouterr().err
+
+
+def test_decimal_commas_and_words_for_missing_values(tmp_path, capsys):
+    """A table of another country is refused, and read as it is when its marks are given."""
+    data = mc.datasets.load("sleepstudy")
+    data["Days"] += 0.25
+    path = tmp_path / "sleep.csv"
+    data.to_csv(path, sep=";", decimal=",", index=False)
+    path.write_text(path.read_text().replace(";1,25;", ";lost;", 1))
+    words = ["fit", str(path), "--formula", "Reaction ~ Days + (1 | Subject)", "--sep", ";"]
+    words += ["--family", "gaussian"]
+    assert main(words) == 2
+    assert "--decimal ','" in capsys.readouterr().err
+    assert main([*words, "--decimal", ",", "--missing", "lost"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 of 180 rows were left out" in err
+    table = data.drop(index=1)
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", table, family="gaussian")
+    assert f"{fit.params['Days']:.3f}"[:6] in out
+    assert main([*words, "--decimal", ";"]) == 2
+    assert "cannot both" in capsys.readouterr().err
+    assert main([*words, "--decimal", ",,"]) == 2
+    assert "--decimal is one mark" in capsys.readouterr().err
+    assert main(["fit", "dataset:cbpp", "--decimal", ",", *CBPP[1:]]) == 2

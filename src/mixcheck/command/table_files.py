@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
-__all__ = ["ENDINGS", "read_file", "read_stream"]
+__all__ = ["ENDINGS", "USUAL", "TextFormat", "read_file", "read_stream"]
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 
@@ -26,14 +27,35 @@ _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertic
 _PEEK_BYTES = 1 << 16
 
 
-def read_stream(stream: TextIO | None, separator: str | None = None) -> pd.DataFrame:
+@dataclass(frozen=True)
+class TextFormat:
+    """How fields and numbers are written in a table of text.
+
+    Attributes
+    ----------
+    separator : str, optional
+        Between fields; by default that of the ending.
+    decimal : str, optional
+        Between a number and its fraction; a point by default.
+    missing : tuple of str
+        What stands for a missing value, beside an empty field, NA, NaN, null and their kind.
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+USUAL = TextFormat()
+
+
+def read_stream(stream: TextIO | None, written: TextFormat = USUAL) -> pd.DataFrame:
     r"""A table from a stream of CSV, such as standard input.
 
     Parameters
     ----------
     stream : text stream or None
-    separator : str, optional
-        Between fields, a comma by default.
+    written : TextFormat
 
     Raises
     ------
@@ -48,17 +70,16 @@ def read_stream(stream: TextIO | None, separator: str | None = None) -> pd.DataF
     if stream is None:
         raise DataError("standard input is closed")
     text = _parsed(stream.read, "standard input", "CSV")
-    return _read_text(lambda: io.StringIO(text), separator or ",", "standard input", "CSV")
+    return _read_text(lambda: io.StringIO(text), ",", written, "standard input", "CSV")
 
 
-def read_file(path: Path, separator: str | None = None) -> pd.DataFrame:
+def read_file(path: Path, written: TextFormat = USUAL) -> pd.DataFrame:
     """A table from a file, by its ending: one of `ENDINGS`.
 
     Parameters
     ----------
     path : Path
-    separator : str, optional
-        Between the fields of text, by default that of the ending.
+    written : TextFormat
 
     Raises
     ------
@@ -73,9 +94,12 @@ def read_file(path: Path, separator: str | None = None) -> pd.DataFrame:
     format_ = ending.removeprefix(".")
     _require_file(path)
     if ending in _SEPARATORS:
-        return _read_text(lambda: path, separator or _SEPARATORS[ending], name, format_)
-    if separator is not None:
-        raise DataError(f"{name} has no text with fields to separate; leave the separator out")
+        return _read_text(lambda: path, _SEPARATORS[ending], written, name, format_)
+    if written != USUAL:
+        raise DataError(
+            f"{name} has no text with fields to separate; leave the separator, the decimal mark "
+            "and the missing values out"
+        )
     if ending == ".parquet":
         return _parsed(lambda: pd.read_parquet(path), name, format_)
     return _parsed(lambda: pd.read_feather(path), name, format_)
@@ -95,17 +119,33 @@ def _require_file(path: Path) -> None:
 
 
 def _read_text(
-    source: Callable[[], Path | TextIO], separator: str, name: str, format_: str
+    source: Callable[[], Path | TextIO],
+    usual: str,
+    written: TextFormat,
+    name: str,
+    format_: str,
 ) -> pd.DataFrame:
-    """Lines of fields below a line of names."""
+    """Lines of fields below a line of names, separated as is usual or as they are written."""
     import pandas as pd
 
+    separator, decimal = written.separator or usual, written.decimal or "."
+    if separator == decimal:
+        raise DataError(
+            f"{_words(separator)} cannot both separate the fields of {name} and stand in its "
+            "numbers; give another separator, as --sep ';'"
+        )
     opened = source()
     if isinstance(opened, Path):
         with opened.open("rb") as stream:
             if b"\0" in stream.read(_PEEK_BYTES):
                 raise DataError(f"{name} cannot be read as {format_}: it is not text in UTF-8")
-    table = _parsed(lambda: pd.read_csv(opened, sep=separator), name, format_)
+    table = _parsed(
+        lambda: pd.read_csv(
+            opened, sep=separator, decimal=decimal, na_values=list(written.missing) or None
+        ),
+        name,
+        format_,
+    )
     names, first = _parsed(lambda: _first_lines(source(), separator), name, format_)
     _require_fields(table, names, first, separator, name)
     again = list(dict.fromkeys(field for field in names if field and names.count(field) > 1))

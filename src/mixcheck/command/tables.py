@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixcheck.command.table_files import ENDINGS, read_file, read_stream
+from mixcheck.command.table_files import ENDINGS, USUAL, TextFormat, read_file, read_stream
 from mixcheck.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DATASET", "add_table", "read_table", "table_of"]
+__all__ = ["DATASET", "add_table", "read_table", "table_of", "text_format"]
 
 DATASET = "dataset:"
 _HELP = (
@@ -29,6 +29,17 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         "--sep", metavar="MARK", help='between the fields of text, such as ";" (default: by ending)'
     )
     parser.add_argument(
+        "--decimal",
+        metavar="MARK",
+        help='before the fraction of a number, such as "," (default: .)',
+    )
+    parser.add_argument(
+        "--missing",
+        metavar="TEXT",
+        action="append",
+        help="of a missing value, beside an empty field, NA and their kind; may be given again",
+    )
+    parser.add_argument(
         "--dropna",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -39,18 +50,31 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 
 def table_of(options: argparse.Namespace) -> pd.DataFrame:
     """The table that was asked for."""
-    return read_table(options.data, options.sep)
+    return read_table(options.data, text_format(options))
 
 
-def read_table(source: str, separator: str | None = None) -> pd.DataFrame:
+def text_format(options: argparse.Namespace) -> TextFormat:
+    """How its text is written, by the options.
+
+    Raises
+    ------
+    DataError
+        If a mark is none.
+    """
+    return TextFormat(
+        _read_separator(options.sep), _read_decimal(options.decimal), tuple(options.missing or ())
+    )
+
+
+def read_table(source: str, written: TextFormat = USUAL) -> pd.DataFrame:
     r"""The table behind a word of the command line.
 
     Parameters
     ----------
     source : str
         A file ending in .csv, .tsv, .parquet or .feather, "-" or "dataset:NAME".
-    separator : str, optional
-        What stands between the fields of text, a single character or ``\\t``.
+    written : TextFormat
+        How its text is written.
 
     Raises
     ------
@@ -66,20 +90,24 @@ def read_table(source: str, separator: str | None = None) -> pd.DataFrame:
     >>> read_table("dataset:cbpp").shape
     (56, 4)
     """
-    mark = _read_separator(separator)
     if source.startswith(DATASET):
         from mixcheck.datasets import load
 
+        if written != USUAL:
+            raise DataError(
+                f"{source} is no text; leave the separator, the decimal mark and the missing "
+                "values out"
+            )
         return load(source.removeprefix(DATASET))
     if source == "-":
-        return read_stream(sys.stdin, mark)
+        return read_stream(sys.stdin, written)
     path = Path(source)
     if path.suffix.lower() not in ENDINGS:
         raise DataError(
             f"cannot tell the format of {source!r}; a file ends in {', '.join(ENDINGS)}"
             f"{_dataset_hint(source)}"
         )
-    return read_file(path, mark)
+    return read_file(path, written)
 
 
 def _read_separator(separator: str | None) -> str | None:
@@ -87,6 +115,15 @@ def _read_separator(separator: str | None) -> str | None:
     if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in "\r\n\"'"):
         raise DataError(
             f'--sep is one mark between fields, found {separator!r}; write --sep ";" or --sep tab'
+        )
+    return mark
+
+
+def _read_decimal(mark: str | None) -> str | None:
+    if mark is not None and (len(mark) != 1 or mark.isalnum() or mark.isspace() or mark in "\"'+-"):
+        raise DataError(
+            f"--decimal is one mark before the fraction of a number, found {mark!r}; "
+            'write --decimal ","'
         )
     return mark
 

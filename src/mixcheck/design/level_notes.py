@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import pandas as pd
 
 from mixcheck.design.columns import Columns, Picked
+from mixcheck.design.numbers_as_text import all_numbers, mostly_numbers, which_are_numbers
 from mixcheck.design.plan import Plan
 
 __all__ = ["doubts", "level_notes"]
@@ -38,9 +39,24 @@ def doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
     """Sentences on text that looks like numbers."""
     lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
     return [
-        f"Column `{name}` is text or categories with {len(values.categories)} levels in "
-        f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+        note
         for name in lookups
         if isinstance(values := columns[name], pd.Categorical)
-        and len(values.categories) > n / 2 >= _MANY_ROWS
+        and (note := _doubt(name, [str(level) for level in values.categories], n))
     ]
+
+
+def _doubt(name: str, levels: Sequence[str], n: int) -> str:
+    """A sentence on levels that are many, or numbers but for a few; empty where neither is."""
+    if mostly_numbers(levels) and not all_numbers(levels):
+        return (
+            f"Column `{name}` is text or categories with {len(levels)} levels, "
+            f"{which_are_numbers(levels)}. Each is an effect of its own; if it is numbers, use "
+            f"pd.to_numeric(data[{name!r}], errors='coerce')."
+        )
+    if len(levels) > n / 2 >= _MANY_ROWS:
+        return (
+            f"Column `{name}` is text or categories with {len(levels)} levels in "
+            f"{n} rows, each an effect of its own; if it is numbers, use pd.to_numeric."
+        )
+    return ""

@@ -13,6 +13,7 @@ from mixcheck.design.columns import Column, Columns
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import check_finite, row_label
 from mixcheck.design.model_formula import ResponseFormula
+from mixcheck.design.numbers_as_text import how_to_make_numbers
 from mixcheck.design.values import as_numbers
 from mixcheck.errors import DataError, FormulaError, UnknownColumnError
 
@@ -131,9 +132,10 @@ def _single(
     if isinstance(column, pd.Categorical):
         if binary:
             return two_level_response(column, text)
+        levels = [str(level) for level in column.categories]
         raise DataError(
             f"The response `{text}` is text or categories; this family needs numbers. "
-            "Use pd.to_numeric on it."
+            f"{how_to_make_numbers(text, levels)}"
         )
     return Response(_numbers(0, text, parts, columns, frame))
 

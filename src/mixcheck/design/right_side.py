@@ -20,6 +20,7 @@ from mixcheck.design.covariances import STRUCTURES
 from mixcheck.design.grouping import GroupKey, group_rows
 from mixcheck.design.level_notes import doubts, level_notes
 from mixcheck.design.model_formula import ModelFormula
+from mixcheck.design.numbers_as_text import refuse_numbers_as_text
 from mixcheck.design.plan import Plan
 from mixcheck.design.predictors import Offset, Predictor, make_predictors, require_parameters
 from mixcheck.design.recipe_making import make_matrices
@@ -142,6 +143,7 @@ def _make_right_side(
 ) -> RightSide:
     n = len(frame)
     columns = {name: read_column(column, rows, name) for name, column in picked.items()}
+    refuse_numbers_as_text(plan, picked, columns)
     made = make_matrices(plan.predictors, columns, n, context)
     groups = {group: group_rows(group, columns) for group in plan.groups}
     check_groups(groups, formula)

@@ -14,7 +14,7 @@ from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.outputs import add_outputs, as_csv, as_lines, deliver, speaker
 from mixcheck.command.signature_options import add_options, given
-from mixcheck.command.tables import add_table, read_table
+from mixcheck.command.tables import add_table, read_table, text_format
 from mixcheck.command.terminal import colored, width
 from mixcheck.command.verbs.compare import CALLED, add_criterion, add_models, fit_models
 from mixcheck.comparison.averaged_quantities import AverageKind
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.new is not None and "kind" in vars(options):
         raise OptionError("--kind is of averages of coefficients: leave it or --new out")
-    new = None if options.new is None else read_table(options.new, options.sep)
+    new = None if options.new is None else read_table(options.new, text_format(options))
     averaged = average(fit_models(options), **_weights(options))
     what, table = _averages(options, averaged, new, asked)
     names = tuple(str(name) for name in table.columns)

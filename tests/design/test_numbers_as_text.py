@@ -1,0 +1,85 @@
+"""Numbers that were read as text: refused as levels, with how to read them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.errors import DataError, DataWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+N = 120
+RNG = np.random.default_rng(5)
+NUMBERS = RNG.uniform(0, 25, N).round(1)
+
+
+def _table(**columns) -> pd.DataFrame:
+    return pd.DataFrame({"y": RNG.poisson(2, N), "g": np.arange(N) % 10, **columns})
+
+
+def _fit(data: pd.DataFrame, formula: str = "y ~ x + (1 | g)", family: str = "poisson") -> mc.GLMM:
+    return mc.glmm(formula, data, family=family)
+
+
+def _with_commas(numbers: np.ndarray) -> list[str]:
+    return [f"{number:.1f}".replace(".", ",") for number in numbers]
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string"])
+def test_decimal_commas_are_refused(dtype):
+    """Each number would be a level; the mark is named."""
+    data = _table(x=pd.Series(_with_commas(NUMBERS), dtype=dtype))
+    with pytest.raises(DataError, match=r"`x` is text with \d+ levels, all .* decimal=','"):
+        _fit(data)
+    with pytest.raises(DataError, match="decimal=','"):
+        _fit(data, "x ~ y + (1 | g)", "gaussian")
+    with pytest.raises(DataError, match="decimal=','"):
+        _fit(data, "y ~ 1 + (x | g)")
+
+
+def test_points_and_slips_are_refused():
+    """What is no number among them is named."""
+    texts = [f"{number:.1f}" for number in NUMBERS]
+    with pytest.raises(DataError, match=r"pd.to_numeric\(data\['x'\]\)\."):
+        _fit(_table(x=texts))
+    texts[3], texts[40] = "<0.1", "broken"
+    with pytest.raises(DataError, match=r"2 not: '<0.1', 'broken'.*errors='coerce'"):
+        _fit(_table(x=texts))
+    with pytest.raises(DataError, match="thousands="):
+        _fit(_table(x=[f"{1000 * number:,.1f}" for number in NUMBERS]))
+
+
+def test_the_advice_makes_numbers():
+    """What the message says to write, written."""
+    data = _table(x=[f"{number:.1f}" for number in NUMBERS])
+    data["x"] = pd.to_numeric(data["x"])
+    assert list(_fit(data).params.index) == ["Intercept", "x"]
+
+
+def test_levels_that_are_meant_are_kept():
+    """Few levels, whole codes, categories, and `factor`, are taken at their word."""
+    few = RNG.choice(["0,5", "1,0", "2,5"], N)
+    assert len(_fit(_table(x=few)).params) == 3
+    codes = RNG.permutation(np.arange(N) % 12).astype(str)
+    assert len(_fit(_table(x=codes)).params) == 12
+    rounded = _with_commas(NUMBERS // 2 + 0.5)
+    assert len(_fit(_table(x=pd.Categorical(rounded))).params) == 13
+    assert len(_fit(_table(x=rounded), "y ~ factor(x) + (1 | g)").params) == 13
+    grouped = _fit(_table(x=_with_commas(NUMBERS)), "y ~ 1 + (1 | x)")
+    assert grouped.n_groups["x"] > 50
+
+
+def test_codes_with_a_slip_are_warned_of():
+    """Whole numbers may be codes; a stray text among them is named before the fit."""
+    codes = RNG.permutation(np.arange(N) % 12).astype(str)
+    codes[codes == "7"] = "unknown"
+    with pytest.warns(DataWarning, match="11 of them numbers, such as '0', and 1 not: 'unknown'"):
+        _fit(_table(x=codes))
+
+
+def test_a_response_of_words():
+    """There is nothing to make numbers of."""
+    with pytest.raises(DataError, match="'high', 'low', 'mid', which are no numbers"):
+        _fit(_table(x=RNG.choice(["low", "high", "mid"], N)), "x ~ 1 + (1 | g)", "gaussian")
