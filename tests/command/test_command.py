@@ -220,11 +220,15 @@ def test_what_cannot_run(broken, capsys, words, said):
 
 @pytest.mark.parametrize("words", [[], ["chek"], ["check"], ["compare", "x", "--criterion", "dic"]])
 def test_usage(words, capsys):
-    """Wrong words of the command end with 2 and its usage."""
+    """Wrong words of the command end with 2, a sentence, an example, and where options are."""
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2
-    assert "usage: mixcheck" in capsys.readouterr().err
+    said, example, written, more = capsys.readouterr().err.splitlines()
+    assert said.startswith("mixcheck: ")
+    assert example == "example:"
+    assert written.startswith("  mixcheck ")
+    assert more.startswith("all options: mixcheck ")
 
 
 SEASONS = ["--formula", "incidence / size ~ period + (1 | herd)"]

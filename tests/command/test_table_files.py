@@ -16,8 +16,8 @@ TABLE = pd.DataFrame({"y": [3, 1, 2, 5], "g": ["a", "b", "a", "b"], "x": [0.5, 1
 @pytest.mark.parametrize(
     ("ending", "separator", "said"),
     [
-        (".csv", ";", "separated by semicolons, and commas are needed"),
-        (".csv", "\t", "separated by tabs, and commas are needed; .*call it .tsv"),
+        (".csv", ";", "separated by semicolons, and commas are needed; write --sep ';'"),
+        (".csv", "\t", "separated by tabs, and .* write --sep tab, or call it .tsv"),
         (".csv", "|", "separated by vertical bars"),
         (".tsv", ",", "separated by commas, and tabs are needed"),
     ],

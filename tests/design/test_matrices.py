@@ -435,6 +435,16 @@ def test_unknown_column(text: str, near: str) -> None:
         build(text)
 
 
+@pytest.mark.parametrize("asked", ["Höhe", "Hoehe", "hohe", "NN", "Hohe"])
+def test_a_word_of_a_name_is_near(asked: str) -> None:
+    """Of a long name a word is enough, with or without its accents."""
+    data = {"y": [1.0, 2.0, 4.0], "Höhe über NN": [1.0, 2.0, 3.0], "x": [0.0, 1.0, 0.0]}
+    with pytest.raises(UnknownColumnError, match=r"Did you mean `Höhe über NN` .written with its"):
+        build(f"y ~ {asked}", data)
+    with pytest.raises(UnknownColumnError, match="The columns are y, Höhe über NN, x"):
+        build("y ~ depth", data)
+
+
 def test_unknown_lag() -> None:
     """Functions of neighbouring rows are not offered, since rows may be left out."""
     with pytest.raises(UnknownColumnError, match="`lag` is no column"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,3 +86,50 @@ def test_a_response_of_words():
     """There is nothing to make numbers of."""
     with pytest.raises(DataError, match="'high', 'low', 'mid', which are no numbers"):
         _fit(_table(x=RNG.choice(["low", "high", "mid"], N)), "x ~ 1 + (1 | g)", "gaussian")
+
+
+def test_units_are_named_and_come_off():
+    """Percent signs say that whole numbers are numbers; other units need a fraction."""
+    covers = [f"{cover} %" for cover in RNG.integers(0, 101, N)]
+    with pytest.raises(DataError, match=r"such as '\d+ %'\. Take ' %' off.*--unit '%'") as stopped:
+        _fit(_table(x=covers))
+    advice = re.search(r"as (data\['x'\] = .*?) \(--unit", str(stopped.value))
+    assert advice is not None
+    data = _table(x=covers)
+    exec(advice[1], {"data": data, "pd": pd})
+    assert list(_fit(data).params.index) == ["Intercept", "x"]
+    masses = [f"{number:.1f} kg".replace(".", ",") for number in NUMBERS]
+    with pytest.raises(DataError, match="--unit 'kg' --decimal ','"):
+        _fit(_table(x=masses))
+    plots = [f"{plot}b" for plot in RNG.permutation(np.arange(N) % 12)]
+    assert len(_fit(_table(x=plots)).params) == 12
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{:,.1f}", r"with thousands=',' \(pandas"),
+        ("{:_.1f}", None),
+    ],
+)
+def test_marks_are_told_apart(written, said):
+    """Of a point and a comma the last is that of the fraction."""
+    texts = [written.format(1000 * number) for number in NUMBERS]
+    if said is None:
+        texts = [text.replace(".", ",").replace("_", ".") for text in texts]
+        said = r"with decimal=',' and thousands='\.' \(pandas"
+    with pytest.raises(DataError, match=said):
+        _fit(_table(x=texts))
+
+
+def test_dates_as_text_are_told():
+    """Each day would be a level; `factor` says that it is meant."""
+    days = pd.Timestamp("2023-05-01") + pd.to_timedelta(np.arange(N) % 30, unit="D")
+    data = _table(x=[f"{day:%d.%m.%Y}" for day in days])
+    with pytest.warns(DataWarning, match=r"30 levels, which are dates.*write days\(x\)"):
+        assert len(_fit(data).params) == 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        assert len(_fit(data, "y ~ factor(x) + (1 | g)").params) == 30
+    data["x"] = pd.to_datetime(data["x"], format="%d.%m.%Y")
+    assert list(_fit(data, "y ~ days(x) + (1 | g)").params.index) == ["Intercept", "days(x)"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from mixcheck.arguments.options import require_seed, require_whole, require_workers, tell_renamed
 from mixcheck.checks.check import Suite
 from mixcheck.checks.verb import check
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.errors import ChecksFailed, OptionError
 from mixcheck.report.policy import Policy, Verdict
@@ -71,8 +71,9 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        default=sys.stderr.isatty(),
-        help="show progress on standard error (default: on a terminal)",
+        default=None,
+        help="say on standard error how far it is (default: on a terminal, and elsewhere after "
+        "five seconds without a word)",
     )
 
 
@@ -110,6 +111,7 @@ def require_numbers(options: argparse.Namespace) -> None:
 
 def check_model(options: argparse.Namespace, fit: GLMM, suite: Suite | None) -> Report:
     """The report of a model."""
+    doing("checking the model")
     return check(
         fit,
         suite,

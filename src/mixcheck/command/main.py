@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
-from typing import TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 from mixcheck import __version__
 from mixcheck.command.configuration import expand
 from mixcheck.command.outputs import require_outputs
+from mixcheck.command.pulse import Pulse
 from mixcheck.command.terminal import complain, described, warning_line
-from mixcheck.display.terminal import Output
+from mixcheck.display.terminal import Output, on_a_terminal
 from mixcheck.errors import MixcheckError
 from mixcheck.notices import heard_by
 
@@ -61,12 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["check", "dataset:nobody", "--formula", "y ~ 1 + (1 | g)", "--family", "poisson"])
     2
     """
-    errors = Output(sys.stderr, needed=False)
+    pulse = Pulse(Output(sys.stderr, needed=False))
+    errors = Output(sys.stderr, needed=False, before=pulse.clear)
+    output = Output(sys.stdout, before=pulse.clear)
     with redirect_stderr(cast(TextIO, errors)):
-        return _run(sys.argv[1:] if arguments is None else arguments, Output(sys.stdout))
+        return _run(sys.argv[1:] if arguments is None else arguments, output, pulse)
 
 
-def _run(arguments: Sequence[str], output: Output) -> int:
+def _run(arguments: Sequence[str], output: Output, pulse: Pulse) -> int:
     """The command, with errors as sentences."""
     try:
         words = expand(arguments)
@@ -77,7 +80,10 @@ def _run(arguments: Sequence[str], output: Output) -> int:
     try:
         with redirect_stdout(cast(TextIO, output)), heard_by(warning_line):
             require_outputs(options)
-            code: int = options.run(options)
+            asked = getattr(options, "progress", None)
+            options.progress = None if asked is False else pulse.tell
+            with pulse.beating(asked):
+                code: int = options.run(options)
             output.flush()
             return code
     except KeyboardInterrupt:
@@ -93,9 +99,21 @@ def _run(arguments: Sequence[str], output: Output) -> int:
     return COULD_NOT_RUN
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are a sentence and an example, instead of a list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what to write."""
+        complain(message)
+        example = (self.epilog or "example:\n  mixcheck demo").partition("\n\n")[0]
+        described = on_a_terminal(f"{example}\nall options: {self.prog} --help")
+        print(described, file=sys.stderr)
+        raise SystemExit(COULD_NOT_RUN)
+
+
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The parser of the verbs; of some words, only the one that is asked for has its options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mixcheck", description="Fit, check and compare generalized linear mixed models."
     )
     parser.add_argument("--version", action="version", version=__version__)

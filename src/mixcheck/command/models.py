@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.errors import DataError
+from mixcheck.families.registry import FAMILIES
 from mixcheck.fitting.glmm import glmm
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def add_formula(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--formula", required=True, help='such as "y ~ x + (1 | group)"; it is never executed'
     )
-    parser.add_argument("--family", required=True, help="such as poisson")
+    parser.add_argument("--family", required=True, help=f"one of {', '.join(FAMILIES)}")
 
 
 def add_model(parser: argparse.ArgumentParser, *, without: Sequence[str] = ()) -> None:
@@ -52,6 +54,7 @@ def family_of(options: argparse.Namespace, name: str) -> Family:
 
 def fit_model(options: argparse.Namespace, data: pd.DataFrame, formula: str, family: str) -> GLMM:
     """A model fitted to a table."""
+    doing(f"fitting {formula} to {len(data):,} rows")
     fit = glmm(formula, data, family=family_of(options, family), **model_arguments(options))
     require_whole(options, len(data), len(fit.frame))
     return fit

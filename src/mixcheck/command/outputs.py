@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mixcheck.codec.rows import rows_to_lines
+from mixcheck.command.pulse import doing
 from mixcheck.command.tables import DATASET
 from mixcheck.display.files import require_writable, write_file
 from mixcheck.display.terminal import on_a_terminal
@@ -75,6 +76,7 @@ def deliver(
     OutputError
         After all of that, if some file could not be written.
     """
+    doing("writing what was found")
     lost, told = [], []
     for name, path in _outputs(options).items():
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from mixcheck.arguments.options import shown
+from mixcheck.command.text_format import USUAL, TextFormat, with_numbers
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn
 
@@ -18,35 +19,17 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
-__all__ = ["ENDINGS", "USUAL", "TextFormat", "read_file", "read_stream"]
+__all__ = ["ENDINGS", "read_file", "read_stream"]
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _PEEK_BYTES = 1 << 16
-
-
-@dataclass(frozen=True)
-class TextFormat:
-    """How fields and numbers are written in a table of text.
-
-    Attributes
-    ----------
-    separator : str, optional
-        Between fields; by default that of the ending.
-    decimal : str, optional
-        Between a number and its fraction; a point by default.
-    missing : tuple of str
-        What stands for a missing value, beside an empty field, NA, NaN, null and their kind.
-    """
-
-    separator: str | None = None
-    decimal: str | None = None
-    missing: tuple[str, ...] = ()
-
-
-USUAL = TextFormat()
+_NOT_UTF8 = (
+    "it is not text in UTF-8; if it is text, say how its characters are written, as "
+    "--encoding cp1252 (Windows) or --encoding utf-16"
+)
 
 
 def read_stream(stream: TextIO | None, written: TextFormat = USUAL) -> pd.DataFrame:
@@ -69,6 +52,9 @@ def read_stream(stream: TextIO | None, written: TextFormat = USUAL) -> pd.DataFr
     """
     if stream is None:
         raise DataError("standard input is closed")
+    if written.encoding is not None and isinstance(stream, io.TextIOWrapper):
+        as_written = partial(stream.reconfigure, encoding=written.encoding)
+        _parsed(as_written, "standard input", "CSV")
     text = _parsed(stream.read, "standard input", "CSV")
     return _read_text(lambda: io.StringIO(text), ",", written, "standard input", "CSV")
 
@@ -97,8 +83,8 @@ def read_file(path: Path, written: TextFormat = USUAL) -> pd.DataFrame:
         return _read_text(lambda: path, _SEPARATORS[ending], written, name, format_)
     if written != USUAL:
         raise DataError(
-            f"{name} has no text with fields to separate; leave the separator, the decimal mark "
-            "and the missing values out"
+            f"{name} has no text with fields to separate; leave out what says how text is "
+            "written: --sep, --decimal, --thousands, --missing, --unit, --dates and --encoding"
         )
     if ending == ".parquet":
         return _parsed(lambda: pd.read_parquet(path), name, format_)
@@ -135,18 +121,25 @@ def _read_text(
             "numbers; give another separator, as --sep ';'"
         )
     opened = source()
-    if isinstance(opened, Path):
+    if isinstance(opened, Path) and written.encoding is None:
         with opened.open("rb") as stream:
             if b"\0" in stream.read(_PEEK_BYTES):
-                raise DataError(f"{name} cannot be read as {format_}: it is not text in UTF-8")
+                raise DataError(f"{name} cannot be read as {format_}: {_NOT_UTF8}")
+    # A thousands mark is left to `with_numbers`: pandas takes it out wherever it stands, of a date
+    # such as 22.08.2023 too.
     table = _parsed(
         lambda: pd.read_csv(
-            opened, sep=separator, decimal=decimal, na_values=list(written.missing) or None
+            opened,
+            sep=separator,
+            decimal=decimal,
+            na_values=list(written.missing) or None,
+            encoding=written.encoding,
         ),
         name,
         format_,
     )
-    names, first = _parsed(lambda: _first_lines(source(), separator), name, format_)
+    encoding = written.encoding or "utf-8-sig"
+    names, first = _parsed(lambda: _first_lines(source(), separator, encoding), name, format_)
     _require_fields(table, names, first, separator, name)
     again = list(dict.fromkeys(field for field in names if field and names.count(field) > 1))
     if again:
@@ -155,12 +148,14 @@ def _read_text(
             f"name, and the next is called {shown(again[0] + '.1')}.",
             DataWarning,
         )
-    return table
+    return with_numbers(table, written)
 
 
-def _first_lines(source: Path | TextIO, separator: str) -> tuple[list[str], list[str]]:
+def _first_lines(
+    source: Path | TextIO, separator: str, encoding: str
+) -> tuple[list[str], list[str]]:
     """The fields of the line of names, and those of the line below."""
-    opened = source.open(encoding="utf-8-sig", newline="") if isinstance(source, Path) else source
+    opened = source.open(encoding=encoding, newline="") if isinstance(source, Path) else source
     with opened as stream:
         lines = (line for line in csv.reader(stream, delimiter=separator) if line)
         return next(lines, []), next(lines, [])
@@ -175,8 +170,8 @@ def _require_fields(
         if others:
             raise DataError(
                 f"the fields of {name} are separated by {_SEPARATOR_NAMES[others[0]]}, and "
-                f"{_words(separator)} are needed; write it with {_words(separator)}"
-                + (", or call it .tsv" if others[0] == "\t" else "")
+                f"{_words(separator)} are needed; write --sep "
+                + ("tab, or call it .tsv" if others[0] == "\t" else f"'{others[0]}'")
             )
     # pandas takes first fields without a name for labels, and moves all others. R writes such
     # labels, one in each line; a separator at the end of each line looks like them.
@@ -222,7 +217,9 @@ def _unreadable(error: Exception, format_: str) -> str:
     import pandas as pd
 
     if isinstance(error, UnicodeError) and f".{format_.lower()}" in _SEPARATORS:
-        return "it is not text in UTF-8"
+        return _NOT_UTF8
+    if isinstance(error, LookupError) and "encoding" in str(error):
+        return f"{error}; write --encoding cp1252, latin-1 or utf-16"
     if isinstance(error, pd.errors.EmptyDataError):
         return "it has no line of column names"
     if isinstance(error, pd.errors.ParserError):

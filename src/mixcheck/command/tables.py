@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixcheck.command.table_files import ENDINGS, USUAL, TextFormat, read_file, read_stream
+from mixcheck.command.pulse import doing
+from mixcheck.command.table_files import ENDINGS, read_file, read_stream
+from mixcheck.command.text_format import USUAL, TextFormat
 from mixcheck.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,6 +42,23 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         help="of a missing value, beside an empty field, NA and their kind; may be given again",
     )
     parser.add_argument(
+        "--thousands",
+        metavar="MARK",
+        help='between the thousands of a number, such as "." (default: none)',
+    )
+    parser.add_argument(
+        "--unit",
+        metavar="TEXT",
+        action="append",
+        help='that follows the numbers of a column, such as "%%"; may be given again',
+    )
+    parser.add_argument(
+        "--dates", metavar="FORM", help="of dates, such as %%d.%%m.%%Y (default: they are text)"
+    )
+    parser.add_argument(
+        "--encoding", metavar="NAME", help="of the characters, such as cp1252 (default: UTF-8)"
+    )
+    parser.add_argument(
         "--dropna",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -50,6 +69,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 
 def table_of(options: argparse.Namespace) -> pd.DataFrame:
     """The table that was asked for."""
+    doing(f"reading {options.data}")
     return read_table(options.data, text_format(options))
 
 
@@ -62,7 +82,13 @@ def text_format(options: argparse.Namespace) -> TextFormat:
         If a mark is none.
     """
     return TextFormat(
-        _read_separator(options.sep), _read_decimal(options.decimal), tuple(options.missing or ())
+        separator=_read_separator(options.sep),
+        decimal=_read_decimal(options.decimal),
+        missing=tuple(options.missing or ()),
+        thousands=_read_thousands(options.thousands),
+        units=tuple(options.unit or ()),
+        dates=options.dates,
+        encoding=options.encoding,
     )
 
 
@@ -95,8 +121,8 @@ def read_table(source: str, written: TextFormat = USUAL) -> pd.DataFrame:
 
         if written != USUAL:
             raise DataError(
-                f"{source} is no text; leave the separator, the decimal mark and the missing "
-                "values out"
+                f"{source} is no text; leave out what says how text is written: --sep, --decimal, "
+                "--thousands, --missing, --unit, --dates and --encoding"
             )
         return load(source.removeprefix(DATASET))
     if source == "-":
@@ -124,6 +150,15 @@ def _read_decimal(mark: str | None) -> str | None:
         raise DataError(
             f"--decimal is one mark before the fraction of a number, found {mark!r}; "
             'write --decimal ","'
+        )
+    return mark
+
+
+def _read_thousands(mark: str | None) -> str | None:
+    if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in '\r\n\t"+-'):
+        raise DataError(
+            f"--thousands is one mark between the thousands of a number, found {mark!r}; "
+            'write --thousands "."'
         )
     return mark
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
@@ -185,6 +186,7 @@ def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str])
     near = get_close_matches(name, texts, n=3) or [
         folded[key] for key in get_close_matches(_folded(name), folded, n=3)
     ]
+    near = near or [text for text in texts if _bare(name) and _bare(name) in _words_of(text)][:3]
     near += get_close_matches(name, functions, n=1, cutoff=0.8 if near else 0.6)
     said = f"`{shown_name(name)}` is no column of the data, nor a known function."
     if name in texts and name not in columns:
@@ -192,13 +194,15 @@ def unknown_name(name: str, columns: Sequence[object], functions: Iterable[str])
             f"`{name}` is no column of the data: a column is called by the number "
             f"{name}. Make the names text, with data.columns = data.columns.astype(str)."
         )
+    listed = ", ".join(shown_name(text) for text in texts[:20])
+    all_columns = f"The columns are {listed}{', ..' if len(texts) > 20 else ''}."
+    hint = all_columns
     if near:
         hint = f"Did you mean {' or '.join(map(as_written, dict.fromkeys(near)))}?"
         if _folded(near[0]) == _folded(name) and near[0].casefold() != name.casefold():
             hint += " The two look alike, and are spelled with other Unicode characters."
-    else:
-        listed = ", ".join(shown_name(text) for text in texts[:20])
-        hint = f"The columns are {listed}{', ..' if len(texts) > 20 else ''}."
+        if not set(near) & set(texts):
+            hint += f" {all_columns}"
     if name in functions:
         return f"`{name}` is no column of the data; the function needs its argument, {name}(x)."
     first = name.partition(".")[0]
@@ -222,6 +226,20 @@ def shown_name(name: str) -> str:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _bare(name: str) -> str:
+    """Name in the letters of a keyboard without accents: an umlaut is its vowel."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    for written, vowel in (("ae", "a"), ("oe", "o"), ("ue", "u")):
+        bare = bare.replace(written, vowel)
+    return bare.strip()
+
+
+def _words_of(name: str) -> set[str]:
+    """The words of a name, and the whole of it, without accents."""
+    return {_bare(name), *map(_bare, re.split(r"[\W_]+", name))}
 
 
 def columns_by_name(frame: pd.DataFrame) -> Table:

@@ -387,7 +387,11 @@ def _contrast(name: str) -> Function:
 def _date(part: Callable[[Any], Any]) -> Function:
     def apply(site: Site, x: Value) -> Value:
         if not isinstance(x, pd.Series) or x.dtype.kind not in "mM":
-            hint = "; use pd.to_datetime on the column" if isinstance(x, pd.Categorical) else ""
+            hint = (
+                "; use pd.to_datetime on the column (--dates on the command line)"
+                if isinstance(x, pd.Categorical)
+                else ""
+            )
             raise DataError(f"`{site.text}` needs a column of dates, and has {kind_of(x)}{hint}.")
         return np.asarray(part(x), dtype=np.float64)
 

@@ -7,8 +7,15 @@ from typing import Final
 
 import pandas as pd
 
+from mixcheck.arguments.options import shown
 from mixcheck.design.columns import Columns, Picked
-from mixcheck.design.numbers_as_text import all_numbers, mostly_numbers, which_are_numbers
+from mixcheck.design.nodes import Name, render
+from mixcheck.design.numbers_as_text import (
+    all_numbers,
+    mostly_dates,
+    mostly_numbers,
+    which_are_numbers,
+)
 from mixcheck.design.plan import Plan
 
 __all__ = ["doubts", "level_notes"]
@@ -29,14 +36,14 @@ def level_notes(picked: Mapping[str, Picked], columns: Columns, names: Iterable[
             continue
         if len(dtype.categories) > len(used.categories):
             unused = dtype.categories.difference(used.categories, sort=False)
-            shown = ", ".join(repr(level) for level in unused[:5])
+            listed = ", ".join(repr(level) for level in unused[:5])
             more = ", .." if len(unused) > 5 else ""
-            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {shown}{more}.")
+            notes.append(f"{len(unused)} unused level(s) of `{name}` left out: {listed}{more}.")
     return notes
 
 
 def doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
-    """Sentences on text that looks like numbers."""
+    """Sentences on text that looks like numbers or dates."""
     lookups = dict.fromkeys(name for part in plan.predictors.values() for name in part.lookups)
     return [
         note
@@ -47,7 +54,15 @@ def doubts(plan: Plan, columns: Columns, n: int) -> list[str]:
 
 
 def _doubt(name: str, levels: Sequence[str], n: int) -> str:
-    """A sentence on levels that are many, or numbers but for a few; empty where neither is."""
+    """A sentence on levels that are many, dates, or numbers but for a few; empty where none is."""
+    if mostly_dates(levels):
+        column, written = f"data[{name!r}]", render(Name(name))
+        return (
+            f"Column `{name}` is text or categories with {len(levels)} levels, which are dates, "
+            f"such as {shown(levels[0])}; each is an effect of its own. For an effect of time make "
+            f"dates of them, as {column} = pd.to_datetime({column}) with format= (--dates on the "
+            f"command line), and write days({written}), month({written}) or year({written})."
+        )
     if mostly_numbers(levels) and not all_numbers(levels):
         return (
             f"Column `{name}` is text or categories with {len(levels)} levels, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from mixcheck.errors import OutputError
@@ -37,6 +38,8 @@ class Output:
     needed : bool
         Whether it is an error if the stream cannot be written for another reason, such as a
         full disk. Where it is not, as for standard error, what was to be said is lost.
+    before : callable, optional
+        Called before each text.
 
     Examples
     --------
@@ -44,9 +47,16 @@ class Output:
     17
     """
 
-    def __init__(self, stream: TextIO | None, *, needed: bool = True) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        *,
+        needed: bool = True,
+        before: Callable[[], None] | None = None,
+    ) -> None:
         self._stream = stream
         self._needed = needed
+        self._before = before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -57,6 +67,8 @@ class Output:
 
     def write(self, text: str) -> int:
         """Write a text, what the encoding lacks as question marks."""
+        if self._before is not None:
+            self._before()
         if self._stream is None:
             if self._needed:
                 raise OutputError("standard output is closed")

@@ -13,6 +13,7 @@ from mixcheck.checks.check import Suite
 from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.outputs import add_outputs, as_csv, as_lines, deliver, speaker
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, read_table, text_format
 from mixcheck.command.terminal import colored, width
@@ -81,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
     if options.new is not None and "kind" in vars(options):
         raise OptionError("--kind is of averages of coefficients: leave it or --new out")
     new = None if options.new is None else read_table(options.new, text_format(options))
-    averaged = average(fit_models(options), **_weights(options))
+    fits = fit_models(options)
+    doing("averaging")
+    averaged = average(fits, **_weights(options))
     what, table = _averages(options, averaged, new, asked)
     names = tuple(str(name) for name in table.columns)
     rows = tuple(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mixcheck.command.checks import PASSED
+from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.models import add_model, fit_model
 from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
@@ -36,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_criterion(parser)
     add_options(parser, compare, called=CALLED, without=("criterion",))
     add_outputs(parser, ("report", "json", "jsonl"))
+    add_progress(parser)
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,9 @@ def add_criterion(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fit all, and rank them."""
-    table = compare(fit_models(options), **given(options, compare, CALLED))
+    fits = fit_models(options)
+    doing("comparing")
+    table = compare(fits, **given(options, compare, CALLED))
     text = table.to_text(width=width(), color=colored(speaker(options)))
 
     deliver(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from mixcheck.codec.rows import rows_to_json
-from mixcheck.command.checks import PASSED
+from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.models import add_model, fit_model
 from mixcheck.command.outputs import add_outputs, deliver
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.comparison.exact import exact_lrt
@@ -37,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser, without=MODEL)
     add_options(parser, exact_lrt)
     add_outputs(parser, ("json",))
+    add_progress(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         )
     data = table_of(options)
     smaller, larger = (fit_model(options, data, text, "gaussian") for text in options.formula)
+    doing("simulating the statistics")
     test = exact_lrt(smaller, larger, **given(options, exact_lrt))
     facts = ("null", "statistic", "pvalue", "error", "draws", "zeros", "restricted", "exact")
     table = pd.DataFrame([{name: getattr(test, name) for name in (*facts, "seed")}])

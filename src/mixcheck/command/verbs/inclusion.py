@@ -13,6 +13,7 @@ from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.models import add_model, family_of, model_arguments, require_whole
 from mixcheck.command.outputs import add_outputs, as_csv, as_lines, deliver
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.verbs.compare import add_criterion
@@ -63,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
     data = table_of(options)
     model = {name: value for name, value in model_arguments(options).items() if name not in own}
     n_jobs = {"n_jobs": again["n_jobs"]} if "n_jobs" in again else {}
+    doing("searching")
     chosen = select(options.formula, data, **own, **model, **n_jobs, progress=options.progress)
     if chosen.best_fit is not None:
         require_whole(options, len(data), len(chosen.best_fit.frame))
+    doing("searching again on simulated data sets")
     found = inclusion(chosen, **criterion, **again, progress=options.progress)
     table = found.to_frame()
 

@@ -11,6 +11,7 @@ from mixcheck.codec.rows import rows_to_json
 from mixcheck.command.checks import PASSED, add_progress
 from mixcheck.command.models import add_formula, add_model, fit_model
 from mixcheck.command.outputs import add_outputs, as_csv, as_lines, deliver
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.comparison.k_fold import kfold
@@ -51,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if "folds" in vars(options):
         asked["folds"] = options.folds
     fit = fit_model(options, table_of(options), options.formula, options.family)
+    doing("fitting without each fold")
     scores = kfold(fit, progress=options.progress, **asked)
     table = scores.to_frame()
 

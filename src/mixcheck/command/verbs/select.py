@@ -16,6 +16,7 @@ from mixcheck.command.checks import (
 )
 from mixcheck.command.models import add_model, family_of, model_arguments, require_whole
 from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     if "criterion" in vars(options):
         own["criterion"] = options.criterion
     data = table_of(options)
+    doing("searching")
     chosen = select(
         options.formula,
         data,

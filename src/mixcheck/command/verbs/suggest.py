@@ -16,6 +16,7 @@ from mixcheck.command.checks import (
 )
 from mixcheck.command.models import add_formula, add_model, fit_model
 from mixcheck.command.outputs import add_outputs, as_lines, deliver, speaker
+from mixcheck.command.pulse import doing
 from mixcheck.command.signature_options import add_options, given
 from mixcheck.command.tables import add_table, table_of
 from mixcheck.command.terminal import colored, width
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     require_numbers(options)
     fit = fit_model(options, table_of(options), options.formula, options.family)
     report = check_model(options, fit, suite)
+    doing("trying other models")
     found = suggest(
         report,
         progress=options.progress,

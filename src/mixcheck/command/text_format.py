@@ -1,0 +1,145 @@
+"""How numbers and dates are written in a table of text, and the columns that they are made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mixcheck.arguments.options import shown
+from mixcheck.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["USUAL", "TextFormat", "with_numbers"]
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How fields, numbers and dates are written in a table of text.
+
+    Attributes
+    ----------
+    separator : str, optional
+        Between fields; by default that of the ending.
+    decimal : str, optional
+        Between a number and its fraction; a point by default.
+    missing : tuple of str
+        What stands for a missing value, beside an empty field, NA, NaN, null and their kind.
+    thousands : str, optional
+        Between the thousands of a number; nothing by default.
+    units : tuple of str
+        What may follow each number of a column, such as "%".
+    dates : str, optional
+        The form of dates, such as "%d.%m.%Y".
+    encoding : str, optional
+        Of the characters; UTF-8 by default.
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    missing: tuple[str, ...] = ()
+    thousands: str | None = None
+    units: tuple[str, ...] = ()
+    dates: str | None = None
+    encoding: str | None = None
+
+
+USUAL = TextFormat()
+
+
+def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
+    """The table with numbers for text whose thousands or units are told, and dates for dates.
+
+    A column changes as a whole, where each of its values is such a number or date. Thousands come
+    in groups of three: a date such as 22.08.2023 is no number, whatever mark stands in it.
+
+    Parameters
+    ----------
+    table : DataFrame
+    written : TextFormat
+
+    Raises
+    ------
+    DataError
+        If a thousands mark is also that of decimals, or the form of dates is none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> text = pd.DataFrame({"height": ["1.695,4", "942,3"], "cover": ["56 %", "3 %"]})
+    >>> form = TextFormat(decimal=",", thousands=".", units=("%",))
+    >>> with_numbers(text, form).to_dict("list")
+    {'height': [1695.4, 942.3], 'cover': [56.0, 3.0]}
+    """
+    if written.thousands is None and not written.units and written.dates is None:
+        return table
+    decimal = written.decimal or "."
+    if written.thousands == decimal:
+        raise DataError(
+            f"{shown(decimal)} cannot stand both between thousands and before the fraction; give "
+            "another --thousands or --decimal"
+        )
+    number = _number(decimal, written.thousands, written.units)
+    columns = []
+    for position in range(table.shape[1]):
+        column = table.iloc[:, position]
+        if column.dtype.kind not in "biufM":
+            column = _as_numbers(column, number, decimal)
+        if written.dates is not None and column.dtype.kind not in "biufM":
+            column = _as_dates(column, written.dates)
+        columns.append(column)
+    changed = table.copy()
+    for position, column in enumerate(columns):
+        changed.isetitem(position, column.array)
+    return changed
+
+
+def _number(decimal: str, thousands: str | None, units: tuple[str, ...]) -> re.Pattern[str]:
+    """What a number looks like: whole part, fraction and exponent are groups."""
+    whole = r"\d+"
+    if thousands is not None:
+        # Blanks between thousands are of several kinds.
+        mark = r"[\s\u00a0\u202f]" if thousands.isspace() else re.escape(thousands)
+        whole = rf"\d{{1,3}}(?:{mark}\d{{3}})+|\d+"
+    unit = "|".join(map(re.escape, sorted(units, key=len, reverse=True)))
+    return re.compile(
+        rf"\s*(?P<whole>[-+]?(?:{whole}))(?:{re.escape(decimal)}(?P<part>\d*))?"
+        rf"(?P<power>[eE][-+]?\d+)?\s*(?:{unit})?\s*"
+    )
+
+
+def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.Series:
+    """The column as numbers if each value is one, else as it is."""
+    import pandas as pd
+
+    present = column.dropna().astype(str)
+    found = [number.fullmatch(text) for text in present]
+    if not found:
+        return column
+    values = []
+    for match in found:
+        if match is None:
+            return column
+        whole = re.sub(r"[^-+\d]", "", match["whole"])
+        values.append(float(f"{whole}.{match['part'] or '0'}{match['power'] or ''}"))
+    numbers = pd.Series(values, index=present.index, dtype="float64")
+    return numbers.reindex(column.index)
+
+
+def _as_dates(column: pd.Series, form: str) -> pd.Series:
+    """The column as dates if each value is one of that form, else as it is."""
+    import pandas as pd
+
+    present = column.dropna().astype(str).str.strip()
+    if present.empty:
+        return column
+    try:
+        dates = pd.to_datetime(present, format=form, errors="coerce")
+    except (ValueError, re.error) as error:
+        raise DataError(
+            f"--dates is the form of a date, found {shown(form)}; write --dates %Y-%m-%d, or "
+            "--dates %d.%m.%Y"
+        ) from error
+    return column if dates.isna().any() else dates.reindex(column.index)

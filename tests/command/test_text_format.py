@@ -1,0 +1,138 @@
+"""Numbers, dates and characters of other countries, read as they are written."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.command import main
+from mixcheck.command.table_files import read_file
+from mixcheck.command.text_format import TextFormat, with_numbers
+
+RNG = np.random.default_rng(3)
+N = 160
+HEIGHTS = RNG.uniform(200, 2000, N).round(1)
+COVERS = RNG.integers(0, 101, N)
+DAYS = pd.Timestamp("2023-04-01") + pd.to_timedelta(RNG.integers(0, 90, N), unit="D")
+SITES = RNG.choice([f"Wäldchen {k}" for k in range(12)], N)
+COUNTS = RNG.poisson(3, N)
+FORM = TextFormat(
+    separator=";", decimal=",", thousands=".", units=("%",), dates="%d.%m.%Y", encoding="cp1252"
+)
+WORDS = ["--sep", ";", "--decimal", ",", "--thousands", ".", "--unit", "%", "--dates", "%d.%m.%Y"]
+MODEL = ["--family", "poisson", "--formula", "y ~ `Höhe über NN` + cover + days(day) + (1 | site)"]
+
+
+def _german(number: float) -> str:
+    return f"{number:,.1f}".translate(str.maketrans(",.", ".,"))
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A table as a spreadsheet in Germany writes it, with a blank line and a row of nothing."""
+    lines = ["site;y;Höhe über NN;cover;day"]
+    for site, y, height, cover, day in zip(SITES, COUNTS, HEIGHTS, COVERS, DAYS, strict=True):
+        lines.append(f"{site};{y};{_german(height)};{cover} %;{day:%d.%m.%Y}")
+    lines[5:5] = ["", ";;;;"]
+    path = tmp_path / "messy.csv"
+    path.write_bytes("\r\n".join(lines).encode("cp1252"))
+    return path
+
+
+def test_a_messy_table_is_read_as_it_is_written(messy):
+    """All of its numbers and dates, to the last digit."""
+    table = read_file(messy, FORM).dropna(how="all")
+    np.testing.assert_array_equal(table["Höhe über NN"], HEIGHTS)
+    np.testing.assert_array_equal(table["cover"], COVERS)
+    np.testing.assert_array_equal(table["day"], DAYS)
+    assert table["site"].tolist() == SITES.tolist()
+
+
+def test_each_error_names_the_next_option(messy, capsys):
+    """Who follows the messages word by word comes to the model."""
+    words = ["fit", str(messy), *MODEL]
+    for said, option in [
+        ("--encoding cp1252", ["--encoding", "cp1252"]),
+        ("--sep ';'", ["--sep", ";"]),
+        ("--decimal ',' --thousands \".\"", ["--decimal", ",", "--thousands", "."]),
+        ("--unit '%'", ["--unit", "%"]),
+        ("--dates on the command line", ["--dates", "%d.%m.%Y"]),
+    ]:
+        assert main(words) == 2
+        assert said in capsys.readouterr().err
+        words += option
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    table = read_file(messy, FORM)
+    with pytest.warns(mc.DataWarning, match="1 of 161 rows"):
+        fit = mc.glmm(MODEL[-1], table, family="poisson")
+    assert f"{fit.llf:.4f}" in out
+
+
+def test_thousands_leave_dates_and_codes_alone():
+    """Pandas takes the mark out wherever it stands; here groups of three are numbers."""
+    frame = pd.DataFrame({"day": ["22.08.2023", "04.04.2023"], "code": ["1.23", "4.5"]})
+    kept = with_numbers(frame, TextFormat(decimal=",", thousands="."))
+    pd.testing.assert_frame_equal(kept, frame)
+
+
+@pytest.mark.parametrize(
+    ("texts", "form", "numbers"),
+    [
+        (["1,234.5", "-12", None], TextFormat(thousands=","), [1234.5, -12, np.nan]),
+        (["1\u202f234,5", "7"], TextFormat(decimal=",", thousands=" "), [1234.5, 7]),
+        (["1'234'567", "2.5e3"], TextFormat(thousands="'"), [1234567, 2500]),
+        (["12.5 kg", "3kg", "4"], TextFormat(units=("%", "kg")), [12.5, 3, 4]),
+    ],
+)
+def test_numbers(texts, form, numbers):
+    """A column changes as a whole; a missing value stays one."""
+    read = with_numbers(pd.DataFrame({"x": texts}), form)["x"]
+    np.testing.assert_array_equal(read, numbers)
+    mixed = with_numbers(pd.DataFrame({"x": [*texts, "much"]}), form)["x"]
+    assert mixed.iloc[-1] == "much"
+    assert mixed.iloc[0] == texts[0]
+
+
+def test_columns_of_one_name_and_none_at_all():
+    """Positions count, not names; a column without values stays as it is."""
+    frame = pd.DataFrame([["1 %", None, "3 %"]], columns=["x", "y", "x"])
+    read = with_numbers(frame, TextFormat(units=("%",), dates="%Y"))
+    assert read.iloc[0, [0, 2]].tolist() == [1.0, 3.0]
+    assert read.iloc[:, 1].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--thousands", ",", "--decimal", ","], "cannot stand both"),
+        (["--thousands", ".."], "--thousands is one mark"),
+        (["--dates", "%Q"], "--dates is the form of a date"),
+        (["--encoding", "klingon"], "--encoding cp1252, latin-1 or utf-16"),
+    ],
+)
+def test_options_that_are_none(messy, capsys, words, said):
+    """What is wrong, and what to write."""
+    base = ["--encoding", "cp1252"] if "--encoding" not in words else []
+    assert main(["fit", str(messy), *MODEL, "--sep", ";", *base, *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_standard_input_in_another_encoding(messy, capsys, monkeypatch):
+    """Of a pipe too."""
+    pipe = io.TextIOWrapper(io.BytesIO(messy.read_bytes()), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", pipe)
+    assert main(["fit", "-", *MODEL, *WORDS, "--encoding", "cp1252"]) == 0
+    assert re.search(r"observations +160\b", capsys.readouterr().out)
+
+
+def test_what_is_no_text(capsys):
+    """A data set that is shipped is not written in any way."""
+    assert main(["fit", "dataset:cbpp", "--unit", "%", *MODEL]) == 2
+    assert "--encoding" in capsys.readouterr().err
