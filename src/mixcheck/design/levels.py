@@ -101,6 +101,15 @@ class Dependence(ABC):
         """Derivative of ``<v, K^-1 w>`` in the parameters of K, (k,)."""
         return np.zeros(0)
 
+    def precision_derivatives(self) -> tuple[FloatArray, FloatArray]:
+        """First and second derivatives of `precision` in the parameters of K.
+
+        Of levels tied to their neighbours: its diagonal and what is beside it, (k, 2, m) and
+        (k, k, 2, m).
+        """
+        m = self.variances().size
+        return np.zeros((0, 2, m)), np.zeros((0, 0, 2, m))
+
     def log_det_slope(self, diagonal: FloatArray, beside: FloatArray) -> FloatArray:
         """Derivative of ``log det(K^-1 + G) + log det K`` in the parameters of K, (k,).
 

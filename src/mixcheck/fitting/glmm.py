@@ -39,6 +39,7 @@ from mixcheck.fitting.estimation.by_iterations import estimate_by_iterations
 from mixcheck.fitting.estimation.constant_groups import estimate_determined, may_be_wide, wide_terms
 from mixcheck.fitting.estimation.estimate import estimate, estimate_refined
 from mixcheck.fitting.estimation.gaussian import is_profiled
+from mixcheck.fitting.estimation.gaussian_chains import estimate_chains
 from mixcheck.fitting.estimation.identification import require_identified
 from mixcheck.fitting.estimation.limit_search import estimate_at_limits
 from mixcheck.fitting.estimation.limits import Limits, find_limits
@@ -210,7 +211,8 @@ def glmm(
         problem = replace(problem, penalty=penalty)
     problem = fit_to_size(problem, way)
     require_identified(problem)
-    if is_profiled(problem):
+    known = estimate_chains(problem, way)
+    if known is not None or is_profiled(problem):
         fixed, limits = None, None
     else:
         fixed = fit_without_random_effects(problem)
@@ -219,7 +221,7 @@ def glmm(
         if limits is None:
             require_overlap(design, problem, fixed)
     try:
-        fit = _fit(design, problem, fixed, limits, way)
+        fit = _fit(design, problem, fixed, limits, way, known)
     except MemoryError as error:
         raise DesignError(
             f"the memory was used up by a model of {problem.n:,} rows, {problem.n_beta:,} fixed "
@@ -245,12 +247,13 @@ def _fit(
     fixed: FixedFit | None,
     limits: Limits | None,
     method: Method,
+    known: Optimum | None = None,
 ) -> GLMM:
     method.require(problem)
     if problem.latent.iterative:
         return _fit_by_iterations(design, problem, limits, method)
     if fixed is None:
-        optimum = estimate(problem, method)
+        optimum = known or estimate(problem, method)
         method = method.refine(problem, optimum.evaluation)
         return GLMM(GlmmPort(design, problem, optimum, method, design.notes))
     chosen = method

@@ -313,6 +313,19 @@ class _Chain(Dependence):
         beside[self.q - 1 :: self.q] = 0.0
         return diagonal, beside
 
+    def precision_derivatives(self) -> tuple[FloatArray, FloatArray]:
+        """``4 r`` and 4 on the diagonal, half of it at the ends; those of ``-r sqrt(1 + r^2)``."""
+        k, r = self.n_parameters, self.r
+        slopes = np.zeros((k, 2, self.m, self.q))
+        bends = np.zeros((k, k, 2, self.m, self.q))
+        if k:
+            slopes[0, 0], bends[0, 0, 0] = 4.0 * r, 4.0
+            for entries in (slopes[0, 0], bends[0, 0, 0]):
+                entries[:, [0, -1]] *= 0.5
+            slopes[0, 1, :, :-1] = -(1.0 + 2.0 * r * r) / self.size
+            bends[0, 0, 1, :, :-1] = -r * (3.0 + 2.0 * r * r) / self.size**3
+        return slopes.reshape(k, 2, -1), bends.reshape(k, k, 2, -1)
+
     def precision_slope(self, v: FloatArray, w: FloatArray) -> FloatArray:
         """``d<v, K^-1 w>/dr``.
 

@@ -17,6 +17,7 @@ from mixcheck.fitting.estimation.gaussian import (
     estimate_gaussian,
     is_profiled,
 )
+from mixcheck.fitting.estimation.gaussian_chains import estimate_chains
 from mixcheck.fitting.estimation.optimize import explain_wall, minimise
 from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.other_starts import (
@@ -326,6 +327,9 @@ def re_estimate(
     with single_thread(dense_size(problem, method), problem.n * problem.n_beta):
         if is_profiled(problem):
             return estimate_gaussian(problem, method, previous)
+        known = estimate_chains(problem, method)
+        if known is not None:
+            return known
         standard = standardise(problem)
         if standard is None:
             return _verified(problem, _re_estimate(problem, previous, scale, method), method)

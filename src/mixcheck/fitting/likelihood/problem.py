@@ -206,11 +206,17 @@ class Problem:
         With priors the likelihood is not profiled over the fixed effects, nor where its
         determinant is found by iterations.
         """
-        if self.penalty is not None or self.latent.iterative or not _is_linear(self):
+        if any(term.tied or term.covariance.entries is None for term in self.terms):
             return None
-        places = [(t.factor, t.columns, t.covariance.unrestricted) for t in self.terms]
-        weights = _residual_weights(self.weights, self.offsets[1])
-        return multiply_design(self.X[0], self.latent, places, weights)
+        return _multiply(self)
+
+    @cached_property
+    def products_in_order(self) -> Products | None:
+        """The same of a linear mixed model with effects of levels in order and no others."""
+        latent = self.latent
+        if len(self.terms) != 1 or latent.fixed is not None or not latent.factors[0].neighbours:
+            return None
+        return _multiply(self)
 
     @cached_property
     def matrices(self) -> tuple[Matrix, ...]:
@@ -295,11 +301,13 @@ class Problem:
         """The same design for other responses, and a family with the same predictors."""
         changed = replace(self, family=family, data=data)
         # What depends on the design alone is found once.
-        for name in ("beta_slices", "n_beta", "n_theta", "far", "products"):
+        cross_products = "products", "products_in_order"
+        for name in ("beta_slices", "n_beta", "n_theta", "far", *cross_products):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
         if family.is_linear != self.family.is_linear:
-            changed.__dict__.pop("products", None)
+            for name in cross_products:
+                changed.__dict__.pop(name, None)
         return changed
 
     def rows(self, some: IntArray, latent: Latent) -> Problem:
@@ -351,14 +359,21 @@ class Problem:
         return out
 
 
+def _multiply(problem: Problem) -> Products | None:
+    """Cross products of a linear mixed model; None if it is none, or not identified."""
+    if problem.penalty is not None or problem.latent.iterative or not _is_linear(problem):
+        return None
+    places = [(t.factor, t.columns, t.covariance.unrestricted) for t in problem.terms]
+    weights = _residual_weights(problem.weights, problem.offsets[1])
+    return multiply_design(problem.X[0], problem.latent, places, weights)
+
+
 def _is_linear(problem: Problem) -> bool:
     """Whether the model is Gaussian with the identity link and one residual variance.
 
     That of a row may differ by a known factor, an offset of the log deviation.
     """
     if not problem.family.is_linear:
-        return False
-    if any(term.tied or term.covariance.entries is None for term in problem.terms):
         return False
     constant = problem.X[1].shape[1] == 1 and bool((problem.X[1] == 1.0).all())
     return constant and problem.latent.random_predictors in ((), (0,))

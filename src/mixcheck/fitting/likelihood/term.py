@@ -65,6 +65,12 @@ class Term:
         relation = self.block.relation
         return None if relation is None else relation.dependence
 
+    def dependence_of_block(self, theta: FloatArray) -> Dependence | None:
+        """The same over the levels of one block; None where blocks are not all alike."""
+        if self.tied and isinstance(self.covariance, Sequential):
+            return self.covariance.dependence(theta, 1)
+        return None
+
     def start(
         self, deviations: FloatArray, scores: FloatArray, information: FloatArray, *, bend: float
     ) -> FloatArray:
@@ -134,10 +140,11 @@ def _lagged(
     variances = float(np.square(scores).mean() / np.maximum(information, 1e-300).mean())
     covariances, errors = [], []
     for lag in range(1, min(_LAGS, q - 1) + 1):
-        pairs = float(np.vdot(information[:, lag:], information[:, :-lag]))
+        pairs = float(np.einsum("bt,bt->", information[:, lag:], information[:, :-lag]))
         if not pairs > 0.0:
             return None
-        covariances.append(float(np.vdot(scores[:, lag:], scores[:, :-lag])) / pairs)
+        products = float(np.einsum("bt,bt->", scores[:, lag:], scores[:, :-lag]))
+        covariances.append(products / pairs)
         errors.append(variances / math.sqrt(pairs))
     if not covariances:
         return None

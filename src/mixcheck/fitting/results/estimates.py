@@ -289,7 +289,7 @@ class Estimates(FittedModel):
             found = number_singular(self.problem, scaled)
         singular = tuple(self.problem.terms[number].block.name for number in found)
         explanations = self._explain_limits() if self._limits else ()
-        linear = is_profiled(self.problem)
+        linear = is_profiled(self.problem) or self.problem.products_in_order is not None
         facts = judge_convergence(
             self.optimum,
             covariance,

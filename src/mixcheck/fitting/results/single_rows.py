@@ -17,6 +17,7 @@ from mixcheck.fitting.estimation.sizes import require_room_for_rows
 from mixcheck.fitting.estimation.start import fit_without_random_effects
 from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.mode import find_mode
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import Viewpoint
 from mixcheck.fitting.results.estimates import Estimates
@@ -61,4 +62,6 @@ def _optimum_of(fit: Estimates, problem: Problem) -> Optimum:
             "no conditional mode was found with each row by itself; check the model by a fit "
             "to a table with one line for each row, without weights="
         )
-    return replace(fit.optimum, evaluation=replace(fit.optimum.evaluation, mode=mode))
+    at = fit.optimum.evaluation
+    there = Evaluation(at.psi, at.deviance, at.gradient, mode, at.spread, at.penalty)
+    return replace(fit.optimum, evaluation=there)

@@ -1,0 +1,423 @@
+"""The profiled deviance of a linear mixed model whose effects are chains of positions in order.
+
+With the residual variance ``v = s^2 / N`` profiled and Lambda and the covariance K of one chain in
+units of it, blocks j of q positions have ``T_j = Lambda^2 G_j + K^-1``, tridiagonal, where G_j is
+what the rows of each position weigh. With ``h = Lambda Z'We`` of ``e = y - X b``
+
+``D = sum_j log det T_j + log det K + N (1 + log(2 pi s^2 / N))``, ``s^2 = e'We - h'T^-1 h``.
+
+Blocks that are seen at the same positions, with the same weights, have one T: it is factored, and
+its log determinant differentiated, once for all of them. What remains are solutions of T for each
+block: one for the deviance with its gradient, two for each parameter of K and Lambda, and
+one for each fixed effect, for the Hessian.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import lapack
+
+from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.fitting.likelihood.cross_products import Moments, Products
+from mixcheck.fitting.likelihood.term import Term
+
+__all__ = [
+    "Chains",
+    "ChainsAt",
+    "Curvature",
+    "curvature_in_fixed",
+    "differentiate_chains",
+    "evaluate_chains",
+]
+
+# Where the effects leave less than this share of the sum of squares, a difference has lost digits
+# that estimates are to have.
+_LEAST_SHARE = 1e-3
+# Patterns are told apart by sums of weights with the fractional parts of multiples of this.
+_IRRATIONAL = 0.5 * (math.sqrt(5.0) - 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What the rows add up to at each position of each block.
+
+    Attributes
+    ----------
+    term : Term
+    information : (P, q)
+        G of each pattern.
+    pattern : (B,) int or None
+        Pattern of each block; None where all have the first.
+    counts : (P,)
+        Blocks of each pattern.
+    fixed : (p, B, q)
+        ``Z'WQ`` of the orthonormal columns Q of the fixed effects.
+    residual : (B, q)
+        ``Z'We`` of the residuals of least squares.
+    total : float
+        N, the sum of squares of these residuals as well.
+    """
+
+    term: Term
+    information: FloatArray
+    pattern: IntArray | None
+    counts: FloatArray
+    fixed: FloatArray
+    residual: FloatArray
+    total: float
+
+    @classmethod
+    def of(cls, term: Term, products: Products, moments: Moments) -> Chains:
+        """From cross products of the design, and of the response with it."""
+        q = term.covariance.q
+        residual = moments.random[0].reshape(-1, q)
+        fixed = products.fixed[0].reshape(-1, *residual.shape)
+        information, pattern = _tell_apart(products.gram[0, 0].reshape(-1, q))
+        counts = np.array([float(len(residual))])
+        if pattern is not None:
+            counts = np.bincount(pattern).astype(np.float64)
+        return cls(term, information, pattern, counts, fixed, residual, products.weights.total)
+
+    @property
+    def n_fixed(self) -> int:
+        """Number p of fixed effects."""
+        return len(self.fixed)
+
+    @property
+    def columns(self) -> FloatArray:
+        """``Z'WQ`` as (p, B q)."""
+        return self.fixed.reshape(self.n_fixed, self.residual.size)
+
+    @cached_property
+    def alike(self) -> BoolArray:
+        """Which columns of the fixed effects are the same in all blocks, (p,), as an intercept."""
+        if self.pattern is not None:
+            return np.zeros(self.n_fixed, dtype=np.bool_)
+        return np.array([bool((x == x[0]).all()) for x in self.fixed], dtype=np.bool_)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """G of each block, (B, q), or of all, (1, q)."""
+        return self.information if self.pattern is None else self.information[self.pattern]
+
+
+def _tell_apart(information: FloatArray) -> tuple[FloatArray, IntArray | None]:
+    """Different rows of an array (B, q), and which of them each row is; None for one alone."""
+    if (information == information[0]).all():
+        return information[:1], None
+    keys = information @ np.modf(_IRRATIONAL * np.arange(1.0, information.shape[1] + 1.0))[0]
+    _, first, pattern = np.unique(keys, return_index=True, return_inverse=True)
+    different, pattern = information[first], pattern.reshape(-1).astype(np.intp)
+    if len(first) == len(keys) or not np.array_equal(different[pattern], information):
+        return information, np.arange(len(information))
+    return different, pattern
+
+
+@dataclass(frozen=True, eq=False)
+class _Precision:
+    """T of each pattern, factored as ``G D G'``, with its derivatives in theta.
+
+    Attributes
+    ----------
+    pivots, ratios : (P q,)
+        D, and what is below the diagonal of G; zero where a block ends.
+    slopes : (k, 2, P, q)
+        Derivatives of the diagonal, and of what is beside it.
+    bends : (k, k, 2, P, q)
+    """
+
+    pivots: FloatArray
+    ratios: FloatArray
+    slopes: FloatArray
+    bends: FloatArray
+
+    def solve(self, chains: Chains, rhs: FloatArray) -> FloatArray:
+        """``T^-1 b`` for b (s, B, q)."""
+        q = rhs.shape[-1]
+        if not rhs.size:
+            return rhs
+        if chains.pattern is None:
+            x, _ = lapack.dpttrs(self.pivots, self.ratios[:-1], rhs.reshape(-1, q).T)
+            return np.asarray(x).T.reshape(rhs.shape)
+        pivots, ratios = (
+            part.reshape(-1, q)[chains.pattern].ravel() for part in (self.pivots, self.ratios)
+        )
+        x, _ = lapack.dpttrs(pivots, ratios[:-1], rhs.reshape(len(rhs), pivots.size).T)
+        return np.asarray(x).T.reshape(rhs.shape)
+
+    def apply(self, chains: Chains, i: int, u: FloatArray, out: FloatArray) -> None:
+        """``(dT / d theta_i) u`` for u (B, q), written to `out`."""
+        diagonal, beside = self.slopes[i]
+        if chains.pattern is not None:
+            diagonal, beside = diagonal[chains.pattern], beside[chains.pattern]
+        np.multiply(diagonal, u, out=out)
+        if beside.any():
+            out[:, :-1] += beside[:, :-1] * u[:, 1:]
+            out[:, 1:] += beside[:, :-1] * u[:, :-1]
+
+
+@dataclass(frozen=True, eq=False)
+class ChainsAt:
+    """The profiled deviance at fixed effects gamma of the orthonormal columns, and at theta.
+
+    Attributes
+    ----------
+    gamma : (p,)
+    theta : (k,)
+        Relative to the residual deviation.
+    deviance : float
+    gradient : (p + k,)
+    square : float
+        ``s^2``.
+    square_slopes : (p + k,)
+        Its derivatives.
+    log_det_slopes, log_det_bends : (k,), (k, k)
+        Derivatives of ``log det V``.
+    scores : (B, q)
+        ``Z'We`` at gamma, ``h = Lambda Z'We``.
+    u : (B, q)
+        ``T^-1 h``.
+    squares : (2, P, q)
+        ``u_t^2`` and ``2 u_t u_(t+1)``, summed over the blocks of each pattern.
+    precision : _Precision
+    """
+
+    gamma: FloatArray
+    theta: FloatArray
+    deviance: float
+    gradient: FloatArray
+    square: float
+    square_slopes: FloatArray
+    log_det_slopes: FloatArray
+    log_det_bends: FloatArray
+    scores: FloatArray
+    u: FloatArray
+    squares: FloatArray
+    precision: _Precision
+
+    @property
+    def parameters(self) -> FloatArray:
+        """Gamma and theta, (p + k,)."""
+        return np.concatenate([self.gamma, self.theta])
+
+
+def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> ChainsAt | None:
+    """The profiled deviance and its gradient; None where they have too few digits.
+
+    ``ds^2 = u'(dT)u - 2 (dh)'u`` in theta, and in gamma ``2 (gamma + Q'WZ Lambda u)``, since the
+    columns Q are orthogonal to the residuals at zero.
+    """
+    term, p, total = chains.term, chains.n_fixed, chains.total
+    precision = _factor(chains, theta)
+    if precision is None:
+        return None
+    size = float(term.units(theta)[0, 0])
+    scores = chains.residual
+    if p:
+        scores = scores - (gamma @ chains.columns).reshape(scores.shape)
+    u = precision.solve(chains, scores[None])[0]
+    u *= size
+    explained = float(np.vdot(scores, u))
+    square = total + float(gamma @ gamma) - size * explained
+    if not square > _LEAST_SHARE * total:
+        return None
+    squares = _sum_squares(chains, u)
+    slopes = np.empty(p + theta.size)
+    slopes[:p] = 2.0 * (gamma + size * (chains.columns @ u.ravel()))
+    slopes[p:] = np.einsum("icpt,cpt->i", precision.slopes, squares)
+    # Only Lambda, the first parameter, moves h.
+    slopes[p] -= 2.0 * explained
+    log_det, log_det_slopes, log_det_bends = _log_det(chains, theta, precision)
+    gradient = total / square * slopes
+    gradient[p:] += log_det_slopes
+    if not np.isfinite(gradient).all():
+        return None
+    deviance = log_det + total * (1.0 + math.log(2.0 * math.pi * square / total))
+    return ChainsAt(
+        gamma=gamma,
+        theta=theta,
+        deviance=deviance,
+        gradient=gradient,
+        square=square,
+        square_slopes=slopes,
+        log_det_slopes=log_det_slopes,
+        log_det_bends=log_det_bends,
+        scores=scores,
+        u=u,
+        squares=squares,
+        precision=precision,
+    )
+
+
+def _sum_squares(chains: Chains, u: FloatArray) -> FloatArray:
+    """``u_t^2``, and ``2 u_t u_(t+1)``, which the entries of a symmetric matrix multiply twice."""
+    if chains.pattern is None:
+        out = np.zeros((2, 1, u.shape[1]))
+        np.einsum("bt,bt->t", u, u, out=out[0, 0])
+        np.einsum("bt,bt->t", u[:, :-1], u[:, 1:], out=out[1, 0, :-1])
+    else:
+        products = np.zeros((2, *u.shape))
+        np.multiply(u, u, out=products[0])
+        np.multiply(u[:, :-1], u[:, 1:], out=products[1, :, :-1])
+        order = np.argsort(chains.pattern, kind="stable")
+        starts = np.cumsum(chains.counts).astype(np.intp) - chains.counts.astype(np.intp)
+        out = np.add.reduceat(products[:, order], starts, axis=1)
+    out[1] *= 2.0
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Second derivatives at one point.
+
+    Attributes
+    ----------
+    square : (p + k, p + k)
+        Of ``s^2``.
+    profiled : (p + k, p + k)
+        Of the profiled deviance.
+    """
+
+    square: FloatArray
+    profiled: FloatArray
+
+
+def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
+    """``d^2 s^2`` and that of the profiled deviance, ``d^2 log det + N (d^2 s^2 / s^2 - ..)``.
+
+    With ``g_i = dh - (dT)u`` it is ``-2 g_i'T^-1 g_j + u'(d^2 T)u`` in two parameters,
+    ``2 (u_x'g_i + h_x'u [i = Lambda])`` in a column x and a parameter, with ``u_x = T^-1 h_x`` of
+    the column, and ``2 (x'Wz - h_x'u_z)`` in two columns.
+    """
+    p, k, precision = chains.n_fixed, at.theta.size, at.precision
+    size = float(chains.term.units(at.theta)[0, 0])
+    square = np.empty((p + k, p + k))
+    moved = np.empty((k, *at.u.shape))
+    for i in range(k):
+        precision.apply(chains, i, at.u, moved[i])
+    # The sign of all is turned.
+    moved[0] -= at.scores
+    solved = precision.solve(chains, moved).reshape(k, -1)
+    moved = moved.reshape(k, -1)
+    square[p:, p:] = np.einsum("ijcpt,cpt->ij", precision.bends, at.squares)
+    square[p:, p:] -= 2.0 * moved @ solved.T
+    columns, effects = chains.columns, _solve_columns(chains, precision)
+    square[:p, :p] = 2.0 * (np.eye(p) - (size * size) * (columns @ effects.T))
+    mixed = (-2.0 * size) * (effects @ moved.T)
+    mixed[:, 0] += 2.0 * (columns @ at.u.ravel())
+    square[:p, p:], square[p:, :p] = mixed, mixed.T
+    relative = at.square_slopes / at.square
+    profiled = chains.total * (square / at.square - np.outer(relative, relative))
+    profiled[p:, p:] += at.log_det_bends
+    return Curvature(square, profiled)
+
+
+def curvature_in_fixed(chains: Chains, at: ChainsAt) -> FloatArray:
+    """The part of ``d^2 s^2`` in the fixed effects alone, (p, p)."""
+    size = float(chains.term.units(at.theta)[0, 0])
+    shared = chains.columns @ _solve_columns(chains, at.precision).T
+    out: FloatArray = 2.0 * (np.eye(chains.n_fixed) - (size * size) * shared)
+    return out
+
+
+def _solve_columns(chains: Chains, precision: _Precision) -> FloatArray:
+    """``T^-1 Z'WQ``, (p, B q); of columns that are alike in all blocks once."""
+    fixed, alike = chains.fixed, chains.alike
+    if not alike.any():
+        return precision.solve(chains, fixed).reshape(chains.columns.shape)
+    out = np.empty_like(fixed)
+    out[alike] = precision.solve(chains, fixed[alike, :1])
+    if not alike.all():
+        out[~alike] = precision.solve(chains, fixed[~alike])
+    return out.reshape(chains.columns.shape)
+
+
+def _factor(chains: Chains, theta: FloatArray) -> _Precision | None:
+    """T of each pattern with its derivatives; None if it is not positive."""
+    term, information = chains.term, chains.information
+    dependence, size = term.dependence_of_block(theta), float(term.units(theta)[0, 0])
+    assert dependence is not None
+    diagonal, beside = dependence.precision()
+    assert beside is not None
+    shape, k = information.shape, theta.size
+    whole = (size * size) * information + diagonal
+    further = np.broadcast_to(beside, shape).ravel()
+    pivots, ratios, info = lapack.dpttrf(whole.ravel(), further[:-1])
+    if info or not np.isfinite(pivots.sum()):
+        return None
+    slopes, bends = np.zeros((k, 2, *shape)), np.zeros((k, k, 2, *shape))
+    slopes[0, 0], bends[0, 0, 0] = 2.0 * size * information, 2.0 * information
+    of_k, twice_of_k = dependence.precision_derivatives()
+    slopes[1:], bends[1:, 1:] = of_k[:, :, None], twice_of_k[:, :, :, None]
+    return _Precision(pivots, np.append(ratios, 0.0), slopes, bends)
+
+
+def _log_det(
+    chains: Chains, theta: FloatArray, precision: _Precision
+) -> tuple[float, FloatArray, FloatArray]:
+    """``sum_j log det T_j + log det K`` with its first and second derivatives."""
+    dependence, k = chains.term.dependence_of_block(theta), theta.size
+    assert dependence is not None
+    q, blocks = chains.information.shape[1], float(chains.counts.sum())
+    counts = np.repeat(chains.counts, q)
+    value = float(counts @ np.log(precision.pivots)) + blocks * dependence.log_det()
+    flat = precision.slopes.reshape(k, 2, -1), precision.bends.reshape(k, k, 2, -1)
+    slopes, bends = _differentiate_log_det(precision.pivots, precision.ratios, *flat, counts)
+    # ``log det K = -log det K^-1``.
+    diagonal, beside = dependence.precision()
+    assert beside is not None
+    pivots, ratios, _ = lapack.dpttrf(diagonal, beside[:-1])
+    alone = _differentiate_log_det(
+        pivots, np.append(ratios, 0.0), *dependence.precision_derivatives(), np.full(q, blocks)
+    )
+    slopes[1:] -= alone[0]
+    bends[1:, 1:] -= alone[1]
+    return value, slopes, bends
+
+
+def _differentiate_log_det(
+    pivots: FloatArray,
+    ratios: FloatArray,
+    slopes: FloatArray,
+    bends: FloatArray,
+    counts: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of ``sum_t n_t log d_t``, (k,) and (k, k), through the recursion of the pivots.
+
+    With the diagonal a and b beside it ``d_t = a_t - b^2 / d``, where b and d without an index
+    are those before t; with ``g = b / d`` and indices for derivatives
+
+    ``d_t,i  = a_t,i - 2 g b_i + g^2 d_i``,
+
+    ``d_t,ij = a_t,ij - 2 b_i b_j / d - 2 g b_ij + 2 g (b_i d_j + b_j d_i) / d
+    - 2 g^2 d_i d_j / d + g^2 d_ij``,
+
+    which are bidiagonal systems with one matrix.
+    """
+    k, m = len(slopes), pivots.size
+    out, twice = np.zeros(k), np.zeros((k, k))
+    if not k:
+        return out, twice
+    unit = np.empty((2, m), order="F")
+    unit[0], unit[1] = 1.0, -np.square(ratios)
+    g, d = ratios[:-1], pivots[:-1]
+    rhs = slopes[:, 0].copy()
+    rhs[:, 1:] -= 2.0 * g * slopes[:, 1, :-1]
+    first = np.asarray(lapack.dtbtrs(unit, rhs.T, uplo="L", diag="U")[0]).T
+    relative = first / pivots
+    pairs = [(i, j) for i in range(k) for j in range(i + 1)]
+    rhs = np.stack([bends[i, j, 0] for i, j in pairs])
+    for row, (i, j) in zip(rhs, pairs, strict=True):
+        b_i, b_j = slopes[i, 1, :-1], slopes[j, 1, :-1]
+        r_i, r_j = relative[i, :-1], relative[j, :-1]
+        # The first two summands together with the last two but g^2 d_ij.
+        row[1:] -= 2.0 * ((b_i - g * d * r_i) * (b_j - g * d * r_j) / d + g * bends[i, j, 1, :-1])
+    second = np.asarray(lapack.dtbtrs(unit, rhs.T, uplo="L", diag="U")[0]).T
+    out[:] = relative @ counts
+    for row, (i, j) in zip(second, pairs, strict=True):
+        twice[i, j] = twice[j, i] = float(counts @ (row / pivots - relative[i] * relative[j]))
+    return out, twice

@@ -1,0 +1,176 @@
+"""Linear mixed models of chains: the profiled search ends where the general one does."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcheck as mc
+from mixcheck.fitting.estimation.estimate import estimate
+from mixcheck.fitting.estimation.gaussian_chains import FoundInChains, estimate_chains
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.laplace import Laplace, Profiled
+from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.port import port_of
+
+GROUPS, TIMES = 40, 15
+# In standard errors: both searches end at a gradient of 1e-7 and less.
+SAME = 1e-6
+# Of the deviance, relative to itself.
+DEVIANCE = 1e-12
+# Differences with a step of 1e-3 standard errors, extrapolated.
+CURVATURE = 1e-6
+
+MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "complete": ("y ~ x + ar1(0 + t | g)", "t >= 0", {}),
+    "trend": ("y ~ x + t + ar1(0 + t | g)", "t >= 0", {}),
+    "missing": ("y ~ x + ar1(0 + t | g)", "luck < 0.7", {}),
+    "lengths": ("y ~ x + ar1(0 + t | g)", "t < 8 + g % 8", {}),
+    "precision": ("y ~ x + ar1(0 + t | g)", "t >= 0", {"precision": "w"}),
+    "offset": ("y ~ x + offset(w) + ar1(0 + t | g)", "t >= 0", {}),
+    "no fixed effects": ("y ~ 0 + ar1(0 + t | g)", "t >= 0", {}),
+}
+
+
+def table() -> pd.DataFrame:
+    """Forty series of fifteen times, in a unit of twenty and far from zero."""
+    rng = np.random.default_rng(3)
+    g, t = np.repeat(np.arange(GROUPS), TIMES), np.tile(np.arange(TIMES), GROUPS)
+    series = rng.normal(size=(GROUPS, TIMES))
+    for k in range(1, TIMES):
+        series[:, k] = 0.7 * series[:, k - 1] + math.sqrt(0.51) * series[:, k]
+    n = g.size
+    x, w = rng.normal(size=n), rng.uniform(0.5, 2.0, n)
+    noise = 0.5 * rng.normal(size=n) / np.sqrt(w)
+    return pd.DataFrame(
+        {
+            "y": 1e3 + 20.0 * (0.4 * x + series.ravel() + noise),
+            "x": x,
+            "g": g,
+            "t": t,
+            "luck": rng.uniform(size=n),
+            "w": w,
+            "k": rng.integers(1, 4, n),
+        }
+    )
+
+
+def fit_of(name: str) -> mc.GLMM:
+    """A fit to the rows in another order."""
+    formula, rows, options = MODELS[name]
+    frame = table().query(rows).sample(frac=1.0, random_state=2)
+    if name == "no fixed effects":
+        frame = frame.assign(y=frame.y - 1e3)
+    return mc.glmm(formula, frame, **options)
+
+
+def problem_of(formula: str, **options: Any) -> Problem:
+    """The problem of a fit to all rows."""
+    problem: Problem = port_of(mc.glmm(formula, table(), **options)).problem
+    return problem
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_optimum_is_that_of_the_general_search(name: str) -> None:
+    """Parameters, deviance, and a gradient of zero by the general likelihood."""
+    port = port_of(fit_of(name))
+    found, problem = port.optimum, port.problem
+    assert isinstance(found.evaluation, FoundInChains)
+    general = estimate(problem, Laplace())
+    moved = np.linalg.solve(found.scale, found.psi - general.psi)
+    assert np.abs(moved).max() < SAME
+    value = general.evaluation.deviance
+    assert abs(found.evaluation.deviance - value) < DEVIANCE * abs(value)
+    at = objective_of(problem, Laplace())(found.psi, None)
+    assert abs(found.evaluation.deviance - at.deviance) < DEVIANCE * abs(value)
+    assert np.abs(found.scale.T @ at.gradient).max() < SAME
+    assert found.gradient < SAME
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_hessian_is_the_derivative_of_the_gradient(name: str) -> None:
+    """In all parameters, by differences of the general gradient; the scale whitens it."""
+    port = port_of(fit_of(name))
+    found, objective = port.optimum, objective_of(port.problem, Laplace())
+
+    def slopes(length: float) -> np.ndarray[Any, Any]:
+        columns = []
+        for step in length * found.scale.T:
+            ends = [objective(found.psi + side * step, None).gradient for side in (1.0, -1.0)]
+            columns.append(found.scale.T @ (ends[0] - ends[1]) / (2.0 * length))
+        return np.column_stack(columns)
+
+    assert found.hessian is not None
+    whitened = found.scale.T @ found.hessian @ found.scale
+    extrapolated = (4.0 * slopes(1e-3) - slopes(2e-3)) / 3.0
+    assert np.abs(whitened - extrapolated).max() < CURVATURE
+    assert np.abs(whitened - np.eye(len(whitened))).max() < CURVATURE
+
+
+def test_modes_and_facts() -> None:
+    """Random effects, residuals and convergence are asked for as of any fit."""
+    fit = fit_of("missing")
+    port = port_of(fit)
+    general = estimate(port.problem, Laplace())
+    mode, other = port.optimum.evaluation.mode, general.evaluation.mode
+    assert mode is not None
+    assert other is not None
+    assert np.abs(mode.point.u[0] - other.point.u[0]).max() < 1e-7
+    assert fit.converged
+    problem = port.problem
+    scaled, same = (e.scaled_roots(problem) for e in (port.optimum.evaluation, general.evaluation))
+    assert np.abs(scaled[0] - same[0]).max() < 1e-6
+    again = pickle.loads(pickle.dumps(fit))
+    assert again.llf == fit.llf
+
+
+def test_refits_are_searched_likewise() -> None:
+    """A refit to another response is the fit to it."""
+    fit = fit_of("lengths")
+    frame = fit.frame.assign(y=1e3 + 0.9 * (fit.frame.y - 1e3) + 3.0 * fit.frame.luck)
+    anew = mc.glmm(fit.formula, frame)
+    refit = fit.refit(frame.y.to_numpy())
+    assert abs(refit.llf - anew.llf) < DEVIANCE * abs(anew.llf)
+    assert np.abs((refit.params - anew.params) / anew.bse).max() < SAME
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + ar1(0 + t | g) + (1 | k)", {}),
+        ("y ~ x + (1 | g)", {}),
+        ("y ~ x + ar1(0 + t | g)", {"dispersion": "~ x"}),
+        ("y ~ x + ar1(0 + t | g)", {"family": "gamma"}),
+        ("y ~ x + ar1(0 + t | g)", {"priors": {"x": mc.priors.Normal(0.0, 10.0)}}),
+    ],
+)
+def test_other_models_are_left_alone(formula: str, options: dict[str, Any]) -> None:
+    """Several terms, independent levels, a model of the dispersion, other families, priors."""
+    assert estimate_chains(problem_of(formula, **options), Laplace()) is None
+
+
+@pytest.mark.parametrize("method", [Laplace(restricted=True), Profiled()])
+def test_other_methods_are_left_alone(method: Laplace) -> None:
+    """REML integrates over the fixed effects, and is searched with them among the modes."""
+    assert estimate_chains(problem_of("y ~ x + ar1(0 + t | g)"), method) is None
+
+
+@pytest.mark.parametrize("kind", ["no effects", "no residual", "exact"])
+def test_ends_of_the_parameters_are_left_to_the_general_search(kind: str) -> None:
+    """A variance of zero, effects that leave nothing over, and a response without noise."""
+    problem = problem_of("y ~ x + ar1(0 + t | g)")
+    rng = np.random.default_rng(1)
+    x = problem.X[0][:, 1]
+    if kind == "no effects":
+        y = rng.normal(size=problem.n)
+    elif kind == "no residual":
+        groups = np.repeat(rng.normal(size=GROUPS), TIMES)
+        y = groups + 1e-4 * rng.normal(size=problem.n)
+    else:
+        y = 2.0 + 3.0 * x
+    assert estimate_chains(problem.with_rows(y), Laplace()) is None
