@@ -25,6 +25,7 @@ from mixcheck.fitting.latent.elimination_order import add_fixed_effects
 from mixcheck.fitting.latent.factors import FixedEffects
 from mixcheck.fitting.likelihood.mode import Mode, System
 from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.points import DensityPoint
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Joint", "expand", "join", "root_of"]
@@ -154,6 +155,8 @@ def _random_mode(joint: Joint, mode: Mode) -> Mode:
     latent = joint.alone.latent
     gram = {key: system.gram[key] for key in latent.pairs}
     alone = System(system.factorization.random_part(), gram, system.observed)
+    # Fixed effects among the latent ones are found by a search.
+    assert isinstance(mode.point, DensityPoint)
     point = replace(mode.point, u=_without_last(mode.point.u), latent=latent)
     return Mode(point, alone, _without_last(mode.roots), mode.steps)
 

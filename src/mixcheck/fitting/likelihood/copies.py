@@ -22,7 +22,8 @@ from mixcheck.fitting.latent.factors import Column, Factor
 from mixcheck.fitting.latent.group_sums import Summation
 from mixcheck.fitting.latent.roots import Root, RootOfCopies, units_of
 from mixcheck.fitting.latent.small_matrices import by_copy
-from mixcheck.fitting.likelihood.mode import Mode, Point, System
+from mixcheck.fitting.likelihood.mode import Mode, System
+from mixcheck.fitting.likelihood.points import DensityPoint
 from mixcheck.fitting.likelihood.problem import Problem, add_roundings
 from mixcheck.fitting.likelihood.term import Term
 
@@ -120,7 +121,7 @@ class Copies:
         energy = 0.5 * sum(float(np.vdot(part, part)) for part in u)
         energy -= float(np.add.reduce(derivatives.value))
         roots = [units_of(root)[:, :, k] for root in mode.roots]
-        here = Point(u, eta, derivatives, point.order, energy, latent, u)
+        here = DensityPoint(u, eta, derivatives, point.order, energy, latent, u)
         return Mode(here, System(alone, gram, mode.system.observed), roots, mode.steps)
 
 

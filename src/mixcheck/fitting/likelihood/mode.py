@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mixcheck.arrays import BoolArray, FloatArray
-from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize
 from mixcheck.fitting.latent.layout import Gram, Latent
 from mixcheck.fitting.latent.roots import (
@@ -29,11 +27,11 @@ from mixcheck.fitting.latent.roots import (
     weigh,
     whiten_effects,
 )
+from mixcheck.fitting.likelihood.points import DensityPoint, Point
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
     "Mode",
-    "Point",
     "System",
     "ascent",
     "build_system",
@@ -79,40 +77,6 @@ _FAR = 2.0
 # Those that all move by less are predicted as well as they can be found.
 _CLOSE = 0.02
 _MAX_HALVINGS = 40
-
-
-@dataclass(frozen=True, eq=False)
-class Point:
-    """Random effects and what the data say of them.
-
-    Attributes
-    ----------
-    u : list of (q, m)
-        Standardised random effects per factor.
-    eta : list of (n,)
-    derivatives : Derivatives
-    order : int
-        Order of the derivatives.
-    energy : float
-        ``h(u)``.
-    latent : Latent
-    white : list of (q, m)
-        The effects that have a prior, as standard normal numbers.
-    """
-
-    u: list[FloatArray]
-    eta: list[FloatArray]
-    derivatives: Derivatives
-    order: int
-    energy: float
-    latent: Latent
-    white: list[FloatArray]
-
-    @cached_property
-    def scores(self) -> list[FloatArray]:
-        """``sum_k Z_k' l'_k``, the derivative of the log density in the effects, (q, m)."""
-        first = self.derivatives.first
-        return self.latent.scatter({k: first[k] for k in self.latent.random_predictors})
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +150,7 @@ def evaluate_density(
     if problem.latent.tied:
         white = [whiten_effects(root, e) for root, e in zip(roots, white, strict=False)]
     energy = 0.5 * _inner(white, white) - float(np.add.reduce(d.value))
-    return Point(u, eta, d, order, energy, problem.latent, white)
+    return DensityPoint(u, eta, d, order, energy, problem.latent, white)
 
 
 def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:

@@ -13,15 +13,10 @@ the mean: the gradient has no part that goes through the modes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, cast
-
 import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.families.continuous import LARGEST_RESIDUAL, LOG_SD_MAX
-from mixcheck.families.derivatives import Derivatives
 from mixcheck.fitting.latent.factorization import Factorization, factorize, log_det_slopes
 from mixcheck.fitting.latent.roots import (
     Root,
@@ -32,8 +27,9 @@ from mixcheck.fitting.latent.roots import (
     whiten_effects,
 )
 from mixcheck.fitting.likelihood.adjoint import largest_variance
-from mixcheck.fitting.likelihood.mode import Mode, Point, System, ascent, is_normal
+from mixcheck.fitting.likelihood.mode import Mode, System, ascent, is_normal
 from mixcheck.fitting.likelihood.objective import Evaluation
+from mixcheck.fitting.likelihood.points import NormalPoint
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["evaluate_normal", "has_closed_form"]
@@ -49,23 +45,6 @@ def has_closed_form(problem: Problem) -> bool:
     """Whether the deviance of a problem is that of this module."""
     latent = problem.latent
     return is_normal(problem) and latent.fixed is None and not latent.iterative
-
-
-class _Later:
-    """Derivatives that are computed when one of them is asked for."""
-
-    def __init__(self, make: Callable[[], Derivatives]) -> None:
-        self._make = make
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        self.__dict__.update(vars(self._make()))
-        return self.__dict__[name]
-
-    def rows(self, some: slice) -> Derivatives:
-        """Those of some rows."""
-        return self._make().rows(some)
 
 
 def evaluate_normal(problem: Problem, psi: FloatArray, *, sloped: bool) -> Evaluation | None:
@@ -124,7 +103,7 @@ def _solve(
     mean: FloatArray,
     log_sd: FloatArray,
     precision: FloatArray,
-) -> Point | None:
+) -> NormalPoint | None:
     """The modes ``u = H^-1 Lambda'Z'W (y - X b)``, refined where rounding has left much."""
     latent, y = problem.latent, problem.data.y
     scores = latent.scatter({0: precision * (y - mean)})
@@ -153,7 +132,7 @@ def _describe(
     mean: FloatArray,
     log_sd: FloatArray,
     precision: FloatArray,
-) -> Point:
+) -> NormalPoint:
     """Effects u with their energy ``h(u)`` and scores ``Z'We``."""
     latent, y = problem.latent, problem.data.y
     effects = [scale(root, part) for root, part in zip(roots, u, strict=True)]
@@ -169,7 +148,4 @@ def _describe(
     energy += float(
         np.add.reduce(constants) if problem.weights is None else problem.weights @ constants
     )
-    derivatives = cast(Derivatives, _Later(partial(problem.derivatives, eta, 3)))
-    point = Point(u, eta, derivatives, 3, energy, latent, white)
-    point.__dict__["scores"] = latent.scatter({0: score})
-    return point
+    return NormalPoint(problem, u, eta, energy, white, latent.scatter({0: score}))

@@ -22,7 +22,8 @@ from mixcheck.fitting.latent.roots import change, scale
 from mixcheck.fitting.likelihood.adjoint import Adjoint, energy_slopes, find_adjoint, pull_through
 from mixcheck.fitting.likelihood.copies import Copies, merge_copies, sum_copies
 from mixcheck.fitting.likelihood.laplace import HessianKind
-from mixcheck.fitting.likelihood.mode import Mode, Point, System, ascent, build_system, predictors
+from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, predictors
+from mixcheck.fitting.likelihood.points import DensityPoint
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = ["Look", "follow", "look_at"]
@@ -104,7 +105,7 @@ def look_at(
     """
     count, roots = len(psi), copies.roots(psi)
     eta = predictors(problem, copies.fixed(psi), roots, u)
-    point = Point(u, eta, problem.derivatives(eta, 3), 3, np.nan, problem.latent, u)
+    point = DensityPoint(u, eta, problem.derivatives(eta, 3), 3, np.nan, problem.latent, u)
     energy = 0.5 * sum_copies([part * part for part in u], count)
     energy = energy - sum_copies([point.derivatives.value], count)
     curvature = problem.observed(point.derivatives)

@@ -20,7 +20,6 @@ from mixcheck.errors import ConvergenceError, MixcheckError
 from mixcheck.families.responses import Observed
 from mixcheck.fitting.latent.roots import Root, whiten_effects
 from mixcheck.fitting.likelihood.mode import (
-    Point,
     ascent,
     build_system,
     find_mode,
@@ -28,6 +27,7 @@ from mixcheck.fitting.likelihood.mode import (
     stalls,
 )
 from mixcheck.fitting.likelihood.modes_at_edges import find_mode_at_edge
+from mixcheck.fitting.likelihood.points import DensityPoint
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     Viewpoint,
@@ -308,7 +308,7 @@ class _Search:
         alone = problem.latent.random_predictors == (0,)
         d = problem.derivatives_in_mean(eta) if alone else problem.derivatives(eta, 2)
         white = [whiten_effects(root, part) for root, part in zip(view.roots, u, strict=True)]
-        point = Point(u, eta, d, 2, np.nan, problem.latent, white)
+        point = DensityPoint(u, eta, d, 2, np.nan, problem.latent, white)
         energy = 0.5 * _by_copy([part * part for part in white], copies)
         energy = energy - point.derivatives.value.reshape(copies, -1).sum(axis=1)
         system = build_system(
