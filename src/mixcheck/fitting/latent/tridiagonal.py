@@ -10,7 +10,13 @@ from scipy.linalg import lapack
 
 from mixcheck.arrays import FloatArray, IntArray
 
-__all__ = ["Runs", "Tridiagonal", "factor_tridiagonal"]
+__all__ = [
+    "Runs",
+    "Tridiagonal",
+    "differentiate_log_det",
+    "factor_tridiagonal",
+    "trace_of_products",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +87,21 @@ class Tridiagonal:
         return out
 
     @cached_property
+    def squared_ratios(self) -> FloatArray:
+        """The unit bidiagonal matrix with ``-g^2`` below its diagonal, as a band, (2, m)."""
+        unit = np.empty((2, self.pivots.size), order="F")
+        unit[0], unit[1] = 1.0, -np.square(self.ratios)
+        return unit
+
+    @cached_property
     def inverse(self) -> tuple[FloatArray, FloatArray]:
         """Entries of ``(L L')^-1`` on its diagonal and beside it, (m,) each.
 
         With d in D and g in G: ``V_tt = 1 / d_t + g_t^2 V_(t+1)(t+1)``,
         ``V_t(t+1) = -g_t V_(t+1)(t+1)``.
         """
-        unit = np.empty((2, self.pivots.size), order="F")
-        unit[0], unit[1] = 1.0, -np.square(self.ratios)
-        x, _ = lapack.dtbtrs(unit, 1.0 / self.pivots[:, None], uplo="L", trans="T", diag="U")
+        rhs = 1.0 / self.pivots[:, None]
+        x, _ = lapack.dtbtrs(self.squared_ratios, rhs, uplo="L", trans="T", diag="U")
         diagonal = np.asarray(x)[:, 0]
         beside = np.empty_like(diagonal)
         np.multiply(-self.ratios[:-1], diagonal[1:], out=beside[:-1])
@@ -103,3 +115,79 @@ def factor_tridiagonal(diagonal: FloatArray, beside: FloatArray) -> Tridiagonal 
     pivots, ratios[:-1], info = lapack.dpttrf(diagonal, ratios[:-1], overwrite_e=1)
     # What is not finite stays so in all pivots after it.
     return Tridiagonal(pivots, ratios) if info == 0 and np.isfinite(pivots.sum()) else None
+
+
+def _pivot_slopes(matrix: Tridiagonal, diagonals: FloatArray, besides: FloatArray) -> FloatArray:
+    """Derivatives of the logarithms of the pivots, (s, m).
+
+    With the diagonal a and b beside it ``d_t = a_t - b^2 / d``, where b and d without an index are
+    those before t. With ``g = b / d`` the slopes of the pivots are ``d_t' = a_t' - 2 g b' + g^2 d'``:
+    a bidiagonal system.
+
+    Parameters
+    ----------
+    matrix : Tridiagonal
+    diagonals, besides : (s, m), (k, m)
+        Derivatives of a and, of the last k of them, of b; that of the others is zero.
+    """
+    rhs, k = np.array(diagonals), len(besides)
+    if k:
+        rhs[-k:, 1:] -= 2.0 * matrix.ratios[:-1] * besides[:, :-1]
+    x, _ = lapack.dtbtrs(matrix.squared_ratios, rhs.T, uplo="L", diag="U", overwrite_b=1)
+    out: FloatArray = np.asarray(x).T / matrix.pivots
+    return out
+
+
+def trace_of_products(
+    matrix: Tridiagonal, diagonals: FloatArray, besides: FloatArray
+) -> FloatArray:
+    """``tr(V T_i V T_j)`` of symmetric tridiagonal matrices T_i, (s, s), V the inverse of one.
+
+    It is ``-d^2 log det`` where the entries move along straight lines. There the second derivatives
+    of the pivots follow from ``d_t,ij = -2 c_i c_j / d + g^2 d_ij`` with ``c_i = b_i - g d_i``, and
+    the sum of ``d_t,ij / d_t`` is that of the first summands times the diagonal of V.
+
+    Parameters
+    ----------
+    matrix : Tridiagonal
+    diagonals, besides : (s, m), (k, m)
+        Diagonals of T_i and, of the last k of them, what is beside them; the others are diagonal.
+    """
+    relative, k = _pivot_slopes(matrix, diagonals, besides), len(besides)
+    crossed = -matrix.ratios[:-1] * matrix.pivots[:-1] * relative[:, :-1]
+    if k:
+        crossed[-k:] += besides[:, :-1]
+    crossed *= np.sqrt(matrix.inverse[0][1:] / matrix.pivots[:-1])
+    out: FloatArray = relative @ relative.T + 2.0 * crossed @ crossed.T
+    return out
+
+
+def differentiate_log_det(
+    matrix: Tridiagonal, slopes: FloatArray, bends: FloatArray, counts: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of ``sum_t n_t log d_t``, (k,) and (k, k), d the pivots of a matrix.
+
+    Parameters
+    ----------
+    matrix : Tridiagonal
+    slopes, bends : (k, 2, m), (k, k, 2, m)
+        Derivatives of its diagonal and of what is beside it.
+    counts : (m,)
+        n, the same within a block.
+    """
+    k = len(slopes)
+    out, twice = np.zeros(k), np.zeros((k, k))
+    if not k:
+        return out, twice
+    g, d = matrix.ratios[:-1], matrix.pivots[:-1]
+    relative = _pivot_slopes(matrix, slopes[:, 0], slopes[:, 1])
+    crossed = slopes[:, 1, :-1] - g * d * relative[:, :-1]
+    variances = counts * matrix.inverse[0]
+    out[:] = relative @ counts
+    for i in range(k):
+        for j in range(i + 1):
+            further = np.array(bends[i, j, 0])
+            further[1:] -= 2.0 * (crossed[i] * crossed[j] / d + g * bends[i, j, 1, :-1])
+            value = float(variances @ further) - float(counts @ (relative[i] * relative[j]))
+            twice[i, j] = twice[j, i] = value
+    return out, twice

@@ -47,6 +47,10 @@ from mixcheck.fitting.likelihood.approximation import (
 )
 from mixcheck.fitting.likelihood.by_group import split_deviance
 from mixcheck.fitting.likelihood.laplace_hessian import differentiate_twice, has_hessian
+from mixcheck.fitting.likelihood.laplace_hessian_chains import (
+    differentiate_chains_twice,
+    has_hessian_of_chains,
+)
 from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system, find_mode
 from mixcheck.fitting.likelihood.normal import evaluate_normal, has_closed_form
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Hessian
@@ -151,9 +155,12 @@ class Laplace(Approximation):
         return _require_weighed(problem, mode, self.information)[1].factorization
 
     def hessian(self, problem: Problem) -> Hessian | None:
-        """Hessian by the implicit function theorem, for nested factors and the observed H."""
-        known = self.information == "observed" and has_hessian(problem)
-        return partial(differentiate_twice, problem) if known else None
+        """Hessian by the implicit function theorem, for nested factors or chains and observed H."""
+        if self.information != "observed":
+            return None
+        if has_hessian_of_chains(problem):
+            return partial(differentiate_chains_twice, problem)
+        return partial(differentiate_twice, problem) if has_hessian(problem) else None
 
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """The log density enters at the modes alone."""

@@ -46,7 +46,7 @@ from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
 
-__all__ = ["differentiate_twice", "has_hessian"]
+__all__ = ["differentiate_twice", "has_hessian", "row_weights", "sum_products"]
 
 # Steps of differences in each row, in standard deviations of its predictor given the data, and
 # of differences in covariance parameters; both with an error of the fourth power. Where rows are
@@ -178,7 +178,7 @@ def _whole(problem: Problem, mode: Mode) -> _Part:
     return _Part(
         X=problem.X,
         second=derivatives.second,
-        weight=_row_weights(problem, mode, adjoint.leverages, shifts),
+        weight=row_weights(problem, mode, adjoint.leverages, shifts),
         third=curvature.third,
         latent=latent,
         factors=factors,
@@ -191,7 +191,7 @@ def _whole(problem: Problem, mode: Mode) -> _Part:
     )
 
 
-def _row_weights(
+def row_weights(
     problem: Problem,
     mode: Mode,
     leverages: Mapping[tuple[int, int], FloatArray],
@@ -365,7 +365,7 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
         moved = _move_modes(part, tangents, eta)
         held = [scale_each(*pair) for pair in zip(tangents.units, moved, strict=True)]
         add_effects(latent, held, eta)
-    out = _sum_products(eta, part.weight)
+    out = sum_products(eta, part.weight)
     if not latent.factors:
         return out
     for u in moved:
@@ -401,7 +401,7 @@ def _move_modes(part: _Part, tangents: _Tangents, eta: Sequence[FloatArray]) -> 
     return solve_each(part.factors, rhs)
 
 
-def _sum_products(
+def sum_products(
     eta: Sequence[FloatArray], weight: Mapping[tuple[int, int], FloatArray]
 ) -> FloatArray:
     """``sum_cd eta_c Q_cd eta_d'`` over the rows."""

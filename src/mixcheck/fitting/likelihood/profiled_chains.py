@@ -22,6 +22,11 @@ import numpy as np
 from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.fitting.latent.tridiagonal import (
+    Tridiagonal,
+    differentiate_log_det,
+    factor_tridiagonal,
+)
 from mixcheck.fitting.likelihood.cross_products import Moments, Products
 from mixcheck.fitting.likelihood.term import Term
 
@@ -366,58 +371,15 @@ def _log_det(
     counts = np.repeat(chains.counts, q)
     value = float(counts @ np.log(precision.pivots)) + blocks * dependence.log_det()
     flat = precision.slopes.reshape(k, 2, -1), precision.bends.reshape(k, k, 2, -1)
-    slopes, bends = _differentiate_log_det(precision.pivots, precision.ratios, *flat, counts)
+    whole = Tridiagonal(precision.pivots, precision.ratios)
+    slopes, bends = differentiate_log_det(whole, *flat, counts)
     # ``log det K = -log det K^-1``.
     diagonal, beside = dependence.precision()
     assert beside is not None
-    pivots, ratios, _ = lapack.dpttrf(diagonal, beside[:-1])
-    alone = _differentiate_log_det(
-        pivots, np.append(ratios, 0.0), *dependence.precision_derivatives(), np.full(q, blocks)
-    )
+    single = factor_tridiagonal(diagonal, beside)
+    assert single is not None
+    each = np.full(q, blocks)
+    alone = differentiate_log_det(single, *dependence.precision_derivatives(), each)
     slopes[1:] -= alone[0]
     bends[1:, 1:] -= alone[1]
     return value, slopes, bends
-
-
-def _differentiate_log_det(
-    pivots: FloatArray,
-    ratios: FloatArray,
-    slopes: FloatArray,
-    bends: FloatArray,
-    counts: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Derivatives of ``sum_t n_t log d_t``, (k,) and (k, k), through the recursion of the pivots.
-
-    With the diagonal a and b beside it ``d_t = a_t - b^2 / d``, where b and d without an index
-    are those before t; with ``g = b / d`` and indices for derivatives
-
-    ``d_t,i  = a_t,i - 2 g b_i + g^2 d_i``,
-
-    ``d_t,ij = a_t,ij - 2 b_i b_j / d - 2 g b_ij + 2 g (b_i d_j + b_j d_i) / d
-    - 2 g^2 d_i d_j / d + g^2 d_ij``,
-
-    which are bidiagonal systems with one matrix.
-    """
-    k, m = len(slopes), pivots.size
-    out, twice = np.zeros(k), np.zeros((k, k))
-    if not k:
-        return out, twice
-    unit = np.empty((2, m), order="F")
-    unit[0], unit[1] = 1.0, -np.square(ratios)
-    g, d = ratios[:-1], pivots[:-1]
-    rhs = slopes[:, 0].copy()
-    rhs[:, 1:] -= 2.0 * g * slopes[:, 1, :-1]
-    first = np.asarray(lapack.dtbtrs(unit, rhs.T, uplo="L", diag="U")[0]).T
-    relative = first / pivots
-    pairs = [(i, j) for i in range(k) for j in range(i + 1)]
-    rhs = np.stack([bends[i, j, 0] for i, j in pairs])
-    for row, (i, j) in zip(rhs, pairs, strict=True):
-        b_i, b_j = slopes[i, 1, :-1], slopes[j, 1, :-1]
-        r_i, r_j = relative[i, :-1], relative[j, :-1]
-        # The first two summands together with the last two but g^2 d_ij.
-        row[1:] -= 2.0 * ((b_i - g * d * r_i) * (b_j - g * d * r_j) / d + g * bends[i, j, 1, :-1])
-    second = np.asarray(lapack.dtbtrs(unit, rhs.T, uplo="L", diag="U")[0]).T
-    out[:] = relative @ counts
-    for row, (i, j) in zip(second, pairs, strict=True):
-        twice[i, j] = twice[j, i] = float(counts @ (row / pivots - relative[i] * relative[j]))
-    return out, twice
