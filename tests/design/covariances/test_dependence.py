@@ -132,3 +132,20 @@ def test_relation_is_refused() -> None:
         read_relation(K.set_axis(["a", "a"]), "K", levels, "g")
     with pytest.raises(DataError, match="not positive definite"):
         _ = read_relation(pd.DataFrame(1.0, levels, levels), "K", levels, "g").dependence
+
+
+@given(st.floats(-3, 3), st.integers(1, 3), st.integers(1, 5))
+@laws
+def test_derivatives_of_precision(r: float, m: int, q: int) -> None:
+    """First and second derivatives of the entries of the precision equal differences."""
+    slopes, bends = series(r, m, q).precision_derivatives()
+    k, h = min(q, 2) - 1, 1e-5
+    assert slopes.shape == (k, 2, m * q)
+    assert bends.shape == (k, k, 2, m * q)
+    if k:
+        ends = [np.stack(series(r + step, m, q).precision()) for step in (h, -h)]
+        np.testing.assert_allclose(slopes[0], (ends[0] - ends[1]) / (2.0 * h), atol=1e-7)
+        ends = [series(r + step, m, q).precision_derivatives()[0][0] for step in (h, -h)]
+        np.testing.assert_allclose(bends[0, 0], (ends[0] - ends[1]) / (2.0 * h), atol=1e-7)
+    none = related(0, 3).precision_derivatives()
+    assert none[0].shape == (0, 2, 3)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcheck.fitting.latent.tridiagonal import Runs, factor_tridiagonal
+from mixcheck.fitting.latent.tridiagonal import (
+    Runs,
+    differentiate_log_det,
+    factor_tridiagonal,
+    trace_of_products,
+)
 
 
 def make(m: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,3 +64,45 @@ def test_not_positive() -> None:
     for value in (np.nan, np.inf):
         diagonal[5] = value
         assert factor_tridiagonal(diagonal.copy(), beside) is None
+
+
+def dense(diagonal: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """The whole matrix."""
+    return np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
+
+
+def test_traces_of_products() -> None:
+    """``tr(V T_i V T_j)`` of diagonal matrices and of tridiagonal ones."""
+    diagonal, beside, whole = make()
+    found = factor_tridiagonal(diagonal, beside)
+    assert found is not None
+    rng = np.random.default_rng(4)
+    diagonals, besides = rng.normal(size=(4, 9)), rng.normal(size=(2, 9))
+    besides[:, [4, -1]] = 0.0
+    both = np.concatenate([np.zeros((2, 9)), besides])
+    turned = [np.linalg.solve(whole, dense(*pair)) for pair in zip(diagonals, both, strict=True)]
+    expected = [[np.trace(a @ b) for b in turned] for a in turned]
+    np.testing.assert_allclose(trace_of_products(found, diagonals, besides), expected, rtol=1e-11)
+    none = trace_of_products(found, diagonals[:2], np.zeros((0, 9)))
+    np.testing.assert_allclose(none, np.array(expected)[:2, :2], rtol=1e-11)
+
+
+def test_derivatives_of_log_determinant() -> None:
+    """Of several blocks counted differently, along curved paths, by the dense inverse."""
+    diagonal, beside, whole = make()
+    found = factor_tridiagonal(diagonal, beside)
+    assert found is not None
+    rng = np.random.default_rng(5)
+    slopes, bends = rng.normal(size=(2, 2, 9)), rng.normal(size=(2, 2, 2, 9))
+    bends[1, 0] = bends[0, 1]
+    slopes[:, 1, [4, -1]] = bends[:, :, 1, [4, -1]] = 0.0
+    counts = np.repeat([3.0, 2.0], [5, 4])
+    first, second = differentiate_log_det(found, slopes, bends, counts)
+    V = np.linalg.inv(whole) * counts
+    moved = [dense(*pair) for pair in slopes]
+    np.testing.assert_allclose(first, [np.trace(V @ T) for T in moved], rtol=1e-11)
+    for i in range(2):
+        for j in range(2):
+            product = np.trace(V @ moved[i] @ np.linalg.inv(whole) @ moved[j])
+            expected = np.trace(V @ dense(*bends[i, j])) - product
+            np.testing.assert_allclose(second[i, j], expected, rtol=1e-11)

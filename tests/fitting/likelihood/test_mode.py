@@ -155,3 +155,28 @@ def test_modes_of_steep_likelihoods() -> None:
     assert found is not None
     for one, other in zip(found.point.scores, exact.point.scores, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-8)
+
+
+def test_last_step_of_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the weights bound what is left, the mode is that of one more look, bit by bit."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": np.repeat(np.arange(15), 8), "t": np.tile(np.arange(8), 15)})
+    data["y"] = rng.poisson(np.exp(rng.normal(1.0, 0.7, 120)))
+    formula = parse_formula("y ~ 1 + ar1(0 + t | g)")
+    problem = arrange(build_design(formula, data, ratio_is_trials=False), mc.families.Poisson())
+    psi = np.array([1.0, 0.7, 0.5])
+    base, roots = problem.fixed(psi), problem.roots(psi[1:])
+    solutions = 0
+
+    def ends(*_: object) -> bool:
+        nonlocal solutions
+        solutions += 1
+        return False
+
+    found = find_mode(problem, base, roots, problem.latent.zeros())
+    monkeypatch.setattr(mode, "_ends", ends)
+    looked = find_mode(problem, base, roots, problem.latent.zeros())
+    assert found is not None
+    assert looked is not None
+    assert found.steps == looked.steps - 1 == solutions
+    np.testing.assert_array_equal(found.point.u[0], looked.point.u[0])

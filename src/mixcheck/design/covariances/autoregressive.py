@@ -324,7 +324,8 @@ class _Chain(Dependence):
                 entries[:, [0, -1]] *= 0.5
             slopes[0, 1, :, :-1] = -(1.0 + 2.0 * r * r) / self.size
             bends[0, 0, 1, :, :-1] = -r * (3.0 + 2.0 * r * r) / self.size**3
-        return slopes.reshape(k, 2, -1), bends.reshape(k, k, 2, -1)
+        size = self.m * self.q
+        return slopes.reshape(k, 2, size), bends.reshape(k, k, 2, size)
 
     def precision_slope(self, v: FloatArray, w: FloatArray) -> FloatArray:
         """``d<v, K^-1 w>/dr``.
@@ -334,11 +335,19 @@ class _Chain(Dependence):
         """
         if self.q == 1:
             return np.zeros(0)
-        v, w = self._apart(v), self._apart(w)
-        before = v[..., :-1], w[..., :-1]
-        dv, dw = v[..., 1:] - self.phi * before[0], w[..., 1:] - self.phi * before[1]
-        moved = float(np.vdot(dv, before[1])) + float(np.vdot(dw, before[0]))
-        return np.array([2.0 * self.r * float(np.vdot(dv, dw)) - moved / self.size])
+        one = self._innovations(v)
+        other = one if v is w else self._innovations(w)
+        moved = np.vdot(one, w.ravel()[:-1]) + np.vdot(other, v.ravel()[:-1])
+        slope = 2.0 * self.r * float(np.vdot(one, other)) - float(moved) / self.size
+        return np.array([slope])
+
+    def _innovations(self, w: FloatArray) -> FloatArray:
+        """``d_t(w)`` of all positions but the very first; zero at the start of a series."""
+        flat = w.ravel()
+        out: FloatArray = flat[:-1] * -self.phi
+        out += flat[1:]
+        out[self.q - 1 :: self.q] = 0.0
+        return out
 
     def log_det_slope(self, diagonal: FloatArray, beside: FloatArray) -> FloatArray:
         """``tr V dP/dr + d log det K/dr``."""

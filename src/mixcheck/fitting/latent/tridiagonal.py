@@ -15,6 +15,7 @@ __all__ = [
     "Tridiagonal",
     "differentiate_log_det",
     "factor_tridiagonal",
+    "multiply_blocks",
     "trace_of_products",
 ]
 
@@ -117,12 +118,29 @@ def factor_tridiagonal(diagonal: FloatArray, beside: FloatArray) -> Tridiagonal 
     return Tridiagonal(pivots, ratios) if info == 0 and np.isfinite(pivots.sum()) else None
 
 
+def multiply_blocks(diagonal: FloatArray, beside: FloatArray, w: FloatArray) -> FloatArray:
+    """A symmetric tridiagonal matrix of q positions times each block of w, (.., B q).
+
+    Parameters
+    ----------
+    diagonal, beside : (q,)
+        The last entry of what is beside the diagonal is zero.
+    w : (.., B q)
+    """
+    x = w.reshape(-1, diagonal.size)
+    out: FloatArray = diagonal * x
+    if beside.any():
+        out[:, :-1] += beside[:-1] * x[:, 1:]
+        out[:, 1:] += beside[:-1] * x[:, :-1]
+    return out.reshape(w.shape)
+
+
 def _pivot_slopes(matrix: Tridiagonal, diagonals: FloatArray, besides: FloatArray) -> FloatArray:
     """Derivatives of the logarithms of the pivots, (s, m).
 
     With the diagonal a and b beside it ``d_t = a_t - b^2 / d``, where b and d without an index are
-    those before t. With ``g = b / d`` the slopes of the pivots are ``d_t' = a_t' - 2 g b' + g^2 d'``:
-    a bidiagonal system.
+    those before t. With ``g = b / d`` their slopes are ``d_t' = a_t' - 2 g b' + g^2 d'``: a
+    bidiagonal system.
 
     Parameters
     ----------

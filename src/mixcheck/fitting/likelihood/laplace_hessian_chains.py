@@ -28,6 +28,7 @@ from mixcheck.fitting.latent.tridiagonal import (
     Tridiagonal,
     differentiate_log_det,
     factor_tridiagonal,
+    multiply_blocks,
     trace_of_products,
 )
 from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
@@ -118,11 +119,11 @@ class _Prior:
 
     def times(self, w: FloatArray) -> FloatArray:
         """``P w``, (s, m)."""
-        return self._apply(self.diagonal, self.beside, w)
+        return multiply_blocks(self.diagonal, self.beside, w)
 
     def slope(self, i: int, w: FloatArray) -> FloatArray:
         """``P_i w``, (m,)."""
-        return self._apply(*self.slopes[i], w)
+        return multiply_blocks(self.slopes[i, 0], self.slopes[i, 1], w)
 
     def entries(self, i: int, part: int) -> FloatArray:
         """Diagonal of ``P_i``, or what is beside it, (m,)."""
@@ -138,19 +139,11 @@ class _Prior:
         near = variances.reshape(-1, q).sum(axis=0), 2.0 * beside.reshape(-1, q).sum(axis=0)
         for i in range(self.k):
             for j in range(self.k):
-                bend = self.twice[i, j]
-                out[i, j] = float(np.vdot(one, self._apply(*bend, other)))
-                out[i, j] += float(bend[0] @ near[0]) + float(bend[1] @ near[1])
+                diagonal, beside_it = self.twice[i, j]
+                out[i, j] = float(one @ multiply_blocks(diagonal, beside_it, other))
+                out[i, j] += float(diagonal @ near[0]) + float(beside_it @ near[1])
         counts = np.full(q, float(self.blocks))
         return out - differentiate_log_det(alone, self.slopes, self.twice, counts)[1]
-
-    @staticmethod
-    def _apply(diagonal: FloatArray, beside: FloatArray, w: FloatArray) -> FloatArray:
-        x = w.reshape(-1, diagonal.size)
-        out = diagonal * x
-        out[:, :-1] += beside[:-1] * x[:, 1:]
-        out[:, 1:] += beside[:-1] * x[:, :-1]
-        return out.reshape(w.shape)
 
 
 def _score_tangents(

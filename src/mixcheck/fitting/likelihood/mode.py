@@ -58,6 +58,8 @@ _STEEP = 1e4
 _LAST_STEP = 1e-9
 # A step this small is probably the last one: third derivatives are then wanted.
 _NEARLY = 1e-3
+# Weights that have moved by less than this share leave H with the same sign.
+_HALF = 0.5
 # Chord steps must shrink the decrement by this much, or H is factored again.
 _CHORD_RATIO = 0.1
 # The energy may rise by this much, relative to itself, through rounding alone.
@@ -242,6 +244,26 @@ def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
     return _DECREMENT * _STEEP / max(largest, _STEEP)
 
 
+def _ends(
+    problem: Problem, roots: Sequence[Root], before: Point, after: Point, decrement: float
+) -> bool:
+    """Whether a step of Newton's method has ended at the mode, seen without another solution.
+
+    Along the step s the weights move by a share r of themselves at most, so that the gradient left
+    is ``(H - H') s`` with ``|H - H'| <= r H``: the next decrement is at most about ``r^2 d``. It is
+    worth while where chains of effects make a solution as dear as a look at the rows.
+    """
+    if not problem.latent.tied or decrement > _NEARLY:
+        return False
+    a, *others = problem.latent.random_predictors
+    one, other = before.derivatives.second[a, a], after.derivatives.second[a, a]
+    if others or not one.max() < 0.0:
+        return False
+    moved = float(np.abs(other / one - 1.0).max())
+    bound = 2.0 * moved * moved * decrement
+    return moved < _HALF and bound < min(_DECREMENT, _finest(problem, roots, after))
+
+
 def is_normal(problem: Problem) -> bool:
     """Whether random effects given the data are normal: those of the mean of a normal response.
 
@@ -314,7 +336,9 @@ def find_mode(
         looks += looked
         if advanced is None or looks > _MAX_LOOKS:
             return None
-        if problem.latent.iterative and decrement < _LAST_STEP:
+        if (problem.latent.iterative and decrement < _LAST_STEP) or (
+            fresh is not None and _ends(problem, roots, point, advanced, decrement)
+        ):
             return _complete_mode(problem, base, roots, advanced, None, count)
         point, fresh = advanced, fresh if constant else None
         stepper = stepper if dear or constant else None
