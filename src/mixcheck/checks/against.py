@@ -29,6 +29,7 @@ __all__ = [
     "is_number",
     "known_rows",
     "remark_on",
+    "remark_on_codes",
     "require_against",
 ]
 
@@ -83,8 +84,12 @@ def remark_on(against: str, context: CheckContext) -> str:
     column = column_of(context.frame, against)
     if not pd.api.types.is_integer_dtype(column.dtype):
         return ""
-    distinct = int(column.nunique())
-    if not FEW_CODES <= distinct <= context.n // 2:
+    return remark_on_codes(against, int(column.nunique()), context.n)
+
+
+def remark_on_codes(against: str, distinct: int, n: int) -> str:
+    """What whole numbers may be, where n rows have so many of them; or ""."""
+    if not FEW_CODES <= distinct <= n // 2:
         return ""
     return (
         f"The {distinct} whole numbers of {against} are taken as amounts; if they are codes of "

@@ -360,6 +360,11 @@ class _Whole(CheckContext):
         return self.size
 
     @property
+    def in_parts(self) -> bool:
+        """They do."""
+        return True
+
+    @property
     def has_two_values(self) -> bool:
         """Whether that is so in every part."""
         return self.two_values

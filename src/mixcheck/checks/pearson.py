@@ -16,6 +16,7 @@ __all__ = [
     "score_residuals",
     "uncut_residuals",
     "unless_held",
+    "unscaled_scores",
 ]
 
 # A variance below this is the underflow of one; its row then weighs infinitely, as it should.
@@ -60,11 +61,17 @@ def score_residuals(seen: DataView) -> FloatArray:
     standard deviation that rows far out make. Where responses have no variance, the scores
     themselves.
     """
-    scores, spread = seen.scores["mean"], np.sqrt(seen.mode_variance)
-    finite = np.isfinite(spread).all(axis=-1, keepdims=True)
-    scores = scores * np.where(finite, spread, 1.0)
+    scores = unscaled_scores(seen)
     size = np.sqrt(np.mean(scores**2, axis=-1, keepdims=True))
     return scores / np.where(size > 0.0, size, 1.0)
+
+
+def unscaled_scores(seen: DataView) -> FloatArray:
+    """The scores of the mean before they are brought to one size, ``s_i v_i^(1/2)``, (.., n)."""
+    spread = np.sqrt(seen.mode_variance)
+    finite = np.isfinite(spread).all(axis=-1, keepdims=True)
+    out: FloatArray = seen.scores["mean"] * np.where(finite, spread, 1.0)
+    return out
 
 
 def uncut_residuals(seen: DataView) -> FloatArray:

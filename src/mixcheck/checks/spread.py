@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 
@@ -13,13 +14,16 @@ from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_residuals
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
 from mixcheck.checks.regressor import Regressor
+from mixcheck.checks.shared_regressor import SharedRegressor, ask_parts_against
+from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
+    SharedStatistic,
 )
-from mixcheck.port import DataView
+from mixcheck.port import Checkable, DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["Spread"]
@@ -59,6 +63,7 @@ class Spread(Check):
     """
 
     kind: ClassVar[str] = "spread"
+    shared: ClassVar[bool] = True
     least_rows: ClassVar[int] = 3
 
     against: str = FITTED
@@ -68,9 +73,16 @@ class Spread(Check):
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows where the predictor is known."""
-        if context.model.discrete and np.unique(context.observed.response).size <= 2:
+        few = np.unique(np.concatenate(context.ask(_first_values)))
+        if context.model.discrete and few.size <= 2:
             reason = "A response of two values spreads as its mean prescribes."
             return (Skipped(self.name, self.kind, reason),)
+        if context.in_parts:
+            found = ask_parts_against(self, context)
+            if isinstance(found, Skipped):
+                return (found,)
+            shared, _ = found
+            return (_SharedSpread(self.name, self.kind, shared.regressor, shared),)
         return ask_against(self, context)
 
     def along(self, regressor: Regressor) -> CheckStatistic:
@@ -78,7 +90,12 @@ class Spread(Check):
         return _SpreadStatistic(self.name, self.kind, regressor)
 
 
-@final
+def _first_values(model: Checkable, view: DataView) -> FloatArray:
+    """Some distinct values of the response: three, if there are as many."""
+    values: FloatArray = np.unique(view.response)[:3]
+    return values
+
+
 @dataclass(frozen=True, eq=False)
 class _SpreadStatistic(CheckStatistic):
     """Coefficients of absolute residuals, and the spreads that they give."""
@@ -96,6 +113,10 @@ class _SpreadStatistic(CheckStatistic):
         coefficients, fit = self.along.fit(sizes, data_view)
         return np.concatenate([coefficients, np.maximum(1.0 + fit, SMALLEST_SHARE)], axis=-1)
 
+    def rows_of(self, sample: NullSample) -> int:
+        """Rows that are looked at."""
+        return sample.n
+
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
         coefficients, curves = self.along.split(pool_of(sample))
@@ -108,7 +129,7 @@ class _SpreadStatistic(CheckStatistic):
             null=f"the residuals spread along {self.along.words} as in data of the model",
             effect=Effect("spread ratio", ratio, max(1.0, ratio / noise), ratio * noise, 1.0),
             alternative="greater",
-            n=sample.observed.response.size,
+            n=self.rows_of(sample),
             references=(GLEJSER,),
         )
         picture = self.along.picture(
@@ -120,3 +141,30 @@ class _SpreadStatistic(CheckStatistic):
             unit="spread, relative to the model",
         )
         return replace(finding, picture=picture, subject=self.along.subject)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _SharedSpread(_SpreadStatistic, SharedStatistic):
+    """The same of rows in parts, along ranks that are lines between knots."""
+
+    shared: SharedRegressor
+
+    def of_part(self, model: Checkable) -> Self:
+        """The same, with the values of the rows of the part."""
+        return replace(self, shared=self.shared.of_part(model))
+
+    def rows_of(self, sample: NullSample) -> int:
+        """Rows where the predictor is known."""
+        return self.shared.rows
+
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        """Sums of absolute residuals."""
+        return self.shared.share([np.abs(pearson_residuals(data_view))], data_view)
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        """Coefficients in units of the mean, and the spreads that they give."""
+        (found,), fits, (mean,) = self.shared.regress(join_sums(shares))
+        coefficients = found / np.where(mean > 0.0, mean, 1.0)[..., None]
+        curve = 1.0 + (fits @ coefficients[..., None])[..., 0]
+        return np.concatenate([coefficients, np.maximum(curve, SMALLEST_SHARE)], axis=-1)

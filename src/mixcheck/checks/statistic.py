@@ -79,6 +79,11 @@ class CheckContext:
         """Number of rows."""
         return self.observed.response.size
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether the rows lie in parts, so that view and frame have none."""
+        return False
+
     @cached_property
     def has_two_values(self) -> bool:
         """Whether the response is 0 or 1 in every row, and the model knows no other value."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 
@@ -15,18 +16,22 @@ from mixcheck.checks.pearson import (
     score_residuals,
     uncut_residuals,
     unless_held,
+    unscaled_scores,
 )
 from mixcheck.checks.pooled import pool_of, with_statistic
 from mixcheck.checks.regressor import Regressor
+from mixcheck.checks.shared_regressor import SharedRegressor, ask_parts_against
+from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
     RowStatistic,
+    SharedStatistic,
 )
-from mixcheck.port import DataView, Tailed
-from mixcheck.report.finding import Effect, Finding
+from mixcheck.port import Checkable, DataView, Tailed
+from mixcheck.report.finding import Effect, Finding, Skipped
 
 __all__ = ["FITTED", "Trend"]
 
@@ -69,6 +74,7 @@ class Trend(Check):
     """
 
     kind: ClassVar[str] = "trend"
+    shared: ClassVar[bool] = True
     least_rows: ClassVar[int] = 3
 
     against: str = FITTED
@@ -86,15 +92,26 @@ class Trend(Check):
 
     def measures(self, context: CheckContext) -> tuple[Outcome, ...]:
         """One statistic, of the rows where the predictor is known."""
+        heavy = any(context.ask(_is_heavy))
+        if context.in_parts:
+            found = ask_parts_against(self, context, factor=self.factor)
+            if isinstance(found, Skipped):
+                return (found,)
+            shared, remark = found
+            along = shared.regressor
+            made = _SharedTrend(self.name, self.kind, along, shared, remark=remark, heavy=heavy)
+            return (made,)
         outcomes = ask_against(self, context, factor=self.factor)
-        model = context.model
-        heavy = isinstance(model, Tailed) and model.heavy_tailed
         remark = "" if self.factor else remark_on(self.against, context)
         return tuple(_told(outcome, remark, heavy=heavy) for outcome in outcomes)
 
     def along(self, regressor: Regressor) -> CheckStatistic:
         """The statistic of a curve, or of levels."""
         return _TrendStatistic(self.name, self.kind, regressor)
+
+
+def _is_heavy(model: Checkable, view: DataView) -> bool:
+    return isinstance(model, Tailed) and model.heavy_tailed
 
 
 def _told(outcome: Outcome, remark: str, *, heavy: bool) -> Outcome:
@@ -109,7 +126,6 @@ def _told(outcome: Outcome, remark: str, *, heavy: bool) -> Outcome:
     return outcome
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class _TrendStatistic(CheckStatistic):
     """Coefficients of mean residuals, and their fit where deviations are read."""
@@ -131,6 +147,10 @@ class _TrendStatistic(CheckStatistic):
         found = unless_held(cut, uncut)
         return np.concatenate([found[..., : self.along.dimension], regression.read(found)], axis=-1)
 
+    def rows_of(self, sample: NullSample) -> int:
+        """Rows that are looked at."""
+        return sample.n
+
     def finding(self, sample: NullSample) -> Finding:
         """What the numbers say."""
         coefficients, fits = self.along.split(pool_of(sample))
@@ -144,7 +164,7 @@ class _TrendStatistic(CheckStatistic):
             null=f"the mean residual given the modes follows {words} as in data of the model",
             effect=Effect("largest deviation", value, max(0.0, value - half), value + half, 0.0),
             alternative="greater",
-            n=sample.observed.residuals.size,
+            n=self.rows_of(sample),
             references=("Lin, Wei & Ying (2002), Biometrics 58, 1-12",),
         )
         picture = self.along.picture(
@@ -158,3 +178,35 @@ class _TrendStatistic(CheckStatistic):
         )
         detail = f"{finding.detail} {self.remark}".strip()
         return replace(finding, picture=picture, detail=detail)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _SharedTrend(_TrendStatistic, SharedStatistic):
+    """The same of rows in parts, along ranks that are lines between knots."""
+
+    shared: SharedRegressor
+
+    def of_part(self, model: Checkable) -> Self:
+        """The same, with the values of the rows of the part."""
+        return replace(self, shared=self.shared.of_part(model))
+
+    def rows_of(self, sample: NullSample) -> int:
+        """Rows where the predictor is known."""
+        return self.shared.rows
+
+    def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
+        """Sums of residuals, cut and not, or of scores and their squares."""
+        if self.heavy:
+            scores = unscaled_scores(data_view)
+            return self.shared.share([scores, scores**2], data_view)
+        return self.shared.share([mean_residuals(data_view), uncut_residuals(data_view)], data_view)
+
+    def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
+        """Coefficients, and their fit."""
+        (cut, uncut), fits, means = self.shared.regress(join_sums(shares))
+        if self.heavy:
+            size = np.sqrt(means[1])[..., None]
+            cut = uncut = cut / np.where(size > 0.0, size, 1.0)
+        found = unless_held(cut, uncut)
+        return np.concatenate([found, (fits @ found[..., None])[..., 0]], axis=-1)

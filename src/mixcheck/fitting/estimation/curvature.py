@@ -22,7 +22,7 @@ from mixcheck.fitting.estimation.standardisation import standardise
 from mixcheck.fitting.likelihood.approximation import Method, hessian_of, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
 
-__all__ = ["covariance_at", "hessian_at"]
+__all__ = ["covariance_at", "hessian_at", "whitening_at"]
 
 
 def covariance_at(problem: Problem, optimum: Optimum, method: Method) -> FloatArray:
@@ -80,3 +80,30 @@ def _joint_hessian(problem: Problem, optimum: Optimum, method: Method) -> FloatA
     whole = expand_joint(joint, inner, method)
     assert whole.hessian is not None
     return whole.hessian
+
+
+def whitening_at(optimum: Optimum, covariance: FloatArray) -> FloatArray:
+    """S with ``S' D'' S = I``, which whitens the deviance D at an optimum, (P, P).
+
+    From the whitened Hessian where it is known: the covariance itself may be singular to rounding
+    where columns are far from zero. Otherwise from the correlations of the estimates, so that
+    parameters of small and of large units are known alike.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    covariance : (P, P)
+        Of its estimates.
+    """
+    whitened = optimum.whitened_hessian()
+    if optimum.curvature is not None and whitened is not None and not optimum.flat:
+        values, vectors = np.linalg.eigh(whitened)
+        reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
+        known: FloatArray = optimum.scale @ (vectors * np.maximum(reach, 1e-6))
+        return known
+    units = np.sqrt(covariance.diagonal())
+    units = np.where(units > 0.0, units, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(units, units))
+    least = 1e-12 * values.max()
+    root: FloatArray = units[:, None] * vectors * np.sqrt(0.5 * np.maximum(values, least))
+    return root

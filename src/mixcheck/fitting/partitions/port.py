@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
+from mixcheck.fitting.estimation.curvature import whitening_at
 from mixcheck.fitting.estimation.one_step import MAX_HALVINGS, within
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.estimates import PartsEstimates
@@ -88,9 +89,7 @@ class PartsPort(PartsEstimates):
     @cached_property
     def _root(self) -> FloatArray:
         """S with ``S' D'' S = I`` at the estimates, (P, P)."""
-        values, vectors = np.linalg.eigh(0.5 * self.covariance)
-        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
-        return root
+        return whitening_at(self.optimum, self.covariance)
 
     def _asked(self, conditioning: Conditioning, seed: int, numbers: tuple[int, ...]) -> Asked:
         return Asked(self.optimum.psi, self.number, self.laplace, conditioning, seed, numbers)

@@ -20,6 +20,7 @@ from mixcheck.execution.streams import Purpose, choose_seed, stream
 from mixcheck.families.responses import SupportError
 from mixcheck.fitting.estimation.by_iterations import estimate_by_iterations
 from mixcheck.fitting.estimation.constant_groups import estimate_determined
+from mixcheck.fitting.estimation.curvature import whitening_at
 from mixcheck.fitting.estimation.cut_deviance import find_remainder
 from mixcheck.fitting.estimation.estimate import estimate, joint_around, re_estimate
 from mixcheck.fitting.estimation.gaussian import is_profiled
@@ -304,16 +305,7 @@ class Refitting(Estimates):
     @cached_property
     def _root(self) -> FloatArray:
         """S with ``S' D'' S = I``, which whitens the deviance at this optimum, (P, P)."""
-        whitened = self.optimum.whitened_hessian()
-        if self.optimum.curvature is not None and whitened is not None and not self.optimum.flat:
-            # The covariance itself may be singular to rounding where columns are far from zero.
-            values, vectors = np.linalg.eigh(whitened)
-            reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
-            known: FloatArray = self.optimum.scale @ (vectors * np.maximum(reach, 1e-6))
-            return known
-        values, vectors = np.linalg.eigh(0.5 * self.covariance)
-        root: FloatArray = vectors * np.sqrt(np.maximum(values, 1e-12 * values.max()))
-        return root
+        return whitening_at(self.optimum, self.covariance)
 
 
 Made = TypeVar("Made")
