@@ -10,7 +10,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.part_scores import SPAN_TOLERANCE, RowScores, sum_columns
+from mixcheck.checks.part_scores import SPAN_TOLERANCE, RowScores, join_projections, sum_columns
 from mixcheck.checks.shares import join_moments, join_sums, moments
 from mixcheck.checks.statistic import (
     CheckContext,
@@ -63,7 +63,7 @@ class Link(Check):
         _, mean, squares = join_moments([one.moments for one in known])
         if not squares > 0.0 or min(one.low for one in known) == max(one.high for one in known):
             return (Skipped(self.name, self.kind, "The predictor is the same in every row."),)
-        projection = _join_projections([one.projection for one in known])
+        projection = join_projections([one.projection for one in known])
         if _is_held(context, float(mean)):
             reason = "The model holds the square of its predictor, as with a mean for each level."
             return (Skipped(self.name, self.kind, reason),)
@@ -92,15 +92,6 @@ def _tell(model: Checkable, view: DataView) -> _Told | str:
             return f"{error}."
     eta = view.predictors[MEAN]
     return _Told(moments(eta), float(eta.min()), float(eta.max()), projection)
-
-
-def _join_projections(parts: Sequence[ScoreProjection | None]) -> ScoreProjection | None:
-    """The one of all rows; of rows in several parts, with the sum of ``X'V X`` alone."""
-    first, *others = parts
-    if first is None or not others:
-        return first
-    information = sum(part.information for part in parts if part and part.information is not None)
-    return ScoreProjection({}, {}, information=np.asarray(information))
 
 
 def _is_held(context: CheckContext, mean: float) -> bool:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar, cast
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -171,7 +173,8 @@ def _compare(
 ) -> tuple[ReplicateNumbers, list[Finding]]:
     """Numbers of replicates, as many as are wanted, and what is found beside them."""
     asked = (*measures, ESTIMATES)
-    shares = _join(observed, asked)
+    run = uuid4().hex
+    shares = _join(observed, asked, run)
 
     def findings(replicates: ReplicateNumbers) -> list[Finding]:
         detail = tell_detail(plan, replicates)
@@ -184,7 +187,7 @@ def _compare(
         )
         rows: dict[int, FloatArray | str] = dict(seen.failures)
         if seen.numbers:
-            numbers = np.concatenate(_join(seen, asked), axis=2)
+            numbers = np.concatenate(_join(seen, asked, run), axis=2)
             rows |= dict(zip(seen.numbers, numbers, strict=True))
         return [rows[k] for k in some]
 
@@ -199,15 +202,16 @@ def _compare(
         progress=progress,
         limit=limit,
     )
+    observed.ask(_forget)
     return replicates, findings(replicates)
 
 
-def _join(seen: SeenInParts, measures: Sequence[SharedStatistic]) -> list[FloatArray]:
-    """The numbers of each measure of each data set, (B, 1, s_j)."""
+def _join(seen: SeenInParts, measures: Sequence[SharedStatistic], run: str) -> list[FloatArray]:
+    """The numbers of each measure of each data set, (B, 1, s_j); of the run of that name."""
     told: list[tuple[FloatArray, ...]] = [() for _ in measures]
     for count in range(max(measure.rounds for measure in measures)):
         going = [j for j, measure in enumerate(measures) if measure.rounds > count]
-        shares = seen.ask(_share, [measures[j] for j in going], [told[j] for j in going])
+        shares = seen.ask(_share, [measures[j] for j in going], [told[j] for j in going], run)
         for place, j in enumerate(going):
             joined = measures[j].join([one[place] for one in shares], told[j])
             told[j] = (*told[j], joined)
@@ -219,16 +223,41 @@ def _share(
     seen: Sequence[DataView],
     measures: Sequence[SharedStatistic],
     told: Sequence[tuple[FloatArray, ...]],
+    run: str,
 ) -> list[FloatArray]:
     """What a part says to each measure of each data set, (B, 1, s)."""
     stack, size = stack_views([(view,) for view in seen]), len(seen)
     return [
         np.broadcast_to(share, (size, 1, share.shape[-1]))
         for share in (
-            measure.of_part(model).share(stack, known)
+            _bound(measure, model, run).share(stack, known)
             for measure, known in zip(measures, told, strict=True)
         )
     ]
+
+
+# Measures with what they hold of the rows of a part, by their names, of the run that is on: of
+# parts with so many rows at most, since they hold columns of these.
+_BOUND: WeakKeyDictionary[Checkable, tuple[str, dict[str, SharedStatistic]]] = WeakKeyDictionary()
+_KEPT_ROWS = 500_000
+
+
+def _bound(measure: SharedStatistic, model: Checkable, run: str) -> SharedStatistic:
+    """A measure of the rows of the part that a model is of; made once a run."""
+    if len(model.frame) > _KEPT_ROWS:
+        return measure.of_part(model)
+    of, known = _BOUND.get(model, ("", {}))
+    if of != run:
+        known = {}
+        _BOUND[model] = run, known
+    if measure.name not in known:
+        known[measure.name] = measure.of_part(model)
+    return known[measure.name]
+
+
+def _forget(model: Checkable, seen: Sequence[DataView]) -> None:
+    """Give up what is held for a run."""
+    _BOUND.pop(model, None)
 
 
 # ---- what is known of all rows -----------------------------------------------------------------

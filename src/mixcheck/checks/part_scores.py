@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, final, get_args
 
@@ -20,7 +21,9 @@ __all__ = [
     "InflationScores",
     "PartName",
     "RowScores",
+    "join_projections",
     "read_scores",
+    "scores_of_parts",
     "sum_columns",
 ]
 
@@ -175,6 +178,34 @@ def read_scores(context: CheckContext, part: str) -> RowScores | str:
         return RowScores(part, context.model.project_scores())
     except ConvergenceError as error:
         return f"{error}."
+
+
+def scores_of_parts(context: CheckContext) -> RowScores | str:
+    """How to take the scores of the mean of rows in parts, or why there are none."""
+    told = context.ask(_project)
+    reasons = [one for one in told if isinstance(one, str)]
+    if reasons:
+        return reasons[0]
+    return RowScores("mean", join_projections([one for one in told if not isinstance(one, str)]))
+
+
+def _project(model: Checkable, view: DataView) -> ScoreProjection | str | None:
+    """What estimation takes of the scores in the rows of a part, if they have any."""
+    if "mean" not in view.scores or not isinstance(model, Scored):
+        return None
+    try:
+        return model.project_scores()
+    except ConvergenceError as error:
+        return f"{error}."
+
+
+def join_projections(parts: Sequence[ScoreProjection | None]) -> ScoreProjection | None:
+    """The one of all rows; of rows in several parts, with the sum of ``X'V X`` alone."""
+    first, *others = parts
+    if first is None or not others:
+        return first
+    information = sum(part.information for part in parts if part and part.information is not None)
+    return ScoreProjection({}, {}, information=np.asarray(information))
 
 
 def _read_inflation(context: CheckContext) -> RowScores | str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, gammaln
@@ -26,7 +26,14 @@ from mixcheck.display.document import Caterpillar
 from mixcheck.port import DataView
 from mixcheck.report.finding import Effect, Finding
 
-__all__ = ["ColumnTerm", "GroupTerm", "ScoreTerm", "TermStatistic", "remark_on"]
+__all__ = [
+    "ColumnTerm",
+    "GroupTerm",
+    "ScoreTerm",
+    "TermStatistic",
+    "remark_on",
+    "slopes_by_levels",
+]
 
 # A probability below this is the underflow of one.
 SMALLEST_PROBABILITY = 1e-300
@@ -75,7 +82,6 @@ class ScoreTerm(ABC):
         """
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class ColumnTerm(ScoreTerm):
     """Columns, (n, d), outside the model matrix, and what estimation takes of their scores, (d, P).
@@ -130,7 +136,6 @@ class ColumnTerm(ScoreTerm):
         return length, length * max(0.0, 1.0 - reach), length * (1.0 + reach)
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class GroupTerm(ScoreTerm):
     """Effects of groups: codes (n,) of their levels, and covariates (n, q) that they multiply.
@@ -159,11 +164,13 @@ class GroupTerm(ScoreTerm):
         if not kept:
             return None
         covariates, rows = covariates[:, kept], scores.slopes(codes.size)
-        slopes = np.empty((len(kept), int(codes.max()) + 1, rows.shape[1]))
-        for held, x in zip(slopes, covariates.T, strict=True):
-            for p, row in enumerate(rows.T):
-                held[:, p] = _sum_by(codes, x * row)
+        slopes = np.stack([slopes_by_levels(codes, x, rows) for x in covariates.T])
         return cls(label, subject, codes, covariates, slopes)
+
+    @property
+    def mean_square(self) -> float:
+        """Mean over the rows of the sum of squares of the covariates."""
+        return float(np.mean(self.covariates**2, axis=0).sum())
 
     @property
     def count(self) -> int:
@@ -194,10 +201,18 @@ class GroupTerm(ScoreTerm):
         if not variance > 0.0:
             return 0.0, 0.0, 0.0
         df, tail = 2.0 * mean**2 / variance, 0.5 * (1.0 - CONFIDENCE)
-        square = float(np.mean(self.covariates**2, axis=0).sum())
+        square = self.mean_square
         totals = pool[0, 0] * np.array([1.0, df / chdtri(df, tail), df / chdtri(df, 1.0 - tail)])
         value, low, high = np.sqrt(np.maximum(2.0 * (totals - mean) / variance, 0.0) * square)
         return float(value), float(low), float(high)
+
+
+def slopes_by_levels(codes: IntArray, x: FloatArray, rows: FloatArray) -> FloatArray:
+    """Sums over the levels of ``x r`` of each column r of rows (n, P), (m, P)."""
+    out = np.empty((int(codes.max()) + 1, rows.shape[1]))
+    for p, row in enumerate(rows.T):
+        out[:, p] = _sum_by(codes, x * row)
+    return out
 
 
 def _sum_by(codes: IntArray, values: FloatArray) -> FloatArray:
@@ -220,7 +235,6 @@ def _log10_tail(df: FloatArray, squares: FloatArray) -> FloatArray:
     return out
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class TermStatistic(CheckStatistic):
     """The most surprising of several terms, against the most surprising of each replicate.
@@ -267,7 +281,7 @@ class TermStatistic(CheckStatistic):
             null=self.null,
             effect=Effect("added standard deviation", value, low, high, 0.0, first.label),
             alternative="greater",
-            n=sample.observed.response.size,
+            n=sample.n,
             references=(RAO,),
         )
         return replace(

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, final
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,8 @@ __all__ = ["SharedRegressor", "ask_parts_against"]
 
 # Knots that a part tells of, and that are kept of all parts.
 _KNOTS = 4096
+# The numbers that were followed last, along which curve, and its polynomials.
+_LATEST: dict[str, tuple[ref[FloatArray], SharedCurve, FloatArray]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +119,7 @@ class SharedCurve(SharedRegressor):
         known = None if self.x is None else np.isfinite(self.x)
         if known is not None:
             x, values = x[known], [one[..., known] for one in values]
-        ranks = np.interp(x, self.knots, self.ranks)
-        p = np.asarray(legendre.legvander(ranks, self.degree), dtype=np.float64)[..., 1:]
+        p = self._polynomials(x)
         n: FloatArray = np.full(values[0].shape[:-1], float(x.shape[-1]))
         upper = np.triu_indices(self.degree)
         columns: list[FloatArray] = [p[..., k] for k in range(self.degree)]
@@ -127,6 +129,16 @@ class SharedCurve(SharedRegressor):
         for one in values:
             sums += [one.sum(axis=-1), *((one * column).sum(axis=-1) for column in columns)]
         return np.stack(sums, axis=-1)
+
+    def _polynomials(self, x: FloatArray) -> FloatArray:
+        """Values (.., n, d); once for all that ask along the same numbers."""
+        latest = _LATEST.get("followed")
+        if latest is not None and latest[0]() is x and np.array_equal(latest[1].knots, self.knots):
+            return latest[2]
+        ranks = np.interp(x, self.knots, self.ranks)
+        found = np.asarray(legendre.legvander(ranks, self.degree), dtype=np.float64)[..., 1:]
+        _LATEST["followed"] = ref(x), self, found
+        return found
 
     def regress(self, total: FloatArray) -> tuple[list[FloatArray], FloatArray, list[FloatArray]]:
         """``R'^-1 (sum p y - n m_p m_y)``."""
