@@ -310,10 +310,13 @@ def _remarks(
         for row in rows
         if row.converged is False
     ]
-    methods = sorted({_method(model) for model in named.values()})
-    if len(methods) > 1:
+    methods = {name: _method(model) for name, model in named.items()}
+    if len(set(methods.values())) > 1:
+        ways = sorted({method for method in methods.values() if method})
+        untold = [name for name, method in methods.items() if not method]
+        ways += [f"that of {', '.join(untold)} is not told"] if untold else []
         remarks.append(
-            f"The likelihoods were computed in different ways ({'; '.join(methods)}): where these "
+            f"The likelihoods were computed in different ways ({'; '.join(ways)}): where these "
             "are approximations, their errors add to the differences."
         )
     remarks += [test.reason for test in tests.values() if test.reason]

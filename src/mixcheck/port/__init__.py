@@ -66,6 +66,7 @@ from mixcheck.port.influence import (
     Rowwise,
 )
 from mixcheck.port.predicting import Combinations, MovingPrediction, Predicting, PredictionOf
+from mixcheck.port.row_hashes import digest_rows
 from mixcheck.port.scores import Scored, ScoreProjection
 from mixcheck.port.variance import Partitioned, VarianceParts
 
@@ -129,6 +130,7 @@ __all__ = [
     "Traceable",
     "VarianceParts",
     "Weighted",
+    "digest_rows",
     "parts_of",
     "port_of",
     "register_adapter",
