@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.fitting.estimation import gaussian_chains
+from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.estimation.estimate import estimate
 from mixcheck.fitting.estimation.gaussian_chains import FoundInChains, estimate_chains
 from mixcheck.fitting.likelihood.approximation import objective_of
@@ -23,6 +25,9 @@ GROUPS, TIMES = 40, 15
 SAME = 1e-6
 # Of the deviance, relative to itself.
 DEVIANCE = 1e-12
+# The general Hessian of REML is made of differences with a step of 4e-3 standard errors, whose
+# error is that of the deviance's fourth derivatives in 40 series.
+DIFFERENCES = 5e-4
 # Differences with a step of 1e-3 standard errors, extrapolated.
 CURVATURE = 1e-6
 
@@ -154,10 +159,38 @@ def test_other_models_are_left_alone(formula: str, options: dict[str, Any]) -> N
     assert estimate_chains(problem_of(formula, **options), Laplace()) is None
 
 
-@pytest.mark.parametrize("method", [Laplace(restricted=True), Profiled()])
-def test_other_methods_are_left_alone(method: Laplace) -> None:
-    """REML integrates over the fixed effects, and is searched with them among the modes."""
-    assert estimate_chains(problem_of("y ~ x + ar1(0 + t | g)"), method) is None
+def test_other_methods_are_left_alone() -> None:
+    """Fixed effects at their joint mode are not those of largest likelihood."""
+    assert estimate_chains(problem_of("y ~ x + ar1(0 + t | g)"), Profiled()) is None
+
+
+@pytest.mark.parametrize("name", ["complete", "trend", "missing", "lengths", "precision"])
+def test_restricted_likelihood(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """REML ends where the search with the fixed effects among the modes does, with its errors."""
+    problem, method = port_of(fit_of(name)).problem, Laplace(restricted=True)
+    found, general = estimate_chains(problem, method), estimate(problem, method)
+    assert found is not None
+    assert np.abs(np.linalg.solve(found.scale, found.psi - general.psi)).max() < SAME
+    value = general.evaluation.deviance
+    assert abs(found.evaluation.deviance - value) < DEVIANCE * abs(value)
+    assert found.hessian is not None
+    assert general.hessian is not None
+    apart = found.scale.T @ (found.hessian - general.hessian) @ found.scale
+    assert np.abs(apart).max() < DIFFERENCES
+    assert covariance_at(problem, found, method).shape == found.hessian.shape
+    monkeypatch.setattr(gaussian_chains, "_MOST_NUMBERS", 10)
+    assert estimate_chains(problem, method) is None
+
+
+def test_restricted_fit() -> None:
+    """All that a fit by REML answers, and the same after a refit to its own response."""
+    formula, _, _ = MODELS["trend"]
+    fit = mc.glmm(formula, table(), reml=True)
+    assert fit.converged
+    again = fit.refit(fit.frame.y.to_numpy())
+    assert abs(again.llf - fit.llf) < DEVIANCE * abs(fit.llf)
+    assert np.abs((again.params - fit.params) / fit.bse).max() < SAME
+    assert (fit.bse > mc.glmm(formula, table()).bse).all()
 
 
 @pytest.mark.parametrize("kind", ["no effects", "no residual", "exact"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,12 @@ def sums_of(problem: Problem) -> tuple[Products, Moments, Chains]:
 
 
 def dense_deviance(
-    problem: Problem, products: Products, moments: Moments, at: np.ndarray[Any, Any]
+    problem: Problem,
+    products: Products,
+    moments: Moments,
+    at: np.ndarray[Any, Any],
+    *,
+    restricted: bool = False,
 ) -> float:
     """``log det V + log det W + N (1 + log(2 pi e'V^-1 e / N))`` by the whole matrix V."""
     p, (term,) = products.Q.shape[1], problem.terms
@@ -100,6 +106,9 @@ def dense_deviance(
     e = moments.residual - products.Q @ at[:p]
     square, total = float(e @ np.linalg.solve(V, e)), products.weights.total
     log_det = float(np.linalg.slogdet(V)[1] + np.log(weights).sum())
+    if restricted:
+        total -= p
+        log_det += float(np.linalg.slogdet(products.Q.T @ np.linalg.solve(V, products.Q))[1])
     return log_det + total * (1.0 + math.log(2.0 * math.pi * square / total))
 
 
@@ -134,6 +143,31 @@ def test_deviance_is_that_of_the_dense_density(rows: str, options: str) -> None:
     curvature = differentiate_chains(chains, found)
     assert np.abs(curvature.profiled - bends).max() < SLOPE
     assert np.abs(curvature_in_fixed(chains, found) - curvature.square[:3, :3]).max() < SAME
+
+
+@pytest.mark.parametrize("rows", ["complete", "missing", "ended early"])
+def test_restricted_deviance(rows: str) -> None:
+    """With the fixed effects integrated out ``log det X'V^-1 X`` is added, with its derivatives."""
+    problem, products, moments, alone = chains_of(rows, "plain")
+    chains = replace(alone, restricted=True)
+    at = np.array([0.1, -0.2, 0.3, 0.9, -0.6])
+
+    def gradient(at: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        there = evaluate_chains(chains, at[:3], at[3:])
+        assert there is not None
+        return there.gradient
+
+    def dense(at: np.ndarray[Any, Any]) -> float:
+        return dense_deviance(problem, products, moments, at, restricted=True)
+
+    found = evaluate_chains(chains, at[:3], at[3:])
+    assert found is not None
+    assert abs(found.deviance - dense(at)) < SAME * abs(dense(at))
+    steps = 1e-5 * np.eye(5)
+    slopes = [(dense(at + step) - dense(at - step)) / 2e-5 for step in steps]
+    assert np.abs(found.gradient - slopes).max() < SLOPE
+    bends = [(gradient(at + step) - gradient(at - step)) / 2e-5 for step in steps]
+    assert np.abs(differentiate_chains(chains, found).profiled - bends).max() < SLOPE
 
 
 def test_blocks_that_are_alike_are_one() -> None:

@@ -55,6 +55,8 @@ _SHARES = 0.1, 0.9
 # optimum may be an end of the parameters.
 _SEEN = 3.0
 _CURVED = 1e-5
+# Numbers in one array of what the levels do along all fixed effects and parameters.
+_MOST_NUMBERS = 20_000_000
 # Residuals of this many times the rounding of the response have lost digits of the estimates.
 _ROUNDING = 1e6
 
@@ -71,9 +73,9 @@ def estimate_chains(problem: Problem, method: Method) -> Optimum | None:
     Returns
     -------
     Optimum or None
-        None for other models, for REML, and where the search does not end inside.
+        None for other models and methods, and where the search does not end inside.
     """
-    if method.joint or not isinstance(method.approximation, Laplace):
+    if not isinstance(method, Laplace) or (method.joint and not method.restricted):
         return None
     products = problem.products_in_order
     if products is None:
@@ -81,7 +83,10 @@ def estimate_chains(problem: Problem, method: Method) -> Optimum | None:
     moments = take_moments(products, problem.X[0], problem.data.y - problem.offsets[0])
     if moments.size == 0.0 or moments.noise * _ROUNDING > 1.0:
         return None
-    search = _Search(Chains.of(problem.terms[0], products, moments))
+    chains = Chains.of(problem.terms[0], products, moments, restricted=method.restricted)
+    if method.restricted and chains.columns.size * problem.n_theta > _MOST_NUMBERS:
+        return None
+    search = _Search(chains)
     with single_thread(0, problem.n * problem.n_beta):
         found = search.run()
         return None if found is None else _optimum(problem, products, moments, found, search)
@@ -158,8 +163,8 @@ class _Search:
         known = at.log_det_slopes
         out = np.zeros((p + at.theta.size,) * 2)
         for where, hessian in (
-            (slice(0, p), chains.total / at.square * curvature_in_fixed(chains, at)),
-            (slice(p, None), steps.T @ steps - np.outer(known, known) / chains.total),
+            (slice(0, p), chains.degrees / at.square * curvature_in_fixed(chains, at)),
+            (slice(p, None), steps.T @ steps - np.outer(known, known) / chains.degrees),
         ):
             root, _ = _axes(hessian)
             out[where, where] = root @ root.T
@@ -206,12 +211,12 @@ def _optimum(
     """The optimum in the parameters of the user; None where it may be at an end of them.
 
     With the coefficients gamma of orthonormal columns and the relative theta
-    ``beta = beta_0 + size U gamma`` and, with ``sigma = size s / sqrt(N)``, deviations
+    ``beta = beta_0 + size U gamma`` and, with ``sigma = size s / sqrt(nu)``, deviations
     ``sigma theta``; ``log sigma`` less the mean of known ones is the coefficient of the dispersion.
     """
-    covariance, p, weights = search.chains.term.covariance, at.gamma.size, products.weights
-    sigma = math.sqrt(at.square / search.chains.total)
-    hessian = _all_parameters(at, differentiate_chains(search.chains, at), search.chains.total)
+    chains, p, weights = search.chains, at.gamma.size, products.weights
+    covariance, sigma = chains.term.covariance, math.sqrt(at.square / chains.degrees)
+    hessian = _all_parameters(at, differentiate_chains(chains, at), chains)
     # d(gamma, log sigma, theta) / d(beta, log sigma, theta of the user).
     back = np.eye(len(hessian))
     back[:p, :p] = np.linalg.inv(moments.size * products.units)
@@ -228,7 +233,10 @@ def _optimum(
     beta = moments.base + moments.size * (products.units @ at.gamma)
     psi = np.concatenate([beta, [log_sd], theta])
     slopes = np.concatenate([at.gradient[:p], [0.0], at.gradient[p:]])
-    value = at.deviance + weights.constant + 2.0 * weights.total * math.log(moments.size)
+    value = at.deviance + weights.constant + 2.0 * chains.degrees * math.log(moments.size)
+    if chains.restricted:
+        # The integral is over beta, and not over gamma.
+        value -= 2.0 * float(np.linalg.slogdet(products.units)[1])
     evaluation = FoundInChains(problem, psi, value, back.T @ slopes)
     return Optimum(
         psi=psi,
@@ -241,18 +249,24 @@ def _optimum(
     )
 
 
-def _all_parameters(at: ChainsAt, curvature: Curvature, total: float) -> FloatArray:
+def _all_parameters(at: ChainsAt, curvature: Curvature, chains: Chains) -> FloatArray:
     """Hessian of the deviance in gamma, log sigma and theta, (p + 1 + k,) each way.
 
-    ``D = log det + N log(2 pi sigma^2) + s^2(gamma, theta) / sigma^2``.
+    ``D = log det + nu log(2 pi sigma^2) + s^2(gamma, theta) / sigma^2``. Restricted, the deviance
+    is one of log sigma and theta, and that of gamma is given these.
     """
-    p, variance = at.gamma.size, at.square / total
+    p, nu = at.gamma.size, chains.degrees
+    variance, square = at.square / nu, curvature.square
+    if chains.restricted:
+        square = square.copy()
+        square[p:, p:] -= square[p:, :p] @ np.linalg.solve(square[:p, :p], square[:p, p:])
+        square[p:, :p] = square[:p, p:] = 0.0
     inner = np.delete(np.arange(p + 1 + at.theta.size), p)
     out = np.empty((inner.size + 1,) * 2)
-    out[np.ix_(inner, inner)] = curvature.square / variance
-    out[p + 1 :, p + 1 :] += at.log_det_bends
+    out[np.ix_(inner, inner)] = square / variance
+    out[p + 1 :, p + 1 :] += curvature.log_det
     out[p, inner] = out[inner, p] = -2.0 * at.square_slopes / variance
-    out[p, p] = 4.0 * total
+    out[p, p] = 4.0 * nu
     return out
 
 

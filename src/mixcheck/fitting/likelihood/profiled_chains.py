@@ -6,6 +6,9 @@ what the rows of each position weigh. With ``h = Lambda Z'We`` of ``e = y - X b`
 
 ``D = sum_j log det T_j + log det K + N (1 + log(2 pi s^2 / N))``, ``s^2 = e'We - h'T^-1 h``.
 
+Restricted, N is less by the number of fixed effects, and ``log det S`` is added, with
+``S = X'V^-1 X = X'WX - H_x'T^-1 H_x``.
+
 Blocks that are seen at the same positions, with the same weights, have one T: it is factored, and
 its log determinant differentiated, once for all of them. What remains are solutions of T for each
 block: one for the deviance with its gradient, two for each parameter of K and Lambda, and
@@ -65,6 +68,8 @@ class Chains:
         ``Z'We`` of the residuals of least squares.
     total : float
         N, the sum of squares of these residuals as well.
+    restricted : bool
+        Whether the fixed effects are integrated out.
     """
 
     term: Term
@@ -74,9 +79,12 @@ class Chains:
     fixed: FloatArray
     residual: FloatArray
     total: float
+    restricted: bool = False
 
     @classmethod
-    def of(cls, term: Term, products: Products, moments: Moments) -> Chains:
+    def of(
+        cls, term: Term, products: Products, moments: Moments, *, restricted: bool = False
+    ) -> Chains:
         """From cross products of the design, and of the response with it."""
         q = term.covariance.q
         residual = moments.random[0].reshape(-1, q)
@@ -85,7 +93,13 @@ class Chains:
         counts = np.array([float(len(residual))])
         if pattern is not None:
             counts = np.bincount(pattern).astype(np.float64)
-        return cls(term, information, pattern, counts, fixed, residual, products.weights.total)
+        total = products.weights.total
+        return cls(term, information, pattern, counts, fixed, residual, total, restricted)
+
+    @property
+    def degrees(self) -> float:
+        """N, less the number of fixed effects that are integrated out."""
+        return self.total - (self.n_fixed if self.restricted else 0)
 
     @property
     def n_fixed(self) -> int:
@@ -154,15 +168,16 @@ class _Precision:
         x, _ = lapack.dpttrs(pivots, ratios[:-1], rhs.reshape(len(rhs), pivots.size).T)
         return np.asarray(x).T.reshape(rhs.shape)
 
-    def apply(self, chains: Chains, i: int, u: FloatArray, out: FloatArray) -> None:
-        """``(dT / d theta_i) u`` for u (B, q), written to `out`."""
-        diagonal, beside = self.slopes[i]
-        if chains.pattern is not None:
-            diagonal, beside = diagonal[chains.pattern], beside[chains.pattern]
-        np.multiply(diagonal, u, out=out)
-        if beside.any():
-            out[:, :-1] += beside[:, :-1] * u[:, 1:]
-            out[:, 1:] += beside[:, :-1] * u[:, :-1]
+
+def _apply(chains: Chains, entries: FloatArray, u: FloatArray, out: FloatArray) -> None:
+    """A symmetric tridiagonal matrix for each pattern, (2, P, q), times u (.., B, q), to `out`."""
+    diagonal, beside = entries
+    if chains.pattern is not None:
+        diagonal, beside = diagonal[chains.pattern], beside[chains.pattern]
+    np.multiply(diagonal, u, out=out)
+    if beside.any():
+        out[..., :-1] += beside[:, :-1] * u[..., 1:]
+        out[..., 1:] += beside[:, :-1] * u[..., :-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +231,7 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     ``ds^2 = u'(dT)u - 2 (dh)'u`` in theta, and in gamma ``2 (gamma + Q'WZ Lambda u)``, since the
     columns Q are orthogonal to the residuals at zero.
     """
-    term, p, total = chains.term, chains.n_fixed, chains.total
+    term, p, nu = chains.term, chains.n_fixed, chains.degrees
     precision = _factor(chains, theta)
     if precision is None:
         return None
@@ -227,8 +242,8 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     u = precision.solve(chains, scores[None])[0]
     u *= size
     explained = float(np.vdot(scores, u))
-    square = total + float(gamma @ gamma) - size * explained
-    if not square > _LEAST_SHARE * total:
+    square = chains.total + float(gamma @ gamma) - size * explained
+    if not square > _LEAST_SHARE * chains.total:
         return None
     squares = _sum_squares(chains, u)
     slopes = np.empty(p + theta.size)
@@ -237,11 +252,15 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     # Only Lambda, the first parameter, moves h.
     slopes[p] -= 2.0 * explained
     log_det, log_det_slopes, log_det_bends = _log_det(chains, theta, precision)
-    gradient = total / square * slopes
+    gradient = nu / square * slopes
     gradient[p:] += log_det_slopes
+    if chains.restricted:
+        fixed = _Integrated(chains, precision, size)
+        log_det += fixed.log_det
+        gradient[p:] += fixed.slopes
     if not np.isfinite(gradient).all():
         return None
-    deviance = log_det + total * (1.0 + math.log(2.0 * math.pi * square / total))
+    deviance = log_det + nu * (1.0 + math.log(2.0 * math.pi * square / nu))
     return ChainsAt(
         gamma=gamma,
         theta=theta,
@@ -283,11 +302,14 @@ class Curvature:
     ----------
     square : (p + k, p + k)
         Of ``s^2``.
+    log_det : (k, k)
+        Of all log determinants.
     profiled : (p + k, p + k)
         Of the profiled deviance.
     """
 
     square: FloatArray
+    log_det: FloatArray
     profiled: FloatArray
 
 
@@ -303,7 +325,7 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     square = np.empty((p + k, p + k))
     moved = np.empty((k, *at.u.shape))
     for i in range(k):
-        precision.apply(chains, i, at.u, moved[i])
+        _apply(chains, precision.slopes[i], at.u, moved[i])
     # The sign of all is turned.
     moved[0] -= at.scores
     solved = precision.solve(chains, moved).reshape(k, -1)
@@ -316,9 +338,12 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     mixed[:, 0] += 2.0 * (columns @ at.u.ravel())
     square[:p, p:], square[p:, :p] = mixed, mixed.T
     relative = at.square_slopes / at.square
-    profiled = chains.total * (square / at.square - np.outer(relative, relative))
-    profiled[p:, p:] += at.log_det_bends
-    return Curvature(square, profiled)
+    profiled = chains.degrees * (square / at.square - np.outer(relative, relative))
+    log_det = at.log_det_bends
+    if chains.restricted:
+        log_det = log_det + _Integrated(chains, precision, size).bends()
+    profiled[p:, p:] += log_det
+    return Curvature(square, log_det, profiled)
 
 
 def curvature_in_fixed(chains: Chains, at: ChainsAt) -> FloatArray:
@@ -327,6 +352,48 @@ def curvature_in_fixed(chains: Chains, at: ChainsAt) -> FloatArray:
     shared = chains.columns @ _solve_columns(chains, at.precision).T
     out: FloatArray = 2.0 * (np.eye(chains.n_fixed) - (size * size) * shared)
     return out
+
+
+class _Integrated:
+    """``log det S`` of the fixed effects with its derivatives in theta.
+
+    ``S_i = U'T_i U - (dH)'U - U'dH`` with ``U = T^-1 H`` of all columns, and with
+    ``G_i = dH - T_i U`` the second derivatives are ``U'T_ij U - G_i'T^-1 G_j - G_j'T^-1 G_i``.
+    """
+
+    def __init__(self, chains: Chains, precision: _Precision, size: float) -> None:
+        self.chains, self.precision = chains, precision
+        p, k = chains.n_fixed, len(precision.slopes)
+        self.u = size * _solve_columns(chains, precision).reshape(chains.fixed.shape)
+        self.turned = np.empty((k, *chains.fixed.shape))
+        for i in range(k):
+            _apply(chains, precision.slopes[i], self.u, self.turned[i])
+        u = self.u.reshape(p, -1) if p else chains.columns
+        crossed = chains.columns @ u.T
+        S = np.eye(p) - size * crossed
+        self.first = self.turned.reshape(k, *chains.columns.shape) @ u.T
+        self.first[0] -= crossed + crossed.T
+        self.inverse = np.linalg.inv(S)
+        self.log_det = float(np.linalg.slogdet(S)[1])
+        self.slopes = np.einsum("ab,iba->i", self.inverse, self.first)
+
+    def bends(self) -> FloatArray:
+        """``tr(S^-1 S_ij) - tr(S^-1 S_i S^-1 S_j)``, (k, k)."""
+        chains, precision, inverse = self.chains, self.precision, self.inverse
+        k, shape = len(precision.slopes), (len(precision.slopes), *chains.columns.shape)
+        moved = -self.turned
+        moved[0] += chains.fixed
+        solved = precision.solve(chains, moved.reshape(-1, *chains.residual.shape)).reshape(shape)
+        moved, u = moved.reshape(shape), self.u.reshape(chains.columns.shape)
+        out, held = np.empty((k, k)), np.empty_like(self.u)
+        for i in range(k):
+            for j in range(i + 1):
+                _apply(chains, precision.bends[i, j], self.u, held)
+                second = held.reshape(u.shape) @ u.T - 2.0 * moved[i] @ solved[j].T
+                along = inverse @ self.first[i] @ inverse
+                value = float(np.vdot(inverse, second)) - float(np.vdot(along, self.first[j]))
+                out[i, j] = out[j, i] = value
+        return out
 
 
 def _solve_columns(chains: Chains, precision: _Precision) -> FloatArray:
