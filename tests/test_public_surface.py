@@ -28,6 +28,7 @@ NAMES = {
     "from_distribution",
     "from_draws",
     "from_fit",
+    "from_inference_data",
     "replicate",
     "Replicates",
     "residuals",

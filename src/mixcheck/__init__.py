@@ -23,6 +23,7 @@ from mixcheck.fitting.loading import load
 from mixcheck.fitting.results.profiles import Profile
 from mixcheck.fitting.results.refits import Refits
 from mixcheck.adapters.draws import from_draws
+from mixcheck.adapters.inference_data import from_inference_data
 from mixcheck.adapters.predicted import from_distribution
 from mixcheck.elsewhere.glmm_package import from_fit
 import mixcheck.adapters.registry  # results of other packages find their adapters
@@ -177,6 +178,7 @@ __all__ = [
     "from_distribution",
     "from_draws",
     "from_fit",
+    "from_inference_data",
     "glmm",
     "glmm_partitions",
     "icc",

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mixcheck.adapters.inference_data import port_of_inference
-from mixcheck.errors import DataError
+from mixcheck.adapters.inference_data import from_inference_data
+from mixcheck.errors import DataError, OptionError
 from mixcheck.testing import check_model_port
 
 N = 24
@@ -60,16 +60,16 @@ def _stored(parts):
 
 def test_the_response_is_found_by_its_name():
     """Draws of all chains, the observed response, coordinates and data as columns."""
-    model = port_of_inference(_stored(_parts()))
+    model = from_inference_data(_stored(_parts()))
     assert model.available == 120
     assert model.name == "y"
     assert list(model.frame.columns) == ["y", "obs", "x"]
-    check_model_port(lambda: port_of_inference(_stored(_parts())))
+    check_model_port(lambda: from_inference_data(_stored(_parts())))
 
 
 def test_axes_are_stacked_by_their_names():
     """Wherever chains, draws and observations stand, a draw is one data set."""
-    model = port_of_inference(_stored(_parts(("obs", "chain", "draw"))))
+    model = from_inference_data(_stored(_parts(("obs", "chain", "draw"))))
     parts = _parts(("obs", "chain", "draw"))
     expected = parts["posterior_predictive"]["y"].values.reshape(N, 120).T
     np.testing.assert_array_equal(model.pool[1:], expected)
@@ -101,4 +101,11 @@ def test_what_is_missing_is_told(change, message):
     parts = _parts()
     change(parts)
     with pytest.raises(DataError, match=message):
-        port_of_inference(_stored(parts))
+        from_inference_data(_stored(parts))
+
+
+@pytest.mark.parametrize("given", [None, 1, np.zeros((3, 4))])
+def test_what_is_no_inference_data(given):
+    """Other draws have another door."""
+    with pytest.raises(OptionError, match=r"must be an InferenceData .* mixcheck\.from_draws"):
+        from_inference_data(given)

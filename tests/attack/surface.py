@@ -1396,6 +1396,21 @@ TARGETS: tuple[Target, ...] = (
         ("result", "data"),
         sure=False,
     ),
+    Target(
+        "mc.from_inference_data",
+        {
+            "inference_data": Argument(
+                ("fit('poisson').to_inference_data(chains=1, draws=9, seed=1)",),
+                UNSURE,
+                ("None", "1", "object()", "base()"),
+                1.0,
+            ),
+            "frame": Argument(("base()",), ("None",), ("1", "base().iloc[:3]"), 0.3),
+            "name": Argument(("'bambi'",), ("None",), ("1", "b'x'"), 0.2),
+        },
+        ("inference_data",),
+        sure=False,
+    ),
     # ---- draws from elsewhere
     Target(
         "mc.from_draws",

@@ -3,39 +3,94 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from mixcheck.adapters.draws import DrawsModel, from_draws
-from mixcheck.adapters.layout import SAMPLE_AXES
-from mixcheck.errors import DataError, OptionError
+from mixcheck.adapters.layout import SAMPLE_AXES, finite_numbers
+from mixcheck.adapters.posterior_draws import PosteriorModel, find_distribution
+from mixcheck.arguments.calls import answer_calls
+from mixcheck.arguments.options import require_text, shown
+from mixcheck.arrays import FloatArray
+from mixcheck.design.frames import as_frame
+from mixcheck.errors import DataError, DataWarning, OptionError
+from mixcheck.notices import warn
 
-__all__ = ["port_of_inference"]
+__all__ = ["from_inference_data"]
 
 _PREDICTED: Final = "posterior_predictive"
 _OBSERVED: Final = "observed_data"
 _CONSTANT: Final = "constant_data"
+_POSTERIOR: Final = "posterior"
+_PARAMETERS: Final = ("mu", "p", "n", "alpha", "sigma", "nu", "kappa")
+# Of the mean, and of a parameter of the response, where the name of the response stands before it.
+_OLDER: Final = {"mu": "mean", "p": "mean"}
 
 
-def port_of_inference(found: Any) -> DrawsModel:
-    """The model of an InferenceData or a DataTree, known by its posterior predictive draws.
+@answer_calls
+def from_inference_data(
+    inference_data: Any, *, frame: Any = None, name: str | None = None
+) -> DrawsModel | PosteriorModel:
+    """A Bayesian model by the draws of bambi or PyMC, as ArviZ keeps them.
+
+    Where the posterior has the parameters of the distribution of each response (``mu`` or ``p``,
+    which bambi adds when it predicts, with ``sigma``, ``alpha`` .. beside), the data are seen
+    given one draw of them all, the last: under a right model they are a sample of its
+    distribution, as each replicate is of that of its own draw (Johnson 2007). Which distribution
+    it is, is read off the draws. Otherwise the model is known by its
+    posterior predictive draws alone, as by `from_draws`.
 
     Parameters
     ----------
-    found : InferenceData of ArviZ, or DataTree of xarray
+    inference_data : InferenceData of ArviZ, or DataTree of xarray
         With the groups ``posterior_predictive`` and ``observed_data``, and one response that both
-        name. Its coordinates, and what ``constant_data`` has along the same axis, are columns for
-        checks by group or against a predictor.
+        name.
+    frame : table of n rows, optional
+        Columns for checks by group or against a predictor, in the order of the observations; by
+        default the coordinates of the response, and what ``constant_data`` has along its axes.
+    name : str, optional
+        What reports call the model; by default the response.
+
+    Returns
+    -------
+    DrawsModel or PosteriorModel
 
     Raises
     ------
     DataError
-        If a group is absent, or they share several responses or none.
+        If a group is absent, they share several responses or none, or the frame has other rows.
+    OptionError
+        If it is no such object.
+
+    Warns
+    -----
+    DataWarning
+        If the draws keep the random effects of the posterior, and their distribution is not known.
+
+    References
+    ----------
+    Johnson (2007), Bayesian model assessment using pivotal quantities, Bayesian Analysis 2,
+    719-734.
+
+    Examples
+    --------
+    >>> idata = model.fit()  # doctest: +SKIP
+    >>> model.predict(idata, kind="response")  # doctest: +SKIP
+    >>> mixed = from_inference_data(idata, frame=table)  # doctest: +SKIP
+    >>> mc.check(mixed, mc.checks.Trend("age"), seed=1)  # doctest: +SKIP
     """
+    found = inference_data
     predicted = _variables(found, _PREDICTED)
     if predicted is None:
+        if not isinstance(found, Mapping) and not hasattr(found, "groups"):
+            raise OptionError(
+                "inference_data must be an InferenceData or DataTree of ArviZ, found "
+                f"{shown(found)}; for draws in another form write "
+                "mixcheck.from_draws(observed, draws)"
+            )
         raise DataError(
             f"{type(found).__name__} has no group {_PREDICTED}: draw the response first, such as "
             "with pm.sample_posterior_predictive(idata, extend_inferencedata=True) or "
@@ -47,7 +102,7 @@ def port_of_inference(found: Any) -> DrawsModel:
             f"{type(found).__name__} has no group {_OBSERVED}; write "
             "mixcheck.from_draws(observed, idata)"
         )
-    shared = [name for name in observed if name in predicted]
+    shared = [variable for variable in observed if variable in predicted]
     if len(shared) != 1:
         told = ", ".join(map(str, shared)) or "none"
         raise DataError(
@@ -55,15 +110,94 @@ def port_of_inference(found: Any) -> DrawsModel:
             f"mixcheck.from_draws(idata.{_OBSERVED}['y'], idata.{_PREDICTED}['y']) of the one that "
             "is meant"
         )
-    (name,) = shared
-    seen, draws = observed[name], predicted[name]
-    _require_one_layout(name, seen, draws)
+    seen, draws = observed[shared[0]], predicted[shared[0]]
+    named = str(shared[0])
+    _require_one_layout(named, seen, draws)
     repeated = [axis for axis in draws.dims if axis in SAMPLE_AXES]
     stacked = np.asarray(draws.transpose(*repeated, *seen.dims)).reshape(-1, _size(seen))
-    frame = _columns(name, seen, _variables(found, _CONSTANT) or {})
-    return from_draws(
-        np.asarray(seen).ravel(), stacked, draws_by="rows", frame=frame, name=str(name)
+    response = finite_numbers("observed", np.asarray(seen).ravel())
+    constant = _variables(found, _CONSTANT) or {}
+    table = _columns(named, seen, constant) if frame is None else _rows(frame, response.size)
+    called = named if name is None else require_text("name", name, "poisson, bambi")
+    posterior = _variables(found, _POSTERIOR) or {}
+    parameters = _parameters(named, seen, repeated, draws, posterior, constant)
+    distribution = find_distribution(parameters, stacked)
+    if distribution is not None:
+        known = {one: parameters[one] for one in distribution.parameters}
+        effects = _effects(posterior, repeated, len(stacked))
+        y = response.astype(np.float64)
+        return PosteriorModel(y, distribution, known, effects, table, called)
+    if any("|" in str(one) for one in posterior):
+        _warn_of_kept_effects(named)
+    return from_draws(response, stacked, draws_by="rows", frame=table, name=called)
+
+
+def _rows(frame: Any, n: int) -> pd.DataFrame:
+    table = as_frame(frame, "frame")
+    if len(table) != n:
+        raise DataError(
+            f"frame must have one row an observation, {n}; found {len(table)}. Leave out the rows "
+            "that the model did, such as those without a value"
+        )
+    return table
+
+
+def _warn_of_kept_effects(name: str) -> None:
+    warn(
+        f"The draws of {name} keep the random effects of the posterior, which were found from "
+        "these data, and the posterior has no parameters of each response, such as mu, of a "
+        "distribution that is known here. The data lie closer to the means of such draws than the "
+        "draws themselves: a variance ratio below 1, or residuals in the middle, say nothing "
+        "against the model. Add the parameters, with model.predict(idata, kind='response_params') "
+        "of bambi or pm.Deterministic('mu', ..) of PyMC.",
+        DataWarning,
     )
+
+
+def _parameters(
+    name: str, seen: Any, repeated: list[Any], draws: Any, posterior: Any, constant: Any
+) -> dict[str, FloatArray]:
+    """Parameters of the distribution of each response, (S, n) or (S, 1), by their names."""
+    sizes = dict(zip(draws.dims, draws.shape, strict=True))
+    count = math.prod(sizes[axis] for axis in repeated)
+    known: dict[str, FloatArray] = {}
+    for parameter in _PARAMETERS:
+        words = (parameter, f"{name}_{parameter}", f"{name}_{_OLDER.get(parameter, parameter)}")
+        word = next((word for word in words if word in posterior), None)
+        if word is not None:
+            values = posterior[word]
+            axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
+            if axes and axes != list(seen.dims):
+                continue
+            ordered = np.asarray(values.transpose(*repeated, *axes), dtype=np.float64)
+            flat = ordered.reshape(math.prod(ordered.shape[: len(repeated)]), -1)
+            if len(flat) == count:
+                known[parameter] = flat
+        elif parameter in constant and constant[parameter].dims == seen.dims:
+            values = np.asarray(constant[parameter], dtype=np.float64).ravel()
+            known[parameter] = np.broadcast_to(values, (count, values.size))
+    return known
+
+
+def _effects(posterior: Any, repeated: list[Any], count: int) -> dict[str, FloatArray]:
+    """Random effects over their standard deviations, (S, m), as bambi names them: "1|site"."""
+    found: dict[str, FloatArray] = {}
+    for name in map(str, posterior):
+        deviation = f"{name}_sigma"
+        if "|" not in name or deviation not in posterior:
+            continue
+        axes = [axis for axis in posterior[name].dims if axis not in repeated]
+        values, scale = (
+            np.asarray(posterior[one].transpose(*repeated, *rest), dtype=np.float64)
+            for one, rest in ((name, axes), (deviation, ()))
+        )
+        effect, _, group = name.partition("|")
+        term = f"{group} [{'Intercept' if effect == '1' else effect}]"
+        with np.errstate(all="ignore"):
+            standard = values.reshape(count, -1) / scale.reshape(count, 1)
+        if np.isfinite(standard).all():
+            found[term] = standard
+    return found
 
 
 def _variables(found: Any, group: str) -> Any:

@@ -21,7 +21,7 @@ from mixcheck.design.frames import as_frame
 from mixcheck.errors import ConvergenceError, DataError, MixcheckError, OptionError
 from mixcheck.port import Conditioning, DataView, ProbabilityTransform
 
-__all__ = ["PredictedModel", "RefittablePrediction", "from_distribution"]
+__all__ = ["PredictedModel", "RefittablePrediction", "from_distribution", "see_response"]
 
 # Residuals are kept strictly inside (0, 1), and the probabilities of tails above zero.
 _INSIDE: Final = 1e-12
@@ -128,25 +128,38 @@ class PredictedModel:
         return np.asarray(drawn, dtype=np.float64)
 
     def _see(self, y: FloatArray, rng: np.random.Generator) -> DataView:
-        given, discrete = self.distribution, self.discrete
-        upto = _values(given, "cdf", y, y)
-        mass = _values(given, "pmf", y, y) if discrete else np.zeros(y.size)
-        below = np.maximum(upto - mass, 0.0)
-        residuals = below + rng.random(y.size) * mass if discrete else upto
-        mean, variance = self._moments
-        probability = _Probability(given, y.size) if discrete else None
-        return DataView(
-            response=y,
-            residuals=np.clip(residuals, _INSIDE, 1.0 - _INSIDE),
-            fitted=mean,
-            mean=mean,
-            variance=variance,
-            mode_mean=mean,
-            mode_variance=variance,
-            probability=probability,
-            mode_probability=probability,
-            transform=_Transform(given, y, below, mass),
-        )
+        return see_response(y, self.distribution, self.discrete, rng, moments=self._moments)
+
+
+def see_response(
+    y: FloatArray,
+    given: Any,
+    discrete: bool,
+    rng: np.random.Generator,
+    effects: Mapping[str, FloatArray] | None = None,
+    *,
+    moments: tuple[FloatArray, FloatArray] | None = None,
+) -> DataView:
+    """A response, (n,), as it stands in its distribution; its moments, each (n,), if known."""
+    upto = _values(given, "cdf", y, y)
+    mass = _values(given, "pmf", y, y) if discrete else np.zeros(y.size)
+    below = np.maximum(upto - mass, 0.0)
+    residuals = below + rng.random(y.size) * mass if discrete else upto
+    mean, variance = moments or (_values(given, "mean", y), _values(given, "var", y))
+    probability = _Probability(given, y.size) if discrete else None
+    return DataView(
+        response=y,
+        residuals=np.clip(residuals, _INSIDE, 1.0 - _INSIDE),
+        fitted=mean,
+        mean=mean,
+        variance=variance,
+        mode_mean=mean,
+        mode_variance=variance,
+        effects={} if effects is None else effects,
+        probability=probability,
+        mode_probability=probability,
+        transform=_Transform(given, y, below, mass),
+    )
 
 
 @final

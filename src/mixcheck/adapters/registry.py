@@ -12,8 +12,8 @@ __all__ = ["ADAPTERS", "Later"]
 
 ADAPTERS: Final = {
     "statsmodels": "mixcheck.adapters.statsmodels.results:port_of_result",
-    "arviz": "mixcheck.adapters.inference_data:port_of_inference",
-    "xarray": "mixcheck.adapters.inference_data:port_of_inference",
+    "arviz": "mixcheck.adapters.inference_data:from_inference_data",
+    "xarray": "mixcheck.adapters.inference_data:from_inference_data",
     **dict.fromkeys(
         ("bambi", "glmm", "ngboost", "pymc", "rpy2", "sklearn"),
         "mixcheck.adapters.hints:require_more",

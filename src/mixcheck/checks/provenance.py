@@ -15,7 +15,7 @@ import scipy
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.replicate_numbers import ReplicateNumbers
-from mixcheck.port import Enumerable, Noted
+from mixcheck.port import Drawn, Enumerable, Noted
 from mixcheck.simulation import Calibration, Replicates
 
 __all__ = ["describe_run", "digest_response", "tell_detail", "tell_null"]
@@ -26,8 +26,11 @@ def tell_null(plan: Replicates, replicates: ReplicateNumbers) -> str:
     number = len(replicates.numbers)
     words = f"p-values compare with {number:,} simulated data sets{_HOW[plan.calibration]}"
     if plan.calibration == "plug-in":
-        words = f"{words[:-1]}, seen by the estimates of the model."
-    if plan.reason:
+        by = "seen by the estimates of the model"
+        if isinstance(plan.port, Drawn):
+            by = "each seen by one draw from the posterior, as the data are"
+        words = f"{words[:-1]}, {by}."
+    if plan.reason and not isinstance(plan.port, Drawn):
         words = f"{words[:-1]}, since {plan.reason}."
     looks = replicates.single.shape[1]
     if looks > 1:

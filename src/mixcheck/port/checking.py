@@ -17,6 +17,7 @@ __all__ = [
     "BatchRefittable",
     "Checkable",
     "Dispersed",
+    "Drawn",
     "Enumerable",
     "Refittable",
     "Repeating",
@@ -135,6 +136,16 @@ class Tailed(Protocol, metaclass=Asked):
     @property
     def heavy_tailed(self) -> bool:
         """Whether it says little: the score in the mean falls with the distance."""
+        ...
+
+
+@runtime_checkable
+class Drawn(Checkable, Protocol, metaclass=Asked):
+    """A model whose parameters are drawn from a posterior: it sees each data set by one draw."""
+
+    @property
+    def posterior_draws(self) -> int:
+        """How many draws of the parameters there are."""
         ...
 
 

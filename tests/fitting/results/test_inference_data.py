@@ -73,15 +73,36 @@ def test_log_densities_are_those_of_the_draws(sleep):
 
 @pytest.mark.slow
 def test_our_own_adapter_reads_it_back():
-    """Observed data and draws are found by their names, and a right model passes."""
+    """Observed data and draws are found by their names, and its checks see what refits see."""
     cbpp = mc.datasets.load("cbpp")
     fit = mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
     drawn = _drawn(fit)
     model = mc.port.port_of(drawn)
-    assert model.available == CHAINS * DRAWS
-    np.testing.assert_array_equal(model.pool[0], cbpp["incidence"])
+    assert model.posterior_draws == CHAINS * DRAWS
+    np.testing.assert_array_equal(model.response, cbpp["incidence"])
     assert list(drawn.observed_data.data_vars) == ["incidence"]
-    assert mc.check(drawn, mc.checks.Dispersion(), seed=1).ok
+    found = mc.check(drawn, mc.checks.Dispersion(), seed=1)["dispersion"]
+    refitted = mc.check(fit, mc.checks.Dispersion(), seed=1)["dispersion"].effect
+    assert refitted.low < found.effect.value < refitted.high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "formula", "family", "distribution"),
+    [
+        ("cbpp", "incidence / size ~ period + (1 | herd)", "binomial", "binomial"),
+        ("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "poisson", "poisson"),
+        ("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "nbinom2", "negative binomial"),
+        ("sleepstudy", "Reaction ~ Days + (1 | Subject)", "gaussian", "normal"),
+    ],
+)
+def test_the_distribution_is_read_off_the_draws(data, formula, family, distribution):
+    """Means and dispersions have the names that are looked for, and random effects are there."""
+    fit = mc.glmm(formula, mc.datasets.load(data), family=family)
+    model = mc.port.port_of(fit.to_inference_data(chains=1, draws=40, seed=1))
+    assert model.distribution.name == distribution
+    (group,) = fit.n_groups.index if hasattr(fit.n_groups, "index") else fit.n_groups
+    assert list(model.effects) == [f"{group} [Intercept]"]
 
 
 @pytest.mark.slow

@@ -35,12 +35,13 @@ _MOST_CHAINS: Final = 1000
 
 @dataclass(frozen=True, eq=False)
 class _Draw:
-    """One draw: numbers by name, random effects (q, m) per factor, and two vectors of rows."""
+    """One draw: numbers by name, random effects (q, m) per factor, and three vectors of rows."""
 
     numbers: dict[str, float]
     effects: list[FloatArray]
     response: FloatArray
     log_density: FloatArray
+    mean: FloatArray
 
 
 def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None) -> Any:
@@ -72,11 +73,21 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
     responses = np.stack([one.response for one in made]).reshape(*shape, -1)
     densities = np.stack([one.log_density for one in made]).reshape(*shape, -1)
     observed = fit.problem.to_design(fit.problem.data.y)
+    means = np.stack([one.mean for one in made]).reshape(*shape, -1)
+    # Names of bambi, by which the distribution of a response is known to whoever reads them.
+    mean = "p" if fit.family.name in ("binomial", "betabinomial") else "mu"
+    if mean not in posterior:
+        posterior[mean] = (axes, means)
+    if fit.family.name == "nbinom2" and "dispersion" in posterior and "alpha" not in posterior:
+        posterior["alpha"] = posterior["dispersion"]
+    size = fit.problem.data.size
+    trials = {} if size is None else {"n": ((_ROWS,), fit.problem.to_design(size))}
     groups = {
-        "posterior": xarray.Dataset(posterior, coords),
+        "posterior": xarray.Dataset(posterior, {**coords, **rows}),
         "posterior_predictive": xarray.Dataset({response: (axes, responses)}, both),
         "log_likelihood": xarray.Dataset({response: (axes, densities)}, both),
         "observed_data": xarray.Dataset({response: ((_ROWS,), observed)}, rows),
+        **({"constant_data": xarray.Dataset(trials, rows)} if trials else {}),
     }
     return _gathered(groups)
 
@@ -94,12 +105,14 @@ def _draw(fit: Refitting, root: FloatArray, rng: np.random.Generator) -> _Draw:
         )
     view = fit.view_at(psi)
     u = draw_posterior(problem, base, mode, rng).u
-    density = problem.family.derivatives(problem.data, tuple(view.eta(u)), 1).value
+    eta = tuple(view.eta(u))
+    density = problem.family.derivatives(problem.data, eta, 1).value
     return _Draw(
         _numbers(fit, psi),
         [scale(part, w) for part, w in zip(roots, u, strict=True)],
         problem.to_design(respond(view, u, rng)),
         problem.to_design(density),
+        problem.to_design(problem.family.mean(eta, None)),
     )
 
 
