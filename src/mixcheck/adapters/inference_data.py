@@ -204,7 +204,7 @@ def _variables(found: Any, group: str) -> Any:
     """Variables of a group by their names, or None."""
     try:
         inner = found[group]
-    except (KeyError, AttributeError, TypeError, ValueError):
+    except (LookupError, AttributeError, TypeError, ValueError):
         return None
     variables = getattr(inner, "data_vars", None)
     if variables is None:

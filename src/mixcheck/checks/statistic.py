@@ -376,11 +376,15 @@ def column_of(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
             )
         return column
     names = [str(column) for column in frame.columns]
-    near = difflib.get_close_matches(str(name), names) or names[:10]
-    raise UnknownColumnError(
-        f"no column is called {shown(name)} in the data of the model; did you mean "
-        f"{', '.join(map(shown, near))}?"
-    )
+    near = difflib.get_close_matches(str(name), names)
+    hint = f"did you mean {' or '.join(map(shown, near))}?"
+    if not near:
+        more = ", .." if len(names) > 10 else ""
+        hint = (
+            f"it has {', '.join(map(shown, names[:10]))}{more}. A model by its draws takes more "
+            "columns as frame=, in mixcheck.from_draws or mixcheck.from_inference_data"
+        )
+    raise UnknownColumnError(f"no column is called {shown(name)} in the data of the model; {hint}")
 
 
 def null_plot(

@@ -196,6 +196,21 @@ def test_refits_reach_the_optimum(name):
     assert refit.convergence.smallest_eigenvalue > 0.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MADE)
+def test_everything_can_be_asked(name):
+    """All checks that a class has an answer to, those by default first, with refits."""
+    result = _made(name)
+    full = mc.Suite.full(result)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reports = [mc.check(result, suite, seed=1, draws=9) for suite in (None, full)]
+    for report in reports:
+        decided = [one for one in report.findings if isinstance(one, mc.Finding)]
+        assert len(decided) > 1
+        assert all(one.pvalue is None or 0.0 < one.pvalue <= 1.0 for one in decided)
+
+
 def test_it_has_the_protocols():
     """It can be refitted, compared and asked for scores."""
     port = port_of(_made("NB2"))

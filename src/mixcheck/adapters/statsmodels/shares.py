@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -58,8 +60,14 @@ def adapt_beta(result: Any) -> Adapted:
     return Adapted(reading, recipe, params.size)
 
 
-def adapt_ordered(result: Any) -> Adapted:
+def adapt_ordered(result: Any, called: Sequence[str] | None = None) -> Adapted:
     """A result of `OrderedModel`: thresholds less a predictor without intercept.
+
+    Parameters
+    ----------
+    result : OrderedResults
+    called : sequence of str, optional
+        The categories, of which a fit to simulated codes knows the numbers alone.
 
     Raises
     ------
@@ -79,7 +87,7 @@ def adapt_ordered(result: Any) -> Adapted:
     p, n = exog.shape[1], exog.shape[0]
     thresholds = np.asarray(model.transform_threshold_params(params), dtype=np.float64)[1:-1]
     linear = np.asarray(model.predict(params, which="linpred"), dtype=np.float64).reshape(n)
-    labels = [str(label) for label in model.labels]
+    labels = [str(label) for label in model.labels] if called is None else list(called)
     numbers = range(1, len(labels) + 1)
     family = Ordinal(_CUMULATIVE[name], values=numbers, labels=labels)
     eta = (linear, *(np.full(n, threshold) for threshold in thresholds))
@@ -95,7 +103,7 @@ def adapt_ordered(result: Any) -> Adapted:
     recipe = Recipe(
         type(model),
         exog,
-        adapt_ordered,
+        partial(adapt_ordered, called=labels),
         by_row={"offset": offset} if offset.any() else {},
         fixed={"distr": model.distr},
         fit={
