@@ -393,10 +393,15 @@ def _fit_of(report: Report, model: GLMM | None) -> GLMM:
         raise OptionError(f"suggest needs the report of mixcheck.check(fit), found {shown(report)}")
     fit = report.model if model is None else model
     if not isinstance(fit, GLMM):
-        found = "it holds none" if fit is None else f"it is of {type(fit).__name__}"
+        if fit is None:
+            raise OptionError(
+                "suggest needs the fit that the report is of, and it holds none; write "
+                "suggest(report, fit)"
+            )
         raise OptionError(
-            f"suggest needs the fit that the report is of, made by mixcheck.glmm, and {found}; "
-            "write suggest(report, fit)"
+            "suggest fits alternatives by mixcheck.glmm, and the model is of "
+            f"{type(fit).__name__}; fit it there too, "
+            "suggest(mixcheck.check(mixcheck.glmm(formula, data, family=..)))"
         )
     formula = port_of(fit).description["formula"]
     told = dict(report.provenance.get("model") or {}).get("formula", formula)

@@ -446,3 +446,10 @@ def test_false_positives_are_as_few_as_said():
     for check, rejected in below.items():
         error = np.sqrt(NOMINAL * (1.0 - NOMINAL) / len(rejected))
         assert abs(np.mean(rejected) - NOMINAL) < 4.0 * error, check
+
+
+def test_suggestions_are_of_fits_of_this_library():
+    """What to write is said."""
+    report = mc.check(_made("OLS"), mc.checks.Uniformity(), seed=1, draws=19)
+    with pytest.raises(mc.OptionError, match=r"mixcheck\.check\(mixcheck\.glmm\(formula, data"):
+        mc.suggest(report)
