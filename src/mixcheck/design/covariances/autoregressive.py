@@ -33,6 +33,7 @@ _FARTHEST = 10.0
 # standard errors from zero.
 _GRID = np.linspace(-0.95, 0.95, 39)
 _SEEN = 5.0
+_FINER = 41
 _FREQUENCIES = 256
 # Times of which one product makes a recursion.
 _RUN = 32
@@ -139,18 +140,15 @@ class Autoregressive(Sequential):
         return np.diag(steps)
 
     def start_from_lags(self, covariances: FloatArray, errors: FloatArray) -> FloatArray | None:
-        """Weighted least squares of ``v phi^k`` over a grid of phi."""
+        """Weighted least squares of ``v phi^k`` over a grid of phi, and a finer one around it."""
         if self.n_theta == 1 or not abs(covariances[0]) > _SEEN * errors[0]:
             return None
-        curves = _GRID[:, None] ** np.arange(1, covariances.size + 1) / errors
-        # For each phi the best v, and what it takes from the squares; at zero nothing.
-        products = curves @ (covariances / errors)
-        squares = np.maximum(np.square(curves).sum(axis=1), 1e-300)
-        best = int(np.argmax(np.maximum(products, 0.0) ** 2 / squares))
-        variance = float(products[best] / squares[best])
+        found, step = _best_of(_GRID, covariances, errors), float(_GRID[1] - _GRID[0])
+        finer = found[1] + step * np.linspace(-1.0, 1.0, _FINER)
+        variance, phi = _best_of(finer[np.abs(finer) < 1.0], covariances, errors)
         if not variance > 0.0:
             return None
-        return self.of_natural(np.array([math.sqrt(variance), _GRID[best]]))
+        return self.of_natural(np.array([math.sqrt(variance), phi]))
 
     def steps_of_series(
         self, theta: FloatArray, spread: float, precision: float, count: int
@@ -207,6 +205,18 @@ class Autoregressive(Sequential):
         r = float(theta[-1]) if self.n_theta > 1 else 0.0
         out: FloatArray = (r / math.hypot(1.0, r)) ** np.abs(steps)
         return out
+
+
+def _best_of(
+    phis: FloatArray, covariances: FloatArray, errors: FloatArray
+) -> tuple[float, float]:
+    """v and phi, of some, with the least squares of ``(c_k - v phi^k) / e_k`` and v positive."""
+    curves = phis[:, None] ** np.arange(1, covariances.size + 1) / errors
+    # For each phi the best v, and what it takes from the squares; at zero nothing.
+    products = curves @ (covariances / errors)
+    squares = np.maximum(np.square(curves).sum(axis=1), 1e-300)
+    best = int(np.argmax(np.maximum(products, 0.0) ** 2 / squares))
+    return float(products[best] / squares[best]), float(phis[best])
 
 
 def _filter(x: FloatArray, phi: float) -> FloatArray:

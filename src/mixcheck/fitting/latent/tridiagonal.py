@@ -136,7 +136,7 @@ def multiply_blocks(diagonal: FloatArray, beside: FloatArray, w: FloatArray) -> 
 
 
 def _pivot_slopes(matrix: Tridiagonal, diagonals: FloatArray, besides: FloatArray) -> FloatArray:
-    """Derivatives of the logarithms of the pivots, (s, m).
+    """Derivatives of the pivots, (s, m).
 
     With the diagonal a and b beside it ``d_t = a_t - b^2 / d``, where b and d without an index are
     those before t. With ``g = b / d`` their slopes are ``d_t' = a_t' - 2 g b' + g^2 d'``: a
@@ -152,8 +152,7 @@ def _pivot_slopes(matrix: Tridiagonal, diagonals: FloatArray, besides: FloatArra
     if k:
         rhs[-k:, 1:] -= 2.0 * matrix.ratios[:-1] * besides[:, :-1]
     x, _ = lapack.dtbtrs(matrix.squared_ratios, rhs.T, uplo="L", diag="U", overwrite_b=1)
-    out: FloatArray = np.asarray(x).T / matrix.pivots
-    return out
+    return np.asarray(x).T
 
 
 def trace_of_products(
@@ -171,12 +170,13 @@ def trace_of_products(
     diagonals, besides : (s, m), (k, m)
         Diagonals of T_i and, of the last k of them, what is beside them; the others are diagonal.
     """
-    relative, k = _pivot_slopes(matrix, diagonals, besides), len(besides)
-    crossed = -matrix.ratios[:-1] * matrix.pivots[:-1] * relative[:, :-1]
+    moved, k = _pivot_slopes(matrix, diagonals, besides), len(besides)
+    weight = np.sqrt(2.0 * matrix.inverse[0][1:] / matrix.pivots[:-1])
+    crossed = moved[:, :-1] * (-matrix.ratios[:-1] * weight)
     if k:
-        crossed[-k:] += besides[:, :-1]
-    crossed *= np.sqrt(matrix.inverse[0][1:] / matrix.pivots[:-1])
-    out: FloatArray = relative @ relative.T + 2.0 * crossed @ crossed.T
+        crossed[-k:] += besides[:, :-1] * weight
+    moved /= matrix.pivots
+    out: FloatArray = moved @ moved.T + crossed @ crossed.T
     return out
 
 
@@ -198,8 +198,8 @@ def differentiate_log_det(
     if not k:
         return out, twice
     g, d = matrix.ratios[:-1], matrix.pivots[:-1]
-    relative = _pivot_slopes(matrix, slopes[:, 0], slopes[:, 1])
-    crossed = slopes[:, 1, :-1] - g * d * relative[:, :-1]
+    moved = _pivot_slopes(matrix, slopes[:, 0], slopes[:, 1])
+    crossed, relative = slopes[:, 1, :-1] - g * moved[:, :-1], moved / matrix.pivots
     variances = counts * matrix.inverse[0]
     out[:] = relative @ counts
     for i in range(k):

@@ -85,7 +85,9 @@ def differentiate_chains_twice(problem: Problem, at: Evaluation) -> FloatArray:
     moved = lower.solve(rhs)
     add_effects(latent, [size * moved[None]], eta)
 
-    out = sum_products(eta, weight) + 2.0 * moved @ prior.times(moved).T
+    # ``P u_j = T u_j - Lambda^2 G u_j``.
+    pulls = rhs - (size * size * gram) * moved
+    out = sum_products(eta, weight) + 2.0 * moved @ pulls.T
     sums = _score_tangents(problem, derivatives.second, eta)
     grams = _gram_tangents(problem, curvature.third, eta)
     variances, beside = lower.inverse
@@ -116,10 +118,6 @@ class _Prior:
         self.beside, self.blocks = beside, blocks
         self.slopes, self.twice = block.precision_derivatives()
         self.k = len(self.slopes)
-
-    def times(self, w: FloatArray) -> FloatArray:
-        """``P w``, (s, m)."""
-        return multiply_blocks(self.diagonal, self.beside, w)
 
     def slope(self, i: int, w: FloatArray) -> FloatArray:
         """``P_i w``, (m,)."""

@@ -16,6 +16,9 @@ __all__ = ["Term"]
 
 # Distances at which covariances of positions in order are looked at for a start.
 _LAGS = 6
+# A bend whose square is less than this is none, and the least share that a covariance leaves.
+_STRAIGHT = 1e-6
+_LEAST = -0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +135,9 @@ def _lagged(
 ) -> tuple[FloatArray, FloatArray] | None:
     """Covariances of effects that are 1, 2, .. positions apart, and their standard errors.
 
-    With ``c = cov(b_s, b_t)`` scores at zero have the covariance ``w_s w_t (c + a^2 c^2 / 2)`` to
-    second order, a the bend, and the variance ``w_t + w_t^2 var b_t``; None where some distance has
-    no pair.
+    With ``c = cov(b_s, b_t)`` scores at zero have the covariance ``w_s w_t (exp(a^2 c) - 1) / a^2``
+    for counts with the logarithm as link, where the bend a is one, and to second order for others,
+    and the variance ``w_t + w_t^2 var b_t``; None where some distance has no pair.
     """
     q = scores.shape[1]
     variances = float(np.square(scores).mean() / np.maximum(information, 1e-300).mean())
@@ -148,6 +151,7 @@ def _lagged(
         errors.append(variances / math.sqrt(pairs))
     if not covariances:
         return None
-    found = np.array(covariances)
-    root = np.sqrt(np.maximum(1.0 + 2.0 * bend * bend * found, 0.0))
-    return 2.0 * found / (1.0 + root), np.array(errors)
+    found, square = np.array(covariances), bend * bend
+    if square > _STRAIGHT:
+        found = np.log1p(np.maximum(square * found, _LEAST)) / square
+    return found, np.array(errors)
