@@ -107,6 +107,8 @@ class Dependence(ABC):
         Of levels tied to their neighbours: its diagonal and what is beside it, (k, 2, m) and
         (k, k, 2, m).
         """
+        if self.n_parameters:
+            raise NotImplementedError(f"{type(self).__name__} has no precision_derivatives")
         m = self.variances().size
         return np.zeros((0, 2, m)), np.zeros((0, 0, 2, m))
 

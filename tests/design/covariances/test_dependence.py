@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixcheck.design.covariances import covariance_of
+from mixcheck.design.covariances.chain import Chain
 from mixcheck.design.covariances.covariance import Sequential
-from mixcheck.design.levels import Dependence, read_relation
+from mixcheck.design.levels import Dependence, RelatedDependence, read_relation
 from mixcheck.errors import DataError, OptionError, UnseenLevelError
 
 laws = settings(deadline=None, derandomize=True, max_examples=40)
@@ -31,7 +32,16 @@ def series(r: float, m: int, q: int) -> Dependence:
     return structure.dependence(np.array([1.0, r]), m)
 
 
+def chain(r: float, m: int, q: int) -> Chain:
+    """The same by the entries of its inverse alone."""
+    one = series(r, 1, q)
+    diagonal, beside = one.precision()
+    assert beside is not None
+    return Chain(diagonal, beside, *one.precision_derivatives(), m)
+
+
 dependences = st.one_of(
+    st.builds(chain, st.floats(-4, 4), st.integers(1, 3), st.integers(1, 5)),
     st.builds(related, st.integers(0, 99), st.integers(1, 6)),
     st.builds(series, st.floats(-4, 4), st.integers(1, 3), st.integers(1, 5)),
 )
@@ -149,3 +159,43 @@ def test_derivatives_of_precision(r: float, m: int, q: int) -> None:
         np.testing.assert_allclose(bends[0, 0], (ends[0] - ends[1]) / (2.0 * h), atol=1e-7)
     none = related(0, 3).precision_derivatives()
     assert none[0].shape == (0, 2, 3)
+
+
+@given(st.floats(-3, 3), st.integers(1, 3), st.integers(1, 5), st.integers(0, 99))
+@laws
+def test_chain_is_told_by_its_inverse(r: float, m: int, q: int, seed: int) -> None:
+    """All derivatives of an AR(1) follow from the entries of its inverse."""
+    rng = np.random.default_rng(seed)
+    v, w = rng.normal(size=(2, 1, m * q))
+    diagonal, beside = rng.normal(size=(2, m * q))
+    beside.reshape(m, q)[:, -1] = 0.0
+    one, other = chain(r, m, q), series(r, m, q)
+    for name, arguments in (("precision_slope", (v, w)), ("log_det_slope", (diagonal, beside))):
+        ends = [getattr(held, name)(*arguments) for held in (one, other)]
+        np.testing.assert_allclose(*ends, atol=1e-9)
+    for found, expected in zip(
+        one.precision_derivatives(), other.precision_derivatives(), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_chain_beyond_its_parameters() -> None:
+    """Where the inverse is not positive there are no numbers, and no error."""
+    none = np.zeros((0, 2, 3)), np.zeros((0, 0, 2, 3))
+    beyond = Chain(np.ones(3), np.array([-2.0, -2.0, 0.0]), *none, 2)
+    assert np.isnan(beyond.log_det())
+    assert np.isnan(beyond.variances()).all()
+
+
+def test_derivatives_must_be_given() -> None:
+    """A dependence with parameters that does not know the derivatives of its precision says so."""
+
+    class Lacking(RelatedDependence):
+        pass
+
+    held = related(0, 3)
+    assert isinstance(held, RelatedDependence)
+    lacking = Lacking(held.lower)
+    lacking.n_parameters = 1
+    with pytest.raises(NotImplementedError, match="Lacking"):
+        lacking.precision_derivatives()

@@ -207,10 +207,8 @@ class Autoregressive(Sequential):
         return out
 
 
-def _best_of(
-    phis: FloatArray, covariances: FloatArray, errors: FloatArray
-) -> tuple[float, float]:
-    """v and phi, of some, with the least squares of ``(c_k - v phi^k) / e_k`` and v positive."""
+def _best_of(phis: FloatArray, covariances: FloatArray, errors: FloatArray) -> tuple[float, float]:
+    """V and phi, of some, with the least squares of ``(c_k - v phi^k) / e_k`` and v positive."""
     curves = phis[:, None] ** np.arange(1, covariances.size + 1) / errors
     # For each phi the best v, and what it takes from the squares; at zero nothing.
     products = curves @ (covariances / errors)

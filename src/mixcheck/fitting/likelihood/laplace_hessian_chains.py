@@ -106,7 +106,8 @@ def differentiate_chains_twice(problem: Problem, at: Evaluation) -> FloatArray:
         diagonals[first + i] += prior.entries(i, 0)
         besides[i] = prior.entries(i, 1)
     out -= trace_of_products(lower, diagonals, besides)
-    return 0.5 * (out + out.T)
+    half: FloatArray = 0.5 * (out + out.T)
+    return half
 
 
 class _Prior:
