@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
 
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
+from mixcheck.design.levels import Dependence
 from mixcheck.fitting.latent.tridiagonal import (
     Tridiagonal,
     differentiate_log_det,
@@ -59,7 +59,7 @@ class Chains:
     information : (P, q)
         G of each pattern.
     pattern : (B,) int or None
-        Pattern of each block; None where all have the first.
+        Pattern of each block; None where all have the first, or each its own.
     counts : (P,)
         Blocks of each pattern.
     fixed : (p, B, q)
@@ -90,7 +90,7 @@ class Chains:
         residual = moments.random[0].reshape(-1, q)
         fixed = products.fixed[0].reshape(-1, *residual.shape)
         information, pattern = _tell_apart(products.gram[0, 0].reshape(-1, q))
-        counts = np.array([float(len(residual))])
+        counts = np.full(len(information), float(len(residual) // len(information)))
         if pattern is not None:
             counts = np.bincount(pattern).astype(np.float64)
         total = products.weights.total
@@ -114,7 +114,7 @@ class Chains:
     @cached_property
     def alike(self) -> BoolArray:
         """Which columns of the fixed effects are the same in all blocks, (p,), as an intercept."""
-        if self.pattern is not None:
+        if len(self.information) > 1:
             return np.zeros(self.n_fixed, dtype=np.bool_)
         return np.array([bool((x == x[0]).all()) for x in self.fixed], dtype=np.bool_)
 
@@ -125,59 +125,93 @@ class Chains:
 
 
 def _tell_apart(information: FloatArray) -> tuple[FloatArray, IntArray | None]:
-    """Different rows of an array (B, q), and which of them each row is; None for one alone."""
+    """Different rows of an array (B, q), and which of them each is; None for one, or for all."""
     if (information == information[0]).all():
         return information[:1], None
     keys = information @ np.modf(_IRRATIONAL * np.arange(1.0, information.shape[1] + 1.0))[0]
     _, first, pattern = np.unique(keys, return_index=True, return_inverse=True)
     different, pattern = information[first], pattern.reshape(-1).astype(np.intp)
     if len(first) == len(keys) or not np.array_equal(different[pattern], information):
-        return information, np.arange(len(information))
+        return information, None
     return different, pattern
 
 
 @dataclass(frozen=True, eq=False)
 class _Precision:
-    """T of each pattern, factored as ``G D G'``, with its derivatives in theta.
+    """T of each pattern, factored, with its derivatives in theta.
 
     Attributes
     ----------
-    pivots, ratios : (P q,)
-        D, and what is below the diagonal of G; zero where a block ends.
-    slopes : (k, 2, P, q)
-        Derivatives of the diagonal, and of what is beside it.
-    bends : (k, k, 2, P, q)
+    matrix : Tridiagonal
+        T of all patterns, one after another, (P q,).
+    size : float
+        Lambda.
+    information : (P, q)
+        G of each pattern.
+    dependence : Dependence
+        K of one block.
     """
 
-    pivots: FloatArray
-    ratios: FloatArray
-    slopes: FloatArray
-    bends: FloatArray
+    matrix: Tridiagonal
+    size: float
+    information: FloatArray
+    dependence: Dependence
+
+    @cached_property
+    def _of_inverse(self) -> tuple[FloatArray, FloatArray]:
+        return self.dependence.precision_derivatives()
+
+    @property
+    def k(self) -> int:
+        """Number of parameters: Lambda, and those of K."""
+        return 1 + self.dependence.n_parameters
+
+    def slope(self, i: int) -> tuple[FloatArray, FloatArray]:
+        """``dT / d theta_i``: its diagonal and what is beside it, (P, q), or (q,) for all."""
+        if i == 0:
+            return 2.0 * self.size * self.information, np.zeros(self.information.shape[1])
+        diagonal, beside = self._of_inverse[0][i - 1]
+        return diagonal, beside
+
+    def bend(self, i: int, j: int) -> tuple[FloatArray, FloatArray]:
+        """``d^2 T / d theta_i d theta_j``."""
+        none = np.zeros(self.information.shape[1])
+        if i == j == 0:
+            return 2.0 * self.information, none
+        if i == 0 or j == 0:
+            return none, none
+        diagonal, beside = self._of_inverse[1][i - 1, j - 1]
+        return diagonal, beside
 
     def solve(self, chains: Chains, rhs: FloatArray) -> FloatArray:
         """``T^-1 b`` for b (s, B, q)."""
-        q = rhs.shape[-1]
+        q, (pivots, ratios) = rhs.shape[-1], (self.matrix.pivots, self.matrix.ratios)
         if not rhs.size:
             return rhs
-        if chains.pattern is None:
-            x, _ = lapack.dpttrs(self.pivots, self.ratios[:-1], rhs.reshape(-1, q).T)
-            return np.asarray(x).T.reshape(rhs.shape)
-        pivots, ratios = (
-            part.reshape(-1, q)[chains.pattern].ravel() for part in (self.pivots, self.ratios)
-        )
-        x, _ = lapack.dpttrs(pivots, ratios[:-1], rhs.reshape(len(rhs), pivots.size).T)
-        return np.asarray(x).T.reshape(rhs.shape)
+        if chains.pattern is not None:
+            pivots, ratios = (x.reshape(-1, q)[chains.pattern].ravel() for x in (pivots, ratios))
+        flat = rhs.reshape(-1, pivots.size)
+        return Tridiagonal(pivots, ratios).solve(flat).reshape(rhs.shape)
 
 
-def _apply(chains: Chains, entries: FloatArray, u: FloatArray, out: FloatArray) -> None:
-    """A symmetric tridiagonal matrix for each pattern, (2, P, q), times u (.., B, q), to `out`."""
+def _apply(
+    chains: Chains, entries: tuple[FloatArray, FloatArray], u: FloatArray, out: FloatArray
+) -> None:
+    """A symmetric tridiagonal matrix of each pattern, or of all, times u (.., B, q), to `out`."""
     diagonal, beside = entries
-    if chains.pattern is not None:
-        diagonal, beside = diagonal[chains.pattern], beside[chains.pattern]
+    if chains.pattern is not None and diagonal.ndim == 2:
+        diagonal = diagonal[chains.pattern]
     np.multiply(diagonal, u, out=out)
     if beside.any():
-        out[..., :-1] += beside[:, :-1] * u[..., 1:]
-        out[..., 1:] += beside[:, :-1] * u[..., :-1]
+        out[..., :-1] += beside[:-1] * u[..., 1:]
+        out[..., 1:] += beside[:-1] * u[..., :-1]
+
+
+def _pair(entries: tuple[FloatArray, FloatArray], sums: FloatArray) -> float:
+    """``sum a s_0 + b s_1`` over patterns and positions, of sums (2, P, q)."""
+    diagonal, beside = entries
+    out = float(np.vdot(np.broadcast_to(diagonal, sums[0].shape), sums[0]))
+    return out + float(beside @ sums[1].sum(axis=0)) if beside.any() else out
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +229,7 @@ class ChainsAt:
         ``s^2``.
     square_slopes : (p + k,)
         Its derivatives.
-    log_det_slopes, log_det_bends : (k,), (k, k)
+    log_det_slopes : (k,)
         Derivatives of ``log det V``.
     scores : (B, q)
         ``Z'We`` at gamma, ``h = Lambda Z'We``.
@@ -213,7 +247,6 @@ class ChainsAt:
     square: float
     square_slopes: FloatArray
     log_det_slopes: FloatArray
-    log_det_bends: FloatArray
     scores: FloatArray
     u: FloatArray
     squares: FloatArray
@@ -248,10 +281,10 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     squares = _sum_squares(chains, u)
     slopes = np.empty(p + theta.size)
     slopes[:p] = 2.0 * (gamma + size * (chains.columns @ u.ravel()))
-    slopes[p:] = np.einsum("icpt,cpt->i", precision.slopes, squares)
+    slopes[p:] = [_pair(precision.slope(i), squares) for i in range(theta.size)]
     # Only Lambda, the first parameter, moves h.
     slopes[p] -= 2.0 * explained
-    log_det, log_det_slopes, log_det_bends = _log_det(chains, theta, precision)
+    log_det, log_det_slopes = _log_det(chains, precision)
     gradient = nu / square * slopes
     gradient[p:] += log_det_slopes
     if chains.restricted:
@@ -269,7 +302,6 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
         square=square,
         square_slopes=slopes,
         log_det_slopes=log_det_slopes,
-        log_det_bends=log_det_bends,
         scores=scores,
         u=u,
         squares=squares,
@@ -279,17 +311,18 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
 
 def _sum_squares(chains: Chains, u: FloatArray) -> FloatArray:
     """``u_t^2``, and ``2 u_t u_(t+1)``, which the entries of a symmetric matrix multiply twice."""
-    if chains.pattern is None:
+    if len(chains.information) == 1:
         out = np.zeros((2, 1, u.shape[1]))
         np.einsum("bt,bt->t", u, u, out=out[0, 0])
         np.einsum("bt,bt->t", u[:, :-1], u[:, 1:], out=out[1, 0, :-1])
     else:
-        products = np.zeros((2, *u.shape))
-        np.multiply(u, u, out=products[0])
-        np.multiply(u[:, :-1], u[:, 1:], out=products[1, :, :-1])
-        order = np.argsort(chains.pattern, kind="stable")
-        starts = np.cumsum(chains.counts).astype(np.intp) - chains.counts.astype(np.intp)
-        out = np.add.reduceat(products[:, order], starts, axis=1)
+        out = np.zeros((2, *u.shape))
+        np.multiply(u, u, out=out[0])
+        np.multiply(u[:, :-1], u[:, 1:], out=out[1, :, :-1])
+        if chains.pattern is not None:
+            order = np.argsort(chains.pattern, kind="stable")
+            starts = np.cumsum(chains.counts).astype(np.intp) - chains.counts.astype(np.intp)
+            out = np.add.reduceat(out[:, order], starts, axis=1)
     out[1] *= 2.0
     return out
 
@@ -325,13 +358,15 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     square = np.empty((p + k, p + k))
     moved = np.empty((k, *at.u.shape))
     for i in range(k):
-        _apply(chains, precision.slopes[i], at.u, moved[i])
+        _apply(chains, precision.slope(i), at.u, moved[i])
     # The sign of all is turned.
     moved[0] -= at.scores
     solved = precision.solve(chains, moved).reshape(k, -1)
     moved = moved.reshape(k, -1)
-    square[p:, p:] = np.einsum("ijcpt,cpt->ij", precision.bends, at.squares)
-    square[p:, p:] -= 2.0 * moved @ solved.T
+    square[p:, p:] = -2.0 * moved @ solved.T
+    for i in range(k):
+        for j in range(k):
+            square[p + i, p + j] += _pair(precision.bend(i, j), at.squares)
     columns, effects = chains.columns, _solve_columns(chains, precision)
     square[:p, :p] = 2.0 * (np.eye(p) - (size * size) * (columns @ effects.T))
     mixed = (-2.0 * size) * (effects @ moved.T)
@@ -339,7 +374,7 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     square[:p, p:], square[p:, :p] = mixed, mixed.T
     relative = at.square_slopes / at.square
     profiled = chains.degrees * (square / at.square - np.outer(relative, relative))
-    log_det = at.log_det_bends
+    log_det = _bends_of_log_det(chains, precision)
     if chains.restricted:
         log_det = log_det + _Integrated(chains, precision, size).bends()
     profiled[p:, p:] += log_det
@@ -363,11 +398,11 @@ class _Integrated:
 
     def __init__(self, chains: Chains, precision: _Precision, size: float) -> None:
         self.chains, self.precision = chains, precision
-        p, k = chains.n_fixed, len(precision.slopes)
+        p, k = chains.n_fixed, precision.k
         self.u = size * _solve_columns(chains, precision).reshape(chains.fixed.shape)
         self.turned = np.empty((k, *chains.fixed.shape))
         for i in range(k):
-            _apply(chains, precision.slopes[i], self.u, self.turned[i])
+            _apply(chains, precision.slope(i), self.u, self.turned[i])
         u = self.u.reshape(p, -1) if p else chains.columns
         crossed = chains.columns @ u.T
         S = np.eye(p) - size * crossed
@@ -380,7 +415,7 @@ class _Integrated:
     def bends(self) -> FloatArray:
         """``tr(S^-1 S_ij) - tr(S^-1 S_i S^-1 S_j)``, (k, k)."""
         chains, precision, inverse = self.chains, self.precision, self.inverse
-        k, shape = len(precision.slopes), (len(precision.slopes), *chains.columns.shape)
+        k, shape = precision.k, (precision.k, *chains.columns.shape)
         moved = -self.turned
         moved[0] += chains.fixed
         solved = precision.solve(chains, moved.reshape(-1, *chains.residual.shape)).reshape(shape)
@@ -388,7 +423,7 @@ class _Integrated:
         out, held = np.empty((k, k)), np.empty_like(self.u)
         for i in range(k):
             for j in range(i + 1):
-                _apply(chains, precision.bends[i, j], self.u, held)
+                _apply(chains, precision.bend(i, j), self.u, held)
                 second = held.reshape(u.shape) @ u.T - 2.0 * moved[i] @ solved[j].T
                 along = inverse @ self.first[i] @ inverse
                 value = float(np.vdot(inverse, second)) - float(np.vdot(along, self.first[j]))
@@ -415,38 +450,43 @@ def _factor(chains: Chains, theta: FloatArray) -> _Precision | None:
     assert dependence is not None
     diagonal, beside = dependence.precision()
     assert beside is not None
-    shape, k = information.shape, theta.size
     whole = (size * size) * information + diagonal
-    further = np.broadcast_to(beside, shape).ravel()
-    pivots, ratios, info = lapack.dpttrf(whole.ravel(), further[:-1])
-    if info or not np.isfinite(pivots.sum()):
-        return None
+    matrix = factor_tridiagonal(whole.ravel(), np.broadcast_to(beside, whole.shape).ravel())
+    return None if matrix is None else _Precision(matrix, size, information, dependence)
+
+
+def _log_det(chains: Chains, precision: _Precision) -> tuple[float, FloatArray]:
+    """``sum_j log det T_j + log det K`` with its derivatives, ``tr V_j T_i - tr K P_i``."""
+    dependence, (patterns, q) = precision.dependence, chains.information.shape
+    blocks, counts = float(chains.counts.sum()), chains.counts[:, None]
+    logs = np.log(precision.matrix.pivots).reshape(patterns, q)
+    value = float(chains.counts @ logs.sum(axis=1)) + blocks * dependence.log_det()
+    variances, beside = (part.reshape(patterns, q) for part in precision.matrix.inverse)
+    sums = np.stack([counts * variances, 2.0 * counts * beside])
+    slopes = np.array([_pair(precision.slope(i), sums) for i in range(precision.k)])
+    none = np.zeros(q)
+    # What is left of it at V = 0 is ``d log det K``.
+    slopes[1:] += blocks * dependence.log_det_slope(none, none)
+    return value, slopes
+
+
+def _bends_of_log_det(chains: Chains, precision: _Precision) -> FloatArray:
+    """Its second derivatives, (k, k)."""
+    k, shape = precision.k, chains.information.shape
     slopes, bends = np.zeros((k, 2, *shape)), np.zeros((k, k, 2, *shape))
-    slopes[0, 0], bends[0, 0, 0] = 2.0 * size * information, 2.0 * information
-    of_k, twice_of_k = dependence.precision_derivatives()
-    slopes[1:], bends[1:, 1:] = of_k[:, :, None], twice_of_k[:, :, :, None]
-    return _Precision(pivots, np.append(ratios, 0.0), slopes, bends)
-
-
-def _log_det(
-    chains: Chains, theta: FloatArray, precision: _Precision
-) -> tuple[float, FloatArray, FloatArray]:
-    """``sum_j log det T_j + log det K`` with its first and second derivatives."""
-    dependence, k = chains.term.dependence_of_block(theta), theta.size
-    assert dependence is not None
-    q, blocks = chains.information.shape[1], float(chains.counts.sum())
-    counts = np.repeat(chains.counts, q)
-    value = float(counts @ np.log(precision.pivots)) + blocks * dependence.log_det()
-    flat = precision.slopes.reshape(k, 2, -1), precision.bends.reshape(k, k, 2, -1)
-    whole = Tridiagonal(precision.pivots, precision.ratios)
-    slopes, bends = differentiate_log_det(whole, *flat, counts)
+    for i in range(k):
+        slopes[i, 0], slopes[i, 1] = precision.slope(i)
+        for j in range(k):
+            bends[i, j, 0], bends[i, j, 1] = precision.bend(i, j)
+    flat = slopes.reshape(k, 2, -1), bends.reshape(k, k, 2, -1)
+    counts = np.repeat(chains.counts, shape[1])
+    out = differentiate_log_det(precision.matrix, *flat, counts)[1]
     # ``log det K = -log det K^-1``.
+    dependence = precision.dependence
     diagonal, beside = dependence.precision()
     assert beside is not None
-    single = factor_tridiagonal(diagonal, beside)
-    assert single is not None
-    each = np.full(q, blocks)
-    alone = differentiate_log_det(single, *dependence.precision_derivatives(), each)
-    slopes[1:] -= alone[0]
-    bends[1:, 1:] -= alone[1]
-    return value, slopes, bends
+    alone = factor_tridiagonal(diagonal, beside)
+    assert alone is not None
+    blocks = np.full(shape[1], float(chains.counts.sum()))
+    out[1:, 1:] -= differentiate_log_det(alone, *dependence.precision_derivatives(), blocks)[1]
+    return out
