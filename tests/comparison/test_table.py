@@ -153,6 +153,13 @@ def test_approximations_are_remarked():
     assert any("agq; laplace" in remark for remark in mc.compare(methods).remarks)
 
 
+def test_an_approximation_that_is_not_told_is_remarked():
+    """A model that does not say how its likelihood was computed is named."""
+    told = Known(description={"method": "laplace"})
+    (remark,) = mc.compare({"ours": told, "theirs": Known()}).remarks
+    assert "(laplace; that of theirs is not told)" in remark
+
+
 @pytest.mark.parametrize("few", [[], {"a": Known()}])
 def test_fewer_than_two(few):
     """Nothing and a single model cannot be compared."""

@@ -2,9 +2,9 @@
 
 Of a Gaussian response with one residual variance and one term of such effects, as those of
 ``ar1``, the deviance is profiled over the residual variance and needs what the rows add up to alone
-(:mod:`mixcheck.fitting.likelihood.profiled_chains`). The fixed effects are orthonormal columns and
-hardly move with the covariance, so that Newton's method with the Hessian of the start, kept up to
-date by BFGS, looks at the data a few times.
+(:mod:`mixcheck.fitting.likelihood.profiled_chains`). A moment estimate and the information of a
+long series lead next to the optimum; from there Newton's method with the exact Hessian, kept up to
+date by BFGS, looks at the data a few times more.
 
 What ends elsewhere than inside, with curvature in all directions, is left to the general search:
 variances of zero, correlations of one, and effects that leave nothing over.
@@ -13,6 +13,7 @@ variances of zero, correlations of one, and effects that leave nothing over.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -87,9 +88,10 @@ def estimate_chains(problem: Problem, method: Method) -> Optimum | None:
     if method.restricted and chains.columns.size * problem.n_theta > _MOST_NUMBERS:
         return None
     search = _Search(chains)
-    with single_thread(0, problem.n * problem.n_beta):
+    with single_thread(0, problem.n * problem.n_beta), suppress(np.linalg.LinAlgError):
         found = search.run()
         return None if found is None else _optimum(problem, products, moments, found, search)
+    return None
 
 
 class _Search:
@@ -149,10 +151,10 @@ class _Search:
         return np.concatenate([np.zeros(chains.n_fixed), theta])
 
     def _rough_inverse(self, at: ChainsAt) -> FloatArray:
-        """The same, about: exact in gamma, and in theta that of a long series of each block.
+        """Inverse of the Hessian, about: exact in gamma, and in theta that of a long series.
 
-        With a known residual variance that is ``S'S``, S the inverse of the steps of the
-        structure; the profiled variance takes ``(d log det)(d log det)' / N`` of it.
+        With a known residual variance the Hessian in theta is ``S'S``, S the inverse of the steps
+        of the structure; the profiled variance takes ``(d log det)(d log det)' / N`` of it.
         """
         chains, term, p = self.chains, self.chains.term, at.gamma.size
         information = np.broadcast_to(chains.weights, chains.residual.shape).reshape(1, -1)

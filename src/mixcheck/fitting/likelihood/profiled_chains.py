@@ -11,8 +11,8 @@ Restricted, N is less by the number of fixed effects, and ``log det S`` is added
 
 Blocks that are seen at the same positions, with the same weights, have one T: it is factored, and
 its log determinant differentiated, once for all of them. What remains are solutions of T for each
-block: one for the deviance with its gradient, two for each parameter of K and Lambda, and
-one for each fixed effect, for the Hessian.
+block: one for the deviance with its gradient; for the Hessian one for each parameter of K and
+Lambda, and one for each fixed effect.
 """
 
 from __future__ import annotations
