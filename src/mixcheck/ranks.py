@@ -55,7 +55,8 @@ def rank_residuals(
     >>> bool(np.all((ranks > 0.3) & (ranks < 0.7)))
     True
     """
-    y = np.asarray(observed, dtype=np.float64)
+    y = np.asarray(observed)
+    y = y if y.dtype.kind in "iu" else y.astype(np.float64)
     if y.ndim != 1 or np.isnan(y).any():
         raise DataError(f"observed must be one vector without NaN, found shape {y.shape}")
     less = np.zeros(y.size, dtype=np.intp)
@@ -93,7 +94,7 @@ def _chunks(draws: AnyArray | Iterable[ArrayLike], n: int) -> Iterator[AnyArray]
             yield rows[start : start + CHUNK_DRAWS]
 
 
-def _count(chunk: AnyArray, y: FloatArray, less: IntArray, at_most: IntArray) -> None:
+def _count(chunk: AnyArray, y: AnyArray, less: IntArray, at_most: IntArray) -> None:
     """Add to `less` and `at_most` how many of the (k, n) draws lie below, or not above, y."""
     # The minimum is NaN where any number is, at the price of one more pass.
     if chunk.dtype.kind == "f" and np.isnan(np.min(chunk)):

@@ -210,3 +210,45 @@ def test_a_dict_of_columns():
     assert from_draws(y, draws, frame={"x": [1, 2, 3, 4]}).frame["x"].tolist() == [1, 2, 3, 4]
     with pytest.raises(DataError, match="one row an observation, 4; found 2"):
         from_draws(y, draws, frame={"x": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [
+        (0, 200, "uint8"),
+        (-3, 90, "int8"),
+        (0, 60_000, "uint16"),
+        (-3, 100_000, "int32"),
+        (-3, 2**40, "int64"),
+    ],
+)
+@pytest.mark.parametrize("given", [np.int64, np.float64])
+def test_whole_numbers_are_kept_as_small_integers(low, high, dtype, given):
+    """With the residuals of the numbers as they were given."""
+    rng = np.random.default_rng(4)
+    draws = np.floor(rng.uniform(low, high, (50, 9))).astype(given)
+    y = np.floor(rng.uniform(low, high, 9)).astype(given)
+    draws[0, 0], draws[1, 0] = low, high
+    model = from_draws(y, draws)
+    assert model.pool.dtype == dtype
+    assert model.discrete
+    np.testing.assert_array_equal(model.pool[1:], draws)
+    whole = from_draws(y + 0.5, draws + 0.5, discrete=True)
+    assert whole.pool.dtype == np.float64
+    for k in (None, 3):
+        one, other = (
+            m.observe("marginal", np.random.default_rng(1))
+            if k is None
+            else m.replicate_number(k, "marginal", np.random.default_rng(1))
+            for m in (model, whole)
+        )
+        np.testing.assert_array_equal(one.residuals, other.residuals)
+        np.testing.assert_allclose(one.variance, other.variance, rtol=1e-12)
+
+
+def test_whole_numbers_beyond_integers_are_kept_as_they_are():
+    """They are whole all the same."""
+    draws = np.array([[1e19, 2.0], [3e19, 1.0], [0.0, 5.0]])
+    model = from_draws(np.array([1e19, 3.0]), draws)
+    assert model.pool.dtype == np.float64
+    assert model.discrete

@@ -216,10 +216,12 @@ def finite_numbers(name: str, values: AnyArray) -> AnyArray:
             values = values.astype(np.float64)
         except (TypeError, ValueError, OverflowError):
             raise DataError(f"{name} must hold numbers, found {_kind(values)}") from None
+    if values.dtype.kind in "iu":
+        return values
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise DataError(f"{name} holds {bad} values that are NaN or infinite; leave them out")
-    if values.dtype.kind == "f" and values.size and float(np.abs(values).max()) > _LARGEST:
+    if values.size and max(float(values.max()), -float(values.min())) > _LARGEST:
         raise DataError(f"{name} holds values beyond 1e150, whose squares are not finite; rescale")
     return values
 
