@@ -1758,7 +1758,12 @@ METHODS: tuple[Target, ...] = (
                 ("'bc'", "None", "'perc'"),
                 0.2,
             ),
-            "draws": Argument(("40", "60"), values.whole(39, 60), ("0", "-5", "2.5"), 0.9),
+            "draws": Argument(
+                ("40", "60", "None"),
+                values.optional(values.whole(39, 60)),
+                ("0", "-5", "2.5"),
+                0.6,
+            ),
             "seed": SEED,
             "time_limit": TIME_LIMIT,
             "n_jobs": JOBS,

@@ -310,8 +310,11 @@ def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
     family = problem.family
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
+        # Of a part without ends nothing runs there, however far out it is.
+        if not (problem.X[k].shape[1] and (family.two_ended[k] or family.ends[k])):
+            continue
         towards = np.abs(eta[k]) if family.two_ended[k] else family.ends[k] * eta[k]
-        if problem.X[k].shape[1] and towards.min() > FAR:
+        if towards.min() > FAR:
             wanted = np.clip(eta[k], -_NEAR, _NEAR) - problem.offsets[k]
             beta[problem.beta_slices[k]] = np.linalg.lstsq(problem.X[k], wanted, rcond=None)[0]
     if np.array_equal(beta, fixed.beta):

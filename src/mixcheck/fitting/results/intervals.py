@@ -66,6 +66,8 @@ IntervalMethod: TypeAlias = Literal["auto", "wald", "profile", "bootstrap"]
 ParameterGroup: TypeAlias = Literal["fixed", "random", "all"]
 BootstrapInterval: TypeAlias = Literal["percentile", "basic", "bca"]
 
+# Data sets of a bootstrap, where nothing else is asked for.
+_DRAWS = 1000
 # Data sets that are simulated and fitted together at most, and their rows.
 _TOGETHER, _TOGETHER_ROWS = 256, 65_536
 
@@ -77,7 +79,7 @@ class Request:
     level: float
     method: str = "auto"
     parameters: object = "fixed"
-    draws: int = 1000
+    draws: int | None = None
     interval: str = "percentile"
     seed: int | None = None
     n_jobs: int | None = None
@@ -98,7 +100,12 @@ class Request:
                     f'{name}={shown(value)} belongs to method="wald"; leave it out with '
                     f'method="{self.method}"'
                 )
-        require_draws(self.draws, least_draws(self.level) if self.drawn else 1)
+        require_draws(self.number, least_draws(self.level) if self.drawn else 1)
+        if self.draws is not None and not self.drawn:
+            raise OptionError(
+                f'draws={shown(self.draws)} belongs to method="bootstrap"; leave it out with '
+                f'method="{self.method}"'
+            )
         require_seed(self.seed)
         require_workers(self.n_jobs)
         require_progress(self.progress)
@@ -107,6 +114,11 @@ class Request:
                 'time_limit belongs to method="bootstrap"; leave it out with '
                 f'method="{self.method}"'
             )
+
+    @property
+    def number(self) -> int:
+        """How many data sets a bootstrap simulates."""
+        return _DRAWS if self.draws is None else self.draws
 
     @property
     def drawn(self) -> bool:
@@ -365,18 +377,18 @@ def _make_replicates(
     size = max(1, min(_TOGETHER, _TOGETHER_ROWS // max(1, task.fit.problem.n)))
     made: list[FloatArray | str] = []
     with reporter(request.progress, "simulated data sets") as report:
-        for stop in (least_draws(request.level), request.draws):
+        for stop in (least_draws(request.level), request.number):
             # Whole batches, so that what is made together does not depend on the clock.
-            last = min(size * math.ceil(stop / size), request.draws)
-            late = stop == request.draws and limit is not None and limit.passed
+            last = min(size * math.ceil(stop / size), request.number)
+            late = stop == request.number and limit is not None and limit.passed
             if len(made) < last and not late:
                 made += map_batches(
                     task,
                     range(len(made), last),
                     size,
                     n_jobs=request.n_jobs,
-                    progress=report.onward(len(made), request.draws),
-                    limit=limit if stop == request.draws else None,
+                    progress=report.onward(len(made), request.number),
+                    limit=limit if stop == request.number else None,
                 )
     return made, limit
 
@@ -388,8 +400,10 @@ def _by_bootstrap(
     bca = request.interval == "bca"
     acceleration = _acceleration(fit, parameters) if bca else np.zeros(len(parameters))
     made, limit = _make_replicates(_Replicates(fit, parameters, choose_seed(request.seed)), request)
-    late = limit is not None and len(made) < request.draws
-    stopped = limit.words(len(made), request.draws, "simulated data sets") if limit and late else ""
+    late = limit is not None and len(made) < request.number
+    stopped = (
+        limit.words(len(made), request.number, "simulated data sets") if limit and late else ""
+    )
     reasons = Counter(row for row in made if isinstance(row, str))
     if reasons:
         warn(

@@ -35,7 +35,7 @@ class Uncertain:
         level: float = 0.95,
         method: IntervalMethod = "auto",
         parameters: ParameterGroup | Sequence[str] | Mapping[str, ParameterFunction] = "fixed",
-        draws: int = 1000,
+        draws: int | None = None,
         interval: BootstrapInterval = "percentile",
         seed: int | None = None,
         n_jobs: int | None = None,
@@ -61,8 +61,9 @@ class Uncertain:
             names of `Refits.estimates`; or all of these; or some of them by name. Or smooth
             functions of them by names of yours, each from a dictionary of all of these to a
             number: ``{"ratio": lambda p: p["x1"] / p["x2"]}``.
-        draws : int
-            Number of simulated data sets of a bootstrap: those of `simulate` with this seed.
+        draws : int, optional
+            Number of simulated data sets of a bootstrap, 1,000 by default: those of `simulate`
+            with this seed.
         interval : {"percentile", "basic", "bca"}
             Of a bootstrap: quantiles q of its estimates, or ``2 estimate - q``, or quantiles at
             levels that are corrected for bias and acceleration, the latter by leaving out each
