@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -207,3 +208,30 @@ def test_ends_of_the_parameters_are_left_to_the_general_search(kind: str) -> Non
     else:
         y = 2.0 + 3.0 * x
     assert estimate_chains(problem.with_rows(y), Laplace()) is None
+
+
+def short(seed: int) -> pd.DataFrame:
+    """Twelve series of nine times with gaps, of which the residual error is hardly seen."""
+    rng = np.random.default_rng(seed)
+    g, t = np.repeat(np.arange(12), 9), np.tile(np.arange(9), 12)
+    series = rng.normal(size=(12, 9))
+    for k in range(1, 9):
+        series[:, k] = 0.6 * series[:, k - 1] + 0.8 * series[:, k]
+    x = rng.normal(size=g.size)
+    y = 0.3 + 0.4 * x + series.ravel() + 0.3 * rng.normal(size=g.size)
+    frame = pd.DataFrame({"y": y, "x": x, "g": g, "t": t, "w": rng.uniform(0.5, 2.0, g.size)})
+    return frame[rng.uniform(size=g.size) < 0.8]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_residual_error_has_no_weights(seed: int) -> None:
+    """Where no residual variance is left, how it is weighed changes nothing; no fit is refused."""
+    frame, formula = short(seed), "y ~ x + t + ar1(0 + t | g)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = mc.glmm(formula, frame)
+        weighed = mc.glmm(formula, frame, precision="w")
+    if plain.convergence.limits and weighed.convergence.limits:
+        assert abs(plain.llf - weighed.llf) < 1e-5
+    else:
+        assert abs(plain.llf - weighed.llf) < 5.0

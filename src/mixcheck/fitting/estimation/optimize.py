@@ -8,6 +8,7 @@ direction of negative curvature.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 
@@ -139,7 +140,9 @@ def minimise(
         # A parameter runs to a limit, where the deviance falls exponentially, or a correlation
         # is lost with its variances: follow it.
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
-        z, evaluation, gradient = descend(search, z, evaluation, gradient, _LIMIT, metric)
+        # All but at rest, a likelihood that ends on the way there has no more to give.
+        with suppress(ConvergenceError):
+            z, evaluation, gradient = descend(search, z, evaluation, gradient, _LIMIT, metric)
         curvature = _curvature(search, z, evaluation, one_sided=False)
         values = np.linalg.eigvalsh(curvature)
     return Optimum(

@@ -275,7 +275,12 @@ class Searches:
         there = measure_anew(self.problem, best)
         if there is best or is_settled(there):
             return there, 0
-        again = replace(self, tails=False).minimise(there.psi, there.scale, first=there.evaluation)
+        whole = replace(self, tails=False)
+        try:
+            again = whole.minimise(there.psi, there.scale, first=there.evaluation)
+        except ConvergenceError:
+            # Next to a limit the likelihood may end on the way to a better place.
+            return there, _EVALUATIONS_LOST
         return (again if again.gradient < there.gradient else there), again.evaluations
 
     def _finish(self, stopped: Optimum) -> Optimum:
