@@ -16,10 +16,10 @@ import mixcheck as mc
 from mixcheck.design import build_design
 from mixcheck.fitting.glmm import parse_parts
 from mixcheck.fitting.likelihood.arrangement import arrange
+from mixcheck.fitting.likelihood.chains import Chains
 from mixcheck.fitting.likelihood.cross_products import Moments, Products, take_moments
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_chains import (
-    Chains,
     curvature_in_fixed,
     differentiate_chains,
     evaluate_chains,

@@ -23,6 +23,7 @@ from mixcheck.execution.threads import single_thread
 from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.quasi_newton import update_inverse
 from mixcheck.fitting.likelihood.approximation import Method
+from mixcheck.fitting.likelihood.chains import Chains
 from mixcheck.fitting.likelihood.cross_products import Moments, Products, take_moments
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import Mode
@@ -30,7 +31,6 @@ from mixcheck.fitting.likelihood.normal import evaluate_normal
 from mixcheck.fitting.likelihood.objective import Evaluation, scale_roots
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.profiled_chains import (
-    Chains,
     ChainsAt,
     Curvature,
     curvature_in_fixed,

@@ -19,22 +19,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from mixcheck.arrays import BoolArray, FloatArray, IntArray
-from mixcheck.design.levels import Dependence
-from mixcheck.fitting.latent.tridiagonal import (
-    Tridiagonal,
-    differentiate_log_det,
-    factor_tridiagonal,
+from mixcheck.arrays import FloatArray
+from mixcheck.fitting.latent.tridiagonal import differentiate_log_det, factor_tridiagonal
+from mixcheck.fitting.likelihood.chains import (
+    ChainPrecision,
+    Chains,
+    apply_entries,
+    factor_chains,
+    pair_entries,
 )
-from mixcheck.fitting.likelihood.cross_products import Moments, Products
-from mixcheck.fitting.likelihood.term import Term
 
 __all__ = [
-    "Chains",
     "ChainsAt",
     "Curvature",
     "curvature_in_fixed",
@@ -45,173 +43,6 @@ __all__ = [
 # Where the effects leave less than this share of the sum of squares, a difference has lost digits
 # that estimates are to have.
 _LEAST_SHARE = 1e-3
-# Patterns are told apart by sums of weights with the fractional parts of multiples of this.
-_IRRATIONAL = 0.5 * (math.sqrt(5.0) - 1.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Chains:
-    """What the rows add up to at each position of each block.
-
-    Attributes
-    ----------
-    term : Term
-    information : (P, q)
-        G of each pattern.
-    pattern : (B,) int or None
-        Pattern of each block; None where all have the first, or each its own.
-    counts : (P,)
-        Blocks of each pattern.
-    fixed : (p, B, q)
-        ``Z'WQ`` of the orthonormal columns Q of the fixed effects.
-    residual : (B, q)
-        ``Z'We`` of the residuals of least squares.
-    total : float
-        N, the sum of squares of these residuals as well.
-    restricted : bool
-        Whether the fixed effects are integrated out.
-    """
-
-    term: Term
-    information: FloatArray
-    pattern: IntArray | None
-    counts: FloatArray
-    fixed: FloatArray
-    residual: FloatArray
-    total: float
-    restricted: bool = False
-
-    @classmethod
-    def of(
-        cls, term: Term, products: Products, moments: Moments, *, restricted: bool = False
-    ) -> Chains:
-        """From cross products of the design, and of the response with it."""
-        q = term.covariance.q
-        residual = moments.random[0].reshape(-1, q)
-        fixed = products.fixed[0].reshape(-1, *residual.shape)
-        information, pattern = _tell_apart(products.gram[0, 0].reshape(-1, q))
-        counts = np.full(len(information), float(len(residual) // len(information)))
-        if pattern is not None:
-            counts = np.bincount(pattern).astype(np.float64)
-        total = products.weights.total
-        return cls(term, information, pattern, counts, fixed, residual, total, restricted)
-
-    @property
-    def degrees(self) -> float:
-        """N, less the number of fixed effects that are integrated out."""
-        return self.total - (self.n_fixed if self.restricted else 0)
-
-    @property
-    def n_fixed(self) -> int:
-        """Number p of fixed effects."""
-        return len(self.fixed)
-
-    @property
-    def columns(self) -> FloatArray:
-        """``Z'WQ`` as (p, B q)."""
-        return self.fixed.reshape(self.n_fixed, self.residual.size)
-
-    @cached_property
-    def alike(self) -> BoolArray:
-        """Which columns of the fixed effects are the same in all blocks, (p,), as an intercept."""
-        if len(self.information) > 1:
-            return np.zeros(self.n_fixed, dtype=np.bool_)
-        return np.array([bool((x == x[0]).all()) for x in self.fixed], dtype=np.bool_)
-
-    @cached_property
-    def weights(self) -> FloatArray:
-        """G of each block, (B, q), or of all, (1, q)."""
-        return self.information if self.pattern is None else self.information[self.pattern]
-
-
-def _tell_apart(information: FloatArray) -> tuple[FloatArray, IntArray | None]:
-    """Different rows of an array (B, q), and which of them each is; None for one, or for all."""
-    if (information == information[0]).all():
-        return information[:1], None
-    keys = information @ np.modf(_IRRATIONAL * np.arange(1.0, information.shape[1] + 1.0))[0]
-    _, first, pattern = np.unique(keys, return_index=True, return_inverse=True)
-    different, pattern = information[first], pattern.reshape(-1).astype(np.intp)
-    if len(first) == len(keys) or not np.array_equal(different[pattern], information):
-        return information, None
-    return different, pattern
-
-
-@dataclass(frozen=True, eq=False)
-class _Precision:
-    """T of each pattern, factored, with its derivatives in theta.
-
-    Attributes
-    ----------
-    matrix : Tridiagonal
-        T of all patterns, one after another, (P q,).
-    size : float
-        Lambda.
-    information : (P, q)
-        G of each pattern.
-    dependence : Dependence
-        K of one block.
-    """
-
-    matrix: Tridiagonal
-    size: float
-    information: FloatArray
-    dependence: Dependence
-
-    @cached_property
-    def _of_inverse(self) -> tuple[FloatArray, FloatArray]:
-        return self.dependence.precision_derivatives()
-
-    @property
-    def k(self) -> int:
-        """Number of parameters: Lambda, and those of K."""
-        return 1 + self.dependence.n_parameters
-
-    def slope(self, i: int) -> tuple[FloatArray, FloatArray]:
-        """``dT / d theta_i``: its diagonal and what is beside it, (P, q), or (q,) for all."""
-        if i == 0:
-            return 2.0 * self.size * self.information, np.zeros(self.information.shape[1])
-        diagonal, beside = self._of_inverse[0][i - 1]
-        return diagonal, beside
-
-    def bend(self, i: int, j: int) -> tuple[FloatArray, FloatArray]:
-        """``d^2 T / d theta_i d theta_j``."""
-        none = np.zeros(self.information.shape[1])
-        if i == j == 0:
-            return 2.0 * self.information, none
-        if i == 0 or j == 0:
-            return none, none
-        diagonal, beside = self._of_inverse[1][i - 1, j - 1]
-        return diagonal, beside
-
-    def solve(self, chains: Chains, rhs: FloatArray) -> FloatArray:
-        """``T^-1 b`` for b (s, B, q)."""
-        q, (pivots, ratios) = rhs.shape[-1], (self.matrix.pivots, self.matrix.ratios)
-        if not rhs.size:
-            return rhs
-        if chains.pattern is not None:
-            pivots, ratios = (x.reshape(-1, q)[chains.pattern].ravel() for x in (pivots, ratios))
-        flat = rhs.reshape(-1, pivots.size)
-        return Tridiagonal(pivots, ratios).solve(flat).reshape(rhs.shape)
-
-
-def _apply(
-    chains: Chains, entries: tuple[FloatArray, FloatArray], u: FloatArray, out: FloatArray
-) -> None:
-    """A symmetric tridiagonal matrix of each pattern, or of all, times u (.., B, q), to `out`."""
-    diagonal, beside = entries
-    if chains.pattern is not None and diagonal.ndim == 2:
-        diagonal = diagonal[chains.pattern]
-    np.multiply(diagonal, u, out=out)
-    if beside.any():
-        out[..., :-1] += beside[:-1] * u[..., 1:]
-        out[..., 1:] += beside[:-1] * u[..., :-1]
-
-
-def _pair(entries: tuple[FloatArray, FloatArray], sums: FloatArray) -> float:
-    """``sum a s_0 + b s_1`` over patterns and positions, of sums (2, P, q)."""
-    diagonal, beside = entries
-    out = float(np.vdot(np.broadcast_to(diagonal, sums[0].shape), sums[0]))
-    return out + float(beside @ sums[1].sum(axis=0)) if beside.any() else out
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +68,7 @@ class ChainsAt:
         ``T^-1 h``.
     squares : (2, P, q)
         ``u_t^2`` and ``2 u_t u_(t+1)``, summed over the blocks of each pattern.
-    precision : _Precision
+    precision : ChainPrecision
     """
 
     gamma: FloatArray
@@ -250,7 +81,7 @@ class ChainsAt:
     scores: FloatArray
     u: FloatArray
     squares: FloatArray
-    precision: _Precision
+    precision: ChainPrecision
 
     @property
     def parameters(self) -> FloatArray:
@@ -265,7 +96,7 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     columns Q are orthogonal to the residuals at zero.
     """
     term, p, nu = chains.term, chains.n_fixed, chains.degrees
-    precision = _factor(chains, theta)
+    precision = factor_chains(chains, theta)
     if precision is None:
         return None
     size = float(term.units(theta)[0, 0])
@@ -281,7 +112,7 @@ def evaluate_chains(chains: Chains, gamma: FloatArray, theta: FloatArray) -> Cha
     squares = _sum_squares(chains, u)
     slopes = np.empty(p + theta.size)
     slopes[:p] = 2.0 * (gamma + size * (chains.columns @ u.ravel()))
-    slopes[p:] = [_pair(precision.slope(i), squares) for i in range(theta.size)]
+    slopes[p:] = [pair_entries(precision.slope(i), squares) for i in range(theta.size)]
     # Only Lambda, the first parameter, moves h.
     slopes[p] -= 2.0 * explained
     log_det, log_det_slopes = _log_det(chains, precision)
@@ -358,7 +189,7 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     square = np.empty((p + k, p + k))
     moved = np.empty((k, *at.u.shape))
     for i in range(k):
-        _apply(chains, precision.slope(i), at.u, moved[i])
+        apply_entries(chains, precision.slope(i), at.u, moved[i])
     # The sign of all is turned.
     moved[0] -= at.scores
     solved = precision.solve(chains, moved).reshape(k, -1)
@@ -366,7 +197,7 @@ def differentiate_chains(chains: Chains, at: ChainsAt) -> Curvature:
     square[p:, p:] = -2.0 * moved @ solved.T
     for i in range(k):
         for j in range(k):
-            square[p + i, p + j] += _pair(precision.bend(i, j), at.squares)
+            square[p + i, p + j] += pair_entries(precision.bend(i, j), at.squares)
     columns, effects = chains.columns, _solve_columns(chains, precision)
     square[:p, :p] = 2.0 * (np.eye(p) - (size * size) * (columns @ effects.T))
     mixed = (-2.0 * size) * (effects @ moved.T)
@@ -396,13 +227,13 @@ class _Integrated:
     ``G_i = dH - T_i U`` the second derivatives are ``U'T_ij U - G_i'T^-1 G_j - G_j'T^-1 G_i``.
     """
 
-    def __init__(self, chains: Chains, precision: _Precision, size: float) -> None:
+    def __init__(self, chains: Chains, precision: ChainPrecision, size: float) -> None:
         self.chains, self.precision = chains, precision
         p, k = chains.n_fixed, precision.k
         self.u = size * _solve_columns(chains, precision).reshape(chains.fixed.shape)
         self.turned = np.empty((k, *chains.fixed.shape))
         for i in range(k):
-            _apply(chains, precision.slope(i), self.u, self.turned[i])
+            apply_entries(chains, precision.slope(i), self.u, self.turned[i])
         u = self.u.reshape(p, -1) if p else chains.columns
         crossed = chains.columns @ u.T
         S = np.eye(p) - size * crossed
@@ -423,7 +254,7 @@ class _Integrated:
         out, held = np.empty((k, k)), np.empty_like(self.u)
         for i in range(k):
             for j in range(i + 1):
-                _apply(chains, precision.bend(i, j), self.u, held)
+                apply_entries(chains, precision.bend(i, j), self.u, held)
                 second = held.reshape(u.shape) @ u.T - 2.0 * moved[i] @ solved[j].T
                 along = inverse @ self.first[i] @ inverse
                 value = float(np.vdot(inverse, second)) - float(np.vdot(along, self.first[j]))
@@ -431,7 +262,7 @@ class _Integrated:
         return out
 
 
-def _solve_columns(chains: Chains, precision: _Precision) -> FloatArray:
+def _solve_columns(chains: Chains, precision: ChainPrecision) -> FloatArray:
     """``T^-1 Z'WQ``, (p, B q); of columns that are alike in all blocks once."""
     fixed, alike = chains.fixed, chains.alike
     if not alike.any():
@@ -443,19 +274,7 @@ def _solve_columns(chains: Chains, precision: _Precision) -> FloatArray:
     return out.reshape(chains.columns.shape)
 
 
-def _factor(chains: Chains, theta: FloatArray) -> _Precision | None:
-    """T of each pattern with its derivatives; None if it is not positive."""
-    term, information = chains.term, chains.information
-    dependence, size = term.dependence_of_block(theta), float(term.units(theta)[0, 0])
-    assert dependence is not None
-    diagonal, beside = dependence.precision()
-    assert beside is not None
-    whole = (size * size) * information + diagonal
-    matrix = factor_tridiagonal(whole.ravel(), np.broadcast_to(beside, whole.shape).ravel())
-    return None if matrix is None else _Precision(matrix, size, information, dependence)
-
-
-def _log_det(chains: Chains, precision: _Precision) -> tuple[float, FloatArray]:
+def _log_det(chains: Chains, precision: ChainPrecision) -> tuple[float, FloatArray]:
     """``sum_j log det T_j + log det K`` with its derivatives, ``tr V_j T_i - tr K P_i``."""
     dependence, (patterns, q) = precision.dependence, chains.information.shape
     blocks, counts = float(chains.counts.sum()), chains.counts[:, None]
@@ -463,14 +282,14 @@ def _log_det(chains: Chains, precision: _Precision) -> tuple[float, FloatArray]:
     value = float(chains.counts @ logs.sum(axis=1)) + blocks * dependence.log_det()
     variances, beside = (part.reshape(patterns, q) for part in precision.matrix.inverse)
     sums = np.stack([counts * variances, 2.0 * counts * beside])
-    slopes = np.array([_pair(precision.slope(i), sums) for i in range(precision.k)])
+    slopes = np.array([pair_entries(precision.slope(i), sums) for i in range(precision.k)])
     none = np.zeros(q)
     # What is left of it at V = 0 is ``d log det K``.
     slopes[1:] += blocks * dependence.log_det_slope(none, none)
     return value, slopes
 
 
-def _bends_of_log_det(chains: Chains, precision: _Precision) -> FloatArray:
+def _bends_of_log_det(chains: Chains, precision: ChainPrecision) -> FloatArray:
     """Its second derivatives, (k, k)."""
     k, shape = precision.k, chains.information.shape
     slopes, bends = np.zeros((k, 2, *shape)), np.zeros((k, k, 2, *shape))
