@@ -8,7 +8,6 @@ direction of negative curvature.
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 
 import numpy as np
 
@@ -137,12 +136,8 @@ def minimise(
         z, evaluation, gradient = descend(search, *escaped, end)
     z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
     if -_FLAT < values[0] < RUNAWAY and largest(gradient) > _TOLERANCE:
-        # A parameter runs to a limit, where the deviance falls exponentially, or a correlation
-        # is lost with its variances: follow it.
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
-        # All but at rest, a likelihood that ends on the way there has no more to give.
-        with suppress(ConvergenceError):
-            z, evaluation, gradient = descend(search, z, evaluation, gradient, _LIMIT, metric)
+        z, evaluation, gradient = _follow(search, z, evaluation, gradient, metric)
         curvature = _curvature(search, z, evaluation, one_sided=False)
         values = np.linalg.eigvalsh(curvature)
     return Optimum(
@@ -156,6 +151,24 @@ def minimise(
         free=free,
         on_tail=leaves is not None and leaves(None, evaluation, scale),
     )
+
+
+def _follow(
+    search: Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    metric: FloatArray,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """Follow a parameter to a limit, where the deviance falls exponentially.
+
+    Or a correlation that is lost with its variances. The search is all but at rest: where the
+    likelihood ends on the way, there is no more to gain.
+    """
+    try:
+        return descend(search, z, evaluation, gradient, _LIMIT, metric)
+    except ConvergenceError:
+        return z, evaluation, gradient
 
 
 def restrict_scale(scale: FloatArray, free: BoolArray) -> FloatArray:
