@@ -40,6 +40,8 @@ _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
 # From one Newton step to the next the deviance rises by no more than this, through rounding.
 _RISEN = 1e-6
+# Rows times parameters up to which the Hessian by its formula is cheap.
+_CHEAP = 10_000
 # Eigenvalues of the whitened Hessian below this are not curvature at all.
 _FLAT = 1e-6
 _LIMIT = 1e-9
@@ -109,7 +111,9 @@ def minimise(
     end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
         end = REFIT_TOLERANCE if tolerance is None else tolerance
-    z, evaluation, gradient = descend(search, z, evaluation, gradient, end)
+    # Of few rows and parameters the Hessian costs as much as a step, and saves three.
+    once = not hessian and exact is not None and rows * z.size <= _CHEAP
+    z, evaluation, gradient = descend(search, z, evaluation, gradient, end, once=once)
     if leaves is not None and largest(gradient) < end:
         search.left |= leaves(None, evaluation, scale)
     if not hessian or search.left:

@@ -38,6 +38,9 @@ _MAX_LOST = 60
 # Evaluations that one search may take: this many, and this many for each parameter.
 _EVALUATIONS = 150
 _EVALUATIONS_EACH = 10
+# A gradient from where the deviance is all but quadratic, in deviance per standard error, and
+# the least curvature of a direction that is not flat, where standard errors give one.
+_NEAR, _LEAST_CURVATURE = 0.1, 1e-3
 # Steps in a row that promise less than the rounding of the deviance and do not halve the gradient:
 # nothing tells whether they come closer.
 _IDLE = 4
@@ -95,11 +98,14 @@ def descend(
     gradient: FloatArray,
     tolerance: float,
     metric: FloatArray | None = None,
+    *,
+    once: bool = False,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
     """BFGS with backtracking; the inverse Hessian B starts as `metric`, or the identity.
 
     Steps are ``-t B g``, no longer than three times the step before or three standard errors; B
-    is updated after each, and begins anew where no t lowers the deviance.
+    is updated after each, and begins anew where no t lowers the deviance. With `once` it becomes
+    the inverse of the Hessian itself as soon as the search has come near.
     """
     inverse, reach = np.eye(z.size) if metric is None else metric, np.inf
     most = search.count + _EVALUATIONS + _EVALUATIONS_EACH * z.size
@@ -112,6 +118,9 @@ def descend(
             break
         if search.known is not None and is_near(search.psi(z), evaluation, search.known):
             break
+        if once and slope < _NEAR:
+            once = False
+            inverse = _inverse_at(search, evaluation, inverse)
         direction = _bounded(-inverse @ gradient, reach)
         blind = -float(gradient @ direction) < search.rounding
         idle = idle + 1 if blind and slope > 0.5 * least else 0
@@ -136,6 +145,17 @@ def descend(
             search.left = True
             break
     return z, evaluation, gradient
+
+
+def _inverse_at(search: Whitened, evaluation: Evaluation, known: FloatArray) -> FloatArray:
+    """The inverse of the whitened Hessian, (P, P); what is known where it is not positive."""
+    assert search.exact is not None
+    whitened = search.scale.T @ search.exact(evaluation) @ search.scale
+    values, vectors = np.linalg.eigh(whitened)
+    if not values[0] > _LEAST_CURVATURE:
+        return known
+    out: FloatArray = (vectors / values) @ vectors.T
+    return out
 
 
 def _length(step: FloatArray) -> float:
