@@ -24,7 +24,7 @@ SMALLEST_VARIANCE = 1e-300
 # Residuals of a continuous response, in standard deviations, from where a single row would make
 # a trend of its own; those of counts, whose sums still have squares.
 _CUT, _LARGEST = 3.0, 1e6
-# Estimates of refits are exact to 1e-7 standard errors. A sum of residuals below this, in its own
+# Estimates of refits are exact to 1e-6 standard errors. A sum of residuals below this, in its own
 # standard deviations, is what the search left of a zero.
 HELD = 1e-5
 

@@ -32,7 +32,9 @@ def test_a_frame_is_fitted_by_its_labels(cbpp, responses):
     assert refits.labels.tolist() == ["a", "b", "c", "d"]
     for name, fit in zip("abc", refits, strict=False):
         alone = cbpp.refit(responses[name])
-        np.testing.assert_allclose(refits.estimates.loc[name, alone.params.index], alone.params)
+        # Refits end where no estimate is off by more than 1e-6 of its error, alone or together.
+        found = refits.estimates.loc[name, alone.params.index]
+        assert (np.abs(found - alone.params) < 1e-6 * alone.bse).all()
         np.testing.assert_allclose(fit.params, alone.params, atol=ESTIMATE)
         assert refits.llf[name] == fit.llf
     assert refits.estimates.columns.tolist()[-1] == "sd(herd, Intercept)"
