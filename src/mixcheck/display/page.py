@@ -82,7 +82,8 @@ def to_fragment(document: Document) -> str:
     True
     """
     digest = hashlib.sha256(repr(document).encode()).hexdigest()[:8]
-    style = _style("page.css") + _style("page_inside.css")
+    # The rules of Jupyter for tables, lists and badges have two classes and an element.
+    style = (_style("page.css") + _style("page_inside.css")).replace(".mixcheck", ".mixcheck" * 3)
     return _encodable(
         f'<div class="mixcheck stack">\n<style>\n{style}</style>\n'
         f"{_body(document, _Names(f'm{digest}', landmarks=False))}\n</div>"
