@@ -1,6 +1,8 @@
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+import mixcheck as mc
 from mixcheck.display.document import QuantilePlot, ResidualPlot
 from mixcheck.display.figures import MOST_POINTS, draw
 
@@ -27,3 +29,12 @@ def test_points_outside_the_band_differ_in_shape():
     plain, marked = ax.collections[-2:]
     assert len(marked.get_offsets()) == 10
     assert len(plain.get_paths()[0].vertices) != len(marked.get_paths()[0].vertices)
+
+
+def test_axes_of_several_pictures_are_short_in_a_notebook():
+    """Thousands of characters before a picture are no help; a tuple they are all the same."""
+    fit = mc.glmm("Reaction ~ Days + (1 | Subject)", mc.datasets.load("sleepstudy"))
+    axes = fit.plot(seed=1, draws=19)
+    assert isinstance(axes, tuple)
+    assert repr(axes) == f"<{len(axes)} pictures>"
+    plt.close("all")

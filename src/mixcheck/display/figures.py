@@ -107,6 +107,15 @@ def height_of(picture: Picture) -> float:
     return 3.1
 
 
+class Panels(tuple["Axes", ...]):
+    """The axes of several pictures; as the last line of a notebook they say how many they are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} picture{'' if len(self) == 1 else 's'}>"
+
+
 def draw_many(pictures: Sequence[Picture], columns: int = 2) -> tuple[Axes, ...]:
     """Draw pictures beside and below each other on a new figure.
 
@@ -141,7 +150,7 @@ def draw_many(pictures: Sequence[Picture], columns: int = 2) -> tuple[Axes, ...]
     for spare in axes[len(pictures) :]:
         spare.set_axis_off()
     wrapped = (replace(one, title=textwrap.fill(one.title, _GRID_TITLE)) for one in pictures)
-    return tuple(draw(one, ax) for one, ax in zip(wrapped, axes, strict=False))
+    return Panels(draw(one, ax) for one, ax in zip(wrapped, axes, strict=False))
 
 
 def _new_axes() -> Axes:

@@ -25,6 +25,8 @@ __all__ = ["Alternative", "AnyFinding", "Effect", "Finding", "Skipped", "require
 
 Alternative = Literal["two-sided", "greater", "less"]
 
+_MOST_DIGITS = 7
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -49,13 +51,32 @@ class Effect:
     null: float
     of: str = field(default="", metadata=ADDED_LATER)
 
+    def __str__(self) -> str:
+        return f"{self.label} {self.interval}"
+
     @property
     def interval(self) -> str:
         """The estimate, with its interval where it has one, in words of a table."""
-        value = format_number(self.value)
-        if math.isnan(self.low) and math.isnan(self.high):
-            return value
-        return f"{value} [{format_number(self.low)}, {format_number(self.high)}]"
+        value, low, high = self.words
+        bare = math.isnan(self.low) and math.isnan(self.high)
+        return value if bare else f"{value} [{low}, {high}]"
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Estimate and ends of the interval in digits: three, or as many as part the ends.
+
+        Examples
+        --------
+        >>> Effect("zero ratio", 1.00001, 0.99988, 1.00006, 1.0).words
+        ('1', '0.9999', '1')
+        """
+        digits, ends = 3, (self.low, self.high)
+        while self.low < self.high and digits < _MOST_DIGITS:
+            if len({format_number(end, digits) for end in ends}) > 1:
+                break
+            digits += 1
+        value, low, high = (format_number(part, digits) for part in (self.value, *ends))
+        return value, low, high
 
     @property
     def label(self) -> str:

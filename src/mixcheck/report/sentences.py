@@ -35,12 +35,12 @@ def effect_words(effect: Effect) -> str:
     if math.isnan(effect.value):
         return f"{effect.label} could not be computed"
     notes = []
+    value, low, high = effect.words
     if not (math.isnan(effect.low) and math.isnan(effect.high)):
-        low, high = format_number(effect.low), format_number(effect.high)
         notes.append(f"95 % interval {low} to {high}")
     if not math.isnan(effect.null):
         notes.append(f"{format_number(effect.null)} under the model")
-    words = f"{effect.label} {format_number(effect.value)}"
+    words = f"{effect.label} {value}"
     return f"{words} ({'; '.join(notes)})" if notes else words
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mixcheck.command.checks import PASSED, add_progress
+from mixcheck.command.pulse import doing
 from mixcheck.command.terminal import colored, width
 from mixcheck.demo import run_demo
 
@@ -37,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
+    doing("fitting and checking models of salamanders")
     run_demo(
         options.report,
         seed=options.seed,
