@@ -1,3 +1,10 @@
+"""Facts in words."""
+
+from __future__ import annotations
+
+from mixcheck.report.finding import Effect
+
+
 def test_an_interval_has_digits_that_part_its_ends():
     """Of many rows a ratio is close to one; whole numbers and single values stay as they are."""
     close = Effect("zero ratio", 0.99999, 0.99988, 1.00006, 1.0)
