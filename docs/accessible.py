@@ -17,6 +17,7 @@ MENDED = (
     (r'<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="Pages">'),
     (r'<aside class="toc-drawer([^"]*)">', r'<aside class="toc-drawer\1" aria-label="This page">'),
     (r'role="heading">', 'role="heading" aria-level="2">'),
+    (r'<th class="head[^"]*">(?:<p></p>)?</th>', "<td></td>"),
     (r"<pre>", '<pre tabindex="0">'),
     (r'<div class="table-wrapper([^"]*)">', r'<div class="table-wrapper\1" tabindex="0">'),
 )
