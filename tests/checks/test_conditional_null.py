@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import ndtri
 
+import mixcheck as mc
 from mixcheck.checks.conditional_null import given_estimates
 from mixcheck.report.adjustment import pool_pvalues
 
@@ -99,3 +101,19 @@ def test_statistics_without_a_value_stay() -> None:
     assert moved[5] == np.inf
     rest = np.delete(np.arange(80), 5)
     assert np.array_equal(moved[rest], given_estimates(T[rest], x[rest]))
+
+
+def test_variances_that_are_none_have_no_order():
+    """What a search leaves of a variance of zero is zero in every data set."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": np.repeat(np.arange(10), 12), "x": rng.normal(size=120)})
+    data["y"] = (rng.random(120) < 0.4).astype(int)
+    with pytest.warns(mc.errors.BoundaryWarning):
+        fit = mc.glmm("y ~ x + (1 | g)", data, family="binomial")
+    assert 0.0 < float(fit.variance_components["sd"].iloc[0]) < 1e-4
+    replicates = mc.replicate(fit, seed=1, draws=40, calibration="refit")
+    seen = [replicates.observe(), *(replicates.replicate(k) for k in range(40))]
+    variances = np.array([view.estimates[-1] for view in seen])
+    assert variances[0] == 0.0
+    assert 10 < (variances == 0.0).sum() < 40
+    assert variances[variances > 0.0].min() > 1e-8

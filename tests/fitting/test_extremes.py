@@ -107,11 +107,10 @@ def test_overdispersed_counts_of_billions() -> None:
 
 @pytest.mark.parametrize("family", ["beta", "gamma", "lognormal"])
 def test_saturated_models_are_refused_before_the_search(family: str) -> None:
-    """Numbers read as text have a level for each row; nothing is left for the dispersion."""
-    with (
-        pytest.warns(mc.errors.DataWarning, match="text"),
-        pytest.raises(DesignError, match="40 fixed effects for 40 observations"),
-    ):
+    """A level for each row leaves nothing for the dispersion; numbers read as text have that."""
+    with pytest.raises(DesignError, match="40 fixed effects for 40 observations"):
+        mc.glmm("u ~ factor(text) + (1 | g)", table(), family=family)
+    with pytest.raises(mc.DataError, match="all of them numbers"):
         mc.glmm("u ~ text + (1 | g)", table(), family=family)
 
 

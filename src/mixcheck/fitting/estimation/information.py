@@ -18,6 +18,7 @@ from mixcheck.port import ConvergenceFacts
 from mixcheck.port.estimates import Limit
 
 __all__ = [
+    "NO_VARIANCE",
     "conditional_variances",
     "find_runaway",
     "find_singular",
@@ -38,7 +39,7 @@ _PROBES = 8
 _BROKEN = 4.0
 # A direction of a term whose prior deviation, in units of the precision that the data of
 # one level give, is below this has no variance.
-_NO_VARIANCE = 1e-3
+NO_VARIANCE = 1e-3
 _FLAT = 1e-6
 
 
@@ -104,13 +105,13 @@ def number_singular(problem: Problem, roots: Sequence[FloatArray]) -> tuple[int,
 def _is_singular(root: FloatArray) -> bool:
     """Whether the smallest singular value is none; of two, both are told by product and squares."""
     if root.size == 1:
-        return abs(float(root[0, 0])) < _NO_VARIANCE
+        return abs(float(root[0, 0])) < NO_VARIANCE
     if root.size == 4:
         (a, b), (c, d) = root.tolist()
         product, squares = abs(a * d - b * c), a * a + b * b + c * c + d * d
         largest = math.sqrt(0.5 * (squares + math.sqrt(max(squares**2 - 4.0 * product**2, 0.0))))
-        return product < _NO_VARIANCE * largest or largest == 0.0
-    return bool(np.linalg.svd(root, compute_uv=False).min() < _NO_VARIANCE)
+        return product < NO_VARIANCE * largest or largest == 0.0
+    return bool(np.linalg.svd(root, compute_uv=False).min() < NO_VARIANCE)
 
 
 def find_runaway(optimum: Optimum, names: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from mixcheck.arguments.options import require_choice
 from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.families import Family
+from mixcheck.fitting.estimation.information import NO_VARIANCE
 from mixcheck.fitting.latent.roots import (
     Root,
     scale,
@@ -101,7 +102,16 @@ class Viewpoint:
     @cached_property
     def variances(self) -> FloatArray:
         """Coefficients of all parts but the mean, and variances of random effects, (.., p)."""
-        return beside_mean(self.problem, self.psi, self.roots)
+        return beside_mean(self.problem, self.psi, self.roots, self.information_of_levels)
+
+    @cached_property
+    def information_of_levels(self) -> list[FloatArray]:
+        """``diag Z'WZ`` of each factor, the mean over its levels without random effects, (q,)."""
+        if self.like is not None:
+            return self.like.information_of_levels
+        weights = self.problem.step_information(self.base)
+        gram = self.problem.latent.gram(weights)
+        return [gram[f, f].diagonal().mean(axis=0) for f in range(len(self.roots))]
 
     @cached_property
     def copies(self) -> Copies:
@@ -189,13 +199,20 @@ class Viewpoint:
         return tuple(predictors(self.problem, self.base, self.roots, u))
 
 
-def beside_mean(one: Problem, psi: FloatArray, roots: Sequence[Root]) -> FloatArray:
+def beside_mean(
+    one: Problem, psi: FloatArray, roots: Sequence[Root], information: Sequence[FloatArray]
+) -> FloatArray:
     """What the parameters (.., P) say of all but the mean, (.., p).
 
-    Coefficients of the other parts, and the variances ``diag(Lambda Lambda')`` of each factor.
+    Coefficients of the other parts, and the variances ``v = diag(Lambda Lambda')`` of each factor.
+    A variance of which the data of a level with information c can tell nothing, ``c v`` below a
+    millionth, is zero: what a search leaves of none is rounding, and says nothing by its order.
     """
     coefficients = psi[..., one.beta_slices[0].stop : one.n_beta]
-    variances = [np.sum(units_of(root) ** 2, axis=1).T for root in roots]
+    variances = []
+    for root, known in zip(roots, information, strict=True):
+        found = np.sum(units_of(root) ** 2, axis=1).T
+        variances.append(np.where(known * found < NO_VARIANCE**2, 0.0, found))
     return np.concatenate([coefficients, *variances], axis=-1)
 
 

@@ -246,9 +246,8 @@ def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:
     data = join_responses([fit.view.problem.data for fit in fits])
     out = Viewpoint(copies.stack(len(fits)).with_data(data), psi)
     roots = copies.roots(psi)
-    out.__dict__.update(
-        base=copies.fixed(psi), roots=roots, variances=beside_mean(copies.one, psi, roots)
-    )
+    variances = beside_mean(copies.one, psi, roots, fits[0].view.information_of_levels)
+    out.__dict__.update(base=copies.fixed(psi), roots=roots, variances=variances)
     return out
 
 
