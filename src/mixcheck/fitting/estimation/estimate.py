@@ -254,10 +254,13 @@ def estimate_refined(
 
 @may_overflow()
 @explained
-def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Optimum, Approximation]:
+def refine(
+    problem: Problem, method: Approximation, near: Optimum, *, alone: bool = False
+) -> tuple[Optimum, Approximation]:
     """Maximise the likelihood from another optimum, by an approximation as fine as it takes.
 
     Where it ends and how high is all that is asked: as in a refit, the search has no curvature.
+    From there alone it may end without being at rest; otherwise other starts are tried then.
     """
     standard = standardise(problem)
     here, psi = (
@@ -266,17 +269,24 @@ def refine(problem: Problem, method: Approximation, near: Optimum) -> tuple[Opti
     # The other optimum may have its fixed effects among the modes, or a search of its own.
     at = objective_of(here, Laplace())(psi, None)
     there = Optimum(psi, at, np.eye(psi.size), np.nan, None, np.nan, 1)
-    optimum, refined = _refine(Searches(here, method), method, there, hessian=False)
+    searches = Searches(here, method)
+    optimum, refined = _refine(searches, method, there, hessian=False, alone=alone)
     return (optimum if standard is None else _bring_back(standard, optimum, refined)), refined
 
 
 def _refine(
-    searches: Searches, method: Approximation, near: Optimum, *, hessian: bool = True
+    searches: Searches,
+    method: Approximation,
+    near: Optimum,
+    *,
+    hessian: bool = True,
+    alone: bool = False,
 ) -> tuple[Optimum, Approximation]:
     problem = searches.problem
     refined = method.refine(problem, near.evaluation)
     while True:
-        optimum = replace(searches, method=refined).from_near(near, hessian=hessian)
+        search = replace(searches, method=refined)
+        optimum = search.from_near(near, hessian=hessian, alone=alone)
         if optimum.on_tail:
             return optimum, refined
         again = method.refine(problem, optimum.evaluation)

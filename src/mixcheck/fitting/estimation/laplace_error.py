@@ -17,6 +17,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.estimation.estimate import refine
 from mixcheck.fitting.estimation.optimum import Optimum
+from mixcheck.fitting.estimation.other_starts import is_optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, Method, objective_of
 from mixcheck.fitting.likelihood.importance import HEAVIEST, Importance
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -246,7 +247,9 @@ def _drawn(
         If the weights have degenerated.
     """
     here = _scrambled(problem, draws, optimum.psi, optimum.evaluation)
-    exact, _ = refine(problem, draws, optimum)
+    exact, _ = refine(problem, draws, optimum, alone=True)
+    if not (exact.on_tail or is_optimum(exact)):
+        raise _EndlessError("the search by importance sampling does not come to rest")
     there = _scrambled(problem, draws, exact.psi, here[0])
     steps = -0.5 * np.array([at.gradient for at in there]) @ covariance
     facts = _compared(

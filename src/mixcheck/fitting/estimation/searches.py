@@ -108,10 +108,11 @@ class Searches:
             return cheap.from_start(start)
         return cheap._first_finite(start, hessian=False)
 
-    def from_near(self, near: Optimum, *, hessian: bool = True) -> Optimum:
+    def from_near(self, near: Optimum, *, hessian: bool = True, alone: bool = False) -> Optimum:
         """Maximise the likelihood from the optimum of another approximation, or from other starts.
 
-        Where there may be several optima, curvature tells which ends of searches are one.
+        Where there may be several optima, curvature tells which ends of searches are one. The
+        search from there alone may end without being at rest.
         """
         several = has_several_parts(self.problem) or has_many_maxima(self.problem, self.rows)
 
@@ -120,10 +121,10 @@ class Searches:
             if hessian or several:
                 return self.minimise(near.psi, scale)
             found = self.minimise(near.psi, scale, hessian=False)
-            at_rest = found.on_tail or is_optimum(found)
+            at_rest = alone or found.on_tail or is_optimum(found)
             return found if at_rest else self.minimise(near.psi, scale)
 
-        return self._best(near.psi, first)
+        return first() if alone else self._best(near.psi, first)
 
     def from_cut(self, near: Optimum) -> Optimum:
         """Maximise the likelihood from the optimum of its cut deviance, by its curvature."""

@@ -99,7 +99,10 @@ def combine(fit: Estimates, slopes: FloatArray, ddf: str) -> Combinations:
     place = fit.fixed_positions
     others = np.ones(slopes.shape[1], dtype=np.bool_)
     others[place] = False
-    lost = lost_rows(fit, slopes)
+    # A derivative beyond all numbers is that of a function which nothing is known of.
+    finite = np.isfinite(slopes).all(axis=1)
+    slopes = np.where(finite[:, None], slopes, 0.0)
+    lost = lost_rows(fit, slopes) | ~finite
     moved = bool(np.any(slopes[:, others]))
     if not (moved or lost.any()):
         found = small_samples_of(fit).contrasts(slopes[:, place], ddf)
