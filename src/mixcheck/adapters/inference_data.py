@@ -77,10 +77,15 @@ def from_inference_data(
 
     Examples
     --------
-    >>> idata = model.fit()  # doctest: +SKIP
-    >>> model.predict(idata, kind="response")  # doctest: +SKIP
-    >>> mixed = from_inference_data(idata, frame=table)  # doctest: +SKIP
-    >>> mc.check(mixed, mc.checks.Trend("age"), seed=1)  # doctest: +SKIP
+    Of bambi, ``idata = model.fit()`` and ``model.predict(idata, kind="response")`` come first. Fits
+    of mixcheck write the same object:
+
+    >>> import mixcheck as mc
+    >>> sleep = mc.datasets.load("sleepstudy")
+    >>> fit = mc.glmm("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> idata = fit.to_inference_data(seed=1)  # doctest: +SKIP
+    >>> model = from_inference_data(idata, frame=sleep)  # doctest: +SKIP
+    >>> report = mc.check(model, mc.checks.Trend("Days"), seed=1)  # doctest: +SKIP
     """
     found = inference_data
     predicted = _variables(found, _PREDICTED)

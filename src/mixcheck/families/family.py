@@ -87,6 +87,8 @@ class Family(ABC):
         The last, where all responses are positive.
     without_zeros : str or None
         Name of the family of its responses that are not zero.
+    dispersion_elsewhere : str
+        Name of the dispersion in PyMC, where it is the same number there.
     also_called : str
         Names elsewhere, separated by blanks, in small letters without other signs.
     also_called_with_zeros : str
@@ -121,6 +123,7 @@ class Family(ABC):
     alike: ClassVar[tuple[str, ...]] = ()
     alike_if_positive: ClassVar[tuple[str, ...]] = ()
     without_zeros: ClassVar[str | None] = None
+    dispersion_elsewhere: ClassVar[str] = ""
     also_called: ClassVar[str] = ""
     also_called_with_zeros: ClassVar[str] = ""
     harmless: ClassVar[float] = 1.0

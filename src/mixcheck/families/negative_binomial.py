@@ -251,6 +251,7 @@ class NegativeBinomial2(NegativeBinomial):
     wider: ClassVar[tuple[str, ...]] = ("nbinom1",)
     alike: ClassVar[tuple[str, ...]] = ("nbinom1",)
     without_zeros: ClassVar[str | None] = "truncated_nbinom2"
+    dispersion_elsewhere: ClassVar[str] = "alpha"
     also_called: ClassVar[str] = (
         "negbin negativebinomial negativebinomial2 negbinomial negbinomial2 negbin2 nb nb2 "
         "nbinom nbin nbin2 glmernb negbinp"

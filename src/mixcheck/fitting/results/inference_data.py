@@ -75,11 +75,12 @@ def to_inference_data(fit: Refitting, chains: int, draws: int, seed: int | None)
     observed = fit.problem.to_design(fit.problem.data.y)
     means = np.stack([one.mean for one in made]).reshape(*shape, -1)
     # Names of bambi, by which the distribution of a response is known to whoever reads them.
-    mean = "p" if fit.family.name in ("binomial", "betabinomial") else "mu"
+    mean = "p" if fit.family.takes_trials else "mu"
     if mean not in posterior:
         posterior[mean] = (axes, means)
-    if fit.family.name == "nbinom2" and "dispersion" in posterior and "alpha" not in posterior:
-        posterior["alpha"] = posterior["dispersion"]
+    elsewhere = fit.family.dispersion_elsewhere
+    if elsewhere and "dispersion" in posterior and elsewhere not in posterior:
+        posterior[elsewhere] = posterior["dispersion"]
     size = fit.problem.data.size
     trials = {} if size is None else {"n": ((_ROWS,), fit.problem.to_design(size))}
     groups = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arguments.options import listed, require_choice
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design.parts import Part
 from mixcheck.design.plan import plan_formula
 from mixcheck.design.prediction import deviations_of
@@ -100,7 +100,7 @@ def combine(fit: Estimates, slopes: FloatArray, ddf: str) -> Combinations:
     others = np.ones(slopes.shape[1], dtype=np.bool_)
     others[place] = False
     # A derivative beyond all numbers is that of a function which nothing is known of.
-    finite = np.isfinite(slopes).all(axis=1)
+    finite: BoolArray = np.asarray(np.isfinite(slopes).all(axis=1))
     slopes = np.where(finite[:, None], slopes, 0.0)
     lost = lost_rows(fit, slopes) | ~finite
     moved = bool(np.any(slopes[:, others]))
