@@ -101,7 +101,7 @@ def whitening_at(optimum: Optimum, covariance: FloatArray) -> FloatArray:
         reach = np.where(values > 1e-6, 1.0 / np.sqrt(np.maximum(values, 1e-6)), 0.0)
         known: FloatArray = optimum.scale @ (vectors * np.maximum(reach, 1e-6))
         return known
-    units = np.sqrt(covariance.diagonal())
+    units = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
     units = np.where(units > 0.0, units, 1.0)
     values, vectors = np.linalg.eigh(covariance / np.outer(units, units))
     least = 1e-12 * values.max()
