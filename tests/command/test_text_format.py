@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -136,3 +138,42 @@ def test_what_is_no_text(capsys):
     """A data set that is shipped is not written in any way."""
     assert main(["fit", "dataset:cbpp", "--unit", "%", *MODEL]) == 2
     assert "--encoding" in capsys.readouterr().err
+
+
+def test_dates_with_a_slip_are_told(tmp_path):
+    """A column of dates that stays text says why."""
+    days = [f"{day}.05.2023" for day in range(1, 31)] + ["31.06.2023"]
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join(["day,site", *(f"{day},a" for day in days)]))
+    with pytest.warns(mc.DataWarning, match=r"`day` stays text: 1 of its 31 .*'31\.06\.2023'"):
+        read_file(path, TextFormat(dates="%d.%m.%Y"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", mc.DataWarning)
+        table = read_file(path, TextFormat(dates="%d.%m.%Y", missing=("31.06.2023",)))
+    assert table["day"].notna().sum() == 30
+    assert table["day"].dtype.kind == "M"
+
+
+@pytest.mark.parametrize(
+    ("texts", "least"),
+    [
+        ([f"{k},5" for k in range(40)] + ["broken", "ill"], 40),
+        ([f"{k} %" for k in range(40)] + ["<0.1 %"], 40),
+        ([f"{k}.500,5" for k in range(1, 41)] + ["-"], 40),
+        ([f"{k}.5" for k in range(40)] + ["low"], 40),
+        ([f"{k},5 mg/L" for k in range(40)], 40),
+    ],
+)
+def test_options_that_a_message_names_read_the_column(tmp_path, capsys, texts, least):
+    """Slips among numbers with commas, units and thousands too."""
+    rows = [*texts, *texts, *texts]
+    path = tmp_path / "x.csv"
+    lines = [f"{text};{k % 7};{k % 5}" for k, text in enumerate(rows)]
+    path.write_text("\n".join(["x;y;g", *lines]), encoding="utf-8")
+    words = ["fit", str(path), "--sep", ";", "--family", "poisson", "--formula", "y ~ x + (1 | g)"]
+    assert main(words) == 2
+    said = re.search(r"(?<=[(; ])(--.*?) on the command line", capsys.readouterr().err)
+    assert said is not None
+    assert main([*words, *shlex.split(said[1])]) == 0
+    coefficients = re.findall(r"^ *x\S*", capsys.readouterr().out, flags=re.MULTILINE)
+    assert {one.strip() for one in coefficients} == {"x"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 
@@ -24,6 +25,13 @@ def _table(**columns) -> pd.DataFrame:
 
 def _fit(data: pd.DataFrame, formula: str = "y ~ x + (1 | g)", family: str = "poisson") -> mc.GLMM:
     return mc.glmm(formula, data, family=family)
+
+
+def _follow(said: str, data: pd.DataFrame) -> None:
+    """Write what a message says to write for a column."""
+    advice = re.search(r"as (data\['x'\] = pd\.to_numeric\(.*?\))(?= with| \(--|: |\. )", said)
+    assert advice is not None
+    exec(advice[1], {"data": data, "pd": pd})
 
 
 def _with_commas(numbers: np.ndarray) -> list[str]:
@@ -91,12 +99,10 @@ def test_a_response_of_words():
 def test_units_are_named_and_come_off():
     """Percent signs say that whole numbers are numbers; other units need a fraction."""
     covers = [f"{cover} %" for cover in RNG.integers(0, 101, N)]
-    with pytest.raises(DataError, match=r"such as '\d+ %'\. Take ' %' off.*--unit '%'") as stopped:
+    with pytest.raises(DataError, match=r"such as '\d+ %'\. Take '%' off.*--unit '%'") as stopped:
         _fit(_table(x=covers))
-    advice = re.search(r"as (data\['x'\] = .*?) \(--unit", str(stopped.value))
-    assert advice is not None
     data = _table(x=covers)
-    exec(advice[1], {"data": data, "pd": pd})
+    _follow(str(stopped.value), data)
     assert list(_fit(data).params.index) == ["Intercept", "x"]
     masses = [f"{number:.1f} kg".replace(".", ",") for number in NUMBERS]
     with pytest.raises(DataError, match="--unit 'kg' --decimal ','"):
@@ -133,3 +139,94 @@ def test_dates_as_text_are_told():
         assert len(_fit(data, "y ~ factor(x) + (1 | g)").params) == 30
     data["x"] = pd.to_datetime(data["x"], format="%d.%m.%Y")
     assert list(_fit(data, "y ~ days(x) + (1 | g)").params.index) == ["Intercept", "days(x)"]
+
+
+@pytest.mark.parametrize(
+    ("write", "factor"),
+    [
+        (lambda v: f"{v}\u00a0%", 1.0),
+        (lambda v: f"{v} %" if v % 2 else f"{v}%", 1.0),
+        (lambda v: f"{v / 2:.1f}".replace(".", ",") + " €", 0.5),
+        (lambda v: f"{v / 2:.1f} mg/L", 0.5),
+        (lambda v: f"{v}°C", 1.0),
+        (lambda v: f"{v / 2:.1f} m²", 0.5),
+        (lambda v: f"{1000 * v + 0.5:,.1f}".translate(str.maketrans(",.", "\u00a0,")), 1000.0),
+        (lambda v: f"{v / 2:.1f}" if v % 2 else f"{v / 2:.1f}".replace(".", ","), 0.5),
+        (lambda v: f"{v / 2:.1f}" if v != 7 else "<0.1", 0.5),
+        (lambda v: f"{v} %" if v != 7 else "<0.1 %", 1.0),
+    ],
+)
+def test_what_is_said_is_what_works(write, factor):
+    """Written as it stands, it makes the numbers that are meant."""
+    values = RNG.permutation(np.arange(N) % 40) + 1
+    data = _table(x=[write(value) for value in values])
+    with pytest.raises(DataError, match=r"Make numbers of it|Take '") as stopped:
+        _fit(data)
+    _follow(str(stopped.value), data)
+    wanted = np.where(data["x"].isna(), np.nan, factor * values + (0.5 if factor == 1000 else 0.0))
+    np.testing.assert_allclose(data["x"], wanted)
+    assert np.count_nonzero(data["x"].isna()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("write", "decimal", "thousands"),
+    [
+        (lambda v: f"{100_000 * v:,}", ".", ","),
+        (lambda v: f"{100_000 * v:,}".replace(",", "."), ",", "."),
+        (lambda v: f"{100_000 * v + 0.5:,.1f}".translate(str.maketrans(",.", ".,")), ",", "."),
+        (lambda v: f"{100_000 * v + 0.5:,.1f}".replace(",", "'"), ".", "'"),
+        (lambda v: f"{v / 2:.1f}".replace(".", ",") if v != 7 else "low", ",", None),
+    ],
+)
+def test_a_table_is_read_again_as_is_said(write, decimal, thousands):
+    """With the arguments of the message pandas reads numbers."""
+    values = RNG.permutation(np.arange(N) % 40) + 1
+    texts = [write(value) for value in values]
+    with pytest.raises(DataError, match=r"pandas\.read_csv") as stopped:
+        _fit(_table(x=texts))
+    told = re.search(r"again with (.*?) \(pandas", str(stopped.value))
+    assert told is not None
+    arguments = eval(f"dict({told[1].replace(', and', ',').replace(' and', ',')})")
+    assert arguments.get("decimal", ".") == decimal
+    assert arguments.get("thousands") == thousands
+    read = pd.read_csv(io.StringIO("\n".join(["x", *texts])), sep=";", **arguments)["x"]
+    assert read.dtype == np.float64 or read.dtype == np.int64
+    ratio = (read / values).dropna()
+    assert ratio.max() / ratio.min() < 1.01
+
+
+@pytest.mark.parametrize(("mark", "other"), [(",", "thousands=','"), (".", "thousands='.'")])
+def test_a_mark_that_may_be_either_is_said(mark, other):
+    """Before three digits a comma stands between thousands, or before a fraction."""
+    texts = [f"{value:,}".replace(",", mark) for value in RNG.integers(200, 60_000, N)]
+    with pytest.raises(DataError, match="stands between thousands") as stopped:
+        _fit(_table(x=texts))
+    assert other in str(stopped.value)
+    small = [f"{value:.3f}".replace(".", mark) for value in RNG.uniform(0, 2, N)]
+    with pytest.raises(DataError, match="numbers") as stopped:
+        _fit(_table(x=small))
+    assert "thousands" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda v: f"E{v}.9",
+        lambda v: f"1.{v}.2",
+        lambda v: str(1990 + v),
+        lambda v: f"{v}:30",
+        lambda v: f"{v}/2",
+        lambda v: f"0{v + 1000}",
+        lambda v: f"{v}E5",
+        lambda v: f"0x{v:x}",
+        lambda v: f"{v}-{v + 4}",
+        lambda v: f"({v}.5, {v + 1}.5]",
+        lambda v: f"044 123 {v + 100}",
+    ],
+)
+def test_codes_are_levels(write):
+    """What only looks like numbers is taken at its word, in new rows too."""
+    data = _table(x=[write(value) for value in RNG.permutation(np.arange(N) % 12) + 10])
+    fit = _fit(data)
+    assert len(fit.params) == 12
+    np.testing.assert_allclose(fit.predict(data.iloc[:5]), fit.predict(data)[:5])

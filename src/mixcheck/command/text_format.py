@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mixcheck.arguments.options import shown
-from mixcheck.errors import DataError
+from mixcheck.errors import DataError, DataWarning
+from mixcheck.notices import warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["USUAL", "TextFormat", "with_numbers"]
+
+# Of a column of dates with slips at most this part is none.
+_FEW: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
         if column.dtype.kind not in "biufM":
             column = _as_numbers(column, number, decimal)
         if written.dates is not None and column.dtype.kind not in "biufM":
-            column = _as_dates(column, written.dates)
+            column = _as_dates(column, str(table.columns[position]), written.dates)
         columns.append(column)
     changed = table.copy()
     for position, column in enumerate(columns):
@@ -128,8 +132,11 @@ def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.
     return numbers.reindex(column.index)
 
 
-def _as_dates(column: pd.Series, form: str) -> pd.Series:
-    """The column as dates if each value is one of that form, else as it is."""
+def _as_dates(column: pd.Series, name: str, form: str) -> pd.Series:
+    """The column as dates if each value is one of that form, else as it is.
+
+    Where nine of ten are, the others are told.
+    """
     import pandas as pd
 
     present = column.dropna().astype(str).str.strip()
@@ -142,4 +149,14 @@ def _as_dates(column: pd.Series, form: str) -> pd.Series:
             f"--dates is the form of a date, found {shown(form)}; write --dates %Y-%m-%d, or "
             "--dates %d.%m.%Y"
         ) from error
-    return column if dates.isna().any() else dates.reindex(column.index)
+    others = present[dates.isna()]
+    if others.empty:
+        return dates.reindex(column.index)
+    if others.size <= _FEW * present.size:
+        warn(
+            f"Column `{name}` stays text: {others.size} of its {present.size} values are no dates "
+            f"written {form}, such as {shown(others.iloc[0])}. Correct them, or write --missing "
+            f"{shown(others.iloc[0])}.",
+            DataWarning,
+        )
+    return column

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
@@ -29,17 +30,23 @@ _FEW: Final = 10
 # Of the levels of a column of numbers with slips, at least this part is numbers.
 _MOST: Final = 0.9
 _SHOWN: Final = 3
+_DIGITS: Final = frozenset("0123456789")
+_BLANKS: Final = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 _NUMBER: Final = re.compile(
-    r"""\s*[-+]?
-    (?:\d+ | \d{1,3}(?:[ '.,\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]\d{3})+)?
-    (?:[.,]\d*)?
-    (?:[eE][-+]?\d+)?\s*""",
+    rf"""\s*[-+]?
+    (?:[0-9]+ | [0-9]{{1,3}}(?:[{_BLANKS}'.,][0-9]{{3}})+)?
+    (?:[.,][0-9]*)?
+    (?:[eE][-+]?[0-9]+)?\s*""",
     re.VERBOSE,
 )
+# Letters and signs, of which one may be over another.
 _NUMBER_AND_UNIT: Final = re.compile(
-    rf"(?:{_NUMBER.pattern})(?<=[\d.,\s])(?P<unit>[^\W\d]{{1,3}}|[%‰°])\s*", re.VERBOSE
+    rf"(?:{_NUMBER.pattern})(?<=[0-9.,\s])"
+    r"(?P<unit>(?=[^\s\d.,])[%‰°€$£¥]?[^\W\d_]{0,3}(?:/[^\W\d_]{1,3})?[%‰°€$£¥²³]?)\s*",
+    re.VERBOSE,
 )
-_BLANKS: Final = "' \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+# A comma, or a point, that may stand between thousands or before a fraction.
+_THOUSANDS_OR_FRACTION: Final = re.compile(r"[-+]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _SIGNS: Final = frozenset("%‰°")
 # Four digits of a year, and the two others.
 _DATE: Final = re.compile(
@@ -51,8 +58,9 @@ def refuse_numbers_as_text(plan: Plan, picked: Mapping[str, Picked], columns: Co
     """Refuse text that stands alone in a predictor and is numbers, each of which would be a level.
 
     Text is taken for numbers where it has more than ten levels, nine of ten of them are numbers,
-    and some of those have a fraction: whole numbers may be codes. A unit that follows all of them
-    is no matter, and after whole numbers "%" says that they are no codes. Categories are taken at
+    and some of those have a fraction: whole numbers may be codes. A unit that follows them, of up
+    to three letters, a currency, or one over another as in "mg/L", is no matter, and after whole
+    numbers "%" or "°" says that they are no codes. Categories are taken at
     their word, and so is `factor(x)`.
 
     Parameters
@@ -76,7 +84,7 @@ def refuse_numbers_as_text(plan: Plan, picked: Mapping[str, Picked], columns: Co
         levels = [str(level) for level in read.categories]
         bare, unit = _without_unit(levels)
         fractions = any(_is_number(level) and set(level) & set(".,") for level in bare)
-        if (fractions or unit.strip() in _SIGNS) and mostly_numbers(bare):
+        if (fractions or _SIGNS & set(unit)) and mostly_numbers(bare):
             raise DataError(
                 f"Column `{name}` is text with {len(levels)} levels, {which_are_numbers(levels)}. "
                 f"{how_to_make_numbers(name, levels)} To give each its own effect write "
@@ -85,7 +93,7 @@ def refuse_numbers_as_text(plan: Plan, picked: Mapping[str, Picked], columns: Co
 
 
 def how_to_make_numbers(name: str, levels: Iterable[str]) -> str:
-    """A sentence: how text becomes numbers, by what is in its way.
+    """A sentence or two: how text becomes numbers, by what is in its way.
 
     Examples
     --------
@@ -94,34 +102,36 @@ def how_to_make_numbers(name: str, levels: Iterable[str]) -> str:
     >>> how_to_make_numbers("x", ["1,5", "2"])[:41]
     "Read the table again with decimal=',' (pa"
     """
-    texts, unit = _without_unit(levels)
-    column = f"data[{name!r}]"
+    found = list(levels)
+    texts, unit = _without_unit(found)
     numbers = [text for text in texts if _is_number(text)]
     if not numbers:
-        return f"It holds {', '.join(map(shown, texts[:_SHOWN]))}, which are no numbers."
-    marks, options = _marks(numbers)
-    if unit:
-        bare = f"{column}.str.removesuffix({unit!r})"
-        for mark, point in marks.items():
-            bare += f".str.replace({mark!r}, {point!r})"
-        words = " ".join([f"--unit {shown(unit.strip())}", *options.values()])
+        return f"It holds {', '.join(map(shown, found[:_SHOWN]))}, which are no numbers."
+    others = [one for one, text in zip(found, texts, strict=True) if not _is_number(text)]
+    marks = _Marks.of(numbers)
+    either = f" Where {marks.doubt}." if marks.doubt else ""
+    options = [f"--unit {shown(unit)}"] if unit else []
+    options += marks.options + [f"--missing {shown(one)}" for one in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        options.append("and --missing for each other text that is no number")
+    on_the_command_line = f"{' '.join(options)} on the command line"
+    if marks.read_by_pandas and not unit:
+        again = " and ".join(marks.arguments)
+        if others:
+            again += f", and na_values=[{_listed(others)}]"
         return (
-            f"Take {shown(unit)} off, as {column} = pd.to_numeric({bare}) ({words} on the command "
-            "line)."
+            f"Read the table again with {again} (pandas.read_csv; {on_the_command_line}).{either}"
         )
-    if marks:
-        others = "" if len(numbers) == len(texts) else ", and na_values= for what is missing"
-        return (
-            f"Read the table again with {' and '.join(options)} (pandas.read_csv; "
-            f"{' '.join(options.values())} on the command line){others}."
-        )
-    if len(numbers) < len(texts):
-        other = next(text for text in texts if text not in numbers)
-        return (
-            f"Make numbers of it, as {column} = pd.to_numeric({column}, errors='coerce') with text "
-            f"as missing (--missing {shown(other)} on the command line)."
-        )
-    return f"Make numbers of it, as {column} = pd.to_numeric({column})."
+    column = f"data[{name!r}]"
+    bare = f"{column}{_taking_off(unit, numbers)}{marks.replaced}"
+    coerce = ", errors='coerce'" if others else ""
+    made = f"{column} = pd.to_numeric({bare}{coerce})"
+    start = f"Take {shown(unit)} off, as {made}" if unit else f"Make numbers of it, as {made}"
+    if others:
+        start += " with text as missing"
+    if marks.mixed:
+        return f"{start}: some have a comma before the fraction, and some a point."
+    return f"{start} ({on_the_command_line}).{either}" if options else f"{start}.{either}"
 
 
 def mostly_dates(levels: Sequence[str]) -> bool:
@@ -186,49 +196,129 @@ def _is_text(column: Picked) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return any(map(str.isdigit, text)) and _NUMBER.fullmatch(text) is not None
+    return not _DIGITS.isdisjoint(text) and _NUMBER.fullmatch(text) is not None
 
 
 def _is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
+def _listed(texts: Sequence[str]) -> str:
+    more = ", .." if len(texts) > _SHOWN else ""
+    return ", ".join(map(shown, texts[:_SHOWN])) + more
+
+
 def _without_unit(levels: Iterable[str]) -> tuple[list[str], str]:
     """Levels without the unit that follows nine of ten of them, and that unit, or none."""
     texts = list(levels)
     matches = filter(None, map(_NUMBER_AND_UNIT.fullmatch, texts))
-    units = Counter(match.string[match.start("unit") :] for match in matches)
+    units = Counter(match["unit"] for match in matches)
     if not units:
         return texts, ""
     unit, times = units.most_common(1)[0]
     if times < _MOST * len(texts):
         return texts, ""
-    bare = [text.removesuffix(unit) for text in texts]
-    blank = all(text[-1:].isspace() for text in bare if _is_number(text))
-    return bare, f" {unit}" if blank else unit
+    return [text.rstrip().removesuffix(unit) for text in texts], unit
 
 
-def _marks(numbers: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Marks within numbers that are not those of Python, with what takes their place.
+def _taking_off(unit: str, numbers: Sequence[str]) -> str:
+    """What takes a unit off a column of text, with the blanks beside it."""
+    if not unit:
+        return ""
+    blanks = any(text != text.strip() for text in numbers)
+    return f".str.removesuffix({unit!r})" + (".str.strip()" if blanks else "")
 
-    And the arguments of pandas.read_csv that name them, with the options of the command. Of a point
-    and a comma the one that stands last in a number is that of its fraction.
+
+@dataclass(frozen=True)
+class _Marks:
+    """What stands within numbers.
+
+    Attributes
+    ----------
+    decimal : str
+        A point or a comma.
+    thousands : tuple of str
+    mixed : bool
+        Whether both a point and a comma stand before a fraction.
+    doubtful : bool
+        Whether the one of them that there is always stands before three digits.
     """
-    texts = [text.strip() for text in numbers]
-    both = [text for text in texts if "," in text and "." in text]
-    commas = any("," in text for text in texts)
-    comma_last = both[0].rindex(",") > both[0].rindex(".") if both else commas
-    marks, options = {}, {}
-    for mark in [".", ",", "'", " ", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"]:
-        decimal = "," if comma_last else "."
-        if (
-            mark != decimal
-            and any(mark in text for text in texts)
-            and not (mark == "." and not both)
-        ):
-            marks[mark] = ""
-            options[f"thousands={mark!r}"] = f'--thousands "{mark}"'
-    if comma_last:
-        marks[","] = "."
-        options = {"decimal=','": "--decimal ','", **options}
-    return marks, options
+
+    decimal: str
+    thousands: tuple[str, ...]
+    mixed: bool
+    doubtful: bool
+
+    @classmethod
+    def of(cls, numbers: Sequence[str]) -> _Marks:
+        """Of a point and a comma in one number the last is that of the fraction.
+
+        One that stands twice in a number is between thousands.
+        """
+        texts = [text.strip() for text in numbers]
+        commas, points = ([text for text in texts if mark in text] for mark in ",.")
+        both = next((text for text in commas if "." in text), None)
+        mixed = False
+        if both is not None:
+            decimal = max(",.", key=both.rindex)
+        elif any(text.count(",") > 1 for text in commas):
+            decimal = "."
+        elif any(text.count(".") > 1 for text in points):
+            decimal = ","
+        else:
+            decimal, mixed = "," if commas else ".", bool(commas and points)
+        between = [_other(decimal)] if not mixed else []
+        thousands = tuple(
+            mark for mark in (*between, "'", *_BLANKS) if any(mark in text for text in texts)
+        )
+        told = commas or points
+        doubtful = not (both or mixed or thousands) and all(
+            _THOUSANDS_OR_FRACTION.fullmatch(text) for text in told
+        )
+        return cls(decimal, thousands, mixed, doubtful and bool(told))
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of pandas.read_csv."""
+        # A thousands mark that is the usual one before a fraction needs the other there.
+        named = ["decimal=','"] if self.decimal == "," else []
+        return named + [f"thousands={mark!r}" for mark in self.thousands]
+
+    @property
+    def options(self) -> list[str]:
+        """Of the command."""
+        named = ["--decimal ','"] if self.decimal == "," else []
+        # One blank stands for all kinds.
+        marks = dict.fromkeys(" " if mark in _BLANKS else mark for mark in self.thousands)
+        return named + [f'--thousands "{mark}"' for mark in marks]
+
+    @property
+    def read_by_pandas(self) -> bool:
+        """Whether `read_csv` can be told of them: there are some, one a part, and all of ASCII."""
+        one = len(self.thousands) < 2 and "".join(self.thousands).isascii()
+        return bool(self.arguments) and one and not self.mixed
+
+    @property
+    def replaced(self) -> str:
+        """What takes them out of a column of text."""
+        out = "".join(f".str.replace({mark!r}, '')" for mark in self.thousands)
+        return out + (".str.replace(',', '.')" if self.decimal == "," else "")
+
+    @property
+    def doubt(self) -> str:
+        """What else a mark may mean, or ""."""
+        if not self.doubtful:
+            return ""
+        if self.decimal == ",":
+            return (
+                "the comma stands between thousands, write thousands=',' in place of decimal=',' "
+                '(--thousands ",")'
+            )
+        return (
+            "the point stands between thousands, read the table again with decimal=',' and "
+            "thousands='.' (--decimal ',' --thousands \".\")"
+        )
+
+
+def _other(mark: str) -> str:
+    return "." if mark == "," else ","
