@@ -94,6 +94,11 @@ def test_other_distributions_are_not_taken_for_it():
     assert find_distribution(parameters, wide) is None
     assert find_distribution(parameters, draws[:, ::-1] * 0 + draws[::-1]) is None
     assert isinstance(from_inference_data(_inference(y, parameters, wide)), DrawsModel)
+    rate = np.clip(rng.normal(0.3, 0.1, (DRAWS, N)), 0.1, 0.5)
+    size = rate * (1.0 - rate) / 0.12**2 - 1.0
+    shares = rng.beta(rate * size, (1.0 - rate) * size)
+    named = {"mu": rate, "sigma": np.full(DRAWS, 0.12)}
+    assert find_distribution(named, shares) is None
 
 
 @pytest.mark.slow
@@ -155,3 +160,14 @@ def test_draws_that_keep_random_effects_are_warned_of():
     effects = {"1|g": parameters["mu"], "1|g_sigma": np.ones(DRAWS)}
     with pytest.warns(DataWarning, match="kind='response_params'"):
         assert isinstance(from_inference_data(_inference(y, effects, draws)), DrawsModel)
+
+
+def test_draws_along_other_axes_are_no_parameters():
+    """Of a response whose chains were stacked, or of one of them, its draws alone are known."""
+    y, parameters, draws = _poisson_gamma(np.random.default_rng(3))
+    effects = {"1|g": parameters["mu"], "1|g_sigma": np.ones(DRAWS)}
+    idata = _inference(y, parameters | effects, draws)
+    stacked = _Variable(draws, ("draw", "obs"))
+    idata["posterior_predictive"] = SimpleNamespace(data_vars={"y": stacked})
+    with pytest.warns(DataWarning, match="kind='response_params'"):
+        assert isinstance(from_inference_data(idata), DrawsModel)

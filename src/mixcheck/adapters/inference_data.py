@@ -172,7 +172,7 @@ def _parameters(
         if word is not None:
             values = posterior[word]
             axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
-            if axes and axes != list(seen.dims):
+            if (axes and axes != list(seen.dims)) or not _has_draws(values, axes, repeated):
                 continue
             ordered = np.asarray(values.transpose(*repeated, *axes), dtype=np.float64)
             flat = ordered.reshape(math.prod(ordered.shape[: len(repeated)]), -1)
@@ -191,7 +191,9 @@ def _effects(posterior: Any, repeated: list[Any], count: int) -> dict[str, Float
         deviation = f"{name}_sigma"
         if "|" not in name or deviation not in posterior:
             continue
-        axes = [axis for axis in posterior[name].dims if axis not in repeated]
+        axes = [axis for axis in posterior[name].dims if axis not in SAMPLE_AXES]
+        if not _has_draws(posterior[name], axes, repeated):
+            continue
         values, scale = (
             np.asarray(posterior[one].transpose(*repeated, *rest), dtype=np.float64)
             for one, rest in ((name, axes), (deviation, ()))
@@ -203,6 +205,11 @@ def _effects(posterior: Any, repeated: list[Any], count: int) -> dict[str, Float
         if np.isfinite(standard).all():
             found[term] = standard
     return found
+
+
+def _has_draws(values: Any, axes: list[Any], repeated: list[Any]) -> bool:
+    """Whether the draws of a parameter lie along the axes of those of the response."""
+    return set(values.dims) == {*axes, *repeated}
 
 
 def _variables(found: Any, group: str) -> Any:
