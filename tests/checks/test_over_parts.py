@@ -255,6 +255,21 @@ def test_knots_stand_for_the_ranks_of_many_values():
         assert np.abs(b.picture.y).max() > 0.3
 
 
+def test_levels_stand_in_the_order_of_their_categories(table):
+    """As of one table; where the order is not that of the alphabet, and one level has no row."""
+    names = ["low", "mid", "high", "never"]
+    levels = pd.Categorical.from_codes(table["times"] - 1, names, ordered=True)
+    ordered = table.assign(level=levels)
+    formula = "count ~ level + (1 | group)"
+    whole = mc.glmm(formula, ordered, family="poisson")
+    fit = mc.glmm_partitions(formula, _divide(ordered), family="poisson")
+    asked = {"seed": 1, "draws": 39, "calibration": "plug-in"}
+    a, b = (
+        mc.check(one, checks.Trend("level"), **asked).findings[0].picture for one in (fit, whole)
+    )
+    assert a.labels == b.labels == ("low", "mid", "high")
+
+
 def test_along_what_nothing_can_be_asked_over_partitions(table):
     """One value, one level, a column that is not there, numbers here and text there."""
     table = table.assign(one=1.0, name=[f"row {k}" for k in range(len(table))])

@@ -192,7 +192,7 @@ class SharedLevels(SharedRegressor):
     Attributes
     ----------
     levels : tuple
-        As they are in the data, sorted.
+        As they are in the data, in the order of their categories, or sorted.
     counts : (k,)
     codes : (n,) or None
         Of the rows of a part; -1 where it is not known.
@@ -252,10 +252,11 @@ class _Numbers:
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """Levels, and how many rows each has."""
+    """Levels, and how many rows each has; of categories all, in their order."""
 
     labels: pd.Series[Any]
     counts: IntArray
+    categories: tuple[object, ...] = ()
 
 
 def ask_parts_against(
@@ -282,7 +283,11 @@ def _tell(model: Checkable, view: DataView, against: str, factor: bool) -> _Numb
         x = _numbers_of(column)
         return _gather(x[np.isfinite(x)], whole=pd.api.types.is_integer_dtype(column.dtype))
     counts = column[known_rows(column)].astype(object).value_counts()
-    return _Levels(pd.Series(counts.index, dtype=object), np.asarray(counts, dtype=np.intp))
+    labels = pd.Series(counts.index, dtype=object)
+    categories: tuple[object, ...] = ()
+    if isinstance(column.dtype, pd.CategoricalDtype) and not factor:
+        categories = tuple(column.dtype.categories)
+    return _Levels(labels, np.asarray(counts, dtype=np.intp), categories)
 
 
 def _numbers_of(column: pd.Series[Any]) -> FloatArray:
@@ -344,7 +349,13 @@ def _join_numbers(against: str, told: Sequence[_Numbers]) -> SharedCurve | str:
 
 def _join_levels(against: str, told: Sequence[_Levels]) -> SharedLevels | str:
     values = pd.concat([one.labels for one in told], ignore_index=True)
-    codes, levels = pd.factorize(values, sort=True)
+    orders = {one.categories for one in told}
+    if len(orders) == 1 and orders != {()}:
+        known = set(values)
+        levels = pd.Index([one for one in orders.pop() if one in known], dtype=object)
+        codes = levels.get_indexer(pd.Index(values))
+    else:
+        codes, levels = pd.factorize(values, sort=True)
     weights = np.concatenate([one.counts for one in told])
     counts = np.bincount(codes, weights=weights).astype(np.intp)
     rows = int(counts.sum())
