@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 
 import mixcheck as mc
 from mixcheck.fitting.estimation import gaussian_chains
@@ -22,6 +23,7 @@ from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.port import port_of
 
 GROUPS, TIMES = 40, 15
+SDS = {0: 0.0, 3: 0.0, 8: 0.5}
 # In standard errors: both searches end at a gradient of 1e-7 and less.
 SAME = 1e-6
 # Of the deviance, relative to itself.
@@ -235,3 +237,38 @@ def test_no_residual_error_has_no_weights(seed: int) -> None:
         assert abs(plain.llf - weighed.llf) < 1e-5
     else:
         assert abs(plain.llf - weighed.llf) < 5.0
+
+
+@pytest.mark.parametrize(
+    ("groups", "times", "seed", "at"),
+    [
+        (8, 8, 0, (0.15145538, -0.73640320, 0.50775854)),
+        (8, 8, 3, (0.21369000, -0.42467347, 0.39983153)),
+        (1, 40, 8, (0.3344, -0.4807, 0.6805)),
+    ],
+)
+def test_weak_effects_are_searched_with_either_sign_of_correlation(groups, times, seed, at):
+    """There may be a maximum with each; the higher one is above a normal density written out."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for group in range(groups):
+        effect = SDS[seed] * rng.normal()
+        for time in range(times):
+            if time:
+                effect = SDS[seed] * rng.normal()
+            rows.append((group, time, rng.normal(), effect))
+    data = pd.DataFrame(rows, columns=["g", "t", "x", "effect"])
+    width = rng.uniform(0.5, 2.0, len(data))
+    data["y"] = 2.0 + 0.5 * data.x + data.effect + 0.5 * rng.normal(size=len(data)) / width**0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mc.glmm("y ~ x + ar1(0 + t | g)", data)
+    sd, phi, sigma = at
+    g, t = data["g"].to_numpy(), data["t"].to_numpy()
+    K = np.where(g[:, None] == g, phi ** np.abs(t[:, None] - t).astype(float), 0.0)
+    V = sd**2 * K + sigma**2 * np.eye(len(data))
+    X = np.column_stack([np.ones(len(data)), data.x])
+    beta = np.linalg.solve(X.T @ np.linalg.solve(V, X), X.T @ np.linalg.solve(V, data.y))
+    written = multivariate_normal(X @ beta, V).logpdf(data.y)
+    assert fit.llf >= written - 1e-9
+    assert fit.llf == pytest.approx(written, abs=1e-5)

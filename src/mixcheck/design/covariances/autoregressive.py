@@ -109,6 +109,13 @@ class Autoregressive(Sequential):
         size = math.sqrt(float(np.mean(deviations**2)))
         return np.array([size, _START][: self.n_theta])
 
+    def opposite(self, start: FloatArray, theta: FloatArray) -> FloatArray | None:
+        """The deviation of the start, and r of the other sign."""
+        if self.n_theta == 1:
+            return None
+        size = max(abs(float(start[1])), _START)
+        return np.array([start[0], -math.copysign(size, float(theta[1]))])
+
     def scaled(self, theta: FloatArray, factor: float) -> FloatArray:
         """The standard deviation times `factor`."""
         out = theta.copy()

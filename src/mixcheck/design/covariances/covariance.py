@@ -126,6 +126,14 @@ class Covariance(ABC):
         """Theta of the closest covariance to ``R R'`` for any `root` R, (q, q)."""
         return self.nearest(root @ root.T)
 
+    def opposite(self, start: FloatArray, theta: FloatArray) -> FloatArray | None:
+        """Theta with a dependence of the other sign than `theta`, about as large as `start`.
+
+        For effects that are hardly seen, whose likelihood may have a maximum with each sign; None
+        where one search is enough.
+        """
+        return None
+
     def distant(self, theta: FloatArray) -> tuple[FloatArray, ...]:
         """Other theta, (n_theta,) each, from which a search may end at a better optimum."""
         return ()

@@ -24,6 +24,7 @@ __all__ = [
     "is_better",
     "is_optimum",
     "may_be_better",
+    "opposite_covariances",
     "other_starts",
     "without_zero_part",
 ]
@@ -48,6 +49,8 @@ _CORRELATE = 1.0
 # The logit of a zero part that is next to nothing, and the share of its deviations that is left.
 _NOTHING = -8.0
 _LITTLE = 0.1
+# Standard errors of a deviation from zero below which effects are weak.
+_SEEN = 3.0
 
 
 def has_several_parts(problem: Problem) -> bool:
@@ -162,6 +165,34 @@ def distant_covariances(problem: Problem, start: FloatArray) -> Iterator[FloatAr
         for theta in term.covariance.distant(start[place]):
             out = start.copy()
             out[place] = theta
+            yield out
+
+
+def opposite_covariances(
+    problem: Problem, start: FloatArray, end: Optimum | None
+) -> Iterator[FloatArray]:
+    """Starting values with a dependence of the other sign, (P,) each, where effects are weak.
+
+    The likelihood of effects whose standard deviation is less than three standard errors from
+    zero may have a maximum with each sign.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : (P,)
+        From the model without random effects.
+    end : Optimum or None
+        Where a search has ended.
+    """
+    for term in problem.terms if end is not None else ():
+        assert end is not None
+        place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
+        theta = end.psi[place]
+        other = term.covariance.opposite(start[place], theta)
+        error = np.sqrt(2.0) * np.linalg.norm(end.scale[place.start])
+        if other is not None and abs(theta[0]) < _SEEN * error:
+            out = end.psi.copy()
+            out[place] = other
             yield out
 
 
