@@ -255,6 +255,38 @@ def test_knots_stand_for_the_ranks_of_many_values():
         assert np.abs(b.picture.y).max() > 0.3
 
 
+@pytest.mark.parametrize("calibration", ["plug-in", "one-step"])
+def test_the_observed_data_are_seen_in_each_run(table, calibration):
+    """What a part holds of the replicates of one run is not what it says in the next."""
+    fit = mc.glmm_partitions("count ~ x + (1 | group)", _divide(table), family="poisson")
+    asked = {"seed": 1, "draws": 39, "calibration": calibration}
+    suite = checks.Trend("x") & checks.Dispersion() & checks.Zeros() & checks.RandomEffects()
+    first, second = (mc.check(fit, suite, **asked) for _ in range(2))
+    one = mc.check(fit, checks.Trend("x"), **asked)
+    assert second.to_frame().equals(first.to_frame())
+    np.testing.assert_array_equal(one.findings[0].picture.y, first.findings[0].picture.y)
+    whole = mc.check(mc.glmm("count ~ x + (1 | group)", table, family="poisson"), suite, **asked)
+    assert np.allclose(second.findings[0].picture.y, whole.findings[0].picture.y, atol=1e-5)
+
+
+def test_dates_in_other_units_are_the_same_days(table):
+    """As tables of different files keep them; and where some are missing."""
+    days = pd.Timestamp("2021-03-01") + pd.to_timedelta(np.arange(len(table)) * 7 % 90, "D")
+    dated = table.assign(day=pd.Series(days).where(np.arange(len(table)) % 11 > 0))
+    formula = "count ~ x + days(day) + (1 | group)"
+    whole = mc.glmm(formula, dated, family="poisson")
+    units = ["s", "ms", "us", "ns", "s"]
+    parts = [
+        part.assign(day=part["day"].astype(f"datetime64[{unit}]"))
+        for part, unit in zip(_divide(dated), units, strict=True)
+    ]
+    fit = mc.glmm_partitions(formula, parts, family="poisson")
+    asked = {"seed": 1, "draws": 39, "calibration": "plug-in"}
+    a, b = (mc.check(one, checks.Trend("day"), **asked).findings[0] for one in (fit, whole))
+    assert a.n == b.n == whole.nobs
+    assert np.allclose(a.picture.y, b.picture.y, atol=1e-6)
+
+
 def test_levels_stand_in_the_order_of_their_categories(table):
     """As of one table; where the order is not that of the alphabet, and one level has no row."""
     names = ["low", "mid", "high", "never"]

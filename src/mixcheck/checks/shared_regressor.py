@@ -294,7 +294,8 @@ def _numbers_of(column: pd.Series[Any]) -> FloatArray:
     """Its numbers, (n,), dates as such too; NaN where it is not known."""
     known = known_rows(column)
     if column.dtype.kind == "M":
-        column = column.astype("int64")
+        # Parts may keep dates in other units.
+        column = column.dt.as_unit("us").astype("int64")
     out: FloatArray = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
     return out
 

@@ -63,8 +63,9 @@ class Asked:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What a replicate is known by, beside its number."""
-        return self.number, self.conditioning, self.seed, self.steps is not None
+        """What data sets are known by, beside their numbers; the observed one has none."""
+        replicates = bool(self.numbers)
+        return self.number, self.conditioning, self.seed, self.steps is not None, replicates
 
 
 def model_of(part: Part, asked: Asked) -> GlmmPort:
