@@ -269,6 +269,7 @@ def test_the_observed_data_are_seen_in_each_run(table, calibration):
     assert np.allclose(second.findings[0].picture.y, whole.findings[0].picture.y, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:44 of 480 rows:mixcheck.errors.DataWarning")
 def test_dates_in_other_units_are_the_same_days(table):
     """As tables of different files keep them; and where some are missing."""
     days = pd.Timestamp("2021-03-01") + pd.to_timedelta(np.arange(len(table)) * 7 % 90, "D")

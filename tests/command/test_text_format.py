@@ -116,6 +116,7 @@ def test_columns_of_one_name_and_none_at_all():
         (["--thousands", ",", "--decimal", ","], "cannot stand both"),
         (["--thousands", ".."], "--thousands is one mark"),
         (["--dates", "%Q"], "--dates is the form of a date"),
+        (["--dates", "dd.mm.yyyy"], "write --dates %Y-%m-%d"),
         (["--encoding", "klingon"], "--encoding cp1252, latin-1 or utf-16"),
     ],
 )
@@ -155,16 +156,18 @@ def test_dates_with_a_slip_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "least"),
+    "texts",
     [
-        ([f"{k},5" for k in range(40)] + ["broken", "ill"], 40),
-        ([f"{k} %" for k in range(40)] + ["<0.1 %"], 40),
-        ([f"{k}.500,5" for k in range(1, 41)] + ["-"], 40),
-        ([f"{k}.5" for k in range(40)] + ["low"], 40),
-        ([f"{k},5 mg/L" for k in range(40)], 40),
+        [f"{k},5" for k in range(40)] + ["broken", "ill"],
+        [f"{k} %" for k in range(40)] + ["<0.1 %"],
+        [f"{k}.500,5" for k in range(1, 41)] + ["-"],
+        [f"{k},5" for k in range(40)] + ["-/-", "--"],
+        [f"{k}’500.5" for k in range(1, 41)],
+        [f"{k}.5" for k in range(40)] + ["low"],
+        [f"{k},5 mg/L" for k in range(40)],
     ],
 )
-def test_options_that_a_message_names_read_the_column(tmp_path, capsys, texts, least):
+def test_options_that_a_message_names_read_the_column(tmp_path, capsys, texts):
     """Slips among numbers with commas, units and thousands too."""
     rows = [*texts, *texts, *texts]
     path = tmp_path / "x.csv"

@@ -151,6 +151,7 @@ def test_dates_as_text_are_told():
         (lambda v: f"{v}°C", 1.0),
         (lambda v: f"{v / 2:.1f} m²", 0.5),
         (lambda v: f"{1000 * v + 0.5:,.1f}".translate(str.maketrans(",.", "\u00a0,")), 1000.0),
+        (lambda v: f"{1000 * v + 0.5:,.1f}".replace(",", "’"), 1000.0),
         (lambda v: f"{v / 2:.1f}" if v % 2 else f"{v / 2:.1f}".replace(".", ","), 0.5),
         (lambda v: f"{v / 2:.1f}" if v != 7 else "<0.1", 0.5),
         (lambda v: f"{v} %" if v != 7 else "<0.1 %", 1.0),

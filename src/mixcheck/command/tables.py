@@ -84,7 +84,8 @@ def text_format(options: argparse.Namespace) -> TextFormat:
     return TextFormat(
         separator=_read_separator(options.sep),
         decimal=_read_decimal(options.decimal),
-        missing=tuple(options.missing or ()),
+        # argparse of Python 3.11 makes an empty list of --missing=--.
+        missing=tuple("--" if one == [] else one for one in options.missing or ()),
         thousands=_read_thousands(options.thousands),
         units=tuple(options.unit or ()),
         dates=options.dates,

@@ -85,6 +85,8 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
             f"{shown(decimal)} cannot stand both between thousands and before the fraction; give "
             "another --thousands or --decimal"
         )
+    if written.dates is not None and "%" not in written.dates:
+        raise DataError(_no_form(written.dates))
     number = _number(decimal, written.thousands, written.units)
     columns = []
     for position in range(table.shape[1]):
@@ -132,6 +134,13 @@ def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.
     return numbers.reindex(column.index)
 
 
+def _no_form(form: str) -> str:
+    return (
+        f"--dates is the form of a date, found {shown(form)}; write --dates %Y-%m-%d, or "
+        "--dates %d.%m.%Y"
+    )
+
+
 def _as_dates(column: pd.Series, name: str, form: str) -> pd.Series:
     """The column as dates if each value is one of that form, else as it is.
 
@@ -145,10 +154,7 @@ def _as_dates(column: pd.Series, name: str, form: str) -> pd.Series:
     try:
         dates = pd.to_datetime(present, format=form, errors="coerce")
     except (ValueError, re.error) as error:
-        raise DataError(
-            f"--dates is the form of a date, found {shown(form)}; write --dates %Y-%m-%d, or "
-            "--dates %d.%m.%Y"
-        ) from error
+        raise DataError(_no_form(form)) from error
     others = present[dates.isna()]
     if others.empty:
         return dates.reindex(column.index)

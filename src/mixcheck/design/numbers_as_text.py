@@ -34,7 +34,7 @@ _DIGITS: Final = frozenset("0123456789")
 _BLANKS: Final = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 _NUMBER: Final = re.compile(
     rf"""\s*[-+]?
-    (?:[0-9]+ | [0-9]{{1,3}}(?:[{_BLANKS}'.,][0-9]{{3}})+)?
+    (?:[0-9]+ | [0-9]{{1,3}}(?:[{_BLANKS}'’.,][0-9]{{3}})+)?
     (?:[.,][0-9]*)?
     (?:[eE][-+]?[0-9]+)?\s*""",
     re.VERBOSE,
@@ -111,7 +111,7 @@ def how_to_make_numbers(name: str, levels: Iterable[str]) -> str:
     marks = _Marks.of(numbers)
     either = f" Where {marks.doubt}." if marks.doubt else ""
     options = [f"--unit {shown(unit)}"] if unit else []
-    options += marks.options + [f"--missing {shown(one)}" for one in others[:_SHOWN]]
+    options += marks.options + list(map(_as_missing, others[:_SHOWN]))
     if len(others) > _SHOWN:
         options.append("and --missing for each other text that is no number")
     on_the_command_line = f"{' '.join(options)} on the command line"
@@ -203,6 +203,11 @@ def _is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
+def _as_missing(text: str) -> str:
+    """The option of the command that takes text as missing; a dash in front looks like another."""
+    return f"--missing{'=' if text.startswith('-') else ' '}{shown(text)}"
+
+
 def _listed(texts: Sequence[str]) -> str:
     more = ", .." if len(texts) > _SHOWN else ""
     return ", ".join(map(shown, texts[:_SHOWN])) + more
@@ -269,7 +274,7 @@ class _Marks:
             decimal, mixed = "," if commas else ".", bool(commas and points)
         between = [_other(decimal)] if not mixed else []
         thousands = tuple(
-            mark for mark in (*between, "'", *_BLANKS) if any(mark in text for text in texts)
+            mark for mark in (*between, "'", "’", *_BLANKS) if any(mark in text for text in texts)
         )
         told = commas or points
         doubtful = not (both or mixed or thousands) and all(
