@@ -231,3 +231,18 @@ def test_codes_are_levels(write):
     fit = _fit(data)
     assert len(fit.params) == 12
     np.testing.assert_allclose(fit.predict(data.iloc[:5]), fit.predict(data)[:5])
+
+
+def test_new_rows_are_told_how_their_text_becomes_numbers():
+    """Where the fit had numbers."""
+    fit = _fit(_table(x=NUMBERS))
+    new = _table(x=_with_commas(NUMBERS))
+    with pytest.raises(DataError, match=r"`x` must be numbers, but holds text.*decimal=','"):
+        fit.predict(new)
+    new = _table(x=[f"{number} %" for number in NUMBERS])
+    with pytest.raises(DataError, match="Take '%' off") as stopped:
+        fit.predict(new)
+    _follow(f"{stopped.value} ", new)
+    np.testing.assert_allclose(fit.predict(new), fit.predict(_table(x=NUMBERS)))
+    with pytest.raises(DataError, match="'a', which are no numbers"):
+        fit.predict(_table(x=["a"] * N))

@@ -10,13 +10,13 @@ import pandas as pd
 from mixcheck.arguments.options import shown
 from mixcheck.design.columns import Columns, Picked
 from mixcheck.design.nodes import Name, render
-from mixcheck.design.numbers_as_text import (
+from mixcheck.design.plan import Plan
+from mixcheck.design.written_numbers import (
     all_numbers,
     mostly_dates,
     mostly_numbers,
     which_are_numbers,
 )
-from mixcheck.design.plan import Plan
 
 __all__ = ["doubts", "level_notes"]
 

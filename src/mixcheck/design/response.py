@@ -13,8 +13,8 @@ from mixcheck.design.columns import Column, Columns
 from mixcheck.design.formula import unquote_name
 from mixcheck.design.frames import check_finite, row_label
 from mixcheck.design.model_formula import ResponseFormula
-from mixcheck.design.numbers_as_text import how_to_make_numbers
 from mixcheck.design.values import as_numbers
+from mixcheck.design.written_numbers import how_to_make_numbers
 from mixcheck.errors import DataError, FormulaError, UnknownColumnError
 
 __all__ = ["Response", "make_response", "ordered_response", "two_level_response"]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.design.columns import Column
+from mixcheck.design.written_numbers import how_to_make_numbers
 from mixcheck.errors import DataError
 
 __all__ = [
@@ -88,11 +89,12 @@ def as_numbers(values: Column, name: str) -> FloatArray:
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)
     value_of(values, name)
-    kind, how = "text or categories", f"use pd.to_numeric(data[{name!r}])"
-    if not isinstance(values, pd.Categorical):
+    kind, how = "text or categories", "; make numbers of it"
+    if isinstance(values, pd.Categorical):
+        how = f". {how_to_make_numbers(name, map(str, values.categories))}".removesuffix(".")
+    else:
         kind = {"M": "dates", "m": "time differences"}.get(values.dtype.kind, str(values.dtype))
-        how = "make numbers of it"
-    raise DataError(f"Column `{name}` must be numbers, but holds {kind}; {how}.")
+    raise DataError(f"Column `{name}` must be numbers, but holds {kind}{how}.")
 
 
 def kind_of(value: Value) -> str:
