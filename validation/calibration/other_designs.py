@@ -34,6 +34,12 @@ def _truncated(mean: np.ndarray, rng: Rng) -> np.ndarray:
     return stats.poisson.ppf(below + (1.0 - below) * rng.random(mean.size), mean)
 
 
+def _log_normal(mean: np.ndarray, rng: Rng) -> np.ndarray:
+    """Of one standard deviation, 0.8, on the scale of the response, as the family has it."""
+    variance = np.log1p((0.8 / mean) ** 2)
+    return np.exp(np.log(mean) - 0.5 * variance + np.sqrt(variance) * rng.normal(size=mean.size))
+
+
 def _ordered(eta: np.ndarray, rng: Rng) -> np.ndarray:
     at = eta + rng.logistic(size=eta.size)
     return np.digitize(at, [-1.0, 0.3, 1.5])
@@ -43,7 +49,7 @@ DRAWS: Mapping[str, Draw] = {
     "poisson": lambda eta, rng: rng.poisson(np.exp(eta)),
     "gaussian": lambda eta, rng: eta + rng.normal(size=eta.size),
     "t": lambda eta, rng: eta + rng.standard_t(5.0, size=eta.size),
-    "lognormal": lambda eta, rng: np.exp(eta + 0.5 * rng.normal(size=eta.size)),
+    "lognormal": lambda eta, rng: _log_normal(np.exp(eta), rng),
     "nbinom1": lambda eta, rng: rng.poisson(rng.gamma(np.exp(eta) / 0.8, 0.8)),
     "nbinom2": lambda eta, rng: rng.poisson(np.exp(eta) * rng.gamma(1.5, 1 / 1.5, eta.size)),
     "events": lambda eta, rng: rng.binomial(1, _inverse_logit(eta)),
