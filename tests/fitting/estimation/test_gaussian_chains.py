@@ -272,3 +272,30 @@ def test_weak_effects_are_searched_with_either_sign_of_correlation(groups, times
     written = multivariate_normal(X @ beta, V).logpdf(data.y)
     assert fit.llf >= written - 1e-9
     assert fit.llf == pytest.approx(written, abs=1e-5)
+
+
+def test_weak_effects_may_hold_all_of_the_residual_error():
+    """An end with a residual error is the lower maximum; the likelihood of REML, written out."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for group in range(6):
+        effect = 0.25 * rng.normal()
+        for time in range(12):
+            if time:
+                effect = -0.5 * effect + math.sqrt(0.75) * 0.25 * rng.normal()
+            rows.append((group, time, rng.normal(), effect))
+    data = pd.DataFrame(rows, columns=["g", "t", "x", "effect"])
+    width = rng.uniform(0.5, 2.0, len(data))
+    data["y"] = 2.0 + 0.5 * data.x + data.effect + 0.5 * rng.normal(size=len(data)) / width**0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mc.glmm("y ~ x + ar1(0 + t | g)", data, reml=True)
+    g, t = data["g"].to_numpy(), data["t"].to_numpy()
+    V = np.where(g[:, None] == g, (-0.39809465) ** np.abs(t[:, None] - t), 0.0) * 0.48761169**2
+    X, inverse = np.column_stack([np.ones(len(data)), data.x]), np.linalg.inv(V)
+    information = X.T @ inverse @ X
+    left = data.y - X @ np.linalg.solve(information, X.T @ inverse @ data.y)
+    logs = np.linalg.slogdet(V)[1] + np.linalg.slogdet(information)[1]
+    freedom = len(data) - 2
+    written = -0.5 * (logs + left @ inverse @ left + freedom * math.log(2 * math.pi))
+    assert fit.llf == pytest.approx(written, abs=1e-6)

@@ -109,6 +109,14 @@ class Autoregressive(Sequential):
         size = math.sqrt(float(np.mean(deviations**2)))
         return np.array([size, _START][: self.n_theta])
 
+    def absorbing(self, theta: FloatArray, sigma: float) -> FloatArray | None:
+        """The variances added, and the correlation of neighbours in their sum."""
+        if self.n_theta == 1:
+            return None
+        sd, phi = self.natural(theta)
+        whole = math.hypot(sd, sigma)
+        return self.of_natural(np.array([whole, phi * (sd / max(whole, 1e-300)) ** 2]))
+
     def opposite(self, start: FloatArray, theta: FloatArray) -> FloatArray | None:
         """The deviation of the start, and r of the other sign."""
         if self.n_theta == 1:

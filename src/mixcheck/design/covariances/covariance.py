@@ -126,6 +126,13 @@ class Covariance(ABC):
         """Theta of the closest covariance to ``R R'`` for any `root` R, (q, q)."""
         return self.nearest(root @ root.T)
 
+    def absorbing(self, theta: FloatArray, sigma: float) -> FloatArray | None:
+        """Theta of about the effects and an independent error of a deviation `sigma` together.
+
+        None for structures that an error is not near to.
+        """
+        return None
+
     def opposite(self, start: FloatArray, theta: FloatArray) -> FloatArray | None:
         """Theta with a dependence of the other sign than `theta`, about as large as `start`.
 

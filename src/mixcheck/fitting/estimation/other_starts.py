@@ -24,8 +24,8 @@ __all__ = [
     "is_better",
     "is_optimum",
     "may_be_better",
-    "opposite_covariances",
     "other_starts",
+    "weak_covariances",
     "without_zero_part",
 ]
 
@@ -49,6 +49,8 @@ _CORRELATE = 1.0
 # The logit of a zero part that is next to nothing, and the share of its deviations that is left.
 _NOTHING = -8.0
 _LITTLE = 0.1
+# The logarithm of the share of a residual error that effects leave of it.
+_FALL = 1.5
 # Standard errors of a deviation from zero below which effects are weak.
 _SEEN = 3.0
 
@@ -168,13 +170,14 @@ def distant_covariances(problem: Problem, start: FloatArray) -> Iterator[FloatAr
             yield out
 
 
-def opposite_covariances(
+def weak_covariances(
     problem: Problem, start: FloatArray, end: Optimum | None
 ) -> Iterator[FloatArray]:
-    """Starting values with a dependence of the other sign, (P,) each, where effects are weak.
+    """Starting values with another dependence, (P,) each, of effects that are hardly seen.
 
     The likelihood of effects whose standard deviation is less than three standard errors from
-    zero may have a maximum with each sign.
+    zero may have a maximum with each sign of their correlation and, beside a residual error, one
+    where they hold nearly all of that.
 
     Parameters
     ----------
@@ -190,9 +193,20 @@ def opposite_covariances(
         theta = end.psi[place]
         other = term.covariance.opposite(start[place], theta)
         error = np.sqrt(2.0) * np.linalg.norm(end.scale[place.start])
-        if other is not None and abs(theta[0]) < _SEEN * error:
+        if other is None or not abs(theta[0]) < _SEEN * error:
+            continue
+        out = end.psi.copy()
+        out[place] = other
+        yield out
+        spread = _place(problem, "dispersion")
+        if spread is None or not problem.family.is_linear:
+            continue
+        where = problem.beta_slices[spread]
+        sigma = float(np.exp(np.mean(problem.X[spread] @ end.psi[where])))
+        other = term.covariance.absorbing(theta, sigma)
+        if other is not None:
             out = end.psi.copy()
-            out[place] = other
+            out[place], out[where] = other, out[where] - _FALL * _constant(problem, spread)
             yield out
 
 

@@ -23,8 +23,8 @@ from mixcheck.fitting.estimation.other_starts import (
     is_better,
     is_optimum,
     may_be_better,
-    opposite_covariances,
     other_starts,
+    weak_covariances,
     without_zero_part,
 )
 from mixcheck.fitting.estimation.quasi_newton import POLE
@@ -198,7 +198,7 @@ class Searches:
             return not compete and ended
 
         explore(distant_covariances(problem, start), most, lambda end: end.on_tail)
-        explore(opposite_covariances(problem, start, best), most, lambda end: end.on_tail)
+        explore(weak_covariances(problem, start, best), most, lambda end: end.on_tail)
         explore(other_starts(problem, start), most, enough)
         if problem.terms and not (best is not None and _is_exhausted(self.rounding, best)):
             many = has_many_maxima(problem, self.rows)
