@@ -27,11 +27,17 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import Against, is_number, known_rows, remark_on_codes
 from mixcheck.checks.rank_basis import CURVE_RANKS, DEGREES, RANK_TOLERANCE, ROUNDING, RankBasis
 from mixcheck.checks.regressor import FITTED, FactorLevels, RankCurve, Regressor
-from mixcheck.checks.statistic import CheckContext, column_of, left_out
+from mixcheck.checks.statistic import (
+    CheckContext,
+    NullSample,
+    SharedStatistic,
+    column_of,
+    left_out,
+)
 from mixcheck.port import Checkable, DataView
 from mixcheck.report.finding import Skipped
 
-__all__ = ["SharedRegressor", "ask_parts_against"]
+__all__ = ["AlongShared", "SharedRegressor", "ask_parts_against"]
 
 # Knots that a part tells of, and that are kept of all parts.
 _KNOTS = 4096
@@ -236,6 +242,26 @@ class SharedLevels(SharedRegressor):
             coefficients.append((sums - self.counts * mean[..., None]) / root)
             means.append(mean)
         return coefficients, np.diag(1.0 / root), means
+
+
+@dataclass(frozen=True, eq=False)
+class AlongShared(SharedStatistic):
+    """A statistic of rows in parts along a predictor: lines between knots of its ranks, or levels.
+
+    Attributes
+    ----------
+    shared : SharedRegressor
+    """
+
+    shared: SharedRegressor
+
+    def of_part(self, model: Checkable) -> Self:
+        """The same, with the values of the rows of the part."""
+        return replace(self, shared=self.shared.of_part(model))
+
+    def rows_of(self, sample: NullSample) -> int:
+        """Rows where the predictor is known."""
+        return self.shared.rows
 
 
 # ---- what the parts say of a predictor ---------------------------------------------------------

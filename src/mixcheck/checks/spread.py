@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -14,14 +14,13 @@ from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import pearson_residuals
 from mixcheck.checks.pooled import pool_of, simultaneous_band, standardised, with_statistic
 from mixcheck.checks.regressor import Regressor
-from mixcheck.checks.shared_regressor import SharedRegressor, ask_parts_against
+from mixcheck.checks.shared_regressor import AlongShared, ask_parts_against
 from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     CheckContext,
     CheckStatistic,
     NullSample,
     Outcome,
-    SharedStatistic,
 )
 from mixcheck.port import Checkable, DataView
 from mixcheck.report.finding import Effect, Finding, Skipped
@@ -145,18 +144,8 @@ class _SpreadStatistic(CheckStatistic):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _SharedSpread(_SpreadStatistic, SharedStatistic):
-    """The same of rows in parts, along ranks that are lines between knots."""
-
-    shared: SharedRegressor
-
-    def of_part(self, model: Checkable) -> Self:
-        """The same, with the values of the rows of the part."""
-        return replace(self, shared=self.shared.of_part(model))
-
-    def rows_of(self, sample: NullSample) -> int:
-        """Rows where the predictor is known."""
-        return self.shared.rows
+class _SharedSpread(AlongShared, _SpreadStatistic):
+    """The same of rows in parts."""
 
     def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         """Sums of absolute residuals."""

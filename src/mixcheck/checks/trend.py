@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self, final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mixcheck.checks.pearson import (
 )
 from mixcheck.checks.pooled import pool_of, with_statistic
 from mixcheck.checks.regressor import Regressor
-from mixcheck.checks.shared_regressor import SharedRegressor, ask_parts_against
+from mixcheck.checks.shared_regressor import AlongShared, ask_parts_against
 from mixcheck.checks.shares import join_sums
 from mixcheck.checks.statistic import (
     CheckContext,
@@ -28,7 +28,6 @@ from mixcheck.checks.statistic import (
     NullSample,
     Outcome,
     RowStatistic,
-    SharedStatistic,
 )
 from mixcheck.port import Checkable, DataView, Tailed
 from mixcheck.report.finding import Effect, Finding, Skipped
@@ -182,18 +181,8 @@ class _TrendStatistic(CheckStatistic):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _SharedTrend(_TrendStatistic, SharedStatistic):
-    """The same of rows in parts, along ranks that are lines between knots."""
-
-    shared: SharedRegressor
-
-    def of_part(self, model: Checkable) -> Self:
-        """The same, with the values of the rows of the part."""
-        return replace(self, shared=self.shared.of_part(model))
-
-    def rows_of(self, sample: NullSample) -> int:
-        """Rows where the predictor is known."""
-        return self.shared.rows
+class _SharedTrend(AlongShared, _TrendStatistic):
+    """The same of rows in parts."""
 
     def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
         """Sums of residuals, cut and not, or of scores and their squares."""
