@@ -1,8 +1,8 @@
 """Everything that runs numbered tasks, on one backend of joblib: run as a program, by tests.
 
-``python cluster_runs.py BACKEND`` prints one line of JSON at its end: the numbers of each call, and
-how many other processes or threads did the work. ``python cluster_runs.py lost FOLDER`` kills
-workers of dask, and prints what came of it.
+``python cluster_runs.py FOLDER BACKEND`` writes ``found.json`` into a folder: the numbers of each
+call, and how many other processes or threads did the work. ``python cluster_runs.py FOLDER lost``
+kills workers of dask, and writes what came of it. A file, because clusters print lines of their own.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def numbers() -> dict[str, Any]:
     }
 
 
-def lose_workers(folder: str) -> None:
+def lose_workers(folder: str) -> dict[str, Any]:
     """Kill a worker of dask, where its tasks are done again and where they are not."""
     import dask
 
@@ -125,19 +125,23 @@ def lose_workers(folder: str) -> None:
             parallel.map_numbers(fatal, range(40))
         except mc.WorkerError as error:
             said = str(error)
-    print(json.dumps({"numbers": found, "killed": os.path.exists(once), "said": said}))
+    return {"numbers": found, "killed": os.path.exists(once), "said": said}
 
 
-def main(name: str) -> None:
+def everything(name: str) -> dict[str, Any]:
     """Run everything with workers asked for at once."""
     with backend(name) as options, joblib.parallel_config(**options):
         workers = set(parallel.map_numbers(where, range(40))) - {where(0)}
-        print(json.dumps({"workers": len(workers), "numbers": numbers()}))
+        return {"workers": len(workers), "numbers": numbers()}
+
+
+def main(folder: str, name: str) -> None:
+    """Run one backend, or lose workers, and write what was found."""
+    found = lose_workers(folder) if name == "lost" else everything(name)
+    with open(os.path.join(folder, "found.json"), "w") as file:
+        json.dump(found, file)
 
 
 if __name__ == "__main__":
     parallel.TRIAL_SECONDS, parallel.START_SECONDS = 0.0, -1.0
-    if sys.argv[1] == "lost":
-        lose_workers(sys.argv[2])
-    else:
-        main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
