@@ -2,7 +2,7 @@
 
 ``python cluster_runs.py FOLDER BACKEND`` writes ``found.json`` into a folder: the numbers of each
 call, and how many other processes or threads did the work. ``python cluster_runs.py FOLDER lost``
-kills workers of dask, and writes what came of it. A file, because clusters print lines of their own.
+kills workers of dask, and writes what came of it. A file: clusters print lines of their own.
 """
 
 from __future__ import annotations
