@@ -364,7 +364,7 @@ class NormalTransform:
             weights, distributions = known_normal(Gaussian(), eta, [0], spread, None, _NODES)
         each = [probability_transform(one, self.response) for one in distributions]
         below, mass, scores = (np.stack(parts) for parts in zip(*each, strict=True))
-        return ProbabilityTransform(below, mass, scores, weights)
+        return ProbabilityTransform.of(below, mass, scores, weights)
 
 
 def root_of(covariance: FloatArray) -> FloatArray:

@@ -50,7 +50,7 @@ class _Transform:
             ndtri(np.clip(middle, _LEAST_TAIL, _ABOVE)),
         )
         below, mass = self.below[None], self.mass[None]
-        return ProbabilityTransform(below, mass, scores[None], np.ones(1))
+        return ProbabilityTransform.of(below, mass, scores[None], np.ones(1))
 
 
 @dataclass(frozen=True, eq=False)

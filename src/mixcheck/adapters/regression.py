@@ -125,7 +125,7 @@ class KnownTransform:
     def __call__(self) -> ProbabilityTransform:
         """What is known of them, (1, n)."""
         below, mass, scores = probability_transform(self.distribution, self.response)
-        return ProbabilityTransform(below[None], mass[None], scores[None], np.ones(1))
+        return ProbabilityTransform.of(below[None], mass[None], scores[None], np.ones(1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -411,7 +411,7 @@ def _join_levels(levels: Sequence[TermLevels]) -> TermLevels:
 def _view_of_no_row(described: _Described, effects: Mapping[str, FloatArray]) -> DataView:
     """A view that tells what views hold, and has no row."""
     none = np.zeros(0)
-    transform = ProbabilityTransform(none[None], none[None], none[None], np.ones(1))
+    transform = ProbabilityTransform.of(none[None], none[None], none[None], np.ones(1))
     masses = _no_masses if described.masses else None
     return DataView(
         *(none,) * 7,

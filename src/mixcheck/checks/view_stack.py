@@ -109,11 +109,16 @@ class _StackedTransforms:
         if not self.known:
             views = (views[0] for views in self.data_sets)
             each = [view.transform() for view in views if view.transform is not None]
-            below, mass, scores = (
-                _stack([getattr(one, name) for one in each])[:, None]
-                for name in ("below", "mass", "scores")
+            self.known.append(
+                ProbabilityTransform(
+                    lambda: (
+                        _stack([one.below for one in each])[:, None],
+                        _stack([one.mass for one in each])[:, None],
+                    ),
+                    _stack([one.scores for one in each])[:, None],
+                    each[0].weights,
+                )
             )
-            self.known.append(ProbabilityTransform(below, mass, scores, each[0].weights))
         return self.known[0]
 
 

@@ -77,6 +77,7 @@ class Poisson(Template):
     is_count: ClassVar[bool] = True
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
     linear_in_response: ClassVar[bool] = True
+    canonical_link: ClassVar[str | None] = "log"
     wider: ClassVar[tuple[str, ...]] = ("nbinom2", "nbinom1")
     narrower: ClassVar[tuple[str, ...]] = ("genpois", "compois")
     alike: ClassVar[tuple[str, ...]] = ("nbinom2",)

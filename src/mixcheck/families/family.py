@@ -80,6 +80,8 @@ class Family(ABC):
     linear_in_response : bool
         Whether the log density is linear in the response but for its constant, so that one
         difference in the response is its derivative.
+    canonical_link : str or None
+        The link with which ``l' = y - mu``, if there is one.
     wider, narrower, alike : tuple of str
         Names of families for the same responses to try where these vary more than the family
         says, where they vary less, and where their distribution has another shape.
@@ -118,6 +120,7 @@ class Family(ABC):
     heavy_tailed: ClassVar[bool] = False
     normal_error: ClassVar[bool] = False
     linear_in_response: ClassVar[bool] = False
+    canonical_link: ClassVar[str | None] = None
     wider: ClassVar[tuple[str, ...]] = ()
     narrower: ClassVar[tuple[str, ...]] = ()
     alike: ClassVar[tuple[str, ...]] = ()
@@ -397,6 +400,12 @@ class Family(ABC):
     @abstractmethod
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the response, ``(n,)``, on the scale of `mean`."""
+
+    def moments(
+        self, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the response, ``(n,)`` each."""
+        return self.mean(eta, size), self.variance(eta, size)
 
     @abstractmethod
     def cdf(

@@ -136,6 +136,15 @@ class ProbabilityLink(Link):
         return np.exp(p[0]), np.exp(q[0])
 
 
+def _logistic(odds: FloatArray) -> FloatArray:
+    """``1 / (1 + exp(x))``, written over x."""
+    with np.errstate(over="ignore"):
+        np.exp(odds, out=odds)
+    odds += 1.0
+    np.divide(1.0, odds, out=odds)
+    return odds
+
+
 @final
 @dataclass(frozen=True)
 class Logit(ProbabilityLink):
@@ -150,23 +159,16 @@ class Logit(ProbabilityLink):
         return special.logit(mu)
 
     def inverse(self, eta: FloatArray) -> FloatArray:
-        """Logistic function, ``(n,)`` to ``(n,)``; see `tails`."""
-        p: FloatArray = np.exp(np.clip(eta, -np.inf, 0.0))
-        p /= 1.0 + np.exp(-np.abs(eta))
-        return p
+        """Logistic function, ``1 / (1 + exp(-eta))``, ``(n,)`` to ``(n,)``.
+
+        It has its own digits in the lower tail, as the exponential has, down to the smallest
+        normal number.
+        """
+        return _logistic(-eta)
 
     def tails(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both sides of the logistic function.
-
-        ``exp(min(eta, 0)) / (1 + exp(-|eta|))`` and its mirror image; of the two numerators one is
-        one, and the other ``exp(-|eta|)``.
-        """
-        p, q = np.exp(np.clip(eta, -np.inf, 0.0)), np.exp(np.clip(-eta, -np.inf, 0.0))
-        both = p * q
-        both += 1.0
-        p /= both
-        q /= both
-        return p, q
+        """Both sides of the logistic function; see `inverse`."""
+        return _logistic(-eta), _logistic(eta + 0.0)
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Logistic function and its first three derivatives, each ``(n,)``."""

@@ -63,6 +63,7 @@ class Binomial(Template):
     mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
     linear_in_response: ClassVar[bool] = True
+    canonical_link: ClassVar[str | None] = "logit"
     wider: ClassVar[tuple[str, ...]] = ("betabinomial",)
     alike: ClassVar[tuple[str, ...]] = ("betabinomial",)
     also_called: ClassVar[str] = "bernoulli logistic logit binary bernoullifamily"
@@ -104,9 +105,15 @@ class Binomial(Template):
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the number of successes, ``(n,)``."""
+        return self.moments(eta, size)[1]
+
+    def moments(
+        self, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the number of successes, ``(n,)`` each."""
         p, q = self.link.tails(eta[0])
-        one = p * q
-        return one if size is None else size * one
+        q *= p
+        return (p, q) if size is None else (size * p, size * q)
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` successes or less, ``(n,)``."""
@@ -119,8 +126,8 @@ class Binomial(Template):
     ) -> tuple[FloatArray, FloatArray]:
         """F(y-) and F(y), each ``(n,)``."""
         failure = self.link.tails(eta[0])[1]
-        hit = y == 1.0
-        if (size is None or bool((size == 1.0).all())) and bool((hit | (y == 0.0)).all()):
+        if _is_single(y, size):
+            hit = y == 1.0
             # Of one trial, without a branch for each row.
             return hit * failure, np.maximum(hit, failure)
         trials = np.ones_like(failure) if size is None else size
@@ -142,8 +149,8 @@ class Binomial(Template):
     ) -> FloatArray:
         """One draw of the number of successes, ``(n,)``."""
         p = self.link.inverse(eta[0])
-        allowed = (p >= 0.0) & (p <= 1.0)
-        if not allowed.all():
+        if not (p.min(initial=0.0) >= 0.0 and p.max(initial=1.0) <= 1.0):
+            allowed = (p >= 0.0) & (p <= 1.0)
             raise FamilyError(
                 f"Binomial draws need probabilities; {int((~allowed).sum())} of {p.size} means "
                 f"are outside 0 to 1, the first is {float(p[~allowed][0])!r}. "
@@ -153,8 +160,9 @@ class Binomial(Template):
             return (rng.random(p.shape) < p).astype(np.float64)
         if size.max(initial=0.0) <= 1.0 <= size.min(initial=1.0):
             # The numbers that `Generator.binomial` makes of the same stream, and sooner.
-            uniform = rng.random(p.shape)
-            drawn = np.where(p <= 0.5, uniform > 1.0 - p, uniform <= p)
+            # Up to a half: U > 1 - p, and beyond: not U > p.
+            drawn = rng.random(p.shape) > np.maximum(p, 1.0 - p)
+            drawn ^= p > 0.5
             return drawn.astype(np.float64)
         return rng.binomial(size.astype(np.int64), p).astype(np.float64)
 
@@ -226,6 +234,12 @@ def _read_trials(size: ArrayLike, rows: int) -> FloatArray:
         trials > 0.0, trials, "The numbers of trials must be positive", "Drop the rows without any."
     )
     return trials
+
+
+def _is_single(y: FloatArray, size: FloatArray | None) -> bool:
+    """Whether every response is that of one trial, 0 or 1."""
+    one = size is None or bool((size == 1.0).all())
+    return one and bool(((y == 1.0) | (y == 0.0)).all())
 
 
 def weigh_successes(

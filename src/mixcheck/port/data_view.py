@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -32,29 +33,55 @@ class ProbabilityTransform:
 
     Attributes
     ----------
-    below, mass : (.., J, n)
-        ``P(Y < y)`` and ``P(Y = y)``; the latter is zero where a response has a density.
+    masses : callable
+        To `below` and `mass`, where these are asked for.
     scores : (.., J, n)
         ``Phi^-1(P(Y < y) + P(Y = y) / 2)``, to its own digits in both tails.
     weights : (J,)
         They sum to one.
     """
 
-    below: FloatArray
-    mass: FloatArray
+    masses: Callable[[], tuple[FloatArray, FloatArray]]
     scores: FloatArray
     weights: FloatArray
+
+    @staticmethod
+    def of(
+        below: FloatArray, mass: FloatArray, scores: FloatArray, weights: FloatArray
+    ) -> ProbabilityTransform:
+        """Of arrays that are there, (.., J, n), with weights (J,)."""
+        return ProbabilityTransform(lambda: (below, mass), scores, weights)
 
     @staticmethod
     def known(below: FloatArray, mass: FloatArray) -> ProbabilityTransform:
         """Of known distributions, by probabilities (n,); scores to the digits of one less these."""
         middle = np.clip(below + 0.5 * mass, _DIGITS, 1.0 - _DIGITS)
-        return ProbabilityTransform(below[None], mass[None], ndtri(middle)[None], np.ones(1))
+        return ProbabilityTransform.of(below[None], mass[None], ndtri(middle)[None], np.ones(1))
+
+    @cached_property
+    def _masses(self) -> tuple[FloatArray, FloatArray]:
+        return self.masses()
+
+    @property
+    def below(self) -> FloatArray:
+        """``P(Y < y)``, (.., J, n)."""
+        return self._masses[0]
+
+    @property
+    def mass(self) -> FloatArray:
+        """``P(Y = y)``, (.., J, n); zero where a response has a density."""
+        return self._masses[1]
 
     def rows(self, selected: BoolArray | IntArray) -> ProbabilityTransform:
         """Some rows (a mask or positions)."""
-        below, mass, scores = (part[..., selected] for part in (self.below, self.mass, self.scores))
-        return ProbabilityTransform(below, mass, scores, self.weights)
+        return ProbabilityTransform(
+            lambda: (self.below[..., selected], self.mass[..., selected]),
+            self.scores[..., selected],
+            self.weights,
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., ProbabilityTransform], tuple[FloatArray, ...]]:
+        return ProbabilityTransform.of, (self.below, self.mass, self.scores, self.weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,10 +19,16 @@ from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
+from mixcheck.fitting.likelihood.score_table import ScoreTable
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["MAX_HALVINGS", "step_from", "within"]
 
+# The modes of the random effects are found to a thousandth of a standard deviation given the data,
+# of all of them together: a Newton decrement of this.
+_MODE_DECREMENT = 1e-6
+# In so many rows: elsewhere another look at the rows costs little.
+_MANY_ROWS = 10_000
 # Halvings of a step along which the deviance does not fall.
 MAX_HALVINGS = 10
 
@@ -34,6 +40,7 @@ def step_from(
     scale: FloatArray,
     method: Approximation,
     remainder: Remainder | None = None,
+    table: ScoreTable | None = None,
 ) -> Optimum:
     """Step from the estimates of a previous fit towards those of a new response.
 
@@ -51,6 +58,8 @@ def step_from(
     method : Approximation
     remainder : Remainder, optional
         Of the previous fit, to be added to a cut deviance; without it the deviance is computed.
+    table : ScoreTable, optional
+        At the estimates of the previous fit.
 
     Raises
     ------
@@ -59,12 +68,14 @@ def step_from(
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    first = objective_of(problem, method)(previous, None).plus(whole)
+    problem = problem.with_modes_to(_MODE_DECREMENT) if problem.n >= _MANY_ROWS else problem
+    effects = None if table is None else table.modes(problem)
+    first = objective_of(problem, method, effects=effects)(previous, None).plus(whole)
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)
     for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
         found = value(within(problem, previous + 0.5**k * step), first).plus(whole)
-        if found.deviance <= first.deviance:
+        if found.deviance <= first.deviance + problem.mode_decrement:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
     raise ConvergenceError(
         "the likelihood of a response falls along the step from the estimates of the fit, or is "

@@ -11,6 +11,9 @@ from mixcheck.arrays import FloatArray, IntArray
 
 __all__ = ["Summation", "distinct"]
 
+# Runs of so many rows on average are written sooner than their values are looked up.
+_LONG_RUNS = 3
+
 
 def distinct(keys: IntArray) -> IntArray:
     """Whole numbers without repetition, ascending, (E,) to (K,).
@@ -56,6 +59,13 @@ class Summation:
         """Whether every value occurs once and in order."""
         return self.size == self.index.size and self.starts is not None
 
+    @cached_property
+    def counts(self) -> IntArray | None:
+        """Lengths of these runs, (size,), where they are so long that to repeat is to be fast."""
+        if self.starts is None or self.index.size < _LONG_RUNS * self.size:
+            return None
+        return np.diff(self.starts, append=self.index.size)
+
     def __call__(self, values: FloatArray) -> FloatArray:
         """Sum `values` (n,) to (size,)."""
         if self.identity:
@@ -74,4 +84,8 @@ class Summation:
 
     def spread(self, values: FloatArray) -> FloatArray:
         """Give each row the value of its index, (size,) to (n,)."""
-        return values if self.identity else values[self.index]
+        if self.identity:
+            return values
+        if self.counts is not None:
+            return np.repeat(values, self.counts)
+        return np.take(values, self.index)

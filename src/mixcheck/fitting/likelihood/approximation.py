@@ -321,10 +321,17 @@ def require_random_effects(problem: Problem, method: Method) -> None:
         )
 
 
-def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Objective:
+def objective_of(
+    problem: Problem,
+    method: Method,
+    *,
+    sloped: bool = True,
+    effects: list[FloatArray] | None = None,
+) -> Objective:
     """The deviance of a problem as a function of its parameters, warm-started.
 
-    Without `sloped` its gradient is not asked for; see `Approximation.evaluate`.
+    Without `sloped` its gradient is not asked for; see `Approximation.evaluate`. Without an
+    evaluation nearby, a search for the modes begins at `effects` where these are given.
     """
     certain = problem.family.normal_error
     floor = floor_of(problem)
@@ -332,7 +339,7 @@ def objective_of(problem: Problem, method: Method, *, sloped: bool = True) -> Ob
 
     def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
-            start = first_effects(problem, psi)
+            start = first_effects(problem, psi) if effects is None else effects
             found = approximation.evaluate(problem, psi, start, sloped=sloped)
         else:
             u, close = nearby.mode.point.u, False

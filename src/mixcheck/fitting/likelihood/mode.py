@@ -46,9 +46,6 @@ __all__ = [
     "whitened",
 ]
 
-# The mode is accepted where the Newton decrement falls below this: through log det H
-# the errors of the deviance and of its gradient are of the order of its square root.
-_DECREMENT = 1e-16
 # The gradient in a deviation of random effects moves with the modes, in units of their own
 # precision, by the root of what a row says of its effects: beyond this much, modes are sought
 # more closely.
@@ -231,7 +228,9 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
 
 
 def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
-    """The decrement to end at, ``1e-16 min(1, 1e4 / c)``.
+    """The decrement to end at, ``d min(1, 1e4 / c)`` with the d of the problem.
+
+    Through log det H the errors of the deviance and of its gradient are of the order of its root.
 
     c is a bound of the information of one row on its standardised effects, ``max |l''| max
     Lambda_ab^2``.
@@ -241,7 +240,7 @@ def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
         (float(np.abs(second[k, k]).max()) for k in random if (k, k) in second), default=0
     )
     largest *= max((float(np.abs(units_of(root)).max()) ** 2 for root in roots), default=0.0)
-    return _DECREMENT * _STEEP / max(largest, _STEEP)
+    return problem.mode_decrement * _STEEP / max(largest, _STEEP)
 
 
 def _ends(
@@ -261,7 +260,7 @@ def _ends(
         return False
     moved = float(np.abs(other / one - 1.0).max())
     bound = 2.0 * moved * moved * decrement
-    return moved < _HALF and bound < min(_DECREMENT, _finest(problem, roots, after))
+    return moved < _HALF and bound < min(problem.mode_decrement, _finest(problem, roots, after))
 
 
 def is_normal(problem: Problem) -> bool:
@@ -283,7 +282,8 @@ def find_mode(
 ) -> Mode | None:
     """Minimise ``h`` over the random effects by Newton's method with step halving.
 
-    ``u <- u + H^-1 g`` with ``g = Lambda' Z' l' - u``, until the decrement ``g' H^-1 g`` is 1e-16.
+    ``u <- u + H^-1 g`` with ``g = Lambda' Z' l' - u``, until the decrement ``g' H^-1 g`` is
+    that of the problem.
 
     Parameters
     ----------
@@ -307,6 +307,9 @@ def find_mode(
     dear, constant = problem.latent.dear, is_normal(problem)
     stepper = chord if dear else None
     fresh: System | None = None
+    ending = problem.mode_decrement
+    # Newton's method squares the decrement: where it may end sooner, the last step is longer.
+    close, nearly = close or ending > _LAST_STEP, max(_NEARLY, 10.0 * math.sqrt(ending))
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
     decrement = np.inf
     if not math.isfinite(point.energy):
@@ -325,13 +328,13 @@ def find_mode(
         idle = idle + 1 if slow else 0
         blind = idle >= _IDLE and decrement < problem.rounding
         stalled = slow and (blind or bool(stalls(decrement, least, point.energy)))
-        if stalled or (decrement < _DECREMENT and decrement < _finest(problem, roots, point)):
+        if stalled or (decrement < ending and decrement < _finest(problem, roots, point)):
             return _complete_mode(problem, base, roots, point, fresh, count)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf
             continue
         least = min(least, decrement) if fresh is not None else least
-        order = 3 if decrement < _NEARLY else 2
+        order = 3 if decrement < nearly else 2
         advanced, looked = _advance(problem, base, roots, point, step, order)
         looks += looked
         if advanced is None or looks > _MAX_LOOKS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
@@ -79,6 +80,9 @@ class Problem:
         Priors of the parameters.
     remainder : Remainder or None
         What a deviance whose determinant is cut leaves of the deviance; see `Latent.iterative`.
+    mode_decrement : float
+        Newton decrement ``g' H^-1 g`` below which conditional modes are found: half of it is what
+        their log density may still rise by.
     """
 
     family: Family
@@ -91,11 +95,19 @@ class Problem:
     order: IntArray
     penalty: LogPrior | None = None
     remainder: Remainder | None = None
+    mode_decrement: float = 1e-16
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return self.order.size
+
+    @cached_property
+    def inverse_order(self) -> IntArray:
+        """Where each row of the design stands here, (n,): the inverse of `order`."""
+        out = np.empty(self.order.size, dtype=np.intp)
+        out[self.order] = np.arange(self.order.size)
+        return out
 
     @cached_property
     def beta_slices(self) -> tuple[slice, ...]:
@@ -282,10 +294,16 @@ class Problem:
             {key: self.weights * value for key, value in flat.items()},
         )
 
+    def with_modes_to(self, decrement: float) -> Problem:
+        """The same problem, of which the modes are found to another decrement."""
+        changed = copy(self)
+        changed.__dict__["mode_decrement"] = decrement
+        return changed
+
     def with_response(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the order of the design."""
         try:
-            return self.with_rows(y[self.order])
+            return self.with_rows(np.take(y, self.order))
         except SupportError as error:
             raise error.reordered(self.order) from None
 
@@ -302,7 +320,8 @@ class Problem:
         changed = replace(self, family=family, data=data)
         # What depends on the design alone is found once.
         cross_products = "products", "products_in_order"
-        for name in ("beta_slices", "n_beta", "n_theta", "far", *cross_products):
+        of_design = "inverse_order", "beta_slices", "n_beta", "n_theta", "far", "matrices"
+        for name in (*of_design, *cross_products):
             if name in self.__dict__:
                 changed.__dict__[name] = self.__dict__[name]
         if family.is_linear != self.family.is_linear:
@@ -354,9 +373,7 @@ class Problem:
 
     def to_design(self, rows: Rows) -> Rows:
         """Bring a row vector, of numbers or of places, from the fitter's order to the design's."""
-        out = np.empty_like(rows)
-        out[self.order] = rows
-        return out
+        return np.take(rows, self.inverse_order, axis=0)
 
 
 def _multiply(problem: Problem) -> Products | None:

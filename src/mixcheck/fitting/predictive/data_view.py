@@ -227,9 +227,9 @@ def respond(view: Viewpoint, u: Sequence[FloatArray], rng: np.random.Generator) 
     """Simulate a response given random effects, (n,) in the fitter's order."""
     problem = view.problem
     rows = view.places
-    eta = tuple(part[rows] for part in view.eta(u))
+    eta = tuple(np.take(part, rows) for part in view.eta(u))
     size = None if problem.data.size is None else problem.data.size[rows]
-    return problem.family.sample(eta, size, rng)[view.ranks]
+    return np.take(problem.family.sample(eta, size, rng), view.ranks)
 
 
 def require_conditioning(conditioning: str) -> None:
@@ -333,11 +333,12 @@ def see_modes(
     """
     problem, family, size = view.problem, view.problem.family, view.problem.data.size
     at_mode = view.eta(modes)
+    mode_mean, mode_variance = family.moments(at_mode, size)
     rows = {
         "response": problem.data.y,
         "fitted": family.mean(tuple(view.base), size),
-        "mode_mean": family.mean(at_mode, size),
-        "mode_variance": family.variance(at_mode, size),
+        "mode_mean": mode_mean,
+        "mode_variance": mode_variance,
     }
     ordered = {name: problem.to_design(values).reshape(copies, -1) for name, values in rows.items()}
     masses = None

@@ -28,8 +28,10 @@ __all__ = ["CopyTransform", "Known", "KnownNormal", "Transforms", "known_spread"
 
 # Nodes in each coordinate of the predictors of a row, by how many have random effects.
 _NODES = {1: 7, 2: 4}
-# Three nodes are exact to the fifth moment, and where rows are many each says little.
-_FEW, _MANY_ROWS = 3, 20_000
+# Three nodes are exact to the fifth moment and two to the third, and where rows are many each says
+# little.
+_FEW = 3
+_MANY_ROWS = {20_000: 3, 50_000: 2}
 
 
 def known_spread(
@@ -102,7 +104,8 @@ class KnownNormal:
         random = problem.latent.random_predictors
         if not random:
             return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
-        count = _FEW if problem.n > _MANY_ROWS else _NODES.get(len(random), _FEW)
+        many = [count for rows, count in _MANY_ROWS.items() if problem.n > rows]
+        count = many[-1] if many else _NODES.get(len(random), _FEW)
         weights, given = known_normal(problem.family, self.eta, random, self.spread(), size, count)
         if problem.family.may_leave:
             given = [self._inside(one) for one in given]
@@ -141,13 +144,18 @@ class Transforms:
         weights, distributions = self.given()
         with may_overflow():
             each = [probability_transform(one, self.problem.data.y) for one in distributions]
-        below, mass, scores = (self._of_copies(parts) for parts in zip(*each, strict=True))
-        return ProbabilityTransform(below, mass, scores, weights)
+        below, mass, scores = zip(*each, strict=True)
+        return ProbabilityTransform(
+            lambda: (self._of_copies(below), self._of_copies(mass)),
+            self._of_copies(scores),
+            weights,
+        )
 
     def _of_copies(self, parts: Sequence[FloatArray]) -> FloatArray:
-        out = np.empty((len(parts), parts[0].size))
+        out, places = np.empty((len(parts), parts[0].size)), self.problem.inverse_order
         for target, part in zip(out, parts, strict=True):
-            target[self.problem.order] = part
+            # Without mode="clip" NumPy writes by way of another array.
+            np.take(part, places, out=target, mode="clip")
         return out.reshape(len(parts), self.copies, -1)
 
 
@@ -161,7 +169,8 @@ class CopyTransform:
     def __call__(self) -> ProbabilityTransform:
         """Arrays (J, n)."""
         whole = self.transform()
-        below, mass, scores = (
-            part[:, self.copy] for part in (whole.below, whole.mass, whole.scores)
+        return ProbabilityTransform(
+            lambda: (whole.below[:, self.copy], whole.mass[:, self.copy]),
+            whole.scores[:, self.copy],
+            whole.weights,
         )
-        return ProbabilityTransform(below, mass, scores, whole.weights)

@@ -38,6 +38,7 @@ from mixcheck.fitting.likelihood.copies import join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
+from mixcheck.fitting.likelihood.score_table import ScoreTable, tabulate_scores
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.port import CONDITIONINGS, Conditioning
@@ -207,13 +208,22 @@ class Refitting(Estimates):
         """The fit after one Newton step from these estimates towards those of a response."""
         problem = self._with_estimable(response)
         optimum = step_from(
-            problem, self.optimum.psi, self._root, self.method.approximation, self._remainder
+            problem,
+            self.optimum.psi,
+            self._root,
+            self.method.approximation,
+            self._remainder,
+            self._score_table,
         )
         return self.again(problem, optimum)
 
     @cached_property
     def _remainder(self) -> Remainder | None:
         return find_remainder(self.problem, self.optimum.evaluation, self.method.approximation)
+
+    @cached_property
+    def _score_table(self) -> ScoreTable | None:
+        return tabulate_scores(self.problem, self.optimum.psi)
 
     def _with_estimable(self, response: ArrayLike) -> Problem:
         """The problem of another response, from which the model can be estimated."""
