@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from mixcheck.adapters.inference_data import from_inference_data
-from mixcheck.errors import DataError, OptionError
+from mixcheck.errors import DataError, DataWarning, OptionError
 from mixcheck.testing import check_model_port
 
 N = 24
+_UNKNOWN = "ignore:The distribution of y is not known"
 
 
 @dataclass
@@ -58,6 +59,7 @@ def _stored(parts):
     return {name: SimpleNamespace(data_vars=variables) for name, variables in parts.items()}
 
 
+@pytest.mark.filterwarnings(_UNKNOWN)
 def test_the_response_is_found_by_its_name():
     """Draws of all chains, the observed response, coordinates and data as columns."""
     model = from_inference_data(_stored(_parts()))
@@ -67,6 +69,13 @@ def test_the_response_is_found_by_its_name():
     check_model_port(lambda: from_inference_data(_stored(_parts())))
 
 
+def test_draws_alone_are_never_taken_without_a_word():
+    """They are not calibrated for the data that the parameters were found from."""
+    with pytest.warns(DataWarning, match=r"no parameter of it .* not calibrated: .* Give the par"):
+        from_inference_data(_stored(_parts()))
+
+
+@pytest.mark.filterwarnings(_UNKNOWN)
 def test_axes_are_stacked_by_their_names():
     """Wherever chains, draws and observations stand, a draw is one data set."""
     model = from_inference_data(_stored(_parts(("obs", "chain", "draw"))))

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from tests.adapters.test_inference_data import _Variable
 
 import mixcheck as mc
 from mixcheck.adapters.draws import DrawsModel
 from mixcheck.adapters.inference_data import from_inference_data
-from mixcheck.adapters.posterior_draws import DISTRIBUTIONS, PosteriorModel, find_distribution
+from mixcheck.adapters.posterior_draws import find_distribution, given_draw
+from mixcheck.adapters.posterior_families import DISTRIBUTIONS
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.testing import check_model_port
 
@@ -48,42 +50,149 @@ def _inference(y, parameters, draws, **constant):
     return {name: SimpleNamespace(data_vars=one) for name, one in groups.items()}
 
 
-def _parameters(rng, kind):
+def _parameters(rng, one):
+    """Such parameters as each distribution may have."""
     mu = np.exp(rng.normal(1.0, 0.3, (DRAWS, N)))
     p = 1 / (1 + np.exp(-rng.normal(0.0, 0.5, (DRAWS, N))))
     scalar = rng.uniform(1.5, 2.5, DRAWS)
-    return {
-        "bernoulli": {"p": p},
-        "binomial": {"p": p, "n": np.full((DRAWS, N), 7.0)},
-        "poisson": {"mu": mu},
-        "negative binomial": {"mu": mu, "alpha": scalar},
-        "normal": {"mu": mu, "sigma": scalar},
-        "t": {"mu": mu, "sigma": scalar, "nu": 2 * scalar},
-        "gamma": {"mu": mu, "alpha": scalar},
-        "beta": {"mu": p, "kappa": 3 * scalar},
-    }[kind]
+    values = {
+        "mu": mu,
+        "p": p,
+        "n": np.full((DRAWS, N), 7.0),
+        "logit_p": np.log(p / (1 - p)),
+        "psi": 0.25 * scalar,
+        "alpha": scalar + 1.0,
+        "beta": mu,
+        "kappa": 2 * scalar,
+        "nu": 2 * scalar,
+        "sigma": scalar,
+        "tau": scalar,
+        "lam": mu,
+        "b": scalar,
+        "s": scalar,
+        "categories": np.stack([p / 2, (1 - p) / 3, 1 - p / 2 - (1 - p) / 3], axis=2),
+    }
+    if "lognormal" in one.name:
+        values |= {"sigma": 0.25 * scalar, "tau": 8.0 * scalar}
+    if one.name == "half-normal":
+        values["sigma"] = mu
+    if one.name in ("beta", "beta-binomial"):
+        values |= {"mu": p, "sigma": 0.1 * scalar}
+    return {name: values[name] for name in one.parameters}
 
 
 def _drawn(rng, one, parameters):
-    rows = [np.atleast_2d(parameters[name].T).T for name in one.parameters]
-    return one.make(*(np.broadcast_to(part, (DRAWS, N)) for part in rows)).rvs(random_state=rng)
+    given = (given_draw(one, parameters, k, N) for k in range(DRAWS))
+    return np.array([each.rvs(size=N, random_state=rng) for each in given])
 
 
-@pytest.mark.parametrize("one", DISTRIBUTIONS, ids=lambda one: one.name)
-def test_each_distribution_is_recognised_and_keeps_the_laws(one):
-    """By its draws and the names of its parameters; then it is a model like any other."""
-    parameters = _parameters(np.random.default_rng(5), one.name)
+def _named(one):
+    return f"{one.name} {one.parameters}"
+
+
+@pytest.mark.parametrize("one", DISTRIBUTIONS, ids=_named)
+def test_each_distribution_is_recognised(one):
+    """By its draws and the names of its parameters, with the functions of one distribution."""
+    parameters = _parameters(np.random.default_rng(5), one)
     draws = _drawn(np.random.default_rng(6), one, parameters)
-    y = draws[17]
-    constant = {"n": parameters.pop("n")[0]} if "n" in parameters else {}
-
-    def make_model():
-        return from_inference_data(_inference(y, parameters, draws, **constant))
-
-    model = make_model()
-    assert isinstance(model, PosteriorModel)
+    model = _model_of(one, parameters, draws)
     assert model.distribution is one
-    check_model_port(make_model)
+    given, y = model.given(3), draws[3]
+    np.testing.assert_allclose(given.cdf(y) + given.sf(y), 1.0, rtol=1e-10)
+    if one.kind == "whole":
+        np.testing.assert_allclose(given.cdf(y) - given.cdf(y - 1.0), given.pmf(y), atol=1e-12)
+    rng = np.random.default_rng(7)
+    if one.name == "cauchy":
+        return
+    repeated = np.array([given.rvs(size=N, random_state=rng) for _ in range(500)])
+    error = np.sqrt(given.var() / 500)
+    assert np.abs((repeated.mean(axis=0) - given.mean()) / error).max() < 6.0
+
+
+@pytest.mark.parametrize(
+    "one",
+    [one for one in DISTRIBUTIONS if one.name in ("t", "categorical") or "hurdle" in one.name],
+    ids=_named,
+)
+def test_what_is_recognised_keeps_the_laws(one):
+    """It is a model like any other, in another process too."""
+    parameters = _parameters(np.random.default_rng(5), one)
+    draws = _drawn(np.random.default_rng(6), one, parameters)
+    check_model_port(lambda: _model_of(one, parameters, draws))
+
+
+def _model_of(one, parameters, draws):
+    known = dict(parameters)
+    constant = {"n": known.pop("n")[0]} if "n" in known else {}
+    if "categories" in known:
+        known["p"] = known.pop("categories")
+    idata = _inference(draws[17], known, draws, **constant)
+    if "categories" in parameters:
+        idata["posterior"].data_vars["p"].dims = ("chain", "draw", "obs", "category")
+    return from_inference_data(idata)
+
+
+@pytest.mark.parametrize("name", ["binomial", "beta-binomial", "zero-inflated binomial"])
+def test_trials_are_a_column_of_the_frame(name):
+    """Bambi keeps none of them: they are the column by which the draws are binomial."""
+    one = next(one for one in DISTRIBUTIONS if one.name == name)
+    rng = np.random.default_rng(5)
+    parameters = _parameters(rng, one)
+    trials = rng.integers(3, 12, N)
+    draws = _drawn(rng, one, parameters | {"n": np.broadcast_to(trials.astype(float), (DRAWS, N))})
+    del parameters["n"]
+    idata = _inference(draws[3], parameters, draws)
+    table = pd.DataFrame({"other": trials + 1, "id": 100 + np.arange(N), "trials": trials})
+    model = from_inference_data(idata, frame=table)
+    assert model.distribution.name == name
+    np.testing.assert_array_equal(model.parameters["n"][0], trials)
+    with pytest.warns(DataWarning, match="frame= with the column of trials"):
+        from_inference_data(idata)
+    with pytest.warns(DataWarning, match="frame= with the column of trials"):
+        from_inference_data(idata, frame=table[["other", "id"]])
+
+
+def test_a_distribution_without_moments_has_a_middle():
+    """Of t with less than one degree of freedom: its median, and no finite variance."""
+    rng = np.random.default_rng(1)
+    mu, nu = rng.normal(size=(DRAWS, N)), rng.uniform(0.5, 0.9, DRAWS)
+    draws = mu + rng.standard_t(nu[:, None], (DRAWS, N))
+    model = from_inference_data(
+        _inference(draws[-1], {"mu": mu, "sigma": np.ones(DRAWS), "nu": nu}, draws)
+    )
+    seen = model.observe("posterior", rng)
+    np.testing.assert_allclose(seen.mean, mu[-1], atol=1e-12)
+    assert np.isinf(seen.variance).all()
+    assert mc.check(model, mc.checks.Uniformity(), seed=1).ok
+
+
+@pytest.mark.parametrize("axes", [("chain", "draw", "mu_dim_0"), ("draw", "obs", "chain")])
+def test_axes_of_parameters_need_no_names_in_common(axes):
+    """PyMC gives each variable axes of its own, where none are named."""
+    y, parameters, draws = _poisson_gamma(np.random.default_rng(3))
+    idata = _inference(y, parameters, draws)
+    values = parameters["mu"].reshape(2, DRAWS // 2, N)
+    if axes[0] == "draw":
+        values = values.transpose(1, 2, 0)
+    idata["posterior"].data_vars["mu"] = _Variable(values, axes)
+    assert from_inference_data(idata).distribution.name == "poisson"
+
+
+def test_parameters_of_some_axes_are_those_of_all_rows():
+    """A standard deviation for each group of a response with groups and times."""
+    rng = np.random.default_rng(4)
+    mu, sigma = rng.normal(size=(2, 100, 6, 20)), rng.uniform(1, 2, (2, 100, 6))
+    draws = mu + sigma[..., None] * rng.standard_normal(mu.shape)
+    axes = ("chain", "draw", "group", "time")
+    groups = {
+        "posterior": {"mu": _Variable(mu, axes), "sigma": _Variable(sigma, axes[:3])},
+        "posterior_predictive": {"y": _Variable(draws, axes)},
+        "observed_data": {"y": _Variable(draws[0, 0], axes[2:])},
+    }
+    idata = {name: SimpleNamespace(data_vars=one) for name, one in groups.items()}
+    model = from_inference_data(idata)
+    assert model.distribution.name == "normal"
+    np.testing.assert_array_equal(model.parameters["sigma"][7], np.repeat(sigma[0, 7], 20))
 
 
 def test_other_distributions_are_not_taken_for_it():
@@ -92,13 +201,89 @@ def test_other_distributions_are_not_taken_for_it():
     y, parameters, draws = _poisson_gamma(rng)
     wide = rng.negative_binomial(2.0, 2.0 / (2.0 + parameters["mu"]))
     assert find_distribution(parameters, wide) is None
-    assert find_distribution(parameters, draws[:, ::-1] * 0 + draws[::-1]) is None
-    assert isinstance(from_inference_data(_inference(y, parameters, wide)), DrawsModel)
-    rate = np.clip(rng.normal(0.3, 0.1, (DRAWS, N)), 0.1, 0.5)
-    size = rate * (1.0 - rate) / 0.12**2 - 1.0
-    shares = rng.beta(rate * size, (1.0 - rate) * size)
-    named = {"mu": rate, "sigma": np.full(DRAWS, 0.12)}
-    assert find_distribution(named, shares) is None
+    assert find_distribution(parameters, draws[::-1]) is None
+    with pytest.warns(DataWarning, match="is not known: with mu in the posterior"):
+        assert isinstance(from_inference_data(_inference(y, parameters, wide)), DrawsModel)
+
+
+def _beta_of(mean, deviation, rng):
+    size = mean * (1.0 - mean) / deviation**2 - 1.0
+    return rng.beta(mean * size, (1.0 - mean) * size)
+
+
+@pytest.mark.parametrize("deviation", [0.03, pytest.param(0.01, marks=pytest.mark.slow)])
+def test_one_distribution_is_not_taken_for_another_of_the_same_parameters(deviation):
+    """A beta one is all but normal where its deviation is small; its likelihood is larger."""
+    rng = np.random.default_rng(2)
+    rate = np.clip(rng.normal(0.3, 0.1, (500, 500)), 0.15, 0.5)
+    named = {"mu": rate, "sigma": np.full((500, 1), deviation)}
+    assert find_distribution(named, _beta_of(rate, deviation, rng)).name == "beta"
+    normal = rng.normal(rate, deviation)
+    assert find_distribution(named, normal).name == "normal"
+    shape = (rate / deviation) ** 2
+    assert find_distribution(named, rng.gamma(shape, rate / shape)).name == "gamma"
+
+
+def test_distributions_that_draws_cannot_tell_apart_are_both_named():
+    """A beta distribution of hardly any deviation."""
+    rng = np.random.default_rng(2)
+    rate = np.clip(rng.normal(0.5, 0.1, (DRAWS, N)), 0.15, 0.85)
+    deviation = 1e-5
+    named = {"mu": rate, "sigma": np.full((DRAWS, 1), deviation)}
+    found = find_distribution(named, _beta_of(rate, deviation, rng))
+    assert set(found.name.split(" or ")) >= {"normal", "beta"}
+
+
+def _normal_parameters(rng):
+    mu, sigma = rng.normal(size=(500, 500)), rng.uniform(0.5, 1.0, (500, 1))
+    return {"mu": mu, "sigma": sigma}, rng.standard_normal(mu.shape)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("truncated at three deviations", lambda z, rng: np.where(z < -3, 0.5 * z, z)),
+        ("censored", lambda z, rng: np.minimum(z, 2.0)),
+        ("a mixture", lambda z, rng: np.where(rng.random(z.shape) < 0.01, 2 * z, z)),
+        ("correlated in rows", lambda z, rng: 0.98 * z + 0.199 * rng.normal(size=(len(z), 1))),
+        ("correlated along rows", lambda z, rng: (z + 0.2 * np.roll(z, 1, 1)) / np.sqrt(1.04)),
+        ("off in its means", lambda z, rng: 0.995 * z + 0.1 * rng.normal(size=z.shape[1])),
+    ],
+)
+def test_what_is_nearly_normal_is_not_taken_for_it(what, change):
+    """Truncated, mixed, or with rows that depend on each other given the parameters."""
+    rng = np.random.default_rng(8)
+    parameters, z = _normal_parameters(rng)
+    assert find_distribution(parameters, parameters["mu"] + parameters["sigma"] * z) is not None
+    other = parameters["mu"] + parameters["sigma"] * change(z, rng)
+    assert find_distribution(parameters, other) is None, what
+
+
+def test_log_densities_that_the_program_wrote_decide():
+    """They tell a gamma distribution from others, and that it is another one."""
+    y, parameters, draws = _poisson_gamma(np.random.default_rng(3))
+    written = np.array([stats.poisson(mu).logpmf(y) for mu in parameters["mu"]])
+    idata = _inference(y, parameters, draws)
+
+    def read(densities):
+        drawn = _Variable(densities.reshape(2, DRAWS // 2, N), ("chain", "draw", "obs"))
+        idata["log_likelihood"] = SimpleNamespace(data_vars={"y": drawn})
+        return from_inference_data(idata)
+
+    assert read(written).distribution.name == "poisson"
+    assert read(written.astype(np.float32)).distribution.name == "poisson"
+    with pytest.warns(DataWarning, match="log densities in the group log_likelihood and the draws"):
+        assert isinstance(read(written - 0.01), DrawsModel)
+
+
+@pytest.mark.slow
+def test_right_distributions_are_hardly_ever_refused():
+    """Of 400 sets of draws none, where each is refused once in some ten thousand."""
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(5, 300))
+        mu = rng.gamma(4.0, 1.0, (60, n))
+        assert find_distribution({"mu": mu}, rng.poisson(mu)).name == "poisson"
 
 
 @pytest.mark.slow

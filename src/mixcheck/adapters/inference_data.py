@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from mixcheck.adapters.draws import DrawsModel, from_draws
 from mixcheck.adapters.layout import SAMPLE_AXES, finite_numbers
 from mixcheck.adapters.posterior_draws import PosteriorModel, find_distribution
+from mixcheck.adapters.posterior_families import PARAMETERS
 from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import require_text, shown
 from mixcheck.arrays import FloatArray
@@ -25,7 +26,7 @@ _PREDICTED: Final = "posterior_predictive"
 _OBSERVED: Final = "observed_data"
 _CONSTANT: Final = "constant_data"
 _POSTERIOR: Final = "posterior"
-_PARAMETERS: Final = ("mu", "p", "n", "alpha", "sigma", "nu", "kappa")
+_LIKELIHOOD: Final = "log_likelihood"
 # Of the mean, and of a parameter of the response, where the name of the response stands before it.
 _OLDER: Final = {"mu": "mean", "p": "mean"}
 
@@ -40,8 +41,9 @@ def from_inference_data(
     which bambi adds when it predicts, with ``sigma``, ``alpha`` .. beside), the data are seen
     given one draw of them all, the last: under a right model they are a sample of its
     distribution, as each replicate is of that of its own draw (Johnson 2007). Which distribution
-    it is, is read off the draws. Otherwise the model is known by its
-    posterior predictive draws alone, as by `from_draws`.
+    it is, is read off the draws, and off the group ``log_likelihood`` where there is one.
+    Otherwise the model is known by its posterior predictive draws alone, as by `from_draws`, and
+    a warning says what that is worth and what to give.
 
     Parameters
     ----------
@@ -51,6 +53,7 @@ def from_inference_data(
     frame : table of n rows, optional
         Columns for checks by group or against a predictor, in the order of the observations; by
         default the coordinates of the response, and what ``constant_data`` has along its axes.
+        The trials of a binomial response may be one of them.
     name : str, optional
         What reports call the model; by default the response.
 
@@ -68,7 +71,7 @@ def from_inference_data(
     Warns
     -----
     DataWarning
-        If the draws keep the random effects of the posterior, and their distribution is not known.
+        If the distribution of the responses is not known, so that their draws are used alone.
 
     References
     ----------
@@ -126,14 +129,16 @@ def from_inference_data(
     called = named if name is None else require_text("name", name, "poisson, bambi")
     posterior = _variables(found, _POSTERIOR) or {}
     parameters = _parameters(named, seen, repeated, draws, posterior, constant)
-    distribution = find_distribution(parameters, stacked)
-    if distribution is not None:
-        known = {one: parameters[one] for one in distribution.parameters}
-        effects = _effects(posterior, repeated, len(stacked))
-        y = response.astype(np.float64)
-        return PosteriorModel(y, distribution, known, effects, table, called)
-    if any("|" in str(one) for one in posterior):
-        _warn_of_kept_effects(named)
+    y = response.astype(np.float64)
+    densities = _log_densities(named, seen, repeated, len(stacked), _variables(found, _LIKELIHOOD))
+    for trials in ({}, *([] if "n" in parameters else _trials(table, stacked))):
+        known = parameters | trials
+        distribution = find_distribution(known, stacked, y, densities)
+        if distribution is not None:
+            used = {one: known[one] for one in distribution.parameters}
+            effects = _effects(posterior, repeated, len(stacked))
+            return PosteriorModel(y, distribution, used, effects, table, called)
+    _warn_of_kept_parameters(named, list(parameters), densities is not None)
     return from_draws(response, stacked, draws_by="rows", frame=table, name=called)
 
 
@@ -147,14 +152,28 @@ def _rows(frame: Any, n: int) -> pd.DataFrame:
     return table
 
 
-def _warn_of_kept_effects(name: str) -> None:
+def _warn_of_kept_parameters(name: str, found: list[str], with_densities: bool) -> None:
+    told = (
+        f"{', '.join(found)} in the posterior" if found else "no parameter of it in the posterior"
+    )
+    reason = (
+        f"the log densities in the group {_LIKELIHOOD} and the draws"
+        if with_densities
+        else "the draws"
+    )
     warn(
-        f"The draws of {name} keep the random effects of the posterior, which were found from "
-        "these data, and the posterior has no parameters of each response, such as mu, of a "
-        "distribution that is known here. The data lie closer to the means of such draws than the "
-        "draws themselves: a variance ratio below 1, or residuals in the middle, say nothing "
-        "against the model. Add the parameters, with model.predict(idata, kind='response_params') "
-        "of bambi or pm.Deterministic('mu', ..) of PyMC.",
+        f"The distribution of {name} is not known: with {told}, {reason} are those of none that "
+        "is known here. So the draws are used alone, which is not calibrated: random effects and "
+        "other parameters behind them were found from these data, which lie closer to the means of "
+        "such draws than the draws themselves. A variance ratio below 1, or residuals in the "
+        "middle, say nothing against the model, and few failures nothing for it. Give the "
+        "parameters of each response under the names that PyMC has for its distribution, with "
+        "model.predict(idata, kind='response_params') of bambi, or pm.Deterministic('mu', ..) of "
+        "PyMC, and pm.Data('n', ..) for what is known; for a binomial response of bambi give "
+        "frame= with the column of trials. For a distribution that is truncated, censored, a "
+        "mixture or your own write mixcheck.from_distribution(observed, distribution), of "
+        "scipy.stats at one draw of the posterior; for draws with new random effects, "
+        "mixcheck.from_draws(observed, draws).",
         DataWarning,
     )
 
@@ -162,26 +181,104 @@ def _warn_of_kept_effects(name: str) -> None:
 def _parameters(
     name: str, seen: Any, repeated: list[Any], draws: Any, posterior: Any, constant: Any
 ) -> dict[str, FloatArray]:
-    """Parameters of the distribution of each response, (S, n) or (S, 1), by their names."""
+    """Parameters of the distribution of each response, (S, n) or (S, 1), by their names.
+
+    Probabilities of categories, (S, n, K), are named "categories".
+    """
     sizes = dict(zip(draws.dims, draws.shape, strict=True))
     count = math.prod(sizes[axis] for axis in repeated)
     known: dict[str, FloatArray] = {}
-    for parameter in _PARAMETERS:
+    for parameter in PARAMETERS:
         words = (parameter, f"{name}_{parameter}", f"{name}_{_OLDER.get(parameter, parameter)}")
-        word = next((word for word in words if word in posterior), None)
-        if word is not None:
-            values = posterior[word]
-            axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
-            if (axes and axes != list(seen.dims)) or not _has_draws(values, axes, repeated):
-                continue
-            ordered = np.asarray(values.transpose(*repeated, *axes), dtype=np.float64)
-            flat = ordered.reshape(math.prod(ordered.shape[: len(repeated)]), -1)
-            if len(flat) == count:
-                known[parameter] = flat
-        elif parameter in constant and constant[parameter].dims == seen.dims:
-            values = np.asarray(constant[parameter], dtype=np.float64).ravel()
-            known[parameter] = np.broadcast_to(values, (count, values.size))
+        drawn = (_drawn(posterior[word], seen, repeated) for word in words if word in posterior)
+        values = next((one for one in drawn if one is not None and len(one) == count), None)
+        if values is None:
+            fixed = (_fixed(constant[word], seen) for word in words if word in constant)
+            single = next((one for one in fixed if one is not None), None)
+            values = None if single is None else np.broadcast_to(single, (count, single.size))
+        if values is not None:
+            known[parameter] = values
+    for word in ("p", f"{name}_probs", f"{name}_p", f"{name}_mean"):
+        if word in posterior and (of_all := _categories(posterior[word], seen, repeated, count)):
+            known["categories"] = of_all[0]
+            break
     return known
+
+
+def _trials(frame: pd.DataFrame, draws: FloatArray) -> Iterator[dict[str, FloatArray]]:
+    """Whole numbers of the frame that no draw of a row is above: there may be trials among them."""
+    if np.any(draws != np.rint(draws)):
+        return
+    most = draws.max(axis=0)
+    for column in frame.columns:
+        values = frame[column].to_numpy()
+        if values.dtype.kind in "iu" and np.all(values >= most):
+            yield {"n": np.broadcast_to(values.astype(np.float64), (len(draws), values.size))}
+
+
+def _drawn(values: Any, seen: Any, repeated: list[Any]) -> FloatArray | None:
+    """A parameter in each draw, (S, n) or (S, 1), or None where it has other axes.
+
+    Axes without names have some of their own in PyMC: they are those of the response if they are
+    as long.
+    """
+    axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
+    if set(values.dims) != {*axes, *repeated}:
+        return None
+    ordered = np.asarray(values.transpose(*repeated, *axes), dtype=np.float64)
+    shape = ordered.shape[len(repeated) :]
+    count = math.prod(ordered.shape[: len(repeated)])
+    of_draw = _of_rows(ordered.reshape(count, *shape), axes, seen)
+    return None if of_draw is None else of_draw.reshape(count, -1)
+
+
+def _fixed(values: Any, seen: Any) -> FloatArray | None:
+    """A number that was given, for each observation or for all, (1, n) or (1, 1)."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        return None
+    of_all = _of_rows(array.astype(np.float64)[None], list(values.dims), seen)
+    return None if of_all is None else of_all.reshape(1, -1)
+
+
+def _of_rows(values: FloatArray, axes: list[Any], seen: Any) -> FloatArray | None:
+    """Values of S draws with these axes, along those of the response, (S, ..), or one for all."""
+    if not axes:
+        return values
+    if values.shape[1:] == tuple(seen.shape) and not set(axes) & set(seen.dims):
+        return values
+    if not set(axes) <= set(seen.dims):
+        return None
+    order = [axis for axis in seen.dims if axis in axes]
+    ordered = values.transpose(0, *(1 + axes.index(axis) for axis in order))
+    shape = [size if axis in axes else 1 for axis, size in _axes(seen)]
+    return np.broadcast_to(ordered.reshape(len(values), *shape), (len(values), *seen.shape))
+
+
+def _categories(values: Any, seen: Any, repeated: list[Any], count: int) -> list[FloatArray]:
+    """Probabilities of categories, [(S, n, K)], or nothing where it has other axes."""
+    axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
+    if set(values.dims) != {*axes, *repeated} or len(axes) != len(seen.dims) + 1:
+        return []
+    ordered = np.asarray(values.transpose(*repeated, *axes), dtype=np.float64)
+    shape = ordered.shape[len(repeated) :]
+    if math.prod(ordered.shape[: len(repeated)]) != count or shape[:-1] != tuple(seen.shape):
+        return []
+    return [ordered.reshape(count, _size(seen), shape[-1])]
+
+
+def _log_densities(
+    name: str, seen: Any, repeated: list[Any], count: int, written: Any
+) -> FloatArray | None:
+    """Log densities of the observations, (S, n), where the program wrote them."""
+    if written is None or name not in written:
+        return None
+    values = written[name]
+    axes = [axis for axis in values.dims if axis not in SAMPLE_AXES]
+    if set(values.dims) != {*axes, *repeated} or len(axes) != len(seen.dims):
+        return None
+    ordered = np.asarray(values.transpose(*repeated, *axes))
+    return ordered.reshape(count, -1) if ordered.size == count * _size(seen) else None
 
 
 def _effects(posterior: Any, repeated: list[Any], count: int) -> dict[str, FloatArray]:

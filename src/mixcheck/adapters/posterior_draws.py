@@ -2,98 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 import numpy as np
 import pandas as pd
+from scipy.special import betainc, betaincc, gammaincc, ndtri
 
+from mixcheck.adapters.posterior_families import DISTRIBUTIONS, Distribution
 from mixcheck.adapters.predicted import see_response
 from mixcheck.arrays import FloatArray
 from mixcheck.port import Conditioning, DataView
 
-__all__ = ["Distribution", "PosteriorModel", "find_distribution"]
+__all__ = ["PosteriorModel", "find_distribution", "given_draw"]
 
-# Kolmogorov's distance times the root of n is beyond this once in a hundred thousand.
-_FARTHEST: Final = 2.5
-# Responses in draws by which a distribution is recognised, of so many draws at least: those of
-# another one are seen at a distance of half a per cent. Fewer than 100 recognise nothing.
+# Responses in draws by which a distribution is recognised, of so many draws at least. Fewer than
+# 100 recognise nothing.
 _LOOKED_AT: Final = 250_000
 _DRAWS: Final = 20
 _LEAST: Final = 100
-
-
-class Distribution(NamedTuple):
-    """A distribution of scipy.stats by the parameters that programs for Bayesian models draw."""
-
-    name: str
-    parameters: tuple[str, ...]
-    discrete: bool
-    make: Callable[..., Any]
-
-
-def _poisson(mu: Any) -> Any:
-    from scipy import stats
-
-    return stats.poisson(mu)
-
-
-def _bernoulli(p: Any) -> Any:
-    from scipy import stats
-
-    return stats.bernoulli(p)
-
-
-def _binomial(p: Any, n: Any) -> Any:
-    from scipy import stats
-
-    return stats.binom(n.astype(np.int64), p)
-
-
-def _negative_binomial(mu: Any, alpha: Any) -> Any:
-    """Variance mu + mu^2 / alpha."""
-    from scipy import stats
-
-    return stats.nbinom(alpha, alpha / (alpha + mu))
-
-
-def _normal(mu: Any, sigma: Any) -> Any:
-    from scipy import stats
-
-    return stats.norm(mu, sigma)
-
-
-def _student(mu: Any, sigma: Any, nu: Any) -> Any:
-    from scipy import stats
-
-    return stats.t(nu, mu, sigma)
-
-
-def _gamma(mu: Any, alpha: Any) -> Any:
-    """Shape alpha and mean mu."""
-    from scipy import stats
-
-    return stats.gamma(alpha, scale=mu / alpha)
-
-
-def _beta(mu: Any, kappa: Any) -> Any:
-    """Mean mu and precision kappa."""
-    from scipy import stats
-
-    return stats.beta(mu * kappa, (1.0 - mu) * kappa)
-
-
-DISTRIBUTIONS: Final = (
-    Distribution("bernoulli", ("p",), True, _bernoulli),
-    Distribution("binomial", ("p", "n"), True, _binomial),
-    Distribution("poisson", ("mu",), True, _poisson),
-    Distribution("negative binomial", ("mu", "alpha"), True, _negative_binomial),
-    Distribution("normal", ("mu", "sigma"), False, _normal),
-    Distribution("t", ("mu", "sigma", "nu"), False, _student),
-    Distribution("gamma", ("mu", "alpha"), False, _gamma),
-    Distribution("beta", ("mu", "kappa"), False, _beta),
-)
+_INSIDE: Final = 1e-15
+# A test of one order statistic, of some three hundred, and that of dependence reject a right
+# distribution by less than this.
+_REJECTED: Final = 1e-7
+_ORDERS: Final = 150
+# Of two distributions the one of fewer parameters is given up for less than a likelihood ratio of
+# a thousand, and two of as many parameters are both named.
+_RATIO: Final = float(np.log(1000.0))
+# Log densities that a program wrote are those of a distribution here to this, in single precision
+# to the other; those of another one differ by more in some row.
+_ALIKE: Final = {8: 1e-6, 4: 1e-3}
 
 
 @final
@@ -156,7 +95,7 @@ class PosteriorModel:
         """See the observed data given the last draw; it is the conditioning there is."""
         k = self.posterior_draws - 1
         effects = {term: values[k][:, None] for term, values in self.effects.items()}
-        return see_response(self.response, self.given(k), self.discrete, rng, effects)
+        return self._see(self.response, self.given(k), rng, effects)
 
     def replicate(self, conditioning: Conditioning, rng: np.random.Generator) -> DataView:
         """Simulate a response from one draw, and see it given that draw.
@@ -169,69 +108,191 @@ class PosteriorModel:
         effects = {
             term: rng.standard_normal((values.shape[1], 1)) for term, values in self.effects.items()
         }
-        return see_response(y, given, self.discrete, rng, effects)
+        return self._see(y, given, rng, effects)
+
+    def _see(
+        self, y: FloatArray, given: Any, rng: np.random.Generator, effects: Mapping[str, FloatArray]
+    ) -> DataView:
+        with np.errstate(all="ignore"):
+            mean, variance = (
+                np.broadcast_to(part, y.shape) for part in (given.mean(), given.var())
+            )
+            lacks = ~np.isfinite(mean)
+            if lacks.any():
+                # As of t with one degree of freedom: the middle is the median there.
+                mean = np.where(lacks, given.ppf(np.full(y.shape, 0.5)), mean)
+        moments = (mean, np.where(np.isnan(variance) | lacks, np.inf, variance))
+        return see_response(y, given, self.discrete, rng, effects, moments=moments)
 
     def given(self, k: int) -> Any:
         """The distribution of the responses in draw `k`, frozen."""
-        return self.distribution.make(*(self._of_rows(values[k]) for values in self._ordered))
-
-    @property
-    def _ordered(self) -> Sequence[FloatArray]:
-        return [self.parameters[name] for name in self.distribution.parameters]
-
-    def _of_rows(self, values: FloatArray) -> FloatArray:
-        return np.broadcast_to(values, self.response.shape)
+        return given_draw(self.distribution, self.parameters, k, self.response.size)
 
 
 def find_distribution(
-    parameters: Mapping[str, FloatArray], draws: FloatArray
+    parameters: Mapping[str, FloatArray],
+    draws: FloatArray,
+    response: FloatArray | None = None,
+    densities: FloatArray | None = None,
 ) -> Distribution | None:
     """The distribution that draws of a response come from, or None.
 
-    Each draw of the response is measured by the distribution that its own draw of the parameters
-    gives: if it is that one, all of these probabilities are uniform. Of two that fit, as a Poisson
-    distribution and a negative binomial one with hardly any dispersion, the one of more parameters
-    is taken. Distribution functions that differ by less than a per cent cannot be told apart.
+    Where the program has written the log density of each observation in each draw, it is the one
+    that has these. Otherwise, of all that have their parameters among the ones given, the one is
+    taken under which the draws are likeliest; of several whose likelihoods are within a factor of
+    a thousand the one with most parameters, as a Poisson distribution is a negative binomial one
+    with hardly any dispersion; if they have as many, they differ by nothing that could be seen, and
+    both are named.
+
+    It is the right one only if the probabilities of the draws under it, each by its own draw of the
+    parameters and randomised where there are masses, are independent and uniform. Each of 300 of
+    their order statistics, nearly all of which are in the tails, is tested by its beta
+    distribution, which sees a distribution that is cut off far from its middle as well; their
+    correlations between rows by the sum of squares, which sees a response whose rows depend on each
+    other given the parameters. In the middle, distribution functions that differ by half a
+    per cent are told apart.
 
     Parameters
     ----------
     parameters : mapping of name to (S, n) or (S, 1) array
+        That named "categories" has the axis of categories besides.
     draws : (S, n) array
         Of the response, each by the parameters of the same row.
+    response : (n,) array, optional
+        What was observed.
+    densities : (S, n) array, optional
+        Log densities of the response, in the same draws.
     """
-    integers = bool(np.all(draws == np.rint(draws)))
-    count = max(_DRAWS, _LOOKED_AT // max(draws.shape[1], 1))
+    n = draws.shape[1]
+    count = max(_DRAWS, _LOOKED_AT // max(n, 1))
     chosen = np.unique(np.linspace(0, len(draws) - 1, min(count, len(draws))).astype(int))
-    if chosen.size * draws.shape[1] < _LEAST:
-        return None
-    known = [
+    kind = _kind_of(draws)
+    candidates = [
         one
-        for one in DISTRIBUTIONS
-        if one.discrete == integers and set(one.parameters) <= set(parameters)
+        for one in sorted(DISTRIBUTIONS, key=lambda one: -len(one.parameters))
+        if one.kind == kind and set(one.parameters) <= set(parameters)
     ]
-    # A parameter that is there and not used would be that of another distribution.
-    for one in sorted(known, key=lambda one: -len(one.parameters)):
-        if _fits(one, parameters, draws, chosen):
-            return one
+    if densities is not None and response is not None:
+        seen = _Told(parameters, np.broadcast_to(response, draws.shape), chosen)
+        written = densities[chosen]
+        candidates = [one for one in candidates if _are_alike(seen.log_density(one), written)]
+    elif chosen.size * n < _LEAST:
+        return None
+    told = _Told(parameters, draws, chosen)
+    sums = [(float(np.sum(told.log_density(one))), one) for one in candidates]
+    known = [(total, one) for total, one in sums if np.isfinite(total)]
+    if not known:
+        return None
+    most = max(total for total, _ in known)
+    likely = [pair for pair in known if pair[0] > most - _RATIO]
+    richest = max(len(one.parameters) for _, one in likely)
+    for size in range(richest, 0, -1):
+        alike = sorted((pair for pair in likely if len(pair[1].parameters) == size), key=_total)
+        fitting = [one for _, one in alike if _are_uniform(told.probabilities(one))]
+        if fitting:
+            names = dict.fromkeys(one.name for one in fitting)
+            return fitting[0] if len(names) == 1 else fitting[0]._replace(name=" or ".join(names))
     return None
 
 
-def _fits(
-    one: Distribution, parameters: Mapping[str, FloatArray], draws: FloatArray, chosen: Any
-) -> bool:
-    rng = np.random.default_rng(0)
-    found = []
-    n = draws.shape[1]
-    for k in chosen:
-        y = draws[k]
+def _total(pair: tuple[float, Distribution]) -> float:
+    return -pair[0]
+
+
+def _kind_of(draws: FloatArray) -> str:
+    """Which kind of distribution has such draws."""
+    if np.all(draws == np.rint(draws)):
+        return "whole"
+    return "mixed" if np.any(draws == 0.0) else "continuous"
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What distributions say of some draws, (K, n) each.
+
+    Attributes
+    ----------
+    parameters : mapping of name to array
+    y : (S, n) array
+    chosen : (K,) array
+        Which draws.
+    """
+
+    parameters: Mapping[str, FloatArray]
+    y: FloatArray
+    chosen: Any
+
+    def log_density(self, one: Distribution) -> FloatArray:
+        """Log density of each response, or NaN where the parameters are none of it."""
+        name = "logpmf" if one.discrete else "logpdf"
         with np.errstate(all="ignore"):
-            given = one.make(*(np.broadcast_to(parameters[p][k], (n,)) for p in one.parameters))
-            upto = np.asarray(given.cdf(y), dtype=np.float64)
-            mass = np.asarray(given.pmf(y), dtype=np.float64) if one.discrete else 0.0
-        found.append(upto - rng.random(n) * mass)
-    ranks = np.sort(np.concatenate(found))
-    if not np.isfinite(ranks).all():
+            rows = [getattr(self._given(one, k), name)(self.y[k]) for k in self.chosen]
+        return np.asarray(rows, dtype=np.float64)
+
+    def probabilities(self, one: Distribution) -> FloatArray:
+        """Probability of less than each response, randomised where it has a mass."""
+        rng = np.random.default_rng(0)
+        found = []
+        for k in self.chosen:
+            y, given = self.y[k], self._given(one, k)
+            with np.errstate(all="ignore"):
+                upto = np.asarray(given.cdf(y), dtype=np.float64)
+                mass = np.asarray(given.pmf(y), dtype=np.float64) if one.discrete else 0.0
+            found.append(upto - rng.random(y.size) * mass)
+        return np.asarray(found)
+
+    def _given(self, one: Distribution, k: int) -> Any:
+        return given_draw(one, self.parameters, k, self.y.shape[1])
+
+
+def given_draw(
+    distribution: Distribution, parameters: Mapping[str, FloatArray], k: int, n: int
+) -> Any:
+    """The distribution of n responses in draw `k`, frozen."""
+    values = (parameters[name][k] for name in distribution.parameters)
+    return distribution.make(
+        *(part if part.ndim > 1 else np.broadcast_to(part, (n,)) for part in values)
+    )
+
+
+def _are_alike(ours: FloatArray, written: FloatArray) -> bool:
+    """Whether log densities are those that a program wrote."""
+    near = _ALIKE.get(written.dtype.itemsize, _ALIKE[4])
+    return bool(np.allclose(ours, written, rtol=near, atol=near))
+
+
+def _are_uniform(probabilities: FloatArray) -> bool:
+    """Whether (K, n) probabilities are independent and uniform."""
+    if not np.isfinite(probabilities).all():
         return False
-    steps = np.arange(ranks.size + 1) / ranks.size
-    distance = max(np.max(steps[1:] - ranks), np.max(ranks - steps[:-1]))
-    return bool(distance * np.sqrt(ranks.size) < _FARTHEST)
+    ranks = np.sort(probabilities, axis=None)
+    size = ranks.size
+    steps = np.geomspace(1, (size + 1) / 2, _ORDERS).astype(np.int64)
+    # The i-th of N uniform numbers has the beta distribution of i and N + 1 - i.
+    for ordered in (ranks, 1.0 - ranks[::-1]):
+        at = np.clip(ordered[steps - 1], 0.0, 1.0)
+        least = np.minimum(
+            betainc(steps, size + 1 - steps, at), betaincc(steps, size + 1 - steps, at)
+        )
+        if np.min(least) < _REJECTED:
+            return False
+    scores = ndtri(np.clip(probabilities, _INSIDE, 1.0 - _INSIDE))
+    # Rows depend where draws move them together, draws where they repeat what is off in a row.
+    return not (_depend(scores) or _depend(scores.T))
+
+
+def _depend(scores: FloatArray) -> bool:
+    """Whether columns of a (K, n) matrix of normal scores are correlated.
+
+    The correlation about zero of two independent columns has the square of a beta distribution
+    with mean 1 / K, and those of all pairs are independent pair by pair.
+    """
+    draws, n = scores.shape
+    if n < 2:
+        return False
+    unit = scores / np.sqrt(np.sum(scores**2, axis=0))
+    product = unit @ unit.T if draws < n else unit.T @ unit
+    pairs = 0.5 * n * (n - 1)
+    squares = 0.5 * (float(np.sum(product**2)) - n)
+    # K r^2 is a square of a normal number with a lighter tail.
+    return bool(gammaincc(0.5 * pairs, 0.5 * draws * squares) < _REJECTED)
