@@ -98,6 +98,13 @@ def test_axes_are_stacked_by_their_names():
             "share y, z",
         ),
         (
+            lambda p: [
+                p[g].update({"censored(y, s)": p[g].pop("y")})
+                for g in ("observed_data", "posterior_predictive")
+            ],
+            r"censored\(y, s\) of bambi is censored where it was observed",
+        ),
+        (
             lambda p: p["posterior_predictive"].update(
                 y=_Variable(np.zeros((2, 60, 5)), ("chain", "draw", "obs"))
             ),

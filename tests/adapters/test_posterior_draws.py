@@ -356,3 +356,19 @@ def test_draws_along_other_axes_are_no_parameters():
     idata["posterior_predictive"] = SimpleNamespace(data_vars={"y": stacked})
     with pytest.warns(DataWarning, match="kind='response_params'"):
         assert isinstance(from_inference_data(idata), DrawsModel)
+
+
+def test_random_effects_of_several_responses_have_deviations_of_each():
+    """As those of the categories of bambi: an axis that effects and deviations share."""
+    rng = np.random.default_rng(4)
+    y, parameters, draws = _poisson_gamma(rng)
+    sigma = rng.uniform(0.5, 1.0, (2, DRAWS // 2, 3))
+    unit = rng.standard_normal((2, DRAWS // 2, GROUPS, 3))
+    idata = _inference(y, parameters, draws)
+    axes = ("chain", "draw", "g", "category")
+    posterior = idata["posterior"].data_vars
+    posterior["1|g"] = _Variable(unit * sigma[:, :, None], axes)
+    posterior["1|g_sigma"] = _Variable(sigma, ("chain", "draw", "category"))
+    found = from_inference_data(idata).effects["g [Intercept]"]
+    wanted = unit.reshape(DRAWS, GROUPS, 3).transpose(0, 2, 1).reshape(DRAWS, -1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)

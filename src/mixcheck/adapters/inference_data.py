@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _PREDICTED: Final = "posterior_predictive"
 _OBSERVED: Final = "observed_data"
 _CONSTANT: Final = "constant_data"
 _POSTERIOR: Final = "posterior"
+# What bambi does to an observed response, and not to its draws.
+_CHANGED: Final = re.compile(r"(censored|weighted)\(")
 _LIKELIHOOD: Final = "log_likelihood"
 # Of the mean, and of a parameter of the response, where the name of the response stands before it.
 _OLDER: Final = {"mu": "mean", "p": "mean"}
@@ -120,6 +123,12 @@ def from_inference_data(
         )
     seen, draws = observed[shared[0]], predicted[shared[0]]
     named = str(shared[0])
+    if changed := _CHANGED.match(named):
+        raise DataError(
+            f"{named} of bambi is {changed[1]} where it was observed, and its draws are not: they "
+            "cannot be compared. Write mixcheck.from_draws(observed, draws) with draws made "
+            "likewise, and new random effects in each"
+        )
     _require_one_layout(named, seen, draws)
     repeated = [axis for axis in draws.dims if axis in SAMPLE_AXES]
     stacked = np.asarray(draws.transpose(*repeated, *seen.dims)).reshape(-1, _size(seen))
@@ -289,16 +298,24 @@ def _effects(posterior: Any, repeated: list[Any], count: int) -> dict[str, Float
         if "|" not in name or deviation not in posterior:
             continue
         axes = [axis for axis in posterior[name].dims if axis not in SAMPLE_AXES]
-        if not _has_draws(posterior[name], axes, repeated):
+        # Deviations of several responses, as of categories, lie along an axis of their effects.
+        scales = [axis for axis in axes if axis in posterior[deviation].dims]
+        axes = scales + [axis for axis in axes if axis not in scales]
+        if not (
+            _has_draws(posterior[name], axes, repeated)
+            and _has_draws(posterior[deviation], scales, repeated)
+        ):
             continue
         values, scale = (
             np.asarray(posterior[one].transpose(*repeated, *rest), dtype=np.float64)
-            for one, rest in ((name, axes), (deviation, ()))
+            for one, rest in ((name, axes), (deviation, scales))
         )
         effect, _, group = name.partition("|")
         term = f"{group} [{'Intercept' if effect == '1' else effect}]"
         with np.errstate(all="ignore"):
-            standard = values.reshape(count, -1) / scale.reshape(count, 1)
+            width = math.prod(scale.shape[len(repeated) :])
+            standard = values.reshape(count, width, -1) / scale.reshape(count, width, 1)
+            standard = standard.reshape(count, -1)
         if np.isfinite(standard).all():
             found[term] = standard
     return found
