@@ -22,11 +22,11 @@ from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.score_table import ScoreTable
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["MAX_HALVINGS", "step_from", "within"]
+__all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "near_modes", "step_from", "within"]
 
 # The modes of the random effects are found to a thousandth of a standard deviation given the data,
 # of all of them together: a Newton decrement of this.
-_MODE_DECREMENT = 1e-6
+MODE_DECREMENT = 1e-6
 # In so many rows: elsewhere another look at the rows costs little.
 _MANY_ROWS = 10_000
 # Halvings of a step along which the deviance does not fall.
@@ -68,7 +68,7 @@ def step_from(
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    problem = problem.with_modes_to(_MODE_DECREMENT) if problem.n >= _MANY_ROWS else problem
+    problem = near_modes(problem)
     effects = None if table is None else table.modes(problem)
     first = objective_of(problem, method, effects=effects)(previous, None).plus(whole)
     value = objective_of(problem, method, sloped=False)
@@ -81,6 +81,11 @@ def step_from(
         "the likelihood of a response falls along the step from the estimates of the fit, or is "
         "not finite at them"
     )
+
+
+def near_modes(problem: Problem) -> Problem:
+    """The problem with modes as near as a step needs them."""
+    return problem.with_modes_to(MODE_DECREMENT) if problem.n >= _MANY_ROWS else problem
 
 
 def within(problem: Problem, psi: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.curvature import whitening_at
-from mixcheck.fitting.estimation.one_step import MAX_HALVINGS, within
+from mixcheck.fitting.estimation.one_step import MAX_HALVINGS, MODE_DECREMENT, within
 from mixcheck.fitting.partitions import part as parts
 from mixcheck.fitting.partitions.estimates import PartsEstimates
 from mixcheck.fitting.partitions.views import (
@@ -137,7 +137,9 @@ class PartsPort(PartsEstimates):
                 steps=reached[going],
             )
             after = np.sum(self.parts.ask_each(step_replicates, trial), axis=0)
-            going = going[~(after <= first[going])]
+            # Each part knows its deviance to the error of its modes.
+            known = MODE_DECREMENT * self.n_parts
+            going = going[~(after <= first[going] + known)]
         failures |= {asked.numbers[b]: _FALLS for b in going}
         return _without(replace(asked, steps=reached), failures), failures
 

@@ -18,6 +18,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.execution.streams import Purpose, stream
+from mixcheck.fitting.estimation.one_step import near_modes
 from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
@@ -25,6 +26,7 @@ from mixcheck.fitting.likelihood.copies import Copies, join_responses
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.score_table import ScoreTable, tabulate_scores
 from mixcheck.fitting.partitions.part import Part, answer, recall, require_problem
 from mixcheck.fitting.results.port import GlmmPort
 from mixcheck.port import Conditioning, DataView
@@ -112,7 +114,8 @@ def _step(part: Part, place: int, asked: Asked) -> FloatArray:
 
 def _forget(part: Part) -> None:
     """Give up what is held of other replicates."""
-    part.replicas = {name: part.replicas[name] for name in ("model",) if name in part.replicas}
+    kept = "model", "table"
+    part.replicas = {name: part.replicas[name] for name in kept if name in part.replicas}
 
 
 def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
@@ -121,7 +124,7 @@ def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
     if key not in part.replicas:
         model = model_of(part, asked)
         response = model.respond(stream(asked.seed, Purpose.RESPOND, k, place))
-        part.replicas[key] = model.problem.with_response(response)
+        part.replicas[key] = near_modes(model.problem.with_response(response))
     problem: Problem = part.replicas[key]
     return problem
 
@@ -178,13 +181,27 @@ def _evaluate(
     if stacked is not None:
         data = join_responses([problem.data for problem in problems])
         found = stacked.evaluate(data, len(numbers), psi, _effects_of(near))
+    table = _table(part, asked) if near is None and stacked is None else None
     return [
         at
-        or objective_of(problem, asked.method, sloped=near is None)(
-            end, None if near is None else near[b]
-        )
+        or objective_of(
+            problem,
+            asked.method,
+            sloped=near is None,
+            effects=None if table is None else table.modes(problem),
+        )(end, None if near is None else near[b])
         for b, (problem, end, at) in enumerate(zip(problems, psi, found, strict=True))
     ]
+
+
+def _table(part: Part, asked: Asked) -> ScoreTable | None:
+    """Where searches for modes at the estimates begin; None for where there is no better place."""
+    known = part.replicas.get("table")
+    if known is None or known[0] != asked.number:
+        known = asked.number, tabulate_scores(model_of(part, asked).problem, asked.psi)
+        part.replicas["table"] = known
+    table: ScoreTable | None = known[1]
+    return table
 
 
 def _stacked(part: Part, asked: Asked) -> StackedRefits | None:
