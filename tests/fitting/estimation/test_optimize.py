@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import ConvergenceError
+from mixcheck.families import Poisson
 from mixcheck.fitting.estimation.optimize import differentiate_gradient, minimise
 from mixcheck.fitting.estimation.quasi_newton import update_inverse
+from mixcheck.fitting.likelihood.approximation import objective_of
+from mixcheck.fitting.likelihood.arrangement import arrange
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
 
 # The search polishes until the whitened gradient is below 1e-7.
@@ -186,3 +192,31 @@ def test_a_search_stops_on_a_tail() -> None:
     whole = minimise(objective(function), np.zeros(1), np.eye(1))
     assert not whole.on_tail
     assert whole.evaluations > 2 * end.evaluations
+
+
+def test_a_search_ends_with_modes_to_rounding() -> None:
+    """Far from rest the modes are asked for roughly; where it ends nothing is left of them."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(20), 6)
+    counts = rng.poisson(np.exp(0.5 + rng.normal(size=20)[group]))
+    data = pd.DataFrame({"y": counts, "g": group.astype(str)})
+    problem = arrange(
+        build_design(parse_formula("y ~ 1 + (1 | g)"), data, ratio_is_trials=False), Poisson()
+    )
+    rough, asked = objective_of(problem, Laplace()), []
+
+    def watched(psi: np.ndarray, at: Evaluation | None, near: float = 0.0) -> Evaluation:
+        found = rough(psi, at, near)
+        asked.append((near, found.mode.left))
+        return found
+
+    start, scale = np.array([1.5, 0.3]), 0.2 * np.eye(2)
+    for hessian in (True, False):
+        exact = minimise(rough, start, scale, hessian=hessian)
+        asked.clear()
+        end = minimise(rough, start, scale, hessian=hessian, rough=watched)
+        assert max(left for _, left in asked) > 0.0
+        assert all(near > 0.0 for near, _ in asked)
+        assert end.evaluation.mode.left == 0.0
+        np.testing.assert_allclose(end.psi, exact.psi, atol=REACHED)
+        assert end.evaluation.deviance == pytest.approx(exact.evaluation.deviance, abs=1e-9)

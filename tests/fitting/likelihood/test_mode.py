@@ -13,12 +13,16 @@ import pytest
 import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.likelihood import mode
+from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.arrangement import arrange
+from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
 from mixcheck.port import port_of
 
 # The Newton decrement at the mode is below 1e-16; predictors are off by its root.
 MODE = 1e-7
+# Scores of these rows move by some tens for each unit of a standardised effect.
+SLOPE = 30.0
 
 
 @pytest.mark.parametrize("layout", ["vector", "nested", "crossed"])
@@ -180,3 +184,30 @@ def test_last_step_of_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     assert looked is not None
     assert found.steps == looked.steps - 1 == solutions
     np.testing.assert_array_equal(found.point.u[0], looked.point.u[0])
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested_two_crossed", "two_predictors"])
+def test_a_mode_that_is_near_enough(small: SimpleNamespace, layout: str) -> None:
+    """The search ends at the decrement asked for, and tells what is left of it.
+
+    A decrement d leaves errors of the order of d in the deviance, and of its root in the gradient.
+    """
+    family = "gaussian-log" if layout == "two_predictors" else "poisson-log"
+    case = small.case(layout, family, 8)
+    problem, psi = case.problem, case.psi
+    deviance = objective_of(problem, Laplace())
+    exact = deviance(psi, None)
+    left = []
+    for near in (1e-1, 1e-3, 1e-6):
+        found = deviance(psi, None, near)
+        left.append(found.mode.left)
+        assert 0.0 <= left[-1] < near
+        assert found.mode.steps <= exact.mode.steps
+        assert abs(found.deviance - exact.deviance) < left[-1] + 1e-9
+        off = np.abs(found.gradient - exact.gradient).max()
+        assert off < SLOPE * np.sqrt(left[-1]) + 1e-6
+        again = deviance(psi, found)
+        assert again.mode.left == 0.0
+        assert again.deviance == pytest.approx(exact.deviance, abs=1e-10)
+    assert exact.mode.left == 0.0
+    assert max(left) > 0.0

@@ -15,7 +15,7 @@ from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.estimation.quasi_newton import MAX_POLES, Leaves, Whitened, descend, largest
-from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective, RoughObjective
 
 __all__ = [
     "REFIT_TOLERANCE",
@@ -59,6 +59,8 @@ def minimise(
     free: BoolArray | None = None,
     rounding: float = 0.0,
     exact: Hessian | None = None,
+    formula: bool = True,
+    rough: RoughObjective | None = None,
     tolerance: float | None = None,
     leaves: Leaves | None = None,
 ) -> Optimum:
@@ -85,6 +87,10 @@ def minimise(
         What the deviance is known to.
     exact : callable, optional
         The Hessian; differences tell it otherwise.
+    formula : bool
+        Whether that costs no evaluations of the objective.
+    rough : callable, optional
+        The objective, with modes that are as near as they have to be.
     tolerance : float, optional
         Whitened gradient at which a search without Hessian ends.
     leaves : callable, optional
@@ -98,7 +104,15 @@ def minimise(
     if free is not None:
         scale = restrict_scale(scale, free)
     search = Whitened(
-        objective, start, scale, rounding, last=first, known=known, exact=exact, leaves=leaves
+        objective,
+        start,
+        scale,
+        rounding,
+        known=known,
+        exact=exact,
+        rough=rough,
+        leaves=leaves,
+        last=first,
     )
     z = np.zeros(scale.shape[1])
     evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
@@ -111,9 +125,9 @@ def minimise(
     end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
         end = REFIT_TOLERANCE if tolerance is None else tolerance
-    # Of few rows and parameters the Hessian costs as much as a step, and saves three.
-    once = not hessian and exact is not None and rows * z.size <= _CHEAP
-    z, evaluation, gradient = descend(search, z, evaluation, gradient, end, once=once)
+    # Of few rows and parameters the Hessian costs as much as a step, and saves two or three.
+    once = exact is not None and formula and rows * z.size <= _CHEAP
+    z, evaluation, gradient = _descend(search, z, evaluation, gradient, end, once=once)
     if leaves is not None and largest(gradient) < end:
         search.left |= leaves(None, evaluation, scale)
     if not hessian or search.left:
@@ -137,7 +151,7 @@ def minimise(
         escaped = _escape(search, z, evaluation, vectors[:, 0])
         if escaped is None:
             break
-        z, evaluation, gradient = descend(search, *escaped, end)
+        z, evaluation, gradient = _descend(search, *escaped, end)
     z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
     if -_FLAT < values[0] < RUNAWAY and largest(gradient) > _TOLERANCE:
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
@@ -157,6 +171,21 @@ def minimise(
     )
 
 
+def _descend(
+    search: Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    gradient: FloatArray,
+    tolerance: float,
+    metric: FloatArray | None = None,
+    *,
+    once: bool = False,
+) -> tuple[FloatArray, Evaluation, FloatArray]:
+    """`descend`, and the modes at its end to rounding."""
+    z, at, slope = descend(search, z, evaluation, gradient, tolerance, metric, once=once)
+    return (z, *search(z)) if at.mode is not None and at.mode.left else (z, at, slope)
+
+
 def _follow(
     search: Whitened,
     z: FloatArray,
@@ -170,7 +199,7 @@ def _follow(
     likelihood ends on the way, there is no more to gain.
     """
     try:
-        return descend(search, z, evaluation, gradient, _LIMIT, metric)
+        return _descend(search, z, evaluation, gradient, _LIMIT, metric)
     except ConvergenceError:
         return z, evaluation, gradient
 

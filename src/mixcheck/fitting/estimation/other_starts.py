@@ -192,8 +192,10 @@ def weak_covariances(
         place = slice(problem.n_beta + term.theta.start, problem.n_beta + term.theta.stop)
         theta = end.psi[place]
         other = term.covariance.opposite(start[place], theta)
+        if other is None:
+            continue
         error = np.sqrt(2.0) * np.linalg.norm(end.scale[place.start])
-        if other is None or not abs(theta[0]) < _SEEN * error:
+        if not abs(theta[0]) < _SEEN * error:
             continue
         out = end.psi.copy()
         out[place] = other

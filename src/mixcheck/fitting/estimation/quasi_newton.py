@@ -16,7 +16,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.estimation.optimum import Optimum, is_near
-from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective, RoughObjective
 
 __all__ = ["MAX_POLES", "POLE", "Leaves", "Whitened", "descend", "largest", "update_inverse"]
 
@@ -41,6 +41,10 @@ _EVALUATIONS_EACH = 10
 # A gradient from where the deviance is all but quadratic, in deviance per standard error, and
 # the least curvature of a direction that is not flat, where standard errors give one.
 _NEAR, _LEAST_CURVATURE = 0.1, 1e-3
+# From a gradient as large as this, the next one may be off by this share of it through the modes.
+_STEEP, _SHARE = 1e-2, 1e-4
+# Deviances at such modes have a smaller error than this.
+_DOUBT = 1e-3
 # Steps in a row that promise less than the rounding of the deviance and do not halve the gradient:
 # nothing tells whether they come closer.
 _IDLE = 4
@@ -67,6 +71,7 @@ class Whitened:
     walled: bool = False
     known: Optimum | None = field(default=None, repr=False)
     exact: Hessian | None = None
+    rough: RoughObjective | None = None
     leaves: Leaves | None = None
     left: bool = False
     hessian: FloatArray | None = field(default=None, repr=False)
@@ -76,9 +81,16 @@ class Whitened:
         """``psi_0 + S z``."""
         return self.origin + self.scale @ z
 
-    def __call__(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
-        """The evaluation at z, and its gradient there, ``dD / dz = S' g``."""
-        evaluation = self.objective(self.psi(z), self.last)
+    def __call__(self, z: FloatArray, slope: float = 0.0) -> tuple[Evaluation, FloatArray]:
+        """The evaluation at z, and its gradient there, ``dD / dz = S' g``.
+
+        After a gradient that is steep the modes need not be known to rounding.
+        """
+        if self.rough is None or slope < _STEEP:
+            evaluation = self.objective(self.psi(z), self.last)
+        else:
+            near = (_SHARE * min(slope, 1.0)) ** 2
+            evaluation = self.rough(self.psi(z), self.last, near)
         self.count += 1
         if evaluation.mode is not None:
             self.last = evaluation
@@ -88,7 +100,7 @@ class Whitened:
 
 def largest(gradient: FloatArray) -> float:
     """Largest entry of a gradient, by its size."""
-    return float(np.abs(gradient).max(initial=0.0))
+    return float(np.maximum.reduce(np.abs(gradient), initial=0.0))
 
 
 def descend(
@@ -180,13 +192,13 @@ def _backtrack(
     next t is the minimum ``-g'p t^2 / (2 (D(z + t p) - D(z) - t g'p))`` of a parabola, between a
     tenth and a half of this one.
     """
-    slope = float(gradient @ direction)
+    slope, steepest = float(gradient @ direction), largest(gradient)
     # Below this, differences of the deviance are rounding: trust the gradient instead.
     noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
     length = 1.0
     for _ in range(_MAX_HALVINGS):
         trial = z + length * direction
-        after, after_gradient = search(trial)
+        after, after_gradient = search(trial, steepest)
         bound = evaluation.deviance + _SUFFICIENT * length * slope + noise
         near_pole = after.spread > max(POLE, evaluation.spread)
         if near_pole:
@@ -194,6 +206,12 @@ def _backtrack(
             search.poles += 1
         elif after.deviance <= bound:
             return trial, after, after_gradient
+        rough = evaluation.mode is not None and evaluation.mode.left
+        if rough and after.deviance < bound + _DOUBT:
+            # Of deviances that are known roughly the higher one may be the better.
+            search.last, steepest = evaluation, 0.0
+            evaluation, _ = search(z)
+            continue
         if math.isfinite(after.deviance) and not near_pole:
             # Minimum of the parabola through value, slope and new value; rounding may leave none.
             excess = after.deviance - evaluation.deviance - length * slope

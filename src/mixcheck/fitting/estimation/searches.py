@@ -38,7 +38,7 @@ from mixcheck.fitting.likelihood.approximation import (
     objective_of,
 )
 from mixcheck.fitting.likelihood.laplace import Laplace
-from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective
+from mixcheck.fitting.likelihood.objective import Evaluation, Hessian, Objective, RoughObjective
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["Searches"]
@@ -53,6 +53,8 @@ _EVALUATIONS_LOST = 200
 _MANY_EFFECTS = 500
 # Two searches that stop on tails are on one and the same where their deviances differ by less.
 _SAME_TAIL = 0.1
+# Decrement of the modes that is small enough at the start of a search.
+_FIRST = 1e-4
 # The deviance falls on the way back from a limit if it is lower there by more than rounding.
 _FALLEN = 2e-6
 
@@ -76,7 +78,22 @@ class Searches:
     @cached_property
     def objective(self) -> Objective:
         """What is minimised."""
+        return self._deviance
+
+    @cached_property
+    def _deviance(self) -> RoughObjective:
         return objective_of(self.problem, self.method)
+
+    @property
+    def rough(self) -> RoughObjective | None:
+        """The same with modes that are as near as they have to be; None where they are exact."""
+        return self._deviance
+
+    @property
+    def _at_first(self) -> Objective:
+        """The same where a search begins."""
+        rough = self.rough
+        return self.objective if rough is None else lambda psi, at: rough(psi, at, _FIRST)
 
     @cached_property
     def exact(self) -> Hessian | None:
@@ -307,7 +324,7 @@ class Searches:
         problem = self.problem
         try:
             if rough:
-                first = improve_start(problem, self.objective, start, self.around)
+                first = improve_start(problem, self._at_first, start, self.around)
             else:
                 first = self.objective(start, None)
             if first.mode is None or first.spread > POLE:
@@ -334,7 +351,7 @@ class Searches:
         least = sizes[-1]
         for factor in sizes:
             first = improve_start(
-                problem, self.objective, problem.scaled(start, factor), self.around
+                problem, self._at_first, problem.scaled(start, factor), self.around
             )
             if first.mode is not None and (factor == least or first.spread < POLE):
                 scale = whiten(problem, first, self.around)
@@ -366,6 +383,8 @@ class Searches:
             known=known,
             rounding=2.0 * self.rounding,
             exact=exact or self.exact,
+            formula=exact is None,
+            rough=self.rough,
             leaves=None if self._tails is None else self._tails.holds,
         )
 

@@ -220,10 +220,12 @@ def newton_step(information: FloatArray, gradient: FloatArray) -> FloatArray | N
     """
     if not gradient.size:
         return gradient
-    if np.diag(information).min() <= 0.0:
+    squares = information.diagonal()
+    if np.minimum.reduce(squares) <= 0.0:
         return None
-    scale = np.sqrt(np.diag(information))
-    ridge = information / np.outer(scale, scale) + 1e-10 * np.eye(scale.size)
+    scale = np.sqrt(squares)
+    ridge = information / (scale[:, None] * scale)
+    ridge.flat[:: scale.size + 1] += 1e-10
     _, step, failed = lapack.dposv(ridge, gradient / scale, lower=1)
     return None if failed else step / scale
 
@@ -450,8 +452,8 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
             "the information on the parameters is not finite, because predictors or weights are so "
             "large that their squares are infinite; divide them"
         )
-    deviations = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    scaled = matrix / np.outer(deviations, deviations)
+    deviations = np.sqrt(np.maximum(matrix.diagonal(), 1e-300))
+    scaled = matrix / (deviations[:, None] * deviations)
     root: FloatArray = np.empty_like(scaled)
     if not deviations.size:
         return root

@@ -149,10 +149,7 @@ def information_of(problem: Problem, second: Mapping[tuple[int, int], FloatArray
 
 def diagonals(problem: Problem, gram: Gram) -> list[FloatArray]:
     """``sum z^2 W`` of each level, an array (q, m) per factor."""
-    return [
-        np.stack([gram[f, f][c, c] for c in range(factor.q)])
-        for f, factor in enumerate(problem.latent.factors)
-    ]
+    return [gram[f, f].diagonal().T for f in range(len(problem.latent.factors))]
 
 
 def _step_system(

@@ -221,9 +221,12 @@ def way_back(problem: Problem, psi: FloatArray) -> FloatArray | None:
     psi : (P,)
         Where a search has come to rest.
     """
+    others = {term.predictor for term in problem.terms if term.predictor}
+    if not others:
+        return None
     eta, out = problem.fixed(psi), psi.copy()
     gone_out = set()
-    for k in {term.predictor for term in problem.terms if term.predictor}:
+    for k in others:
         X, end = problem.X[k], problem.family.simplest[k]
         gone = float((end * eta[k]).min()) - FAR
         if not end or gone < _APART or not X.shape[1]:

@@ -103,7 +103,8 @@ class BlockElimination:
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
                 x[g] = x[g] - _push(latent, f, g, self.coupling[f, g], x[f])
-        x[latent.n_nested :] = self._solve_rest(x[latent.n_nested :])
+        if latent.schur_factors:
+            x[latent.n_nested :] = self._solve_rest(x[latent.n_nested :])
         return self._back(x)
 
     def _solve_rest(self, rhs: list[FloatArray]) -> list[FloatArray]:
@@ -297,14 +298,14 @@ def _forward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
     """``L^-1 x`` for x (q, m)."""
     if isinstance(lower, Tridiagonal):
         return np.asarray(lower.substitute(x[None], None, transposed=False)[0])
-    return solve_lower(lower, x[:, None])[:, 0]
+    return solve_lower(lower, x[:, None])[:, 0] if len(x) > 1 else x / lower[0]
 
 
 def _backward(lower: FloatArray | Tridiagonal, x: FloatArray) -> FloatArray:
     """``L^-T x`` for x (q, m)."""
     if isinstance(lower, Tridiagonal):
         return np.asarray(lower.substitute(x[None], None, transposed=True)[0])
-    return solve_upper(lower, x[:, None])[:, 0]
+    return solve_upper(lower, x[:, None])[:, 0] if len(x) > 1 else x / lower[0]
 
 
 def _solve_pairs(

@@ -25,6 +25,7 @@ from typing import Protocol
 import numpy as np
 
 from mixcheck.arrays import FloatArray
+from mixcheck.design.levels import Dependence
 from mixcheck.fitting.latent.block_elimination import BlockElimination, eliminate
 from mixcheck.fitting.latent.dense_cholesky import factor_densely
 from mixcheck.fitting.latent.iterated_elimination import iterate
@@ -119,11 +120,14 @@ def factorize(
         return BlockElimination(latent, (), Gram(), None)
     units = [units_of(root) for root in roots]
     system = {key: sandwich(units[key[0]], gram[key], units[key[1]]) for key in latent.pairs}
-    tied = {f: root.dependence for f, root in enumerate(roots) if isinstance(root, TiedRoot)}
+    tied: dict[int, Dependence] = {}
+    if latent.tied:
+        tied = {f: root.dependence for f, root in enumerate(roots) if isinstance(root, TiedRoot)}
     for f, factor in enumerate(latent.factors):
         if factor.fixed is None and factor.ties is None:
-            for c in range(factor.q):
-                system[f, f][c, c] += 1.0
+            own = system[f, f]
+            for c in range(len(own)):
+                own[c, c] += 1.0
     if latent.iterative:
         return iterate(latent, system, convex=convex)
     if latent.small:
@@ -150,12 +154,20 @@ def log_det_slopes(gram: Gram, entries: Gram, roots: Sequence[Root]) -> list[Flo
         V on the same pairs; see `Factorization.inverse_entries`.
     roots : sequence of Root
     """
-    units = [units_of(root) for root in roots]
-    out = [np.zeros(unit.shape) for unit in units]
+    units = list(map(units_of, roots))
+    out: list[FloatArray | None] = [None] * len(units)
     for (f, g), entry in entries.items():
         block = gram[f, g]
-        out[f] += 2.0 * sum_weighted_products(block, entry, units[g])
+        _add(out, f, sum_weighted_products(block, entry, units[g]))
         if f != g:
             mirrored = transpose(block), transpose(entry)
-            out[g] += 2.0 * sum_weighted_products(*mirrored, units[f])
-    return [embed(root, slope) for root, slope in zip(roots, out, strict=True)]
+            _add(out, g, sum_weighted_products(*mirrored, units[f]))
+    return [
+        embed(root, np.zeros(unit.shape) if slope is None else 2.0 * slope)
+        for root, unit, slope in zip(roots, units, out, strict=True)
+    ]
+
+
+def _add(out: list[FloatArray | None], f: int, part: FloatArray) -> None:
+    before = out[f]
+    out[f] = part if before is None else before + part

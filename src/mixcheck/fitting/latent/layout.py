@@ -314,8 +314,9 @@ class Latent:
             if factor.fixed is not None:
                 _add(out, 0, factor.fixed.X @ effect[:, 0])
                 continue
+            spread = factor.sums.spread
             for column, values in zip(factor.columns, effect, strict=True):
-                part = factor.sums.spread(values)
+                part = spread(values)
                 if column.covariate is not None:
                     part = part * column.covariate
                 _add(out, column.predictor, part)

@@ -102,12 +102,10 @@ Root: TypeAlias = FloatArray | TiedRoot | RootOfCopies
 
 def scale(root: Root, u: FloatArray) -> FloatArray:
     """``b = Lambda u``: effects (q, m) of standardised ones."""
-    if isinstance(root, TiedRoot):
-        return scale(root.units, u)
-    if isinstance(root, np.ndarray) and root.size == 1:
-        out: FloatArray = root[0, 0] * u
+    if isinstance(root, np.ndarray):
+        out: FloatArray = root * u if root.size == 1 else root @ u
         return out
-    return root @ u
+    return scale(root.units, u) if isinstance(root, TiedRoot) else root @ u
 
 
 def spread(root: Root, e: FloatArray) -> FloatArray:
@@ -168,6 +166,8 @@ def differentiate_product(root: Root, s: FloatArray, u: FloatArray) -> FloatArra
     (q, q), or (q q + k,) where levels are tied
         In Lambda, then in the k parameters of K, where it is zero; (q, q, c) of copies.
     """
+    if isinstance(root, np.ndarray):
+        return s @ u.T
     if isinstance(root, RootOfCopies):
         copies = root.units.shape[2]
         out: FloatArray = np.einsum("acm,bcm->abc", by_copy(s, copies), by_copy(u, copies))

@@ -52,8 +52,8 @@ def sandwich(left: FloatArray, stack: FloatArray, right: FloatArray) -> FloatArr
     if left.ndim == 3:
         halfway = multiply(transpose(left)[..., None], by_copy(stack, left.shape[2]))
         return join_copies(multiply(halfway, right[..., None]))
-    if left.shape == right.shape == (1, 1):
-        return stack * float(left[0, 0] * right[0, 0])
+    if left.size == right.size == 1:
+        return stack * (left.item() * right.item())
     r, s, m = stack.shape
     halfway = (left.T @ stack.reshape(r, -1)).reshape(-1, s, m)
     out: FloatArray = np.matmul(right.T, halfway)
@@ -82,7 +82,7 @@ def sum_weighted_products(gram: FloatArray, inverse: FloatArray, root: FloatArra
         sums: FloatArray = np.einsum("racm,tacm->rtc", G, turned)
         return sums
     if r == s == 1:
-        return np.full((1, 1), root[0, 0] * float(np.vdot(gram, inverse)))
+        return root * float(np.vdot(gram, inverse))
     moved = np.matmul(root, inverse)
     out: FloatArray = gram.reshape(r, -1) @ moved.reshape(r, -1).T
     return out
@@ -103,7 +103,10 @@ def factor_blocks(a: FloatArray, *, each: bool = False) -> FloatArray | None:
 
     With `each`, a matrix that is not positive has a factor that is not a number.
     """
-    q, lower = a.shape[0], a.copy()
+    q = a.shape[0]
+    if q == 1 and np.minimum.reduce(a, axis=None, initial=np.inf) > 0.0:
+        return np.sqrt(a)
+    lower = a.copy()
     for j in range(q):
         pivot = lower[j, j]
         if not pivot.min(initial=np.inf) > 0.0:

@@ -42,11 +42,12 @@ __all__ = [
 
 def largest_variance(problem: Problem, entries: Gram) -> float:
     """``max diag H^-1`` over the standardised random effects, from its blocks."""
-    factors = problem.latent.factors
-    random = [f for f, factor in enumerate(factors) if factor.fixed is None]
-    if not random:
-        return 0.0
-    return max(float(entries[f, f].diagonal().max()) for f in random)
+    largest = [
+        float(np.maximum.reduce(entries[f, f].diagonal(), axis=None))
+        for f, factor in enumerate(problem.latent.factors)
+        if factor.fixed is None
+    ]
+    return max(largest) if largest else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,22 @@ class Direct:
     slopes: Mapping[int, FloatArray] = field(default_factory=dict)
 
 
-def energy_slopes(mode: Mode) -> Direct:
-    """Derivatives of ``2 h``: ``-2 l'_k`` in each predictor and ``-2 Z'l' u'`` in Lambda."""
+def energy_slopes(
+    mode: Mode,
+    u: list[FloatArray] | None = None,
+    slopes: Mapping[int, FloatArray] | None = None,
+) -> Direct:
+    """Derivatives of ``2 h``: ``-2 l'_k`` in each predictor and ``-2 Z'l' u'`` in Lambda.
+
+    Those in the modes and in the parameters of dependences are as given; see `Direct`.
+    """
     point = mode.point
-    roots = zip(mode.roots, point.scores, point.u, strict=True)
+    products = map(differentiate_product, mode.roots, point.scores, point.u)
     return Direct(
         coef=[-2.0 * part for part in point.derivatives.first],
-        roots=[-2.0 * differentiate_product(*parts) for parts in roots],
-        u=None,
+        roots=[-2.0 * product for product in products],
+        u=u,
+        slopes={} if slopes is None else slopes,
     )
 
 
@@ -122,16 +131,17 @@ def pull_back(
     if adjoint is None:
         adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     rows, roots = pull_through(problem, mode, adjoint, gram, entries, direct)
-    betas = [x.T @ row for x, row in zip(problem.matrices, rows, strict=True)]
+    parts = [x.T @ row for x, row in zip(problem.matrices, rows, strict=True)]
     if not roots:
-        return np.concatenate(betas)
+        return np.concatenate(parts)
     for f, slope in direct.slopes.items():
         roots[f][roots[f].size - slope.size :] += slope
-    if adjoint.v is not None:
+    if adjoint.v is not None and problem.latent.tied:
         # The gradient of h in the modes has the slope K^-1 u.
         for f, slope in prior_slopes(mode.roots, -1.0, adjoint.v, mode.point.u).items():
             roots[f][roots[f].size - slope.size :] += slope
-    return np.concatenate([*betas, problem.pull_back(psi[problem.n_beta :], roots)])
+    parts.append(problem.pull_back(psi[problem.n_beta :], roots))
+    return np.concatenate(parts)
 
 
 def pull_through(
@@ -236,7 +246,7 @@ def _implicit(
     rows = _rows_of(problem, t)
     rhs = whitened(problem, mode.roots, rows)
     if u_adjoint is not None:
-        rhs = [a + b for a, b in zip(rhs, u_adjoint, strict=True)]
+        rhs = list(map(np.add, rhs, u_adjoint))
     return mode.system.factorization.solve(rhs)
 
 
@@ -247,13 +257,15 @@ def through_mode(
     out = list(t)
     if v is None:
         return out
-    effects = [scale(root, part) for root, part in zip(mode.roots, v, strict=True)]
-    shifts = problem.latent.gather(effects, len(out))
-    for k in range(len(out)):
-        for a, shift in enumerate(shifts):
-            second = mode.point.derivatives.second.get((a, k) if a <= k else (k, a))
-            if shift is not None and second is not None:
-                part, before = second * shift, out[k]
+    shifts = problem.latent.gather(list(map(scale, mode.roots, v)), len(out))
+    second = mode.point.derivatives.second
+    for a, shift in enumerate(shifts):
+        if shift is None:
+            continue
+        for k, before in enumerate(out):
+            weight = second.get((a, k) if a <= k else (k, a))
+            if weight is not None:
+                part = weight * shift
                 out[k] = part if before is None else before + part
     return out
 
@@ -271,14 +283,11 @@ def _root_derivatives(
     With h what reaches the predictors, E the derivative in H and G = Z'WZ, that in Lambda_f is
     ``Z_f' h u_f' + Z_f' l' v_f' + 2 sum_g G_fg Lambda_g E_fg'``, summed over the levels.
     """
-    latent, point = problem.latent, mode.point
-    outer = latent.scatter(_rows_of(problem, through))
-    roots = mode.roots
-    out = [differentiate_product(*parts) for parts in zip(roots, outer, point.u, strict=True)]
-    if v is not None:
-        further = zip(roots, point.scores, v, strict=True)
-        out = [
-            part + differentiate_product(*parts) for part, parts in zip(out, further, strict=True)
-        ]
-    slopes = log_det_slopes(gram, entries, roots)
-    return [part + slope for part, slope in zip(out, slopes, strict=True)]
+    point, roots = mode.point, mode.roots
+    outer = problem.latent.scatter(_rows_of(problem, through))
+    out = log_det_slopes(gram, entries, roots)
+    for f, root in enumerate(roots):
+        out[f] = out[f] + differentiate_product(root, outer[f], point.u[f])
+        if v is not None:
+            out[f] += differentiate_product(root, point.scores[f], v[f])
+    return out

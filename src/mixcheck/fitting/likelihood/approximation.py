@@ -19,7 +19,7 @@ from mixcheck.fitting.likelihood.objective import (
     Evaluation,
     GroupEvaluation,
     Hessian,
-    Objective,
+    RoughObjective,
 )
 from mixcheck.fitting.likelihood.penalty import penalise
 from mixcheck.fitting.likelihood.problem import Problem
@@ -201,6 +201,7 @@ class Approximation(Method):
         chord: Factorization | None = None,
         close: bool = False,
         sloped: bool = True,
+        near: float = 0.0,
     ) -> Evaluation:
         """Deviance and its exact gradient.
 
@@ -215,6 +216,8 @@ class Approximation(Method):
             See `mixcheck.fitting.likelihood.mode.find_mode`.
         sloped : bool
             Whether the gradient is asked for; where it is not, it may be nan, and the spread one.
+        near : float
+            How near modes have to be at least; see `mixcheck.fitting.likelihood.mode.find_mode`.
 
         Returns
         -------
@@ -327,30 +330,31 @@ def objective_of(
     *,
     sloped: bool = True,
     effects: list[FloatArray] | None = None,
-) -> Objective:
+) -> RoughObjective:
     """The deviance of a problem as a function of its parameters, warm-started.
 
     Without `sloped` its gradient is not asked for; see `Approximation.evaluate`. Without an
     evaluation nearby, a search for the modes begins at `effects` where these are given.
     """
     certain = problem.family.normal_error
-    floor = floor_of(problem)
     approximation = method.approximation
 
-    def deviance(psi: FloatArray, nearby: Evaluation | None) -> Evaluation:
+    def deviance(psi: FloatArray, nearby: Evaluation | None, near: float = 0.0) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
             start = first_effects(problem, psi) if effects is None else effects
-            found = approximation.evaluate(problem, psi, start, sloped=sloped)
+            found = approximation.evaluate(problem, psi, start, sloped=sloped, near=near)
         else:
             u, close = nearby.mode.point.u, False
             if not approximation.is_closed(problem):
                 u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
             chord = nearby.mode.system.factorization
-            found = approximation.evaluate(problem, psi, u, chord=chord, close=close, sloped=sloped)
+            found = approximation.evaluate(
+                problem, psi, u, chord=chord, close=close, sloped=sloped, near=near
+            )
         # A dispersion may vanish at a finite likelihood, as where each row has a random effect:
         # there the deviance no longer falls. Beside a normal error no such effect is allowed.
         falls = nearby is not None and found.deviance < nearby.deviance - _FALL
-        if (certain or falls) and _is_exact(problem, found, floor):
+        if (certain or falls) and _is_exact(problem, found):
             raise ConvergenceError(_UNBOUNDED)
         if problem.remainder is not None and found.mode is not None:
             return found.plus(problem.remainder)
@@ -374,9 +378,9 @@ def floor_of(problem: Problem) -> float:
     return float(np.log(_EXACT * problem.family.response_scale(problem.data.y)))
 
 
-def _is_exact(problem: Problem, found: Evaluation, floor: float) -> bool:
+def _is_exact(problem: Problem, found: Evaluation) -> bool:
     """Whether some response lies on its mean to rounding, where the density has no bound."""
     if found.mode is None:
         return False
     deviation = problem.family.log_deviation(problem.data.y, tuple(found.mode.point.eta))
-    return deviation is not None and bool(deviation.min() < floor)
+    return deviation is not None and bool(deviation.min() < floor_of(problem))

@@ -10,7 +10,8 @@ parameters: with leverages ``s^ab_i = m_ia' H^-1 m_ib``,
 ``dD/d eta_k = -2 l_k + t_k + sum_a l_ak M_a v``.
 
 A search for the modes ends a last step ``H^-1 r`` before them, with ``r = M' l - u``, on which
-``log det H`` moves by ``v'r``: to that order D is the deviance at the modes themselves.
+``log det H`` moves by ``v'r``, and 2 h by ``-r' H^-1 r`` where that is not rounding: to that order
+D is the deviance at the modes themselves.
 
 With counts of 1e12 the modes are known to no better than ``r = M' l - u_hat``, which is
 rounding but not small, and the scores of what groups share drown in it. As a function of the
@@ -20,7 +21,7 @@ modes D has the slope ``-2 r`` there; with ``-2 H^-1 r`` in v the rounding cance
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, get_args
 
@@ -107,6 +108,7 @@ class Laplace(Approximation):
         chord: Factorization | None = None,
         close: bool = False,
         sloped: bool = True,
+        near: float = 0.0,
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`.
 
@@ -120,7 +122,8 @@ class Laplace(Approximation):
             if closed is not None:
                 return closed
         roots = problem.roots(psi[problem.n_beta :])
-        mode = find_mode(problem, problem.fixed(psi), roots, start, chord=chord, close=close)
+        base = problem.fixed(psi)
+        mode = find_mode(problem, base, roots, start, chord=chord, close=close, near=near)
         weighed = None if mode is None else _weigh(problem, mode, self.information)
         if mode is None or weighed is None:
             return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
@@ -140,7 +143,7 @@ class Laplace(Approximation):
         in_modes = [-2.0 * part for part in left] if rounded else None
         adjoint = find_adjoint(problem, mode, curvature, entries, in_modes)
         if not rounded:
-            deviance += rise_to_modes(adjoint, left)
+            deviance += rise_to_modes(adjoint, left) - mode.left
         gradient = _gradient(
             problem, psi, mode, curvature, system.gram, entries, slopes, in_modes, adjoint
         )
@@ -248,8 +251,8 @@ def _gradient(
     Direct are ``-2 l'_k`` in each predictor, ``-2 Z'l' u'`` in Lambda, and ``-2 (Lambda'Z'l' - u)``
     in the modes, which is zero but for rounding.
     """
-    point = mode.point
-    known = prior_slopes(mode.roots, 1.0, point.u, point.u)
-    slopes = {f: slope + known.get(f, 0.0) for f, slope in slopes.items()}
-    direct = replace(energy_slopes(mode), u=in_modes, slopes=slopes)
+    if slopes:
+        known = prior_slopes(mode.roots, 1.0, mode.point.u, mode.point.u)
+        slopes = {f: slope + known.get(f, 0.0) for f, slope in slopes.items()}
+    direct = energy_slopes(mode, in_modes, slopes)
     return pull_back(problem, psi, mode, curvature, gram, entries, direct, adjoint)

@@ -454,9 +454,9 @@ def _mixed(
 def _sum_blocks(gram: FloatArray, root: FloatArray, entry: FloatArray) -> FloatArray:
     """``sum G_k L V'`` over the pairs of levels, (P, r, r)."""
     r, _, count, _ = gram.shape
-    right = np.tensordot(root, entry.swapaxes(0, 1), 1).swapaxes(1, 2).reshape(-1, r)
+    right = np.matmul(root, entry).reshape(r, -1)
     left = gram.transpose(2, 0, 1, 3).reshape(count * r, -1)
-    out: FloatArray = (left @ right).reshape(count, r, r)
+    out: FloatArray = (left @ right.T).reshape(count, r, r)
     return out
 
 

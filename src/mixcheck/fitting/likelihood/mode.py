@@ -100,12 +100,16 @@ class Mode:
     roots : list of (q, q)
         ``Lambda`` of each factor.
     steps : int
+    left : float
+        Decrement of the step that would follow, where the search was asked to end before it was
+        rounding; zero otherwise.
     """
 
     point: Point
     system: System
     roots: Sequence[Root]
     steps: int
+    left: float = 0.0
 
 
 def predictors(
@@ -115,7 +119,7 @@ def predictors(
     u: Sequence[FloatArray],
 ) -> list[FloatArray]:
     """``eta_k = base_k + Z_k Lambda u``: predictors at standardised random effects u, (n,) each."""
-    effects = [scale(root, part) for root, part in zip(roots, u, strict=True)]
+    effects = list(map(scale, roots, u))
     parts = problem.latent.gather(effects, len(base))
     return [b if part is None else b + part for b, part in zip(base, parts, strict=True)]
 
@@ -159,12 +163,13 @@ def _shrunk(problem: Problem, u: list[FloatArray]) -> list[FloatArray]:
 
 def ascent(problem: Problem, roots: Sequence[Root], point: Point) -> list[FloatArray]:
     """Gradient of ``-h``, (q, m) per factor: ``Lambda' Z' l' - u``, for fixed effects without u."""
-    scores = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
+    out = [scale(root.T, part) for root, part in zip(roots, point.scores, strict=True)]
     pulls = point.white
     if problem.latent.tied:
         pulls = [unwhiten(root, e) for root, e in zip(roots, pulls, strict=False)]
-    ascents = [a - e for a, e in zip(scores, pulls, strict=False)]
-    return [*ascents, *scores[len(pulls) :]]
+    for f, e in enumerate(pulls):
+        out[f] -= e
+    return out
 
 
 def build_system(
@@ -191,7 +196,7 @@ def _is_convex(latent: Latent, second: Mapping[tuple[int, int], FloatArray]) -> 
 
 def _newton_system(problem: Problem, roots: Sequence[Root], point: Point) -> System | None:
     """The observed system, or a rougher one where that is not positive definite."""
-    observed = problem.observed(point.derivatives)
+    observed = Curvature({key: -value for key, value in point.derivatives.second.items()}, {})
     system = build_system(problem, roots, observed, observed=True)
     if system is None:
         rough = Curvature(problem.step_information(point.eta), {})
@@ -227,20 +232,20 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
     return out
 
 
-def _finest(problem: Problem, roots: Sequence[Root], point: Point) -> float:
-    """The decrement to end at, ``d min(1, 1e4 / c)`` with the d of the problem.
+def _share(problem: Problem, roots: Sequence[Root], point: Point) -> float:
+    """The share of a decrement to end at, ``min(1, 1e4 / c)``.
 
     Through log det H the errors of the deviance and of its gradient are of the order of its root.
-
     c is a bound of the information of one row on its standardised effects, ``max |l''| max
     Lambda_ab^2``.
     """
-    second, random = point.derivatives.second, problem.latent.random_predictors
-    largest = max(
-        (float(np.abs(second[k, k]).max()) for k in random if (k, k) in second), default=0
-    )
-    largest *= max((float(np.abs(units_of(root)).max()) ** 2 for root in roots), default=0.0)
-    return problem.mode_decrement * _STEEP / max(largest, _STEEP)
+    second, largest, entry = point.derivatives.second, 0.0, 0.0
+    for k in problem.latent.random_predictors:
+        if (k, k) in second:
+            largest = max(largest, float(np.maximum.reduce(np.abs(second[k, k]))))
+    for root in roots:
+        entry = max(entry, float(np.maximum.reduce(np.abs(units_of(root)), axis=None)))
+    return _STEEP / max(largest * entry**2, _STEEP)
 
 
 def _ends(
@@ -260,7 +265,7 @@ def _ends(
         return False
     moved = float(np.abs(other / one - 1.0).max())
     bound = 2.0 * moved * moved * decrement
-    return moved < _HALF and bound < min(problem.mode_decrement, _finest(problem, roots, after))
+    return moved < _HALF and bound < problem.mode_decrement * _share(problem, roots, after)
 
 
 def is_normal(problem: Problem) -> bool:
@@ -279,6 +284,7 @@ def find_mode(
     *,
     chord: Factorization | None = None,
     close: bool = False,
+    near: float = 0.0,
 ) -> Mode | None:
     """Minimise ``h`` over the random effects by Newton's method with step halving.
 
@@ -298,6 +304,8 @@ def find_mode(
         only where factors are crossed and a factorisation is dear.
     close : bool
         Whether the start is expected to be the mode.
+    near : float
+        A decrement at which the effects are near enough to the mode.
 
     Returns
     -------
@@ -307,7 +315,8 @@ def find_mode(
     dear, constant = problem.latent.dear, is_normal(problem)
     stepper = chord if dear else None
     fresh: System | None = None
-    ending = problem.mode_decrement
+    finest = problem.mode_decrement
+    ending = max(near, finest)
     # Newton's method squares the decrement: where it may end sooner, the last step is longer.
     close, nearly = close or ending > _LAST_STEP, max(_NEARLY, 10.0 * math.sqrt(ending))
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
@@ -328,8 +337,10 @@ def find_mode(
         idle = idle + 1 if slow else 0
         blind = idle >= _IDLE and decrement < problem.rounding
         stalled = slow and (blind or bool(stalls(decrement, least, point.energy)))
-        if stalled or (decrement < ending and decrement < _finest(problem, roots, point)):
-            return _complete_mode(problem, base, roots, point, fresh, count)
+        share = _share(problem, roots, point) if decrement < ending and not stalled else 0.0
+        if stalled or decrement < ending * share:
+            left = decrement if decrement >= finest * share > 0.0 else 0.0
+            return _complete_mode(problem, base, roots, point, fresh, count, left)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf
             continue
@@ -395,6 +406,7 @@ def _complete_mode(
     point: Point,
     fresh: System | None,
     steps: int,
+    left: float = 0.0,
 ) -> Mode | None:
     """Complete a mode: third derivatives and the observed system there."""
     if point.order < 3:
@@ -402,7 +414,7 @@ def _complete_mode(
     if fresh is None or not fresh.observed:
         curvature = problem.observed(point.derivatives)
         fresh = build_system(problem, roots, curvature, observed=True)
-    return None if fresh is None else Mode(point, fresh, roots, steps)
+    return None if fresh is None else Mode(point, fresh, roots, steps, left)
 
 
 def predict_mode(
@@ -410,7 +422,7 @@ def predict_mode(
 ) -> tuple[list[FloatArray], bool]:
     """Conditional modes at `psi` to first order, from the mode at `before`.
 
-    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l' - d(K^-1) u)``.
+    ``du = H^-1 (Lambda' Z' d(l') + dLambda' Z' l' - d(K^-1) u)``, and the step that was left to it.
 
     Returns
     -------
@@ -421,32 +433,36 @@ def predict_mode(
     """
     roots, point, latent = mode.roots, mode.point, problem.latent
     moved_roots = problem.roots(psi[problem.n_beta :])
-    changes = [change(b, a) for a, b in zip(roots, moved_roots, strict=True)]
-    moved = [scale(d_root, u) for d_root, u in zip(changes, point.u, strict=True)]
-    parts = latent.gather(moved, len(problem.X))
-    shift = psi - before
-    slopes: dict[int, FloatArray] = {a: np.zeros(problem.n) for a in latent.random_predictors}
+    changes = list(map(change, moved_roots, roots))
+    parts = latent.gather(list(map(scale, changes, point.u)), len(problem.X))
+    shift, second = psi - before, point.derivatives.second
+    slopes: dict[int, FloatArray] = {}
     for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
-        moved_eta = X @ shift[where]
-        part = parts[k]
+        moved_eta, part = X @ shift[where], parts[k]
         if part is not None:
             moved_eta += part
         for a in latent.random_predictors:
-            second = point.derivatives.second.get((a, k) if a <= k else (k, a))
-            if second is not None:
-                slopes[a] += second * moved_eta
+            weight = second.get((a, k) if a <= k else (k, a))
+            if weight is not None:
+                slope = weight * moved_eta
+                slopes[a] = slopes[a] + slope if a in slopes else slope
+    for a in latent.random_predictors:
+        if a not in slopes:
+            slopes[a] = np.zeros(problem.n)
     rhs = [
         scale(root.T, r) + scale(d_root.T, s)
         for root, d_root, r, s in zip(
             roots, changes, latent.scatter(slopes), point.scores, strict=True
         )
     ]
+    if mode.left:
+        rhs = list(map(np.add, rhs, ascent(problem, roots, point)))
     for f, moved_root in enumerate(moved_roots):
         if isinstance(moved_root, TiedRoot) and moved_root.dependence.n_parameters:
             before = unwhiten(roots[f], point.white[f])
             rhs[f] = rhs[f] + before - weigh(moved_root, point.u[f])
     du = mode.system.factorization.solve(rhs)
-    furthest = max(float(np.abs(part).max()) for part in du)
+    furthest = max([float(np.maximum.reduce(np.abs(part), axis=None)) for part in du])
     if furthest > _FAR:
         return point.u, False
-    return [u + part for u, part in zip(point.u, du, strict=True)], furthest < _CLOSE
+    return list(map(np.add, point.u, du)), furthest < _CLOSE

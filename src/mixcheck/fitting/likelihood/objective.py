@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
 
-__all__ = ["Evaluation", "Hessian", "Objective", "scale_roots"]
+__all__ = ["Evaluation", "Hessian", "Objective", "RoughObjective", "scale_roots"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,21 @@ class GroupEvaluation:
 
 
 Objective = Callable[[FloatArray, Evaluation | None], Evaluation]
+
+
+class RoughObjective(Protocol):
+    """An objective that is told how near the modes have to be; far from its minimum, not very.
+
+    Modes with a decrement d leave an error of the order of d in the deviance, and of its root in
+    the gradient.
+    """
+
+    def __call__(
+        self, psi: FloatArray, nearby: Evaluation | None, near: float = 0.0, /
+    ) -> Evaluation:
+        """The evaluation at psi; see `mixcheck.fitting.likelihood.mode.find_mode` for `near`."""
+        ...
+
 
 Hessian = Callable[[Evaluation], FloatArray]
 """The Hessian of an objective, (P, P), at one of its evaluations that has a mode."""

@@ -67,11 +67,16 @@ class DensityPoint:
     latent: Latent
     white: list[FloatArray]
 
-    @cached_property
+    @property
     def scores(self) -> list[FloatArray]:
-        """``sum_k Z_k' l'_k``, the sums over the rows of each level."""
-        first = self.derivatives.first
-        return self.latent.scatter({k: first[k] for k in self.latent.random_predictors})
+        """``sum_k Z_k' l'_k``, the sums over the rows of each level; found once."""
+        found: list[FloatArray] | None = self.__dict__.get("_scores")
+        if found is None:
+            first = self.derivatives.first
+            found = self.latent.scatter({k: first[k] for k in self.latent.random_predictors})
+            # A cached property takes a lock, which costs as much as the sums of few rows.
+            self.__dict__["_scores"] = found
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,7 @@ Rows = TypeVar("Rows", FloatArray, IntArray)
 _LARGE = 1e6
 # Terms of a log density that may be as large as its constant: ``y log mu`` and the like.
 _LARGE_TERMS = 4.0
+_EPSILON = float(np.finfo(np.float64).eps)
 
 
 def add_roundings(sizes: FloatArray) -> FloatArray:
@@ -40,11 +41,12 @@ def add_roundings(sizes: FloatArray) -> FloatArray:
 
     ``4 e sqrt(sum s_i^2)`` with the relative rounding e of a float: errors of rows are independent.
     """
-    largest = np.abs(sizes).max(axis=-1, initial=0.0)
+    largest = np.maximum.reduce(np.abs(sizes), axis=-1, initial=0.0)
     known = (largest > 0.0) & np.isfinite(largest)
     shares = sizes / np.where(known, largest, 1.0)[..., None]
     with np.errstate(over="ignore", invalid="ignore"):
-        errors = np.linalg.norm(shares, axis=-1) * _LARGE_TERMS * np.finfo(np.float64).eps
+        squares = np.einsum("...n,...n->...", shares, shares)
+        errors = np.sqrt(squares) * (_LARGE_TERMS * _EPSILON)
         out: FloatArray = np.where(known, largest * errors, largest)
     return out
 
@@ -127,16 +129,24 @@ class Problem:
 
     def roots(self, theta: FloatArray) -> list[Root]:
         """Root of each factor: ``Lambda``, (q, q), block diagonal over its terms, and A of ties."""
-        units = [
-            np.zeros((f.q, f.q)) if f.fixed is None else f.fixed.units for f in self.latent.factors
-        ]
-        out: list[Root] = list(units)
+        factors = self.latent.factors
+        units = [None if f.fixed is None else f.fixed.units for f in factors]
+        tied = {}
         for term in self.terms:
-            own = theta[term.theta]
-            units[term.factor][term.columns, term.columns] = term.units(own)
+            own, f = theta[term.theta], term.factor
+            block, whole, q = term.units(own), units[f], factors[f].q
+            if len(block) == q:
+                units[f] = block
+            else:
+                units[f] = whole = np.zeros((q, q)) if whole is None else whole
+                whole[term.columns, term.columns] = block
             dependence = term.dependence(own)
             if dependence is not None:
-                out[term.factor] = TiedRoot(units[term.factor], dependence)
+                tied[f] = dependence
+        out: list[Root] = []
+        for f, found in enumerate(units):
+            assert found is not None
+            out.append(TiedRoot(found, tied[f]) if f in tied else found)
         return out
 
     def pull_back(self, theta: FloatArray, d_roots: Sequence[FloatArray]) -> FloatArray:

@@ -143,6 +143,7 @@ class GaussHermite(Approximation):
         chord: Factorization | None = None,
         close: bool = False,
         sloped: bool = True,
+        near: float = 0.0,
     ) -> Evaluation:
         """Deviance and its exact gradient; see `Approximation.evaluate`.
 

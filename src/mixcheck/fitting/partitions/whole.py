@@ -48,7 +48,7 @@ class HeldModes(Mode):
         Of the evaluation that they belong to.
     """
 
-    number: int
+    number: int = 0
 
     def __init__(self, number: int) -> None:
         object.__setattr__(self, "number", number)
@@ -241,6 +241,11 @@ class PartsSearches(Searches):
     def objective(self) -> Objective:
         """The sum of the deviances of the parts."""
         return self._parts.objective(self._laplace)
+
+    @property
+    def rough(self) -> None:
+        """None: parts find their modes to rounding."""
+        return None
 
     @cached_property
     def exact(self) -> Hessian | None:
