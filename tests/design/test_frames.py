@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -129,3 +130,18 @@ def test_columns_of_every_kind(monkeypatch: pytest.MonkeyPatch, *, private: bool
                           (pick_numbers(table, name), frame[name]))  # fmt: skip
         assert type(picked) is type(wanted)
         assert list(picked) == list(wanted)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("ticks.csv", "data is a str; .* pandas.read_csv\\('ticks.csv'\\)"),
+        (Path("a") / "b.parquet", "pandas.read_parquet\\('a/b.parquet'\\)"),
+        (("one.parquet", "two.parquet"), "For tables in parts write mc.glmm_partitions"),
+        (3, "data is a int; give a pandas, .* or a dict of columns.$"),
+    ],
+)
+def test_what_is_no_table_is_told_what_to_write(data, said):
+    """A file is read first, parts have a verb of their own."""
+    with pytest.raises(DataError, match=said):
+        as_frame(data)

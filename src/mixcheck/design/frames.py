@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -74,8 +75,7 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
     except TypeError as error:
         raise DataError(
             f"{name} is a {type(data).__name__}; give a pandas, polars, pyarrow or duckdb table, "
-            "or a dict of columns."
-            + (" For tables in parts write mc.glmm_partitions." if isinstance(data, list) else "")
+            f"or a dict of columns.{_how_to_give(data)}"
         ) from error
     if isinstance(table, nw.LazyFrame):
         table = _collected(data, table.collect, name)
@@ -88,6 +88,16 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
         return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
     except Exception as error:  # whatever the library of the table raises
         raise DataError(_unreadable(table)) from error
+
+
+def _how_to_give(data: object) -> str:
+    """What to write in place of an object that is no table, or ""."""
+    if isinstance(data, list | tuple):
+        return " For tables in parts write mc.glmm_partitions."
+    if not isinstance(data, str | PurePath):
+        return ""
+    read = "read_parquet" if PurePath(data).suffix == ".parquet" else "read_csv"
+    return f" A file is read first: pandas.{read}({shown(str(data))})."
 
 
 def _collected(data: object, collect: Callable[[], Any], name: str) -> Any:
