@@ -91,6 +91,12 @@ def test_thousands_leave_dates_and_codes_alone():
         (["1\u202f234,5", "7"], TextFormat(decimal=",", thousands=" "), [1234.5, 7]),
         (["1'234'567", "2.5e3"], TextFormat(thousands="'"), [1234567, 2500]),
         (["12.5 kg", "3kg", "4"], TextFormat(units=("%", "kg")), [12.5, 3, 4]),
+        (["$16.50", "-$2", "$ -3", "4 $"], TextFormat(units=("$",)), [16.5, -2, -3, 4]),
+        (["€ 1.003,20", "5"], TextFormat(decimal=",", thousands=".", units=("€",)), [1003.2, 5]),
+        (["\N{MINUS SIGN}5.5", "12"], TextFormat(), [-5.5, 12]),
+        (["１２．５", "－３", "٤"], TextFormat(), [12.5, -3, 4]),
+        (["３％", "4 %"], TextFormat(units=("%",)), [3, 4]),
+        (["1\N{THIN SPACE}234,5", "7"], TextFormat(decimal=",", thousands=" "), [1234.5, 7]),
     ],
 )
 def test_numbers(texts, form, numbers):
@@ -100,6 +106,12 @@ def test_numbers(texts, form, numbers):
     mixed = with_numbers(pd.DataFrame({"x": [*texts, "much"]}), form)["x"]
     assert mixed.iloc[-1] == "much"
     assert mixed.iloc[0] == texts[0]
+
+
+def test_codes_stay_text():
+    """Two signs, or a number beside other text, are no numbers."""
+    frame = pd.DataFrame({"a": ["--5", "1"], "b": ["A1", "2"], "c": ["-$-5", "$1"]})
+    pd.testing.assert_frame_equal(with_numbers(frame, TextFormat(units=("$",))), frame)
 
 
 def test_columns_of_one_name_and_none_at_all():
@@ -165,6 +177,13 @@ def test_dates_with_a_slip_are_told(tmp_path):
         [f"{k}’500.5" for k in range(1, 41)],
         [f"{k}.5" for k in range(40)] + ["low"],
         [f"{k},5 mg/L" for k in range(40)],
+        [f"${k}.50" for k in range(40)],
+        [f"€ {k},20" for k in range(40)],
+        [f"\N{MINUS SIGN}{k},5" for k in range(40)],
+        [f"\N{MINUS SIGN}{k}.5" for k in range(40)] + ["low"],
+        [f"{k}\N{NO-BREAK SPACE}500" for k in range(1, 41)],
+        [f"{k}\N{THIN SPACE}500" for k in range(1, 41)],
+        [f"{k}．５" for k in range(40)] + ["n.a."],
     ],
 )
 def test_options_that_a_message_names_read_the_column(tmp_path, capsys, texts):

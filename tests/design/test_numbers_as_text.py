@@ -16,6 +16,8 @@ from mixcheck.errors import DataError, DataWarning
 pytestmark = pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
 N = 120
 RNG = np.random.default_rng(5)
+_FULL = {code: 0xFEE0 + code for code in range(0x21, 0x7F)}
+_ARABIC = str.maketrans("0123456789.", "٠١٢٣٤٥٦٧٨٩٫")
 NUMBERS = RNG.uniform(0, 25, N).round(1)
 
 
@@ -155,6 +157,28 @@ def test_dates_as_text_are_told():
         (lambda v: f"{v / 2:.1f}" if v % 2 else f"{v / 2:.1f}".replace(".", ","), 0.5),
         (lambda v: f"{v / 2:.1f}" if v != 7 else "<0.1", 0.5),
         (lambda v: f"{v} %" if v != 7 else "<0.1 %", 1.0),
+        (lambda v: f"${v / 2:.2f}", 0.5),
+        (lambda v: f"${v}", 1.0),
+        (lambda v: f"£{v}" if v != 7 else "n/a", 1.0),
+        (lambda v: f"{v}€", 1.0),
+        (lambda v: f"€ {v / 2:.2f}".replace(".", ","), 0.5),
+        (lambda v: f"CHF {v / 2:.2f}", 0.5),
+        (lambda v: f"US$ {1000 * v + 0.5:,.1f}", 1000.0),
+        (lambda v: f"\N{FULLWIDTH DOLLAR SIGN}{v}", 1.0),
+        (lambda v: f"\N{MINUS SIGN}{v}", -1.0),
+        (lambda v: f"\N{EN DASH}{v}", -1.0),
+        (lambda v: f"\N{MINUS SIGN}{v / 2:.1f} kg".replace(".", ","), -0.5),
+        (lambda v: f"\N{MINUS SIGN}${v / 2:.1f}", -0.5),
+        (lambda v: f"-{v} °C", -1.0),
+        (lambda v: f"{1000 * v + 0.5:,.1f}".replace(",", "\N{THIN SPACE}"), 1000.0),
+        (lambda v: f"{2000 * v:,}".replace(",", "\N{NO-BREAK SPACE}"), 2000.0),
+        (lambda v: f"{2000 * v:,} EUR".replace(",", "\N{NARROW NO-BREAK SPACE}"), 2000.0),
+        (lambda v: str(v).translate(_FULL), 1.0),
+        (lambda v: f"{v / 2:.1f}".translate(_FULL), 0.5),
+        (lambda v: f"{v / 2:.1f}".replace(".", ",").translate(_FULL), 0.5),
+        (lambda v: f"{v}%".translate(_FULL), 1.0),
+        (lambda v: f"-{v}".translate(_FULL), -1.0),
+        (lambda v: f"{v / 2:.1f}".translate(_ARABIC), 0.5),
     ],
 )
 def test_what_is_said_is_what_works(write, factor):
@@ -176,6 +200,7 @@ def test_what_is_said_is_what_works(write, factor):
         (lambda v: f"{100_000 * v:,}".replace(",", "."), ",", "."),
         (lambda v: f"{100_000 * v + 0.5:,.1f}".translate(str.maketrans(",.", ".,")), ",", "."),
         (lambda v: f"{100_000 * v + 0.5:,.1f}".replace(",", "'"), ".", "'"),
+        (lambda v: f"{100_000 * v:,}".replace(",", " "), ".", " "),
         (lambda v: f"{v / 2:.1f}".replace(".", ",") if v != 7 else "low", ",", None),
     ],
 )
@@ -223,6 +248,23 @@ def test_a_mark_that_may_be_either_is_said(mark, other):
         lambda v: f"{v}-{v + 4}",
         lambda v: f"({v}.5, {v + 1}.5]",
         lambda v: f"044 123 {v + 100}",
+        lambda v: f"A{v}",
+        lambda v: f"2019-Q{v}",
+        lambda v: f"2019-{v}",
+        lambda v: f"<{v}",
+        lambda v: f">{v}.5",
+        lambda v: f"{v}th",
+        lambda v: f"{v}",
+        lambda v: f"#{v}",
+        lambda v: f"{v}\N{EN DASH}{v + 4}",
+        lambda v: f"TRY{v}",
+        lambda v: f"EUR {v}",
+        lambda v: f"v{v}.5",
+        lambda v: f"{v}組".translate(_FULL),
+        lambda v: f"2 {v + 100}",
+        lambda v: f"p.{v}",
+        lambda v: f"{v} and {v + 1}.5",
+        lambda v: f"${v}-${v + 5}",
     ],
 )
 def test_codes_are_levels(write):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mixcheck.arguments.options import shown
+from mixcheck.design.written_characters import plainly
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn
 
@@ -57,7 +58,8 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
     """The table with numbers for text whose thousands or units are told, and dates for dates.
 
     A column changes as a whole, where each of its values is such a number or date. Thousands come
-    in groups of three: a date such as 22.08.2023 is no number, whatever mark stands in it.
+    in groups of three: a date such as 22.08.2023 is no number, whatever mark stands in it. Digits
+    of any script and the minus signs of Unicode are read without an option.
 
     Parameters
     ----------
@@ -77,8 +79,6 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
     >>> with_numbers(text, form).to_dict("list")
     {'height': [1695.4, 942.3], 'cover': [56.0, 3.0]}
     """
-    if written.thousands is None and not written.units and written.dates is None:
-        return table
     decimal = written.decimal or "."
     if written.thousands == decimal:
         raise DataError(
@@ -109,10 +109,11 @@ def _number(decimal: str, thousands: str | None, units: tuple[str, ...]) -> re.P
         # Blanks between thousands are of several kinds.
         mark = r"[\s\u00a0\u202f]" if thousands.isspace() else re.escape(thousands)
         whole = rf"\d{{1,3}}(?:{mark}\d{{3}})+|\d+"
-    unit = "|".join(map(re.escape, sorted(units, key=len, reverse=True)))
+    unit = "|".join(map(re.escape, sorted(map(plainly, units), key=len, reverse=True)))
+    before = rf"(?:(?:{unit})\s*)?" if unit else ""
     return re.compile(
-        rf"\s*(?P<whole>[-+]?(?:{whole}))(?:{re.escape(decimal)}(?P<part>\d*))?"
-        rf"(?P<power>[eE][-+]?\d+)?\s*(?:{unit})?\s*"
+        rf"\s*(?P<sign>[-+]?){before}(?P<whole>[-+]?(?:{whole}))"
+        rf"(?:{re.escape(decimal)}(?P<part>\d*))?(?P<power>[eE][-+]?\d+)?\s*(?:{unit})?\s*"
     )
 
 
@@ -120,16 +121,18 @@ def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.
     """The column as numbers if each value is one, else as it is."""
     import pandas as pd
 
-    present = column.dropna().astype(str)
-    found = [number.fullmatch(text) for text in present]
-    if not found:
-        return column
+    present = column.dropna()
     values = []
-    for match in found:
+    for text in present:
+        match = number.fullmatch(plainly(str(text)))
         if match is None:
             return column
-        whole = re.sub(r"[^-+\d]", "", match["whole"])
+        whole = match["sign"] + re.sub(r"[^-+\d]", "", match["whole"])
+        if whole[1:2] in ("-", "+"):
+            return column
         values.append(float(f"{whole}.{match['part'] or '0'}{match['power'] or ''}"))
+    if not values:
+        return column
     numbers = pd.Series(values, index=present.index, dtype="float64")
     return numbers.reindex(column.index)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import pandas as pd
 
@@ -11,8 +10,8 @@ from mixcheck.design.columns import Columns, Picked, Texts
 from mixcheck.design.nodes import Name, render
 from mixcheck.design.plan import Plan
 from mixcheck.design.written_numbers import (
+    are_amounts,
     how_to_make_numbers,
-    is_number,
     mostly_numbers,
     which_are_numbers,
     without_unit,
@@ -21,18 +20,15 @@ from mixcheck.errors import DataError
 
 __all__ = ["refuse_numbers_as_text"]
 
-# Signs that follow amounts, and no codes.
-_SIGNS: Final = frozenset("%‰°")
-
 
 def refuse_numbers_as_text(plan: Plan, picked: Mapping[str, Picked], columns: Columns) -> None:
     """Refuse text that stands alone in a predictor and is numbers, each of which would be a level.
 
     Text is taken for numbers where it has more than ten levels, nine of ten of them are numbers,
-    and some of those have a fraction: whole numbers may be codes. A unit that follows them, of up
-    to three letters, a currency, or one over another as in "mg/L", is no matter, and after whole
-    numbers "%" or "°" says that they are no codes. Categories are taken at
-    their word, and so is `factor(x)`.
+    and some of those have a fraction: whole numbers may be codes, unless `are_amounts` sees that
+    they are none. A unit that follows them, of up to three letters, a currency on either side, or
+    one over another as in "mg/L", is no matter. Categories are taken at their word, and so is
+    `factor(x)`.
 
     Parameters
     ----------
@@ -53,9 +49,7 @@ def refuse_numbers_as_text(plan: Plan, picked: Mapping[str, Picked], columns: Co
         if not isinstance(read, pd.Categorical) or not _is_text(picked[name]):
             continue
         levels = [str(level) for level in read.categories]
-        bare, unit = without_unit(levels)
-        fractions = any(is_number(level) and set(level) & set(".,") for level in bare)
-        if (fractions or _SIGNS & set(unit)) and mostly_numbers(bare):
+        if mostly_numbers(without_unit(levels)[0]) and are_amounts(levels):
             raise DataError(
                 f"Column `{name}` is text with {len(levels)} levels, {which_are_numbers(levels)}. "
                 f"{how_to_make_numbers(name, levels)} To give each its own effect write "
