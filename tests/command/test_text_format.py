@@ -199,3 +199,69 @@ def test_options_that_a_message_names_read_the_column(tmp_path, capsys, texts):
     assert main([*words, *shlex.split(said[1])]) == 0
     coefficients = re.findall(r"^ *x\S*", capsys.readouterr().out, flags=re.MULTILINE)
     assert {one.strip() for one in coefficients} == {"x"}
+
+
+TEXT = (
+    "day;site;cover;n;y\n2023-05-01;a;56 %;1,5;3\n2023-05-02;b;3 %;2,5;0\n2023-05-03;b;x;3,5;-9\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"units": ("kg",)}, r"--unit 'kg' changed nothing: .*`day`, such as '2023-05-01', `site`"),
+        ({"units": ("%",)}, r"--unit '%' .*; 2 of the 3 values of `cover` have it, .* 'x' not"),
+        ({"dates": "%d.%m.%Y"}, r"--dates %d.%m.%Y changed nothing: no column is dates of that"),
+        ({"thousands": "'"}, '--thousands "\'" changed nothing: no column is numbers with it betw'),
+        ({"decimal": "_"}, r"--decimal '_' changed nothing: no number of the table has it"),
+        ({"missing": ("n/a", "x")}, r"--missing 'n/a' changed nothing: no field of the table is"),
+        ({"encoding": "cp1252"}, r"--encoding cp1252 changed nothing: all characters of"),
+    ],
+)
+def test_what_changes_nothing_is_told(tmp_path, form, said):
+    """One sentence for an option that was given by hand, with what was found."""
+    path = tmp_path / "x.csv"
+    path.write_text(TEXT)
+    with pytest.warns(mc.DataWarning, match=said) as told:
+        read_file(path, TextFormat(**({"separator": ";"} | form)))
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", mc.DataWarning)
+        read_file(path, TextFormat(**({"separator": ";"} | form)), tell=False)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"units": ("%",), "missing": ("x",)},
+        {"dates": "%Y-%m-%d"},
+        {"decimal": ","},
+        {"decimal": "."},
+        {"missing": ("-9.0",)},
+        {"encoding": "utf-8"},
+    ],
+)
+def test_what_changes_something_is_not(tmp_path, form):
+    """Nor what is said of a table as it would be read."""
+    path = tmp_path / "x.csv"
+    path.write_text(TEXT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", mc.DataWarning)
+        read_file(path, TextFormat(**({"separator": ";"} | form)))
+
+
+def test_the_command_says_what_changes_nothing(tmp_path, capsys, monkeypatch):
+    """On standard error, for a pipe too, and with the result as it was."""
+    rows = [f"{k % 5};{k % 3};{k / 7}" for k in range(40)]
+    text = "\n".join(["y;g;x", *rows])
+    words = ["--sep", ";", "--unit", "kg", "--formula", "y ~ x + (1 | g)", "--family", "poisson"]
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    assert main(["fit", str(path), *words]) == 0
+    of_file = capsys.readouterr()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert main(["fit", "-", *words]) == 0
+    of_pipe = capsys.readouterr()
+    assert of_file.out == of_pipe.out
+    for said in (of_file.err, of_pipe.err):
+        assert said.count("--unit 'kg' changed nothing: no column is numbers with it; no") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from mixcheck.arguments.options import shown
-from mixcheck.command.text_format import USUAL, TextFormat, with_numbers
+from mixcheck.command.text_format import USUAL, TextFormat, read_numbers
+from mixcheck.command.unused_options import is_plain, unused_options
 from mixcheck.errors import DataError, DataWarning
 from mixcheck.notices import warn
 
@@ -32,13 +34,17 @@ _NOT_UTF8 = (
 )
 
 
-def read_stream(stream: TextIO | None, written: TextFormat = USUAL) -> pd.DataFrame:
+def read_stream(
+    stream: TextIO | None, written: TextFormat = USUAL, *, tell: bool = True
+) -> pd.DataFrame:
     r"""A table from a stream of CSV, such as standard input.
 
     Parameters
     ----------
     stream : text stream or None
     written : TextFormat
+    tell : bool, optional
+        Whether to warn of options that change nothing.
 
     Raises
     ------
@@ -56,16 +62,18 @@ def read_stream(stream: TextIO | None, written: TextFormat = USUAL) -> pd.DataFr
         as_written = partial(stream.reconfigure, encoding=written.encoding)
         _parsed(as_written, "standard input", "CSV")
     text = _parsed(stream.read, "standard input", "CSV")
-    return _read_text(lambda: io.StringIO(text), ",", written, "standard input", "CSV")
+    return _read_text(lambda: io.StringIO(text), ",", written, "standard input", "CSV", tell)
 
 
-def read_file(path: Path, written: TextFormat = USUAL) -> pd.DataFrame:
+def read_file(path: Path, written: TextFormat = USUAL, *, tell: bool = True) -> pd.DataFrame:
     """A table from a file, by its ending: one of `ENDINGS`.
 
     Parameters
     ----------
     path : Path
     written : TextFormat
+    tell : bool, optional
+        Whether to warn of options that change nothing.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def read_file(path: Path, written: TextFormat = USUAL) -> pd.DataFrame:
     format_ = ending.removeprefix(".")
     _require_file(path)
     if ending in _SEPARATORS:
-        return _read_text(lambda: path, _SEPARATORS[ending], written, name, format_)
+        return _read_text(lambda: path, _SEPARATORS[ending], written, name, format_, tell)
     if written != USUAL:
         raise DataError(
             f"{name} has no text with fields to separate; leave out what says how text is "
@@ -110,6 +118,7 @@ def _read_text(
     written: TextFormat,
     name: str,
     format_: str,
+    tell: bool,
 ) -> pd.DataFrame:
     """Lines of fields below a line of names, separated as is usual or as they are written."""
     import pandas as pd
@@ -148,7 +157,28 @@ def _read_text(
             f"name, and the next is called {shown(again[0] + '.1')}.",
             DataWarning,
         )
-    return with_numbers(table, written)
+    changed, changes = read_numbers(table, written)
+    if tell:
+
+        def as_text() -> pd.DataFrame:
+            how = {"sep": separator, "encoding": written.encoding}
+            return pd.read_csv(source(), dtype=str, keep_default_na=False, **how)
+
+        for sentence in unused_options(written, changes, table, as_text=as_text):
+            warn(sentence, DataWarning)
+        if isinstance(opened, Path) and written.encoding is not None:
+            _tell_of_encoding(opened, written.encoding)
+    return changed
+
+
+def _tell_of_encoding(path: Path, encoding: str) -> None:
+    with path.open("rb") as stream:
+        if codecs.lookup(encoding).name != "utf-8" and is_plain(stream, encoding):
+            warn(
+                f"--encoding {encoding} changed nothing: all characters of {path} are of ASCII, "
+                "which are the same in UTF-8.",
+                DataWarning,
+            )
 
 
 def _first_lines(

@@ -50,7 +50,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         "--unit",
         metavar="TEXT",
         action="append",
-        help='that follows the numbers of a column, such as "%%"; may be given again',
+        help='after the numbers of a column, such as "%%", or before them; may be given again',
     )
     parser.add_argument(
         "--dates", metavar="FORM", help="of dates, such as %%d.%%m.%%Y (default: they are text)"
@@ -93,7 +93,7 @@ def text_format(options: argparse.Namespace) -> TextFormat:
     )
 
 
-def read_table(source: str, written: TextFormat = USUAL) -> pd.DataFrame:
+def read_table(source: str, written: TextFormat = USUAL, *, tell: bool = True) -> pd.DataFrame:
     r"""The table behind a word of the command line.
 
     Parameters
@@ -102,6 +102,8 @@ def read_table(source: str, written: TextFormat = USUAL) -> pd.DataFrame:
         A file ending in .csv, .tsv, .parquet or .feather, "-" or "dataset:NAME".
     written : TextFormat
         How its text is written.
+    tell : bool, optional
+        Whether to warn of options that change nothing in it.
 
     Raises
     ------
@@ -127,14 +129,14 @@ def read_table(source: str, written: TextFormat = USUAL) -> pd.DataFrame:
             )
         return load(source.removeprefix(DATASET))
     if source == "-":
-        return read_stream(sys.stdin, written)
+        return read_stream(sys.stdin, written, tell=tell)
     path = Path(source)
     if path.suffix.lower() not in ENDINGS:
         raise DataError(
             f"cannot tell the format of {source!r}; a file ends in {', '.join(ENDINGS)}"
             f"{_dataset_hint(source)}"
         )
-    return read_file(path, written)
+    return read_file(path, written, tell=tell)
 
 
 def _read_separator(separator: str | None) -> str | None:

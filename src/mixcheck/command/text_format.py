@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mixcheck.arguments.options import shown
@@ -14,7 +14,7 @@ from mixcheck.notices import warn
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["USUAL", "TextFormat", "with_numbers"]
+__all__ = ["USUAL", "Changes", "TextFormat", "read_numbers", "with_numbers"]
 
 # Of a column of dates with slips at most this part is none.
 _FEW: Final = 0.1
@@ -54,6 +54,23 @@ class TextFormat:
 USUAL = TextFormat()
 
 
+@dataclass
+class Changes:
+    """What was found of a format in text that became numbers or dates.
+
+    Attributes
+    ----------
+    units : set of str
+    thousands, decimal, dates : bool
+        Whether a number or date was so written.
+    """
+
+    units: set[str] = field(default_factory=set)
+    thousands: bool = False
+    decimal: bool = False
+    dates: bool = False
+
+
 def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
     """The table with numbers for text whose thousands or units are told, and dates for dates.
 
@@ -79,6 +96,11 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
     >>> with_numbers(text, form).to_dict("list")
     {'height': [1695.4, 942.3], 'cover': [56.0, 3.0]}
     """
+    return read_numbers(table, written)[0]
+
+
+def read_numbers(table: pd.DataFrame, written: TextFormat) -> tuple[pd.DataFrame, Changes]:
+    """The same, and what of the format was found."""
     decimal = written.decimal or "."
     if written.thousands == decimal:
         raise DataError(
@@ -88,18 +110,18 @@ def with_numbers(table: pd.DataFrame, written: TextFormat) -> pd.DataFrame:
     if written.dates is not None and "%" not in written.dates:
         raise DataError(_no_form(written.dates))
     number = _number(decimal, written.thousands, written.units)
-    columns = []
+    columns, changes = [], Changes()
     for position in range(table.shape[1]):
         column = table.iloc[:, position]
         if column.dtype.kind not in "biufM":
-            column = _as_numbers(column, number, decimal)
+            column = _as_numbers(column, number, decimal, changes)
         if written.dates is not None and column.dtype.kind not in "biufM":
-            column = _as_dates(column, str(table.columns[position]), written.dates)
+            column = _as_dates(column, str(table.columns[position]), written.dates, changes)
         columns.append(column)
     changed = table.copy()
     for position, column in enumerate(columns):
         changed.isetitem(position, column.array)
-    return changed
+    return changed, changes
 
 
 def _number(decimal: str, thousands: str | None, units: tuple[str, ...]) -> re.Pattern[str]:
@@ -110,19 +132,22 @@ def _number(decimal: str, thousands: str | None, units: tuple[str, ...]) -> re.P
         mark = r"[\s\u00a0\u202f]" if thousands.isspace() else re.escape(thousands)
         whole = rf"\d{{1,3}}(?:{mark}\d{{3}})+|\d+"
     unit = "|".join(map(re.escape, sorted(map(plainly, units), key=len, reverse=True)))
-    before = rf"(?:(?:{unit})\s*)?" if unit else ""
+    before = rf"(?:(?P<before>{unit})\s*)?" if unit else ""
+    after = rf"(?P<after>{unit})?" if unit else ""
     return re.compile(
         rf"\s*(?P<sign>[-+]?){before}(?P<whole>[-+]?(?:{whole}))"
-        rf"(?:{re.escape(decimal)}(?P<part>\d*))?(?P<power>[eE][-+]?\d+)?\s*(?:{unit})?\s*"
+        rf"(?:{re.escape(decimal)}(?P<part>\d*))?(?P<power>[eE][-+]?\d+)?\s*{after}\s*"
     )
 
 
-def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.Series:
+def _as_numbers(
+    column: pd.Series, number: re.Pattern[str], decimal: str, changes: Changes
+) -> pd.Series:
     """The column as numbers if each value is one, else as it is."""
     import pandas as pd
 
     present = column.dropna()
-    values = []
+    values, found = [], Changes()
     for text in present:
         match = number.fullmatch(plainly(str(text)))
         if match is None:
@@ -130,9 +155,16 @@ def _as_numbers(column: pd.Series, number: re.Pattern[str], decimal: str) -> pd.
         whole = match["sign"] + re.sub(r"[^-+\d]", "", match["whole"])
         if whole[1:2] in ("-", "+"):
             return column
+        parts = match.groupdict()
+        found.units |= {unit for part in ("before", "after") if (unit := parts.get(part))}
+        found.thousands |= len(whole) != len(match["sign"] + match["whole"])
+        found.decimal |= match["part"] is not None
         values.append(float(f"{whole}.{match['part'] or '0'}{match['power'] or ''}"))
     if not values:
         return column
+    changes.units |= found.units
+    changes.thousands |= found.thousands
+    changes.decimal |= found.decimal
     numbers = pd.Series(values, index=present.index, dtype="float64")
     return numbers.reindex(column.index)
 
@@ -144,7 +176,7 @@ def _no_form(form: str) -> str:
     )
 
 
-def _as_dates(column: pd.Series, name: str, form: str) -> pd.Series:
+def _as_dates(column: pd.Series, name: str, form: str, changes: Changes) -> pd.Series:
     """The column as dates if each value is one of that form, else as it is.
 
     Where nine of ten are, the others are told.
@@ -160,8 +192,11 @@ def _as_dates(column: pd.Series, name: str, form: str) -> pd.Series:
         raise DataError(_no_form(form)) from error
     others = present[dates.isna()]
     if others.empty:
+        changes.dates = True
         return dates.reindex(column.index)
     if others.size <= _FEW * present.size:
+        # It is told here, and nothing else on dates.
+        changes.dates = True
         warn(
             f"Column `{name}` stays text: {others.size} of its {present.size} values are no dates "
             f"written {form}, such as {shown(others.iloc[0])}. Correct them, or write --missing "

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.new is not None and "kind" in vars(options):
         raise OptionError("--kind is of averages of coefficients: leave it or --new out")
-    new = None if options.new is None else read_table(options.new, text_format(options))
+    new = None if options.new is None else read_table(options.new, text_format(options), tell=False)
     fits = fit_models(options)
     doing("averaging")
     averaged = average(fits, **_weights(options))
