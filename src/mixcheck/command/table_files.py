@@ -161,8 +161,13 @@ def _read_text(
     if tell:
 
         def as_text() -> pd.DataFrame:
-            how = {"sep": separator, "encoding": written.encoding}
-            return pd.read_csv(source(), dtype=str, keep_default_na=False, **how)
+            return pd.read_csv(
+                source(),
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                encoding=written.encoding,
+            )
 
         for sentence in unused_options(written, changes, table, as_text=as_text):
             warn(sentence, DataWarning)
