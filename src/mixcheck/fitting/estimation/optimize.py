@@ -115,7 +115,7 @@ def minimise(
         last=first,
     )
     z = np.zeros(scale.shape[1])
-    evaluation, gradient = search(z) if first is None else (first, scale.T @ first.gradient)
+    evaluation, gradient = search(z, np.inf) if first is None else (first, scale.T @ first.gradient)
     if not math.isfinite(evaluation.deviance):
         return Optimum(start, evaluation, scale, np.nan, None, np.nan, search.count, free=free)
     if not z.size:

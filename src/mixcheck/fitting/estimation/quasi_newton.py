@@ -79,7 +79,8 @@ class Whitened:
 
     def psi(self, z: FloatArray) -> FloatArray:
         """``psi_0 + S z``."""
-        return self.origin + self.scale @ z
+        moved: FloatArray = self.origin + self.scale.dot(z)
+        return moved
 
     def __call__(self, z: FloatArray, slope: float = 0.0) -> tuple[Evaluation, FloatArray]:
         """The evaluation at z, and its gradient there, ``dD / dz = S' g``.
@@ -95,12 +96,15 @@ class Whitened:
         if evaluation.mode is not None:
             self.last = evaluation
         self.lost += not math.isfinite(evaluation.deviance)
-        return evaluation, self.scale.T @ evaluation.gradient
+        return evaluation, self.scale.T.dot(evaluation.gradient)
 
 
 def largest(gradient: FloatArray) -> float:
     """Largest entry of a gradient, by its size."""
-    return float(np.maximum.reduce(np.abs(gradient), initial=0.0))
+    entries = gradient.tolist()
+    if not math.isfinite(sum(entries)):
+        return float(np.abs(gradient).max())
+    return max(map(abs, entries), default=0.0)
 
 
 def descend(
@@ -133,8 +137,8 @@ def descend(
         if once and slope < _NEAR:
             once = False
             inverse = _inverse_at(search, evaluation, inverse)
-        direction = _bounded(-inverse @ gradient, reach)
-        blind = -float(gradient @ direction) < search.rounding
+        direction = _bounded(-inverse.dot(gradient), reach)
+        blind = -float(gradient.dot(direction)) < search.rounding
         idle = idle + 1 if blind and slope > 0.5 * least else 0
         least = min(least, slope)
         if idle >= _IDLE:
@@ -171,7 +175,7 @@ def _inverse_at(search: Whitened, evaluation: Evaluation, known: FloatArray) -> 
 
 
 def _length(step: FloatArray) -> float:
-    return math.sqrt(float(step @ step))
+    return math.sqrt(step.dot(step))
 
 
 def _bounded(direction: FloatArray, reach: float) -> FloatArray:
@@ -192,7 +196,7 @@ def _backtrack(
     next t is the minimum ``-g'p t^2 / (2 (D(z + t p) - D(z) - t g'p))`` of a parabola, between a
     tenth and a half of this one.
     """
-    slope, steepest = float(gradient @ direction), largest(gradient)
+    slope, steepest = float(gradient.dot(direction)), largest(gradient)
     # Below this, differences of the deviance are rounding: trust the gradient instead.
     noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
     length = 1.0
@@ -235,10 +239,10 @@ def update_inverse(inverse: FloatArray, s: FloatArray, y: FloatArray) -> FloatAr
     ----------
     Nocedal & Wright (2006), Numerical Optimization, equation 6.17.
     """
-    sy = float(s @ y)
-    if sy <= 1e-10 * math.sqrt(float(s @ s) * float(y @ y)):
+    sy = float(s.dot(y))
+    if sy <= 1e-10 * math.sqrt(float(s.dot(s)) * float(y.dot(y))):
         return inverse
-    left = inverse @ y
-    half = s[:, None] * ((0.5 * (1.0 + float(y @ left) / sy) * s - left) / sy)
+    left = inverse.dot(y)
+    half = s[:, None] * ((0.5 * (1.0 + float(y.dot(left)) / sy) * s - left) / sy)
     out: FloatArray = inverse + (half + half.T)
     return out

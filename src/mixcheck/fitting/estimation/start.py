@@ -159,7 +159,7 @@ def climb(first: Climbing, score: Callable[[FloatArray], Climbing]) -> Climbing:
         step = newton_step(information, gradient)
         if step is None:
             step = newton_step(at.rough_information(), gradient)
-        if step is None or float(gradient @ step) < _SCORING_DECREMENT:
+        if step is None or float(gradient.dot(step)) < _SCORING_DECREMENT:
             break
         length = 1.0
         while length > 1e-10:
@@ -194,7 +194,7 @@ class FixedRows:
         """``X_k' l_k`` for each predictor k, one after another, and ``X' W X``."""
         problem, d = self.problem, self.derivatives
         matrices = problem.matrices
-        gradient = np.concatenate([x.T @ f for x, f in zip(matrices, d.first, strict=True)])
+        gradient = np.concatenate([x.T.dot(f) for x, f in zip(matrices, d.first, strict=True)])
         if problem.penalty is not None:
             known = problem.penalty.of_coefficients(problem.beta_slices, self.beta)[1]
             gradient = gradient + known

@@ -184,18 +184,12 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
     # At a variance of zero the information on it vanishes; a small one stands for it.
     least = _LEAST_DEVIATION / np.sqrt(np.maximum(information.mean(axis=1), 1e-300))
     deviation = np.maximum(deviation, least)
-    shrunk = information / (1.0 + deviation[:, None] ** 2 * information)
-    q = deviation.size
-    curvature = np.empty((q, q))
-    for i in range(q):
-        for j in range(q):
-            if i == j and deviation[i] == 0.0:
-                # At zero D is a function of s^2 with curvature sum w^2: its root has that of s.
-                curvature[i, j] = np.sqrt(np.sum(shrunk[i] ** 2))
-            elif i == j:
-                curvature[i, j] = np.sum((2.0 * deviation[i] * shrunk[i]) ** 2)
-            else:
-                curvature[i, j] = 2.0 * np.sum(shrunk[i] * deviation[j] ** 2 * shrunk[j])
+    squares = deviation[:, None] ** 2
+    shrunk = information / (1.0 + squares * information)
+    curvature = 2.0 * shrunk @ (squares * shrunk).T
+    for i, known in enumerate(deviation.tolist()):
+        # At zero D is a function of s^2 with curvature sum w^2: its root has that of s.
+        curvature[i, i] = 2.0 * curvature[i, i] if known else np.sqrt(np.sum(shrunk[i] ** 2))
     spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)))
     return spread
 

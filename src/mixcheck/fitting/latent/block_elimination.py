@@ -97,8 +97,11 @@ class BlockElimination:
     def solve(self, rhs: Sequence[FloatArray]) -> list[FloatArray]:
         """``H^-1 b`` for one number per random effect, an array (q, m) per factor."""
         latent, x = self.latent, list(rhs)
-        if len(x) == len(self.lower) == 1 and isinstance(self.lower[0], Tridiagonal):
-            return [self.lower[0].solve(x[0])]
+        if len(x) == len(self.lower) == 1:
+            lower = self.lower[0]
+            if isinstance(lower, Tridiagonal):
+                return [lower.solve(x[0])]
+            return [_backward(lower, _forward(lower, x[0]))]
         for f, lower in enumerate(self.lower):
             x[f] = _forward(lower, x[f])
             for g in range(f + 1, len(x)):
@@ -367,7 +370,8 @@ def eliminate_nested(
         lower.append(block)
         for g in range(f + 1, len(latent.factors)):
             coupling[f, g] = _solve_pairs(latent, block, f, g, system[f, g], transposed=False)
-        _update_nested(latent, f, coupling, system)
+        if f + 1 < latent.n_nested:
+            _update_nested(latent, f, coupling, system)
     return tuple(lower), coupling
 
 

@@ -56,7 +56,7 @@ def scale_each(root: Root, effects: FloatArray) -> FloatArray:
     """``Lambda u`` along each direction, (q, P, m)."""
     if isinstance(root, np.ndarray):
         q, count, m = effects.shape
-        out: FloatArray = (root @ effects.reshape(q, -1)).reshape(q, count, m)
+        out: FloatArray = root.dot(effects.reshape(q, -1)).reshape(q, count, m)
         return out
     return np.stack([root @ effects[:, k] for k in range(effects.shape[1])], axis=1)
 
@@ -74,7 +74,7 @@ def scatter_each(latent: Latent, rows: Mapping[int, FloatArray]) -> list[FloatAr
             parts.append(
                 factor.sums.each(row if column.covariate is None else row * column.covariate)
             )
-        out.append(np.stack(parts))
+        out.append(np.stack(parts) if len(parts) > 1 else parts[0][None])
     return out
 
 

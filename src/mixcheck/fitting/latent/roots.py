@@ -166,11 +166,13 @@ def differentiate_product(root: Root, s: FloatArray, u: FloatArray) -> FloatArra
     (q, q), or (q q + k,) where levels are tied
         In Lambda, then in the k parameters of K, where it is zero; (q, q, c) of copies.
     """
+    out: FloatArray
     if isinstance(root, np.ndarray):
-        return s @ u.T
+        out = s.dot(u.T)
+        return out
     if isinstance(root, RootOfCopies):
         copies = root.units.shape[2]
-        out: FloatArray = np.einsum("acm,bcm->abc", by_copy(s, copies), by_copy(u, copies))
+        out = np.einsum("acm,bcm->abc", by_copy(s, copies), by_copy(u, copies))
         return out
     return embed(root, s @ u.T)
 

@@ -28,7 +28,8 @@ def weighted_square(X: Matrix, weight: FloatArray) -> FloatArray:
         square: FloatArray = (X.T @ weighted).toarray()
         return square
     if X.size <= _BLOCK:
-        return (X * weight[:, None]).T @ X
+        whole: FloatArray = (X.T * weight).dot(X)
+        return whole
     out, rows = np.zeros((p, p)), max(1, _BLOCK // p)
     for start in range(0, n, rows):
         part, held = X[start : start + rows], weight[start : start + rows, None]

@@ -131,7 +131,7 @@ def pull_back(
     if adjoint is None:
         adjoint = find_adjoint(problem, mode, curvature, entries, direct.u)
     rows, roots = pull_through(problem, mode, adjoint, gram, entries, direct)
-    parts = [x.T @ row for x, row in zip(problem.matrices, rows, strict=True)]
+    parts = [x.T.dot(row) for x, row in zip(problem.matrices, rows, strict=True)]
     if not roots:
         return np.concatenate(parts)
     for f, slope in direct.slopes.items():

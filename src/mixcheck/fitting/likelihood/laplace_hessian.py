@@ -219,15 +219,14 @@ def _bend_of_weights(
     eta, sums = mode.point.eta, dict[tuple[int, int], FloatArray]()
     if not mode.point.derivatives.third:
         return sums
-    points = _POINTS if problem.n < _MANY_ROWS else _TWO_POINTS
     for a in sorted({pair[0] for pair in leverages}):
         spread = np.sqrt(np.maximum(leverages[a, a], 0.0))
-        step = _STEP * np.where(spread > 0.0, spread, 1.0)
-        shifted = [[*eta[:a], eta[a] + shift * step, *eta[a + 1 :]] for shift, _ in points]
-        for (_, factor), third in zip(points, _thirds(problem, shifted), strict=True):
-            for b, leverage in ((b, held) for (first, b), held in leverages.items() if first == a):
-                share = (-factor if a == b else -2.0 * factor) * leverage / step
-                _add_without(third, b, share, sums)
+        step = np.where(spread > 0.0, _STEP * spread, _STEP)
+        change = _change_of_thirds(problem, eta, a, step)
+        for (first, b), leverage in leverages.items():
+            if first == a:
+                share = leverage / (-step if a == b else -0.5 * step)
+                _add_without(change, b, share, sums)
     return sums
 
 
@@ -245,16 +244,24 @@ def _add_without(
             sums[c, d] = sums[c, d] + part if (c, d) in sums else part
 
 
-def _thirds(
-    problem: Problem, etas: Sequence[Sequence[FloatArray]]
-) -> Iterator[Mapping[tuple[int, int, int], FloatArray]]:
-    """Third derivatives of the log density at several predictors."""
+def _change_of_thirds(
+    problem: Problem, eta: Sequence[FloatArray], a: int, step: FloatArray
+) -> dict[tuple[int, int, int], FloatArray]:
+    """``h l_bcda`` of each third derivative, (n,): how it changes in predictor a over steps h."""
+    points = _POINTS if problem.n < _MANY_ROWS else _TWO_POINTS
     if problem.n <= _FEW_ROWS:
-        for found in problem.derivatives_of_each(etas, 3):
-            yield found.third
-    else:
-        for eta in etas:
-            yield problem.derivatives(eta, 3).third
+        shifts, factors = np.array(points).T
+        shape = len(points), problem.n
+        etas = [np.broadcast_to(e, shape) for e in eta]
+        etas[a] = eta[a] + shifts[:, None] * step
+        found = problem.derivatives_of_copies(etas, 3).third
+        return {key: factors @ third.reshape(shape) for key, third in found.items()}
+    out: dict[tuple[int, int, int], FloatArray] = {}
+    for shift, factor in points:
+        there = [*eta[:a], eta[a] + shift * step, *eta[a + 1 :]]
+        for key, third in problem.derivatives(there, 3).third.items():
+            out[key] = out[key] + factor * third if key in out else factor * third
+    return out
 
 
 # ---- covariance parameters -----------------------------------------------------------------
@@ -370,7 +377,7 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
         return out
     for u in moved:
         flat = u.swapaxes(0, 1).reshape(size, -1)
-        out += 2.0 * flat @ flat.T
+        out += 2.0 * flat.dot(flat.T)
     grams = gram_of_each(latent, _weight_tangents(part, eta))
     mixed = _mixed(part, tangents, eta, moved, grams)
     out[places] += mixed
@@ -447,7 +454,7 @@ def _mixed(
             mirrored = block.swapaxes(0, 1), tangents.units[f], entry.swapaxes(0, 1)
             inner[g] = inner[g] + 2.0 * _sum_blocks(*mirrored)
     for slope, held in zip(tangents.slopes, inner, strict=True):
-        out += slope.reshape(len(slope), -1) @ held.reshape(len(held), -1).T
+        out += slope.reshape(len(slope), -1).dot(held.reshape(len(held), -1).T)
     return out
 
 
@@ -456,7 +463,7 @@ def _sum_blocks(gram: FloatArray, root: FloatArray, entry: FloatArray) -> FloatA
     r, _, count, _ = gram.shape
     right = np.matmul(root, entry).reshape(r, -1)
     left = gram.transpose(2, 0, 1, 3).reshape(count * r, -1)
-    out: FloatArray = (left @ right.T).reshape(count, r, r)
+    out: FloatArray = left.dot(right.T).reshape(count, r, r)
     return out
 
 
@@ -468,7 +475,7 @@ def _both_roots(part: _Part, tangents: _Tangents) -> FloatArray:
         roots = [slope[k] for slope in tangents.slopes]
         found = log_det_slopes(part.gram, part.entries, roots)
         for slope, held in zip(tangents.slopes, found, strict=True):
-            out[:, k] += slope.reshape(count, -1) @ held.ravel()
+            out[:, k] += slope.reshape(count, -1).dot(held.ravel())
     return out
 
 
@@ -489,5 +496,5 @@ def _trace_of_products(part: _Part, tangents: _Tangents, grams: Gram) -> FloatAr
     out = np.zeros((size, size))
     for (f, g), block in whiten_tangents(part.factors, moved).items():
         rows = block.transpose(2, 0, 1, 3).reshape(size, -1)
-        out += (1.0 if f == g else 2.0) * (rows @ rows.T)
+        out += (1.0 if f == g else 2.0) * rows.dot(rows.T)
     return out

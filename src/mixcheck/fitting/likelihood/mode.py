@@ -438,7 +438,7 @@ def predict_mode(
     shift, second = psi - before, point.derivatives.second
     slopes: dict[int, FloatArray] = {}
     for k, (X, where) in enumerate(zip(problem.X, problem.beta_slices, strict=True)):
-        moved_eta, part = X @ shift[where], parts[k]
+        moved_eta, part = X.dot(shift[where]), parts[k]
         if part is not None:
             moved_eta += part
         for a in latent.random_predictors:

@@ -248,7 +248,7 @@ class Problem:
     def fixed(self, psi: FloatArray) -> list[FloatArray]:
         """``offset_k + X_k beta_k``: each predictor with the random effects at zero, (n,)."""
         parts = zip(self.offsets, self.matrices, self.beta_slices, strict=True)
-        return [offset + x @ psi[where] for offset, x, where in parts]
+        return [offset + x.dot(psi[where]) for offset, x, where in parts]
 
     def derivatives(self, eta: Sequence[FloatArray], order: int) -> Derivatives:
         """Log density and derivatives of each row, times its weight."""
