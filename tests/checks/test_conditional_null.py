@@ -110,7 +110,7 @@ def test_variances_that_are_none_have_no_order():
     data["y"] = (rng.random(120) < 0.4).astype(int)
     with pytest.warns(mc.errors.BoundaryWarning):
         fit = mc.glmm("y ~ x + (1 | g)", data, family="binomial")
-    assert 0.0 < float(fit.variance_components["sd"].iloc[0]) < 1e-4
+    assert 0.0 < float(mc.port.port_of(fit).theta.iloc[0]) < 1e-4
     replicates = mc.replicate(fit, seed=1, draws=40, calibration="refit")
     seen = [replicates.observe(), *(replicates.replicate(k) for k in range(40))]
     variances = np.array([view.estimates[-1] for view in seen])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixcheck as mc
@@ -70,3 +73,70 @@ def test_the_confidence_is_read_without_random_effects(sleepstudy):
 def test_an_interval_without_an_end():
     """Where a deviation is all but unknown its interval goes to infinity, without a warning."""
     assert _interval("sd", 1e-3, 10.0, 0.5) == (0.0, np.inf)
+
+
+NONE = [
+    "(1 | g)",
+    "(1 + x | g)",
+    "(1 + x || g)",
+    "cs(1 + x | g)",
+    "homcs(1 + x | g)",
+    "ar1(0 + t | g)",
+]
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+@pytest.mark.filterwarnings("ignore:No finite estimate. 'dispersion")
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
+@pytest.mark.parametrize("term", NONE)
+def test_a_variance_that_is_none_is_zero(term, family):
+    """What a search leaves of it is rounding, which no table shows."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        table = pd.DataFrame({"g": np.repeat(np.arange(15), 6), "x": rng.normal(size=90)})
+        table["t"] = pd.Categorical(np.tile(np.arange(6), 15), ordered=True)
+        responses = {"poisson": rng.poisson(3, 90), "gaussian": rng.normal(size=90)}
+        table["y"] = responses.get(family, rng.integers(0, 2, 90))
+        fit = mc.glmm(f"y ~ x + {term}", table, family=family)
+        port, parts = port_of(fit), fit.variance_components
+        left = parts["variance"][parts["group"] == "g"]
+        assert not ((left != 0.0) & (left.abs() < 1e-12)).any()
+        if (left == 0.0).any():
+            assert fit.convergence.singular
+        assert "e-" not in re.sub(r"p\b.*", "", str(fit.summary())).split("Fixed effects")[0]
+        told = port.covariance_parameters()
+        none = (told["kind"] == "sd") & (told["estimate"] == 0.0)
+        assert told.loc[none, ["std_error", "low", "high"]].isna().all(axis=None)
+        sds = parts["sd"][parts["group"] == "g"].dropna()
+        np.testing.assert_array_equal(told.loc[told["kind"] == "sd", "estimate"], sds)
+        entries = np.abs(vars(port.covariance_estimates)["values"])
+        assert not ((entries != 0.0) & (entries < 1e-12)).any()
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_only_what_is_none_changes():
+    """Another effect keeps its last digit, and a small variance that is seen is kept."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"g": np.repeat(np.arange(15), 6), "x": rng.normal(size=90)})
+    table["y"] = rng.integers(0, 2, 90)
+    fit = mc.glmm("y ~ x + (1 + x || g)", table, family="binomial")
+    theta = port_of(fit).theta.to_numpy()
+    assert 0.0 < theta[0] < 1e-6
+    assert fit.variance_components["sd"].tolist() == [0.0, abs(theta[1])]
+    small = 1e-5 * rng.normal(size=15)
+    table["z"] = small[table["g"]] + 1e-6 * rng.normal(size=90)
+    seen = mc.glmm("z ~ x + (1 | g)", table).variance_components
+    assert 0.5e-10 < seen["variance"].iloc[0] < 2e-10
+
+
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_over_partitions_too():
+    """By the levels of all parts."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"g": np.repeat(np.arange(16), 6), "x": rng.normal(size=96)})
+    table["y"] = rng.poisson(3, 96)
+    parts = [table[:48], table[48:]]
+    fit = mc.glmm_partitions("y ~ x + (1 | g)", parts, family="poisson")
+    whole = mc.glmm("y ~ x + (1 | g)", table, family="poisson")
+    for one in (fit, whole):
+        assert one.variance_components["variance"].iloc[0] == 0.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.fitting.estimation.optimum import RUNAWAY, Optimum
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.latent.layout import Gram
@@ -20,6 +20,7 @@ from mixcheck.port.estimates import Limit
 __all__ = [
     "NO_VARIANCE",
     "conditional_variances",
+    "find_constant",
     "find_runaway",
     "find_singular",
     "invert_axes",
@@ -99,6 +100,24 @@ def number_singular(problem: Problem, roots: Sequence[FloatArray]) -> tuple[int,
         number
         for number, term in enumerate(problem.terms)
         if _is_singular(roots[term.factor][term.columns, term.columns])
+    )
+
+
+def find_constant(problem: Problem, roots: Sequence[FloatArray]) -> tuple[BoolArray, ...]:
+    """Effects without variance in each term, (q,): ``c v`` is below a millionth.
+
+    What a search leaves of a variance v of which the data of a level, with information c, can tell
+    nothing is rounding. A term with such an effect is singular, by the same numbers.
+
+    Parameters
+    ----------
+    problem : Problem
+    roots : sequence of (q, q)
+        Lambda of each factor in units of the precision that the data of one level give.
+    """
+    return tuple(
+        np.sum(roots[term.factor][term.columns, term.columns] ** 2, axis=1) < NO_VARIANCE**2
+        for term in problem.terms
     )
 
 

@@ -107,8 +107,8 @@ class PartsEstimates(Estimates):
         return self.separated
 
     @cached_property
-    def convergence(self) -> ConvergenceFacts:
-        """Where the optimiser stopped."""
+    def _scaled_roots(self) -> list[FloatArray]:
+        """Lambda of each factor in units of the precision that one level gives of it."""
         at = self.optimum.evaluation
         levels = look_at_levels(self.parts, at, self.laplace)
         theta = at.psi[self.problem.n_beta :]
@@ -116,7 +116,12 @@ class PartsEstimates(Estimates):
         for term, precision, m in zip(self.problem.terms, levels.precision, levels.m, strict=True):
             size = np.sqrt(np.maximum(precision / m, 0.0))
             scaled[term.factor][term.columns] *= size[:, None]
-        found = number_singular(self.problem, scaled)
+        return scaled
+
+    @cached_property
+    def convergence(self) -> ConvergenceFacts:
+        """Where the optimiser stopped."""
+        found = number_singular(self.problem, self._scaled_roots)
         facts = judge_convergence(
             self.optimum,
             self.covariance,

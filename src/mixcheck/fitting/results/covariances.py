@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.design.covariances import Kind
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.term import Term
@@ -25,10 +25,20 @@ _RELATIVE = 1e-5
 _NO_CURVATURE = 1e-4
 
 
-def component_rows(term: Term, theta: FloatArray) -> list[tuple[str, str, float, float, float]]:
-    """Group, name, variance or covariance, standard deviation and correlation."""
+def component_rows(
+    term: Term, theta: FloatArray, constant: BoolArray | None = None
+) -> list[tuple[str, str, float, float, float]]:
+    """Group, name, variance or covariance, standard deviation and correlation.
+
+    Parameters
+    ----------
+    term : Term
+    theta : (k,)
+    constant : (q,), optional
+        Effects whose variance is none, whatever rounding is left of it.
+    """
     group, covariance = term.block.group, term.covariance
-    values = covariance.natural(theta)
+    values = _natural(term, theta, constant)
     quantities = covariance.quantities(term.block.effects)
     sd = values[[q.kind == "sd" for q in quantities]]
     rows = []
@@ -45,8 +55,29 @@ def component_rows(term: Term, theta: FloatArray) -> list[tuple[str, str, float,
     return rows
 
 
+def _natural(term: Term, theta: FloatArray, constant: BoolArray | None) -> FloatArray:
+    """Standard deviations, zero where there is no variance, and correlations of what has one."""
+    values = term.covariance.natural(theta)
+    if constant is None or not constant.any():
+        return values
+    quantities = term.covariance.quantities(term.block.effects)
+    deviations = [k for k, quantity in enumerate(quantities) if quantity.kind == "sd"]
+    several = len(deviations) == constant.size
+    lost = constant if several else np.full(len(deviations), bool(constant.all()))
+    values = values.copy()
+    values[np.array(deviations)[lost]] = 0.0
+    for k, quantity in enumerate(quantities):
+        pair = lost[list(quantity.effects)] if quantity.effects and several else lost
+        if quantity.kind == "correlation" and (pair.any() if quantity.effects else pair.all()):
+            values[k] = np.nan
+    return values
+
+
 def estimate_covariances(
-    problem: Problem, theta: FloatArray, covariance: FloatArray
+    problem: Problem,
+    theta: FloatArray,
+    covariance: FloatArray,
+    constant: Sequence[BoolArray] | None = None,
 ) -> CovarianceEstimates:
     """Variances and covariances of the random effects by the delta method.
 
@@ -56,7 +87,10 @@ def estimate_covariances(
     theta : (n_theta,)
     covariance : (n_theta, n_theta)
         Sampling covariance of theta.
+    constant : sequence of (q,), optional
+        Effects of each term whose variance is none.
     """
+    lost = constant or [np.zeros(term.covariance.q, dtype=np.bool_) for term in problem.terms]
     entries: list[tuple[str, int, int]] = []
     values: list[float] = []
     slopes: list[FloatArray] = []
@@ -64,14 +98,15 @@ def estimate_covariances(
         f"{problem.family.predictors[term.predictor]}: {term.block.name}": term
         for term in problem.terms
     }
-    for name, term in names.items():
+    for (name, term), none in zip(names.items(), lost, strict=True):
         whole = _products(term, theta[term.theta])
         slope = np.zeros((*whole.shape, theta.size))
         slope[:, :, term.theta] = _slopes(term, theta[term.theta])
         pairs = term.covariance.correlated if len(whole) == term.covariance.q else np.ones((1, 1))
         for i, j in np.argwhere(np.tril(pairs)).tolist():
             entries.append((name, i, j))
-            values.append(float(whole[i, j]))
+            gone = none.size == len(whole) and (none[i] or none[j])
+            values.append(0.0 if gone else float(whole[i, j]))
             slopes.append(slope[i, j])
     J = np.array(slopes).reshape(len(slopes), theta.size)
     vanishing = frozenset(name for name, term in names.items() if term.covariance.vanishing)
@@ -96,7 +131,11 @@ def _slopes(term: Term, theta: FloatArray) -> FloatArray:
 
 
 def describe_parameters(
-    problem: Problem, theta: FloatArray, covariance: FloatArray, level: float
+    problem: Problem,
+    theta: FloatArray,
+    covariance: FloatArray,
+    level: float,
+    constant: Sequence[BoolArray] | None = None,
 ) -> pd.DataFrame:
     """Standard deviations and correlations with standard errors and intervals.
 
@@ -111,12 +150,14 @@ def describe_parameters(
         Sampling covariance of theta.
     level : float
         The confidence, between 0 and 1.
+    constant : sequence of (q,), optional
+        Effects of each term whose variance is none: they have no interval.
     """
     normal_quantile(level)
     rows = []
-    for term in problem.terms:
+    for number, term in enumerate(problem.terms):
         own = theta[term.theta]
-        values = term.covariance.natural(own)
+        values = _natural(term, own, None if constant is None else constant[number])
         J = _differentiate(term.covariance.natural, own)
         errors = np.sqrt(np.einsum("ij,jk,ik->i", J, covariance[term.theta, term.theta], J))
         quantities = term.covariance.quantities(term.block.effects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arguments.calls import answer_methods
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import BoolArray, FloatArray
 from mixcheck.errors import ComparisonError
 from mixcheck.fitting.estimation.curvature import covariance_at
 from mixcheck.fitting.estimation.gaussian import deviations_of_gaussian, is_profiled
 from mixcheck.fitting.estimation.information import (
     conditional_variances,
+    find_constant,
     judge_convergence,
     measure_lost_digits,
     measure_rounding,
@@ -231,10 +232,26 @@ class Estimates(FittedModel):
         return self._theta[term.theta]
 
     @cached_property
+    def _scaled_roots(self) -> list[FloatArray] | None:
+        """Lambda of each factor in units of the precision that one level gives, where it does."""
+        # Beside wide groups the information of a level at its mode is none.
+        integrated = self.optimum.integrated
+        return None if integrated else self.optimum.evaluation.scaled_roots(self.problem)
+
+    @cached_property
+    def _constant(self) -> tuple[BoolArray, ...]:
+        """Effects of each term whose variance is none, (q,)."""
+        if self._scaled_roots is None:
+            return tuple(np.zeros(term.covariance.q, dtype=np.bool_) for term in self.problem.terms)
+        return find_constant(self.problem, self._scaled_roots)
+
+    @cached_property
     def variance_components(self) -> pd.DataFrame:
         """Variances, standard deviations and correlations of the random effects."""
         rows = [
-            row for term in self.problem.terms for row in component_rows(term, self.theta_of(term))
+            row
+            for term, constant in zip(self.problem.terms, self._constant, strict=True)
+            for row in component_rows(term, self.theta_of(term), constant)
         ]
         if self.dispersion is not None and self.family.normal_error:
             rows.append(("Residual", "", self.dispersion**2, self.dispersion, np.nan))
@@ -244,7 +261,7 @@ class Estimates(FittedModel):
         """Standard deviations and correlations of the random effects, with intervals."""
         start = self.problem.n_beta
         return describe_parameters(
-            self.problem, self._theta, self.covariance[start:, start:], level
+            self.problem, self._theta, self.covariance[start:, start:], level, self._constant
         )
 
     def by_group(self, values: Mapping[int, FloatArray]) -> dict[str, pd.DataFrame]:
@@ -282,11 +299,8 @@ class Estimates(FittedModel):
     def convergence(self) -> ConvergenceFacts:
         """Where the optimiser stopped; a refit knows no curvature."""
         covariance = self.covariance if self.optimum.hessian is not None else None
-        found: Sequence[int] = ()
-        if not self.optimum.integrated:
-            # Beside wide groups the information of a level at its mode is none.
-            scaled = self.optimum.evaluation.scaled_roots(self.problem)
-            found = number_singular(self.problem, scaled)
+        scaled = self._scaled_roots
+        found = () if scaled is None else number_singular(self.problem, scaled)
         singular = tuple(self.problem.terms[number].block.name for number in found)
         explanations = self._explain_limits() if self._limits else ()
         linear = is_profiled(self.problem) or self.problem.products_in_order is not None

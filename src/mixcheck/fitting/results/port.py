@@ -314,7 +314,9 @@ class GlmmPort(Refitting):
     def covariance_estimates(self) -> CovarianceEstimates:
         """Variances and covariances of the random effects with their sampling covariance."""
         place = slice(self.problem.n_beta, None)
-        return estimate_covariances(self.problem, self._theta, self.covariance[place, place])
+        return estimate_covariances(
+            self.problem, self._theta, self.covariance[place, place], self._constant
+        )
 
     def group_levels(self, group: str | None = None) -> pd.Index[Any]:
         """Levels of a grouping factor or column; the coarsest grouping factor by default."""
