@@ -145,3 +145,91 @@ def test_what_is_no_table_is_told_what_to_write(data, said):
     """A file is read first, parts have a verb of their own."""
     with pytest.raises(DataError, match=said):
         as_frame(data)
+
+
+@pytest.fixture
+def duck():
+    """A connection to a database in memory."""
+    with pytest.importorskip("duckdb").connect() as connection:
+        yield connection
+
+
+_TYPES = """
+    select row_number() over () as id, g, count::utinyint as y, x::decimal(9, 4) as x, f,
+        f::kinds as e, b, day::date as day, case when x > 1 then null else x end as hole,
+        case when x > 1 then null else count end as whole, uuid as u
+    from source order by id
+"""
+
+
+def _source() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "g": np.arange(120) % 12,
+            "count": rng.poisson(rng.gamma(3, 1, 12)[np.arange(120) % 12]),
+            "x": rng.normal(size=120).round(4),
+            "f": rng.choice(["c", "a", "b"], 120),
+            "b": rng.random(120) < 0.5,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(120), unit="D"),
+            "uuid": [f"00000000-0000-0000-0000-0000000000{k % 12:02}" for k in range(120)],
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", ["relation", "arrow", "polars"])
+@pytest.mark.filterwarnings("ignore:.* of 120 rows were left out")
+@pytest.mark.filterwarnings("ignore::mixcheck.errors.BoundaryWarning")
+def test_a_query_of_duckdb_is_a_table(duck, kind) -> None:
+    """Its types are those of a frame, with holes, and the fit is the same."""
+    source = _source()
+    duck.register("source", source)
+    duck.execute("create type kinds as enum ('c', 'a', 'b')")
+    relation = duck.sql(_TYPES)
+    plain = source.rename(columns={"count": "y"}).assign(
+        hole=source["x"].where(source["x"] <= 1),
+        whole=source["count"].where(source["x"] <= 1),
+        e=pd.Categorical(source["f"], ["c", "a", "b"]),
+    )
+    # Pyarrow before 20 makes no pandas column of an ENUM.
+    if kind == "arrow":
+        relation = relation.project("* exclude (e)").to_arrow_table()
+    elif kind == "polars":
+        relation = relation.pl()
+    for right in ("x + f + b", "days(day)", "hole", "whole"):
+        formula = f"y ~ {right} + (1 | g)"
+        one, other = (mc.glmm(formula, data, family="poisson") for data in (plain, relation))
+        pd.testing.assert_series_equal(one.params, other.params, check_exact=False, rtol=1e-12)
+        pd.testing.assert_series_equal(one.predict(plain), other.predict(relation), rtol=1e-12)
+    if kind == "relation":
+        fit = mc.glmm("y ~ e + (1 | u)", relation, family="poisson")
+        assert list(fit.params.index) == ["Intercept", "e[T.a]", "e[T.b]"]
+        assert fit.n_groups == {"u": 12}
+        draws = np.random.default_rng(1).poisson(3, (20, 120))
+        model = mc.from_draws(source["count"].to_numpy(), draws, frame=relation)
+        assert list(model.frame["f"]) == list(source["f"])
+
+
+def test_a_relation_is_read_without_pyarrow(duck, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By duckdb itself; and what it cannot read is told in its words."""
+    import narwhals as nw
+
+    duck.register("source", _source())
+    relation = duck.sql("select x, f, sum(g) over () as total from source")
+    monkeypatch.setattr(nw.LazyFrame, "collect", None)
+    table = as_frame(relation)
+    np.testing.assert_array_equal(table["x"], _source()["x"])
+    with pytest.raises(DataError, match=r"a relation of duckdb cannot be read: .*UHUGEINT"):
+        as_frame(duck.sql("select g::uhugeint as g from source"))
+
+
+def test_what_is_nearly_a_table_is_told_what_to_write(duck) -> None:
+    """Batches and readers of pyarrow, connections of duckdb."""
+    arrow = importlib.import_module("pyarrow")
+    table = arrow.table({"x": [1, 2]})
+    with pytest.raises(DataError, match=r"RecordBatchReader; .* reader\.read_all"):
+        as_frame(table.to_reader())
+    with pytest.raises(DataError, match=r"RecordBatch; .* pyarrow\.Table\.from_batches"):
+        as_frame(table.to_batches()[0])
+    with pytest.raises(DataError, match=r"DuckDBPyConnection; .* connection\.sql\(query\)"):
+        as_frame(duck.execute("select 1 as x"))

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any, Final, TypeAlias
@@ -34,6 +35,14 @@ __all__ = [
     "unknown_name",
 ]
 
+_RELATION: Final = "DuckDBPyRelation"
+# What holds rows of pyarrow or duckdb and is no table, and what makes one.
+_TO_TABLES: Final[Mapping[str, str]] = {
+    "RecordBatch": "pyarrow.Table.from_batches([batch])",
+    "RecordBatchReader": "reader.read_all()",
+    **dict.fromkeys(("FileSystemDataset", "InMemoryDataset", "Scanner"), "dataset.to_table()"),
+    "DuckDBPyConnection": "connection.sql(query) or connection.table(name)",
+}
 RowVector: TypeAlias = "str | ArrayLike | None"
 # Tables with so many columns are walked through.
 _NARROW: Final = 10
@@ -71,12 +80,16 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
     import narwhals as nw
 
     try:
+        if type(data).__name__ in _TO_TABLES:
+            raise TypeError
         table = nw.from_native(data)  # type: ignore[call-overload]
     except TypeError as error:
         raise DataError(
             f"{name} is a {type(data).__name__}; give a pandas, polars, pyarrow or duckdb table, "
             f"or a dict of columns.{_how_to_give(data)}"
         ) from error
+    if type(data).__name__ == _RELATION:
+        return _frame_of_relation(data, table)
     if isinstance(table, nw.LazyFrame):
         table = _collected(data, table.collect, name)
     if table.implementation.is_polars():
@@ -90,8 +103,26 @@ def as_frame(data: object, name: str = "data") -> pd.DataFrame:
         raise DataError(_unreadable(table)) from error
 
 
+def _frame_of_relation(data: Any, table: Any) -> pd.DataFrame:
+    """What a relation of duckdb holds, through pyarrow or, of older ones or without it, by itself.
+
+    By pyarrow a UUID is text and a UHUGEINT a number, which duckdb makes no column of pandas of;
+    older ones have no ENUM.
+    """
+    with suppress(Exception):
+        return (table.collect() if hasattr(table, "collect") else table).to_pandas()  # type: ignore[no-any-return]
+    try:
+        return data.df()  # type: ignore[no-any-return]
+    except Exception as error:  # whatever duckdb raises
+        raise DataError(
+            f"a relation of duckdb cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _how_to_give(data: object) -> str:
     """What to write in place of an object that is no table, or ""."""
+    if (known := _TO_TABLES.get(type(data).__name__)) is not None:
+        return f" Write {known}."
     if isinstance(data, list | tuple):
         return " For tables in parts write mc.glmm_partitions."
     if not isinstance(data, str | PurePath):
