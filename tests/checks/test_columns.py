@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mixcheck.checks.coding import coded_columns
 from mixcheck.checks.columns import (
-    coded_columns,
     composes_response,
     follows_response,
     is_identifier,

@@ -28,6 +28,7 @@ __all__ = [
     "ask_against",
     "is_number",
     "known_rows",
+    "numbers_of",
     "remark_on",
     "remark_on_codes",
     "require_against",
@@ -153,3 +154,10 @@ def known_rows(column: pd.Series[Any]) -> BoolArray:
         finite: BoolArray = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
         return known & finite
     return known
+
+
+def numbers_of(column: pd.Series[Any]) -> FloatArray:
+    """Numbers of a column that holds such, (n,), NaN where it has none or none that is finite."""
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    out: FloatArray = np.where(known_rows(column), values, np.nan)
+    return out

@@ -1,4 +1,4 @@
-"""Columns of rows in parts as columns of a model matrix: one coding for all parts."""
+"""Columns of the data as columns of a model matrix, with one coding for rows in parts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from mixcheck.arrays import FloatArray
-from mixcheck.checks.against import is_number, known_rows
+from mixcheck.checks.against import is_number, numbers_of
 from mixcheck.checks.columns import MOST_LEVELS, is_readable, predictors_of
 from mixcheck.checks.statistic import CheckContext, column_of
 from mixcheck.port import Checkable, DataView, Traceable
 from mixcheck.trial_values import binary_exponents
 
-__all__ = ["Coded", "Coding", "ask_codings"]
+__all__ = ["Coded", "Coding", "ask_codings", "coded_columns"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,11 @@ class Numbers:
         """One column."""
         return 1
 
-    def columns(self, frame: pd.DataFrame) -> FloatArray:
-        """Its column, (n, 1), NaN where it is missing."""
-        return np.ldexp(_numbers(frame[self.name], self.origin), -self.exponent)[:, None]
+    def columns(self, column: pd.Series[Any]) -> FloatArray:
+        """One column, (n, 1), NaN where it is missing."""
+        if self.origin is not None:
+            column = (column - self.origin).dt.total_seconds()
+        return np.ldexp(numbers_of(column), -self.exponent)[:, None]
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class Indicators:
         """Levels but one."""
         return len(self.levels) - 1
 
-    def columns(self, frame: pd.DataFrame) -> FloatArray:
+    def columns(self, column: pd.Series[Any]) -> FloatArray:
         """Its columns, (n, k - 1), NaN where it is missing."""
         levels = pd.Index(self.levels, dtype=object)
-        codes = levels.get_indexer(pd.Index(frame[self.name].astype(object)))
+        codes, found = pd.factorize(column)
+        # What is missing has the code -1, which is the last place.
+        codes = np.append(levels.get_indexer(pd.Index(found).astype(object)), -1)[codes]
         out: FloatArray = (codes[:, None] == np.arange(1, len(levels))).astype(np.float64)
         out[codes < 0] = np.nan
         return out
@@ -69,7 +73,7 @@ class Coded:
 
     def __call__(self, model: Checkable) -> FloatArray:
         """Columns (n, d)."""
-        return self.coding.columns(model.frame)
+        return self.coding.columns(model.frame[self.coding.name])
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,21 @@ class _Range:
 
 @dataclass(frozen=True)
 class _Levels:
+    """The first levels, and how many there are."""
+
     found: tuple[object, ...]
+    count: int
+
+
+def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
+    """A column as columns of a model matrix, (n, d), NaN where it is missing; or why it has none.
+
+    A number, and a date, is itself, in units of a power of two that bring it below one: none of
+    its squares overflows, and no digit changes. A factor has an indicator of each level but the
+    first.
+    """
+    coding = _join("", [_values(column)])
+    return coding if isinstance(coding, str) else coding.columns(column)
 
 
 def ask_codings(context: CheckContext, column: str | None = None) -> dict[str, Coding] | str:
@@ -94,7 +112,7 @@ def ask_codings(context: CheckContext, column: str | None = None) -> dict[str, C
     parts = [one for one in told if isinstance(one, dict)]
     names = dict.fromkeys(name for part in parts for name in part)
     found = {name: _join(name, [part[name] for part in parts if name in part]) for name in names}
-    return {name: one for name, one in found.items() if one is not None}
+    return {name: one for name, one in found.items() if not isinstance(one, str)}
 
 
 def _tell(
@@ -116,31 +134,31 @@ def _values(column: pd.Series[Any]) -> _Range | _Levels | None:
     if column.dtype.kind == "M":
         return _Range(column.min(), column.max())
     if is_number(column):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)[known_rows(column)]
+        values = numbers_of(column)
+        values = values[~np.isnan(values)]
         return _Range(values.min(initial=np.inf), values.max(initial=-np.inf))
-    return _Levels(tuple(pd.unique(column.dropna().astype(object)))[: MOST_LEVELS + 1])
+    found = pd.Index(pd.factorize(column)[1]).astype(object)
+    return _Levels(tuple(found[: MOST_LEVELS + 1]), len(found))
 
 
-def _join(name: str, told: Sequence[_Range | _Levels | None]) -> Coding | None:
+def _join(name: str, told: Sequence[_Range | _Levels | None]) -> Coding | str:
+    """The coding of a column in all parts, or why it has none."""
     ranges = [one for one in told if isinstance(one, _Range)]
     levels = [one for one in told if isinstance(one, _Levels)]
     if len(levels) == len(told):
         every = tuple(dict.fromkeys(level for one in levels for level in one.found))
-        return Indicators(name, every) if 1 < len(every) <= MOST_LEVELS else None
+        count = max(len(every), *(one.count for one in levels))
+        if count < 2:
+            return "it has one level"
+        if count > MOST_LEVELS:
+            return f"it has {count} levels, which are a question of groups"
+        return Indicators(name, every)
     if len(ranges) < len(told):
-        return None
+        return "its values are neither numbers nor names"
     low, high = min(one.low for one in ranges), max(one.high for one in ranges)
     if not low < high:
-        return None
+        return "it has one value"
     if isinstance(low, pd.Timestamp):
         seconds = np.array([(high - low).total_seconds()])
         return Numbers(name, int(binary_exponents(seconds)), low)
     return Numbers(name, int(binary_exponents(np.array([low, high]))), None)
-
-
-def _numbers(column: pd.Series[Any], origin: pd.Timestamp | None) -> FloatArray:
-    known = known_rows(column)
-    if origin is not None:
-        column = (column - origin).dt.total_seconds()
-    out: FloatArray = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
-    return out

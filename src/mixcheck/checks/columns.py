@@ -12,11 +12,10 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.checks.against import is_number, known_rows
 from mixcheck.checks.rank_basis import scaled_ranks
 from mixcheck.port import DataRows
-from mixcheck.trial_values import binary_exponents, may_overflow
+from mixcheck.trial_values import may_overflow
 
 __all__ = [
     "MOST_LEVELS",
-    "coded_columns",
     "follows_response",
     "is_identifier",
     "is_readable",
@@ -46,34 +45,6 @@ def is_readable(column: pd.Series[Any]) -> bool:
     except (TypeError, NotImplementedError):
         return False
     return True
-
-
-def coded_columns(column: pd.Series[Any]) -> FloatArray | str:
-    """A column as columns of a model matrix, (n, d), NaN where it is missing; or why it has none.
-
-    A number, and a date, is itself, in units of a power of two that bring it below one: none of
-    its squares overflows, and no digit changes. A factor has an indicator of each level but the
-    first.
-    """
-    if not is_readable(column):
-        return "its values are neither numbers nor names"
-    known = known_rows(column)
-    if column.dtype.kind == "M":
-        column = (column - column.min()).dt.total_seconds()
-    if is_number(column):
-        values = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
-        if np.unique(values[known]).size < 2:
-            return "it has one value"
-        out: FloatArray = np.ldexp(values, -binary_exponents(values[known]))[:, None]
-        return out
-    codes, levels = pd.factorize(column)
-    if len(levels) < 2:
-        return "it has one level"
-    if len(levels) > MOST_LEVELS:
-        return f"it has {len(levels)} levels, which are a question of groups"
-    indicators: FloatArray = (codes[:, None] == np.arange(1, len(levels))).astype(np.float64)
-    indicators[codes < 0] = np.nan
-    return indicators
 
 
 def level_codes(column: pd.Series[Any]) -> IntArray | None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.coding import Coded, Coding, ask_codings
-from mixcheck.checks.columns import coded_columns, predictors_of
+from mixcheck.checks.coding import Coded, Coding, ask_codings, coded_columns
+from mixcheck.checks.columns import predictors_of
 from mixcheck.checks.part_scores import RowScores, read_scores, scores_of_parts
 from mixcheck.checks.score_terms import ColumnTerm, ScoreTerm, TermStatistic, remark_on
 from mixcheck.checks.shared_terms import SharedTerms, columns_of_parts, means_of_parts
@@ -134,8 +134,8 @@ class _Product:
 
     def __call__(self, model: Checkable) -> FloatArray:
         """In the rows of a part, (n, d e)."""
-        left = self.one.columns(model.frame) - self.mean
-        right = self.other.columns(model.frame) - self.other_mean
+        left = self.one.columns(model.frame[self.one.name]) - self.mean
+        right = self.other.columns(model.frame[self.other.name]) - self.other_mean
         return _pairs(left, right)
 
 

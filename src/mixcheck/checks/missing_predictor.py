@@ -9,12 +9,8 @@ import pandas as pd
 
 from mixcheck.arguments.options import require_text
 from mixcheck.checks.check import Check
-from mixcheck.checks.columns import (
-    coded_columns,
-    composes_response,
-    follows_response,
-    is_identifier,
-)
+from mixcheck.checks.coding import coded_columns
+from mixcheck.checks.columns import composes_response, follows_response, is_identifier
 from mixcheck.checks.part_scores import PARTS, PartName, RowScores, read_scores
 from mixcheck.checks.score_terms import ColumnTerm, TermStatistic, remark_on
 from mixcheck.checks.statistic import CheckContext, Outcome, column_of, require_choice

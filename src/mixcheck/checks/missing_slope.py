@@ -12,8 +12,8 @@ import numpy as np
 from mixcheck.arguments.options import require_text
 from mixcheck.arrays import BoolArray, FloatArray, IntArray
 from mixcheck.checks.check import Check
-from mixcheck.checks.coding import Coded, Coding, ask_codings
-from mixcheck.checks.columns import coded_columns, predictors_of
+from mixcheck.checks.coding import Coded, Coding, ask_codings, coded_columns
+from mixcheck.checks.columns import predictors_of
 from mixcheck.checks.part_scores import RowScores, read_scores, scores_of_parts
 from mixcheck.checks.score_terms import GroupTerm, ScoreTerm, TermStatistic
 from mixcheck.checks.shared_terms import SharedTerms, groups_of_parts, means_of_parts
@@ -158,7 +158,7 @@ class _Slope:
         """Codes, columns, slopes within the groups, and what these leave of the columns there."""
         assert isinstance(model, Traceable)
         codes = model.data_rows.groups[self.group]
-        columns = np.nan_to_num(self.coding.columns(model.frame) - self.mean)
+        columns = np.nan_to_num(self.coding.columns(model.frame[self.coding.name]) - self.mean)
         slopes = [_within(np.column_stack([Z]), codes) for Z in _slopes_of(model)[self.group]]
         within = np.column_stack(slopes) if slopes else np.empty((codes.size, 0))
         left = _within(columns, codes)

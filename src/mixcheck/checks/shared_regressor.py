@@ -24,7 +24,13 @@ import pandas as pd
 from numpy.polynomial import legendre
 
 from mixcheck.arrays import FloatArray, IntArray
-from mixcheck.checks.against import Against, is_number, known_rows, remark_on_codes
+from mixcheck.checks.against import (
+    Against,
+    is_number,
+    known_rows,
+    numbers_of,
+    remark_on_codes,
+)
 from mixcheck.checks.rank_basis import CURVE_RANKS, DEGREES, RANK_TOLERANCE, ROUNDING, RankBasis
 from mixcheck.checks.regressor import FITTED, FactorLevels, RankCurve, Regressor
 from mixcheck.checks.statistic import (
@@ -318,12 +324,11 @@ def _tell(model: Checkable, view: DataView, against: str, factor: bool) -> _Numb
 
 def _numbers_of(column: pd.Series[Any]) -> FloatArray:
     """Its numbers, (n,), dates as such too; NaN where it is not known."""
-    known = known_rows(column)
-    if column.dtype.kind == "M":
-        # Parts may keep dates in other units.
-        column = column.dt.as_unit("us").astype("int64")
-    out: FloatArray = np.where(known, column.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
-    return out
+    if column.dtype.kind != "M":
+        return numbers_of(column)
+    # Parts may keep dates in other units.
+    whole = column.dt.as_unit("us").astype("int64").to_numpy(dtype=np.float64)
+    return np.where(known_rows(column), whole, np.nan)
 
 
 def _gather(x: FloatArray, *, whole: bool) -> _Numbers:
