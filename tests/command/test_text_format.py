@@ -265,3 +265,11 @@ def test_the_command_says_what_changes_nothing(tmp_path, capsys, monkeypatch):
     assert of_file.out == of_pipe.out
     for said in (of_file.err, of_pipe.err):
         assert said.count("--unit 'kg' changed nothing: no column is numbers with it; no") == 1
+
+
+def test_text_of_ascii_is_not_looked_at_without_an_option():
+    """Pandas has read its numbers; what it has left is text."""
+    frame = pd.DataFrame({"a": ["1", "2"], "b": ["\N{MINUS SIGN}1", "2"]})
+    read = with_numbers(frame, TextFormat())
+    assert read["a"].tolist() == ["1", "2"]
+    assert read["b"].tolist() == [-1.0, 2.0]

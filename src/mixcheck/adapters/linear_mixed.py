@@ -249,8 +249,13 @@ class LinearMixed(FittedElsewhere):
 
     @property
     def variance_components(self) -> pd.DataFrame:
-        """Variances of the random effects, of components, and of the errors."""
-        variances = dict(zip(self.effects.names, np.diag(self.covariance).tolist(), strict=True))
+        """Variances of the random effects, of components, and of the errors.
+
+        One that is nothing beside that of the errors, by which a term is singular, is zero.
+        """
+        found = np.diag(self.covariance)
+        found = np.where(found <= _NOTHING * self.scale, 0.0, found)
+        variances = dict(zip(self.effects.names, found.tolist(), strict=True))
         rows = [(self.effects.group, name, value) for name, value in variances.items()]
         rows += [("component", name, value) for name, value in self.variances.items()]
         rows.append(("residual", "", self.scale))

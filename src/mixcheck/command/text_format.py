@@ -111,9 +111,11 @@ def read_numbers(table: pd.DataFrame, written: TextFormat) -> tuple[pd.DataFrame
         raise DataError(_no_form(written.dates))
     number = _number(decimal, written.thousands, written.units)
     columns, changes = [], Changes()
+    # What pandas does not read as numbers without an option has characters beyond ASCII.
+    told = bool(written.thousands or written.units or written.decimal)
     for position in range(table.shape[1]):
         column = table.iloc[:, position]
-        if column.dtype.kind not in "biufM":
+        if column.dtype.kind not in "biufM" and (told or not _is_ascii(column)):
             column = _as_numbers(column, number, decimal, changes)
         if written.dates is not None and column.dtype.kind not in "biufM":
             column = _as_dates(column, str(table.columns[position]), written.dates, changes)
@@ -167,6 +169,10 @@ def _as_numbers(
     changes.decimal |= found.decimal
     numbers = pd.Series(values, index=present.index, dtype="float64")
     return numbers.reindex(column.index)
+
+
+def _is_ascii(column: pd.Series) -> bool:
+    return all(str(value).isascii() for value in column.dropna())
 
 
 def _no_form(form: str) -> str:

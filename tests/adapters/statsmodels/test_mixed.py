@@ -100,3 +100,4 @@ def test_variances_of_zero_are_told():
         warnings.simplefilter("ignore")
         result = smf.mixedlm("y ~ 1", d, groups="g").fit()
     assert port_of(result).convergence.singular == ("g [Intercept]",)
+    assert port_of(result).variance_components["variance"].iloc[0] == 0.0 < result.cov_re.iloc[0, 0]
