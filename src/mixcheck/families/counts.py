@@ -108,6 +108,10 @@ class Poisson(Template):
         outer = _mean_derivatives(data, mu, order)
         return compose_derivatives(outer, [(mu1, mu2, mu3)], order)
 
+    def fourth(self, d: Derivatives) -> FloatArray | None:
+        """``-mu`` for the log link, as the third; see `Template.fourth`."""
+        return d.third[0, 0, 0] if self.link.name == "log" else None
+
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, ``mu`` for the log link."""
         mu, mu1, mu2, mu3 = self.link.derivatives(eta[0])

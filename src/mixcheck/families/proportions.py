@@ -88,6 +88,18 @@ class Binomial(Template):
             return _logit_derivatives(k, m, data.constant, eta[0], order)
         return _tail_derivatives(k, m, data.constant, self.link.log_tails(eta[0], order))
 
+    def fourth(self, d: Derivatives) -> FloatArray | None:
+        """``l'' (3 t^2 - 1) / 2`` for the logit link, ``t = tanh(eta / 2)``; see `Template.fourth`.
+
+        The third is ``-t l''``, and the derivative of t is ``(1 - t^2) / 2``.
+        """
+        if self.link.name != "logit":
+            return None
+        second, third = d.second[0, 0], d.third[0, 0, 0]
+        out: FloatArray = third * third
+        np.divide(out, second, out=out, where=second != 0.0)
+        return 1.5 * out - 0.5 * second
+
     def expected(self, data: Observed, eta: Predictors) -> Expected:
         """Expected information, ``m f^2 / (F (1 - F))`` with F the inverse link."""
         _, m = _counts(data)

@@ -57,6 +57,16 @@ class Template(Family):
         """Link of the mean, and the log link of each other parameter."""
         return (self.link, *(Log() for _ in self.predictors[1:]))
 
+    def fourth(self, d: Derivatives) -> FloatArray | None:
+        """Fourth derivative in the one predictor, (n,), where those of lower order tell it.
+
+        Parameters
+        ----------
+        d : Derivatives
+            Of third order; a row may be multiplied by a weight, and so is what is returned.
+        """
+        return None
+
     # ---- what a family writes ------------------------------------------------------------
 
     def derive_outer(

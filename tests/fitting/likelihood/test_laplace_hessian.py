@@ -15,7 +15,7 @@ from mixcheck.families.registry import FAMILIES
 from mixcheck.families.zero_part import add_zeros
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
 from mixcheck.fitting.glmm import _design
-from mixcheck.fitting.likelihood import laplace_hessian
+from mixcheck.fitting.likelihood import laplace_hessian, row_weights
 from mixcheck.fitting.likelihood.approximation import hessian_of
 from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
@@ -180,15 +180,30 @@ def test_zero_variance(small: SimpleNamespace) -> None:
     np.testing.assert_allclose(exact[-1, :-1], 0.0, atol=1e-12)
 
 
-def test_parts(small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", ["poisson-log", "poisson-sqrt"])
+def test_parts(small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, family: str) -> None:
     """In parts of some levels each, and row by row in the differences, it is the same."""
-    case = small.case("vector", "poisson-log", 3, weighted=True)
+    case = small.case("vector", family, 3, weighted=True)
     at = Laplace().evaluate(case.problem, case.psi, case.problem.latent.zeros())
     whole = differentiate_twice(case.problem, at)
     monkeypatch.setattr(laplace_hessian, "_MOST_NUMBERS", 60)
-    monkeypatch.setattr(laplace_hessian, "_FEW_ROWS", 5)
+    monkeypatch.setattr(row_weights, "_FEW_ROWS", 5)
     parts = differentiate_twice(case.problem, at)
     np.testing.assert_allclose(parts, whole, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("family", ["poisson-log", "binomial-logit"])
+def test_fourth_derivatives_that_are_known(
+    small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """The Hessian with them is that with differences of the third, to ten digits."""
+    case = small.case("vector", family, 3, weighted=True)
+    at = Laplace().evaluate(case.problem, case.psi, case.problem.latent.zeros())
+    known = differentiate_twice(case.problem, at)
+    monkeypatch.setattr(type(case.problem.family), "fourth", lambda self, d: None)
+    different = differentiate_twice(case.problem, at)
+    assert not np.array_equal(known, different)
+    np.testing.assert_allclose(known, different, rtol=1e-10, atol=1e-10)
 
 
 def test_more_than_fits(small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

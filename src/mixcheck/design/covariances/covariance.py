@@ -306,7 +306,10 @@ class EntriesOfRoot(Covariance):
 
     def canonical(self, theta: FloatArray) -> FloatArray:
         """The same covariance with a diagonal of Lambda >= 0: columns turned round."""
-        signs = np.where(theta[list(self._diagonal)] < 0, -1.0, 1.0)
+        diagonal = theta[list(self._diagonal)]
+        if min(diagonal.tolist()) >= 0.0:
+            return theta + 0.0
+        signs = np.where(diagonal < 0, -1.0, 1.0)
         turned: FloatArray = theta * signs[self._columns] + 0.0
         return turned
 

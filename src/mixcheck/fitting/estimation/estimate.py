@@ -473,7 +473,9 @@ def _re_estimate_joint(
     if isinstance(method, PQL):
         return estimate_by_pql(joint, method, start)
     optimum = Searches(joint.problem, method).minimise(start, outer, hessian=False)
-    if not np.isfinite(optimum.evaluation.deviance):
+    turned = canonical_optimum(joint.problem, optimum, method)
+    if turned.evaluation.mode is None:
+        # Nowhere, or next to a pole to which only the search has found the way.
         return _estimate(problem, method, fit_without_random_effects(problem))
-    found = expand_joint(joint, canonical_optimum(joint.problem, optimum, method), method)
+    found = expand_joint(joint, turned, method)
     return found if is_optimum(optimum) else _or_anew(problem, method, found)

@@ -308,6 +308,8 @@ def _draw_in(problem: Problem, fixed: FixedFit) -> FixedFit:
     of a deviation has the unit of the response, and large counts vary much.
     """
     family = problem.family
+    if len(problem.X) == 1:
+        return fixed
     eta, beta = problem.fixed(fixed.beta), fixed.beta.copy()
     for k in range(1, len(problem.X)):
         # Of a part without ends nothing runs there, however far out it is.

@@ -181,9 +181,12 @@ def _descend(
     *,
     once: bool = False,
 ) -> tuple[FloatArray, Evaluation, FloatArray]:
-    """`descend`, and the modes at its end to rounding."""
+    """`descend`, and the modes at its end to rounding, where there are any."""
     z, at, slope = descend(search, z, evaluation, gradient, tolerance, metric, once=once)
-    return (z, *search(z)) if at.mode is not None and at.mode.left else (z, at, slope)
+    if at.mode is None or not at.mode.left:
+        return z, at, slope
+    exact = search(z)
+    return (z, at, slope) if exact[0].mode is None else (z, *exact)
 
 
 def _follow(

@@ -41,8 +41,9 @@ _EVALUATIONS_EACH = 10
 # A gradient from where the deviance is all but quadratic, in deviance per standard error, and
 # the least curvature of a direction that is not flat, where standard errors give one.
 _NEAR, _LEAST_CURVATURE = 0.1, 1e-3
-# From a gradient as large as this, the next one may be off by this share of it through the modes.
-_STEEP, _SHARE = 1e-2, 1e-4
+# From a gradient as large as this, Newton's method leaves about its square of it: the next one may
+# be off by this share of that through the modes.
+_STEEP, _SHARE = 1e-2, 1e-3
 # Deviances at such modes have a smaller error than this.
 _DOUBT = 1e-3
 # Steps in a row that promise less than the rounding of the deviance and do not halve the gradient:
@@ -90,7 +91,7 @@ class Whitened:
         if self.rough is None or slope < _STEEP:
             evaluation = self.objective(self.psi(z), self.last)
         else:
-            near = (_SHARE * min(slope, 1.0)) ** 2
+            near = (_SHARE * min(slope, 1.0) ** 2) ** 2
             evaluation = self.rough(self.psi(z), self.last, near)
         self.count += 1
         if evaluation.mode is not None:

@@ -399,14 +399,14 @@ def _em_step(problem: Problem, moments: list[FloatArray], theta: FloatArray) -> 
         if term.tied:
             continue  # its covariance is not that of independent levels
         root = term.covariance.root(theta[term.theta])
-        covariance = root @ moment @ root.T
-        if not np.isfinite(covariance).all():
+        covariance = root.dot(moment).dot(root.T)
+        if not math.isfinite(covariance.sum()):
             return theta
-        total = float(np.trace(covariance))
+        total = sum(covariance.diagonal().tolist())
         if total <= 0.0:
             continue  # at a variance of zero a step of EM stays where it is
-        ridge = 1e-12 * total * np.eye(covariance.shape[0])
-        out[term.theta] = term.covariance.nearest(covariance + ridge)
+        covariance.flat[:: len(covariance) + 1] += 1e-12 * total
+        out[term.theta] = term.covariance.nearest(covariance)
     return out
 
 
@@ -454,12 +454,12 @@ def _inverse_root(matrix: FloatArray) -> FloatArray:
         )
     deviations = np.sqrt(np.maximum(matrix.diagonal(), 1e-300))
     scaled = matrix / (deviations[:, None] * deviations)
-    root: FloatArray = np.empty_like(scaled)
     if not deviations.size:
-        return root
+        return np.empty_like(scaled)
+    root: FloatArray
     lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
     # With a diagonal of ones the other eigenvalues have a product below e.
-    if not failed and float(np.prod(lower.diagonal())) ** 2 > math.e * _LEAST_EIGENVALUE:
+    if not failed and math.prod(lower.diagonal().tolist()) ** 2 > math.e * _LEAST_EIGENVALUE:
         root = lapack.dtrtri(lower, lower=1)[0].T
         return root / deviations[:, None]
     values, vectors = np.linalg.eigh(scaled)

@@ -182,7 +182,8 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
     the diagonal moves the mean of one effect with another.
     """
     # At a variance of zero the information on it vanishes; a small one stands for it.
-    least = _LEAST_DEVIATION / np.sqrt(np.maximum(information.mean(axis=1), 1e-300))
+    means = np.add.reduce(information, axis=1) / information.shape[1]
+    least = _LEAST_DEVIATION / np.sqrt(np.maximum(means, 1e-300))
     deviation = np.maximum(deviation, least)
     squares = deviation[:, None] ** 2
     shrunk = information / (1.0 + squares * information)
@@ -190,7 +191,8 @@ def _theta_spread(deviation: FloatArray, information: FloatArray) -> FloatArray:
     for i, known in enumerate(deviation.tolist()):
         # At zero D is a function of s^2 with curvature sum w^2: its root has that of s.
         curvature[i, i] = 2.0 * curvature[i, i] if known else np.sqrt(np.sum(shrunk[i] ** 2))
-    spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)))
+    least = 1e-12 * max(curvature.ravel().tolist())
+    spread: FloatArray = 1.0 / np.sqrt(np.maximum(curvature, max(least, 1e-312)))
     return spread
 
 

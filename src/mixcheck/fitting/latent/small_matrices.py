@@ -150,4 +150,7 @@ def solve_upper(lower: FloatArray, b: FloatArray) -> FloatArray:
 
 def log_determinant(lower: FloatArray) -> float:
     """Sum over the stack of ``log det(L L')``."""
-    return 2.0 * float(sum(np.log(lower[j, j]).sum() for j in range(lower.shape[0])))
+    total = 0.0
+    for j in range(len(lower)):
+        total += float(np.add.reduce(np.log(lower[j, j])))
+    return 2.0 * total

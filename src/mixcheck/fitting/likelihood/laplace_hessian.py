@@ -14,7 +14,8 @@ derivatives of the modes enter through the adjoint v alone (:mod:`.adjoint`), as
 - ``H_j = Lambda' G_j Lambda + Lambda_j' G Lambda + Lambda' G Lambda_j``.
 
 All but Q needs three derivatives of the log density, which families have. The fourth enters by
-itself in each row, so that it is a difference of the third there, to ten digits.
+itself in each row; where the family does not tell it, it is a difference of the third there, to
+ten digits.
 """
 
 from __future__ import annotations
@@ -44,23 +45,16 @@ from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
 from mixcheck.fitting.likelihood.mode import Mode
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.row_weights import POINTS, row_weights
 from mixcheck.fitting.likelihood.term import Term
 
-__all__ = ["differentiate_twice", "has_hessian", "row_weights", "sum_products"]
+__all__ = ["differentiate_twice", "has_hessian", "sum_products"]
 
-# Steps of differences in each row, in standard deviations of its predictor given the data, and
-# of differences in covariance parameters; both with an error of the fourth power. Where rows are
-# many their fourth derivatives weigh little, and an error of the square is as good.
-_STEP = 1e-3
+# Step of differences in covariance parameters, with an error of the fourth power.
 _STEP_THETA = 1e-3
-_TWO_POINTS = ((1.0, 0.5), (-1.0, -0.5))
-_POINTS = ((1.0, 8.0 / 12.0), (-1.0, -8.0 / 12.0), (2.0, -1.0 / 12.0), (-2.0, 1.0 / 12.0))
 # Numbers in one array of what rows, or blocks of levels, do along all directions.
 _MOST_NUMBERS = 4_000_000
 _MOST_WHOLE = 60_000_000
-# So many rows are evaluated at all steps in one call.
-_FEW_ROWS = 10_000
-_MANY_ROWS = 50_000
 
 
 def has_hessian(problem: Problem) -> bool:
@@ -165,16 +159,11 @@ def _whole(problem: Problem, mode: Mode) -> _Part:
     entries = factors.inverse_entries()
     adjoint = find_adjoint(problem, mode, curvature, entries, None)
     v = latent.zeros() if adjoint.v is None else adjoint.v
-    held = through_mode(problem, mode, adjoint.t, adjoint.v)
-    slopes = {
-        k: -2.0 * derivatives.first[k]
-        if (part := held[k]) is None
-        else part - 2.0 * derivatives.first[k]
-        for k in latent.random_predictors
-    }
-    shifts = latent.gather(
-        [scale(root, part) for root, part in zip(mode.roots, v, strict=True)], len(problem.X)
-    )
+    held, slopes = through_mode(problem, mode, adjoint.t, adjoint.v), {}
+    for k in latent.random_predictors:
+        direct, part = -2.0 * derivatives.first[k], held[k]
+        slopes[k] = direct if part is None else part + direct
+    shifts = latent.gather(list(map(scale, mode.roots, v)), len(problem.X))
     return _Part(
         X=problem.X,
         second=derivatives.second,
@@ -189,79 +178,6 @@ def _whole(problem: Problem, mode: Mode) -> _Part:
         scores=mode.point.scores,
         y=latent.scatter(slopes),
     )
-
-
-def row_weights(
-    problem: Problem,
-    mode: Mode,
-    leverages: Mapping[tuple[int, int], FloatArray],
-    shifts: Sequence[FloatArray | None],
-) -> dict[tuple[int, int], FloatArray]:
-    """``Q = -2 l'' + d(t)/d(eta) + g l'''`` of each pair of predictors, (n,)."""
-    derivatives = mode.point.derivatives
-    out = {key: -2.0 * second for key, second in derivatives.second.items()}
-    for key, part in _bend_of_weights(problem, mode, leverages).items():
-        out[key] = out[key] + part if key in out else part
-    for a, shift in enumerate(shifts):
-        if shift is not None:
-            _add_without(derivatives.third, a, shift, out)
-    return out
-
-
-def _bend_of_weights(
-    problem: Problem, mode: Mode, leverages: Mapping[tuple[int, int], FloatArray]
-) -> dict[tuple[int, int], FloatArray]:
-    """``- sum_ab s^ab l_abcd`` of each pair (c, d): the derivative of t at leverages held.
-
-    ``l_abcd`` is the derivative of ``l_bcd`` in predictor a, which has random effects, and is
-    taken in steps of its standard deviation given the data.
-    """
-    eta, sums = mode.point.eta, dict[tuple[int, int], FloatArray]()
-    if not mode.point.derivatives.third:
-        return sums
-    for a in sorted({pair[0] for pair in leverages}):
-        spread = np.sqrt(np.maximum(leverages[a, a], 0.0))
-        step = np.where(spread > 0.0, _STEP * spread, _STEP)
-        change = _change_of_thirds(problem, eta, a, step)
-        for (first, b), leverage in leverages.items():
-            if first == a:
-                share = leverage / (-step if a == b else -0.5 * step)
-                _add_without(change, b, share, sums)
-    return sums
-
-
-def _add_without(
-    third: Mapping[tuple[int, int, int], FloatArray],
-    b: int,
-    share: FloatArray,
-    sums: dict[tuple[int, int], FloatArray],
-) -> None:
-    """Add ``share l_bcd`` to each pair (c, d)."""
-    for triple, value in third.items():
-        if b in triple:
-            c, d = (k for j, k in enumerate(triple) if j != triple.index(b))
-            part = share * value
-            sums[c, d] = sums[c, d] + part if (c, d) in sums else part
-
-
-def _change_of_thirds(
-    problem: Problem, eta: Sequence[FloatArray], a: int, step: FloatArray
-) -> dict[tuple[int, int, int], FloatArray]:
-    """``h l_bcda`` of each third derivative, (n,): how it changes in predictor a over steps h."""
-    points = _POINTS if problem.n < _MANY_ROWS else _TWO_POINTS
-    if problem.n <= _FEW_ROWS:
-        shifts, factors = np.array(points).T
-        shape = len(points), problem.n
-        etas = [np.broadcast_to(e, shape) for e in eta]
-        etas[a] = eta[a] + shifts[:, None] * step
-        found = problem.derivatives_of_copies(etas, 3).third
-        return {key: factors @ third.reshape(shape) for key, third in found.items()}
-    out: dict[tuple[int, int, int], FloatArray] = {}
-    for shift, factor in points:
-        there = [*eta[:a], eta[a] + shift * step, *eta[a + 1 :]]
-        for key, third in problem.derivatives(there, 3).third.items():
-            out[key] = out[key] + factor * third if key in out else factor * third
-    return out
 
 
 # ---- covariance parameters -----------------------------------------------------------------
@@ -307,7 +223,7 @@ def _bend_of_root(term: Term, theta: FloatArray, d_root: FloatArray) -> FloatArr
     for k in range(theta.size):
         step = np.zeros(theta.size)
         step[k] = _STEP_THETA * max(abs(float(theta[k])), _STEP_THETA)
-        for shift, factor in _POINTS:
+        for shift, factor in POINTS:
             out[:, k] += factor * term.covariance.pull_back(theta + shift * step, d_root) / step[k]
     return out
 
@@ -364,10 +280,8 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
     for rows, X, where in zip(eta, part.X, tangents.beta, strict=True):
         rows[where] = X.T
     if latent.factors:
-        held = [
-            np.einsum("jab,bm->ajm", slope, u)
-            for slope, u in zip(tangents.slopes, part.u, strict=True)
-        ]
+        slopes = (slope.swapaxes(0, 1) for slope in tangents.slopes)
+        held = [slope.dot(u) for slope, u in zip(slopes, part.u, strict=True)]
         add_effects(latent, held, [rows[places] for rows in eta])
         moved = _move_modes(part, tangents, eta)
         held = [scale_each(*pair) for pair in zip(tangents.units, moved, strict=True)]
@@ -404,7 +318,7 @@ def _move_modes(part: _Part, tangents: _Tangents, eta: Sequence[FloatArray]) -> 
     sums = _score_tangents(part, eta)
     rhs = [scale_each(root.T, part) for root, part in zip(tangents.units, sums, strict=True)]
     for target, slope, s in zip(rhs, tangents.slopes, part.scores, strict=True):
-        target[:, tangents.places] += np.einsum("jba,bm->ajm", slope, s)
+        target[:, tangents.places] += slope.transpose(2, 0, 1).dot(s)
     return solve_each(part.factors, rhs)
 
 
@@ -444,7 +358,7 @@ def _mixed(
     sums = _score_tangents(part, eta)
     out = np.zeros((len(tangents.slopes[0]), tangents.places.stop))
     inner = [
-        np.einsum("am,bkm->kab", y, u) + np.einsum("akm,bm->kab", s, v)
+        _multiply_each(y, u).swapaxes(1, 2) + _multiply_each(v, s)
         for y, u, s, v in zip(part.y, moved, sums, part.v, strict=True)
     ]
     for (f, g), block in grams.items():
@@ -455,6 +369,13 @@ def _mixed(
             inner[g] = inner[g] + 2.0 * _sum_blocks(*mirrored)
     for slope, held in zip(tangents.slopes, inner, strict=True):
         out += slope.reshape(len(slope), -1).dot(held.reshape(len(held), -1).T)
+    return out
+
+
+def _multiply_each(v: FloatArray, s: FloatArray) -> FloatArray:
+    """``s_k v'`` of effects (q, m) and (q, P, m), (P, q, q)."""
+    q, count, m = s.shape
+    out: FloatArray = s.reshape(-1, m).dot(v.T).reshape(q, count, q).swapaxes(0, 1)
     return out
 
 

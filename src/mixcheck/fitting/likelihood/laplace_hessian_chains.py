@@ -32,9 +32,10 @@ from mixcheck.fitting.latent.tridiagonal import (
     trace_of_products,
 )
 from mixcheck.fitting.likelihood.adjoint import find_adjoint, through_mode
-from mixcheck.fitting.likelihood.laplace_hessian import row_weights, sum_products
+from mixcheck.fitting.likelihood.laplace_hessian import sum_products
 from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.row_weights import row_weights
 
 __all__ = ["differentiate_chains_twice", "has_hessian_of_chains"]
 
