@@ -234,6 +234,23 @@ def test_distributions_that_draws_cannot_tell_apart_are_both_named():
     assert set(found.name.split(" or ")) >= {"normal", "beta"}
 
 
+def test_a_parameter_of_the_same_name_is_not_taken_for_a_dispersion():
+    """An intercept near zero, called alpha as many are, makes no skew normal distribution."""
+    rng = np.random.default_rng(2)
+    mu = rng.normal(size=(400, 600))
+    named = {"mu": mu, "sigma": np.ones((400, 1)), "alpha": rng.normal(0, 0.02, (400, 1))}
+    assert find_distribution(named, rng.normal(mu)).name == "normal"
+
+
+def test_of_many_rows_some_are_looked_at():
+    """Neighbours among them, whose dependence is seen."""
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(30, 40_000))
+    named = {"mu": np.zeros((30, 1)), "sigma": np.ones((30, 1))}
+    assert find_distribution(named, z).name == "normal"
+    assert find_distribution(named, (z + 0.3 * np.roll(z, 1, 1)) / np.sqrt(1.09)) is None
+
+
 def _normal_parameters(rng):
     mu, sigma = rng.normal(size=(500, 500)), rng.uniform(0.5, 1.0, (500, 1))
     return {"mu": mu, "sigma": sigma}, rng.standard_normal(mu.shape)

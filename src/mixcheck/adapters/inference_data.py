@@ -13,7 +13,7 @@ import pandas as pd
 from mixcheck.adapters.draws import DrawsModel, from_draws
 from mixcheck.adapters.layout import SAMPLE_AXES, finite_numbers
 from mixcheck.adapters.posterior_draws import PosteriorModel, find_distribution
-from mixcheck.adapters.posterior_families import PARAMETERS
+from mixcheck.adapters.posterior_families import DISTRIBUTIONS, PARAMETERS
 from mixcheck.arguments.calls import answer_calls
 from mixcheck.arguments.options import require_text, shown
 from mixcheck.arrays import FloatArray
@@ -140,7 +140,7 @@ def from_inference_data(
     parameters = _parameters(named, seen, repeated, draws, posterior, constant)
     y = response.astype(np.float64)
     densities = _log_densities(named, seen, repeated, len(stacked), _variables(found, _LIKELIHOOD))
-    for trials in ({}, *([] if "n" in parameters else _trials(table, stacked))):
+    for trials in ({}, *_trials(table, stacked, parameters)):
         known = parameters | trials
         distribution = find_distribution(known, stacked, y, densities)
         if distribution is not None:
@@ -214,9 +214,12 @@ def _parameters(
     return known
 
 
-def _trials(frame: pd.DataFrame, draws: FloatArray) -> Iterator[dict[str, FloatArray]]:
+def _trials(
+    frame: pd.DataFrame, draws: FloatArray, parameters: Mapping[str, FloatArray]
+) -> Iterator[dict[str, FloatArray]]:
     """Whole numbers of the frame that no draw of a row is above: there may be trials among them."""
-    if np.any(draws != np.rint(draws)):
+    lacking = [set(one.parameters) - set(parameters) for one in DISTRIBUTIONS]
+    if {"n"} not in lacking or np.any(draws != np.rint(draws)):
         return
     most = draws.max(axis=0)
     for column in frame.columns:

@@ -12,7 +12,7 @@ from scipy.special import betainc, betaincc, gammaincc, ndtri
 
 from mixcheck.adapters.posterior_families import DISTRIBUTIONS, Distribution
 from mixcheck.adapters.predicted import see_response
-from mixcheck.arrays import FloatArray
+from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.port import Conditioning, DataView
 
 __all__ = ["PosteriorModel", "find_distribution", "given_draw"]
@@ -27,8 +27,10 @@ _INSIDE: Final = 1e-15
 # distribution by less than this.
 _REJECTED: Final = 1e-7
 _ORDERS: Final = 150
-# Of two distributions the one of fewer parameters is given up for less than a likelihood ratio of
-# a thousand, and two of as many parameters are both named.
+# Distances of rows whose correlation is looked at, and standard errors that it is away from zero.
+_LAGS: Final = 5
+_FAR: Final = 6.5
+# Of distributions whose likelihoods are within a factor of a thousand all are named.
 _RATIO: Final = float(np.log(1000.0))
 # Log densities that a program wrote are those of a distribution here to this, in single precision
 # to the other; those of another one differ by more in some row.
@@ -137,20 +139,19 @@ def find_distribution(
 ) -> Distribution | None:
     """The distribution that draws of a response come from, or None.
 
-    Where the program has written the log density of each observation in each draw, it is the one
-    that has these. Otherwise, of all that have their parameters among the ones given, the one is
-    taken under which the draws are likeliest; of several whose likelihoods are within a factor of
-    a thousand the one with most parameters, as a Poisson distribution is a negative binomial one
-    with hardly any dispersion; if they have as many, they differ by nothing that could be seen, and
-    both are named.
+    Where the program has written the log density of each observation in each draw, it is one that
+    has these. Of all that have their parameters among the ones given, the one is taken under which
+    the draws are likeliest; others whose likelihood is within a factor of a thousand, as that of a
+    negative binomial distribution with hardly any dispersion of Poisson counts, differ by nothing
+    that could be seen, and are named with it.
 
     It is the right one only if the probabilities of the draws under it, each by its own draw of the
     parameters and randomised where there are masses, are independent and uniform. Each of 300 of
     their order statistics, nearly all of which are in the tails, is tested by its beta
-    distribution, which sees a distribution that is cut off far from its middle as well; their
-    correlations between rows by the sum of squares, which sees a response whose rows depend on each
-    other given the parameters. In the middle, distribution functions that differ by half a
-    per cent are told apart.
+    distribution, which sees a distribution that is cut off far from its middle as well. Their
+    correlations between rows are tested by the sum of squares, and those of near rows by their
+    mean, which see a response whose rows depend on each other given the parameters. In the middle,
+    distribution functions that differ by half a per cent are told apart.
 
     Parameters
     ----------
@@ -163,36 +164,43 @@ def find_distribution(
     densities : (S, n) array, optional
         Log densities of the response, in the same draws.
     """
-    n = draws.shape[1]
-    count = max(_DRAWS, _LOOKED_AT // max(n, 1))
-    chosen = np.unique(np.linspace(0, len(draws) - 1, min(count, len(draws))).astype(int))
     kind = _kind_of(draws)
     candidates = [
-        one
-        for one in sorted(DISTRIBUTIONS, key=lambda one: -len(one.parameters))
-        if one.kind == kind and set(one.parameters) <= set(parameters)
+        one for one in DISTRIBUTIONS if one.kind == kind and set(one.parameters) <= set(parameters)
     ]
+    if not candidates:
+        return None
+    chosen, rows = _looked_at(*draws.shape)
+    part = {
+        name: (values[:, rows] if values.shape[1] > 1 else values)[chosen]
+        for name, values in parameters.items()
+    }
     if densities is not None and response is not None:
-        seen = _Told(parameters, np.broadcast_to(response, draws.shape), chosen)
-        written = densities[chosen]
+        seen = _Told(part, np.broadcast_to(response[rows], (chosen.size, rows.size)))
+        written = densities[np.ix_(chosen, rows)]
         candidates = [one for one in candidates if _are_alike(seen.log_density(one), written)]
-    elif chosen.size * n < _LEAST:
+    elif chosen.size * rows.size < _LEAST:
         return None
-    told = _Told(parameters, draws, chosen)
+    told = _Told(part, draws[np.ix_(chosen, rows)])
     sums = [(float(np.sum(told.log_density(one))), one) for one in candidates]
-    known = [(total, one) for total, one in sums if np.isfinite(total)]
-    if not known:
+    known = sorted(((total, one) for total, one in sums if np.isfinite(total)), key=_total)
+    likely = [one for total, one in known if total > known[0][0] - _RATIO]
+    fitting = [one for one in likely if _are_uniform(told.probabilities(one))]
+    if not fitting:
         return None
-    most = max(total for total, _ in known)
-    likely = [pair for pair in known if pair[0] > most - _RATIO]
-    richest = max(len(one.parameters) for _, one in likely)
-    for size in range(richest, 0, -1):
-        alike = sorted((pair for pair in likely if len(pair[1].parameters) == size), key=_total)
-        fitting = [one for _, one in alike if _are_uniform(told.probabilities(one))]
-        if fitting:
-            names = dict.fromkeys(one.name for one in fitting)
-            return fitting[0] if len(names) == 1 else fitting[0]._replace(name=" or ".join(names))
-    return None
+    names = dict.fromkeys(one.name for one in fitting)
+    return fitting[0] if len(names) == 1 else fitting[0]._replace(name=" or ".join(names))
+
+
+def _looked_at(draws: int, n: int) -> tuple[IntArray, IntArray]:
+    """Draws and rows that are looked at: of many rows neighbours, and others all over."""
+    count = max(_DRAWS, _LOOKED_AT // max(n, 1))
+    chosen = np.unique(np.linspace(0, draws - 1, min(count, draws)).astype(np.intp))
+    most = _LOOKED_AT // _DRAWS
+    if n <= most:
+        return chosen, np.arange(n)
+    apart = np.linspace(0, n - 1, most // 2).astype(np.intp)
+    return chosen, np.union1d(np.arange(most // 2), apart)
 
 
 def _total(pair: tuple[float, Distribution]) -> float:
@@ -212,29 +220,26 @@ class _Told:
 
     Attributes
     ----------
-    parameters : mapping of name to array
-    y : (S, n) array
-    chosen : (K,) array
-        Which draws.
+    parameters : mapping of name to (K, n), (K, 1) or (K, n, ..) array
+    y : (K, n) array
     """
 
     parameters: Mapping[str, FloatArray]
     y: FloatArray
-    chosen: Any
 
     def log_density(self, one: Distribution) -> FloatArray:
         """Log density of each response, or NaN where the parameters are none of it."""
         name = "logpmf" if one.discrete else "logpdf"
         with np.errstate(all="ignore"):
-            rows = [getattr(self._given(one, k), name)(self.y[k]) for k in self.chosen]
+            rows = [getattr(self._given(one, k), name)(y) for k, y in enumerate(self.y)]
         return np.asarray(rows, dtype=np.float64)
 
     def probabilities(self, one: Distribution) -> FloatArray:
         """Probability of less than each response, randomised where it has a mass."""
         rng = np.random.default_rng(0)
         found = []
-        for k in self.chosen:
-            y, given = self.y[k], self._given(one, k)
+        for k, y in enumerate(self.y):
+            given = self._given(one, k)
             with np.errstate(all="ignore"):
                 upto = np.asarray(given.cdf(y), dtype=np.float64)
                 mass = np.asarray(given.pmf(y), dtype=np.float64) if one.discrete else 0.0
@@ -278,7 +283,19 @@ def _are_uniform(probabilities: FloatArray) -> bool:
             return False
     scores = ndtri(np.clip(probabilities, _INSIDE, 1.0 - _INSIDE))
     # Rows depend where draws move them together, draws where they repeat what is off in a row.
-    return not (_depend(scores) or _depend(scores.T))
+    return not (_depend(scores) or _depend(scores.T) or _neighbours_depend(scores))
+
+
+def _neighbours_depend(scores: FloatArray) -> bool:
+    """Whether rows that lie near each other are correlated, where there are too few draws for all.
+
+    The products of N independent pairs of normal scores have a sum of variance N.
+    """
+    for lag in range(1, min(_LAGS, scores.shape[1] - 1) + 1):
+        left, right = scores[:, lag:], scores[:, :-lag]
+        if abs(float(np.sum(left * right))) > _FAR * np.sqrt(left.size):
+            return True
+    return False
 
 
 def _depend(scores: FloatArray) -> bool:
