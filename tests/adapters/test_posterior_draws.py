@@ -104,8 +104,8 @@ def test_each_distribution_is_recognised(one):
     rng = np.random.default_rng(7)
     if one.name == "cauchy":
         return
-    repeated = np.array([given.rvs(size=N, random_state=rng) for _ in range(500)])
-    error = np.sqrt(given.var() / 500)
+    repeated = np.array([given.rvs(size=N, random_state=rng) for _ in range(200)])
+    error = np.sqrt(given.var() / 200)
     assert np.abs((repeated.mean(axis=0) - given.mean()) / error).max() < 6.0
 
 
@@ -259,6 +259,7 @@ def _normal_parameters(rng):
 @pytest.mark.parametrize(
     ("what", "change"),
     [
+        ("", lambda z, rng: z),
         ("truncated at three deviations", lambda z, rng: np.where(z < -3, 0.5 * z, z)),
         ("censored", lambda z, rng: np.minimum(z, 2.0)),
         ("a mixture", lambda z, rng: np.where(rng.random(z.shape) < 0.01, 2 * z, z)),
@@ -268,12 +269,11 @@ def _normal_parameters(rng):
     ],
 )
 def test_what_is_nearly_normal_is_not_taken_for_it(what, change):
-    """Truncated, mixed, or with rows that depend on each other given the parameters."""
+    """Truncated, mixed, or with rows that depend on each other; what is normal is."""
     rng = np.random.default_rng(8)
     parameters, z = _normal_parameters(rng)
-    assert find_distribution(parameters, parameters["mu"] + parameters["sigma"] * z) is not None
     other = parameters["mu"] + parameters["sigma"] * change(z, rng)
-    assert find_distribution(parameters, other) is None, what
+    assert (find_distribution(parameters, other) is None) is bool(what)
 
 
 def test_log_densities_that_the_program_wrote_decide():
