@@ -32,6 +32,8 @@ _LAGS: Final = 5
 _FAR: Final = 6.5
 # Of distributions whose likelihoods are within a factor of a thousand all are named.
 _RATIO: Final = float(np.log(1000.0))
+# Relative differences of log-likelihoods that are rounding.
+_SAME: Final = 1e-9
 # Log densities that a program wrote are those of a distribution here to this, in single precision
 # to the other; those of another one differ by more in some row.
 _ALIKE: Final = {8: 1e-6, 4: 1e-3}
@@ -184,12 +186,17 @@ def find_distribution(
     told = _Told(part, draws[np.ix_(chosen, rows)])
     sums = [(float(np.sum(told.log_density(one))), one) for one in candidates]
     known = sorted(((total, one) for total, one in sums if np.isfinite(total)), key=_total)
-    likely = [one for total, one in known if total > known[0][0] - _RATIO]
-    fitting = [one for one in likely if _are_uniform(told.probabilities(one))]
+    likely = [pair for pair in known if pair[0] > known[0][0] - _RATIO]
+    fitting = [pair for pair in likely if _are_uniform(told.probabilities(pair[1]))]
     if not fitting:
         return None
-    names = dict.fromkeys(one.name for one in fitting)
-    return fitting[0] if len(names) == 1 else fitting[0]._replace(name=" or ".join(names))
+    # A binomial distribution of single trials is the Bernoulli one: the name of more says more.
+    total = fitting[0][0]
+    same = [one for each, one in fitting if abs(each - total) <= _SAME * max(abs(total), 1.0)]
+    found = max(same, key=lambda one: len(one.parameters))
+    others = (one.name for _, one in fitting if one not in same)
+    names = dict.fromkeys((found.name, *others))
+    return found if len(names) == 1 else found._replace(name=" or ".join(names))
 
 
 def _looked_at(draws: int, n: int) -> tuple[IntArray, IntArray]:

@@ -61,6 +61,7 @@ class Beta(Template):
     link: ProbabilityLink
 
     name: ClassVar[str] = "beta"
+    dispersion_elsewhere: ClassVar[str] = "kappa"
     mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     harmless: ClassVar[float] = 0.5
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "hurdle"

@@ -104,6 +104,7 @@ class Gamma(Positive):
 
     name: ClassVar[str] = "gamma"
     alike: ClassVar[tuple[str, ...]] = ("lognormal",)
+    dispersion_elsewhere: ClassVar[str] = "alpha"
     also_called: ClassVar[str] = "gammafamily"
     also_called_with_zeros: ClassVar[str] = "zigamma hurdlegamma"
     precision_power: ClassVar[float | None] = 1.0

@@ -94,6 +94,8 @@ def test_our_own_adapter_reads_it_back():
         ("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "poisson", "poisson"),
         ("grouseticks", "TICKS ~ YEAR + (1 | BROOD)", "nbinom2", "negative binomial"),
         ("sleepstudy", "Reaction ~ Days + (1 | Subject)", "gaussian", "normal"),
+        ("sleepstudy", "Reaction ~ Days + (1 | Subject)", "gamma", "gamma"),
+        ("sleepstudy", "{Reaction / 1000} ~ Days + (1 | Subject)", "beta", "beta"),
     ],
 )
 def test_the_distribution_is_read_off_the_draws(data, formula, family, distribution):
