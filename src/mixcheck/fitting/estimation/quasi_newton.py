@@ -200,7 +200,7 @@ def _backtrack(
     slope, steepest = float(gradient.dot(direction)), largest(gradient)
     # Below this, differences of the deviance are rounding: trust the gradient instead.
     noise = max(1e-11 * (1.0 + abs(evaluation.deviance)), search.rounding)
-    length = 1.0
+    length, rough = 1.0, evaluation.mode is not None and evaluation.mode.left > 0.0
     for _ in range(_MAX_HALVINGS):
         trial = z + length * direction
         after, after_gradient = search(trial, steepest)
@@ -211,11 +211,11 @@ def _backtrack(
             search.poles += 1
         elif after.deviance <= bound:
             return trial, after, after_gradient
-        rough = evaluation.mode is not None and evaluation.mode.left
         if rough and after.deviance < bound + _DOUBT:
             # Of deviances that are known roughly the higher one may be the better.
-            search.last, steepest = evaluation, 0.0
-            evaluation, _ = search(z)
+            search.last, steepest, rough = evaluation, 0.0, False
+            exact, _ = search(z)
+            evaluation = evaluation if exact.mode is None else exact
             continue
         if math.isfinite(after.deviance) and not near_pole:
             # Minimum of the parabola through value, slope and new value; rounding may leave none.

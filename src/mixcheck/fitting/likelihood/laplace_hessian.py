@@ -281,7 +281,7 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
         rows[where] = X.T
     if latent.factors:
         slopes = (slope.swapaxes(0, 1) for slope in tangents.slopes)
-        held = [slope.dot(u) for slope, u in zip(slopes, part.u, strict=True)]
+        held = list(map(_along, slopes, part.u))
         add_effects(latent, held, [rows[places] for rows in eta])
         moved = _move_modes(part, tangents, eta)
         held = [scale_each(*pair) for pair in zip(tangents.units, moved, strict=True)]
@@ -298,6 +298,13 @@ def _hessian_of(part: _Part, tangents: _Tangents) -> FloatArray:
     out[:, places] += mixed.T
     out[places, places] += _both_roots(part, tangents)
     return out - _trace_of_products(part, tangents, grams)
+
+
+def _along(slopes: FloatArray, u: FloatArray) -> FloatArray:
+    """``L_j u`` for P matrices L_j, a stack (q, P, q), and u (q, m): (q, P, m)."""
+    q, count, _ = slopes.shape
+    out: FloatArray = slopes.reshape(q * count, q).dot(u).reshape(q, count, -1)
+    return out
 
 
 def _score_tangents(part: _Part, eta: Sequence[FloatArray]) -> list[FloatArray]:
@@ -318,7 +325,7 @@ def _move_modes(part: _Part, tangents: _Tangents, eta: Sequence[FloatArray]) -> 
     sums = _score_tangents(part, eta)
     rhs = [scale_each(root.T, part) for root, part in zip(tangents.units, sums, strict=True)]
     for target, slope, s in zip(rhs, tangents.slopes, part.scores, strict=True):
-        target[:, tangents.places] += slope.transpose(2, 0, 1).dot(s)
+        target[:, tangents.places] += _along(slope.transpose(2, 0, 1), s)
     return solve_each(part.factors, rhs)
 
 
