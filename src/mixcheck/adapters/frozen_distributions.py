@@ -39,7 +39,7 @@ class ZeroInflated(_Shared):
 
     def cdf(self, y: FloatArray) -> FloatArray:
         """Probability of y or less."""
-        return np.where(y < 0, 0.0, 1.0 - self.psi * self.inner.sf(y))
+        return np.where(y < 0, 0.0, (1.0 - self.psi) + self.psi * self.inner.cdf(y))
 
     def sf(self, y: FloatArray) -> FloatArray:
         """Probability of more than y."""
@@ -91,7 +91,10 @@ class Hurdle(_Shared):
 
     def cdf(self, y: FloatArray) -> FloatArray:
         """Probability of y or less."""
-        return np.where(y < 0, 0.0, 1.0 - self.sf(np.maximum(y, 0.0)))
+        positive = np.maximum(y, 0.0)
+        above = self.inner.cdf(positive) - (self.inner.pmf(0) if self._counts else 0.0)
+        upto = (1.0 - self.psi) + self.psi * np.maximum(above, 0.0) / self._positive
+        return np.where(y < 0, 0.0, upto)
 
     def sf(self, y: FloatArray) -> FloatArray:
         """Probability of more than y."""
