@@ -88,7 +88,7 @@ def minimise(
     exact : callable, optional
         The Hessian; differences tell it otherwise.
     formula : bool
-        Whether that costs no evaluations of the objective.
+        Whether that costs no evaluations of the objective, and may lead far.
     rough : callable, optional
         The objective, with modes that are as near as they have to be.
     tolerance : float, optional

@@ -87,7 +87,17 @@ class Searches:
     @property
     def rough(self) -> RoughObjective | None:
         """The same with modes that are as near as they have to be; None where they are exact."""
-        return self._deviance
+        return self._deviance if self._is_canonical else None
+
+    @property
+    def _is_canonical(self) -> bool:
+        """Whether the mean has its canonical link: the density is then concave, with one mode.
+
+        Elsewhere it may have several, and a search that takes large steps, or that does not follow
+        the modes closely, may go on around another of them.
+        """
+        family = self.problem.family
+        return family.links[0].name == family.canonical_link
 
     @property
     def _at_first(self) -> Objective:
@@ -383,7 +393,7 @@ class Searches:
             known=known,
             rounding=2.0 * self.rounding,
             exact=exact or self.exact,
-            formula=exact is None,
+            formula=exact is None and (self._is_canonical or not hessian),
             rough=self.rough,
             leaves=None if self._tails is None else self._tails.holds,
         )
