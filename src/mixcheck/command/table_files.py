@@ -169,7 +169,7 @@ def _read_text(
                 encoding=written.encoding,
             )
 
-        for sentence in unused_options(written, changes, table, as_text=as_text):
+        for sentence in unused_options(written, changes, changed, as_text=as_text):
             warn(sentence, DataWarning)
         if isinstance(opened, Path) and written.encoding is not None:
             _tell_of_encoding(opened, written.encoding)
