@@ -76,7 +76,6 @@ class Poisson(Template):
     mean_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     is_count: ClassVar[bool] = True
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
-    linear_in_response: ClassVar[bool] = True
     canonical_link: ClassVar[str | None] = "log"
     wider: ClassVar[tuple[str, ...]] = ("nbinom2", "nbinom1")
     narrower: ClassVar[tuple[str, ...]] = ("genpois", "compois")

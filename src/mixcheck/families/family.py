@@ -1,10 +1,10 @@
 """What one response is: the log density, its derivatives, its distribution.
 
-A family has K linear predictors. Everything that varies between observations is an
-array of shape ``(n,)``; ``eta`` is a tuple of K such arrays. Predictors outside the
-domain of the family give a log density of ``-inf`` and derivatives of zero, without a
-warning: an optimiser must shorten its step. Arrays returned by a family may share
-memory with each other and with the data, and are never to be written to.
+A family has K linear predictors. Everything that varies between observations is an array of shape
+``(n,)``; ``eta`` is a tuple of K such arrays. Predictors outside the domain of the family give a
+log density of ``-inf`` and derivatives of zero, without a warning: an optimiser must shorten its
+step. Arrays returned by a family may share memory with each other and with the data, and are never
+to be written to.
 """
 
 from __future__ import annotations
@@ -77,11 +77,9 @@ class Family(ABC):
     normal_error : bool
         Whether the response is its mean and an independent normal error, whose standard
         deviation is the dispersion: what a random effect of each row would be too.
-    linear_in_response : bool
-        Whether the log density is linear in the response but for its constant, so that one
-        difference in the response is its derivative.
     canonical_link : str or None
-        The link with which ``l' = y - mu``, if there is one.
+        The link with which ``l' = y - mu``, where the log density is linear in the response but for
+        its constant (so that one difference in the response is its derivative); None elsewhere.
     wider, narrower, alike : tuple of str
         Names of families for the same responses to try where these vary more than the family
         says, where they vary less, and where their distribution has another shape.
@@ -119,7 +117,6 @@ class Family(ABC):
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = None
     heavy_tailed: ClassVar[bool] = False
     normal_error: ClassVar[bool] = False
-    linear_in_response: ClassVar[bool] = False
     canonical_link: ClassVar[str | None] = None
     wider: ClassVar[tuple[str, ...]] = ()
     narrower: ClassVar[tuple[str, ...]] = ()
@@ -400,12 +397,6 @@ class Family(ABC):
     @abstractmethod
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the response, ``(n,)``, on the scale of `mean`."""
-
-    def moments(
-        self, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of the response, ``(n,)`` each."""
-        return self.mean(eta, size), self.variance(eta, size)
 
     @abstractmethod
     def cdf(

@@ -62,7 +62,6 @@ class Binomial(Template):
     takes_trials: ClassVar[bool] = True
     mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     zero_part: ClassVar[Literal["inflation", "hurdle"] | None] = "inflation"
-    linear_in_response: ClassVar[bool] = True
     canonical_link: ClassVar[str | None] = "logit"
     wider: ClassVar[tuple[str, ...]] = ("betabinomial",)
     alike: ClassVar[tuple[str, ...]] = ("betabinomial",)
@@ -117,15 +116,9 @@ class Binomial(Template):
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the number of successes, ``(n,)``."""
-        return self.moments(eta, size)[1]
-
-    def moments(
-        self, eta: Predictors, size: FloatArray | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of the number of successes, ``(n,)`` each."""
         p, q = self.link.tails(eta[0])
         q *= p
-        return (p, q) if size is None else (size * p, size * q)
+        return q if size is None else size * q
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` successes or less, ``(n,)``."""

@@ -65,7 +65,7 @@ def usual_method(problem: Problem, optimum: Optimum) -> PerturbationMethod:
     so large that steps take long and a single response moves little.
     """
     latent, family = problem.latent, problem.family
-    successes = family.linear_in_response and family.takes_trials
+    successes = family.canonical_link is not None and family.takes_trials
     zeros = "zi" in family.predictors and "dispersion" not in family.predictors
     spreads = any(term.predictor > 0 for term in problem.terms)
     if latent.schur_factors or latent.tied or not latent.factors:

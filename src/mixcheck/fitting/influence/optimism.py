@@ -272,7 +272,7 @@ def plan_perturbations(
         Number of observations that each row stands for; rows of zero are not perturbed.
     """
     problem = perturbed.problem
-    linear = problem.family.linear_in_response
+    linear = problem.family.canonical_link is not None
     unit = _unit_trials(problem, counts > 0.0) if linear else None
     if unit is not None and how == "analytic":
         trials = unit
@@ -395,7 +395,7 @@ def _unit_trials(problem: Problem, wanted: BoolArray) -> _Trials:
 def _choose(perturbed: Perturbed, distribution: ResponseDistribution, wanted: BoolArray) -> _Trials:
     problem = perturbed.problem
     y, size, family = problem.data.y, problem.data.size, problem.family
-    if family.linear_in_response and family.is_count:
+    if family.canonical_link and family.is_count:
         less = family.prepare(np.maximum(y - 1.0, 0.0))
         return _Trials((less,), (wanted & (y > 0.0))[None], None, None)
     nodes = place_nodes(distribution, y)

@@ -333,12 +333,11 @@ def see_modes(
     """
     problem, family, size = view.problem, view.problem.family, view.problem.data.size
     at_mode = view.eta(modes)
-    mode_mean, mode_variance = family.moments(at_mode, size)
     rows = {
         "response": problem.data.y,
         "fitted": family.mean(tuple(view.base), size),
-        "mode_mean": mode_mean,
-        "mode_variance": mode_variance,
+        "mode_mean": family.mean(at_mode, size),
+        "mode_variance": family.variance(at_mode, size),
     }
     ordered = {name: problem.to_design(values).reshape(copies, -1) for name, values in rows.items()}
     masses = None
