@@ -143,16 +143,9 @@ def minimise(
             on_tail=search.left,
         )
     search.leaves = None
-    for _ in range(_MAX_RESTARTS):
-        curvature = _curvature(search, z, evaluation, one_sided=many)
-        values, vectors = np.linalg.eigh(curvature)
-        if values[0] > -_FLAT or search.poles > MAX_POLES:
-            break
-        escaped = _escape(search, z, evaluation, vectors[:, 0])
-        if escaped is None:
-            break
-        z, evaluation, gradient = _descend(search, *escaped, end)
-    z, evaluation, gradient = _polish(search, z, evaluation, gradient, values, vectors)
+    there, bend = _leave_saddles(search, (z, evaluation, gradient), end, one_sided=many)
+    curvature, values, vectors = bend
+    z, evaluation, gradient = _polish(search, *there, values, vectors)
     if -_FLAT < values[0] < RUNAWAY and largest(gradient) > _TOLERANCE:
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
         z, evaluation, gradient = _follow(search, z, evaluation, gradient, metric)
@@ -169,6 +162,29 @@ def minimise(
         free=free,
         on_tail=leaves is not None and leaves(None, evaluation, scale),
     )
+
+
+def _leave_saddles(
+    search: Whitened,
+    there: tuple[FloatArray, Evaluation, FloatArray],
+    tolerance: float,
+    *,
+    one_sided: bool,
+) -> tuple[tuple[FloatArray, Evaluation, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
+    """Where no direction is curved down, or none of these leads on.
+
+    With the curvature there, its eigenvalues and its eigenvectors.
+    """
+    for _ in range(_MAX_RESTARTS):
+        curvature = _curvature(search, there[0], there[1], one_sided=one_sided)
+        values, vectors = np.linalg.eigh(curvature)
+        if values[0] > -_FLAT or search.poles > MAX_POLES:
+            break
+        escaped = _escape(search, there[0], there[1], vectors[:, 0])
+        if escaped is None:
+            break
+        there = _descend(search, *escaped, tolerance)
+    return there, (curvature, values, vectors)
 
 
 def _descend(
