@@ -150,7 +150,7 @@ def minimise(
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
         z, evaluation, gradient = _follow(search, z, evaluation, gradient, metric)
         curvature = _curvature(search, z, evaluation, one_sided=False)
-        values = np.linalg.eigvalsh(curvature)
+        values, _ = np.linalg.eigh(curvature)
     return Optimum(
         psi=search.psi(z),
         evaluation=evaluation,
