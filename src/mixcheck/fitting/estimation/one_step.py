@@ -22,7 +22,7 @@ from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.score_table import ScoreTable
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "near_modes", "step_from", "within"]
+__all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "nearness", "step_from", "within"]
 
 # The modes of the random effects are found to a thousandth of a standard deviation given the data,
 # of all of them together: a Newton decrement of this.
@@ -68,14 +68,14 @@ def step_from(
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    problem = near_modes(problem)
+    near = nearness(problem)
     effects = None if table is None else table.modes(problem)
-    first = objective_of(problem, method, effects=effects)(previous, None).plus(whole)
+    first = objective_of(problem, method, effects=effects)(previous, None, near).plus(whole)
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)
     for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        found = value(within(problem, previous + 0.5**k * step), first).plus(whole)
-        if found.deviance <= first.deviance + problem.mode_decrement:
+        found = value(within(problem, previous + 0.5**k * step), first, near).plus(whole)
+        if found.deviance <= first.deviance + near:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
     raise ConvergenceError(
         "the likelihood of a response falls along the step from the estimates of the fit, or is "
@@ -83,9 +83,9 @@ def step_from(
     )
 
 
-def near_modes(problem: Problem) -> Problem:
-    """The problem with modes as near as a step needs them."""
-    return problem.with_modes_to(MODE_DECREMENT) if problem.n >= _MANY_ROWS else problem
+def nearness(problem: Problem) -> float:
+    """Newton decrement at which the modes are near enough for a step; 0 for modes to rounding."""
+    return MODE_DECREMENT if problem.n >= _MANY_ROWS else 0.0
 
 
 def within(problem: Problem, psi: FloatArray) -> FloatArray:

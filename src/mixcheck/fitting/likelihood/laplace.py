@@ -135,7 +135,7 @@ class Laplace(Approximation):
         if self.restricted and problem.latent.fixed is not None:
             deviance -= problem.latent.fixed.constant
         if not sloped:
-            return Evaluation(psi, deviance, np.full(psi.size, np.nan), mode)
+            return Evaluation(psi, deviance - mode.left, np.full(psi.size, np.nan), mode)
         entries = integrated.inverse_entries()
         slopes = integrated.dependence_slopes(entries)
         left = ascent(problem, mode.roots, mode.point)

@@ -46,6 +46,9 @@ __all__ = [
     "whitened",
 ]
 
+# The mode is accepted where the Newton decrement falls below this: through log det H
+# the errors of the deviance and of its gradient are of the order of its square root.
+_DECREMENT = 1e-16
 # The gradient in a deviation of random effects moves with the modes, in units of their own
 # precision, by the root of what a row says of its effects: beyond this much, modes are sought
 # more closely.
@@ -235,7 +238,6 @@ def stalls(decrement: FloatArray | float, least: FloatArray | float, energy: Any
 def _share(problem: Problem, roots: Sequence[Root], point: Point) -> float:
     """The share of a decrement to end at, ``min(1, 1e4 / c)``.
 
-    Through log det H the errors of the deviance and of its gradient are of the order of its root.
     c is a bound of the information of one row on its standardised effects, ``max |l''| max
     Lambda_ab^2``.
     """
@@ -265,7 +267,7 @@ def _ends(
         return False
     moved = float(np.abs(other / one - 1.0).max())
     bound = 2.0 * moved * moved * decrement
-    return moved < _HALF and bound < problem.mode_decrement * _share(problem, roots, after)
+    return moved < _HALF and bound < _DECREMENT * _share(problem, roots, after)
 
 
 def is_normal(problem: Problem) -> bool:
@@ -289,7 +291,7 @@ def find_mode(
     """Minimise ``h`` over the random effects by Newton's method with step halving.
 
     ``u <- u + H^-1 g`` with ``g = Lambda' Z' l' - u``, until the decrement ``g' H^-1 g`` is
-    that of the problem.
+    1e-16.
 
     Parameters
     ----------
@@ -315,8 +317,7 @@ def find_mode(
     dear, constant = problem.latent.dear, is_normal(problem)
     stepper = chord if dear else None
     fresh: System | None = None
-    finest = problem.mode_decrement
-    ending = max(near, finest)
+    ending = max(near, _DECREMENT)
     # Newton's method squares the decrement: where it may end sooner, the last step is longer.
     close, nearly = close or ending > _LAST_STEP, max(_NEARLY, 10.0 * math.sqrt(ending))
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
@@ -339,7 +340,7 @@ def find_mode(
         stalled = slow and (blind or bool(stalls(decrement, least, point.energy)))
         share = _share(problem, roots, point) if decrement < ending and not stalled else 0.0
         if stalled or decrement < ending * share:
-            left = decrement if decrement >= finest * share > 0.0 else 0.0
+            left = decrement if decrement >= _DECREMENT * share > 0.0 else 0.0
             return _complete_mode(problem, base, roots, point, fresh, count, left)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf

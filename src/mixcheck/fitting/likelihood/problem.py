@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
@@ -82,9 +81,6 @@ class Problem:
         Priors of the parameters.
     remainder : Remainder or None
         What a deviance whose determinant is cut leaves of the deviance; see `Latent.iterative`.
-    mode_decrement : float
-        Newton decrement ``g' H^-1 g`` below which conditional modes are found: half of it is what
-        their log density may still rise by.
     """
 
     family: Family
@@ -97,7 +93,6 @@ class Problem:
     order: IntArray
     penalty: LogPrior | None = None
     remainder: Remainder | None = None
-    mode_decrement: float = 1e-16
 
     @property
     def n(self) -> int:
@@ -303,12 +298,6 @@ class Problem:
             {key: self.weights * value for key, value in second.items()},
             {key: self.weights * value for key, value in flat.items()},
         )
-
-    def with_modes_to(self, decrement: float) -> Problem:
-        """The same problem, of which the modes are found to another decrement."""
-        changed = copy(self)
-        changed.__dict__["mode_decrement"] = decrement
-        return changed
 
     def with_response(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the order of the design."""

@@ -18,7 +18,7 @@ import numpy as np
 from mixcheck.arrays import FloatArray
 from mixcheck.errors import MixcheckError
 from mixcheck.execution.streams import Purpose, stream
-from mixcheck.fitting.estimation.one_step import near_modes
+from mixcheck.fitting.estimation.one_step import nearness
 from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.estimation.stacked_refits import StackedRefits, stacks
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
@@ -124,7 +124,7 @@ def _problem_of(part: Part, place: int, asked: Asked, k: int) -> Problem:
     if key not in part.replicas:
         model = model_of(part, asked)
         response = model.respond(stream(asked.seed, Purpose.RESPOND, k, place))
-        part.replicas[key] = near_modes(model.problem.with_response(response))
+        part.replicas[key] = model.problem.with_response(response)
     problem: Problem = part.replicas[key]
     return problem
 
@@ -189,7 +189,7 @@ def _evaluate(
             asked.method,
             sloped=near is None,
             effects=None if table is None else table.modes(problem),
-        )(end, None if near is None else near[b])
+        )(end, None if near is None else near[b], nearness(problem))
         for b, (problem, end, at) in enumerate(zip(problems, psi, found, strict=True))
     ]
 
