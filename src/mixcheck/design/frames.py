@@ -128,7 +128,7 @@ def _how_to_give(data: object) -> str:
     if not isinstance(data, str | PurePath):
         return ""
     read = "read_parquet" if PurePath(data).suffix == ".parquet" else "read_csv"
-    return f" A file is read first: pandas.{read}({shown(str(data))})."
+    return f" Read a file first: data=pandas.{read}({shown(str(data))})."
 
 
 def _collected(data: object, collect: Callable[[], Any], name: str) -> Any:
