@@ -135,8 +135,8 @@ def test_columns_of_every_kind(monkeypatch: pytest.MonkeyPatch, *, private: bool
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("ticks.csv", "data is a str; .* pandas.read_csv\\('ticks.csv'\\)"),
-        (Path("a") / "b.parquet", "pandas.read_parquet\\('a/b.parquet'\\)"),
+        ("ticks.csv", "data is a str; .* data=pandas.read_csv\\('ticks.csv'\\)"),
+        (Path("a") / "b.parquet", "data=pandas.read_parquet\\('a/b.parquet'\\)"),
         (("one.parquet", "two.parquet"), "For tables in parts write mc.glmm_partitions"),
         (3, "data is a int; give a pandas, .* or a dict of columns.$"),
     ],
