@@ -117,3 +117,14 @@ def test_variances_that_are_none_have_no_order():
     assert variances[0] == 0.0
     assert 10 < (variances == 0.0).sum() < 40
     assert variances[variances > 0.0].min() > 1e-8
+
+
+def test_the_order_of_what_is_rounding_says_nothing() -> None:
+    """Statistics that are none but for 1e-30, as of random effects in data sets without any."""
+    rng = np.random.default_rng(3)
+    statistics, estimates = rng.exponential(size=60), rng.normal(size=(60, 2))
+    none = rng.permutation(60)[:25]
+    one, other = statistics.copy(), statistics.copy()
+    one[none], other[none] = 1e-30 * rng.random((2, 25))
+    found = given_estimates(one, estimates), given_estimates(other, estimates)
+    np.testing.assert_allclose(*found, atol=1e-12)

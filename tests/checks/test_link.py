@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mixcheck as mc
 from mixcheck.checks import Link
+from mixcheck.checks.link import _LinkStatistic
+from mixcheck.checks.part_scores import RowScores
 from mixcheck.port import port_of
 from mixcheck.quantile_residuals import residuals
 from mixcheck.report.finding import Skipped
@@ -73,3 +77,20 @@ def test_a_square_that_the_model_holds_is_skipped():
     outcome = run(simulate(3).assign(f=lambda d: (d["g"] % 3).astype(str)), "y ~ f")
     assert isinstance(outcome, Skipped)
     assert "holds the square" in outcome.reason
+
+
+def test_what_effects_without_variance_leave_is_no_predictor():
+    """One that differs by 1e-9 between groups is the same in every row."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"y": rng.poisson(2.0, 200), "g": np.repeat(np.arange(40), 5)})
+    with pytest.warns(mc.BoundaryWarning):
+        fit = mc.glmm("y ~ 1 + (1 | g)", data, family="poisson")
+    view = residuals(fit, seed=1).observed
+    statistic = _LinkStatistic("link", "link", RowScores("mean", port_of(fit).project_scores()))
+    flat = np.repeat(rng.normal(size=40), 5)
+    numbers = {}
+    for size in (1e-9, 1e-2):
+        moved = replace(view, predictors={"mean": 0.7 + size * flat})
+        numbers[size] = float(statistic.numbers(moved)[0])
+    assert numbers[1e-9] == 0.0
+    assert abs(numbers[1e-2]) > 0.1

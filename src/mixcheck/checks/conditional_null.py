@@ -36,6 +36,9 @@ _FOR_EACH = 8
 _LEFT = 0.05
 # Estimates that differ by less, relative to themselves, are the same.
 _SAME = 1e-9
+# Statistics that differ by less, relative to the largest, are equal: their order is rounding, as
+# of random effects in data sets that have none.
+_ROUNDING = 1e-12
 _RANK_TOLERANCE = 1e-8
 
 
@@ -88,7 +91,8 @@ def given_estimates(statistics: FloatArray, estimates: FloatArray) -> FloatArray
     if _FOR_EACH * (2 * moving.sum() + 1) <= count:
         columns.append(scores**2)
     x = _orthonormal(np.column_stack(columns))
-    values = _normal_scores(statistics[known])
+    unit = _ROUNDING * np.abs(statistics[known]).max()
+    values = _normal_scores(np.rint(statistics[known] / unit) if unit > 0.0 else statistics[known])
     residuals = values - x @ (x.T @ values)
     if not np.var(residuals) > _LEFT * np.var(values):
         return statistics

@@ -27,6 +27,9 @@ __all__ = ["Link"]
 
 PREGIBON = "Pregibon (1980), Appl. Statist. 29, 15-24"
 MEAN = "mean"
+# A predictor whose variance times the information of a row is below the square of this is the same
+# in every row: what random effects without variance leave of one is rounding.
+_FLAT = 1e-5
 # Regressions on what others have left, until nothing but rounding is.
 _PASSES = 2
 
@@ -60,8 +63,8 @@ class Link(Check):
         if reasons:
             return (Skipped(self.name, self.kind, reasons[0]),)
         known = [one for one in told if not isinstance(one, str)]
-        _, mean, squares = join_moments([one.moments for one in known])
-        if not squares > 0.0 or min(one.low for one in known) == max(one.high for one in known):
+        mean, variance = _moments_of([one.moments for one in known])
+        if not variance > 0.0 or min(one.low for one in known) == max(one.high for one in known):
             return (Skipped(self.name, self.kind, "The predictor is the same in every row."),)
         projection = join_projections([one.projection for one in known])
         if _is_held(context, float(mean)):
@@ -72,7 +75,7 @@ class Link(Check):
 
 @dataclass(frozen=True, eq=False)
 class _Told:
-    """What is known of the predictor in some rows: its moments and range, and the projection."""
+    """What is known of the predictor in some rows: moments, its range, and the projection."""
 
     moments: FloatArray
     low: float
@@ -91,7 +94,23 @@ def _tell(model: Checkable, view: DataView) -> _Told | str:
         except ConvergenceError as error:
             return f"{error}."
     eta = view.predictors[MEAN]
-    return _Told(moments(eta), float(eta.min()), float(eta.max()), projection)
+    told = _moments(view, RowScores(MEAN, projection))
+    return _Told(told, float(eta.min()), float(eta.max()), projection)
+
+
+def _moments(view: DataView, scores: RowScores) -> FloatArray:
+    """Moments of the predictor, and of its scores, (.., 6)."""
+    each = moments(view.predictors[MEAN]), moments(scores.of(view))
+    return np.concatenate(each, axis=-1)
+
+
+def _moments_of(parts: Sequence[FloatArray]) -> FloatArray:
+    """Mean and variance (2, ..) of the predictor of all parts; no variance where it is flat."""
+    count, mean, squares = np.moveaxis(join_moments([part[..., :3] for part in parts]), -1, 0)
+    scores = join_moments([part[..., 3:] for part in parts])[..., 2]
+    variance = squares / count
+    flat = variance * scores / count < _FLAT**2
+    return np.stack([mean, np.where(flat, 0.0, variance)])
 
 
 def _is_held(context: CheckContext, mean: float) -> bool:
@@ -143,10 +162,10 @@ class _LinkStatistic(SharedStatistic):
         return replace(self, scores=self.scores.of_part(model))
 
     def share(self, data_view: DataView, told: Sequence[FloatArray]) -> FloatArray:
-        """Moments of the predictor; then ``z's``, ``z'V X (X'V X)^-`` and ``X's``."""
+        """Moments of the predictor and of scores; then ``z's``, ``z'V X (X'V X)^-`` and ``X's``."""
         eta = data_view.predictors[MEAN]
         if not told:
-            return moments(eta)
+            return _moments(data_view, self.scores)
         mean, variance = np.moveaxis(told[0], -1, 0)[..., None]
         varies = variance > 0.0
         square = np.where(varies, (eta - mean) ** 2 / np.where(varies, variance, 1.0) - 1.0, 0.0)
@@ -155,10 +174,9 @@ class _LinkStatistic(SharedStatistic):
         return np.concatenate([score, slopes, self.scores.taken(data_view)], axis=-1)
 
     def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
-        """Mean and variance of the predictor; then the score."""
+        """Mean and variance of the predictor, zero where it is flat; then the score."""
         if not told:
-            count, mean, squares = np.moveaxis(join_moments(shares), -1, 0)
-            return np.stack([mean, squares / count], axis=-1)
+            return np.moveaxis(_moments_of(shares), 0, -1)
         total = join_sums(shares)
         width = (total.shape[-1] - 1) // 2
         score, slopes, taken = total[..., :1], total[..., 1 : 1 + width], total[..., 1 + width :]
