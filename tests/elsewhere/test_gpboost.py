@@ -105,7 +105,9 @@ def _gpboost_likelihood_at(own, likelihood):
     model.set_optim_params({"delta_conv_mode_finding": 1e-13})
     intercept, slope = own.fit.params.iloc[:2]
     parts = own.fit.variance_components.set_index(["group", "name"])["variance"]
-    variances = [parts["herd", "Intercept"], parts["year", "Intercept"], parts["herd", "x"]]
+    # GPBoost has no likelihood at a variance of zero.
+    least = parts.clip(lower=1e-10)
+    variances = [least["herd", "Intercept"], least["year", "Intercept"], least["herd", "x"]]
     shapes = []
     if likelihood == "gaussian":
         variances.insert(0, own.fit.dispersion**2)

@@ -15,6 +15,10 @@ import mixcheck as mc
 from mixcheck.errors import DataWarning, OptionError, UnknownColumnError
 from mixcheck.marginal.contrast_methods import make_coefficients
 
+# Standard errors of cbpp by glmmTMB are off by a few millionths of themselves: sixth-order
+# differences of the gradient at steps from 3e-4 to 1e-2 give 0.23247199 for the intercept, as the
+# exact Hessian does.
+HESSIAN = 2e-6
 KNOWN = json.loads((Path(__file__).parents[1] / "data" / "marginal_means.json").read_text())
 # Hessians of lme4 and glmmTMB are differences. The multivariate t is known to emmeans by random
 # points (one p-value of 0.00373 is above Bonferroni's bound, 0.00364), and its quantiles, with
@@ -119,7 +123,7 @@ def test_ratios_are_those_of_emmeans(cbpp: mc.GLMM) -> None:
 def test_holm_is_that_of_emmeans(cbpp: mc.GLMM) -> None:
     """P-values, with intervals of Bonferroni."""
     found = mc.contrasts(_emmeans(cbpp, "period"), adjust="holm")
-    np.testing.assert_allclose(found.pvalue, KNOWN["cbpp"]["holm"]["p.value"], atol=1e-6)
+    np.testing.assert_allclose(found.pvalue, KNOWN["cbpp"]["holm"]["p.value"], atol=HESSIAN)
     _agree(found, KNOWN["cbpp"]["bonferroni"], "estimate")
 
 

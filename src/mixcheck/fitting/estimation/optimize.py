@@ -122,11 +122,14 @@ def minimise(
         none = np.zeros((start.size,) * 2)
         return Optimum(start, evaluation, scale, 0.0, none, np.inf, search.count, free=free)
     many = rows >= _MANY_ROWS
+    # Of few rows and parameters the Hessian costs as much as a step, and saves two or three.
+    once = exact is not None and formula and rows * z.size <= _CHEAP
     end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
         end = REFIT_TOLERANCE if tolerance is None else tolerance
-    # Of few rows and parameters the Hessian costs as much as a step, and saves two or three.
-    once = exact is not None and formula and rows * z.size <= _CHEAP
+    elif once:
+        # With it the last step is that of the polish: so standard errors are those of the end.
+        end = REFIT_TOLERANCE
     z, evaluation, gradient = _descend(search, z, evaluation, gradient, end, once=once)
     if leaves is not None and largest(gradient) < end:
         search.left |= leaves(None, evaluation, scale)
