@@ -124,12 +124,10 @@ def minimise(
     many = rows >= _MANY_ROWS
     # Of few rows and parameters the Hessian costs as much as a step, and saves two or three.
     once = exact is not None and formula and rows * z.size <= _CHEAP
-    end = _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
+    # With it the last step is that of the polish, and standard errors are those of the end.
+    end = REFIT_TOLERANCE if once else _EARLY_TOLERANCE if many else _SEARCH_TOLERANCE
     if not hessian:
         end = REFIT_TOLERANCE if tolerance is None else tolerance
-    elif once:
-        # With it the last step is that of the polish: so standard errors are those of the end.
-        end = REFIT_TOLERANCE
     z, evaluation, gradient = _descend(search, z, evaluation, gradient, end, once=once)
     if leaves is not None and largest(gradient) < end:
         search.left |= leaves(None, evaluation, scale)
