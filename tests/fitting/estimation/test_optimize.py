@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mixcheck as mc
 from mixcheck.design import build_design, parse_formula
 from mixcheck.errors import ConvergenceError
 from mixcheck.families import Poisson
@@ -17,11 +18,14 @@ from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.arrangement import arrange
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.objective import Evaluation, Objective
+from mixcheck.port import port_of
 
 # The search polishes until the whitened gradient is below 1e-7.
 REACHED = 1e-6
 # Central differences of an exact gradient with a step of 4e-3.
 HESSIAN = 1e-3
+# Standard errors where the search ends at a whitened gradient of 1e-6, relative.
+ERRORS = 5e-7
 # Products of a few numbers near one.
 ROUNDING = 1e-12
 
@@ -220,3 +224,22 @@ def test_a_search_ends_with_modes_to_rounding() -> None:
         assert end.evaluation.mode.left == 0.0
         np.testing.assert_allclose(end.psi, exact.psi, atol=REACHED)
         assert end.evaluation.deviance == pytest.approx(exact.evaluation.deviance, abs=1e-9)
+
+
+def test_standard_errors_are_those_of_the_end_of_the_search() -> None:
+    """By differences of the gradient of sixth order: the Hessian is not that of a step before."""
+    cbpp = mc.datasets.load("cbpp")
+    port = port_of(mc.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial"))
+    deviance, psi = objective_of(port.problem, port.method), port.optimum.psi
+    weights = {1: 45.0, 2: -9.0, 3: 1.0}
+
+    def slope(step: np.ndarray) -> np.ndarray:
+        return deviance(psi + step, None).gradient
+
+    step = 1e-3 * np.eye(psi.size)
+    hessian = np.array(
+        [sum(w * (slope(k * e) - slope(-k * e)) for k, w in weights.items()) / 0.06 for e in step]
+    )
+    errors = np.sqrt(np.diag(2.0 * np.linalg.inv(0.5 * (hessian + hessian.T))))
+    found = np.sqrt(np.diag(port.covariance))
+    np.testing.assert_allclose(found, errors[: found.size], rtol=ERRORS)
