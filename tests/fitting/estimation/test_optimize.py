@@ -243,3 +243,20 @@ def test_standard_errors_are_those_of_the_end_of_the_search() -> None:
     errors = np.sqrt(np.diag(2.0 * np.linalg.inv(0.5 * (hessian + hessian.T))))
     found = np.sqrt(np.diag(port.covariance))
     np.testing.assert_allclose(found, errors[: found.size], rtol=ERRORS)
+
+
+def test_a_cheap_hessian_is_that_of_the_end() -> None:
+    """Also where the last step goes far in standard errors, along a direction badly scaled."""
+
+    def wall(psi: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(np.exp(psi[0]) - psi[0]), np.array([np.exp(psi[0]) - 1.0])
+
+    def exact(at: Evaluation) -> np.ndarray:
+        return np.array([[np.exp(at.psi[0])]])
+
+    # A whitened gradient of 1e-6 is here a thousandth of a standard error.
+    start, scale = np.array([9e-4]), np.array([[1e-3]])
+    found = minimise(objective(wall), start, scale, rows=10, exact=exact)
+    assert abs(found.psi[0]) < REACHED
+    assert found.hessian is not None
+    assert found.hessian[0, 0] == pytest.approx(1.0, abs=REACHED)

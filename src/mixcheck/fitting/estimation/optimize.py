@@ -40,6 +40,8 @@ _ONE_SIDED = 3e-4
 _EARLY_TOLERANCE = 1e-3
 # From one Newton step to the next the deviance rises by no more than this, through rounding.
 _RISEN = 1e-6
+# A last step of fewer standard errors changes them by no more than about ten times this share.
+_MOVED = 1e-6
 # Rows times parameters up to which the Hessian by its formula is cheap.
 _CHEAP = 10_000
 # Eigenvalues of the whitened Hessian below this are not curvature at all.
@@ -145,8 +147,8 @@ def minimise(
         )
     search.leaves = None
     there, bend = _leave_saddles(search, (z, evaluation, gradient), end, one_sided=many)
-    curvature, values, vectors = bend
-    z, evaluation, gradient = _polish(search, *there, values, vectors)
+    z, evaluation, gradient = _polish(search, *there, *bend[1:])
+    curvature, values, vectors = _bend_at(search, z, evaluation, there[0], bend) if once else bend
     if -_FLAT < values[0] < RUNAWAY and largest(gradient) > _TOLERANCE:
         metric = (vectors / np.maximum(values, _FLAT)) @ vectors.T
         z, evaluation, gradient = _follow(search, z, evaluation, gradient, metric)
@@ -186,6 +188,22 @@ def _leave_saddles(
             break
         there = _descend(search, *escaped, tolerance)
     return there, (curvature, values, vectors)
+
+
+def _bend_at(
+    search: Whitened,
+    z: FloatArray,
+    evaluation: Evaluation,
+    before: FloatArray,
+    bend: tuple[FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The curvature with its eigenvalues and eigenvectors; that before, where it is as good."""
+    step = z - before
+    if float(step.dot(bend[0]).dot(step)) <= _MOVED**2:
+        return bend
+    curvature = _curvature(search, z, evaluation, one_sided=False)
+    values, vectors = np.linalg.eigh(curvature)
+    return curvature, values, vectors
 
 
 def _descend(

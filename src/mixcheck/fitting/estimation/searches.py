@@ -28,6 +28,7 @@ from mixcheck.fitting.estimation.other_starts import (
     without_zero_part,
 )
 from mixcheck.fitting.estimation.quasi_newton import POLE
+from mixcheck.fitting.estimation.scalar_search import search_scalar
 from mixcheck.fitting.estimation.start import improve_start, whiten
 from mixcheck.fitting.estimation.surroundings import Surroundings
 from mixcheck.fitting.estimation.tails import Tails, find_tails, measure_anew, way_back
@@ -355,8 +356,28 @@ class Searches:
             return None, _EVALUATIONS_LOST
         return whole, near.evaluations + whole.evaluations
 
+    def _interior(self, start: FloatArray) -> Optimum | None:
+        """The end of Newton's method where a closed Hessian leads to an optimum in the interior."""
+        if self.around is not None or self._tails is not None:
+            return None
+        rows = self.method.approximation.scalar(self.problem)
+        end = None if rows is None else search_scalar(rows, start)
+        if end is None:
+            return None
+        there = objective_of(self.problem, self.method, effects=[end.u[None]], close=True)
+        first = there(end.psi, None)
+        if first.mode is None:
+            return None
+        found = self.minimise(first.psi, whiten(self.problem, first), first=first)
+        if not (is_settled(found) and ends_well(found)):
+            return None
+        return replace(found, evaluations=end.evaluations + found.evaluations)
+
     def _first_finite(self, start: FloatArray, *, hessian: bool = True) -> Optimum:
         problem = self.problem
+        interior = self._interior(start) if hessian else None
+        if interior is not None:
+            return interior
         sizes = (1.0, 0.3, 0.03)
         least = sizes[-1]
         for factor in sizes:

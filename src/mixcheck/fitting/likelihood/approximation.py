@@ -23,6 +23,7 @@ from mixcheck.fitting.likelihood.objective import (
 )
 from mixcheck.fitting.likelihood.penalty import penalise
 from mixcheck.fitting.likelihood.problem import Problem
+from mixcheck.fitting.likelihood.scalar_laplace import ScalarRows
 from mixcheck.port import LikelihoodKind
 
 __all__ = [
@@ -245,6 +246,10 @@ class Approximation(Method):
         """Hessian of the deviance without priors; None where it has no formula here."""
         return None
 
+    def scalar(self, problem: Problem) -> ScalarRows | None:
+        """The rows of a problem whose Hessian is in closed form; None for other problems."""
+        return None
+
     @abstractmethod
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """Where and how much the log density of each row enters the deviance."""
@@ -330,11 +335,13 @@ def objective_of(
     *,
     sloped: bool = True,
     effects: list[FloatArray] | None = None,
+    close: bool = False,
 ) -> RoughObjective:
     """The deviance of a problem as a function of its parameters, warm-started.
 
     Without `sloped` its gradient is not asked for; see `Approximation.evaluate`. Without an
-    evaluation nearby, a search for the modes begins at `effects` where these are given.
+    evaluation nearby, a search for the modes begins at `effects` where these are given; they are
+    expected to be the modes where they are `close`.
     """
     certain = problem.family.normal_error
     approximation = method.approximation
@@ -342,14 +349,16 @@ def objective_of(
     def deviance(psi: FloatArray, nearby: Evaluation | None, near: float = 0.0) -> Evaluation:
         if nearby is None or nearby.mode is None or not problem.terms:
             start = first_effects(problem, psi) if effects is None else effects
-            found = approximation.evaluate(problem, psi, start, sloped=sloped, near=near)
+            found = approximation.evaluate(
+                problem, psi, start, close=close, sloped=sloped, near=near
+            )
         else:
-            u, close = nearby.mode.point.u, False
+            u, predicted = nearby.mode.point.u, False
             if not approximation.is_closed(problem):
-                u, close = predict_mode(problem, nearby.mode, nearby.psi, psi)
+                u, predicted = predict_mode(problem, nearby.mode, nearby.psi, psi)
             chord = nearby.mode.system.factorization
             found = approximation.evaluate(
-                problem, psi, u, chord=chord, close=close, sloped=sloped, near=near
+                problem, psi, u, chord=chord, close=predicted, sloped=sloped, near=near
             )
         # A dispersion may vanish at a finite likelihood, as where each row has a random effect:
         # there the deviance no longer falls. Beside a normal error no such effect is allowed.

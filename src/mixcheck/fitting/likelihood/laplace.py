@@ -56,6 +56,8 @@ from mixcheck.fitting.likelihood.mode import Mode, System, ascent, build_system,
 from mixcheck.fitting.likelihood.normal import evaluate_normal, has_closed_form
 from mixcheck.fitting.likelihood.objective import Evaluation, GroupEvaluation, Hessian
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
+from mixcheck.fitting.likelihood.scalar_evaluation import evaluate_scalar, scalar_hessian
+from mixcheck.fitting.likelihood.scalar_laplace import ScalarRows, scalar_rows
 
 __all__ = ["HessianKind", "Laplace", "Profiled"]
 
@@ -121,6 +123,11 @@ class Laplace(Approximation):
             closed = evaluate_normal(problem, psi, sloped=sloped)
             if closed is not None:
                 return closed
+        rows = self.scalar(problem)
+        if rows is not None:
+            closed = evaluate_scalar(rows, psi, start[0][0], near, sloped=sloped)
+            if closed is not None:
+                return closed
         roots = problem.roots(psi[problem.n_beta :])
         base = problem.fixed(psi)
         mode = find_mode(problem, base, roots, start, chord=chord, close=close, near=near)
@@ -161,9 +168,16 @@ class Laplace(Approximation):
         """Hessian by the implicit function theorem, for nested factors or chains and observed H."""
         if self.information != "observed":
             return None
+        rows = self.scalar(problem)
+        if rows is not None:
+            return partial(scalar_hessian, rows)
         if has_hessian_of_chains(problem):
             return partial(differentiate_chains_twice, problem)
         return partial(differentiate_twice, problem) if has_hessian(problem) else None
+
+    def scalar(self, problem: Problem) -> ScalarRows | None:
+        """One scalar effect with a canonical link, by the observed information."""
+        return scalar_rows(problem) if self.information == "observed" else None
 
     def expand(self, problem: Problem, at: Evaluation) -> Expansion:
         """The log density enters at the modes alone."""

@@ -31,6 +31,8 @@ from mixcheck.fitting.likelihood.points import DensityPoint, Point
 from mixcheck.fitting.likelihood.problem import Curvature, Problem
 
 __all__ = [
+    "DECREMENT",
+    "STEEP",
     "Mode",
     "System",
     "ascent",
@@ -48,11 +50,11 @@ __all__ = [
 
 # The mode is accepted where the Newton decrement falls below this: through log det H
 # the errors of the deviance and of its gradient are of the order of its square root.
-_DECREMENT = 1e-16
+DECREMENT = 1e-16
 # The gradient in a deviation of random effects moves with the modes, in units of their own
 # precision, by the root of what a row says of its effects: beyond this much, modes are sought
 # more closely.
-_STEEP = 1e4
+STEEP = 1e4
 # Newton's method squares the decrement: a step from below this ends below 1e-16, and where it is
 # found by iterations there is no factor to look at the end with.
 _LAST_STEP = 1e-9
@@ -247,7 +249,7 @@ def _share(problem: Problem, roots: Sequence[Root], point: Point) -> float:
             largest = max(largest, float(np.maximum.reduce(np.abs(second[k, k]))))
     for root in roots:
         entry = max(entry, float(np.maximum.reduce(np.abs(units_of(root)), axis=None)))
-    return _STEEP / max(largest * entry**2, _STEEP)
+    return STEEP / max(largest * entry**2, STEEP)
 
 
 def _ends(
@@ -267,7 +269,7 @@ def _ends(
         return False
     moved = float(np.abs(other / one - 1.0).max())
     bound = 2.0 * moved * moved * decrement
-    return moved < _HALF and bound < _DECREMENT * _share(problem, roots, after)
+    return moved < _HALF and bound < DECREMENT * _share(problem, roots, after)
 
 
 def is_normal(problem: Problem) -> bool:
@@ -317,7 +319,7 @@ def find_mode(
     dear, constant = problem.latent.dear, is_normal(problem)
     stepper = chord if dear else None
     fresh: System | None = None
-    ending = max(near, _DECREMENT)
+    ending = max(near, DECREMENT)
     # Newton's method squares the decrement: where it may end sooner, the last step is longer.
     close, nearly = close or ending > _LAST_STEP, max(_NEARLY, 10.0 * math.sqrt(ending))
     point = evaluate_density(problem, base, roots, start, 3 if close else 2)
@@ -340,7 +342,7 @@ def find_mode(
         stalled = slow and (blind or bool(stalls(decrement, least, point.energy)))
         share = _share(problem, roots, point) if decrement < ending and not stalled else 0.0
         if stalled or decrement < ending * share:
-            left = decrement if decrement >= _DECREMENT * share > 0.0 else 0.0
+            left = decrement if decrement >= DECREMENT * share > 0.0 else 0.0
             return _complete_mode(problem, base, roots, point, fresh, count, left)
         if fresh is None and decrement > _CHORD_RATIO * previous:
             stepper, decrement = None, np.inf
