@@ -1,8 +1,9 @@
 """Newton's method with the exact Hessian, for models with one scalar random effect.
 
 Where rows are few the general search takes most of its time in calls. Here an evaluation with the
-Hessian is a few dozen of them (:mod:`mixcheck.fitting.likelihood.scalar_laplace`), and three to
-six evaluations mostly lead to an optimum in the interior. What is not one is left to the general search.
+Hessian is a few dozen of them (:mod:`mixcheck.fitting.likelihood.scalar_laplace`), and three to six
+evaluations mostly lead to an optimum in the interior. What is not one is left to the general
+search.
 """
 
 from __future__ import annotations
