@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtri
 
-from mixcheck.arrays import FloatArray, IntArray
+from mixcheck.arrays import BLOCK_ROWS, FloatArray, IntArray
 from mixcheck.families.family import Family
 from mixcheck.trial_values import may_overflow
 
@@ -26,6 +26,7 @@ __all__ = [
     "Distribution",
     "MarginalDistribution",
     "known_normal",
+    "mean_squares",
     "normal_rule",
     "probability_transform",
     "quantile_residuals",
@@ -73,7 +74,7 @@ class ConditionalDistribution:
         """Probability of more than y, (n,), to its own digits."""
         return self.family.survival(y, self.eta, self.size)
 
-    def rows(self, some: IntArray) -> ConditionalDistribution:
+    def rows(self, some: IntArray | slice) -> ConditionalDistribution:
         """The distribution of some responses."""
         size = None if self.size is None else self.size[some]
         return ConditionalDistribution(self.family, tuple(e[some] for e in self.eta), size)
@@ -177,7 +178,7 @@ class MarginalDistribution:
         """Probability of more than y, (n,), to its own digits."""
         return self._average(ConditionalDistribution.survival, y).ravel()
 
-    def rows(self, some: IntArray) -> MarginalDistribution:
+    def rows(self, some: IntArray | slice) -> MarginalDistribution:
         """The distribution of some responses."""
         size = None if self.size is None else self.size[some]
         base = tuple(part[some] for part in self.base)
@@ -263,15 +264,57 @@ def probability_transform(
         Normal scores of the middle, ``Phi^-1(P(Y < y) + P(Y = y) / 2)``, from the survival function
         where that is 1 to rounding.
     """
-    below, upto = distribution.cdf(y)
-    mass = upto - below
-    middle = below + 0.5 * mass
-    lower = ndtri(np.clip(middle, _LEAST_TAIL, 1.0))
+    below, mass, scores = np.empty((3, y.size))
+    if isinstance(distribution, MarginalDistribution):
+        _transform_block(distribution, y, below, mass, scores)
+        return below, mass, scores
+    # In blocks of rows, whose temporaries stay in the processor's cache.
+    for begin in range(0, y.size, BLOCK_ROWS):
+        some = slice(begin, begin + BLOCK_ROWS)
+        block = distribution.rows(some)
+        _transform_block(block, y[some], below[some], mass[some], scores[some])
+    return below, mass, scores
+
+
+def mean_squares(
+    distributions: Sequence[Distribution], weights: FloatArray, y: FloatArray
+) -> FloatArray:
+    """Mean squares, (n,), of the normal scores that responses have in several distributions.
+
+    See `probability_transform`; nothing of it is kept.
+    """
+    total = np.zeros(y.size)
+    scratch = np.empty((3, min(y.size, BLOCK_ROWS)))
+    for begin in range(0, y.size, BLOCK_ROWS):
+        some = slice(begin, min(begin + BLOCK_ROWS, y.size))
+        parts = scratch[:, : some.stop - begin]
+        for distribution, weight in zip(distributions, weights.tolist(), strict=True):
+            _transform_block(distribution.rows(some), y[some], *parts)
+            scores = parts[2]
+            scores *= scores
+            scores *= weight
+            total[some] += scores
+    return total
+
+
+def _transform_block(
+    distribution: Distribution,
+    y: FloatArray,
+    below: FloatArray,
+    mass: FloatArray,
+    scores: FloatArray,
+) -> None:
+    """Write what `probability_transform` returns, (n,) each."""
+    below[:], upto = distribution.cdf(y)
+    np.subtract(upto, below, out=mass)
+    middle = np.multiply(mass, 0.5, out=scores)
+    middle += below
     far = np.flatnonzero(middle > _ABOVE)
+    np.clip(middle, _LEAST_TAIL, 1.0, out=middle)
+    ndtri(middle, out=scores)
     if far.size:
         upper = _upper_tails(distribution.rows(far), y[far], mass[far])
-        lower[far] = -ndtri(np.clip(upper, _LEAST_TAIL, 0.5))
-    return below, mass, lower
+        scores[far] = -ndtri(np.clip(upper, _LEAST_TAIL, 0.5))
 
 
 def _upper_tails(distribution: Distribution, y: FloatArray, mass: FloatArray) -> FloatArray:
@@ -282,6 +325,13 @@ def _upper_tails(distribution: Distribution, y: FloatArray, mass: FloatArray) ->
     if distribution.family.discrete:
         mass = distribution.mass(y)
     return above + 0.5 * mass
+
+
+@lru_cache
+def _hermite(count: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights, which sum to one, of a Gauss-Hermite rule; not to be written to."""
+    points, weights = hermegauss(count)
+    return points, weights / weights.sum()
 
 
 def known_normal(
@@ -311,14 +361,17 @@ def known_normal(
     count : int
         Nodes in one coordinate.
     """
-    points, weights = hermegauss(count)
-    weights = weights / weights.sum()
+    points, weights = _hermite(count)
     root = _roots_of(covariance)
     products, given = [], []
     for nodes in itertools.product(range(count), repeat=len(random)):
         moved = list(eta)
         for a, k in enumerate(random):
-            moved[k] = eta[k] + np.einsum("bn,b->n", root[a, : a + 1], points[list(nodes[: a + 1])])
+            shift = points[nodes[0]] * root[a, 0]
+            for b in range(1, a + 1):
+                shift += points[nodes[b]] * root[a, b]
+            shift += eta[k]
+            moved[k] = shift
         products.append(float(np.prod(weights[list(nodes)])))
         given.append(ConditionalDistribution(family, tuple(moved), size))
     return np.array(products), given
@@ -329,9 +382,12 @@ def _roots_of(covariance: FloatArray) -> FloatArray:
     root = np.zeros_like(covariance)
     for a in range(len(covariance)):
         for b in range(a + 1):
-            rest = covariance[a, b] - np.einsum("cn,cn->n", root[a, :b], root[b, :b])
+            rest = covariance[a, b]
+            if b:
+                rest = rest - np.einsum("cn,cn->n", root[a, :b], root[b, :b])
             if a == b:
-                root[a, a] = np.sqrt(np.maximum(rest, 0.0))
+                np.maximum(rest, 0.0, out=root[a, a])
+                np.sqrt(root[a, a], out=root[a, a])
             else:
                 np.divide(rest, root[b, b], out=root[a, b], where=root[b, b] > 0.0)
     return root

@@ -19,7 +19,7 @@ def test_probabilities_are_found_once_and_when_they_are_asked_for():
         asked.append(1)
         return BELOW, MASS
 
-    transform = ProbabilityTransform(masses, np.zeros((1, 3)), np.ones(1))
+    transform = ProbabilityTransform(masses, lambda: np.zeros((1, 3)), np.ones(1))
     some = transform.rows(np.array([2, 0]))
     assert some.scores.shape == (1, 2)
     assert not asked
@@ -31,7 +31,7 @@ def test_probabilities_are_found_once_and_when_they_are_asked_for():
 
 def test_pickles_hold_arrays():
     """Whatever the probabilities are found by."""
-    transform = ProbabilityTransform(lambda: (BELOW, MASS), np.zeros((1, 3)), np.ones(1))
+    transform = ProbabilityTransform(lambda: (BELOW, MASS), lambda: np.zeros((1, 3)), np.ones(1))
     again = pickle.loads(pickle.dumps(transform))
     for name in ("below", "mass", "scores", "weights"):
         np.testing.assert_array_equal(getattr(again, name), getattr(transform, name))

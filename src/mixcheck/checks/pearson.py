@@ -10,6 +10,7 @@ from mixcheck.port import DataView
 
 __all__ = [
     "SMALLEST_VARIANCE",
+    "cut",
     "mean_residuals",
     "pearson_residuals",
     "pearson_statistic",
@@ -31,8 +32,10 @@ HELD = 1e-5
 
 def pearson_residuals(seen: DataView) -> FloatArray:
     """``(y - mean) / sqrt(variance)`` at the conditional modes of the random effects, (.., n)."""
-    variance = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
-    residuals: FloatArray = (seen.response - seen.mode_mean) / np.sqrt(variance)
+    spread = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
+    np.sqrt(spread, out=spread)
+    residuals: FloatArray = seen.response - seen.mode_mean
+    residuals /= spread
     return residuals
 
 
@@ -50,8 +53,15 @@ def mean_residuals(seen: DataView) -> FloatArray:
     Those of a continuous response are cut at 3, and where it has no variance (a t with two
     degrees of freedom) they are normal scores of its distribution function.
     """
+    return cut(uncut_residuals(seen), seen)
+
+
+def cut(residuals: FloatArray, seen: DataView) -> FloatArray:
+    """The mean residuals of uncut ones, (.., n): themselves where none is so large."""
     most = _CUT if seen.probability is None else _LARGEST
-    return np.clip(uncut_residuals(seen), -most, most)
+    if residuals.min(initial=0.0) >= -most and residuals.max(initial=0.0) <= most:
+        return residuals
+    return np.clip(residuals, -most, most)
 
 
 def score_residuals(seen: DataView) -> FloatArray:

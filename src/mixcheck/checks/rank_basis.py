@@ -63,7 +63,8 @@ class RankBasis:
         flat = x.reshape(-1, x.shape[-1])
         digits, constant = _digits(flat)
         order, ordered = _ascending(digits)
-        rows = np.zeros((*flat.shape, DEGREES))
+        # Column by column in memory: sums over the rows read one column at a time.
+        rows = np.zeros((len(flat), DEGREES, flat.shape[1])).transpose(0, 2, 1)
         curve = np.zeros((len(flat), CURVE_RANKS.size, DEGREES))
         tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
         for k in np.flatnonzero(~tied & ~constant).tolist():

@@ -12,6 +12,7 @@ from mixcheck.arrays import FloatArray
 from mixcheck.checks.against import FITTED, ask_against, remark_on, require_against
 from mixcheck.checks.check import Check
 from mixcheck.checks.pearson import (
+    cut,
     mean_residuals,
     score_residuals,
     uncut_residuals,
@@ -138,12 +139,13 @@ class _TrendStatistic(CheckStatistic):
 
     def numbers(self, data_view: DataView) -> FloatArray:
         regression = self.along.at(data_view)
-        kinds = (score_residuals,) * 2 if self.heavy else (mean_residuals, uncut_residuals)
-        cut, uncut = (
-            regression.regress(one - np.mean(one, axis=-1, keepdims=True))
-            for one in (kind(data_view) for kind in kinds)
-        )
-        found = unless_held(cut, uncut)
+        whole = (score_residuals if self.heavy else uncut_residuals)(data_view)
+        within = whole if self.heavy else cut(whole, data_view)
+        uncut = regression.regress(whole - np.mean(whole, axis=-1, keepdims=True))
+        found = uncut
+        if within is not whole:
+            found = regression.regress(within - np.mean(within, axis=-1, keepdims=True))
+        found = unless_held(found, uncut)
         return np.concatenate([found[..., : self.along.dimension], regression.read(found)], axis=-1)
 
     def rows_of(self, sample: NullSample) -> int:
@@ -193,9 +195,9 @@ class _SharedTrend(AlongShared, _TrendStatistic):
 
     def join(self, shares: Sequence[FloatArray], told: Sequence[FloatArray]) -> FloatArray:
         """Coefficients, and their fit."""
-        (cut, uncut), fits, means = self.shared.regress(join_sums(shares))
+        (within, uncut), fits, means = self.shared.regress(join_sums(shares))
         if self.heavy:
             size = np.sqrt(means[1])[..., None]
-            cut = uncut = cut / np.where(size > 0.0, size, 1.0)
-        found = unless_held(cut, uncut)
+            within = uncut = within / np.where(size > 0.0, size, 1.0)
+        found = unless_held(within, uncut)
         return np.concatenate([found, (fits @ found[..., None])[..., 0]], axis=-1)

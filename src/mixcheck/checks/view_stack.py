@@ -115,8 +115,9 @@ class _StackedTransforms:
                         _stack([one.below for one in each])[:, None],
                         _stack([one.mass for one in each])[:, None],
                     ),
-                    _stack([one.scores for one in each])[:, None],
+                    lambda: _stack([one.scores for one in each])[:, None],
                     each[0].weights,
+                    lambda: _stack([one.squares for one in each])[:, None],
                 )
             )
         return self.known[0]

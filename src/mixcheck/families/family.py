@@ -306,6 +306,10 @@ class Family(ABC):
             If a value lies outside the support of the family.
         """
 
+    def prepare_again(self, y: ArrayLike, like: Observed) -> Observed:
+        """The same of another response in the rows of one that is prepared, ``(n,)``."""
+        return self.prepare(y, like.size)
+
     @abstractmethod
     def log_density(self, data: Observed, eta: Predictors) -> FloatArray:
         """Log density (or log probability) of each observation, every constant kept, ``(n,)``."""
@@ -397,6 +401,12 @@ class Family(ABC):
     @abstractmethod
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the response, ``(n,)``, on the scale of `mean`."""
+
+    def moments(
+        self, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """`mean` and `variance`, ``(n,)`` each, which may have work in common."""
+        return self.mean(eta, size), self.variance(eta, size)
 
     @abstractmethod
     def cdf(

@@ -135,6 +135,10 @@ class ProbabilityLink(Link):
         p, q = self.log_tails(eta, 0)
         return np.exp(p[0]), np.exp(q[0])
 
+    def upper_tail(self, eta: FloatArray) -> FloatArray:
+        """``1 - F`` to its own digits, (n,)."""
+        return self.tails(eta)[1]
+
 
 def _logistic(odds: FloatArray) -> FloatArray:
     """``1 / (1 + exp(x))``, written over x."""
@@ -169,6 +173,10 @@ class Logit(ProbabilityLink):
     def tails(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Both sides of the logistic function; see `inverse`."""
         return _logistic(-eta), _logistic(eta + 0.0)
+
+    def upper_tail(self, eta: FloatArray) -> FloatArray:
+        """``1 / (1 + exp(eta))``; see `inverse`."""
+        return _logistic(eta + 0.0)
 
     def derivatives(self, eta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Logistic function and its first three derivatives, each ``(n,)``."""

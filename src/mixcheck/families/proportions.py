@@ -80,6 +80,10 @@ class Binomial(Template):
         """Check successes against trials; see `Family.prepare`."""
         return prepare_successes(self.name, y, size)
 
+    def prepare_again(self, y: ArrayLike, like: Observed) -> Observed:
+        """Check successes against trials that were checked; see `Family.prepare_again`."""
+        return _prepare_successes_again(self.name, y, like)
+
     def derive(self, data: Observed, eta: Predictors, order: int) -> Derivatives:
         """Log probability and its derivatives in the predictor."""
         k, m = _counts(data)
@@ -116,9 +120,15 @@ class Binomial(Template):
 
     def variance(self, eta: Predictors, size: FloatArray | None = None) -> FloatArray:
         """Variance of the number of successes, ``(n,)``."""
+        return self.moments(eta, size)[1]
+
+    def moments(
+        self, eta: Predictors, size: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """``m F`` and ``m F (1 - F)``; see `Family.moments`."""
         p, q = self.link.tails(eta[0])
         q *= p
-        return q if size is None else size * q
+        return (p, q) if size is None else (size * p, size * q)
 
     def cumulate(self, y: FloatArray, eta: Predictors, size: FloatArray | None) -> FloatArray:
         """Probability of ``y`` successes or less, ``(n,)``."""
@@ -130,11 +140,10 @@ class Binomial(Template):
         self, y: FloatArray, eta: Predictors, size: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """F(y-) and F(y), each ``(n,)``."""
-        failure = self.link.tails(eta[0])[1]
+        failure = self.link.upper_tail(eta[0])
         if _is_single(y, size):
-            hit = y == 1.0
             # Of one trial, without a branch for each row.
-            return hit * failure, np.maximum(hit, failure)
+            return y * failure, np.maximum(y, failure)
         trials = np.ones_like(failure) if size is None else size
         below = _binomial_cdf(np.ceil(y) - 1.0, trials, failure)
         return below, _binomial_cdf(np.floor(y), trials, failure)
@@ -203,15 +212,31 @@ def prepare_successes(family: str, y: ArrayLike, size: ArrayLike | None) -> Obse
     """Successes and trials with the log binomial coefficient, or a `FamilyError`."""
     values = read_response(y, "response")
     trials = np.ones_like(values) if size is None else _read_trials(size, values.size)
+    counts = _require_successes(family, values, trials, alone=size is None)
+    return Observed(counts, trials, log_choose(counts, trials))
+
+
+def _prepare_successes_again(family: str, y: ArrayLike, like: Observed) -> Observed:
+    """The same with the trials of successes that are prepared, in which nothing is amiss."""
+    _, trials = _counts(like)
+    counts = _require_successes(family, read_response(y, "response"), trials, alone=False)
+    single = trials.max(initial=1.0) == 1.0
+    return Observed(counts, trials, like.constant if single else log_choose(counts, trials))
+
+
+def _require_successes(
+    family: str, values: FloatArray, trials: FloatArray, *, alone: bool
+) -> FloatArray:
+    """Whole numbers of successes that are no more than the trials; `alone` if none were given."""
     counts = require_whole(
         values,
         f"A {family} response must be whole numbers of successes from 0",
         "Write successes / trials, or cbind(successes, failures), with counts in both, or a "
         "proportion with weights=trials.",
     )
-    fact, instead = _TOO_MANY[size is None]
+    fact, instead = _TOO_MANY[alone]
     require_support(counts <= trials, counts, fact.format(family), instead)
-    return Observed(counts, trials, log_choose(counts, trials))
+    return counts
 
 
 def start_successes(data: Observed) -> FloatArray:

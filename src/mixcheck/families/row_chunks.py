@@ -7,16 +7,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixcheck.arrays import BoolArray, FloatArray
+from mixcheck.arrays import BLOCK_ROWS, BoolArray, FloatArray
 from mixcheck.families.derivatives import Derivatives, Predictors, mask_derivatives
 from mixcheck.families.responses import Observed
 
 __all__ = ["Compute", "derive_in_blocks", "derive_inside"]
 
 Compute: TypeAlias = Callable[[Observed, Predictors, int], Derivatives]
-
-ROWS = 16384
-"""A column of a block takes 128 kB."""
 
 
 def derive_in_blocks(compute: Compute, data: Observed, eta: Predictors, order: int) -> Derivatives:
@@ -36,11 +33,11 @@ def derive_in_blocks(compute: Compute, data: Observed, eta: Predictors, order: i
         Of all n rows.
     """
     n = data.y.size
-    if n <= ROWS:
+    if n <= BLOCK_ROWS:
         return compute(data, eta, order)
     joined: Derivatives | None = None
-    for begin in range(0, n, ROWS):
-        rows = slice(begin, begin + ROWS)
+    for begin in range(0, n, BLOCK_ROWS):
+        rows = slice(begin, begin + BLOCK_ROWS)
         part = compute(data.rows(rows), tuple(e[rows] for e in eta), order)
         if joined is None:
             joined = _allocate(part, n)

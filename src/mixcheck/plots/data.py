@@ -231,9 +231,7 @@ def _sizes(seen: DataView) -> FloatArray:
     """Sizes of the residuals of one data set in their order, (n,)."""
     if seen.transform is None:
         return np.sort(np.abs(ndtri(seen.residuals)))
-    transform = seen.transform()
-    squares = np.einsum("jn,j->n", transform.scores**2, transform.weights)
-    return np.sort(np.sqrt(squares))
+    return np.sort(np.sqrt(seen.transform().squares))
 
 
 def rootogram(

@@ -35,22 +35,25 @@ class ProbabilityTransform:
     ----------
     masses : callable
         To `below` and `mass`, where these are asked for.
-    scores : (.., J, n)
-        ``Phi^-1(P(Y < y) + P(Y = y) / 2)``, to its own digits in both tails.
+    middles : callable
+        To `scores`, where these are asked for.
     weights : (J,)
         They sum to one.
+    averaged : callable, optional
+        To `squares`, where these are asked for and are known sooner than the scores.
     """
 
     masses: Callable[[], tuple[FloatArray, FloatArray]]
-    scores: FloatArray
+    middles: Callable[[], FloatArray]
     weights: FloatArray
+    averaged: Callable[[], FloatArray] | None = None
 
     @staticmethod
     def of(
         below: FloatArray, mass: FloatArray, scores: FloatArray, weights: FloatArray
     ) -> ProbabilityTransform:
         """Of arrays that are there, (.., J, n), with weights (J,)."""
-        return ProbabilityTransform(lambda: (below, mass), scores, weights)
+        return ProbabilityTransform(lambda: (below, mass), lambda: scores, weights)
 
     @staticmethod
     def known(below: FloatArray, mass: FloatArray) -> ProbabilityTransform:
@@ -72,12 +75,26 @@ class ProbabilityTransform:
         """``P(Y = y)``, (.., J, n); zero where a response has a density."""
         return self._masses[1]
 
+    @cached_property
+    def scores(self) -> FloatArray:
+        """``Phi^-1(P(Y < y) + P(Y = y) / 2)``, (.., J, n), to its own digits in both tails."""
+        return self.middles()
+
+    @cached_property
+    def squares(self) -> FloatArray:
+        """Mean squares of the scores of each row, (.., n)."""
+        if self.averaged is not None and "scores" not in self.__dict__:
+            return self.averaged()
+        squares: FloatArray = np.einsum("...jn,j->...n", self.scores**2, self.weights)
+        return squares
+
     def rows(self, selected: BoolArray | IntArray) -> ProbabilityTransform:
         """Some rows (a mask or positions)."""
         return ProbabilityTransform(
             lambda: (self.below[..., selected], self.mass[..., selected]),
-            self.scores[..., selected],
+            lambda: self.scores[..., selected],
             self.weights,
+            lambda: self.squares[..., selected],
         )
 
     def __reduce__(self) -> tuple[Callable[..., ProbabilityTransform], tuple[FloatArray, ...]]:

@@ -15,6 +15,7 @@ from mixcheck.design import build_design, parse_formula
 from mixcheck.fitting.likelihood import mode
 from mixcheck.fitting.likelihood.approximation import objective_of
 from mixcheck.fitting.likelihood.arrangement import arrange
+from mixcheck.fitting.likelihood.bent_mode import bend_mode, bends
 from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.mode import find_mode, predict_mode, scale
 from mixcheck.port import port_of
@@ -70,6 +71,41 @@ def test_prediction(small: SimpleNamespace, layout: str) -> None:
         assert errors[-1] < 0.2 * moved
     # Second order would give 0.01.
     assert errors[1] < 0.02 * errors[0]
+
+
+@pytest.mark.parametrize("layout", ["one", "vector", "nested"])
+@pytest.mark.parametrize("family", ["poisson-log", "binomial-logit", "binomial-cloglog"])
+def test_bent_prediction(small: SimpleNamespace, layout: str, family: str) -> None:
+    """To second order the error of the predicted mode falls with the cube of the step.
+
+    The step that a search has left is part of it.
+    """
+    case = small.case(layout, family, 8)
+    problem, rng = case.problem, np.random.default_rng(0)
+    direction = rng.normal(size=case.psi.size)
+
+    def solve(psi: np.ndarray, near: float = 0.0) -> mode.Mode:
+        roots = problem.roots(psi[problem.n_beta :])
+        zeros = problem.latent.zeros()
+        found = find_mode(problem, problem.fixed(psi), roots, zeros, near=near)
+        assert found is not None
+        return found
+
+    assert bends(problem)
+    before, rough, errors = solve(case.psi), solve(case.psi, 1e-3), []
+    for step in (2e-2, 2e-3):
+        psi = case.psi + step * direction
+        after = solve(psi)
+        for known in (before, rough):
+            u = bend_mode(problem, known, case.psi, psi)
+            assert u is not None
+            pairs = zip(u, after.point.u, strict=True)
+            errors.append(max(np.abs(a - b).max() for a, b in pairs))
+    exact, _, smaller, left = errors
+    # A cube gives 0.001, a square 0.01.
+    assert smaller < 0.004 * exact
+    assert left < 0.1 * np.sqrt(max(rough.left, 1e-16)) + smaller
+    assert bend_mode(problem, before, case.psi, case.psi + 50.0 * direction) is None
 
 
 def test_nowhere(small: SimpleNamespace) -> None:

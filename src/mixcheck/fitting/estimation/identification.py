@@ -161,7 +161,7 @@ def _require_dispersion(problem: Problem) -> None:
 def _require_unit(problem: Problem) -> None:
     """Refuse responses in a unit so small or so large that their powers are not floats."""
     y = problem.data.y - problem.offsets[0]
-    spread = float(np.abs(y - y[0]).max(initial=0.0))
+    spread = max(float(y.max() - y[0]), float(y[0] - y.min()))
     least, most = (_LEAST_SPREAD, np.inf) if is_profiled(problem) else problem.family.unit_range
     if least <= spread <= most or spread in (0.0, np.inf):
         return

@@ -25,8 +25,9 @@ from mixcheck.trial_values import may_overflow
 __all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "nearness", "step_from", "within"]
 
 # The modes of the random effects are found to a thousandth of a standard deviation given the data,
-# of all of them together: a Newton decrement of this.
-MODE_DECREMENT = 1e-6
+# of all of them together, for the gradient, and to a hundredth where the step ends: Newton
+# decrements of these. The gradient has an error of the order of the root of it.
+_DECREMENT_OF_START, MODE_DECREMENT = 1e-6, 1e-4
 # In so many rows: elsewhere another look at the rows costs little.
 _MANY_ROWS = 10_000
 # Halvings of a step along which the deviance does not fall.
@@ -68,14 +69,14 @@ def step_from(
     """
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    near = nearness(problem)
+    start, end = nearness(problem)
     effects = None if table is None else table.modes(problem)
-    first = objective_of(problem, method, effects=effects)(previous, None, near).plus(whole)
+    first = objective_of(problem, method, effects=effects)(previous, None, start).plus(whole)
     value = objective_of(problem, method, sloped=False)
     step = -scale @ (scale.T @ first.gradient)
     for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        found = value(within(problem, previous + 0.5**k * step), first, near).plus(whole)
-        if found.deviance <= first.deviance + near:
+        found = value(within(problem, previous + 0.5**k * step), first, end).plus(whole)
+        if found.deviance <= first.deviance + end:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
     raise ConvergenceError(
         "the likelihood of a response falls along the step from the estimates of the fit, or is "
@@ -83,9 +84,12 @@ def step_from(
     )
 
 
-def nearness(problem: Problem) -> float:
-    """Newton decrement at which the modes are near enough for a step; 0 for modes to rounding."""
-    return MODE_DECREMENT if problem.n >= _MANY_ROWS else 0.0
+def nearness(problem: Problem) -> tuple[float, float]:
+    """Newton decrements at which the modes are near enough where a step begins and where it ends.
+
+    They are 0 for modes to rounding.
+    """
+    return (_DECREMENT_OF_START, MODE_DECREMENT) if problem.n >= _MANY_ROWS else (0.0, 0.0)
 
 
 def within(problem: Problem, psi: FloatArray) -> FloatArray:

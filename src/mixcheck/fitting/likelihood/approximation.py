@@ -14,6 +14,7 @@ from mixcheck.arrays import FloatArray, IntArray
 from mixcheck.errors import ConvergenceError, OptionError
 from mixcheck.fitting.latent.factorization import Factorization
 from mixcheck.fitting.likelihood.adjoint import Adjoint
+from mixcheck.fitting.likelihood.bent_mode import bend_mode, bends
 from mixcheck.fitting.likelihood.mode import Mode, first_effects, predict_mode
 from mixcheck.fitting.likelihood.objective import (
     Evaluation,
@@ -353,9 +354,14 @@ def objective_of(
                 problem, psi, start, close=close, sloped=sloped, near=near
             )
         else:
-            u, predicted = nearby.mode.point.u, False
+            u, predicted, bent = nearby.mode.point.u, False, None
             if not approximation.is_closed(problem):
-                u, predicted = predict_mode(problem, nearby.mode, nearby.psi, psi)
+                if near and not sloped and bends(problem):
+                    bent = bend_mode(problem, nearby.mode, nearby.psi, psi)
+                if bent is None:
+                    u, predicted = predict_mode(problem, nearby.mode, nearby.psi, psi)
+                else:
+                    u, predicted = bent, True
             chord = nearby.mode.system.factorization
             found = approximation.evaluate(
                 problem, psi, u, chord=chord, close=predicted, sloped=sloped, near=near

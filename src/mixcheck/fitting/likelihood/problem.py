@@ -42,6 +42,8 @@ def add_roundings(sizes: FloatArray) -> FloatArray:
     """
     largest = np.maximum.reduce(np.abs(sizes), axis=-1, initial=0.0)
     known = (largest > 0.0) & np.isfinite(largest)
+    if not known.any():
+        return np.asarray(largest)
     shares = sizes / np.where(known, largest, 1.0)[..., None]
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("...n,...n->...", shares, shares)
@@ -177,7 +179,10 @@ class Problem:
     def has_large_counts(self) -> bool:
         """Whether responses, trials or weights are so large that sums of scores are rounded."""
         parts = (self.data.y, self.data.size, self.weights)
-        return any(part is not None and np.abs(part).max(initial=0.0) > _LARGE for part in parts)
+        return any(
+            part is not None and max(part.max(initial=0.0), -float(part.min(initial=0.0))) > _LARGE
+            for part in parts
+        )
 
     def require_independent_levels(self, method: str) -> None:
         """Refuse levels, or times, that are tied to each other.
@@ -308,7 +313,7 @@ class Problem:
 
     def with_rows(self, y: FloatArray) -> Problem:
         """The same problem for another response, (n,) in the fitter's order."""
-        return self.with_data(self.family.prepare(y, self.data.size))
+        return self.with_data(self.family.prepare_again(y, self.data))
 
     def with_data(self, data: Observed) -> Problem:
         """The same problem for other responses, prepared, in the fitter's order."""

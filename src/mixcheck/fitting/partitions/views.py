@@ -189,7 +189,7 @@ def _evaluate(
             asked.method,
             sloped=near is None,
             effects=None if table is None else table.modes(problem),
-        )(end, None if near is None else near[b], nearness(problem))
+        )(end, None if near is None else near[b], nearness(problem)[near is not None])
         for b, (problem, end, at) in enumerate(zip(problems, psi, found, strict=True))
     ]
 

@@ -48,6 +48,8 @@ from mixcheck.predictive import (
 )
 
 __all__ = [
+    "AtModes",
+    "RowsAtModes",
     "Viewpoint",
     "beside_mean",
     "make_views",
@@ -140,6 +142,14 @@ class Viewpoint:
         return _content_ranks(self.problem) if self.like is None else self.like.ranks
 
     @cached_property
+    def sizes_by_contents(self) -> FloatArray | None:
+        """Numbers of trials in that order, (n,)."""
+        if self.like is not None:
+            return self.like.sizes_by_contents
+        size = self.problem.data.size
+        return None if size is None else size[self.places]
+
+    @cached_property
     def _sets(self) -> tuple[IntArray, list[IntArray]]:
         """Sets of levels that meet or are tied: that of each row (n,), and of each level (m,)."""
         from scipy.sparse import csr_array
@@ -228,8 +238,7 @@ def respond(view: Viewpoint, u: Sequence[FloatArray], rng: np.random.Generator) 
     problem = view.problem
     rows = view.places
     eta = tuple(np.take(part, rows) for part in view.eta(u))
-    size = None if problem.data.size is None else problem.data.size[rows]
-    return np.take(problem.family.sample(eta, size, rng), view.ranks)
+    return np.take(problem.family.sample(eta, view.sizes_by_contents, rng), view.ranks)
 
 
 def require_conditioning(conditioning: str) -> None:
@@ -319,25 +328,36 @@ class AtModes:
     estimates: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class RowsAtModes:
+    """What a search for the modes knows of the rows there.
+
+    Attributes
+    ----------
+    eta, scores : tuple of (copies n,)
+        Each predictor, and the derivative of the log density in it.
+    """
+
+    eta: tuple[FloatArray, ...]
+    scores: tuple[FloatArray, ...]
+
+
 def see_modes(
     view: Viewpoint,
     modes: Sequence[FloatArray],
     spread: Callable[[], FloatArray],
     copies: int = 1,
-    scores: Sequence[FloatArray] | None = None,
+    known: RowsAtModes | None = None,
 ) -> AtModes:
-    """The part of what `make_views` sees that needs the modes alone.
-
-    `scores`, derivatives of the log density in each predictor there, (copies n,), are computed
-    where they are not known.
-    """
+    """The part of what `make_views` sees that needs the modes alone."""
     problem, family, size = view.problem, view.problem.family, view.problem.data.size
-    at_mode = view.eta(modes)
+    at_mode = view.eta(modes) if known is None else known.eta
+    mean, variance = family.moments(at_mode, size)
     rows = {
         "response": problem.data.y,
         "fitted": family.mean(tuple(view.base), size),
-        "mode_mean": family.mean(at_mode, size),
-        "mode_variance": family.variance(at_mode, size),
+        "mode_mean": mean,
+        "mode_variance": variance,
     }
     ordered = {name: problem.to_design(values).reshape(copies, -1) for name, values in rows.items()}
     masses = None
@@ -347,7 +367,7 @@ def see_modes(
     named = name_effects(problem, effects)
     levels = {name: np.split(values, copies) for name, values in named.items()}
     transform = Transforms(problem, copies, KnownNormal(problem, at_mode, spread))
-    rates = Rates(at_mode, problem, copies, scores)
+    rates = Rates(at_mode, problem, copies, None if known is None else known.scores)
     estimates = np.broadcast_to(view.variances, (copies, view.variances.shape[-1]))
     return AtModes(copies, ordered, rates, at_mode, masses, transform, levels, estimates)
 

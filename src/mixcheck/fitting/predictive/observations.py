@@ -19,6 +19,7 @@ from mixcheck.fitting.likelihood.mode import Mode, is_normal
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.predictive.data_view import (
     AtModes,
+    RowsAtModes,
     Viewpoint,
     beside_mean,
     make_views,
@@ -158,11 +159,15 @@ def _at_modes(joined: Viewpoint, fits: Sequence[Seen]) -> tuple[list[FloatArray]
     """Modes of all fits, and what is seen with these."""
     u = join_levels([fit.mode.point.u for fit in fits])
     # What the search for the modes knows there is not computed again.
-    scores = [
-        np.concatenate(parts)
-        for parts in zip(*(fit.mode.point.derivatives.first for fit in fits), strict=True)
-    ]
-    return u, see_modes(joined, u, _spread_of(joined, u, fits), len(fits), scores)
+    eta, scores = (
+        tuple(one[0] if len(fits) == 1 else np.concatenate(one) for one in zip(*each, strict=True))
+        for each in (
+            [fit.mode.point.eta for fit in fits],
+            [fit.mode.point.derivatives.first for fit in fits],
+        )
+    )
+    known = RowsAtModes(eta, scores)
+    return u, see_modes(joined, u, _spread_of(joined, u, fits), len(fits), known)
 
 
 def _see_undrawn(copies: Copies, fits: Sequence[Seen]) -> list[Views | Exception]:
@@ -238,10 +243,9 @@ def _see_alone(
 
 
 def _stacked_view(copies: Copies, fits: Sequence[Seen]) -> Viewpoint:
-    """The view of all fits, one after another; where levels are tied, of the only one."""
-    if fits[0].view.problem.latent.tied:
-        (alone,) = fits
-        return alone.view
+    """The view of all fits, one after another; of the only one its own."""
+    if len(fits) == 1:
+        return fits[0].view
     psi = np.array([fit.view.psi for fit in fits])
     data = join_responses([fit.view.problem.data for fit in fits])
     out = Viewpoint(copies.stack(len(fits)).with_data(data), psi)

@@ -20,6 +20,7 @@ from mixcheck.predictive import (
     ConditionalDistribution,
     Distribution,
     known_normal,
+    mean_squares,
     probability_transform,
 )
 from mixcheck.trial_values import may_overflow
@@ -142,13 +143,27 @@ class Transforms:
     def _find(self) -> ProbabilityTransform:
         """Arrays (J, copies, n)."""
         weights, distributions = self.given()
-        with may_overflow():
-            each = [probability_transform(one, self.problem.data.y) for one in distributions]
-        below, mass, scores = zip(*each, strict=True)
+        y = self.problem.data.y
+        found: list[tuple[FloatArray, ...]] = []
+
+        def transformed(which: int) -> FloatArray:
+            if not found:
+                with may_overflow():
+                    each = [probability_transform(one, y) for one in distributions]
+                found.extend(zip(*each, strict=True))
+            return self._of_copies(found[which])
+
+        def averaged() -> FloatArray:
+            if found:
+                known: FloatArray = np.einsum("jcn,j->cn", transformed(2) ** 2, weights)
+                return known
+            with may_overflow():
+                squares = mean_squares(distributions, weights, y)
+            averages: FloatArray = self._of_copies([squares])[0]
+            return averages
+
         return ProbabilityTransform(
-            lambda: (self._of_copies(below), self._of_copies(mass)),
-            self._of_copies(scores),
-            weights,
+            lambda: (transformed(0), transformed(1)), lambda: transformed(2), weights, averaged
         )
 
     def _of_copies(self, parts: Sequence[FloatArray]) -> FloatArray:
@@ -171,6 +186,7 @@ class CopyTransform:
         whole = self.transform()
         return ProbabilityTransform(
             lambda: (whole.below[:, self.copy], whole.mass[:, self.copy]),
-            whole.scores[:, self.copy],
+            lambda: whole.scores[:, self.copy],
             whole.weights,
+            lambda: whole.squares[self.copy],
         )
