@@ -25,6 +25,8 @@ _LATEST_RANKING: dict[str, tuple[ref[FloatArray], _Ranking]] = {}
 _DIGIT_BITS, _ALL_BITS = 41, 63
 # As many values, evenly over the ranks, most often show already that ranks are others.
 _LOOKED_AT = 256
+# Steps of so many roundings are steps when they are rounded, whatever the unit of that.
+_CLEARLY = 4.0
 # Columns that add less than this, per row, to those before them are dropped.
 RANK_TOLERANCE = 1e-5
 # Ranks between which the fitted curve is read for its effect size: beyond them a polynomial
@@ -140,6 +142,8 @@ class _Ranking:
         """Whether all of the predictors (.., n) have this ranking: no sorting tells."""
         step = max(1, self.order.size // _LOOKED_AT)
         for one in x.reshape(-1, x.shape[-1]):
+            if self._rises_clearly(one):
+                continue
             digits, constant = _digits(one[None])
             some = digits[0][self.order[::step]]
             if constant[0] or (some[1:] < some[:-1]).any():
@@ -149,6 +153,19 @@ class _Ranking:
             if not np.array_equal(after > before, self.rises) or (after < before).any():
                 return False
         return True
+
+
+    def _rises_clearly(self, x: FloatArray) -> bool:
+        """Whether values (n,) rise by more than their rounding wherever the ranking does.
+
+        That is sooner seen than how they are rounded, and most often enough.
+        """
+        if not self.rises.all():
+            return False
+        ordered = np.take(x, self.order)
+        size = max(abs(float(ordered[0])), abs(float(ordered[-1])))
+        least = float(np.subtract(ordered[1:], ordered[:-1]).min(initial=np.inf))
+        return _CLEARLY * ROUNDING * size < least < np.inf
 
 
 @lru_cache(maxsize=2)

@@ -51,6 +51,13 @@ class Observed:
         """The largest response; zero where none is positive."""
         return float(self.y.max(initial=0.0))
 
+    @cached_property
+    def trials(self) -> FloatArray | None:
+        """Numbers of trials; None where each is one, which says the same sooner."""
+        size = self.size
+        single = size is None or bool(size.min(initial=1.0) == 1.0 == size.max(initial=1.0))
+        return None if single else size
+
     def rows(self, some: IntArray | slice) -> Observed:
         """Those of some rows."""
         size = None if self.size is None else self.size[some]

@@ -131,7 +131,7 @@ class Laplace(Approximation):
         roots = problem.roots(psi[problem.n_beta :])
         base = problem.fixed(psi)
         mode = find_mode(problem, base, roots, start, chord=chord, close=close, near=near)
-        weighed = None if mode is None else _weigh(problem, mode, self.information)
+        weighed = None if mode is None else _weigh(problem, mode, self.information, sloped)
         if mode is None or weighed is None:
             return Evaluation(psi, np.inf, np.full(psi.size, np.nan), None)
         curvature, system = weighed
@@ -226,11 +226,15 @@ class Profiled(Laplace):
 
 
 def _weigh(
-    problem: Problem, mode: Mode, information: HessianKind
+    problem: Problem, mode: Mode, information: HessianKind, sloped: bool = True
 ) -> tuple[Curvature, System] | None:
-    """The W of H, ``-l''`` or ``E (-l'')``, and its factors; None if H is not positive definite."""
+    """The W of H, ``-l''`` or ``E (-l'')``, and its factors; None if H is not positive definite.
+
+    Where nothing is `sloped` the first, which the system of the mode holds, is left out.
+    """
     if information == "observed":
-        return problem.observed(mode.point.derivatives), mode.system
+        curvature = problem.observed(mode.point.derivatives) if sloped else Curvature({}, {})
+        return curvature, mode.system
     curvature = problem.expected(mode.point.eta)
     system = build_system(problem, mode.roots, curvature, observed=False)
     return None if system is None else (curvature, system)

@@ -350,7 +350,7 @@ def see_modes(
     known: RowsAtModes | None = None,
 ) -> AtModes:
     """The part of what `make_views` sees that needs the modes alone."""
-    problem, family, size = view.problem, view.problem.family, view.problem.data.size
+    problem, family, size = view.problem, view.problem.family, view.problem.data.trials
     at_mode = view.eta(modes) if known is None else known.eta
     mean, variance = family.moments(at_mode, size)
     rows = {
@@ -385,7 +385,7 @@ def see_with(
     ones with F averaged over ``N(o + X beta, z' Lambda Lambda' z)``.
     """
     problem, family, copies = view.problem, view.problem.family, at_modes.copies
-    size = problem.data.size
+    size = problem.data.trials
     if conditioning == "marginal":
         distribution: Distribution = MarginalDistribution(
             family, tuple(view.base), _random_variance(view), size

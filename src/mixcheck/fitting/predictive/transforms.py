@@ -101,7 +101,7 @@ class KnownNormal:
 
     def __call__(self) -> tuple[FloatArray, Sequence[Distribution]]:
         """Weights of a rule, and the distributions at its nodes."""
-        problem, size = self.problem, self.problem.data.size
+        problem, size = self.problem, self.problem.data.trials
         random = problem.latent.random_predictors
         if not random:
             return np.ones(1), [ConditionalDistribution(problem.family, self.eta, size)]
