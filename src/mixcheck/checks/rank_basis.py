@@ -154,7 +154,6 @@ class _Ranking:
                 return False
         return True
 
-
     def _rises_clearly(self, x: FloatArray) -> bool:
         """Whether values (n,) rise by more than their rounding wherever the ranking does.
 

@@ -20,6 +20,7 @@ from mixcheck.fitting.likelihood.approximation import Approximation, objective_o
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.score_table import ScoreTable
+from mixcheck.fitting.likelihood.step_table import CLOSE_DEVIANCE, StepTable
 from mixcheck.trial_values import may_overflow
 
 __all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "nearness", "step_from", "within"]
@@ -30,6 +31,10 @@ __all__ = ["MAX_HALVINGS", "MODE_DECREMENT", "nearness", "step_from", "within"]
 _DECREMENT_OF_START, MODE_DECREMENT = 1e-6, 1e-4
 # In so many rows: elsewhere another look at the rows costs little.
 _MANY_ROWS = 10_000
+_FALLS = (
+    "the likelihood of a response falls along the step from the estimates of the fit, or is "
+    "not finite at them"
+)
 # Halvings of a step along which the deviance does not fall.
 MAX_HALVINGS = 10
 
@@ -41,7 +46,7 @@ def step_from(
     scale: FloatArray,
     method: Approximation,
     remainder: Remainder | None = None,
-    table: ScoreTable | None = None,
+    table: ScoreTable | StepTable | None = None,
 ) -> Optimum:
     """Step from the estimates of a previous fit towards those of a new response.
 
@@ -59,14 +64,16 @@ def step_from(
     method : Approximation
     remainder : Remainder, optional
         Of the previous fit, to be added to a cut deviance; without it the deviance is computed.
-    table : ScoreTable, optional
-        At the estimates of the previous fit.
+    table : ScoreTable or StepTable, optional
+        At the estimates of the previous fit, of its deviance or of scores alone.
 
     Raises
     ------
     ConvergenceError
         If the likelihood is not finite at the previous estimates, or falls on the way.
     """
+    if isinstance(table, StepTable):
+        return _step_by_table(problem, previous, scale, method, table)
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
     start, end = nearness(problem)
@@ -78,10 +85,26 @@ def step_from(
         found = value(within(problem, previous + 0.5**k * step), first, end).plus(whole)
         if found.deviance <= first.deviance + end:
             return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
-    raise ConvergenceError(
-        "the likelihood of a response falls along the step from the estimates of the fit, or is "
-        "not finite at them"
-    )
+    raise ConvergenceError(_FALLS)
+
+
+def _step_by_table(
+    problem: Problem,
+    previous: FloatArray,
+    scale: FloatArray,
+    method: Approximation,
+    table: StepTable,
+) -> Optimum:
+    """The same with a first deviance, its gradient and predicted modes from a table."""
+    first, (_, end) = table.at(problem), nearness(problem)
+    step = -scale @ (scale.T @ first.gradient)
+    for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
+        psi = within(problem, previous + 0.5**k * step)
+        value = objective_of(problem, method, sloped=False, effects=first.modes(psi))
+        found = value(psi, None, end)
+        if found.deviance <= first.deviance + end + CLOSE_DEVIANCE:
+            return Optimum(psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
+    raise ConvergenceError(_FALLS)
 
 
 def nearness(problem: Problem) -> tuple[float, float]:

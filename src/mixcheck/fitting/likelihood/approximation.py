@@ -174,10 +174,13 @@ class Approximation(Method):
         Whether it is the same for all parameters of one covariance.
     splits : bool
         Whether it is told apart into a deviance of each group.
+    tabulates : bool
+        Whether its deviance is that of `mixcheck.fitting.likelihood.step_table`.
     """
 
     even: ClassVar[bool] = True
     splits: ClassVar[bool] = False
+    tabulates: ClassVar[bool] = False
 
     @property
     def approximation(self) -> Approximation:

@@ -96,6 +96,7 @@ class Laplace(Approximation):
 
     spelling: ClassVar[str] = "laplace"
     splits: ClassVar[bool] = True
+    tabulates: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, Option]] = {"hessian": _INFORMATION, "reml": RESTRICTED}
 
     def __str__(self) -> str:

@@ -24,10 +24,10 @@ from mixcheck.fitting.likelihood.mode import ascent, evaluate_density, whitened
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.trial_values import may_overflow
 
-__all__ = ["ScoreTable", "tabulate_scores"]
+__all__ = ["REACH", "ScoreTable", "nodes_of", "tabulate_scores", "weighted"]
 
 # The table reaches so many prior standard deviations from zero, and beyond them its ends stand.
-_REACH = 6.0
+REACH = 6.0
 # It has so many nodes; fewer where levels have few rows, as it would be larger than the rows.
 _NODES, _LEAST_NODES, _NODES_OF_ROW = 49, 13, 8
 # Rows from which on a look at all of them takes longer than the calls of a step.
@@ -54,8 +54,12 @@ class ScoreTable:
 
     def modes(self, problem: Problem) -> list[FloatArray]:
         """Modes of the effects of the levels, (1, m), to the error of the cubics."""
-        (total,) = whitened(problem, self.roots, {0: _weighted(problem, problem.data.y)})
-        sought = np.clip(total[0], self.values[0], self.values[-1])
+        (total,) = whitened(problem, self.roots, {0: weighted(problem, problem.data.y)})
+        return [self.effects(total[0])[None]]
+
+    def effects(self, total: FloatArray) -> FloatArray:
+        """The same, (m,), of sums ``sum_i w_i y_i d_i`` of the levels, (m,)."""
+        sought = np.clip(total, self.values[0], self.values[-1])
         cell = np.clip(np.sum(self.values <= sought, axis=0) - 1, 0, self.nodes.size - 2)
         level = np.arange(sought.size)
         low, high = self.values[cell, level], self.values[cell + 1, level]
@@ -66,7 +70,8 @@ class ScoreTable:
         # Hermite's cubic on the unit interval, in Bernstein's form.
         rest = 1.0 - x
         moved = 3.0 * rest * x * (rest * (left / 3.0) + x * (step - right / 3.0)) + x**3 * step
-        return [(self.nodes[cell] + moved)[None]]
+        found: FloatArray = self.nodes[cell] + moved
+        return found
 
 
 def tabulate_scores(problem: Problem, psi: FloatArray) -> ScoreTable | None:
@@ -74,18 +79,13 @@ def tabulate_scores(problem: Problem, psi: FloatArray) -> ScoreTable | None:
 
     None where a level's score is not told by one sum, or rows are so few that nothing is saved.
     """
-    latent, family = problem.latent, problem.family
-    scalar = len(latent.factors) == 1 and latent.factors[0].q == 1 and latent.fixed is None
-    if not scalar or latent.tied or latent.iterative or latent.random_predictors != (0,):
+    nodes = nodes_of(problem)
+    if nodes is None:
         return None
-    if family.links[0].name != family.canonical_link or problem.n < _LEAST_ROWS:
-        return None
+    latent, levels = problem.latent, problem.latent.factors[0].m
     base, roots = problem.fixed(psi), problem.roots(psi[problem.n_beta :])
-    levels = latent.factors[0].m
-    most = int(_NODES_OF_ROW * problem.n / levels)
-    nodes = np.linspace(-_REACH, _REACH, min(max(most, _LEAST_NODES), _NODES))
     values, slopes = np.empty((2, nodes.size, levels))
-    (total,) = whitened(problem, roots, {0: _weighted(problem, problem.data.y)})
+    (total,) = whitened(problem, roots, {0: weighted(problem, problem.data.y)})
     with may_overflow():
         for k, node in enumerate(nodes):
             point = evaluate_density(problem, base, roots, [np.full((1, levels), node)], 2)
@@ -96,5 +96,18 @@ def tabulate_scores(problem: Problem, psi: FloatArray) -> ScoreTable | None:
     return ScoreTable(roots, nodes, values, slopes) if rises else None
 
 
-def _weighted(problem: Problem, values: FloatArray) -> FloatArray:
+def nodes_of(problem: Problem) -> FloatArray | None:
+    """Effects at which a table is made, (K,); None where there is none, see `tabulate_scores`."""
+    latent, family = problem.latent, problem.family
+    scalar = len(latent.factors) == 1 and latent.factors[0].q == 1 and latent.fixed is None
+    if not scalar or latent.tied or latent.iterative or latent.random_predictors != (0,):
+        return None
+    if family.links[0].name != family.canonical_link or problem.n < _LEAST_ROWS:
+        return None
+    most = int(_NODES_OF_ROW * problem.n / latent.factors[0].m)
+    return np.linspace(-REACH, REACH, min(max(most, _LEAST_NODES), _NODES))
+
+
+def weighted(problem: Problem, values: FloatArray) -> FloatArray:
+    """Values of the rows times their weights, (n,)."""
     return values if problem.weights is None else problem.weights * values

@@ -39,6 +39,7 @@ from mixcheck.fitting.likelihood.laplace import Laplace
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.score_table import ScoreTable, tabulate_scores
+from mixcheck.fitting.likelihood.step_table import StepTable, tabulate_step
 from mixcheck.fitting.predictive.data_view import Viewpoint, respond
 from mixcheck.fitting.results.estimates import Estimates
 from mixcheck.port import CONDITIONINGS, Conditioning
@@ -213,7 +214,7 @@ class Refitting(Estimates):
             self._root,
             self.method.approximation,
             self._remainder,
-            self._score_table,
+            self._table,
         )
         return self.again(problem, optimum)
 
@@ -222,7 +223,12 @@ class Refitting(Estimates):
         return find_remainder(self.problem, self.optimum.evaluation, self.method.approximation)
 
     @cached_property
-    def _score_table(self) -> ScoreTable | None:
+    def _table(self) -> ScoreTable | StepTable | None:
+        """Of the deviance here of every response, or of scores; None where nothing is saved."""
+        if self.method.approximation.tabulates and self._remainder is None:
+            table = tabulate_step(self.problem, self.optimum.evaluation, self._root)
+            if table is not None:
+                return table
         return tabulate_scores(self.problem, self.optimum.psi)
 
     def _with_estimable(self, response: ArrayLike) -> Problem:
