@@ -4,8 +4,8 @@ With a canonical link, ``l = w (y eta - A(eta)) + c(y)``, responses enter the de
 with one random effect per level by their sums alone. What is left is a function of each level's
 effect u: sums over its rows of ``w A``, of ``w A' (z, x)``, ``w A'' (z^2, x z)`` and
 ``w A''' (z^3, x z^2, x x' z)``, with z the covariate of the effect and x the row of X. They are
-tabulated once. The deviance of any response, its gradient, and the modes at parameters nearby follow without
-a look at the rows, from polynomials through the table:
+tabulated once. The deviance of any response, its gradient, and the modes at parameters nearby
+follow without a look at the rows, from polynomials through the table:
 
 ``D = -2 sum w (y eta - A) - 2 sum c + sum u^2 + sum log H``, ``H = 1 + L^2 sum w A'' z^2``,
 
@@ -20,8 +20,10 @@ and canonical links.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial import polynomial
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.roots import Root, units_of
@@ -81,17 +83,23 @@ class StepTable:
         nodes = self.scores.nodes
         place = (u - nodes[0]) / (nodes[1] - nodes[0])
         cell = np.clip(place.astype(np.intp), _BELOW, nodes.size - _POINTS + _BELOW)
-        x = place - cell
-        level = np.arange(u.size)
-        offsets = np.arange(_POINTS) - _BELOW
-        found = np.zeros((u.size, self.sums.shape[2]))
-        for k in offsets:
-            # Lagrange's polynomials.
-            share = np.ones(u.size)
-            for j in offsets[offsets != k]:
-                share *= (x - j) / (k - j)
-            found += share[:, None] * self.sums[level, cell + k]
+        shares = np.vander(place - cell, _POINTS, increasing=True) @ _lagrange()
+        first = np.arange(u.size) * nodes.size + cell - _BELOW
+        rows = self.sums.reshape(-1, self.sums.shape[2])
+        beside = np.take(rows, first[:, None] + np.arange(_POINTS), axis=0)
+        found: FloatArray = np.einsum("mk,mkj->mj", shares, beside)
         return found
+
+
+@lru_cache
+def _lagrange() -> FloatArray:
+    """Coefficients of Lagrange's polynomials, a column for each node of a cell, lowest first."""
+    nodes = np.arange(_POINTS) - _BELOW
+    columns = []
+    for node in nodes:
+        others = nodes[nodes != node]
+        columns.append(polynomial.polyfromroots(others) / np.prod(float(node) - others))
+    return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
