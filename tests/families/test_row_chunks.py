@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mixcheck.arrays import BLOCK_ROWS
 from mixcheck.families import (
     BetaBinomial,
     Binomial,
@@ -12,7 +13,6 @@ from mixcheck.families import (
     Poisson,
     ZeroInflated,
 )
-from mixcheck.families.row_chunks import ROWS
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from mixcheck.families.row_chunks import ROWS
 )
 def test_blocks_give_what_the_rows_give(family):
     """A response longer than two blocks has the derivatives of its own last rows."""
-    n = 2 * ROWS + 5
+    n = 2 * BLOCK_ROWS + 5
     rng = np.random.default_rng(3)
     eta = tuple(rng.uniform(0.5, 2.0, n) for _ in family.predictors)
     data = family.prepare(rng.integers(0, 2, n))
